@@ -1,0 +1,1 @@
+//! What file connectors share: dialect, globs, compression, encodings, type inference.

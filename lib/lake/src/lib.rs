@@ -1,0 +1,1 @@
+//! The date-partitioned folder: names, manifest, staging, atomic publish, lock; reading a day back.

@@ -1,0 +1,1 @@
+//! What both Postgres connectors share: connect, TLS, COPY text, types, names.

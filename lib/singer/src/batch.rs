@@ -1,0 +1,198 @@
+//! The row form: the text of all cells in one buffer, and where each cell lies in it.
+
+/// Rows of one stream. Cleared and reused, so that no row allocates after warm-up.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    width: usize,
+    text: Vec<u8>,
+    cells: Vec<Span>,
+}
+
+/// Where a cell lies in the text of its batch; 8 bytes, two sentinels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    const NULL: Self = Self { start: 0, length: u32::MAX };
+    const ABSENT: Self = Self { start: 0, length: u32::MAX - 1 };
+}
+
+/// An end of a batch, to go back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    text: usize,
+    cells: usize,
+}
+
+/// One cell: the canonical text of a value, a null, or nothing at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// Canonical text, as [`Kind`](crate::Kind) says.
+    Text(&'a [u8]),
+    /// An explicit null.
+    Null,
+    /// The record did not have the property.
+    Absent,
+}
+
+impl Batch {
+    /// The text size at which a batch is handed on.
+    pub const TEXT_BYTES: usize = 1 << 20;
+
+    /// Makes an empty batch of `width` cells a row.
+    pub fn new(width: usize) -> Self {
+        Self { width, text: Vec::new(), cells: Vec::new() }
+    }
+
+    /// Empties the batch, keeps its memory and sets the width of the rows to come.
+    pub fn reset(&mut self, width: usize) {
+        self.width = width;
+        self.text.clear();
+        self.cells.clear();
+    }
+
+    /// Returns how many cells a row has.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Returns how many whole rows there are.
+    pub fn rows(&self) -> usize {
+        self.cells.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Tells whether there are no cells.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Returns the bytes of text held.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Tells whether it is time to hand the batch on: enough text or, for rows of nulls, cells.
+    pub fn is_full(&self) -> bool {
+        self.text.len() >= Self::TEXT_BYTES || self.cells.len() >= Self::TEXT_BYTES / 8
+    }
+
+    /// Appends a cell with this text.
+    #[inline]
+    pub fn push(&mut self, text: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        self.cells.push(Span { start: narrow(start), length: narrow(text.len()) });
+    }
+
+    /// Appends a null cell.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.cells.push(Span::NULL);
+    }
+
+    /// Appends an absent cell.
+    #[inline]
+    pub fn push_absent(&mut self) {
+        self.cells.push(Span::ABSENT);
+    }
+
+    /// Appends a cell whose text `fill` appends to the buffer; on failure nothing is kept.
+    #[inline]
+    pub fn push_with<E>(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.text.len();
+        match fill(&mut self.text) {
+            Ok(()) => {
+                let length = self.text.len() - start;
+                self.cells.push(Span { start: narrow(start), length: narrow(length) });
+                Ok(())
+            }
+            Err(failure) => {
+                self.text.truncate(start);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Starts a row of absent cells, to be set in any order by [`Batch::set_with`].
+    #[inline]
+    pub fn begin_row(&mut self) {
+        self.cells.resize(self.cells.len() + self.width, Span::ABSENT);
+    }
+
+    /// Sets a cell of the last row to the text that `fill` appends.
+    #[inline]
+    pub fn set_with<E>(
+        &mut self,
+        column: usize,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.text.len();
+        fill(&mut self.text)?;
+        let length = self.text.len() - start;
+        let at = self.cells.len() - self.width + column;
+        self.cells[at] = Span { start: narrow(start), length: narrow(length) };
+        Ok(())
+    }
+
+    /// Sets a cell of the last row to null.
+    #[inline]
+    pub fn set_null(&mut self, column: usize) {
+        let at = self.cells.len() - self.width + column;
+        self.cells[at] = Span::NULL;
+    }
+
+    /// Sets a cell of the last row to the same text as in the row before, without a copy.
+    #[inline]
+    pub fn repeat(&mut self, column: usize) {
+        let at = self.cells.len() - self.width + column;
+        self.cells[at] = self.cells[at - self.width];
+    }
+
+    /// Returns where the batch ends now, for [`Batch::rollback`].
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        Mark { text: self.text.len(), cells: self.cells.len() }
+    }
+
+    /// Takes back all that came after the mark.
+    pub fn rollback(&mut self, mark: Mark) {
+        self.text.truncate(mark.text);
+        self.cells.truncate(mark.cells);
+    }
+
+    /// Returns a cell.
+    #[inline]
+    pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        self.read(self.cells[row * self.width + column])
+    }
+
+    /// Returns the cells of a row in column order.
+    #[inline]
+    pub fn row(&self, row: usize) -> impl ExactSizeIterator<Item = Cell<'_>> {
+        self.cells[row * self.width..(row + 1) * self.width].iter().map(|span| self.read(*span))
+    }
+
+    #[inline]
+    fn read(&self, span: Span) -> Cell<'_> {
+        if span.length < Span::ABSENT.length {
+            Cell::Text(&self.text[span.start as usize..][..span.length as usize])
+        } else if span == Span::NULL {
+            Cell::Null
+        } else {
+            Cell::Absent
+        }
+    }
+}
+
+/// Records are limited in size long before this, so a batch never nears 4 GiB.
+#[inline]
+fn narrow(bytes: usize) -> u32 {
+    debug_assert!(u32::try_from(bytes).is_ok_and(|bytes| bytes < Span::ABSENT.length));
+    bytes as u32
+}

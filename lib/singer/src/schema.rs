@@ -1,0 +1,233 @@
+//! Columns and their kinds, read from JSON Schema.
+
+use serde_json::{Map, Value};
+
+/// What the text of a column means. The text is canonical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// `-?digits`, any number of them.
+    Integer,
+    /// A JSON number with its digits as they came, or `NaN`, `Infinity`, `-Infinity`.
+    Number,
+    /// The characters themselves, UTF-8; also for columns of several scalar types.
+    String,
+    /// `YYYY-MM-DD`; beyond years 1 to 9999 as Postgres prints it (`0044-03-15 BC`, `infinity`).
+    Date,
+    /// `HH:MM:SS[.fraction][offset]`.
+    Time,
+    /// RFC 3339; beyond years 1 to 9999 as Postgres prints it.
+    DateTime,
+    /// JSON text on one line without white space between tokens.
+    Json,
+}
+
+/// A set of JSON types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Types(u8);
+
+impl Types {
+    /// `null`
+    pub const NULL: Self = Self(1);
+    /// `boolean`
+    pub const BOOLEAN: Self = Self(2);
+    /// `integer`
+    pub const INTEGER: Self = Self(4);
+    /// `number`; contains `integer`
+    pub const NUMBER: Self = Self(8 | 4);
+    /// `string`
+    pub const STRING: Self = Self(16);
+    /// `object`
+    pub const OBJECT: Self = Self(32);
+    /// `array`
+    pub const ARRAY: Self = Self(64);
+    /// Every type.
+    pub const ANY: Self = Self(127);
+
+    /// Tells whether all of `other` is in the set.
+    #[inline]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Tells whether the sets share a type.
+    #[inline]
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns the union.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns the set without `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Returns the type a JSON Schema word names.
+    fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "null" => Self::NULL,
+            "boolean" => Self::BOOLEAN,
+            "integer" => Self::INTEGER,
+            "number" => Self::NUMBER,
+            "string" => Self::STRING,
+            "object" => Self::OBJECT,
+            "array" => Self::ARRAY,
+            _ => return None,
+        })
+    }
+
+    /// Reads the types a property schema allows: `type`, else the union of `anyOf`/`oneOf`,
+    /// else every type.
+    fn of(property: &Value) -> Self {
+        match &property["type"] {
+            Value::String(word) => Self::named(word).unwrap_or(Self::ANY),
+            Value::Array(words) => words
+                .iter()
+                .filter_map(Value::as_str)
+                .filter_map(Self::named)
+                .fold(Self::default(), Self::or),
+            _ => match branches(property) {
+                Some(branches) => branches.iter().map(Self::of).fold(Self::default(), Self::or),
+                None => Self::ANY,
+            },
+        }
+    }
+}
+
+/// One column of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The property name.
+    pub name: String,
+    /// What the text of its cells means.
+    pub kind: Kind,
+    /// The JSON types its values may have.
+    pub types: Types,
+    /// The property's JSON Schema, with every keyword it came with.
+    pub schema: Value,
+    /// With the keyword `x-absent-is-null`, SQL NULL travels as a missing key and the JSON value
+    /// `null` as itself, so that a jsonb `null` and a SQL NULL stay two things.
+    pub absent_is_null: bool,
+}
+
+/// The keyword behind [`Column::absent_is_null`].
+pub const ABSENT_IS_NULL: &str = "x-absent-is-null";
+/// The keyword that carries the type a column has in its SQL source, as `format_type` prints it.
+pub const SQL_DATATYPE: &str = "x-sql-datatype";
+/// The keyword at the top of a stream's schema that names its partition: `{source, extracted_at}`.
+pub const PARTITION: &str = "x-partition";
+
+impl Column {
+    /// Reads a property.
+    pub fn new(name: impl Into<String>, schema: Value) -> Self {
+        let types = Types::of(&schema);
+        let absent_is_null = schema[ABSENT_IS_NULL] == Value::Bool(true);
+        Self { name: name.into(), kind: kind_of(&schema, types), types, schema, absent_is_null }
+    }
+
+    /// Tells whether null is allowed.
+    pub fn nullable(&self) -> bool {
+        self.types.has(Types::NULL)
+    }
+
+    /// Returns the source's SQL type, if the schema carries it.
+    pub fn sql_datatype(&self) -> Option<&str> {
+        self.schema[SQL_DATATYPE].as_str()
+    }
+
+    /// Tells whether the cells are hexadecimal text of bytes (`contentEncoding: base16`).
+    pub fn is_base16(&self) -> bool {
+        self.schema["contentEncoding"] == "base16"
+    }
+}
+
+/// Reads the columns of a stream's schema, in the order of its `properties`.
+pub fn columns(schema: &Map<String, Value>) -> Vec<Column> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, property)| Column::new(name.clone(), resolve(property, schema)))
+        .collect()
+}
+
+/// Follows a `$ref` into the schema's own definitions, one level; others stay as they are.
+fn resolve(property: &Value, schema: &Map<String, Value>) -> Value {
+    let target = property["$ref"].as_str().and_then(|path| path.strip_prefix("#/"));
+    let Some(path) = target else { return property.clone() };
+    let mut parts = path.split('/');
+    let first = parts.next().and_then(|part| schema.get(part));
+    parts.fold(first, |at, part| at.and_then(|at| at.get(part))).unwrap_or(property).clone()
+}
+
+fn kind_of(property: &Value, types: Types) -> Kind {
+    let types = types.without(Types::NULL);
+    if types.meets(Types::OBJECT.or(Types::ARRAY)) || types == Types::default() {
+        return Kind::Json;
+    }
+    if types == Types::BOOLEAN {
+        return Kind::Boolean;
+    }
+    if types == Types::INTEGER {
+        return Kind::Integer;
+    }
+    if types == Types::NUMBER {
+        return Kind::Number;
+    }
+    if types != Types::STRING {
+        return Kind::String;
+    }
+    match format_of(property) {
+        Some("date") => Kind::Date,
+        Some("time") => Kind::Time,
+        Some("date-time") => Kind::DateTime,
+        Some("singer.decimal" | "x-singer.decimal") => Kind::Number,
+        _ => Kind::String,
+    }
+}
+
+/// Returns the `format` of the property, or the one its string branches share.
+fn format_of(property: &Value) -> Option<&str> {
+    if let Some(format) = property["format"].as_str() {
+        return Some(format);
+    }
+    let mut strings = branches(property)?.iter().filter(|b| Types::of(b).has(Types::STRING));
+    let format = format_of(strings.next()?)?;
+    strings.all(|branch| format_of(branch) == Some(format)).then_some(format)
+}
+
+fn branches(property: &Value) -> Option<&Vec<Value>> {
+    property["anyOf"].as_array().or_else(|| property["oneOf"].as_array())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_kinds_from_the_shapes_taps_write() {
+        let check = |schema: &str, kind| {
+            let column = Column::new("c", serde_json::from_str(schema).unwrap());
+            assert_eq!(column.kind, kind, "{schema}");
+        };
+        check(r#"{"type":["null","integer"]}"#, Kind::Integer);
+        check(r#"{"type":["integer","number"]}"#, Kind::Number);
+        check(r#"{"type":"boolean"}"#, Kind::Boolean);
+        check(r#"{"type":["string","null"],"format":"date-time"}"#, Kind::DateTime);
+        check(r#"{"anyOf":[{"type":"string","format":"date"},{"type":"null"}]}"#, Kind::Date);
+        check(r#"{"anyOf":[{"type":"string","format":"date"},{"type":"string"}]}"#, Kind::String);
+        check(r#"{"type":["null","integer","string"]}"#, Kind::String);
+        check(r#"{"type":["object","null"]}"#, Kind::Json);
+        check(r#"{"type":["array","string","null"]}"#, Kind::Json);
+        check("{}", Kind::Json);
+        check(r#"{"type":"null"}"#, Kind::Json);
+        check(r#"{"type":"string","format":"x-singer.decimal"}"#, Kind::Number);
+    }
+}

@@ -1,0 +1,27 @@
+//! What a tap is: settings, discovery, and reading one stream.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::about::About;
+use crate::catalog::Stream;
+use crate::error::Result;
+use crate::rows::Rows;
+use crate::state::Bookmark;
+
+/// A source of streams.
+pub trait Tap: Sized {
+    /// Name, description and capabilities.
+    const ABOUT: About;
+    /// The settings, each written once as a documented field.
+    type Settings: DeserializeOwned + JsonSchema;
+
+    /// Checks the settings and prepares the source; reads no stream.
+    fn open(settings: Self::Settings) -> Result<Self>;
+
+    /// Returns every stream the source has.
+    fn discover(&mut self) -> Result<Vec<Stream>>;
+
+    /// Writes the rows of a stream, cells in the order of `stream.columns`.
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;
+}

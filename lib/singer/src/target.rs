@@ -1,0 +1,76 @@
+//! What a target is: settings, and one sink a stream.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::about::About;
+use crate::batch::Batch;
+use crate::catalog::Stream;
+use crate::error::Result;
+
+/// Cells that every row of a target has behind its columns: here `time_extracted`, its text.
+pub const TIME_EXTRACTED: usize = 0;
+/// Cells that every row of a target has behind its columns: here `version`, an integer.
+pub const VERSION: usize = 1;
+/// How many cells a row has behind its columns.
+pub const ENVELOPE_CELLS: usize = 2;
+
+/// A destination of streams.
+pub trait Target: Sized {
+    /// Name, description and capabilities.
+    const ABOUT: About;
+    /// The settings, each written once as a documented field.
+    type Settings: DeserializeOwned + JsonSchema;
+    /// Where the rows of one stream go.
+    type Sink: Sink;
+
+    /// Checks the settings and prepares the destination.
+    fn open(settings: Self::Settings) -> Result<Self>;
+
+    /// Opens the sink of a stream at its first SCHEMA.
+    fn sink(&mut self, stream: &Stream) -> Result<Self::Sink>;
+
+    /// Ends a good run, after every sink was completed.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether rows survive a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// All rows written so far are durable; state that covers them may be printed.
+    Durable,
+    /// The rows become durable when the stream is completed.
+    OnComplete,
+}
+
+/// How a stream ended, and the state that came with it.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// The tap said that the stream was read to its end; else input merely ended.
+    pub verified: bool,
+    /// The last state received.
+    pub state: Option<&'a Value>,
+}
+
+/// The rows of one stream on their way into a destination. Dropped without
+/// [`Sink::complete`], it publishes nothing.
+pub trait Sink {
+    /// Takes rows: the stream's columns, then [`ENVELOPE_CELLS`]. Need not be durable yet; rows may
+    /// come twice after a crash.
+    fn write(&mut self, batch: &Batch) -> Result<()>;
+
+    /// The SCHEMA changed; later batches have its columns.
+    fn evolve(&mut self, stream: &Stream) -> Result<()>;
+
+    /// Makes what was written durable, where the destination can do so before the end.
+    fn commit(&mut self) -> Result<Durability>;
+
+    /// The stream ended well: publish. No row follows.
+    fn complete(&mut self, end: End<'_>) -> Result<()>;
+
+    /// Rows of versions before this one are gone; acted on no later than [`Sink::complete`].
+    fn activate(&mut self, version: i64) -> Result<()>;
+}

@@ -1,0 +1,3 @@
+//! tap-csv.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! tap-postgres.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! target-csv.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! target-postgres.
+
+fn main() {}
