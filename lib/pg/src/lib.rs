@@ -1,1 +1,19 @@
 //! What both Postgres connectors share: connect, TLS, COPY text, types, names.
+
+pub mod array;
+pub mod client;
+pub mod copy;
+pub mod copy_text;
+pub mod failure;
+pub mod ident;
+mod password_file;
+pub mod settings;
+pub mod tls;
+pub mod types;
+mod url;
+mod wire;
+
+pub use client::{Client, Row};
+pub use copy::{CopyIn, CopyOut};
+pub use ident::{quote_ident, quote_literal, shorten_ident};
+pub use settings::{Config, ConnectionSettings, Host, SslMode};

@@ -1,0 +1,46 @@
+//! Names and literals in SQL (pure).
+
+use singer::{Error, ErrorKind, Result};
+
+/// Quotes a name, doubling its quotes; refuses the empty name and U+0000.
+pub fn quote_ident(name: &str) -> Result<String> {
+    if name.is_empty() {
+        return Err(Error::new(ErrorKind::Data, "cannot use an empty name in SQL"));
+    }
+    if name.contains('\0') {
+        return Err(
+            Error::new(ErrorKind::Data, "cannot use a name with U+0000 in SQL").with("name", name)
+        );
+    }
+    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+}
+
+/// Quotes a text literal so that it means the same under any `standard_conforming_strings`.
+pub fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// Shortens a name beyond Postgres' 63 bytes: cut at a character, `_` and 8 hex digits of its
+/// SHA-256, so that two long names stay two names and every run finds the same one.
+pub fn shorten_ident(name: &str) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write;
+    const BYTES_MAX: usize = 63;
+    if name.len() <= BYTES_MAX {
+        return name.to_owned();
+    }
+    let mut cut = BYTES_MAX - 9;
+    while !name.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let mut short = format!("{}_", &name[..cut]);
+    for byte in &Sha256::digest(name.as_bytes())[..4] {
+        let _ = write!(short, "{byte:02x}");
+    }
+    short
+}
