@@ -1,0 +1,12 @@
+//! End-to-end tests: our binaries in real pipes against a real Postgres, real readers and plugins.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must stop loudly"
+)]
+
+mod support;
+
+mod tidy;

@@ -1,0 +1,265 @@
+//! A private Postgres cluster for this test binary, gone when the binary is.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The password of the superuser over TCP; each of its characters breaks some quoting.
+pub const PASSWORD: &str = "p@ss:w/ord %41'\"é";
+
+/// A running cluster.
+pub struct Cluster {
+    /// Holds the socket, the certificates and the data.
+    pub folder: PathBuf,
+    /// The port, over TCP (TLS and a password) and in the socket's name.
+    pub port: u16,
+    binaries: PathBuf,
+    made: AtomicU32,
+    /// Its standard input is a pipe only this process holds: when this process ends, however it
+    /// ends, the watchdog reads end of file, stops the server and removes the folder.
+    _watchdog: Child,
+}
+
+/// A database of its own, for one test.
+#[derive(Clone)]
+pub struct Database {
+    /// The name of the database.
+    pub name: String,
+    cluster: &'static Cluster,
+}
+
+/// Returns the cluster, starting it at the first call.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(start)
+}
+
+/// Makes an empty database; `purpose` becomes part of its name.
+pub fn database(purpose: &str) -> Database {
+    let cluster = cluster();
+    let name = format!("{purpose}_{}", cluster.made.fetch_add(1, Ordering::Relaxed));
+    let postgres = Database { name: "postgres".to_owned(), cluster };
+    postgres.psql(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+    Database { name, cluster }
+}
+
+impl Database {
+    /// Runs SQL and returns what `psql` prints, unaligned and without headers.
+    pub fn psql(&self, sql: &str) -> String {
+        self.try_psql(sql).unwrap_or_else(|stderr| panic!("psql failed: {stderr}\n{sql}"))
+    }
+
+    /// Runs SQL; on failure returns what `psql` says.
+    pub fn try_psql(&self, sql: &str) -> Result<String, String> {
+        let mut child = self
+            .psql_command()
+            .args(["-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psql starts");
+        let mut stdin = child.stdin.take().unwrap();
+        let text = sql.to_owned();
+        let feeder = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        // A failed statement makes psql leave early: the pipe then breaks, and its text says why.
+        let _ = feeder.join().unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned())
+    }
+
+    /// Returns a `psql` that has yet to be told what to do.
+    pub fn psql_command(&self) -> Command {
+        let mut command = Command::new(self.cluster.binaries.join("psql"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .args(["-X", "-q", "-A", "-t", "-U", "postgres", "-d", &self.name])
+            .args(["-p", &self.cluster.port.to_string(), "-h"])
+            .arg(&self.cluster.folder);
+        command
+    }
+
+    /// Returns the connection settings of our connectors, over the socket.
+    pub fn settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "host": self.cluster.folder,
+            "port": self.cluster.port,
+            "user": "postgres",
+            "database": self.name,
+        })
+    }
+
+    /// Returns the connection settings merged with more of them.
+    pub fn settings_with(&self, more: &serde_json::Value) -> serde_json::Value {
+        let mut settings = self.settings();
+        for (name, value) in more.as_object().unwrap() {
+            settings[name] = value.clone();
+        }
+        settings
+    }
+}
+
+fn start() -> Cluster {
+    let binaries = binaries();
+    // A socket's path is at most 107 bytes, so not below the target folder.
+    let folder = tempfile::Builder::new().prefix("chorus-pg-").tempdir_in("/tmp").unwrap().keep();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let owner = owner();
+    if let Some((user, group)) = owner {
+        chown(&folder, Some(user), Some(group)).unwrap();
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let data = folder.join("data");
+    // The watchdog first: whatever fails below, nothing stays.
+    let watchdog = watchdog(&binaries, &folder, owner);
+
+    fs::write(folder.join("password"), PASSWORD).unwrap();
+    run(server(&binaries.join("initdb"), owner)
+        .args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions", "--pwfile"])
+        .arg(folder.join("password"))
+        .arg("-D")
+        .arg(&data));
+    certificates(&folder, owner);
+    configure(&folder, &data, port);
+    run(server(&binaries.join("pg_ctl"), owner)
+        .args(["-w", "-s", "-t", "60", "start", "-D"])
+        .arg(&data)
+        .arg("-l")
+        .arg(folder.join("log")));
+    Cluster { folder, port, binaries, made: AtomicU32::new(0), _watchdog: watchdog }
+}
+
+fn configure(folder: &Path, data: &Path, port: u16) {
+    let mut config = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
+    let folder = folder.display();
+    write!(
+        config,
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\n\
+         wal_level = logical\nmax_replication_slots = 20\nmax_wal_senders = 20\n\
+         max_connections = 200\nfsync = off\nfull_page_writes = off\nshared_buffers = 64MB\n\
+         ssl = on\nssl_cert_file = '{folder}/server.crt'\nssl_key_file = '{folder}/server.key'\n"
+    )
+    .unwrap();
+    fs::write(
+        data.join("pg_hba.conf"),
+        "local all all trust\nlocal replication all trust\n\
+         hostssl all all 127.0.0.1/32 scram-sha-256\n",
+    )
+    .unwrap();
+}
+
+/// Makes an authority (`ca.crt`) and a certificate for `localhost` and `127.0.0.1`.
+fn certificates(folder: &Path, owner: Option<(u32, u32)>) {
+    let script = "set -e\n\
+         openssl ecparam -name prime256v1 -genkey -noout -out ca.key\n\
+         openssl req -x509 -new -key ca.key -days 30 -subj /CN=tests -out ca.crt \
+           -addext basicConstraints=critical,CA:TRUE\n\
+         openssl ecparam -name prime256v1 -genkey -noout -out server.key\n\
+         openssl req -new -key server.key -subj /CN=localhost -out server.csr\n\
+         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' > ext\n\
+         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
+           -extfile ext -out server.crt\n\
+         chmod 600 server.key\n";
+    run(server(Path::new("sh"), owner).args(["-c", script]).current_dir(folder));
+}
+
+fn watchdog(binaries: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Child {
+    let script = "trap '' INT TERM HUP; cat >/dev/null; \
+         \"$1/pg_ctl\" -D \"$2/data\" -m immediate -s -w stop >/dev/null 2>&1; rm -rf \"$2\"/*; \
+         rmdir \"$2\" 2>/dev/null; true";
+    let mut command = server(Path::new("sh"), owner);
+    command
+        .args(["-c", script, "watchdog"])
+        .arg(binaries)
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("the watchdog starts")
+}
+
+/// Returns a command that runs as the cluster's owner.
+fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir("/")
+        .stdin(Stdio::null());
+    if let Some((user, group)) = owner {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+fn run(command: &mut Command) {
+    // The server inherits the output of pg_ctl: a pipe would be held open as long as it runs.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let (out, err) = (log.reopen().unwrap(), log.reopen().unwrap());
+    let status = command.stdout(out).stderr(err).status();
+    let status = status.unwrap_or_else(|failure| panic!("cannot run {command:?}: {failure}"));
+    let text = fs::read_to_string(log.path()).unwrap_or_default();
+    assert!(status.success(), "{command:?}: {status}\n{text}");
+}
+
+/// Postgres refuses to run as root: then it runs as `nobody`.
+fn owner() -> Option<(u32, u32)> {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("nobody:")).expect("a user `nobody`");
+    let mut fields = line.split(':').skip(2).map(|field| field.parse().unwrap());
+    Some((fields.next().unwrap(), fields.next().unwrap()))
+}
+
+/// Finds the newest server: Debian keeps it out of PATH.
+fn binaries() -> PathBuf {
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = installed
+        .map(|entry| entry.path())
+        .filter(|path| path.join("bin/initdb").exists())
+        .max_by_key(|path| path.file_name().unwrap().to_string_lossy().parse::<u32>().unwrap_or(0));
+    if let Some(path) = newest {
+        return path.join("bin");
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .find(|folder| folder.join("initdb").exists())
+        .expect("a PostgreSQL server: `make setup` installs it")
+}
+
+#[test]
+fn the_cluster_answers_over_the_socket_and_over_tls() {
+    let database = database("cluster");
+    assert_eq!(database.psql("SELECT 1 + 1"), "2");
+    assert!(database.try_psql("SELECT 1/0").unwrap_err().contains("division by zero"));
+    let cluster = cluster();
+    let output = Command::new(cluster.binaries.join("psql"))
+        .args(["-X", "-A", "-t", "-c", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"])
+        .env("PGPASSWORD", PASSWORD)
+        .arg(format!(
+            "host=127.0.0.1 port={} user=postgres dbname={} sslmode=verify-full sslrootcert={}",
+            cluster.port,
+            database.name,
+            cluster.folder.join("ca.crt").display()
+        ))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "t\n", "{output:?}");
+}

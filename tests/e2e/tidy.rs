@@ -1,0 +1,183 @@
+//! Rules of the project that a machine can check; `UPDATE=1` rewrites the generated parts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::support::{root, run::ours};
+
+/// The connectors, in the order of the documents.
+const CONNECTORS: [&str; 4] = ["tap-csv", "tap-postgres", "target-csv", "target-postgres"];
+
+/// Returns the files git knows, or would on `git add`.
+fn files() -> Vec<PathBuf> {
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"])
+        .arg("--exclude-standard")
+        .current_dir(root())
+        .output()
+        .expect("git");
+    assert!(output.status.success(), "{output:?}");
+    let names = String::from_utf8(output.stdout).unwrap();
+    let paths = names.split_terminator('\0').map(|name| root().join(name));
+    paths.filter(|path| path.is_file()).collect()
+}
+
+fn ends_with(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|e| extensions.iter().any(|known| e == *known))
+}
+
+#[track_caller]
+fn none(faults: &[String]) {
+    assert!(faults.is_empty(), "{} found:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let main = fs::read_to_string(root().join("tests/e2e/main.rs")).unwrap();
+    let modules: BTreeSet<_> = main
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect();
+    let there = fs::read_dir(root().join("tests/e2e"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    let there: BTreeSet<_> = there.filter(|name| name != "main").collect();
+    assert_eq!(modules, there);
+}
+
+#[test]
+fn source_files_keep_the_style() {
+    let mut faults = Vec::new();
+    for path in files().iter().filter(|path| ends_with(path, &["rs"])) {
+        let text = fs::read_to_string(path).unwrap();
+        let place = path.strip_prefix(root()).unwrap().display();
+        if !text.starts_with("//! ") {
+            faults.push(format!("{place}: does not open with a `//!` line of purpose"));
+        }
+        if text.lines().count() > 500 {
+            faults.push(format!("{place}: {} lines, at most 500", text.lines().count()));
+        }
+        for (at, line) in text.lines().enumerate() {
+            if line.chars().count() > 100 {
+                faults.push(format!("{place}:{}: longer than 100 columns", at + 1));
+            }
+            if line.ends_with([' ', '\t']) {
+                faults.push(format!("{place}:{}: trailing space", at + 1));
+            }
+            if line.contains("#[ignore") || line.contains("#[allow(") {
+                faults.push(format!("{place}:{}: {}", at + 1, line.trim()));
+            }
+        }
+        let vague = ["utils", "common", "helpers", "manager"];
+        if vague.contains(&path.file_stem().unwrap().to_str().unwrap()) {
+            faults.push(format!("{place}: the name says nothing"));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn files_speak_of_the_project_alone() {
+    // Written in pieces, so that this file does not find itself.
+    let words = [["/work", "/shared"], ["/work", "/main"], ["/root", "/."], ["chat", "gpt"]];
+    let mut faults = Vec::new();
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for (at, line) in text.to_lowercase().lines().enumerate() {
+            if words.iter().any(|word| line.contains(&word.concat())) {
+                faults.push(format!("{}:{}: {line}", path.display(), at + 1));
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut faults = Vec::new();
+    for path in files().iter().filter(|path| ends_with(path, &["md"])) {
+        let text = fs::read_to_string(path).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            let local = !file.is_empty() && !file.contains("://");
+            if local && !path.parent().unwrap().join(file).exists() {
+                faults.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn the_architecture_page_is_short() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(text.lines().count() <= 150, "{} lines", text.lines().count());
+}
+
+#[test]
+fn the_readme_tables_are_what_the_binaries_say() {
+    let about = |name: &str| about(name, "markdown");
+    for connector in CONNECTORS {
+        generated("README.md", connector, &["<!-- ", " -->"], about(connector).trim());
+    }
+}
+
+#[test]
+fn the_connector_table_is_what_the_binaries_say() {
+    let mut table = "| connector | what it does | capabilities |\n|---|---|---|".to_owned();
+    for connector in CONNECTORS {
+        let about: serde_json::Value = serde_json::from_str(&about(connector, "json")).unwrap();
+        let capabilities = about["capabilities"].as_array().unwrap();
+        let capabilities: Vec<_> = capabilities.iter().map(|c| c.as_str().unwrap()).collect();
+        table += &format!(
+            "\n| [`{connector}`](#{connector}) | {} | {} |",
+            about["description"].as_str().unwrap(),
+            capabilities.join(", ")
+        );
+    }
+    generated("README.md", "connectors", &["<!-- ", " -->"], &table);
+}
+
+#[test]
+fn the_meltano_plugins_are_what_the_binaries_say() {
+    for connector in CONNECTORS {
+        let block = about(connector, "meltano");
+        let lines = block.trim_end().lines();
+        let indented: Vec<_> =
+            lines.map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        generated("meltano.yml", connector, &["  # ", ""], &indented.join("\n"));
+    }
+}
+
+fn about(connector: &str, format: &str) -> String {
+    ours(connector).args(["--about", "--format", format]).go().success().text()
+}
+
+/// Compares the block between `generated:NAME` and `end:NAME` with what it should be.
+#[track_caller]
+fn generated(file: &str, name: &str, comment: &[&str; 2], wanted: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let path = root().join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    let [open, close] = comment;
+    let start = format!("{open}generated:{name}{close}\n");
+    let end = format!("\n{open}end:{name}{close}");
+    let from = text.find(&start).unwrap_or_else(|| panic!("no {start} in {file}")) + start.len();
+    // An empty block has one line end, which both marks claim.
+    let to = from - 1 + text[from - 1..].find(&end).unwrap_or_else(|| panic!("no {end} in {file}"));
+    let there = text.get(from..to).unwrap_or_default();
+    if there == wanted {
+        return;
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        let rest = &text[to.max(from - 1)..];
+        fs::write(&path, format!("{}{wanted}{rest}", &text[..from])).unwrap();
+        return;
+    }
+    panic!("{file} is stale at {name}: `make generate` rewrites it\nit should be:\n{wanted}");
+}
