@@ -1,92 +1,469 @@
-//! The connection: connect, simple and extended queries.
+//! The connection: simple and extended queries, transactions, COPY to the server.
 
-use singer::{Error, ErrorKind, Result};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
+use bytes::{BufMut, BytesMut};
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend;
+use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::connect;
 use crate::copy::{CopyIn, CopyOut};
+use crate::failure::Report;
 use crate::settings::Config;
+use crate::wire::Wire;
+
+/// COPY data is sent in messages of about this size.
+const COPY_BYTES: usize = 128 << 10;
+/// What a simple query failed at, when the server says so.
+pub(crate) const STATEMENT: &str = "cannot run the SQL statement";
 
 /// A connection to a Postgres server; closed when dropped.
-pub struct Client {}
+pub struct Client {
+    pub(crate) wire: Wire,
+    pub(crate) config: Config,
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// Process id and secret key, for cancelling.
+    pub(crate) backend: (i32, i32),
+    /// `I`dle, in a `T`ransaction, or in a failed one (`E`).
+    status: u8,
+    broken: bool,
+    /// Whether a COPY to the server is open.
+    copying: bool,
+}
 
 /// One row of a query, its values as text.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
     text: String,
-    ends: Vec<Option<(usize, usize)>>,
+    cells: Vec<Option<(usize, usize)>>,
 }
 
 impl Row {
-    /// Returns the value of a column, `None` for null; panics when there is no such column.
+    /// Returns the value of a column; `None` for null and for a column that is not there.
     pub fn get(&self, column: usize) -> Option<&str> {
-        self.ends[column].map(|(start, end)| &self.text[start..end])
+        let (start, end) = (*self.cells.get(column)?)?;
+        self.text.get(start..end)
     }
 
     /// Returns how many columns there are.
     pub fn width(&self) -> usize {
-        self.ends.len()
+        self.cells.len()
     }
+
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let mut row = Self::default();
+        let (count, mut rest) = payload.split_first_chunk::<2>()?;
+        for _ in 0..u16::from_be_bytes(*count) {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            rest = after;
+            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+                row.cells.push(None);
+                continue;
+            };
+            let start = row.text.len();
+            row.text.push_str(std::str::from_utf8(rest.get(..length)?).ok()?);
+            row.cells.push(Some((start, row.text.len())));
+            rest = &rest[length..];
+        }
+        Some(row)
+    }
+}
+
+/// What the answers to a statement came to.
+#[derive(Default)]
+struct Outcome {
+    rows: Vec<Row>,
+    affected: u64,
+    failure: Option<Error>,
 }
 
 impl Client {
     /// Connects, authenticates and sets the session up: UTF-8, UTC, ISO dates, ISO 8601
     /// intervals, shortest exact floats, hex bytea, plain money, empty search path.
-    pub fn connect(_config: &Config) -> Result<Self> {
-        Err(Error::new(ErrorKind::Internal, "cannot connect"))
+    pub fn connect(config: &Config) -> Result<Self> {
+        let deadline = Instant::now() + config.connect_timeout;
+        let mut wire = connect::open(config, deadline)?;
+        wire.timeout = config.connect_timeout;
+        let mut client = Self {
+            wire,
+            config: config.clone(),
+            parameters: BTreeMap::new(),
+            backend: (0, 0),
+            status: b'I',
+            broken: false,
+            copying: false,
+        };
+        connect::log_in(&mut client)?;
+        client.wire.established(config.read_timeout);
+        client.execute(&session("SET"))?;
+        Ok(client)
+    }
+
+    /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
+    /// pooler that gives every transaction another server connection.
+    pub fn begin(&mut self, mode: &str) -> Result<()> {
+        self.execute(&format!("BEGIN {mode}; {}", session("SET LOCAL"))).map(drop)
     }
 
     /// Runs one or more statements without parameters; returns the rows affected by the last.
-    pub fn execute(&mut self, _sql: &str) -> Result<u64> {
-        Ok(0)
+    pub fn execute(&mut self, sql: &str) -> Result<u64> {
+        self.start(sql)?;
+        self.finish_statement().map(|outcome| outcome.affected)
     }
 
     /// Runs one statement with text parameters (`$1`, ...) by an unnamed prepared statement.
-    pub fn query(&mut self, _sql: &str, _params: &[Option<&str>]) -> Result<Vec<Row>> {
-        Ok(Vec::new())
+    pub fn query(&mut self, sql: &str, params: &[Option<&str>]) -> Result<Vec<Row>> {
+        self.check_idle()?;
+        let out = &mut self.wire.output;
+        frontend::parse("", sql, [], out).or_kind(ErrorKind::Data, STATEMENT)?;
+        let bound = frontend::bind(
+            "",
+            "",
+            [0_i16],
+            params,
+            |param, buffer: &mut BytesMut| match param {
+                Some(text) => {
+                    buffer.extend_from_slice(text.as_bytes());
+                    Ok(IsNull::No)
+                }
+                None => Ok(IsNull::Yes),
+            },
+            [0_i16],
+            out,
+        );
+        if bound.is_err() {
+            out.clear();
+            return Err(Error::new(ErrorKind::Internal, "cannot bind the query's parameters"));
+        }
+        frontend::execute("", 0, out).or_kind(ErrorKind::Internal, STATEMENT)?;
+        frontend::sync(out);
+        self.send()?;
+        self.finish_statement().map(|outcome| outcome.rows)
     }
 
     /// Starts `COPY ... TO STDOUT`.
-    pub fn copy_out(&mut self, _sql: &str) -> Result<CopyOut<'_>> {
-        Ok(CopyOut { client: self })
+    pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
+        self.start(sql)?;
+        loop {
+            let (kind, range) = self.message()?;
+            match kind {
+                b'H' => return Ok(CopyOut::new(self)),
+                _ => self.before_copy(kind, range)?,
+            }
+        }
     }
 
     /// Starts `COPY ... FROM STDIN`.
     pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
         self.begin_copy_in(sql)?;
-        Ok(CopyIn { client: self, open: true })
+        Ok(CopyIn::new(self))
     }
 
     /// Starts `COPY ... FROM STDIN`, to be fed by [`Client::copy_data`].
-    pub fn begin_copy_in(&mut self, _sql: &str) -> Result<()> {
-        Ok(())
+    pub fn begin_copy_in(&mut self, sql: &str) -> Result<()> {
+        self.start(sql)?;
+        loop {
+            let (kind, range) = self.message()?;
+            if kind == b'G' {
+                self.copying = true;
+                return Ok(());
+            }
+            self.before_copy(kind, range)?;
+        }
     }
 
-    /// Sends data of the COPY begun, buffered into messages of at least 64 KiB.
-    pub fn copy_data(&mut self, _data: &[u8]) -> Result<()> {
+    /// Sends data of the COPY begun, buffered into messages of at least 64 KiB. Reports a failure
+    /// that the server has sent so far; the COPY is over then.
+    pub fn copy_data(&mut self, data: &[u8]) -> Result<()> {
+        self.check_copying()?;
+        let out = &mut self.wire.output;
+        if out.is_empty() {
+            out.put_u8(b'd');
+            out.put_u32(0);
+        }
+        out.extend_from_slice(data);
+        if out.len() < COPY_BYTES {
+            return Ok(());
+        }
+        self.close_copy_message();
+        self.send()?;
+        while self.wire.ready(Duration::ZERO)? {
+            let (kind, range) = self.message()?;
+            if kind == b'E' {
+                self.copying = false;
+                let failure = self.report(range);
+                return Err(self.until_idle(failure));
+            }
+            self.aside(kind, range)?;
+        }
         Ok(())
     }
 
     /// Ends the COPY begun; returns how many rows the server took.
     pub fn end_copy_in(&mut self) -> Result<u64> {
-        Ok(0)
+        self.check_copying()?;
+        self.close_copy_message();
+        self.copying = false;
+        frontend::copy_done(&mut self.wire.output);
+        self.send()?;
+        self.finish_statement().map(|outcome| outcome.affected)
     }
 
     /// Gives the COPY begun up; the server keeps none of its rows.
-    pub fn abort_copy_in(&mut self, _reason: &str) -> Result<()> {
-        Ok(())
+    pub fn abort_copy_in(&mut self, reason: &str) -> Result<()> {
+        self.check_copying()?;
+        self.copying = false;
+        self.wire.output.clear();
+        let reason = reason.replace('\0', " ");
+        frontend::copy_fail(&reason, &mut self.wire.output)
+            .or_kind(ErrorKind::Internal, "cannot give the COPY up")?;
+        self.send()?;
+        match self.finish_statement() {
+            // The server answers with the failure we asked for, whatever its reason.
+            Err(failure) if self.broken => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// Returns a server parameter such as `server_version`.
-    pub fn parameter(&self, _name: &str) -> Option<&str> {
-        None
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
     }
 
     /// Tells whether a transaction block is open (also a failed one).
     pub fn in_transaction(&self) -> bool {
-        false
+        self.status != b'I'
     }
 
     /// Tells whether the connection is beyond use.
     pub fn is_broken(&self) -> bool {
-        false
+        self.broken
+    }
+
+    /// Marks the connection as beyond use.
+    pub(crate) fn give_up(&mut self) {
+        self.broken = true;
+    }
+
+    /// Returns the next message; a failure of the connection marks it as broken.
+    #[inline]
+    pub(crate) fn message(&mut self) -> Result<(u8, Range<usize>)> {
+        let received = self.wire.message();
+        if received.is_err() {
+            self.broken = true;
+        }
+        received
+    }
+
+    /// Sends what is to be sent; where that fails, the server's own last words come first.
+    pub(crate) fn send(&mut self) -> Result<()> {
+        let Err(failure) = self.wire.flush() else { return Ok(()) };
+        self.broken = true;
+        while let Ok(true) = self.wire.ready(Duration::ZERO) {
+            match self.wire.message() {
+                Ok((b'E', range)) => return Err(self.report(range)),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Handles a message that may come at any time.
+    pub(crate) fn aside(&mut self, kind: u8, range: Range<usize>) -> Result<()> {
+        match kind {
+            b'N' => {
+                let notice = Report::parse(self.wire.payload(range));
+                log::debug!("server: {}: {}", notice.severity, notice.message);
+            }
+            b'S' => {
+                let text = String::from_utf8_lossy(self.wire.payload(range)).into_owned();
+                let mut parts = text.split('\0');
+                if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+                    self.parameters.insert(name.to_owned(), value.to_owned());
+                }
+            }
+            b'A' => {}
+            _ => {
+                self.broken = true;
+                return Err(self.wire.garbled());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a failure of an ErrorResponse.
+    pub(crate) fn report(&mut self, range: Range<usize>) -> Error {
+        let report = Report::parse(self.wire.payload(range));
+        if report.is_fatal() {
+            self.broken = true;
+        }
+        report.into_error(STATEMENT)
+    }
+
+    /// Takes note of a ReadyForQuery.
+    pub(crate) fn ready_for_query(&mut self, range: Range<usize>) {
+        self.status = self.wire.payload(range).first().copied().unwrap_or(b'I');
+    }
+
+    /// Reads on to the end of a statement that failed; returns the failure.
+    pub(crate) fn until_idle(&mut self, failure: Error) -> Error {
+        if self.broken {
+            return failure;
+        }
+        while let Ok((kind, range)) = self.message() {
+            if kind == b'Z' {
+                self.ready_for_query(range);
+                break;
+            }
+        }
+        failure
+    }
+
+    fn start(&mut self, sql: &str) -> Result<()> {
+        self.check_idle()?;
+        frontend::query(sql, &mut self.wire.output)
+            .or_kind(ErrorKind::Data, "cannot send SQL with U+0000")?;
+        self.send()
+    }
+
+    fn check_idle(&mut self) -> Result<()> {
+        if self.broken {
+            return Err(Error::new(ErrorKind::Temporary, "cannot use the broken connection"));
+        }
+        if self.copying {
+            return Err(Error::new(ErrorKind::Internal, "cannot run SQL while COPY is open"));
+        }
+        self.wire.output.clear();
+        Ok(())
+    }
+
+    fn check_copying(&self) -> Result<()> {
+        if self.copying {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Internal, "cannot go on with a COPY that is not open"))
+    }
+
+    fn close_copy_message(&mut self) {
+        let out = &mut self.wire.output;
+        if out.is_empty() {
+            return;
+        }
+        let length = u32::try_from(out.len() - 1).unwrap_or(u32::MAX);
+        out[1..5].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// Handles what comes instead of the start of a COPY.
+    fn before_copy(&mut self, kind: u8, range: Range<usize>) -> Result<()> {
+        match kind {
+            b'E' => {
+                let failure = self.report(range);
+                Err(self.until_idle(failure))
+            }
+            b'C' | b'T' | b'D' | b'I' => Ok(()),
+            b'Z' => {
+                self.ready_for_query(range);
+                Err(Error::new(ErrorKind::Internal, "cannot copy: the statement is no COPY"))
+            }
+            _ => self.aside(kind, range),
+        }
+    }
+
+    /// Reads the answers to a statement to their end.
+    fn finish_statement(&mut self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        loop {
+            let (kind, range) = match self.message() {
+                Ok(message) => message,
+                Err(failure) => return Err(outcome.failure.unwrap_or(failure)),
+            };
+            match kind {
+                b'D' => match Row::parse(self.wire.payload(range)) {
+                    Some(row) => outcome.rows.push(row),
+                    None => return Err(self.wire.garbled()),
+                },
+                b'C' => outcome.affected = affected(self.wire.payload(range)),
+                b'E' => {
+                    let failure = self.report(range);
+                    if self.broken {
+                        return Err(failure);
+                    }
+                    outcome.failure.get_or_insert(failure);
+                }
+                b'Z' => {
+                    self.ready_for_query(range);
+                    return match outcome.failure {
+                        Some(failure) => Err(failure),
+                        None => Ok(outcome),
+                    };
+                }
+                b'G' => {
+                    frontend::copy_fail("no data was meant to be sent", &mut self.wire.output)
+                        .or_kind(ErrorKind::Internal, STATEMENT)?;
+                    self.send()?;
+                }
+                // Parse, bind, close complete; row description; no data; empty; COPY out unread.
+                b'1' | b'2' | b'3' | b'T' | b'n' | b't' | b'I' | b's' | b'H' | b'd' | b'c' => {}
+                _ => self.aside(kind, range)?,
+            }
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !self.broken && !self.copying {
+            self.wire.output.clear();
+            self.wire.timeout = Duration::from_millis(200);
+            frontend::terminate(&mut self.wire.output);
+            let _ = self.wire.flush();
+        }
+    }
+}
+
+/// What both ends of a transfer must agree on, as statements.
+fn session(set: &str) -> String {
+    [
+        "TimeZone = 'UTC'",
+        "DateStyle = 'ISO, YMD'",
+        "IntervalStyle = 'iso_8601'",
+        "extra_float_digits = 1",
+        "lc_monetary = 'C'",
+        "bytea_output = 'hex'",
+        "client_encoding = 'UTF8'",
+        "standard_conforming_strings = on",
+        "search_path = ''",
+    ]
+    .map(|setting| format!("{set} {setting};"))
+    .join(" ")
+}
+
+/// Returns the row count at the end of a command tag such as `INSERT 0 5`.
+pub(crate) fn affected(tag: &[u8]) -> u64 {
+    let tag = std::str::from_utf8(tag).unwrap_or("").trim_end_matches('\0');
+    tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_tags_end_in_a_count() {
+        assert_eq!(affected(b"COPY 12\0"), 12);
+        assert_eq!(affected(b"INSERT 0 5\0"), 5);
+        assert_eq!(affected(b"BEGIN\0"), 0);
+    }
+
+    #[test]
+    fn rows_tell_null_from_empty() {
+        let row = Row::parse(b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0").unwrap();
+        assert_eq!((row.get(0), row.get(1), row.get(2)), (Some("ab"), None, Some("")));
+        assert_eq!((row.width(), row.get(3)), (3, None));
+        assert!(Row::parse(b"\0\x01\0\0\0\x09ab").is_none());
     }
 }

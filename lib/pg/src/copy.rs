@@ -2,48 +2,110 @@
 
 use std::time::Duration;
 
-use singer::Result;
+use singer::{Error, ErrorKind, Result};
 
 use crate::client::Client;
+use crate::connect;
 
 /// Rows the server sends. Dropped early, it cancels the query.
 pub struct CopyOut<'a> {
-    pub(crate) client: &'a mut Client,
+    client: &'a mut Client,
+    over: bool,
 }
 
-impl CopyOut<'_> {
+impl<'a> CopyOut<'a> {
+    pub(crate) fn new(client: &'a mut Client) -> Self {
+        Self { client, over: false }
+    }
+
     /// Returns the next message, a row of text COPY with its newline; `None` after the last.
+    #[inline]
     #[expect(clippy::should_implement_trait, reason = "the row borrows the read buffer")]
     pub fn next(&mut self) -> Result<Option<&[u8]>> {
-        Ok(None)
+        if self.over {
+            return Ok(None);
+        }
+        loop {
+            let (kind, range) = self.client.message()?;
+            match kind {
+                b'd' => return Ok(Some(self.client.wire.payload(range))),
+                b'c' | b'C' => {}
+                b'Z' => {
+                    self.over = true;
+                    self.client.ready_for_query(range);
+                    return Ok(None);
+                }
+                b'E' => {
+                    self.over = true;
+                    let failure = self.client.report(range);
+                    return Err(self.client.until_idle(failure));
+                }
+                _ => self.client.aside(kind, range)?,
+            }
+        }
     }
 
     /// Tells whether the next call of `next` would wait for the network.
     pub fn waits(&mut self) -> Result<bool> {
-        Ok(false)
+        self.ready(Duration::ZERO).map(|ready| !ready)
     }
 
     /// Waits for the next message at most so long; tells whether it is there.
-    pub fn ready(&mut self, _timeout: Duration) -> Result<bool> {
-        Ok(true)
+    #[inline]
+    pub fn ready(&mut self, timeout: Duration) -> Result<bool> {
+        if self.over { Ok(true) } else { self.client.wire.ready(timeout) }
+    }
+}
+
+impl Drop for CopyOut<'_> {
+    fn drop(&mut self) {
+        if self.over || self.client.is_broken() {
+            return;
+        }
+        let silence = self.client.wire.timeout;
+        self.client.wire.timeout = Duration::from_secs(5);
+        if connect::cancel(&self.client.config, self.client.backend).is_err() {
+            self.client.give_up();
+            return;
+        }
+        let cut = Error::new(ErrorKind::Internal, "cannot go on with a COPY cut short");
+        self.over = true;
+        self.client.until_idle(cut);
+        self.client.wire.timeout = silence;
     }
 }
 
 /// Rows we send. Dropped without [`CopyIn::finish`], the server keeps none of them.
 pub struct CopyIn<'a> {
-    pub(crate) client: &'a mut Client,
-    pub(crate) open: bool,
+    client: &'a mut Client,
+    open: bool,
 }
 
-impl CopyIn<'_> {
+impl<'a> CopyIn<'a> {
+    pub(crate) fn new(client: &'a mut Client) -> Self {
+        Self { client, open: true }
+    }
+
     /// Sends data, buffered into messages of at least 64 KiB.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
-        self.client.copy_data(data)
+        let sent = self.client.copy_data(data);
+        self.open = sent.is_ok();
+        sent
     }
 
     /// Ends the COPY; returns how many rows the server took.
     pub fn finish(mut self) -> Result<u64> {
-        self.open = false;
+        if !std::mem::replace(&mut self.open, false) {
+            return Err(Error::new(ErrorKind::Internal, "cannot end a COPY that has failed"));
+        }
         self.client.end_copy_in()
+    }
+}
+
+impl Drop for CopyIn<'_> {
+    fn drop(&mut self) {
+        if self.open && !self.client.is_broken() {
+            let _ = self.client.abort_copy_in("the sender gave up");
+        }
     }
 }

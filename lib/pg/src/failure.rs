@@ -8,6 +8,148 @@ pub fn sqlstate(failure: &Error) -> Option<&str> {
 }
 
 /// Returns the class of a failure by its SQLSTATE.
-pub fn kind_of(_sqlstate: &str) -> ErrorKind {
-    ErrorKind::Unavailable
+pub fn kind_of(sqlstate: &str) -> ErrorKind {
+    match sqlstate {
+        "42501" => ErrorKind::Denied,
+        // Cancelled, shut down, locked, read-only standby, idle or over time: another try helps.
+        "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "55P03" | "55006" | "25006" | "25P03"
+        | "25P04" => ErrorKind::Temporary,
+        "P0001" => ErrorKind::Data,
+        _ => match sqlstate.get(..2) {
+            Some("28") => ErrorKind::Denied,
+            Some("08" | "40" | "53") => ErrorKind::Temporary,
+            Some("21" | "22" | "23" | "44") => ErrorKind::Data,
+            _ => ErrorKind::Unavailable,
+        },
+    }
+}
+
+/// What to do about a failure, where the server itself has no hint.
+pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
+    Some(match sqlstate {
+        "28P01" => "check `user` and `password`",
+        "28000" => "check `user`, and what the server's pg_hba.conf allows from here",
+        "3D000" => "check `database`",
+        "3F000" => "check the name of the schema",
+        "42501" => "grant the user the right, or use another user",
+        "42P01" | "42703" => "the table or column may be gone or renamed: run discovery again",
+        "53100" => "the server's disk is full: free space there",
+        "53200" => "the server is out of memory",
+        "53300" => "the server has too many connections: close some, or raise max_connections",
+        "57014" => "the statement was cancelled or took longer than the role's statement_timeout",
+        "25P03" => "the role's idle_in_transaction_session_timeout is shorter than a pause here",
+        "25P04" => "the role's transaction_timeout is shorter than this run",
+        "57P01" | "57P02" | "57P03" => "the server restarts: run again once it is up",
+        "55P03" => "another session holds a lock: run again, or raise lock_timeout",
+        "25006" => "the server is a read-only standby: connect to the primary",
+        "40001" | "40P01" => "other sessions were in the way: run again",
+        _ => return None,
+    })
+}
+
+/// The fields of an ErrorResponse or NoticeResponse that are of use here.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub severity: String,
+    pub sqlstate: String,
+    pub message: String,
+    rest: Vec<(&'static str, String)>,
+    hint: Option<String>,
+}
+
+impl Report {
+    /// Reads the payload of the message.
+    pub fn parse(payload: &[u8]) -> Self {
+        let mut report = Self::default();
+        for field in payload.split(|byte| *byte == 0) {
+            let Some((code, text)) = field.split_first() else { continue };
+            let text = String::from_utf8_lossy(text).into_owned();
+            let name = match code {
+                b'V' => {
+                    report.severity = text;
+                    continue;
+                }
+                b'S' if report.severity.is_empty() => {
+                    report.severity = text;
+                    continue;
+                }
+                b'C' => {
+                    report.sqlstate = text;
+                    continue;
+                }
+                b'M' => {
+                    report.message = text;
+                    continue;
+                }
+                b'H' => {
+                    report.hint = Some(text);
+                    continue;
+                }
+                b'D' => "detail",
+                b'W' => "where",
+                b's' => "schema",
+                b't' => "table",
+                b'c' => "column",
+                b'd' => "type",
+                b'n' => "constraint",
+                b'P' => "position",
+                _ => continue,
+            };
+            report.rest.push((name, text));
+        }
+        report
+    }
+
+    /// Tells whether the server ends the connection after this.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self.severity.as_str(), "FATAL" | "PANIC")
+    }
+
+    /// Makes it a failure of ours.
+    pub fn into_error(self, message: &str) -> Error {
+        let hint = hint_of(&self.sqlstate).map(str::to_owned).or(self.hint);
+        let mut failure =
+            Error::new(kind_of(&self.sqlstate), message).with("server_message", self.message);
+        for (name, text) in self.rest {
+            failure = failure.with(name, text);
+        }
+        failure = failure.with("sqlstate", self.sqlstate);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_follow_the_sqlstate() {
+        let check = |code, kind| assert_eq!(kind_of(code), kind, "{code}");
+        check("28P01", ErrorKind::Denied);
+        check("42501", ErrorKind::Denied);
+        check("3D000", ErrorKind::Unavailable);
+        check("42P01", ErrorKind::Unavailable);
+        check("22003", ErrorKind::Data);
+        check("23505", ErrorKind::Data);
+        check("57P01", ErrorKind::Temporary);
+        check("40001", ErrorKind::Temporary);
+        check("53300", ErrorKind::Temporary);
+        check("08006", ErrorKind::Temporary);
+        check("XX000", ErrorKind::Unavailable);
+        check("", ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn reports_carry_constraint_and_state() {
+        let payload = b"SFEHLER\0VERROR\0C23505\0Mduplicate key\0DKey (id)=(1) exists\0npk\0\0";
+        let report = Report::parse(payload);
+        assert!(!report.is_fatal());
+        let failure = report.into_error("cannot run the statement");
+        assert_eq!(failure.kind(), ErrorKind::Data);
+        assert_eq!(failure.context("constraint"), Some("pk"));
+        assert_eq!(sqlstate(&failure), Some("23505"));
+    }
 }

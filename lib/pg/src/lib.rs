@@ -2,13 +2,14 @@
 
 pub mod array;
 pub mod client;
+mod connect;
 pub mod copy;
 pub mod copy_text;
 pub mod failure;
 pub mod ident;
 mod password_file;
 pub mod settings;
-pub mod tls;
+mod tls;
 pub mod types;
 mod url;
 mod wire;

@@ -124,7 +124,261 @@ pub struct Config {
 impl ConnectionSettings {
     /// Fills in libpq's environment variables and password file, and the defaults.
     pub fn resolve(&self) -> Result<Config> {
-        let _ = (url::parse as fn(_) -> _, password_file::find as fn(_, _, _, _) -> _);
-        Err(Error::new(ErrorKind::Internal, "cannot resolve the connection"))
+        self.resolve_with(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn resolve_with(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config> {
+        if self.ssh_tunnel.as_ref().is_some_and(|tunnel| tunnel.enable) {
+            return Err(Error::new(ErrorKind::Config, "cannot connect through an SSH tunnel yet")
+                .with("setting", "ssh_tunnel.enable")
+                .hint("open the tunnel with `ssh -L` and set `host` and `port` to its end"));
+        }
+        let url = match &self.sqlalchemy_url {
+            Some(url) => url::parse(url.reveal())?,
+            None => url::Parts::default(),
+        };
+        let home = env("HOME");
+        let host = url.host.clone().or_else(|| self.host.clone()).or_else(|| env("PGHOST"));
+        let host = host.unwrap_or_else(|| "localhost".to_owned());
+        let port = match url.port.or(self.port) {
+            Some(port) => port,
+            None => number(env, "PGPORT")?.unwrap_or(5432),
+        };
+        let user = url.user.clone().or_else(|| self.user.clone()).or_else(|| env("PGUSER"));
+        let Some(user) = user.or_else(|| env("USER")).or_else(|| env("LOGNAME")) else {
+            return Err(Error::new(ErrorKind::Config, "cannot connect without a user name")
+                .hint("set `user` or PGUSER"));
+        };
+        let database = url.database.clone().or_else(|| self.database.clone());
+        let database = database.or_else(|| env("PGDATABASE")).unwrap_or_else(|| user.clone());
+        let password = url.password.clone().or_else(|| self.password.clone());
+        let password = password.or_else(|| env("PGPASSWORD").map(Secret::new));
+        let password = match password {
+            Some(password) => Some(password),
+            None => {
+                let path = env("PGPASSFILE").map(PathBuf::from);
+                let path = path.or_else(|| Some(PathBuf::from(home.clone()?).join(".pgpass")));
+                let entry =
+                    password_file::Wanted { host: &host, port, database: &database, user: &user };
+                path.and_then(|path| password_file::find(&path, &entry)).map(Secret::new)
+            }
+        };
+        let host = match host.strip_prefix('/') {
+            Some(_) => Host::Unix(PathBuf::from(host)),
+            None => Host::Tcp(host),
+        };
+        let connect_seconds = match self.connect_timeout_seconds {
+            Some(seconds) => seconds,
+            None => number(env, "PGCONNECT_TIMEOUT")?.filter(|seconds| *seconds > 0).unwrap_or(10),
+        };
+        Ok(Config {
+            ssl_mode: self.mode(&url, &host, env)?,
+            ssl_root: self.root(&url, home.as_deref(), env),
+            ssl_client: self.client_certificate(home.as_deref()),
+            host,
+            port,
+            user,
+            password,
+            database,
+            application_name: (self.application_name.clone())
+                .or_else(|| url.application_name.clone())
+                .or_else(|| env("PGAPPNAME"))
+                .unwrap_or_else(program),
+            connect_timeout: Duration::from_secs(connect_seconds.max(1)),
+            read_timeout: Duration::from_secs(self.read_timeout_seconds.unwrap_or(600).max(1)),
+        })
+    }
+
+    fn mode(
+        &self,
+        url: &url::Parts,
+        host: &Host,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<SslMode> {
+        if self.ssl_enable == Some(false) {
+            return Ok(SslMode::Disable);
+        }
+        if let Some(mode) = url.ssl_mode.or(self.ssl_mode) {
+            return Ok(mode);
+        }
+        if self.ssl_enable == Some(true) {
+            return Ok(SslMode::VerifyFull);
+        }
+        match self.ssl {
+            Some(true) => return Ok(SslMode::Require),
+            Some(false) => return Ok(SslMode::Disable),
+            None => {}
+        }
+        if let Some(word) = env("PGSSLMODE") {
+            return SslMode::named(&word).ok_or_else(|| unknown_mode("PGSSLMODE", &word));
+        }
+        Ok(if is_local(host) { SslMode::Disable } else { SslMode::VerifyFull })
+    }
+
+    fn root(
+        &self,
+        url: &url::Parts,
+        home: Option<&str>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        let root = url.ssl_root.clone().or_else(|| self.ssl_certificate_authority.clone());
+        match root.or_else(|| env("PGSSLROOTCERT")) {
+            Some(word) if word == "system" => None,
+            Some(root) => Some(expand(root, home)),
+            None => {
+                let path = PathBuf::from(home?).join(".postgresql/root.crt");
+                path.is_file().then(|| path.display().to_string())
+            }
+        }
+    }
+
+    fn client_certificate(&self, home: Option<&str>) -> Option<(String, Secret)> {
+        if !self.ssl_client_certificate_enable {
+            return None;
+        }
+        let certificate = self.ssl_client_certificate.clone();
+        let certificate = certificate.unwrap_or_else(|| "~/.postgresql/postgresql.crt".to_owned());
+        let key = self
+            .ssl_client_private_key
+            .as_ref()
+            .map_or("~/.postgresql/postgresql.key", Secret::reveal);
+        Some((expand(certificate, home), Secret::new(expand(key.to_owned(), home))))
+    }
+}
+
+impl SslMode {
+    /// Returns the mode of a word of libpq.
+    pub fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+pub(crate) fn unknown_mode(setting: &str, word: &str) -> Error {
+    Error::new(ErrorKind::Config, "cannot use the TLS mode")
+        .with("setting", setting)
+        .with("value", word)
+        .hint("one of disable, allow, prefer, require, verify-ca, verify-full")
+}
+
+/// Tells whether the server can only be on this machine.
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(
+    env: &dyn Fn(&str) -> Option<String>,
+    name: &str,
+) -> Result<Option<T>> {
+    let Some(text) = env(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        Error::new(ErrorKind::Config, "cannot use the environment variable")
+            .with("variable", name)
+            .hint("it must be a number")
+    })
+}
+
+/// Puts the home folder in place of a leading `~/`; leaves PEM text alone.
+fn expand(path: String, home: Option<&str>) -> String {
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => format!("{home}/{rest}"),
+        _ => path,
+    }
+}
+
+/// Returns the name this program was started by.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(|| "chorus".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(json: &str) -> ConnectionSettings {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_libpqs_and_safe() {
+        let env = |name: &str| match name {
+            "PGHOST" => Some("db.example.com".to_owned()),
+            "PGPORT" => Some("6000".to_owned()),
+            "PGUSER" => Some("ann".to_owned()),
+            "PGPASSWORD" => Some("pw".to_owned()),
+            _ => None,
+        };
+        let config = settings("{}").resolve_with(&env).unwrap();
+        assert_eq!(config.host, Host::Tcp("db.example.com".to_owned()));
+        assert_eq!((config.port, config.database.as_str()), (6000, "ann"));
+        assert_eq!(config.password.as_ref().map(Secret::reveal), Some("pw"));
+        assert_eq!(config.ssl_mode, SslMode::VerifyFull);
+        assert!(!format!("{config:?}").contains("pw\""));
+    }
+
+    #[test]
+    fn tls_modes_come_from_whoever_says_so_first() {
+        let check = |json: &str, mode| {
+            let config =
+                settings(json).resolve_with(&|name| (name == "PGUSER").then(|| "u".into()));
+            assert_eq!(config.unwrap().ssl_mode, mode, "{json}");
+        };
+        check(r#"{"host":"h"}"#, SslMode::VerifyFull);
+        check(r#"{"host":"127.0.0.1"}"#, SslMode::Disable);
+        check(r#"{"host":"/run/pg"}"#, SslMode::Disable);
+        check(r#"{"host":"h","ssl":true}"#, SslMode::Require);
+        check(r#"{"host":"h","ssl_enable":false,"ssl_mode":"verify-full"}"#, SslMode::Disable);
+        check(r#"{"host":"localhost","ssl_enable":true}"#, SslMode::VerifyFull);
+        check(r#"{"host":"h","ssl_enable":true,"ssl_mode":"verify-ca"}"#, SslMode::VerifyCa);
+        check(
+            r#"{"sqlalchemy_url":"postgresql+psycopg2://u:p@h/d?sslmode=require"}"#,
+            SslMode::Require,
+        );
+    }
+
+    #[test]
+    fn urls_win_over_single_settings() {
+        let json = r#"{"host":"a","database":"b","sqlalchemy_url":
+            "postgresql://us%40er:p%3A%2F%40w@h:1234/d%20b"}"#;
+        let config = settings(json).resolve_with(&|_| None).unwrap();
+        assert_eq!(config.host, Host::Tcp("h".to_owned()));
+        assert_eq!((config.port, config.user.as_str()), (1234, "us@er"));
+        assert_eq!(config.database, "d b");
+        assert_eq!(config.password.as_ref().map(Secret::reveal), Some("p:/@w"));
+    }
+
+    #[test]
+    fn ssh_tunnels_are_refused() {
+        let failed =
+            settings(r#"{"user":"u","ssh_tunnel":{"enable":true}}"#).resolve_with(&|_| None);
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn settings_can_be_flattened_into_those_of_a_connector() {
+        #[derive(Deserialize)]
+        struct Outer {
+            #[serde(flatten)]
+            connection: ConnectionSettings,
+        }
+        let value: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(r#"{"port":5433,"password":"x"}"#).unwrap();
+        let outer: Outer = serde_json::from_value(value.into()).unwrap();
+        assert_eq!(outer.connection.port, Some(5433));
     }
 }

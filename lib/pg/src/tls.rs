@@ -1,1 +1,201 @@
-//! tls.
+//! TLS by rustls: whom to trust, and which certificate to show.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
+};
+use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::settings::{Config, Host, SslMode};
+
+/// Prepares a TLS session for the host of the configuration.
+pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
+    let provider = Arc::new(ring::default_provider());
+    let check = match config.ssl_mode {
+        SslMode::VerifyFull => Check::Full(verifier(config, &provider)?),
+        SslMode::VerifyCa => Check::Authority(verifier(config, &provider)?),
+        _ => Check::Nothing,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .or_kind(ErrorKind::Internal, "cannot set TLS up")?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier { provider, check }));
+    let mut client = match &config.ssl_client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates("ssl_client_certificate", certificate)?;
+            let key = private_key(key.reveal())?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .or_kind(ErrorKind::Config, "cannot use the TLS client certificate")
+                .map_err(|failure| {
+                    failure.hint("check that `ssl_client_private_key` belongs to the certificate")
+                })?
+        }
+    };
+    // Postgres 17 and later take TLS from the first byte if this is offered; older ones ignore it.
+    client.alpn_protocols = vec![b"postgresql".to_vec()];
+    let host = match &config.host {
+        Host::Tcp(host) => host.as_str(),
+        Host::Unix(_) => "localhost",
+    };
+    let name = ServerName::try_from(host.to_owned())
+        .or_kind(ErrorKind::Config, "cannot use the host name for TLS")
+        .map_err(|failure| failure.with("host", host))?;
+    ClientConnection::new(Arc::new(client), name).or_kind(ErrorKind::Internal, "cannot set TLS up")
+}
+
+/// Makes the failure of a TLS handshake.
+pub(crate) fn refused(cause: rustls::Error) -> Error {
+    let (kind, hint) = match &cause {
+        rustls::Error::InvalidCertificate(reason) => (ErrorKind::Denied, certificate_hint(reason)),
+        rustls::Error::AlertReceived(_) => {
+            (ErrorKind::Denied, "the server may want a client certificate, or another one")
+        }
+        _ => (ErrorKind::Temporary, "the TLS data was not understood: check what is in between"),
+    };
+    Error::new(kind, "cannot agree on TLS with the Postgres server").caused_by(cause).hint(hint)
+}
+
+fn certificate_hint(reason: &CertificateError) -> &'static str {
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired: renew it"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate names another host: use the name it was made for as `host`, \
+             or `ssl_mode: verify-ca`"
+        }
+        CertificateError::UnknownIssuer => {
+            "nobody this system trusts signed the server's certificate: set \
+             `ssl_certificate_authority` to the certificate that did, or, knowing that anybody in \
+             between can then read along, `ssl_mode: require`"
+        }
+        _ => "`ssl_certificate_authority` sets whom to trust, `ssl_mode` how much is checked",
+    }
+}
+
+fn verifier(config: &Config, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
+    let mut roots = RootCertStore::empty();
+    if let Some(authority) = &config.ssl_root {
+        for certificate in certificates("ssl_certificate_authority", authority)? {
+            roots
+                .add(certificate)
+                .or_kind(ErrorKind::Config, "cannot use the certificate authority")?;
+        }
+    } else {
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+    }
+    if roots.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "cannot find a certificate authority to trust")
+            .hint("set `ssl_certificate_authority`, or install the system's certificates"));
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .or_kind(ErrorKind::Config, "cannot use the certificate authority")
+}
+
+/// Reads PEM text, or the file it is in.
+fn pem(setting: &str, text: &str) -> Result<Vec<u8>> {
+    if text.contains("-----BEGIN") {
+        return Ok(text.as_bytes().to_vec());
+    }
+    std::fs::read(text)
+        .or_kind(ErrorKind::Config, "cannot read the PEM file")
+        .map_err(|failure| failure.with("setting", setting).with("path", text))
+}
+
+fn certificates(setting: &str, text: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let found = CertificateDer::pem_slice_iter(&pem(setting, text)?)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .or_kind(ErrorKind::Config, "cannot read the certificate")
+        .map_err(|failure| failure.with("setting", setting))?;
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "cannot find a certificate in the PEM text")
+            .with("setting", setting));
+    }
+    Ok(found)
+}
+
+fn private_key(text: &str) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&pem("ssl_client_private_key", text)?)
+        .or_kind(ErrorKind::Config, "cannot read the private key")
+        .map_err(|failure| {
+            failure
+                .with("setting", "ssl_client_private_key")
+                .hint("it must be PEM text without a passphrase")
+        })
+}
+
+#[derive(Debug)]
+enum Check {
+    Full(Arc<WebPkiServerVerifier>),
+    Authority(Arc<WebPkiServerVerifier>),
+    Nothing,
+}
+
+/// Checks as much of the server's certificate as the mode says; signatures always.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    check: Check,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let (webpki, any_name) = match &self.check {
+            Check::Nothing => return Ok(ServerCertVerified::assertion()),
+            Check::Full(webpki) => (webpki, false),
+            Check::Authority(webpki) => (webpki, true),
+        };
+        let checked =
+            webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match checked {
+            // The name is checked last, after the chain.
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if any_name => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,5 +1,148 @@
-//! Connection URLs.
+//! Connection URLs: `postgresql[+driver]://user:password@host:port/database?sslmode=...` (pure).
 
-pub(crate) fn parse(_url: &str) -> Option<()> {
-    None
+use singer::{Error, ErrorKind, Result, Secret};
+
+use crate::settings::{SslMode, unknown_mode};
+
+/// What a URL says.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub database: Option<String>,
+    pub ssl_mode: Option<SslMode>,
+    pub ssl_root: Option<String>,
+    pub application_name: Option<String>,
+}
+
+/// Reads a URL; no part of it is shown in a failure, as it holds the password.
+pub(crate) fn parse(url: &str) -> Result<Parts> {
+    let mut parts = Parts::default();
+    let Some((scheme, rest)) = url.trim().split_once("://") else {
+        return Err(refused("it has no `://`"));
+    };
+    if !matches!(scheme.split('+').next(), Some("postgresql" | "postgres")) {
+        return Err(refused("it must start with `postgresql://`"));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // The last `@` before the path: a password may hold others.
+    let (authority, database) = match rest.rfind('@') {
+        Some(at) => match rest[at..].find('/') {
+            Some(slash) => (&rest[..at + slash], &rest[at + slash + 1..]),
+            None => (rest, ""),
+        },
+        None => rest.split_once('/').unwrap_or((rest, "")),
+    };
+    let (login, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (user, password) = match login.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (login, None),
+    };
+    parts.user = some(user)?;
+    parts.password = password.map(decode).transpose()?.map(Secret::new);
+    parts.database = some(database)?;
+    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or("")),
+        None => address.split_once(':').unwrap_or((address, "")),
+    };
+    parts.host = some(host)?;
+    if !port.is_empty() {
+        parts.port = Some(port.parse().map_err(|_| refused("its port is no number"))?);
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        parts.set(name, decode(value)?)?;
+    }
+    Ok(parts)
+}
+
+impl Parts {
+    fn set(&mut self, name: &str, value: String) -> Result<()> {
+        match name {
+            "host" => self.host = Some(value),
+            "port" => {
+                self.port = Some(value.parse().map_err(|_| refused("its port is no number"))?)
+            }
+            "user" => self.user = Some(value),
+            "password" => self.password = Some(Secret::new(value)),
+            "dbname" => self.database = Some(value),
+            "sslmode" => {
+                let mode = SslMode::named(&value);
+                self.ssl_mode = Some(mode.ok_or_else(|| unknown_mode("sslmode", &value))?);
+            }
+            "sslrootcert" => self.ssl_root = Some(value),
+            "application_name" => self.application_name = Some(value),
+            other => log::warn!("the connection URL's parameter {other:?} is not used"),
+        }
+        Ok(())
+    }
+}
+
+fn some(text: &str) -> Result<Option<String>> {
+    if text.is_empty() { Ok(None) } else { decode(text).map(Some) }
+}
+
+/// Decodes `%41`.
+fn decode(text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let hex = rest.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.ok_or_else(|| refused("a `%` in it is not followed by two hex digits"))?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8"))
+}
+
+fn refused(reason: &str) -> Error {
+    Error::new(ErrorKind::Config, "cannot read the connection URL")
+        .with("setting", "sqlalchemy_url")
+        .with("reason", reason)
+        .hint("write it as postgresql://user:password@host:port/database, other characters as %XX")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_forms_people_write() {
+        let check = |url: &str, expected: [Option<&str>; 4], port: Option<u16>| {
+            let parts = parse(url).unwrap();
+            let password = parts.password.as_ref().map(|secret| secret.reveal().to_owned());
+            let seen = [parts.user, password, parts.host, parts.database];
+            assert_eq!(seen, expected.map(|text| text.map(str::to_owned)), "{url}");
+            assert_eq!(parts.port, port, "{url}");
+        };
+        check("postgres://h", [None, None, Some("h"), None], None);
+        check("postgresql+psycopg2://u:p@h:1/d", ["u", "p", "h", "d"].map(Some), Some(1));
+        check("postgresql://u:p@ss@h/d", ["u", "p@ss", "h", "d"].map(Some), None);
+        check("postgresql://u@[::1]:5/d", [Some("u"), None, Some("::1"), Some("d")], Some(5));
+        check(
+            "postgresql:///d?host=/run/pg&user=u",
+            [Some("u"), None, Some("/run/pg"), Some("d")],
+            None,
+        );
+        check("postgresql://u:%20%C3%A9@h/d", ["u", " é", "h", "d"].map(Some), None);
+    }
+
+    #[test]
+    fn refusals_show_no_secret() {
+        for url in [
+            "u:canary@h/d",
+            "mysql://u:canary@h/d",
+            "postgresql://u:canary%zz@h/d",
+            "postgresql://u:canary@h:x/d",
+        ] {
+            assert!(!parse(url).unwrap_err().to_string().contains("canary"), "{url}");
+        }
+    }
 }
