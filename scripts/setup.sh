@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs what the demo (`demo`) or the tests (`test`) need and this machine lacks.
+set -euo pipefail
+
+missing=()
+needs() { # needs PACKAGE TEST...: PACKAGE is missing when TEST fails
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has_server() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
+has_venv() { python3 -c 'import venv, ensurepip'; }
+
+if [[ -z ${SOURCE_DATABASE_URL:-} || -z ${TARGET_DATABASE_URL:-} || ${1:-} == test ]]; then
+    needs postgresql has_server
+fi
+needs postgresql-client command -v psql
+needs gcc command -v cc
+if [[ ${1:-} == test ]]; then
+    needs postgresql-contrib eval 'compgen -G "/usr/share/postgresql/*/extension/hstore.control"'
+    needs openssl command -v openssl
+    needs git command -v git
+    needs python3 command -v python3
+    needs python3-venv has_venv
+fi
+
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+if ((EUID == 0)); then
+    sudo=()
+elif sudo -n true 2>/dev/null; then
+    sudo=(sudo)
+else
+    echo "missing: ${missing[*]}; install them, for example: apt-get install ${missing[*]}" >&2
+    exit 1
+fi
+if ! command -v apt-get >/dev/null; then
+    echo "missing: ${missing[*]}; install them with this system's package manager" >&2
+    exit 1
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=600 -q update
+"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=600 -q install -y --no-install-recommends "${missing[@]}"
