@@ -27,6 +27,14 @@ pub struct Mark {
     cells: usize,
 }
 
+impl Mark {
+    /// Returns how much text lies before the mark.
+    #[inline]
+    pub fn text_bytes(self) -> usize {
+        self.text
+    }
+}
+
 /// One cell: the canonical text of a value, a null, or nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
@@ -51,6 +59,8 @@ impl Batch {
     pub fn reset(&mut self, width: usize) {
         self.width = width;
         self.text.clear();
+        // One giant row must not keep its memory for the rest of the run.
+        self.text.shrink_to(4 * Self::TEXT_BYTES);
         self.cells.clear();
     }
 
@@ -147,11 +157,31 @@ impl Batch {
         self.cells[at] = Span::NULL;
     }
 
-    /// Sets a cell of the last row to the same text as in the row before, without a copy.
+    /// Sets a cell of the last row; a text that equals the one in the row before is not copied.
     #[inline]
-    pub fn repeat(&mut self, column: usize) {
+    pub fn set_or_repeat(&mut self, column: usize, text: &[u8]) {
         let at = self.cells.len() - self.width + column;
-        self.cells[at] = self.cells[at - self.width];
+        if at >= self.width && self.read(self.cells[at - self.width]) == Cell::Text(text) {
+            self.cells[at] = self.cells[at - self.width];
+            return;
+        }
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        self.cells[at] = Span { start: narrow(start), length: narrow(text.len()) };
+    }
+
+    /// Tells whether a cell of the last row is absent.
+    #[inline]
+    pub fn is_last_absent(&self, column: usize) -> bool {
+        self.cells[self.cells.len() - self.width + column] == Span::ABSENT
+    }
+
+    /// Makes an absent cell of the last row null.
+    #[inline]
+    pub fn absent_to_null(&mut self, column: usize) {
+        if self.is_last_absent(column) {
+            self.set_null(column);
+        }
     }
 
     /// Returns where the batch ends now, for [`Batch::rollback`].

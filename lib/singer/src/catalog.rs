@@ -1,15 +1,21 @@
-//! Streams: what discovery writes, what selection leaves, what SCHEMA says.
+//! Streams and the catalog file: what discovery writes and what a run reads back.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::schema::{self, Column};
+use crate::selection;
+
+/// Catalog metadata by breadcrumb; `[]` is the stream itself.
+pub type Metadata = BTreeMap<Vec<String>, Map<String, Value>>;
 
 /// How a stream is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplicationMethod {
     /// Every row, every time.
+    #[default]
     FullTable,
     /// Rows whose replication key is at or beyond the bookmark.
     Incremental,
@@ -17,8 +23,32 @@ pub enum ReplicationMethod {
     LogBased,
 }
 
+impl ReplicationMethod {
+    /// Returns the word of the catalog.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FullTable => "FULL_TABLE",
+            Self::Incremental => "INCREMENTAL",
+            Self::LogBased => "LOG_BASED",
+        }
+    }
+
+    fn named(word: &str) -> Result<Self> {
+        match word {
+            "FULL_TABLE" => Ok(Self::FullTable),
+            "INCREMENTAL" => Ok(Self::Incremental),
+            "LOG_BASED" => Ok(Self::LogBased),
+            _ => {
+                Err(Error::new(ErrorKind::Config, "cannot use the replication method of a stream")
+                    .with("replication method", word)
+                    .hint("it is FULL_TABLE, INCREMENTAL or LOG_BASED"))
+            }
+        }
+    }
+}
+
 /// A stream: in a tap its catalog entry, in a target what SCHEMA said.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stream {
     /// `tap_stream_id`: unique in the catalog, the key of its bookmark.
     pub id: String,
@@ -34,8 +64,8 @@ pub struct Stream {
     pub replication_method: ReplicationMethod,
     /// The column that orders an INCREMENTAL read.
     pub replication_key: Option<String>,
-    /// Catalog metadata by breadcrumb; `[]` is the stream itself.
-    pub metadata: BTreeMap<Vec<String>, Map<String, Value>>,
+    /// Catalog metadata.
+    pub metadata: Metadata,
     /// Further stream-level fields of the catalog (`table_name`, `database_name`, ...), kept as is.
     pub fields: Map<String, Value>,
 }
@@ -74,5 +104,121 @@ impl Stream {
             None => Vec::new(),
         };
         self.metadata.entry(breadcrumb).or_default().insert(key.to_owned(), value.into());
+    }
+
+    /// Returns the catalog entry.
+    pub fn to_json(&self) -> Value {
+        let mut entry = Map::new();
+        entry.insert("tap_stream_id".into(), self.id.clone().into());
+        entry.insert("stream".into(), self.name.clone().into());
+        entry.extend(self.fields.clone());
+        entry.insert("schema".into(), Value::Object(self.schema.clone()));
+        entry.insert("key_properties".into(), self.keys.clone().into());
+        if let Some(key) = &self.replication_key {
+            entry.insert("replication_key".into(), key.clone().into());
+        }
+        if self.replication_method != ReplicationMethod::FullTable {
+            entry.insert("replication_method".into(), self.replication_method.as_str().into());
+        }
+        // Meltano marks every property without metadata as automatic: each one gets an entry.
+        let mut metadata = self.metadata.clone();
+        metadata.entry(Vec::new()).or_default();
+        for column in &self.columns {
+            let breadcrumb = vec!["properties".to_owned(), column.name.clone()];
+            let automatic = self.keys.contains(&column.name);
+            metadata
+                .entry(breadcrumb)
+                .or_default()
+                .entry("inclusion")
+                .or_insert_with(|| if automatic { "automatic".into() } else { "available".into() });
+        }
+        let metadata = metadata
+            .into_iter()
+            .map(|(breadcrumb, values)| json!({ "breadcrumb": breadcrumb, "metadata": values }));
+        entry.insert("metadata".into(), metadata.collect());
+        Value::Object(entry)
+    }
+
+    /// Reads a catalog entry.
+    fn from_json(entry: &Value) -> Result<Self> {
+        let broken = |what: &str| Error::new(ErrorKind::Config, format!("the catalog has {what}"));
+        let entry = entry.as_object().ok_or_else(|| broken("an entry that is not an object"))?;
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let id = text("tap_stream_id").or_else(|| text("stream"));
+        let id = id.ok_or_else(|| broken("an entry without `tap_stream_id`"))?;
+        let schema = entry.get("schema").and_then(Value::as_object);
+        let schema = schema.filter(|schema| schema.get("properties").is_some_and(Value::is_object));
+        let schema =
+            schema.ok_or_else(|| broken("a schema without `properties`").with("stream", id))?;
+        let mut stream = Self::new(text("stream").unwrap_or(id), schema.clone(), Vec::new());
+        id.clone_into(&mut stream.id);
+        stream.metadata =
+            selection::read_metadata(entry, schema).map_err(|f| f.with("stream", id))?;
+        let meta = |stream: &Self, key: &str| stream.meta(key).cloned();
+        let is_view = meta(&stream, "is-view") == Some(Value::Bool(true));
+        let keys = entry
+            .get("key_properties")
+            .cloned()
+            .filter(|keys| keys.as_array().is_some_and(|keys| !keys.is_empty()))
+            .or_else(|| is_view.then(|| meta(&stream, "view-key-properties")).flatten())
+            .or_else(|| meta(&stream, "table-key-properties"));
+        stream.keys = strings(keys.as_ref());
+        stream.replication_key = text("replication_key")
+            .map(str::to_owned)
+            .or_else(|| strings(meta(&stream, "replication-key").as_ref()).into_iter().next());
+        let method = text("replication_method")
+            .map(str::to_owned)
+            .or_else(|| string(meta(&stream, "replication-method")))
+            .or_else(|| string(meta(&stream, "forced-replication-method")));
+        stream.replication_method = match method {
+            Some(word) => ReplicationMethod::named(&word).map_err(|f| f.with("stream", id))?,
+            None if stream.replication_key.is_some() => ReplicationMethod::Incremental,
+            None => ReplicationMethod::FullTable,
+        };
+        const OWN: [&str; 8] = [
+            "tap_stream_id",
+            "stream",
+            "schema",
+            "key_properties",
+            "replication_key",
+            "replication_method",
+            "metadata",
+            "selected",
+        ];
+        stream.fields = entry.clone();
+        stream.fields.retain(|key, _| !OWN.contains(&key.as_str()));
+        Ok(stream)
+    }
+}
+
+/// Writes a catalog.
+pub fn to_json(streams: &[Stream]) -> Value {
+    json!({ "streams": streams.iter().map(Stream::to_json).collect::<Vec<_>>() })
+}
+
+/// Reads a catalog: `{"streams": [...]}`, with metadata or, as older ones, with `selected` and
+/// `inclusion` inside the schemas.
+pub fn from_slice(text: &[u8]) -> Result<Vec<Stream>> {
+    let catalog: Value =
+        serde_json::from_slice(text).or_kind(ErrorKind::Config, "cannot read the catalog")?;
+    let streams = catalog["streams"].as_array().ok_or_else(|| {
+        Error::new(ErrorKind::Config, "the catalog has no list `streams`")
+            .hint("write one with --discover")
+    })?;
+    streams.iter().map(Stream::from_json).collect()
+}
+
+fn string(value: Option<Value>) -> Option<String> {
+    value.as_ref().and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A list of strings, or one string alone.
+fn strings(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(list)) => {
+            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
     }
 }

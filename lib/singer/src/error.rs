@@ -77,10 +77,13 @@ impl Error {
         }))
     }
 
-    /// Adds a context line `key: value`; never a secret.
+    /// Adds a context line `key: value`, once; never a secret.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key.to_owned(), value.to_string()));
+        let line = (key.to_owned(), value.to_string());
+        if !self.0.context.contains(&line) {
+            self.0.context.push(line);
+        }
         self
     }
 
@@ -116,6 +119,16 @@ impl Error {
     /// Returns the message without context.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Tells whether a hint is set.
+    pub fn has_hint(&self) -> bool {
+        self.0.hint.is_some()
+    }
+
+    /// Returns the context lines.
+    pub fn context_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.context.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Returns the value of a context line.

@@ -1,53 +1,379 @@
-//! What a tap writes its rows into.
+//! What a tap writes its rows into: batches here, lines on a thread of their own.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::batch::{Batch, Cell, Mark};
+use crate::canonical;
+use crate::catalog::ReplicationMethod;
+use crate::decode::{RecordDecoder, Refusal};
+use crate::encode::{RecordEncoder, state_line};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::RecordCounter;
+use crate::output::Output;
+use crate::rejects::Rejects;
+use crate::schema::Kind;
+use crate::selection::Selected;
+use crate::state::{State, key_bookmark};
 
-/// The rows of one stream on their way to the pipe.
-pub struct Rows {}
+/// The oldest a row may get in a batch.
+const BATCH_AGE: Duration = Duration::from_secs(1);
+/// State is written after so many rows, or so much time, of a stream that can resume.
+const STATE_ROWS: u64 = 10_000;
+const STATE_AGE: Duration = Duration::from_secs(5);
+
+/// The rows of a run on their way to the pipe; one stream at a time.
+pub struct Rows {
+    batch: Batch,
+    row: Mark,
+    column: usize,
+    columns: Vec<(String, Kind, bool)>,
+    encoder: Arc<RecordEncoder>,
+    decoder: Option<RecordDecoder>,
+    pipe: Pipe,
+    rejects: Rejects,
+    record_bytes_max: usize,
+    limit: Option<u64>,
+    counter: RecordCounter,
+    begun: Instant,
+    stream: String,
+    /// Name and position of the replication key of an INCREMENTAL stream.
+    replication_key: Option<(String, usize)>,
+    last_key: Vec<u8>,
+    state: State,
+    state_rows: u64,
+    state_written: Instant,
+}
+
+enum Job {
+    Rows(Arc<RecordEncoder>, Batch),
+    Line(Vec<u8>),
+}
+
+/// The writing thread and the ways to it and back.
+struct Pipe {
+    jobs: Option<SyncSender<Job>>,
+    spare: Receiver<Batch>,
+    writer: Option<JoinHandle<Result<()>>>,
+}
 
 impl Rows {
+    pub(crate) fn new(
+        state: State,
+        rejects: Rejects,
+        record_bytes_max: usize,
+        limit: Option<u64>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            batch: Batch::default(),
+            row: Batch::default().mark(),
+            column: 0,
+            columns: Vec::new(),
+            encoder: Arc::new(RecordEncoder::new(&crate::Stream::default(), &[], "", None)),
+            decoder: None,
+            pipe: Pipe::start(),
+            rejects,
+            record_bytes_max,
+            limit,
+            counter: RecordCounter::new(""),
+            begun: now,
+            stream: String::new(),
+            replication_key: None,
+            last_key: Vec::new(),
+            state,
+            state_rows: 0,
+            state_written: now,
+        }
+    }
+
+    /// Starts a stream whose SCHEMA was written.
+    pub(crate) fn begin(&mut self, selected: &Selected, version: Option<i64>) {
+        let stream = &selected.stream;
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        self.encoder = Arc::new(RecordEncoder::new(stream, &selected.prunings, &now, version));
+        self.columns = stream
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), column.kind, column.absent_is_null))
+            .collect();
+        self.batch.reset(self.columns.len());
+        self.row = self.batch.mark();
+        self.column = 0;
+        self.decoder = None;
+        self.counter = RecordCounter::new(&stream.name);
+        self.stream.clone_from(&stream.id);
+        let key = stream.replication_key.as_ref();
+        self.replication_key = key
+            .filter(|_| stream.replication_method == ReplicationMethod::Incremental)
+            .and_then(|name| Some((name.clone(), stream.column(name)?)));
+        self.last_key.clear();
+        self.state_rows = 0;
+    }
+
+    /// Ends the stream; returns how many rows it had.
+    pub(crate) fn finish(&mut self) -> Result<u64> {
+        self.flush()?;
+        self.counter.finish(true);
+        Ok(self.counter.total())
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {
+        self.pipe.send(Job::Line(line))
+    }
+
+    pub(crate) fn write_state(&mut self) -> Result<()> {
+        self.state_rows = 0;
+        self.state_written = Instant::now();
+        let line = state_line(&self.state.to_json());
+        self.line(line)
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.rejects.report();
+        self.pipe.close()
+    }
+
     /// Appends a cell, checked against the kind of its column.
-    pub fn cell(&mut self, _text: &[u8]) -> Result<()> {
+    pub fn cell(&mut self, text: &[u8]) -> Result<()> {
+        if let Some((name, kind, _)) = self.columns.get(self.column)
+            && !canonical::is_canonical(*kind, text)
+        {
+            return Err(Error::new(ErrorKind::Data, "a value does not fit the type of its column")
+                .with("stream", &self.stream)
+                .with("column", name)
+                .with("type", format!("{kind:?}").to_lowercase()));
+        }
+        self.verbatim(text);
         Ok(())
     }
 
     /// Appends a cell whose text the caller knows to be canonical.
-    pub fn verbatim(&mut self, _text: &[u8]) {}
+    #[inline]
+    pub fn verbatim(&mut self, text: &[u8]) {
+        self.column += 1;
+        self.batch.push(text);
+    }
 
     /// Appends a cell whose canonical text `fill` appends to the buffer it gets.
+    #[inline]
     pub fn write(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        fill(&mut Vec::new())
+        self.column += 1;
+        self.batch.push_with(fill)
     }
 
     /// Appends a null (for a column with `absent_is_null`: a missing key).
-    pub fn null(&mut self) {}
+    #[inline]
+    pub fn null(&mut self) {
+        if self.columns.get(self.column).is_some_and(|(_, _, absent_is_null)| *absent_is_null) {
+            self.batch.push_absent();
+        } else {
+            self.batch.push_null();
+        }
+        self.column += 1;
+    }
 
     /// Ends the row. Fails with `ErrorKind::Enough` once `limit` rows are there: pass it on.
+    #[inline]
     pub fn end(&mut self) -> Result<()> {
-        Ok(())
+        if self.column != self.columns.len() {
+            return Err(self.wrong_width());
+        }
+        let bytes = self.batch.text_bytes() - self.row.text_bytes();
+        if bytes > self.record_bytes_max {
+            return Err(self.too_large(bytes));
+        }
+        self.column = 0;
+        self.row = self.batch.mark();
+        let rows = self.batch.rows();
+        let total = self.counter.total() + rows as u64;
+        // The first row is handed on at once: its reader may wait for nothing else.
+        let due = total == 1
+            || self.batch.is_full()
+            || rows.is_multiple_of(64) && self.begun.elapsed() >= BATCH_AGE;
+        if due {
+            self.flush()?;
+        }
+        match self.limit {
+            Some(limit) if total >= limit => {
+                Err(Error::new(ErrorKind::Enough, "there are enough rows"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends a whole row from the text of a JSON object, and ends it. Missing keys stay missing;
+    /// what does not fit its column is rejected.
+    pub fn json(&mut self, stream: &crate::Stream, object: &[u8]) -> Result<()> {
+        if self.decoder.is_none() {
+            self.decoder = Some(RecordDecoder::new(stream, true)?);
+        }
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        match decoder.object(object, &mut self.batch) {
+            Ok(()) => {
+                self.column = self.columns.len();
+                self.end()
+            }
+            Err(Refusal::Broken(fault)) => {
+                Err(Error::new(ErrorKind::Data, "the record is not JSON")
+                    .with("stream", &self.stream)
+                    .with("byte", fault.at + 1)
+                    .with("reason", fault.what))
+            }
+            Err(Refusal::Unfit(at, reason)) => {
+                let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
+                let failure = match at {
+                    Some(at) => failure.with("column", &self.columns[at].0),
+                    None => failure,
+                };
+                self.reject("the source", object, failure.with("reason", reason))
+            }
+        }
     }
 
     /// Takes back the cells of the row begun and records why: with `max_rejects` used up, fails
-    /// with `ErrorKind::Data` and this reason.
-    pub fn reject(&mut self, _place: &str, _record: &[u8], _failure: crate::Error) -> Result<()> {
-        Ok(())
+    /// with this failure.
+    pub fn reject(&mut self, place: &str, record: &[u8], failure: Error) -> Result<()> {
+        self.batch.rollback(self.row);
+        self.column = 0;
+        let failure = if failure.context("stream").is_none() {
+            failure.with("stream", &self.stream)
+        } else {
+            failure
+        };
+        let failure = if place.is_empty() { failure } else { failure.with("place", place) };
+        self.rejects.add(record, failure)
     }
 
-    /// Hands on what was written, before a wait.
+    /// Hands on what was written, before a wait. Only whole rows.
     pub fn flush(&mut self) -> Result<()> {
+        if self.column != 0 || self.batch.is_empty() {
+            return Ok(());
+        }
+        let rows = self.batch.rows();
+        if let Some((_, at)) = &self.replication_key {
+            let last = (0..rows).rev().find_map(|row| match self.batch.cell(row, *at) {
+                Cell::Text(text) => Some(text),
+                Cell::Null | Cell::Absent => None,
+            });
+            if let Some(text) = last {
+                self.last_key.clear();
+                self.last_key.extend_from_slice(text);
+            }
+        }
+        self.counter.add(rows);
+        self.begun = Instant::now();
+        let mut fresh = self.pipe.spare.try_recv().unwrap_or_default();
+        fresh.reset(self.columns.len());
+        let full = std::mem::replace(&mut self.batch, fresh);
+        self.row = self.batch.mark();
+        self.pipe.send(Job::Rows(Arc::clone(&self.encoder), full))?;
+        self.state_rows += rows as u64;
+        self.bookmark_key();
+        let due = self.state_rows >= STATE_ROWS || self.state_written.elapsed() >= STATE_AGE;
+        if due && !self.last_key.is_empty() && self.limit.is_none() {
+            self.write_state()?;
+        }
         Ok(())
     }
 
     /// Says that everything up to here is covered by this progress: it becomes the stream's
     /// bookmark. Not needed for a replication key: that is taken from the rows.
-    pub fn checkpoint(&mut self, _progress: Value) -> Result<()> {
-        Ok(())
+    pub fn checkpoint(&mut self, progress: Value) -> Result<()> {
+        self.flush()?;
+        self.state.set_bookmark(&self.stream, progress);
+        self.write_state()
     }
 
     /// Returns how many rows are wanted (`--test` asks for one).
     pub fn limit(&self) -> Option<u64> {
-        None
+        self.limit
     }
+
+    /// Makes the last replication key the stream's bookmark.
+    fn bookmark_key(&mut self) {
+        let Some((name, at)) = &self.replication_key else { return };
+        if let Ok(text) = std::str::from_utf8(&self.last_key)
+            && !text.is_empty()
+        {
+            self.state.set_bookmark(&self.stream, key_bookmark(name, self.columns[*at].1, text));
+        }
+    }
+
+    #[cold]
+    fn wrong_width(&self) -> Error {
+        Error::new(ErrorKind::Internal, "a row has the wrong number of cells")
+            .with("stream", &self.stream)
+            .with("cells", self.column)
+            .with("columns", self.columns.len())
+    }
+
+    #[cold]
+    fn too_large(&self, bytes: usize) -> Error {
+        Error::new(ErrorKind::Data, "a record is larger than the limit")
+            .with("stream", &self.stream)
+            .with("bytes", bytes)
+            .with("limit in bytes", self.record_bytes_max)
+            .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
+    }
+}
+
+impl Pipe {
+    fn start() -> Self {
+        let (jobs, todo) = sync_channel(2);
+        let (give_back, spare) = sync_channel(4);
+        let writer = std::thread::spawn(move || {
+            let mut output = Output::new();
+            loop {
+                let job = match todo.try_recv() {
+                    Ok(job) => job,
+                    Err(TryRecvError::Disconnected) => return output.flush(),
+                    Err(TryRecvError::Empty) => {
+                        output.flush()?;
+                        let Ok(job) = todo.recv() else { return Ok(()) };
+                        job
+                    }
+                };
+                match job {
+                    Job::Line(line) => output.buffer().extend_from_slice(&line),
+                    Job::Rows(encoder, batch) => {
+                        for row in 0..batch.rows() {
+                            encoder.row(&batch, row, output.buffer());
+                            output.write_if_full()?;
+                        }
+                        let _ = give_back.try_send(batch);
+                    }
+                }
+            }
+        });
+        Self { jobs: Some(jobs), spare, writer: Some(writer) }
+    }
+
+    fn send(&mut self, job: Job) -> Result<()> {
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if sent { Ok(()) } else { self.close().and_then(|()| Err(writer_gone())) }
+    }
+
+    /// Ends the writer and returns why it failed, if it did.
+    fn close(&mut self) -> Result<()> {
+        self.jobs = None;
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(done)) => done,
+            Some(Err(_)) => Err(writer_gone()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn writer_gone() -> Error {
+    Error::new(ErrorKind::Internal, "the writing thread has ended")
 }

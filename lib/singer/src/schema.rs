@@ -69,6 +69,22 @@ impl Types {
         Self(self.0 & !other.0)
     }
 
+    /// Names the types, for people: `integer or null`.
+    pub fn words(self) -> String {
+        const WORDS: [(Types, &str); 7] = [
+            (Types::BOOLEAN, "boolean"),
+            (Types(8), "number"),
+            (Types::INTEGER, "integer"),
+            (Types::STRING, "string"),
+            (Types::OBJECT, "object"),
+            (Types::ARRAY, "array"),
+            (Types::NULL, "null"),
+        ];
+        let found = WORDS.iter().filter(|(types, _)| self.has(*types)).map(|(_, word)| *word);
+        let found = found.filter(|word| !(*word == "integer" && self.has(Self::NUMBER)));
+        found.collect::<Vec<_>>().join(" or ")
+    }
+
     /// Returns the type a JSON Schema word names.
     fn named(word: &str) -> Option<Self> {
         Some(match word {

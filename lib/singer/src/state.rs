@@ -1,6 +1,10 @@
-//! State: bookmarks per stream, in the SDK's shape; the pipelinewise shape is read too.
+//! State: bookmarks per stream, written in the SDK's shape; the pipelinewise shape is read too.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{ReplicationMethod, Stream};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::schema::Kind;
 
 /// Where a stream was left by an earlier run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,4 +14,149 @@ pub struct Bookmark {
     /// Where an INCREMENTAL read starts (`>=`), as text: the bookmark's `replication_key_value`,
     /// else `start_date`; `None` reads everything, null keys included.
     pub start: Option<String>,
+}
+
+/// The state of a tap's run.
+#[derive(Clone, Debug)]
+pub struct State(Map<String, Value>);
+
+impl State {
+    /// Starts without bookmarks.
+    pub fn empty() -> Self {
+        Self(Map::new())
+    }
+
+    /// Reads a state file: the value, or the value wrapped as a STATE message or as Meltano's
+    /// `singer_state`.
+    pub fn from_slice(text: &[u8]) -> Result<Self> {
+        let broken = || {
+            Error::new(ErrorKind::Config, "the state is not an object")
+                .hint("it is the last line the target printed: {\"bookmarks\": {...}}")
+        };
+        let value: Value =
+            serde_json::from_slice(text).or_kind(ErrorKind::Config, "cannot read the state")?;
+        let Value::Object(mut value) = value else {
+            return if value.is_null() { Ok(Self::empty()) } else { Err(broken()) };
+        };
+        for wrapper in ["value", "singer_state"] {
+            if !value.contains_key("bookmarks")
+                && let Some(Value::Object(inner)) = value.get_mut(wrapper)
+            {
+                value = std::mem::take(inner);
+            }
+        }
+        if value.get("bookmarks").is_some_and(|bookmarks| !bookmarks.is_object()) {
+            return Err(broken().with("member", "bookmarks"));
+        }
+        Ok(Self(value))
+    }
+
+    /// Returns the stream an earlier run was cut short in.
+    pub fn currently_syncing(&self) -> Option<&str> {
+        self.0.get("currently_syncing").and_then(Value::as_str)
+    }
+
+    /// Sets the stream being read; `None` stays in the state as null, so that a store which merges
+    /// states clears it.
+    pub fn set_currently_syncing(&mut self, stream: Option<&str>) {
+        self.0.insert("currently_syncing".to_owned(), stream.into());
+    }
+
+    /// Returns where to read a stream from.
+    pub fn bookmark(&self, stream: &Stream, start_date: Option<&str>) -> Bookmark {
+        let bookmarks = self.0.get("bookmarks");
+        let value = bookmarks.and_then(|all| all.get(&stream.id)).cloned().unwrap_or_default();
+        let mut start = None;
+        if stream.replication_method == ReplicationMethod::Incremental {
+            let key = stream.replication_key.as_deref();
+            // A bookmark of another key, as after a change of the catalog, does not count.
+            let same = value["replication_key"].as_str().is_none_or(|name| Some(name) == key);
+            let mark = &value["replication_key_value"];
+            if same {
+                start = match mark {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Number(digits) => Some(digits.to_string()),
+                    _ => None,
+                };
+            }
+            let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
+            if let (Some(date), Some(Kind::Date | Kind::DateTime)) =
+                (start_date, column.map(|column| column.kind))
+                && start.as_deref().is_none_or(|mark| is_before(mark, date))
+            {
+                start = Some(date.to_owned());
+            }
+        }
+        Bookmark { value, start }
+    }
+
+    /// Sets a stream's bookmark.
+    pub fn set_bookmark(&mut self, stream: &str, value: Value) {
+        let bookmarks = self.0.entry("bookmarks").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(bookmarks) = bookmarks.as_object_mut() {
+            bookmarks.insert(stream.to_owned(), value);
+        }
+    }
+
+    /// Returns the value of a STATE message.
+    pub fn to_json(&self) -> Value {
+        let mut value = self.0.clone();
+        value.entry("bookmarks").or_insert_with(|| Value::Object(Map::new()));
+        Value::Object(value)
+    }
+}
+
+/// Makes the bookmark of an INCREMENTAL stream from the last key read.
+pub(crate) fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
+    let number = match kind {
+        Kind::Integer | Kind::Number => serde_json::from_str::<Value>(text).ok(),
+        _ => None,
+    };
+    json!({ "replication_key": key, "replication_key_value": number.unwrap_or_else(|| text.into()) })
+}
+
+/// Compares two moments where both can be read; else the bookmark wins.
+fn is_before(mark: &str, date: &str) -> bool {
+    let moment = |text: &str| {
+        let stamp = text.parse::<jiff::Timestamp>().ok();
+        let civil = || text.parse::<jiff::civil::DateTime>().ok();
+        stamp.or_else(|| Some(civil()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
+    };
+    matches!((moment(mark), moment(date)), (Some(mark), Some(date)) if mark < date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(kind: &str) -> Stream {
+        let schema = format!(r#"{{"properties":{{"k":{kind}}}}}"#);
+        let mut stream = Stream::new("s", serde_json::from_str(&schema).unwrap(), Vec::new());
+        stream.replication_method = ReplicationMethod::Incremental;
+        stream.replication_key = Some("k".to_owned());
+        stream
+    }
+
+    #[test]
+    fn reads_the_shapes_of_both_families_and_wrapped_ones() {
+        let date = r#"{"type":"string","format":"date-time"}"#;
+        let check = |state: &str, kind: &str, start_date, expected: Option<&str>| {
+            let state = State::from_slice(state.as_bytes()).unwrap();
+            let start = state.bookmark(&stream(kind), start_date).start;
+            assert_eq!(start.as_deref(), expected);
+        };
+        let sdk = r#"{"bookmarks":{"s":{"replication_key":"k","replication_key_value":7}}}"#;
+        check(sdk, r#"{"type":"integer"}"#, None, Some("7"));
+        check(&format!(r#"{{"type":"STATE","value":{sdk}}}"#), "{}", None, Some("7"));
+        check(&format!(r#"{{"singer_state":{sdk}}}"#), "{}", None, Some("7"));
+        let other = r#"{"bookmarks":{"s":{"replication_key":"old","replication_key_value":7}}}"#;
+        check(other, "{}", None, None);
+        let pipelinewise = r#"{"bookmarks":{"s":{"last_replication_method":"INCREMENTAL",
+            "replication_key":"k","replication_key_value":"2021-01-02T00:00:00Z","version":1}},
+            "currently_syncing":null}"#;
+        check(pipelinewise, date, Some("2020-01-01"), Some("2021-01-02T00:00:00Z"));
+        check(pipelinewise, date, Some("2022-01-01"), Some("2022-01-01"));
+        check("{}", date, Some("2022-01-01"), Some("2022-01-01"));
+        check("null", date, None, None);
+    }
 }

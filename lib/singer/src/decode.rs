@@ -1,0 +1,288 @@
+//! Singer lines into messages; records straight into the batch of their stream.
+
+use serde_json::{Map, Value};
+
+use crate::batch::Batch;
+use crate::catalog::Stream;
+use crate::error::Result;
+use crate::quote::string_into;
+use crate::scan::{Fault, Quoted, Scanner, Token};
+use crate::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
+use crate::validate::{Checks, Reason};
+
+/// A line, its parts unread.
+#[derive(Debug, Default)]
+pub struct Line<'a> {
+    /// `type`, as it stands.
+    pub kind: Option<Quoted<'a>>,
+    /// `stream`
+    pub stream: Option<Quoted<'a>>,
+    /// `record`, the text of any value.
+    pub record: Option<&'a [u8]>,
+    /// `schema`, the text of any value.
+    pub schema: Option<&'a [u8]>,
+    /// `key_properties`, the text of any value.
+    pub key_properties: Option<&'a [u8]>,
+    /// `value` of a STATE, the text of any value.
+    pub value: Option<&'a [u8]>,
+    /// `version`
+    pub version: Option<Token<'a>>,
+    /// `time_extracted`
+    pub time_extracted: Option<Token<'a>>,
+}
+
+impl<'a> Line<'a> {
+    /// Splits a line into its parts.
+    pub fn read(text: &'a [u8]) -> Result<Self, Fault> {
+        let mut line = Self::default();
+        let mut scanner = Scanner::new(text);
+        scanner.space();
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let key = scanner.key()?;
+            line.part(&mut scanner, key, text)?;
+            more = scanner.more(b'}')?;
+        }
+        scanner.end()?;
+        Ok(line)
+    }
+
+    fn part(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        key: Quoted<'a>,
+        text: &'a [u8],
+    ) -> Result<(), Fault> {
+        let start = scanner.at();
+        let token = scanner.value()?;
+        let whole = &text[start..scanner.at()];
+        let string = |token| if let Token::String(quoted) = token { Some(quoted) } else { None };
+        match key.raw {
+            b"type" => self.kind = string(token),
+            b"stream" => self.stream = string(token),
+            b"record" => self.record = Some(whole),
+            b"schema" => self.schema = Some(whole),
+            b"key_properties" => self.key_properties = Some(whole),
+            b"value" => self.value = Some(whole),
+            b"version" => self.version = Some(token),
+            b"time_extracted" => self.time_extracted = Some(token),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is not JSON.
+    Broken(Fault),
+    /// A value does not fit its column (`None`: the record as a whole).
+    Unfit(Option<usize>, Reason),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+/// Reads the records of one stream.
+pub struct RecordDecoder {
+    /// What a line of the usual key order starts with: `{"type":"RECORD","stream":"s","record":`.
+    head: Vec<u8>,
+    columns: Vec<DecodedColumn>,
+    required: Vec<usize>,
+    nulls: Vec<usize>,
+    /// Properties that no column has, as often as they came.
+    pub undeclared: Undeclared,
+}
+
+struct DecodedColumn {
+    name: String,
+    /// `"name":`
+    key: Vec<u8>,
+    checks: Checks,
+}
+
+/// Properties of records that the schema does not declare.
+#[derive(Debug, Default)]
+pub struct Undeclared {
+    /// How many values were left out.
+    pub count: u64,
+    /// The first few names.
+    pub names: Vec<String>,
+}
+
+impl RecordDecoder {
+    /// Prepares for a stream.
+    pub fn new(stream: &Stream, validate: bool) -> Result<Self> {
+        let column = |column: &crate::Column| {
+            let mut key = Vec::new();
+            string_into(column.name.as_bytes(), &mut key);
+            key.push(b':');
+            let checks = Checks::new(column, &stream.schema, validate)
+                .map_err(|failure| failure.with("stream", &stream.name))?;
+            Ok(DecodedColumn { name: column.name.clone(), key, checks })
+        };
+        let columns = stream.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let name = Value::from(stream.name.as_str());
+        let required = if validate { required(&stream.schema) } else { Vec::new() };
+        let position = |name: &String| stream.column(name);
+        let nulls = stream.columns.iter().enumerate().filter(|(_, column)| column.absent_is_null);
+        Ok(Self {
+            head: format!("{{\"type\":\"RECORD\",\"stream\":{name},\"record\":").into_bytes(),
+            columns,
+            required: required.iter().filter_map(position).collect(),
+            nulls: nulls.map(|(index, _)| index).collect(),
+            undeclared: Undeclared::default(),
+        })
+    }
+
+    /// Tells whether the line is a record of this stream in the usual key order.
+    #[inline]
+    pub fn predicts(&self, line: &[u8]) -> bool {
+        line.starts_with(&self.head)
+    }
+
+    /// Reads a line of the usual order into a new row; on refusal the batch is as before.
+    #[inline]
+    pub fn predicted(&mut self, line: &[u8], batch: &mut Batch) -> Result<(), Refusal> {
+        let mark = batch.mark();
+        let done = self.predicted_row(line, batch);
+        if done.is_err() {
+            batch.rollback(mark);
+        }
+        done
+    }
+
+    #[inline]
+    fn predicted_row(&mut self, line: &[u8], batch: &mut Batch) -> Result<(), Refusal> {
+        let mut scanner = Scanner::new(line);
+        scanner.take(&self.head);
+        batch.begin_row();
+        self.cells(&mut scanner, batch)?;
+        let (mut version, mut time_extracted) = (None, None);
+        while scanner.more(b'}')? {
+            let key = scanner.key()?;
+            let value = scanner.value()?;
+            match key.raw {
+                b"version" => version = Some(value),
+                b"time_extracted" => time_extracted = Some(value),
+                _ => {}
+            }
+        }
+        scanner.end()?;
+        self.envelope(version, time_extracted, batch)
+    }
+
+    /// Reads the record of any line into a new row; on refusal the batch is as before.
+    pub fn record(&mut self, line: &Line<'_>, batch: &mut Batch) -> Result<(), Refusal> {
+        let Some(text) = line.record else {
+            return Err(Refusal::Unfit(None, "a RECORD without `record`".to_owned()));
+        };
+        let mark = batch.mark();
+        batch.begin_row();
+        let done = self
+            .cells(&mut Scanner::new(text), batch)
+            .and_then(|()| self.envelope(line.version, line.time_extracted, batch));
+        if done.is_err() {
+            batch.rollback(mark);
+        }
+        done
+    }
+
+    /// Reads a bare object into a new row without an envelope; on refusal the batch is as before.
+    pub fn object(&mut self, text: &[u8], batch: &mut Batch) -> Result<(), Refusal> {
+        let mark = batch.mark();
+        batch.begin_row();
+        let mut scanner = Scanner::new(text);
+        scanner.space();
+        let done = self.cells(&mut scanner, batch).and_then(|()| Ok(scanner.end()?));
+        if done.is_err() {
+            batch.rollback(mark);
+        }
+        done
+    }
+
+    /// Reads the object at the scanner into the last row.
+    #[inline]
+    fn cells(&mut self, scanner: &mut Scanner<'_>, batch: &mut Batch) -> Result<(), Refusal> {
+        if scanner.peek() != Some(b'{') {
+            scanner.value()?;
+            return Err(Refusal::Unfit(None, "the record is not an object".to_owned()));
+        }
+        let mut expected = 0;
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let predicted =
+                self.columns.get(expected).is_some_and(|column| scanner.take(&column.key));
+            let at = if predicted {
+                scanner.space();
+                Some(expected)
+            } else {
+                let key = scanner.key()?;
+                self.find(key)
+            };
+            let value = scanner.value()?;
+            if let Some(at) = at {
+                let put = self.columns[at].checks.put(value, at, batch);
+                put.map_err(|reason| Refusal::Unfit(Some(at), reason))?;
+                expected = at + 1;
+            }
+            more = scanner.more(b'}')?;
+        }
+        for &at in &self.nulls {
+            batch.absent_to_null(at);
+        }
+        for &at in &self.required {
+            if batch.is_last_absent(at) && !self.nulls.contains(&at) {
+                return Err(Refusal::Unfit(Some(at), "the property is required".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the column of an unexpected key; counts it when there is none.
+    #[cold]
+    fn find(&mut self, key: Quoted<'_>) -> Option<usize> {
+        let mut name = Vec::new();
+        key.unescape_into(&mut name);
+        let found = self.columns.iter().position(|column| column.name.as_bytes() == name);
+        if found.is_none() {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            self.undeclared.count += 1;
+            if self.undeclared.names.len() < 5 && !self.undeclared.names.contains(&name) {
+                self.undeclared.names.push(name);
+            }
+        }
+        found
+    }
+
+    #[inline]
+    fn envelope(
+        &self,
+        version: Option<Token<'_>>,
+        time_extracted: Option<Token<'_>>,
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let from = self.columns.len();
+        debug_assert_eq!(batch.width(), from + ENVELOPE_CELLS);
+        if let Some(Token::String(quoted)) = time_extracted {
+            batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw);
+        }
+        match version {
+            None | Some(Token::Null) => Ok(()),
+            Some(Token::Integer(digits)) => {
+                batch.set_or_repeat(from + VERSION, digits);
+                Ok(())
+            }
+            Some(_) => Err(Refusal::Unfit(None, "`version` is not an integer".to_owned())),
+        }
+    }
+}
+
+fn required(schema: &Map<String, Value>) -> Vec<String> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,125 @@
+//! Singer messages as lines: SCHEMA, RECORD, STATE, ACTIVATE_VERSION.
+
+use serde_json::{Value, json};
+
+use crate::batch::{Batch, Cell};
+use crate::catalog::Stream;
+use crate::quote::string_into;
+use crate::schema::{Kind, Types};
+use crate::selection::Pruning;
+
+/// Writes the RECORD lines of one stream.
+pub struct RecordEncoder {
+    head: Vec<u8>,
+    columns: Vec<EncodedColumn>,
+    tail: Vec<u8>,
+}
+
+struct EncodedColumn {
+    /// `"name":`
+    key: Vec<u8>,
+    form: Form,
+    pruning: Option<Pruning>,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// As it stands.
+    Raw,
+    /// In quotes, with escapes.
+    Quoted,
+    /// As it stands, but `NaN` and the infinities in quotes.
+    Number,
+}
+
+impl RecordEncoder {
+    /// Prepares for a stream; every record gets this `time_extracted` and, if any, this version.
+    pub fn new(
+        stream: &Stream,
+        prunings: &[Option<Pruning>],
+        time_extracted: &str,
+        version: Option<i64>,
+    ) -> Self {
+        let columns = stream.columns.iter().enumerate().map(|(index, column)| {
+            let mut key = Vec::new();
+            string_into(column.name.as_bytes(), &mut key);
+            key.push(b':');
+            let form = match column.kind {
+                Kind::Boolean | Kind::Integer | Kind::Json => Form::Raw,
+                Kind::Number if !column.types.meets(Types::NUMBER) => Form::Quoted,
+                Kind::Number => Form::Number,
+                Kind::String | Kind::Date | Kind::Time | Kind::DateTime => Form::Quoted,
+            };
+            EncodedColumn { key, form, pruning: prunings.get(index).cloned().flatten() }
+        });
+        let columns = columns.collect();
+        let name = Value::from(stream.name.as_str());
+        let head = format!("{{\"type\":\"RECORD\",\"stream\":{name},\"record\":{{");
+        let version = version.map(|version| format!(",\"version\":{version}")).unwrap_or_default();
+        let tail = format!("}}{version},\"time_extracted\":\"{time_extracted}\"}}\n");
+        Self { head: head.into_bytes(), columns, tail: tail.into_bytes() }
+    }
+
+    /// Appends the line of a row.
+    #[inline]
+    pub fn row(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+        let mut first = true;
+        for (column, cell) in self.columns.iter().zip(batch.row(row)) {
+            if cell == Cell::Absent {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(&column.key);
+            match (cell, column.form) {
+                (Cell::Text(text), Form::Raw) => match &column.pruning {
+                    None => out.extend_from_slice(text),
+                    Some(pruning) => pruning.apply(text, out),
+                },
+                (Cell::Text(text), Form::Number) => {
+                    if text.last().is_some_and(u8::is_ascii_digit) {
+                        out.extend_from_slice(text);
+                    } else {
+                        string_into(text, out);
+                    }
+                }
+                (Cell::Text(text), Form::Quoted) => string_into(text, out),
+                (Cell::Null | Cell::Absent, _) => out.extend_from_slice(b"null"),
+            }
+        }
+        out.extend_from_slice(&self.tail);
+    }
+}
+
+/// Returns the SCHEMA line of a stream.
+pub fn schema_line(stream: &Stream) -> Vec<u8> {
+    let mut message = json!({
+        "type": "SCHEMA",
+        "stream": stream.name,
+        "schema": stream.schema,
+        "key_properties": stream.keys,
+    });
+    if let Some(key) = &stream.replication_key {
+        message["bookmark_properties"] = json!([key]);
+    }
+    line(&message)
+}
+
+/// Returns a STATE line.
+pub fn state_line(value: &Value) -> Vec<u8> {
+    line(&json!({ "type": "STATE", "value": value }))
+}
+
+/// Returns an ACTIVATE_VERSION line.
+pub fn activate_version_line(stream: &str, version: i64) -> Vec<u8> {
+    line(&json!({ "type": "ACTIVATE_VERSION", "stream": stream, "version": version }))
+}
+
+fn line(message: &Value) -> Vec<u8> {
+    let mut line = message.to_string().into_bytes();
+    line.push(b'\n');
+    line
+}

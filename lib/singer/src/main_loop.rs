@@ -1,0 +1,37 @@
+//! What every `main` shares: the command line, and how the process ends.
+
+use std::process::ExitCode;
+
+use crate::about::About;
+use crate::args::{self, Action, Args, Role};
+use crate::error::Result;
+use crate::settings::SettingsSchema;
+use crate::{log as stderr, output};
+
+/// Reads the command line; `None` when it only asked for a text, which is printed.
+pub(crate) fn read_args(
+    about: &About,
+    role: Role,
+    schema: &SettingsSchema,
+) -> Result<Option<Args>> {
+    let args = match args::read(about, role, std::env::args_os()) {
+        Ok(args) => args,
+        Err(text) => return output::print(&text?).map(|()| None),
+    };
+    if let Action::About(format) = args.action {
+        output::print(&about.render(schema, format))?;
+        return Ok(None);
+    }
+    Ok(Some(args))
+}
+
+/// Writes the failure, if any, and gives its exit code.
+pub(crate) fn exit(about: &About, done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            stderr::failure(about.name, &failure);
+            ExitCode::from(failure.kind().exit_code())
+        }
+    }
+}

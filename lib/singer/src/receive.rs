@@ -1,0 +1,438 @@
+//! The reading half of a target: lines from input into batches and events, on its own thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::batch::Batch;
+use crate::catalog::Stream;
+use crate::decode::{Line, RecordDecoder, Refusal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Next};
+use crate::rejects::Rejects;
+use crate::scan::{Fault, Quoted, Scanner, Token};
+use crate::target::ENVELOPE_CELLS;
+
+/// What the sinks are told, in the order of the input.
+pub(crate) enum Event {
+    /// A stream appeared, or its schema or keys changed.
+    Schema(usize, Arc<Stream>),
+    /// Rows of a stream.
+    Rows(usize, Batch),
+    /// A state, as it stands, and the stream it names: `None` when it says nothing of that.
+    State(String, Option<Syncing>),
+    /// Rows of older versions are gone.
+    Activate(usize, i64),
+    /// The input ended; how many messages there were.
+    End(u64),
+    /// The input cannot be read on.
+    Failed(Error),
+}
+
+/// What a state says in `currently_syncing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Syncing {
+    /// This stream is being read.
+    Stream(String),
+    /// None is.
+    Nothing,
+}
+
+/// All batches together hold no more than this before they are handed on.
+const PENDING_BYTES: usize = 8 << 20;
+const BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// Reads the input to its end; the last event says how it ended.
+pub(crate) fn receive(mut input: Input, mut decoding: Decoding) {
+    let event = match read(&mut input, &mut decoding) {
+        Ok(()) => Event::End(decoding.messages),
+        Err(Stop::Failed(failure)) => Event::Failed(failure),
+        Err(Stop::Gone) => return,
+    };
+    decoding.report();
+    let _ = decoding.events.send(event);
+}
+
+fn read(input: &mut Input, decoding: &mut Decoding) -> Result<(), Stop> {
+    let mut flushed = Instant::now();
+    loop {
+        match input.next_line() {
+            Next::Line(line, number) => {
+                if let Err(stop) = decoding.line(line, number) {
+                    return Err(match stop {
+                        Stop::Failed(failure) if input.cut_short() => {
+                            Stop::Failed(ended_early(failure))
+                        }
+                        stop => stop,
+                    });
+                }
+            }
+            Next::Pause => {
+                if flushed.elapsed() >= BATCH_AGE {
+                    flushed = Instant::now();
+                    decoding.flush_all()?;
+                }
+                input.fill()?;
+            }
+            Next::End => return decoding.flush_all(),
+        }
+    }
+}
+
+fn ended_early(failure: Error) -> Error {
+    if failure.context("byte").is_none() {
+        return failure;
+    }
+    Error::new(ErrorKind::Protocol, "the input ended in the middle of a message")
+        .with("line", failure.context("line").unwrap_or_default())
+        .hint("the tap was cut off: look at its own messages")
+}
+
+/// The sinks have ended early, for a reason that is theirs to tell; or the input is at fault.
+enum Stop {
+    Gone,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(failure: Error) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The streams seen so far and the rows of each that wait to be handed on.
+pub(crate) struct Decoding {
+    validate: bool,
+    rejects: Rejects,
+    streams: Vec<Incoming>,
+    names: BTreeMap<String, usize>,
+    /// The stream of the last record: the next one is likely its too.
+    last: usize,
+    /// Text handed to batches since the last time all were flushed.
+    pending_bytes: usize,
+    messages: u64,
+    events: SyncSender<Event>,
+    spare: Receiver<Batch>,
+}
+
+struct Incoming {
+    stream: Arc<Stream>,
+    /// The SCHEMA as it stood, to know a repeated one without reading it.
+    schema: Vec<u8>,
+    decoder: RecordDecoder,
+    batch: Batch,
+}
+
+impl Decoding {
+    pub(crate) fn new(
+        validate: bool,
+        rejects: Rejects,
+        events: SyncSender<Event>,
+        spare: Receiver<Batch>,
+    ) -> Self {
+        Self {
+            validate,
+            rejects,
+            streams: Vec::new(),
+            names: BTreeMap::new(),
+            last: 0,
+            pending_bytes: 0,
+            messages: 0,
+            events,
+            spare,
+        }
+    }
+
+    #[inline]
+    fn line(&mut self, line: &[u8], number: u64) -> Result<(), Stop> {
+        if let Some(incoming) = self.streams.get_mut(self.last)
+            && incoming.decoder.predicts(line)
+        {
+            self.messages += 1;
+            let before = incoming.batch.text_bytes();
+            let done = incoming.decoder.predicted(line, &mut incoming.batch);
+            let bytes = incoming.batch.text_bytes() - before;
+            return self.taken(done, bytes, line, number);
+        }
+        self.other_line(line, number)
+    }
+
+    /// After a record: hands its batch on if it is full, or sets the record aside.
+    #[inline]
+    fn taken(
+        &mut self,
+        done: Result<(), Refusal>,
+        bytes: usize,
+        line: &[u8],
+        number: u64,
+    ) -> Result<(), Stop> {
+        if let Err(refusal) = done {
+            return self.refused(refusal, line, number);
+        }
+        self.pending_bytes += bytes;
+        if self.streams[self.last].batch.is_full() {
+            self.flush(self.last)?;
+        }
+        if self.pending_bytes > PENDING_BYTES {
+            self.flush_all()?;
+        }
+        Ok(())
+    }
+
+    fn other_line(&mut self, text: &[u8], number: u64) -> Result<(), Stop> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        self.messages += 1;
+        let line = Line::read(text).map_err(|fault| not_json(text, number, fault))?;
+        let kind = line.kind.map(|kind| kind.raw.to_ascii_uppercase()).unwrap_or_default();
+        match kind.as_slice() {
+            b"RECORD" => {
+                self.last = self.known(line.stream, "RECORD", number)?;
+                let incoming = &mut self.streams[self.last];
+                let before = incoming.batch.text_bytes();
+                let done = incoming.decoder.record(&line, &mut incoming.batch);
+                let bytes = incoming.batch.text_bytes() - before;
+                self.taken(done, bytes, text, number)
+            }
+            b"SCHEMA" => self.schema(&line, text, number),
+            b"STATE" => self.state(&line, number),
+            b"ACTIVATE_VERSION" => {
+                let at = self.known(line.stream, "ACTIVATE_VERSION", number)?;
+                let Some(Token::Integer(digits)) = line.version else {
+                    return Err(broken("an ACTIVATE_VERSION without an integer `version`", number));
+                };
+                let version = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+                let version = version
+                    .ok_or_else(|| broken("an ACTIVATE_VERSION with a huge `version`", number))?;
+                self.flush(at)?;
+                self.send(Event::Activate(at, version))
+            }
+            b"BATCH" => Err(Stop::Failed(
+                at_line(ErrorKind::Protocol, "cannot read a BATCH message", number)
+                    .hint("BATCH is not supported yet: remove `batch_config` from the tap"),
+            )),
+            b"" => Err(broken("a message without `type`", number)),
+            other => Err(Stop::Failed(
+                at_line(ErrorKind::Protocol, "the type of a message is unknown", number)
+                    .with("type", String::from_utf8_lossy(other)),
+            )),
+        }
+    }
+
+    /// Returns the stream of a message, which must have a SCHEMA before it.
+    fn known(&self, name: Option<Quoted<'_>>, kind: &str, number: u64) -> Result<usize, Stop> {
+        let name = stream_name(name, kind, number)?;
+        self.names.get(&name).copied().ok_or_else(|| {
+            let what = format!("a {kind} came before the SCHEMA of its stream");
+            Stop::Failed(at_line(ErrorKind::Protocol, &what, number).with("stream", name))
+        })
+    }
+
+    fn schema(&mut self, line: &Line<'_>, text: &[u8], number: u64) -> Result<(), Stop> {
+        let name = stream_name(line.stream, "SCHEMA", number)?;
+        let at = self.names.get(&name).copied();
+        if at.is_some_and(|at| self.streams[at].schema == text) {
+            return Ok(());
+        }
+        let stream = read_schema(&name, line, number)?;
+        if let Some(at) = at {
+            self.flush(at)?;
+            let known = &self.streams[at].stream;
+            if known.schema == stream.schema && known.keys == stream.keys {
+                text.clone_into(&mut self.streams[at].schema);
+                return Ok(());
+            }
+        }
+        let stream = Arc::new(stream);
+        let width = stream.columns.len() + ENVELOPE_CELLS;
+        let decoder = RecordDecoder::new(&stream, self.validate)
+            .map_err(|failure| failure.with("line", number))?;
+        let schema = text.to_vec();
+        let batch = Batch::new(width);
+        let incoming = Incoming { stream: Arc::clone(&stream), schema, decoder, batch };
+        let at = if let Some(at) = at {
+            self.streams[at] = incoming;
+            at
+        } else {
+            self.streams.push(incoming);
+            self.names.insert(name, self.streams.len() - 1);
+            self.streams.len() - 1
+        };
+        self.last = at;
+        self.send(Event::Schema(at, stream))
+    }
+
+    fn state(&mut self, line: &Line<'_>, number: u64) -> Result<(), Stop> {
+        let Some(value) = line.value else {
+            return Err(broken("a STATE without `value`", number));
+        };
+        let syncing = currently_syncing(value);
+        let value = String::from_utf8_lossy(value).into_owned();
+        // Rows before the state must be before it for the sinks too.
+        self.flush_all()?;
+        self.send(Event::State(value, syncing))
+    }
+
+    fn refused(&mut self, refusal: Refusal, text: &[u8], number: u64) -> Result<(), Stop> {
+        let (at, reason) = match refusal {
+            Refusal::Broken(fault) => return Err(not_json(text, number, fault).into()),
+            Refusal::Unfit(at, reason) => (at, reason),
+        };
+        let incoming = &self.streams[self.last];
+        let line = Line::read(text).map_err(|fault| not_json(text, number, fault))?;
+        let record = line.record.unwrap_or(text);
+        let mut failure = at_line(ErrorKind::Data, "a record does not fit its schema", number)
+            .with("stream", &incoming.stream.name);
+        if let Some(key) = key_of(record, &incoming.stream.keys) {
+            failure = failure.with("key", key);
+        }
+        if let Some(at) = at {
+            failure = failure.with("column", &incoming.stream.columns[at].name);
+        }
+        Ok(self.rejects.add(record, failure.with("reason", reason))?)
+    }
+
+    /// Hands on the rows of one stream.
+    fn flush(&mut self, at: usize) -> Result<(), Stop> {
+        let incoming = &mut self.streams[at];
+        if incoming.batch.is_empty() {
+            return Ok(());
+        }
+        let mut fresh = self.spare.try_recv().unwrap_or_default();
+        fresh.reset(incoming.batch.width());
+        let full = std::mem::replace(&mut incoming.batch, fresh);
+        self.pending_bytes = self.pending_bytes.saturating_sub(full.text_bytes());
+        self.send(Event::Rows(at, full))
+    }
+
+    fn flush_all(&mut self) -> Result<(), Stop> {
+        self.pending_bytes = 0;
+        (0..self.streams.len()).try_for_each(|at| self.flush(at))
+    }
+
+    fn send(&self, event: Event) -> Result<(), Stop> {
+        self.events.send(event).map_err(|_| Stop::Gone)
+    }
+
+    fn report(&self) {
+        for incoming in &self.streams {
+            let undeclared = &incoming.decoder.undeclared;
+            if undeclared.count > 0 {
+                log::warn!(
+                    "stream {}: {} values of properties its schema does not declare were left out \
+                     ({})",
+                    incoming.stream.name,
+                    undeclared.count,
+                    undeclared.names.join(", "),
+                );
+            }
+        }
+        self.rejects.report();
+    }
+}
+
+fn stream_name(name: Option<Quoted<'_>>, kind: &str, number: u64) -> Result<String, Stop> {
+    let mut text = Vec::new();
+    if let Some(name) = name {
+        name.unescape_into(&mut text);
+    }
+    if text.is_empty() {
+        return Err(broken(&format!("a {kind} without `stream`"), number));
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop> {
+    let fault =
+        |what: &str| Stop::Failed(at_line(ErrorKind::Protocol, what, number).with("stream", name));
+    let schema = line.schema.and_then(|text| serde_json::from_slice::<Map<_, _>>(text).ok());
+    let schema = schema.ok_or_else(|| fault("a SCHEMA needs `schema`, an object"))?;
+    if !schema.get("properties").is_some_and(Value::is_object) {
+        return Err(fault("the schema of a stream needs `properties`, an object"));
+    }
+    let keys = match line.key_properties {
+        None | Some(b"null") => Vec::new(),
+        Some(text) => serde_json::from_slice::<Vec<String>>(text)
+            .map_err(|_| fault("`key_properties` is not a list of names"))?,
+    };
+    let stream = Stream::new(name, schema, keys);
+    if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
+        return Err(fault("a property has an empty name").map(|f| f.with("property", &column.name)));
+    }
+    match stream.keys.iter().find(|key| stream.column(key).is_none()) {
+        Some(key) => Err(fault("a key property is not in the schema").map(|f| f.with("key", key))),
+        None => Ok(stream),
+    }
+}
+
+impl Stop {
+    fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(change(failure)),
+            Self::Gone => Self::Gone,
+        }
+    }
+}
+
+/// Reads `currently_syncing` from a state; `None` when the state does not have it.
+fn currently_syncing(value: &[u8]) -> Option<Syncing> {
+    let mut scanner = Scanner::new(value);
+    let mut more = scanner.open(b'{', b'}').ok()?;
+    while more {
+        let key = scanner.key().ok()?;
+        let member = scanner.value().ok()?;
+        if key.raw == b"currently_syncing" {
+            return match member {
+                Token::String(name) => {
+                    let mut text = Vec::new();
+                    name.unescape_into(&mut text);
+                    Some(Syncing::Stream(String::from_utf8_lossy(&text).into_owned()))
+                }
+                _ => Some(Syncing::Nothing),
+            };
+        }
+        more = scanner.more(b'}').ok()?;
+    }
+    None
+}
+
+/// Returns the key values of a record, as they stand, for the reject file.
+fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
+    let mut scanner = Scanner::new(record);
+    let mut more = scanner.open(b'{', b'}').ok()?;
+    let mut found = Vec::new();
+    while more {
+        let key = scanner.key().ok()?;
+        let start = scanner.at();
+        scanner.value().ok()?;
+        if keys.iter().any(|name| name.as_bytes() == key.raw) {
+            found.push(String::from_utf8_lossy(&record[start..scanner.at()]).into_owned());
+        }
+        more = scanner.more(b'}').ok()?;
+    }
+    (!found.is_empty()).then(|| found.join(", "))
+}
+
+fn at_line(kind: ErrorKind, what: &str, number: u64) -> Error {
+    Error::new(kind, what).with("line", number)
+}
+
+fn broken(what: &str, number: u64) -> Stop {
+    Stop::Failed(at_line(ErrorKind::Protocol, &format!("the input has {what}"), number))
+}
+
+/// Says where a line is not JSON, without showing data.
+fn not_json(text: &[u8], number: u64, fault: Fault) -> Error {
+    let failure = at_line(ErrorKind::Protocol, "a line of the input is not a JSON message", number)
+        .with("byte", fault.at + 1)
+        .with("reason", fault.what);
+    if text.trim_ascii_start().first() == Some(&b'{') {
+        failure
+    } else {
+        failure.hint("every line on standard output is a message: is the tap logging to stdout?")
+    }
+}

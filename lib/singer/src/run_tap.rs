@@ -1,0 +1,158 @@
+//! Runs a tap: flags, settings, catalog and state around [`Tap`].
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::{Action, Args, Role, TestDepth};
+use crate::catalog::{self, ReplicationMethod, Stream};
+use crate::encode::{activate_version_line, schema_line};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::main_loop::{exit, read_args};
+use crate::rejects::Rejects;
+use crate::rows::Rows;
+use crate::selection::{Selected, select};
+use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
+use crate::state::State;
+use crate::tap::Tap;
+use crate::{log as stderr, output};
+
+/// The whole `main` of a tap.
+pub fn run_tap<T: Tap>() -> ExitCode {
+    stderr::start(&T::ABOUT);
+    exit(&T::ABOUT, run::<T>())
+}
+
+fn run<T: Tap>() -> Result<()> {
+    let schema = SettingsSchema::new(&[
+        SettingsSchema::part::<T::Settings>,
+        SettingsSchema::part::<TapCommon>,
+        SettingsSchema::part::<Common>,
+    ]);
+    let Some(args) = read_args(&T::ABOUT, Role::Tap, &schema)? else { return Ok(()) };
+    let settings = Settings::read(&args, &T::ABOUT, &schema)?;
+    let common: Common = settings.get()?;
+    stderr::set_format(common.log_format);
+    let mut tap = T::open(settings.get()?)?;
+    if args.action == Action::Discover {
+        let catalog = catalog::to_json(&tap.discover()?);
+        let text = serde_json::to_string_pretty(&catalog)
+            .or_kind(ErrorKind::Internal, "cannot write the catalog")?;
+        return output::print(&(text + "\n"));
+    }
+    let state = match &args.state {
+        Some(path) => State::from_slice(&read_file(path, "cannot read the state")?)
+            .map_err(|failure| failure.with("path", path.display()))?,
+        None => State::empty(),
+    };
+    let streams = streams(&mut tap, &args)?;
+    let streams = order(streams, state.currently_syncing());
+    let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
+    let limit = test.map(|_| 1);
+    let rows = Rows::new(state, Rejects::new(&common), common.max_record_bytes, limit);
+    let run = Run { tap, rows, settings: settings.get()?, test };
+    run.streams(&streams)
+}
+
+/// Returns the selected streams, from the catalog given or else from discovery.
+fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
+    let streams = match &args.catalog {
+        Some(path) => catalog::from_slice(&read_file(path, "cannot read the catalog")?)
+            .map_err(|failure| failure.with("path", path.display()))?,
+        None => tap.discover()?,
+    };
+    let found = streams.len();
+    let mut selected = Vec::new();
+    for stream in streams {
+        selected.extend(select(stream)?);
+    }
+    if selected.is_empty() {
+        log::warn!("no stream of the catalog's {found} is selected: nothing to read");
+    }
+    Ok(selected)
+}
+
+/// Puts the stream an earlier run was cut short in first.
+fn order(mut streams: Vec<Selected>, first: Option<&str>) -> Vec<Selected> {
+    let at = streams.iter().position(|selected| Some(selected.stream.id.as_str()) == first);
+    streams.rotate_left(at.unwrap_or(0));
+    streams
+}
+
+fn read_file(path: &Path, what: &str) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .or_kind(ErrorKind::Config, what)
+        .map_err(|failure| failure.with("path", path.display()))
+}
+
+struct Run<T> {
+    tap: T,
+    rows: Rows,
+    settings: TapCommon,
+    test: Option<TestDepth>,
+}
+
+impl<T: Tap> Run<T> {
+    fn streams(mut self, streams: &[Selected]) -> Result<()> {
+        if self.test.is_some() {
+            // Named for the whole run and never cleared: no target takes a test for an extract.
+            self.rows.state().set_currently_syncing(Some("--test"));
+            self.rows.write_state()?;
+        }
+        let read = streams.iter().try_for_each(|selected| self.stream(selected));
+        match read {
+            Ok(()) if self.test.is_some() => self.rows.close(),
+            Ok(()) => {
+                self.rows.state().set_currently_syncing(None);
+                self.rows.write_state()?;
+                self.rows.close()
+            }
+            // What was written before the failure still reaches the target; the last state names
+            // the stream, so that it is not taken for whole.
+            Err(failure) if failure.kind() == ErrorKind::ReaderGone => Err(failure),
+            Err(failure) => self.rows.close().and(Err(failure)),
+        }
+    }
+
+    fn stream(&mut self, selected: &Selected) -> Result<()> {
+        let stream = &selected.stream;
+        let version = self.version(stream);
+        if self.test.is_none() {
+            self.rows.state().set_currently_syncing(Some(&stream.name));
+            self.rows.write_state()?;
+        }
+        self.rows.line(schema_line(stream))?;
+        if self.test == Some(TestDepth::Schema) {
+            return Ok(());
+        }
+        let start_date = self.settings.start_date.as_deref();
+        let since = self.rows.state().bookmark(stream, start_date);
+        self.rows.begin(selected, version);
+        log::info!("reading stream {}", stream.name);
+        match self.tap.sync(stream, &since, &mut self.rows) {
+            Err(failure) if failure.kind() != ErrorKind::Enough => {
+                return Err(with_stream(failure, stream));
+            }
+            _ => {}
+        }
+        let count = self.rows.finish()?;
+        if let Some(version) = version {
+            self.rows.line(activate_version_line(&stream.name, version))?;
+        }
+        log::info!("read stream {}: {count} records", stream.name);
+        Ok(())
+    }
+
+    /// Full tables are numbered by the second they are read in, if wanted.
+    fn version(&self, stream: &Stream) -> Option<i64> {
+        let wanted = self.settings.emit_activate_version_messages
+            && stream.replication_method == ReplicationMethod::FullTable;
+        wanted.then(|| jiff::Timestamp::now().as_second())
+    }
+}
+
+fn with_stream(failure: Error, stream: &Stream) -> Error {
+    match failure.context("stream") {
+        Some(_) => failure,
+        None => failure.with("stream", &stream.id),
+    }
+}

@@ -1,0 +1,240 @@
+//! Runs a target: rows into sinks, and state out once what it covers is durable.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::args::Role;
+use crate::batch::Batch;
+use crate::catalog::Stream;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::input::{Input, Limits};
+use crate::main_loop::{exit, read_args};
+use crate::metrics::RecordCounter;
+use crate::receive::{Decoding, Event, Syncing, receive};
+use crate::rejects::Rejects;
+use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
+use crate::target::{Durability, End, Sink, Target};
+use crate::{log as stderr, output};
+
+/// The whole `main` of a target.
+pub fn run_target<T: Target>() -> ExitCode {
+    stderr::start(&T::ABOUT);
+    exit(&T::ABOUT, run::<T>())
+}
+
+fn run<T: Target>() -> Result<()> {
+    let schema = SettingsSchema::new(&[
+        SettingsSchema::part::<T::Settings>,
+        SettingsSchema::part::<TargetCommon>,
+        SettingsSchema::part::<Common>,
+    ]);
+    let Some(args) = read_args(&T::ABOUT, Role::Target, &schema)? else { return Ok(()) };
+    let settings = Settings::read(&args, &T::ABOUT, &schema)?;
+    let common: Common = settings.get()?;
+    let own: TargetCommon = settings.get()?;
+    stderr::set_format(common.log_format);
+    let limits = Limits {
+        line_bytes: common.max_record_bytes,
+        idle: Duration::from_secs(own.idle_timeout_seconds),
+    };
+    let target = T::open(settings.get()?)?;
+    let input = match &args.input {
+        Some(path) => Input::from_path(path, limits)?,
+        None => Input::from_stdin(limits)?,
+    };
+    let (events, incoming) = sync_channel(4);
+    let (give_back, spare) = sync_channel(4);
+    let decoding = Decoding::new(own.validate_records, Rejects::new(&common), events, spare);
+    // Not joined: when a sink fails, the reader may be waiting for input that never comes.
+    std::thread::spawn(move || receive(input, decoding));
+    Delivery::new(target, own, give_back).run(&incoming)
+}
+
+/// One stream on its way into its sink.
+struct Outgoing<S> {
+    name: String,
+    /// `None` once it was completed.
+    sink: Option<S>,
+    /// Rows were written that are not durable.
+    dirty: bool,
+    /// Its sink makes rows durable at the end only.
+    late: bool,
+    counter: RecordCounter,
+}
+
+struct Delivery<T: Target> {
+    target: T,
+    settings: TargetCommon,
+    streams: Vec<Outgoing<T::Sink>>,
+    give_back: SyncSender<Batch>,
+    state: Option<String>,
+    /// The state is not printed yet.
+    state_pending: bool,
+    syncing: Option<Syncing>,
+    committed: Instant,
+}
+
+impl<T: Target> Delivery<T> {
+    fn new(target: T, settings: TargetCommon, give_back: SyncSender<Batch>) -> Self {
+        Self {
+            target,
+            settings,
+            streams: Vec::new(),
+            give_back,
+            state: None,
+            state_pending: false,
+            syncing: None,
+            committed: Instant::now(),
+        }
+    }
+
+    fn run(mut self, incoming: &Receiver<Event>) -> Result<()> {
+        for event in incoming {
+            match event {
+                Event::Schema(at, stream) => self.schema(at, &stream)?,
+                Event::Rows(at, batch) => self.rows(at, batch)?,
+                Event::State(value, syncing) => self.state(value, syncing)?,
+                Event::Activate(at, version) => self.activate(at, version)?,
+                Event::End(messages) => return self.end(messages),
+                Event::Failed(failure) => return Err(failure),
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "the reading thread has ended"))
+    }
+
+    fn schema(&mut self, at: usize, stream: &Arc<Stream>) -> Result<()> {
+        let Some(known) = self.streams.get_mut(at) else {
+            let sink = self.target.sink(stream).with("stream", &stream.name)?;
+            self.streams.push(Outgoing {
+                name: stream.name.clone(),
+                sink: Some(sink),
+                dirty: false,
+                late: false,
+                counter: RecordCounter::new(&stream.name),
+            });
+            return Ok(());
+        };
+        let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
+        log::info!("the schema of stream {} changed", known.name);
+        sink.evolve(stream).with("stream", &known.name)
+    }
+
+    fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
+        let stream = &mut self.streams[at];
+        let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
+        sink.write(&batch).with("stream", &stream.name)?;
+        stream.dirty = true;
+        stream.counter.add(batch.rows());
+        let _ = self.give_back.try_send(batch);
+        Ok(())
+    }
+
+    fn activate(&mut self, at: usize, version: i64) -> Result<()> {
+        let stream = &mut self.streams[at];
+        let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
+        stream.dirty = true;
+        sink.activate(version).with("stream", &stream.name)
+    }
+
+    fn state(&mut self, value: String, syncing: Option<Syncing>) -> Result<()> {
+        self.state = Some(value);
+        self.state_pending = true;
+        let left = match (&self.syncing, &syncing) {
+            (Some(Syncing::Stream(left)), Some(now)) if *now != Syncing::Stream(left.clone()) => {
+                Some(left.clone())
+            }
+            _ => None,
+        };
+        if syncing.is_some() {
+            self.syncing = syncing;
+        }
+        if let Some(name) = left
+            && let Some(at) = self.streams.iter().position(|stream| stream.name == name)
+        {
+            self.complete(at, true)?;
+        }
+        let interval = Duration::from_secs(self.settings.state_interval_seconds);
+        if self.committed.elapsed() >= interval {
+            self.commit()?;
+        }
+        self.print_state()
+    }
+
+    /// Makes durable what can be before its stream ends.
+    fn commit(&mut self) -> Result<()> {
+        for stream in self.streams.iter_mut().filter(|stream| stream.dirty && !stream.late) {
+            if let Some(sink) = &mut stream.sink {
+                match sink.commit().with("stream", &stream.name)? {
+                    Durability::Durable => stream.dirty = false,
+                    Durability::OnComplete => stream.late = true,
+                }
+            }
+        }
+        self.committed = Instant::now();
+        Ok(())
+    }
+
+    fn complete(&mut self, at: usize, verified: bool) -> Result<()> {
+        let state = self.state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let stream = &mut self.streams[at];
+        if let Some(mut sink) = stream.sink.take() {
+            sink.complete(End { verified, state: state.as_ref() }).with("stream", &stream.name)?;
+            stream.dirty = false;
+            stream.counter.finish(true);
+        }
+        Ok(())
+    }
+
+    /// Prints the last state if all rows before it are durable.
+    fn print_state(&mut self) -> Result<()> {
+        if !self.state_pending || self.streams.iter().any(|stream| stream.dirty) {
+            return Ok(());
+        }
+        self.state_pending = false;
+        match &self.state {
+            Some(state) => output::print(&format!("{state}\n")),
+            None => Ok(()),
+        }
+    }
+
+    fn end(mut self, messages: u64) -> Result<()> {
+        if messages == 0 && !self.settings.allow_empty {
+            return Err(Error::new(ErrorKind::Protocol, "the input is empty").hint(
+                "the tap wrote nothing: look at its own messages, or set `allow_empty: true`",
+            ));
+        }
+        if let Some(Syncing::Stream(name)) = &self.syncing {
+            return Err(Error::new(ErrorKind::Protocol, "the input ended early")
+                .with("stream", name)
+                .with("published before", self.published())
+                .hint("the tap did not finish this stream: look at its own messages, then rerun"));
+        }
+        let verified = self.syncing.is_some();
+        if !verified && self.settings.require_complete {
+            return Err(Error::new(ErrorKind::Protocol, "the tap did not say that it finished")
+                .hint("`require_complete` wants `currently_syncing` in the tap's state"));
+        }
+        for at in 0..self.streams.len() {
+            self.complete(at, verified)?;
+        }
+        self.target.finish()?;
+        self.print_state()
+    }
+
+    fn published(&self) -> String {
+        let done = self.streams.iter().filter(|stream| stream.sink.is_none());
+        let names: BTreeSet<&str> = done.map(|stream| stream.name.as_str()).collect();
+        if names.is_empty() { "nothing".to_owned() } else { Vec::from_iter(names).join(", ") }
+    }
+}
+
+fn after_end(name: &str) -> Error {
+    Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
+        .with("stream", name)
+        .hint("the tap's `currently_syncing` had moved on: are two taps writing into one pipe?")
+}

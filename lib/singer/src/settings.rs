@@ -1,0 +1,373 @@
+//! Settings: files, environment and flags into one object, checked against the schema that the
+//! documented structs of the connector and of this crate give.
+
+use std::path::Path;
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::about::About;
+use crate::args::Args;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// Settings that every tap and target has.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Common {
+    /// Form of the log on stderr: `text`, or `json` for one JSON object a line.
+    pub log_format: LogFormat,
+    /// How many records may be set aside in `rejects_file` before the run fails.
+    pub max_rejects: u64,
+    /// Where records that do not fit are written, as JSON lines; made when the first one comes.
+    pub rejects_file: String,
+    /// Write the rejected record itself into `rejects_file`, not only its place and the reason.
+    pub rejects_include_record: bool,
+    /// Longest record, in bytes.
+    pub max_record_bytes: usize,
+}
+
+/// Settings that every tap has.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TapCommon {
+    /// Where an INCREMENTAL stream starts when there is no state: a date or an RFC 3339 time.
+    pub start_date: Option<String>,
+    /// Number the full-table runs and say at their end that rows of older numbers are gone.
+    pub emit_activate_version_messages: bool,
+}
+
+/// Settings that every target has.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TargetCommon {
+    /// Check each record against the JSON Schema of its stream.
+    pub validate_records: bool,
+    /// Refuse input whose end the tap does not announce by `currently_syncing` in its state.
+    pub require_complete: bool,
+    /// Accept an input without a single message.
+    pub allow_empty: bool,
+    /// How often rows are committed and state printed while a stream is read, in seconds.
+    pub state_interval_seconds: u64,
+    /// How long to wait for the tap's next message, in seconds; 0 waits for ever.
+    pub idle_timeout_seconds: u64,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// The SDK's text form.
+    #[default]
+    Text,
+    /// The SDK's structured form.
+    Json,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            log_format: LogFormat::Text,
+            max_rejects: 0,
+            rejects_file: "rejects.jsonl".to_owned(),
+            rejects_include_record: true,
+            max_record_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for TargetCommon {
+    fn default() -> Self {
+        Self {
+            validate_records: true,
+            require_complete: false,
+            allow_empty: false,
+            state_interval_seconds: 60,
+            idle_timeout_seconds: 0,
+        }
+    }
+}
+
+/// The schema of settings: the connector's own, then the common ones.
+#[derive(Clone, Debug)]
+pub struct SettingsSchema(Map<String, Value>);
+
+impl SettingsSchema {
+    /// Joins the schemas of settings structs.
+    pub fn new(parts: &[fn() -> Value]) -> Self {
+        let mut joined = Map::new();
+        joined.insert("type".to_owned(), "object".into());
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for part in parts {
+            let schema = part();
+            properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+            required.extend(schema["required"].as_array().cloned().unwrap_or_default());
+        }
+        joined.insert("properties".to_owned(), Value::Object(properties));
+        joined.insert("required".to_owned(), Value::Array(required));
+        Self(joined)
+    }
+
+    /// Returns the JSON Schema of one settings struct, without references.
+    pub fn part<S: JsonSchema>() -> Value {
+        let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+        SchemaGenerator::new(settings).into_root_schema_for::<S>().to_value()
+    }
+
+    /// Returns the JSON Schema as an object.
+    pub fn as_object(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Returns name and schema of each setting, in order.
+    pub fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.get("properties").and_then(Value::as_object).into_iter().flatten()
+    }
+
+    /// Tells whether a setting must be given.
+    pub fn is_required(&self, name: &str) -> bool {
+        let required = self.0.get("required").and_then(Value::as_array);
+        required.is_some_and(|names| names.iter().any(|required| required == name))
+    }
+
+    fn property(&self, name: &str) -> Option<&Value> {
+        self.properties().find(|(known, _)| *known == name).map(|(_, property)| property)
+    }
+
+    /// Returns the setting that goes by this name or alias.
+    fn canonical_name(&self, name: &str) -> Option<&str> {
+        let named = |(known, property): &(&String, &Value)| {
+            *known == name || aliases(property).any(|alias| alias == name)
+        };
+        self.properties().find(named).map(|(known, _)| known.as_str())
+    }
+}
+
+/// Returns the other names of a setting.
+pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
+    property["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Tells whether a setting is a secret.
+pub fn is_secret(property: &Value) -> bool {
+    property["secret"] == true || property["anyOf"].as_array().into_iter().flatten().any(is_secret)
+}
+
+/// The settings as given, by their canonical names.
+#[derive(Clone)]
+pub struct Settings(Map<String, Value>);
+
+impl Settings {
+    /// Reads every `--config` and `--set`; warns of settings nobody knows.
+    pub fn read(args: &Args, about: &About, schema: &SettingsSchema) -> Result<Self> {
+        let mut settings = Map::new();
+        for path in &args.configs {
+            let given = if path.as_os_str() == "ENV" {
+                from_environment(about, schema)?
+            } else {
+                from_file(path)?
+            };
+            merge(&mut settings, given, schema);
+        }
+        for (name, text) in &args.sets {
+            let known = schema.canonical_name(name).unwrap_or(name);
+            let property = schema.property(known).unwrap_or(&Value::Null);
+            if is_secret(property) {
+                return Err(Error::new(ErrorKind::Usage, "cannot take a secret from an argument")
+                    .with("setting", known)
+                    .hint("arguments are visible to others: use a --config file or --config ENV"));
+            }
+            let mut given = Map::new();
+            given.insert(known.to_owned(), from_text(text, property, known)?);
+            merge(&mut settings, given, schema);
+        }
+        settings.retain(|_, value| !value.is_null());
+        let settings = Self(settings);
+        settings.refuse_what_is_not_there(about)?;
+        settings.warn_of_unknown(schema);
+        settings.check(schema)?;
+        Ok(settings)
+    }
+
+    /// Turns the settings into the struct that documents them.
+    pub fn get<S: DeserializeOwned>(&self) -> Result<S> {
+        serde_json::from_value(Value::Object(self.0.clone())).map_err(|failure| {
+            // The text of a data failure may hold the value, and the value may be a secret.
+            let failure = failure.to_string();
+            let reason = failure.split(['`', '"']).next().unwrap_or_default().to_owned();
+            let named = failure.starts_with("missing field") || failure.starts_with("unknown");
+            Error::new(ErrorKind::Config, "cannot use the settings")
+                .with("reason", if named { failure } else { reason })
+                .hint("see --about for the settings and their types")
+        })
+    }
+
+    fn refuse_what_is_not_there(&self, about: &About) -> Result<()> {
+        let empty = |value: &Value| match value {
+            Value::Object(members) => members.is_empty(),
+            Value::Bool(on) => !on,
+            other => other.is_null(),
+        };
+        for name in ["stream_maps", "flattening_enabled", "batch_config"] {
+            if self.0.get(name).is_some_and(|value| !empty(value)) {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("{} cannot do what `{name}` asks for yet", about.name),
+                )
+                .with("setting", name)
+                .hint("put a mapper between tap and target, or remove the setting"));
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_of_unknown(&self, schema: &SettingsSchema) {
+        const ACCEPTED: [&str; 9] = [
+            "stream_maps",
+            "stream_map_config",
+            "faker_config",
+            "flattening_enabled",
+            "flattening_max_depth",
+            "flattening_max_key_length",
+            "flattening_separator",
+            "batch_config",
+            "start_date",
+        ];
+        for name in self.0.keys() {
+            if schema.property(name).is_some() || ACCEPTED.contains(&name.as_str()) {
+                continue;
+            }
+            let names = schema.properties().map(|(known, _)| known.as_str());
+            let near = names
+                .map(|known| (strsim::jaro_winkler(known, name), known))
+                .filter(|(likeness, _)| *likeness > 0.8)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let hint = near.map(|(_, known)| format!(": did you mean `{known}`?"));
+            log::warn!("unknown setting `{name}`{}", hint.unwrap_or_default());
+        }
+    }
+
+    /// Checks the types, so that a failure names the setting and not its value.
+    fn check(&self, schema: &SettingsSchema) -> Result<()> {
+        for (name, _) in schema.properties().filter(|(name, _)| schema.is_required(name)) {
+            if !self.0.contains_key(name) {
+                return Err(Error::new(ErrorKind::Config, "a setting is missing")
+                    .with("setting", name)
+                    .hint("put it into the --config file, or use --set"));
+            }
+        }
+        for (name, value) in &self.0 {
+            let Some(property) = schema.property(name) else { continue };
+            let validator = jsonschema::validator_for(property)
+                .or_kind(ErrorKind::Internal, "cannot use the schema of the settings")?;
+            let checked = validator.validate(value).map_err(|fault| {
+                let place = format!("{name}{}", fault.instance_path());
+                Error::new(ErrorKind::Config, "a setting is wrong")
+                    .with("setting", place)
+                    .with("reason", fault.masked())
+                    .hint("see --about for the settings and their types")
+            });
+            checked?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds settings under their canonical names; later ones win.
+fn merge(settings: &mut Map<String, Value>, given: Map<String, Value>, schema: &SettingsSchema) {
+    for (name, value) in given {
+        let known = schema.canonical_name(&name).map(str::to_owned).unwrap_or(name);
+        let value = match schema.property(&known) {
+            Some(property) => coerce(value, property),
+            None => value,
+        };
+        settings.insert(known, value);
+    }
+}
+
+fn from_file(path: &Path) -> Result<Map<String, Value>> {
+    let cannot = |kind, cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new(kind, "cannot read the settings").with("path", path.display()).caused_by(cause)
+    };
+    let text = std::fs::read(path).map_err(|cause| {
+        cannot(ErrorKind::Config, cause.into()).hint("--config takes a JSON file, or ENV")
+    })?;
+    let value: Value = serde_json::from_slice(&text).map_err(|cause| {
+        let place = format!("line {}, column {}", cause.line(), cause.column());
+        Error::new(ErrorKind::Config, "the settings are not JSON")
+            .with("path", path.display())
+            .with("at", place)
+    })?;
+    match value {
+        Value::Object(settings) => Ok(settings),
+        _ => Err(Error::new(ErrorKind::Config, "the settings are not a JSON object")
+            .with("path", path.display())),
+    }
+}
+
+/// Reads `<PLUGIN_NAME>_<SETTING>` for every setting and alias.
+fn from_environment(about: &About, schema: &SettingsSchema) -> Result<Map<String, Value>> {
+    let mut settings = Map::new();
+    let upper = |name: &str| name.to_uppercase().replace(['-', '.'], "_");
+    for (name, property) in schema.properties() {
+        for spelled in aliases(property).chain([name.as_str()]) {
+            let variable = format!("{}_{}", upper(about.name), upper(spelled));
+            if let Ok(text) = std::env::var(&variable) {
+                settings.insert(name.clone(), from_text(&text, property, &variable)?);
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// Reads a setting given as text: JSON for arrays and objects, else the text, coerced.
+fn from_text(text: &str, property: &Value, name: &str) -> Result<Value> {
+    let nested = text.starts_with(['{', '[']);
+    if nested && (accepts(property, "array") || accepts(property, "object")) {
+        return serde_json::from_str(text).map_err(|cause| {
+            Error::new(ErrorKind::Config, "the value of a setting is not JSON")
+                .with("setting", name)
+                .with("at column", cause.column())
+        });
+    }
+    Ok(coerce(Value::String(text.to_owned()), property))
+}
+
+/// Turns a text into the boolean or number its setting wants; what does not fit stays.
+fn coerce(value: Value, property: &Value) -> Value {
+    let Value::String(text) = &value else { return value };
+    if accepts(property, "string") {
+        return value;
+    }
+    let word = text.to_lowercase();
+    if accepts(property, "boolean") {
+        match word.as_str() {
+            "true" | "1" | "yes" | "on" => return Value::Bool(true),
+            "false" | "0" | "no" | "off" | "" => return Value::Bool(false),
+            _ => {}
+        }
+    }
+    if accepts(property, "integer") || accepts(property, "number") {
+        if let Ok(number) = serde_json::from_str::<Value>(text.trim())
+            && number.is_number()
+        {
+            return number;
+        }
+    }
+    value
+}
+
+/// Tells whether a schema lets a JSON type pass.
+fn accepts(property: &Value, word: &str) -> bool {
+    match &property["type"] {
+        Value::String(one) => one == word,
+        Value::Array(words) => words.iter().any(|one| one == word),
+        _ => ["anyOf", "oneOf"]
+            .iter()
+            .filter_map(|key| property[*key].as_array())
+            .flatten()
+            .any(|branch| accepts(branch, word)),
+    }
+}

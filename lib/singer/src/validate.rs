@@ -1,0 +1,343 @@
+//! One cell against its column's JSON Schema: what can be told from the token is told from it,
+//! the rest goes through the `jsonschema` crate, compiled once.
+
+use serde_json::{Map, Value};
+
+use crate::batch::Batch;
+use crate::canonical;
+use crate::error::{Error, ErrorKind, Result};
+use crate::scan::{Quoted, Token};
+use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
+
+/// Why a value does not fit its column, for people; never the value itself.
+pub type Reason = String;
+
+/// What the values of a column must be.
+pub struct Checks {
+    kind: Kind,
+    types: Types,
+    absent_is_null: bool,
+    validate: bool,
+    length_max: Option<usize>,
+    bounds: Option<(i64, i64)>,
+    scale: Option<usize>,
+    words: Option<Vec<Vec<u8>>>,
+    /// What only the whole JSON Schema can tell.
+    rest: Option<jsonschema::Validator>,
+}
+
+impl Checks {
+    /// Reads a column's schema; `root` holds the definitions it may refer to. Without `validate`
+    /// only what the row form itself needs is checked.
+    pub fn new(column: &Column, root: &Map<String, Value>, validate: bool) -> Result<Self> {
+        let mut checks = Self {
+            kind: column.kind,
+            types: column.types,
+            absent_is_null: column.absent_is_null,
+            validate,
+            length_max: None,
+            bounds: None,
+            scale: None,
+            words: None,
+            rest: None,
+        };
+        if validate && checks.read(&column.schema) {
+            checks.rest = Some(compile(column, root)?);
+        }
+        Ok(checks)
+    }
+
+    /// Takes what it can prove itself from the schema; tells whether anything is left.
+    fn read(&mut self, schema: &Value) -> bool {
+        let Some(schema) = schema.as_object() else { return false };
+        let mut left = false;
+        let (mut low, mut high) = (None, None);
+        for (keyword, value) in schema {
+            let count = || value.as_u64().and_then(|count| usize::try_from(count).ok());
+            let proven = match keyword.as_str() {
+                "type" | "format" | "title" | "description" | "default" | "examples" | "$id"
+                | "$schema" | "contentEncoding" | "contentMediaType" | "deprecated"
+                | "readOnly" | "writeOnly" | "$comment" | "selected" | "inclusion" => true,
+                word if word.starts_with("x-") => true,
+                "additionalProperties" => {
+                    value == &Value::Bool(true) || value == &serde_json::json!({})
+                }
+                "properties" => value.as_object().is_some_and(Map::is_empty),
+                "anyOf" | "oneOf" => only_types(value),
+                "maxLength" => {
+                    self.length_max = count();
+                    self.length_max.is_some()
+                }
+                "minimum" if self.kind == Kind::Integer => {
+                    low = value.as_i64();
+                    low.is_some()
+                }
+                "maximum" if self.kind == Kind::Integer => {
+                    high = value.as_i64();
+                    high.is_some()
+                }
+                "multipleOf" => {
+                    self.scale = power_of_ten(&value.to_string());
+                    self.scale.is_some()
+                }
+                "enum" if self.kind == Kind::String => {
+                    let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+                    self.words = Some(words.map(|word| word.as_bytes().to_vec()).collect());
+                    true
+                }
+                _ => false,
+            };
+            left |= !proven;
+        }
+        if low.is_some() || high.is_some() {
+            self.bounds = Some((low.unwrap_or(i64::MIN), high.unwrap_or(i64::MAX)));
+        }
+        left
+    }
+
+    /// Puts the value of column `at` into the last row of the batch.
+    #[inline]
+    pub fn put(&self, token: Token<'_>, at: usize, batch: &mut Batch) -> Result<(), Reason> {
+        match token {
+            Token::Null => return self.put_null(at, batch),
+            Token::String(quoted) => self.put_string(quoted, at, batch)?,
+            Token::Integer(digits) => {
+                if self.validate {
+                    self.expect(Types::INTEGER)?;
+                    self.check_bounds(digits)?;
+                }
+                set(batch, at, digits);
+            }
+            Token::Decimal(digits) => self.put_decimal(digits, at, batch)?,
+            Token::Boolean(value) => {
+                self.expect_unless_off(Types::BOOLEAN)?;
+                set(batch, at, if value { b"true" } else { b"false" });
+            }
+            Token::Object(nested) => {
+                self.expect_unless_off(Types::OBJECT)?;
+                let _ = batch.set_with(at, |out| Ok::<_, ()>(nested.compact_into(out)));
+            }
+            Token::Array(nested) => {
+                self.expect_unless_off(Types::ARRAY)?;
+                let _ = batch.set_with(at, |out| Ok::<_, ()>(nested.compact_into(out)));
+            }
+        }
+        if let Some(rest) = &self.rest {
+            Self::check_rest(rest, token)?;
+        }
+        Ok(())
+    }
+
+    fn put_null(&self, at: usize, batch: &mut Batch) -> Result<(), Reason> {
+        if self.absent_is_null {
+            set(batch, at, b"null");
+            return Ok(());
+        }
+        if self.validate && !self.types.has(Types::NULL) {
+            return Err("null is not allowed".to_owned());
+        }
+        batch.set_null(at);
+        Ok(())
+    }
+
+    #[inline]
+    fn put_string(&self, quoted: Quoted<'_>, at: usize, batch: &mut Batch) -> Result<(), Reason> {
+        if self.kind == Kind::Json {
+            self.expect_unless_off(Types::STRING)?;
+            return batch.set_with(at, |out| {
+                out.push(b'"');
+                out.extend_from_slice(quoted.raw);
+                out.push(b'"');
+                Ok(())
+            });
+        }
+        batch.set_with(at, |out| {
+            let start = out.len();
+            quoted.unescape_into(out);
+            if self.validate { self.check_text(&out[start..]) } else { Ok(()) }
+        })
+    }
+
+    #[inline]
+    fn check_text(&self, text: &[u8]) -> Result<(), Reason> {
+        if self.kind == Kind::Number {
+            // Floats have three values that JSON numbers lack; decimals may travel as text.
+            let allowed = if self.types.has(Types::STRING) {
+                canonical::is_number(text)
+            } else {
+                matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
+            };
+            return if allowed { Ok(()) } else { Err("a string where a number belongs".into()) };
+        }
+        self.expect(Types::STRING)?;
+        if !canonical::is_canonical(self.kind, text) {
+            return Err(format!("the text is not a {}", kind_word(self.kind)));
+        }
+        if let Some(length_max) = self.length_max
+            && text.len() > length_max
+        {
+            let length = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+            if length > length_max {
+                return Err(format!("{length} characters are more than maxLength {length_max}"));
+            }
+        }
+        if let Some(words) = &self.words
+            && !words.iter().any(|word| word == text)
+        {
+            return Err("the text is none of the words of its enum".to_owned());
+        }
+        Ok(())
+    }
+
+    fn put_decimal(&self, digits: &[u8], at: usize, batch: &mut Batch) -> Result<(), Reason> {
+        if self.kind == Kind::Integer {
+            // 1.0 is an integer to JSON Schema.
+            let (whole, fraction) = split_at_dot(digits);
+            let zeros = !fraction.is_empty() && fraction.iter().all(|digit| *digit == b'0');
+            if !zeros {
+                return Err("a fraction or an exponent where an integer belongs".to_owned());
+            }
+            if self.validate {
+                self.check_bounds(whole)?;
+            }
+            set(batch, at, if whole == b"-0" { b"0" } else { whole });
+            return Ok(());
+        }
+        self.expect_unless_off(Types::NUMBER)?;
+        if self.validate
+            && let Some(scale) = self.scale
+        {
+            let (_, fraction) = split_at_dot(digits);
+            let used = fraction.len() - fraction.iter().rev().take_while(|d| **d == b'0').count();
+            if used > scale && !digits.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+                return Err(format!("{used} decimals are more than the {scale} of multipleOf"));
+            }
+        }
+        set(batch, at, digits);
+        Ok(())
+    }
+
+    fn check_bounds(&self, digits: &[u8]) -> Result<(), Reason> {
+        let Some((low, high)) = self.bounds else { return Ok(()) };
+        let value = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<i64>().ok());
+        match value {
+            Some(value) if (low..=high).contains(&value) => Ok(()),
+            _ => Err(format!("the number is not between {low} and {high}")),
+        }
+    }
+
+    #[inline]
+    fn expect_unless_off(&self, found: Types) -> Result<(), Reason> {
+        if self.validate { self.expect(found) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn expect(&self, found: Types) -> Result<(), Reason> {
+        if self.types.has(found) { Ok(()) } else { Err(self.mismatch(found)) }
+    }
+
+    #[cold]
+    fn mismatch(&self, found: Types) -> Reason {
+        format!("{} where {} belongs", found.words(), self.types.without(Types::NULL).words())
+    }
+
+    #[cold]
+    fn check_rest(rest: &jsonschema::Validator, token: Token<'_>) -> Result<(), Reason> {
+        let value = match token {
+            Token::Null => Value::Null,
+            Token::Boolean(value) => Value::Bool(value),
+            Token::Integer(text) | Token::Decimal(text) => parse(text)?,
+            Token::String(quoted) => {
+                let mut text = Vec::new();
+                quoted.unescape_into(&mut text);
+                Value::String(String::from_utf8_lossy(&text).into_owned())
+            }
+            Token::Object(nested) | Token::Array(nested) => parse(nested.text)?,
+        };
+        rest.validate(&value).map_err(|fault| {
+            let place = fault.instance_path().to_string();
+            let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            format!("{}{place}", fault.masked())
+        })
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Value, Reason> {
+    serde_json::from_slice(text)
+        .map_err(|fault| format!("the value is too deep or broken: {fault}"))
+}
+
+#[inline]
+fn set(batch: &mut Batch, at: usize, text: &[u8]) {
+    let _ = batch.set_with(at, |out| Ok::<_, ()>(out.extend_from_slice(text)));
+}
+
+/// Splits `12.50` into `12` and `50`.
+fn split_at_dot(digits: &[u8]) -> (&[u8], &[u8]) {
+    match digits.iter().position(|byte| *byte == b'.') {
+        Some(dot) => (&digits[..dot], &digits[dot + 1..]),
+        None => (digits, b""),
+    }
+}
+
+/// Returns the decimals of `1`, `0.1`, `0.01`, `1e-05`, ...; `None` for other numbers.
+fn power_of_ten(text: &str) -> Option<usize> {
+    if let Some(exponent) = text.strip_prefix("1e-").or_else(|| text.strip_prefix("1E-")) {
+        return exponent.parse().ok();
+    }
+    if text == "1" || text == "1.0" {
+        return Some(0);
+    }
+    let fraction = text.strip_prefix("0.")?;
+    let zeros = fraction.strip_suffix('1')?;
+    zeros.bytes().all(|digit| digit == b'0').then_some(fraction.len())
+}
+
+/// Branches that say no more than a type and a format are proven by the union of their types.
+fn only_types(branches: &Value) -> bool {
+    branches.as_array().into_iter().flatten().all(|branch| {
+        branch.as_object().is_some_and(|branch| {
+            branch.keys().all(|key| {
+                matches!(key.as_str(), "type" | "format" | "title" | "description")
+                    || key.starts_with("x-")
+            })
+        })
+    })
+}
+
+fn compile(column: &Column, root: &Map<String, Value>) -> Result<jsonschema::Validator> {
+    let mut schema = column.schema.clone();
+    if let Some(schema) = schema.as_object_mut() {
+        for key in ["definitions", "$defs"] {
+            if let Some(definitions) = root.get(key) {
+                schema.entry(key).or_insert_with(|| definitions.clone());
+            }
+        }
+        schema.remove(ABSENT_IS_NULL);
+    }
+    // Draft 4 spelled exclusive bounds as booleans; taps still write them.
+    let is_draft4 = ["exclusiveMinimum", "exclusiveMaximum"]
+        .iter()
+        .any(|key| schema.get(*key).is_some_and(Value::is_boolean));
+    let draft = if is_draft4 { jsonschema::Draft::Draft4 } else { jsonschema::Draft::Draft7 };
+    jsonschema::options().with_draft(draft).should_validate_formats(false).build(&schema).map_err(
+        |fault| {
+            Error::new(ErrorKind::Protocol, "cannot use the JSON Schema of a column")
+                .with("column", &column.name)
+                .with("reason", fault.to_string())
+                .hint("correct the tap's schema, or set `validate_records: false`")
+        },
+    )
+}
+
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Date => "date YYYY-MM-DD of the calendar",
+        Kind::Time => "time HH:MM:SS",
+        Kind::DateTime => "date-time as RFC 3339 has it",
+        Kind::Boolean => "boolean",
+        Kind::Integer => "integer",
+        Kind::Number => "number",
+        Kind::String | Kind::Json => "value of its kind",
+    }
+}
