@@ -1,0 +1,127 @@
+//! How a CSV file is written: delimiter, quotes, escapes, and how strictly it is read.
+
+use singer::{Error, ErrorKind, Result};
+
+/// The dialect of a CSV file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// The byte between fields.
+    pub delimiter: u8,
+    /// The byte around fields; without one quotes are ordinary text.
+    pub quote: Option<u8>,
+    /// The byte that makes the next one ordinary, inside and outside of quotes.
+    pub escape: Option<u8>,
+    /// A quote inside a quoted field is written twice.
+    pub double_quote: bool,
+    /// Spaces after a delimiter are not part of the field.
+    pub skip_initial_space: bool,
+    /// Quotes at odd places are failures, else ordinary text.
+    pub strict: bool,
+    /// NUL bytes are text.
+    pub nul_allowed: bool,
+    /// The longest record; a longer one is a failure.
+    pub record_bytes_max: usize,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+            double_quote: true,
+            skip_initial_space: false,
+            strict: false,
+            nul_allowed: false,
+            record_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// Record positions are 32 bits wide; also the ceiling of [`Dialect::record_bytes_max`].
+pub(crate) const RECORD_BYTES_CEILING: usize = 1 << 30;
+
+impl Dialect {
+    /// The dialect of the lake: Postgres COPY CSV, where every byte counts.
+    pub fn lake() -> Self {
+        Self { strict: true, nul_allowed: true, ..Self::default() }
+    }
+
+    /// Checks that the parts of the dialect fit together.
+    ///
+    /// Fails with `Config`.
+    pub fn check(self) -> Result<Self> {
+        let clash = |first: &str, second: &str| {
+            Error::new(ErrorKind::Config, "cannot use the same character for two purposes")
+                .with("settings", format!("{first}, {second}"))
+        };
+        if self.quote == Some(self.delimiter) {
+            return Err(clash("delimiter", "quotechar"));
+        }
+        if self.escape == Some(self.delimiter) {
+            return Err(clash("delimiter", "escapechar"));
+        }
+        if self.skip_initial_space && self.delimiter == b' ' {
+            return Err(clash("delimiter", "skipinitialspace"));
+        }
+        if self.record_bytes_max == 0 || self.record_bytes_max > RECORD_BYTES_CEILING {
+            return Err(Error::new(ErrorKind::Config, "cannot use this limit of a record's size")
+                .with("bytes", self.record_bytes_max)
+                .hint(format!("use 1 to {RECORD_BYTES_CEILING} bytes")));
+        }
+        // As in the reference plugin: a doubled quote is then one way to escape a quote anyway.
+        Ok(if self.escape == self.quote { Self { escape: None, ..self } } else { self })
+    }
+}
+
+/// Reads a setting that names one byte: the character itself, or `\t`.
+///
+/// Fails with `Config` for none, several, or one outside of ASCII.
+pub fn one_byte(setting: &str, text: &str) -> Result<u8> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+        _ => Err(Error::new(ErrorKind::Config, "cannot use this text as a single character")
+            .with("setting", setting)
+            .with("value", text)
+            .hint("give one ASCII character other than a line end, or \\t")),
+    }
+}
+
+/// Reads a setting that names one byte or, when empty, none.
+pub fn byte_or_none(setting: &str, text: &str) -> Result<Option<u8>> {
+    if text.is_empty() { Ok(None) } else { one_byte(setting, text).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_one_ascii_character_and_nothing_else() {
+        for (text, byte) in [(",", b','), ("\\t", b'\t'), ("\t", b'\t'), ("|", b'|')] {
+            assert_eq!(one_byte("delimiter", text).unwrap(), byte);
+        }
+        for text in ["", "||", "§", "\n", "\r", "\0", "\\n"] {
+            let failure = one_byte("delimiter", text).unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Config, "{text:?}");
+            assert_eq!(failure.context("setting"), Some("delimiter"));
+        }
+        assert_eq!(byte_or_none("quotechar", "").unwrap(), None);
+    }
+
+    #[test]
+    fn refuses_one_character_for_two_purposes() {
+        let dialect = Dialect::default();
+        for bad in [
+            Dialect { delimiter: b'"', ..dialect },
+            Dialect { escape: Some(b','), ..dialect },
+            Dialect { record_bytes_max: 0, ..dialect },
+            Dialect { delimiter: b' ', skip_initial_space: true, ..dialect },
+        ] {
+            assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Config, "{bad:?}");
+        }
+        let same = Dialect { escape: Some(b'"'), ..dialect };
+        assert_eq!(same.check().unwrap(), dialect);
+    }
+}

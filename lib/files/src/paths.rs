@@ -1,0 +1,170 @@
+//! Finds files: one file, all of a folder, or those that match a pattern.
+
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use singer::{Context, Error, ErrorKind, Result};
+use walkdir::WalkDir;
+
+use crate::open::Identity;
+
+/// The name endings that count in a folder, in any case.
+pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
+
+/// Finds the regular files of a path, sorted by name: the file itself, those below a folder that
+/// end in one of [`ENDINGS`], or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**`
+/// for any folders). Symbolic links are followed.
+///
+/// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
+pub fn find(path: &str) -> Result<Vec<PathBuf>> {
+    let literal = Path::new(path);
+    let found = if literal.is_dir() {
+        walk(literal, usize::MAX, |file| has_ending(file))
+    } else if literal.exists() || !is_pattern(path) {
+        Identity::of(literal).map(|_| vec![literal.to_owned()])
+    } else {
+        matching(path)
+    }
+    .with("path", path)?;
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NoInput, "cannot find a file to read")
+            .with("path", path)
+            .hint(
+                "give a file, a folder with .csv, .csv.gz or .csv.zst files, or a pattern; \
+                 relative paths start at the folder the command runs in",
+            ));
+    }
+    Ok(found)
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '[', '{'])
+}
+
+fn has_ending(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
+    let bad = |cause: globset::Error| {
+        Error::new(ErrorKind::Config, "cannot read the pattern").caused_by(cause)
+    };
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?;
+    let matcher = glob.compile_matcher();
+    // Walk no more than the part of the tree that can match.
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let fixed = parts.iter().take_while(|part| !is_pattern(part)).count();
+    let base = match parts[..fixed].join("/") {
+        base if fixed > 0 && base.is_empty() => PathBuf::from("/"),
+        base => PathBuf::from(base),
+    };
+    let rest = &parts[fixed..];
+    // Alternatives may hold separators, so their depth is not known.
+    let deep = rest.iter().any(|part| part.contains("**") || part.contains('{'));
+    let depth = if deep { usize::MAX } else { rest.len() };
+    if !base.as_os_str().is_empty() && !base.is_dir() {
+        return Ok(Vec::new());
+    }
+    walk(&base, depth, |file| matcher.is_match(file))
+}
+
+fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let here = base.as_os_str().is_empty();
+    let root = if here { Path::new(".") } else { base };
+    let mut found = Vec::new();
+    for entry in WalkDir::new(root).max_depth(depth).follow_links(true) {
+        let entry = entry.map_err(|cause| walk_failure(&cause))?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let path = entry.path();
+        let path = if here { path.strip_prefix("./").unwrap_or(path) } else { path };
+        if !wanted(path) {
+            continue;
+        }
+        if path.to_str().is_none() {
+            return Err(Error::new(ErrorKind::Config, "cannot use a file name that is not UTF-8")
+                .with("file", path.display())
+                .hint("rename the file"));
+        }
+        Identity::of(path)?;
+        found.push(path.to_owned());
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn walk_failure(cause: &walkdir::Error) -> Error {
+    let kind = match cause.io_error().map(std::io::Error::kind) {
+        None => ErrorKind::Config,
+        Some(std::io::ErrorKind::PermissionDenied) => ErrorKind::Denied,
+        Some(std::io::ErrorKind::NotFound) => ErrorKind::NoInput,
+        Some(_) => ErrorKind::Io,
+    };
+    Error::new(kind, "cannot list the folder").caused_by(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for path in
+            ["b.csv", "a.CSV", "sub/c.csv.gz", "sub/deep/d.csv.zst", "e.txt", "f.csv.partial"]
+        {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        folder
+    }
+
+    fn names(folder: &Path, pattern: &str) -> Vec<String> {
+        let found = find(&format!("{}/{pattern}", folder.display())).unwrap();
+        let name = |path: &PathBuf| path.strip_prefix(folder).unwrap().display().to_string();
+        found.iter().map(name).collect()
+    }
+
+    #[test]
+    fn finds_files_folders_and_patterns_sorted() {
+        let folder = tree();
+        let check = |pattern: &str, expected: &[&str]| {
+            assert_eq!(names(folder.path(), pattern), expected, "{pattern}");
+        };
+        check("b.csv", &["b.csv"]);
+        check("e.txt", &["e.txt"]);
+        check("", &["a.CSV", "b.csv", "sub/c.csv.gz", "sub/deep/d.csv.zst"]);
+        check("*.csv", &["b.csv"]);
+        check("**/*.csv*", &["b.csv", "f.csv.partial", "sub/c.csv.gz", "sub/deep/d.csv.zst"]);
+        check("sub/*", &["sub/c.csv.gz"]);
+        check("*/c.csv.gz", &["sub/c.csv.gz"]);
+        check("{b.csv,sub/c.csv.gz}", &["b.csv", "sub/c.csv.gz"]);
+        check("[ab].csv", &["b.csv"]);
+    }
+
+    #[test]
+    fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+        let folder = tree();
+        fs::write(folder.path().join("[b].csv"), "x").unwrap();
+        assert_eq!(names(folder.path(), "[b].csv"), ["[b].csv"]);
+    }
+
+    #[test]
+    fn refuses_nothing_found_devices_and_loops() {
+        let folder = tree();
+        let kind = |path: &str| find(path).unwrap_err().kind();
+        assert_eq!(kind("/nonexistent/*.csv"), ErrorKind::NoInput);
+        assert_eq!(kind("/nonexistent.csv"), ErrorKind::NoInput);
+        assert_eq!(kind(&format!("{}/*.parquet", folder.path().display())), ErrorKind::NoInput);
+        assert_eq!(kind("/dev/zero"), ErrorKind::Config);
+        assert_eq!(kind("/dev/zer*"), ErrorKind::Config);
+        assert_eq!(kind(&format!("{}/[z-a].csv", folder.path().display())), ErrorKind::Config);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("sub/loop")).unwrap();
+        assert_eq!(kind(&folder.path().display().to_string()), ErrorKind::Config);
+    }
+}

@@ -1,0 +1,251 @@
+//! Splits one record into fields.
+
+use memchr::{memchr, memchr2};
+
+use super::count_line_ends;
+use crate::dialect::Dialect;
+use crate::scan::Needles;
+
+/// A field: where its text lies, in the record's bytes or in the scratch buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    start: u32,
+    end: u32,
+    flags: u8,
+}
+
+const QUOTED: u8 = 1;
+const SCRATCH: u8 = 2;
+
+impl Field {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the dialect limits records to 1 GiB")]
+    fn new(start: usize, end: usize, flags: u8) -> Self {
+        Self { start: start as u32, end: end as u32, flags }
+    }
+
+    #[inline]
+    pub(super) fn quoted(self) -> bool {
+        self.flags & QUOTED != 0
+    }
+
+    #[inline]
+    pub(super) fn text<'a>(self, raw: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
+        let text = if self.flags & SCRATCH == 0 { raw } else { scratch };
+        &text[self.start as usize..self.end as usize]
+    }
+}
+
+/// Why a record was not split.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    /// It does not end in these bytes; `quote` is where a quote is still open.
+    More { quote: Option<usize> },
+    /// It is wrong at this position.
+    Fault(Fault, usize),
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    OpenQuote,
+    AfterQuote,
+    InsideText,
+    TooLong,
+}
+
+impl Fault {
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::OpenQuote => "cannot find the end of a quoted field",
+            Self::AfterQuote => "cannot take text after a closing quote",
+            Self::InsideText => "cannot take a quote inside an unquoted field",
+            Self::TooLong => "cannot hold a record of this size",
+        }
+    }
+}
+
+/// Splits records; keeps the memory of the last.
+#[derive(Debug)]
+pub(super) struct Parser {
+    pub(super) dialect: Dialect,
+    pub(super) fields: Vec<Field>,
+    /// Texts that are not in the file as such: with quotes undoubled or escapes removed.
+    pub(super) scratch: Vec<u8>,
+    plain: Needles<3>,
+    special: Option<Needles<5>>,
+}
+
+impl Parser {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        let delimiter = dialect.delimiter;
+        let strict_quote = dialect.quote.filter(|_| dialect.strict);
+        let special = (strict_quote.is_some() || dialect.escape.is_some()).then(|| {
+            let quote = strict_quote.unwrap_or(delimiter);
+            let escape = dialect.escape.unwrap_or(delimiter);
+            Needles::new([delimiter, b'\n', b'\r', quote, escape])
+        });
+        Self {
+            dialect: *dialect,
+            fields: Vec::new(),
+            scratch: Vec::new(),
+            plain: Needles::new([delimiter, b'\n', b'\r']),
+            special,
+        }
+    }
+
+    /// Splits the record at the start of `text`; `ended` says that nothing follows it.
+    /// Returns its length without and with its line end, and the line ends inside of it.
+    #[inline]
+    pub(super) fn parse(&mut self, text: &[u8], ended: bool) -> Result<(usize, usize, u64), Stop> {
+        self.fields.clear();
+        self.scratch.clear();
+        let delimiter = self.dialect.delimiter;
+        let mut line_ends = 0;
+        let mut at = 0;
+        loop {
+            if self.dialect.skip_initial_space {
+                at += text[at..].iter().take_while(|byte| **byte == b' ').count();
+            }
+            let begin = at;
+            at = match text.get(at) {
+                Some(byte) if Some(*byte) == self.dialect.quote => {
+                    let end = self.quoted(text, ended, at)?;
+                    line_ends += inner_line_ends(&text[begin..end]);
+                    end
+                }
+                _ if self.special.is_none() => {
+                    let end = self.plain.find(text, at);
+                    self.fields.push(Field::new(at, end, 0));
+                    end
+                }
+                _ => {
+                    let end = self.special(text, ended, at)?;
+                    line_ends += inner_line_ends(&text[begin..end]);
+                    end
+                }
+            };
+            match text.get(at) {
+                Some(byte) if *byte == delimiter => at += 1,
+                Some(b'\n') => return Ok((at, at + 1, line_ends)),
+                Some(_) if text.get(at + 1) == Some(&b'\n') => return Ok((at, at + 2, line_ends)),
+                Some(_) if at + 1 < text.len() || ended => return Ok((at, at + 1, line_ends)),
+                None if ended => return Ok((at, at, line_ends)),
+                _ => return Err(Stop::More { quote: None }),
+            }
+        }
+    }
+
+    /// Reads a quoted field from its opening quote; returns where it ends.
+    fn quoted(&mut self, text: &[u8], ended: bool, open: usize) -> Result<usize, Stop> {
+        let quote = text[open];
+        let unfinished = if ended {
+            Stop::Fault(Fault::OpenQuote, open)
+        } else {
+            Stop::More { quote: Some(open) }
+        };
+        let scratch = self.scratch.len();
+        let mut from = open + 1;
+        let mut copied = false;
+        loop {
+            let rest = text.get(from..).unwrap_or_default();
+            let found = match self.dialect.escape {
+                None => memchr(quote, rest),
+                Some(escape) => memchr2(quote, escape, rest),
+            };
+            let Some(found) = found else { return Err(unfinished) };
+            let hit = from + found;
+            let next = text.get(hit + 1).copied();
+            if text[hit] != quote {
+                let Some(next) = next else { return Err(unfinished) };
+                self.scratch.extend_from_slice(&text[from..hit]);
+                self.scratch.push(next);
+                (copied, from) = (true, hit + 2);
+                continue;
+            }
+            match next {
+                None if !ended => return Err(unfinished),
+                Some(byte) if byte == quote && self.dialect.double_quote => {
+                    self.scratch.extend_from_slice(&text[from..=hit]);
+                    (copied, from) = (true, hit + 2);
+                    continue;
+                }
+                Some(byte) if byte != self.dialect.delimiter && !is_line_end(byte) => {
+                    if self.dialect.strict {
+                        return Err(Stop::Fault(Fault::AfterQuote, hit + 1));
+                    }
+                    self.scratch.extend_from_slice(&text[from..hit]);
+                    let end = self.literal(text, ended, hit + 1)?;
+                    self.push_scratch(scratch, QUOTED);
+                    return Ok(end);
+                }
+                _ if copied => {
+                    self.scratch.extend_from_slice(&text[from..hit]);
+                    self.push_scratch(scratch, QUOTED);
+                }
+                _ => self.fields.push(Field::new(from, hit, QUOTED)),
+            }
+            return Ok(hit + 1);
+        }
+    }
+
+    /// Reads an unquoted field where more than its end is special; returns where it ends.
+    fn special(&mut self, text: &[u8], ended: bool, from: usize) -> Result<usize, Stop> {
+        let stop = self.special.as_ref().map_or(text.len(), |special| special.find(text, from));
+        match text.get(stop).copied() {
+            Some(byte) if Some(byte) == self.dialect.escape => {
+                let scratch = self.scratch.len();
+                let end = self.literal(text, ended, from)?;
+                self.push_scratch(scratch, 0);
+                Ok(end)
+            }
+            Some(byte) if Some(byte) == self.dialect.quote => {
+                Err(Stop::Fault(Fault::InsideText, stop))
+            }
+            _ => {
+                self.fields.push(Field::new(from, stop, 0));
+                Ok(stop)
+            }
+        }
+    }
+
+    /// Copies text up to the end of the field, where quotes mean nothing and escapes do.
+    fn literal(&mut self, text: &[u8], ended: bool, mut from: usize) -> Result<usize, Stop> {
+        loop {
+            let rest = text.get(from..).unwrap_or_default();
+            let end = from + self.plain.find(rest, 0);
+            let escape = self.dialect.escape.and_then(|escape| memchr(escape, &text[from..end]));
+            let Some(found) = escape else {
+                self.scratch.extend_from_slice(&text[from..end]);
+                return Ok(end);
+            };
+            let hit = from + found;
+            self.scratch.extend_from_slice(&text[from..hit]);
+            match text.get(hit + 1) {
+                Some(next) => self.scratch.push(*next),
+                // Nothing follows for it to escape, so it stands for itself.
+                None if ended => {
+                    self.scratch.push(text[hit]);
+                    return Ok(text.len());
+                }
+                None => return Err(Stop::More { quote: None }),
+            }
+            from = hit + 2;
+        }
+    }
+
+    #[inline]
+    fn push_scratch(&mut self, start: usize, flags: u8) {
+        self.fields.push(Field::new(start, self.scratch.len(), flags | SCRATCH));
+    }
+}
+
+#[inline]
+fn inner_line_ends(text: &[u8]) -> u64 {
+    if memchr2(b'\n', b'\r', text).is_none() { 0 } else { count_line_ends(text) }
+}
+
+#[inline]
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
