@@ -46,3 +46,30 @@ pub fn unescape(field: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_comes_back() {
+        let all: Vec<u8> = (1..=255).collect();
+        let (mut escaped, mut back) = (Vec::new(), Vec::new());
+        escape(&all, &mut escaped);
+        assert!(!escaped.contains(&b'\n') && !escaped.contains(&b'\t'));
+        unescape(&escaped, &mut back);
+        assert_eq!(back, all);
+    }
+
+    #[test]
+    fn reads_the_escapes_of_the_server() {
+        let check = |field: &str, expected: &[u8]| {
+            let mut out = Vec::new();
+            unescape(field.as_bytes(), &mut out);
+            assert_eq!(out, expected, "{field}");
+        };
+        check("", b"");
+        check("a\\\\N\\.\\v\\f\\b", b"a\\N.\x0b\x0c\x08");
+        check("end\\", b"end\\");
+    }
+}

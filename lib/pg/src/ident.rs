@@ -44,3 +44,27 @@ pub fn shorten_ident(name: &str) -> String {
     }
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_are_data() {
+        assert_eq!(quote_ident("a\"b; drop").unwrap(), "\"a\"\"b; drop\"");
+        assert!(quote_ident("").is_err());
+        assert!(quote_ident("a\0b").is_err());
+        assert_eq!(quote_literal("it's"), "'it''s'");
+        assert_eq!(quote_literal("a\\'"), " E'a\\\\'''");
+    }
+
+    #[test]
+    fn long_names_stay_apart() {
+        let long = "é".repeat(40);
+        let short = shorten_ident(&long);
+        assert!(short.len() <= 63 && short.starts_with('é'), "{short}");
+        assert_ne!(short, shorten_ident(&format!("{long}x")));
+        assert_eq!(short, shorten_ident(&long));
+        assert_eq!(shorten_ident("short"), "short");
+    }
+}

@@ -3,6 +3,7 @@
 pub mod array;
 pub mod client;
 mod connect;
+pub mod convert;
 pub mod copy;
 pub mod copy_text;
 pub mod failure;

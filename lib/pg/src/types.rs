@@ -1,1 +1,321 @@
-//! types.
+//! Types of Postgres: the JSON Schema they get, and what their COPY text needs on its way (pure).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use singer::schema::{ABSENT_IS_NULL, SQL_DATATYPE};
+
+use crate::convert::Conversion;
+
+/// The keyword with the type under a domain.
+pub const SQL_BASE_DATATYPE: &str = "x-sql-base-datatype";
+/// `VARHDRSZ`: what a type modifier counts on top of a length.
+const MODIFIER_EXTRA: i32 = 4;
+
+/// The types of a server by their number.
+pub type Types = BTreeMap<u32, PgType>;
+
+/// What is known of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PgType {
+    /// Its name, without a schema.
+    pub name: String,
+    /// As `format_type` prints it.
+    pub formatted: String,
+    /// Whether it comes with Postgres (is in `pg_catalog`).
+    pub builtin: bool,
+    /// What it is made of.
+    pub class: Class,
+}
+
+/// What a type is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A type of its own.
+    Base,
+    /// An enum with these values, in their order.
+    Enum(Vec<String>),
+    /// A domain over a type, with that type's modifier.
+    Domain {
+        /// The type under it.
+        base: u32,
+        /// The modifier the domain gives that type, -1 for none.
+        modifier: i32,
+    },
+    /// An array of a type.
+    Array {
+        /// The type of its elements.
+        element: u32,
+        /// What stands between elements in a literal.
+        delimiter: u8,
+    },
+}
+
+/// What a user may choose about the mapping.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choices {
+    /// Arrays as their literals instead of JSON arrays.
+    pub arrays_as_text: bool,
+    /// Dates and times of day and date as strings without a format, as Postgres prints them.
+    pub dates_as_string: bool,
+    /// json and jsonb declared as objects.
+    pub json_as_object: bool,
+}
+
+/// How a column travels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapping {
+    /// Its JSON Schema.
+    pub schema: Map<String, Value>,
+    /// What its COPY text needs.
+    pub conversion: Conversion,
+}
+
+/// Maps a column of this type, modifier and spelling.
+pub fn map(
+    types: &Types,
+    oid: u32,
+    modifier: i32,
+    formatted: &str,
+    nullable: bool,
+    choices: Choices,
+) -> Mapping {
+    let (base, base_modifier, domain) = base_of(types, oid, modifier);
+    let mut mapping = map_base(types, base, base_modifier, choices);
+    if nullable && let Some(Value::Array(words)) = mapping.schema.get_mut("type") {
+        let null = json!("null");
+        if !words.contains(&null) {
+            words.push(null);
+        }
+    }
+    mapping.schema.insert(SQL_DATATYPE.to_owned(), formatted.into());
+    if domain && let Some(base) = types.get(&base) {
+        mapping.schema.insert(SQL_BASE_DATATYPE.to_owned(), base.formatted.clone().into());
+    }
+    mapping
+}
+
+/// Tells whether values of the type can be compared in the order of their text's meaning, so that
+/// it can be a replication key.
+pub fn is_orderable(types: &Types, oid: u32) -> bool {
+    let (base, _, _) = base_of(types, oid, -1);
+    let Some(base) = types.get(&base) else { return false };
+    const ORDERED: &[&str] = &[
+        "int2",
+        "int4",
+        "int8",
+        "numeric",
+        "float4",
+        "float8",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "text",
+        "varchar",
+        "bpchar",
+        "uuid",
+        "oid",
+        "name",
+        "money",
+        "pg_lsn",
+    ];
+    base.builtin && ORDERED.contains(&base.name.as_str())
+}
+
+/// Follows domains down to the type under them.
+fn base_of(types: &Types, mut oid: u32, mut modifier: i32) -> (u32, i32, bool) {
+    let mut domain = false;
+    // The catalog cannot hold a cycle; the bound costs nothing.
+    for _ in 0..64 {
+        let Some(PgType { class: Class::Domain { base, modifier: own }, .. }) = types.get(&oid)
+        else {
+            break;
+        };
+        domain = true;
+        oid = *base;
+        if modifier < 0 {
+            modifier = *own;
+        }
+    }
+    (oid, modifier, domain)
+}
+
+fn map_base(types: &Types, oid: u32, modifier: i32, choices: Choices) -> Mapping {
+    let Some(found) = types.get(&oid) else { return text(None) };
+    match &found.class {
+        Class::Enum(labels) => {
+            let mut mapping = text(None);
+            mapping.schema.insert("enum".to_owned(), labels.clone().into());
+            mapping
+        }
+        Class::Array { .. } if choices.arrays_as_text => text(None),
+        Class::Array { element, delimiter } => array(types, *element, *delimiter, choices),
+        Class::Base | Class::Domain { .. } if found.builtin => {
+            builtin(&found.name, modifier, choices)
+        }
+        _ => text(None),
+    }
+}
+
+fn builtin(name: &str, modifier: i32, choices: Choices) -> Mapping {
+    match name {
+        "bool" => mapping(json!({"type": ["boolean"]}), Conversion::Boolean),
+        "int2" => integer(i16::MIN.into(), i16::MAX.into()),
+        "int4" => integer(i32::MIN.into(), i32::MAX.into()),
+        "int8" => integer(i64::MIN, i64::MAX),
+        "numeric" | "float4" | "float8" => mapping(json!({"type": ["number"]}), Conversion::Number),
+        "date" if choices.dates_as_string => text(None),
+        "timestamp" | "timestamptz" if choices.dates_as_string => text(None),
+        "date" => formatted("date", Conversion::Plain),
+        "time" => formatted("time", Conversion::Plain),
+        "timetz" => formatted("time", Conversion::TimeWithZone),
+        "timestamp" => formatted("date-time", Conversion::Timestamp),
+        "timestamptz" => formatted("date-time", Conversion::TimestampWithZone),
+        "uuid" => formatted("uuid", Conversion::Plain),
+        "varchar" | "bpchar" => text(Some(modifier - MODIFIER_EXTRA).filter(|_| modifier >= 0)),
+        "bytea" => {
+            mapping(json!({"type": ["string"], "contentEncoding": "base16"}), Conversion::Bytes)
+        }
+        "json" | "jsonb" if choices.json_as_object => {
+            mapping(json!({"type": ["object", "null"], ABSENT_IS_NULL: true}), Conversion::Json)
+        }
+        // With SQL NULL as a missing key, the JSON value null is allowed even where NULL is not.
+        "json" | "jsonb" => mapping(
+            json!({
+                "type": ["null", "boolean", "number", "string", "array", "object"],
+                ABSENT_IS_NULL: true,
+            }),
+            Conversion::Json,
+        ),
+        _ => text(None),
+    }
+}
+
+fn array(types: &Types, element: u32, delimiter: u8, choices: Choices) -> Mapping {
+    let (base, modifier, _) = base_of(types, element, -1);
+    let inner = map_base(types, base, modifier, choices);
+    // What the catalog says about dimensions binds no value, so elements may be arrays; and
+    // numbers that are none are strings.
+    let mut words: Vec<Value> = match inner.schema.get("type") {
+        Some(Value::Array(words)) => words.clone(),
+        _ => Vec::new(),
+    };
+    if inner.conversion == Conversion::Number {
+        words.push("string".into());
+    }
+    for word in ["array", "null"] {
+        if !words.contains(&word.into()) {
+            words.push(word.into());
+        }
+    }
+    mapping(
+        json!({"type": ["array"], "items": {"type": words}}),
+        Conversion::Array { element: Box::new(inner.conversion), delimiter },
+    )
+}
+
+fn integer(minimum: i64, maximum: i64) -> Mapping {
+    mapping(
+        json!({"type": ["integer"], "minimum": minimum, "maximum": maximum}),
+        Conversion::Digits,
+    )
+}
+
+fn formatted(format: &str, conversion: Conversion) -> Mapping {
+    mapping(json!({"type": ["string"], "format": format}), conversion)
+}
+
+fn text(length_max: Option<i32>) -> Mapping {
+    let schema = match length_max {
+        Some(length) => json!({"type": ["string"], "maxLength": length}),
+        None => json!({"type": ["string"]}),
+    };
+    mapping(schema, Conversion::Text)
+}
+
+fn mapping(schema: Value, conversion: Conversion) -> Mapping {
+    let schema = match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    };
+    Mapping { schema, conversion }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types() -> Types {
+        let base = |name: &str| PgType {
+            name: name.to_owned(),
+            formatted: name.to_owned(),
+            builtin: true,
+            class: Class::Base,
+        };
+        let other = |name: &str, class| PgType { builtin: false, class, ..base(name) };
+        [
+            (23, base("int4")),
+            (1043, base("varchar")),
+            (3802, base("jsonb")),
+            (1184, base("timestamptz")),
+            (701, base("float8")),
+            (1, other("mood", Class::Enum(vec!["sad".to_owned(), "ok".to_owned()]))),
+            (2, other("email", Class::Domain { base: 1043, modifier: 24 })),
+            (3, other("_int4", Class::Array { element: 23, delimiter: b',' })),
+            (4, other("work_email", Class::Domain { base: 2, modifier: -1 })),
+            (5, other("_float8", Class::Array { element: 701, delimiter: b',' })),
+            (6, other("int4", Class::Base)),
+        ]
+        .into()
+    }
+
+    #[test]
+    fn types_get_their_schema() {
+        let check = |oid, modifier, nullable, expected: Value| {
+            let types = types();
+            let mapped = map(&types, oid, modifier, "T", nullable, Choices::default());
+            let mut schema = Value::Object(mapped.schema);
+            let keywords = schema.as_object_mut().unwrap();
+            assert_eq!(keywords.shift_remove(SQL_DATATYPE), Some("T".into()));
+            assert_eq!(schema, expected, "{oid}");
+        };
+        let int4 = json!({"type": ["integer"], "minimum": -2_147_483_648_i64,
+            "maximum": 2_147_483_647});
+        check(23, -1, false, int4);
+        check(1043, 14, true, json!({"type": ["string", "null"], "maxLength": 10}));
+        check(1043, -1, true, json!({"type": ["string", "null"]}));
+        check(1184, -1, false, json!({"type": ["string"], "format": "date-time"}));
+        check(1, -1, true, json!({"type": ["string", "null"], "enum": ["sad", "ok"]}));
+        check(
+            4,
+            -1,
+            false,
+            json!({"type": ["string"], "maxLength": 20, SQL_BASE_DATATYPE: "varchar"}),
+        );
+        check(
+            3,
+            -1,
+            true,
+            json!({"type": ["array", "null"],
+            "items": {"type": ["integer", "array", "null"]}}),
+        );
+        check(
+            5,
+            -1,
+            false,
+            json!({"type": ["array"],
+            "items": {"type": ["number", "string", "array", "null"]}}),
+        );
+        // A user's own type of that name, and one that is not known.
+        check(6, -1, false, json!({"type": ["string"]}));
+        check(999, -1, false, json!({"type": ["string"]}));
+    }
+
+    #[test]
+    fn json_tells_null_from_nothing_even_where_nothing_is_forbidden() {
+        let mapped = map(&types(), 3802, -1, "jsonb", false, Choices::default());
+        assert_eq!(mapped.schema[ABSENT_IS_NULL], true);
+        assert_eq!(mapped.schema["type"][0], "null");
+    }
+}

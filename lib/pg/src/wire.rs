@@ -151,7 +151,6 @@ impl Wire {
         self.local || self.tls.is_some()
     }
 
-
     /// Reads the one byte that answers a request for TLS.
     pub fn answer(&mut self) -> Result<u8> {
         let mut byte = [0];
