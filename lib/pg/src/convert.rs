@@ -292,7 +292,7 @@ mod tests {
         check(&of(Conversion::Digits), "{1,NULL}", "[1,null]");
         check(&of(Conversion::Number), "{1.50,NaN,-Infinity}", r#"[1.50,"NaN","-Infinity"]"#);
         check(&of(Conversion::Boolean), "{t,f}", "[true,false]");
-        check(&of(Conversion::Text), r#"{"a\\nb","q\\"x",plain}"#, r#"["a\nb","q\"x","plain"]"#);
+        check(&of(Conversion::Text), r#"{"a\nb","q\\"x",plain}"#, r#"["a\nb","q\"x","plain"]"#);
         check(
             &of(Conversion::Timestamp),
             r#"{"2022-03-19 06:04:19"}"#,
