@@ -1,1 +1,30 @@
 //! The date-partitioned folder: names, manifest, staging, atomic publish, lock; reading a day back.
+//!
+//! ```text
+//! output/source=S/extracted_at=D/table=T/{<file>.csv, _manifest.json}   one committed generation
+//! output/.staging/<run>/      what a run is writing; swept by the next run when its owner is dead
+//! output/.locks/              one lock a partition and one a run, removed when released
+//! output/.runs/source=S/extracted_at=D.json   the tables of the finished runs of a day
+//! ```
+
+pub mod data;
+pub mod datestamp;
+mod disk;
+mod lock;
+pub mod manifest;
+pub mod name;
+pub mod partition;
+mod publish;
+pub mod record;
+pub mod run;
+mod staging;
+
+pub use data::DataFile;
+pub use datestamp::Datestamp;
+pub use disk::allow_many_files;
+pub use lock::Lock;
+pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
+pub use partition::{Lake, Partition};
+pub use publish::Outcome;
+pub use record::RunRecord;
+pub use run::{Contents, Run, Staged};

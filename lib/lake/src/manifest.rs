@@ -1,0 +1,166 @@
+//! The manifest of a partition: what its files hold and what they must look like.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::Datestamp;
+
+/// The file that makes a folder a partition.
+pub const MANIFEST_NAME: &str = "_manifest.json";
+/// The newest format this library writes and reads.
+const FORMAT_VERSION: u64 = 1;
+
+/// What a partition's folder holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format.
+    pub format_version: u64,
+    /// The source the partition belongs to.
+    pub source: String,
+    /// The day the partition belongs to.
+    pub extracted_at: Datestamp,
+    /// The stream's name as the tap wrote it.
+    pub stream: String,
+    /// The stream's JSON Schema; its properties are in the order of the files' columns.
+    pub schema: Map<String, Value>,
+    /// The stream's keys.
+    pub key_properties: Vec<String>,
+    /// Whether the tap said that it read the stream to its end.
+    pub complete: Completeness,
+    /// The data files, in reading order.
+    pub files: Vec<FileEntry>,
+    /// The last state received before the stream ended.
+    pub state: Option<Value>,
+    /// The run that published the partition.
+    pub run_id: String,
+    /// The program that published the partition, with its version.
+    pub tool: String,
+    /// When the partition was published, in UTC.
+    pub published_at: String,
+}
+
+/// One data file of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// The file's name within the partition's folder.
+    pub name: String,
+    /// How many rows it holds, the header not counted.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// How sure it is that a stream was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// The tap said so.
+    Verified,
+    /// Input merely ended.
+    Unverified,
+}
+
+impl Serialize for Completeness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Verified => serializer.serialize_bool(true),
+            Self::Unverified => serializer.serialize_str("unverified"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Completeness {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value == Value::Bool(true) {
+            Ok(Self::Verified)
+        } else if value == "unverified" {
+            Ok(Self::Unverified)
+        } else {
+            Err(serde::de::Error::custom("`complete` is neither true nor \"unverified\""))
+        }
+    }
+}
+
+impl Manifest {
+    /// Returns how many rows the partition holds.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Returns how many bytes of data the partition holds.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Returns the stream as a tap announces it: with the keyword that names its partition.
+    pub fn stream(&self) -> singer::Stream {
+        let mut schema = self.schema.clone();
+        let partition = json!({"source": self.source, "extracted_at": self.extracted_at});
+        schema.insert(singer::schema::PARTITION.to_owned(), partition);
+        singer::Stream::new(self.stream.clone(), schema, self.key_properties.clone())
+    }
+
+    /// Tells whether the other one describes the same rows in the same form.
+    pub fn same_data(&self, other: &Self) -> bool {
+        let same_bytes = |(a, b): (&FileEntry, &FileEntry)| {
+            a.rows == b.rows && a.bytes == b.bytes && a.sha256 == b.sha256
+        };
+        self.stream == other.stream
+            && self.schema == other.schema
+            && self.key_properties == other.key_properties
+            && self.complete == other.complete
+            && self.files.len() == other.files.len()
+            && self.files.iter().zip(&other.files).all(same_bytes)
+    }
+
+    /// Writes the manifest as JSON text.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self)
+            .or_kind(ErrorKind::Internal, "cannot write the manifest")?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Reads JSON text; a newer format is a `Config` failure, anything else odd is `Data`.
+    pub(crate) fn from_json(text: &[u8]) -> Result<Self> {
+        check_format_version(text, "cannot read the manifest")?;
+        serde_json::from_slice(text)
+            .or_kind(ErrorKind::Data, "cannot read the manifest")
+            .and_then(|manifest: Self| manifest.checked())
+    }
+
+    /// Refuses file names that lead out of the partition's folder.
+    fn checked(self) -> Result<Self> {
+        let odd =
+            |name: &str| name.contains(['/', '\0']) || name.is_empty() || name.starts_with('.');
+        match self.files.iter().find(|file| odd(&file.name)) {
+            Some(file) => Err(Error::new(ErrorKind::Data, "cannot take the manifest's file name")
+                .with("name", &file.name)
+                .hint("the manifest was changed by hand; extract the day again")),
+            None => Ok(self),
+        }
+    }
+}
+
+pub(crate) const fn format_version() -> u64 {
+    FORMAT_VERSION
+}
+
+/// Refuses text of a newer format before its fields are looked at.
+pub(crate) fn check_format_version(text: &[u8], message: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Head {
+        format_version: u64,
+    }
+    let head: Head = serde_json::from_slice(text).or_kind(ErrorKind::Data, message)?;
+    if head.format_version > FORMAT_VERSION {
+        return Err(Error::new(ErrorKind::Config, message)
+            .with("its format version", head.format_version)
+            .with("the newest known here", FORMAT_VERSION)
+            .hint("a newer release wrote it: update this program"));
+    }
+    Ok(())
+}

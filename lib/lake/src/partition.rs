@@ -1,0 +1,224 @@
+//! Reading a lake: its sources, days, tables, and the files of one partition.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use singer::{Context, Error, ErrorKind, Result};
+
+use crate::manifest::{MANIFEST_NAME, Manifest};
+use crate::{Datestamp, data, disk, name};
+
+/// The output folder, where the partitions of all sources and days are.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: PathBuf,
+}
+
+/// One published generation of (source, day, table).
+#[derive(Clone, Debug)]
+pub struct Partition {
+    /// The folder that holds the files.
+    pub folder: PathBuf,
+    /// What the files hold.
+    pub manifest: Manifest,
+    /// The SHA-256 of the manifest's own text.
+    pub manifest_sha256: String,
+}
+
+impl Lake {
+    /// Opens an output folder to read; `NoInput` when it is not there.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        if root.is_dir() {
+            return Ok(Self { root });
+        }
+        Err(Error::new(ErrorKind::NoInput, "cannot find the output folder")
+            .with("path", root.display())
+            .hint("check `output`; relative paths start at the folder the command runs in"))
+    }
+
+    /// Opens an output folder to write, and makes it when it is not there.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(&root)
+            .map_err(|cause| disk::failure("cannot make the output folder", &root, cause))?;
+        Ok(Self { root })
+    }
+
+    /// Returns the output folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Lists the sources, sorted by folder name.
+    pub fn sources(&self) -> Result<Vec<String>> {
+        let parts = disk::names(&self.root)?;
+        let parts = parts.iter().filter_map(|part| part.strip_prefix("source="));
+        Ok(parts.filter_map(name::decode).collect())
+    }
+
+    /// Lists the days of a source, oldest first.
+    pub fn days(&self, source: &str) -> Result<Vec<Datestamp>> {
+        let parts = disk::names(&self.source_folder(source))?;
+        let parts = parts.iter().filter_map(|part| part.strip_prefix("extracted_at="));
+        Ok(parts.filter_map(|part| part.parse().ok()).collect())
+    }
+
+    /// Lists the tables of a day by their stream names, sorted by folder name; `NoInput` when the
+    /// day is not there, or a folder has no manifest.
+    pub fn tables(&self, source: &str, day: Datestamp) -> Result<Vec<String>> {
+        let mut tables = Vec::new();
+        for folder in self.table_folders(source, day)? {
+            let part = folder.file_name().and_then(|part| part.to_str()).unwrap_or_default();
+            let part = part.strip_prefix("table=").unwrap_or_default();
+            match name::decode(part) {
+                Some(table) => tables.push(table),
+                // A shortened name: the real one is in the manifest.
+                None => tables.push(read_folder(&folder)?.manifest.stream),
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Returns the folders of a day's tables, sorted; `NoInput` when there are none.
+    pub(crate) fn table_folders(&self, source: &str, day: Datestamp) -> Result<Vec<PathBuf>> {
+        let folder = self.day_folder(source, day);
+        let parts = disk::names(&folder)?;
+        let tables = parts.iter().filter(|part| part.starts_with("table="));
+        let tables: Vec<_> = tables.map(|part| folder.join(part)).collect();
+        if tables.is_empty() {
+            return Err(Error::new(ErrorKind::NoInput, "cannot find the day")
+                .with("source", source)
+                .with("extracted_at", day)
+                .with("path", folder.display())
+                .hint("extract this day first, or check `source` and `datestamp`"));
+        }
+        Ok(tables)
+    }
+
+    /// Reads the manifest of a table; `NoInput` when table or manifest are not there.
+    pub fn read(&self, source: &str, day: Datestamp, table: &str) -> Result<Partition> {
+        let folder = self.table_folder(source, day, table);
+        if !disk::exists(&folder)? {
+            return Err(Error::new(ErrorKind::NoInput, "cannot find the table")
+                .with("source", source)
+                .with("extracted_at", day)
+                .with("table", table)
+                .with("path", folder.display())
+                .hint("extract this table for this day first"));
+        }
+        let partition = read_folder(&folder)?;
+        if partition.manifest.stream != table {
+            return Err(collision(&folder, &partition.manifest.stream, table));
+        }
+        Ok(partition)
+    }
+
+    /// Reads all tables of a day, sorted by folder name. Unless `unfinished_too`, a day whose run
+    /// record is missing, open or does not match is refused: `NoInput`.
+    pub fn read_day(
+        &self,
+        source: &str,
+        day: Datestamp,
+        unfinished_too: bool,
+    ) -> Result<Vec<Partition>> {
+        let folders = self.table_folders(source, day)?;
+        let partitions: Vec<_> =
+            folders.iter().map(|folder| read_folder(folder)).collect::<Result<_>>()?;
+        if !unfinished_too {
+            self.check_finished(source, day, &partitions)?;
+            self.check_whole(source, day, &partitions)?;
+        }
+        Ok(partitions)
+    }
+
+    /// Checks one table of a day against the day's run record, as [`Lake::read_day`] does for all.
+    pub fn read_finished(&self, source: &str, day: Datestamp, table: &str) -> Result<Partition> {
+        let partition = self.read(source, day, table)?;
+        self.check_finished(source, day, std::slice::from_ref(&partition))?;
+        Ok(partition)
+    }
+
+    pub(crate) fn source_folder(&self, source: &str) -> PathBuf {
+        self.root.join(format!("source={}", name::encode(source)))
+    }
+
+    pub(crate) fn day_folder(&self, source: &str, day: Datestamp) -> PathBuf {
+        self.source_folder(source).join(format!("extracted_at={day}"))
+    }
+
+    /// Returns the folder of a partition, whether or not it is there.
+    pub fn table_folder(&self, source: &str, day: Datestamp, table: &str) -> PathBuf {
+        self.day_folder(source, day).join(format!("table={}", name::encode(table)))
+    }
+}
+
+pub(crate) fn collision(folder: &Path, theirs: &str, ours: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot use the folder of another table")
+        .with("path", folder.display())
+        .with("its table", theirs)
+        .with("wanted", ours)
+        .hint("two names are one on this file system: rename one of the streams")
+}
+
+/// Reads the manifest of a partition's folder.
+pub(crate) fn read_folder(folder: &Path) -> Result<Partition> {
+    let path = folder.join(MANIFEST_NAME);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::new(
+                ErrorKind::NoInput,
+                "cannot find the manifest of the partition",
+            )
+            .with("path", path.display())
+            .hint("the folder was not published by this tool; extract the day again"));
+        }
+        Err(cause) => return Err(disk::failure("cannot read the manifest", &path, cause)),
+    };
+    let manifest = Manifest::from_json(&text).with("path", path.display())?;
+    let manifest_sha256 = name::hex(&Sha256::digest(&text));
+    Ok(Partition { folder: folder.to_path_buf(), manifest, manifest_sha256 })
+}
+
+impl Partition {
+    /// Returns the data files, in reading order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.manifest.files.iter().map(|file| self.folder.join(&file.name)).collect()
+    }
+
+    /// Checks sizes and sums of all files; a difference is a `Data` failure naming the file.
+    pub fn verify(&self) -> Result<()> {
+        for entry in &self.manifest.files {
+            let path = self.folder.join(&entry.name);
+            let differs = |message: &str| {
+                Error::new(ErrorKind::Data, message)
+                    .with("path", path.display())
+                    .hint("the file is not what was published; extract the day again")
+            };
+            disk::exists(&path)?;
+            let size = match fs::metadata(&path) {
+                Ok(found) => found.len(),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                    return Err(differs("cannot find a file that the manifest lists"));
+                }
+                Err(cause) => return Err(disk::failure("cannot look at the file", &path, cause)),
+            };
+            if size != entry.bytes {
+                return Err(differs("cannot trust a file of another size than published")
+                    .with("bytes in the manifest", entry.bytes)
+                    .with("bytes found", size));
+            }
+            let (sha256, _) = data::sum(&path)
+                .map_err(|cause| disk::failure("cannot read the data file", &path, cause))?;
+            if sha256 != entry.sha256 {
+                return Err(differs("cannot trust a file with another checksum than published")
+                    .with("sha256 in the manifest", &entry.sha256)
+                    .with("sha256 found", sha256));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! The steps of a publication, each small enough to die before or after it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use singer::Result;
+
+use crate::disk;
+use crate::manifest::{FileEntry, MANIFEST_NAME, Manifest};
+use crate::partition::Lake;
+use crate::staging::Intent;
+
+/// What a publication did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was no such partition before.
+    New,
+    /// The partition had other data.
+    Replaced,
+    /// The partition held the same data and was left alone.
+    Unchanged,
+}
+
+pub(crate) type Exchange = fn(&Path, &Path) -> io::Result<()>;
+
+/// Swaps two folders as one step.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Step 1: the staged files get their names, the manifest goes in, the folder is durable.
+pub(crate) fn seal(
+    staged: &Path,
+    files: &[(PathBuf, FileEntry)],
+    manifest: &Manifest,
+) -> Result<()> {
+    let text = manifest.to_json()?;
+    for (path, entry) in files {
+        disk::rename(path, &staged.join(&entry.name))?;
+    }
+    disk::sync_folder(staged)?;
+    disk::write_file(&staged.join(MANIFEST_NAME), &text)?;
+    disk::sync_folder(staged)
+}
+
+/// Step 2: the folders above the partition are there.
+pub(crate) fn make_way(lake: &Lake, intent: &Intent) -> Result<PathBuf> {
+    disk::make_folder(&lake.source_folder(&intent.source))?;
+    disk::make_folder(&lake.day_folder(&intent.source, intent.extracted_at))?;
+    Ok(lake.table_folder(&intent.source, intent.extracted_at, &intent.table))
+}
+
+/// Step 3: the new generation takes its place; the old one, if any, is then in staging.
+pub(crate) fn place(
+    staging: &Path,
+    intent: &Intent,
+    place: &Path,
+    exchange: Exchange,
+) -> Result<()> {
+    let staged = staging.join(&intent.staged);
+    if !disk::exists(place)? {
+        disk::rename(&staged, place)?;
+        return sync_both(place, staging);
+    }
+    match exchange(&staged, place) {
+        Ok(()) => sync_both(place, staging),
+        Err(cause) if lacks_exchange(&cause) => {
+            warn_once();
+            intent.write(staging)?;
+            move_away(staging, intent, place)?;
+            move_in(staging, intent, place)
+        }
+        Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
+            .with("staged", staged.display())),
+    }
+}
+
+/// Step 3a of a file system without exchange: the old generation goes to staging.
+pub(crate) fn move_away(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
+    disk::rename(place, &intent.old(staging))
+}
+
+/// Step 3b of a file system without exchange: the new generation takes its place.
+pub(crate) fn move_in(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
+    disk::rename(&staging.join(&intent.staged), place)?;
+    sync_both(place, staging)?;
+    disk::remove(&intent.path(staging))
+}
+
+/// Step 4: the old generation goes.
+pub(crate) fn clear(staging: &Path, intent: &Intent) -> Result<()> {
+    disk::remove(&staging.join(&intent.staged))?;
+    disk::remove(&intent.old(staging))
+}
+
+fn sync_both(place: &Path, staging: &Path) -> Result<()> {
+    disk::sync_parent(place)?;
+    disk::sync_folder(staging)
+}
+
+fn lacks_exchange(cause: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacking = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP];
+    cause.raw_os_error().is_some_and(|code| lacking.iter().any(|e| e.raw_os_error() == code))
+}
+
+fn warn_once() {
+    static WARNED: std::sync::Once = std::sync::Once::new();
+    WARNED.call_once(|| {
+        log::warn!(
+            "the file system cannot exchange two folders: partitions are replaced in two renames, \
+             so a reader may miss one for a moment"
+        );
+    });
+}

@@ -1,0 +1,340 @@
+//! One run of (source, day): it stages partitions, publishes them and records that it finished.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+use singer::{Error, ErrorKind, Result};
+
+use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
+use crate::partition::{Lake, Partition, collision, read_folder};
+use crate::publish::{self, Exchange, Outcome};
+use crate::record::TableRecord;
+use crate::staging::{Intent, Staging};
+use crate::{DataFile, Datestamp, Lock, disk};
+
+/// A run that writes partitions of one source and day. It holds its partitions until it and all
+/// it staged are dropped; what it did not publish vanishes then.
+#[derive(Clone, Debug)]
+pub struct Run {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lake: Lake,
+    source: String,
+    day: Datestamp,
+    tool: String,
+    exchange: Exchange,
+    progress: Mutex<Progress>,
+    staging: Staging,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Tables staged, each with the lock of its partition.
+    staged: BTreeMap<String, Lock>,
+    /// Tables that the run record shows as being changed by this run.
+    opened: BTreeSet<String>,
+    /// Tables that were published or found unchanged.
+    done: BTreeMap<String, TableRecord>,
+}
+
+/// A partition that is being written; published by [`Staged::publish`], gone when dropped.
+#[derive(Debug)]
+pub struct Staged {
+    shared: Arc<Shared>,
+    intent: Intent,
+    folder: PathBuf,
+    files: u32,
+}
+
+/// What the manifest says beside the files.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The JSON Schema of the stream, its properties in the order of the files' columns.
+    pub schema: Map<String, Value>,
+    /// The keys of the stream.
+    pub key_properties: Vec<String>,
+    /// Whether the tap said that it read the stream to its end.
+    pub complete: Completeness,
+    /// The last state received.
+    pub state: Option<Value>,
+}
+
+impl Run {
+    /// Begins a run and sweeps what dead runs left. `tool` is the program's name and version.
+    pub fn begin(lake: &Lake, source: &str, day: Datestamp, tool: &str) -> Result<Self> {
+        Self::with_exchange(lake, source, day, tool, publish::exchange)
+    }
+
+    fn with_exchange(
+        lake: &Lake,
+        source: &str,
+        day: Datestamp,
+        tool: &str,
+        exchange: Exchange,
+    ) -> Result<Self> {
+        let shared = Shared {
+            lake: lake.clone(),
+            source: source.to_owned(),
+            day,
+            tool: tool.to_owned(),
+            exchange,
+            progress: Mutex::default(),
+            staging: Staging::begin(lake)?,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Returns the id of the run.
+    pub fn id(&self) -> &str {
+        &self.shared.staging.id
+    }
+
+    /// Takes the lock of a partition and makes its staging folder. `Temporary` when another run
+    /// holds it; a folder that is there without a manifest is refused unless `adopt`.
+    pub fn stage(&self, table: &str, adopt: bool) -> Result<Staged> {
+        let Shared { lake, source, day, staging, .. } = &*self.shared;
+        let place = lake.table_folder(source, *day, table);
+        for folder in [lake.source_folder(source), lake.day_folder(source, *day)] {
+            disk::exists(&folder)?;
+        }
+        if disk::device(&staging.folder)? != disk::device(&place)? {
+            return Err(Error::new(ErrorKind::Config, "cannot publish across file systems")
+                .with("staging", staging.folder.display())
+                .with("partition", place.display())
+                .hint(disk::ONE_FILE_SYSTEM));
+        }
+        let Some(lock) = lake.try_lock_partition(source, *day, table)? else {
+            return Err(Error::new(
+                ErrorKind::Temporary,
+                "cannot write the partition: another run holds the partition",
+            )
+            .with("source", source)
+            .with("extracted_at", day)
+            .with("table", table)
+            .hint("wait until the other run has ended, then run again"));
+        };
+        current(&place, table, adopt)?;
+        let mut progress = self.shared.progress();
+        let intent = Intent {
+            source: source.clone(),
+            extracted_at: *day,
+            table: table.to_owned(),
+            staged: progress.staged.len().to_string(),
+        };
+        progress.staged.insert(table.to_owned(), lock);
+        let folder = staging.folder.join(&intent.staged);
+        disk::make_folder(&folder)?;
+        drop(progress);
+        Ok(Staged { shared: Arc::clone(&self.shared), intent, folder, files: 0 })
+    }
+
+    /// Records that the run finished: its tables become part of the finished day.
+    pub fn finish(&self) -> Result<()> {
+        let Shared { lake, source, day, tool, .. } = &*self.shared;
+        let done = std::mem::take(&mut self.shared.progress().done);
+        if done.is_empty() {
+            return Ok(());
+        }
+        lake.update_record(source, *day, |record| {
+            record.open.remove(self.id());
+            // This run held the partitions, so other entries with them are of dead runs.
+            record.open.retain(|_, tables| {
+                tables.retain(|table| !done.contains_key(table));
+                !tables.is_empty()
+            });
+            record.tables.extend(done);
+            record.run_id = Some(self.id().to_owned());
+            record.tool = Some(tool.clone());
+            record.finished_at = Some(now());
+            Ok(())
+        })
+    }
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows in the run record that this run is about to change its tables.
+    fn open_record(&self, table: &str) -> Result<()> {
+        let mut progress = self.progress();
+        if progress.opened.contains(table) {
+            return Ok(());
+        }
+        // All that are staged by now, so that the record is seldom written.
+        let tables: BTreeSet<_> = progress.staged.keys().cloned().collect();
+        self.lake.update_record(&self.source, self.day, |record| {
+            record.open.insert(self.staging.id.clone(), tables.clone());
+            Ok(())
+        })?;
+        progress.opened = tables;
+        Ok(())
+    }
+}
+
+impl Lake {
+    pub(crate) fn try_lock_partition(
+        &self,
+        source: &str,
+        day: Datestamp,
+        table: &str,
+    ) -> Result<Option<Lock>> {
+        // By the folder, for names that fall together on this file system share it.
+        let folder = crate::name::encode(table).to_lowercase();
+        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), &folder]))
+    }
+}
+
+impl Staged {
+    /// Creates a data file, to be published under this name.
+    pub fn file(&mut self, name: &str) -> Result<DataFile> {
+        let odd = name.is_empty() || name.starts_with(['.', '_']) || name.contains(['/', '\0']);
+        if odd || name.len() > 255 {
+            return Err(Error::new(ErrorKind::Config, "cannot use the name for a data file")
+                .with("name", name)
+                .hint(
+                    "a name of up to 255 bytes without `/` that starts with neither `.` nor `_`",
+                ));
+        }
+        self.files += 1;
+        DataFile::create(self.folder.join(format!("{}.partial", self.files)), name)
+    }
+
+    /// Returns the folder that the partition is published as.
+    pub fn place(&self) -> PathBuf {
+        let Intent { source, extracted_at, table, .. } = &self.intent;
+        self.shared.lake.table_folder(source, *extracted_at, table)
+    }
+
+    /// Publishes the files as the partition's one generation, unless it holds the same already.
+    pub fn publish(self, files: Vec<DataFile>, contents: Contents) -> Result<Outcome> {
+        let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
+        let manifest =
+            self.manifest(contents, files.iter().map(|(_, file)| file.clone()).collect());
+        let place = self.place();
+        // The partition is locked since staging, but a person may have been there.
+        let old = current(&place, &self.intent.table, true)?;
+        if let Some(old) = old.as_ref().filter(|old| holds(old, &manifest)) {
+            disk::remove(&self.folder)?;
+            self.done(old.manifest_sha256.clone(), manifest.rows());
+            return Ok(Outcome::Unchanged);
+        }
+        let staging = &self.shared.staging.folder;
+        publish::seal(&self.folder, &files, &manifest)?;
+        let sealed = read_folder(&self.folder)?;
+        self.shared.open_record(&self.intent.table)?;
+        let place = publish::make_way(&self.shared.lake, &self.intent)?;
+        let replaces = disk::exists(&place)?;
+        publish::place(staging, &self.intent, &place, self.shared.exchange)?;
+        publish::clear(staging, &self.intent)?;
+        self.done(sealed.manifest_sha256, manifest.rows());
+        Ok(if replaces { Outcome::Replaced } else { Outcome::New })
+    }
+
+    fn manifest(&self, contents: Contents, files: Vec<FileEntry>) -> Manifest {
+        Manifest {
+            format_version: format_version(),
+            source: self.intent.source.clone(),
+            extracted_at: self.intent.extracted_at,
+            stream: self.intent.table.clone(),
+            schema: contents.schema,
+            key_properties: contents.key_properties,
+            complete: contents.complete,
+            files,
+            state: contents.state,
+            run_id: self.shared.staging.id.clone(),
+            tool: self.shared.tool.clone(),
+            published_at: now(),
+        }
+    }
+
+    fn done(&self, manifest_sha256: String, rows: u64) {
+        let table = TableRecord { manifest_sha256, rows };
+        self.shared.progress().done.insert(self.intent.table.clone(), table);
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let intent = self.intent.path(&self.shared.staging.folder);
+        if !intent.exists() {
+            let _ = disk::remove(&self.folder);
+        }
+    }
+}
+
+/// Reads what is at a partition's place: nothing of use, or a generation that can be compared.
+fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> {
+    if !disk::exists(place)? {
+        return Ok(None);
+    }
+    if !place.is_dir() {
+        return Err(Error::new(ErrorKind::Config, "cannot publish where a file is")
+            .with("path", place.display())
+            .hint("move it away"));
+    }
+    if !disk::exists(&place.join(MANIFEST_NAME))? {
+        if adopt || disk::names(place)?.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::new(
+            ErrorKind::Config,
+            "cannot replace a folder that was not published by this tool",
+        )
+        .with("path", place.display())
+        .hint("it has no manifest: move it away, or set `adopt: true` to replace what it holds"));
+    }
+    match read_folder(place) {
+        Ok(old) if old.manifest.stream != table => {
+            Err(collision(place, &old.manifest.stream, table))
+        }
+        Ok(old) => Ok(Some(old)),
+        Err(failure) if failure.kind() == ErrorKind::Data => {
+            log::warn!("replacing a partition with a broken manifest: {}", place.display());
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Tells whether the old generation has the same data, is whole and has nothing beside it.
+fn holds(old: &Partition, new: &Manifest) -> bool {
+    if !old.manifest.same_data(new) {
+        return false;
+    }
+    let known = |name: &String| {
+        name == MANIFEST_NAME || old.manifest.files.iter().any(|file| file.name == *name)
+    };
+    match disk::names(&old.folder) {
+        Ok(names) => match names.iter().find(|name| !known(name)) {
+            Some(stray) => {
+                log::warn!("replacing a partition with a stray file in it: {stray:?}");
+                false
+            }
+            None => true,
+        },
+        Err(_) => false,
+    }
+    .then(|| old.verify())
+    .is_some_and(|verified| match verified {
+        Ok(()) => true,
+        Err(failure) => {
+            log::warn!("replacing a damaged partition: {}", failure.message());
+            false
+        }
+    })
+}
+
+fn now() -> String {
+    format!("{:.0}", jiff::Timestamp::now())
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,150 @@
+//! Where a run writes before it publishes; dead runs' leftovers are settled and removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use singer::{ErrorKind, Result, ResultExt};
+
+use crate::manifest::MANIFEST_NAME;
+use crate::partition::Lake;
+use crate::{Datestamp, Lock, disk, name};
+
+const INTENT_SUFFIX: &str = ".intent.json";
+
+/// The staging folder of one run; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    pub id: String,
+    pub folder: PathBuf,
+    _owner: Lock,
+}
+
+/// A replacement in two renames that the next run finishes if this one dies in between.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pub source: String,
+    pub extracted_at: Datestamp,
+    pub table: String,
+    /// The new generation's folder name within the staging folder.
+    pub staged: String,
+}
+
+impl Intent {
+    pub fn path(&self, staging: &Path) -> PathBuf {
+        staging.join(format!("{}{INTENT_SUFFIX}", self.staged))
+    }
+
+    /// Where the old generation waits for its end.
+    pub fn old(&self, staging: &Path) -> PathBuf {
+        staging.join(format!("{}.old", self.staged))
+    }
+
+    pub fn write(&self, staging: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self)
+            .or_kind(ErrorKind::Internal, "cannot write the intent file")?;
+        disk::replace_file(&self.path(staging), &text)
+    }
+}
+
+impl Staging {
+    /// Makes the staging folder of a new run, after it has settled what dead runs left.
+    pub fn begin(lake: &Lake) -> Result<Self> {
+        for part in [".locks", ".staging"] {
+            disk::make_folder(&lake.root().join(part))?;
+        }
+        sweep(lake)?;
+        loop {
+            let id = disk::random_id()?;
+            // A sweeping run may hold the lock for a moment: take another id.
+            if let Some(owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? {
+                let folder = disk::below(lake.root(), &[".staging", &id]);
+                disk::make_folder(&folder)?;
+                return Ok(Self { id, folder, _owner: owner });
+            }
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if has_intents(&self.folder) {
+            return;
+        }
+        if let Err(failure) = disk::remove(&self.folder) {
+            log::warn!("the staging folder stays for the next run: {}", failure.message());
+        }
+    }
+}
+
+impl Lake {
+    /// Returns the path of a lock; a hash, because names may be long.
+    pub(crate) fn lock_path(&self, kind: &str, parts: &[&str]) -> PathBuf {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let name = &name::hex(&hash.finalize())[..32];
+        self.root().join(".locks").join(format!("{kind}-{name}.lock"))
+    }
+}
+
+/// Settles and removes the staging folders whose owners are dead.
+fn sweep(lake: &Lake) -> Result<()> {
+    let all = lake.root().join(".staging");
+    for id in disk::names(&all)? {
+        let Some(_owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? else { continue };
+        let folder = all.join(&id);
+        if !fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+            // A link or a file that is none of ours; another sweeper may also have been faster.
+            continue;
+        }
+        if settle_intents(lake, &folder)? {
+            log::info!("removing what a dead run left in staging: {id}");
+            disk::remove(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finishes replacements that died between their two renames; false when one must wait because
+/// its partition is in use.
+fn settle_intents(lake: &Lake, staging: &Path) -> Result<bool> {
+    for name in disk::names(staging)?.iter().filter(|name| name.ends_with(INTENT_SUFFIX)) {
+        let path = staging.join(name);
+        // Written atomically, so one that cannot be read was never ours.
+        let text =
+            fs::read(&path).map_err(|c| disk::failure("cannot read the intent", &path, c))?;
+        let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { continue };
+        let Some(_lock) =
+            lake.try_lock_partition(&intent.source, intent.extracted_at, &intent.table)?
+        else {
+            return Ok(false);
+        };
+        settle(lake, staging, &intent)?;
+        disk::remove(&path)?;
+    }
+    Ok(true)
+}
+
+fn settle(lake: &Lake, staging: &Path, intent: &Intent) -> Result<()> {
+    let place = lake.table_folder(&intent.source, intent.extracted_at, &intent.table);
+    if disk::exists(&place)? {
+        return Ok(());
+    }
+    let staged = staging.join(&intent.staged);
+    let old = intent.old(staging);
+    if staged.join(MANIFEST_NAME).exists() {
+        log::warn!("finishing the replacement of a partition that a dead run began");
+        disk::rename(&staged, &place)?;
+    } else if old.join(MANIFEST_NAME).exists() {
+        disk::rename(&old, &place)?;
+    }
+    disk::sync_parent(&place)
+}
+
+fn has_intents(staging: &Path) -> bool {
+    disk::names(staging).is_ok_and(|names| names.iter().any(|name| name.ends_with(INTENT_SUFFIX)))
+}
