@@ -1,1 +1,347 @@
+//! What a run leaves behind, however it ends.
 
+use std::fs;
+use std::io;
+
+use serde_json::json;
+
+use super::*;
+use crate::name;
+
+const DAY: &str = "2024-02-29";
+
+fn day() -> Datestamp {
+    DAY.parse().unwrap()
+}
+
+fn lake() -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::create(folder.path().join("output")).unwrap();
+    (folder, lake)
+}
+
+fn contents() -> Contents {
+    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
+    Contents {
+        schema: schema.as_object().unwrap().clone(),
+        key_properties: vec!["id".to_owned()],
+        complete: Completeness::Verified,
+        state: None,
+    }
+}
+
+fn begin(lake: &Lake) -> Run {
+    Run::begin(lake, "pg", day(), "test 1").unwrap()
+}
+
+fn publish_in(run: &Run, table: &str, text: &str) -> Result<Outcome> {
+    let mut staged = run.stage(table, false)?;
+    let mut file = staged.file(&format!("{}.csv", run.id()))?;
+    file.write(b"id\n", 0)?;
+    file.rest();
+    file.write(text.as_bytes(), u64::try_from(text.lines().count()).unwrap())?;
+    staged.publish(vec![file], contents())
+}
+
+fn run_once(lake: &Lake, table: &str, text: &str) -> Outcome {
+    let run = begin(lake);
+    let outcome = publish_in(&run, table, text).unwrap();
+    run.finish().unwrap();
+    outcome
+}
+
+fn text_of(lake: &Lake, table: &str) -> String {
+    let partition = lake.read("pg", day(), table).unwrap();
+    partition.verify().unwrap();
+    partition.files().iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+fn staging(lake: &Lake) -> Vec<String> {
+    disk::names(&lake.root().join(".staging")).unwrap()
+}
+
+fn no_exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(rustix::io::Errno::INVAL.into())
+}
+
+/// Ends a run as kill -9 does: its locks go, what it wrote stays.
+fn kill(run: Run, staged: Option<Staged>) {
+    let folder = run.shared.staging.folder.clone();
+    let saved = folder.with_extension("saved");
+    fs::rename(&folder, &saved).unwrap();
+    drop(staged);
+    drop(run);
+    fs::rename(&saved, &folder).unwrap();
+}
+
+#[test]
+fn publishes_new_then_unchanged_then_replaced() {
+    let (_folder, lake) = lake();
+    assert_eq!(run_once(&lake, "orders", "1\n2\n"), Outcome::New);
+    let first = lake.read("pg", day(), "orders").unwrap();
+    assert_eq!(first.manifest.rows(), 2);
+    assert_eq!(run_once(&lake, "orders", "1\n2\n"), Outcome::Unchanged);
+    let second = lake.read("pg", day(), "orders").unwrap();
+    assert_eq!(first.manifest_sha256, second.manifest_sha256);
+    assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::Replaced);
+    assert_eq!(text_of(&lake, "orders"), "id\n1\n");
+    assert_eq!(disk::names(&lake.table_folder("pg", day(), "orders")).unwrap().len(), 2);
+    assert!(staging(&lake).is_empty());
+    assert!(disk::names(&lake.root().join(".locks")).unwrap().is_empty());
+    assert_eq!(lake.sources().unwrap(), ["pg"]);
+    assert_eq!(lake.days("pg").unwrap(), [day()]);
+    assert_eq!(lake.tables("pg", day()).unwrap(), ["orders"]);
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 1);
+}
+
+#[test]
+fn publishes_nothing_that_was_not_completed() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    let run = begin(&lake);
+    let mut staged = run.stage("orders", false).unwrap();
+    staged.file("x.csv").unwrap().write(b"id\n9\n", 1).unwrap();
+    drop(staged);
+    drop(run);
+    assert_eq!(text_of(&lake, "orders"), "id\n1\n");
+    assert!(staging(&lake).is_empty());
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 1);
+}
+
+#[test]
+fn one_run_holds_a_partition() {
+    let (_folder, lake) = lake();
+    let (one, two) = (begin(&lake), begin(&lake));
+    let held = one.stage("orders", false).unwrap();
+    assert_eq!(two.stage("orders", false).unwrap_err().kind(), ErrorKind::Temporary);
+    publish_in(&two, "customers", "1\n").unwrap();
+    let other_day = Run::begin(&lake, "pg", "2024-03-01".parse().unwrap(), "test 1").unwrap();
+    other_day.stage("orders", false).unwrap();
+    drop(held);
+    assert_eq!(two.stage("orders", false).unwrap_err().kind(), ErrorKind::Temporary);
+    drop(one);
+    two.stage("orders", false).unwrap();
+}
+
+#[test]
+fn sweeps_the_dead_and_spares_the_living() {
+    let (_folder, lake) = lake();
+    let dead = begin(&lake);
+    let mut staged = dead.stage("orders", false).unwrap();
+    staged.file("x.csv").unwrap().write(b"id\n9\n", 1).unwrap();
+    kill(dead, Some(staged));
+    assert_eq!(staging(&lake).len(), 1);
+    let living = begin(&lake);
+    assert_eq!(staging(&lake), [living.id()]);
+    let second = begin(&lake);
+    assert_eq!(staging(&lake).len(), 2);
+    assert!(living.shared.staging.folder.exists());
+    drop(second);
+    assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::New);
+}
+
+#[test]
+fn a_day_whose_run_died_is_refused_until_its_tables_are_extracted_again() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    run_once(&lake, "customers", "1\n");
+    let dead = begin(&lake);
+    publish_in(&dead, "orders", "2\n").unwrap();
+    kill(dead, None);
+    let refused = lake.read_day("pg", day(), false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NoInput, "{refused}");
+    assert_eq!(lake.read_day("pg", day(), true).unwrap().len(), 2);
+    run_once(&lake, "customers", "1\n");
+    assert!(lake.read_day("pg", day(), false).is_err());
+    assert_eq!(run_once(&lake, "orders", "2\n"), Outcome::Unchanged);
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 2);
+    assert!(lake.run_record("pg", day()).unwrap().unwrap().open.is_empty());
+}
+
+#[test]
+fn two_runs_of_one_day_merge_their_tables() {
+    let (_folder, lake) = lake();
+    let (one, two) = (begin(&lake), begin(&lake));
+    publish_in(&one, "a", "1\n").unwrap();
+    publish_in(&two, "b", "1\n").unwrap();
+    one.finish().unwrap();
+    assert!(lake.read_day("pg", day(), false).is_err());
+    two.finish().unwrap();
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 2);
+    fs::remove_dir_all(lake.table_folder("pg", day(), "a")).unwrap();
+    assert!(lake.read_day("pg", day(), false).is_err());
+}
+
+#[test]
+fn survives_death_after_every_step_of_an_exchange() {
+    for deadly in 0..4 {
+        let (_folder, lake) = lake();
+        run_once(&lake, "orders", "1\n");
+        let run = begin(&lake);
+        let mut staged = run.stage("orders", false).unwrap();
+        let mut file = staged.file("x.csv").unwrap();
+        file.write(b"id\n2\n", 1).unwrap();
+        let files = vec![file.finish().unwrap()];
+        let manifest = staged.manifest(contents(), vec![files[0].1.clone()]);
+        let place = staged.place();
+        publish::seal(&staged.folder, &files, &manifest).unwrap();
+        if deadly > 0 {
+            staged.shared.open_record("orders").unwrap();
+        }
+        if deadly > 1 {
+            publish::place(&run.shared.staging.folder, &staged.intent, &place, publish::exchange)
+                .unwrap();
+        }
+        if deadly > 2 {
+            publish::clear(&run.shared.staging.folder, &staged.intent).unwrap();
+        }
+        kill(run, Some(staged));
+        let seen = text_of(&lake, "orders");
+        assert_eq!(seen, if deadly > 1 { "id\n2\n" } else { "id\n1\n" });
+        assert_eq!(lake.read_day("pg", day(), false).is_ok(), deadly == 0);
+        run_once(&lake, "orders", "2\n");
+        assert_eq!(text_of(&lake, "orders"), "id\n2\n");
+        assert!(staging(&lake).is_empty());
+        assert!(lake.read_day("pg", day(), false).is_ok());
+    }
+}
+
+#[test]
+fn replaces_in_two_renames_where_exchange_lacks() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    let run = Run::with_exchange(&lake, "pg", day(), "test 1", no_exchange).unwrap();
+    assert_eq!(publish_in(&run, "orders", "2\n").unwrap(), Outcome::Replaced);
+    run.finish().unwrap();
+    drop(run);
+    assert_eq!(text_of(&lake, "orders"), "id\n2\n");
+    assert!(staging(&lake).is_empty());
+}
+
+#[test]
+fn the_next_run_finishes_a_replacement_that_died_between_its_renames() {
+    for deadly in 0..3 {
+        let (_folder, lake) = lake();
+        run_once(&lake, "orders", "1\n");
+        let run = begin(&lake);
+        let mut staged = run.stage("orders", false).unwrap();
+        let mut file = staged.file("x.csv").unwrap();
+        file.write(b"id\n2\n", 1).unwrap();
+        let files = vec![file.finish().unwrap()];
+        let manifest = staged.manifest(contents(), vec![files[0].1.clone()]);
+        publish::seal(&staged.folder, &files, &manifest).unwrap();
+        let (place, at) = (staged.place(), run.shared.staging.folder.clone());
+        staged.intent.write(&at).unwrap();
+        if deadly > 0 {
+            publish::move_away(&at, &staged.intent, &place).unwrap();
+        }
+        if deadly > 1 {
+            disk::rename(&staged.folder, &place).unwrap();
+        }
+        kill(run, Some(staged));
+        assert_eq!(place.exists(), deadly != 1);
+        let next = begin(&lake);
+        assert_eq!(text_of(&lake, "orders"), if deadly > 0 { "id\n2\n" } else { "id\n1\n" });
+        assert_eq!(staging(&lake), [next.id()]);
+    }
+}
+
+#[test]
+fn leaves_the_folders_of_others_alone() {
+    let (_folder, lake) = lake();
+    let place = lake.table_folder("pg", day(), "orders");
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("theirs.csv"), "x\n").unwrap();
+    let run = begin(&lake);
+    let refused = run.stage("orders", false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.to_string().contains("adopt"), "{refused}");
+    assert!(place.join("theirs.csv").exists());
+    drop(run);
+    assert_eq!(lake.read("pg", day(), "orders").unwrap_err().kind(), ErrorKind::NoInput);
+    let run = begin(&lake);
+    let mut staged = run.stage("orders", true).unwrap();
+    let mut file = staged.file("x.csv").unwrap();
+    file.write(b"id\n", 0).unwrap();
+    assert_eq!(staged.publish(vec![file], contents()).unwrap(), Outcome::Replaced);
+    assert!(!place.join("theirs.csv").exists());
+}
+
+#[test]
+fn refuses_symbolic_links() {
+    let (folder, lake) = lake();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, lake.source_folder("pg")).unwrap();
+    let run = begin(&lake);
+    assert_eq!(run.stage("orders", false).unwrap_err().kind(), ErrorKind::Config);
+    fs::remove_file(lake.source_folder("pg")).unwrap();
+    drop(run);
+    fs::remove_dir(lake.root().join(".staging")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, lake.root().join(".staging")).unwrap();
+    assert!(Run::begin(&lake, "pg", day(), "test 1").is_err());
+    assert!(disk::names(&elsewhere).unwrap().is_empty());
+}
+
+#[test]
+fn names_the_file_that_is_not_what_was_published() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    let partition = lake.read("pg", day(), "orders").unwrap();
+    let path = partition.files().remove(0);
+    for damage in ["id\n3\n", "id\n11\n", ""] {
+        fs::write(&path, damage).unwrap();
+        let failure = partition.verify().unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Data);
+        assert_eq!(failure.context("path"), path.to_str());
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(partition.verify().unwrap_err().kind(), ErrorKind::Data);
+    assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::Replaced);
+    assert_eq!(text_of(&lake, "orders"), "id\n1\n");
+}
+
+#[test]
+fn refuses_a_manifest_of_a_newer_format() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    let path = lake.table_folder("pg", day(), "orders").join(MANIFEST_NAME);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"format_version\": 1", "\"format_version\": 2")).unwrap();
+    assert_eq!(lake.read("pg", day(), "orders").unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(begin(&lake).stage("orders", false).unwrap_err().kind(), ErrorKind::Config);
+    fs::write(&path, "{").unwrap();
+    assert_eq!(lake.read("pg", day(), "orders").unwrap_err().kind(), ErrorKind::Data);
+    assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::Replaced);
+}
+
+#[test]
+fn hostile_names_stay_inside() {
+    let (_folder, lake) = lake();
+    let long = "x".repeat(300);
+    let tables = ["../../x", "/abs", "a\0b", "", "..", ".hidden", &long, "a/b"];
+    let run = begin(&lake);
+    for table in tables {
+        publish_in(&run, table, "1\n").unwrap();
+    }
+    run.finish().unwrap();
+    let mut found = lake.tables("pg", day()).unwrap();
+    found.sort_unstable();
+    let mut expected: Vec<_> = tables.iter().map(ToString::to_string).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(disk::names(&lake.day_folder("pg", day())).unwrap().len(), tables.len());
+    assert_eq!(lake.read("pg", day(), &long).unwrap().manifest.stream, long);
+    assert!(name::encode(&long).len() < 255);
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), tables.len());
+}
+
+#[test]
+fn missing_things_are_no_input() {
+    let (folder, lake) = lake();
+    assert_eq!(Lake::open(folder.path().join("no")).unwrap_err().kind(), ErrorKind::NoInput);
+    assert_eq!(lake.tables("pg", day()).unwrap_err().kind(), ErrorKind::NoInput);
+    assert_eq!(lake.read("pg", day(), "orders").unwrap_err().kind(), ErrorKind::NoInput);
+    run_once(&lake, "orders", "1\n");
+    assert_eq!(lake.read("pg", day(), "other").unwrap_err().kind(), ErrorKind::NoInput);
+}
