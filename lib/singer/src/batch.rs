@@ -222,6 +222,7 @@ impl Batch {
 
 /// Records are limited in size long before this, so a batch never nears 4 GiB.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "records are limited far below 4 GiB")]
 fn narrow(bytes: usize) -> u32 {
     debug_assert!(u32::try_from(bytes).is_ok_and(|bytes| bytes < Span::ABSENT.length));
     bytes as u32

@@ -168,28 +168,30 @@ impl Stream {
             .or_else(|| strings(meta(&stream, "replication-key").as_ref()).into_iter().next());
         let method = text("replication_method")
             .map(str::to_owned)
-            .or_else(|| string(meta(&stream, "replication-method")))
-            .or_else(|| string(meta(&stream, "forced-replication-method")));
+            .or_else(|| string(stream.meta("replication-method")))
+            .or_else(|| string(stream.meta("forced-replication-method")));
         stream.replication_method = match method {
             Some(word) => ReplicationMethod::named(&word).map_err(|f| f.with("stream", id))?,
             None if stream.replication_key.is_some() => ReplicationMethod::Incremental,
             None => ReplicationMethod::FullTable,
         };
-        const OWN: [&str; 8] = [
-            "tap_stream_id",
-            "stream",
-            "schema",
-            "key_properties",
-            "replication_key",
-            "replication_method",
-            "metadata",
-            "selected",
-        ];
-        stream.fields = entry.clone();
-        stream.fields.retain(|key, _| !OWN.contains(&key.as_str()));
+        stream.fields.clone_from(entry);
+        stream.fields.retain(|key, _| !OWN_FIELDS.contains(&key.as_str()));
         Ok(stream)
     }
 }
+
+/// Fields of an entry that [`Stream`] has members for.
+const OWN_FIELDS: [&str; 8] = [
+    "tap_stream_id",
+    "stream",
+    "schema",
+    "key_properties",
+    "replication_key",
+    "replication_method",
+    "metadata",
+    "selected",
+];
 
 /// Writes a catalog.
 pub fn to_json(streams: &[Stream]) -> Value {
@@ -208,8 +210,8 @@ pub fn from_slice(text: &[u8]) -> Result<Vec<Stream>> {
     streams.iter().map(Stream::from_json).collect()
 }
 
-fn string(value: Option<Value>) -> Option<String> {
-    value.as_ref().and_then(Value::as_str).map(str::to_owned)
+fn string(value: Option<&Value>) -> Option<String> {
+    value.and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A list of strings, or one string alone.

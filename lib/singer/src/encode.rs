@@ -1,4 +1,4 @@
-//! Singer messages as lines: SCHEMA, RECORD, STATE, ACTIVATE_VERSION.
+//! Singer messages as lines.
 
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ pub fn state_line(value: &Value) -> Vec<u8> {
     line(&json!({ "type": "STATE", "value": value }))
 }
 
-/// Returns an ACTIVATE_VERSION line.
+/// Returns an `ACTIVATE_VERSION` line.
 pub fn activate_version_line(stream: &str, version: i64) -> Vec<u8> {
     line(&json!({ "type": "ACTIVATE_VERSION", "stream": stream, "version": version }))
 }

@@ -19,7 +19,8 @@ static STDERR: std::sync::OnceLock<Stderr> = std::sync::OnceLock::new();
 
 /// Starts the log: level from `<PLUGIN>_LOGLEVEL` or `LOGLEVEL`, form from `SINGER_SDK_LOG_CONFIG`.
 pub fn start(about: &About) {
-    let stderr = STDERR.get_or_init(|| Stderr { name: about.name, format: Default::default() });
+    let stderr =
+        STDERR.get_or_init(|| Stderr { name: about.name, format: std::sync::OnceLock::new() });
     if wants_structure() {
         let _ = stderr.format.set(LogFormat::Json);
     }
@@ -105,7 +106,7 @@ fn structured_line(name: &str, level: Level, logger: &str, message: &str) -> Str
         "level": level_word(level).to_lowercase(),
         "pid": std::process::id(),
         "logger_name": logger,
-        "ts": now.as_microsecond() as f64 / 1e6,
+        "ts": now.as_duration().as_secs_f64(),
         "thread_name": std::thread::current().name().unwrap_or("main"),
         "app_name": name,
         "stream_name": null,

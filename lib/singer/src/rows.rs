@@ -29,7 +29,7 @@ const STATE_AGE: Duration = Duration::from_secs(5);
 /// The rows of a run on their way to the pipe; one stream at a time.
 pub struct Rows {
     batch: Batch,
-    row: Mark,
+    row_start: Mark,
     column: usize,
     columns: Vec<(String, Kind, bool)>,
     encoder: Arc<RecordEncoder>,
@@ -45,7 +45,7 @@ pub struct Rows {
     replication_key: Option<(String, usize)>,
     last_key: Vec<u8>,
     state: State,
-    state_rows: u64,
+    unstated: u64,
     state_written: Instant,
 }
 
@@ -71,7 +71,7 @@ impl Rows {
         let now = Instant::now();
         Self {
             batch: Batch::default(),
-            row: Batch::default().mark(),
+            row_start: Batch::default().mark(),
             column: 0,
             columns: Vec::new(),
             encoder: Arc::new(RecordEncoder::new(&crate::Stream::default(), &[], "", None)),
@@ -86,7 +86,7 @@ impl Rows {
             replication_key: None,
             last_key: Vec::new(),
             state,
-            state_rows: 0,
+            unstated: 0,
             state_written: now,
         }
     }
@@ -102,7 +102,7 @@ impl Rows {
             .map(|column| (column.name.clone(), column.kind, column.absent_is_null))
             .collect();
         self.batch.reset(self.columns.len());
-        self.row = self.batch.mark();
+        self.row_start = self.batch.mark();
         self.column = 0;
         self.decoder = None;
         self.counter = RecordCounter::new(&stream.name);
@@ -112,7 +112,7 @@ impl Rows {
             .filter(|_| stream.replication_method == ReplicationMethod::Incremental)
             .and_then(|name| Some((name.clone(), stream.column(name)?)));
         self.last_key.clear();
-        self.state_rows = 0;
+        self.unstated = 0;
     }
 
     /// Ends the stream; returns how many rows it had.
@@ -131,7 +131,7 @@ impl Rows {
     }
 
     pub(crate) fn write_state(&mut self) -> Result<()> {
-        self.state_rows = 0;
+        self.unstated = 0;
         self.state_written = Instant::now();
         let line = state_line(&self.state.to_json());
         self.line(line)
@@ -188,12 +188,12 @@ impl Rows {
         if self.column != self.columns.len() {
             return Err(self.wrong_width());
         }
-        let bytes = self.batch.text_bytes() - self.row.text_bytes();
+        let bytes = self.batch.text_bytes() - self.row_start.text_bytes();
         if bytes > self.record_bytes_max {
             return Err(self.too_large(bytes));
         }
         self.column = 0;
-        self.row = self.batch.mark();
+        self.row_start = self.batch.mark();
         let rows = self.batch.rows();
         let total = self.counter.total() + rows as u64;
         // The first row is handed on at once: its reader may wait for nothing else.
@@ -243,7 +243,7 @@ impl Rows {
     /// Takes back the cells of the row begun and records why: with `max_rejects` used up, fails
     /// with this failure.
     pub fn reject(&mut self, place: &str, record: &[u8], failure: Error) -> Result<()> {
-        self.batch.rollback(self.row);
+        self.batch.rollback(self.row_start);
         self.column = 0;
         let failure = if failure.context("stream").is_none() {
             failure.with("stream", &self.stream)
@@ -275,11 +275,11 @@ impl Rows {
         let mut fresh = self.pipe.spare.try_recv().unwrap_or_default();
         fresh.reset(self.columns.len());
         let full = std::mem::replace(&mut self.batch, fresh);
-        self.row = self.batch.mark();
+        self.row_start = self.batch.mark();
         self.pipe.send(Job::Rows(Arc::clone(&self.encoder), full))?;
-        self.state_rows += rows as u64;
+        self.unstated += rows as u64;
         self.bookmark_key();
-        let due = self.state_rows >= STATE_ROWS || self.state_written.elapsed() >= STATE_AGE;
+        let due = self.unstated >= STATE_ROWS || self.state_written.elapsed() >= STATE_AGE;
         if due && !self.last_key.is_empty() && self.limit.is_none() {
             self.write_state()?;
         }

@@ -309,7 +309,8 @@ impl<'a> Scanner<'a> {
         if !self.take(b":") {
             return self.fault("expected a colon");
         }
-        Ok(!self.space() & !before)
+        let after = self.space();
+        Ok(!before && !after)
     }
 }
 

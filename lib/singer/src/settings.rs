@@ -349,12 +349,11 @@ fn coerce(value: Value, property: &Value) -> Value {
             _ => {}
         }
     }
-    if accepts(property, "integer") || accepts(property, "number") {
-        if let Ok(number) = serde_json::from_str::<Value>(text.trim())
-            && number.is_number()
-        {
-            return number;
-        }
+    if (accepts(property, "integer") || accepts(property, "number"))
+        && let Ok(number) = serde_json::from_str::<Value>(text.trim())
+        && number.is_number()
+    {
+        return number;
     }
     value
 }

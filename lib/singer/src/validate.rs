@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::batch::Batch;
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result};
-use crate::scan::{Quoted, Token};
+use crate::scan::{Nested, Quoted, Token};
 use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
 
 /// Why a value does not fit its column, for people; never the value itself.
@@ -115,11 +115,11 @@ impl Checks {
             }
             Token::Object(nested) => {
                 self.expect_unless_off(Types::OBJECT)?;
-                let _ = batch.set_with(at, |out| Ok::<_, ()>(nested.compact_into(out)));
+                set_nested(batch, at, nested);
             }
             Token::Array(nested) => {
                 self.expect_unless_off(Types::ARRAY)?;
-                let _ = batch.set_with(at, |out| Ok::<_, ()>(nested.compact_into(out)));
+                set_nested(batch, at, nested);
             }
         }
         if let Some(rest) = &self.rest {
@@ -269,7 +269,17 @@ fn parse(text: &[u8]) -> Result<Value, Reason> {
 
 #[inline]
 fn set(batch: &mut Batch, at: usize, text: &[u8]) {
-    let _ = batch.set_with(at, |out| Ok::<_, ()>(out.extend_from_slice(text)));
+    let _: Result<(), Reason> = batch.set_with(at, |out| {
+        out.extend_from_slice(text);
+        Ok(())
+    });
+}
+
+fn set_nested(batch: &mut Batch, at: usize, nested: Nested<'_>) {
+    let _: Result<(), Reason> = batch.set_with(at, |out| {
+        nested.compact_into(out);
+        Ok(())
+    });
 }
 
 /// Splits `12.50` into `12` and `50`.
@@ -339,5 +349,75 @@ fn kind_word(kind: Kind) -> &'static str {
         Kind::Integer => "integer",
         Kind::Number => "number",
         Kind::String | Kind::Json => "value of its kind",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Cell;
+    use crate::scan::Scanner;
+
+    fn put(schema: &str, value: &str, validate: bool) -> Result<String, Reason> {
+        let column = Column::new("c", serde_json::from_str(schema).unwrap());
+        let checks = Checks::new(&column, &Map::new(), validate).unwrap();
+        let mut batch = Batch::new(1);
+        batch.begin_row();
+        let token = Scanner::new(value.as_bytes()).value().unwrap();
+        checks.put(token, 0, &mut batch)?;
+        Ok(match batch.cell(0, 0) {
+            Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Cell::Null => "<null>".to_owned(),
+            Cell::Absent => "<absent>".to_owned(),
+        })
+    }
+
+    #[test]
+    fn takes_what_fits_and_tells_why_the_rest_does_not() {
+        let good = |schema: &str, value: &str, text: &str| {
+            assert_eq!(put(schema, value, true).as_deref(), Ok(text), "{schema} {value}");
+        };
+        let bad = |schema: &str, value: &str, reason: &str| {
+            let found = put(schema, value, true).unwrap_err();
+            assert!(found.contains(reason), "{schema} {value}: {found}");
+        };
+        let int = r#"{"type":["integer","null"],"minimum":-32768,"maximum":32767}"#;
+        good(int, "12", "12");
+        good(int, "1.0", "1");
+        good(int, "null", "<null>");
+        bad(int, "32768", "not between");
+        bad(int, "1e2", "fraction or an exponent");
+        bad(int, "\"1\"", "string where integer belongs");
+        bad(int, "true", "boolean where integer belongs");
+        bad(r#"{"type":"integer"}"#, "null", "null is not allowed");
+        good(
+            r#"{"type":"integer"}"#,
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+        );
+        let cents = r#"{"type":"number","multipleOf":0.01}"#;
+        good(cents, "296.91", "296.91");
+        good(cents, "0.100", "0.100");
+        bad(cents, "0.001", "decimals");
+        good(cents, "\"NaN\"", "NaN");
+        bad(cents, "\"x\"", "string where a number belongs");
+        bad(r#"{"type":"string","maxLength":2}"#, "\"é€x\"", "maxLength");
+        good(r#"{"type":"string","maxLength":2}"#, "\"é€\"", "é€");
+        bad(r#"{"type":"string","enum":["a","b"]}"#, "\"c\"", "enum");
+        bad(r#"{"type":"string","pattern":"^a"}"#, "\"b\"", "match");
+        good(r#"{"type":"string","pattern":"^a"}"#, "\"ab\"", "ab");
+        bad(r#"{"type":"string","format":"date-time"}"#, "\"2021-01-01\"", "date-time");
+        bad(r#"{"type":"string","format":"date"}"#, "\"yesterday\"", "date");
+        good(r#"{"type":["string","integer"]}"#, "12", "12");
+        good("{}", "{\"a\": [1, 2]}", "{\"a\":[1,2]}");
+        good("{}", "\"x\"", "\"x\"");
+        let nested = r#"{"type":"object","properties":{"n":{"type":"integer"}}}"#;
+        good(nested, "{\"n\":1}", "{\"n\":1}");
+        bad(nested, "{\"n\":\"secret\"}", "at /n");
+        assert!(!put(nested, "{\"n\":\"secret\"}", true).unwrap_err().contains("secret"));
+        let json_null = r#"{"type":["object","null"],"x-absent-is-null":true}"#;
+        good(json_null, "null", "null");
+        bad(r#"{"type":"number","maximum":5,"exclusiveMaximum":true}"#, "5", "5");
+        assert_eq!(put(int, "\"x\"", false).as_deref(), Ok("x"));
     }
 }
