@@ -10,4 +10,12 @@
 mod support;
 
 mod contributing;
+mod interop;
+mod kill;
+mod messages;
+mod readers;
+mod sales;
+mod security;
+mod selection;
 mod tidy;
+mod types;

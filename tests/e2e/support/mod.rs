@@ -2,6 +2,8 @@
 
 pub mod cluster;
 pub mod lake;
+pub mod messages;
+pub mod pipes;
 pub mod python;
 pub mod run;
 

@@ -157,21 +157,10 @@ impl Run {
         self
     }
 
-    /// Sets the folder to run in.
-    pub fn folder(mut self, path: &Path) -> Self {
-        self.command.current_dir(path);
-        self
-    }
-
     /// Sets what comes on standard input.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
-    }
-
-    /// Returns the path of the folder that goes with the run.
-    pub fn scratch(&self) -> PathBuf {
-        self.scratch.path().to_owned()
     }
 
     /// Runs to the end.
@@ -222,11 +211,6 @@ impl Running {
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    /// Tells whether it still runs.
-    pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for the end.

@@ -1,0 +1,125 @@
+//! Our taps into other people's targets and their taps into ours, over the plain Singer pipe.
+
+use serde_json::json;
+
+use crate::support::cluster::{Database, database};
+use crate::support::pipes::{DAY, from_database, to_database, to_lake};
+use crate::support::python::{JSONL, PLUGINS};
+use crate::support::run::{Run, file, ours, pipe_succeeds};
+use crate::support::{folder, lake};
+
+/// What every plugin can carry; the rest of the types is a matter among our own.
+const TABLE: &str = "
+    CREATE TABLE people (
+        id integer PRIMARY KEY, name text, born date, seen timestamptz, paid numeric(12,2),
+        ratio double precision, active boolean, notes jsonb
+    );
+    INSERT INTO people VALUES
+        (1, 'Ann \"A\" O''Hara, Ltd.', '1968-12-08', '2026-11-20 12:34:56.789+00', 32.38, 0.1, true,
+         '{\"a\": [1, null, \"x\"]}'),
+        (2, 'Íñigo 🎉' || chr(10) || 'second line', NULL, NULL, -0.01, 1e22, false, '{}'),
+        (3, '', '2000-02-29', '1999-12-31 23:59:59+00', 99999999.99, -2.5, NULL, '{\"b\": {}}');
+";
+
+fn people() -> Database {
+    let source = database("people");
+    source.psql(TABLE);
+    source
+}
+
+/// The rows, with values in a form that does not depend on the column types a plugin chose.
+fn rows(database: &Database, table: &str) -> String {
+    database.psql(&format!(
+        "SET timezone TO 'UTC';
+         SELECT id, name, born::date, seen::timestamptz, paid::numeric(12,2),
+                ratio::double precision, active::boolean, notes::jsonb FROM {table} ORDER BY id"
+    ))
+}
+
+/// The settings their Postgres plugins want: TCP, for they know no socket.
+fn their_settings(database: &Database, more: &serde_json::Value) -> serde_json::Value {
+    let cluster = crate::support::cluster::cluster();
+    let mut settings = json!({
+        "host": "127.0.0.1", "port": cluster.port, "user": "postgres", "database": database.name,
+        "password": crate::support::cluster::PASSWORD,
+    });
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    settings
+}
+
+fn their_tap(database: &Database) -> Run {
+    let settings = their_settings(database, &json!({ "filter_schemas": ["public"] }));
+    PLUGINS.program("tap-postgres").config(&settings)
+}
+
+#[test]
+fn our_tap_feeds_their_postgres_target() {
+    let (source, target) = (people(), database("theirs"));
+    let settings = their_settings(&target, &json!({ "default_target_schema": "public" }));
+    let into = PLUGINS.program("target-postgres").config(&settings);
+    pipe_succeeds(from_database(&source, &json!({})), into);
+    assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
+}
+
+#[test]
+fn their_postgres_tap_feeds_our_targets() {
+    let (source, target, scratch) = (people(), database("from_theirs"), folder());
+    pipe_succeeds(their_tap(&source), to_database(&target, &json!({})));
+    assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
+    assert_eq!(target.psql("SELECT count(*) FROM public.people WHERE seen IS NULL"), "1");
+    pipe_succeeds(their_tap(&source), to_lake(scratch.path(), "postgres", DAY));
+    lake::check(scratch.path());
+    let partition = lake::partition(scratch.path(), "postgres", DAY, "public-people");
+    assert_eq!(lake::manifest(&partition)["files"][0]["rows"], 3);
+    // Nobody said that the input was whole: the manifest must not claim it.
+    assert_eq!(lake::manifest(&partition)["complete"], "unverified");
+    let strict = to_lake(scratch.path(), "strict", DAY).set("require_complete", true);
+    let (_, outcome) = crate::support::run::pipe(their_tap(&source), strict);
+    assert_eq!(outcome.code, 76, "{}", outcome.stderr);
+}
+
+#[test]
+fn our_tap_feeds_their_file_targets() {
+    let (source, scratch) = (people(), folder());
+    let target = PLUGINS.program("target-csv").config(
+        &json!({ "file_naming_scheme": "{stream_name}.csv", "output_path": scratch.path() }),
+    );
+    pipe_succeeds(from_database(&source, &json!({})), target);
+    let text = std::fs::read_to_string(scratch.path().join("public-people.csv")).unwrap();
+    assert!(text.contains("32.38") && text.contains("Íñigo 🎉"), "{text}");
+
+    let target = JSONL
+        .program("target-jsonl")
+        .config(&json!({ "destination_path": scratch.path(), "do_timestamp_file": false }));
+    pipe_succeeds(from_database(&source, &json!({})), target);
+    let text = std::fs::read_to_string(scratch.path().join("public-people.jsonl")).unwrap();
+    let records: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0]["name"], "Ann \"A\" O'Hara, Ltd.");
+}
+
+#[test]
+fn our_csv_tap_feeds_their_postgres_target() {
+    let (target, scratch) = (database("csv_theirs"), folder());
+    let path =
+        file(scratch.path(), "in.csv", "id,code,amount\n1,00123,32.38\n2,\"a,\"\"b\"\"\",-0.5\n");
+    let files = json!({ "files": [{ "entity": "codes", "path": path, "keys": ["id"] }] });
+    let settings = their_settings(&target, &json!({ "default_target_schema": "public" }));
+    let into = PLUGINS.program("target-postgres").config(&settings);
+    pipe_succeeds(ours("tap-csv").config(&files), into);
+    let rows = "SELECT id, code, amount::numeric FROM public.codes ORDER BY id";
+    assert_eq!(target.psql(rows), "1|00123|32.38\n2|a,\"b\"|-0.5");
+}
+
+#[test]
+fn a_recorded_run_of_theirs_is_read_from_a_file() {
+    let (source, target, scratch) = (people(), database("recorded"), folder());
+    let recorded = their_tap(&source).go().success();
+    let path = file(scratch.path(), "recorded.jsonl", &recorded.stdout);
+    let into = to_database(&target, &json!({})).args(["--input".as_ref(), path.as_os_str()]);
+    into.go().success();
+    assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
+}

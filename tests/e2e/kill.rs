@@ -1,0 +1,276 @@
+//! Processes that die, disks that fill, runs that meet: nothing half is ever visible.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::cluster::database;
+use crate::support::messages::Lines;
+use crate::support::pipes::{DAY, to_database, to_lake};
+use crate::support::run::{Run, feed, file, ours, pipe_succeeds};
+use crate::support::{binaries_dir, folder, lake};
+
+/// Rows enough that a kill meets the processes at work.
+const MANY: &str = "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n";
+
+fn csv_config(lake: &Path) -> Value {
+    json!({ "output_path": lake, "source": "s", "datestamp": DAY })
+}
+
+fn old() -> Vec<u8> {
+    Lines::whole(&[(7, "old")]).0
+}
+
+/// Rows, but not the end, of stream `t`: more than any buffer holds.
+fn endless() -> Vec<u8> {
+    let mut lines = Lines::opened();
+    for id in 0..100_000 {
+        lines = lines.row(id, "a row of a run that does not end well");
+    }
+    lines.0
+}
+
+#[test]
+fn a_tap_killed_in_a_plain_shell_pipe_publishes_nothing() {
+    let (source, target, scratch) = (database("killed_tap"), database("killed_into"), folder());
+    source.psql(&format!("CREATE TABLE t (id integer PRIMARY KEY, v text); {MANY}"));
+    let config = file(scratch.path(), "tap.json", source.settings().to_string());
+    let lake = scratch.path().join("lake");
+    let into = target.settings_with(&json!({ "default_target_schema": "public" }));
+    let into = file(scratch.path(), "target.json", into.to_string());
+    let whole = || ours("tap-postgres").config(&source.settings());
+    pipe_succeeds(whole(), to_lake(&lake, "postgres", DAY));
+    pipe_succeeds(
+        whole(),
+        Run::new(&binaries_dir().join("target-postgres"))
+            .args(["--config".as_ref(), into.as_os_str()]),
+    );
+    let before = lake::sums(&lake);
+    let rows = "SELECT xmin, ctid, v FROM public.t ORDER BY id LIMIT 50000";
+    let table = target.psql(rows);
+    source.psql("UPDATE t SET v = 'new'");
+
+    let binaries = binaries_dir();
+    let targets = [
+        format!(
+            "target-csv --set output_path={} --set source=postgres --set datestamp={DAY}",
+            lake.display()
+        ),
+        format!("target-postgres --config {}", into.display()),
+    ];
+    for target in targets {
+        // The tap kills itself after some megabytes have gone through: nobody else can tell when.
+        let script = format!(
+            "set +e; PATH={}:$PATH; (tap-postgres --config {} & tap=$!; echo $tap > pid; wait $tap) \
+             | (head -c 3000000; kill -9 $(cat pid); cat) | {target}",
+            binaries.display(),
+            config.display()
+        );
+        let outcome = Run::new(Path::new("/bin/sh")).args(["-c", &script]).go();
+        assert_eq!(outcome.code, 76, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("public-t"), "{}", outcome.stderr);
+    }
+    assert_eq!(lake::sums(&lake), before);
+    assert_eq!(target.psql(rows), table);
+    let left = "SELECT string_agg(relname, ' ') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+                WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')";
+    pipe_succeeds(whole(), to_lake(&lake, "postgres", DAY));
+    pipe_succeeds(whole(), to_database(&target, &json!({})));
+    lake::check(&lake);
+    lake::check_swept(&lake);
+    assert_eq!(target.psql("SELECT count(*) FROM public.t WHERE v = 'new'"), "200000");
+    assert!(!target.psql(left).contains("stag"), "{}", target.psql(left));
+}
+
+/// Feeds part of the input, waits a little, and kills the target.
+fn kill_after(target: Run, input: &[u8], bytes: usize, pause: Duration) -> i32 {
+    let mut target = target.start_with(Stdio::piped(), true);
+    let mut stdin = target.child().stdin.take().unwrap();
+    // A target that has died early is what this is about.
+    let _ = stdin.write_all(&input[..bytes.min(input.len())]);
+    std::thread::sleep(pause);
+    target.kill();
+    drop(stdin);
+    target.wait().code
+}
+
+#[test]
+fn target_csv_killed_at_any_point_leaves_the_old_day_or_the_new() {
+    let scratch = folder();
+    let config = csv_config(scratch.path());
+    feed("target-csv", &config, &old()).success();
+    let before = lake::sums(scratch.path());
+    let input = endless();
+    for step in 0..12 {
+        let part = input.len() * step / 11;
+        kill_after(ours("target-csv").config(&config), &input, part, Duration::from_millis(1));
+        assert_eq!(lake::sums(scratch.path()), before, "killed at {part}");
+        lake::check(scratch.path());
+    }
+    // With a good end in the input, the kill meets the publishing itself.
+    let whole = Lines(input).done().0;
+    let mut seen = std::collections::BTreeSet::new();
+    for step in 0..30_u64 {
+        feed("target-csv", &config, &old()).success();
+        lake::check_swept(scratch.path());
+        let pause = Duration::from_micros(step * 700);
+        kill_after(ours("target-csv").config(&config), &whole, usize::MAX, pause);
+        lake::check(scratch.path());
+        let partition = lake::partition(scratch.path(), "s", DAY, "t");
+        let rows = lake::data(&partition).lines().count() - 1;
+        assert!(rows == 1 || rows == 100_000, "{rows} rows");
+        seen.insert(rows);
+    }
+    eprintln!("generations seen after kills: {seen:?}");
+    feed("target-csv", &config, &whole).success();
+    lake::check(scratch.path());
+    lake::check_swept(scratch.path());
+}
+
+#[test]
+fn target_postgres_killed_at_any_point_leaves_the_old_rows_or_the_new() {
+    let target = database("killed_target");
+    let input = endless();
+    let whole = Lines(input.clone()).done().0;
+    for method in ["overwrite", "replace-partition"] {
+        let schema = method.replace('-', "_");
+        let config = target.settings_with(&json!({
+            "default_target_schema": schema, "load_method": method, "source": "s", "datestamp": DAY,
+        }));
+        feed("target-postgres", &config, &old()).success();
+        let rows = || target.psql(&format!("SELECT count(*) FROM {schema}.t"));
+        for step in 0..8 {
+            let part = input.len() * step / 7;
+            let run = ours("target-postgres").config(&config);
+            kill_after(run, &input, part, Duration::from_millis(5));
+            assert_eq!(rows(), "1", "{method}: killed at {part}");
+        }
+        for step in 0..15 {
+            feed("target-postgres", &config, &old()).success();
+            assert_eq!(rows(), "1");
+            let run = ours("target-postgres").config(&config);
+            kill_after(run, &whole, usize::MAX, Duration::from_millis(step * 30));
+            assert!(["1", "100000"].contains(&rows().as_str()), "{method}: {}", rows());
+        }
+        feed("target-postgres", &config, &whole).success();
+        assert_eq!(rows(), "100000");
+        let left = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relname LIKE '%stag%'";
+        assert_eq!(target.psql(left), "", "{method}: staging tables left");
+    }
+}
+
+#[test]
+fn a_terminated_target_publishes_nothing() {
+    let scratch = folder();
+    let config = csv_config(scratch.path());
+    feed("target-csv", &config, &old()).success();
+    let before = lake::sums(scratch.path());
+    let input = endless();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut target = ours("target-csv").config(&config).start_with(Stdio::piped(), true);
+        let mut stdin = target.child().stdin.take().unwrap();
+        stdin.write_all(&input).unwrap();
+        target.signal(signal);
+        let outcome = target.wait();
+        drop(stdin);
+        assert_eq!(outcome.code, code, "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+        assert_eq!(lake::sums(scratch.path()), before);
+    }
+    feed("target-csv", &config, &old()).success();
+    lake::check_swept(scratch.path());
+}
+
+#[test]
+fn a_tap_whose_reader_is_gone_leaves_quietly() {
+    let source = database("reader_gone");
+    source.psql(&format!("CREATE TABLE t (id integer PRIMARY KEY, v text); {MANY}"));
+    let mut tap = ours("tap-postgres").config(&source.settings()).start(false);
+    let mut pipe = tap.child().stdout.take().unwrap();
+    std::io::Read::read_exact(&mut pipe, &mut [0; 10_000]).unwrap();
+    drop(pipe);
+    let outcome = tap.wait();
+    assert_eq!(outcome.code, 141, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked") && !outcome.stderr.contains("error:"));
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                AND pid <> pg_backend_pid()";
+    // The server notices at its next write.
+    for _ in 0..500 {
+        if source.psql(busy) == "0" {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the server still works for a tap that has gone");
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_day() {
+    let scratch = folder();
+    let input = Lines(endless()).done().0;
+    for kilobytes in [64, 512, 2048] {
+        let lake = scratch.path().join(kilobytes.to_string());
+        let config = csv_config(&lake);
+        feed("target-csv", &config, &old()).success();
+        let before = lake::sums(&lake);
+        // EFBIG stands in for ENOSPC where no file system can be mounted: the same write fails.
+        let limited = Run::new(Path::new("/bin/sh"))
+            .args(["-c", &format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\""), "sh"])
+            .args([binaries_dir().join("target-csv")])
+            .config(&config)
+            .input(input.clone())
+            .go();
+        assert_eq!(limited.code, 74, "{}", limited.stderr);
+        assert!(limited.stderr.contains("path:"), "{}", limited.stderr);
+        assert_eq!(lake::sums(&lake), before);
+        feed("target-csv", &config, &old()).success();
+        lake::check(&lake);
+        lake::check_swept(&lake);
+    }
+}
+
+#[test]
+fn the_second_run_of_a_partition_at_once_steps_back() {
+    let scratch = folder();
+    let config = csv_config(scratch.path());
+    let mut first = ours("target-csv").config(&config).start_with(Stdio::piped(), true);
+    let mut stdin = first.child().stdin.take().unwrap();
+    stdin.write_all(&endless()).unwrap();
+    let second = feed("target-csv", &config, &Lines::whole(&[(8, "second")]).0).exits(75);
+    assert!(second.stderr.contains(DAY), "{}", second.stderr);
+    // Another day is nobody's business.
+    let other = json!({ "output_path": scratch.path(), "source": "s", "datestamp": "2026-11-19" });
+    feed("target-csv", &other, &old()).success();
+    stdin.write_all(&Lines::default().done().0).unwrap();
+    drop(stdin);
+    first.wait().success();
+    lake::check(scratch.path());
+    let partition = lake::partition(scratch.path(), "s", DAY, "t");
+    assert_eq!(lake::data(&partition).lines().count(), 100_001);
+    lake::check_swept(scratch.path());
+}
+
+#[test]
+fn two_runs_that_start_together_leave_one_whole_result() {
+    let scratch = folder();
+    let config = csv_config(scratch.path());
+    for round in 0..20 {
+        let run = |name: &str| {
+            let rows: Vec<_> = (0..500).map(|id| (id, name)).collect();
+            ours("target-csv").config(&config).input(Lines::whole(&rows).0).start(true)
+        };
+        let (a, b) = (run("a"), run("b"));
+        let (a, b) = (a.wait(), b.wait());
+        assert!([a.code, b.code].iter().all(|code| [0, 75].contains(code)), "{a:?} {b:?}");
+        assert!(a.code == 0 || b.code == 0, "round {round}: both stepped back");
+        lake::check(scratch.path());
+        let partition = lake::partition(scratch.path(), "s", DAY, "t");
+        let data = lake::data(&partition);
+        let of = |name: &str| data.lines().filter(|line| line.ends_with(name)).count();
+        assert!([(500, 0), (0, 500)].contains(&(of(",a"), of(",b"))), "{data}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Which streams and columns a catalog leaves, and where an incremental run goes on.
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::folder;
+use crate::support::run::{Run, ours};
+
+fn source() -> Database {
+    let source = database("selection");
+    source.psql(
+        "CREATE TABLE a (id integer PRIMARY KEY, name text, secret text, changed timestamptz);
+         CREATE TABLE b (id integer PRIMARY KEY);
+         CREATE VIEW v AS SELECT id, name FROM a;
+         INSERT INTO a SELECT n, 'n' || n, 's', timestamptz '2026-01-01 00:00+00' + n * interval '1 day'
+         FROM generate_series(1, 5) n;
+         INSERT INTO a VALUES (6, 'never changed', 's', NULL);
+         INSERT INTO b VALUES (1);",
+    );
+    source
+}
+
+fn tap(source: &Database) -> Run {
+    ours("tap-postgres").config(&source.settings())
+}
+
+fn catalog(source: &Database) -> Value {
+    let outcome = tap(source).args(["--discover"]).go().success();
+    serde_json::from_slice(&outcome.stdout).unwrap()
+}
+
+/// Sets a metadata value of a stream, or of one of its properties.
+fn mark(catalog: &mut Value, stream: &str, property: Option<&str>, key: &str, value: &Value) {
+    let breadcrumb = property.map_or(json!([]), |name| json!(["properties", name]));
+    let streams = catalog["streams"].as_array_mut().unwrap();
+    let stream = streams.iter_mut().find(|s| s["tap_stream_id"] == stream).expect("the stream");
+    let metadata = stream["metadata"].as_array_mut().unwrap();
+    match metadata.iter_mut().find(|entry| entry["breadcrumb"] == breadcrumb) {
+        Some(entry) => entry["metadata"][key] = value.clone(),
+        None => metadata.push(json!({ "breadcrumb": breadcrumb, "metadata": { key: value } })),
+    }
+}
+
+#[test]
+fn discovery_finds_tables_and_views_with_keys_and_types() {
+    let source = source();
+    let catalog = catalog(&source);
+    let names: Vec<_> =
+        catalog["streams"].as_array().unwrap().iter().map(|s| &s["stream"]).collect();
+    assert_eq!(names, ["public-a", "public-b", "public-v"]);
+    let a = &catalog["streams"][0];
+    assert_eq!(a["key_properties"], json!(["id"]));
+    assert_eq!(a["table_name"], "a");
+    let changed = &a["schema"]["properties"]["changed"];
+    assert_eq!(changed["format"], "date-time", "{changed}");
+    assert_eq!(changed["x-sql-datatype"], "timestamp with time zone", "{changed}");
+    let view = catalog["streams"][2]["metadata"].as_array().unwrap();
+    assert!(view.iter().any(|m| m["metadata"]["is-view"] == true), "{view:?}");
+}
+
+#[test]
+fn a_catalog_leaves_out_what_it_says() {
+    let source = source();
+    let mut catalog = catalog(&source);
+    let no = json!(false);
+    mark(&mut catalog, "public-b", None, "selected", &no);
+    mark(&mut catalog, "public-a", Some("secret"), "selected", &no);
+    // A key is always there.
+    mark(&mut catalog, "public-a", Some("id"), "selected", &no);
+    for flag in ["--catalog", "--properties"] {
+        let outcome = tap(&source).json(flag, &catalog).go().success();
+        assert_eq!(outcome.records("public-b").len(), 0);
+        assert_eq!(outcome.records("public-v").len(), 6);
+        let records = outcome.records("public-a");
+        assert_eq!(records.len(), 6);
+        assert_eq!(records[0]["id"], 1);
+        assert!(records[0].get("secret").is_none(), "{}", records[0]);
+        let schema = outcome.messages().into_iter().find(|m| m["stream"] == "public-a").unwrap();
+        assert!(schema["schema"]["properties"].get("secret").is_none(), "{schema}");
+    }
+    mark(&mut catalog, "public-a", Some("name"), "inclusion", &json!("unsupported"));
+    let outcome = tap(&source).json("--catalog", &catalog).go().success();
+    assert!(outcome.records("public-a")[0].get("name").is_none());
+}
+
+fn incremental(source: &Database) -> Value {
+    let mut catalog = catalog(source);
+    for stream in ["public-b", "public-v"] {
+        mark(&mut catalog, stream, None, "selected", &json!(false));
+    }
+    mark(&mut catalog, "public-a", None, "replication-method", &json!("INCREMENTAL"));
+    mark(&mut catalog, "public-a", None, "replication-key", &json!("changed"));
+    catalog
+}
+
+fn last_state(outcome: &crate::support::run::Outcome) -> Value {
+    let mut states = outcome.messages();
+    states.retain(|message| message["type"] == "STATE");
+    states.pop().expect("a state")["value"].take()
+}
+
+#[test]
+fn an_incremental_run_goes_on_from_the_bookmark() {
+    let source = source();
+    let catalog = incremental(&source);
+    let first = tap(&source).json("--catalog", &catalog).go().success();
+    assert_eq!(first.records("public-a").len(), 6, "null keys come in the first run");
+    let state = last_state(&first);
+    let bookmark = &state["bookmarks"]["public-a"];
+    assert_eq!(bookmark["replication_key"], "changed", "{state}");
+    let value = bookmark["replication_key_value"].as_str().unwrap();
+    assert!(value.starts_with("2026-01-06T00:00:00"), "{state}");
+
+    source.psql("INSERT INTO a VALUES (7, 'later', 's', '2026-02-01 00:00+00')");
+    let second = tap(&source).json("--catalog", &catalog).json("--state", &state).go().success();
+    let ids: Vec<_> = second.records("public-a").iter().map(|r| r["id"].clone()).collect();
+    assert_eq!(ids, [5, 7], "the row of the bookmark comes again");
+
+    let from = json!({ "start_date": "2026-01-05T00:00:00Z" });
+    let dated = tap(&source).config(&from).json("--catalog", &catalog).go().success();
+    assert_eq!(dated.records("public-a").len(), 3, "{}", dated.text());
+}
+
+#[test]
+fn an_incremental_run_through_the_target_keeps_its_state() {
+    let (source, target, scratch) = (source(), database("incremental"), folder());
+    let catalog = incremental(&source);
+    let into = || crate::support::pipes::to_database(&target, &json!({}));
+    let run = |state: &Value| {
+        let tap = tap(&source).json("--catalog", &catalog).json("--state", state);
+        let (_, outcome) = crate::support::run::pipe_succeeds(tap, into());
+        serde_json::from_str::<Value>(outcome.text().lines().last().unwrap()).unwrap()
+    };
+    let state = run(&json!({}));
+    source.psql("UPDATE a SET name = 'new', changed = '2026-03-01 00:00+00' WHERE id = 2");
+    let state = run(&state);
+    assert_eq!(target.psql("SELECT name FROM public.a WHERE id = 2"), "new");
+    assert_eq!(target.psql("SELECT count(*) FROM public.a"), "6");
+    let value = state["bookmarks"]["public-a"]["replication_key_value"].as_str().unwrap();
+    assert!(value.starts_with("2026-03-01T"), "{state}");
+    drop(scratch);
+}
+
+#[test]
+fn log_based_is_refused_clearly() {
+    let source = source();
+    let mut catalog = incremental(&source);
+    mark(&mut catalog, "public-a", None, "replication-method", &json!("LOG_BASED"));
+    let outcome = tap(&source).json("--catalog", &catalog).go();
+    assert!([69, 78].contains(&outcome.code), "{} {}", outcome.code, outcome.stderr);
+    assert!(outcome.stderr.contains("LOG_BASED"), "{}", outcome.stderr);
+}
+
+#[test]
+fn only_granted_columns_are_discovered() {
+    let source = source();
+    source.psql(
+        "CREATE ROLE limited LOGIN;
+         GRANT SELECT (id, name) ON a TO limited;",
+    );
+    let settings = source.settings_with(&json!({ "user": "limited" }));
+    let outcome = ours("tap-postgres").config(&settings).go().success();
+    assert_eq!(outcome.records("public-a").len(), 6);
+    assert!(outcome.records("public-a")[0].get("secret").is_none());
+    assert_eq!(outcome.records("public-b").len(), 0);
+}
