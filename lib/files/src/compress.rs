@@ -89,14 +89,12 @@ impl Codec {
         }
         let bytes_in = Arc::new(AtomicU64::new(0));
         let counted = Counted { input: head_read.chain(input), bytes: Arc::clone(&bytes_in) };
-        let inner: Box<dyn Read + Send + 'a> = match self {
-            Self::Zstd => Box::new(
-                zstd::stream::read::Decoder::new(counted).map_err(crate::open::read_failure)?,
-            ),
-            _ => {
-                let buffered = BufReader::with_capacity(64 << 10, counted);
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
-            }
+        let inner: Box<dyn Read + Send + 'a> = if self == Self::Zstd {
+            let decoder = zstd::stream::read::Decoder::new(counted);
+            Box::new(decoder.map_err(crate::open::read_failure)?)
+        } else {
+            let buffered = BufReader::with_capacity(64 << 10, counted);
+            Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
         };
         Ok(Box::new(Bounded { inner, codec: self, limits, bytes_in, bytes_out: 0 }))
     }

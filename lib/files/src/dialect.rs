@@ -4,6 +4,7 @@ use singer::{Error, ErrorKind, Result};
 
 /// The dialect of a CSV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the names everyone knows them by")]
 pub struct Dialect {
     /// The byte between fields.
     pub delimiter: u8,

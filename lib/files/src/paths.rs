@@ -19,7 +19,7 @@ pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
     let literal = Path::new(path);
     let found = if literal.is_dir() {
-        walk(literal, usize::MAX, |file| has_ending(file))
+        walk(literal, usize::MAX, has_ending)
     } else if literal.exists() || !is_pattern(path) {
         Identity::of(literal).map(|_| vec![literal.to_owned()])
     } else {

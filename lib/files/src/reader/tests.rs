@@ -241,7 +241,7 @@ proptest! {
     ) {
         let escape = escape.then_some(b'\\');
         let dialect = Dialect {
-            escape, strict, double_quote, skip_initial_space, ..Dialect::default()
+            escape, double_quote, skip_initial_space, strict, ..Dialect::default()
         };
         let whole = read_in(&text, &dialect, 1000, 1000).map_err(|failure| failure.to_string());
         let split = read_in(&text, &dialect, 3, block).map_err(|failure| failure.to_string());
