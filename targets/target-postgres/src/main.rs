@@ -1,3 +1,16 @@
-//! target-postgres.
+//! The binary `target-postgres`.
 
-fn main() {}
+mod encode;
+mod merge;
+mod names;
+mod session;
+mod settings;
+mod sink;
+mod stage;
+mod table;
+mod target;
+mod types;
+
+fn main() -> std::process::ExitCode {
+    singer::run_target::<target::TargetPostgres>()
+}

@@ -1,0 +1,384 @@
+//! Cells to fields of COPY text, by what the column of the table is (pure).
+
+use pg::{array, copy_text};
+use singer::{Column, Error, ErrorKind, Kind, Result};
+
+use crate::types::SqlType;
+
+/// How the cells of one column are written.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    form: Form,
+    /// Digits after the point that the type keeps.
+    scale: Option<i32>,
+    /// Characters (or bytes, for `name`) that the type keeps.
+    length: Option<usize>,
+    /// Whether an absent cell is NULL and a null cell the JSON value `null`.
+    absent_is_null: bool,
+    /// Whether U+0000 becomes U+FFFD.
+    sanitize: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Digits and words without special characters.
+    Verbatim,
+    /// Characters.
+    Text,
+    /// Characters that become a JSON string.
+    JsonString,
+    /// A JSON number, with words for what JSON has none.
+    JsonNumber,
+    /// JSON text.
+    Json,
+    /// Date or time; `zoned` when the type keeps (or converts) an offset.
+    Moment { zoned: bool },
+    /// Hexadecimal digits of bytes.
+    Hex,
+    /// A JSON array for an SQL array.
+    Array { json: bool, hex: bool },
+}
+
+impl Encoder {
+    /// Makes the encoder of a column's cells for a type that [`crate::types::fits`] them.
+    pub fn new(column: &Column, sql: &SqlType, sanitize: bool) -> Self {
+        let json = sql.is(&["json", "jsonb"]);
+        let form = match column.kind {
+            _ if sql.array => Form::Array {
+                json: matches!(&*sql.name, "json" | "jsonb"),
+                hex: sql.name == "bytea",
+            },
+            Kind::Json => Form::Json,
+            Kind::Boolean | Kind::Integer => Form::Verbatim,
+            Kind::Number if json => Form::JsonNumber,
+            Kind::Number => Form::Verbatim,
+            _ if json => Form::JsonString,
+            Kind::String if sql.is(&["bytea"]) => Form::Hex,
+            Kind::Date | Kind::Time | Kind::DateTime if !sql.is(&["text", "character varying"]) => {
+                Form::Moment { zoned: sql.name != "time without time zone" }
+            }
+            _ => Form::Text,
+        };
+        let length = match &*sql.name {
+            "character varying" => sql.modifiers.first().and_then(|n| usize::try_from(*n).ok()),
+            "name" => Some(63),
+            "\"char\"" => Some(1),
+            _ => None,
+        };
+        Self {
+            form,
+            scale: sql.scale(),
+            length: length.filter(|_| !sql.array),
+            absent_is_null: column.absent_is_null,
+            sanitize,
+        }
+    }
+
+    /// Appends the field of a null cell.
+    #[inline]
+    pub fn null(&self, out: &mut Vec<u8>) {
+        let field = if self.absent_is_null { b"null".as_slice() } else { copy_text::NULL };
+        out.extend_from_slice(field);
+    }
+
+    /// Appends the field of a cell; `scratch` is memory to reuse.
+    #[inline]
+    pub fn text(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+        match self.form {
+            Form::Verbatim => {
+                if let Some(scale) = self.scale {
+                    check_scale(cell, scale)?;
+                }
+                out.extend_from_slice(cell);
+                return Ok(());
+            }
+            Form::Text => self.check_length(cell)?,
+            Form::Moment { zoned } => {
+                check_moment(cell, zoned, self.scale)?;
+            }
+            Form::Hex => {
+                out.extend_from_slice(b"\\\\x");
+                let digits = cell.strip_prefix(b"0x").unwrap_or(cell);
+                if digits.len() % 2 == 1 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(refusal("the text is not pairs of hexadecimal digits"));
+                }
+                out.extend_from_slice(digits);
+                return Ok(());
+            }
+            Form::JsonNumber if !cell.ends_with(b"N") && !cell.ends_with(b"y") => {
+                out.extend_from_slice(cell);
+                return Ok(());
+            }
+            Form::Json => return self.json(cell, scratch, out),
+            Form::JsonString | Form::JsonNumber => {
+                self.quote(cell, scratch)?;
+                copy_text::escape(scratch, out);
+                return Ok(());
+            }
+            Form::Array { json, hex } => return self.array(cell, json, hex, scratch, out),
+        }
+        if memchr::memchr(0, cell).is_none() {
+            copy_text::escape(cell, out);
+            return Ok(());
+        }
+        self.may_sanitize()?;
+        for (at, part) in cell.split(|byte| *byte == 0).enumerate() {
+            if at > 0 {
+                out.extend_from_slice("\u{fffd}".as_bytes());
+            }
+            copy_text::escape(part, out);
+        }
+        Ok(())
+    }
+
+    /// JSON may hold an escaped U+0000, which Postgres refuses in `jsonb`.
+    fn json(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+        self.check_length(cell)?;
+        if find_escaped_nul(cell).is_none() {
+            copy_text::escape(cell, out);
+            return Ok(());
+        }
+        self.may_sanitize()?;
+        replace_escaped_nul(cell, scratch);
+        copy_text::escape(scratch, out);
+        Ok(())
+    }
+
+    fn quote(&self, cell: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.clear();
+        out.push(b'"');
+        for byte in cell {
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+                0 => {
+                    self.may_sanitize()?;
+                    out.extend_from_slice("\u{fffd}".as_bytes());
+                }
+                0..0x20 => {
+                    let digit = |n: u8| b"0123456789abcdef"[usize::from(n)];
+                    out.extend_from_slice(b"\\u00");
+                    out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                }
+                _ => out.push(*byte),
+            }
+        }
+        out.push(b'"');
+        Ok(())
+    }
+
+    fn array(
+        &self,
+        cell: &[u8],
+        json: bool,
+        hex: bool,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut sanitized = Vec::new();
+        let mut cell = cell;
+        if find_escaped_nul(cell).is_some() {
+            self.may_sanitize()?;
+            replace_escaped_nul(cell, &mut sanitized);
+            cell = &sanitized;
+        }
+        let marked;
+        if hex {
+            marked = mark_hex(cell);
+            cell = &marked;
+        }
+        scratch.clear();
+        array::from_json(cell, json, scratch)?;
+        copy_text::escape(scratch, out);
+        Ok(())
+    }
+
+    fn may_sanitize(&self) -> Result<()> {
+        if self.sanitize {
+            return Ok(());
+        }
+        Err(refusal("the value has U+0000, which Postgres cannot store")
+            .hint("set `sanitize_null_text_characters` to store U+FFFD in its place"))
+    }
+
+    /// Postgres would cut spaces off the end, or cut a `name`, without a word.
+    fn check_length(&self, cell: &[u8]) -> Result<()> {
+        let Some(length) = self.length.filter(|length| cell.len() > *length) else {
+            return Ok(());
+        };
+        // Bytes that do not continue a UTF-8 character.
+        let characters = cell.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
+        if characters <= length {
+            return Ok(());
+        }
+        Err(refusal("the text is longer than its column").with("characters", characters))
+    }
+}
+
+fn refusal(reason: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot store the value").with("reason", reason)
+}
+
+/// Refuses digits after the point that the type would round away.
+fn check_scale(number: &[u8], scale: i32) -> Result<()> {
+    let exponent_at = number.iter().position(|byte| matches!(byte, b'e' | b'E'));
+    let point = memchr::memchr(b'.', number);
+    if exponent_at.is_none() && point.is_none() && scale >= 0 {
+        return Ok(());
+    }
+    let (mantissa, exponent) = number.split_at(exponent_at.unwrap_or(number.len()));
+    let exponent = std::str::from_utf8(exponent.get(1..).unwrap_or_default()).unwrap_or_default();
+    let exponent: i64 = match exponent {
+        "" => 0,
+        digits => digits.parse().unwrap_or(0),
+    };
+    // Where the last digit that is not zero stands, counted from the point to the right.
+    let end = mantissa.iter().rposition(|byte| (b'1'..=b'9').contains(byte));
+    let Some(end) = end else { return Ok(()) };
+    let point = point.unwrap_or(mantissa.len());
+    let place = i64::try_from(end).unwrap_or(i64::MAX) - i64::try_from(point).unwrap_or(i64::MAX)
+        + i64::from(end < point);
+    if place - exponent <= i64::from(scale) {
+        return Ok(());
+    }
+    Err(refusal("the number has more digits after its point than its column keeps")
+        .with("digits kept", scale))
+}
+
+/// Refuses words that Postgres would take for a moment (`yesterday`), a fraction it would round
+/// and an offset it would drop.
+fn check_moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
+    if !cell.first().is_some_and(u8::is_ascii_digit) {
+        return match cell {
+            b"infinity" | b"-infinity" => Ok(()),
+            _ => Err(refusal("the text is no date or time")),
+        };
+    }
+    if let (Some(at), Some(scale)) = (memchr::memchr(b'.', cell), scale) {
+        let digits = cell[at + 1..].iter().take_while(|byte| byte.is_ascii_digit());
+        let last = digits.enumerate().filter(|(_, byte)| **byte != b'0').last();
+        if last.is_some_and(|(at, _)| at >= usize::try_from(scale).unwrap_or(0)) {
+            return Err(refusal("the fraction of a second has more digits than Postgres keeps")
+                .with("digits kept", scale));
+        }
+    }
+    if zoned {
+        return Ok(());
+    }
+    let offset = cell.iter().position(|byte| matches!(byte, b'+' | b'-' | b'Z' | b'z'));
+    let Some(at) = offset else { return Ok(()) };
+    if cell[at + 1..].iter().all(|byte| matches!(byte, b'0' | b':')) {
+        return Ok(());
+    }
+    Err(refusal("the time has an offset that its column would drop"))
+}
+
+/// Returns where an escaped U+0000 begins.
+fn find_escaped_nul(json: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(json, b"\\u0000").find(|at| {
+        let before = json[..*at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        before % 2 == 0
+    })
+}
+
+fn replace_escaped_nul(json: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut rest = json;
+    while let Some(at) = find_escaped_nul(rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice("\u{fffd}".as_bytes());
+        rest = &rest[at + 6..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Puts the mark of hexadecimal input before every string of an array.
+fn mark_hex(json: &[u8]) -> Vec<u8> {
+    let mut marked = Vec::with_capacity(json.len() * 2);
+    let mut inside = false;
+    for byte in json {
+        marked.push(*byte);
+        if *byte == b'"' {
+            inside = !inside;
+            if inside {
+                marked.extend_from_slice(b"\\\\x");
+            }
+        }
+    }
+    marked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(schema: &str, sql: &str, cell: &str, sanitize: bool) -> String {
+        let column = Column::new("c", serde_json::from_str(schema).unwrap());
+        let encoder = Encoder::new(&column, &SqlType::from_server(sql), sanitize);
+        let mut out = Vec::new();
+        match encoder.text(cell.as_bytes(), &mut Vec::new(), &mut out) {
+            Ok(()) => String::from_utf8(out).unwrap(),
+            Err(failure) => failure.context("reason").unwrap().to_owned(),
+        }
+    }
+
+    const STRING: &str = r#"{"type":"string"}"#;
+    const NUMBER: &str = r#"{"type":"number"}"#;
+    const MOMENT: &str = r#"{"type":"string","format":"date-time"}"#;
+    const TIME: &str = r#"{"type":"string","format":"time"}"#;
+
+    #[test]
+    fn writes_fields_of_copy_text() {
+        let check = |schema: &str, sql: &str, cell: &str, expected: &str| {
+            assert_eq!(encode(schema, sql, cell, false), expected, "{sql} <- {cell}");
+        };
+        check(STRING, "text", "a\tb\\c\n\\.", "a\\tb\\\\c\\n\\\\.");
+        check(STRING, "jsonb", "a\"\n", "\"a\\\\\"\\\\u000a\"");
+        check(NUMBER, "jsonb", "NaN", "\"NaN\"");
+        check(NUMBER, "jsonb", "-Infinity", "\"-Infinity\"");
+        check(NUMBER, "jsonb", "1.50", "1.50");
+        check(NUMBER, "numeric(10,2)", "1.500", "1.500");
+        check(NUMBER, "numeric(10,2)", "NaN", "NaN");
+        check(NUMBER, "numeric(10,2)", "1.5e3", "1.5e3");
+        check(r#"{"type":"string","contentEncoding":"base16"}"#, "bytea", "00ff", "\\\\x00ff");
+        check(r#"{"type":"string","contentEncoding":"base16"}"#, "bytea", "", "\\\\x");
+        check("{}", "jsonb", r#"{"a":"\\u0000"}"#, r#"{"a":"\\\\u0000"}"#);
+        check(MOMENT, "timestamp with time zone", "infinity", "infinity");
+        check(
+            MOMENT,
+            "timestamp with time zone",
+            "2024-01-01T00:00:00.1234560Z",
+            "2024-01-01T00:00:00.1234560Z",
+        );
+        check(TIME, "time without time zone", "24:00:00", "24:00:00");
+        check(TIME, "time without time zone", "06:00:00+00:00", "06:00:00+00:00");
+        check(TIME, "time with time zone", "06:00:00+05:45", "06:00:00+05:45");
+    }
+
+    #[test]
+    fn refuses_what_postgres_would_change_without_a_word() {
+        let check = |schema: &str, sql: &str, cell: &str, part: &str| {
+            let reason = encode(schema, sql, cell, false);
+            assert!(reason.contains(part), "{sql} <- {cell}: {reason}");
+        };
+        check(NUMBER, "numeric(10,2)", "1.005", "more digits");
+        check(NUMBER, "numeric(10,2)", "-1e-3", "more digits");
+        check(NUMBER, "numeric(3,-2)", "150", "more digits");
+        check(STRING, "character varying(2)", "ab  ", "longer");
+        check(STRING, "text", "a\0b", "U+0000");
+        check("{}", "jsonb", r#"["\u0000"]"#, "U+0000");
+        check(MOMENT, "timestamp with time zone", "yesterday", "no date");
+        check(MOMENT, "timestamp with time zone", "2024-01-01T00:00:00.1234567Z", "fraction");
+        check(TIME, "time without time zone", "06:00:00+05:45", "offset");
+        check(r#"{"type":"string","contentEncoding":"base16"}"#, "bytea", "abc", "pairs");
+    }
+
+    #[test]
+    fn replaces_nul_when_told() {
+        assert_eq!(encode(STRING, "text", "a\0b", true), "a\u{fffd}b");
+        assert_eq!(
+            encode("{}", "jsonb", r#"["\u0000\\u0000"]"#, true),
+            "[\"\u{fffd}\\\\\\\\u0000\"]"
+        );
+        assert_eq!(mark_hex(br#"["00",null]"#), br#"["\\x00",null]"#);
+    }
+}

@@ -1,0 +1,283 @@
+//! The SQL that merges a staging table into its table (pure).
+
+use std::fmt::Write;
+
+use crate::names::{DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION};
+
+/// One column of the table and where its value comes from.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The quoted column.
+    pub column: String,
+    /// The value, from the staging row `s`.
+    pub value: String,
+    /// Whether a difference makes the row a changed one.
+    pub compared: bool,
+    /// Whether an update may set it.
+    pub settable: bool,
+    /// The number under which the staging row lists the column when the record lacks it.
+    pub number: Option<usize>,
+}
+
+/// A merge of one staging table.
+#[derive(Clone, Debug, Default)]
+pub struct Merge {
+    /// The quoted table.
+    pub table: String,
+    /// The quoted staging table.
+    pub stage: String,
+    /// The columns to write.
+    pub items: Vec<Item>,
+    /// The quoted key columns of the stream, the same in both tables.
+    pub keys: Vec<String>,
+    /// The quoted columns of the unique index.
+    pub conflict: Vec<String>,
+    /// The rows of the table that the run replaces, as a condition on `t`.
+    pub scope: String,
+    /// Whether deleted rows leave the table.
+    pub hard_delete: bool,
+    /// Whether the stage has the column of deleted rows.
+    pub has_deleted_at: bool,
+    /// Whether an identity column takes our values.
+    pub overriding: bool,
+    /// Whether inserted and updated rows cannot be told apart.
+    pub partitioned: bool,
+}
+
+impl Merge {
+    fn columns(&self) -> String {
+        join(self.items.iter().map(|item| item.column.clone()))
+    }
+
+    fn values(&self) -> String {
+        join(self.items.iter().map(|item| format!("{} AS {}", item.value, item.column)))
+    }
+
+    fn insert(&self) -> String {
+        let overriding = if self.overriding { " OVERRIDING SYSTEM VALUE" } else { "" };
+        format!("INSERT INTO {} AS t ({}){overriding}", self.table, self.columns())
+    }
+
+    /// The staged rows; of those with one key only the last.
+    fn rows(&self) -> String {
+        let (values, stage) = (self.values(), &self.stage);
+        if self.keys.is_empty() {
+            return format!("SELECT {values} FROM {stage} s");
+        }
+        let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
+        format!(
+            "SELECT DISTINCT ON ({keys}) {values} FROM {stage} s \
+             ORDER BY {keys}, s.\"_sdc_stage_line\" DESC"
+        )
+    }
+
+    /// Adds every row; affects as many as it adds.
+    pub fn append(&self) -> String {
+        format!(
+            "{} SELECT {} FROM {} s ORDER BY s.\"_sdc_stage_line\"",
+            self.insert(),
+            self.values(),
+            self.stage
+        )
+    }
+
+    /// Adds and updates rows; returns how many of each. Rows that would not change are not touched.
+    pub fn upsert(&self) -> String {
+        let kept = if self.deletes() {
+            format!(" WHERE n.\"{DELETED_AT}\" IS NULL")
+        } else {
+            String::new()
+        };
+        format!(
+            "WITH m AS ({} SELECT {} FROM ({}) n{kept} ON CONFLICT ({}) {} RETURNING {} AS fresh) \
+             SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM m",
+            self.insert(),
+            self.columns(),
+            self.rows(),
+            self.conflict.join(", "),
+            self.update_clause(),
+            if self.partitioned { "true" } else { "(t.xmax = 0)" }
+        )
+    }
+
+    fn update_clause(&self) -> String {
+        let settable: Vec<&Item> = self
+            .items
+            .iter()
+            .filter(|i| i.settable && !self.conflict.contains(&i.column))
+            .collect();
+        let compared: Vec<&&Item> = settable.iter().filter(|item| item.compared).collect();
+        if compared.is_empty() {
+            return "DO NOTHING".to_owned();
+        }
+        let set = settable.iter().map(|i| format!("{0} = excluded.{0}", i.column));
+        let row = |of: &str| join(compared.iter().map(|item| format!("{of}.{}", item.column)));
+        // `*<>` compares what is stored, so 1.0 and 1.00 differ and json needs no equality.
+        format!(
+            "DO UPDATE SET {} WHERE ROW({})::record *<> ROW({})::record",
+            join(set),
+            row("t"),
+            row("excluded")
+        )
+    }
+
+    fn deletes(&self) -> bool {
+        self.hard_delete && self.has_deleted_at && !self.keys.is_empty()
+    }
+
+    /// Removes rows whose last record says they are deleted; nothing when rows only get marked.
+    pub fn delete_marked(&self) -> Option<String> {
+        let keys = self.same_key("t", "n");
+        self.deletes().then(|| {
+            format!(
+                "DELETE FROM {} t USING ({}) n WHERE n.\"{DELETED_AT}\" IS NOT NULL AND {keys}",
+                self.table,
+                self.rows()
+            )
+        })
+    }
+
+    /// Returns the condition that two rows have one key.
+    fn same_key(&self, one: &str, other: &str) -> String {
+        let pairs = self.keys.iter().map(|key| format!("{one}.{key} = {other}.{key}"));
+        pairs.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// For records that lack columns: numbers the records of each key, oldest first, beginning
+    /// with the last one that is whole; returns how many rounds there are.
+    pub fn number_rounds(&self) -> [String; 2] {
+        let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
+        let stage = &self.stage;
+        [
+            format!(
+                "UPDATE {stage} u SET \"_sdc_stage_round\" = r.n FROM (SELECT s.ctid AS at, \
+                 row_number() OVER (PARTITION BY {keys} ORDER BY s.\"_sdc_stage_line\") AS n \
+                 FROM (SELECT s.*, s.ctid, max(CASE WHEN s.\"_sdc_stage_absent\" IS NULL THEN \
+                 s.\"_sdc_stage_line\" END) OVER (PARTITION BY {keys}) AS whole FROM {stage} s) s \
+                 WHERE s.whole IS NULL OR s.\"_sdc_stage_line\" >= s.whole) r WHERE u.ctid = r.at"
+            ),
+            format!("SELECT coalesce(max(\"_sdc_stage_round\"), 0) FROM {stage}"),
+        ]
+    }
+
+    /// One round for records that lack columns: adds new rows, then updates, each column that
+    /// the record lacks keeping its value.
+    pub fn round(&self, round: u64) -> [String; 3] {
+        let alive =
+            if self.deletes() { format!(" AND s.\"{DELETED_AT}\" IS NULL") } else { String::new() };
+        let from = format!("{} s WHERE s.\"_sdc_stage_round\" = {round}{alive}", self.stage);
+        let insert = format!(
+            "{} SELECT {} FROM {from} ON CONFLICT ({}) DO NOTHING",
+            self.insert(),
+            self.values(),
+            self.conflict.join(", ")
+        );
+        let value = |item: &Item| match item.number {
+            Some(number) => format!(
+                "CASE WHEN {number} = ANY (s.\"_sdc_stage_absent\") THEN t.{} ELSE {} END",
+                item.column, item.value
+            ),
+            None => item.value.clone(),
+        };
+        let settable: Vec<&Item> = self
+            .items
+            .iter()
+            .filter(|i| i.settable && !self.conflict.contains(&i.column))
+            .collect();
+        let compared: Vec<&&Item> = settable.iter().filter(|item| item.compared).collect();
+        let update = if compared.is_empty() {
+            "SELECT 1 WHERE false".to_owned()
+        } else {
+            format!(
+                "UPDATE {} t SET {} FROM {from} AND {} AND ROW({})::record *<> ROW({})::record",
+                self.table,
+                join(settable.iter().map(|item| format!("{} = {}", item.column, value(item)))),
+                self.same_key("t", "s"),
+                join(compared.iter().map(|item| format!("t.{}", item.column))),
+                join(compared.iter().map(|item| value(item)))
+            )
+        };
+        let delete = if self.deletes() {
+            format!(
+                "DELETE FROM {} t USING {} s WHERE s.\"_sdc_stage_round\" = {round} \
+                 AND s.\"{DELETED_AT}\" IS NOT NULL AND {}",
+                self.table,
+                self.stage,
+                self.same_key("t", "s")
+            )
+        } else {
+            "SELECT 1 WHERE false".to_owned()
+        };
+        [insert, update, delete]
+    }
+
+    /// Removes the rows of the scope whose key the run does not have.
+    pub fn delete_stale(&self) -> String {
+        format!(
+            "DELETE FROM {} t WHERE {} AND NOT EXISTS (SELECT FROM {} s WHERE {})",
+            self.table,
+            self.scope,
+            self.stage,
+            self.same_key("t", "s")
+        )
+    }
+
+    /// Makes the scope have exactly the staged rows, each as often as it is staged, without any
+    /// key; rows that are there already stay. Returns how many were deleted and inserted.
+    pub fn replace_multiset(&self) -> String {
+        let compared: Vec<&Item> = self.items.iter().filter(|item| item.compared).collect();
+        let hash = |of: &str| {
+            let row = join(compared.iter().map(|item| format!("{of}.{}", item.column)));
+            format!("sha256(convert_to(ROW({row})::text, 'UTF8'))")
+        };
+        let mut sql = String::new();
+        let _ = write!(
+            sql,
+            "WITH old AS (SELECT at, tab, h, row_number() OVER (PARTITION BY h) AS n FROM \
+             (SELECT t.ctid AS at, t.tableoid AS tab, {} AS h FROM {} t WHERE {}) o), \
+             new AS (SELECT *, row_number() OVER (PARTITION BY \"_sdc_stage_h\") AS \
+             \"_sdc_stage_n\" FROM (SELECT n.*, {} AS \"_sdc_stage_h\" FROM ({}) n) n), \
+             gone AS (DELETE FROM {} t USING (SELECT o.at, o.tab FROM old o LEFT JOIN new n ON \
+             n.\"_sdc_stage_h\" = o.h AND n.\"_sdc_stage_n\" = o.n WHERE n.\"_sdc_stage_h\" IS \
+             NULL) g WHERE t.ctid = g.at AND t.tableoid = g.tab RETURNING 1), \
+             added AS ({} SELECT {} FROM new n WHERE NOT EXISTS (SELECT FROM old o WHERE \
+             o.h = n.\"_sdc_stage_h\" AND o.n = n.\"_sdc_stage_n\") RETURNING 1) \
+             SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM added)",
+            hash("t"),
+            self.table,
+            self.scope,
+            hash("n"),
+            self.rows(),
+            self.table,
+            self.insert(),
+            self.columns()
+        );
+        sql
+    }
+
+    /// Acts on a version: rows of older ones, or of none, leave the table or get marked.
+    pub fn activate(&self, version: i64) -> String {
+        let old = format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)");
+        if self.hard_delete {
+            format!("DELETE FROM {} t WHERE {old}", self.table)
+        } else {
+            format!(
+                "UPDATE {} t SET \"{DELETED_AT}\" = now() WHERE {old} AND t.\"{DELETED_AT}\" IS NULL",
+                self.table
+            )
+        }
+    }
+}
+
+/// Returns the condition that a row `t` is in a partition.
+pub fn partition_scope(source: &str, datestamp: &str) -> String {
+    format!(
+        "t.\"{SOURCE}\" = {} AND t.\"{DATESTAMP}\" = {}::date",
+        pg::quote_literal(source),
+        pg::quote_literal(datestamp)
+    )
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}

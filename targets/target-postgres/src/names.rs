@@ -1,0 +1,138 @@
+//! Names: from streams and properties to tables and columns (pure).
+
+use std::fmt;
+
+use pg::{quote_ident, shorten_ident};
+use singer::{Error, ErrorKind, Result, Stream};
+
+/// The columns that `add_record_metadata` adds, in the order of the table, with their types.
+pub const METADATA: [(&str, &str); 7] = [
+    ("_sdc_extracted_at", "timestamp with time zone"),
+    ("_sdc_received_at", "timestamp with time zone"),
+    ("_sdc_batched_at", "timestamp with time zone"),
+    (DELETED_AT, "timestamp with time zone"),
+    ("_sdc_sequence", "bigint"),
+    (TABLE_VERSION, "bigint"),
+    ("_sdc_sync_started_at", "bigint"),
+];
+/// When the row was deleted in its source.
+pub const DELETED_AT: &str = "_sdc_deleted_at";
+/// The version its record came with.
+pub const TABLE_VERSION: &str = "_sdc_table_version";
+/// The source part of a partition.
+pub const SOURCE: &str = "_sdc_source";
+/// The day of a partition.
+pub const DATESTAMP: &str = "_sdc_datestamp";
+/// What the names of our own columns in a staging table begin with.
+pub const STAGE: &str = "_sdc_stage_";
+
+const SYSTEM: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// A table and its schema, as the server knows them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+impl TableName {
+    /// Returns the table of a stream: its last part between dashes, in the schema given, else in
+    /// the schema of the part before, else in `public`.
+    pub fn of_stream(stream: &str, default_schema: Option<&str>) -> Self {
+        let mut parts = stream.rsplit('-');
+        let table = parts.next().unwrap_or(stream);
+        let schema = default_schema.or_else(|| parts.next().filter(|part| !part.is_empty()));
+        Self { schema: shorten_ident(schema.unwrap_or("public")), table: shorten_ident(table) }
+    }
+
+    /// Returns the quoted name for SQL.
+    pub fn sql(&self) -> Result<String> {
+        Ok(format!("{}.{}", quote_ident(&self.schema)?, quote_ident(&self.table)?))
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// Returns the column of every property of a stream, `None` for those that we write ourselves or
+/// that are to be left out.
+pub fn column_names(
+    stream: &Stream,
+    add_metadata: bool,
+    partitioned: bool,
+) -> Result<Vec<Option<String>>> {
+    let mut names: Vec<Option<String>> = Vec::with_capacity(stream.columns.len());
+    for column in &stream.columns {
+        let property = column.name.as_str();
+        let ours = METADATA.iter().any(|(name, _)| *name == property);
+        if ours && !(add_metadata && property == DELETED_AT) {
+            names.push(None);
+            continue;
+        }
+        let partition = partitioned && [SOURCE, DATESTAMP].contains(&property);
+        if SYSTEM.contains(&property) || property.starts_with(STAGE) || partition {
+            return Err(Error::new(ErrorKind::Data, "cannot use a reserved name for a column")
+                .with("stream", &stream.name)
+                .with("column", property)
+                .hint("rename the column in the tap, or leave it out by selection"));
+        }
+        quote_ident(property).map_err(|failure| failure.with("stream", &stream.name))?;
+        let name = shorten_ident(property);
+        if let Some(at) = names.iter().position(|other| other.as_ref() == Some(&name)) {
+            return Err(Error::new(ErrorKind::Data, "cannot tell two columns apart")
+                .with("stream", &stream.name)
+                .with("column", property)
+                .with("other column", &stream.columns[at].name)
+                .hint("their names are one name once shortened to 63 bytes; rename one"));
+        }
+        names.push(Some(name));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_table_of_a_stream() {
+        let check = |stream: &str, schema: Option<&str>, expected: &str| {
+            assert_eq!(TableName::of_stream(stream, schema).to_string(), expected, "{stream}");
+        };
+        check("orders", None, "public.orders");
+        check("sales-orders", None, "sales.orders");
+        check("db-sales-orders", None, "sales.orders");
+        check("db-sales-orders", Some("raw"), "raw.orders");
+        check("-orders", None, "public.orders");
+        check("Order Details", Some("x\"y"), "x\"y.Order Details");
+        let long = TableName::of_stream(&"é".repeat(60), None);
+        assert_eq!(long.table.len(), 63);
+        assert_eq!(TableName::of_stream("a-b\"c", None).sql().unwrap(), "\"a\".\"b\"\"c\"");
+    }
+
+    #[test]
+    fn refuses_reserved_names_and_leaves_out_our_own() {
+        let stream = |names: &[&str]| {
+            let properties: Vec<String> =
+                names.iter().map(|name| format!("{name:?}:{{}}")).collect();
+            let schema = format!("{{\"properties\":{{{}}}}}", properties.join(","));
+            Stream::new("s", serde_json::from_str(&schema).unwrap(), Vec::new())
+        };
+        assert!(column_names(&stream(&["ctid"]), true, false).is_err());
+        assert!(column_names(&stream(&["_sdc_stage_line"]), true, false).is_err());
+        assert!(column_names(&stream(&[SOURCE]), true, true).is_err());
+        assert!(column_names(&stream(&[""]), true, false).is_err());
+        let some = |name: &str| Some(name.to_owned());
+        let names = ["Id", "id", "_sdc_sequence", DELETED_AT, "_sdc_lsn", SOURCE];
+        assert_eq!(
+            column_names(&stream(&names), true, false).unwrap(),
+            [some("Id"), some("id"), None, some(DELETED_AT), some("_sdc_lsn"), some(SOURCE)]
+        );
+        assert_eq!(column_names(&stream(&names), false, false).unwrap()[3], None);
+    }
+}

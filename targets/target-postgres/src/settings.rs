@@ -1,0 +1,92 @@
+//! The settings of target-postgres.
+
+use pg::ConnectionSettings;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How rows reach the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadMethod {
+    /// Every row is added.
+    AppendOnly,
+    /// Rows with a known key replace the old row, others are added.
+    Upsert,
+    /// Afterwards the table has exactly the rows of the run.
+    Overwrite,
+    /// Afterwards the partition (source, datestamp) has exactly the rows of the run.
+    ReplacePartition,
+}
+
+/// What an upsert does with a column that a record does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// The column becomes null.
+    Null,
+    /// The column keeps the value it has.
+    #[default]
+    Keep,
+}
+
+/// The settings, as `--about` shows them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+pub struct Settings {
+    /// Where and how to connect.
+    #[serde(flatten)]
+    pub connection: ConnectionSettings,
+    /// Schema of the tables; without it the part of the stream's name before the last `-`, else
+    /// `public`.
+    pub default_target_schema: Option<String>,
+    /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
+    pub add_record_metadata: bool,
+    /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition`;
+    /// without it `upsert` for streams with keys, else `append-only`.
+    pub load_method: Option<LoadMethod>,
+    /// Whether rows marked as deleted (`_sdc_deleted_at`, or an old version) leave the table.
+    #[serde(default)]
+    pub hard_delete: bool,
+    /// Whether ACTIVATE_VERSION messages are acted on.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
+    pub activate_version: bool,
+    /// Rows of a stream after which they are merged into its table early (`append-only` and
+    /// `upsert`); without it they are merged when state is due and at the end.
+    pub batch_size_rows: Option<u64>,
+    /// Whether U+0000, which Postgres cannot store, becomes U+FFFD; else such a value fails.
+    #[serde(default)]
+    pub sanitize_null_text_characters: bool,
+    /// Whether strings with `contentEncoding: base16` become `bytea`; columns that are `bytea` in
+    /// their source always do.
+    #[serde(default)]
+    pub interpret_content_encoding: bool,
+    /// Source part of the partition for `replace-partition`, where the stream's schema does not
+    /// name it in `x-partition`.
+    pub source: Option<String>,
+    /// Day of the partition for `replace-partition` as `YYYY-MM-DD`, where the stream's schema
+    /// does not name it in `x-partition`.
+    pub datestamp: Option<String>,
+    /// What an upsert does with a column that a record does not have: `keep` its value or write
+    /// `null`.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Seconds to wait for a lock on a table before giving up with exit code 75.
+    #[serde(default = "a_minute")]
+    pub lock_timeout_seconds: u64,
+    /// Accepted for compatibility and not used: the connection is always plain PostgreSQL.
+    #[serde(rename = "dialect+driver")]
+    pub dialect_driver: Option<String>,
+    /// Accepted for compatibility and not used: rows always travel by COPY.
+    pub use_copy: Option<bool>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn a_minute() -> u64 {
+    60
+}

@@ -1,0 +1,361 @@
+//! The table as it is, the table as the stream needs it, and the DDL between the two.
+
+use pg::{Client, failure, quote_ident, quote_literal};
+use singer::{Column, Error, ErrorKind, Result, schema};
+
+use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
+use crate::types::{self, Change, SqlType};
+
+/// A table, read from the catalog.
+#[derive(Debug, Default)]
+pub struct Existing {
+    kind: String,
+    columns: Vec<ExistingColumn>,
+    /// The columns of each unique index that ON CONFLICT can use; the primary key first.
+    unique: Vec<Vec<String>>,
+    has_primary_key: bool,
+}
+
+#[derive(Debug)]
+struct ExistingColumn {
+    name: String,
+    sql_type: SqlType,
+    generated: bool,
+    identity_always: bool,
+}
+
+/// A column as the stream needs it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The name in the table.
+    pub name: String,
+    /// The type to make it with.
+    pub sql_type: SqlType,
+    /// The column of the stream; none for columns that we fill.
+    pub source: Option<Column>,
+}
+
+/// What is there to do, and what the table is like after it.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The statements, in order.
+    pub statements: Vec<String>,
+    /// The type of every wanted column afterwards, in their order.
+    pub types: Vec<SqlType>,
+    /// Wanted columns that the server computes, so that nothing can be written to them.
+    pub generated: Vec<bool>,
+    /// Whether a column is an identity that takes values only when told.
+    pub overriding: bool,
+    /// Wanted columns whose identity forbids an update.
+    pub fixed: Vec<bool>,
+    /// Whether ON CONFLICT can use the conflict columns.
+    pub unique: bool,
+    /// Whether rows are in partitions, so that system columns cannot be returned.
+    pub partitioned: bool,
+}
+
+/// The table a stream needs.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Its name.
+    pub name: TableName,
+    /// Its columns, in order.
+    pub columns: Vec<Wanted>,
+    /// The columns that identify a row, for ON CONFLICT; empty for none.
+    pub conflict: Vec<String>,
+    /// Whether a merge works without a unique index on them.
+    pub unique_optional: bool,
+    /// Whether rows belong to a partition (source, datestamp).
+    pub partitioned: bool,
+    /// The stream, for messages.
+    pub stream: String,
+}
+
+impl Shape {
+    /// Compares with the table as it is.
+    pub fn plan(&self, client: &mut Client) -> Result<Plan> {
+        let mut plan = Plan::default();
+        let existing = read(client, &self.name)?;
+        let table = self.name.sql()?;
+        let Some(existing) = existing else {
+            let schema = [Some(self.name.schema.as_str())];
+            if client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &schema)?.is_empty() {
+                plan.statements.push(format!("CREATE SCHEMA {}", quote_ident(&self.name.schema)?));
+            }
+            self.create(&table, &mut plan)?;
+            return Ok(plan);
+        };
+        match &*existing.kind {
+            "r" | "p" => plan.partitioned = existing.kind == "p",
+            _ => {
+                return Err(self
+                    .refusal(ErrorKind::Unavailable, "cannot load into what is no table")
+                    .hint("a view or foreign table has the name: choose another schema"));
+            }
+        }
+        let mut actions = Vec::new();
+        for wanted in &self.columns {
+            self.place(wanted, &existing, &mut actions, &mut plan)?;
+        }
+        if !actions.is_empty() {
+            plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
+        }
+        self.check_keys(&existing, &table, &mut plan)?;
+        Ok(plan)
+    }
+
+    fn create(&self, table: &str, plan: &mut Plan) -> Result<()> {
+        let mut parts = Vec::new();
+        for wanted in &self.columns {
+            let required = self.conflict.contains(&wanted.name)
+                || self.partitioned && [SOURCE, DATESTAMP].contains(&&*wanted.name);
+            let name = quote_ident(&wanted.name)?;
+            let null = if required { " NOT NULL" } else { "" };
+            parts.push(format!("{name} {}{null}", wanted.sql_type.sql()));
+            plan.types.push(wanted.sql_type.clone());
+            plan.generated.push(false);
+            plan.fixed.push(false);
+        }
+        if !self.conflict.is_empty() {
+            parts.push(format!("PRIMARY KEY ({})", quoted(&self.conflict)?));
+            plan.unique = true;
+        }
+        plan.statements.push(format!("CREATE TABLE {table} ({})", parts.join(", ")));
+        if self.partitioned && self.conflict.is_empty() {
+            plan.statements.push(partition_index(table));
+        }
+        Ok(())
+    }
+
+    /// Finds a wanted column in the table, or the way to get it there.
+    fn place(
+        &self,
+        wanted: &Wanted,
+        existing: &Existing,
+        actions: &mut Vec<String>,
+        plan: &mut Plan,
+    ) -> Result<()> {
+        let name = quote_ident(&wanted.name)?;
+        let Some(found) = existing.columns.iter().find(|column| column.name == wanted.name) else {
+            actions.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
+            plan.types.push(wanted.sql_type.clone());
+            plan.generated.push(false);
+            plan.fixed.push(false);
+            return Ok(());
+        };
+        let change = match &wanted.source {
+            Some(source) => types::change(source, &found.sql_type, &wanted.sql_type),
+            None if our_type_fits(&found.sql_type, &wanted.sql_type) => Change::Keep,
+            None => Change::Refuse,
+        };
+        plan.types.push(match change {
+            Change::Keep => found.sql_type.clone(),
+            Change::Widen(wide) => {
+                actions.push(format!("ALTER COLUMN {name} TYPE {}", wide.sql()));
+                wide
+            }
+            Change::Refuse => {
+                return Err(self
+                    .refusal(ErrorKind::Data, "cannot change the type of the column safely")
+                    .with("column", &wanted.name)
+                    .with("type of the table", found.sql_type.sql())
+                    .with("type of the stream", wanted.sql_type.sql())
+                    .hint(
+                        "change the column by hand, load into another table, or change the tap",
+                    ));
+            }
+        });
+        plan.generated.push(found.generated);
+        plan.fixed.push(found.identity_always);
+        plan.overriding |= found.identity_always;
+        Ok(())
+    }
+
+    fn check_keys(&self, existing: &Existing, table: &str, plan: &mut Plan) -> Result<()> {
+        let same = |columns: &Vec<String>| {
+            columns.len() == self.conflict.len()
+                && columns.iter().all(|column| self.conflict.contains(column))
+        };
+        plan.unique = !self.conflict.is_empty() && existing.unique.iter().any(same);
+        let new_partition = |column: &&ExistingColumn| column.name == DATESTAMP;
+        if self.partitioned && !existing.columns.iter().any(|column| new_partition(&column)) {
+            plan.statements.push(partition_index(table));
+        }
+        if plan.unique || self.conflict.is_empty() {
+            return Ok(());
+        }
+        let columns = quoted(&self.conflict)?;
+        if existing.has_primary_key {
+            let key = existing.unique.first().map(|key| key.join(", ")).unwrap_or_default();
+            return Err(self
+                .refusal(ErrorKind::Data, "cannot load by a key other than the table's")
+                .with("key of the table", key)
+                .with("key of the stream", self.conflict.join(", "))
+                .hint(format!(
+                    "keep the key, load into another table, or run: CREATE UNIQUE INDEX ON {table} \
+                     ({columns})"
+                )));
+        }
+        if self.unique_optional {
+            return Ok(());
+        }
+        Err(self
+            .refusal(
+                ErrorKind::Data,
+                "cannot find rows by key: the table has no unique index on it",
+            )
+            .with("key of the stream", self.conflict.join(", "))
+            .hint(format!("run: ALTER TABLE {table} ADD PRIMARY KEY ({columns})")))
+    }
+
+    fn refusal(&self, kind: ErrorKind, message: &str) -> Error {
+        Error::new(kind, message).with("stream", &self.stream).with("table", &self.name)
+    }
+
+    /// Makes the table what the stream needs, under a lock that keeps out other runs that would
+    /// do the same; within a transaction.
+    pub fn apply(&self, client: &mut Client, expected: &Plan) -> Result<()> {
+        let lock = quote_literal(&format!("target-postgres {}", self.name));
+        client.execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended({lock}, 0))"))?;
+        let plan = self.plan(client)?;
+        if plan.types != expected.types || plan.unique != expected.unique {
+            return Err(self
+                .refusal(ErrorKind::Temporary, "cannot load: the table was changed meanwhile")
+                .hint("run again"));
+        }
+        for statement in &plan.statements {
+            log::info!("changing the database: {statement}");
+            client.execute(statement).map_err(|failure| {
+                failure.with("stream", &self.stream).with("statement", statement)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a column we fill is of a type that takes our values.
+fn our_type_fits(existing: &SqlType, wanted: &SqlType) -> bool {
+    existing == wanted
+        || existing.name.starts_with("timestamp") && wanted.name.starts_with("timestamp")
+        || existing.is(&["text", "character varying"]) && wanted.is(&["text"])
+        || existing.is(&["bigint", "numeric"]) && wanted.is(&["bigint"])
+}
+
+fn partition_index(table: &str) -> String {
+    format!("CREATE INDEX ON {table} (\"{SOURCE}\", \"{DATESTAMP}\")")
+}
+
+/// Quotes names and joins them by commas.
+pub fn quoted(names: &[String]) -> Result<String> {
+    let names: Result<Vec<String>> = names.iter().map(|name| quote_ident(name)).collect();
+    Ok(names?.join(", "))
+}
+
+/// Returns the columns that we fill, for a partition and for metadata.
+pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
+    let partition = [(SOURCE, "text"), (DATESTAMP, "date")];
+    let partition = partition.into_iter().filter(|_| partitioned);
+    partition
+        .chain(METADATA.into_iter().filter(|_| metadata))
+        .map(|(name, sql)| Wanted {
+            name: name.to_owned(),
+            sql_type: SqlType::plain(sql),
+            source: None,
+        })
+        .collect()
+}
+
+fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
+    let params = [Some(name.schema.as_str()), Some(name.table.as_str())];
+    let rows = client.query(
+        "SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind NOT IN ('i', 'I', 't', 'c')",
+        &params,
+    )?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let oid = [row.get(0)];
+    let mut existing =
+        Existing { kind: row.get(1).unwrap_or_default().to_owned(), ..Existing::default() };
+    let columns = client.query(
+        "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '', attidentity = 'a'
+         FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
+         ORDER BY attnum",
+        &oid,
+    )?;
+    existing.columns = columns
+        .iter()
+        .map(|row| ExistingColumn {
+            name: row.get(0).unwrap_or_default().to_owned(),
+            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()),
+            generated: row.get(2) == Some("t"),
+            identity_always: row.get(3) == Some("t"),
+        })
+        .collect();
+    let keys = client.query(
+        "SELECT i.indexrelid, i.indisprimary, a.attname
+         FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
+         JOIN pg_attribute a ON a.attnum = k.attnum AND a.attrelid = $1::oid
+         WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+           AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+         ORDER BY i.indisprimary DESC, i.indexrelid, k.place",
+        &oid,
+    )?;
+    let mut last = None;
+    for row in &keys {
+        existing.has_primary_key |= row.get(1) == Some("t");
+        if last != row.get(0) {
+            existing.unique.push(Vec::new());
+            last = row.get(0);
+        }
+        if let Some(key) = existing.unique.last_mut() {
+            key.push(row.get(2).unwrap_or_default().to_owned());
+        }
+    }
+    Ok(Some(existing))
+}
+
+/// Returns the type to make a column with: its source's type where the server knows it and the
+/// values fit, else what its JSON Schema asks for.
+pub fn wanted_type(
+    client: &mut Client,
+    column: &Column,
+    base16_is_bytea: bool,
+    target_schema: &str,
+) -> Result<SqlType> {
+    let fallback = types::from_schema(column, base16_is_bytea);
+    let named = [schema::SQL_DATATYPE, "x-sql-base-datatype"];
+    for text in named.iter().filter_map(|key| column.schema[*key].as_str()) {
+        let found = match SqlType::parse(text) {
+            Some(known) => Some(known),
+            None => look_up(client, text, target_schema)?,
+        };
+        if let Some(found) = found.filter(|found| types::fits(column, found)) {
+            return Ok(found);
+        }
+    }
+    Ok(fallback)
+}
+
+/// Asks the server for a type; the text is data and never becomes SQL.
+fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Option<SqlType>> {
+    let places = [None, Some(target_schema), Some("public")];
+    for place in places {
+        let name = match place {
+            None => text.to_owned(),
+            Some(_) if text.contains('.') => break,
+            Some(schema) => format!("{}.{text}", quote_ident(schema)?),
+        };
+        let rows = client.query("SELECT format_type(to_regtype($1), NULL)", &[Some(&name)]);
+        match rows {
+            Ok(rows) => {
+                if let Some(found) = rows.first().and_then(|row| row.get(0)).filter(|t| *t != "-") {
+                    return Ok(Some(SqlType::from_server(found).with_suffix_of(text)));
+                }
+            }
+            // Text that is no type's name at all.
+            Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {}
+            Err(failed) => return Err(failed),
+        }
+    }
+    Ok(None)
+}

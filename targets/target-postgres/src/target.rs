@@ -1,0 +1,79 @@
+//! The target: one connection, one sink a stream.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pg::Client;
+use singer::{About, Error, ErrorKind, Result, Stream, Target};
+
+use crate::names::TableName;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::sink::PostgresSink;
+
+/// Loads streams into Postgres.
+pub struct TargetPostgres {
+    session: Rc<RefCell<Session>>,
+    settings: Rc<Settings>,
+    /// The stream of every table.
+    tables: BTreeMap<TableName, String>,
+}
+
+impl Target for TargetPostgres {
+    const ABOUT: About = About {
+        name: "target-postgres",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
+        capabilities: &[
+            "about",
+            "activate-version",
+            "structured-logging",
+            "soft-delete",
+            "hard-delete",
+            "target-schema",
+            "validate-records",
+        ],
+    };
+    type Settings = Settings;
+    type Sink = PostgresSink;
+
+    fn open(settings: Settings) -> Result<Self> {
+        if settings.batch_size_rows == Some(0) || settings.lock_timeout_seconds == 0 {
+            return Err(Error::new(ErrorKind::Config, "cannot use zero as a limit")
+                .hint("check `batch_size_rows` and `lock_timeout_seconds`"));
+        }
+        if settings.use_copy.is_some() || settings.dialect_driver.is_some() {
+            log::info!("`use_copy` and `dialect+driver` are not used: rows always travel by COPY");
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut config = settings.connection.resolve()?;
+        if settings.connection.application_name.is_none() && std::env::var_os("PGAPPNAME").is_none()
+        {
+            Self::ABOUT.name.clone_into(&mut config.application_name);
+        }
+        let client = Client::connect(&config)?;
+        let session = Session::new(client, settings.lock_timeout_seconds, started_ms)?;
+        Ok(Self {
+            session: Rc::new(RefCell::new(session)),
+            settings: Rc::new(settings),
+            tables: BTreeMap::new(),
+        })
+    }
+
+    fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
+        let schema = self.settings.default_target_schema.as_deref();
+        let name = TableName::of_stream(&stream.name, schema.filter(|schema| !schema.is_empty()));
+        let other = self.tables.entry(name.clone()).or_insert_with(|| stream.name.clone());
+        if *other != stream.name {
+            return Err(Error::new(ErrorKind::Config, "cannot load two streams into one table")
+                .with("table", &name)
+                .with("stream", &stream.name)
+                .with("other stream", other)
+                .hint("load them in runs of their own, with another `default_target_schema`"));
+        }
+        PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
+    }
+}
