@@ -11,7 +11,7 @@ use crate::batch::{Batch, Cell, Mark};
 use crate::canonical;
 use crate::catalog::ReplicationMethod;
 use crate::decode::{RecordDecoder, Refusal};
-use crate::encode::{RecordEncoder, state_line};
+use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::RecordCounter;
 use crate::output::Output;
@@ -32,6 +32,8 @@ pub struct Rows {
     row_start: Mark,
     column: usize,
     columns: Vec<(String, Kind, bool)>,
+    /// The SCHEMA, until the first rows or the end of the stream send it.
+    schema: Option<Vec<u8>>,
     encoder: Arc<RecordEncoder>,
     decoder: Option<RecordDecoder>,
     pipe: Pipe,
@@ -74,6 +76,7 @@ impl Rows {
             row_start: Batch::default().mark(),
             column: 0,
             columns: Vec::new(),
+            schema: None,
             encoder: Arc::new(RecordEncoder::new(&crate::Stream::default(), &[], "", None)),
             decoder: None,
             pipe: Pipe::start(),
@@ -91,10 +94,11 @@ impl Rows {
         }
     }
 
-    /// Starts a stream whose SCHEMA was written.
+    /// Starts a stream.
     pub(crate) fn begin(&mut self, selected: &Selected, version: Option<i64>) {
         let stream = &selected.stream;
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        self.schema = Some(schema_line(stream));
         self.encoder = Arc::new(RecordEncoder::new(stream, &selected.prunings, &now, version));
         self.columns = stream
             .columns
@@ -118,6 +122,7 @@ impl Rows {
     /// Ends the stream; returns how many rows it had.
     pub(crate) fn finish(&mut self) -> Result<u64> {
         self.flush()?;
+        self.send_schema()?;
         self.counter.finish(true);
         Ok(self.counter.total())
     }
@@ -141,6 +146,16 @@ impl Rows {
     pub(crate) fn close(mut self) -> Result<()> {
         self.rejects.report();
         self.pipe.close()
+    }
+
+    fn send_schema(&mut self) -> Result<()> {
+        self.schema.take().map_or(Ok(()), |schema| self.line(schema))
+    }
+
+    /// Says that the source is as the bookmark knows it: a stream without rows that says so is
+    /// left out of the output, and a target leaves alone what it has of it.
+    pub fn unchanged(&mut self) {
+        self.schema = None;
     }
 
     /// Appends a cell, checked against the kind of its column.
@@ -270,6 +285,7 @@ impl Rows {
                 self.last_key.extend_from_slice(text);
             }
         }
+        self.send_schema()?;
         self.counter.add(rows);
         self.begun = Instant::now();
         let mut fresh = self.pipe.spare.try_recv().unwrap_or_default();

@@ -120,9 +120,8 @@ impl<T: Tap> Run<T> {
             self.rows.state().set_currently_syncing(Some(&stream.name));
             self.rows.write_state()?;
         }
-        self.rows.line(schema_line(stream))?;
         if self.test == Some(TestDepth::Schema) {
-            return Ok(());
+            return self.rows.line(schema_line(stream));
         }
         let start_date = self.settings.start_date.as_deref();
         let since = self.rows.state().bookmark(stream, start_date);

@@ -22,6 +22,7 @@ pub trait Tap: Sized {
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
 
-    /// Writes the rows of a stream, cells in the order of `stream.columns`.
+    /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
+    /// [`Rows::unchanged`], where the source is as the bookmark knows it.
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;
 }
