@@ -248,7 +248,12 @@ impl Wire {
     }
 
     /// Tells whether a whole message is there, waiting for it at most so long.
+    #[inline]
     pub fn ready(&mut self, timeout: Duration) -> Result<bool> {
+        if self.has_message()? { Ok(true) } else { self.await_message(timeout) }
+    }
+
+    fn await_message(&mut self, timeout: Duration) -> Result<bool> {
         let deadline = Instant::now() + timeout;
         while !self.has_message()? {
             match self.fill()? {
@@ -303,6 +308,7 @@ impl Wire {
             .caused_by(cause)
     }
 
+    #[inline]
     fn has_message(&self) -> Result<bool> {
         Ok(self.length()?.is_some_and(|length| self.end - self.start >= length))
     }

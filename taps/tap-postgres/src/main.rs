@@ -1,3 +1,12 @@
-//! tap-postgres.
+//! tap-postgres: tables and views of a PostgreSQL database as Singer streams, read by COPY.
 
-fn main() {}
+mod catalog;
+mod discover;
+mod plan;
+mod settings;
+mod statement;
+mod tap;
+
+fn main() -> std::process::ExitCode {
+    singer::run_tap::<tap::TapPostgres>()
+}

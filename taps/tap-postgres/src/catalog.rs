@@ -1,0 +1,192 @@
+//! What the system catalog says: relations, columns and types, by one query each.
+
+use std::collections::BTreeMap;
+
+use pg::types::{Class, PgType, Types};
+use pg::{Client, Row};
+use singer::{Error, ErrorKind, Result};
+
+/// Relations somebody can read as streams, with the columns of their key. A partition is read
+/// through its parent. `$1` is an array of schemas or null.
+const RELATIONS: &str = "\
+SELECT c.oid, n.nspname, c.relname, c.relkind, greatest(c.reltuples, 0)::bigint, k.attnums
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN (
+    SELECT DISTINCT ON (i.indrelid) i.indrelid,
+           array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' ') AS attnums
+      FROM pg_catalog.pg_index i
+     WHERE i.indisunique AND i.indisvalid AND i.indislive
+       AND i.indpred IS NULL AND i.indexprs IS NULL
+       AND NOT EXISTS (
+             SELECT FROM pg_catalog.pg_attribute a
+              WHERE a.attrelid = i.indrelid AND NOT a.attnotnull
+                AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+     ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
+  ) k ON k.indrelid = c.oid
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+   AND n.nspname !~ '^pg_(toast_)?temp_'
+   AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
+   AND has_schema_privilege(n.oid, 'USAGE')
+ ORDER BY n.nspname, c.relname";
+
+/// The columns of those relations that may be read. `$2` is one relation's name or null.
+const COLUMNS: &str = "\
+SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
+       format_type(a.atttypid, a.atttypmod), a.attnotnull
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ($2::text IS NOT NULL OR NOT c.relispartition)
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+   AND n.nspname !~ '^pg_(toast_)?temp_'
+   AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
+   AND ($2::text IS NULL OR c.relname = $2::text)
+   AND a.attnum > 0 AND NOT a.attisdropped
+   AND has_schema_privilege(n.oid, 'USAGE')
+   AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+ ORDER BY a.attrelid, a.attnum";
+
+/// Types, but for the row types of tables and arrays of them.
+const TYPES: &str = "\
+SELECT t.oid, t.typname, n.nspname = 'pg_catalog', format_type(t.oid, NULL), t.typtype,
+       t.typbasetype, t.typtypmod,
+       CASE WHEN t.typinput = 'pg_catalog.array_in'::regproc THEN t.typelem END,
+       e.typdelim, l.labels
+  FROM pg_catalog.pg_type t
+  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+  LEFT JOIN (
+    SELECT enumtypid, json_agg(enumlabel ORDER BY enumsortorder)::text AS labels
+      FROM pg_catalog.pg_enum GROUP BY enumtypid
+  ) l ON l.enumtypid = t.oid
+ WHERE t.typtype IN ('b', 'd', 'e') AND (e.typtype IS NULL OR e.typtype IN ('b', 'd', 'e'))";
+
+/// A table, view or the like.
+#[derive(Debug)]
+pub struct Relation {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    /// `r`, `p`, `v`, `m` or `f`.
+    pub kind: char,
+    /// An estimate.
+    pub rows: i64,
+    /// The numbers of the columns of its key.
+    pub key: Vec<i16>,
+}
+
+/// A column that may be read.
+#[derive(Debug)]
+pub struct Attribute {
+    pub relation: u32,
+    pub number: i16,
+    pub name: String,
+    pub type_oid: u32,
+    pub modifier: i32,
+    /// The type as `format_type` prints it.
+    pub formatted: String,
+    pub not_null: bool,
+}
+
+/// Reads the relations.
+pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Relation>> {
+    let schemas = schemas.map(array_literal);
+    let rows = client.query(RELATIONS, &[schemas.as_deref()])?;
+    rows.iter()
+        .map(|row| {
+            let key = row.get(5).unwrap_or("").split_ascii_whitespace();
+            Ok(Relation {
+                oid: number(row, 0)?,
+                schema: word(row, 1)?,
+                name: word(row, 2)?,
+                kind: row.get(3).and_then(|text| text.chars().next()).unwrap_or('r'),
+                rows: number(row, 4)?,
+                key: key.filter_map(|number| number.parse().ok()).collect(),
+            })
+        })
+        .collect()
+}
+
+/// Reads the columns of all relations of the schemas, or of one.
+pub fn attributes(
+    client: &mut Client,
+    schemas: Option<&[String]>,
+    relation: Option<&str>,
+) -> Result<Vec<Attribute>> {
+    let schemas = schemas.map(array_literal);
+    let rows = client.query(COLUMNS, &[schemas.as_deref(), relation])?;
+    rows.iter()
+        .map(|row| {
+            Ok(Attribute {
+                relation: number(row, 0)?,
+                number: number(row, 1)?,
+                name: word(row, 2)?,
+                type_oid: number(row, 3)?,
+                modifier: number(row, 4)?,
+                formatted: word(row, 5)?,
+                not_null: row.get(6) == Some("t"),
+            })
+        })
+        .collect()
+}
+
+/// Reads the types.
+pub fn types(client: &mut Client) -> Result<Types> {
+    let rows = client.query(TYPES, &[])?;
+    let mut types = BTreeMap::new();
+    for row in &rows {
+        let class = match (row.get(4), row.get(7)) {
+            (Some("e"), _) => Class::Enum(
+                row.get(9).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
+            ),
+            (Some("d"), _) => Class::Domain { base: number(row, 5)?, modifier: number(row, 6)? },
+            (_, Some(_)) => Class::Array {
+                element: number(row, 7)?,
+                delimiter: row.get(8).and_then(|text| text.bytes().next()).unwrap_or(b','),
+            },
+            _ => Class::Base,
+        };
+        let found = PgType {
+            name: word(row, 1)?,
+            builtin: row.get(2) == Some("t"),
+            formatted: word(row, 3)?,
+            class,
+        };
+        types.insert(number(row, 0)?, found);
+    }
+    Ok(types)
+}
+
+/// Tells whether the relation could have an index that starts with the column, but has none.
+pub fn lacks_index(client: &mut Client, relation: u32, column: i16) -> Result<bool> {
+    let rows = client.query(
+        "SELECT FROM pg_catalog.pg_class c \
+          WHERE c.oid = $1::oid AND c.relkind IN ('r', 'p', 'm') AND NOT EXISTS ( \
+                SELECT FROM pg_catalog.pg_index i \
+                 WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL \
+                   AND (i.indkey::int2[])[0] = $2::int2)",
+        &[Some(&relation.to_string()), Some(&column.to_string())],
+    )?;
+    Ok(!rows.is_empty())
+}
+
+fn array_literal(names: &[String]) -> String {
+    let quoted =
+        names.iter().map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")));
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}
+
+fn word(row: &Row, column: usize) -> Result<String> {
+    row.get(column).map(str::to_owned).ok_or_else(unexpected)
+}
+
+fn number<T: std::str::FromStr>(row: &Row, column: usize) -> Result<T> {
+    row.get(column).and_then(|text| text.parse().ok()).ok_or_else(unexpected)
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Unavailable, "cannot understand the system catalog of the server")
+        .hint("is it a PostgreSQL server, version 12 or later?")
+}

@@ -1,0 +1,152 @@
+//! From the system catalog to streams.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pg::types::{self, Choices, Types};
+use serde_json::{Map, Value, json};
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::catalog::{Attribute, Relation};
+
+/// Makes a stream of every relation that has a column we may read.
+pub fn streams(
+    relations: Vec<Relation>,
+    attributes: Vec<Attribute>,
+    types: &Types,
+    choices: Choices,
+    database: &str,
+) -> Result<Vec<Stream>> {
+    let mut by_relation: BTreeMap<u32, Vec<Attribute>> = BTreeMap::new();
+    for attribute in attributes {
+        by_relation.entry(attribute.relation).or_default().push(attribute);
+    }
+    let mut seen = BTreeSet::new();
+    let mut streams = Vec::with_capacity(relations.len());
+    for relation in relations {
+        let Some(columns) = by_relation.remove(&relation.oid) else { continue };
+        let stream = stream(&relation, &columns, types, choices, database);
+        if !seen.insert(stream.id.clone()) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot tell two tables apart by schema and name",
+            )
+            .with("stream", stream.id)
+            .hint("leave one of the schemas out with `filter_schemas`"));
+        }
+        streams.push(stream);
+    }
+    Ok(streams)
+}
+
+fn stream(
+    relation: &Relation,
+    columns: &[Attribute],
+    types: &Types,
+    choices: Choices,
+    database: &str,
+) -> Stream {
+    let mut properties = Map::new();
+    for column in columns {
+        let mapped = types::map(
+            types,
+            column.type_oid,
+            column.modifier,
+            &column.formatted,
+            !column.not_null,
+            choices,
+        );
+        properties.insert(column.name.clone(), Value::Object(mapped.schema));
+    }
+    let schema = Map::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("properties".to_owned(), Value::Object(properties)),
+    ]);
+    let keys = key(relation, columns);
+    let is_view = matches!(relation.kind, 'v' | 'm');
+    let id = format!("{}-{}", relation.schema, relation.name);
+    let mut stream = Stream::new(id, schema, keys.clone());
+    stream.fields = Map::from_iter([
+        ("table_name".to_owned(), relation.name.clone().into()),
+        ("database_name".to_owned(), database.into()),
+        ("is_view".to_owned(), is_view.into()),
+        ("row_count".to_owned(), relation.rows.into()),
+    ]);
+    let orderable = columns.iter().filter(|column| types::is_orderable(types, column.type_oid));
+    let orderable: Vec<Value> = orderable.map(|column| column.name.clone().into()).collect();
+    stream.set_meta(None, "inclusion", "available");
+    stream.set_meta(None, "selected-by-default", true);
+    stream.set_meta(None, "table-key-properties", keys.clone());
+    stream.set_meta(None, "schema-name", relation.schema.clone());
+    stream.set_meta(None, "database-name", database);
+    stream.set_meta(None, "is-view", is_view);
+    stream.set_meta(None, "row-count", relation.rows);
+    stream.set_meta(None, "valid-replication-keys", orderable);
+    for column in columns {
+        let inclusion = if keys.contains(&column.name) { "automatic" } else { "available" };
+        stream.set_meta(Some(&column.name), "inclusion", inclusion);
+        stream.set_meta(Some(&column.name), "selected-by-default", true);
+        stream.set_meta(Some(&column.name), "sql-datatype", column.formatted.clone());
+    }
+    stream
+}
+
+/// Returns the columns of the key; none if one of them may not be read.
+fn key(relation: &Relation, columns: &[Attribute]) -> Vec<String> {
+    let name = |number: &i16| {
+        columns.iter().find(|column| column.number == *number).map(|column| column.name.clone())
+    };
+    relation.key.iter().map(name).collect::<Option<Vec<_>>>().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(schema: &str, name: &str, oid: u32, key: Vec<i16>) -> Relation {
+        Relation { oid, schema: schema.into(), name: name.into(), kind: 'r', rows: 7, key }
+    }
+
+    fn column(relation: u32, number: i16, name: &str) -> Attribute {
+        Attribute {
+            relation,
+            number,
+            name: name.into(),
+            type_oid: 25,
+            modifier: -1,
+            formatted: "text".into(),
+            not_null: number == 1,
+        }
+    }
+
+    #[test]
+    fn streams_carry_key_and_metadata() {
+        let relations = vec![relation("s", "t", 1, vec![2, 1]), relation("s", "hidden", 2, vec![])];
+        let columns = vec![column(1, 1, "a"), column(1, 2, "b")];
+        let choices = Choices::default();
+        let found = streams(relations, columns, &Types::new(), choices, "db").unwrap();
+        assert_eq!(found.len(), 1, "a table without readable columns is no stream");
+        assert_eq!(found[0].id, "s-t");
+        assert_eq!(found[0].keys, ["b", "a"]);
+        assert_eq!(found[0].meta("schema-name"), Some(&json!("s")));
+        let property = &found[0].metadata[&vec!["properties".to_owned(), "a".to_owned()]];
+        assert_eq!(property["inclusion"], "automatic");
+        assert_eq!(property["sql-datatype"], "text");
+    }
+
+    #[test]
+    fn a_key_of_hidden_columns_is_none() {
+        let relations = vec![relation("s", "t", 1, vec![1, 3])];
+        let columns = vec![column(1, 1, "a")];
+        let choices = Choices::default();
+        let found = streams(relations, columns, &Types::new(), choices, "db").unwrap();
+        assert!(found[0].keys.is_empty());
+    }
+
+    #[test]
+    fn tables_with_one_id_are_refused() {
+        let relations = vec![relation("a-b", "c", 1, vec![]), relation("a", "b-c", 2, vec![])];
+        let columns = vec![column(1, 1, "x"), column(2, 1, "x")];
+        let failed = streams(relations, columns, &Types::new(), Choices::default(), "db");
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Config);
+    }
+}

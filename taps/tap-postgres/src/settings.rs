@@ -1,0 +1,200 @@
+//! The settings of tap-postgres.
+
+use pg::ConnectionSettings;
+use pg::convert::NanPolicy;
+use pg::types::Choices;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use singer::catalog::ReplicationMethod;
+use singer::{Error, ErrorKind, Result};
+
+/// The settings of tap-postgres.
+#[expect(dead_code, reason = "the settings of LOG_BASED are accepted by name only")]
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// The connection.
+    #[serde(flatten)]
+    pub connection: ConnectionSettings,
+    /// Schemas to discover, as a list or separated by commas; without it all but the system's.
+    #[serde(default)]
+    pub filter_schemas: Option<Names>,
+    /// Replication method of streams that set none: FULL_TABLE, or INCREMENTAL for those with a
+    /// replication key; LOG_BASED is refused until it is supported.
+    #[serde(default)]
+    pub default_replication_method: Method,
+    /// How many records of a stream to read at most; without it all.
+    #[serde(default)]
+    pub max_record_count: Option<u64>,
+    /// Whether dates and timestamps are strings as Postgres prints them, without a format.
+    #[serde(default)]
+    pub dates_as_string: bool,
+    /// Whether json and jsonb columns are declared as objects instead of any JSON value.
+    #[serde(default)]
+    pub json_as_object: bool,
+    /// What becomes of NaN and infinite numbers: `string` keeps them ("NaN"), `null` drops them,
+    /// `fail` refuses the row.
+    #[serde(default)]
+    pub nan_policy: Nan,
+    /// How arrays travel: as `json` arrays, or as `text` in Postgres' own notation.
+    #[serde(default)]
+    pub arrays_as: Arrays,
+    /// Options by stream; `custom_where_clauses` is refused, as it is not supported.
+    #[serde(default)]
+    pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Accepted for compatibility, for LOG_BASED only: name of the replication slot.
+    #[serde(default)]
+    pub replication_slot_name: Option<String>,
+    /// Accepted for compatibility, for LOG_BASED only: how many seconds a run may last.
+    #[serde(default)]
+    pub replication_max_run_seconds: Option<u64>,
+    /// Accepted for compatibility, for LOG_BASED only: after how many idle seconds a run ends.
+    #[serde(default)]
+    pub replication_idle_exit_seconds: Option<u64>,
+    /// Accepted for compatibility, for LOG_BASED only.
+    #[serde(default)]
+    pub log_based_single_connection: bool,
+    /// Accepted for compatibility, for LOG_BASED only.
+    #[serde(default)]
+    pub auto_bootstrap_log_based: bool,
+}
+
+/// Names as a list or in one string.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Names {
+    /// A list.
+    List(Vec<String>),
+    /// Separated by commas.
+    Text(String),
+}
+
+impl Names {
+    /// Returns the names.
+    pub fn list(&self) -> Vec<String> {
+        match self {
+            Self::List(names) => names.clone(),
+            Self::Text(text) => serde_json::from_str(text).unwrap_or_else(|_| {
+                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                names.map(str::to_owned).collect()
+            }),
+        }
+    }
+}
+
+/// A replication method, in Singer's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Method {
+    /// Every row, every time.
+    #[default]
+    FullTable,
+    /// Rows at or beyond the bookmark.
+    Incremental,
+    /// Changes from the write-ahead log; not supported yet.
+    LogBased,
+}
+
+/// What becomes of numbers that are none.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nan {
+    /// They stay, as strings.
+    #[default]
+    String,
+    /// They become null.
+    Null,
+    /// They are refused.
+    Fail,
+}
+
+/// How arrays travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrays {
+    /// As JSON arrays.
+    #[default]
+    Json,
+    /// As array literals.
+    Text,
+}
+
+impl Settings {
+    /// Refuses what is accepted by name only.
+    pub fn check(&self) -> Result<()> {
+        if self.default_replication_method == Method::LogBased {
+            return Err(log_based());
+        }
+        let options = self.stream_options.iter().flatten();
+        for (stream, option) in options {
+            let clauses = &option["custom_where_clauses"];
+            if clauses.as_array().is_some_and(|clauses| !clauses.is_empty()) || clauses.is_string()
+            {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot add SQL to the query of a stream",
+                )
+                .with("setting", "stream_options.custom_where_clauses")
+                .with("stream", stream)
+                .hint("make a view with the condition, and select it instead of the table"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the choices about types.
+    pub fn choices(&self) -> Choices {
+        Choices {
+            arrays_as_text: self.arrays_as == Arrays::Text,
+            dates_as_string: self.dates_as_string,
+            json_as_object: self.json_as_object,
+        }
+    }
+
+    /// Returns the policy for numbers that are none.
+    pub fn nan(&self) -> NanPolicy {
+        match self.nan_policy {
+            Nan::String => NanPolicy::String,
+            Nan::Null => NanPolicy::Null,
+            Nan::Fail => NanPolicy::Fail,
+        }
+    }
+}
+
+/// Refuses LOG_BASED.
+pub fn log_based() -> Error {
+    Error::new(ErrorKind::Config, "cannot read a stream LOG_BASED: it comes in a later version")
+        .hint("set `replication-method` to INCREMENTAL with a `replication-key`, or to FULL_TABLE")
+}
+
+/// Refuses a stream's method if it is not supported.
+pub fn check_method(method: ReplicationMethod) -> Result<()> {
+    if method == ReplicationMethod::LogBased { Err(log_based()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(json: &str) -> Settings {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn schemas_come_as_list_or_text() {
+        for json in [r#"["a","b"]"#, r#""a, b""#, r#""[\"a\",\"b\"]""#] {
+            let names: Names = serde_json::from_str(json).unwrap();
+            assert_eq!(names.list(), ["a", "b"], "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused() {
+        assert!(settings("{}").check().is_ok());
+        for json in [
+            r#"{"default_replication_method":"LOG_BASED"}"#,
+            r#"{"stream_options":{"a":{"custom_where_clauses":["x > 1"]}}}"#,
+        ] {
+            assert_eq!(settings(json).check().unwrap_err().kind(), ErrorKind::Config, "{json}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The COPY statement of a stream (pure).
+
+use pg::types::{Class, Types};
+use pg::{quote_ident, quote_literal};
+use singer::{Error, ErrorKind, Result};
+
+use crate::catalog::Attribute;
+
+/// The order of an INCREMENTAL read.
+pub struct Incremental<'a> {
+    /// The replication key.
+    pub column: &'a Attribute,
+    /// Where to start.
+    pub start: Option<&'a str>,
+}
+
+/// Writes the statement; null keys come first, and only where there is no start.
+pub fn copy(
+    schema: &str,
+    table: &str,
+    columns: &[&Attribute],
+    incremental: Option<&Incremental<'_>>,
+    limit: Option<u64>,
+    types: &Types,
+) -> Result<String> {
+    let names: Vec<String> =
+        columns.iter().map(|column| quote_ident(&column.name)).collect::<Result<_>>()?;
+    let mut query = format!(
+        "SELECT {} FROM {}.{}",
+        names.join(", "),
+        quote_ident(schema)?,
+        quote_ident(table)?
+    );
+    if let Some(Incremental { column, start }) = incremental {
+        let name = quote_ident(&column.name)?;
+        if let Some(start) = start {
+            query += &format!(" WHERE {name} >= {}", literal(start, column, types)?);
+        }
+        // An index in the default order serves only where nulls need no place of their own.
+        let nulls = if start.is_none() && !column.not_null { " NULLS FIRST" } else { "" };
+        query += &format!(" ORDER BY {name} ASC{nulls}");
+    }
+    if let Some(limit) = limit {
+        query += &format!(" LIMIT {limit}");
+    }
+    Ok(format!("COPY ({query}) TO STDOUT"))
+}
+
+/// Writes a bookmark as a value of the column's type, without its length: a cast to `varchar(3)`
+/// would cut the value.
+fn literal(text: &str, column: &Attribute, types: &Types) -> Result<String> {
+    let text = quote_literal(text);
+    let mut found = types.get(&column.type_oid);
+    while let Some(Class::Domain { base, .. }) = found.map(|found| &found.class) {
+        found = types.get(base);
+    }
+    let Some(found) = found.filter(|found| found.builtin) else {
+        return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
+            .with("column", &column.name)
+            .with("type", &column.formatted));
+    };
+    Ok(match found.name.as_str() {
+        // A cast to timestamp or date would drop the offset without a word; the session is in UTC.
+        "timestamp" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')"),
+        "date" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')::pg_catalog.date"),
+        name => format!("{text}::pg_catalog.{}", quote_ident(name)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pg::types::PgType;
+
+    fn attribute(name: &str, type_oid: u32) -> Attribute {
+        Attribute {
+            relation: 1,
+            number: 1,
+            name: name.into(),
+            type_oid,
+            modifier: 7,
+            formatted: "T".into(),
+            not_null: false,
+        }
+    }
+
+    fn types() -> Types {
+        let of = |name: &str, class| PgType {
+            name: name.into(),
+            formatted: name.into(),
+            builtin: true,
+            class,
+        };
+        [
+            (20, of("int8", Class::Base)),
+            (1042, of("bpchar", Class::Base)),
+            (1114, of("timestamp", Class::Base)),
+            (9, PgType { builtin: false, ..of("d", Class::Domain { base: 20, modifier: -1 }) }),
+            (8, PgType { builtin: false, ..of("own", Class::Base) }),
+        ]
+        .into()
+    }
+
+    #[test]
+    fn statements_quote_all_that_is_data() {
+        let columns = [attribute("a\"; --", 20), attribute("b", 1114)];
+        let columns: Vec<&Attribute> = columns.iter().collect();
+        let full = copy("s", "t\"", &columns, None, None, &types()).unwrap();
+        assert_eq!(full, r#"COPY (SELECT "a""; --", "b" FROM "s"."t""") TO STDOUT"#);
+        let check = |type_oid, start: Option<&str>, limit, expected: &str| {
+            let key = attribute("k", type_oid);
+            let incremental = Incremental { column: &key, start };
+            let seen = copy("s", "t", &[&key], Some(&incremental), limit, &types()).unwrap();
+            assert_eq!(seen, format!(r#"COPY (SELECT "k" FROM "s"."t"{expected}) TO STDOUT"#));
+        };
+        check(20, None, None, r#" ORDER BY "k" ASC NULLS FIRST"#);
+        check(
+            9,
+            Some("5'"),
+            Some(1),
+            r#" WHERE "k" >= '5'''::pg_catalog."int8" ORDER BY "k" ASC LIMIT 1"#,
+        );
+        check(1042, Some("x"), None, r#" WHERE "k" >= 'x'::pg_catalog."bpchar" ORDER BY "k" ASC"#);
+        check(
+            1114,
+            Some("2021-01-01T00:00:00+02:00"),
+            None,
+            " WHERE \"k\" >= ('2021-01-01T00:00:00+02:00'::pg_catalog.timestamptz AT TIME ZONE \
+             'UTC') ORDER BY \"k\" ASC",
+        );
+        let key = attribute("k", 8);
+        let incremental = Incremental { column: &key, start: Some("1") };
+        assert!(copy("s", "t", &[&key], Some(&incremental), None, &types()).is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! The tap: one connection, one snapshot for all streams of a run.
+
+use std::time::Duration;
+
+use pg::types::{self, Types};
+use pg::{Client, Config};
+use singer::catalog::ReplicationMethod;
+use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
+
+use crate::catalog::{self, Attribute};
+use crate::discover;
+use crate::plan::Plan;
+use crate::settings::{Settings, check_method};
+use crate::statement::{self, Incremental};
+
+/// The server may pause so long before what was read so far is handed on.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What to do when the catalog and the database differ.
+const REDISCOVER: &str =
+    "the catalog is older than the database, or the user lacks the right: run discovery again";
+
+/// Reads tables and views of a PostgreSQL database.
+pub struct TapPostgres {
+    settings: Settings,
+    config: Config,
+    client: Client,
+    types: Option<Types>,
+}
+
+impl Tap for TapPostgres {
+    const ABOUT: About = About {
+        name: "tap-postgres",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
+        capabilities: &["catalog", "discover", "state", "about", "test", "activate-version"],
+    };
+    type Settings = Settings;
+
+    fn open(settings: Settings) -> Result<Self> {
+        settings.check()?;
+        let config = settings.connection.resolve()?;
+        let client = Client::connect(&config)?;
+        Ok(Self { settings, config, client, types: None })
+    }
+
+    fn discover(&mut self) -> Result<Vec<Stream>> {
+        self.begin()?;
+        let schemas = self.settings.filter_schemas.as_ref().map(crate::settings::Names::list);
+        let schemas = schemas.filter(|names| !names.is_empty());
+        let relations = catalog::relations(&mut self.client, schemas.as_deref())?;
+        let attributes = catalog::attributes(&mut self.client, schemas.as_deref(), None)?;
+        let types = self.types()?;
+        let choices = self.settings.choices();
+        let database = &self.config.database;
+        discover::streams(relations, attributes, &types, choices, database)
+            .inspect(|_| self.types = Some(types))
+    }
+
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+        check_method(stream.replication_method)?;
+        self.begin()?;
+        let types = self.types()?;
+        let read = self.read(stream, since, &types, rows);
+        self.types = Some(types);
+        read
+    }
+}
+
+impl TapPostgres {
+    /// Opens the snapshot that all streams of the run are read in.
+    fn begin(&mut self) -> Result<()> {
+        if self.client.in_transaction() {
+            return Ok(());
+        }
+        self.client.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    fn types(&mut self) -> Result<Types> {
+        match self.types.take() {
+            Some(types) => Ok(types),
+            None => catalog::types(&mut self.client),
+        }
+    }
+
+    fn read(
+        &mut self,
+        stream: &Stream,
+        since: &Bookmark,
+        types: &Types,
+        rows: &mut Rows,
+    ) -> Result<()> {
+        let (schema, table) = address(stream)?;
+        let found = catalog::attributes(&mut self.client, Some(&[schema.clone()]), Some(&table))?;
+        let columns = pick(stream, &found, &schema, &table)?;
+        let choices = self.settings.choices();
+        let mappings = columns.iter().map(|column| {
+            let nullable = !column.not_null;
+            types::map(
+                types,
+                column.type_oid,
+                column.modifier,
+                &column.formatted,
+                nullable,
+                choices,
+            )
+        });
+        let mut plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
+        let key = self.replication_key(stream, &columns, types)?;
+        let incremental = key.map(|column| Incremental { column, start: since.start.as_deref() });
+        let limit = match (rows.limit(), self.settings.max_record_count) {
+            (Some(asked), Some(most)) => Some(asked.min(most)),
+            (asked, most) => asked.or(most),
+        };
+        let sql = statement::copy(&schema, &table, &columns, incremental.as_ref(), limit, types)?;
+        log::debug!("{sql}");
+        copy(&mut self.client, &sql, &mut plan, rows).with("table", format!("{schema}.{table}"))
+    }
+
+    /// Returns the column that orders an INCREMENTAL read.
+    fn replication_key<'a>(
+        &mut self,
+        stream: &Stream,
+        columns: &[&'a Attribute],
+        types: &Types,
+    ) -> Result<Option<&'a Attribute>> {
+        if stream.replication_method != ReplicationMethod::Incremental {
+            return Ok(None);
+        }
+        let name = stream.replication_key.as_deref().unwrap_or_default();
+        let Some(column) = columns.iter().find(|column| column.name == name) else {
+            return Err(Error::new(ErrorKind::Config, "cannot find the replication key")
+                .with("replication key", name)
+                .hint("set `replication-key` in the stream's metadata to one of its columns"));
+        };
+        if !types::is_orderable(types, column.type_oid) {
+            return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
+                .with("column", name)
+                .with("type", &column.formatted)
+                .hint("choose a number, text or time that grows with every change"));
+        }
+        if catalog::lacks_index(&mut self.client, column.relation, column.number)? {
+            log::warn!(
+                "no index starts with the replication key {name} of {}: every run reads and \
+                 sorts the whole table",
+                stream.name
+            );
+        }
+        Ok(Some(column))
+    }
+}
+
+/// Returns the schema and name of a stream's table, as its metadata says, else by its id.
+fn address(stream: &Stream) -> Result<(String, String)> {
+    let schema = stream.meta("schema-name").and_then(serde_json::Value::as_str);
+    let table = stream.fields.get("table_name").and_then(serde_json::Value::as_str);
+    let found = match (schema, table) {
+        (Some(schema), Some(table)) => Some((schema, table)),
+        (Some(schema), None) => stream
+            .id
+            .strip_prefix(schema)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .map(|table| (schema, table)),
+        (None, Some(table)) => stream
+            .id
+            .strip_suffix(table)
+            .and_then(|rest| rest.strip_suffix('-'))
+            .map(|schema| (schema, table)),
+        (None, None) => stream.id.split_once('-'),
+    };
+    let (schema, table) = found.ok_or_else(|| {
+        Error::new(ErrorKind::Config, "cannot tell which table a stream of the catalog is")
+            .hint("run discovery again, or set `schema-name` in its metadata and `table_name`")
+    })?;
+    Ok((schema.to_owned(), table.to_owned()))
+}
+
+/// Finds the columns of a stream among those of its table.
+fn pick<'a>(
+    stream: &Stream,
+    found: &'a [Attribute],
+    schema: &str,
+    table: &str,
+) -> Result<Vec<&'a Attribute>> {
+    let missing = |what: &str| {
+        Error::new(ErrorKind::Unavailable, what)
+            .with("table", format!("{schema}.{table}"))
+            .hint(REDISCOVER)
+    };
+    if found.is_empty() {
+        return Err(missing("cannot read the table: it is not there"));
+    }
+    stream
+        .columns
+        .iter()
+        .map(|column| {
+            found.iter().find(|attribute| attribute.name == column.name).ok_or_else(|| {
+                missing("cannot read a column: it is not there").with("column", &column.name)
+            })
+        })
+        .collect()
+}
+
+/// Reads the rows of the statement.
+fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
+    let mut rest = client.copy_out(sql)?;
+    let mut count = 0_u64;
+    let mut over = Ok(());
+    loop {
+        if !rest.ready(PAUSE)? {
+            rows.flush()?;
+        }
+        let Some(row) = rest.next()? else { return over };
+        if over.is_err() {
+            continue;
+        }
+        count += 1;
+        let row = row.strip_suffix(b"\n").unwrap_or(row);
+        over = match plan.write(row, rows) {
+            Ok(()) => rows.end(),
+            Err(failure) if failure.kind() == ErrorKind::Data => {
+                rows.reject(&format!("row {count}"), row, failure)
+            }
+            Err(failure) => Err(failure),
+        };
+        match &over {
+            // With enough rows the query has a limit: the few left are read over.
+            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_other_taps_find_their_table() {
+        let check = |id: &str, schema: Option<&str>, table: Option<&str>, expected: &str| {
+            let mut stream = Stream::new(id, serde_json::Map::new(), Vec::new());
+            if let Some(schema) = schema {
+                stream.set_meta(None, "schema-name", schema);
+            }
+            if let Some(table) = table {
+                stream.fields.insert("table_name".into(), table.into());
+            }
+            let (schema, table) = address(&stream).unwrap();
+            assert_eq!(format!("{schema}|{table}"), expected, "{id}");
+        };
+        check("public-orders", None, None, "public|orders");
+        check("a-b-c", Some("a-b"), None, "a-b|c");
+        check("a-b-c", None, Some("b-c"), "a|b-c");
+        check("anything", Some("s"), Some("t"), "s|t");
+        let stream = Stream::new("orders", serde_json::Map::new(), Vec::new());
+        assert_eq!(address(&stream).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
