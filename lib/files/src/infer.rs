@@ -39,6 +39,13 @@ impl Inference {
         Self { columns: vec![Candidates(EVERY | UNSEEN); width] }
     }
 
+    /// Adds columns without a value, up to this many in all.
+    pub fn grow(&mut self, width: usize) {
+        if self.columns.len() < width {
+            self.columns.resize(width, Candidates(EVERY | UNSEEN));
+        }
+    }
+
     /// Takes a value into account; nulls are not for here.
     #[inline]
     pub fn see(&mut self, column: usize, text: &[u8]) {

@@ -108,6 +108,16 @@ impl OpenFile {
         Ok(seen.sum.clone().map(|sum| hexadecimal(&sum.finalize())))
     }
 
+    /// Checks that the bytes read are those of the file opened, whatever has its name by now.
+    ///
+    /// Fails with `Temporary`.
+    pub fn finish_held(self) -> Result<()> {
+        let held = self.file.metadata().map_err(read_failure)?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).bytes;
+        let same = Identity::regular(&held)? == self.identity && seen == self.identity.size;
+        if same { Ok(()) } else { Err(self.changed()) }
+    }
+
     /// The failure of a file that changed under its reader.
     pub fn changed(&self) -> Error {
         changed(&self.path)

@@ -66,6 +66,13 @@ impl<'a> Record<'a> {
         self.fields.get(field).map(|field| field.text(self.raw, self.scratch))
     }
 
+    /// Returns the text of a field and whether it was quoted.
+    #[inline]
+    pub fn field(&self, field: usize) -> Option<(&'a [u8], bool)> {
+        let found = self.fields.get(field)?;
+        Some((found.text(self.raw, self.scratch), found.quoted()))
+    }
+
     /// Returns the fields: their text, and whether they were quoted.
     #[inline]
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'a [u8], bool)> + use<'a> {

@@ -1,3 +1,14 @@
-//! tap-csv.
+//! tap-csv: CSV files, and days of the lake read back.
 
-fn main() {}
+mod day;
+mod entity;
+mod header;
+mod progress;
+mod settings;
+mod tap;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    singer::run_tap::<tap::TapCsv>()
+}

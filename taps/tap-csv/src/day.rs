@@ -1,0 +1,256 @@
+//! A day of the lake, read back with the types and keys of its manifests.
+
+use std::path::Path;
+
+use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
+use lake::{Datestamp, FileEntry, Lake, Partition};
+use singer::{Context, Error, ErrorKind, Result, Rows, Stream};
+
+use crate::progress::Progress;
+
+/// A day of the lake.
+#[derive(Debug)]
+pub struct Day {
+    lake: Lake,
+    source: Option<String>,
+    datestamp: Datestamp,
+    unfinished_too: bool,
+    /// The tables, once looked for.
+    tables: Option<Vec<Table>>,
+    /// All tables were announced, so all must be whole before the first row.
+    announced: bool,
+}
+
+#[derive(Debug)]
+struct Table {
+    partition: Partition,
+    /// What the files were when they were found to be as published.
+    verified: Option<Vec<Identity>>,
+}
+
+impl Day {
+    /// Opens the output folder.
+    pub fn open(
+        output: &str,
+        source: Option<String>,
+        datestamp: &str,
+        unfinished_too: bool,
+    ) -> Result<Self> {
+        let datestamp = datestamp.parse().with("setting", "datestamp")?;
+        let lake = Lake::open(output)?;
+        Ok(Self { lake, source, datestamp, unfinished_too, tables: None, announced: false })
+    }
+
+    /// Returns a stream for each table of the day.
+    pub fn discover(&mut self) -> Result<Vec<Stream>> {
+        self.announced = true;
+        Ok(self.tables()?.iter().map(|table| table.partition.manifest.stream()).collect())
+    }
+
+    /// Writes the rows of a table. Always all of them: a part of a partition would be taken for
+    /// the whole where it is loaded.
+    pub fn sync(&mut self, stream: &Stream, rows: &mut Rows) -> Result<()> {
+        let root = self.lake.root().to_owned();
+        if self.announced {
+            for table in self.tables()? {
+                table.verify()?;
+            }
+        }
+        let table = self.table(stream)?;
+        table.verify()?;
+        table.read(stream, rows)?;
+        rows.checkpoint(table.progress(&root)?.to_json())
+    }
+
+    fn table(&mut self, stream: &Stream) -> Result<&mut Table> {
+        let datestamp = self.datestamp;
+        let tables = self.tables()?;
+        let found = tables.iter_mut().find(|table| table.partition.manifest.stream == stream.id);
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::NoInput, "cannot find the table of the stream")
+                .with("stream", &stream.id)
+                .with("extracted_at", datestamp)
+                .hint("write the catalog again with --discover, or extract the table first")
+        })
+    }
+
+    fn tables(&mut self) -> Result<&mut Vec<Table>> {
+        let tables = match self.tables.take() {
+            Some(tables) => tables,
+            None => self.find()?,
+        };
+        Ok(self.tables.insert(tables))
+    }
+
+    fn find(&self) -> Result<Vec<Table>> {
+        let sources = match &self.source {
+            Some(source) => vec![source.clone()],
+            None => self.sources()?,
+        };
+        let mut tables: Vec<Table> = Vec::new();
+        for source in &sources {
+            for partition in self.lake.read_day(source, self.datestamp, self.unfinished_too)? {
+                let name = &partition.manifest.stream;
+                let same = |table: &&Table| table.partition.manifest.stream == *name;
+                if let Some(other) = tables.iter().find(same) {
+                    return Err(Error::new(
+                        ErrorKind::Config,
+                        "cannot read one stream of two sources",
+                    )
+                    .with("stream", name)
+                    .with("sources", format!("{}, {source}", other.partition.manifest.source))
+                    .hint("set `source`, and read each source in a run of its own"));
+                }
+                tables.push(Table { partition, verified: None });
+            }
+        }
+        Ok(tables)
+    }
+
+    fn sources(&self) -> Result<Vec<String>> {
+        let mut sources = self.lake.sources()?;
+        let mut with_day = Vec::new();
+        for source in sources.drain(..) {
+            if self.lake.days(&source)?.contains(&self.datestamp) {
+                with_day.push(source);
+            }
+        }
+        if with_day.is_empty() {
+            return Err(Error::new(ErrorKind::NoInput, "cannot find a source that has the day")
+                .with("output", self.lake.root().display())
+                .with("extracted_at", self.datestamp)
+                .hint("extract the day first, or check `output` and `datestamp`"));
+        }
+        Ok(with_day)
+    }
+}
+
+impl Table {
+    /// Checks sizes and sums of the files, once.
+    fn verify(&mut self) -> Result<()> {
+        if self.verified.is_none() {
+            let identities = self.identities()?;
+            self.partition.verify()?;
+            self.verified = Some(identities);
+        }
+        Ok(())
+    }
+
+    /// Looks at the files; one that is missing is for the verification to tell.
+    fn identities(&self) -> Result<Vec<Identity>> {
+        let found = self.partition.files().iter().map(|path| Identity::of(path)).collect();
+        match found {
+            Err(failure) if failure.kind() == ErrorKind::NoInput => {
+                self.partition.verify()?;
+                Err(failure)
+            }
+            found => found,
+        }
+    }
+
+    fn progress(&self, root: &Path) -> Result<Progress> {
+        let mut progress = Progress::default();
+        let entries = self.partition.manifest.files.iter();
+        for (path, entry) in self.partition.files().iter().zip(entries) {
+            let identity = Identity::of(path)?;
+            progress.set(path.strip_prefix(root).unwrap_or(path), identity, &entry.sha256)?;
+        }
+        Ok(progress)
+    }
+
+    fn read(&self, stream: &Stream, rows: &mut Rows) -> Result<()> {
+        let manifest = &self.partition.manifest;
+        let names: Vec<&str> = manifest
+            .schema
+            .get("properties")
+            .and_then(|properties| properties.as_object())
+            .map(|properties| properties.keys().map(String::as_str).collect())
+            .unwrap_or_default();
+        let wanted = projection(stream, &names)?;
+        let verified = self.verified.iter().flatten();
+        for ((path, entry), identity) in
+            self.partition.files().iter().zip(&manifest.files).zip(verified)
+        {
+            let read = read_file(path, entry, *identity, &names, wanted.as_deref(), rows);
+            read.map_err(|failure| match failure.kind() {
+                ErrorKind::Data => failure.with("path", path.display()),
+                _ => failure,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns which columns of the files the stream has; `None` when it has all, in order.
+fn projection(stream: &Stream, names: &[&str]) -> Result<Option<Vec<usize>>> {
+    let position = |name: &str| names.iter().position(|known| *known == name);
+    let find = |column: &singer::Column| {
+        position(&column.name).ok_or_else(|| {
+            Error::new(ErrorKind::NoInput, "cannot find a column in the day's files")
+                .with("stream", &stream.id)
+                .with("column", &column.name)
+                .hint("write the catalog again with --discover")
+        })
+    };
+    let wanted = stream.columns.iter().map(find).collect::<Result<Vec<_>>>()?;
+    Ok((!wanted.iter().copied().eq(0..names.len())).then_some(wanted))
+}
+
+fn read_file(
+    path: &Path,
+    entry: &FileEntry,
+    identity: Identity,
+    names: &[&str],
+    wanted: Option<&[usize]>,
+    rows: &mut Rows,
+) -> Result<()> {
+    let file = OpenFile::open(path, false)?;
+    if file.identity() != identity {
+        return Err(file.changed());
+    }
+    let limits = Limits { ratio_max: u64::MAX, ..Limits::default() };
+    let mut reader = Reader::new(file.text(TextEncoding::Utf8, limits)?, &Dialect::lake());
+    check_header(reader.record()?, names)?;
+    let mut count = 0;
+    while let Some(record) = reader.record()? {
+        if record.len() != names.len() {
+            return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
+                .with("line", record.line())
+                .with("fields", record.len())
+                .with("columns", names.len()));
+        }
+        // The sums say that these are the bytes written, so the text is canonical.
+        match wanted {
+            None => record.fields().for_each(|field| push(field, rows)),
+            Some(wanted) => {
+                wanted
+                    .iter()
+                    .filter_map(|at| record.field(*at))
+                    .for_each(|field| push(field, rows));
+            }
+        }
+        rows.end()?;
+        count += 1;
+    }
+    file.finish_held()?;
+    if count == entry.rows {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "cannot find as many rows as the manifest says")
+        .with("rows in the manifest", entry.rows)
+        .with("rows found", count))
+}
+
+#[inline]
+fn push((text, quoted): (&[u8], bool), rows: &mut Rows) {
+    if quoted || !text.is_empty() { rows.verbatim(text) } else { rows.null() }
+}
+
+fn check_header(header: Option<Record<'_>>, names: &[&str]) -> Result<()> {
+    let found = header.iter().flat_map(Record::fields).map(|(text, _)| text);
+    if found.eq(names.iter().map(|name| name.as_bytes())) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "cannot match the header with the schema of the manifest")
+        .hint("extract the day again"))
+}

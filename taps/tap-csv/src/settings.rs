@@ -1,0 +1,261 @@
+//! The settings of tap-csv.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use singer::{Context, Error, ErrorKind, Kind, Result, ResultExt};
+
+/// The settings of tap-csv.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct TapCsvSettings {
+    /// The files to read, one entry for each stream.
+    #[serde(default)]
+    pub files: Vec<FileSettings>,
+    /// Path of a JSON file with a list of such entries, instead of `files`.
+    pub csv_files_definition: Option<String>,
+    /// Adds the columns `_sdc_source_file`, `_sdc_source_file_mtime` and `_sdc_source_lineno`.
+    #[serde(default)]
+    pub add_metadata_columns: bool,
+    /// The output folder of earlier extracts: reads one day of it back, instead of `files`.
+    #[schemars(extend("x-aliases" = ["output_path", "lake"]))]
+    pub output: Option<String>,
+    /// With `output`, the source to read; without it every source that has the day.
+    pub source: Option<String>,
+    /// With `output`, the day to read, as YYYY-MM-DD.
+    pub datestamp: Option<String>,
+    /// With `output`, refuses a day that no run has finished.
+    #[serde(default = "yes")]
+    pub require_run_record: bool,
+    /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
+    #[serde(default = "decompression_ratio_max")]
+    pub decompression_ratio_max: u64,
+}
+
+/// One entry of `files`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
+pub struct FileSettings {
+    /// The name of the stream.
+    pub entity: String,
+    /// A file, a folder (its .csv, .csv.gz and .csv.zst files, at any depth) or a pattern.
+    pub path: String,
+    /// The columns that identify a row.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// The encoding, such as utf-8, utf-16, latin-1 or cp1252.
+    #[serde(default = "utf_8")]
+    pub encoding: String,
+    /// The character between fields; `\t` is a tab.
+    #[serde(default = "comma")]
+    pub delimiter: String,
+    /// The character around fields; empty for none.
+    #[serde(default = "quote")]
+    pub quotechar: String,
+    /// The character that makes the next one ordinary; none by default.
+    pub escapechar: Option<String>,
+    /// A quote inside a quoted field is written twice.
+    #[serde(default = "yes")]
+    pub doublequote: bool,
+    /// Spaces after a delimiter are not part of the field.
+    #[serde(default)]
+    pub skipinitialspace: bool,
+    /// Quotes at odd places end the run, instead of being read as text.
+    #[serde(default)]
+    pub strict: bool,
+    /// Texts that mean null, quoted or not; an unquoted empty field is always null.
+    #[serde(default)]
+    pub null_values: Vec<String>,
+    /// How many lines to pass over before the header.
+    #[serde(default)]
+    pub skip_rows: u64,
+    /// The first row holds the column names.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// The column names of files without a header; c1, c2, ... by default.
+    pub columns: Option<Vec<String>>,
+    /// Types by column, instead of the inferred ones.
+    #[serde(default)]
+    pub types: BTreeMap<String, ColumnType>,
+    /// Infers types from all values of a column; else columns are strings.
+    #[serde(default = "yes")]
+    pub infer_types: bool,
+    /// Gives empty column names the name c1, c2, ... by position, and repeated ones a number.
+    #[serde(default)]
+    pub rename_headers: bool,
+    /// Takes a file of zero bytes for one without rows, instead of ending the run.
+    #[serde(default)]
+    pub allow_empty_files: bool,
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnType {
+    /// `true` or `false`.
+    Boolean,
+    /// Digits.
+    Integer,
+    /// Digits with a fraction or exponent.
+    Number,
+    /// Any text.
+    String,
+    /// YYYY-MM-DD.
+    Date,
+    /// HH:MM:SS.
+    Time,
+    /// RFC 3339.
+    DateTime,
+}
+
+impl ColumnType {
+    /// Returns the kind of such a column.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Boolean => Kind::Boolean,
+            Self::Integer => Kind::Integer,
+            Self::Number => Kind::Number,
+            Self::String => Kind::String,
+            Self::Date => Kind::Date,
+            Self::Time => Kind::Time,
+            Self::DateTime => Kind::DateTime,
+        }
+    }
+}
+
+/// Where the rows come from: exactly one of three.
+#[derive(Debug)]
+pub enum Origin {
+    /// Entries of `files`, or of the file that `csv_files_definition` names.
+    Files(Vec<FileSettings>),
+    /// A day of the lake.
+    Day {
+        /// The output folder.
+        output: String,
+        /// The day.
+        datestamp: String,
+    },
+}
+
+impl TapCsvSettings {
+    /// Tells which of the three origins the settings name.
+    pub fn origin(&self) -> Result<Origin> {
+        let definition = self.csv_files_definition.as_ref().filter(|path| !path.is_empty());
+        let output = self.output.as_ref().filter(|path| !path.is_empty());
+        let files = !self.files.is_empty();
+        let origin = match (files, definition, output) {
+            (true, None, None) => Origin::Files(self.files.clone()),
+            (false, Some(path), None) => Origin::Files(definition_of(path)?),
+            (false, None, Some(output)) => {
+                let datestamp = self.datestamp.clone().ok_or_else(|| {
+                    Error::new(ErrorKind::Config, "cannot read a day of `output` without its date")
+                        .hint("set `datestamp` to the day, as YYYY-MM-DD")
+                })?;
+                return Ok(Origin::Day { output: output.clone(), datestamp });
+            }
+            (false, None, None) => {
+                return Err(Error::new(ErrorKind::Config, "cannot tell what to read")
+                    .hint("set `files`, or `csv_files_definition`, or `output` and `datestamp`"));
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot read from several origins at once",
+                )
+                .hint("set one of `files`, `csv_files_definition` and `output`"));
+            }
+        };
+        let lake_only = [("source", &self.source), ("datestamp", &self.datestamp)];
+        if let Some((name, _)) = lake_only.iter().find(|(_, value)| value.is_some()) {
+            log::warn!("setting `{name}` has no effect without `output`");
+        }
+        Ok(origin)
+    }
+}
+
+fn definition_of(path: &str) -> Result<Vec<FileSettings>> {
+    let message = "cannot read the definition of the files";
+    let text = std::fs::read(path).or_kind(ErrorKind::Config, message).with("path", path)?;
+    let files: Vec<FileSettings> = serde_json::from_slice(&text)
+        .or_kind(ErrorKind::Config, message)
+        .with("setting", "csv_files_definition")
+        .with("path", path)
+        .hint("it is a JSON list of entries with `entity`, `path` and `keys`")?;
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::Config, message).with("path", path).hint("it is empty"));
+    }
+    Ok(files)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn decompression_ratio_max() -> u64 {
+    files::Limits::default().ratio_max
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+fn quote() -> String {
+    "\"".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn origin(settings: Value) -> Result<Origin> {
+        serde_json::from_value::<TapCsvSettings>(settings).unwrap().origin()
+    }
+
+    #[test]
+    fn takes_exactly_one_origin() {
+        let file = json!({"entity": "a", "path": "a.csv"});
+        assert!(matches!(origin(json!({"files": [file]})), Ok(Origin::Files(_))));
+        let day = json!({"output": "output", "datestamp": "2024-01-01"});
+        assert!(matches!(origin(day), Ok(Origin::Day { .. })));
+        for settings in [
+            json!({}),
+            json!({"files": []}),
+            json!({"output": "output"}),
+            json!({"files": [file], "output": "output", "datestamp": "2024-01-01"}),
+            json!({"files": [file], "csv_files_definition": "x.json"}),
+            json!({"csv_files_definition": "/nonexistent.json"}),
+        ] {
+            assert_eq!(
+                origin(settings.clone()).unwrap_err().kind(),
+                ErrorKind::Config,
+                "{settings}"
+            );
+        }
+    }
+
+    #[test]
+    fn reads_a_definition_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("files.json");
+        let check = |text: &str, expected: Option<usize>| {
+            std::fs::write(&path, text).unwrap();
+            let found = origin(json!({"csv_files_definition": path}));
+            match (found, expected) {
+                (Ok(Origin::Files(files)), Some(expected)) => assert_eq!(files.len(), expected),
+                (Err(failure), None) => assert_eq!(failure.kind(), ErrorKind::Config, "{failure}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        };
+        check(r#"[{"entity":"a","path":"a.csv","keys":["id"]}]"#, Some(1));
+        check(r#"[{"entity":"a","path":"a.csv","delimeter":";"}]"#, None);
+        check("{}", None);
+        check("[]", None);
+    }
+}

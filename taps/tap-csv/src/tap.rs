@@ -1,0 +1,76 @@
+//! The tap: which of its two jobs the settings ask for.
+
+use std::collections::BTreeSet;
+
+use files::Limits;
+use singer::{About, Bookmark, Error, ErrorKind, Result, Rows, Stream, Tap};
+
+use crate::day::Day;
+use crate::entity::Entity;
+use crate::settings::{Origin, TapCsvSettings};
+
+/// Reads CSV files, or a day of the lake.
+#[derive(Debug)]
+pub enum TapCsv {
+    /// A stream for each entry of `files`.
+    Files(Vec<Entity>),
+    /// A stream for each table of the day.
+    Day(Box<Day>),
+}
+
+impl Tap for TapCsv {
+    const ABOUT: About = About {
+        name: "tap-csv",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Reads CSV files with inferred types, and days of the lake with theirs.",
+        capabilities: &["catalog", "discover", "state", "about", "properties"],
+    };
+    type Settings = TapCsvSettings;
+
+    fn open(settings: TapCsvSettings) -> Result<Self> {
+        let ratio_max = settings.decompression_ratio_max;
+        let limits = Limits { ratio_max, ..Limits::default() };
+        match settings.origin()? {
+            Origin::Files(files) => {
+                let mut names = BTreeSet::new();
+                if let Some(file) = files.iter().find(|file| !names.insert(file.entity.clone())) {
+                    return Err(Error::new(ErrorKind::Config, "cannot use an `entity` twice")
+                        .with("entity", &file.entity)
+                        .hint("let one `path` match all files of the entity"));
+                }
+                let entity = |file| Entity::new(file, limits, settings.add_metadata_columns);
+                files.into_iter().map(entity).collect::<Result<_>>().map(Self::Files)
+            }
+            Origin::Day { output, datestamp } => {
+                let unfinished_too = !settings.require_run_record;
+                let day = Day::open(&output, settings.source, &datestamp, unfinished_too)?;
+                Ok(Self::Day(Box::new(day)))
+            }
+        }
+    }
+
+    fn discover(&mut self) -> Result<Vec<Stream>> {
+        match self {
+            Self::Day(day) => day.discover(),
+            Self::Files(entities) => {
+                entities.iter_mut().filter_map(|entity| entity.discover().transpose()).collect()
+            }
+        }
+    }
+
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+        match self {
+            Self::Day(day) => day.sync(stream, rows),
+            Self::Files(entities) => entity(entities, stream)?.sync(stream, since, rows),
+        }
+    }
+}
+
+fn entity<'a>(entities: &'a mut [Entity], stream: &Stream) -> Result<&'a mut Entity> {
+    let found = entities.iter_mut().find(|entity| entity.name() == stream.id);
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::Config, "cannot find the files of a stream of the catalog")
+            .with("stream", &stream.id)
+            .hint("write the catalog again with --discover, or add the entity to `files`")
+    })
+}
