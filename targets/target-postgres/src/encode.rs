@@ -13,8 +13,6 @@ pub struct Encoder {
     scale: Option<i32>,
     /// Characters (or bytes, for `name`) that the type keeps.
     length: Option<usize>,
-    /// Whether an absent cell is NULL and a null cell the JSON value `null`.
-    absent_is_null: bool,
     /// Whether U+0000 becomes U+FFFD.
     sanitize: bool,
 }
@@ -65,20 +63,7 @@ impl Encoder {
             "\"char\"" => Some(1),
             _ => None,
         };
-        Self {
-            form,
-            scale: sql.scale(),
-            length: length.filter(|_| !sql.array),
-            absent_is_null: column.absent_is_null,
-            sanitize,
-        }
-    }
-
-    /// Appends the field of a null cell.
-    #[inline]
-    pub fn null(&self, out: &mut Vec<u8>) {
-        let field = if self.absent_is_null { b"null".as_slice() } else { copy_text::NULL };
-        out.extend_from_slice(field);
+        Self { form, scale: sql.scale(), length: length.filter(|_| !sql.array), sanitize }
     }
 
     /// Appends the field of a cell; `scratch` is memory to reuse.

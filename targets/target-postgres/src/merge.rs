@@ -83,17 +83,13 @@ impl Merge {
 
     /// Adds and updates rows; returns how many of each. Rows that would not change are not touched.
     pub fn upsert(&self) -> String {
-        let kept = if self.deletes() {
-            format!(" WHERE n.\"{DELETED_AT}\" IS NULL")
-        } else {
-            String::new()
-        };
         format!(
-            "WITH m AS ({} SELECT {} FROM ({}) n{kept} ON CONFLICT ({}) {} RETURNING {} AS fresh) \
+            "WITH m AS ({} SELECT {} FROM ({}) n{} ON CONFLICT ({}) {} RETURNING {} AS fresh) \
              SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM m",
             self.insert(),
             self.columns(),
             self.rows(),
+            self.alive(),
             self.conflict.join(", "),
             self.update_clause(),
             if self.partitioned { "true" } else { "(t.xmax = 0)" }
@@ -101,11 +97,7 @@ impl Merge {
     }
 
     fn update_clause(&self) -> String {
-        let settable: Vec<&Item> = self
-            .items
-            .iter()
-            .filter(|i| i.settable && !self.conflict.contains(&i.column))
-            .collect();
+        let settable = self.settable();
         let compared: Vec<&&Item> = settable.iter().filter(|item| item.compared).collect();
         if compared.is_empty() {
             return "DO NOTHING".to_owned();
@@ -144,71 +136,100 @@ impl Merge {
     }
 
     /// For records that lack columns: numbers the records of each key, oldest first, beginning
-    /// with the last one that is whole; returns how many rounds there are.
+    /// with the last one that is whole; then asks how many rounds that makes.
     pub fn number_rounds(&self) -> [String; 2] {
         let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
         let stage = &self.stage;
         [
             format!(
-                "UPDATE {stage} u SET \"_sdc_stage_round\" = r.n FROM (SELECT s.ctid AS at, \
-                 row_number() OVER (PARTITION BY {keys} ORDER BY s.\"_sdc_stage_line\") AS n \
-                 FROM (SELECT s.*, s.ctid, max(CASE WHEN s.\"_sdc_stage_absent\" IS NULL THEN \
-                 s.\"_sdc_stage_line\" END) OVER (PARTITION BY {keys}) AS whole FROM {stage} s) s \
-                 WHERE s.whole IS NULL OR s.\"_sdc_stage_line\" >= s.whole) r WHERE u.ctid = r.at"
+                "UPDATE {stage} u SET _sdc_stage_round = r.n FROM (SELECT s._sdc_stage_at, \
+                 row_number() OVER (PARTITION BY {keys} ORDER BY s._sdc_stage_line) AS n \
+                 FROM (SELECT s.*, s.ctid AS _sdc_stage_at, max(CASE WHEN s._sdc_stage_absent IS NULL THEN \
+                 s._sdc_stage_line END) OVER (PARTITION BY {keys}) AS _sdc_stage_whole FROM {stage} s) s \
+                 WHERE s._sdc_stage_whole IS NULL OR s._sdc_stage_line >= s._sdc_stage_whole) r WHERE u.ctid = r._sdc_stage_at"
             ),
-            format!("SELECT coalesce(max(\"_sdc_stage_round\"), 0) FROM {stage}"),
+            format!("SELECT coalesce(max(_sdc_stage_round), 0) FROM {stage}"),
         ]
     }
 
-    /// One round for records that lack columns: adds new rows, then updates, each column that
-    /// the record lacks keeping its value.
-    pub fn round(&self, round: u64) -> [String; 3] {
-        let alive =
-            if self.deletes() { format!(" AND s.\"{DELETED_AT}\" IS NULL") } else { String::new() };
-        let from = format!("{} s WHERE s.\"_sdc_stage_round\" = {round}{alive}", self.stage);
-        let insert = format!(
-            "{} SELECT {} FROM {from} ON CONFLICT ({}) DO NOTHING",
+    /// Gives the records of a round what they lack and the record before them has.
+    pub fn fold(&self, round: u64) -> String {
+        let lacking = self.items.iter().filter_map(|item| item.number.map(|n| (n, &item.column)));
+        let set = lacking.map(|(number, column)| {
+            format!(
+                "{column} = CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN p.{column} \
+                 ELSE s.{column} END"
+            )
+        });
+        format!(
+            "UPDATE {0} s SET {1}, _sdc_stage_absent = CASE WHEN s._sdc_stage_absent IS NOT NULL \
+             AND p._sdc_stage_absent IS NOT NULL THEN ARRAY(SELECT unnest(s._sdc_stage_absent) \
+             INTERSECT SELECT unnest(p._sdc_stage_absent)) END FROM {0} p WHERE \
+             s._sdc_stage_round = {round} AND p._sdc_stage_round = {round} - 1 AND {2}",
+            self.stage,
+            join(set),
+            self.same_key("s", "p")
+        )
+    }
+
+    /// Leaves only the last record of every key staged.
+    pub fn drop_older(&self) -> String {
+        format!(
+            "DELETE FROM {0} s WHERE s._sdc_stage_round IS NULL OR EXISTS (SELECT FROM {0} p \
+             WHERE p._sdc_stage_round = s._sdc_stage_round + 1 AND {1})",
+            self.stage,
+            self.same_key("s", "p")
+        )
+    }
+
+    /// Adds the staged rows, one for each key, that the table does not have.
+    pub fn insert_new(&self) -> String {
+        format!(
+            "{} SELECT {} FROM ({}) n{} ON CONFLICT ({}) DO NOTHING",
             self.insert(),
-            self.values(),
+            self.columns(),
+            self.rows(),
+            self.alive(),
             self.conflict.join(", ")
-        );
+        )
+    }
+
+    /// Updates the rows of the table by the staged ones, one for each key; a column that the
+    /// record lacks keeps its value. None when there is nothing to set.
+    pub fn update_known(&self) -> Option<String> {
         let value = |item: &Item| match item.number {
             Some(number) => format!(
-                "CASE WHEN {number} = ANY (s.\"_sdc_stage_absent\") THEN t.{} ELSE {} END",
+                "CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN t.{} ELSE {} END",
                 item.column, item.value
             ),
             None => item.value.clone(),
         };
-        let settable: Vec<&Item> = self
-            .items
-            .iter()
-            .filter(|i| i.settable && !self.conflict.contains(&i.column))
-            .collect();
+        let settable = self.settable();
         let compared: Vec<&&Item> = settable.iter().filter(|item| item.compared).collect();
-        let update = if compared.is_empty() {
-            "SELECT 1 WHERE false".to_owned()
-        } else {
+        let marked =
+            if self.deletes() { format!(" AND s.\"{DELETED_AT}\" IS NULL") } else { String::new() };
+        (!compared.is_empty()).then(|| {
             format!(
-                "UPDATE {} t SET {} FROM {from} AND {} AND ROW({})::record *<> ROW({})::record",
+                "UPDATE {} t SET {} FROM {} s WHERE {}{marked} AND ROW({})::record *<> \
+                 ROW({})::record",
                 self.table,
                 join(settable.iter().map(|item| format!("{} = {}", item.column, value(item)))),
+                self.stage,
                 self.same_key("t", "s"),
                 join(compared.iter().map(|item| format!("t.{}", item.column))),
                 join(compared.iter().map(|item| value(item)))
             )
-        };
-        let delete = if self.deletes() {
-            format!(
-                "DELETE FROM {} t USING {} s WHERE s.\"_sdc_stage_round\" = {round} \
-                 AND s.\"{DELETED_AT}\" IS NOT NULL AND {}",
-                self.table,
-                self.stage,
-                self.same_key("t", "s")
-            )
-        } else {
-            "SELECT 1 WHERE false".to_owned()
-        };
-        [insert, update, delete]
+        })
+    }
+
+    fn settable(&self) -> Vec<&Item> {
+        let settable = self.items.iter().filter(|item| item.settable);
+        settable.filter(|item| !self.conflict.contains(&item.column)).collect()
+    }
+
+    /// Leaves out rows that are to be deleted.
+    fn alive(&self) -> String {
+        if self.deletes() { format!(" WHERE n.\"{DELETED_AT}\" IS NULL") } else { String::new() }
     }
 
     /// Removes the rows of the scope whose key the run does not have.

@@ -303,7 +303,7 @@ impl PostgresSink {
                 }
             }
             LoadMethod::Upsert if self.stage.rows() == 0 => {}
-            LoadMethod::Upsert if self.stage.any_absent() => rounds(client, merge, &mut counts)?,
+            LoadMethod::Upsert if self.stage.any_absent() => counts = merge_lacking(client, merge)?,
             LoadMethod::Upsert => {
                 if let Some(delete) = merge.delete_marked() {
                     counts.deleted = client.execute(&delete)?;
@@ -362,6 +362,8 @@ impl Sink for PostgresSink {
         {
             return Err(changed("partition"));
         }
+        // Rows of the old schema say nothing about columns that come now.
+        self.commit()?;
         self.adopt(stream)
     }
 
@@ -411,19 +413,25 @@ impl Sink for PostgresSink {
     }
 }
 
-/// Merges records that lack columns, one round for every record of a key.
-fn rounds(client: &mut Client, merge: &Merge, counts: &mut Counts) -> Result<()> {
+/// Merges records that lack columns: first those of one key into one.
+fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     let [number, last] = merge.number_rounds();
     client.execute(&number)?;
     let rows = client.query(&last, &[])?;
-    let last = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
-    for round in 1..=last {
-        let [insert, update, delete] = merge.round(round);
-        counts.inserted += client.execute(&insert)?;
-        counts.updated += client.execute(&update)?;
-        counts.deleted += client.execute(&delete)?;
+    let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
+    for round in 2..=last {
+        client.execute(&merge.fold(round))?;
     }
-    Ok(())
+    client.execute(&merge.drop_older())?;
+    let mut counts = Counts::default();
+    if let Some(delete) = merge.delete_marked() {
+        counts.deleted = client.execute(&delete)?;
+    }
+    counts.inserted = client.execute(&merge.insert_new())?;
+    if let Some(update) = merge.update_known() {
+        counts.updated = client.execute(&update)?;
+    }
+    Ok(counts)
 }
 
 /// Runs a statement that returns two counts.

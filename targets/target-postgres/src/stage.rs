@@ -28,6 +28,8 @@ pub struct Stage {
     table: String,
     types: Vec<String>,
     feed: Vec<Feed>,
+    /// Columns of earlier schemas, which no record has any more.
+    unfed: Vec<usize>,
     names: Vec<String>,
     copy: String,
     /// Whether rows list the columns that their record lacks.
@@ -75,6 +77,7 @@ impl Stage {
             table: table.to_owned(),
             types: Vec::new(),
             feed: Vec::new(),
+            unfed: Vec::new(),
             names: Vec::new(),
             copy: String::new(),
             lists_absent,
@@ -135,6 +138,10 @@ impl Stage {
         }
         (self.names, self.types) = columns.iter().cloned().unzip();
         self.feed = feed;
+        let fed = |at: &usize| {
+            self.feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at))
+        };
+        self.unfed = (0..columns.len()).filter(|at| !fed(at)).collect();
         let mut names = Vec::new();
         for (at, _) in self.feed.iter().filter_map(|feed| feed.to.as_ref()) {
             names.push(quote_ident(&self.names[*at])?);
@@ -196,11 +203,7 @@ impl Stage {
                     Err(Error::new(ErrorKind::Data, "cannot load a record without its key")
                         .with("reason", format!("the key column is {missing}")))
                 }
-                Cell::Null => {
-                    encoder.null(&mut self.out);
-                    Ok(())
-                }
-                Cell::Absent => {
+                Cell::Null | Cell::Absent => {
                     self.out.extend_from_slice(copy_text::NULL);
                     Ok(())
                 }
@@ -220,12 +223,15 @@ impl Stage {
     fn push_absent(&mut self, batch: &Batch, row: usize) {
         let start = self.out.len();
         if self.lists_absent {
-            for (feed, cell) in self.feed.iter().zip(batch.row(row)) {
-                if let (Some((at, _)), true, Cell::Absent) = (&feed.to, feed.keeps, cell) {
-                    let next = if self.out.len() == start { b'{' } else { b',' };
-                    self.out.push(next);
-                    push_number(u64::try_from(*at).unwrap_or(0), &mut self.out);
-                }
+            let cells = self.feed.iter().zip(batch.row(row));
+            let lacking = cells.filter_map(|(feed, cell)| {
+                let (at, _) = feed.to.as_ref()?;
+                (feed.keeps && cell == Cell::Absent).then_some(at)
+            });
+            for at in lacking.chain(&self.unfed) {
+                let next = if self.out.len() == start { b'{' } else { b',' };
+                self.out.push(next);
+                push_number(u64::try_from(*at).unwrap_or(0), &mut self.out);
             }
         }
         if self.out.len() == start {
