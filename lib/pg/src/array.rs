@@ -5,18 +5,22 @@ use singer::{Error, ErrorKind, Result};
 /// Arrays of Postgres have at most six dimensions.
 const DEPTH_MAX: usize = 6;
 
-/// Appends the JSON array for an array literal such as `{1,NULL,"a b"}`; `element` appends the
-/// JSON text of one element that is not null, given its text and whether it was quoted.
-/// `scratch` is memory to use again.
+/// Appends the JSON text of one element that is not null, given its text and whether it was quoted.
+pub type Element<'a> = dyn FnMut(&[u8], bool, &mut Vec<u8>) -> Result<()> + 'a;
+
+/// Appends the JSON array for an array literal such as `{1,NULL,"a b"}`; `scratch` is
+/// memory to use again.
 pub fn to_json(
     literal: &[u8],
     delimiter: u8,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
-    element: &mut dyn FnMut(&[u8], bool, &mut Vec<u8>) -> Result<()>,
+    element: &mut Element<'_>,
 ) -> Result<()> {
     if literal.first() == Some(&b'[') {
-        return Err(refused("it has explicit bounds, which a JSON array cannot keep"));
+        return Err(refused(
+            "it has explicit bounds, which a JSON array cannot keep (`arrays_as: text` does)",
+        ));
     }
     let mut at = 0;
     let mut depth = 0;
@@ -67,7 +71,7 @@ fn quoted(
     start: usize,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
-    element: &mut dyn FnMut(&[u8], bool, &mut Vec<u8>) -> Result<()>,
+    element: &mut Element<'_>,
 ) -> Result<usize> {
     scratch.clear();
     let mut at = start;
@@ -166,7 +170,9 @@ impl Reader<'_> {
             }
             Some(b'{' | b'"' | b'[') => {
                 out.push(b'"');
-                text.iter().for_each(|byte| push_escaped(*byte, out));
+                for byte in text {
+                    push_escaped(*byte, out);
+                }
                 out.push(b'"');
             }
             _ => out.extend_from_slice(text),

@@ -295,7 +295,7 @@ impl Client {
         Ok(())
     }
 
-    /// Makes a failure of an ErrorResponse.
+    /// Makes a failure of an `ErrorResponse`.
     pub(crate) fn report(&mut self, range: Range<usize>) -> Error {
         let report = Report::parse(self.wire.payload(range));
         if report.is_fatal() {
@@ -304,7 +304,7 @@ impl Client {
         report.into_error(STATEMENT)
     }
 
-    /// Takes note of a ReadyForQuery.
+    /// Takes note of a `ReadyForQuery`.
     pub(crate) fn ready_for_query(&mut self, range: Range<usize>) {
         self.status = self.wire.payload(range).first().copied().unwrap_or(b'I');
     }

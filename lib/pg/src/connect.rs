@@ -85,7 +85,7 @@ pub(crate) fn log_in(client: &mut Client) -> Result<()> {
             }
             b'E' => {
                 let failure = client.report(range);
-                return Err(describe(failure, &config));
+                return Err(describe(&failure, &config));
             }
             b'K' => {
                 let key = client.wire.payload(range);
@@ -107,7 +107,7 @@ pub(crate) fn log_in(client: &mut Client) -> Result<()> {
 }
 
 /// Says who wanted to connect to what.
-fn describe(failure: Error, config: &Config) -> Error {
+fn describe(failure: &Error, config: &Config) -> Error {
     let kind = failure.kind();
     let mut described = Error::new(kind, "cannot log in to the Postgres server");
     if let Some(text) = failure.context("server_message") {

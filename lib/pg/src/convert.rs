@@ -89,6 +89,12 @@ impl Conversion {
                 let Scratch { literal, element: one, json } = scratch;
                 literal.clear();
                 copy_text::unescape(field, literal);
+                if **element == Self::Json && literal.starts_with(b"{{") {
+                    return Err(refused(
+                        "an array of JSON values has dimensions, which a JSON array cannot tell \
+                         from arrays as values (`arrays_as: text` does)",
+                    ));
+                }
                 array::to_json(literal, *delimiter, one, out, &mut |text, quoted, out| {
                     element.element(text, quoted, policy, json, out)
                 })?;
@@ -109,8 +115,9 @@ impl Conversion {
             }),
             Self::Number => {
                 if policy == NanPolicy::Fail && is_not_finite(text) {
-                    return Err(refused("a number is not finite")
-                        .hint("`nan_policy` can be `string` or `null` instead"));
+                    return Err(refused(
+                        "a number is not finite, which `nan_policy: fail` refuses",
+                    ));
                 }
                 out.extend_from_slice(text);
             }
@@ -142,9 +149,8 @@ impl Conversion {
                 if quoted && text == b"null" {
                     return Err(refused(
                         "an element is the JSON value null, which a JSON array \
-                        cannot tell from SQL NULL",
-                    )
-                    .hint("read the column as text with `arrays_as: text`"));
+                        cannot tell from SQL NULL (`arrays_as: text` does)",
+                    ));
                 }
                 let start = out.len();
                 out.extend_from_slice(text);
@@ -311,6 +317,7 @@ mod tests {
         check(&Conversion::Number, "NaN", NanPolicy::Fail);
         check(&of(Conversion::Number), "{Infinity}", NanPolicy::Fail);
         check(&of(Conversion::Json), r#"{"null"}"#, NanPolicy::String);
+        check(&of(Conversion::Json), "{{1,2}}", NanPolicy::String);
         check(&of(Conversion::Digits), "[2:3]={1,2}", NanPolicy::String);
         check(&Conversion::Boolean, "yes", NanPolicy::String);
     }

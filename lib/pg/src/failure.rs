@@ -47,7 +47,7 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
     })
 }
 
-/// The fields of an ErrorResponse or NoticeResponse that are of use here.
+/// The fields of an `ErrorResponse` or `NoticeResponse` that are of use here.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub severity: String,

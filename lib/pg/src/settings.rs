@@ -153,16 +153,13 @@ impl ConnectionSettings {
         let database = database.or_else(|| env("PGDATABASE")).unwrap_or_else(|| user.clone());
         let password = url.password.clone().or_else(|| self.password.clone());
         let password = password.or_else(|| env("PGPASSWORD").map(Secret::new));
-        let password = match password {
-            Some(password) => Some(password),
-            None => {
-                let path = env("PGPASSFILE").map(PathBuf::from);
-                let path = path.or_else(|| Some(PathBuf::from(home.clone()?).join(".pgpass")));
-                let entry =
-                    password_file::Wanted { host: &host, port, database: &database, user: &user };
-                path.and_then(|path| password_file::find(&path, &entry)).map(Secret::new)
-            }
-        };
+        let password = password.or_else(|| {
+            let path = env("PGPASSFILE").map(PathBuf::from);
+            let path = path.or_else(|| Some(PathBuf::from(home.clone()?).join(".pgpass")))?;
+            let entry =
+                password_file::Wanted { host: &host, port, database: &database, user: &user };
+            password_file::find(&path, &entry).map(Secret::new)
+        });
         let host = match host.strip_prefix('/') {
             Some(_) => Host::Unix(PathBuf::from(host)),
             None => Host::Tcp(host),

@@ -95,31 +95,33 @@ pub fn map(
     mapping
 }
 
+/// The types that have an order a bookmark can follow.
+const ORDERED: &[&str] = &[
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "float4",
+    "float8",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "text",
+    "varchar",
+    "bpchar",
+    "uuid",
+    "oid",
+    "name",
+    "money",
+    "pg_lsn",
+];
+
 /// Tells whether values of the type can be compared in the order of their text's meaning, so that
 /// it can be a replication key.
 pub fn is_orderable(types: &Types, oid: u32) -> bool {
     let (base, _, _) = base_of(types, oid, -1);
     let Some(base) = types.get(&base) else { return false };
-    const ORDERED: &[&str] = &[
-        "int2",
-        "int4",
-        "int8",
-        "numeric",
-        "float4",
-        "float8",
-        "date",
-        "time",
-        "timestamp",
-        "timestamptz",
-        "text",
-        "varchar",
-        "bpchar",
-        "uuid",
-        "oid",
-        "name",
-        "money",
-        "pg_lsn",
-    ];
     base.builtin && ORDERED.contains(&base.name.as_str())
 }
 
@@ -165,8 +167,7 @@ fn builtin(name: &str, modifier: i32, choices: Choices) -> Mapping {
         "int4" => integer(i32::MIN.into(), i32::MAX.into()),
         "int8" => integer(i64::MIN, i64::MAX),
         "numeric" | "float4" | "float8" => mapping(json!({"type": ["number"]}), Conversion::Number),
-        "date" if choices.dates_as_string => text(None),
-        "timestamp" | "timestamptz" if choices.dates_as_string => text(None),
+        "date" | "timestamp" | "timestamptz" if choices.dates_as_string => text(None),
         "date" => formatted("date", Conversion::Plain),
         "time" => formatted("time", Conversion::Plain),
         "timetz" => formatted("time", Conversion::TimeWithZone),

@@ -63,7 +63,7 @@ impl Parts {
         match name {
             "host" => self.host = Some(value),
             "port" => {
-                self.port = Some(value.parse().map_err(|_| refused("its port is no number"))?)
+                self.port = Some(value.parse().map_err(|_| refused("its port is no number"))?);
             }
             "user" => self.user = Some(value),
             "password" => self.password = Some(Secret::new(value)),

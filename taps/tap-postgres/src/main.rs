@@ -1,4 +1,4 @@
-//! tap-postgres: tables and views of a PostgreSQL database as Singer streams, read by COPY.
+//! tap-postgres: tables and views of a Postgres database as Singer streams, read by COPY.
 
 mod catalog;
 mod discover;

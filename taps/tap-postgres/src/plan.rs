@@ -20,6 +20,7 @@ enum Step {
 /// How the rows of a stream become cells; reused for every row.
 pub struct Plan {
     steps: Vec<Step>,
+    names: Vec<String>,
     policy: NanPolicy,
     scratch: Scratch,
     checked: Vec<u8>,
@@ -37,50 +38,67 @@ impl Plan {
                 other => Step::Convert(other),
             }
         });
-        Self { steps: steps.collect(), policy, scratch: Scratch::default(), checked: Vec::new() }
+        Self {
+            steps: steps.collect(),
+            names: columns.iter().map(|column| column.name.clone()).collect(),
+            policy,
+            scratch: Scratch::default(),
+            checked: Vec::new(),
+        }
     }
 
     /// Writes the cells of a row of COPY text, without its newline.
     pub fn write(&mut self, row: &[u8], rows: &mut Rows) -> Result<()> {
-        let Self { steps, policy, scratch, checked } = self;
         let mut start = 0;
-        let mut steps = steps.iter();
+        let mut at = 0;
         for end in memchr::memchr_iter(b'\t', row).chain([row.len()]) {
-            let Some(step) = steps.next() else { return Err(wrong_width()) };
             let field = &row[start..end];
             start = end + 1;
-            if field == NULL {
-                rows.null();
-                continue;
+            if at == self.steps.len() {
+                return Err(wrong_width());
             }
-            match step {
-                Step::Copy => rows.verbatim(field),
-                Step::Number if !is_not_finite(field) => rows.verbatim(field),
-                Step::Number if *policy == NanPolicy::Null => rows.null(),
-                Step::Number => {
-                    rows.write(|out| Conversion::Number.convert(field, *policy, scratch, out))?
-                }
-                Step::Convert(conversion) => {
-                    rows.write(|out| conversion.convert(field, *policy, scratch, out))?;
-                }
-                Step::Check(conversion) => {
-                    if *policy == NanPolicy::Null
-                        && *conversion == Conversion::Number
-                        && is_not_finite(field)
-                    {
-                        rows.null();
-                        continue;
-                    }
-                    checked.clear();
-                    conversion.convert(field, *policy, scratch, checked)?;
-                    rows.cell(checked)?;
-                }
+            if let Err(failure) = self.cell(at, field, rows) {
+                return Err(match failure.context("column") {
+                    Some(_) => failure,
+                    None => failure.with("column", &self.names[at]),
+                });
+            }
+            at += 1;
+        }
+        if at == self.steps.len() { Ok(()) } else { Err(wrong_width()) }
+    }
+
+    #[inline]
+    fn cell(&mut self, at: usize, field: &[u8], rows: &mut Rows) -> Result<()> {
+        let Self { steps, policy, scratch, checked, .. } = self;
+        if field == NULL {
+            rows.null();
+            return Ok(());
+        }
+        match &steps[at] {
+            Step::Copy => rows.verbatim(field),
+            Step::Number if !is_not_finite(field) => rows.verbatim(field),
+            Step::Number | Step::Check(Conversion::Number)
+                if *policy == NanPolicy::Null && is_not_finite(field) =>
+            {
+                rows.null();
+            }
+            Step::Number => {
+                rows.write(|out| Conversion::Number.convert(field, *policy, scratch, out))?;
+            }
+            Step::Convert(conversion) => {
+                rows.write(|out| conversion.convert(field, *policy, scratch, out))?;
+            }
+            Step::Check(conversion) => {
+                checked.clear();
+                conversion.convert(field, *policy, scratch, checked)?;
+                rows.cell(checked)?;
             }
         }
-        if steps.next().is_some() { Err(wrong_width()) } else { Ok(()) }
+        Ok(())
     }
 }
 
 fn wrong_width() -> Error {
-    Error::new(ErrorKind::Internal, "the server sent a row of another width than was asked for")
+    Error::new(ErrorKind::Internal, "cannot read a row: it has another width than was asked for")
 }

@@ -10,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 
 /// The settings of tap-postgres.
 #[expect(dead_code, reason = "the settings of LOG_BASED are accepted by name only")]
+#[expect(clippy::struct_excessive_bools, reason = "one field a setting")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Settings {
     /// The connection.
@@ -18,8 +19,8 @@ pub struct Settings {
     /// Schemas to discover, as a list or separated by commas; without it all but the system's.
     #[serde(default)]
     pub filter_schemas: Option<Names>,
-    /// Replication method of streams that set none: FULL_TABLE, or INCREMENTAL for those with a
-    /// replication key; LOG_BASED is refused until it is supported.
+    /// Replication method of streams that set none: `FULL_TABLE`, or `INCREMENTAL` for those with a
+    /// replication key; `LOG_BASED` is refused until it is supported.
     #[serde(default)]
     pub default_replication_method: Method,
     /// How many records of a stream to read at most; without it all.
@@ -41,19 +42,19 @@ pub struct Settings {
     /// Options by stream; `custom_where_clauses` is refused, as it is not supported.
     #[serde(default)]
     pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Accepted for compatibility, for LOG_BASED only: name of the replication slot.
+    /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
     #[serde(default)]
     pub replication_slot_name: Option<String>,
-    /// Accepted for compatibility, for LOG_BASED only: how many seconds a run may last.
+    /// Accepted for compatibility, for `LOG_BASED` only: how many seconds a run may last.
     #[serde(default)]
     pub replication_max_run_seconds: Option<u64>,
-    /// Accepted for compatibility, for LOG_BASED only: after how many idle seconds a run ends.
+    /// Accepted for compatibility, for `LOG_BASED` only: after how many idle seconds a run ends.
     #[serde(default)]
     pub replication_idle_exit_seconds: Option<u64>,
-    /// Accepted for compatibility, for LOG_BASED only.
+    /// Accepted for compatibility, for `LOG_BASED` only.
     #[serde(default)]
     pub log_based_single_connection: bool,
-    /// Accepted for compatibility, for LOG_BASED only.
+    /// Accepted for compatibility, for `LOG_BASED` only.
     #[serde(default)]
     pub auto_bootstrap_log_based: bool,
 }
@@ -160,7 +161,7 @@ impl Settings {
     }
 }
 
-/// Refuses LOG_BASED.
+/// Refuses `LOG_BASED`.
 pub fn log_based() -> Error {
     Error::new(ErrorKind::Config, "cannot read a stream LOG_BASED: it comes in a later version")
         .hint("set `replication-method` to INCREMENTAL with a `replication-key`, or to FULL_TABLE")
