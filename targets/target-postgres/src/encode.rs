@@ -47,9 +47,8 @@ impl Encoder {
                 hex: sql.name == "bytea",
             },
             Kind::Json => Form::Json,
-            Kind::Boolean | Kind::Integer => Form::Verbatim,
             Kind::Number if json => Form::JsonNumber,
-            Kind::Number => Form::Verbatim,
+            Kind::Boolean | Kind::Integer | Kind::Number => Form::Verbatim,
             _ if json => Form::JsonString,
             Kind::String if sql.is(&["bytea"]) => Form::Hex,
             Kind::Date | Kind::Time | Kind::DateTime if !sql.is(&["text", "character varying"]) => {

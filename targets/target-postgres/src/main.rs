@@ -1,6 +1,7 @@
 //! The binary `target-postgres`.
 
 mod encode;
+mod load;
 mod merge;
 mod names;
 mod session;

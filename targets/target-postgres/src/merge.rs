@@ -21,6 +21,7 @@ pub struct Item {
 
 /// A merge of one staging table.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts of the table")]
 pub struct Merge {
     /// The quoted table.
     pub table: String,

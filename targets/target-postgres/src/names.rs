@@ -42,9 +42,18 @@ impl TableName {
     /// the schema of the part before, else in `public`.
     pub fn of_stream(stream: &str, default_schema: Option<&str>) -> Self {
         let mut parts = stream.rsplit('-');
-        let table = parts.next().unwrap_or(stream);
+        let table = match parts.next() {
+            Some("") | None => return Self::whole(stream, default_schema),
+            Some(table) => table,
+        };
         let schema = default_schema.or_else(|| parts.next().filter(|part| !part.is_empty()));
         Self { schema: shorten_ident(schema.unwrap_or("public")), table: shorten_ident(table) }
+    }
+
+    /// A name that ends in a dash has no last part: all of it is the table's.
+    fn whole(stream: &str, default_schema: Option<&str>) -> Self {
+        let schema = default_schema.unwrap_or("public");
+        Self { schema: shorten_ident(schema), table: shorten_ident(stream) }
     }
 
     /// Returns the quoted name for SQL.
@@ -109,6 +118,7 @@ mod tests {
         check("db-sales-orders", None, "sales.orders");
         check("db-sales-orders", Some("raw"), "raw.orders");
         check("-orders", None, "public.orders");
+        check("orders--", None, "public.orders--");
         check("Order Details", Some("x\"y"), "x\"y.Order Details");
         let long = TableName::of_stream(&"é".repeat(60), None);
         assert_eq!(long.table.len(), 63);

@@ -91,8 +91,16 @@ impl Session {
     }
 }
 
+/// Says which column it was, in a line of its own.
 fn rows_refused(failure: Error, table: &str) -> Error {
-    failure.with("table", table)
+    let place = failure.context("where").unwrap_or_default();
+    let column = place.split_once(", column ").map(|(_, rest)| rest);
+    let column = column.and_then(|rest| rest.split(": ").next()).map(str::to_owned);
+    let failure = failure.with("table", table);
+    match column {
+        Some(column) => failure.with("column", column),
+        None => failure,
+    }
 }
 
 fn explained(failure: Error) -> Error {

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Whether rows marked as deleted (`_sdc_deleted_at`, or an old version) leave the table.
     #[serde(default)]
     pub hard_delete: bool,
-    /// Whether ACTIVATE_VERSION messages are acted on.
+    /// Whether `ACTIVATE_VERSION` messages are acted on.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
     pub activate_version: bool,
@@ -76,7 +76,7 @@ pub struct Settings {
     /// Seconds to wait for a lock on a table before giving up with exit code 75.
     #[serde(default = "a_minute")]
     pub lock_timeout_seconds: u64,
-    /// Accepted for compatibility and not used: the connection is always plain PostgreSQL.
+    /// Accepted for compatibility and not used: the connection is always plain `postgresql`.
     #[serde(rename = "dialect+driver")]
     pub dialect_driver: Option<String>,
     /// Accepted for compatibility and not used: rows always travel by COPY.

@@ -7,6 +7,7 @@ use pg::{Client, quote_ident, quote_literal};
 use singer::{Batch, Durability, End, Error, ErrorKind, Result, Sink, Stream};
 
 use crate::encode::Encoder;
+use crate::load::{Counts, Load};
 use crate::merge::{self, Item, Merge};
 use crate::names::{self, DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::session::Session;
@@ -29,14 +30,6 @@ pub struct PostgresSink {
     stage: Stage,
     version: Option<i64>,
     counts: Counts,
-}
-
-/// Rows that a merge changed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    inserted: u64,
-    updated: u64,
-    deleted: u64,
 }
 
 impl PostgresSink {
@@ -99,16 +92,13 @@ impl PostgresSink {
             let base16 = settings.interpret_content_encoding;
             let sql_type = table::wanted_type(client, column, base16, &self.shape.name.schema)?;
             let mut wanted = Wanted { name: name.clone(), sql_type, source: Some(column.clone()) };
-            match data.iter().position(|other| other.name == *name) {
-                Some(at) => {
-                    wanted.sql_type = self.evolved(&wanted, at)?;
-                    data[at] = wanted;
-                    places.push(Some(at));
-                }
-                None => {
-                    places.push(Some(data.len()));
-                    data.push(wanted);
-                }
+            if let Some(at) = data.iter().position(|other| other.name == *name) {
+                wanted.sql_type = self.evolved(&wanted, at)?;
+                data[at] = wanted;
+                places.push(Some(at));
+            } else {
+                places.push(Some(data.len()));
+                data.push(wanted);
             }
         }
         self.width = data.len();
@@ -260,12 +250,21 @@ impl PostgresSink {
         let mut session = shared.borrow_mut();
         let merge = self.merge_sql(&session)?;
         let (stage, version) = (merge.stage.clone(), self.version.filter(|_| last));
+        let load = Load {
+            merge: &merge,
+            method: self.method,
+            partition: self.partition.as_ref(),
+            name: &self.shape.name,
+            unique: self.plan.unique,
+            rows: self.stage.rows(),
+            any_absent: self.stage.any_absent(),
+        };
         let counts = session
             .transaction(|client| {
                 if !self.plan.statements.is_empty() {
                     self.shape.apply(client, &self.plan)?;
                 }
-                let mut counts = self.merge_rows(client, &merge)?;
+                let mut counts = load.run(client)?;
                 if let Some(version) = version {
                     let gone = client.execute(&merge.activate(version))?;
                     counts.deleted += gone;
@@ -277,9 +276,7 @@ impl PostgresSink {
             .map_err(|failure| self.located(failure))?;
         self.plan.statements.clear();
         self.stage.emptied();
-        self.counts.inserted += counts.inserted;
-        self.counts.updated += counts.updated;
-        self.counts.deleted += counts.deleted;
+        self.counts.add(counts);
         Ok(())
     }
 
@@ -292,50 +289,6 @@ impl PostgresSink {
             return failure;
         }
         failure.with("into", &self.shape.name)
-    }
-
-    fn merge_rows(&self, client: &mut Client, merge: &Merge) -> Result<Counts> {
-        let mut counts = Counts::default();
-        match self.method {
-            LoadMethod::AppendOnly => {
-                if self.stage.rows() > 0 {
-                    counts.inserted = client.execute(&merge.append())?;
-                }
-            }
-            LoadMethod::Upsert if self.stage.rows() == 0 => {}
-            LoadMethod::Upsert if self.stage.any_absent() => counts = merge_lacking(client, merge)?,
-            LoadMethod::Upsert => {
-                if let Some(delete) = merge.delete_marked() {
-                    counts.deleted = client.execute(&delete)?;
-                }
-                (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
-            }
-            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
-                self.lock(client, &merge.table)?;
-                client.execute(&format!("ANALYZE {}", merge.stage))?;
-                if merge.keys.is_empty() || !self.plan.unique {
-                    (counts.deleted, counts.inserted) = pair(client, &merge.replace_multiset())?;
-                } else {
-                    counts.deleted = client.execute(&merge.delete_stale())?;
-                    (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
-                }
-            }
-        }
-        Ok(counts)
-    }
-
-    /// Keeps out other runs that replace the same rows; readers are not held up.
-    fn lock(&self, client: &mut Client, table: &str) -> Result<()> {
-        let sql = match &self.partition {
-            Some((source, datestamp)) => {
-                let name = format!("target-postgres {} {source} {datestamp}", self.shape.name);
-                let name = quote_literal(&name);
-                format!("SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
-            }
-            None => format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"),
-        };
-        client.execute(&sql)?;
-        Ok(())
     }
 }
 
@@ -411,34 +364,6 @@ impl Sink for PostgresSink {
         }
         Ok(())
     }
-}
-
-/// Merges records that lack columns: first those of one key into one.
-fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
-    let [number, last] = merge.number_rounds();
-    client.execute(&number)?;
-    let rows = client.query(&last, &[])?;
-    let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
-    for round in 2..=last {
-        client.execute(&merge.fold(round))?;
-    }
-    client.execute(&merge.drop_older())?;
-    let mut counts = Counts::default();
-    if let Some(delete) = merge.delete_marked() {
-        counts.deleted = client.execute(&delete)?;
-    }
-    counts.inserted = client.execute(&merge.insert_new())?;
-    if let Some(update) = merge.update_known() {
-        counts.updated = client.execute(&update)?;
-    }
-    Ok(counts)
-}
-
-/// Runs a statement that returns two counts.
-fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
-    let rows = client.query(sql, &[])?;
-    let count = |at| rows.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
-    Ok((count(0), count(1)))
 }
 
 fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {

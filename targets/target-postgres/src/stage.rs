@@ -33,7 +33,7 @@ pub struct Stage {
     names: Vec<String>,
     copy: String,
     /// Whether rows list the columns that their record lacks.
-    lists_absent: bool,
+    lists_lacking: bool,
     rows: u64,
     line: u64,
     any_absent: bool,
@@ -68,10 +68,10 @@ impl Stage {
         session: &mut Session,
         stream: &str,
         table: &str,
-        lists_absent: bool,
+        lists_lacking: bool,
     ) -> Result<Self> {
         let number = session.next_stage();
-        let stage = Self {
+        let made = Self {
             number,
             stream: stream.to_owned(),
             table: table.to_owned(),
@@ -80,7 +80,7 @@ impl Stage {
             unfed: Vec::new(),
             names: Vec::new(),
             copy: String::new(),
-            lists_absent,
+            lists_lacking,
             rows: 0,
             line: 0,
             any_absent: false,
@@ -89,9 +89,9 @@ impl Stage {
         };
         let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
         let extra = extra.collect::<Vec<_>>().join(", ");
-        let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", stage.sql());
-        session.idle()?.execute(&sql).map_err(|refused| stage.explain(refused))?;
-        Ok(stage)
+        let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
+        session.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
+        Ok(made)
     }
 
     /// Returns the quoted name.
@@ -138,10 +138,10 @@ impl Stage {
         }
         (self.names, self.types) = columns.iter().cloned().unzip();
         self.feed = feed;
-        let fed = |at: &usize| {
+        let has_cells = |at: &usize| {
             self.feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at))
         };
-        self.unfed = (0..columns.len()).filter(|at| !fed(at)).collect();
+        self.unfed = (0..columns.len()).filter(|at| !has_cells(at)).collect();
         let mut names = Vec::new();
         for (at, _) in self.feed.iter().filter_map(|feed| feed.to.as_ref()) {
             names.push(quote_ident(&self.names[*at])?);
@@ -222,7 +222,7 @@ impl Stage {
     /// Appends the numbers of the columns that the record lacks, or null.
     fn push_absent(&mut self, batch: &Batch, row: usize) {
         let start = self.out.len();
-        if self.lists_absent {
+        if self.lists_lacking {
             let cells = self.feed.iter().zip(batch.row(row));
             let lacking = cells.filter_map(|(feed, cell)| {
                 let (at, _) = feed.to.as_ref()?;

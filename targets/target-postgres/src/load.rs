@@ -1,0 +1,122 @@
+//! One merge: the statements of each load method, in their order.
+
+use pg::{Client, quote_literal};
+use singer::Result;
+
+use crate::merge::Merge;
+use crate::names::TableName;
+use crate::settings::LoadMethod;
+
+/// Rows that merges changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Rows added.
+    pub inserted: u64,
+    /// Rows of which a value changed.
+    pub updated: u64,
+    /// Rows removed, or marked as deleted by a version.
+    pub deleted: u64,
+}
+
+impl Counts {
+    /// Adds those of another merge.
+    pub fn add(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+    }
+}
+
+/// What a merge is to do.
+pub struct Load<'a> {
+    /// Its SQL.
+    pub merge: &'a Merge,
+    /// The load method.
+    pub method: LoadMethod,
+    /// The source and day, for `replace-partition`.
+    pub partition: Option<&'a (String, String)>,
+    /// The table.
+    pub name: &'a TableName,
+    /// Whether ON CONFLICT can find rows by key.
+    pub unique: bool,
+    /// How many rows are staged.
+    pub rows: u64,
+    /// Whether a staged record lacks a column that it is to leave alone.
+    pub any_absent: bool,
+}
+
+impl Load<'_> {
+    /// Runs the statements; within a transaction.
+    pub fn run(&self, client: &mut Client) -> Result<Counts> {
+        let merge = self.merge;
+        let mut counts = Counts::default();
+        match self.method {
+            LoadMethod::AppendOnly => {
+                if self.rows > 0 {
+                    counts.inserted = client.execute(&merge.append())?;
+                }
+            }
+            LoadMethod::Upsert if self.rows == 0 => {}
+            LoadMethod::Upsert if self.any_absent => counts = merge_lacking(client, merge)?,
+            LoadMethod::Upsert => {
+                if let Some(delete) = merge.delete_marked() {
+                    counts.deleted = client.execute(&delete)?;
+                }
+                (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
+            }
+            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
+                self.lock(client, &merge.table)?;
+                client.execute(&format!("ANALYZE {}", merge.stage))?;
+                if merge.keys.is_empty() || !self.unique {
+                    (counts.deleted, counts.inserted) = pair(client, &merge.replace_multiset())?;
+                } else {
+                    counts.deleted = client.execute(&merge.delete_stale())?;
+                    (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Keeps out other runs that replace the same rows; readers are not held up.
+    fn lock(&self, client: &mut Client, table: &str) -> Result<()> {
+        let sql = match self.partition {
+            Some((source, datestamp)) => {
+                let name = format!("target-postgres {} {source} {datestamp}", self.name);
+                let name = quote_literal(&name);
+                format!("SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
+            }
+            None => format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"),
+        };
+        client.execute(&sql)?;
+        Ok(())
+    }
+}
+
+/// Merges records that lack columns: first those of one key into one.
+fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
+    let [number, last] = merge.number_rounds();
+    client.execute(&number)?;
+    let rows = client.query(&last, &[])?;
+    let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
+    for round in 2..=last {
+        client.execute(&merge.fold(round))?;
+    }
+    client.execute(&merge.drop_older())?;
+    let mut counts = Counts::default();
+    if let Some(delete) = merge.delete_marked() {
+        counts.deleted = client.execute(&delete)?;
+    }
+    counts.inserted = client.execute(&merge.insert_new())?;
+    if let Some(update) = merge.update_known() {
+        counts.updated = client.execute(&update)?;
+    }
+    Ok(counts)
+}
+
+/// Runs a statement that returns two counts.
+fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
+    let rows = client.query(sql, &[])?;
+    let count = |at| rows.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
+    Ok((count(0), count(1)))
+}
