@@ -18,7 +18,7 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock, or returns `None` at once when somebody holds it.
-    pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
             let file = open(path)?;
             match file.try_lock() {

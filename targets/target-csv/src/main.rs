@@ -1,3 +1,16 @@
-//! target-csv.
+//! target-csv: writes streams as CSV files, as dated partitions or one by one.
 
-fn main() {}
+mod csv;
+mod layout;
+mod naming;
+mod place;
+mod plain;
+mod settings;
+mod sink;
+mod target;
+
+use target::TargetCsv;
+
+fn main() -> std::process::ExitCode {
+    singer::run_target::<TargetCsv>()
+}

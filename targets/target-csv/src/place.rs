@@ -1,0 +1,68 @@
+//! Where a stream's file is written and published: a partition or a plain file.
+
+use std::path::PathBuf;
+
+use lake::{Completeness, Contents, DataFile, Outcome, Staged};
+use singer::{End, Error, ErrorKind, Result};
+
+use crate::layout::Layout;
+use crate::plain::PlainFile;
+
+/// Where a stream's file goes.
+#[derive(Debug)]
+pub enum Place {
+    /// A partition of the lake; `None` once it is published.
+    Partition(Option<Staged>, String),
+    /// A plain file.
+    Plain(PlainFile),
+}
+
+impl Place {
+    /// Creates a file for the rows.
+    pub fn file(&mut self) -> Result<DataFile> {
+        match self {
+            Self::Partition(Some(staged), name) => staged.file(name),
+            Self::Partition(None, _) => Err(after_end()),
+            Self::Plain(plain) => plain.file(),
+        }
+    }
+
+    /// Publishes the file; says where it is and what was done.
+    pub fn publish(
+        &mut self,
+        file: DataFile,
+        layout: &Layout,
+        end: End<'_>,
+    ) -> Result<(PathBuf, &'static str)> {
+        match self {
+            Self::Partition(staged, _) => {
+                let staged = staged.take().ok_or_else(after_end)?;
+                let path = staged.place();
+                let contents = Contents {
+                    schema: layout.schema(),
+                    key_properties: layout.keys.clone(),
+                    complete: if end.verified {
+                        Completeness::Verified
+                    } else {
+                        Completeness::Unverified
+                    },
+                    state: end.state.cloned(),
+                };
+                let done = match staged.publish(vec![file], contents)? {
+                    Outcome::New => "new",
+                    Outcome::Replaced => "replaced",
+                    Outcome::Unchanged => "unchanged",
+                };
+                Ok((path, done))
+            }
+            Self::Plain(plain) => {
+                plain.publish(file)?;
+                Ok((plain.path().to_path_buf(), "written"))
+            }
+        }
+    }
+}
+
+pub fn after_end() -> Error {
+    Error::new(ErrorKind::Internal, "a completed stream got more rows")
+}

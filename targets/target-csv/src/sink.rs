@@ -1,0 +1,261 @@
+//! The rows of one stream into one CSV file.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use lake::DataFile;
+use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Result, Sink, Stream};
+
+use crate::csv::{Dialect, Padding};
+use crate::layout::{Layout, Origin};
+use crate::place::{Place, after_end};
+
+/// Rows of a stream that wait until a block is full.
+const WAITING_BYTES: usize = 64 << 10;
+/// Beyond this many streams a waiting block is smaller and files are closed between writes.
+const STREAMS_MANY: usize = 200;
+const WAITING_BYTES_MANY: usize = 2 << 10;
+const COPY_BYTES: usize = 1 << 18;
+
+/// What the sinks of a run share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Where rows become text; one for all, so that many streams need little memory.
+    block: Vec<u8>,
+    /// How many sinks there are.
+    pub sinks: usize,
+}
+
+/// The CSV file of one stream.
+#[derive(Debug)]
+pub struct CsvSink {
+    name: String,
+    layout: Layout,
+    dialect: Dialect,
+    place: Place,
+    /// `None` once it is published.
+    file: Option<DataFile>,
+    waiting: Vec<u8>,
+    waiting_rows: u64,
+    first_rows_at: Option<Timestamp>,
+    versions_noted: bool,
+    shared: Rc<RefCell<Shared>>,
+}
+
+/// The texts of the metadata columns for the rows of a batch.
+#[derive(Default)]
+struct Clock {
+    received: String,
+    batched: String,
+    sequence: String,
+}
+
+impl CsvSink {
+    /// Begins the file with its header.
+    pub fn new(
+        stream: &Stream,
+        layout: Layout,
+        dialect: Dialect,
+        mut place: Place,
+        shared: Rc<RefCell<Shared>>,
+    ) -> Result<Self> {
+        let file = place.file()?;
+        shared.borrow_mut().sinks += 1;
+        let mut sink = Self {
+            name: stream.name.clone(),
+            layout,
+            dialect,
+            place,
+            file: Some(file),
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            first_rows_at: None,
+            versions_noted: false,
+            shared,
+        };
+        header(&sink.layout, dialect, &mut sink.waiting);
+        sink.flush()?;
+        Ok(sink)
+    }
+
+    fn clock(&mut self) -> Clock {
+        let wanted = |origin: &Origin| {
+            matches!(origin, Origin::Received | Origin::Batched | Origin::Sequence)
+        };
+        if !self.layout.origins.iter().any(wanted) {
+            return Clock::default();
+        }
+        let now = Timestamp::now();
+        let text = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string();
+        Clock {
+            received: text(now),
+            batched: text(*self.first_rows_at.get_or_insert(now)),
+            sequence: now.as_millisecond().to_string(),
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let file = self.file.as_mut().ok_or_else(after_end)?;
+        let many = self.shared.borrow().sinks > STREAMS_MANY;
+        if !self.waiting.is_empty() {
+            file.write(&self.waiting, self.waiting_rows)?;
+        }
+        if many {
+            file.rest();
+            self.waiting = Vec::new();
+        }
+        self.waiting.clear();
+        self.waiting_rows = 0;
+        Ok(())
+    }
+
+    /// Writes the file again with a header and rows as wide as the layout is now.
+    fn widen(&mut self, added: usize) -> Result<()> {
+        self.flush()?;
+        let mut new = self.place.file()?;
+        let old = self.file.take().ok_or_else(after_end)?;
+        let unreadable = |cause: std::io::Error| {
+            Error::new(ErrorKind::Io, "cannot read the staged file back")
+                .with("path", old.path().display())
+                .caused_by(cause)
+        };
+        let mut out = Vec::new();
+        header(&self.layout, self.dialect, &mut out);
+        let suffix = vec![self.dialect.delimiter; added];
+        let mut padding = Padding::new(&suffix);
+        let mut reader = File::open(old.path()).map_err(unreadable)?;
+        let mut block = vec![0; COPY_BYTES];
+        let mut rows = 0;
+        loop {
+            let count = reader.read(&mut block).map_err(unreadable)?;
+            rows += padding.copy(&block[..count], &mut out);
+            new.write(&out, rows)?;
+            if count == 0 {
+                break;
+            }
+            out.clear();
+            rows = 0;
+        }
+        old.discard();
+        self.file = Some(new);
+        Ok(())
+    }
+}
+
+fn header(layout: &Layout, dialect: Dialect, out: &mut Vec<u8>) {
+    for (at, name) in layout.names().enumerate() {
+        if at > 0 {
+            out.push(dialect.delimiter);
+        }
+        dialect.text(name.as_bytes(), out);
+    }
+    out.push(b'\n');
+}
+
+/// Appends the rows of a batch as CSV text.
+fn rows(batch: &Batch, layout: &Layout, dialect: Dialect, clock: &Clock, out: &mut Vec<u8>) {
+    let envelope = batch.width() - singer::target::ENVELOPE_CELLS;
+    for row in 0..batch.rows() {
+        for (at, origin) in layout.origins.iter().enumerate() {
+            if at > 0 {
+                out.push(dialect.delimiter);
+            }
+            let cell = match *origin {
+                Origin::Cell { at, null_is_json, free_text } => {
+                    match batch.cell(row, at) {
+                        Cell::Text(text) if free_text => dialect.text(text, out),
+                        Cell::Text(text) => dialect.field(text, out),
+                        Cell::Null if null_is_json => out.extend_from_slice(b"null"),
+                        Cell::Null | Cell::Absent => {}
+                    }
+                    continue;
+                }
+                Origin::Extracted => batch.cell(row, envelope + TIME_EXTRACTED),
+                Origin::Version => batch.cell(row, envelope + VERSION),
+                Origin::Received => Cell::Text(clock.received.as_bytes()),
+                Origin::Batched => Cell::Text(clock.batched.as_bytes()),
+                Origin::Sequence => Cell::Text(clock.sequence.as_bytes()),
+                Origin::Null => Cell::Null,
+            };
+            if let Cell::Text(text) = cell {
+                dialect.field(text, out);
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+impl Sink for CsvSink {
+    fn write(&mut self, batch: &Batch) -> Result<()> {
+        let clock = self.clock();
+        let file = self.file.as_mut().ok_or_else(after_end)?;
+        let mut shared = self.shared.borrow_mut();
+        let many = shared.sinks > STREAMS_MANY;
+        let block = &mut shared.block;
+        block.clear();
+        block.extend_from_slice(&self.waiting);
+        rows(batch, &self.layout, self.dialect, &clock, block);
+        self.waiting.clear();
+        self.waiting_rows += u64::try_from(batch.rows()).unwrap_or(u64::MAX);
+        if block.len() < if many { WAITING_BYTES_MANY } else { WAITING_BYTES } {
+            self.waiting.extend_from_slice(block);
+            return Ok(());
+        }
+        file.write(block, self.waiting_rows)?;
+        self.waiting_rows = 0;
+        if many {
+            file.rest();
+            self.waiting = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn evolve(&mut self, stream: &Stream) -> Result<()> {
+        match self.layout.evolve(stream)? {
+            0 => Ok(()),
+            added => self.widen(added),
+        }
+    }
+
+    fn commit(&mut self) -> Result<Durability> {
+        Ok(Durability::OnComplete)
+    }
+
+    fn complete(&mut self, end: End<'_>) -> Result<()> {
+        self.flush()?;
+        let file = self.file.take().ok_or_else(after_end)?;
+        let (rows, bytes) = (file.rows(), file.bytes());
+        let (path, done) = self.place.publish(file, &self.layout, end)?;
+        let unverified = if end.verified { "" } else { ", not known to be complete" };
+        log::info!(
+            "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
+            singer::error::printable(&self.name),
+            path.display()
+        );
+        Ok(())
+    }
+
+    fn activate(&mut self, version: i64) -> Result<()> {
+        if !self.versions_noted {
+            log::info!(
+                "stream {}: version {version} is active; the file holds what this run sent, so \
+                 nothing is deleted",
+                singer::error::printable(&self.name)
+            );
+            self.versions_noted = true;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for CsvSink {
+    fn drop(&mut self) {
+        if let Ok(mut shared) = self.shared.try_borrow_mut() {
+            shared.sinks = shared.sinks.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The target: settings checked, then one file a stream.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lake::{Lake, Run};
+use singer::{About, Context, Error, ErrorKind, Result, Stream, Target};
+
+use crate::csv::Dialect;
+use crate::layout::Layout;
+use crate::naming::{Naming, for_stream};
+use crate::place::Place;
+use crate::plain::PlainFile;
+use crate::settings::{OverwriteBehavior, Settings};
+use crate::sink::{CsvSink, Shared};
+
+const TOOL: &str = concat!("target-csv ", env!("CARGO_PKG_VERSION"));
+
+/// Writes CSV files.
+pub struct TargetCsv {
+    settings: Settings,
+    naming: Naming,
+    dialect: Dialect,
+    /// The run of a partitioned target.
+    run: Option<Run>,
+    /// Plain paths in use, with the streams they are for.
+    paths: BTreeMap<String, String>,
+    shared: Rc<RefCell<Shared>>,
+}
+
+impl Target for TargetCsv {
+    const ABOUT: About = About {
+        name: "target-csv",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Writes CSV files: dated partitions that are published whole, or plain files",
+        capabilities: &["about", "target-schema", "activate-version", "schema-evolution"],
+    };
+    type Settings = Settings;
+    type Sink = CsvSink;
+
+    fn open(settings: Settings) -> Result<Self> {
+        refuse_unsupported(&settings)?;
+        let naming = Naming::read(&settings, jiff::Timestamp::now())?;
+        let dialect = dialect(&settings, &naming)?;
+        lake::allow_many_files();
+        let run = match &naming {
+            Naming::Partition { root, source, day, .. } => {
+                if settings.datestamp.is_none() {
+                    log::info!("the day is {day}; set `datestamp` for another one");
+                }
+                Some(Run::begin(&Lake::create(root)?, source, *day, TOOL)?)
+            }
+            Naming::Plain { .. } => None,
+        };
+        let (paths, shared) = (BTreeMap::new(), Rc::default());
+        Ok(Self { settings, naming, dialect, run, paths, shared })
+    }
+
+    fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
+        let place = match (&self.naming, &self.run) {
+            (Naming::Partition { file, .. }, Some(run)) => {
+                let staged = run.stage(&stream.name, self.settings.adopt)?;
+                Place::Partition(Some(staged), for_stream(file, &stream.name))
+            }
+            (Naming::Plain { root, path }, _) => {
+                let path = for_stream(path, &stream.name);
+                if let Some(other) = self.paths.insert(path.clone(), stream.name.clone()) {
+                    return Err(Error::new(
+                        ErrorKind::Config,
+                        "cannot write two streams to a file",
+                    )
+                    .with("path", path)
+                    .with("other stream", other)
+                    .hint("put {stream_name} into `file_naming_scheme`"));
+                }
+                Place::Plain(PlainFile::new(root.join(path))?)
+            }
+            (Naming::Partition { .. }, None) => {
+                return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
+            }
+        };
+        let layout = Layout::new(stream, self.settings.add_record_metadata);
+        CsvSink::new(stream, layout, self.dialect, place, Rc::clone(&self.shared))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.run.as_ref().map_or(Ok(()), Run::finish)
+    }
+}
+
+fn refuse_unsupported(settings: &Settings) -> Result<()> {
+    let refuse = |what: &str, setting: &str, value: &str, hint: &str| {
+        Err(Error::new(ErrorKind::Config, what).with(setting, value).hint(hint))
+    };
+    if settings.overwrite_behavior == OverwriteBehavior::AppendRecords {
+        return refuse(
+            "cannot append to files",
+            "overwrite_behavior",
+            "append_records",
+            "a rerun would write rows twice: use replace_file, and partitions to keep each day",
+        );
+    }
+    let encoding = settings.encoding.to_ascii_lowercase();
+    if !matches!(encoding.as_str(), "utf-8" | "utf8") {
+        let hint = "files are written as utf-8, which holds every value";
+        return refuse("cannot write this encoding", "encoding", &encoding, hint);
+    }
+    if settings.quotechar != "\"" {
+        let hint = "fields are quoted by `\"`: remove `quotechar`";
+        return refuse("cannot quote by this character", "quotechar", &settings.quotechar, hint);
+    }
+    if let Some(escape) = settings.escape_character.as_deref().filter(|text| *text != "\"") {
+        let hint = "quotes are doubled: remove `escape_character`";
+        return refuse("cannot escape by this character", "escape_character", escape, hint);
+    }
+    if let Some(column) = &settings.record_sort_property_name {
+        let hint = "rows are written as they come: sort in the tap or when reading";
+        return refuse("cannot sort the records", "record_sort_property_name", column, hint);
+    }
+    Ok(())
+}
+
+fn dialect(settings: &Settings, naming: &Naming) -> Result<Dialect> {
+    let delimiter = match settings.delimiter.as_str() {
+        "\\t" => "\t",
+        text => text,
+    };
+    let dialect = match *delimiter.as_bytes() {
+        [delimiter] if delimiter.is_ascii() && !matches!(delimiter, b'"' | b'\n' | b'\r') => {
+            Dialect { delimiter, spreadsheet_safe: settings.spreadsheet_safe }
+        }
+        _ => {
+            return Err(Error::new(ErrorKind::Config, "cannot use the delimiter"))
+                .with("delimiter", delimiter)
+                .hint("it is one ASCII character, neither a quote nor a line end");
+        }
+    };
+    let partitioned = matches!(naming, Naming::Partition { .. });
+    if partitioned && (dialect.spreadsheet_safe || dialect.delimiter != b',') {
+        return Err(Error::new(ErrorKind::Config, "cannot change how partitions are written")
+            .with("delimiter", delimiter)
+            .with("spreadsheet_safe", dialect.spreadsheet_safe)
+            .hint(
+                "partitions hold exactly what came: remove these settings, or write plain files",
+            ));
+    }
+    Ok(if partitioned { Dialect::LOSSLESS } else { dialect })
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

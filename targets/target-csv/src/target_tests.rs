@@ -1,0 +1,229 @@
+//! Streams through the target into files.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use singer::{Batch, Cell, End, Sink};
+
+use super::*;
+
+fn stream(name: &str, properties: &Value) -> Stream {
+    let schema = json!({"type": "object", "properties": properties});
+    Stream::new(name, schema.as_object().unwrap().clone(), Vec::new())
+}
+
+fn text() -> Value {
+    json!({"type": ["null", "string"]})
+}
+
+fn batch(rows: &[&[Option<&str>]]) -> Batch {
+    let mut batch = Batch::new(rows[0].len() + 2);
+    for row in rows {
+        for cell in *row {
+            match cell {
+                Some(text) => batch.push(text.as_bytes()),
+                None => batch.push_null(),
+            }
+        }
+        batch.push(b"2024-02-29T00:00:00Z");
+        batch.push(b"7");
+    }
+    batch
+}
+
+fn open(folder: &Path, change: impl FnOnce(&mut Settings)) -> TargetCsv {
+    let mut settings = Settings {
+        output_path: Some(folder.join("output").to_str().unwrap().to_owned()),
+        ..Settings::default()
+    };
+    change(&mut settings);
+    TargetCsv::open(settings).unwrap()
+}
+
+fn dated(settings: &mut Settings) {
+    settings.source = Some("pg".to_owned());
+    settings.datestamp = Some("2024-02-29".to_owned());
+}
+
+const END: End<'static> = End { verified: true, state: None };
+
+fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
+    let mut target = open(folder, dated);
+    let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
+    sink.write(&batch(rows)).unwrap();
+    sink.complete(END).unwrap();
+    target.finish().unwrap();
+}
+
+fn read(folder: &Path) -> (lake::Partition, String) {
+    let lake = Lake::open(folder.join("output")).unwrap();
+    let day = "2024-02-29".parse().unwrap();
+    let partition = lake.read_finished("pg", day, "t").unwrap();
+    partition.verify().unwrap();
+    let text = fs::read_to_string(&partition.files()[0]).unwrap();
+    (partition, text)
+}
+
+#[test]
+fn a_partition_is_published_whole_and_stays_when_nothing_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: &[&[Option<&str>]] = &[&[Some("1"), None], &[Some(""), Some("x,\"y\"\n")]];
+    extract(folder.path(), rows);
+    let (first, text) = read(folder.path());
+    assert_eq!(text, "a,b\n1,\n\"\",\"x,\"\"y\"\"\n\"\n");
+    assert_eq!((first.manifest.rows(), first.manifest.tool.as_str()), (2, TOOL));
+    extract(folder.path(), rows);
+    assert_eq!(read(folder.path()).0.manifest_sha256, first.manifest_sha256);
+    extract(folder.path(), &rows[..1]);
+    assert_eq!(read(folder.path()).1, "a,b\n1,\n");
+}
+
+#[test]
+fn an_empty_table_has_a_header_and_a_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), dated);
+    let mut sink = target.sink(&stream("t", &json!({"a,b": text(), "c": text()}))).unwrap();
+    sink.complete(END).unwrap();
+    target.finish().unwrap();
+    let (partition, text) = read(folder.path());
+    assert_eq!((text.as_str(), partition.manifest.rows()), ("\"a,b\",c\n", 0));
+}
+
+#[test]
+fn a_growing_schema_shifts_no_column() {
+    for plain in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut target = open(folder.path(), |s| {
+            if !plain {
+                dated(s);
+            }
+        });
+        let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
+        sink.write(&batch(&[&[Some("1\n"), Some("2")]])).unwrap();
+        sink.evolve(&stream("t", &json!({"c": text(), "a": text()}))).unwrap();
+        sink.write(&batch(&[&[Some("3"), Some("1")]])).unwrap();
+        sink.evolve(&stream("t", &json!({"d": text(), "b": text(), "e": text()}))).unwrap();
+        sink.write(&batch(&[&[Some("4"), Some("2"), Some("5")]])).unwrap();
+        sink.complete(END).unwrap();
+        target.finish().unwrap();
+        let expected = "a,b,c,d,e\n\"1\n\",2,,,\n1,,3,,\n,2,,4,5\n";
+        if plain {
+            let path = folder.path().join("output/t.csv");
+            assert_eq!(fs::read_to_string(path).unwrap(), expected);
+        } else {
+            let (partition, text) = read(folder.path());
+            assert_eq!((text.as_str(), partition.manifest.rows()), (expected, 3));
+            let names: Vec<_> =
+                partition.manifest.stream().columns.iter().map(|c| c.name.clone()).collect();
+            assert_eq!(names, ["a", "b", "c", "d", "e"]);
+        }
+        drop((sink, target));
+        let left = fs::read_dir(folder.path().join("output")).unwrap();
+        assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().contains("part")));
+    }
+}
+
+#[test]
+fn what_is_not_completed_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |_| ());
+    fs::create_dir(folder.path().join("output")).unwrap();
+    fs::write(folder.path().join("output/t.csv"), "old\n").unwrap();
+    let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
+    sink.write(&batch(&[&[Some("1")]])).unwrap();
+    let other = open(folder.path(), |_| ()).sink(&stream("t", &json!({"a": text()})));
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Temporary);
+    drop(sink);
+    let left: Vec<_> = fs::read_dir(folder.path().join("output")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(fs::read_to_string(left[0].path()).unwrap(), "old\n");
+}
+
+#[test]
+fn metadata_columns_stand_behind_the_streams_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |settings| settings.add_record_metadata = true);
+    let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
+    sink.write(&batch(&[&[Some("1")]])).unwrap();
+    sink.complete(END).unwrap();
+    let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
+    let (header, row) = text.trim_end().split_once('\n').unwrap();
+    assert_eq!(header.split(',').count(), 7);
+    let cells: Vec<_> = row.split(',').collect();
+    assert_eq!((cells[0], cells[1], cells[4], cells[6]), ("1", "2024-02-29T00:00:00Z", "", "7"));
+    assert_eq!(cells[2], cells[3]);
+    assert!(cells[2].ends_with("+00:00") && cells[5].parse::<u64>().is_ok());
+}
+
+#[test]
+fn sql_null_and_json_null_stay_two_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |_| ());
+    let json = json!({"type": ["null", "object"], singer::schema::ABSENT_IS_NULL: true});
+    let mut sink = target.sink(&stream("t", &json!({"j": json, "a": text()}))).unwrap();
+    let mut rows = batch(&[&[None, None], &[Some("{\"k\":1}"), None]]);
+    rows.begin_row();
+    assert_eq!(rows.cell(2, 0), Cell::Absent);
+    sink.write(&rows).unwrap();
+    sink.complete(END).unwrap();
+    let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
+    assert_eq!(text, "j,a\nnull,\n\"{\"\"k\"\":1}\",\n,\n");
+}
+
+#[test]
+fn many_streams_need_few_files_and_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), dated);
+    let mut sinks: Vec<_> = (0..300)
+        .map(|at| target.sink(&stream(&format!("s{at}"), &json!({"a": text()}))).unwrap())
+        .collect();
+    for round in 0..40 {
+        let value = format!("{round}").repeat(100);
+        for sink in &mut sinks {
+            sink.write(&batch(&[&[Some(&value)]])).unwrap();
+        }
+    }
+    for sink in &mut sinks {
+        sink.complete(END).unwrap();
+    }
+    target.finish().unwrap();
+    let lake = Lake::open(folder.path().join("output")).unwrap();
+    let day = lake.read_day("pg", "2024-02-29".parse().unwrap(), false).unwrap();
+    assert_eq!(day.len(), 300);
+    for partition in day {
+        partition.verify().unwrap();
+        assert_eq!(partition.manifest.rows(), 40);
+    }
+}
+
+#[test]
+fn refuses_what_it_cannot_do() {
+    let check = |change: fn(&mut Settings)| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings {
+            output_path: Some(folder.path().join("output").to_str().unwrap().to_owned()),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        let refused = TargetCsv::open(settings).map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+        assert!(!folder.path().join("output").exists());
+    };
+    check(|s| s.overwrite_behavior = OverwriteBehavior::AppendRecords);
+    check(|s| s.encoding = "utf-16".to_owned());
+    check(|s| s.quotechar = "'".to_owned());
+    check(|s| s.escape_character = Some("\\".to_owned()));
+    check(|s| s.record_sort_property_name = Some("id".to_owned()));
+    check(|s| s.delimiter = "||".to_owned());
+    check(|s| s.datestamp = Some("2026-02-30".to_owned()));
+    check(|s| {
+        dated(s);
+        s.spreadsheet_safe = true;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |s| s.file_naming_scheme = Some("all.csv".to_owned()));
+    let _one = target.sink(&stream("a", &json!({"a": text()}))).unwrap();
+    let two = target.sink(&stream("b", &json!({"a": text()})));
+    assert_eq!(two.unwrap_err().kind(), ErrorKind::Config);
+}
