@@ -25,25 +25,21 @@ pub fn copy(
 ) -> Result<String> {
     let names: Vec<String> =
         columns.iter().map(|column| quote_ident(&column.name)).collect::<Result<_>>()?;
-    let mut query = format!(
-        "SELECT {} FROM {}.{}",
-        names.join(", "),
-        quote_ident(schema)?,
-        quote_ident(table)?
-    );
+    let from = format!("{}.{}", quote_ident(schema)?, quote_ident(table)?);
+    let mut filter = String::new();
+    let mut order = String::new();
     if let Some(Incremental { column, start }) = incremental {
         let name = quote_ident(&column.name)?;
         if let Some(start) = start {
-            query += &format!(" WHERE {name} >= {}", literal(start, column, types)?);
+            filter = format!(" WHERE {name} >= {}", literal(start, column, types)?);
         }
         // An index in the default order serves only where nulls need no place of their own.
         let nulls = if start.is_none() && !column.not_null { " NULLS FIRST" } else { "" };
-        query += &format!(" ORDER BY {name} ASC{nulls}");
+        order = format!(" ORDER BY {name} ASC{nulls}");
     }
-    if let Some(limit) = limit {
-        query += &format!(" LIMIT {limit}");
-    }
-    Ok(format!("COPY ({query}) TO STDOUT"))
+    let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+    let names = names.join(", ");
+    Ok(format!("COPY (SELECT {names} FROM {from}{filter}{order}{limit}) TO STDOUT"))
 }
 
 /// Writes a bookmark as a value of the column's type, without its length: a cast to `varchar(3)`

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REDISCOVER: &str =
     "the catalog is older than the database, or the user lacks the right: run discovery again";
 
-/// Reads tables and views of a PostgreSQL database.
+/// Reads tables and views of a Postgres database.
 pub struct TapPostgres {
     settings: Settings,
     config: Config,
@@ -91,7 +91,11 @@ impl TapPostgres {
         rows: &mut Rows,
     ) -> Result<()> {
         let (schema, table) = address(stream)?;
-        let found = catalog::attributes(&mut self.client, Some(&[schema.clone()]), Some(&table))?;
+        let found = catalog::attributes(
+            &mut self.client,
+            Some(std::slice::from_ref(&schema)),
+            Some(&table),
+        )?;
         let columns = pick(stream, &found, &schema, &table)?;
         let choices = self.settings.choices();
         let mappings = columns.iter().map(|column| {
