@@ -77,8 +77,18 @@ impl DataFile {
         self.bytes
     }
 
-    /// Makes the file durable and says what it holds. A failed flush is never tried again: the
-    /// system may have dropped the pages.
+    /// Says what the file holds by now.
+    pub fn entry(&self) -> FileEntry {
+        FileEntry {
+            name: self.name.clone(),
+            rows: self.rows,
+            bytes: self.bytes,
+            sha256: name::hex(&self.hash.clone().finalize()),
+        }
+    }
+
+    /// Makes the file durable and says where it is and what it holds. A failed flush is never tried
+    /// again: the system may have dropped the pages.
     pub fn finish(mut self) -> Result<(PathBuf, FileEntry)> {
         let file = match self.file.take() {
             Some(file) => file,
@@ -87,12 +97,7 @@ impl DataFile {
         };
         file.sync_all()
             .map_err(|cause| disk::failure("cannot flush the data file", &self.path, cause))?;
-        let entry = FileEntry {
-            name: self.name,
-            rows: self.rows,
-            bytes: self.bytes,
-            sha256: name::hex(&self.hash.finalize()),
-        };
+        let entry = self.entry();
         Ok((self.path, entry))
     }
 

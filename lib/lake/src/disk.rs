@@ -47,6 +47,14 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// Makes a new folder for what may vanish in a power loss.
+pub(crate) fn make_staged_folder(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .mode(0o750)
+        .create(path)
+        .map_err(|cause| failure("cannot make the folder", path, cause))
+}
+
 /// Fsyncs a folder, so that the names in it survive a power loss.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     let folder =

@@ -39,7 +39,6 @@ pub(crate) fn seal(
     for (path, entry) in files {
         disk::rename(path, &staged.join(&entry.name))?;
     }
-    disk::sync_folder(staged)?;
     disk::write_file(&staged.join(MANIFEST_NAME), &text)?;
     disk::sync_folder(staged)
 }
@@ -61,10 +60,11 @@ pub(crate) fn place(
     let staged = staging.join(&intent.staged);
     if !disk::exists(place)? {
         disk::rename(&staged, place)?;
-        return sync_both(place, staging);
+        return disk::sync_parent(place);
     }
     match exchange(&staged, place) {
-        Ok(()) => sync_both(place, staging),
+        // One step for the file system too, so one of its two folders is enough.
+        Ok(()) => disk::sync_parent(place),
         Err(cause) if lacks_exchange(&cause) => {
             warn_once();
             intent.write(staging)?;

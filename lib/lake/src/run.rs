@@ -128,7 +128,7 @@ impl Run {
         };
         progress.staged.insert(table.to_owned(), lock);
         let folder = staging.folder.join(&intent.staged);
-        disk::make_folder(&folder)?;
+        disk::make_staged_folder(&folder)?;
         drop(progress);
         Ok(Staged { shared: Arc::clone(&self.shared), intent, folder, files: 0 })
     }
@@ -214,9 +214,8 @@ impl Staged {
 
     /// Publishes the files as the partition's one generation, unless it holds the same already.
     pub fn publish(self, files: Vec<DataFile>, contents: Contents) -> Result<Outcome> {
-        let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
-        let manifest =
-            self.manifest(contents, files.iter().map(|(_, file)| file.clone()).collect());
+        let entries = files.iter().map(DataFile::entry).collect();
+        let manifest = self.manifest(contents, entries);
         let place = self.place();
         // The partition is locked since staging, but a person may have been there.
         let old = current(&place, &self.intent.table, true)?;
@@ -225,6 +224,8 @@ impl Staged {
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
         }
+        // Only what is published need be durable.
+        let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
         let staging = &self.shared.staging.folder;
         publish::seal(&self.folder, &files, &manifest)?;
         let sealed = read_folder(&self.folder)?;

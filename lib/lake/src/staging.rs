@@ -60,7 +60,7 @@ impl Staging {
             // A sweeping run may hold the lock for a moment: take another id.
             if let Some(owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? {
                 let folder = disk::below(lake.root(), &[".staging", &id]);
-                disk::make_folder(&folder)?;
+                disk::make_staged_folder(&folder)?;
                 return Ok(Self { id, folder, _owner: owner });
             }
         }

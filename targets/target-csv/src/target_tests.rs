@@ -175,7 +175,7 @@ fn sql_null_and_json_null_stay_two_things() {
 fn many_streams_need_few_files_and_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), dated);
-    let mut sinks: Vec<_> = (0..300)
+    let mut sinks: Vec<_> = (0..210)
         .map(|at| target.sink(&stream(&format!("s{at}"), &json!({"a": text()}))).unwrap())
         .collect();
     for round in 0..40 {
@@ -190,7 +190,7 @@ fn many_streams_need_few_files_and_little_memory() {
     target.finish().unwrap();
     let lake = Lake::open(folder.path().join("output")).unwrap();
     let day = lake.read_day("pg", "2024-02-29".parse().unwrap(), false).unwrap();
-    assert_eq!(day.len(), 300);
+    assert_eq!(day.len(), 210);
     for partition in day {
         partition.verify().unwrap();
         assert_eq!(partition.manifest.rows(), 40);
