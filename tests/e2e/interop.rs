@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::cluster::{Database, database};
 use crate::support::pipes::{DAY, from_database, to_database, to_lake};
-use crate::support::python::{JSONL, PLUGINS};
+use crate::support::python::{JSONL, TAP_POSTGRES, TARGET_CSV, TARGET_POSTGRES};
 use crate::support::run::{Run, file, ours, pipe_succeeds};
 use crate::support::{folder, lake};
 
@@ -49,16 +49,23 @@ fn their_settings(database: &Database, more: &serde_json::Value) -> serde_json::
     settings
 }
 
+/// Their tap reads what a catalog selects, and nothing by default.
 fn their_tap(database: &Database) -> Run {
     let settings = their_settings(database, &json!({ "filter_schemas": ["public"] }));
-    PLUGINS.program("tap-postgres").config(&settings)
+    let tap = || TAP_POSTGRES.program("tap-postgres").config(&settings);
+    let discovered = tap().args(["--discover"]).go().success();
+    let mut catalog: serde_json::Value = serde_json::from_slice(&discovered.stdout).unwrap();
+    for entry in catalog["streams"][0]["metadata"].as_array_mut().unwrap() {
+        entry["metadata"]["selected"] = true.into();
+    }
+    tap().json("--catalog", &catalog)
 }
 
 #[test]
 fn our_tap_feeds_their_postgres_target() {
     let (source, target) = (people(), database("theirs"));
     let settings = their_settings(&target, &json!({ "default_target_schema": "public" }));
-    let into = PLUGINS.program("target-postgres").config(&settings);
+    let into = TARGET_POSTGRES.program("target-postgres").config(&settings);
     pipe_succeeds(from_database(&source, &json!({})), into);
     assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
 }
@@ -83,7 +90,7 @@ fn their_postgres_tap_feeds_our_targets() {
 #[test]
 fn our_tap_feeds_their_file_targets() {
     let (source, scratch) = (people(), folder());
-    let target = PLUGINS.program("target-csv").config(
+    let target = TARGET_CSV.program("target-csv").config(
         &json!({ "file_naming_scheme": "{stream_name}.csv", "output_path": scratch.path() }),
     );
     pipe_succeeds(from_database(&source, &json!({})), target);
@@ -108,7 +115,7 @@ fn our_csv_tap_feeds_their_postgres_target() {
         file(scratch.path(), "in.csv", "id,code,amount\n1,00123,32.38\n2,\"a,\"\"b\"\"\",-0.5\n");
     let files = json!({ "files": [{ "entity": "codes", "path": path, "keys": ["id"] }] });
     let settings = their_settings(&target, &json!({ "default_target_schema": "public" }));
-    let into = PLUGINS.program("target-postgres").config(&settings);
+    let into = TARGET_POSTGRES.program("target-postgres").config(&settings);
     pipe_succeeds(ours("tap-csv").config(&files), into);
     let rows = "SELECT id, code, amount::numeric FROM public.codes ORDER BY id";
     assert_eq!(target.psql(rows), "1|00123|32.38\n2|a,\"b\"|-0.5");
@@ -118,6 +125,7 @@ fn our_csv_tap_feeds_their_postgres_target() {
 fn a_recorded_run_of_theirs_is_read_from_a_file() {
     let (source, target, scratch) = (people(), database("recorded"), folder());
     let recorded = their_tap(&source).go().success();
+    assert!(!recorded.stdout.is_empty(), "{}", recorded.stderr);
     let path = file(scratch.path(), "recorded.jsonl", &recorded.stdout);
     let into = to_database(&target, &json!({})).args(["--input".as_ref(), path.as_os_str()]);
     into.go().success();

@@ -3,13 +3,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
     reason = "a test that cannot go on must stop loudly"
 )]
 
 mod support;
 
 mod contributing;
+mod csv;
 mod interop;
 mod kill;
 mod messages;

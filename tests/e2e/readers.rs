@@ -34,14 +34,16 @@ def by_polars():
 
 def by_pyarrow():
     files = sorted(glob.glob(pattern))
-    data = pyarrow.dataset.dataset(files, format="csv", partition_base_dir=lake, partitioning="hive")
+    data = pyarrow.dataset.dataset(
+        files, format="csv", partition_base_dir=lake, partitioning="hive")
     table = data.to_table(columns=["extracted_at", "table", "name"]).to_pylist()
     return [(str(r["extracted_at"]), r["table"], r["name"]) for r in table]
 
 seen = collections.Counter()
 vanished = 0
-while not os.path.exists(stop) or min(seen[r.__name__] for r in (by_duckdb, by_polars, by_pyarrow)) < 5:
-    for reader in (by_duckdb, by_polars, by_pyarrow):
+readers = (by_duckdb, by_polars, by_pyarrow)
+while not os.path.exists(stop) or min(seen[r.__name__] for r in readers) < 5:
+    for reader in readers:
         try:
             found = reader()
         except Exception as failure:
@@ -115,7 +117,7 @@ import pyarrow.csv
 path = sys.argv[1]
 query = f"SELECT name FROM read_csv('{path}', header = true, all_varchar = true) ORDER BY id::int"
 print([row[0] for row in duckdb.connect().execute(query).fetchall()])
-frame = polars.read_csv(path, schema_overrides={"name": polars.String}, missing_utf8_is_empty_string=False)
+frame = polars.read_csv(path, schema_overrides={"name": polars.String})
 print(frame.get_column("name").to_list())
 parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
 convert = pyarrow.csv.ConvertOptions(

@@ -107,7 +107,8 @@ fn names_survive_the_whole_way() {
     load(scratch.path(), DAY, &target, &json!({}));
     let list = "SELECT string_agg(n, E'\\n' ORDER BY n) FROM (
                     SELECT attname AS n FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
-                    WHERE attnum > 0 AND relkind = 'r' AND relnamespace = 'public'::regnamespace) x";
+                    WHERE attnum > 0 AND relkind = 'r'
+                    AND relnamespace = 'public'::regnamespace) x";
     assert_eq!(target.psql(list), source.psql(list));
 }
 

@@ -12,7 +12,7 @@ fn source() -> Database {
         "CREATE TABLE a (id integer PRIMARY KEY, name text, secret text, changed timestamptz);
          CREATE TABLE b (id integer PRIMARY KEY);
          CREATE VIEW v AS SELECT id, name FROM a;
-         INSERT INTO a SELECT n, 'n' || n, 's', timestamptz '2026-01-01 00:00+00' + n * interval '1 day'
+         INSERT INTO a SELECT n, 'n' || n, 's', timestamptz '2026-01-01Z' + n * '1 day'::interval
          FROM generate_series(1, 5) n;
          INSERT INTO a VALUES (6, 'never changed', 's', NULL);
          INSERT INTO b VALUES (1);",

@@ -1,6 +1,7 @@
 //! Rules of the project that a machine can check; `UPDATE=1` rewrites the generated parts.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -133,7 +134,8 @@ fn the_connector_table_is_what_the_binaries_say() {
         let about: serde_json::Value = serde_json::from_str(&about(connector, "json")).unwrap();
         let capabilities = about["capabilities"].as_array().unwrap();
         let capabilities: Vec<_> = capabilities.iter().map(|c| c.as_str().unwrap()).collect();
-        table += &format!(
+        let _ = write!(
+            table,
             "\n| [`{connector}`](#{connector}) | {} | {} |",
             about["description"].as_str().unwrap(),
             capabilities.join(", ")

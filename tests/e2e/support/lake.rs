@@ -1,6 +1,7 @@
 //! What must hold in a folder of dated partitions, whatever happened before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,22 +76,29 @@ pub fn sums(lake: &Path) -> BTreeMap<PathBuf, String> {
 /// Returns the sums of the data files alone: a manifest names its run.
 pub fn data_sums(lake: &Path) -> BTreeMap<PathBuf, String> {
     let mut sums = sums(lake);
-    sums.retain(|path, _| path.extension().is_some_and(|extension| extension == "csv"));
+    sums.retain(|path, _| is_data(path));
     sums
+}
+
+fn is_data(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "csv")
 }
 
 /// Returns the text of a partition's one data file.
 #[track_caller]
 pub fn data(partition: &Path) -> String {
     let files: Vec<_> =
-        names(partition).into_iter().filter(|name| name.ends_with(".csv")).collect();
+        names(partition).into_iter().filter(|name| is_data(Path::new(name))).collect();
     assert_eq!(files.len(), 1, "{}: {files:?}", partition.display());
     fs::read_to_string(partition.join(&files[0])).unwrap()
 }
 
 /// Returns SHA-256 in lower-case hexadecimal.
 pub fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Python environments with pinned packages from PyPI, made once below the target folder.
+//! Python environments with pinned packages, made once below the target folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,17 @@ pub const READERS: Environment = Environment {
     packages: &["duckdb==2.0.0", "polars==2.1.0", "pyarrow==26.0.1", "pytz"],
 };
 
-/// Plugins built on the Singer SDK.
-pub const PLUGINS: Environment = Environment {
-    name: "plugins",
-    packages: &[
-        "meltanolabs-tap-postgres==0.10.0",
-        "meltanolabs-target-postgres==0.8.1",
-        "meltanolabs-target-csv==0.5.0",
-    ],
-};
+/// Their tap for Postgres, built on the Singer SDK, as the next two.
+pub const TAP_POSTGRES: Environment =
+    Environment { name: "tap-postgres", packages: &["meltanolabs-tap-postgres==0.10.0"] };
+
+/// Their target for Postgres.
+pub const TARGET_POSTGRES: Environment =
+    Environment { name: "target-postgres", packages: &["meltanolabs-target-postgres==0.8.1"] };
+
+/// Their target for CSV files.
+pub const TARGET_CSV: Environment =
+    Environment { name: "target-csv", packages: &["meltanolabs-target-csv==0.5.0"] };
 
 /// The oldest target still in wide use, on singer-python.
 pub const JSONL: Environment =

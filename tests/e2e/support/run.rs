@@ -54,9 +54,17 @@ impl Outcome {
     /// Asserts the exit code and that nothing panicked, and returns the outcome.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.text(), self.stderr);
+        let stdout = self.text();
+        let stdout = stdout.get(..4000).unwrap_or(&stdout);
+        assert_eq!(self.code, code, "stdout: {stdout}\nstderr: {}", self.complaint());
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self
+    }
+
+    /// Returns standard error without the log of what went well.
+    pub fn complaint(&self) -> String {
+        let lines = self.stderr.lines().filter(|line| !line.contains("| INFO "));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Returns standard output as text.
@@ -105,9 +113,9 @@ pub fn pipe_succeeds(tap: Run, target: Run) -> (Outcome, Outcome) {
         tap.code == 0 && target.code == 0,
         "tap {}: {}\ntarget {}: {}",
         tap.code,
-        tap.stderr,
+        tap.complaint(),
         target.code,
-        target.stderr
+        target.complaint()
     );
     (tap, target)
 }
