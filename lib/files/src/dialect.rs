@@ -39,8 +39,8 @@ impl Default for Dialect {
     }
 }
 
-/// Record positions are 32 bits wide; also the ceiling of [`Dialect::record_bytes_max`].
-pub(crate) const RECORD_BYTES_CEILING: usize = 1 << 30;
+/// The ceiling of [`Dialect::record_bytes_max`]: positions in a record are 32 bits wide.
+pub const RECORD_BYTES_CEILING: usize = 1 << 30;
 
 impl Dialect {
     /// The dialect of the lake: Postgres COPY CSV, where every byte counts.

@@ -184,7 +184,7 @@ impl<R: Read> Reader<R> {
         Err(match fault {
             Fault::TooLong => failure
                 .with("bytes_max", self.parser.dialect.record_bytes_max)
-                .hint("a quote may be missing; else raise the limit of a record's size"),
+                .hint("a quote may be missing; else raise `max_record_bytes`"),
             Fault::OpenQuote => failure.hint("the line is that of the opening quote"),
             Fault::AfterQuote | Fault::InsideText => {
                 failure.hint("set `strict` to false to read such quotes as text")

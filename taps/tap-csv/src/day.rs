@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use files::dialect::RECORD_BYTES_CEILING;
 use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
-use lake::{Datestamp, FileEntry, Lake, Partition};
+use lake::{Datestamp, Lake, Partition};
 use singer::{Context, Error, ErrorKind, Result, Rows, Stream};
 
 use crate::progress::Progress;
+use crate::settings::TapCsvSettings;
 
 /// A day of the lake.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub struct Day {
     source: Option<String>,
     datestamp: Datestamp,
     unfinished_too: bool,
+    dialect: Dialect,
     /// The tables, once looked for.
     tables: Option<Vec<Table>>,
     /// All tables were announced, so all must be whole before the first row.
@@ -30,15 +33,19 @@ struct Table {
 
 impl Day {
     /// Opens the output folder.
-    pub fn open(
-        output: &str,
-        source: Option<String>,
-        datestamp: &str,
-        unfinished_too: bool,
-    ) -> Result<Self> {
-        let datestamp = datestamp.parse().with("setting", "datestamp")?;
-        let lake = Lake::open(output)?;
-        Ok(Self { lake, source, datestamp, unfinished_too, tables: None, announced: false })
+    pub fn open(output: &str, datestamp: &str, settings: &TapCsvSettings) -> Result<Self> {
+        // Quotes may double the text of a record.
+        let record_bytes_max =
+            settings.max_record_bytes.saturating_mul(2).min(RECORD_BYTES_CEILING);
+        Ok(Self {
+            datestamp: datestamp.parse().with("setting", "datestamp")?,
+            lake: Lake::open(output)?,
+            source: settings.source.clone(),
+            unfinished_too: !settings.require_run_record,
+            dialect: Dialect { record_bytes_max, ..Dialect::lake() },
+            tables: None,
+            announced: false,
+        })
     }
 
     /// Returns a stream for each table of the day.
@@ -56,9 +63,10 @@ impl Day {
                 table.verify()?;
             }
         }
+        let dialect = self.dialect;
         let table = self.table(stream)?;
         table.verify()?;
-        table.read(stream, rows)?;
+        table.read(stream, &dialect, rows)?;
         rows.checkpoint(table.progress(&root)?.to_json())
     }
 
@@ -158,7 +166,7 @@ impl Table {
         Ok(progress)
     }
 
-    fn read(&self, stream: &Stream, rows: &mut Rows) -> Result<()> {
+    fn read(&self, stream: &Stream, dialect: &Dialect, rows: &mut Rows) -> Result<()> {
         let manifest = &self.partition.manifest;
         let names: Vec<&str> = manifest
             .schema
@@ -167,15 +175,29 @@ impl Table {
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
         let wanted = projection(stream, &names)?;
+        let layout = Layout { names, wanted };
         let verified = self.verified.iter().flatten();
-        for ((path, entry), identity) in
-            self.partition.files().iter().zip(&manifest.files).zip(verified)
-        {
-            let read = read_file(path, entry, *identity, &names, wanted.as_deref(), rows);
-            read.map_err(|failure| match failure.kind() {
-                ErrorKind::Data => failure.with("path", path.display()),
-                _ => failure,
+        let files = self.partition.files();
+        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(verified) {
+            let file = OpenFile::open(path, false)?;
+            if file.identity() != *identity {
+                return Err(file.changed());
+            }
+            let count = layout.read(&file, dialect, rows).map_err(|failure| {
+                if failure.kind() == ErrorKind::Data {
+                    failure.with("path", path.display())
+                } else {
+                    failure
+                }
             })?;
+            file.finish_held()?;
+            if count != entry.rows {
+                let message = "cannot find as many rows as the manifest says";
+                return Err(Error::new(ErrorKind::Data, message)
+                    .with("path", path.display())
+                    .with("rows in the manifest", entry.rows)
+                    .with("rows found", count));
+            }
         }
         Ok(())
     }
@@ -196,49 +218,39 @@ fn projection(stream: &Stream, names: &[&str]) -> Result<Option<Vec<usize>>> {
     Ok((!wanted.iter().copied().eq(0..names.len())).then_some(wanted))
 }
 
-fn read_file(
-    path: &Path,
-    entry: &FileEntry,
-    identity: Identity,
-    names: &[&str],
-    wanted: Option<&[usize]>,
-    rows: &mut Rows,
-) -> Result<()> {
-    let file = OpenFile::open(path, false)?;
-    if file.identity() != identity {
-        return Err(file.changed());
-    }
-    let limits = Limits { ratio_max: u64::MAX, ..Limits::default() };
-    let mut reader = Reader::new(file.text(TextEncoding::Utf8, limits)?, &Dialect::lake());
-    check_header(reader.record()?, names)?;
-    let mut count = 0;
-    while let Some(record) = reader.record()? {
-        if record.len() != names.len() {
-            return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
-                .with("line", record.line())
-                .with("fields", record.len())
-                .with("columns", names.len()));
-        }
-        // The sums say that these are the bytes written, so the text is canonical.
-        match wanted {
-            None => record.fields().for_each(|field| push(field, rows)),
-            Some(wanted) => {
-                wanted
-                    .iter()
-                    .filter_map(|at| record.field(*at))
-                    .for_each(|field| push(field, rows));
+/// The columns of the files, and which of them are wanted; `None` for all.
+struct Layout<'a> {
+    names: Vec<&'a str>,
+    wanted: Option<Vec<usize>>,
+}
+
+impl Layout<'_> {
+    /// Writes the rows of a file; returns how many there were.
+    fn read(&self, file: &OpenFile, dialect: &Dialect, rows: &mut Rows) -> Result<u64> {
+        let limits = Limits { ratio_max: u64::MAX, ..Limits::default() };
+        let mut reader = Reader::new(file.text(TextEncoding::Utf8, limits)?, dialect);
+        check_header(reader.record()?, &self.names)?;
+        let mut count = 0;
+        while let Some(record) = reader.record()? {
+            if record.len() != self.names.len() {
+                return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
+                    .with("line", record.line())
+                    .with("fields", record.len())
+                    .with("columns", self.names.len()));
             }
+            // The sums say that these are the bytes written, so the text is canonical.
+            match &self.wanted {
+                None => record.fields().for_each(|field| push(field, rows)),
+                Some(wanted) => {
+                    let fields = wanted.iter().filter_map(|at| record.field(*at));
+                    fields.for_each(|field| push(field, rows));
+                }
+            }
+            rows.end()?;
+            count += 1;
         }
-        rows.end()?;
-        count += 1;
+        Ok(count)
     }
-    file.finish_held()?;
-    if count == entry.rows {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Data, "cannot find as many rows as the manifest says")
-        .with("rows in the manifest", entry.rows)
-        .with("rows found", count))
 }
 
 #[inline]
@@ -254,3 +266,6 @@ fn check_header(header: Option<Record<'_>>, names: &[&str]) -> Result<()> {
     Err(Error::new(ErrorKind::Data, "cannot match the header with the schema of the manifest")
         .hint("extract the day again"))
 }
+
+#[cfg(test)]
+mod tests;

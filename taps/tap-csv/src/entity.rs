@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use files::dialect::RECORD_BYTES_CEILING;
 use files::{Dialect, Identity, Inference, Limits, OpenFile, Reader, Record, TextEncoding};
 use serde_json::{Map, Value, json};
 use singer::{Bookmark, Context, Error, ErrorKind, Kind, Result, Rows, Stream};
 
 use crate::header;
 use crate::progress::{self, Progress};
-use crate::settings::FileSettings;
+use crate::settings::{FileSettings, TapCsvSettings};
 
 const SOURCE_FILE: &str = "_sdc_source_file";
 const SOURCE_FILE_MTIME: &str = "_sdc_source_file_mtime";
@@ -55,12 +56,13 @@ struct Columns {
 
 impl Entity {
     /// Checks the settings of an entry.
-    pub fn new(settings: FileSettings, limits: Limits, metadata_columns: bool) -> Result<Self> {
+    pub fn new(settings: FileSettings, common: &TapCsvSettings) -> Result<Self> {
+        let record_bytes_max = common.max_record_bytes.min(RECORD_BYTES_CEILING);
         let this = Self {
-            dialect: dialect_of(&settings).with("entity", &settings.entity)?,
+            dialect: dialect_of(&settings, record_bytes_max).with("entity", &settings.entity)?,
             encoding: TextEncoding::named(&settings.encoding).with("entity", &settings.entity)?,
-            limits,
-            metadata_columns,
+            limits: Limits { ratio_max: common.decompression_ratio_max, ..Limits::default() },
+            metadata_columns: common.add_metadata_columns,
             discovered: BTreeMap::new(),
             settings,
         };
@@ -125,6 +127,7 @@ impl Entity {
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         let paths = files::paths::find(&self.settings.path)?;
         let mut progress = Progress::of(&since.value);
+        let mut written = progress.clone();
         let found: BTreeSet<_> = paths.iter().filter_map(|path| path.to_str()).collect();
         progress.keep(|path| found.contains(path));
         for path in &paths {
@@ -140,6 +143,11 @@ impl Entity {
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             progress.set(path, identity, &sum)?;
             rows.checkpoint(progress.to_json())?;
+            written = progress.clone();
+        }
+        // Times that moved, and files that are gone.
+        if progress != written {
+            rows.checkpoint(progress.to_json())?;
         }
         Ok(())
     }
@@ -150,7 +158,7 @@ impl Entity {
         let identity = file.identity();
         let origins = origins(stream, &names, self.metadata_columns);
         let place = path.display().to_string();
-        let modified = progress::time(identity.modified)?;
+        let modified = progress::time_for_a_column(identity.modified)?;
         while let Some(record) = reader.record()? {
             if record.len() == names.len() {
                 match self.row(&record, &origins, [&place, &modified], rows) {
@@ -294,7 +302,7 @@ impl Columns {
     }
 }
 
-fn dialect_of(settings: &FileSettings) -> Result<Dialect> {
+fn dialect_of(settings: &FileSettings, record_bytes_max: usize) -> Result<Dialect> {
     use files::dialect::{byte_or_none, one_byte};
     let escape = settings.escapechar.as_deref().unwrap_or_default();
     Dialect {
@@ -304,7 +312,8 @@ fn dialect_of(settings: &FileSettings) -> Result<Dialect> {
         double_quote: settings.doublequote,
         skip_initial_space: settings.skipinitialspace,
         strict: settings.strict,
-        ..Dialect::default()
+        nul_allowed: false,
+        record_bytes_max,
     }
     .check()
 }
@@ -359,3 +368,6 @@ fn located(failure: Error, path: &Path) -> Error {
         failure.with("path", path.display())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,15 @@ fn key(path: &Path) -> Result<&str> {
     })
 }
 
-/// Writes a time as RFC 3339 in UTC.
-pub fn time(time: SystemTime) -> Result<String> {
+/// Writes a time as RFC 3339 in UTC, with the microseconds that databases keep.
+pub fn time_for_a_column(time: SystemTime) -> Result<String> {
+    let message = "cannot read the time of the file";
+    let time = jiff::Timestamp::try_from(time).or_kind(ErrorKind::Data, message)?;
+    Ok(time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string())
+}
+
+/// Writes a time as RFC 3339 in UTC, as exact as it is.
+fn time(time: SystemTime) -> Result<String> {
     let time = jiff::Timestamp::try_from(time)
         .or_kind(ErrorKind::Data, "cannot read the time of the file")?;
     Ok(time.to_string())

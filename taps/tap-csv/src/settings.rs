@@ -30,6 +30,10 @@ pub struct TapCsvSettings {
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
+    /// One of the common settings, which the reader of the files keeps to as well.
+    #[serde(default = "max_record_bytes")]
+    #[schemars(skip)]
+    pub max_record_bytes: usize,
 }
 
 /// One entry of `files`.
@@ -90,22 +94,16 @@ pub struct FileSettings {
 }
 
 /// The type of a column.
+// Without comments on the variants, so that its schema is a plain list of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnType {
-    /// `true` or `false`.
     Boolean,
-    /// Digits.
     Integer,
-    /// Digits with a fraction or exponent.
     Number,
-    /// Any text.
     String,
-    /// YYYY-MM-DD.
     Date,
-    /// HH:MM:SS.
     Time,
-    /// RFC 3339.
     DateTime,
 }
 
@@ -194,6 +192,10 @@ fn yes() -> bool {
 
 fn decompression_ratio_max() -> u64 {
     files::Limits::default().ratio_max
+}
+
+fn max_record_bytes() -> usize {
+    files::Dialect::default().record_bytes_max
 }
 
 fn utf_8() -> String {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use files::Limits;
 use singer::{About, Bookmark, Error, ErrorKind, Result, Rows, Stream, Tap};
 
 use crate::day::Day;
@@ -28,8 +27,6 @@ impl Tap for TapCsv {
     type Settings = TapCsvSettings;
 
     fn open(settings: TapCsvSettings) -> Result<Self> {
-        let ratio_max = settings.decompression_ratio_max;
-        let limits = Limits { ratio_max, ..Limits::default() };
         match settings.origin()? {
             Origin::Files(files) => {
                 let mut names = BTreeSet::new();
@@ -38,13 +35,11 @@ impl Tap for TapCsv {
                         .with("entity", &file.entity)
                         .hint("let one `path` match all files of the entity"));
                 }
-                let entity = |file| Entity::new(file, limits, settings.add_metadata_columns);
+                let entity = |file| Entity::new(file, &settings);
                 files.into_iter().map(entity).collect::<Result<_>>().map(Self::Files)
             }
             Origin::Day { output, datestamp } => {
-                let unfinished_too = !settings.require_run_record;
-                let day = Day::open(&output, settings.source, &datestamp, unfinished_too)?;
-                Ok(Self::Day(Box::new(day)))
+                Day::open(&output, &datestamp, &settings).map(|day| Self::Day(Box::new(day)))
             }
         }
     }

@@ -1,0 +1,103 @@
+//! Tests of finding and checking a day.
+
+use std::fs;
+
+use lake::{Completeness, Contents, Run};
+use serde_json::{Value, json};
+
+use super::*;
+
+const DAY: &str = "2024-02-29";
+
+/// Publishes tables of one row each; the folder and its path.
+fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("output");
+    let lake = Lake::create(&output).unwrap();
+    for (source, table) in tables {
+        let run = Run::begin(&lake, source, DAY.parse().unwrap(), "test 1").unwrap();
+        let mut staged = run.stage(table, false).unwrap();
+        let mut file = staged.file("part.csv").unwrap();
+        file.write(b"id,name\n", 0).unwrap();
+        file.write(b"1,x\n", 1).unwrap();
+        let schema = json!({"type": "object", "properties": {
+            "id": {"type": "integer"},
+            "name": {"type": ["string", "null"], "maxLength": 9},
+        }});
+        let contents = Contents {
+            schema: schema.as_object().unwrap().clone(),
+            key_properties: vec!["id".to_owned()],
+            complete: Completeness::Verified,
+            state: None,
+        };
+        staged.publish(vec![file], contents).unwrap();
+        run.finish().unwrap();
+    }
+    (folder, output.to_str().unwrap().to_owned())
+}
+
+fn open(output: &str, day: &str, settings: Value) -> Result<Day> {
+    Day::open(output, day, &serde_json::from_value(settings).unwrap())
+}
+
+fn kind<T>(result: Result<T>) -> ErrorKind {
+    result.err().unwrap().kind()
+}
+
+#[test]
+fn announces_each_table_with_types_keys_and_partition() {
+    let (_folder, output) = lake(&[("pg", "public-orders"), ("csv", "details")]);
+    let mut day = open(&output, DAY, json!({})).unwrap();
+    let streams = day.discover().unwrap();
+    let names: Vec<_> = streams.iter().map(|stream| stream.name.as_str()).collect();
+    assert_eq!(names, ["details", "public-orders"]);
+    assert_eq!(streams[1].keys, ["id"]);
+    assert_eq!(streams[1].columns[1].schema["maxLength"], 9);
+    let partition = json!({"source": "pg", "extracted_at": DAY});
+    assert_eq!(streams[1].schema[singer::schema::PARTITION], partition);
+    let mut one = open(&output, DAY, json!({"source": "csv"})).unwrap();
+    assert_eq!(one.discover().unwrap().len(), 1);
+}
+
+#[test]
+fn refuses_days_that_are_not_there_or_not_clear() {
+    let (_folder, output) = lake(&[("pg", "orders"), ("csv", "orders")]);
+    assert_eq!(kind(open("/nonexistent", DAY, json!({}))), ErrorKind::NoInput);
+    assert_eq!(kind(open(&output, "2023-02-29", json!({}))), ErrorKind::Config);
+    let discover = |day: &str, settings: Value| open(&output, day, settings).unwrap().discover();
+    assert_eq!(kind(discover("2024-03-01", json!({}))), ErrorKind::NoInput);
+    assert_eq!(kind(discover("2024-03-01", json!({"source": "pg"}))), ErrorKind::NoInput);
+    assert_eq!(kind(discover(DAY, json!({}))), ErrorKind::Config);
+    fs::remove_dir_all(format!("{output}/.runs")).unwrap();
+    assert_eq!(kind(discover(DAY, json!({"source": "pg"}))), ErrorKind::NoInput);
+    let told = json!({"source": "pg", "require_run_record": false});
+    assert_eq!(discover(DAY, told).unwrap().len(), 1);
+}
+
+#[test]
+fn refuses_files_that_are_not_as_published() {
+    let changes: [fn(&Path); 3] = [
+        |path| fs::write(path, "id,name\n1,y\n").unwrap(),
+        |path| fs::write(path, "id,name\n1,x\n2,y\n").unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    for (case, change) in changes.into_iter().enumerate() {
+        let (_folder, output) = lake(&[("pg", "orders")]);
+        let mut day = open(&output, DAY, json!({})).unwrap();
+        let path = day.tables().unwrap()[0].partition.files()[0].clone();
+        day.tables().unwrap()[0].verify().unwrap();
+        change(&path);
+        let mut again = open(&output, DAY, json!({})).unwrap();
+        assert_eq!(kind(again.tables().unwrap()[0].verify()), ErrorKind::Data, "{case}");
+    }
+}
+
+#[test]
+fn projects_the_columns_that_are_selected() {
+    let (_folder, output) = lake(&[("pg", "orders")]);
+    let mut stream = open(&output, DAY, json!({})).unwrap().discover().unwrap().remove(0);
+    assert_eq!(projection(&stream, &["id", "name"]).unwrap(), None);
+    stream.columns.remove(0);
+    assert_eq!(projection(&stream, &["id", "name"]).unwrap(), Some(vec![1]));
+    assert_eq!(kind(projection(&stream, &["id"])), ErrorKind::NoInput);
+}

@@ -1,0 +1,132 @@
+//! Tests of discovery over files.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Writes the files, and discovers them with these settings.
+fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Stream>> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    settings["entity"] = "a".into();
+    settings["path"] = folder.path().to_str().unwrap().into();
+    let metadata = settings["add_metadata_columns"].take();
+    settings.as_object_mut().unwrap().remove("add_metadata_columns");
+    let common = json!({ "add_metadata_columns": metadata == true });
+    let common: TapCsvSettings = serde_json::from_value(common).unwrap();
+    Entity::new(serde_json::from_value(settings).unwrap(), &common)?.discover()
+}
+
+fn check(files: &[(&str, &[u8])], settings: Value, expected: &[(&str, Kind)]) {
+    let stream = discover(files, settings).unwrap().unwrap();
+    let found: Vec<_> =
+        stream.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
+    assert_eq!(found, expected);
+    assert!(stream.columns.iter().all(singer::Column::nullable));
+}
+
+fn fails(files: &[(&str, &[u8])], settings: Value, kind: ErrorKind) -> Error {
+    let failure = discover(files, settings).unwrap_err();
+    assert_eq!(failure.kind(), kind, "{failure}");
+    failure
+}
+
+#[test]
+fn infers_from_the_whole_of_every_file() {
+    let mut long = b"id,code\n".to_vec();
+    (0..5000).for_each(|id| long.extend_from_slice(format!("{id},{id}\n").as_bytes()));
+    check(&[("a.csv", &long)], json!({}), &[("id", Kind::Integer), ("code", Kind::Integer)]);
+    long.extend_from_slice(b"5000,00123\n");
+    check(&[("a.csv", &long)], json!({}), &[("id", Kind::Integer), ("code", Kind::String)]);
+    check(&[("a.csv", b"n\n1\n"), ("b.csv", b"n\n1.5\n")], json!({}), &[("n", Kind::Number)]);
+    check(
+        &[("a.csv", b"n,m\n1,NA\n,NA\n")],
+        json!({"null_values": ["NA"]}),
+        &[("n", Kind::Integer), ("m", Kind::String)],
+    );
+    check(&[("a.csv", b"n,m\n1,\"\"\n")], json!({}), &[("n", Kind::Integer), ("m", Kind::String)]);
+    check(&[("a.csv", b"n\n1\n")], json!({"infer_types": false}), &[("n", Kind::String)]);
+    check(
+        &[("a.csv", b"n,m\n1,2\n")],
+        json!({"types": {"n": "string", "m": "date-time"}}),
+        &[("n", Kind::String), ("m", Kind::DateTime)],
+    );
+}
+
+#[test]
+fn joins_the_columns_of_files_by_name() {
+    check(
+        &[
+            ("a.csv", b"a,b\n1,x\n"),
+            ("b.csv", b"b,a\ny,2\n"),
+            ("c.csv", b"\xef\xbb\xbfa,c\n3,true\n"),
+        ],
+        json!({}),
+        &[("a", Kind::Integer), ("b", Kind::String), ("c", Kind::Boolean)],
+    );
+    check(
+        &[("a.csv", b"1,x\n2,y\n")],
+        json!({"header": false}),
+        &[("c1", Kind::Integer), ("c2", Kind::String)],
+    );
+    check(
+        &[("a.csv", b"1,x\n")],
+        json!({"header": false, "columns": ["id", "name"]}),
+        &[("id", Kind::Integer), ("name", Kind::String)],
+    );
+    check(
+        &[("a.csv", b"a\n1\n")],
+        json!({"add_metadata_columns": true, "keys": ["a"]}),
+        &[
+            ("a", Kind::Integer),
+            (SOURCE_FILE, Kind::String),
+            (SOURCE_FILE_MTIME, Kind::DateTime),
+            (SOURCE_LINENO, Kind::Integer),
+        ],
+    );
+}
+
+#[test]
+fn refuses_headers_and_settings_that_cannot_be_right() {
+    let data = ErrorKind::Data;
+    let failure = fails(&[("a.csv", b"a,a, \n")], json!({}), data);
+    assert_eq!(failure.context("more than once"), Some("a"));
+    assert!(failure.context("path").is_some());
+    check(
+        &[("a.csv", b"a,a\n")],
+        json!({"rename_headers": true}),
+        &[("a", Kind::String), ("a_2", Kind::String)],
+    );
+    let failure = fails(&[("a.csv", b"sep=;\na;b\n")], json!({}), data);
+    assert!(failure.to_string().contains("set `delimiter` to `;` and `skip_rows` to 1"));
+    fails(&[("a.csv", b"")], json!({}), data);
+    fails(&[("a.csv", b"\xef\xbb\xbf")], json!({}), data);
+    fails(&[("a.csv", b"")], json!({"header": false}), data);
+    assert!(discover(&[("a.csv", b"")], json!({"allow_empty_files": true})).unwrap().is_none());
+    fails(&[("a.csv", b"a\n"), ("b.csv.gz", b"a\n")], json!({}), data);
+    fails(&[], json!({}), ErrorKind::NoInput);
+    let config = ErrorKind::Config;
+    for settings in [
+        json!({"keys": ["b"]}),
+        json!({"encoding": "klingon"}),
+        json!({"delimiter": "||"}),
+        json!({"delimiter": "\""}),
+        json!({"columns": ["a"]}),
+        json!({"header": false, "columns": ["a", "a"]}),
+    ] {
+        fails(&[("a.csv", b"a\n1\n")], settings, config);
+    }
+    fails(&[("a.csv", b"_sdc_source_file\n")], json!({"add_metadata_columns": true}), data);
+}
+
+#[test]
+fn finds_each_column_in_each_file_by_name() {
+    let stream = discover(&[("a.csv", b"a,b,c\n")], json!({})).unwrap().unwrap();
+    let names: Vec<_> = ["c", "x", "a"].map(str::to_owned).into();
+    let expected = [Origin::Field(2), Origin::Nowhere, Origin::Field(0)];
+    assert_eq!(origins(&stream, &names, false), expected);
+}
