@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
@@ -19,9 +20,9 @@ use crate::settings::{Config, Host, SslMode};
 pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
     let provider = Arc::new(ring::default_provider());
     let check = match config.ssl_mode {
-        SslMode::VerifyFull => Check::Full(verifier(config, &provider)?),
-        SslMode::VerifyCa => Check::Authority(verifier(config, &provider)?),
-        _ => Check::Nothing,
+        SslMode::VerifyFull => Some(Check::new(config, &provider, false)?),
+        SslMode::VerifyCa => Some(Check::new(config, &provider, true)?),
+        _ => None,
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -83,27 +84,6 @@ fn certificate_hint(reason: &CertificateError) -> &'static str {
     }
 }
 
-fn verifier(config: &Config, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
-    let mut roots = RootCertStore::empty();
-    if let Some(authority) = &config.ssl_root {
-        for certificate in certificates("ssl_certificate_authority", authority)? {
-            roots
-                .add(certificate)
-                .or_kind(ErrorKind::Config, "cannot use the certificate authority")?;
-        }
-    } else {
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-    }
-    if roots.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "cannot find a certificate authority to trust")
-            .hint("set `ssl_certificate_authority`, or install the system's certificates"));
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .or_kind(ErrorKind::Config, "cannot use the certificate authority")
-}
-
 /// Reads PEM text, or the file it is in.
 fn pem(setting: &str, text: &str) -> Result<Vec<u8>> {
     if text.contains("-----BEGIN") {
@@ -136,18 +116,78 @@ fn private_key(text: &str) -> Result<PrivateKeyDer<'static>> {
         })
 }
 
+/// Whom to trust.
 #[derive(Debug)]
-enum Check {
-    Full(Arc<WebPkiServerVerifier>),
-    Authority(Arc<WebPkiServerVerifier>),
-    Nothing,
+struct Check {
+    webpki: Arc<WebPkiServerVerifier>,
+    /// The certificates that were named as authority, for a server that shows one of them.
+    pinned: Vec<CertificateDer<'static>>,
+    any_name: bool,
+}
+
+impl Check {
+    fn new(config: &Config, provider: &Arc<CryptoProvider>, any_name: bool) -> Result<Self> {
+        const UNUSABLE: &str = "cannot use the certificate authority";
+        let mut roots = RootCertStore::empty();
+        let mut pinned = Vec::new();
+        if let Some(authority) = &config.ssl_root {
+            pinned = certificates("ssl_certificate_authority", authority)?;
+            for certificate in &pinned {
+                roots.add(certificate.clone()).or_kind(ErrorKind::Config, UNUSABLE)?;
+            }
+        } else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        if roots.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot find a certificate authority to trust",
+            )
+            .hint("set `ssl_certificate_authority`, or install the system's certificates"));
+        }
+        let roots = Arc::new(roots);
+        let webpki = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+            .build()
+            .or_kind(ErrorKind::Config, UNUSABLE)?;
+        Ok(Self { webpki, pinned, any_name })
+    }
+
+    /// Judges what the chain of trust was refused for.
+    fn reconsider(
+        &self,
+        refusal: rustls::Error,
+        shown: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let rustls::Error::InvalidCertificate(reason) = &refusal else { return Err(refusal) };
+        match reason {
+            // The name is checked last, after the chain.
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+                if self.any_name =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
+            // A server's own self-signed certificate, named as the authority, counts for libpq as
+            // well. Its dates were checked before this reason could come up.
+            CertificateError::Other(other)
+                if format!("{other:?}").contains("CaUsedAsEndEntity")
+                    && self.pinned.iter().any(|known| known == shown) =>
+            {
+                if !self.any_name {
+                    verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => Err(refusal),
+        }
+    }
 }
 
 /// Checks as much of the server's certificate as the mode says; signatures always.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    check: Check,
+    check: Option<Check>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -159,20 +199,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let (webpki, any_name) = match &self.check {
-            Check::Nothing => return Ok(ServerCertVerified::assertion()),
-            Check::Full(webpki) => (webpki, false),
-            Check::Authority(webpki) => (webpki, true),
-        };
-        let checked =
-            webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match checked {
-            // The name is checked last, after the chain.
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if any_name => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
+        let Some(check) = &self.check else { return Ok(ServerCertVerified::assertion()) };
+        check
+            .webpki
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .or_else(|refusal| check.reconsider(refusal, end_entity, server_name))
     }
 
     fn verify_tls12_signature(

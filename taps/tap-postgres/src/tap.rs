@@ -118,7 +118,16 @@ impl TapPostgres {
         };
         let sql = statement::copy(&schema, &table, &columns, incremental.as_ref(), limit, types)?;
         log::debug!("{sql}");
-        copy(&mut self.client, &sql, &mut plan, rows).with("table", format!("{schema}.{table}"))
+        let read = copy(&mut self.client, &sql, &mut plan, rows);
+        let read = read.with("table", format!("{schema}.{table}"));
+        match (&since.start, &incremental) {
+            (Some(start), Some(_)) if read.as_ref().is_err_and(is_refused_value) => {
+                read.with("bookmark", start).hint(
+                    "the bookmark or `start_date` may not fit the column: correct it, or read anew",
+                )
+            }
+            _ => read,
+        }
     }
 
     /// Returns the column that orders an INCREMENTAL read.
@@ -152,6 +161,12 @@ impl TapPostgres {
         }
         Ok(Some(column))
     }
+}
+
+/// Tells whether the server refused a value as no text of its type.
+fn is_refused_value(failure: &Error) -> bool {
+    pg::failure::sqlstate(failure)
+        .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
 }
 
 /// Returns the schema and name of a stream's table, as its metadata says, else by its id.
