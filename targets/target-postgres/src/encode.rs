@@ -40,15 +40,17 @@ enum Form {
 impl Encoder {
     /// Makes the encoder of a column's cells for a type that [`crate::types::fits`] them.
     pub fn new(column: &Column, sql: &SqlType, sanitize: bool) -> Self {
+        let sql = sql.storage();
         let json = sql.is(&["json", "jsonb"]);
         let form = match column.kind {
-            _ if sql.array => Form::Array {
+            Kind::Json if sql.array => Form::Array {
                 json: matches!(&*sql.name, "json" | "jsonb"),
                 hex: sql.name == "bytea",
             },
             Kind::Json => Form::Json,
             Kind::Number if json => Form::JsonNumber,
             Kind::Boolean | Kind::Integer | Kind::Number => Form::Verbatim,
+            _ if sql.array => Form::Text,
             _ if json => Form::JsonString,
             Kind::String if sql.is(&["bytea"]) => Form::Hex,
             Kind::Date | Kind::Time | Kind::DateTime if !sql.is(&["text", "character varying"]) => {

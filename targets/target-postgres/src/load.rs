@@ -1,11 +1,12 @@
 //! One merge: the statements of each load method, in their order.
 
-use pg::{Client, quote_literal};
+use pg::Client;
 use singer::Result;
 
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::settings::LoadMethod;
+use crate::table;
 
 /// Rows that merges changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,15 +81,10 @@ impl Load<'_> {
 
     /// Keeps out other runs that replace the same rows; readers are not held up.
     fn lock(&self, client: &mut Client, table: &str) -> Result<()> {
-        let sql = match self.partition {
-            Some((source, datestamp)) => {
-                let name = format!("target-postgres {} {source} {datestamp}", self.name);
-                let name = quote_literal(&name);
-                format!("SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
-            }
-            None => format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"),
-        };
-        client.execute(&sql)?;
+        if let Some((source, datestamp)) = self.partition {
+            return table::lock(client, &format!("{} {source} {datestamp}", self.name));
+        }
+        client.execute(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
         Ok(())
     }
 }

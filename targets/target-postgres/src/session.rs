@@ -98,8 +98,8 @@ fn rows_refused(failure: Error, table: &str) -> Error {
     let column = column.and_then(|rest| rest.split(": ").next()).map(str::to_owned);
     let failure = failure.with("table", table);
     match column {
-        Some(column) => failure.with("column", column),
-        None => failure,
+        Some(column) if failure.context("column").is_none() => failure.with("column", column),
+        _ => failure,
     }
 }
 

@@ -53,13 +53,13 @@ pub struct Feed {
 }
 
 /// How a column of a table is staged, and what makes the staged value one of the table's.
-pub fn staged(wanted: &Wanted, sql: &SqlType) -> (String, &'static str) {
+pub fn staged(wanted: &Wanted, sql: &SqlType) -> (String, String) {
     let moment = wanted.source.as_ref().is_some_and(|column| column.kind == Kind::DateTime);
-    if moment && sql.is(&["timestamp without time zone"]) {
+    if moment && sql.storage().is(&["timestamp without time zone"]) {
         // Postgres would drop the offset of the text; this way it converts it to UTC.
-        return ("timestamp with time zone".to_owned(), "::timestamp without time zone");
+        return ("timestamp with time zone".to_owned(), format!("::{}", sql.sql()));
     }
-    (sql.sql(), "")
+    (sql.sql(), String::new())
 }
 
 impl Stage {

@@ -215,8 +215,10 @@ impl Shape {
     /// Makes the table what the stream needs, under a lock that keeps out other runs that would
     /// do the same; within a transaction.
     pub fn apply(&self, client: &mut Client, expected: &Plan) -> Result<()> {
-        let lock = quote_literal(&format!("target-postgres {}", self.name));
-        client.execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended({lock}, 0))"))?;
+        if expected.statements.iter().any(|statement| statement.starts_with("CREATE SCHEMA")) {
+            lock(client, &format!("schema {}", self.name.schema))?;
+        }
+        lock(client, &self.name.to_string())?;
         let plan = self.plan(client)?;
         if plan.types != expected.types || plan.unique != expected.unique {
             return Err(self
@@ -231,6 +233,13 @@ impl Shape {
         }
         Ok(())
     }
+}
+
+/// Takes a lock that ends with the transaction; other programs do not know of it.
+pub fn lock(client: &mut Client, name: &str) -> Result<()> {
+    let name = quote_literal(&format!("target-postgres {name}"));
+    client.execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))"))?;
+    Ok(())
 }
 
 /// Tells whether a column we fill is of a type that takes our values.
@@ -277,8 +286,10 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let mut existing =
         Existing { kind: row.get(1).unwrap_or_default().to_owned(), ..Existing::default() };
     let columns = client.query(
-        "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '', attidentity = 'a'
-         FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
+        "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '', attidentity = 'a',
+           CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END
+         FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+         WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
          ORDER BY attnum",
         &oid,
     )?;
@@ -286,7 +297,7 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
         .iter()
         .map(|row| ExistingColumn {
             name: row.get(0).unwrap_or_default().to_owned(),
-            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()),
+            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()).over(row.get(4)),
             generated: row.get(2) == Some("t"),
             identity_always: row.get(3) == Some("t"),
         })
@@ -345,11 +356,16 @@ fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
             Some(_) if text.contains('.') => break,
             Some(schema) => format!("{}.{text}", quote_ident(schema)?),
         };
-        let rows = client.query("SELECT format_type(to_regtype($1), NULL)", &[Some(&name)]);
+        let rows = client.query(
+            "SELECT format_type(oid, NULL), CASE WHEN typtype = 'd' THEN format_type(typbasetype, \
+             typtypmod) END FROM pg_type WHERE oid = to_regtype($1)",
+            &[Some(&name)],
+        );
         match rows {
             Ok(rows) => {
-                if let Some(found) = rows.first().and_then(|row| row.get(0)).filter(|t| *t != "-") {
-                    return Ok(Some(SqlType::from_server(found).with_suffix_of(text)));
+                if let Some(row) = rows.first() {
+                    let found = SqlType::from_server(row.get(0).unwrap_or_default());
+                    return Ok(Some(found.with_suffix_of(text).over(row.get(1))));
                 }
             }
             // Text that is no type's name at all.

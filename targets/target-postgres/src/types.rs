@@ -16,6 +16,8 @@ pub struct SqlType {
     pub array: bool,
     /// Modifiers of an extension's type, as text: `(Point,4326)`.
     suffix: String,
+    /// For a domain, the type it is made of.
+    base: Option<Box<SqlType>>,
 }
 
 /// Names of built-in types, each with its other names.
@@ -53,7 +55,13 @@ const BUILT_IN: &[(&str, &[&str])] = &[
 impl SqlType {
     /// Makes a type without modifiers from a canonical name.
     pub fn plain(name: &str) -> Self {
-        Self { name: name.to_owned(), modifiers: Vec::new(), array: false, suffix: String::new() }
+        Self {
+            name: name.to_owned(),
+            modifiers: Vec::new(),
+            array: false,
+            suffix: String::new(),
+            base: None,
+        }
     }
 
     /// Makes a type with modifiers from a canonical name.
@@ -96,6 +104,18 @@ impl SqlType {
             self.suffix = format!("({inner})");
         }
         self
+    }
+
+    /// Makes it a domain over a type that the server's `format_type` printed.
+    #[must_use]
+    pub fn over(mut self, base: Option<&str>) -> Self {
+        self.base = base.map(|base| Box::new(Self::from_server(base)));
+        self
+    }
+
+    /// Returns the type that says how values are written: a domain's base, else itself.
+    pub fn storage(&self) -> &Self {
+        self.base.as_deref().unwrap_or(self)
     }
 
     /// Returns the type as SQL.
@@ -212,8 +232,11 @@ fn decimal(column: &Column) -> SqlType {
 /// Tells whether the canonical text of a column's cells can be stored in a type without any loss
 /// that the server would not report.
 pub fn fits(column: &Column, sql: &SqlType) -> bool {
+    let sql = sql.storage();
     if sql.array {
-        return column.kind == Kind::Json && column.types.meets(Types::ARRAY);
+        // A string is Postgres' own text of the array.
+        return column.kind == Kind::String
+            || column.kind == Kind::Json && column.types.meets(Types::ARRAY);
     }
     let name = &*sql.name;
     if matches!(name, "text" | "character varying" | "json" | "jsonb") {
