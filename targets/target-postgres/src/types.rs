@@ -32,6 +32,8 @@ const BUILT_IN: &[(&str, &[&str])] = &[
     ("text", &["string"]),
     ("character varying", &["varchar"]),
     ("character", &["char"]),
+    // Without a length; `character` alone would be `character(1)`.
+    ("bpchar", &[]),
     ("date", &[]),
     ("time without time zone", &["time"]),
     ("time with time zone", &["timetz"]),
@@ -310,7 +312,7 @@ fn widened(existing: &SqlType, wanted: &SqlType) -> Option<SqlType> {
     }
     let rank = |sql: &SqlType| INTEGERS.iter().position(|name| *name == sql.name);
     match (&*existing.name, &*wanted.name) {
-        (_, "text") if existing.is(&["character varying", "character", "text"]) => {
+        (_, "text") if existing.is(&["character varying", "character", "bpchar", "text"]) => {
             Some(wanted.clone())
         }
         ("character varying", "character varying" | "character") => {
