@@ -1,11 +1,14 @@
 //! The bookmark of a stream of files: for each file its size, time and sum.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use files::Identity;
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result, ResultExt};
+
+/// No file system's clock has longer steps (FAT: two seconds).
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(3);
 
 /// Which files were read, and what they were then.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +32,7 @@ impl Progress {
         if known["size"].as_u64() != Some(identity.size) {
             return Ok(false);
         }
-        if known["mtime"] == *time(identity.modified)? {
+        if known["mtime"] == *time(identity.modified)? && known["recent"] != true {
             return Ok(true);
         }
         let sum = files::open::sum(path)?;
@@ -43,7 +46,12 @@ impl Progress {
     /// Says that the file was read to its end.
     pub fn set(&mut self, path: &Path, identity: Identity, sum: &str) -> Result<()> {
         let mtime = time(identity.modified)?;
-        let entry = json!({"size": identity.size, "mtime": mtime, "sha256": sum});
+        let mut entry = json!({"size": identity.size, "mtime": mtime, "sha256": sum});
+        // The clock of a file system moves in steps: a change soon after this one may leave the
+        // same time, so that next time the sum must decide.
+        if identity.modified.elapsed().is_ok_and(|age| age < CLOCK_STEP_MAX) {
+            entry["recent"] = true.into();
+        }
         self.0.insert(key(path)?.to_owned(), entry);
         Ok(())
     }
@@ -78,7 +86,6 @@ fn time(time: SystemTime) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use super::*;
 
@@ -108,6 +115,20 @@ mod tests {
         assert!(!progress.has(&path, Identity::of(&path).unwrap()).unwrap());
         progress.keep(|path| path.ends_with("b.csv"));
         assert_eq!(progress, Progress::default());
+    }
+
+    #[test]
+    fn does_not_trust_the_time_of_a_file_that_was_just_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        fs::write(&path, "one").unwrap();
+        let identity = Identity::of(&path).unwrap();
+        let mut progress = Progress::default();
+        progress.set(&path, identity, &files::open::sum(&path).unwrap()).unwrap();
+        fs::write(&path, "two").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(identity.modified).unwrap();
+        assert!(!progress.has(&path, Identity::of(&path).unwrap()).unwrap());
     }
 
     #[test]
