@@ -69,29 +69,33 @@ pub(crate) fn place(
             warn_once();
             intent.write(staging)?;
             move_away(staging, intent, place)?;
-            move_in(staging, intent, place)
+            if let Err(failure) = disk::rename(&staging.join(&intent.staged), place) {
+                // The old generation returns if it can; else the next run settles the intent.
+                if disk::rename(&intent.old(staging), place).is_ok() {
+                    disk::remove(&intent.path(staging))?;
+                }
+                return Err(failure);
+            }
+            sync_both(place, staging)?;
+            disk::remove(&intent.path(staging))
         }
         Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
             .with("staged", staged.display())),
     }
 }
 
-/// Step 3a of a file system without exchange: the old generation goes to staging.
+/// Step 3 of a file system without exchange begins: the old generation goes to staging.
 pub(crate) fn move_away(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
     disk::rename(place, &intent.old(staging))
 }
 
-/// Step 3b of a file system without exchange: the new generation takes its place.
-pub(crate) fn move_in(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
-    disk::rename(&staging.join(&intent.staged), place)?;
-    sync_both(place, staging)?;
-    disk::remove(&intent.path(staging))
-}
-
 /// Step 4: the old generation goes.
-pub(crate) fn clear(staging: &Path, intent: &Intent) -> Result<()> {
-    disk::remove(&staging.join(&intent.staged))?;
-    disk::remove(&intent.old(staging))
+pub(crate) fn clear(staging: &Path, intent: &Intent) {
+    for folder in [staging.join(&intent.staged), intent.old(staging)] {
+        if let Err(failure) = disk::remove(&folder) {
+            log::warn!("the old generation stays in staging: {}", failure.message());
+        }
+    }
 }
 
 fn sync_both(place: &Path, staging: &Path) -> Result<()> {

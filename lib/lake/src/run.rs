@@ -233,7 +233,7 @@ impl Staged {
         let place = publish::make_way(&self.shared.lake, &self.intent)?;
         let replaces = disk::exists(&place)?;
         publish::place(staging, &self.intent, &place, self.shared.exchange)?;
-        publish::clear(staging, &self.intent)?;
+        publish::clear(staging, &self.intent);
         self.done(sealed.manifest_sha256, manifest.rows());
         Ok(if replaces { Outcome::Replaced } else { Outcome::New })
     }
