@@ -7,12 +7,10 @@ use singer::{Column, Error, ErrorKind, Kind, Result, Stream};
 /// Where the cells of a column come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// This cell of a row; an explicit null is the JSON text `null` if `null_is_json`.
+    /// This cell of a row.
     Cell {
         /// Position in the batch's row.
         at: usize,
-        /// For columns whose SQL NULL travels as a missing key.
-        null_is_json: bool,
         /// The text is free, not made of digits.
         free_text: bool,
     },
@@ -119,7 +117,6 @@ impl Layout {
         let origin = |column: &Column| match stream.column(&column.name) {
             Some(at) => Origin::Cell {
                 at,
-                null_is_json: stream.columns[at].absent_is_null,
                 free_text: matches!(stream.columns[at].kind, Kind::String | Kind::Json),
             },
             None if self.metadata => METADATA
@@ -225,7 +222,7 @@ mod tests {
     }
 
     fn cell(at: usize) -> Origin {
-        Origin::Cell { at, null_is_json: false, free_text: false }
+        Origin::Cell { at, free_text: false }
     }
 
     #[test]

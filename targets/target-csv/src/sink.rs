@@ -165,11 +165,10 @@ fn rows(batch: &Batch, layout: &Layout, dialect: Dialect, clock: &Clock, out: &m
                 out.push(dialect.delimiter);
             }
             let cell = match *origin {
-                Origin::Cell { at, null_is_json, free_text } => {
+                Origin::Cell { at, free_text } => {
                     match batch.cell(row, at) {
                         Cell::Text(text) if free_text => dialect.text(text, out),
                         Cell::Text(text) => dialect.field(text, out),
-                        Cell::Null if null_is_json => out.extend_from_slice(b"null"),
                         Cell::Null | Cell::Absent => {}
                     }
                     continue;
