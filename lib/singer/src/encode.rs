@@ -19,6 +19,8 @@ struct EncodedColumn {
     /// `"name":`
     key: Vec<u8>,
     form: Form,
+    /// A null cell is a missing key.
+    omits_null: bool,
     pruning: Option<Pruning>,
 }
 
@@ -50,7 +52,12 @@ impl RecordEncoder {
                 Kind::Number => Form::Number,
                 Kind::String | Kind::Date | Kind::Time | Kind::DateTime => Form::Quoted,
             };
-            EncodedColumn { key, form, pruning: prunings.get(index).cloned().flatten() }
+            EncodedColumn {
+                key,
+                form,
+                omits_null: column.absent_is_null,
+                pruning: prunings.get(index).cloned().flatten(),
+            }
         });
         let columns = columns.collect();
         let name = Value::from(stream.name.as_str());
@@ -66,7 +73,7 @@ impl RecordEncoder {
         out.extend_from_slice(&self.head);
         let mut first = true;
         for (column, cell) in self.columns.iter().zip(batch.row(row)) {
-            if cell == Cell::Absent {
+            if cell == Cell::Absent || cell == Cell::Null && column.omits_null {
                 continue;
             }
             if !first {

@@ -31,7 +31,7 @@ pub struct Rows {
     batch: Batch,
     row_start: Mark,
     column: usize,
-    columns: Vec<(String, Kind, bool)>,
+    columns: Vec<(String, Kind)>,
     /// The SCHEMA, until the first rows or the end of the stream send it.
     schema: Option<Vec<u8>>,
     encoder: Arc<RecordEncoder>,
@@ -100,11 +100,8 @@ impl Rows {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         self.schema = Some(schema_line(stream));
         self.encoder = Arc::new(RecordEncoder::new(stream, &selected.prunings, &now, version));
-        self.columns = stream
-            .columns
-            .iter()
-            .map(|column| (column.name.clone(), column.kind, column.absent_is_null))
-            .collect();
+        self.columns =
+            stream.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
         self.batch.reset(self.columns.len());
         self.row_start = self.batch.mark();
         self.column = 0;
@@ -160,7 +157,7 @@ impl Rows {
 
     /// Appends a cell, checked against the kind of its column.
     pub fn cell(&mut self, text: &[u8]) -> Result<()> {
-        if let Some((name, kind, _)) = self.columns.get(self.column)
+        if let Some((name, kind)) = self.columns.get(self.column)
             && !canonical::is_canonical(*kind, text)
         {
             return Err(Error::new(ErrorKind::Data, "a value does not fit the type of its column")
@@ -186,15 +183,11 @@ impl Rows {
         self.batch.push_with(fill)
     }
 
-    /// Appends a null (for a column with `absent_is_null`: a missing key).
+    /// Appends a null.
     #[inline]
     pub fn null(&mut self) {
-        if self.columns.get(self.column).is_some_and(|(_, _, absent_is_null)| *absent_is_null) {
-            self.batch.push_absent();
-        } else {
-            self.batch.push_null();
-        }
         self.column += 1;
+        self.batch.push_null();
     }
 
     /// Ends the row. Fails with `ErrorKind::Enough` once `limit` rows are there: pass it on.

@@ -129,8 +129,8 @@ pub struct Column {
     /// The property's JSON Schema, with every keyword it came with.
     pub schema: Value,
     /// With the keyword `x-absent-is-null`, SQL NULL travels as a missing key and the JSON value
-    /// `null` as itself, so that a jsonb `null` and a SQL NULL stay two things. In a batch a SQL
-    /// NULL of such a column is a null cell (a tap's: absent) and a JSON null the text `null`.
+    /// `null` as itself, so that a jsonb `null` and a SQL NULL stay two things. In a batch SQL
+    /// NULL is a null cell and JSON's null the text `null`.
     pub absent_is_null: bool,
 }
 

@@ -33,7 +33,15 @@ impl Tap for TapPostgres {
         name: "tap-postgres",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
-        capabilities: &["catalog", "discover", "state", "about", "test", "activate-version"],
+        capabilities: &[
+            "catalog",
+            "discover",
+            "state",
+            "about",
+            "test",
+            "activate-version",
+            "structured-logging",
+        ],
     };
     type Settings = Settings;
 

@@ -34,7 +34,7 @@ impl Target for TargetCsv {
         name: "target-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Writes CSV files: dated partitions that are published whole, or plain files",
-        capabilities: &["about", "target-schema", "activate-version", "schema-evolution"],
+        capabilities: &["about", "validate-records", "structured-logging"],
     };
     type Settings = Settings;
     type Sink = CsvSink;

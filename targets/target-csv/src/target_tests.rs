@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use singer::{Batch, Cell, End, Sink};
+use singer::{Batch, End, Sink};
 
 use super::*;
 
