@@ -29,8 +29,12 @@ def by_duckdb():
     return duckdb.connect().execute(query).fetchall()
 
 def by_polars():
-    frame = polars.scan_csv(pattern, hive_partitioning=True).collect()
-    return [(str(d), t, n) for d, t, n in frame.select("extracted_at", "table", "name").rows()]
+    # Polars takes the partition of a CSV file from its path, not by itself.
+    frame = polars.scan_csv(pattern, include_file_paths="path").collect()
+    def part(path, key):
+        return path.split(f"/{key}=")[1].split("/")[0]
+    rows = frame.select("path", "name").rows()
+    return [(part(path, "extracted_at"), part(path, "table"), name) for path, name in rows]
 
 def by_pyarrow():
     files = sorted(glob.glob(pattern))
@@ -115,7 +119,8 @@ import sys
 import duckdb, polars
 import pyarrow.csv
 path = sys.argv[1]
-query = f"SELECT name FROM read_csv('{path}', header = true, all_varchar = true) ORDER BY id::int"
+query = f"""SELECT name FROM read_csv('{path}', all_varchar = true, allow_quoted_nulls = false)
+            ORDER BY id::int"""
 print([row[0] for row in duckdb.connect().execute(query).fetchall()])
 frame = polars.read_csv(path, schema_overrides={"name": polars.String})
 print(frame.get_column("name").to_list())
