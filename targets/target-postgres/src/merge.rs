@@ -90,10 +90,32 @@ impl Merge {
             self.insert(),
             self.columns(),
             self.rows(),
-            self.alive(),
+            self.changed(),
             self.conflict.join(", "),
             self.update_clause(),
             if self.partitioned { "true" } else { "(t.xmax = 0)" }
+        )
+    }
+
+    /// Leaves out rows to be deleted, and rows that are in the table as they are: ON CONFLICT
+    /// would write a lock into each of those.
+    fn changed(&self) -> String {
+        let alive = self.alive();
+        let settable = self.settable();
+        let compared: Vec<&&Item> = settable.iter().filter(|item| item.compared).collect();
+        if compared.is_empty() {
+            return alive;
+        }
+        let row = |of: &str| join(compared.iter().map(|item| format!("{of}.{}", item.column)));
+        format!(
+            "{} NOT EXISTS (SELECT FROM {} t WHERE {} AND {} AND ROW({})::record *= \
+             ROW({})::record)",
+            if alive.is_empty() { " WHERE".to_owned() } else { format!("{alive} AND") },
+            self.table,
+            self.scope,
+            self.same_key("t", "n"),
+            row("t"),
+            row("n")
         )
     }
 
@@ -302,4 +324,55 @@ pub fn partition_scope(source: &str, datestamp: &str) -> String {
 
 fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merge() -> Merge {
+        let item = |column: &str, compared| Item {
+            column: column.to_owned(),
+            value: format!("s.{column}"),
+            compared,
+            settable: true,
+            number: Some(1).filter(|_| compared),
+        };
+        Merge {
+            table: "\"p\".\"t\"".to_owned(),
+            stage: "pg_temp.st".to_owned(),
+            items: vec![item("\"id\"", true), item("\"v\"", true), item("\"m\"", false)],
+            keys: vec!["\"id\"".to_owned()],
+            conflict: vec!["\"id\"".to_owned()],
+            scope: "true".to_owned(),
+            ..Merge::default()
+        }
+    }
+
+    #[test]
+    fn leaves_unchanged_rows_alone_and_metadata_out_of_the_comparison() {
+        let sql = merge().upsert();
+        assert!(sql.contains("DISTINCT ON (s.\"id\")"), "{sql}");
+        assert!(sql.contains("SET \"v\" = excluded.\"v\", \"m\" = excluded.\"m\" WHERE"), "{sql}");
+        assert!(sql.contains("ROW(t.\"v\")::record *<> ROW(excluded.\"v\")::record"), "{sql}");
+        assert!(sql.contains("ROW(t.\"v\")::record *= ROW(n.\"v\")::record"), "{sql}");
+        assert_eq!(merge().delete_marked(), None);
+    }
+
+    #[test]
+    fn deletes_only_when_told() {
+        let hard = Merge { hard_delete: true, has_deleted_at: true, ..merge() };
+        assert!(hard.delete_marked().is_some_and(|sql| sql.starts_with("DELETE FROM \"p\"")));
+        assert!(hard.upsert().contains("n.\"_sdc_deleted_at\" IS NULL AND NOT EXISTS"));
+        assert!(hard.activate(3).starts_with("DELETE"));
+        assert!(merge().activate(3).starts_with("UPDATE"));
+    }
+
+    #[test]
+    fn quotes_the_partition() {
+        assert_eq!(
+            partition_scope("a'b", "2026-01-01"),
+            "t.\"_sdc_source\" = 'a''b' AND t.\"_sdc_datestamp\" = '2026-01-01'::date"
+        );
+    }
 }
