@@ -185,9 +185,8 @@ impl Lake {
         day: Datestamp,
         table: &str,
     ) -> Result<Option<Lock>> {
-        // By the folder, for names that fall together on this file system share it.
-        let folder = crate::name::encode(table).to_lowercase();
-        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), &folder]))
+        // Names that fall together on a file system without case are told apart by the manifest.
+        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
     }
 }
 

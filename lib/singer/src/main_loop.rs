@@ -1,12 +1,24 @@
 //! What every `main` shares: the command line, and how the process ends.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::about::About;
 use crate::args::{self, Action, Args, Role};
 use crate::error::Result;
 use crate::settings::SettingsSchema;
 use crate::{log as stderr, output};
+
+/// Prepares the process: a file that grows beyond its limit shall fail to be written, with a
+/// message, instead of ending the process by SIGXFSZ.
+pub(crate) fn start(about: &About) {
+    stderr::start(about);
+    let noted = Arc::new(AtomicBool::new(false));
+    if signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted).is_err() {
+        log::debug!("cannot handle SIGXFSZ");
+    }
+}
 
 /// Reads the command line; `None` when it only asked for a text, which is printed.
 pub(crate) fn read_args(

@@ -299,6 +299,8 @@ impl Rows {
     /// bookmark. Not needed for a replication key: that is taken from the rows.
     pub fn checkpoint(&mut self, progress: Value) -> Result<()> {
         self.flush()?;
+        // State must not speak of a stream that the target has not heard of.
+        self.send_schema()?;
         self.state.set_bookmark(&self.stream, progress);
         self.write_state()
     }

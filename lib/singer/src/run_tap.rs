@@ -7,7 +7,7 @@ use crate::args::{Action, Args, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::encode::{activate_version_line, schema_line};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::main_loop::{exit, read_args};
+use crate::main_loop::{exit, read_args, start};
 use crate::rejects::Rejects;
 use crate::rows::Rows;
 use crate::selection::{Selected, select};
@@ -18,7 +18,7 @@ use crate::{log as stderr, output};
 
 /// The whole `main` of a tap.
 pub fn run_tap<T: Tap>() -> ExitCode {
-    stderr::start(&T::ABOUT);
+    start(&T::ABOUT);
     exit(&T::ABOUT, run::<T>())
 }
 

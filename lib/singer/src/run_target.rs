@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::input::{Input, Limits};
-use crate::main_loop::{exit, read_args};
+use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
 use crate::receive::{Decoding, Event, Syncing, receive};
 use crate::rejects::Rejects;
@@ -23,7 +23,7 @@ use crate::{log as stderr, output};
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
-    stderr::start(&T::ABOUT);
+    start(&T::ABOUT);
     exit(&T::ABOUT, run::<T>())
 }
 

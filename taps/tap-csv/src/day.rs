@@ -5,10 +5,13 @@ use std::path::Path;
 use files::dialect::RECORD_BYTES_CEILING;
 use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
-use singer::{Context, Error, ErrorKind, Result, Rows, Stream};
+use singer::{Bookmark, Context, Error, ErrorKind, Result, Rows, Stream};
 
 use crate::progress::Progress;
 use crate::settings::TapCsvSettings;
+
+/// The member of a bookmark that tells which generation of the table was read.
+const MANIFEST_SHA256: &str = "manifest_sha256";
 
 /// A day of the lake.
 #[derive(Debug)]
@@ -54,10 +57,16 @@ impl Day {
         Ok(self.tables()?.iter().map(|table| table.partition.manifest.stream()).collect())
     }
 
-    /// Writes the rows of a table. Always all of them: a part of a partition would be taken for
-    /// the whole where it is loaded.
-    pub fn sync(&mut self, stream: &Stream, rows: &mut Rows) -> Result<()> {
+    /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of
+    /// them: a part of a partition would be taken for the whole where it is loaded.
+    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         let root = self.lake.root().to_owned();
+        let manifest = self.table(stream)?.partition.manifest_sha256.clone();
+        if since.value[MANIFEST_SHA256] == *manifest {
+            log::info!("skipping stream {}: unchanged since it was read", stream.name);
+            rows.unchanged();
+            return Ok(());
+        }
         if self.announced {
             for table in self.tables()? {
                 table.verify()?;
@@ -67,7 +76,9 @@ impl Day {
         let table = self.table(stream)?;
         table.verify()?;
         table.read(stream, &dialect, rows)?;
-        rows.checkpoint(table.progress(&root)?.to_json())
+        let mut bookmark = table.progress(&root)?.to_json();
+        bookmark[MANIFEST_SHA256] = manifest.into();
+        rows.checkpoint(bookmark)
     }
 
     fn table(&mut self, stream: &Stream) -> Result<&mut Table> {

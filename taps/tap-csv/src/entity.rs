@@ -130,6 +130,7 @@ impl Entity {
         let mut written = progress.clone();
         let found: BTreeSet<_> = paths.iter().filter_map(|path| path.to_str()).collect();
         progress.keep(|path| found.contains(path));
+        let mut changed = paths.is_empty();
         for path in &paths {
             let identity = Identity::of(path)?;
             if self.discovered.get(path).is_some_and(|before| *before != identity) {
@@ -139,11 +140,15 @@ impl Entity {
                 log::info!("skipping {}: unchanged since it was read", path.display());
                 continue;
             }
+            changed = true;
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             progress.set(path, identity, &sum)?;
             rows.checkpoint(progress.to_json())?;
             written = progress.clone();
+        }
+        if !changed {
+            rows.unchanged();
         }
         // Times that moved, and files that are gone.
         if progress != written {

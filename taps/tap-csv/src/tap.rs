@@ -55,7 +55,7 @@ impl Tap for TapCsv {
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         match self {
-            Self::Day(day) => day.sync(stream, rows),
+            Self::Day(day) => day.sync(stream, since, rows),
             Self::Files(entities) => entity(entities, stream)?.sync(stream, since, rows),
         }
     }
