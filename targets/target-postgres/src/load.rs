@@ -67,7 +67,10 @@ impl Load<'_> {
             }
             LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
                 self.lock(client, &merge.table)?;
-                client.execute(&format!("ANALYZE {}", merge.stage))?;
+                // Both sides are whole partitions, and fresh ones have no statistics: a nested loop
+                // would compare each row with each.
+                let prepare = format!("SET LOCAL enable_nestloop = off; ANALYZE {}", merge.stage);
+                client.execute(&prepare)?;
                 if merge.keys.is_empty() || !self.unique {
                     (counts.deleted, counts.inserted) = pair(client, &merge.replace_multiset())?;
                 } else {

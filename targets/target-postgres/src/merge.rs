@@ -281,9 +281,9 @@ impl Merge {
              (SELECT t.ctid AS at, t.tableoid AS tab, {} AS h FROM {} t WHERE {}) o), \
              new AS (SELECT *, row_number() OVER (PARTITION BY \"_sdc_stage_h\") AS \
              \"_sdc_stage_n\" FROM (SELECT n.*, {} AS \"_sdc_stage_h\" FROM ({}) n) n), \
-             gone AS (DELETE FROM {} t USING (SELECT o.at, o.tab FROM old o LEFT JOIN new n ON \
+             stale AS (SELECT o.at, o.tab FROM old o LEFT JOIN new n ON \
              n.\"_sdc_stage_h\" = o.h AND n.\"_sdc_stage_n\" = o.n WHERE n.\"_sdc_stage_h\" IS \
-             NULL) g WHERE t.ctid = g.at AND t.tableoid = g.tab RETURNING 1), \
+             NULL), gone AS (DELETE FROM {} t {} RETURNING 1), \
              added AS ({} SELECT {} FROM new n WHERE NOT EXISTS (SELECT FROM old o WHERE \
              o.h = n.\"_sdc_stage_h\" AND o.n = n.\"_sdc_stage_n\") RETURNING 1) \
              SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM added)",
@@ -293,6 +293,12 @@ impl Merge {
             hash("n"),
             self.rows(),
             self.table,
+            // By address, unless rows of several partitions share addresses.
+            if self.partitioned {
+                "USING stale g WHERE t.ctid = g.at AND t.tableoid = g.tab"
+            } else {
+                "WHERE t.ctid = ANY (ARRAY(SELECT at FROM stale))"
+            },
             self.insert(),
             self.columns()
         );
