@@ -95,13 +95,14 @@ impl Load<'_> {
 /// Merges records that lack columns: first those of one key into one.
 fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     let [number, last] = merge.number_rounds();
-    client.execute(&number)?;
+    client.execute(&format!("SET LOCAL enable_nestloop = off; {number}"))?;
     let rows = client.query(&last, &[])?;
     let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
     for round in 2..=last {
         client.execute(&merge.fold(round))?;
     }
     client.execute(&merge.drop_older())?;
+    client.execute(&format!("SET LOCAL enable_nestloop = on; ANALYZE {}", merge.stage))?;
     let mut counts = Counts::default();
     if let Some(delete) = merge.delete_marked() {
         counts.deleted = client.execute(&delete)?;
