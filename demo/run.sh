@@ -9,10 +9,14 @@ day=2026-11-20
 older=2026-11-19
 
 say() { printf '\n== %s\n' "$*"; }
-# Prints a command as a user would type it, then runs it.
+# Prints a command as a user would type it, then runs it; of the log it shows what targets did.
 run() {
     printf '$ %s\n' "$1"
-    bash -o pipefail -ec "$1"
+    if ! bash -o pipefail -ec "$1" 2>$work/log; then
+        cat $work/log >&2
+        fail "$1"
+    fi
+    sed -nE 's/^.*\| target-[a-z]+ +\| ((stream|table) [^:]+: .*)$/  \1/p' $work/log
 }
 fail() {
     echo "demo failed: $*" >&2
@@ -64,8 +68,8 @@ fi
 # settings FILE URL DATABASE: writes a config file that only its owner reads
 settings() {
     if [[ -n $2 ]]; then
-        python=$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')
-        (umask 077 && printf '{"sqlalchemy_url": "%s"}\n' "$python" >"$1")
+        url=$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')
+        (umask 077 && printf '{"sqlalchemy_url": "%s"}\n' "$url" >"$1")
     else
         printf '{"host": "%s", "user": "postgres", "database": "%s"}\n' "$socket" "$3" >"$1"
     fi
@@ -74,6 +78,7 @@ settings $work/source.json "${SOURCE_DATABASE_URL:-}" sales
 settings $work/target.json "${TARGET_DATABASE_URL:-}" warehouse
 source_database=${SOURCE_DATABASE_URL:-host=${socket:-} user=postgres dbname=sales}
 target_database=${TARGET_DATABASE_URL:-host=${socket:-} user=postgres dbname=warehouse}
+export WAREHOUSE=$target_database # a URL may hold a password: commands show only its name
 psql=(psql -X -q -v ON_ERROR_STOP=1)
 
 say "A source database (13 tables) and a CSV file"
@@ -88,14 +93,14 @@ echo "$work/order_details.csv: $(wc -l <$work/order_details.csv) lines"
 
 extract() {
     run "tap-csv --config demo/order_details.json \\
-    | target-csv --set output_path=$lake --set source=csv --set datestamp=$1"
+    | target-csv --set output_path=$lake --set source=csv --set datestamp=$1 >>$work/state"
     run "tap-postgres --config $work/source.json \\
-    | target-csv --set output_path=$lake --set source=postgres --set datestamp=$1"
+    | target-csv --set output_path=$lake --set source=postgres --set datestamp=$1 >>$work/state"
 }
 load() {
     run "tap-csv --set output=$lake --set datestamp=$1 \\
     | target-postgres --config $work/target.json --set default_target_schema=$2 \\
-        --set load_method=$3"
+        --set load_method=$3 >>$work/state"
 }
 sums() { find $lake -path '*/source=*' -name '*.csv' -exec sha256sum {} + | sort -k 2; }
 fingerprint() { # changes whenever a row is written, even with the same values
@@ -110,7 +115,7 @@ find $lake -path '*/source=*' -name '*.csv' | sort
 
 say "Load the day into one database, and ask what needs both sources"
 load $day public overwrite
-run "psql -X -d '$target_database' -f demo/joined.sql"
+run 'psql -X -d "$WAREHOUSE" -f demo/joined.sql'
 
 say "The same day again: nothing changes"
 sums >$work/before
@@ -122,7 +127,16 @@ cmp $work/before $work/after || fail "a data file changed"
 [[ $before == "$(fingerprint)" ]] || fail "a table changed"
 echo "every data file is byte for byte the same; no row of the tables was touched"
 
-say "An older day: a backfill, beside the others; history keeps every day"
+say "An older day: a backfill; a table that keeps every day, each replaced on its own"
 extract $older
 load $older history replace-partition
 load $day history replace-partition
+run 'psql -X -d "$WAREHOUSE" \
+    -c "SELECT _sdc_datestamp, count(*) FROM history.orders GROUP BY 1 ORDER BY 1"'
+
+say "Done"
+cat <<END
+Two sources, two days and a rerun: $(sums | wc -l) data files below $lake, and in the target
+database the tables of $day (schema public) and of both days (schema history).
+$work has the folders, the settings and the states; a private cluster is gone again.
+END
