@@ -40,8 +40,9 @@ impl RecordCounter {
     pub fn finish(&mut self, succeeded: bool) {
         self.report();
         let status = if succeeded { "succeeded" } else { "failed" };
+        let seconds = self.started.elapsed().as_secs_f64();
         metric(&json!({
-            "type": "timer", "metric": "sync_duration", "value": self.started.elapsed().as_secs_f64(),
+            "type": "timer", "metric": "sync_duration", "value": seconds,
             "tags": { "stream": self.stream, "context": {}, "status": status },
         }));
     }

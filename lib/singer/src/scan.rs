@@ -314,7 +314,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Checks the escape at `at`; returns where it ends. A high surrogate must be followed by a low one.
+/// Checks the escape at `at`; returns where it ends. A high surrogate needs a low one behind it.
 fn escape_end(text: &[u8], at: usize) -> Result<usize, Fault> {
     match text.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),

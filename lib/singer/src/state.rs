@@ -112,7 +112,8 @@ pub(crate) fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
         Kind::Integer | Kind::Number => serde_json::from_str::<Value>(text).ok(),
         _ => None,
     };
-    json!({ "replication_key": key, "replication_key_value": number.unwrap_or_else(|| text.into()) })
+    let value = number.unwrap_or_else(|| text.into());
+    json!({ "replication_key": key, "replication_key_value": value })
 }
 
 /// Compares two moments where both can be read; else the bookmark wins.

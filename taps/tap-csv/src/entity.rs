@@ -286,10 +286,11 @@ impl Entity {
         let missing = self.settings.keys.iter().find(|key| !properties.contains_key(*key));
         let Some(key) = missing else { return Ok(()) };
         let names: Vec<_> = properties.keys().map(String::as_str).collect();
-        Err(Error::new(ErrorKind::Data, "cannot find a column that `keys` names")
+        Err(Error::new(ErrorKind::Config, "cannot find a column that `keys` names")
             .with("entity", self.name())
             .with("key", key)
-            .with("columns", names.join(", ")))
+            .with("columns", names.join(", "))
+            .hint("a key is the name of a column in the header, as it stands there"))
     }
 }
 

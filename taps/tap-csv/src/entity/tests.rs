@@ -109,7 +109,7 @@ fn refuses_headers_and_settings_that_cannot_be_right() {
     assert!(discover(&[("a.csv", b"")], json!({"allow_empty_files": true})).unwrap().is_none());
     fails(&[("a.csv", b"a\n"), ("b.csv.gz", b"a\n")], json!({}), data);
     fails(&[], json!({}), ErrorKind::NoInput);
-    fails(&[("a.csv", b"a\n1\n")], json!({"keys": ["b"]}), data);
+    fails(&[("a.csv", b"a\n1\n")], json!({"keys": ["b"]}), ErrorKind::Config);
     let config = ErrorKind::Config;
     for settings in [
         json!({"encoding": "klingon"}),
