@@ -13,7 +13,7 @@ use crate::connect;
 use crate::copy::{CopyIn, CopyOut};
 use crate::failure::Report;
 use crate::settings::Config;
-use crate::wire::Wire;
+use crate::wire::{self, Wire};
 
 /// COPY data is sent in messages of about this size.
 const COPY_BYTES: usize = 128 << 10;
@@ -252,8 +252,12 @@ impl Client {
     #[inline]
     pub(crate) fn message(&mut self) -> Result<(u8, Range<usize>)> {
         let received = self.wire.message();
-        if received.is_err() {
+        if let Err(failure) = &received {
             self.broken = true;
+            if wire::is_timeout(failure) {
+                // A statement nobody waits for must not go on and hold its locks.
+                let _ = connect::cancel(&self.config, self.backend);
+            }
         }
         received
     }

@@ -53,7 +53,7 @@ pub struct ConnectionSettings {
     /// Seconds until an attempt to connect is given up; default 10, or `PGCONNECT_TIMEOUT`.
     pub connect_timeout_seconds: Option<u64>,
     /// Seconds the server may stay silent, also while it works on a long query, until the
-    /// connection is given up; default 600.
+    /// connection is given up; default 3600.
     pub read_timeout_seconds: Option<u64>,
     /// Accepted for compatibility: enabling it is refused, as SSH tunnels are not supported yet.
     pub ssh_tunnel: Option<SshTunnel>,
@@ -182,7 +182,7 @@ impl ConnectionSettings {
                 .or_else(|| env("PGAPPNAME"))
                 .unwrap_or_else(program),
             connect_timeout: Duration::from_secs(connect_seconds.max(1)),
-            read_timeout: Duration::from_secs(self.read_timeout_seconds.unwrap_or(600).max(1)),
+            read_timeout: Duration::from_secs(self.read_timeout_seconds.unwrap_or(3600).max(1)),
         })
     }
 

@@ -77,6 +77,14 @@ pub(crate) struct Wire {
     peer: String,
 }
 
+/// The context of a failure to hear from the server in time.
+const SILENT_SECONDS: &str = "silent_seconds";
+
+/// Tells whether the server was silent for too long.
+pub fn is_timeout(failure: &Error) -> bool {
+    failure.context(SILENT_SECONDS).is_some()
+}
+
 impl Wire {
     /// Connects to the first address of the host that answers in time.
     pub fn tcp(host: &str, port: u16, deadline: Instant) -> Result<Self> {
@@ -379,7 +387,7 @@ impl Wire {
                 "cannot wait any longer for the Postgres server",
             )
             .with("server", &self.peer)
-            .with("silent_seconds", self.timeout.as_secs())
+            .with(SILENT_SECONDS, self.timeout.as_secs())
             .hint(
                 "check the network and the server's load; `connect_timeout_seconds` and \
                  `read_timeout_seconds` set how long to wait",
