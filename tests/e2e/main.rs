@@ -12,6 +12,7 @@ mod contributing;
 mod csv;
 mod interop;
 mod kill;
+mod meltano;
 mod messages;
 mod readers;
 mod sales;

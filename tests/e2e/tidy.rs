@@ -121,10 +121,32 @@ fn the_architecture_page_is_short() {
 
 #[test]
 fn the_readme_tables_are_what_the_binaries_say() {
-    let about = |name: &str| about(name, "markdown");
     for connector in CONNECTORS {
-        generated("README.md", connector, &["<!-- ", " -->"], about(connector).trim());
+        let block = about(connector, "markdown").trim().to_owned() + &entries(connector);
+        generated("README.md", connector, &["<!-- ", " -->"], &block);
     }
+}
+
+/// Tables of what the entries of list settings can say.
+fn entries(connector: &str) -> String {
+    let about: serde_json::Value = serde_json::from_str(&about(connector, "json")).unwrap();
+    let mut text = String::new();
+    for (name, setting) in about["settings"]["properties"].as_object().unwrap() {
+        let Some(parts) = setting["items"]["properties"].as_object() else { continue };
+        write!(text, "\n\nEach entry of `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
+            .unwrap();
+        for (part, schema) in parts {
+            let required = setting["items"]["required"].as_array().into_iter().flatten();
+            let default = match &schema["default"] {
+                _ if required.clone().any(|name| name == part) => "required".to_owned(),
+                serde_json::Value::Null => String::new(),
+                default => format!("`{default}`"),
+            };
+            let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+            write!(text, "\n| `{part}` | {default} | {meaning} |").unwrap();
+        }
+    }
+    text
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub const TARGET_CSV: Environment =
 pub const JSONL: Environment =
     Environment { name: "jsonl", packages: &["target-jsonl==0.1.4", "setuptools<81"] };
 
+/// The runner many pipelines are written for.
+pub const MELTANO: Environment = Environment { name: "meltano", packages: &["meltano==4.4.1"] };
+
 /// A virtual environment.
 pub struct Environment {
     name: &'static str,
