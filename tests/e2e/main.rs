@@ -20,3 +20,4 @@ mod security;
 mod selection;
 mod tidy;
 mod types;
+mod values;

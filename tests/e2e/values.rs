@@ -1,0 +1,136 @@
+//! Values at the edges of their types: stored exactly, or refused (T01 to T17 of the catalogue).
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::database;
+use crate::support::messages::Lines;
+use crate::support::run::feed;
+
+/// What becomes of a value.
+enum Fate {
+    /// The target holds this text.
+    Stored(&'static str),
+    /// The run ends with exit code 65.
+    Refused,
+}
+use Fate::{Refused, Stored};
+
+/// Type of the existing column, JSON Schema of the property, the value as JSON text, its fate.
+fn cases() -> Vec<(&'static str, Value, &'static str, Fate)> {
+    let integer = || json!({ "type": "integer" });
+    let number = || json!({ "type": "number" });
+    let string = || json!({ "type": "string" });
+    let time = |format: &str| json!({ "type": "string", "format": format });
+    vec![
+        ("integer", integer(), "2147483648", Refused),
+        ("bigint", integer(), "9007199254740993", Stored("9007199254740993")),
+        ("bigint", integer(), "9223372036854775808", Refused),
+        (
+            "numeric",
+            integer(),
+            "100000000000000000000000000000000000001",
+            Stored("100000000000000000000000000000000000001"),
+        ),
+        ("numeric", number(), "0.10", Stored("0.10")),
+        ("numeric", number(), "1E+2", Stored("100")),
+        (
+            "numeric",
+            number(),
+            "1234567890123456789012345678901234567890.123456789",
+            Stored("1234567890123456789012345678901234567890.123456789"),
+        ),
+        ("numeric(10,2)", number(), "1e9", Refused),
+        ("numeric(10,2)", number(), "1.005", Refused),
+        ("double precision", number(), "-0.0", Stored("-0")),
+        ("double precision", number(), "5e-324", Stored("5e-324")),
+        ("double precision", number(), "1e400", Refused),
+        ("date", time("date"), "\"2026-02-30\"", Refused),
+        ("date", time("date"), "\"0000-01-01\"", Refused),
+        ("date", time("date"), "\"yesterday\"", Refused),
+        ("date", time("date"), "\"0044-03-15 BC\"", Stored("0044-03-15 BC")),
+        ("timestamptz", time("date-time"), "\"tomorrow\"", Refused),
+        (
+            "timestamptz",
+            time("date-time"),
+            "\"2026-01-01T00:00:00+05:45\"",
+            Stored("2025-12-31 18:15:00+00"),
+        ),
+        ("time", time("time"), "\"24:00:00\"", Stored("24:00:00")),
+        ("varchar(5)", string(), "\"sixsix\"", Refused),
+        ("varchar(5)", string(), "\"fives\"", Stored("fives")),
+        ("text", string(), r#""a\u0000b""#, Refused),
+        ("jsonb", json!({ "type": "object" }), r#"{"a":"\u0000"}"#, Refused),
+        ("jsonb", json!({}), "null", Stored("")),
+        ("boolean", json!({ "type": "boolean" }), "true", Stored("t")),
+        ("uuid", string(), "\"not a uuid\"", Refused),
+    ]
+}
+
+#[test]
+fn values_are_stored_exactly_or_refused() {
+    let target = database("edges");
+    let mut faults = Vec::new();
+    for (at, (sql_type, schema, value, fate)) in cases().into_iter().enumerate() {
+        target.psql(&format!("CREATE TABLE public.t_{at} (id integer PRIMARY KEY, v {sql_type})"));
+        let name = format!("t_{at}");
+        let properties = json!({ "id": { "type": "integer" }, "v": schema });
+        let record =
+            format!(r#"{{"type":"RECORD","stream":"{name}","record":{{"id":1,"v":{value}}}}}"#);
+        let lines = Lines::default().syncing(&name).schema(&name, &properties, &["id"]).raw(record);
+        let more = json!({ "default_target_schema": "public", "add_record_metadata": false });
+        let outcome = feed("target-postgres", &target.settings_with(&more), &lines.done().0);
+        let held = target.psql(&format!("SET timezone TO 'UTC'; SELECT v FROM public.t_{at}"));
+        let (code, wanted) = match fate {
+            Stored(text) => (0, text),
+            Refused => (65, ""),
+        };
+        if outcome.code != code || held != wanted {
+            let said = outcome.complaint();
+            faults
+                .push(format!("{sql_type} {value}: exit {}, holds {held:?}: {said}", outcome.code));
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn a_breach_of_a_constraint_names_it_and_changes_nothing() {
+    let target = database("constraints");
+    target.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, name text CONSTRAINT short CHECK (length(name) < 5));
+         INSERT INTO t VALUES (7, 'old')",
+    );
+    let more = json!({ "default_target_schema": "public", "add_record_metadata": false });
+    let lines = Lines::whole(&[(1, "fine"), (2, "far too long")]).0;
+    let outcome = feed("target-postgres", &target.settings_with(&more), &lines).exits(65);
+    assert!(outcome.stderr.contains("short"), "{}", outcome.stderr);
+    assert_eq!(target.psql("SELECT id, name FROM t"), "7|old");
+}
+
+#[test]
+fn columns_grow_safely_and_unsafe_changes_are_refused() {
+    let target = database("growth");
+    let more = json!({ "default_target_schema": "public", "add_record_metadata": false });
+    let settings = target.settings_with(&more);
+    let run = |schema: &Value, value: &Value| {
+        let lines = Lines::default().syncing("t").schema("t", schema, &["id"]);
+        let lines = lines.record("t", &json!({ "id": 1, "v": value })).done();
+        feed("target-postgres", &settings, &lines.0)
+    };
+    let typed = |kind: &str, sql: &str| json!({ "id": { "type": "integer" }, "v": { "type": [kind, "null"], "x-sql-datatype": sql } });
+    let column = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+                  WHERE attrelid = 'public.t'::regclass AND attname = 'v'";
+    run(&typed("string", "character varying(3)"), &json!("abc")).success();
+    assert_eq!(target.psql(column), "character varying(3)");
+    run(&typed("string", "text"), &json!("abcdef")).success();
+    assert_eq!(target.psql(column), "text");
+    target.psql("DROP TABLE t");
+    run(&typed("integer", "integer"), &json!(1)).success();
+    run(&typed("integer", "bigint"), &json!(1_i64 << 40)).success();
+    assert_eq!(target.psql(column), "bigint");
+    let outcome = run(&typed("string", "text"), &json!("no number"));
+    assert!([65, 69].contains(&outcome.code), "{} {}", outcome.code, outcome.stderr);
+    let named = ["bigint", "text"].iter().all(|name| outcome.stderr.contains(name));
+    assert!(named, "{}", outcome.stderr);
+    assert_eq!(target.psql("SELECT v FROM t"), (1_i64 << 40).to_string());
+}
