@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ pub struct TargetCommon {
 }
 
 /// Form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// The SDK's text form.
