@@ -97,7 +97,8 @@ fn values_are_stored_exactly_or_refused() {
 fn a_breach_of_a_constraint_names_it_and_changes_nothing() {
     let target = database("constraints");
     target.psql(
-        "CREATE TABLE t (id integer PRIMARY KEY, name text CONSTRAINT short CHECK (length(name) < 5));
+        "CREATE TABLE t (id integer PRIMARY KEY, name text,
+             CONSTRAINT short CHECK (length(name) < 5));
          INSERT INTO t VALUES (7, 'old')",
     );
     let more = json!({ "default_target_schema": "public", "add_record_metadata": false });
@@ -117,7 +118,10 @@ fn columns_grow_safely_and_unsafe_changes_are_refused() {
         let lines = lines.record("t", &json!({ "id": 1, "v": value })).done();
         feed("target-postgres", &settings, &lines.0)
     };
-    let typed = |kind: &str, sql: &str| json!({ "id": { "type": "integer" }, "v": { "type": [kind, "null"], "x-sql-datatype": sql } });
+    let typed = |kind: &str, sql: &str| {
+        let v = json!({ "type": [kind, "null"], "x-sql-datatype": sql });
+        json!({ "id": { "type": "integer" }, "v": v })
+    };
     let column = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute
                   WHERE attrelid = 'public.t'::regclass AND attname = 'v'";
     run(&typed("string", "character varying(3)"), &json!("abc")).success();
