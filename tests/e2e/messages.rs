@@ -95,6 +95,16 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Wanted)> {
             Fails(BROKEN_OR_DATA, "properties"),
         ),
         (
+            "M11 no key_properties",
+            Lines::default()
+                .message(
+                    &json!({"type": "SCHEMA", "stream": "t", "schema": {"properties": columns()}}),
+                )
+                .done()
+                .0,
+            Fails(BROKEN_OR_DATA, "key_properties"),
+        ),
+        (
             "M11 key not in properties",
             Lines::default().schema("t", &columns(), &["nope"]).done().0,
             Fails(BROKEN_OR_DATA, "nope"),

@@ -355,7 +355,8 @@ fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop>
         return Err(fault("the schema of a stream needs `properties`, an object"));
     }
     let keys = match line.key_properties {
-        None | Some(b"null") => Vec::new(),
+        None => return Err(fault("a SCHEMA needs `key_properties`, a list that may be empty")),
+        Some(b"null") => Vec::new(),
         Some(text) => serde_json::from_slice::<Vec<String>>(text)
             .map_err(|_| fault("`key_properties` is not a list of names"))?,
     };
