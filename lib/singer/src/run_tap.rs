@@ -108,8 +108,10 @@ impl<T: Tap> Run<T> {
             }
             // What was written before the failure still reaches the target; the last state names
             // the stream, so that it is not taken for whole.
-            Err(failure) if failure.kind() == ErrorKind::ReaderGone => Err(failure),
-            Err(failure) => self.rows.close().and(Err(failure)),
+            Err(failure) => {
+                let _ = self.rows.close();
+                Err(failure)
+            }
         }
     }
 
