@@ -137,18 +137,24 @@ impl Input {
         }
     }
 
+    /// Tells whether a read would not wait, or not for longer than this.
+    pub fn is_ready_within(&self, time: Duration) -> Result<bool> {
+        let mut poll = [PollFd::from_borrowed_fd(self.file.as_fd(), PollFlags::IN)];
+        let timeout = Timespec::try_from(time).or_kind(ErrorKind::Internal, "cannot wait")?;
+        match rustix::event::poll(&mut poll, Some(&timeout)) {
+            Ok(ready) => Ok(ready > 0),
+            // Interrupted, or not a thing to poll: the read tells.
+            Err(_) => Ok(true),
+        }
+    }
+
     fn wait(&self) -> Result<()> {
-        if self.limits.idle.is_zero() {
+        if self.limits.idle.is_zero() || self.is_ready_within(self.limits.idle)? {
             return Ok(());
         }
-        let mut poll = [PollFd::from_borrowed_fd(self.file.as_fd(), PollFlags::IN)];
-        let timeout = Timespec::try_from(self.limits.idle).ok();
-        match rustix::event::poll(&mut poll, timeout.as_ref()) {
-            Ok(0) => Err(Error::new(ErrorKind::Temporary, "the tap sent nothing for too long")
-                .with("seconds", self.limits.idle.as_secs())
-                .hint("raise `idle_timeout_seconds`, or look at what the tap waits for")),
-            _ => Ok(()),
-        }
+        Err(Error::new(ErrorKind::Temporary, "the tap sent nothing for too long")
+            .with("seconds", self.limits.idle.as_secs())
+            .hint("raise `idle_timeout_seconds`, or look at what the tap waits for"))
     }
 
     /// Checks the whole lines from `start`, and drops a byte order mark at the very start.

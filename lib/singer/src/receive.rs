@@ -57,7 +57,7 @@ pub(crate) fn receive(mut input: Input, mut decoding: Decoding) {
 }
 
 fn read(input: &mut Input, decoding: &mut Decoding) -> Result<(), Stop> {
-    let mut flushed = Instant::now();
+    let mut handed_on = Instant::now();
     loop {
         match input.next_line() {
             Next::Line(line, number) => {
@@ -71,13 +71,15 @@ fn read(input: &mut Input, decoding: &mut Decoding) -> Result<(), Stop> {
                 }
             }
             Next::Pause => {
-                if flushed.elapsed() >= BATCH_AGE {
-                    flushed = Instant::now();
-                    decoding.flush_all()?;
+                // Rows and states wait for more to come, but not for long.
+                let left = BATCH_AGE.saturating_sub(handed_on.elapsed());
+                if left.is_zero() || !input.is_ready_within(left)? {
+                    decoding.hand_on()?;
+                    handed_on = Instant::now();
                 }
                 input.fill()?;
             }
-            Next::End => return decoding.flush_all(),
+            Next::End => return decoding.hand_on(),
         }
     }
 }
@@ -114,6 +116,11 @@ pub(crate) struct Decoding {
     /// Text handed to batches since the last time all were flushed.
     pending_bytes: usize,
     messages: u64,
+    /// The last state, while it waits for the rows before it to be handed on. A later one takes
+    /// its place, unless it names another stream.
+    state: Vec<u8>,
+    state_waits: bool,
+    syncing: Option<Syncing>,
     events: SyncSender<Event>,
     spare: Receiver<Batch>,
 }
@@ -141,6 +148,9 @@ impl Decoding {
             last: 0,
             pending_bytes: 0,
             messages: 0,
+            state: Vec::new(),
+            state_waits: false,
+            syncing: None,
             events,
             spare,
         }
@@ -208,7 +218,7 @@ impl Decoding {
                 let version = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
                 let version = version
                     .ok_or_else(|| broken("an ACTIVATE_VERSION with a huge `version`", number))?;
-                self.flush(at)?;
+                self.hand_on()?;
                 self.send(Event::Activate(at, version))
             }
             b"BATCH" => Err(Stop::Failed(
@@ -238,9 +248,9 @@ impl Decoding {
         if at.is_some_and(|at| self.streams[at].schema == text) {
             return Ok(());
         }
+        self.hand_on()?;
         let stream = read_schema(&name, line, number)?;
         if let Some(at) = at {
-            self.flush(at)?;
             let known = &self.streams[at].stream;
             if known.schema == stream.schema && known.keys == stream.keys {
                 text.clone_into(&mut self.streams[at].schema);
@@ -271,10 +281,26 @@ impl Decoding {
             return Err(broken("a STATE without `value`", number));
         };
         let syncing = currently_syncing(value);
-        let value = String::from_utf8_lossy(value).into_owned();
-        // Rows before the state must be before it for the sinks too.
+        let turns = syncing.is_some() && syncing != self.syncing;
+        if turns {
+            self.hand_on()?;
+            self.syncing = syncing;
+        }
+        self.state.clear();
+        self.state.extend_from_slice(value);
+        self.state_waits = true;
+        if turns { self.hand_on() } else { Ok(()) }
+    }
+
+    /// Hands on all rows, and then the state, which must not come before the rows it covers.
+    fn hand_on(&mut self) -> Result<(), Stop> {
         self.flush_all()?;
-        self.send(Event::State(value, syncing))
+        if !self.state_waits {
+            return Ok(());
+        }
+        self.state_waits = false;
+        let value = String::from_utf8_lossy(&self.state).into_owned();
+        self.send(Event::State(value, self.syncing.clone()))
     }
 
     fn refused(&mut self, refusal: Refusal, text: &[u8], number: u64) -> Result<(), Stop> {
