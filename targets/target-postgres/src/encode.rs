@@ -1,8 +1,9 @@
 //! Cells to fields of COPY text, by what the column of the table is (pure).
 
 use pg::{array, copy_text};
-use singer::{Column, Error, ErrorKind, Kind, Result};
+use singer::{Column, Kind, Result};
 
+use crate::limits::{self, refusal};
 use crate::types::SqlType;
 
 /// How the cells of one column are written.
@@ -15,6 +16,10 @@ pub struct Encoder {
     length: Option<usize>,
     /// Whether U+0000 becomes U+FFFD.
     sanitize: bool,
+    /// Refuses what the type would take and change.
+    refuse: Option<limits::Refuse>,
+    /// What the elements of an array are held to, where their type limits them.
+    elements: Option<Box<Encoder>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +63,37 @@ impl Encoder {
             }
             _ => Form::Text,
         };
-        let length = match &*sql.name {
-            "character varying" => sql.modifiers.first().and_then(|n| usize::try_from(*n).ok()),
-            "name" => Some(63),
-            "\"char\"" => Some(1),
+        let refuse: Option<limits::Refuse> = match column.kind {
+            Kind::Integer if sql.is(&["double precision"]) => Some(limits::whole_in_double),
+            Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
             _ => None,
         };
-        Self { form, scale: sql.scale(), length: length.filter(|_| !sql.array), sanitize }
+        let elements = matches!(form, Form::Array { .. }).then(|| Self::of_elements(sql));
+        let elements = elements.flatten().map(Box::new);
+        let length = limits::length(sql);
+        Self { form, scale: sql.scale(), length, sanitize, refuse, elements }
+    }
+
+    /// Makes what only checks the elements of an array; `None` where their type keeps all of them.
+    fn of_elements(sql: &SqlType) -> Option<Self> {
+        let sql = SqlType::sized(&sql.name, &sql.modifiers);
+        let (scale, length) = (sql.scale(), limits::length(&sql));
+        let form = match &*sql.name {
+            "numeric" => Form::Verbatim,
+            name if name.starts_with("time") => {
+                Form::Moment { zoned: name != "time without time zone" }
+            }
+            _ => Form::Text,
+        };
+        let limited = scale.is_some() || length.is_some();
+        limited.then_some(Self {
+            form,
+            scale,
+            length,
+            sanitize: false,
+            refuse: None,
+            elements: None,
+        })
     }
 
     /// Appends the field of a cell; `scratch` is memory to reuse.
@@ -72,16 +101,11 @@ impl Encoder {
     pub fn text(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
         match self.form {
             Form::Verbatim => {
-                if let Some(scale) = self.scale {
-                    check_scale(cell, scale)?;
-                }
+                self.check(cell)?;
                 out.extend_from_slice(cell);
                 return Ok(());
             }
-            Form::Text => self.check_length(cell)?,
-            Form::Moment { zoned } => {
-                check_moment(cell, zoned, self.scale)?;
-            }
+            Form::Text | Form::Moment { .. } => self.check(cell)?,
             Form::Hex => {
                 out.extend_from_slice(b"\\\\x");
                 let digits = cell.strip_prefix(b"0x").unwrap_or(cell);
@@ -115,6 +139,20 @@ impl Encoder {
             copy_text::escape(part, out);
         }
         Ok(())
+    }
+
+    /// Refuses a value that the type would take and change.
+    fn check(&self, cell: &[u8]) -> Result<()> {
+        if let Some(refuse) = self.refuse {
+            refuse(cell)?;
+        }
+        match (self.form, self.scale) {
+            (Form::Verbatim, Some(scale)) => limits::scale(cell, scale),
+            (Form::Moment { zoned }, scale) => limits::moment(cell, zoned, scale),
+            (Form::Text, Some(scale)) => limits::fraction(cell, scale),
+            (Form::Text, None) => self.check_length(cell),
+            _ => Ok(()),
+        }
     }
 
     /// JSON may hold an escaped U+0000, which Postgres refuses in `jsonb`.
@@ -172,6 +210,9 @@ impl Encoder {
             marked = mark_hex(cell);
             cell = &marked;
         }
+        if let Some(elements) = &self.elements {
+            limits::each_element(cell, &mut |element| elements.check(element))?;
+        }
         scratch.clear();
         array::from_json(cell, json, scratch)?;
         copy_text::escape(scratch, out);
@@ -198,64 +239,6 @@ impl Encoder {
         }
         Err(refusal("the text is longer than its column").with("characters", characters))
     }
-}
-
-fn refusal(reason: &str) -> Error {
-    Error::new(ErrorKind::Data, "cannot store the value").with("reason", reason)
-}
-
-/// Refuses digits after the point that the type would round away.
-fn check_scale(number: &[u8], scale: i32) -> Result<()> {
-    let exponent_at = number.iter().position(|byte| matches!(byte, b'e' | b'E'));
-    let point = memchr::memchr(b'.', number);
-    if exponent_at.is_none() && point.is_none() && scale >= 0 {
-        return Ok(());
-    }
-    let (mantissa, exponent) = number.split_at(exponent_at.unwrap_or(number.len()));
-    let exponent = std::str::from_utf8(exponent.get(1..).unwrap_or_default()).unwrap_or_default();
-    let exponent: i64 = match exponent {
-        "" => 0,
-        digits => digits.parse().unwrap_or(0),
-    };
-    // Where the last digit that is not zero stands, counted from the point to the right.
-    let end = mantissa.iter().rposition(|byte| (b'1'..=b'9').contains(byte));
-    let Some(end) = end else { return Ok(()) };
-    let point = point.unwrap_or(mantissa.len());
-    let place = i64::try_from(end).unwrap_or(i64::MAX) - i64::try_from(point).unwrap_or(i64::MAX)
-        + i64::from(end < point);
-    if place - exponent <= i64::from(scale) {
-        return Ok(());
-    }
-    Err(refusal("the number has more digits after its point than its column keeps")
-        .with("digits kept", scale))
-}
-
-/// Refuses words that Postgres would take for a moment (`yesterday`), a fraction it would round
-/// and an offset it would drop.
-fn check_moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
-    if !cell.first().is_some_and(u8::is_ascii_digit) {
-        return match cell {
-            b"infinity" | b"-infinity" => Ok(()),
-            _ => Err(refusal("the text is no date or time")),
-        };
-    }
-    if let (Some(at), Some(scale)) = (memchr::memchr(b'.', cell), scale) {
-        let digits = cell[at + 1..].iter().take_while(|byte| byte.is_ascii_digit());
-        let last = digits.enumerate().filter(|(_, byte)| **byte != b'0').last();
-        if last.is_some_and(|(at, _)| at >= usize::try_from(scale).unwrap_or(0)) {
-            return Err(refusal("the fraction of a second has more digits than Postgres keeps")
-                .with("digits kept", scale));
-        }
-    }
-    if zoned {
-        return Ok(());
-    }
-    let offset = cell.iter().position(|byte| matches!(byte, b'+' | b'-' | b'Z' | b'z'));
-    let Some(at) = offset else { return Ok(()) };
-    if cell[at + 1..].iter().all(|byte| matches!(byte, b'0' | b':')) {
-        return Ok(());
-    }
-    Err(refusal("the time has an offset that its column would drop"))
 }
 
 /// Returns where an escaped U+0000 begins.

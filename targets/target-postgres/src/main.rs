@@ -1,6 +1,7 @@
 //! The binary `target-postgres`.
 
 mod encode;
+mod limits;
 mod load;
 mod merge;
 mod names;

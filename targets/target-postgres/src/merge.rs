@@ -31,6 +31,9 @@ pub struct Merge {
     pub items: Vec<Item>,
     /// The quoted key columns of the stream, the same in both tables.
     pub keys: Vec<String>,
+    /// Whether `=` may not be the equality of the keys' own types: operators of extensions are
+    /// not in the empty search path, and `citext` would be compared as `text`.
+    pub foreign_keys: bool,
     /// The quoted columns of the unique index.
     pub conflict: Vec<String>,
     /// The rows of the table that the run replaces, as a condition on `t`.
@@ -154,6 +157,10 @@ impl Merge {
 
     /// Returns the condition that two rows have one key.
     fn same_key(&self, one: &str, other: &str) -> String {
+        if self.foreign_keys {
+            let row = |of: &str| join(self.keys.iter().map(|key| format!("{of}.{key}")));
+            return format!("ROW({})::record = ROW({})::record", row(one), row(other));
+        }
         let pairs = self.keys.iter().map(|key| format!("{one}.{key} = {other}.{key}"));
         pairs.collect::<Vec<_>>().join(" AND ")
     }

@@ -197,6 +197,8 @@ impl PostgresSink {
             let column = quote_ident(&wanted.name)?;
             let from_stream = at < self.width;
             merge.has_deleted_at |= wanted.name == DELETED_AT;
+            merge.foreign_keys |= self.shape.conflict.contains(&wanted.name)
+                && !self.plan.types[at].storage().is_built_in();
             let value = if from_stream {
                 format!("s.{column}{}", stage::staged(wanted, &self.plan.types[at]).1)
             } else {

@@ -138,6 +138,11 @@ impl SqlType {
         sql
     }
 
+    /// Tells whether the server itself brings the type (and its operators) with it.
+    pub fn is_built_in(&self) -> bool {
+        BUILT_IN.iter().any(|(name, _)| *name == self.name)
+    }
+
     /// Tells whether this is one of these types, and no array.
     pub fn is(&self, names: &[&str]) -> bool {
         !self.array && names.contains(&&*self.name)
@@ -151,6 +156,8 @@ impl SqlType {
             ("numeric", [_]) => Some(0),
             (name, [digits]) if name.starts_with("time") => Some(*digits),
             (name, []) if name.starts_with("time") => Some(6),
+            ("interval", digits) => Some(digits.first().copied().unwrap_or(6)),
+            ("money", _) => Some(2),
             _ => None,
         }
     }
