@@ -1,0 +1,124 @@
+//! Signals, silence, closed channels: how our processes behave among others (P01 to P15).
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::messages::Lines;
+use crate::support::pipes::DAY;
+use crate::support::run::{Outcome, Run, ours};
+use crate::support::{binaries_dir, folder, lake};
+
+/// More rows than any buffer holds, but not their end.
+fn endless() -> Vec<u8> {
+    let lines = Lines::opened();
+    (0..50_000).fold(lines, |lines, id| lines.row(id, "a row of a run that does not end well")).0
+}
+
+fn settings(target: &Database, method: &str) -> Value {
+    target.settings_with(&json!({
+        "default_target_schema": "public", "add_record_metadata": false, "load_method": method,
+    }))
+}
+
+/// Runs one of ours in a shell that redirects as told.
+fn redirected(name: &str, redirection: &str, config: &Value, input: &[u8]) -> Outcome {
+    Run::new(Path::new("/bin/sh"))
+        .args(["-c", &format!("exec \"$@\" {redirection}"), "sh"])
+        .args([binaries_dir().join(name)])
+        .config(config)
+        .input(input)
+        .go()
+}
+
+#[test]
+fn signals_end_a_load_at_once_and_leave_the_table() {
+    let target = database("signals");
+    target.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, name text); INSERT INTO t VALUES (7, 'old')",
+    );
+    let input = endless();
+    let sent: [(&[Signal], i32); 5] = [
+        (&[Signal::TERM], 143),
+        (&[Signal::TERM, Signal::TERM], 143),
+        (&[Signal::INT], 130),
+        (&[Signal::HUP], 129),
+        (&[Signal::TERM, Signal::HUP], 143),
+    ];
+    for method in ["upsert", "overwrite"] {
+        for (signals, code) in sent {
+            let run = ours("target-postgres").config(&settings(&target, method));
+            let mut run = run.start_with(Stdio::piped(), true);
+            let mut stdin = run.child().stdin.take().unwrap();
+            stdin.write_all(&input).unwrap();
+            for signal in signals {
+                run.signal(*signal);
+            }
+            let outcome = run.wait();
+            drop(stdin);
+            // The first of two signals that are both pending is the one with the lower number.
+            let codes = if signals.len() > 1 { vec![code, 129] } else { vec![code] };
+            assert!(codes.contains(&outcome.code), "{signals:?}: {outcome:?}");
+            assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+            assert!(!outcome.text().contains("\"currently_syncing\":null"), "{}", outcome.text());
+            assert_eq!(target.psql("SELECT id, name FROM t"), "7|old");
+        }
+    }
+}
+
+#[test]
+fn a_tap_that_goes_silent_is_given_up() {
+    let (target, scratch) = (database("silent"), folder());
+    let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+    for (name, config) in [("target-csv", day), ("target-postgres", settings(&target, "upsert"))] {
+        let run = ours(name).config(&config).config(&json!({ "idle_timeout_seconds": 1 }));
+        let mut run = run.start_with(Stdio::piped(), true);
+        let mut stdin = run.child().stdin.take().unwrap();
+        stdin.write_all(&Lines::opened().row(1, "a").0).unwrap();
+        let outcome = run.wait().exits(75);
+        drop(stdin);
+        assert!(outcome.stderr.contains("idle_timeout_seconds"), "{}", outcome.stderr);
+        assert!(!outcome.text().contains("\"currently_syncing\":null"), "{}", outcome.text());
+    }
+    assert!(lake::sums(scratch.path()).is_empty());
+    assert_eq!(target.psql("SELECT to_regclass('public.t') IS NULL"), "t");
+}
+
+#[test]
+fn a_closed_or_full_stderr_changes_nothing() {
+    let target = database("stderr");
+    target.psql("CREATE TABLE t (id integer PRIMARY KEY, name text)");
+    let whole = Lines::whole(&[(1, "a")]).0;
+    for redirection in ["2>&-", "2>/dev/full"] {
+        let scratch = folder();
+        let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+        redirected("target-csv", redirection, &day, &whole).success();
+        lake::check(scratch.path());
+        redirected("target-csv", redirection, &day, b"garbage\n").exits(76);
+        let config = settings(&target, "overwrite");
+        redirected("target-postgres", redirection, &config, &whole).success();
+        assert_eq!(target.psql("SELECT id, name FROM t"), "1|a");
+        let tap = redirected("tap-postgres", redirection, &target.settings(), b"").success();
+        assert_eq!(tap.records("public-t").len(), 1);
+    }
+}
+
+#[test]
+fn an_input_that_is_none_is_refused() {
+    let target = database("no_input");
+    let scratch = folder();
+    let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+    for (name, config) in [("target-csv", &day), ("target-postgres", &target.settings())] {
+        redirected(name, "<&-", config, b"").exits(76);
+        redirected(name, "</dev/null", config, b"").exits(76);
+        redirected(name, "</", config, b"").exits(74);
+        redirected(name, "--input /none", config, b"").exits(66);
+    }
+    assert!(lake::sums(scratch.path()).is_empty());
+    let full = redirected("tap-postgres", ">/dev/full", &target.settings(), b"").exits(74);
+    assert!(full.stderr.contains("standard output"), "{}", full.stderr);
+}
