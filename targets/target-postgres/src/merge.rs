@@ -46,6 +46,8 @@ pub struct Merge {
     pub overriding: bool,
     /// Whether inserted and updated rows cannot be told apart.
     pub partitioned: bool,
+    /// Whether no two staged rows have one key.
+    pub distinct: bool,
 }
 
 impl Merge {
@@ -65,7 +67,7 @@ impl Merge {
     /// The staged rows; of those with one key only the last.
     fn rows(&self) -> String {
         let (values, stage) = (self.values(), &self.stage);
-        if self.keys.is_empty() {
+        if self.keys.is_empty() || self.distinct {
             return format!("SELECT {values} FROM {stage} s");
         }
         let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
@@ -75,12 +77,27 @@ impl Merge {
         )
     }
 
-    /// Adds every row; affects as many as it adds.
+    /// Adds every row; affects as many as it adds. In their order without a sort: scans of
+    /// temporary tables begin at the first page, and nothing has updated these rows.
     pub fn append(&self) -> String {
+        format!("{} SELECT {} FROM {} s", self.insert(), self.values(), self.stage)
+    }
+
+    /// Adds the rows, the last of each key, to a scope that has none.
+    pub fn fill(&self) -> String {
+        format!("{} SELECT {} FROM ({}) n", self.insert(), self.columns(), self.rows())
+    }
+
+    /// Asks whether the scope has no row.
+    pub fn is_empty(&self) -> String {
+        format!("SELECT NOT EXISTS (SELECT FROM {} t WHERE {})", self.table, self.scope)
+    }
+
+    /// Asks whether no two staged rows have one key; cheaper than to sort whole rows by it.
+    pub fn is_distinct(&self) -> String {
+        let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
         format!(
-            "{} SELECT {} FROM {} s ORDER BY s.\"_sdc_stage_line\"",
-            self.insert(),
-            self.values(),
+            "SELECT NOT EXISTS (SELECT FROM {} s GROUP BY {keys} HAVING count(*) > 1)",
             self.stage
         )
     }
@@ -139,7 +156,8 @@ impl Merge {
         )
     }
 
-    fn deletes(&self) -> bool {
+    /// Tells whether rows that say so are deleted.
+    pub fn deletes(&self) -> bool {
         self.hard_delete && self.has_deleted_at && !self.keys.is_empty()
     }
 
@@ -379,6 +397,15 @@ mod tests {
         assert!(hard.upsert().contains("n.\"_sdc_deleted_at\" IS NULL AND NOT EXISTS"));
         assert!(hard.activate(3).starts_with("DELETE"));
         assert!(merge().activate(3).starts_with("UPDATE"));
+    }
+
+    #[test]
+    fn sorts_by_key_only_where_keys_repeat() {
+        assert!(merge().fill().contains("DISTINCT ON"));
+        let distinct = Merge { distinct: true, ..merge() };
+        assert!(!distinct.upsert().contains("DISTINCT ON"), "{}", distinct.upsert());
+        assert!(!distinct.append().contains("ORDER BY"));
+        assert!(distinct.is_distinct().contains("GROUP BY s.\"id\" HAVING"));
     }
 
     #[test]

@@ -250,10 +250,10 @@ impl PostgresSink {
     fn merge(&mut self, last: bool) -> Result<()> {
         let shared = Rc::clone(&self.session);
         let mut session = shared.borrow_mut();
-        let merge = self.merge_sql(&session)?;
+        let mut merge = self.merge_sql(&session)?;
         let (stage, version) = (merge.stage.clone(), self.version.filter(|_| last));
-        let load = Load {
-            merge: &merge,
+        let mut load = Load {
+            merge: &mut merge,
             method: self.method,
             partition: self.partition.as_ref(),
             name: &self.shape.name,
@@ -268,7 +268,7 @@ impl PostgresSink {
                 }
                 let mut counts = load.run(client)?;
                 if let Some(version) = version {
-                    let gone = client.execute(&merge.activate(version))?;
+                    let gone = client.execute(&load.merge.activate(version))?;
                     counts.deleted += gone;
                 }
                 let end = if last { "DROP TABLE" } else { "TRUNCATE" };
