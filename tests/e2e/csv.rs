@@ -65,7 +65,8 @@ fn files_that_are_fine() {
     gives("C09 latin-1", b"a,b\n1,\xe9\n", &latin, &json!([{ "a": 1, "b": "é" }]));
     let windows = json!({ "encoding": "cp1252" });
     gives("C09 cp1252", b"a,b\n1,\x80\n", &windows, &json!([{ "a": 1, "b": "€" }]));
-    let wide: Vec<u8> = "\u{feff}a,b\n1,é🎉\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = "\u{feff}a,b\n1,é🎉\n".encode_utf16();
+    let wide: Vec<u8> = wide.flat_map(u16::to_le_bytes).collect();
     let utf16 = json!({ "encoding": "utf-16" });
     gives("C09 UTF-16", &wide, &utf16, &json!([{ "a": 1, "b": "é🎉" }]));
     gives("C11 tabs", b"a\tb\n1\tx\n", &json!({ "delimiter": "\t" }), &one);

@@ -192,9 +192,11 @@ impl Merge {
             format!(
                 "UPDATE {stage} u SET _sdc_stage_round = r.n FROM (SELECT s._sdc_stage_at, \
                  row_number() OVER (PARTITION BY {keys} ORDER BY s._sdc_stage_line) AS n \
-                 FROM (SELECT s.*, s.ctid AS _sdc_stage_at, max(CASE WHEN s._sdc_stage_absent IS NULL THEN \
-                 s._sdc_stage_line END) OVER (PARTITION BY {keys}) AS _sdc_stage_whole FROM {stage} s) s \
-                 WHERE s._sdc_stage_whole IS NULL OR s._sdc_stage_line >= s._sdc_stage_whole) r WHERE u.ctid = r._sdc_stage_at"
+                 FROM (SELECT s.*, s.ctid AS _sdc_stage_at, \
+                 max(CASE WHEN s._sdc_stage_absent IS NULL THEN s._sdc_stage_line END) \
+                 OVER (PARTITION BY {keys}) AS _sdc_stage_whole FROM {stage} s) s \
+                 WHERE s._sdc_stage_whole IS NULL \
+                 OR s._sdc_stage_line >= s._sdc_stage_whole) r WHERE u.ctid = r._sdc_stage_at"
             ),
             format!("SELECT coalesce(max(_sdc_stage_round), 0) FROM {stage}"),
         ]
@@ -337,7 +339,8 @@ impl Merge {
             format!("DELETE FROM {} t WHERE {old}", self.table)
         } else {
             format!(
-                "UPDATE {} t SET \"{DELETED_AT}\" = now() WHERE {old} AND t.\"{DELETED_AT}\" IS NULL",
+                "UPDATE {} t SET \"{DELETED_AT}\" = now() \
+                 WHERE {old} AND t.\"{DELETED_AT}\" IS NULL",
                 self.table
             )
         }
