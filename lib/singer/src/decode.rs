@@ -92,6 +92,9 @@ pub struct RecordDecoder {
     /// What a line of the usual key order starts with: `{"type":"RECORD","stream":"s","record":`.
     head: Vec<u8>,
     columns: Vec<DecodedColumn>,
+    /// Positions of the columns in the order of their names, to find a key out of order.
+    by_name: Vec<usize>,
+    scratch: Vec<u8>,
     required: Vec<usize>,
     nulls: Vec<usize>,
     /// Properties that no column has, as often as they came.
@@ -126,6 +129,8 @@ impl RecordDecoder {
             Ok(DecodedColumn { name: column.name.clone(), key, checks })
         };
         let columns = stream.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let mut by_name: Vec<usize> = (0..columns.len()).collect();
+        by_name.sort_by(|a, b| columns[*a].name.cmp(&columns[*b].name));
         let name = Value::from(stream.name.as_str());
         let required = if validate { required(&stream.schema) } else { Vec::new() };
         let position = |name: &String| stream.column(name);
@@ -133,6 +138,8 @@ impl RecordDecoder {
         Ok(Self {
             head: format!("{{\"type\":\"RECORD\",\"stream\":{name},\"record\":").into_bytes(),
             columns,
+            by_name,
+            scratch: Vec::new(),
             required: required.iter().filter_map(position).collect(),
             nulls: nulls.map(|(index, _)| index).collect(),
             undeclared: Undeclared::default(),
@@ -244,19 +251,22 @@ impl RecordDecoder {
     }
 
     /// Finds the column of an unexpected key; counts it when there is none.
-    #[cold]
     fn find(&mut self, key: Quoted<'_>) -> Option<usize> {
-        let mut name = Vec::new();
-        key.unescape_into(&mut name);
-        let found = self.columns.iter().position(|column| column.name.as_bytes() == name);
-        if found.is_none() {
-            let name = String::from_utf8_lossy(&name).into_owned();
-            self.undeclared.count += 1;
-            if self.undeclared.names.len() < 5 && !self.undeclared.names.contains(&name) {
+        self.scratch.clear();
+        key.unescape_into(&mut self.scratch);
+        let name = |at: &usize| self.columns[*at].name.as_bytes();
+        let found = self.by_name.binary_search_by(|at| name(at).cmp(&self.scratch));
+        if let Ok(found) = found {
+            return Some(self.by_name[found]);
+        }
+        self.undeclared.count += 1;
+        if self.undeclared.names.len() < 5 {
+            let name = String::from_utf8_lossy(&self.scratch).into_owned();
+            if !self.undeclared.names.contains(&name) {
                 self.undeclared.names.push(name);
             }
         }
-        found
+        None
     }
 
     #[inline]

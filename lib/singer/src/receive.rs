@@ -322,22 +322,27 @@ impl Decoding {
         Ok(self.rejects.add(record, failure.with("reason", reason))?)
     }
 
-    /// Hands on the rows of one stream.
+    /// Hands on the rows of one stream, of which there will be more.
     fn flush(&mut self, at: usize) -> Result<(), Stop> {
-        let incoming = &mut self.streams[at];
-        if incoming.batch.is_empty() {
-            return Ok(());
-        }
-        let mut fresh = self.spare.try_recv().unwrap_or_default();
-        fresh.reset(incoming.batch.width());
-        let full = std::mem::replace(&mut incoming.batch, fresh);
-        self.pending_bytes = self.pending_bytes.saturating_sub(full.text_bytes());
-        self.send(Event::Rows(at, full))
+        let fresh = self.spare.try_recv().unwrap_or_default();
+        self.replace(at, fresh)
     }
 
+    /// Hands on the rows of all streams. They keep no memory: most of them may have ended.
     fn flush_all(&mut self) -> Result<(), Stop> {
         self.pending_bytes = 0;
-        (0..self.streams.len()).try_for_each(|at| self.flush(at))
+        (0..self.streams.len()).try_for_each(|at| self.replace(at, Batch::default()))
+    }
+
+    fn replace(&mut self, at: usize, mut fresh: Batch) -> Result<(), Stop> {
+        let batch = &mut self.streams[at].batch;
+        fresh.reset(batch.width());
+        let full = std::mem::replace(batch, fresh);
+        if full.is_empty() {
+            return Ok(());
+        }
+        self.pending_bytes = self.pending_bytes.saturating_sub(full.text_bytes());
+        self.send(Event::Rows(at, full))
     }
 
     fn send(&self, event: Event) -> Result<(), Stop> {

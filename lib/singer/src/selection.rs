@@ -148,7 +148,9 @@ impl Pruning {
             let value_start = scanner.at();
             scanner.value().ok()?;
             let value = &text[value_start..scanner.at()];
-            let rule = std::str::from_utf8(key.raw).ok().and_then(|key| self.0.get(key));
+            let mut name = Vec::new();
+            key.unescape_into(&mut name);
+            let rule = std::str::from_utf8(&name).ok().and_then(|name| self.0.get(name));
             if !matches!(rule, Some(None)) {
                 if !first {
                     out.push(b',');
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(selected.stream.columns[0].schema["properties"].to_string(), r#"{"c":{}}"#);
         let mut out = Vec::new();
         let pruning = selected.prunings[0].as_ref().unwrap();
-        pruning.apply(br#"{"b":{"x":1},"c":[1],"d":"}"}"#, &mut out);
+        pruning.apply(br#"{"b":{"x":1},"c":[1],"\u0062":2,"d":"}"}"#, &mut out);
         assert_eq!(out, br#"{"c":[1],"d":"}"}"#);
     }
 }

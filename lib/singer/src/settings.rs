@@ -183,7 +183,6 @@ impl Settings {
             given.insert(known.to_owned(), from_text(text, property, known)?);
             merge(&mut settings, given, schema);
         }
-        settings.retain(|_, value| !value.is_null());
         let settings = Self(settings);
         settings.refuse_what_is_not_there(about)?;
         settings.warn_of_unknown(schema);
@@ -277,7 +276,8 @@ impl Settings {
 
 /// Adds settings under their canonical names; later ones win.
 fn merge(settings: &mut Map<String, Value>, given: Map<String, Value>, schema: &SettingsSchema) {
-    for (name, value) in given {
+    // A null sets nothing, also under another name of a setting that is set.
+    for (name, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {
         let known = schema.canonical_name(&name).map(str::to_owned).unwrap_or(name);
         let value = match schema.property(&known) {
             Some(property) => coerce(value, property),

@@ -38,7 +38,7 @@ impl State {
         let Value::Object(mut value) = value else {
             return if value.is_null() { Ok(Self::empty()) } else { Err(broken()) };
         };
-        for wrapper in ["value", "singer_state"] {
+        for wrapper in ["completed", "value", "singer_state"] {
             if !value.contains_key("bookmarks")
                 && let Some(Value::Object(inner)) = value.get_mut(wrapper)
             {
@@ -150,6 +150,7 @@ mod tests {
         check(sdk, r#"{"type":"integer"}"#, None, Some("7"));
         check(&format!(r#"{{"type":"STATE","value":{sdk}}}"#), "{}", None, Some("7"));
         check(&format!(r#"{{"singer_state":{sdk}}}"#), "{}", None, Some("7"));
+        check(&format!(r#"{{"completed":{{"singer_state":{sdk}}}}}"#), "{}", None, Some("7"));
         let other = r#"{"bookmarks":{"s":{"replication_key":"old","replication_key_value":7}}}"#;
         check(other, "{}", None, None);
         let pipelinewise = r#"{"bookmarks":{"s":{"last_replication_method":"INCREMENTAL",

@@ -19,7 +19,8 @@ pub struct Checks {
     absent_is_null: bool,
     validate: bool,
     length_max: Option<usize>,
-    bounds: Option<(i64, i64)>,
+    low: Option<i128>,
+    high: Option<i128>,
     scale: Option<usize>,
     words: Option<Vec<Vec<u8>>>,
     /// What only the whole JSON Schema can tell.
@@ -36,7 +37,8 @@ impl Checks {
             absent_is_null: column.absent_is_null,
             validate,
             length_max: None,
-            bounds: None,
+            low: None,
+            high: None,
             scale: None,
             words: None,
             rest: None,
@@ -51,7 +53,6 @@ impl Checks {
     fn read(&mut self, schema: &Value) -> bool {
         let Some(schema) = schema.as_object() else { return false };
         let mut left = false;
-        let (mut low, mut high) = (None, None);
         for (keyword, value) in schema {
             let count = || value.as_u64().and_then(|count| usize::try_from(count).ok());
             let proven = match keyword.as_str() {
@@ -69,12 +70,12 @@ impl Checks {
                     self.length_max.is_some()
                 }
                 "minimum" if self.kind == Kind::Integer => {
-                    low = value.as_i64();
-                    low.is_some()
+                    self.low = value.to_string().parse().ok();
+                    self.low.is_some()
                 }
                 "maximum" if self.kind == Kind::Integer => {
-                    high = value.as_i64();
-                    high.is_some()
+                    self.high = value.to_string().parse().ok();
+                    self.high.is_some()
                 }
                 "multipleOf" => {
                     self.scale = power_of_ten(&value.to_string());
@@ -88,9 +89,6 @@ impl Checks {
                 _ => false,
             };
             left |= !proven;
-        }
-        if low.is_some() || high.is_some() {
-            self.bounds = Some((low.unwrap_or(i64::MIN), high.unwrap_or(i64::MAX)));
         }
         left
     }
@@ -218,11 +216,18 @@ impl Checks {
     }
 
     fn check_bounds(&self, digits: &[u8]) -> Result<(), Reason> {
-        let Some((low, high)) = self.bounds else { return Ok(()) };
-        let value = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<i64>().ok());
-        match value {
-            Some(value) if (low..=high).contains(&value) => Ok(()),
-            _ => Err(format!("the number is not between {low} and {high}")),
+        if self.low.is_none() && self.high.is_none() {
+            return Ok(());
+        }
+        let value = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<i128>().ok());
+        // A number beyond 128 bits is beyond every bound on its side of zero.
+        let negative = digits.starts_with(b"-");
+        let too_low = self.low.is_some_and(|low| value.map_or(negative, |value| value < low));
+        let too_high = self.high.is_some_and(|high| value.map_or(!negative, |value| value > high));
+        match (self.low, self.high) {
+            (Some(low), _) if too_low => Err(format!("the number is below the minimum {low}")),
+            (_, Some(high)) if too_high => Err(format!("the number is above the maximum {high}")),
+            _ => Ok(()),
         }
     }
 
@@ -325,19 +330,41 @@ fn compile(column: &Column, root: &Map<String, Value>) -> Result<jsonschema::Val
         }
         schema.remove(ABSENT_IS_NULL);
     }
-    // Draft 4 spelled exclusive bounds as booleans; taps still write them.
-    let is_draft4 = ["exclusiveMinimum", "exclusiveMaximum"]
-        .iter()
-        .any(|key| schema.get(*key).is_some_and(Value::is_boolean));
-    let draft = if is_draft4 { jsonschema::Draft::Draft4 } else { jsonschema::Draft::Draft7 };
-    jsonschema::options().with_draft(draft).should_validate_formats(false).build(&schema).map_err(
-        |fault| {
+    modernise(&mut schema);
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft7)
+        .should_validate_formats(false)
+        .build(&schema)
+        .map_err(|fault| {
             Error::new(ErrorKind::Protocol, "cannot use the JSON Schema of a column")
                 .with("column", &column.name)
                 .with("reason", fault.to_string())
                 .hint("correct the tap's schema, or set `validate_records: false`")
-        },
-    )
+        })
+}
+
+/// Draft 4 spelled exclusive bounds as booleans, and taps still write them, also in definitions.
+fn modernise(schema: &mut Value) {
+    match schema {
+        Value::Array(branches) => branches.iter_mut().for_each(modernise),
+        Value::Object(keywords) => {
+            for (exclusive, bound) in
+                [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")]
+            {
+                let Some(Value::Bool(is_exclusive)) = keywords.get(exclusive).cloned() else {
+                    continue;
+                };
+                keywords.remove(exclusive);
+                if is_exclusive && let Some(limit) = keywords.remove(bound) {
+                    keywords.insert(exclusive.to_owned(), limit);
+                }
+            }
+            let data = ["enum", "const", "default", "examples"];
+            let inner = keywords.iter_mut().filter(|(key, _)| !data.contains(&key.as_str()));
+            inner.for_each(|(_, inner)| modernise(inner));
+        }
+        _ => {}
+    }
 }
 
 fn kind_word(kind: Kind) -> &'static str {
@@ -385,7 +412,12 @@ mod tests {
         good(int, "12", "12");
         good(int, "1.0", "1");
         good(int, "null", "<null>");
-        bad(int, "32768", "not between");
+        bad(int, "32768", "above the maximum");
+        bad(int, "-99999999999999999999999999999999999999999999", "below the minimum");
+        let unsigned = r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}"#;
+        good(unsigned, "18446744073709551615", "18446744073709551615");
+        bad(unsigned, "18446744073709551616", "above the maximum");
+        bad(unsigned, "-1", "below the minimum");
         bad(int, "1e2", "fraction or an exponent");
         bad(int, "\"1\"", "string where integer belongs");
         bad(int, "true", "boolean where integer belongs");
@@ -417,7 +449,12 @@ mod tests {
         assert!(!put(nested, "{\"n\":\"secret\"}", true).unwrap_err().contains("secret"));
         let json_null = r#"{"type":["object","null"],"x-absent-is-null":true}"#;
         good(json_null, "null", "null");
-        bad(r#"{"type":"number","maximum":5,"exclusiveMaximum":true}"#, "5", "5");
+        let draft4 = r#"{"type":"number","maximum":5,"exclusiveMaximum":true}"#;
+        bad(draft4, "5", "5");
+        good(draft4, "4.5", "4.5");
+        let items = format!(r#"{{"type":"array","items":{draft4}}}"#);
+        good(&items, "[4, 4.5]", "[4,4.5]");
+        bad(&items, "[5]", "at /0");
         assert_eq!(put(int, "\"x\"", false).as_deref(), Ok("x"));
     }
 }
