@@ -95,7 +95,7 @@ fn readers_see_one_whole_generation_while_a_day_is_published_again() {
         let publisher = scope.spawn(|| {
             // Enough rounds that every reader meets many exchanges, whatever their speed.
             let mut number = 1;
-            while reading.load(Ordering::Relaxed) && number < 200 {
+            while reading.load(Ordering::Relaxed) && number < 60 {
                 publish("2026-11-20", number);
                 number += 1;
             }

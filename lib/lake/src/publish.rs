@@ -89,7 +89,7 @@ pub(crate) fn move_away(staging: &Path, intent: &Intent, place: &Path) -> Result
     disk::rename(place, &intent.old(staging))
 }
 
-/// Step 4: the old generation goes.
+/// Step 4, a while later: the old generation goes.
 pub(crate) fn clear(staging: &Path, intent: &Intent) {
     for folder in [staging.join(&intent.staged), intent.old(staging)] {
         if let Err(failure) = disk::remove(&folder) {

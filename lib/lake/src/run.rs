@@ -232,7 +232,9 @@ impl Staged {
         let place = publish::make_way(&self.shared.lake, &self.intent)?;
         let replaces = disk::exists(&place)?;
         publish::place(staging, &self.intent, &place, self.shared.exchange)?;
-        publish::clear(staging, &self.intent);
+        if replaces {
+            self.shared.staging.retire(&self.intent);
+        }
         self.done(sealed.manifest_sha256, manifest.rows());
         Ok(if replaces { Outcome::Replaced } else { Outcome::New })
     }
@@ -262,8 +264,8 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        let intent = self.intent.path(&self.shared.staging.folder);
-        if !intent.exists() {
+        let staging = &self.shared.staging;
+        if !self.intent.path(&staging.folder).exists() && !staging.has_retired(&self.intent) {
             let _ = disk::remove(&self.folder);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,20 +11,26 @@ use singer::{ErrorKind, Result, ResultExt};
 
 use crate::manifest::MANIFEST_NAME;
 use crate::partition::Lake;
-use crate::{Datestamp, Lock, disk, name};
+use crate::{Datestamp, Lock, disk, name, publish};
 
 const INTENT_SUFFIX: &str = ".intent.json";
+
+/// How long an old generation outlives its replacement. A reader that opened its folder just before
+/// and lists it just after must still find its files: an empty folder would pass for a day without
+/// rows.
+const RETIREMENT: Duration = Duration::from_millis(250);
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub id: String,
     pub folder: PathBuf,
+    retired: Mutex<Vec<(Intent, Instant)>>,
     _owner: Lock,
 }
 
 /// A replacement in two renames that the next run finishes if this one dies in between.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Intent {
     pub source: String,
     pub extracted_at: Datestamp,
@@ -61,9 +69,25 @@ impl Staging {
             if let Some(owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? {
                 let folder = disk::below(lake.root(), &[".staging", &id]);
                 disk::make_staged_folder(&folder)?;
-                return Ok(Self { id, folder, _owner: owner });
+                return Ok(Self { id, folder, retired: Mutex::default(), _owner: owner });
             }
         }
+    }
+
+    /// Keeps the old generation of a partition for a while, and removes those kept long enough.
+    pub fn retire(&self, intent: &Intent) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = retired.iter().take_while(|(_, since)| since.elapsed() >= RETIREMENT).count();
+        for (intent, _) in retired.drain(..due) {
+            publish::clear(&self.folder, &intent);
+        }
+        retired.push((intent.clone(), Instant::now()));
+    }
+
+    /// Tells whether the partition's staged folder holds an old generation now.
+    pub fn has_retired(&self, intent: &Intent) -> bool {
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.iter().any(|(known, _)| known.staged == intent.staged)
     }
 }
 
@@ -71,6 +95,10 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if has_intents(&self.folder) {
             return;
+        }
+        let retired = self.retired.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, since)) = retired.last() {
+            std::thread::sleep(RETIREMENT.saturating_sub(since.elapsed()));
         }
         if let Err(failure) = disk::remove(&self.folder) {
             log::warn!("the staging folder stays for the next run: {}", failure.message());
