@@ -22,6 +22,7 @@ if [[ ${1:-} == test ]]; then
     needs git command -v git
     needs python3 command -v python3
     needs python3-venv has_venv
+    needs strace command -v strace
 fi
 
 if ((${#missing[@]} == 0)); then

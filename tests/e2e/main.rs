@@ -9,6 +9,7 @@
 mod support;
 
 mod contributing;
+mod crash_points;
 mod csv;
 mod interop;
 mod kill;

@@ -6,6 +6,7 @@ pub mod messages;
 pub mod pipes;
 pub mod python;
 pub mod run;
+pub mod strace;
 
 use std::path::{Path, PathBuf};
 
