@@ -85,7 +85,7 @@ impl Stage {
         let outcome = self.publish(traced("target-csv", &faults), &lake).go();
         self.check(&lake, point, fault, &outcome);
 
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             // A run of another day, too, puts in order what it finds.
             let other = Lines::whole(&[(8, "other")]).0;
             to_lake(&lake, "s", "2026-11-19").input(other).go().success();
@@ -137,7 +137,6 @@ impl Stage {
             });
         }
         let seen = self.seen.lock().unwrap();
-        eprintln!("{} cases, rows and exit codes: {seen:?}", cases.len());
         // Else the faults did not meet the publication.
         let old = self.replaces().then_some(1);
         let killed = cases[0].1.starts_with("signal=KILL");

@@ -22,6 +22,7 @@ mod sales;
 mod schema_changes;
 mod security;
 mod selection;
+mod source_changes;
 mod tidy;
 mod types;
 mod values;

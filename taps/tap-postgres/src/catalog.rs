@@ -63,6 +63,16 @@ SELECT t.oid, t.typname, n.nspname = 'pg_catalog', format_type(t.oid, NULL), t.t
   ) l ON l.enumtypid = t.oid
  WHERE t.typtype IN ('b', 'd', 'e') AND (e.typtype IS NULL OR e.typtype IN ('b', 'd', 'e'))";
 
+/// Whether a table that this transaction holds is another one than in its snapshot (`$2` is the
+/// name by which `$1` was read), or was written anew since. Functions look past the snapshot.
+const REPLACED: &str = "\
+SELECT $1::oid IS DISTINCT FROM to_regclass($2)::oid OR EXISTS (
+  SELECT FROM pg_catalog.pg_locks l
+    JOIN pg_catalog.pg_class c ON c.oid = l.relation
+   WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid()
+     AND c.relkind = 'r' AND c.relfilenode <> 0
+     AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid))";
+
 /// A table, view or the like.
 #[derive(Debug)]
 pub struct Relation {
@@ -170,6 +180,13 @@ pub fn lacks_index(client: &mut Client, relation: u32, column: i16) -> Result<bo
         &[Some(&relation.to_string()), Some(&column.to_string())],
     )?;
     Ok(!rows.is_empty())
+}
+
+/// Tells whether what was read is not what the snapshot of the transaction should show: rewrites of
+/// a table (TRUNCATE, most changes of a type) leave older snapshots without its rows.
+pub fn was_replaced(client: &mut Client, relation: u32, name: &str) -> Result<bool> {
+    let rows = client.query(REPLACED, &[Some(&relation.to_string()), Some(name)])?;
+    Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
 }
 
 fn array_literal(names: &[String]) -> String {

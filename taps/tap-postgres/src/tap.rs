@@ -126,8 +126,10 @@ impl TapPostgres {
         };
         let sql = statement::copy(&schema, &table, &columns, incremental.as_ref(), limit, types)?;
         log::debug!("{sql}");
-        let read = copy(&mut self.client, &sql, &mut plan, rows);
-        let read = read.with("table", format!("{schema}.{table}"));
+        let relation = columns.first().map(|column| column.relation);
+        let read = copy(&mut self.client, &sql, &mut plan, rows)
+            .and_then(|()| self.check_replaced(relation, &schema, &table))
+            .with("table", format!("{schema}.{table}"));
         match (&since.start, &incremental) {
             (Some(start), Some(_)) if read.as_ref().is_err_and(is_refused_value) => {
                 read.with("bookmark", start).hint(
@@ -136,6 +138,18 @@ impl TapPostgres {
             }
             _ => read,
         }
+    }
+
+    /// Fails when the table is not the one of the snapshot any more; once it was read it is locked.
+    fn check_replaced(&mut self, relation: Option<u32>, schema: &str, table: &str) -> Result<()> {
+        let Some(relation) = relation else { return Ok(()) };
+        let name = format!("{}.{}", pg::quote_ident(schema)?, pg::quote_ident(table)?);
+        if !catalog::was_replaced(&mut self.client, relation, &name)? {
+            return Ok(());
+        }
+        let message = "cannot read the table: it was replaced or rewritten since the run began";
+        Err(Error::new(ErrorKind::Temporary, message)
+            .hint("run again; the snapshot of this run shows none of the rows written anew"))
     }
 
     /// Returns the column that orders an INCREMENTAL read.

@@ -1,0 +1,160 @@
+//! A source that is altered while it is read, or between discovery and reading (S07).
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::folder;
+use crate::support::lake;
+use crate::support::pipes::{DAY, extract, from_database, to_lake};
+use crate::support::run::{Outcome, Run};
+
+/// Rows that no pipe and no buffer holds.
+const ROWS: usize = 60_000;
+
+/// A tap that blocks because nobody reads on.
+struct Blocked {
+    tap: crate::support::run::Running,
+    rest: BufReader<std::process::ChildStdout>,
+    messages: Vec<Value>,
+}
+
+impl Blocked {
+    /// Runs a tap until it has written this many messages.
+    fn after(tap: Run, messages: usize) -> Self {
+        let mut tap = tap.start(false);
+        let rest = BufReader::new(tap.child().stdout.take().unwrap());
+        let mut blocked = Self { tap, rest, messages: Vec::new() };
+        blocked.read(messages);
+        blocked
+    }
+
+    fn read(&mut self, most: usize) {
+        let lines = (&mut self.rest).lines().take(most);
+        self.messages.extend(lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()));
+    }
+
+    /// Reads all the rest.
+    fn end(mut self) -> (Vec<Value>, Outcome) {
+        self.read(usize::MAX);
+        (self.messages, self.tap.wait())
+    }
+}
+
+/// Returns the records of a stream after checking that they have the columns of its SCHEMA.
+fn records<'a>(messages: &'a [Value], stream: &str) -> Vec<&'a Value> {
+    let of = |kind: &'a str| {
+        messages.iter().filter(move |m| m["type"] == *kind && m["stream"] == *stream)
+    };
+    let schema = of("SCHEMA").next().expect("a SCHEMA");
+    assert_eq!(of("SCHEMA").count(), 1);
+    let columns: Vec<_> = schema["schema"]["properties"].as_object().unwrap().keys().collect();
+    let records: Vec<_> = of("RECORD").map(|m| &m["record"]).collect();
+    for record in &records {
+        assert!(record.as_object().unwrap().keys().eq(columns.iter().copied()), "{record}");
+    }
+    records
+}
+
+fn ended_well(messages: &[Value]) -> bool {
+    messages.iter().any(|m| m["type"] == "STATE" && m["value"]["currently_syncing"].is_null())
+}
+
+/// Makes table `a`, which takes long to read, and `b`, which comes after it.
+fn tables(purpose: &str) -> Database {
+    let source = database(purpose);
+    source.psql(&format!(
+        "CREATE TABLE a (id integer PRIMARY KEY, v text, n integer);
+         INSERT INTO a SELECT n, repeat('x', 300), n FROM generate_series(1, {ROWS}) n;
+         CREATE TABLE b (id integer PRIMARY KEY, n integer);
+         INSERT INTO b SELECT n, n FROM generate_series(1, 10) n"
+    ));
+    source
+}
+
+#[test]
+fn a_table_is_not_altered_while_it_is_read() {
+    let source = tables("altered_while_read");
+    let reading = Blocked::after(from_database(&source, &json!({})), 10);
+    let alterations =
+        ["ADD fresh text DEFAULT 'f'", "ALTER n TYPE bigint", "DROP n", "RENAME v TO w"];
+    for alteration in alterations {
+        let refused =
+            source.try_psql(&format!("SET lock_timeout = '100ms'; ALTER TABLE a {alteration}"));
+        assert!(refused.unwrap_err().contains("lock timeout"), "{alteration}");
+    }
+    // Rows that come meanwhile are of the next run.
+    source.psql("INSERT INTO a VALUES (0, 'late', 0); DELETE FROM a WHERE id = 1");
+    let (messages, outcome) = reading.end();
+    outcome.success();
+    assert!(ended_well(&messages));
+    let rows = records(&messages, "public-a");
+    assert_eq!(rows.len(), ROWS);
+    assert!(rows.iter().all(|row| row["id"] == row["n"] && row["id"] != 0));
+    for alteration in alterations {
+        source.psql(&format!("SET lock_timeout = '1s'; ALTER TABLE a {alteration}"));
+    }
+}
+
+#[test]
+fn a_table_altered_before_its_turn_is_read_whole_or_not_at_all() {
+    let swap = "CREATE TABLE c (LIKE b INCLUDING ALL); INSERT INTO c SELECT * FROM b;
+                ALTER TABLE b RENAME TO old; ALTER TABLE c RENAME TO b";
+    let cases = [
+        ("ALTER TABLE b ADD fresh text DEFAULT 'f'", 0),
+        ("CREATE INDEX ON b (n); ANALYZE b; UPDATE b SET n = 0", 0),
+        // Of a table that was written anew an older snapshot sees no row.
+        ("ALTER TABLE b ALTER n TYPE bigint", 75),
+        ("TRUNCATE b; INSERT INTO b VALUES (1, 1)", 75),
+        (swap, 75),
+        ("ALTER TABLE b DROP n", 69),
+        ("DROP TABLE b", 69),
+    ];
+    for (change, code) in cases {
+        let source = tables("altered_before");
+        let reading = Blocked::after(from_database(&source, &json!({})), 10);
+        source.psql(change);
+        let (messages, outcome) = reading.end();
+        let outcome = outcome.exits(code);
+        assert_eq!(ended_well(&messages), code == 0, "{change}");
+        if code == 0 {
+            let rows = records(&messages, "public-b");
+            assert!(rows.len() == 10 && rows.iter().all(|row| row["id"] == row["n"]), "{rows:?}");
+        } else {
+            assert!(outcome.stderr.contains("public.b"), "{change}: {}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_a_catalog_says_and_the_table_lacks_is_named() {
+    let (source, scratch) = (tables("after_discovery"), folder());
+    extract(&source, scratch.path(), DAY);
+    let before = lake::sums(scratch.path());
+    let catalog = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let catalog: Value = serde_json::from_slice(&catalog.stdout).unwrap();
+    let cases = [
+        ("ALTER TABLE b DROP n", ["column: n", "table: public.b"]),
+        ("DROP TABLE b", ["cannot read the table", "table: public.b"]),
+    ];
+    for (change, said) in cases {
+        source.psql(change);
+        let tap = from_database(&source, &json!({})).json("--catalog", &catalog);
+        let (tap, target) =
+            crate::support::run::pipe(tap, to_lake(scratch.path(), "postgres", DAY));
+        let tap = tap.exits(69);
+        let says = |text: &&str| tap.stderr.contains(*text);
+        assert!(said.iter().all(says) && tap.stderr.contains("discovery"), "{}", tap.stderr);
+        target.exits(76);
+    }
+    // What was read before the failure is whole and may be published; the rest stays.
+    lake::check(scratch.path());
+    let of_b = |sums: &std::collections::BTreeMap<std::path::PathBuf, String>| -> Vec<_> {
+        sums.iter()
+            .filter(|(path, _)| path.display().to_string().contains("public-b"))
+            .map(|(path, sum)| (path.clone(), sum.clone()))
+            .collect()
+    };
+    assert_eq!(of_b(&lake::sums(scratch.path())), of_b(&before));
+}
