@@ -9,6 +9,7 @@
 mod support;
 
 mod contributing;
+mod corpora;
 mod crash_points;
 mod csv;
 mod interop;
@@ -23,6 +24,7 @@ mod schema_changes;
 mod security;
 mod selection;
 mod source_changes;
+mod stopped;
 mod tidy;
 mod types;
 mod values;

@@ -32,9 +32,10 @@ impl Point {
     }
 }
 
-/// Describes a run of one of our binaries under strace with these injections.
+/// Describes a run of one of our binaries with these injections; strace is no parent of it, so
+/// that signals reach the binary.
 pub fn traced(name: &str, injections: &[String]) -> Run {
-    strace(injections).args(["-o", "/dev/null"]).args([binary(name)])
+    strace(injections).args(["-D", "-o", "/dev/null"]).args([binary(name)])
 }
 
 /// Runs one of our binaries to a good end and returns its calls on paths below `folder`.

@@ -1,0 +1,329 @@
+//! Runs that are stopped and go on, starved of memory, or fail at the very end (P05, P12, P14, R06,
+//! R15): what another run of the same may do meanwhile, and what is there afterwards.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{ChildStdin, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::messages::Lines;
+use crate::support::pipes::{DAY, from_lake, to_database, to_lake};
+use crate::support::run::{Outcome, Run, Running, file, ours, pipe};
+use crate::support::strace::{Point, points, traced};
+use crate::support::{binaries_dir, folder, lake};
+
+/// Rows of each run: more than one write, and than one message.
+const ROWS: i64 = 3000;
+
+/// Rows of which some have been taken before the last one is.
+const MANY: i64 = 60_000;
+
+fn rows(name: &str, count: i64) -> Lines {
+    (0..count).fold(Lines::opened(), |lines, id| lines.row(id, name))
+}
+
+fn whole(name: &str) -> Vec<u8> {
+    rows(name, ROWS).done().0
+}
+
+/// Waits until the process has stopped for good: strace also stops it at every call.
+fn wait_until_stopped(run: &mut Running) {
+    let stat = format!("/proc/{}/stat", run.child().id());
+    let mut stopped = 0;
+    for _ in 0..20_000 {
+        let text = fs::read_to_string(&stat).expect("the process runs");
+        let state = text.rsplit(") ").next().unwrap().chars().next();
+        stopped = if matches!(state, Some('T' | 't')) { stopped + 1 } else { 0 };
+        if stopped == 20 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("the process never stops");
+}
+
+/// Starts a run that has all its rows, but not their end, and stops it.
+fn stopped_in_the_middle(run: Run, name: &str, count: i64) -> (Running, ChildStdin) {
+    let mut run = run.start_with(Stdio::piped(), true);
+    let mut stdin = run.child().stdin.take().unwrap();
+    stdin.write_all(&rows(name, count).0).unwrap();
+    run.signal(Signal::STOP);
+    wait_until_stopped(&mut run);
+    (run, stdin)
+}
+
+fn go_on((run, mut stdin): (Running, ChildStdin)) -> Outcome {
+    run.signal(Signal::CONT);
+    stdin.write_all(&Lines::default().done().0).unwrap();
+    drop(stdin);
+    run.wait()
+}
+
+/// Returns the names of the rows of the day, each once, after checking that all rows are there.
+fn names_in(lake: &Path, count: i64) -> Vec<String> {
+    lake::check(lake);
+    let data = lake::data(&lake::partition(lake, "s", DAY, "t"));
+    let names = data.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_owned());
+    let mut names: Vec<_> = names.collect();
+    assert_eq!(names.len(), usize::try_from(count).unwrap());
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_stopped_run_keeps_its_partition_and_finishes_what_it_began() {
+    let scratch = folder();
+    let publish = |name: &str| to_lake(scratch.path(), "s", DAY).input(whole(name)).go();
+    for round in 0..2 {
+        let first = stopped_in_the_middle(to_lake(scratch.path(), "s", DAY), "first", MANY);
+        let second = publish("second").exits(75);
+        assert!(second.stderr.contains("another run holds the partition"), "{}", second.stderr);
+        assert_eq!(scratch.path().join("source=s").exists(), round > 0);
+        go_on(first).success();
+        assert_eq!(names_in(scratch.path(), MANY), ["first"]);
+        publish("second").success();
+        assert_eq!(names_in(scratch.path(), ROWS), ["second"]);
+        lake::check_swept(scratch.path());
+    }
+}
+
+#[test]
+fn a_run_stopped_inside_its_publication_finishes_it() {
+    let scratch = folder();
+    let input = file(scratch.path(), "input", whole("first"));
+    let lake = scratch.path().join("lake");
+    let settings = |run: Run| {
+        let run = run.set("output_path", lake.display()).set("source", "s");
+        run.set("datestamp", DAY).args(["--input".as_ref(), input.as_os_str()])
+    };
+    for replaces in [false, true] {
+        let clean = || {
+            let _ = fs::remove_dir_all(&lake);
+            if replaces {
+                to_lake(&lake, "s", DAY).input(whole("old")).go().success();
+            }
+        };
+        clean();
+        let calls = points("target-csv", &[], &lake, settings);
+        let placed = |point: &Point| {
+            point.call.starts_with("rename")
+                && point.line.contains("/.staging/")
+                && point.line.contains("table=")
+        };
+        let at = calls.iter().position(placed).expect("the day is put in its place");
+        // The call before, that one, and the flush after it.
+        for point in &calls[at - 1..=at + 2] {
+            clean();
+            let fault = point.inject("signal=SIGSTOP");
+            let mut stopped = settings(traced("target-csv", &[fault])).start(true);
+            wait_until_stopped(&mut stopped);
+            to_lake(&lake, "s", DAY).input(whole("second")).go().exits(75);
+            // Another day sweeps what dead runs left: this one is not dead.
+            to_lake(&lake, "s", "2026-11-19").input(whole("other")).go().success();
+            if lake::partition(&lake, "s", DAY, "t").exists() {
+                let names = names_in(&lake, ROWS);
+                assert!(names == ["first"] || replaces && names == ["old"], "{names:?}");
+            } else {
+                assert!(!replaces);
+            }
+            // Nobody is told that the day is finished.
+            from_lake(&lake, DAY).go().exits(66);
+            stopped.signal(Signal::CONT);
+            stopped.wait().success();
+            assert_eq!(names_in(&lake, ROWS), ["first"]);
+            lake::check_swept(&lake);
+            assert_eq!(from_lake(&lake, DAY).go().success().records("t").len(), 3000);
+        }
+    }
+}
+
+const METHODS: [&str; 4] = ["overwrite", "replace-partition", "upsert", "append-only"];
+
+fn loading(target: &Database, method: &str) -> Run {
+    let more = json!({
+        "load_method": method, "source": "s", "datestamp": DAY, "lock_timeout_seconds": 1,
+    });
+    to_database(target, &more)
+}
+
+fn names_loaded(target: &Database) -> String {
+    target.psql("SELECT name, count(*) FROM t GROUP BY 1 ORDER BY 1")
+}
+
+#[test]
+fn a_load_stopped_in_the_middle_holds_nobody_up() {
+    let target = database("stopped_load");
+    for method in METHODS {
+        target.psql("DROP TABLE IF EXISTS t");
+        loading(&target, method).input(whole("old")).go().success();
+        let first = stopped_in_the_middle(loading(&target, method), "first", ROWS);
+        loading(&target, method).input(whole("second")).go().success();
+        let appends = method == "append-only";
+        let wanted = if appends { "old|3000\nsecond|3000" } else { "second|3000" };
+        assert_eq!(names_loaded(&target), wanted, "{method}");
+        go_on(first).success();
+        let wanted = if appends { "first|3000\nold|3000\nsecond|3000" } else { "first|3000" };
+        assert_eq!(names_loaded(&target), wanted, "{method}");
+    }
+}
+
+/// Makes loads wait at the end of their first INSERT for as long as the test holds a lock.
+const GATE: &str = "
+    CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END';
+    CREATE TRIGGER gate AFTER INSERT ON t EXECUTE FUNCTION gate()";
+
+/// How many sessions wait at the gate.
+const AT_THE_GATE: &str = "SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted";
+
+/// A process that holds the gate shut until its input ends.
+fn shut_gate(target: &Database) -> (std::process::Child, ChildStdin) {
+    let mut command = target.psql_command();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"SELECT pg_advisory_lock(4711);\n").unwrap();
+    wait_for(target, "SELECT count(*) FROM pg_locks WHERE objid = 4711 AND granted");
+    (child, stdin)
+}
+
+fn wait_for(target: &Database, count: &str) {
+    for _ in 0..5000 {
+        if target.psql(count) != "0" {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("never: {count}");
+}
+
+#[test]
+fn a_load_stopped_inside_its_transaction_is_waited_for_only_so_long() {
+    let target = database("stopped_transaction");
+    for (method, killed) in [
+        ("overwrite", false),
+        ("replace-partition", false),
+        ("upsert", false),
+        ("overwrite", true),
+        ("replace-partition", true),
+        ("upsert", true),
+    ] {
+        target.psql("DROP TABLE IF EXISTS t");
+        loading(&target, method).input(whole("old")).go().success();
+        target.psql(GATE);
+        let (mut gate, key) = shut_gate(&target);
+        let run = loading(&target, method).set("lock_timeout_seconds", 60);
+        let mut first = run.input(whole("first")).start(true);
+        wait_for(&target, AT_THE_GATE);
+        first.signal(Signal::STOP);
+        wait_until_stopped(&mut first);
+        drop(key);
+        gate.wait().unwrap();
+        // The server has done what it was told; the process that should commit has stopped.
+        wait_for(
+            &target,
+            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%'",
+        );
+        let second = loading(&target, method).input(whole("second")).go().exits(75);
+        assert!(second.stderr.contains("lock_timeout_seconds"), "{}", second.stderr);
+        assert_eq!(names_loaded(&target), "old|3000", "{method}");
+        if killed {
+            first.kill();
+            assert_eq!(first.wait().code, 137);
+            wait_for(
+                &target,
+                "SELECT 1 WHERE NOT EXISTS (
+                SELECT FROM pg_stat_activity WHERE state LIKE 'idle in trans%')",
+            );
+            assert_eq!(names_loaded(&target), "old|3000", "{method}");
+        } else {
+            first.signal(Signal::CONT);
+            first.wait().success();
+            assert_eq!(names_loaded(&target), "first|3000", "{method}");
+        }
+        loading(&target, method).input(whole("second")).go().success();
+        assert_eq!(names_loaded(&target), "second|3000", "{method}");
+    }
+}
+
+#[test]
+fn a_tap_that_fails_after_its_last_state_leaves_the_load_and_shows_its_code() {
+    let (target, scratch) = (database("late_failure"), folder());
+    let input = file(scratch.path(), "input", whole("late"));
+    let lake = scratch.path().join("lake");
+    let into = target.settings_with(&json!({ "default_target_schema": "public" }));
+    let into = file(scratch.path(), "target.json", into.to_string());
+    let targets = [
+        format!(
+            "target-csv --set output_path={} --set source=s --set datestamp={DAY}",
+            lake.display()
+        ),
+        format!("target-postgres --config {}", into.display()),
+    ];
+    for target in targets {
+        let run = |options: &str| {
+            let script = format!(
+                "{options} PATH={}:$PATH; (cat {}; exit 1) | {target} >/dev/null; \
+                 code=$? each=${{PIPESTATUS[*]}}; echo $each; exit $code",
+                binaries_dir().display(),
+                input.display()
+            );
+            Run::new(Path::new("/bin/bash")).args(["-c", &script]).go()
+        };
+        // `$?` of an assignment list is taken first, so both are of the pipe.
+        assert_eq!(run("").success().text(), "1 0\n");
+        assert_eq!(run("set -o pipefail;").exits(1).text(), "1 0\n");
+    }
+    assert_eq!(names_in(&lake, ROWS), ["late"]);
+    assert_eq!(names_loaded(&target), "late|3000");
+}
+
+/// The address space that a run with small rows gets by with.
+const ADDRESS_SPACE: u64 = 100 << 20;
+
+fn starved(name: &str, config: &Value) -> Run {
+    Run::new(Path::new("/usr/bin/prlimit"))
+        .args([format!("--as={ADDRESS_SPACE}").into(), binaries_dir().join(name).into_os_string()])
+        .config(config)
+}
+
+#[test]
+fn out_of_memory_in_the_middle_publishes_nothing() {
+    let (target, scratch) = (database("starved"), folder());
+    let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+    let table = target.settings_with(&json!({
+        "default_target_schema": "public", "add_record_metadata": false,
+        "load_method": "overwrite",
+    }));
+    let big = "x".repeat(60 << 20);
+    let huge = rows("new", ROWS).row(ROWS, &big).done().0;
+    for (name, config) in [("target-csv", &day), ("target-postgres", &table)] {
+        starved(name, config).input(whole("old")).go().success();
+        let before = (lake::sums(scratch.path()), target.try_psql("SELECT xmin, ctid, * FROM t"));
+        let outcome = starved(name, config).input(huge.clone()).go();
+        assert_eq!(outcome.code, 134, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("memory allocation"), "{}", outcome.stderr);
+        assert!(!outcome.text().contains("\"currently_syncing\":null"), "{}", outcome.text());
+        let after = (lake::sums(scratch.path()), target.try_psql("SELECT xmin, ctid, * FROM t"));
+        assert_eq!(after, before);
+        ours(name).config(config).input(huge.clone()).go().success();
+    }
+    lake::check(scratch.path());
+    lake::check_swept(scratch.path());
+    let count = "SELECT count(*), max(length(name)) FROM t";
+    assert_eq!(target.psql(count), format!("{}|{}", ROWS + 1, big.len()));
+
+    // A tap that dies so takes its target with it.
+    let before = lake::sums(scratch.path());
+    let source = starved("tap-postgres", &target.settings());
+    let into = to_lake(scratch.path(), "postgres", DAY);
+    let (tap, into) = pipe(source, into);
+    assert_eq!(tap.code, 134, "{}", tap.stderr);
+    into.exits(76);
+    assert_eq!(lake::sums(scratch.path()), before);
+}
