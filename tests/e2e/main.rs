@@ -24,6 +24,7 @@ mod schema_changes;
 mod security;
 mod selection;
 mod source_changes;
+mod states;
 mod stopped;
 mod tidy;
 mod types;

@@ -1,0 +1,214 @@
+//! States never run ahead of rows, and a stream that has ended stays as it was (M19, M29).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::messages::{Lines, columns};
+use crate::support::pipes::{DAY, from_lake, to_lake};
+use crate::support::run::{Run, Running, feed, ours};
+use crate::support::{folder, lake};
+
+/// Rows of stream `a` or `b`, from this number on.
+fn rows(lines: Lines, stream: &str, ids: std::ops::Range<i64>) -> Lines {
+    ids.fold(lines, |lines, id| lines.record(stream, &json!({ "id": id, "name": stream })))
+}
+
+fn both() -> Lines {
+    Lines::default().schema("a", &columns(), &["id"]).schema("b", &columns(), &["id"])
+}
+
+fn covering(a: i64, b: i64) -> Value {
+    json!({ "bookmarks": { "a": { "id": a }, "b": { "id": b } } })
+}
+
+fn target(database: &Database, more: &Value) -> Run {
+    let settings = json!({ "default_target_schema": "public", "batch_size_rows": 100 });
+    ours("target-postgres").config(&database.settings_with(&settings)).config(more)
+}
+
+/// Waits until a query says what is wanted.
+#[track_caller]
+fn until(database: &Database, sql: &str, wanted: &str) {
+    for _ in 0..3000 {
+        if database.psql(sql) == wanted {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{sql}: {}, not {wanted}", database.psql(sql));
+}
+
+fn count(table: &str) -> String {
+    format!("SELECT count(*) FROM public.{table}")
+}
+
+/// Feeds the input to a target that is killed, and asserts that a run again loses nothing.
+#[track_caller]
+fn again(database: &Database, killed: Running, input: &Lines, a: usize, b: usize) {
+    let printed = killed.wait();
+    assert_eq!(printed.code, 128 + 9, "{}", printed.stderr);
+    assert_eq!(printed.text(), "", "a state without all its rows");
+    // No state was printed, so the next run starts at the beginning.
+    let outcome = target(database, &json!({})).input(input.0.clone()).go().success();
+    let last: Value = serde_json::from_str(outcome.text().lines().last().unwrap()).unwrap();
+    assert_eq!(last["bookmarks"]["b"]["id"], 9, "{last}");
+    assert_eq!(database.psql(&count("a")), a.to_string());
+    assert_eq!(database.psql(&count("b")), b.to_string());
+}
+
+#[test]
+fn a_target_killed_between_two_streams_printed_no_state_of_both() {
+    let database = database("state_buffered");
+    let head = rows(rows(both(), "a", 0..5000), "b", 0..10).state(&covering(4999, 9));
+    // A new stream makes the target take in all that came before it; more rows of `a` in the table
+    // then tell that it has.
+    let tail = Lines::default().schema("c", &columns(), &["id"]);
+    let tail = rows(tail, "a", 5000..10_000);
+    let input = Lines([head.0, tail.0].concat());
+    let mut run = target(&database, &json!({})).start_with(Stdio::piped(), true);
+    let mut stdin = run.child().stdin.take().unwrap();
+    stdin.write_all(&input.0).unwrap();
+    stdin.flush().unwrap();
+    until(&database, "SELECT to_regclass('public.a') IS NOT NULL", "t");
+    until(&database, &count("a"), "10000");
+    run.kill();
+    drop(stdin);
+    let without_b = "SELECT to_regclass('public.b') IS NULL";
+    assert_eq!(database.psql(without_b), "t", "`b` was to wait for the end");
+    again(&database, run, &input, 10_000, 10);
+}
+
+#[test]
+fn a_target_killed_amid_the_commit_of_two_streams_printed_no_state_of_both() {
+    let database = database("state_amid");
+    let every = json!({ "state_interval_seconds": 0 });
+    // Both tables are there, and somebody holds the second.
+    target(&database, &json!({})).input(both().0).go().success();
+    let mut holder = hold(&database, "b");
+    let input = rows(rows(both(), "a", 0..500), "b", 0..10).state(&covering(499, 9));
+    let mut run = target(&database, &every).start_with(Stdio::piped(), true);
+    let mut stdin = run.child().stdin.take().unwrap();
+    stdin.write_all(&input.0).unwrap();
+    stdin.flush().unwrap();
+    until(&database, &count("a"), "500");
+    let waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted";
+    until(&database, waiting, "t");
+    run.kill();
+    drop(stdin);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert_eq!(database.psql(&count("b")), "0");
+    again(&database, run, &input, 500, 10);
+}
+
+/// Locks a table until the child's input ends.
+fn hold(database: &Database, table: &str) -> Child {
+    let mut child = database
+        .psql_command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    let sql = format!("BEGIN; LOCK TABLE public.{table}; SELECT 'held';\n");
+    child.stdin.as_mut().unwrap().write_all(sql.as_bytes()).unwrap();
+    let mut said = [0; 4];
+    child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    child
+}
+
+#[test]
+fn a_state_is_printed_once_the_rows_of_all_its_streams_are_there() {
+    let database = database("state_after");
+    let every = json!({ "state_interval_seconds": 0 });
+    let mut run = target(&database, &every).start_with(Stdio::piped(), false);
+    let mut stdin = run.child().stdin.take().unwrap();
+    let mut printed = BufReader::new(run.child().stdout.take().unwrap());
+    let mut head = both();
+    for round in 1..=3 {
+        let from = (round - 1) * 300;
+        head = rows(rows(head, "a", from..from + 300), "b", from / 10..from / 10 + 30);
+        head = head.state(&covering(from + 299, from / 10 + 29));
+        stdin.write_all(&head.0).unwrap();
+        stdin.flush().unwrap();
+        head = Lines::default();
+        let mut line = String::new();
+        printed.read_line(&mut line).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&line).unwrap()["bookmarks"]["a"]["id"],
+            from + 299
+        );
+        assert_eq!(database.psql(&count("a")), (from + 300).to_string(), "{line}");
+        assert_eq!(database.psql(&count("b")), (from / 10 + 30).to_string(), "{line}");
+    }
+    drop(stdin);
+    run.wait().success();
+}
+
+/// What two runs of the same tap write into one pipe.
+fn twice(second: &[(i64, &str)]) -> Vec<u8> {
+    let second = second.iter().fold(Lines::opened(), |lines, (id, name)| lines.row(*id, name));
+    let covers = json!({ "bookmarks": { "t": { "second": true } }, "currently_syncing": null });
+    [Lines::whole(&[(1, "first"), (2, "first")]).0, second.state(&covers).0].concat()
+}
+
+#[test]
+fn rows_of_a_stream_that_had_ended_are_refused_and_change_nothing() {
+    let scratch = folder();
+    let csv = || to_lake(scratch.path(), "s", DAY);
+    let outcome = csv().input(twice(&[(2, "second")])).go().exits(76);
+    assert!(outcome.stderr.contains("stream: t"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("after the end of its stream"), "{}", outcome.stderr);
+    let partition = lake::partition(scratch.path(), "s", DAY, "t");
+    assert_eq!(lake::data(&partition), "id,name\n1,first\n2,first\n");
+    lake::check(scratch.path());
+    // The day is not said to be whole: who loads it is told.
+    let tap = from_lake(scratch.path(), DAY).go().exits(66);
+    assert!(tap.stderr.contains(DAY), "{}", tap.stderr);
+    csv().input(Lines::whole(&[(3, "third")]).0).go().success();
+    assert_eq!(from_lake(scratch.path(), DAY).go().success().records("t").len(), 1);
+    lake::check_swept(scratch.path());
+
+    let database = database("twice");
+    for method in ["upsert", "append-only", "overwrite"] {
+        let config = database.settings_with(&json!({
+            "default_target_schema": method, "load_method": method, "add_record_metadata": false,
+        }));
+        let rows = format!("SELECT string_agg(t::text, ' ' ORDER BY id) FROM \"{method}\".t t");
+        let outcome = feed("target-postgres", &config, &twice(&[(2, "second")])).exits(76);
+        assert!(outcome.stderr.contains("after the end of its stream"), "{}", outcome.stderr);
+        assert_eq!(database.psql(&rows), "(1,first) (2,first)", "{method}");
+        assert!(!outcome.text().contains("second"), "{}", outcome.text());
+    }
+    let left = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relname ~ 'stage'";
+    assert_eq!(database.psql(left), "", "staging tables left");
+}
+
+#[test]
+fn another_schema_of_a_stream_that_had_ended_is_refused() {
+    let scratch = folder();
+    let wider = json!({ "id": { "type": "integer" }, "more": { "type": "string" } });
+    let second = Lines::default().syncing("t").schema("t", &wider, &["id"]).done();
+    let input = [Lines::whole(&[(1, "first")]).0, second.0].concat();
+    let outcome = to_lake(scratch.path(), "s", DAY).input(input).go().exits(76);
+    assert!(outcome.stderr.contains("after the end of its stream"), "{}", outcome.stderr);
+    let partition = lake::partition(scratch.path(), "s", DAY, "t");
+    assert_eq!(lake::data(&partition), "id,name\n1,first\n");
+}
+
+#[test]
+fn a_second_tap_with_other_streams_may_follow_the_first() {
+    let scratch = folder();
+    let second = Lines::default()
+        .syncing("u")
+        .schema("u", &columns(), &["id"])
+        .record("u", &json!({ "id": 2, "name": "second" }))
+        .done();
+    let input = [Lines::whole(&[(1, "first")]).0, second.0].concat();
+    to_lake(scratch.path(), "s", DAY).input(input).go().success();
+    let tap = from_lake(scratch.path(), DAY).go().success();
+    assert_eq!((tap.records("t").len(), tap.records("u").len()), (1, 1));
+}
