@@ -15,7 +15,7 @@ pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
     );
     let failure = Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause);
     if full {
-        return failure.hint("make room there and run again; nothing was published");
+        return failure.hint("make room there and run again");
     }
     failure
 }
