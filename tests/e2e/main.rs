@@ -8,6 +8,7 @@
 
 mod support;
 
+mod backfill;
 mod contributing;
 mod corpora;
 mod crash_points;
@@ -18,6 +19,7 @@ mod kill;
 mod limits;
 mod meltano;
 mod messages;
+mod moving_files;
 mod processes;
 mod readers;
 mod reruns;

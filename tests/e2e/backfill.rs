@@ -1,0 +1,270 @@
+//! Many days at once, some runs killed, some published again while they are read (R08, R09).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::support::messages::{Lines, columns};
+use crate::support::pipes::{from_lake, to_lake};
+use crate::support::run::{Run, file, ours};
+use crate::support::{folder, lake};
+
+const DAYS: usize = 400;
+
+/// Runs, or pairs of them, at once.
+const AT_ONCE: usize = 8;
+
+/// Numbers that look random.
+struct Random(u64);
+
+impl Random {
+    /// The seed is printed; `SEED` repeats a run.
+    fn new() -> Self {
+        let seed = std::env::var("SEED")
+            .map_or_else(|_| UNIX_EPOCH.elapsed().unwrap().as_secs(), |seed| seed.parse().unwrap());
+        eprintln!("SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+/// Returns the name of a day, counted from the first of 2024.
+fn day(number: usize) -> String {
+    let (mut month, mut left) = (0, number % 366);
+    let lengths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while left >= lengths[month] {
+        left -= lengths[month];
+        month += 1;
+    }
+    format!("{}-{:02}-{:02}", 2024 + number / 366, month + 1, left + 1)
+}
+
+fn rows_of(number: usize) -> String {
+    (0..20).fold("id,name\n".to_owned(), |text, id| text + &format!("{id},{}\n", day(number)))
+}
+
+/// What a day's pair of runs comes to when one of them is killed after a while, or not.
+fn extract(scratch: &Path, number: usize, kill: Option<(bool, Duration)>) -> (i32, i32) {
+    let path = scratch.join(format!("in/{number}.csv"));
+    let files = json!({ "files": [{ "entity": "t", "path": path, "keys": ["id"] }] });
+    let mut tap = ours("tap-csv").config(&files).start(false);
+    let source = tap.child().stdout.take().unwrap();
+    let target = to_lake(&scratch.join("lake"), "s", &day(number));
+    let mut target = target.start_with(Stdio::from(source), true);
+    if let Some((the_tap, pause)) = kill {
+        std::thread::sleep(pause);
+        if the_tap { tap.kill() } else { target.kill() }
+    }
+    (tap.wait().code, target.wait().code)
+}
+
+/// Does this with each number, some at once.
+fn each(numbers: &[usize], work: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(*number);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_backfill_with_kills_is_whole_after_a_second_pass() {
+    let scratch = folder();
+    let mut random = Random::new();
+    let kills: Vec<_> = (0..DAYS)
+        .map(|number| {
+            file(scratch.path(), &format!("in/{number}.csv"), rows_of(number));
+            let pause = Duration::from_micros(random.below(40_000));
+            (random.below(3) == 0).then_some((random.below(4) == 0, pause))
+        })
+        .collect();
+    let failed = Mutex::new(Vec::new());
+    let all: Vec<_> = (0..DAYS).collect();
+    each(&all, |number| {
+        let codes = extract(scratch.path(), number, kills[number]);
+        if codes != (0, 0) {
+            // The target fails when its tap does, and only then, or when it is killed itself.
+            assert!(kills[number].is_some() && codes.1 != 0, "{}: {codes:?}", day(number));
+            failed.lock().unwrap().push(number);
+        }
+    });
+    let lake = scratch.path().join("lake");
+    lake::check(&lake);
+    let there = |number: &usize| lake::partition(&lake, "s", &day(*number), "t").exists();
+    let failed = failed.into_inner().unwrap();
+    let published = all.iter().filter(|number| there(number)).count();
+    assert!(published >= DAYS - failed.len(), "{published} and {} failed", failed.len());
+    assert!(failed.len() > DAYS / 20, "only {} killed in time", failed.len());
+
+    // The failed ones again, and some that went well.
+    let again: Vec<_> = failed.iter().copied().chain((0..DAYS).step_by(10)).collect();
+    each(&again[..], |number| {
+        let codes = extract(scratch.path(), number, None);
+        // A day is twice in the list: its second run may meet the first.
+        let twice = failed.contains(&number) && number.is_multiple_of(10);
+        assert!(codes.1 == 0 || twice && codes.1 == 75, "{}: {codes:?}", day(number));
+    });
+    lake::check(&lake);
+    lake::check_swept(&lake);
+    for number in all {
+        let partition = lake::partition(&lake, "s", &day(number), "t");
+        assert_eq!(lake::data(&partition), rows_of(number));
+        assert_eq!(lake::manifest(&partition)["extracted_at"], day(number).as_str());
+    }
+    for number in [0, 1, DAYS / 2, DAYS - 1] {
+        let read = from_lake(&lake, &day(number)).go().success();
+        assert_eq!(read.records("t").len(), 20);
+    }
+}
+
+const TABLES: usize = 10;
+const ROWS: usize = 200;
+
+/// A run of all tables, each row of which names the generation.
+fn generation(number: usize) -> Vec<u8> {
+    let mut lines = Lines::default();
+    for table in 0..TABLES {
+        let table = format!("t{table}");
+        lines = lines.syncing(&table).schema(&table, &columns(), &["id"]);
+        for id in 0..ROWS {
+            lines = lines.record(&table, &json!({ "id": id, "name": format!("g{number}") }));
+        }
+    }
+    lines.done().0
+}
+
+/// What a read of a partition showed.
+enum Read {
+    /// A whole generation.
+    Whole(String),
+    /// Parts of two, and the manifest has changed meanwhile.
+    Changed,
+}
+
+/// Reads a partition by its manifest, through a folder that may be exchanged meanwhile.
+fn read(partition: &Path) -> Read {
+    let manifest = lake::manifest(partition);
+    let changed = || {
+        assert_ne!(lake::manifest(partition)["run_id"], manifest["run_id"], "{partition:?}");
+        Read::Changed
+    };
+    let entry = &manifest["files"][0];
+    let Ok(bytes) = fs::read(partition.join(entry["name"].as_str().unwrap())) else {
+        return changed();
+    };
+    if entry["sha256"] != lake::sum(&bytes) {
+        return changed();
+    }
+    Read::Whole(whole(entry, bytes))
+}
+
+/// Reads a partition through a handle on its folder: what it holds never changes, only goes.
+fn read_held(partition: &Path) -> Read {
+    use std::os::fd::AsRawFd;
+    let folder = fs::File::open(partition).unwrap();
+    let held = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
+    let Ok(text) = fs::read(held.join("_manifest.json")) else { return Read::Changed };
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let entry = &manifest["files"][0];
+    let Ok(bytes) = fs::read(held.join(entry["name"].as_str().unwrap())) else {
+        return Read::Changed;
+    };
+    assert_eq!(entry["sha256"], lake::sum(&bytes), "{partition:?}");
+    Read::Whole(whole(entry, bytes))
+}
+
+/// Returns the generation that all rows of a file name.
+fn whole(entry: &Value, bytes: Vec<u8>) -> String {
+    assert_eq!(entry["rows"], ROWS);
+    let text = String::from_utf8(bytes).unwrap();
+    let names: BTreeSet<_> =
+        text.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_owned()).collect();
+    assert_eq!((names.len(), text.lines().count()), (1, ROWS + 1), "{names:?}");
+    names.into_iter().next().unwrap()
+}
+
+#[test]
+fn readers_of_a_thousand_replacements_see_whole_generations() {
+    let scratch = folder();
+    let lake = scratch.path();
+    let partition = |number: usize, table: usize| {
+        lake::partition(lake, "s", &day(number), &format!("t{table}"))
+    };
+    let publish = |number: usize, generation_of: usize| -> Run {
+        to_lake(lake, "s", &day(number)).input(generation(generation_of))
+    };
+    for number in 0..AT_ONCE {
+        publish(number, 0).go().success();
+    }
+    let rounds = 1000 / TABLES / AT_ONCE + 1;
+    let (writing, reads, changed) =
+        (AtomicBool::new(true), AtomicUsize::new(0), AtomicUsize::new(0));
+    let seen = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for reader in [read, read_held] {
+            let (writing, reads, changed, seen) = (&writing, &reads, &changed, &seen);
+            scope.spawn(move || {
+                let mut at = 0;
+                while writing.load(Ordering::Relaxed) {
+                    at += 1;
+                    match reader(&partition(at % AT_ONCE, at / AT_ONCE % TABLES)) {
+                        Read::Whole(generation) => seen.lock().unwrap().insert(generation),
+                        Read::Changed => changed.fetch_add(1, Ordering::Relaxed) > 0,
+                    };
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let taps = scope.spawn(|| {
+            let mut codes = BTreeSet::new();
+            let mut at = 0;
+            while writing.load(Ordering::Relaxed) {
+                at += 1;
+                let tap = from_lake(lake, &day(at % AT_ONCE)).go();
+                codes.insert(tap.code);
+                // Not finished yet, or replaced on the way: to be run again.
+                assert!([0, 66, 75].contains(&tap.code), "{}: {}", tap.code, tap.stderr);
+                if tap.code == 0 {
+                    let names = tap.messages().into_iter().filter(|m| m["type"] == "RECORD");
+                    let names: Vec<_> = names.map(|m| m["record"]["name"].clone()).collect();
+                    assert_eq!(names.len(), TABLES * ROWS);
+                    assert!(names.iter().all(|name| *name == names[0]), "generations mixed");
+                }
+            }
+            codes
+        });
+        let days: Vec<_> = (0..AT_ONCE).collect();
+        each(&days, |number| {
+            for round in 1..=rounds {
+                publish(number, round).go().success();
+            }
+        });
+        writing.store(false, Ordering::Relaxed);
+        eprintln!("exit codes of the taps: {:?}", taps.join().unwrap());
+    });
+    let (reads, changed) = (reads.into_inner(), changed.into_inner());
+    eprintln!("{reads} reads, of which {changed} met a replacement");
+    assert_eq!(seen.lock().unwrap().len(), rounds + 1);
+    assert!(changed * 5 < reads, "{changed} of {reads} reads were for nothing");
+    lake::check(lake);
+    lake::check_swept(lake);
+}
