@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{from_lake, to_lake};
 use crate::support::run::{Run, file, ours};
+use crate::support::strace::{points, traced};
 use crate::support::{folder, lake};
 
 const DAYS: usize = 400;
@@ -267,4 +268,45 @@ fn readers_of_a_thousand_replacements_see_whole_generations() {
     assert!(changed * 5 < reads, "{changed} of {reads} reads were for nothing");
     lake::check(lake);
     lake::check_swept(lake);
+}
+
+#[test]
+fn a_day_replaced_while_a_tap_is_about_to_read_it_is_to_be_read_again() {
+    let scratch = folder();
+    let lake = scratch.path().join("lake");
+    let publish = |name: &str| {
+        let rows: Vec<_> = (0..50).map(|id| (id, name)).collect();
+        to_lake(&lake, "s", &day(0)).input(Lines::whole(&rows).0).go().success();
+    };
+    let settings = |run: Run| run.set("output", lake.display()).set("datestamp", day(0));
+    publish("old");
+    let calls = points("tap-csv", &[], &lake, settings);
+    let after = |name: &str| {
+        let at = calls.iter().position(|point| point.line.contains(name));
+        at.unwrap_or_else(|| panic!("no {name} in {calls:?}"))
+    };
+    let mut codes = BTreeSet::new();
+    // When it knows the manifest, when it trusts the day, when it has the file open.
+    for at in [after("_manifest.json"), after(".runs/"), after(".csv\"")] {
+        publish("old");
+        let fault = calls[at].inject("signal=SIGSTOP");
+        let mut tap = settings(traced("tap-csv", &[fault])).start(true);
+        tap.wait_until_stopped();
+        publish("new");
+        tap.signal(rustix::process::Signal::CONT);
+        let outcome = tap.wait();
+        let rows = outcome.records("t");
+        let line = &calls[at].line;
+        // Either generation, but one, or to be run again.
+        assert!([0, 75].contains(&outcome.code), "{line}: {} {}", outcome.code, outcome.stderr);
+        if outcome.code == 0 {
+            let one = rows.iter().all(|row| row["name"] == rows[0]["name"]);
+            assert!(rows.len() == 50 && one, "{line}: {rows:?}");
+        }
+        codes.insert(outcome.code);
+        assert!(!outcome.text().contains("\"currently_syncing\":null") || outcome.code == 0);
+        let again = from_lake(&lake, &day(0)).go().success();
+        assert!(again.records("t").iter().all(|row| row["name"] == "new"));
+    }
+    assert_eq!(codes, BTreeSet::from([0, 75]));
 }

@@ -31,29 +31,13 @@ fn whole(name: &str) -> Vec<u8> {
     rows(name, ROWS).done().0
 }
 
-/// Waits until the process has stopped for good: strace also stops it at every call.
-fn wait_until_stopped(run: &mut Running) {
-    let stat = format!("/proc/{}/stat", run.child().id());
-    let mut stopped = 0;
-    for _ in 0..20_000 {
-        let text = fs::read_to_string(&stat).expect("the process runs");
-        let state = text.rsplit(") ").next().unwrap().chars().next();
-        stopped = if matches!(state, Some('T' | 't')) { stopped + 1 } else { 0 };
-        if stopped == 20 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("the process never stops");
-}
-
 /// Starts a run that has all its rows, but not their end, and stops it.
 fn stopped_in_the_middle(run: Run, name: &str, count: i64) -> (Running, ChildStdin) {
     let mut run = run.start_with(Stdio::piped(), true);
     let mut stdin = run.child().stdin.take().unwrap();
     stdin.write_all(&rows(name, count).0).unwrap();
     run.signal(Signal::STOP);
-    wait_until_stopped(&mut run);
+    run.wait_until_stopped();
     (run, stdin)
 }
 
@@ -121,7 +105,7 @@ fn a_run_stopped_inside_its_publication_finishes_it() {
             clean();
             let fault = point.inject("signal=SIGSTOP");
             let mut stopped = settings(traced("target-csv", &[fault])).start(true);
-            wait_until_stopped(&mut stopped);
+            stopped.wait_until_stopped();
             to_lake(&lake, "s", DAY).input(whole("second")).go().exits(75);
             // Another day sweeps what dead runs left: this one is not dead.
             to_lake(&lake, "s", "2026-11-19").input(whole("other")).go().success();
@@ -221,7 +205,7 @@ fn a_load_stopped_inside_its_transaction_is_waited_for_only_so_long() {
         let mut first = run.input(whole("first")).start(true);
         wait_for(&target, AT_THE_GATE);
         first.signal(Signal::STOP);
-        wait_until_stopped(&mut first);
+        first.wait_until_stopped();
         drop(key);
         gate.wait().unwrap();
         // The server has done what it was told; the process that should commit has stopped.

@@ -124,14 +124,21 @@ impl Lake {
         day: Datestamp,
         unfinished_too: bool,
     ) -> Result<Vec<Partition>> {
-        let folders = self.table_folders(source, day)?;
-        let partitions: Vec<_> =
-            folders.iter().map(|folder| read_folder(folder)).collect::<Result<_>>()?;
-        if !unfinished_too {
-            self.check_finished(source, day, &partitions)?;
-            self.check_whole(source, day, &partitions)?;
+        loop {
+            let folders = self.table_folders(source, day)?;
+            let partitions: Vec<_> =
+                folders.iter().map(|folder| read_folder(folder)).collect::<Result<_>>()?;
+            if unfinished_too {
+                return Ok(partitions);
+            }
+            let checked = self.check_finished(source, day, &partitions);
+            match checked.and_then(|()| self.check_whole(source, day, &partitions)) {
+                Ok(()) => return Ok(partitions),
+                // The record is of newer manifests than those read: look again.
+                Err(_) if partitions.iter().any(Partition::was_replaced) => {}
+                Err(failure) => return Err(failure),
+            }
         }
-        Ok(partitions)
     }
 
     /// Checks one table of a day against the day's run record, as [`Lake::read_day`] does for all.
@@ -189,8 +196,25 @@ impl Partition {
         self.manifest.files.iter().map(|file| self.folder.join(&file.name)).collect()
     }
 
-    /// Checks sizes and sums of all files; a difference is a `Data` failure naming the file.
+    /// Tells whether another generation has taken the place of this one.
+    pub(crate) fn was_replaced(&self) -> bool {
+        read_folder(&self.folder).is_ok_and(|now| now.manifest_sha256 != self.manifest_sha256)
+    }
+
+    /// Checks sizes and sums of all files; a difference is a `Data` failure naming the file, or
+    /// `Temporary` when the partition was published again meanwhile.
     pub fn verify(&self) -> Result<()> {
+        self.check_files().map_err(|failure| {
+            if failure.kind() != ErrorKind::Data || !self.was_replaced() {
+                return failure;
+            }
+            Error::new(ErrorKind::Temporary, "cannot read a table that was published again")
+                .with("path", self.folder.display())
+                .hint("run again; it was replaced after its manifest was read")
+        })
+    }
+
+    fn check_files(&self) -> Result<()> {
         for entry in &self.manifest.files {
             let path = self.folder.join(&entry.name);
             let differs = |message: &str| {

@@ -221,6 +221,21 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Waits until a signal has stopped the process for good: a tracer also stops it at each call.
+    #[track_caller]
+    pub fn wait_until_stopped(&mut self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let end = Instant::now() + PATIENCE;
+        let mut stopped = 0;
+        while stopped < 20 {
+            let text = std::fs::read_to_string(&stat).expect("the process runs");
+            let state = text.rsplit(") ").next().unwrap().chars().next();
+            stopped = if matches!(state, Some('T' | 't')) { stopped + 1 } else { 0 };
+            assert!(Instant::now() < end && state != Some('Z'), "{} never stops", self.name);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub fn wait(mut self) -> Outcome {
