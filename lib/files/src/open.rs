@@ -118,6 +118,18 @@ impl OpenFile {
         if same { Ok(()) } else { Err(self.changed()) }
     }
 
+    /// Returns the change of the file under its reader where that explains what the reader found,
+    /// else the failure as it is.
+    pub fn explain(&self, failure: Error) -> Error {
+        let held = self.file.metadata().map_err(read_failure);
+        let same =
+            held.and_then(|held| Identity::regular(&held)).is_ok_and(|held| held == self.identity);
+        if same || failure.kind() != ErrorKind::Data {
+            return failure;
+        }
+        self.changed().caused_by(failure)
+    }
+
     /// The failure of a file that changed under its reader.
     pub fn changed(&self) -> Error {
         changed(&self.path)

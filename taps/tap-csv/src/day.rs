@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use files::dialect::RECORD_BYTES_CEILING;
+use files::open::changed;
 use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
 use singer::{Bookmark, Context, Error, ErrorKind, Result, Rows, Stream};
@@ -74,9 +75,9 @@ impl Day {
         }
         let dialect = self.dialect;
         let table = self.table(stream)?;
-        table.verify()?;
-        table.read(stream, &dialect, rows)?;
-        let mut bookmark = table.progress(&root)?.to_json();
+        let identities = table.verify()?.to_vec();
+        table.read(stream, &identities, &dialect, rows)?;
+        let mut bookmark = table.progress(&root, &identities)?.to_json();
         bookmark[MANIFEST_SHA256] = manifest.into();
         rows.checkpoint(bookmark)
     }
@@ -145,14 +146,16 @@ impl Day {
 }
 
 impl Table {
-    /// Checks sizes and sums of the files, once.
-    fn verify(&mut self) -> Result<()> {
-        if self.verified.is_none() {
+    /// Checks sizes and sums of the files, once; returns what the files are.
+    fn verify(&mut self) -> Result<&[Identity]> {
+        let identities = if let Some(identities) = self.verified.take() {
+            identities
+        } else {
             let identities = self.identities()?;
             self.partition.verify()?;
-            self.verified = Some(identities);
-        }
-        Ok(())
+            identities
+        };
+        Ok(self.verified.insert(identities))
     }
 
     /// Looks at the files; one that is missing is for the verification to tell.
@@ -167,17 +170,24 @@ impl Table {
         }
     }
 
-    fn progress(&self, root: &Path) -> Result<Progress> {
+    /// Says what was read, whatever has taken its place by now.
+    fn progress(&self, root: &Path, identities: &[Identity]) -> Result<Progress> {
         let mut progress = Progress::default();
         let entries = self.partition.manifest.files.iter();
-        for (path, entry) in self.partition.files().iter().zip(entries) {
-            let identity = Identity::of(path)?;
-            progress.set(path.strip_prefix(root).unwrap_or(path), identity, &entry.sha256)?;
+        let files = self.partition.files();
+        for ((path, entry), identity) in files.iter().zip(entries).zip(identities) {
+            progress.set(path.strip_prefix(root).unwrap_or(path), *identity, &entry.sha256)?;
         }
         Ok(progress)
     }
 
-    fn read(&self, stream: &Stream, dialect: &Dialect, rows: &mut Rows) -> Result<()> {
+    fn read(
+        &self,
+        stream: &Stream,
+        identities: &[Identity],
+        dialect: &Dialect,
+        rows: &mut Rows,
+    ) -> Result<()> {
         let manifest = &self.partition.manifest;
         let names: Vec<&str> = manifest
             .schema
@@ -187,14 +197,18 @@ impl Table {
             .unwrap_or_default();
         let wanted = projection(stream, &names)?;
         let layout = Layout { names, wanted };
-        let verified = self.verified.iter().flatten();
         let files = self.partition.files();
-        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(verified) {
-            let file = OpenFile::open(path, false)?;
+        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(identities) {
+            // It was there a moment ago, so the day is being published again.
+            let file = OpenFile::open(path, false).map_err(|failure| match failure.kind() {
+                ErrorKind::NoInput => changed(path).caused_by(failure),
+                _ => failure,
+            })?;
             if file.identity() != *identity {
                 return Err(file.changed());
             }
             let count = layout.read(&file, dialect, rows).map_err(|failure| {
+                let failure = file.explain(failure);
                 if failure.kind() == ErrorKind::Data {
                     failure.with("path", path.display())
                 } else {

@@ -164,20 +164,34 @@ impl Entity {
         let origins = origins(stream, &names, self.metadata_columns);
         let place = path.display().to_string();
         let modified = progress::time_for_a_column(identity.modified)?;
+        let places = [place.as_str(), modified.as_str()];
+        let read = self.rows(&mut reader, names.len(), &origins, places, rows);
+        read.map_err(|failure| file.explain(failure))?;
+        Ok((identity, file.finish()?.unwrap_or_default()))
+    }
+
+    fn rows(
+        &self,
+        reader: &mut Reader<Box<dyn Read + Send>>,
+        width: usize,
+        origins: &[Origin],
+        places: [&str; 2],
+        rows: &mut Rows,
+    ) -> Result<()> {
         while let Some(record) = reader.record()? {
-            if record.len() == names.len() {
-                match self.row(&record, &origins, [&place, &modified], rows) {
+            if record.len() == width {
+                match self.row(&record, origins, places, rows) {
                     Ok(()) => rows.end()?,
                     Err(failure) if failure.kind() == ErrorKind::Data => {
-                        rows.reject(&place, record.raw(), failure.with("line", record.line()))?;
+                        rows.reject(places[0], record.raw(), failure.with("line", record.line()))?;
                     }
                     Err(failure) => return Err(failure),
                 }
             } else if !record.is_blank() {
-                rows.reject(&place, record.raw(), wrong_width(&record, names.len()))?;
+                rows.reject(places[0], record.raw(), wrong_width(&record, width))?;
             }
         }
-        Ok((identity, file.finish()?.unwrap_or_default()))
+        Ok(())
     }
 
     fn row(
@@ -211,7 +225,7 @@ impl Entity {
         self.discovered.insert(path.to_owned(), file.identity());
         let mut inference = Inference::new(names.len());
         if self.settings.infer_types {
-            while let Some(record) = reader.record()? {
+            while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
                 // The rows of another width are not for this pass to refuse.
                 if record.len() != names.len() {
                     continue;
