@@ -1,0 +1,209 @@
+//! Loads into Postgres that others disturb: rows that come meanwhile, sessions that are ended
+//! (K11, K12), and what a first load must have in common with all others.
+
+use std::io::Write;
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::messages::Lines;
+use crate::support::pipes::{DAY, to_database};
+use crate::support::run::Run;
+
+const KEYED: [&str; 3] = ["upsert", "overwrite", "replace-partition"];
+
+fn loading(target: &Database, method: &str) -> Run {
+    let more = json!({ "load_method": method, "source": "s", "datestamp": DAY });
+    to_database(target, &more)
+}
+
+/// Rows of which some say that they are deleted, some only at first, some in the end.
+fn deletions() -> Vec<u8> {
+    let columns = json!({
+        "id": { "type": "integer" },
+        "name": { "type": ["null", "string"] },
+        "_sdc_deleted_at": { "type": ["null", "string"], "format": "date-time" },
+    });
+    let row = |lines: Lines, id: i64, name: &str, deleted: Value| {
+        lines.record("t", &json!({ "id": id, "name": name, "_sdc_deleted_at": deleted }))
+    };
+    let at = || json!("2026-11-20T00:00:00Z");
+    let mut lines = Lines::default().syncing("t").schema("t", &columns, &["id"]);
+    lines = row(lines, 1, "kept", Value::Null);
+    lines = row(lines, 2, "gone", at());
+    lines = row(row(lines, 3, "before", at()), 3, "revived", Value::Null);
+    lines = row(row(lines, 4, "before", Value::Null), 4, "gone", at());
+    lines = row(lines, 5, "kept", Value::Null);
+    lines.done().0
+}
+
+#[test]
+fn a_first_load_deletes_what_any_load_deletes() {
+    let target = database("first_deletes");
+    let held = || target.psql("SELECT id, name, _sdc_deleted_at IS NULL FROM t ORDER BY id");
+    for method in KEYED {
+        for hard in [true, false] {
+            target.psql("DROP TABLE IF EXISTS t");
+            let more = json!({ "hard_delete": hard, "add_record_metadata": true });
+            let load = || loading(&target, method).config(&more).input(deletions()).go().success();
+            // What replaces rows leaves exactly those of the run, with their marks.
+            let wanted = if hard && method == "upsert" {
+                "1|kept|t\n3|revived|t\n5|kept|t"
+            } else {
+                "1|kept|t\n2|gone|f\n3|revived|t\n4|gone|f\n5|kept|t"
+            };
+            // No table, then rows that are as they should be, then none, then others.
+            for (at, before) in ["", "SELECT", "DELETE FROM t"].into_iter().enumerate() {
+                target.psql(before);
+                load();
+                assert_eq!(held(), wanted, "{method} {hard} {at}");
+            }
+            target.psql("UPDATE t SET name = 'old', _sdc_deleted_at = NULL");
+            load();
+            assert_eq!(held(), wanted, "{method} {hard} over others");
+        }
+    }
+}
+
+#[test]
+fn what_is_marked_as_deleted_leaves_a_table_that_has_it() {
+    let target = database("deletes");
+    let whole = String::from_utf8(deletions()).unwrap();
+    let alive = whole.replace("\"2026-11-20T00:00:00Z\"", "null");
+    let more = json!({ "hard_delete": true, "add_record_metadata": true });
+    let load = |input: &str| {
+        loading(&target, "upsert").config(&more).input(input).go().success();
+        target.psql("SELECT string_agg(id::text, ',' ORDER BY id) FROM t")
+    };
+    assert_eq!(load(&alive), "1,2,3,4,5");
+    assert_eq!(load(&whole), "1,3,5");
+}
+
+/// Another program at work in the table.
+struct Other(Child, ChildStdin);
+
+impl Other {
+    fn begin(target: &Database, sql: &str) -> Self {
+        let mut command = target.psql_command();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        write!(stdin, "BEGIN; {sql};\nSELECT pg_advisory_xact_lock(4712);\n").unwrap();
+        wait_for(target, "SELECT count(*) FROM pg_locks WHERE objid = 4712 AND granted");
+        Self(child, stdin)
+    }
+
+    fn end(mut self, how: &str) {
+        write!(self.1, "{how};\n").unwrap();
+        drop(self.1);
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+fn wait_for(target: &Database, count: &str) {
+    for _ in 0..5000 {
+        if target.psql(count) != "0" {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("never: {count}");
+}
+
+#[test]
+fn rows_that_another_session_adds_during_a_first_load_are_merged() {
+    let target = database("meanwhile");
+    let rows: Vec<_> = (0..500).map(|id| (id, "ours")).collect();
+    let input = Lines::whole(&rows).0;
+    for method in KEYED {
+        for how in ["COMMIT", "ROLLBACK"] {
+            target.psql("DROP TABLE IF EXISTS t");
+            // The table of an empty run, so that it is as the target makes it.
+            loading(&target, method).input(Lines::whole(&[]).0).go().success();
+            let partitioned = method == "replace-partition";
+            let values = if partitioned {
+                format!(
+                    "t (id, name, _sdc_source, _sdc_datestamp) VALUES (7, 'theirs', 's', '{DAY}')"
+                )
+            } else {
+                "t (id, name) VALUES (7, 'theirs')".to_owned()
+            };
+            let other = Other::begin(&target, &format!("INSERT INTO {values}"));
+            let load = loading(&target, method).input(input.clone()).start(true);
+            wait_for(&target, "SELECT count(*) FROM pg_locks WHERE NOT granted");
+            other.end(how);
+            load.wait().success();
+            let held = target.psql("SELECT name, count(*), count(DISTINCT id) FROM t GROUP BY 1");
+            assert_eq!(held, "ours|500|500", "{method} {how}");
+        }
+    }
+}
+
+#[test]
+fn appended_rows_stay_in_their_order() {
+    const ROWS: i64 = 200_000;
+    let target = database("order");
+    let mut lines = Lines::opened();
+    // No value follows the order by itself.
+    let id = |at: i64| at * 7919 % ROWS;
+    for at in 0..ROWS {
+        lines = lines.row(id(at), if at % 3 == 0 { "a" } else { "a longer text" });
+        if at % 50_000 == 49_999 {
+            lines = lines.state(&json!({ "bookmarks": { "t": at }, "currently_syncing": "t" }));
+        }
+    }
+    let input = lines.done().0;
+    target.psql("CREATE TABLE t (id integer, name text, at serial)");
+    for first in [0, ROWS] {
+        loading(&target, "append-only").input(input.clone()).go().success();
+        let order = format!(
+            "SELECT count(*), bool_and(id = (n * 7919) % {ROWS}), bool_and(n = at - 1 - {first})
+             FROM (SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS n FROM t WHERE at > {first}) t"
+        );
+        assert_eq!(target.psql(&order), format!("{ROWS}|t|t"));
+    }
+}
+
+#[test]
+fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
+    let target = database("terminated");
+    let rows = |name: &str| -> Vec<u8> {
+        let rows: Vec<_> = (0..5000).map(|id| (id, name)).collect();
+        Lines::whole(&rows).0
+    };
+    let (old, new) = (rows("old"), rows("new"));
+    let held = || target.psql("SELECT name, count(*) FROM t GROUP BY 1");
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()
+               AND backend_type = 'client backend'";
+    let mut ended = 0;
+    for method in KEYED {
+        target.psql("DROP TABLE IF EXISTS t");
+        for step in 0..9 {
+            loading(&target, method).input(old.clone()).go().success();
+            assert_eq!(held(), "old|5000");
+            let load = loading(&target, method).input(new.clone()).start(true);
+            // Before it connects there is nobody to be ended.
+            wait_for(
+                &target,
+                "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            );
+            std::thread::sleep(Duration::from_millis(step * 12));
+            target.psql(end);
+            let outcome = load.wait();
+            assert!([0, 75].contains(&outcome.code), "{method} {step}: {outcome:?}");
+            ended += u32::from(outcome.code == 75);
+            let now = held();
+            // A commit whose answer is lost has been done all the same.
+            let whole =
+                if outcome.code == 0 { &["new|5000"][..] } else { &["old|5000", "new|5000"] };
+            assert!(whole.contains(&now.as_str()), "{method} {step}: {now}");
+            assert!(outcome.code == 0 || !outcome.text().contains("\"currently_syncing\":null"));
+            loading(&target, method).input(new.clone()).go().success();
+            assert_eq!(held(), "new|5000");
+        }
+    }
+    assert!(ended > 5, "only {ended} sessions were ended in time");
+}
