@@ -1,6 +1,6 @@
 # `make demo` shows the main job, `make test` runs every test; both set up what they need.
 
-.PHONY: demo test check build release generate setup
+.PHONY: demo test check build release bench generate setup
 
 demo:
 	@demo/run.sh
@@ -19,6 +19,16 @@ build:
 
 release:
 	cargo build --workspace --release
+
+# Measures against raw COPY and writes bench/RESULTS.md. 1 is about 1.5 million rows of lineitem.
+SCALE = 1
+ROUNDS = 3
+LARGE = 1
+bench:
+	@env -u SOURCE_DATABASE_URL scripts/setup.sh bench
+	cargo build --workspace --release
+	$${CARGO_TARGET_DIR:-target}/release/bench --scale $(SCALE) --rounds $(ROUNDS) \
+		$(if $(filter 0,$(LARGE)),--no-large)
 
 # Rewrites the generated parts of README.md and meltano.yml.
 generate: build
