@@ -25,7 +25,7 @@ const AT_ONCE: usize = 8;
 struct Random(u64);
 
 impl Random {
-    /// The seed is printed; `SEED` repeats a run.
+    /// `SEED` repeats a run.
     fn new() -> Self {
         let seed = std::env::var("SEED")
             .map_or_else(|_| UNIX_EPOCH.elapsed().unwrap().as_secs(), |seed| seed.parse().unwrap());
@@ -91,6 +91,7 @@ fn each(numbers: &[usize], work: impl Fn(usize) + Sync) {
 fn a_backfill_with_kills_is_whole_after_a_second_pass() {
     let scratch = folder();
     let mut random = Random::new();
+    eprintln!("SEED={}", random.0);
     let kills: Vec<_> = (0..DAYS)
         .map(|number| {
             file(scratch.path(), &format!("in/{number}.csv"), rows_of(number));
@@ -165,7 +166,12 @@ enum Read {
 fn read(partition: &Path) -> Read {
     let manifest = lake::manifest(partition);
     let changed = || {
-        assert_ne!(lake::manifest(partition)["run_id"], manifest["run_id"], "{partition:?}");
+        assert_ne!(
+            lake::manifest(partition)["run_id"],
+            manifest["run_id"],
+            "{}",
+            partition.display()
+        );
         Read::Changed
     };
     let entry = &manifest["files"][0];
@@ -189,7 +195,7 @@ fn read_held(partition: &Path) -> Read {
     let Ok(bytes) = fs::read(held.join(entry["name"].as_str().unwrap())) else {
         return Read::Changed;
     };
-    assert_eq!(entry["sha256"], lake::sum(&bytes), "{partition:?}");
+    assert_eq!(entry["sha256"], lake::sum(&bytes), "{}", partition.display());
     Read::Whole(whole(entry, bytes))
 }
 

@@ -95,7 +95,7 @@ impl Other {
     }
 
     fn end(mut self, how: &str) {
-        write!(self.1, "{how};\n").unwrap();
+        writeln!(self.1, "{how};").unwrap();
         drop(self.1);
         assert!(self.0.wait().unwrap().success());
     }

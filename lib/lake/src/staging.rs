@@ -134,6 +134,18 @@ fn sweep(lake: &Lake) -> Result<()> {
             disk::remove(&folder)?;
         }
     }
+    sweep_run_locks(lake)
+}
+
+/// Removes the locks of runs that died before they made their staging folder or after they removed
+/// it: no later run takes these names. Other locks are few, and a run that found one of them taken
+/// would give up.
+fn sweep_run_locks(lake: &Lake) -> Result<()> {
+    let locks = lake.root().join(".locks");
+    for name in disk::names(&locks)?.iter().filter(|name| name.starts_with("run-")) {
+        // Taken and released; one that another user made may stay.
+        let _ = Lock::try_take(&locks.join(name));
+    }
     Ok(())
 }
 

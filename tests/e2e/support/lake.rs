@@ -34,12 +34,17 @@ pub fn check(lake: &Path) {
     }
 }
 
-/// Asserts that no run has left anything in the staging folder.
+/// Asserts that no run has left anything in the staging folder, nor its lock.
 #[track_caller]
 pub fn check_swept(lake: &Path) {
     let staging = lake.join(".staging");
     let left: Vec<_> = fs::read_dir(&staging).into_iter().flatten().flatten().collect();
     assert!(left.is_empty(), "left in {}: {left:?}", staging.display());
+    let locks = fs::read_dir(lake.join(".locks")).into_iter().flatten().flatten();
+    let of_runs = |name: &String| name.starts_with("run-");
+    let left: Vec<_> =
+        locks.filter_map(|entry| entry.file_name().into_string().ok()).filter(of_runs).collect();
+    assert!(left.is_empty(), "left of dead runs: {left:?}");
 }
 
 #[track_caller]
