@@ -22,6 +22,7 @@ mod meltano;
 mod messages;
 mod moving_files;
 mod names;
+mod planted;
 mod processes;
 mod readers;
 mod reruns;

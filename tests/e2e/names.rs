@@ -1,15 +1,14 @@
-//! Names of columns, tables and streams at the edges of what holds them (U01 to U11, I02, I05).
+//! Names of columns, tables and streams at the edges of what holds them (U01 to U11, I02).
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use serde_json::{Map, Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{Outcome, Run, ours};
+use crate::support::run::{Outcome, ours};
 use crate::support::{folder, lake};
 
 const COMPOSED: &str = "caf\u{e9}";
@@ -359,43 +358,4 @@ fn escapes_of_copy_are_text_in_every_column() {
     to_database(&target, &json!({})).input(tap.stdout).go().success();
     let one = "SELECT count(*), min(v), max(v) FROM public.one";
     assert_eq!(target.psql(one), source.psql(one));
-}
-
-#[test]
-fn links_planted_in_the_output_folder_are_not_followed() {
-    let lines = Lines::whole(&[(1, "a")]);
-    let planted = [
-        ".staging",
-        ".locks",
-        ".runs",
-        "source=s",
-        "source=s/extracted_at=2026-11-20",
-        "source=s/extracted_at=2026-11-20/table=t",
-    ];
-    for name in planted {
-        let (scratch, elsewhere) = (folder(), folder());
-        let link = scratch.path().join(name);
-        fs::create_dir_all(link.parent().unwrap()).unwrap();
-        symlink(elsewhere.path(), &link).unwrap();
-        let outcome = day(scratch.path(), &lines).exits(78);
-        assert!(outcome.stderr.contains("symbolic link"), "{name}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains(name), "{name}: {}", outcome.stderr);
-        let there: Vec<_> = fs::read_dir(elsewhere.path()).unwrap().collect();
-        assert!(there.is_empty(), "{name}: {there:?}");
-        fs::remove_file(link).unwrap();
-        day(scratch.path(), &lines).success();
-        lake::check(scratch.path());
-    }
-    // A plain file is replaced by name: what the link led to stays.
-    let scratch = folder();
-    let secret = scratch.path().join("secret");
-    fs::write(&secret, "mine").unwrap();
-    for (name, code) in [("t.csv", 78), (".t.csv.1.partial", 0), (".t.csv.2.partial", 0)] {
-        symlink(&secret, scratch.path().join(name)).unwrap();
-        let plain: Run = ours("target-csv").set("output_path", scratch.path().display());
-        let outcome = plain.input(lines.0.clone()).go();
-        assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
-        assert_eq!(fs::read_to_string(&secret).unwrap(), "mine", "{name}");
-        let _ = fs::remove_file(scratch.path().join(name));
-    }
 }
