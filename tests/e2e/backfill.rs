@@ -29,7 +29,6 @@ impl Random {
     fn new() -> Self {
         let seed = std::env::var("SEED")
             .map_or_else(|_| UNIX_EPOCH.elapsed().unwrap().as_secs(), |seed| seed.parse().unwrap());
-        eprintln!("SEED={seed}");
         Self(seed)
     }
 

@@ -204,3 +204,45 @@ fn without_an_exchange_of_folders_two_renames_do_and_dying_between_is_mended() {
     points.retain(|point| point.call == "rename" || point.call == "fsync");
     stage.all(&with(&points, &["error=EIO"]));
 }
+
+#[test]
+fn dying_again_and_again_while_mending_converges() {
+    let stage = Stage::new(true, &["renameat2:error=EINVAL"]);
+    let renames = stage.points().into_iter().filter(|point| point.call == "rename");
+    let broken = renames.enumerate().find_map(|(number, point)| {
+        let lake = stage.lake(&format!("broken{number}"));
+        let faults = [stage.faults[0].clone(), point.inject("signal=KILL")];
+        assert_eq!(stage.publish(traced("target-csv", &faults), &lake).go().code, 137);
+        rows(&lake).is_none().then_some(lake)
+    });
+    // From here on each copy is of a day that died between its two renames.
+    let stage = Stage { before: broken.expect("a death between the renames"), ..stage };
+    let other = |run: Run, lake: &Path| {
+        run.set("output_path", lake.display())
+            .set("source", "s")
+            .set("datestamp", "2026-11-19")
+            .args(["--input".as_ref(), stage.input.as_os_str()])
+    };
+    let recorded = stage.lake("recorded anew");
+    let mut points = points("target-csv", &[], &recorded, |run| other(run, &recorded));
+    assert_eq!(rows(&recorded), Some(NEW), "what died had all its rows");
+    // Before a run writes rows of its own, it mends.
+    let own = points.iter().position(|point| point.line.contains(".partial\"")).unwrap();
+    points.truncate(own);
+    points.retain(Point::changes);
+    assert!(points.iter().any(|point| point.call == "rename"), "{points:?}");
+    for (number, point) in points.iter().enumerate() {
+        let lake = stage.lake(&format!("mended{number}"));
+        for _ in 0..5 {
+            let faults = [point.inject("signal=KILL")];
+            let outcome = other(traced("target-csv", &faults), &lake).go();
+            // Once mended there is less to do, so the call may not come again.
+            assert!([0, 137].contains(&outcome.code), "{point:?}: {outcome:?}");
+            assert!([None, Some(NEW)].contains(&rows(&lake)), "{point:?}");
+        }
+        other(Run::new(&binary()), &lake).go().success();
+        assert_eq!(rows(&lake), Some(NEW), "{point:?}");
+        lake::check_swept(&lake);
+        fs::remove_dir_all(&lake).unwrap();
+    }
+}
