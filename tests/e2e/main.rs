@@ -13,6 +13,7 @@ mod contributing;
 mod corpora;
 mod crash_points;
 mod csv;
+mod first_loads;
 mod full_disk;
 mod interop;
 mod kill;

@@ -30,8 +30,18 @@ pub struct Client {
     /// `I`dle, in a `T`ransaction, or in a failed one (`E`).
     status: u8,
     broken: bool,
-    /// Whether a COPY to the server is open.
-    copying: bool,
+    copying: Copying,
+}
+
+/// Where a COPY to the server stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copying {
+    /// There is none.
+    No,
+    /// The server waits for more data.
+    Open,
+    /// All data is sent; the server's answer is not read yet.
+    Closed,
 }
 
 /// One row of a query, its values as text.
@@ -94,7 +104,7 @@ impl Client {
             backend: (0, 0),
             status: b'I',
             broken: false,
-            copying: false,
+            copying: Copying::No,
         };
         connect::log_in(&mut client)?;
         client.wire.established(config.read_timeout);
@@ -168,7 +178,7 @@ impl Client {
         loop {
             let (kind, range) = self.message()?;
             if kind == b'G' {
-                self.copying = true;
+                self.copying = Copying::Open;
                 return Ok(());
             }
             self.before_copy(kind, range)?;
@@ -193,7 +203,7 @@ impl Client {
         while self.wire.ready(Duration::ZERO)? {
             let (kind, range) = self.message()?;
             if kind == b'E' {
-                self.copying = false;
+                self.copying = Copying::No;
                 let failure = self.report(range);
                 return Err(self.until_idle(failure));
             }
@@ -202,20 +212,29 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the COPY begun; returns how many rows the server took.
-    pub fn end_copy_in(&mut self) -> Result<u64> {
+    /// Ends the data of the COPY begun, and does not wait for the server to be done with it: that
+    /// does [`Client::end_copy_in`].
+    pub fn close_copy_in(&mut self) -> Result<()> {
         self.check_copying()?;
         self.close_copy_message();
-        self.copying = false;
+        self.copying = Copying::Closed;
         frontend::copy_done(&mut self.wire.output);
-        self.send()?;
+        self.send()
+    }
+
+    /// Ends the COPY begun; returns how many rows the server took.
+    pub fn end_copy_in(&mut self) -> Result<u64> {
+        if self.copying != Copying::Closed {
+            self.close_copy_in()?;
+        }
+        self.copying = Copying::No;
         self.finish_statement().map(|outcome| outcome.affected)
     }
 
     /// Gives the COPY begun up; the server keeps none of its rows.
     pub fn abort_copy_in(&mut self, reason: &str) -> Result<()> {
         self.check_copying()?;
-        self.copying = false;
+        self.copying = Copying::No;
         self.wire.output.clear();
         let reason = reason.replace('\0', " ");
         frontend::copy_fail(&reason, &mut self.wire.output)
@@ -338,7 +357,7 @@ impl Client {
         if self.broken {
             return Err(Error::new(ErrorKind::Temporary, "cannot use the broken connection"));
         }
-        if self.copying {
+        if self.copying != Copying::No {
             return Err(Error::new(ErrorKind::Internal, "cannot run SQL while COPY is open"));
         }
         self.wire.output.clear();
@@ -346,7 +365,7 @@ impl Client {
     }
 
     fn check_copying(&self) -> Result<()> {
-        if self.copying {
+        if self.copying == Copying::Open {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Internal, "cannot go on with a COPY that is not open"))
@@ -420,7 +439,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if !self.broken && !self.copying {
+        if !self.broken && self.copying == Copying::No {
             self.wire.output.clear();
             self.wire.timeout = Duration::from_millis(200);
             frontend::terminate(&mut self.wire.output);

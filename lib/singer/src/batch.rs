@@ -1,11 +1,29 @@
 //! The row form: the text of all cells in one buffer, and where each cell lies in it.
 
 /// Rows of one stream. Cleared and reused, so that no row allocates after warm-up.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Batch {
     width: usize,
     text: Vec<u8>,
     cells: Vec<Span>,
+    /// The line of the input that each row came from; empty where rows come from no lines.
+    lines: Vec<u64>,
+}
+
+impl Clone for Batch {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Reuses the memory there is.
+    fn clone_from(&mut self, source: &Self) {
+        self.width = source.width;
+        self.text.clone_from(&source.text);
+        self.cells.clone_from(&source.cells);
+        self.lines.clone_from(&source.lines);
+    }
 }
 
 /// Where a cell lies in the text of its batch; 8 bytes, two sentinels.
@@ -52,7 +70,7 @@ impl Batch {
 
     /// Makes an empty batch of `width` cells a row.
     pub fn new(width: usize) -> Self {
-        Self { width, text: Vec::new(), cells: Vec::new() }
+        Self { width, ..Self::default() }
     }
 
     /// Empties the batch, keeps its memory and sets the width of the rows to come.
@@ -62,6 +80,18 @@ impl Batch {
         // One giant row must not keep its memory for the rest of the run.
         self.text.shrink_to(4 * Self::TEXT_BYTES);
         self.cells.clear();
+        self.lines.clear();
+    }
+
+    /// Notes which line of the input the last row came from.
+    #[inline]
+    pub fn note_line(&mut self, line: u64) {
+        self.lines.push(line);
+    }
+
+    /// Returns the line of the input that a row came from; 0 where that is not known.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or_default()
     }
 
     /// Returns how many cells a row has.

@@ -71,6 +71,19 @@ impl RecordEncoder {
     #[inline]
     pub fn row(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
+        self.members(batch, row, out);
+        out.extend_from_slice(&self.tail);
+    }
+
+    /// Appends the record of a row alone, a JSON object.
+    pub fn record(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
+        out.push(b'{');
+        self.members(batch, row, out);
+        out.push(b'}');
+    }
+
+    #[inline]
+    fn members(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
         let mut first = true;
         for (column, cell) in self.columns.iter().zip(batch.row(row)) {
             if cell == Cell::Absent || cell == Cell::Null && column.omits_null {
@@ -97,7 +110,6 @@ impl RecordEncoder {
                 (Cell::Null | Cell::Absent, _) => out.extend_from_slice(b"null"),
             }
         }
-        out.extend_from_slice(&self.tail);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::catalog::Stream;
 use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Next};
-use crate::rejects::Rejects;
+use crate::rejects::{Rejects, key_of};
 use crate::scan::{Fault, Quoted, Scanner, Token};
 use crate::target::ENVELOPE_CELLS;
 
@@ -183,7 +183,9 @@ impl Decoding {
             return self.refused(refusal, line, number);
         }
         self.pending_bytes += bytes;
-        if self.streams[self.last].batch.is_full() {
+        let batch = &mut self.streams[self.last].batch;
+        batch.note_line(number);
+        if batch.is_full() {
             self.flush(self.last)?;
         }
         if self.pending_bytes > PENDING_BYTES {
@@ -362,7 +364,6 @@ impl Decoding {
                 );
             }
         }
-        self.rejects.report();
     }
 }
 
@@ -430,23 +431,6 @@ fn currently_syncing(value: &[u8]) -> Option<Syncing> {
         more = scanner.more(b'}').ok()?;
     }
     None
-}
-
-/// Returns the key values of a record, as they stand, for the reject file.
-fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
-    let mut scanner = Scanner::new(record);
-    let mut more = scanner.open(b'{', b'}').ok()?;
-    let mut found = Vec::new();
-    while more {
-        let key = scanner.key().ok()?;
-        let start = scanner.at();
-        scanner.value().ok()?;
-        if keys.iter().any(|name| name.as_bytes() == key.raw) {
-            found.push(String::from_utf8_lossy(&record[start..scanner.at()]).into_owned());
-        }
-        more = scanner.more(b'}').ok()?;
-    }
-    (!found.is_empty()).then(|| found.join(", "))
 }
 
 fn at_line(kind: ErrorKind, what: &str, number: u64) -> Error {

@@ -4,37 +4,91 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
-use crate::error::{ErrorKind, ResultExt as _};
+use crate::batch::Batch;
+use crate::catalog::Stream;
+use crate::encode::RecordEncoder;
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::scan::Scanner;
 use crate::settings::Common;
 
-/// The reject file of a run.
-pub struct Rejects {
+/// The reject file of a run, shared by the threads that find such records. The default takes none.
+#[derive(Clone, Default)]
+pub struct Rejects(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
     path: PathBuf,
     file: Option<File>,
     include_record: bool,
     limit: u64,
     count: u64,
+    forgets: bool,
 }
 
 impl Rejects {
     /// Takes the settings; makes no file yet.
     pub fn new(common: &Common) -> Self {
-        Self {
+        Self(Arc::new(Mutex::new(Shared {
             path: PathBuf::from(&common.rejects_file),
             file: None,
             include_record: common.rejects_include_record,
             limit: common.max_rejects,
             count: 0,
-        }
+            forgets: false,
+        })))
+    }
+
+    /// Takes any record and leaves no trace of it: for rows that were set aside once before.
+    pub fn forgetting() -> Self {
+        Self(Arc::new(Mutex::new(Shared { forgets: true, ..Shared::default() })))
     }
 
     /// Sets a record aside, or fails with `failure` when the limit is reached. The failure's
     /// context (line, stream, key, column, ...) goes into the file.
-    pub fn add(&mut self, record: &[u8], failure: Error) -> Result<()> {
+    pub fn add(&self, record: &[u8], failure: Error) -> Result<()> {
+        self.shared().add(record, failure)
+    }
+
+    /// Sets a row aside that its destination cannot take, or fails with `failure`, to which it
+    /// adds the line, the stream and the key.
+    pub fn row(&self, stream: &Stream, batch: &Batch, row: usize, failure: Error) -> Result<()> {
+        let mut record = Vec::new();
+        RecordEncoder::new(stream, &[], "", None).record(batch, row, &mut record);
+        let failure = match batch.line(row) {
+            0 => failure,
+            line => failure.with("line", line),
+        };
+        let failure = failure.with("stream", &stream.name);
+        let failure = match key_of(&record, &stream.keys) {
+            Some(key) => failure.with("key", key),
+            None => failure,
+        };
+        self.add(&record, failure)
+    }
+
+    /// Says at the end of a run how many records were set aside.
+    pub fn report(&self) {
+        let shared = self.shared();
+        if shared.count > 0 {
+            let path = shared.path.display();
+            log::warn!("{} records did not fit and are in {path}", shared.count);
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn add(&mut self, record: &[u8], failure: Error) -> Result<()> {
+        if self.forgets {
+            return Ok(());
+        }
         if self.count >= self.limit {
             let hint = if self.limit == 0 {
                 "correct the record, or set `max_rejects` to set such records aside".to_owned()
@@ -60,18 +114,6 @@ impl Rejects {
         self.write(text.as_bytes()).map_err(|failure| failure.with("path", self.path.display()))
     }
 
-    /// Returns how many records were set aside.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Says at the end of a run how many records were set aside.
-    pub fn report(&self) {
-        if self.count > 0 {
-            log::warn!("{} records did not fit and are in {}", self.count, self.path.display());
-        }
-    }
-
     fn write(&mut self, line: &[u8]) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -86,4 +128,21 @@ impl Rejects {
         };
         file.write_all(line).or_kind(ErrorKind::Io, "cannot write the rejects file")
     }
+}
+
+/// Returns the key values of a record, as they stand.
+pub(crate) fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
+    let mut scanner = Scanner::new(record);
+    let mut more = scanner.open(b'{', b'}').ok()?;
+    let mut found = Vec::new();
+    while more {
+        let key = scanner.key().ok()?;
+        let start = scanner.at();
+        scanner.value().ok()?;
+        if keys.iter().any(|name| name.as_bytes() == key.raw) {
+            found.push(String::from_utf8_lossy(&record[start..scanner.at()]).into_owned());
+        }
+        more = scanner.more(b'}').ok()?;
+    }
+    (!found.is_empty()).then(|| found.join(", "))
 }

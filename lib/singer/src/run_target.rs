@@ -49,10 +49,13 @@ fn run<T: Target>() -> Result<()> {
     };
     let (events, incoming) = sync_channel(4);
     let (give_back, spare) = sync_channel(4);
-    let decoding = Decoding::new(own.validate_records, Rejects::new(&common), events, spare);
+    let rejects = Rejects::new(&common);
+    let decoding = Decoding::new(own.validate_records, rejects.clone(), events, spare);
     // Not joined: when a sink fails, the reader may be waiting for input that never comes.
     std::thread::spawn(move || receive(input, decoding));
-    Delivery::new(target, own, give_back).run(&incoming)
+    let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
+    rejects.report();
+    ended
 }
 
 /// One stream on its way into its sink.
@@ -70,6 +73,7 @@ struct Outgoing<S> {
 struct Delivery<T: Target> {
     target: T,
     settings: TargetCommon,
+    rejects: Rejects,
     streams: Vec<Outgoing<T::Sink>>,
     give_back: SyncSender<Batch>,
     state: Option<String>,
@@ -80,10 +84,16 @@ struct Delivery<T: Target> {
 }
 
 impl<T: Target> Delivery<T> {
-    fn new(target: T, settings: TargetCommon, give_back: SyncSender<Batch>) -> Self {
+    fn new(
+        target: T,
+        settings: TargetCommon,
+        rejects: Rejects,
+        give_back: SyncSender<Batch>,
+    ) -> Self {
         Self {
             target,
             settings,
+            rejects,
             streams: Vec::new(),
             give_back,
             state: None,
@@ -127,7 +137,7 @@ impl<T: Target> Delivery<T> {
     fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
         let stream = &mut self.streams[at];
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
-        sink.write(&batch).with("stream", &stream.name)?;
+        sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
         stream.counter.add(batch.rows());
         let _ = self.give_back.try_send(batch);

@@ -8,6 +8,7 @@ use crate::about::About;
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::rejects::Rejects;
 
 /// Cells that every row of a target has behind its columns: here `time_extracted`, its text.
 pub const TIME_EXTRACTED: usize = 0;
@@ -59,8 +60,8 @@ pub struct End<'a> {
 /// [`Sink::complete`], it publishes nothing.
 pub trait Sink {
     /// Takes rows: the stream's columns, then [`ENVELOPE_CELLS`]. Need not be durable yet; rows may
-    /// come twice after a crash.
-    fn write(&mut self, batch: &Batch) -> Result<()>;
+    /// come twice after a crash. A row that the destination cannot take goes to `rejects`.
+    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()>;
 
     /// The SCHEMA changed; later batches have its columns.
     fn evolve(&mut self, stream: &Stream) -> Result<()>;

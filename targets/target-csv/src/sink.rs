@@ -8,7 +8,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use lake::DataFile;
 use singer::target::{TIME_EXTRACTED, VERSION};
-use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Result, Sink, Stream};
+use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::csv::{Dialect, Padding};
 use crate::layout::{Layout, Origin};
@@ -189,7 +189,7 @@ fn rows(batch: &Batch, layout: &Layout, dialect: Dialect, clock: &Clock, out: &m
 }
 
 impl Sink for CsvSink {
-    fn write(&mut self, batch: &Batch) -> Result<()> {
+    fn write(&mut self, batch: &Batch, _: &Rejects) -> Result<()> {
         let clock = self.clock();
         let file = self.file.as_mut().ok_or_else(after_end)?;
         let mut shared = self.shared.borrow_mut();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use singer::{Batch, End, Sink};
+use singer::{Batch, End, Rejects, Sink};
 
 use super::*;
 
@@ -51,7 +51,7 @@ const END: End<'static> = End { verified: true, state: None };
 fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
     let mut target = open(folder, dated);
     let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
-    sink.write(&batch(rows)).unwrap();
+    sink.write(&batch(rows), &Rejects::default()).unwrap();
     sink.complete(END).unwrap();
     target.finish().unwrap();
 }
@@ -100,11 +100,11 @@ fn a_growing_schema_shifts_no_column() {
             }
         });
         let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("1\n"), Some("2")]])).unwrap();
+        sink.write(&batch(&[&[Some("1\n"), Some("2")]]), &Rejects::default()).unwrap();
         sink.evolve(&stream("t", &json!({"c": text(), "a": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("3"), Some("1")]])).unwrap();
+        sink.write(&batch(&[&[Some("3"), Some("1")]]), &Rejects::default()).unwrap();
         sink.evolve(&stream("t", &json!({"d": text(), "b": text(), "e": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("4"), Some("2"), Some("5")]])).unwrap();
+        sink.write(&batch(&[&[Some("4"), Some("2"), Some("5")]]), &Rejects::default()).unwrap();
         sink.complete(END).unwrap();
         target.finish().unwrap();
         let expected = "a,b,c,d,e\n\"1\n\",2,,,\n1,,3,,\n,2,,4,5\n";
@@ -131,7 +131,7 @@ fn what_is_not_completed_is_not_there() {
     fs::create_dir(folder.path().join("output")).unwrap();
     fs::write(folder.path().join("output/t.csv"), "old\n").unwrap();
     let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
-    sink.write(&batch(&[&[Some("1")]])).unwrap();
+    sink.write(&batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
     let other = open(folder.path(), |_| ()).sink(&stream("t", &json!({"a": text()})));
     assert_eq!(other.unwrap_err().kind(), ErrorKind::Temporary);
     drop(sink);
@@ -145,7 +145,7 @@ fn metadata_columns_stand_behind_the_streams_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), |settings| settings.add_record_metadata = true);
     let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
-    sink.write(&batch(&[&[Some("1")]])).unwrap();
+    sink.write(&batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
     sink.complete(END).unwrap();
     let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
     let (header, row) = text.trim_end().split_once('\n').unwrap();
@@ -164,7 +164,7 @@ fn sql_null_and_json_null_stay_two_things() {
     let mut sink = target.sink(&stream("t", &json!({"j": json, "a": text()}))).unwrap();
     let rows: [&[Option<&str>]; 3] =
         [&[Some("null"), None], &[Some("{\"k\":1}"), None], &[None, None]];
-    sink.write(&batch(&rows)).unwrap();
+    sink.write(&batch(&rows), &Rejects::default()).unwrap();
     sink.complete(END).unwrap();
     let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
     assert_eq!(text, "j,a\nnull,\n\"{\"\"k\"\":1}\",\n,\n");
@@ -180,7 +180,7 @@ fn many_streams_need_few_files_and_little_memory() {
     for round in 0..40 {
         let value = format!("{round}").repeat(100);
         for sink in &mut sinks {
-            sink.write(&batch(&[&[Some(&value)]])).unwrap();
+            sink.write(&batch(&[&[Some(&value)]]), &Rejects::default()).unwrap();
         }
     }
     for sink in &mut sinks {

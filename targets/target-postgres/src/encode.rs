@@ -36,6 +36,8 @@ enum Form {
     Json,
     /// Date or time; `zoned` when the type keeps (or converts) an offset.
     Moment { zoned: bool },
+    /// Date with time for a type without an offset: Postgres would drop it, so UTC it is.
+    Utc,
     /// Hexadecimal digits of bytes.
     Hex,
     /// A JSON array for an SQL array.
@@ -57,6 +59,7 @@ impl Encoder {
             Kind::Boolean | Kind::Integer | Kind::Number => Form::Verbatim,
             _ if sql.array => Form::Text,
             _ if json => Form::JsonString,
+            Kind::DateTime if sql.is(&["timestamp without time zone"]) => Form::Utc,
             Kind::String if sql.is(&["bytea"]) => Form::Hex,
             Kind::Date | Kind::Time | Kind::DateTime if !sql.is(&["text", "character varying"]) => {
                 Form::Moment { zoned: sql.name != "time without time zone" }
@@ -106,6 +109,13 @@ impl Encoder {
                 return Ok(());
             }
             Form::Text | Form::Moment { .. } => self.check(cell)?,
+            Form::Utc => {
+                self.check(cell)?;
+                if let Some(moment) = limits::to_utc(cell)? {
+                    out.extend_from_slice(moment.as_bytes());
+                    return Ok(());
+                }
+            }
             Form::Hex => {
                 out.extend_from_slice(b"\\\\x");
                 let digits = cell.strip_prefix(b"0x").unwrap_or(cell);
@@ -149,6 +159,7 @@ impl Encoder {
         match (self.form, self.scale) {
             (Form::Verbatim, Some(scale)) => limits::scale(cell, scale),
             (Form::Moment { zoned }, scale) => limits::moment(cell, zoned, scale),
+            (Form::Utc, scale) => limits::moment(cell, true, scale),
             (Form::Text, Some(scale)) => limits::fraction(cell, scale),
             (Form::Text, None) => self.check_length(cell),
             _ => Ok(()),
@@ -318,6 +329,12 @@ mod tests {
             "2024-01-01T00:00:00.1234560Z",
             "2024-01-01T00:00:00.1234560Z",
         );
+        let naive = "timestamp without time zone";
+        check(MOMENT, naive, "2024-01-01T00:00:00.5+00:00", "2024-01-01T00:00:00.5+00:00");
+        check(MOMENT, naive, "2024-01-01T00:00:00.5+05:45", "2023-12-31T18:15:00.5");
+        check(MOMENT, naive, "2024-01-01T00:00:00-01:00", "2024-01-01T01:00:00");
+        check(MOMENT, naive, "-infinity", "-infinity");
+        check(MOMENT, naive, "10000-01-01T00:00:00+00:00", "10000-01-01T00:00:00+00:00");
         check(TIME, "time without time zone", "24:00:00", "24:00:00");
         check(TIME, "time without time zone", "06:00:00+00:00", "06:00:00+00:00");
         check(TIME, "time with time zone", "06:00:00+05:45", "06:00:00+05:45");
@@ -338,6 +355,7 @@ mod tests {
         check(MOMENT, "timestamp with time zone", "yesterday", "no date");
         check(MOMENT, "timestamp with time zone", "2024-01-01T00:00:00.1234567Z", "fraction");
         check(TIME, "time without time zone", "06:00:00+05:45", "offset");
+        check(MOMENT, "timestamp without time zone", "12024-01-01T00:00:00+01:00", "offset");
         check(r#"{"type":"string","contentEncoding":"base16"}"#, "bytea", "abc", "pairs");
     }
 

@@ -81,6 +81,22 @@ pub fn moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
     Err(refusal("the time has an offset that its column would drop"))
 }
 
+/// Returns a moment with an offset other than zero in UTC, without one; `None` when it can stay as
+/// it is.
+pub fn to_utc(cell: &[u8]) -> Result<Option<String>> {
+    let clock = cell.get(11..).unwrap_or_default();
+    let Some(sign) = clock.iter().position(|byte| matches!(byte, b'+' | b'-')) else {
+        return Ok(None);
+    };
+    if !clock[sign..].iter().any(|byte| (b'1'..=b'9').contains(byte)) {
+        return Ok(None);
+    }
+    let moment = std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok());
+    let moment: jiff::Timestamp =
+        moment.ok_or_else(|| refusal("the time has an offset that its column would drop"))?;
+    Ok(Some(moment.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string()))
+}
+
 /// Refuses digits behind a point that would be rounded away.
 pub fn fraction(cell: &[u8], scale: i32) -> Result<()> {
     let Some(at) = memchr::memchr(b'.', cell) else { return Ok(()) };

@@ -1,15 +1,12 @@
 //! One merge: the statements of each load method, in their order.
 
-use pg::{Client, failure};
+use pg::Client;
 use singer::Result;
 
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::settings::LoadMethod;
 use crate::table;
-
-/// The SQLSTATE of a second row with one key.
-const UNIQUE_VIOLATION: &str = "23505";
 
 /// Rows that merges changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +31,7 @@ impl Counts {
 /// What a merge is to do.
 pub struct Load<'a> {
     /// Its SQL.
-    pub merge: &'a mut Merge,
+    pub merge: &'a Merge,
     /// The load method.
     pub method: LoadMethod,
     /// The source and day, for `replace-partition`.
@@ -51,8 +48,7 @@ pub struct Load<'a> {
 
 impl Load<'_> {
     /// Runs the statements; within a transaction.
-    pub fn run(&mut self, client: &mut Client) -> Result<Counts> {
-        self.merge.distinct = false;
+    pub fn run(&self, client: &mut Client) -> Result<Counts> {
         let mut counts = Counts::default();
         match self.method {
             LoadMethod::AppendOnly => {
@@ -63,19 +59,13 @@ impl Load<'_> {
             LoadMethod::Upsert if self.rows == 0 => {}
             LoadMethod::Upsert if self.any_absent => counts = merge_lacking(client, self.merge)?,
             LoadMethod::Upsert => {
-                if let Some(inserted) = self.fill(client)? {
-                    return Ok(Counts { inserted, ..counts });
-                }
                 if let Some(delete) = self.merge.delete_marked() {
                     counts.deleted = client.execute(&delete)?;
                 }
                 (counts.inserted, counts.updated) = pair(client, &self.merge.upsert())?;
             }
             LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
-                self.lock(client, &self.merge.table)?;
-                if let Some(inserted) = self.fill(client)? {
-                    return Ok(Counts { inserted, ..counts });
-                }
+                lock(client, self.name, self.partition)?;
                 // Both sides are whole partitions, and fresh ones have no statistics: a nested loop
                 // would compare each row with each.
                 let prepare =
@@ -85,47 +75,30 @@ impl Load<'_> {
                     (counts.deleted, counts.inserted) =
                         pair(client, &self.merge.replace_multiset())?;
                 } else {
-                    counts.deleted = client.execute(&self.merge.delete_stale())?;
-                    (counts.inserted, counts.updated) = pair(client, &self.merge.upsert())?;
+                    // An upsert was not faster for knowing this.
+                    let distinct = is_true(client, &self.merge.is_distinct())?;
+                    let merge = Merge { distinct, ..self.merge.clone() };
+                    counts.deleted = client.execute(&merge.delete_stale())?;
+                    (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
                 }
             }
         }
         Ok(counts)
     }
+}
 
-    /// Adds the rows at once where the table, or the partition, has none; `None` when it has some,
-    /// and when rows of one key make it a matter of which is the last. A replacement then finds
-    /// out whether it must look for such rows; an upsert was not faster for knowing.
-    fn fill(&mut self, client: &mut Client) -> Result<Option<u64>> {
-        // The last record of a key may be one that deletes it.
-        let empty = !self.merge.deletes() && is_true(client, &self.merge.is_empty())?;
-        if empty && (self.merge.keys.is_empty() || !self.unique) {
-            return client.execute(&self.merge.fill()).map(Some);
-        }
-        if empty {
-            client.execute("SAVEPOINT fill")?;
-            match client.execute(&self.merge.append()) {
-                Ok(inserted) => return Ok(Some(inserted)),
-                Err(refused) if failure::sqlstate(&refused) != Some(UNIQUE_VIOLATION) => {
-                    return Err(refused);
-                }
-                // Keys repeat, or other programs added rows: the merge settles both.
-                Err(_) => client.execute("ROLLBACK TO SAVEPOINT fill; RELEASE SAVEPOINT fill")?,
-            };
-        } else if !self.merge.keys.is_empty() && self.method != LoadMethod::Upsert {
-            self.merge.distinct = is_true(client, &self.merge.is_distinct())?;
-        }
-        Ok(None)
+/// Keeps out other runs that replace the same rows, to the end of the transaction; readers are
+/// not held up.
+pub fn lock(
+    client: &mut Client,
+    name: &TableName,
+    partition: Option<&(String, String)>,
+) -> Result<()> {
+    if let Some((source, datestamp)) = partition {
+        return table::lock(client, &format!("{name} {source} {datestamp}"));
     }
-
-    /// Keeps out other runs that replace the same rows; readers are not held up.
-    fn lock(&self, client: &mut Client, table: &str) -> Result<()> {
-        if let Some((source, datestamp)) = self.partition {
-            return table::lock(client, &format!("{} {source} {datestamp}", self.name));
-        }
-        client.execute(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
-        Ok(())
-    }
+    client.execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", name.sql()?))?;
+    Ok(())
 }
 
 /// Merges records that lack columns: first those of one key into one.
@@ -158,7 +131,7 @@ fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
 }
 
 /// Runs a statement that returns a truth.
-fn is_true(client: &mut Client, sql: &str) -> Result<bool> {
+pub fn is_true(client: &mut Client, sql: &str) -> Result<bool> {
     let rows = client.query(sql, &[])?;
     Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
 }

@@ -1,8 +1,12 @@
 //! The binary `target-postgres`.
 
+mod direct;
 mod encode;
+mod fields;
+mod lane;
 mod limits;
 mod load;
+mod mapping;
 mod merge;
 mod names;
 mod session;

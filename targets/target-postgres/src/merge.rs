@@ -83,11 +83,6 @@ impl Merge {
         format!("{} SELECT {} FROM {} s", self.insert(), self.values(), self.stage)
     }
 
-    /// Adds the rows, the last of each key, to a scope that has none.
-    pub fn fill(&self) -> String {
-        format!("{} SELECT {} FROM ({}) n", self.insert(), self.columns(), self.rows())
-    }
-
     /// Asks whether the scope has no row.
     pub fn is_empty(&self) -> String {
         format!("SELECT NOT EXISTS (SELECT FROM {} t WHERE {})", self.table, self.scope)
@@ -404,7 +399,7 @@ mod tests {
 
     #[test]
     fn sorts_by_key_only_where_keys_repeat() {
-        assert!(merge().fill().contains("DISTINCT ON"));
+        assert!(merge().upsert().contains("DISTINCT ON"));
         let distinct = Merge { distinct: true, ..merge() };
         assert!(!distinct.upsert().contains("DISTINCT ON"), "{}", distinct.upsert());
         assert!(!distinct.append().contains("ORDER BY"));

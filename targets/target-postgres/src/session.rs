@@ -1,35 +1,53 @@
-//! The one connection of a run: which COPY is open on it, and transactions that are tried again.
+//! The connections of a run: one that all streams share, and one for a stream whose rows go
+//! straight into their table, in a transaction of its own.
 
-use std::time::Duration;
+use pg::{Client, Config};
+use singer::Result;
 
-use pg::{Client, failure};
-use singer::{Context, Error, ErrorKind, Result};
+use crate::lane::Lane;
 
-/// How often a transaction is tried when the server picks it as a victim.
-const ATTEMPTS: u32 = 4;
-
-/// The connection, and the COPY open on it.
+/// The connections, and numbers that are unique in the run.
 pub struct Session {
-    client: Client,
-    copying: Option<Copying>,
-    stages: u64,
+    config: Config,
+    lock_timeout_seconds: u64,
+    shared: Lane,
+    own: Option<Lane>,
+    own_state: Own,
+    numbers: u64,
     started_ms: u64,
 }
 
-struct Copying {
-    stage: u64,
-    table: String,
+/// What is with the second connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    Free,
+    Taken,
+    /// The server gave us none: one has to do.
+    Refused,
+}
+
+/// A connection of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one of all streams; no transaction is open on it between two calls of a sink.
+    Shared,
+    /// The one taken by [`Session::take_own`].
+    Own,
 }
 
 impl Session {
-    /// Sets a connection up for loads.
-    pub fn new(mut client: Client, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
-        // Row security would hide rows from a merge without a word: let it fail instead.
-        client.execute(&format!(
-            "SET lock_timeout = {}; SET row_security = off; SET jit = off; SET work_mem = '64MB'",
-            lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into())
-        ))?;
-        Ok(Self { client, copying: None, stages: 0, started_ms })
+    /// Connects.
+    pub fn new(config: Config, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
+        let shared = Lane::new(Client::connect(&config)?, lock_timeout_seconds)?;
+        Ok(Self {
+            config,
+            lock_timeout_seconds,
+            shared,
+            own: None,
+            own_state: Own::Free,
+            numbers: 0,
+            started_ms,
+        })
     }
 
     /// Returns when the run began, in milliseconds since 1970.
@@ -37,77 +55,43 @@ impl Session {
         self.started_ms
     }
 
-    /// Returns a number for a new staging table.
-    pub fn next_stage(&mut self) -> u64 {
-        self.stages += 1;
-        self.stages
+    /// Returns a number that no one else has.
+    pub fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 
-    /// Returns the connection with no COPY open on it.
-    pub fn idle(&mut self) -> Result<&mut Client> {
-        if let Some(copying) = self.copying.take() {
-            self.client.end_copy_in().map_err(|failure| rows_refused(failure, &copying.table))?;
+    /// Takes the second connection, where it is to be had.
+    pub fn take_own(&mut self) -> bool {
+        if self.own_state != Own::Free {
+            return false;
         }
-        Ok(&mut self.client)
-    }
-
-    /// Sends rows to a staging table, going on with its COPY if that is the one open.
-    pub fn copy(&mut self, stage: u64, table: &str, sql: &str, rows: &[u8]) -> Result<()> {
-        if self.copying.as_ref().is_none_or(|copying| copying.stage != stage) {
-            self.idle()?.begin_copy_in(sql).with("table", table)?;
-            self.copying = Some(Copying { stage, table: table.to_owned() });
+        if self.own.is_none() {
+            let made = Client::connect(&self.config)
+                .and_then(|client| Lane::new(client, self.lock_timeout_seconds));
+            match made {
+                Ok(lane) => self.own = Some(lane),
+                Err(refused) => {
+                    log::info!("all rows are staged, for there is no second connection: {refused}");
+                    self.own_state = Own::Refused;
+                    return false;
+                }
+            }
         }
-        self.client.copy_data(rows).map_err(|failure| {
-            self.copying = None;
-            rows_refused(failure, table)
-        })
+        self.own_state = Own::Taken;
+        true
     }
 
-    /// Runs `work` in one transaction; again when the server ended it for the sake of another.
-    pub fn transaction<T>(&mut self, mut work: impl FnMut(&mut Client) -> Result<T>) -> Result<T> {
-        let client = self.idle()?;
-        let mut attempt = 1;
-        loop {
-            client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
-            let done = work(client).and_then(|value| client.execute("COMMIT").map(|_| value));
-            let failure = match done {
-                Ok(value) => return Ok(value),
-                Err(failure) => failure,
-            };
-            if client.is_broken() {
-                return Err(failure);
-            }
-            if client.in_transaction() {
-                client.execute("ROLLBACK")?;
-            }
-            let victim = matches!(failure::sqlstate(&failure), Some("40001" | "40P01"));
-            if !victim || attempt == ATTEMPTS {
-                return Err(explained(failure));
-            }
-            log::info!("the server ended the transaction in favour of another; trying again");
-            std::thread::sleep(Duration::from_millis(100 << attempt));
-            attempt += 1;
+    /// Gives the second connection back, with no transaction open on it.
+    pub fn give_back_own(&mut self) {
+        self.own_state = Own::Free;
+    }
+
+    /// Returns a connection.
+    pub fn lane(&mut self, which: Which) -> &mut Lane {
+        match (which, &mut self.own) {
+            (Which::Own, Some(own)) => own,
+            _ => &mut self.shared,
         }
-    }
-}
-
-/// Says which column it was, in a line of its own.
-fn rows_refused(failure: Error, table: &str) -> Error {
-    let place = failure.context("where").unwrap_or_default();
-    let column = place.split_once(", column ").map(|(_, rest)| rest);
-    let column = column.and_then(|rest| rest.split(": ").next()).map(str::to_owned);
-    let failure = failure.with("table", table);
-    match column {
-        Some(column) if failure.context("column").is_none() => failure.with("column", column),
-        _ => failure,
-    }
-}
-
-fn explained(failure: Error) -> Error {
-    match failure::sqlstate(&failure) {
-        Some("55P03") => failure
-            .of_kind(ErrorKind::Temporary)
-            .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
-        _ => failure,
     }
 }

@@ -1,343 +1,367 @@
-//! The sink of one stream: stages rows, merges them, says what changed.
+//! The sink of one stream: rows straight into the table or through a staging table, and what
+//! changed.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pg::{Client, quote_ident, quote_literal};
-use singer::{Batch, Durability, End, Error, ErrorKind, Result, Sink, Stream};
+use pg::Client;
+use singer::{Batch, Durability, End, Error, Rejects, Result, Sink, Stream};
 
-use crate::encode::Encoder;
+use crate::direct::{Direct, Sent};
+use crate::fields::Fields;
+use crate::lane::{Into, explained};
 use crate::load::{Counts, Load};
-use crate::merge::{self, Item, Merge};
-use crate::names::{self, DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION, TableName};
-use crate::session::Session;
-use crate::settings::{LoadMethod, Missing, Settings};
-use crate::stage::{self, Feed, Stage};
-use crate::table::{self, Plan, Shape, Wanted};
-use crate::types::{self, Change};
+use crate::mapping::Mapping;
+use crate::merge::Merge;
+use crate::names::TableName;
+use crate::session::{Session, Which};
+use crate::settings::{LoadMethod, Settings};
+use crate::stage::Stage;
 
 /// The rows of one stream on their way into their table.
 pub struct PostgresSink {
     session: Rc<RefCell<Session>>,
     settings: Rc<Settings>,
-    stream: Stream,
-    method: LoadMethod,
-    partition: Option<(String, String)>,
-    shape: Shape,
-    /// How many of the columns of `shape` come from the stream.
-    width: usize,
-    plan: Plan,
-    stage: Stage,
+    mapping: Mapping,
+    fields: Fields,
+    way: Way,
+    stage: Option<Stage>,
+    /// Whether the table, or the partition, had no row when the first of ours came.
+    fresh: Option<bool>,
     version: Option<i64>,
     counts: Counts,
 }
 
+/// How the rows since the last commit travel.
+enum Way {
+    /// There is none yet.
+    Open,
+    /// Straight into the table, in a transaction on the run's second connection.
+    Direct(Direct),
+    /// Into the staging table. On the second connection its transaction is open, and the table has
+    /// rows of the stream already.
+    Staged(Which),
+}
+
 impl PostgresSink {
-    /// Compares the stream with its table and makes a staging table; the table itself changes
-    /// with the first merge.
+    /// Compares the stream with its table; that changes with the first rows.
     pub fn open(
         session: Rc<RefCell<Session>>,
         settings: Rc<Settings>,
         stream: &Stream,
         name: TableName,
     ) -> Result<Self> {
-        let method = method_of(&settings, stream);
-        let partition = match method {
-            LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
-            _ => None,
-        };
-        let partitioned = partition.is_some();
-        let lists_absent = method == LoadMethod::Upsert && settings.missing == Missing::Keep;
-        let table = name.to_string();
-        let stage = Stage::new(&mut session.borrow_mut(), &stream.name, &table, lists_absent)?;
-        let mut sink = Self {
+        let mut mapping = Mapping::new(Rc::clone(&settings), stream, name)?;
+        let fields = mapping.adopt(session.borrow_mut().lane(Which::Shared).idle()?, stream)?;
+        Ok(Self {
             session,
             settings,
-            stream: stream.clone(),
-            method,
-            partition,
-            shape: Shape {
-                name,
-                columns: Vec::new(),
-                conflict: Vec::new(),
-                unique_optional: method != LoadMethod::Upsert,
-                partitioned,
-                stream: stream.name.clone(),
-            },
-            width: 0,
-            plan: Plan::default(),
-            stage,
+            mapping,
+            fields,
+            way: Way::Open,
+            stage: None,
+            fresh: None,
             version: None,
             counts: Counts::default(),
-        };
-        sink.adopt(stream)?;
-        Ok(sink)
-    }
-
-    /// Takes over the columns of a schema; those of earlier ones stay.
-    fn adopt(&mut self, stream: &Stream) -> Result<()> {
-        let settings = Rc::clone(&self.settings);
-        let session = Rc::clone(&self.session);
-        let mut session = session.borrow_mut();
-        let client = session.idle()?;
-        let partitioned = self.partition.is_some();
-        let names = names::column_names(stream, settings.add_record_metadata, partitioned)?;
-        let mut data: Vec<Wanted> = self.shape.columns.drain(..).take(self.width).collect();
-        let mut places = Vec::with_capacity(names.len());
-        for (column, name) in stream.columns.iter().zip(&names) {
-            let Some(name) = name else {
-                places.push(None);
-                continue;
-            };
-            let base16 = settings.interpret_content_encoding;
-            let sql_type = table::wanted_type(client, column, base16, &self.shape.name.schema)?;
-            let mut wanted = Wanted { name: name.clone(), sql_type, source: Some(column.clone()) };
-            if let Some(at) = data.iter().position(|other| other.name == *name) {
-                wanted.sql_type = self.evolved(&wanted, at)?;
-                data[at] = wanted;
-                places.push(Some(at));
-            } else {
-                places.push(Some(data.len()));
-                data.push(wanted);
-            }
-        }
-        self.width = data.len();
-        let own = table::own_columns(partitioned, settings.add_record_metadata);
-        let own = own.into_iter().filter(|own| !data.iter().any(|other| other.name == own.name));
-        let own: Vec<Wanted> = own.collect();
-        self.shape.columns = data;
-        self.shape.columns.extend(own);
-        self.shape.conflict = self.conflict_of(stream, &names)?;
-        self.plan = self.shape.plan(client)?;
-        self.reshape_stage(client, stream, &places)?;
-        self.stream = stream.clone();
-        Ok(())
-    }
-
-    /// Returns the type of a column whose schema came again.
-    fn evolved(&self, wanted: &Wanted, at: usize) -> Result<types::SqlType> {
-        let (Some(column), Some(current)) = (&wanted.source, self.plan.types.get(at)) else {
-            return Ok(wanted.sql_type.clone());
-        };
-        match types::change(column, current, &wanted.sql_type) {
-            Change::Keep => Ok(current.clone()),
-            Change::Widen(wide) => Ok(wide),
-            Change::Refuse => {
-                Err(Error::new(ErrorKind::Data, "cannot change the type of the column safely")
-                    .with("stream", &self.stream.name)
-                    .with("table", &self.shape.name)
-                    .with("column", &wanted.name)
-                    .with("type so far", current.sql())
-                    .with("type of the new schema", wanted.sql_type.sql()))
-            }
-        }
-    }
-
-    /// Returns the columns that identify a row of the table.
-    fn conflict_of(&self, stream: &Stream, names: &[Option<String>]) -> Result<Vec<String>> {
-        let mut keys = Vec::new();
-        for key in &stream.keys {
-            let name = stream.column(key).and_then(|at| names[at].clone());
-            keys.push(name.ok_or_else(|| {
-                Error::new(ErrorKind::Data, "cannot find the key among the columns")
-                    .with("stream", &stream.name)
-                    .with("column", key)
-            })?);
-        }
-        Ok(match self.method {
-            LoadMethod::AppendOnly => Vec::new(),
-            LoadMethod::Upsert | LoadMethod::Overwrite => keys,
-            LoadMethod::ReplacePartition if keys.is_empty() => keys,
-            LoadMethod::ReplacePartition => {
-                [SOURCE, DATESTAMP].map(str::to_owned).into_iter().chain(keys).collect()
-            }
         })
     }
 
-    fn reshape_stage(
-        &mut self,
-        client: &mut Client,
-        stream: &Stream,
-        places: &[Option<usize>],
-    ) -> Result<()> {
-        let columns = &self.shape.columns[..self.width];
-        let staged = columns.iter().zip(&self.plan.types);
-        let staged: Vec<(String, String)> = staged
-            .map(|(wanted, sql)| (wanted.name.clone(), stage::staged(wanted, sql).0))
-            .collect();
-        let sanitize = self.settings.sanitize_null_text_characters;
-        let feed = stream.columns.iter().zip(places).map(|(column, place)| {
-            let place = place.filter(|at| !self.plan.generated[*at]);
-            let name = place.map(|at| &self.shape.columns[at].name);
-            let required = name.is_some_and(|name| self.shape.conflict.contains(name));
-            let marks_deleted = name.is_some_and(|name| name == DELETED_AT);
-            let keeps = !required && !marks_deleted && !column.absent_is_null;
-            let to = place.map(|at| (at, Encoder::new(column, &self.plan.types[at], sanitize)));
-            Feed { to, required, keeps }
-        });
-        let feed = feed.collect();
-        self.stage.reshape(client, &staged, feed)
-    }
-
-    fn merge_sql(&self, session: &Session) -> Result<Merge> {
-        let upsert = self.method == LoadMethod::Upsert;
-        let mut merge = Merge {
-            table: self.shape.name.sql()?,
-            stage: self.stage.sql(),
-            scope: "true".to_owned(),
-            hard_delete: self.settings.hard_delete && upsert,
-            overriding: self.plan.overriding,
-            partitioned: self.plan.partitioned,
-            ..Merge::default()
+    /// Decides how the next rows travel.
+    fn set_out(&mut self) -> Result<()> {
+        if !matches!(self.way, Way::Open) {
+            return Ok(());
+        }
+        let merges = self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false);
+        let direct = if self.mapping.may_go_direct() && !merges {
+            self.begin_direct().map_err(explained)?
+        } else {
+            None
         };
-        for (at, wanted) in self.shape.columns.iter().enumerate() {
-            if self.plan.generated[at] {
-                continue;
-            }
-            let column = quote_ident(&wanted.name)?;
-            let from_stream = at < self.width;
-            merge.has_deleted_at |= wanted.name == DELETED_AT;
-            merge.foreign_keys |= self.shape.conflict.contains(&wanted.name)
-                && !self.plan.types[at].storage().is_built_in();
-            let value = if from_stream {
-                format!("s.{column}{}", stage::staged(wanted, &self.plan.types[at]).1)
-            } else {
-                self.own_value(&wanted.name, session.started_ms())
-            };
-            let state = [DELETED_AT, TABLE_VERSION].contains(&&*wanted.name);
-            merge.items.push(Item {
-                column,
-                value,
-                compared: from_stream || upsert && state,
-                settable: !self.plan.fixed[at],
-                number: Some(at).filter(|_| from_stream),
-            });
-        }
-        for name in &self.shape.conflict {
-            let quoted = quote_ident(name)?;
-            let ours = self.partition.is_some() && [SOURCE, DATESTAMP].contains(&&**name);
-            if !ours {
-                merge.keys.push(quoted.clone());
-            }
-            merge.conflict.push(quoted);
-        }
-        if let Some((source, datestamp)) = &self.partition {
-            merge.scope = merge::partition_scope(source, datestamp);
-        }
-        Ok(merge)
+        self.way = direct.map_or(Way::Staged(Which::Shared), Way::Direct);
+        Ok(())
     }
 
-    /// Returns the value of a column that we fill.
-    fn own_value(&self, name: &str, started_ms: u64) -> String {
-        let (source, datestamp) = self.partition.as_ref().map_or(("", ""), |(s, d)| (s, d));
-        match name {
-            SOURCE => format!("{}::text", quote_literal(source)),
-            DATESTAMP => format!("{}::date", quote_literal(datestamp)),
-            DELETED_AT => "NULL::timestamptz".to_owned(),
-            TABLE_VERSION => "s._sdc_stage_version".to_owned(),
-            "_sdc_extracted_at" => "s._sdc_stage_extracted".to_owned(),
-            "_sdc_received_at" => {
-                "('epoch'::timestamptz + s._sdc_stage_received * interval '1 microsecond')"
-                    .to_owned()
-            }
-            "_sdc_batched_at" => "now()".to_owned(),
-            "_sdc_sequence" => "(s._sdc_stage_received / 1000)".to_owned(),
-            _ => format!("{started_ms}::bigint"),
-        }
-    }
-
-    /// Merges what is staged, in one transaction with the changes of the table itself.
-    fn merge(&mut self, last: bool) -> Result<()> {
+    /// Begins a transaction on the second connection, where it is free and the table has no rows
+    /// that ours would have to be merged with.
+    fn begin_direct(&mut self) -> Result<Option<Direct>> {
         let shared = Rc::clone(&self.session);
         let mut session = shared.borrow_mut();
-        let mut merge = self.merge_sql(&session)?;
-        let (stage, version) = (merge.stage.clone(), self.version.filter(|_| last));
-        let mut load = Load {
-            merge: &mut merge,
-            method: self.method,
-            partition: self.partition.as_ref(),
-            name: &self.shape.name,
-            unique: self.plan.unique,
-            rows: self.stage.rows(),
-            any_absent: self.stage.any_absent(),
+        let mapping = &mut self.mapping;
+        if !session.take_own() {
+            return Ok(None);
+        }
+        if mapping.plan.creates() {
+            session
+                .lane(Which::Shared)
+                .transaction(|client| mapping.shape.create_schema(client))?;
+        }
+        let client = session.lane(Which::Own).idle()?;
+        client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
+        let made = mapping.plan.creates() && mapping.shape.apply(client, &mapping.plan)?;
+        if made {
+            self.fresh = Some(true);
+        }
+        if !mapping.holds_alone(client, &mut self.fresh)? {
+            client.execute("ROLLBACK")?;
+            // It may have been made meanwhile.
+            mapping.plan = mapping.shape.plan(client)?;
+            session.give_back_own();
+            return Ok(None);
+        }
+        mapping.plan.statements.clear();
+        let (sql, own) = mapping.direct(&self.fields, session.started_ms())?;
+        let name = &mapping.shape.name;
+        let (relation, table) = (name.table.clone(), name.to_string());
+        let into = Into { owner: session.next_number(), relation, table, sql };
+        Ok(Some(Direct::new(into, own, !mapping.shape.conflict.is_empty())))
+    }
+
+    /// Stages rows, after making the staging table if there is none.
+    fn stage(&mut self, batch: &Batch, rejects: &Rejects, which: Which) -> Result<()> {
+        self.open_stage(which)?;
+        let mut session = self.session.borrow_mut();
+        let Some(stage) = &mut self.stage else { return Ok(()) };
+        let stream = &self.mapping.stream;
+        stage.write(session.lane(which), &mut self.fields, (stream, batch), rejects)
+    }
+
+    fn open_stage(&mut self, which: Which) -> Result<()> {
+        if self.stage.is_some() {
+            return Ok(());
+        }
+        let mut session = self.session.borrow_mut();
+        let (number, mapping) = (session.next_number(), &self.mapping);
+        let table = mapping.shape.name.to_string();
+        let lane = session.lane(which);
+        let mut stage = Stage::new(lane, number, &table, mapping.lists_lacking())?;
+        stage.reshape(lane, mapping.staged(), self.fields.places())?;
+        self.stage = Some(stage);
+        Ok(())
+    }
+
+    /// Goes on by staging: a key came again. What the table has taken so far stays.
+    fn fall_back(&mut self, seen: &[Batch]) -> Result<()> {
+        self.leave_direct();
+        let known = Rejects::forgetting();
+        seen.iter().try_for_each(|batch| self.stage(batch, &known, Which::Own))
+    }
+
+    fn leave_direct(&mut self) {
+        if let Way::Direct(direct) = &self.way {
+            self.counts.inserted += direct.rows();
+            self.way = Way::Staged(Which::Own);
+        }
+    }
+
+    /// Waits until the table has taken the rows that went straight there.
+    fn settle(&mut self) -> Result<()> {
+        let repeated = match &mut self.way {
+            Way::Direct(direct) => direct.settle(self.session.borrow_mut().lane(Which::Own))?,
+            _ => None,
         };
-        let counts = session
-            .transaction(|client| {
-                if !self.plan.statements.is_empty() {
-                    self.shape.apply(client, &self.plan)?;
+        repeated.map_or(Ok(()), |seen| self.fall_back(&seen))
+    }
+
+    /// Commits the rows since the last time.
+    fn commit_rows(&mut self, last: bool) -> Result<()> {
+        self.settle()?;
+        let way = std::mem::replace(&mut self.way, Way::Open);
+        self.merge(&way, last).map_err(|failure| self.located(failure))?;
+        self.mapping.plan.statements.clear();
+        if let Way::Staged(_) = way {
+            self.fresh = Some(false);
+        }
+        Ok(())
+    }
+
+    /// Merges what is staged, in one transaction with the rows that went straight into the table
+    /// and the changes of the table itself.
+    fn merge(&mut self, way: &Way, last: bool) -> Result<()> {
+        let which = way.connection();
+        if last && which == Which::Shared && self.mapping.replaces() {
+            self.open_stage(which)?;
+        }
+        let shared = Rc::clone(&self.session);
+        let mut session = shared.borrow_mut();
+        let (mapping, stage) = (&self.mapping, self.stage.as_ref());
+        let name = stage.map(Stage::sql).unwrap_or_default();
+        let work = Work {
+            mapping,
+            load: stage.map(|stage| (stage.rows(), stage.any_absent())),
+            added_to: which == Which::Own,
+            merge: mapping.merge(&name, session.started_ms())?,
+            version: self.version.filter(|_| last),
+            // The next rows may go straight into the table, on the other connection.
+            drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
+        };
+        let counts = match which {
+            Which::Own => {
+                let client = session.lane(which).idle()?;
+                let counts = work.run(client).map_err(explained)?;
+                client.execute("COMMIT")?;
+                session.give_back_own();
+                counts
+            }
+            Which::Shared if work.is_nothing() => Counts::default(),
+            Which::Shared => {
+                if mapping.plan.creates() {
+                    let shape = &mapping.shape;
+                    session.lane(which).transaction(|client| shape.create_schema(client))?;
                 }
-                let mut counts = load.run(client)?;
-                if let Some(version) = version {
-                    let gone = client.execute(&load.merge.activate(version))?;
-                    counts.deleted += gone;
-                }
-                let end = if last { "DROP TABLE" } else { "TRUNCATE" };
-                client.execute(&format!("{end} {stage}"))?;
-                Ok(counts)
-            })
-            .map_err(|failure| self.located(failure))?;
-        self.plan.statements.clear();
-        self.stage.emptied();
+                session.lane(which).transaction(|client| work.run(client))?
+            }
+        };
         self.counts.add(counts);
+        if let Way::Direct(direct) = way {
+            self.counts.inserted += direct.rows();
+        }
+        match &mut self.stage {
+            Some(stage) if !work.drops => stage.emptied(),
+            _ => self.stage = None,
+        }
         Ok(())
     }
 
     fn located(&self, failure: Error) -> Error {
+        let mapping = &self.mapping;
         if failure.context("stream").is_some() {
             return failure;
         }
-        let failure = failure.with("stream", &self.stream.name);
+        let failure = failure.with("stream", &mapping.stream.name);
         if failure.context("table").is_some_and(|table| table.contains('.')) {
             return failure;
         }
-        failure.with("into", &self.shape.name)
+        failure.with("into", &mapping.shape.name)
+    }
+}
+
+impl Way {
+    /// Returns the connection whose transaction the rows are in, or will be.
+    fn connection(&self) -> Which {
+        match self {
+            Self::Direct(_) => Which::Own,
+            Self::Staged(which) => *which,
+            Self::Open => Which::Shared,
+        }
+    }
+}
+
+/// What one transaction does.
+struct Work<'a> {
+    mapping: &'a Mapping,
+    /// How many rows are staged and whether one lacks columns; `None` without a staging table.
+    load: Option<(u64, bool)>,
+    /// Whether the table, or the partition, has no rows but those of this transaction.
+    added_to: bool,
+    merge: Merge,
+    version: Option<i64>,
+    drops: bool,
+}
+
+impl Work<'_> {
+    fn is_nothing(&self) -> bool {
+        let changes = !self.mapping.plan.statements.is_empty();
+        self.load.is_none() && self.version.is_none() && !changes
+    }
+
+    fn run(&self, client: &mut Client) -> Result<Counts> {
+        let (mapping, merge) = (self.mapping, &self.merge);
+        let mut counts = Counts::default();
+        if !mapping.plan.statements.is_empty() {
+            mapping.shape.apply(client, &mapping.plan)?;
+        }
+        if let Some((rows, any_absent)) = self.load {
+            let method = match mapping.method {
+                method if !self.added_to => method,
+                _ if mapping.shape.conflict.is_empty() => LoadMethod::AppendOnly,
+                _ => LoadMethod::Upsert,
+            };
+            let load = Load {
+                merge,
+                method,
+                partition: mapping.partition.as_ref(),
+                name: &mapping.shape.name,
+                unique: mapping.plan.unique,
+                rows,
+                any_absent,
+            };
+            counts = load.run(client)?;
+        }
+        if let Some(version) = self.version {
+            counts.deleted += client.execute(&merge.activate(version))?;
+        }
+        if self.load.is_some() {
+            let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
+            client.execute(&format!("{end} {}", merge.stage))?;
+        }
+        Ok(counts)
     }
 }
 
 impl Sink for PostgresSink {
-    fn write(&mut self, batch: &Batch) -> Result<()> {
-        self.stage.write(&mut self.session.borrow_mut(), &self.stream, batch)?;
-        let early = matches!(self.method, LoadMethod::AppendOnly | LoadMethod::Upsert);
-        if early && self.settings.batch_size_rows.is_some_and(|rows| self.stage.rows() >= rows) {
-            self.merge(false)?;
+    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
+        self.set_out()?;
+        let rows = match &mut self.way {
+            Way::Direct(direct) => {
+                let shared = Rc::clone(&self.session);
+                let mut session = shared.borrow_mut();
+                let (lane, stream) = (session.lane(Which::Own), &self.mapping.stream);
+                let sent = direct.write(lane, &mut self.fields, (stream, batch), rejects)?;
+                let rows = direct.rows();
+                drop(session);
+                match sent {
+                    Sent::Direct => {}
+                    Sent::Repeated(batches) => self.fall_back(&batches)?,
+                    Sent::RepeatedBefore(batches) => {
+                        self.fall_back(&batches)?;
+                        self.stage(batch, rejects, Which::Own)?;
+                    }
+                }
+                rows
+            }
+            way => {
+                let which = way.connection();
+                self.stage(batch, rejects, which)?;
+                self.stage.as_ref().map_or(0, Stage::rows)
+            }
+        };
+        if !self.mapping.replaces() && self.settings.batch_size_rows.is_some_and(|max| rows >= max)
+        {
+            self.commit_rows(false)?;
         }
         Ok(())
     }
 
     fn evolve(&mut self, stream: &Stream) -> Result<()> {
-        let changed = |what: &str| {
-            Error::new(ErrorKind::Data, format!("cannot change the {what} of a stream on the way"))
-                .with("stream", &stream.name)
-                .hint("load it in a run of its own")
-        };
-        if stream.keys != self.stream.keys {
-            return Err(changed("keys"));
-        }
-        if self.partition.is_some() && self.partition != Some(partition_of(&self.settings, stream)?)
-        {
-            return Err(changed("partition"));
-        }
+        self.mapping.check_evolution(stream)?;
         // Rows of the old schema say nothing about columns that come now.
         self.commit()?;
-        self.adopt(stream)
+        self.settle()?;
+        self.leave_direct();
+        let shared = Rc::clone(&self.session);
+        let mut session = shared.borrow_mut();
+        let lane = session.lane(self.way.connection());
+        self.fields = self.mapping.adopt(lane.idle()?, stream)?;
+        match &mut self.stage {
+            Some(stage) => stage.reshape(lane, self.mapping.staged(), self.fields.places()),
+            None => Ok(()),
+        }
     }
 
     fn commit(&mut self) -> Result<Durability> {
-        match self.method {
-            LoadMethod::AppendOnly | LoadMethod::Upsert => {
-                if self.stage.rows() > 0 {
-                    self.merge(false)?;
-                }
-                Ok(Durability::Durable)
-            }
-            LoadMethod::Overwrite | LoadMethod::ReplacePartition => Ok(Durability::OnComplete),
+        if self.mapping.replaces() {
+            return Ok(Durability::OnComplete);
         }
+        if !matches!(self.way, Way::Open) {
+            self.commit_rows(false)?;
+        }
+        Ok(Durability::Durable)
     }
 
     fn complete(&mut self, _end: End<'_>) -> Result<()> {
-        self.merge(true)?;
+        self.commit_rows(true)?;
         let Counts { inserted, updated, deleted } = self.counts;
-        let table = &self.shape.name;
+        let table = &self.mapping.shape.name;
         if inserted + updated + deleted == 0 {
             log::info!("table {table}: unchanged");
         } else {
@@ -347,55 +371,20 @@ impl Sink for PostgresSink {
     }
 
     fn activate(&mut self, version: i64) -> Result<()> {
-        if !self.settings.activate_version || self.partition.is_some() {
+        let stream = &self.mapping.stream.name;
+        if !self.settings.activate_version || self.mapping.partition.is_some() {
             return Ok(());
         }
         if !self.settings.add_record_metadata {
-            log::warn!(
-                "ACTIVATE_VERSION of {} is ignored: `add_record_metadata` is off",
-                self.stream.name
-            );
+            log::warn!("ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off");
             return Ok(());
         }
         match self.version {
-            Some(newer) if newer > version => log::warn!(
-                "ACTIVATE_VERSION {version} of {} is ignored: {newer} was active",
-                self.stream.name
-            ),
+            Some(newer) if newer > version => {
+                log::warn!("ACTIVATE_VERSION {version} of {stream} is ignored: {newer} was active");
+            }
             _ => self.version = Some(version),
         }
         Ok(())
     }
-}
-
-fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
-    match settings.load_method {
-        Some(LoadMethod::Upsert) if stream.keys.is_empty() => {
-            log::warn!("stream {} has no keys: its rows are appended", stream.name);
-            LoadMethod::AppendOnly
-        }
-        Some(method) => method,
-        None if stream.keys.is_empty() => LoadMethod::AppendOnly,
-        None => LoadMethod::Upsert,
-    }
-}
-
-/// Returns the source and the day that the rows of a stream belong to.
-fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, String)> {
-    let named = stream.schema.get(singer::schema::PARTITION);
-    let part = |key: &str| named.and_then(|named| named[key].as_str()).map(str::to_owned);
-    let source = part("source").or_else(|| settings.source.clone());
-    let datestamp = part("extracted_at").or_else(|| settings.datestamp.clone());
-    let (Some(source), Some(datestamp)) = (source, datestamp) else {
-        return Err(Error::new(ErrorKind::Config, "cannot tell the partition of the rows")
-            .with("stream", &stream.name)
-            .hint("set `source` and `datestamp`, or read the rows from a day of the lake"));
-    };
-    let day = datestamp.parse::<jiff::civil::Date>();
-    if datestamp.len() != 10 || day.is_err() {
-        return Err(Error::new(ErrorKind::Config, "cannot read the datestamp as a day")
-            .with("datestamp", &datestamp)
-            .hint("it is a calendar date, YYYY-MM-DD"));
-    }
-    Ok((source, datestamp))
 }

@@ -1,15 +1,11 @@
 //! The staging table of a stream: a temporary table that its rows are copied into.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use pg::{failure, quote_ident};
+use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::{Batch, Error, Rejects, Result, Stream};
 
-use pg::{Client, copy_text, failure, quote_ident};
-use singer::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
-use singer::{Batch, Cell, Error, ErrorKind, Kind, Result, Stream};
-
-use crate::encode::Encoder;
-use crate::session::Session;
-use crate::table::Wanted;
-use crate::types::SqlType;
+use crate::fields::{Fields, push_envelope, push_number};
+use crate::lane::{Into, Lane, Received};
 
 /// What a staged row has behind the columns of its stream.
 const EXTRA: [(&str, &str); 5] = [
@@ -20,83 +16,44 @@ const EXTRA: [(&str, &str); 5] = [
     ("_sdc_stage_absent", "smallint[]"),
 ];
 
-/// The staging table, and how cells become its fields.
+/// The staging table.
 pub struct Stage {
-    number: u64,
-    /// The stream and table, for messages.
-    stream: String,
-    table: String,
-    types: Vec<String>,
-    feed: Vec<Feed>,
-    /// Columns of earlier schemas, which no record has any more.
-    unfed: Vec<usize>,
-    names: Vec<String>,
-    copy: String,
+    into: Into,
+    /// Its columns so far, with their types.
+    columns: Vec<(String, String)>,
     /// Whether rows list the columns that their record lacks.
     lists_lacking: bool,
     rows: u64,
     line: u64,
     any_absent: bool,
-    out: Vec<u8>,
-    scratch: Vec<u8>,
-}
-
-/// Where the cells of one column of the stream go.
-#[derive(Clone)]
-pub struct Feed {
-    /// The column in the staging table and how to write its cells; `None` leaves it out.
-    pub to: Option<(usize, Encoder)>,
-    /// Whether a row must have a value.
-    pub required: bool,
-    /// Whether a record without it leaves the old value alone.
-    pub keeps: bool,
-}
-
-/// How a column of a table is staged, and what makes the staged value one of the table's.
-pub fn staged(wanted: &Wanted, sql: &SqlType) -> (String, String) {
-    let moment = wanted.source.as_ref().is_some_and(|column| column.kind == Kind::DateTime);
-    if moment && sql.storage().is(&["timestamp without time zone"]) {
-        // Postgres would drop the offset of the text; this way it converts it to UTC.
-        return ("timestamp with time zone".to_owned(), format!("::{}", sql.sql()));
-    }
-    (sql.sql(), String::new())
 }
 
 impl Stage {
-    /// Makes the staging table.
-    pub fn new(
-        session: &mut Session,
-        stream: &str,
-        table: &str,
-        lists_lacking: bool,
-    ) -> Result<Self> {
-        let number = session.next_stage();
+    /// Makes the staging table, without columns yet. Its number is unique in the run.
+    pub fn new(lane: &mut Lane, number: u64, table: &str, lists_lacking: bool) -> Result<Self> {
         let made = Self {
-            number,
-            stream: stream.to_owned(),
-            table: table.to_owned(),
-            types: Vec::new(),
-            feed: Vec::new(),
-            unfed: Vec::new(),
-            names: Vec::new(),
-            copy: String::new(),
+            into: Into {
+                owner: number,
+                relation: format!("_sdc_stage_{number}"),
+                table: table.to_owned(),
+                sql: String::new(),
+            },
+            columns: Vec::new(),
             lists_lacking,
             rows: 0,
             line: 0,
             any_absent: false,
-            out: Vec::with_capacity(2 * Batch::TEXT_BYTES),
-            scratch: Vec::new(),
         };
         let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
         let extra = extra.collect::<Vec<_>>().join(", ");
         let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
-        session.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
+        lane.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
         Ok(made)
     }
 
     /// Returns the quoted name.
     pub fn sql(&self) -> String {
-        format!("pg_temp._sdc_stage_{}", self.number)
+        format!("pg_temp.{}", self.into.relation)
     }
 
     /// Returns how many rows are staged.
@@ -115,45 +72,39 @@ impl Stage {
         self.any_absent = false;
     }
 
-    /// Gives the table these columns (those it has must be the first of them) and later rows
-    /// this way into them.
+    /// Gives the table these columns, names and types (those it has must be the first of them);
+    /// later rows come with those at `places`.
     pub fn reshape(
         &mut self,
-        client: &mut Client,
-        columns: &[(String, String)],
-        feed: Vec<Feed>,
+        lane: &mut Lane,
+        columns: Vec<(String, String)>,
+        places: impl Iterator<Item = usize>,
     ) -> Result<()> {
         let mut actions = Vec::new();
         for (at, (name, sql)) in columns.iter().enumerate() {
             let quoted = quote_ident(name)?;
-            match self.types.get(at) {
-                Some(old) if old == sql => {}
+            match self.columns.get(at) {
+                Some((_, old)) if old == sql => {}
                 Some(_) => actions.push(format!("ALTER COLUMN {quoted} TYPE {sql}")),
                 None => actions.push(format!("ADD COLUMN {quoted} {sql}")),
             }
         }
         if !actions.is_empty() {
             let sql = format!("ALTER TABLE {} {}", self.sql(), actions.join(", "));
-            client.execute(&sql).map_err(|refused| self.explain(refused))?;
+            lane.idle()?.execute(&sql).map_err(|refused| self.explain(refused))?;
         }
-        (self.names, self.types) = columns.iter().cloned().unzip();
-        self.feed = feed;
-        let has_cells = |at: &usize| {
-            self.feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at))
-        };
-        self.unfed = (0..columns.len()).filter(|at| !has_cells(at)).collect();
-        let mut names = Vec::new();
-        for (at, _) in self.feed.iter().filter_map(|feed| feed.to.as_ref()) {
-            names.push(quote_ident(&self.names[*at])?);
-        }
+        self.columns = columns;
+        let names: Result<Vec<String>> =
+            places.map(|at| quote_ident(&self.columns[at].0)).collect();
+        let mut names = names?;
         names.extend(EXTRA.iter().map(|(name, _)| (*name).to_owned()));
-        self.copy = format!("COPY {} ({}) FROM STDIN", self.sql(), names.join(", "));
+        self.into.sql = format!("COPY {} ({}) FROM STDIN", self.sql(), names.join(", "));
         Ok(())
     }
 
     fn explain(&self, refused: Error) -> Error {
         let denied = failure::sqlstate(&refused) == Some("42501");
-        let refused = refused.with("stream", &self.stream).with("table", &self.table);
+        let refused = refused.with("table", &self.into.table);
         if denied {
             return refused.hint(
                 "rows are staged in a temporary table: GRANT TEMPORARY ON DATABASE ... TO the user",
@@ -163,108 +114,44 @@ impl Stage {
     }
 
     /// Stages the rows of a batch.
-    pub fn write(&mut self, session: &mut Session, stream: &Stream, batch: &Batch) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let received = now.as_micros().to_string();
-        let width = self.feed.len();
-        if batch.width() != width + ENVELOPE_CELLS {
-            return Err(Error::new(ErrorKind::Internal, "cannot write rows of another width")
-                .with("stream", &stream.name));
-        }
-        self.out.clear();
-        for row in 0..batch.rows() {
-            self.line += 1;
-            self.rows += 1;
-            self.encode(stream, batch, row)?;
-            for cell in [TIME_EXTRACTED, VERSION] {
-                match batch.cell(row, width + cell) {
-                    Cell::Text(text) => copy_text::escape(text, &mut self.out),
-                    Cell::Null | Cell::Absent => self.out.extend_from_slice(copy_text::NULL),
-                }
-                self.out.push(b'\t');
+    pub fn write(
+        &mut self,
+        lane: &mut Lane,
+        fields: &mut Fields,
+        (stream, batch): (&Stream, &Batch),
+        rejects: &Rejects,
+    ) -> Result<()> {
+        let received = Received::now();
+        let mut lines = lane.take_lines();
+        let (number, any_absent) = (&mut self.line, &mut self.any_absent);
+        fields.write(stream, batch, rejects, &mut lines, |fields, row, out| {
+            *number += 1;
+            push_envelope(batch, row, TIME_EXTRACTED, out);
+            push_envelope(batch, row, VERSION, out);
+            out.extend_from_slice(received.micros.as_bytes());
+            out.push(b'\t');
+            push_number(*number, out);
+            out.push(b'\t');
+            if self.lists_lacking {
+                *any_absent |= push_numbers(fields.lacking(batch, row), out);
+            } else {
+                out.extend_from_slice(pg::copy_text::NULL);
             }
-            self.out.extend_from_slice(received.as_bytes());
-            self.out.push(b'\t');
-            push_number(self.line, &mut self.out);
-            self.out.push(b'\t');
-            self.push_absent(batch, row);
-            self.out.push(b'\n');
-        }
-        session.copy(self.number, &self.table, &self.copy, &self.out)
-    }
-
-    fn encode(&mut self, stream: &Stream, batch: &Batch, row: usize) -> Result<()> {
-        for (at, (feed, cell)) in self.feed.iter().zip(batch.row(row)).enumerate() {
-            let Some((_, encoder)) = &feed.to else { continue };
-            let done = match cell {
-                Cell::Text(text) => encoder.text(text, &mut self.scratch, &mut self.out),
-                Cell::Null | Cell::Absent if feed.required => {
-                    let missing = if cell == Cell::Null { "null" } else { "missing" };
-                    Err(Error::new(ErrorKind::Data, "cannot load a record without its key")
-                        .with("reason", format!("the key column is {missing}")))
-                }
-                Cell::Null | Cell::Absent => {
-                    self.out.extend_from_slice(copy_text::NULL);
-                    Ok(())
-                }
-            };
-            if let Err(failure) = done {
-                return Err(failure
-                    .with("stream", &stream.name)
-                    .with("row", self.line)
-                    .with("column", &stream.columns[at].name));
-            }
-            self.out.push(b'\t');
-        }
-        Ok(())
-    }
-
-    /// Appends the numbers of the columns that the record lacks, or null.
-    fn push_absent(&mut self, batch: &Batch, row: usize) {
-        let start = self.out.len();
-        if self.lists_lacking {
-            let cells = self.feed.iter().zip(batch.row(row));
-            let lacking = cells.filter_map(|(feed, cell)| {
-                let (at, _) = feed.to.as_ref()?;
-                (feed.keeps && cell == Cell::Absent).then_some(at)
-            });
-            for at in lacking.chain(&self.unfed) {
-                let next = if self.out.len() == start { b'{' } else { b',' };
-                self.out.push(next);
-                push_number(u64::try_from(*at).unwrap_or(0), &mut self.out);
-            }
-        }
-        if self.out.len() == start {
-            self.out.extend_from_slice(copy_text::NULL);
-        } else {
-            self.out.push(b'}');
-            self.any_absent = true;
-        }
+            out.push(b'\t');
+        })?;
+        self.rows += lines.numbers.len() as u64;
+        lane.copy(&self.into, lines)
     }
 }
 
-fn push_number(mut number: u64, out: &mut Vec<u8>) {
+/// Appends an array of numbers, or null for none; tells whether there was one.
+fn push_numbers(numbers: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    loop {
-        out.extend(u8::try_from(number % 10).map(|digit| b'0' + digit));
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+    for number in numbers {
+        out.push(if out.len() == start { b'{' } else { b',' });
+        push_number(number as u64, out);
     }
-    out[start..].reverse();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn writes_numbers() {
-        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
-            let mut out = b"x".to_vec();
-            push_number(number, &mut out);
-            assert_eq!(out, format!("x{number}").into_bytes());
-        }
-    }
+    let some = out.len() > start;
+    out.extend_from_slice(if some { b"}" } else { pg::copy_text::NULL });
+    some
 }

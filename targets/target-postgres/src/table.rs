@@ -54,6 +54,13 @@ pub struct Plan {
     pub partitioned: bool,
 }
 
+impl Plan {
+    /// Tells whether the statements make the table.
+    pub fn creates(&self) -> bool {
+        self.statements.first().is_some_and(|first| first.starts_with("CREATE TABLE"))
+    }
+}
+
 /// The table a stream needs.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -78,10 +85,6 @@ impl Shape {
         let existing = read(client, &self.name)?;
         let table = self.name.sql()?;
         let Some(existing) = existing else {
-            let schema = [Some(self.name.schema.as_str())];
-            if client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &schema)?.is_empty() {
-                plan.statements.push(format!("CREATE SCHEMA {}", quote_ident(&self.name.schema)?));
-            }
             self.create(&table, &mut plan)?;
             return Ok(plan);
         };
@@ -212,12 +215,27 @@ impl Shape {
         Error::new(kind, message).with("stream", &self.stream).with("table", &self.name)
     }
 
-    /// Makes the table what the stream needs, under a lock that keeps out other runs that would
-    /// do the same; within a transaction.
-    pub fn apply(&self, client: &mut Client, expected: &Plan) -> Result<()> {
-        if expected.statements.iter().any(|statement| statement.starts_with("CREATE SCHEMA")) {
-            lock(client, &format!("schema {}", self.name.schema))?;
+    /// Makes the schema of the table, where it is not there; within a transaction that ends soon,
+    /// for other streams wait for it.
+    pub fn create_schema(&self, client: &mut Client) -> Result<()> {
+        lock(client, &format!("schema {}", self.name.schema))?;
+        let schema = [Some(self.name.schema.as_str())];
+        if client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &schema)?.is_empty() {
+            self.change(client, &format!("CREATE SCHEMA {}", quote_ident(&self.name.schema)?))?;
         }
+        Ok(())
+    }
+
+    fn change(&self, client: &mut Client, statement: &str) -> Result<()> {
+        log::info!("changing the database: {statement}");
+        let done = client.execute(statement);
+        done.map_err(|failure| failure.with("stream", &self.stream).with("statement", statement))?;
+        Ok(())
+    }
+
+    /// Makes the table what the stream needs, under a lock that keeps out other runs that would
+    /// do the same; within a transaction. Tells whether it had to make the table itself.
+    pub fn apply(&self, client: &mut Client, expected: &Plan) -> Result<bool> {
         lock(client, &self.name.to_string())?;
         let plan = self.plan(client)?;
         if plan.types != expected.types || plan.unique != expected.unique {
@@ -226,20 +244,26 @@ impl Shape {
                 .hint("run again"));
         }
         for statement in &plan.statements {
-            log::info!("changing the database: {statement}");
-            client.execute(statement).map_err(|failure| {
-                failure.with("stream", &self.stream).with("statement", statement)
-            })?;
+            self.change(client, statement)?;
         }
-        Ok(())
+        Ok(plan.creates())
     }
 }
 
 /// Takes a lock that ends with the transaction; other programs do not know of it.
 pub fn lock(client: &mut Client, name: &str) -> Result<()> {
-    let name = quote_literal(&format!("target-postgres {name}"));
-    client.execute(&format!("SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))"))?;
+    client.execute(&format!("SELECT pg_advisory_xact_lock({})", lock_number(name)))?;
     Ok(())
+}
+
+/// Takes the same lock if it is free, and tells whether it was.
+pub fn try_lock(client: &mut Client, name: &str) -> Result<bool> {
+    let sql = format!("SELECT pg_try_advisory_xact_lock({})", lock_number(name));
+    Ok(client.query(&sql, &[])?.first().and_then(|row| row.get(0)) == Some("t"))
+}
+
+fn lock_number(name: &str) -> String {
+    format!("hashtextextended({}, 0)", quote_literal(&format!("target-postgres {name}")))
 }
 
 /// Tells whether a column we fill is of a type that takes our values.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pg::Client;
 use singer::{About, Error, ErrorKind, Result, Stream, Target};
 
 use crate::names::TableName;
@@ -54,8 +53,7 @@ impl Target for TargetPostgres {
         {
             Self::ABOUT.name.clone_into(&mut config.application_name);
         }
-        let client = Client::connect(&config)?;
-        let session = Session::new(client, settings.lock_timeout_seconds, started_ms)?;
+        let session = Session::new(config, settings.lock_timeout_seconds, started_ms)?;
         Ok(Self {
             session: Rc::new(RefCell::new(session)),
             settings: Rc::new(settings),

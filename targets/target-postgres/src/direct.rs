@@ -1,0 +1,148 @@
+//! Rows straight into their table: where they are only added, and where the table, or the
+//! partition, had none, so that there is nothing to merge them with.
+
+use pg::{copy_text, failure};
+use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::{Batch, Error, Rejects, Result, Stream};
+
+use crate::fields::{Fields, push_envelope};
+use crate::lane::{Into, Lane, Received};
+
+/// The SQLSTATE of a second row with one key.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// A transaction that is open on the run's second connection, and what it has taken.
+pub struct Direct {
+    into: Into,
+    own: Vec<Own>,
+    /// Whether a key may come twice: the later row replaces the earlier one, which takes a merge.
+    keyed: bool,
+    /// For that: the rows since the savepoint.
+    pending: Vec<Batch>,
+    spare: Vec<Batch>,
+    rows: u64,
+    pending_rows: u64,
+    saved: bool,
+}
+
+/// The value of a column that we fill.
+#[derive(Clone, Debug)]
+pub enum Own {
+    /// The same for all rows.
+    Constant(String),
+    /// None.
+    Null,
+    /// When the tap says that it read the row.
+    Extracted,
+    /// The version of its record.
+    Version,
+    /// When we received it, as a moment.
+    Received,
+    /// When we received it, in milliseconds.
+    Sequence,
+}
+
+/// What became of a batch.
+pub enum Sent {
+    /// The table has taken it, or will.
+    Direct,
+    /// A key came again: these batches, of which it is the last, must go another way.
+    Repeated(Vec<Batch>),
+    /// The same, but it is not among them.
+    RepeatedBefore(Vec<Batch>),
+}
+
+impl Direct {
+    /// Describes a COPY whose last columns are `own`.
+    pub fn new(into: Into, own: Vec<Own>, keyed: bool) -> Self {
+        Self {
+            into,
+            own,
+            keyed,
+            pending: Vec::new(),
+            spare: Vec::new(),
+            rows: 0,
+            pending_rows: 0,
+            saved: false,
+        }
+    }
+
+    /// Returns how many rows the table has taken.
+    pub fn rows(&self) -> u64 {
+        self.rows + self.pending_rows
+    }
+
+    /// Sends rows. When a key comes again, returns the batches that the table has not taken; what
+    /// is to be rejected of them has been.
+    pub fn write(
+        &mut self,
+        lane: &mut Lane,
+        fields: &mut Fields,
+        (stream, batch): (&Stream, &Batch),
+        rejects: &Rejects,
+    ) -> Result<Sent> {
+        if !lane.is_copying(self.into.owner) {
+            if let Some(repeated) = self.settle(lane)? {
+                return Ok(Sent::RepeatedBefore(repeated));
+            }
+            if self.keyed {
+                let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
+                lane.idle()?.execute(&format!("{release}SAVEPOINT direct"))?;
+                self.saved = true;
+            }
+        }
+        let received = Received::now();
+        let mut lines = lane.take_lines();
+        let own = &self.own;
+        fields.write(stream, batch, rejects, &mut lines, |_, row, out| {
+            for own in own {
+                own.push(batch, row, &received, out);
+            }
+        })?;
+        self.pending_rows += lines.numbers.len() as u64;
+        if self.keyed {
+            let mut kept = self.spare.pop().unwrap_or_default();
+            kept.clone_from(batch);
+            self.pending.push(kept);
+        }
+        match lane.copy(&self.into, lines) {
+            Ok(()) => Ok(Sent::Direct),
+            Err(refused) => self.turn_back(lane, refused).map(Sent::Repeated),
+        }
+    }
+
+    /// Waits until the server has taken all rows; returns those it has not because a key came
+    /// again.
+    pub fn settle(&mut self, lane: &mut Lane) -> Result<Option<Vec<Batch>>> {
+        if let Err(refused) = lane.idle() {
+            return self.turn_back(lane, refused).map(Some);
+        }
+        self.spare.append(&mut self.pending);
+        self.rows += std::mem::take(&mut self.pending_rows);
+        Ok(None)
+    }
+
+    fn turn_back(&mut self, lane: &mut Lane, refused: Error) -> Result<Vec<Batch>> {
+        if !self.keyed || failure::sqlstate(&refused) != Some(UNIQUE_VIOLATION) {
+            return Err(refused);
+        }
+        lane.idle()?.execute("ROLLBACK TO SAVEPOINT direct; RELEASE SAVEPOINT direct")?;
+        self.saved = false;
+        self.pending_rows = 0;
+        Ok(std::mem::take(&mut self.pending))
+    }
+}
+
+impl Own {
+    fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
+        match self {
+            Self::Extracted => return push_envelope(batch, row, TIME_EXTRACTED, out),
+            Self::Version => return push_envelope(batch, row, VERSION, out),
+            Self::Constant(text) => copy_text::escape(text.as_bytes(), out),
+            Self::Null => out.extend_from_slice(copy_text::NULL),
+            Self::Received => out.extend_from_slice(received.moment.as_bytes()),
+            Self::Sequence => out.extend_from_slice(received.millis.as_bytes()),
+        }
+        out.push(b'\t');
+    }
+}

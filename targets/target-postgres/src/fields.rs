@@ -1,0 +1,154 @@
+//! Rows to lines of COPY text: the fields that come from the columns of the stream.
+
+use pg::copy_text;
+use singer::target::ENVELOPE_CELLS;
+use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
+
+use crate::encode::Encoder;
+
+/// Where the cells of one column of the stream go.
+#[derive(Clone)]
+pub struct Feed {
+    /// The column of the table and how to write its cells; `None` leaves it out.
+    pub to: Option<(usize, Encoder)>,
+    /// Whether a row must have a value.
+    pub required: bool,
+    /// Whether a record without it leaves the old value alone.
+    pub keeps: bool,
+}
+
+/// How the rows of a stream become fields, and memory to reuse for it.
+#[derive(Default)]
+pub struct Fields {
+    feed: Vec<Feed>,
+    /// Columns of earlier schemas, which no record has any more.
+    unfed: Vec<usize>,
+    scratch: Vec<u8>,
+}
+
+/// Lines of COPY text, and the lines of the input that they come from.
+#[derive(Default)]
+pub struct Lines {
+    /// The text.
+    pub text: Vec<u8>,
+    /// A number for each line; 0 where it is not known.
+    pub numbers: Vec<u64>,
+}
+
+impl Fields {
+    /// Takes one feed for each column of the stream; the table has `width` columns for them.
+    pub fn new(feed: Vec<Feed>, width: usize) -> Self {
+        let has_cells =
+            |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
+        let unfed = (0..width).filter(|at| !has_cells(at)).collect();
+        Self { feed, unfed, scratch: Vec::new() }
+    }
+
+    /// Returns the columns of the table in the order of the fields.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.feed.iter().filter_map(|feed| feed.to.as_ref().map(|to| to.0))
+    }
+
+    /// Fills `lines` with the rows of a batch; `tail` appends what comes behind the fields of each.
+    /// Rows that the table cannot take go to `rejects`.
+    pub fn write(
+        &mut self,
+        stream: &Stream,
+        batch: &Batch,
+        rejects: &Rejects,
+        lines: &mut Lines,
+        mut tail: impl FnMut(&Self, usize, &mut Vec<u8>),
+    ) -> Result<()> {
+        if batch.width() != self.feed.len() + ENVELOPE_CELLS {
+            return Err(Error::new(ErrorKind::Internal, "cannot write rows of another width")
+                .with("stream", &stream.name));
+        }
+        lines.text.clear();
+        lines.numbers.clear();
+        for row in 0..batch.rows() {
+            let start = lines.text.len();
+            if let Err((at, failure)) = self.row(batch, row, &mut lines.text) {
+                lines.text.truncate(start);
+                let failure = failure.with("column", &stream.columns[at].name);
+                rejects.row(stream, batch, row, failure)?;
+                continue;
+            }
+            tail(self, row, &mut lines.text);
+            if lines.text.len() > start {
+                lines.text.pop();
+            }
+            lines.text.push(b'\n');
+            lines.numbers.push(batch.line(row));
+        }
+        Ok(())
+    }
+
+    /// Appends the fields of a row, a tab behind each; fails with the column at fault.
+    #[inline]
+    fn row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) -> Result<(), (usize, Error)> {
+        for (at, (feed, cell)) in self.feed.iter().zip(batch.row(row)).enumerate() {
+            let Some((_, encoder)) = &feed.to else { continue };
+            match cell {
+                Cell::Text(text) => {
+                    encoder.text(text, &mut self.scratch, out).map_err(|failure| (at, failure))?;
+                }
+                Cell::Null | Cell::Absent if feed.required => {
+                    let missing = if cell == Cell::Null { "null" } else { "missing" };
+                    let failure =
+                        Error::new(ErrorKind::Data, "cannot load a record without its key")
+                            .with("reason", format!("the key column is {missing}"));
+                    return Err((at, failure));
+                }
+                Cell::Null | Cell::Absent => out.extend_from_slice(copy_text::NULL),
+            }
+            out.push(b'\t');
+        }
+        Ok(())
+    }
+
+    /// Returns the columns of the table that the record of a row lacks and is to leave alone.
+    pub fn lacking(&self, batch: &Batch, row: usize) -> impl Iterator<Item = usize> {
+        let cells = self.feed.iter().zip(batch.row(row));
+        let lacking = cells.filter_map(|(feed, cell)| {
+            let (at, _) = feed.to.as_ref()?;
+            (feed.keeps && cell == Cell::Absent).then_some(*at)
+        });
+        lacking.chain(self.unfed.iter().copied())
+    }
+}
+
+/// Appends a cell of the envelope and a tab.
+pub fn push_envelope(batch: &Batch, row: usize, cell: usize, out: &mut Vec<u8>) {
+    match batch.cell(row, batch.width() - ENVELOPE_CELLS + cell) {
+        Cell::Text(text) => copy_text::escape(text, out),
+        Cell::Null | Cell::Absent => out.extend_from_slice(copy_text::NULL),
+    }
+    out.push(b'\t');
+}
+
+/// Appends the digits of a number.
+pub fn push_number(mut number: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.extend(u8::try_from(number % 10).map(|digit| b'0' + digit));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_numbers() {
+        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
+            let mut out = b"x".to_vec();
+            push_number(number, &mut out);
+            assert_eq!(out, format!("x{number}").into_bytes());
+        }
+    }
+}

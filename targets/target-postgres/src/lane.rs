@@ -1,0 +1,205 @@
+//! One connection of a run: which COPY is open on it, and transactions that are tried again.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pg::{Client, failure};
+use singer::{Batch, Context, Error, ErrorKind, Result};
+
+use crate::fields::Lines;
+
+/// How often a transaction is tried when the server picks it as a victim.
+const ATTEMPTS: u32 = 4;
+/// A COPY ends behind so much text: the lines of its rows are kept until then, for messages.
+const COPY_BYTES: usize = 4 << 20;
+
+/// A connection, and the COPY open on it.
+pub struct Lane {
+    client: Client,
+    copying: Option<Copying>,
+    /// Memory for the next rows.
+    spare: Lines,
+}
+
+/// Where a COPY goes.
+#[derive(Clone, Debug, Default)]
+pub struct Into {
+    /// Who copies: a number unique in the run.
+    pub owner: u64,
+    /// The name of the relation, as the server shows it.
+    pub relation: String,
+    /// The table that the rows are for in the end, for messages.
+    pub table: String,
+    /// The statement.
+    pub sql: String,
+}
+
+struct Copying {
+    into: Into,
+    bytes: usize,
+    /// The lines of the input that its rows came from.
+    numbers: Vec<u64>,
+    closed: bool,
+}
+
+/// When rows were received.
+pub struct Received {
+    /// Microseconds since 1970.
+    pub micros: String,
+    /// The same as a moment in UTC.
+    pub moment: String,
+    /// Milliseconds since 1970.
+    pub millis: String,
+}
+
+impl Received {
+    /// Looks at the clock.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = jiff::Timestamp::from_microsecond(i64::try_from(since.as_micros()).unwrap_or(0));
+        Self {
+            micros: since.as_micros().to_string(),
+            moment: now.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
+            millis: since.as_millis().to_string(),
+        }
+    }
+}
+
+impl Lane {
+    /// Sets a connection up for loads.
+    pub fn new(mut client: Client, lock_timeout_seconds: u64) -> Result<Self> {
+        // Row security would hide rows from a merge without a word: let it fail instead.
+        client.execute(&format!(
+            "SET lock_timeout = {}; SET row_security = off; SET jit = off; SET work_mem = '64MB'; \
+             SET idle_in_transaction_session_timeout = 0",
+            lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into())
+        ))?;
+        Ok(Self { client, copying: None, spare: Lines::default() })
+    }
+
+    /// Returns memory for the lines of a batch; [`Lane::copy`] takes it back.
+    pub fn take_lines(&mut self) -> Lines {
+        if self.spare.text.capacity() == 0 {
+            self.spare.text.reserve(2 * Batch::TEXT_BYTES);
+        }
+        std::mem::take(&mut self.spare)
+    }
+
+    /// Tells whether a COPY of this owner takes more rows.
+    pub fn is_copying(&self, owner: u64) -> bool {
+        self.copying.as_ref().is_some_and(|copying| copying.into.owner == owner && !copying.closed)
+    }
+
+    /// Returns the connection with no COPY open on it.
+    pub fn idle(&mut self) -> Result<&mut Client> {
+        if let Some(copying) = self.copying.take() {
+            self.client.end_copy_in().map_err(|failure| copying.refused(failure))?;
+        }
+        Ok(&mut self.client)
+    }
+
+    /// Sends rows, going on with the COPY of the same owner if that is the one open.
+    pub fn copy(&mut self, into: &Into, lines: Lines) -> Result<()> {
+        if !self.is_copying(into.owner) {
+            self.idle()?.begin_copy_in(&into.sql).with("table", &into.table)?;
+            let (into, numbers) = (into.clone(), Vec::new());
+            self.copying = Some(Copying { into, bytes: 0, numbers, closed: false });
+        }
+        let Some(copying) = &mut self.copying else { return Ok(()) };
+        copying.bytes += lines.text.len();
+        copying.numbers.extend_from_slice(&lines.numbers);
+        let mut sent = self.client.copy_data(&lines.text);
+        if sent.is_ok() && copying.bytes >= COPY_BYTES {
+            // The server works on while the next rows are made.
+            copying.closed = true;
+            sent = self.client.close_copy_in();
+        }
+        self.spare = lines;
+        sent.map_err(|failure| match self.copying.take() {
+            Some(copying) => copying.refused(failure),
+            None => failure,
+        })
+    }
+
+    /// Runs `work` in one transaction; again when the server ended it for the sake of another.
+    pub fn transaction<T>(&mut self, mut work: impl FnMut(&mut Client) -> Result<T>) -> Result<T> {
+        let client = self.idle()?;
+        let mut attempt = 1;
+        loop {
+            client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
+            let done = work(client).and_then(|value| client.execute("COMMIT").map(|_| value));
+            let failure = match done {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            if client.is_broken() {
+                return Err(failure);
+            }
+            if client.in_transaction() {
+                client.execute("ROLLBACK")?;
+            }
+            let victim = matches!(failure::sqlstate(&failure), Some("40001" | "40P01"));
+            if !victim || attempt == ATTEMPTS {
+                return Err(explained(failure));
+            }
+            log::info!("the server ended the transaction in favour of another; trying again");
+            std::thread::sleep(Duration::from_millis(100 << attempt));
+            attempt += 1;
+        }
+    }
+}
+
+impl Copying {
+    /// Says which line of the input and which column it was, each in a line of its own.
+    fn refused(&self, failure: Error) -> Error {
+        let place = failure.context("where").unwrap_or_default();
+        let (line, column) = place_of(place, &self.into.relation);
+        let line = line.and_then(|line| self.numbers.get(line.checked_sub(1)?).copied());
+        let column = column.map(str::to_owned);
+        let mut failure = failure.with("table", &self.into.table);
+        if let Some(line) = line.filter(|line| *line > 0) {
+            failure = failure.with("line", line);
+        }
+        match column {
+            Some(column) if failure.context("column").is_none() => failure.with("column", column),
+            _ => failure,
+        }
+    }
+}
+
+/// Reads the row and the column from what the server says about a COPY: `COPY t, line 3, column
+/// c: "..."`.
+fn place_of<'a>(place: &'a str, relation: &str) -> (Option<usize>, Option<&'a str>) {
+    let rest = place.strip_prefix("COPY ").and_then(|rest| rest.strip_prefix(relation));
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix(", line ")) else {
+        return (None, None);
+    };
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let column = rest[digits.len()..].strip_prefix(", column ");
+    (digits.parse().ok(), column.and_then(|rest| rest.split(": ").next()))
+}
+
+/// Says what to do about a lock that was not to be had.
+pub fn explained(failure: Error) -> Error {
+    match failure::sqlstate(&failure) {
+        Some("55P03") => failure
+            .of_kind(ErrorKind::Temporary)
+            .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_place_in_a_copy() {
+        let check = |place: &str, expected: (Option<usize>, Option<&str>)| {
+            assert_eq!(place_of(place, "t, line 5"), expected, "{place}");
+        };
+        check("COPY t, line 5, line 3, column a b: \"x, line 9\"", (Some(3), Some("a b")));
+        check("COPY t, line 5, line 12: \"1\t2\"", (Some(12), None));
+        check("COPY t, line 5, line 7", (Some(7), None));
+        check("SQL function", (None, None));
+    }
+}

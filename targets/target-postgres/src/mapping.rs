@@ -1,0 +1,344 @@
+//! How a stream maps onto its table: columns, types, keys, and the SQL that merges its rows.
+
+use std::rc::Rc;
+
+use pg::{Client, quote_ident, quote_literal};
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::direct::Own;
+use crate::encode::Encoder;
+use crate::fields::{Feed, Fields};
+use crate::load;
+use crate::merge::{self, Item, Merge};
+use crate::names::{self, DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION, TableName};
+use crate::settings::{LoadMethod, Missing, Settings};
+use crate::table::{self, Plan, Shape, Wanted};
+use crate::types::{self, Change, SqlType};
+
+/// A stream and its table.
+pub struct Mapping {
+    settings: Rc<Settings>,
+    /// The stream, with the last schema adopted.
+    pub stream: Stream,
+    /// How its rows reach the table.
+    pub method: LoadMethod,
+    /// The source and the day of its rows, for `replace-partition`.
+    pub partition: Option<(String, String)>,
+    /// The table as the stream needs it.
+    pub shape: Shape,
+    /// How many of the columns of `shape` come from the stream.
+    width: usize,
+    /// What is to do to the table.
+    pub plan: Plan,
+}
+
+impl Mapping {
+    /// Decides how the rows of a stream reach their table; takes no column over yet.
+    pub fn new(settings: Rc<Settings>, stream: &Stream, name: TableName) -> Result<Self> {
+        let method = method_of(&settings, stream);
+        let partition = match method {
+            LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
+            _ => None,
+        };
+        Ok(Self {
+            settings,
+            stream: stream.clone(),
+            method,
+            shape: Shape {
+                name,
+                columns: Vec::new(),
+                conflict: Vec::new(),
+                unique_optional: method != LoadMethod::Upsert,
+                partitioned: partition.is_some(),
+                stream: stream.name.clone(),
+            },
+            partition,
+            width: 0,
+            plan: Plan::default(),
+        })
+    }
+
+    /// Tells whether the rows of a record list the columns that it lacks.
+    pub fn lists_lacking(&self) -> bool {
+        self.method == LoadMethod::Upsert && self.settings.missing == Missing::Keep
+    }
+
+    /// Tells whether the run replaces rows that are there.
+    pub fn replaces(&self) -> bool {
+        matches!(self.method, LoadMethod::Overwrite | LoadMethod::ReplacePartition)
+    }
+
+    /// Tells whether rows that say so are deleted, so that each must be looked at.
+    fn deletes(&self) -> bool {
+        let marked = self.shape.columns[..self.width].iter().any(|own| own.name == DELETED_AT);
+        self.settings.hard_delete && self.method == LoadMethod::Upsert && marked
+    }
+
+    /// Tells whether rows may go straight into the table, if it has none yet (or they are only
+    /// added). A table that changes must not be locked for as long as that takes.
+    pub fn may_go_direct(&self) -> bool {
+        let settled = self.plan.creates() || self.plan.statements.is_empty();
+        let found = self.shape.conflict.is_empty() || self.plan.unique;
+        settled && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
+    }
+
+    /// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be
+    /// merged with ours; tells whether there are none. Finds out whether the table, or the
+    /// partition, is `fresh`, unless that is known.
+    pub fn holds_alone(&self, client: &mut Client, fresh: &mut Option<bool>) -> Result<bool> {
+        let name = &self.shape.name;
+        match self.method {
+            LoadMethod::AppendOnly => return Ok(true),
+            LoadMethod::Upsert if !table::try_lock(client, &name.to_string())? => return Ok(false),
+            LoadMethod::Upsert => {}
+            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
+                load::lock(client, name, self.partition.as_ref())?;
+            }
+        }
+        if fresh.is_none() {
+            *fresh = Some(load::is_true(client, &self.merge("", 0)?.is_empty())?);
+        }
+        Ok(*fresh == Some(true))
+    }
+
+    /// Refuses a schema with other keys, or of another partition, than the rows so far.
+    pub fn check_evolution(&self, stream: &Stream) -> Result<()> {
+        let changed = |what: &str| {
+            Error::new(ErrorKind::Data, format!("cannot change the {what} of a stream on the way"))
+                .with("stream", &stream.name)
+                .hint("load it in a run of its own")
+        };
+        if stream.keys != self.stream.keys {
+            return Err(changed("keys"));
+        }
+        if self.partition.is_some() && self.partition != Some(partition_of(&self.settings, stream)?)
+        {
+            return Err(changed("partition"));
+        }
+        Ok(())
+    }
+
+    /// Takes over the columns of a schema; those of earlier ones stay. Compares with the table as
+    /// it is.
+    pub fn adopt(&mut self, client: &mut Client, stream: &Stream) -> Result<Fields> {
+        let settings = Rc::clone(&self.settings);
+        let partitioned = self.partition.is_some();
+        let names = names::column_names(stream, settings.add_record_metadata, partitioned)?;
+        let mut data: Vec<Wanted> = self.shape.columns.drain(..).take(self.width).collect();
+        let mut places = Vec::with_capacity(names.len());
+        for (column, name) in stream.columns.iter().zip(&names) {
+            let Some(name) = name else {
+                places.push(None);
+                continue;
+            };
+            let base16 = settings.interpret_content_encoding;
+            let sql_type = table::wanted_type(client, column, base16, &self.shape.name.schema)?;
+            let mut wanted = Wanted { name: name.clone(), sql_type, source: Some(column.clone()) };
+            if let Some(at) = data.iter().position(|other| other.name == *name) {
+                wanted.sql_type = self.evolved(&wanted, at)?;
+                data[at] = wanted;
+                places.push(Some(at));
+            } else {
+                places.push(Some(data.len()));
+                data.push(wanted);
+            }
+        }
+        self.width = data.len();
+        let own = table::own_columns(partitioned, settings.add_record_metadata);
+        let own = own.into_iter().filter(|own| !data.iter().any(|other| other.name == own.name));
+        let own: Vec<Wanted> = own.collect();
+        self.shape.columns = data;
+        self.shape.columns.extend(own);
+        self.shape.conflict = self.conflict_of(stream, &names)?;
+        self.plan = self.shape.plan(client)?;
+        self.stream = stream.clone();
+        Ok(Fields::new(self.feed(&places), self.width))
+    }
+
+    /// Returns the type of a column whose schema came again.
+    fn evolved(&self, wanted: &Wanted, at: usize) -> Result<SqlType> {
+        let (Some(column), Some(current)) = (&wanted.source, self.plan.types.get(at)) else {
+            return Ok(wanted.sql_type.clone());
+        };
+        match types::change(column, current, &wanted.sql_type) {
+            Change::Keep => Ok(current.clone()),
+            Change::Widen(wide) => Ok(wide),
+            Change::Refuse => {
+                Err(Error::new(ErrorKind::Data, "cannot change the type of the column safely")
+                    .with("stream", &self.stream.name)
+                    .with("table", &self.shape.name)
+                    .with("column", &wanted.name)
+                    .with("type so far", current.sql())
+                    .with("type of the new schema", wanted.sql_type.sql()))
+            }
+        }
+    }
+
+    /// Returns the columns that identify a row of the table.
+    fn conflict_of(&self, stream: &Stream, names: &[Option<String>]) -> Result<Vec<String>> {
+        let mut keys = Vec::new();
+        for key in &stream.keys {
+            let name = stream.column(key).and_then(|at| names[at].clone());
+            keys.push(name.ok_or_else(|| {
+                Error::new(ErrorKind::Data, "cannot find the key among the columns")
+                    .with("stream", &stream.name)
+                    .with("column", key)
+            })?);
+        }
+        Ok(match self.method {
+            LoadMethod::AppendOnly => Vec::new(),
+            LoadMethod::Upsert | LoadMethod::Overwrite => keys,
+            LoadMethod::ReplacePartition if keys.is_empty() => keys,
+            LoadMethod::ReplacePartition => {
+                [SOURCE, DATESTAMP].map(str::to_owned).into_iter().chain(keys).collect()
+            }
+        })
+    }
+
+    fn feed(&self, places: &[Option<usize>]) -> Vec<Feed> {
+        let sanitize = self.settings.sanitize_null_text_characters;
+        let feed = self.stream.columns.iter().zip(places).map(|(column, place)| {
+            let place = place.filter(|at| !self.plan.generated[*at]);
+            let name = place.map(|at| &self.shape.columns[at].name);
+            let required = name.is_some_and(|name| self.shape.conflict.contains(name));
+            let marks_deleted = name.is_some_and(|name| name == DELETED_AT);
+            let keeps = !required && !marks_deleted && !column.absent_is_null;
+            let to = place.map(|at| (at, Encoder::new(column, &self.plan.types[at], sanitize)));
+            Feed { to, required, keeps }
+        });
+        feed.collect()
+    }
+
+    /// Returns the columns of the stream, names and types, as they are staged.
+    pub fn staged(&self) -> Vec<(String, String)> {
+        let columns = self.shape.columns[..self.width].iter().zip(&self.plan.types);
+        columns.map(|(wanted, sql)| (wanted.name.clone(), sql.sql())).collect()
+    }
+
+    /// Returns the COPY into the table itself, and what its last columns get.
+    pub fn direct(&self, fields: &Fields, started_ms: u64) -> Result<(String, Vec<Own>)> {
+        let mut names = Vec::new();
+        for at in fields.places() {
+            names.push(quote_ident(&self.shape.columns[at].name)?);
+        }
+        let mut own = Vec::new();
+        for (at, wanted) in self.shape.columns.iter().enumerate().skip(self.width) {
+            if !self.plan.generated[at] {
+                names.push(quote_ident(&wanted.name)?);
+                own.push(self.own(&wanted.name, started_ms));
+            }
+        }
+        let (table, names) = (self.shape.name.sql()?, names.join(", "));
+        Ok((format!("COPY {table} ({names}) FROM STDIN"), own))
+    }
+
+    /// Returns what a column that we fill gets.
+    fn own(&self, name: &str, started_ms: u64) -> Own {
+        let (source, datestamp) = self.partition.clone().unwrap_or_default();
+        match name {
+            SOURCE => Own::Constant(source),
+            DATESTAMP => Own::Constant(datestamp),
+            DELETED_AT => Own::Null,
+            TABLE_VERSION => Own::Version,
+            "_sdc_extracted_at" => Own::Extracted,
+            "_sdc_received_at" | "_sdc_batched_at" => Own::Received,
+            "_sdc_sequence" => Own::Sequence,
+            _ => Own::Constant(started_ms.to_string()),
+        }
+    }
+
+    /// Returns the merge of a staging table.
+    pub fn merge(&self, stage: &str, started_ms: u64) -> Result<Merge> {
+        let upsert = self.method == LoadMethod::Upsert;
+        let mut merge = Merge {
+            table: self.shape.name.sql()?,
+            stage: stage.to_owned(),
+            scope: "true".to_owned(),
+            hard_delete: self.settings.hard_delete && upsert,
+            overriding: self.plan.overriding,
+            partitioned: self.plan.partitioned,
+            ..Merge::default()
+        };
+        for (at, wanted) in self.shape.columns.iter().enumerate() {
+            if self.plan.generated[at] {
+                continue;
+            }
+            let column = quote_ident(&wanted.name)?;
+            let from_stream = at < self.width;
+            merge.has_deleted_at |= wanted.name == DELETED_AT;
+            merge.foreign_keys |= self.shape.conflict.contains(&wanted.name)
+                && !self.plan.types[at].storage().is_built_in();
+            let value = if from_stream {
+                format!("s.{column}")
+            } else {
+                staged_value(&self.own(&wanted.name, started_ms), &wanted.sql_type)
+            };
+            let marks = [DELETED_AT, TABLE_VERSION].contains(&&*wanted.name);
+            merge.items.push(Item {
+                column,
+                value,
+                compared: from_stream || upsert && marks,
+                settable: !self.plan.fixed[at],
+                number: Some(at).filter(|_| from_stream),
+            });
+        }
+        for name in &self.shape.conflict {
+            let quoted = quote_ident(name)?;
+            let ours = self.partition.is_some() && [SOURCE, DATESTAMP].contains(&&**name);
+            if !ours {
+                merge.keys.push(quoted.clone());
+            }
+            merge.conflict.push(quoted);
+        }
+        if let Some((source, datestamp)) = &self.partition {
+            merge.scope = merge::partition_scope(source, datestamp);
+        }
+        Ok(merge)
+    }
+}
+
+/// Returns the value of a column that we fill, from the staging row `s`.
+fn staged_value(own: &Own, sql: &SqlType) -> String {
+    match own {
+        Own::Constant(text) => format!("{}::{}", quote_literal(text), sql.sql()),
+        Own::Null => format!("NULL::{}", sql.sql()),
+        Own::Version => "s._sdc_stage_version".to_owned(),
+        Own::Extracted => "s._sdc_stage_extracted".to_owned(),
+        Own::Received => {
+            "('epoch'::timestamptz + s._sdc_stage_received * interval '1 microsecond')".to_owned()
+        }
+        Own::Sequence => "(s._sdc_stage_received / 1000)".to_owned(),
+    }
+}
+
+fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
+    match settings.load_method {
+        Some(LoadMethod::Upsert) if stream.keys.is_empty() => {
+            log::warn!("stream {} has no keys: its rows are appended", stream.name);
+            LoadMethod::AppendOnly
+        }
+        Some(method) => method,
+        None if stream.keys.is_empty() => LoadMethod::AppendOnly,
+        None => LoadMethod::Upsert,
+    }
+}
+
+/// Returns the source and the day that the rows of a stream belong to.
+fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, String)> {
+    let named = stream.schema.get(singer::schema::PARTITION);
+    let part = |key: &str| named.and_then(|named| named[key].as_str()).map(str::to_owned);
+    let source = part("source").or_else(|| settings.source.clone());
+    let datestamp = part("extracted_at").or_else(|| settings.datestamp.clone());
+    let (Some(source), Some(datestamp)) = (source, datestamp) else {
+        return Err(Error::new(ErrorKind::Config, "cannot tell the partition of the rows")
+            .with("stream", &stream.name)
+            .hint("set `source` and `datestamp`, or read the rows from a day of the lake"));
+    };
+    let day = datestamp.parse::<jiff::civil::Date>();
+    if datestamp.len() != 10 || day.is_err() {
+        return Err(Error::new(ErrorKind::Config, "cannot read the datestamp as a day")
+            .with("datestamp", &datestamp)
+            .hint("it is a calendar date, YYYY-MM-DD"));
+    }
+    Ok((source, datestamp))
+}
