@@ -53,7 +53,8 @@ while not os.path.exists(stop) or min(seen[r.__name__] for r in readers) < 5:
         except Exception as failure:
             # A file listed before the exchange and opened after it: the reader must try again,
             # and then it sees the new generation. Anything else is a fault.
-            if "No such file" in str(failure) or "No files found" in str(failure):
+            gone = isinstance(failure, FileNotFoundError)
+            if gone or "No such file" in str(failure) or "No files found" in str(failure):
                 vanished += 1
                 continue
             raise
