@@ -7,6 +7,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::support::cluster::database;
+use crate::support::messages::Lines;
 use crate::support::pipes::DAY;
 use crate::support::run::{Outcome, Run, file};
 use crate::support::{binaries_dir, folder, lake};
@@ -117,4 +118,23 @@ fn a_field_of_a_hundred_mebibytes_needs_the_limit_raised_in_every_process() {
     assert!(peak(&outcome) < 8 * LONG as u64, "{} bytes", peak(&outcome));
     let data = lake::data(&lake::partition(&lake, "s", DAY, "t"));
     assert_eq!(data.len(), "a,b\n1,\n".len() + LONG);
+}
+
+#[test]
+fn a_field_of_a_hundred_mebibytes_goes_into_postgres_and_back() {
+    let database = database("long_field");
+    let lines = Lines::whole(&[(1, &"x".repeat(LONG))]);
+    let raised = json!({ "max_record_bytes": LONG + 1000 });
+    let raised = database.settings_with(&raised);
+    let target = measured("target-postgres").set("default_target_schema", "public");
+    let outcome = target.config(&raised).input(lines.0).go().success();
+    assert!(peak(&outcome) < 8 * LONG as u64, "{} bytes", peak(&outcome));
+    assert_eq!(database.psql("SELECT length(name) FROM t"), LONG.to_string());
+    let outcome = measured("tap-postgres").config(&raised).go().success();
+    assert!(peak(&outcome) < 8 * LONG as u64, "{} bytes", peak(&outcome));
+    assert_eq!(outcome.records("public-t")[0]["name"].as_str().unwrap().len(), LONG);
+    let outcome = measured("tap-postgres").config(&database.settings()).go();
+    assert_eq!(outcome.code, 65, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("max_record_bytes"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("public-t"), "{}", outcome.stderr);
 }
