@@ -98,19 +98,20 @@ fn a_backfill_with_kills_is_whole_after_a_second_pass() {
             (random.below(3) == 0).then_some((random.below(4) == 0, pause))
         })
         .collect();
+    let lake = scratch.path().join("lake");
+    let there = |number: &usize| lake::partition(&lake, "s", &day(*number), "t").exists();
     let failed = Mutex::new(Vec::new());
     let all: Vec<_> = (0..DAYS).collect();
     each(&all, |number| {
         let codes = extract(scratch.path(), number, kills[number]);
         if codes != (0, 0) {
-            // The target fails when its tap does, and only then, or when it is killed itself.
-            assert!(kills[number].is_some() && codes.1 != 0, "{}: {codes:?}", day(number));
+            assert!(kills[number].is_some(), "{}: {codes:?}", day(number));
+            // A tap may die after it has said all: then the day is whole.
+            assert!(codes.1 != 0 || there(&number), "{}: {codes:?}", day(number));
             failed.lock().unwrap().push(number);
         }
     });
-    let lake = scratch.path().join("lake");
     lake::check(&lake);
-    let there = |number: &usize| lake::partition(&lake, "s", &day(*number), "t").exists();
     let failed = failed.into_inner().unwrap();
     let published = all.iter().filter(|number| there(number)).count();
     assert!(published >= DAYS - failed.len(), "{published} and {} failed", failed.len());

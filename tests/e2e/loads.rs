@@ -159,7 +159,8 @@ fn appended_rows_stay_in_their_order() {
         loading(&target, "append-only").input(input.clone()).go().success();
         let order = format!(
             "SELECT count(*), bool_and(id = (n * 7919) % {ROWS}), bool_and(n = at - 1 - {first})
-             FROM (SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS n FROM t WHERE at > {first}) t"
+             FROM (SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS n
+                   FROM t WHERE at > {first}) t"
         );
         assert_eq!(target.psql(&order), format!("{ROWS}|t|t"));
     }

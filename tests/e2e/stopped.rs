@@ -31,11 +31,22 @@ fn whole(name: &str) -> Vec<u8> {
     rows(name, ROWS).done().0
 }
 
-/// Starts a run that has all its rows, but not their end, and stops it.
-fn stopped_in_the_middle(run: Run, name: &str, count: i64) -> (Running, ChildStdin) {
+/// Starts a run that has all its rows, but not their end, and stops it once it is at work.
+fn stopped_in_the_middle(
+    run: Run,
+    name: &str,
+    count: i64,
+    at_work: impl Fn() -> bool,
+) -> (Running, ChildStdin) {
     let mut run = run.start_with(Stdio::piped(), true);
     let mut stdin = run.child().stdin.take().unwrap();
     stdin.write_all(&rows(name, count).0).unwrap();
+    let mut left = 20_000;
+    while !at_work() {
+        left -= 1;
+        assert!(left > 0, "{name} never begins");
+        std::thread::sleep(Duration::from_millis(2));
+    }
     run.signal(Signal::STOP);
     run.wait_until_stopped();
     (run, stdin)
@@ -64,7 +75,13 @@ fn a_stopped_run_keeps_its_partition_and_finishes_what_it_began() {
     let scratch = folder();
     let publish = |name: &str| to_lake(scratch.path(), "s", DAY).input(whole(name)).go();
     for round in 0..2 {
-        let first = stopped_in_the_middle(to_lake(scratch.path(), "s", DAY), "first", MANY);
+        let holds = || {
+            let locks = fs::read_dir(scratch.path().join(".locks"));
+            let mut names = locks.into_iter().flatten().map(|lock| lock.unwrap().file_name());
+            names.any(|name| name.to_string_lossy().starts_with("partition-"))
+        };
+        let run = to_lake(scratch.path(), "s", DAY);
+        let first = stopped_in_the_middle(run, "first", MANY, holds);
         let second = publish("second").exits(75);
         assert!(second.stderr.contains("another run holds the partition"), "{}", second.stderr);
         assert_eq!(scratch.path().join("source=s").exists(), round > 0);
@@ -135,6 +152,10 @@ fn loading(target: &Database, method: &str) -> Run {
     to_database(target, &more)
 }
 
+/// How many others are connected.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
 fn names_loaded(target: &Database) -> String {
     target.psql("SELECT name, count(*) FROM t GROUP BY 1 ORDER BY 1")
 }
@@ -145,7 +166,8 @@ fn a_load_stopped_in_the_middle_holds_nobody_up() {
     for method in METHODS {
         target.psql("DROP TABLE IF EXISTS t");
         loading(&target, method).input(whole("old")).go().success();
-        let first = stopped_in_the_middle(loading(&target, method), "first", ROWS);
+        let connected = || target.psql(SESSIONS) != "0";
+        let first = stopped_in_the_middle(loading(&target, method), "first", ROWS, connected);
         loading(&target, method).input(whole("second")).go().success();
         let appends = method == "append-only";
         let wanted = if appends { "old|3000\nsecond|3000" } else { "second|3000" };
