@@ -175,9 +175,6 @@ fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
     };
     let (old, new) = (rows("old"), rows("new"));
     let held = || target.psql("SELECT name, count(*) FROM t GROUP BY 1");
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-               WHERE datname = current_database() AND pid <> pg_backend_pid()
-               AND backend_type = 'client backend'";
     let mut ended = 0;
     for method in KEYED {
         target.psql("DROP TABLE IF EXISTS t");
@@ -186,13 +183,9 @@ fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
             assert_eq!(held(), "old|5000");
             let load = loading(&target, method).input(new.clone()).start(true);
             // Before it connects there is nobody to be ended.
-            wait_for(
-                &target,
-                "SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            );
+            wait_for(&target, SESSIONS);
             std::thread::sleep(Duration::from_millis(step * 12));
-            target.psql(end);
+            target.psql(END_SESSIONS);
             let outcome = load.wait();
             assert!([0, 75].contains(&outcome.code), "{method} {step}: {outcome:?}");
             ended += u32::from(outcome.code == 75);
@@ -208,3 +201,36 @@ fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
     }
     assert!(ended > 5, "only {ended} sessions were ended in time");
 }
+
+#[test]
+fn a_session_that_is_ended_in_a_first_load_leaves_no_row() {
+    let target = database("terminated_first");
+    let rows: Vec<_> = (0..20_000).map(|id| (id, "new")).collect();
+    let input = Lines::whole(&rows).0;
+    let mut ended = 0;
+    for step in 0..9 {
+        target.psql("DROP TABLE IF EXISTS t");
+        let load = loading(&target, KEYED[step % 3]).input(input.clone()).start(true);
+        wait_for(&target, SESSIONS);
+        std::thread::sleep(Duration::from_millis(u64::try_from(step * 20).unwrap()));
+        target.psql(END_SESSIONS);
+        let outcome = load.wait();
+        assert!([0, 75].contains(&outcome.code), "{step}: {outcome:?}");
+        ended += u32::from(outcome.code == 75);
+        let held = target.try_psql("SELECT count(*) FROM t").unwrap_or_else(|_| "none".to_owned());
+        let whole = ["none", "0", "20000"].contains(&held.as_str());
+        assert!(if outcome.code == 0 { held == "20000" } else { whole }, "{step}: {held}");
+        assert!(outcome.code == 0 || !outcome.text().contains("\"currently_syncing\":null"));
+        loading(&target, KEYED[step % 3]).input(input.clone()).go().success();
+        assert_eq!(target.psql("SELECT count(*), count(DISTINCT id) FROM t"), "20000|20000");
+    }
+    assert!(ended > 2, "only {ended} sessions were ended in time");
+}
+
+/// How many others are connected.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+const END_SESSIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'";

@@ -178,6 +178,36 @@ fn a_load_stopped_in_the_middle_holds_nobody_up() {
     }
 }
 
+#[test]
+fn a_first_load_stopped_in_the_middle_is_never_mixed_with_another() {
+    let target = database("stopped_first");
+    for method in METHODS {
+        target.psql("DROP TABLE IF EXISTS t");
+        // The rows of an empty table come in as they are sent: enough of them are on their way.
+        let at_work = || target.psql(COPYING) != "0";
+        let first = stopped_in_the_middle(loading(&target, method), "first", MANY, at_work);
+        let second = loading(&target, method).input(whole("second")).go();
+        assert!([0, 75].contains(&second.code), "{method}: {second:?}");
+        let first = go_on(first);
+        assert!([0, 75].contains(&first.code), "{method}: {first:?}");
+        assert!(first.code == 0 || second.code == 0, "{method}: {first:?} {second:?}");
+        let wanted: &[&str] = match (method, first.code, second.code) {
+            (_, 75, _) => &["second|3000"],
+            (_, _, 75) => &["first|60000"],
+            ("append-only", ..) => &["first|60000\nsecond|3000"],
+            // One after the other, in either order.
+            ("upsert", ..) => &["first|60000", "first|57000\nsecond|3000"],
+            _ => &["first|60000", "second|3000"],
+        };
+        let loaded = names_loaded(&target);
+        assert!(wanted.contains(&loaded.as_str()), "{method}: {loaded}");
+    }
+}
+
+/// How many sessions take rows in.
+const COPYING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'COPY %'";
+
 /// Makes loads wait at the end of their first INSERT for as long as the test holds a lock.
 const GATE: &str = "
     CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
