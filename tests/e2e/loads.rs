@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Database, database};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, to_database};
-use crate::support::run::Run;
+use crate::support::run::{Outcome, Run};
 
 const KEYED: [&str; 3] = ["upsert", "overwrite", "replace-partition"];
 
@@ -166,6 +166,32 @@ fn appended_rows_stay_in_their_order() {
     }
 }
 
+/// Runs a load whose session is ended: at the latest when half of the input has been sent where
+/// there is no `pause`, else so long after it began, if it is still there.
+fn ended(target: &Database, load: Run, input: &[u8], pause: Option<Duration>) -> Outcome {
+    let Some(pause) = pause else {
+        let mut load = load.start_with(Stdio::piped(), true);
+        let mut stdin = load.child().stdin.take().unwrap();
+        let (half, rest) = input.split_at(input.len() / 2);
+        stdin.write_all(half).unwrap();
+        wait_for(target, SESSIONS);
+        target.psql(END_SESSIONS);
+        // It may have left already.
+        let _ = stdin.write_all(rest);
+        drop(stdin);
+        return load.wait().exits(75);
+    };
+    let load = load.input(input).start(true);
+    std::thread::sleep(pause);
+    target.psql(END_SESSIONS);
+    load.wait()
+}
+
+/// In the middle, then later and later.
+fn pauses() -> impl Iterator<Item = Option<Duration>> {
+    std::iter::once(None).chain((0..9).map(|step| Some(Duration::from_millis(20 + step * 15))))
+}
+
 #[test]
 fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
     let target = database("terminated");
@@ -175,31 +201,25 @@ fn a_session_that_is_ended_leaves_the_old_rows_or_the_new() {
     };
     let (old, new) = (rows("old"), rows("new"));
     let held = || target.psql("SELECT name, count(*) FROM t GROUP BY 1");
-    let mut ended = 0;
     for method in KEYED {
         target.psql("DROP TABLE IF EXISTS t");
-        for step in 0..9 {
+        for pause in pauses() {
             loading(&target, method).input(old.clone()).go().success();
             assert_eq!(held(), "old|5000");
-            let load = loading(&target, method).input(new.clone()).start(true);
-            // Before it connects there is nobody to be ended.
-            wait_for(&target, SESSIONS);
-            std::thread::sleep(Duration::from_millis(step * 12));
-            target.psql(END_SESSIONS);
-            let outcome = load.wait();
-            assert!([0, 75].contains(&outcome.code), "{method} {step}: {outcome:?}");
-            ended += u32::from(outcome.code == 75);
+            let outcome = ended(&target, loading(&target, method), &new, pause);
             let now = held();
             // A commit whose answer is lost has been done all the same.
-            let whole =
-                if outcome.code == 0 { &["new|5000"][..] } else { &["old|5000", "new|5000"] };
-            assert!(whole.contains(&now.as_str()), "{method} {step}: {now}");
+            let whole = match outcome.code {
+                0 => &["new|5000"][..],
+                75 => &["old|5000", "new|5000"],
+                _ => panic!("{method} {pause:?}: {outcome:?}"),
+            };
+            assert!(whole.contains(&now.as_str()), "{method} {pause:?}: {now}");
             assert!(outcome.code == 0 || !outcome.text().contains("\"currently_syncing\":null"));
             loading(&target, method).input(new.clone()).go().success();
             assert_eq!(held(), "new|5000");
         }
     }
-    assert!(ended > 5, "only {ended} sessions were ended in time");
 }
 
 #[test]
@@ -207,24 +227,23 @@ fn a_session_that_is_ended_in_a_first_load_leaves_no_row() {
     let target = database("terminated_first");
     let rows: Vec<_> = (0..20_000).map(|id| (id, "new")).collect();
     let input = Lines::whole(&rows).0;
-    let mut ended = 0;
-    for step in 0..9 {
-        target.psql("DROP TABLE IF EXISTS t");
-        let load = loading(&target, KEYED[step % 3]).input(input.clone()).start(true);
-        wait_for(&target, SESSIONS);
-        std::thread::sleep(Duration::from_millis(u64::try_from(step * 20).unwrap()));
-        target.psql(END_SESSIONS);
-        let outcome = load.wait();
-        assert!([0, 75].contains(&outcome.code), "{step}: {outcome:?}");
-        ended += u32::from(outcome.code == 75);
-        let held = target.try_psql("SELECT count(*) FROM t").unwrap_or_else(|_| "none".to_owned());
-        let whole = ["none", "0", "20000"].contains(&held.as_str());
-        assert!(if outcome.code == 0 { held == "20000" } else { whole }, "{step}: {held}");
-        assert!(outcome.code == 0 || !outcome.text().contains("\"currently_syncing\":null"));
-        loading(&target, KEYED[step % 3]).input(input.clone()).go().success();
-        assert_eq!(target.psql("SELECT count(*), count(DISTINCT id) FROM t"), "20000|20000");
+    for method in KEYED {
+        for pause in pauses().step_by(2) {
+            target.psql("DROP TABLE IF EXISTS t");
+            let outcome = ended(&target, loading(&target, method), &input, pause);
+            let held = target.try_psql("SELECT count(*) FROM t");
+            let held = held.unwrap_or_else(|_| "none".to_owned());
+            let whole = match outcome.code {
+                0 => &["20000"][..],
+                75 => &["none", "0", "20000"],
+                _ => panic!("{method} {pause:?}: {outcome:?}"),
+            };
+            assert!(whole.contains(&held.as_str()), "{method} {pause:?}: {held}");
+            assert!(outcome.code == 0 || !outcome.text().contains("\"currently_syncing\":null"));
+            loading(&target, method).input(input.clone()).go().success();
+            assert_eq!(target.psql("SELECT count(*), count(DISTINCT id) FROM t"), "20000|20000");
+        }
     }
-    assert!(ended > 2, "only {ended} sessions were ended in time");
 }
 
 /// How many others are connected.
