@@ -1,5 +1,6 @@
 //! Array literals of Postgres and JSON arrays, one to the other (pure).
 
+use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result};
 
 /// Arrays of Postgres have at most six dimensions.
@@ -90,207 +91,78 @@ fn quoted(
 }
 
 /// Appends the array literal for a JSON array. With `json_elements` the elements are JSON values
-/// (`json[]`, `jsonb[]`); else nested arrays are dimensions and elements are scalars.
-pub fn from_json(json: &[u8], json_elements: bool, out: &mut Vec<u8>) -> Result<()> {
-    let mut reader = Reader { json, at: 0, json_elements };
-    reader.space();
-    if reader.peek() != Some(b'[') {
+/// (`json[]`, `jsonb[]`); else nested arrays are dimensions and elements are scalars. `scratch` is
+/// memory to use again.
+pub fn from_json(
+    json: &[u8],
+    json_elements: bool,
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let mut scanner = Scanner::new(json);
+    scanner.space();
+    if scanner.peek() != Some(b'[') {
         return Err(refused("it is no JSON array"));
     }
-    reader.array(1, out)?;
-    reader.space();
-    if reader.at == json.len() { Ok(()) } else { Err(reader.broken()) }
+    dimension(&mut scanner, 1, json_elements, scratch, out)?;
+    scanner.end().map_err(broken)
 }
 
-/// A reader of JSON that writes array literals.
-struct Reader<'a> {
-    json: &'a [u8],
-    at: usize,
+/// Reads an array from its bracket on.
+fn dimension(
+    scanner: &mut Scanner<'_>,
+    depth: usize,
     json_elements: bool,
-}
-
-impl Reader<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.json.get(self.at).copied()
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    if depth > DEPTH_MAX {
+        return Err(refused("it is nested deeper than arrays of Postgres can be"));
     }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn broken(&self) -> Error {
-        refused("it is not JSON").with("byte", self.at + 1)
-    }
-
-    /// Reads an array from its bracket on.
-    fn array(&mut self, depth: usize, out: &mut Vec<u8>) -> Result<()> {
-        if depth > DEPTH_MAX {
-            return Err(refused("it is nested deeper than arrays of Postgres can be"));
-        }
-        self.at += 1;
-        out.push(b'{');
-        self.space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            out.push(b'}');
-            return Ok(());
-        }
-        loop {
-            self.space();
-            match self.peek() {
-                Some(b'[') if !self.json_elements => self.array(depth + 1, out)?,
-                _ => self.element(out)?,
-            }
-            self.space();
-            let next = self.peek();
-            self.at += 1;
-            match next {
-                Some(b',') => out.push(b','),
-                Some(b']') => {
-                    out.push(b'}');
-                    return Ok(());
+    let mut more = scanner.open(b'[', b']').map_err(broken)?;
+    out.push(b'{');
+    while more {
+        if scanner.peek() == Some(b'[') && !json_elements {
+            dimension(scanner, depth + 1, json_elements, scratch, out)?;
+        } else {
+            match scanner.value().map_err(broken)? {
+                Token::Null => out.extend_from_slice(b"NULL"),
+                Token::Boolean(truth) => {
+                    out.extend_from_slice(if truth { b"true" } else { b"false" });
                 }
-                _ => return Err(self.broken()),
-            }
-        }
-    }
-
-    fn element(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        let start = self.at;
-        self.skip()?;
-        let text = &self.json[start..self.at];
-        match text.first() {
-            Some(b'n') => out.extend_from_slice(b"NULL"),
-            Some(b'"') if !self.json_elements => {
-                out.push(b'"');
-                unquote(&text[1..text.len() - 1], out)?;
-                out.push(b'"');
-            }
-            Some(b'{' | b'"' | b'[') => {
-                out.push(b'"');
-                for byte in text {
-                    push_escaped(*byte, out);
-                }
-                out.push(b'"');
-            }
-            _ => out.extend_from_slice(text),
-        }
-        Ok(())
-    }
-
-    /// Goes behind one value of any kind.
-    fn skip(&mut self) -> Result<()> {
-        match self.peek() {
-            Some(b'"') => self.skip_string(),
-            Some(b'{' | b'[') => {
-                let mut depth = 0_usize;
-                loop {
-                    match self.peek() {
-                        Some(b'"') => {
-                            self.skip_string()?;
-                            continue;
-                        }
-                        Some(b'{' | b'[') => depth += 1,
-                        Some(b'}' | b']') => depth -= 1,
-                        Some(_) => {}
-                        None => return Err(self.broken()),
+                Token::Integer(digits) | Token::Decimal(digits) => out.extend_from_slice(digits),
+                Token::Object(nested) | Token::Array(nested) => push_quoted(&[nested.text], out),
+                Token::String(text) if json_elements => push_quoted(&[b"\"", text.raw, b"\""], out),
+                Token::String(text) => {
+                    scratch.clear();
+                    text.unescape_into(scratch);
+                    if memchr::memchr(0, scratch).is_some() {
+                        return Err(refused("it has U+0000, which Postgres cannot keep"));
                     }
-                    self.at += 1;
-                    if depth == 0 {
-                        return Ok(());
-                    }
+                    push_quoted(&[scratch], out);
                 }
             }
-            _ => {
-                let rest = &self.json[self.at..];
-                let scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-                let length = rest.iter().take_while(|byte| scalar(byte)).count();
-                let word = &rest[..length];
-                let known = matches!(word, b"null" | b"true" | b"false")
-                    || word.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-');
-                if !known {
-                    return Err(self.broken());
-                }
-                self.at += length;
-                Ok(())
-            }
+        }
+        more = scanner.more(b']').map_err(broken)?;
+        if more {
+            out.push(b',');
         }
     }
-
-    fn skip_string(&mut self) -> Result<()> {
-        self.at += 1;
-        loop {
-            let Some(end) = memchr::memchr2(b'"', b'\\', &self.json[self.at..]) else {
-                return Err(self.broken());
-            };
-            self.at += end + 1;
-            if self.json[self.at - 1] == b'"' {
-                return Ok(());
-            }
-            if self.at == self.json.len() {
-                return Err(self.broken());
-            }
-            self.at += 1;
-        }
-    }
-}
-
-/// Appends the characters of a JSON string, escaped for a quoted array element.
-fn unquote(text: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        if byte != b'\\' {
-            push_escaped(byte, out);
-            continue;
-        }
-        let code = text.get(at).copied().unwrap_or_default();
-        at += 1;
-        match code {
-            b'"' | b'\\' => push_escaped(code, out),
-            b'/' => out.push(b'/'),
-            b'b' => out.push(8),
-            b'f' => out.push(12),
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'u' => {
-                let (character, length) = code_point(&text[at..])?;
-                at += length;
-                let mut utf8 = [0; 4];
-                for byte in character.encode_utf8(&mut utf8).bytes() {
-                    push_escaped(byte, out);
-                }
-            }
-            _ => return Err(refused("a string in it has an unknown escape")),
-        }
-    }
+    out.push(b'}');
     Ok(())
 }
 
-/// Reads the hex digits behind `\u`, and a second half where there is one.
-fn code_point(text: &[u8]) -> Result<(char, usize)> {
-    let unit = |at: usize| {
-        let hex = std::str::from_utf8(text.get(at..at + 4)?).ok()?;
-        u32::from_str_radix(hex, 16).ok()
-    };
-    let lone = || refused("a string in it has half a character (a lone surrogate)");
-    let first = unit(0).ok_or_else(|| refused("a string in it has a broken escape"))?;
-    if first == 0 {
-        return Err(refused("a string in it has U+0000, which Postgres cannot keep"));
+/// Appends an element in quotes.
+fn push_quoted(parts: &[&[u8]], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in parts.iter().copied().flatten() {
+        push_escaped(*byte, out);
     }
-    if let Some(character) = char::from_u32(first) {
-        return Ok((character, 4));
-    }
-    let second = unit(6).filter(|unit| (0xDC00..0xE000).contains(unit));
-    let second = second.filter(|_| text.get(4..6) == Some(b"\\u")).ok_or_else(lone)?;
-    if first >= 0xDC00 {
-        return Err(lone());
-    }
-    let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-    char::from_u32(code).map(|character| (character, 10)).ok_or_else(lone)
+    out.push(b'"');
+}
+
+fn broken(fault: Fault) -> Error {
+    refused("it is not JSON").with("byte", fault.at + 1).with("fault", fault.what)
 }
 
 #[inline]
@@ -341,7 +213,7 @@ mod tests {
     fn json_becomes_literals() {
         let check = |json: &str, json_elements, expected: &str| {
             let mut out = Vec::new();
-            from_json(json.as_bytes(), json_elements, &mut out).unwrap();
+            from_json(json.as_bytes(), json_elements, &mut Vec::new(), &mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{json}");
         };
         check("[]", false, "{}");
@@ -378,7 +250,8 @@ mod tests {
             "[\"",
             "[{]",
         ] {
-            assert!(from_json(broken.as_bytes(), false, &mut Vec::new()).is_err(), "{broken}");
+            let done = from_json(broken.as_bytes(), false, &mut Vec::new(), &mut Vec::new());
+            assert!(done.is_err(), "{broken}");
         }
     }
 }

@@ -6,6 +6,9 @@ use singer::{Column, Kind, Result};
 use crate::limits::{self, refusal};
 use crate::types::SqlType;
 
+/// Memory to reuse.
+pub type Scratch = [Vec<u8>; 2];
+
 /// How the cells of one column are written.
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -99,9 +102,9 @@ impl Encoder {
         })
     }
 
-    /// Appends the field of a cell; `scratch` is memory to reuse.
+    /// Appends the field of a cell.
     #[inline]
-    pub fn text(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    pub fn text(&self, cell: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> Result<()> {
         match self.form {
             Form::Verbatim => {
                 self.check(cell)?;
@@ -129,10 +132,10 @@ impl Encoder {
                 out.extend_from_slice(cell);
                 return Ok(());
             }
-            Form::Json => return self.json(cell, scratch, out),
+            Form::Json => return self.json(cell, &mut scratch[0], out),
             Form::JsonString | Form::JsonNumber => {
-                self.quote(cell, scratch)?;
-                copy_text::escape(scratch, out);
+                self.quote(cell, &mut scratch[0])?;
+                copy_text::escape(&scratch[0], out);
                 return Ok(());
             }
             Form::Array { json, hex } => return self.array(cell, json, hex, scratch, out),
@@ -206,7 +209,7 @@ impl Encoder {
         cell: &[u8],
         json: bool,
         hex: bool,
-        scratch: &mut Vec<u8>,
+        [literal, scratch]: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let mut sanitized = Vec::new();
@@ -224,9 +227,9 @@ impl Encoder {
         if let Some(elements) = &self.elements {
             limits::each_element(cell, &mut |element| elements.check(element))?;
         }
-        scratch.clear();
-        array::from_json(cell, json, scratch)?;
-        copy_text::escape(scratch, out);
+        literal.clear();
+        array::from_json(cell, json, scratch, literal)?;
+        copy_text::escape(literal, out);
         Ok(())
     }
 
@@ -295,7 +298,7 @@ mod tests {
         let column = Column::new("c", serde_json::from_str(schema).unwrap());
         let encoder = Encoder::new(&column, &SqlType::from_server(sql), sanitize);
         let mut out = Vec::new();
-        match encoder.text(cell.as_bytes(), &mut Vec::new(), &mut out) {
+        match encoder.text(cell.as_bytes(), &mut Scratch::default(), &mut out) {
             Ok(()) => String::from_utf8(out).unwrap(),
             Err(failure) => failure.context("reason").unwrap().to_owned(),
         }

@@ -4,7 +4,7 @@ use pg::copy_text;
 use singer::target::ENVELOPE_CELLS;
 use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
 
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Scratch};
 
 /// Where the cells of one column of the stream go.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct Fields {
     feed: Vec<Feed>,
     /// Columns of earlier schemas, which no record has any more.
     unfed: Vec<usize>,
-    scratch: Vec<u8>,
+    scratch: Scratch,
 }
 
 /// Lines of COPY text, and the lines of the input that they come from.
@@ -41,7 +41,7 @@ impl Fields {
         let has_cells =
             |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
         let unfed = (0..width).filter(|at| !has_cells(at)).collect();
-        Self { feed, unfed, scratch: Vec::new() }
+        Self { feed, unfed, scratch: Scratch::default() }
     }
 
     /// Returns the columns of the table in the order of the fields.
