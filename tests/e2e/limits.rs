@@ -138,3 +138,12 @@ fn a_field_of_a_hundred_mebibytes_goes_into_postgres_and_back() {
     assert!(outcome.stderr.contains("max_record_bytes"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("public-t"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_row_of_two_hundred_mebibytes_is_refused_before_it_is_read() {
+    let source = database("long_row");
+    source.psql("CREATE TABLE t AS SELECT 1 AS id, repeat('x', 200 << 20) AS text");
+    let outcome = measured("tap-postgres").config(&source.settings()).go();
+    is_refused("tap-postgres", &outcome);
+    assert!(outcome.stderr.contains("table: public.t"), "{}", outcome.stderr);
+}

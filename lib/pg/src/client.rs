@@ -166,6 +166,11 @@ impl Client {
         }
     }
 
+    /// Sets how much text a row of a COPY to us may have, before more memory is taken for it.
+    pub fn limit_rows(&mut self, bytes_max: usize) {
+        self.wire.row_bytes_max = bytes_max;
+    }
+
     /// Starts `COPY ... FROM STDIN`.
     pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
         self.begin_copy_in(sql)?;

@@ -72,6 +72,8 @@ pub(crate) struct Wire {
     pub timeout: Duration,
     /// The largest message to take from the peer.
     pub message_bytes_max: usize,
+    /// The largest row of a COPY to take.
+    pub row_bytes_max: usize,
     /// Whether only this machine can listen.
     pub local: bool,
     peer: String,
@@ -143,6 +145,7 @@ impl Wire {
             output: BytesMut::new(),
             timeout: Duration::from_secs(10),
             message_bytes_max: MESSAGE_BYTES_MAX,
+            row_bytes_max: MESSAGE_BYTES_MAX,
             local,
             peer,
         }
@@ -330,6 +333,10 @@ impl Wire {
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if !(4..=self.message_bytes_max).contains(&length) {
             return Err(self.garbled());
+        }
+        if length > self.row_bytes_max && self.input[self.start] == b'd' {
+            return Err(Error::new(ErrorKind::Data, "a row is larger than the limit")
+                .with("bytes of COPY text", length - 4));
         }
         Ok(Some(length + 1))
     }

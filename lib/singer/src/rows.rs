@@ -305,6 +305,11 @@ impl Rows {
         self.write_state()
     }
 
+    /// Returns how many bytes a row may have.
+    pub fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
     /// Returns how many rows are wanted (`--test` asks for one).
     pub fn limit(&self) -> Option<u64> {
         self.limit

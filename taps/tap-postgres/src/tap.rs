@@ -132,9 +132,7 @@ impl TapPostgres {
             .with("table", format!("{schema}.{table}"));
         match (&since.start, &incremental) {
             (Some(start), Some(_)) if read.as_ref().is_err_and(is_refused_value) => {
-                read.with("bookmark", start).hint(
-                    "the bookmark or `start_date` may not fit the column: correct it, or read anew",
-                )
+                read.with("bookmark", start).map_err(misfit)
             }
             _ => read,
         }
@@ -191,6 +189,12 @@ fn is_refused_value(failure: &Error) -> bool {
         .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
 }
 
+fn misfit(failure: Error) -> Error {
+    failure
+        .of_kind(ErrorKind::Config)
+        .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
+}
+
 /// Returns the schema and name of a stream's table, as its metadata says, else by its id.
 fn address(stream: &Stream) -> Result<(String, String)> {
     let schema = stream.meta("schema-name").and_then(serde_json::Value::as_str);
@@ -244,14 +248,18 @@ fn pick<'a>(
 
 /// Reads the rows of the statement.
 fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
+    let bytes_max = rows.record_bytes_max();
+    // Escapes at most double a text; of a row beyond that not even the text is wanted.
+    client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
     let mut rest = client.copy_out(sql)?;
     let mut count = 0_u64;
     let mut over = Ok(());
     loop {
-        if !rest.ready(PAUSE)? {
+        if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
             rows.flush()?;
         }
-        let Some(row) = rest.next()? else { return over };
+        let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
+        let Some(row) = next else { return over };
         if over.is_err() {
             continue;
         }
@@ -270,6 +278,16 @@ fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Res
             _ => {}
         }
     }
+}
+
+/// Says what to do about a row that is too large to be read at all.
+fn too_large(failure: Error, bytes_max: usize) -> Error {
+    if failure.context("bytes of COPY text").is_none() {
+        return failure;
+    }
+    failure
+        .with("limit in bytes", bytes_max)
+        .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
 }
 
 #[cfg(test)]
