@@ -165,6 +165,8 @@ fn rows_of_a_stream_that_had_ended_are_refused_and_change_nothing() {
     let partition = lake::partition(scratch.path(), "s", DAY, "t");
     assert_eq!(lake::data(&partition), "id,name\n1,first\n2,first\n");
     lake::check(scratch.path());
+    let outcome = csv().input(twice(&[])).go().exits(76);
+    assert!(outcome.stderr.contains("after the end of its stream"), "{}", outcome.stderr);
     // The day is not said to be whole: who loads it is told.
     let tap = from_lake(scratch.path(), DAY).go().exits(66);
     assert!(tap.stderr.contains(DAY), "{}", tap.stderr);

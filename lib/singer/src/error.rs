@@ -164,14 +164,17 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Escapes control characters, so that data in a message cannot forge or colour log lines.
+/// Escapes characters that control a terminal, break lines or turn the direction of text, so that
+/// data in a message cannot forge or colour log lines.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    let turns = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    let controls = |c: char| c.is_control() || turns.iter().any(|range| range.contains(&c));
+    if !text.chars().any(controls) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if controls(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out.into()
 }

@@ -152,6 +152,11 @@ impl<T: Target> Delivery<T> {
     }
 
     fn state(&mut self, value: String, syncing: Option<Syncing>) -> Result<()> {
+        if let Some(Syncing::Stream(name)) = &syncing
+            && self.streams.iter().any(|known| known.name == *name && known.sink.is_none())
+        {
+            return Err(after_end(name));
+        }
         self.state = Some(value);
         self.state_pending = true;
         let left = match (&self.syncing, &syncing) {

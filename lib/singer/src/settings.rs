@@ -294,7 +294,8 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read(path).map_err(|cause| {
         cannot(ErrorKind::Config, cause.into()).hint("--config takes a JSON file, or ENV")
     })?;
-    let value: Value = serde_json::from_slice(&text).map_err(|cause| {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    let value: Value = serde_json::from_slice(text).map_err(|cause| {
         let place = format!("line {}, column {}", cause.line(), cause.column());
         Error::new(ErrorKind::Config, "the settings are not JSON")
             .with("path", path.display())

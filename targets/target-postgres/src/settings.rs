@@ -46,7 +46,8 @@ pub struct Settings {
     /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition`;
     /// without it `upsert` for streams with keys, else `append-only`.
     pub load_method: Option<LoadMethod>,
-    /// Whether rows marked as deleted (`_sdc_deleted_at`, or an old version) leave the table.
+    /// Whether an `upsert` takes rows marked as deleted (`_sdc_deleted_at`, or an old version) out
+    /// of the table.
     #[serde(default)]
     pub hard_delete: bool,
     /// Whether `ACTIVATE_VERSION` messages are acted on.
