@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::output::BLOCK_BYTES;
+use crate::output::{BLOCK_BYTES, PIPE_BYTES};
 
 /// Reads lines.
 pub struct Input {
@@ -63,7 +63,7 @@ impl Input {
         }
         let file = stdin.try_clone_to_owned();
         let file = file.or_kind(ErrorKind::Usage, "cannot read standard input")?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&file, BLOCK_BYTES);
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_BYTES);
         Ok(Self::new(File::from(file), limits))
     }
 

@@ -6,8 +6,10 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much is gathered before a write, and how much a pipe is asked to hold.
-pub const BLOCK_BYTES: usize = 1 << 20;
+/// How much is gathered before a write, or taken by a read: it stays in the cache of the core.
+pub const BLOCK_BYTES: usize = 256 << 10;
+/// How much a pipe is asked to hold.
+pub const PIPE_BYTES: usize = 1 << 20;
 
 /// Buffered standard output.
 pub struct Output {
@@ -18,7 +20,7 @@ impl Output {
     /// Takes standard output and, where it is a pipe, makes the pipe large.
     pub fn new() -> Self {
         // Not a pipe, or not allowed: as good as before.
-        let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdout(), BLOCK_BYTES);
+        let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdout(), PIPE_BYTES);
         Self { buffer: Vec::with_capacity(2 * BLOCK_BYTES) }
     }
 
