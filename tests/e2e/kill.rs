@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::database;
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::{Run, feed, file, ours, pipe_succeeds};
+use crate::support::run::{Run, feed, file, ours, ours_to_end, pipe_succeeds};
 use crate::support::{binaries_dir, folder, lake};
 
 /// Rows enough that a kill meets the processes at work.
@@ -171,7 +171,8 @@ fn a_terminated_target_publishes_nothing() {
     let before = lake::sums(scratch.path());
     let input = endless();
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let mut target = ours("target-csv").config(&config).start_with(Stdio::piped(), true);
+        let target = ours_to_end("target-csv").config(&config);
+        let mut target = target.start_with(Stdio::piped(), true);
         let mut stdin = target.child().stdin.take().unwrap();
         stdin.write_all(&input).unwrap();
         target.signal(signal);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Database, database};
 use crate::support::messages::Lines;
 use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, ours};
+use crate::support::run::{Outcome, Run, ours, ours_to_end};
 use crate::support::{binaries_dir, folder, lake};
 
 /// More rows than any buffer holds, but not their end.
@@ -51,7 +51,7 @@ fn signals_end_a_load_at_once_and_leave_the_table() {
     ];
     for method in ["upsert", "overwrite"] {
         for (signals, code) in sent {
-            let run = ours("target-postgres").config(&settings(&target, method));
+            let run = ours_to_end("target-postgres").config(&settings(&target, method));
             let mut run = run.start_with(Stdio::piped(), true);
             let mut stdin = run.child().stdin.take().unwrap();
             stdin.write_all(&input).unwrap();

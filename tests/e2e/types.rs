@@ -300,6 +300,24 @@ fn the_second_load_of_every_type_touches_no_row() {
     }
 }
 
+/// Where the target has the types, too; else such arrays arrive as JSON.
+#[test]
+fn arrays_of_own_types_come_back_equal() {
+    let (source, target) = (database("own_arrays_from"), database("own_arrays_to"));
+    let scratch = folder();
+    source.psql(OWN_TYPES);
+    target.psql(OWN_TYPES);
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, m mood[], c cents[]);
+         INSERT INTO t VALUES (1, ARRAY['sad', 'o,k', 'ha\"ppy', '', NULL]::mood[], '{1.50,NULL}'),
+           (2, '{}', NULL)",
+    );
+    extract(&source, scratch.path(), DAY);
+    load(scratch.path(), DAY, &target, &json!({}));
+    let all = "SELECT pg_typeof(m), pg_typeof(c), t FROM t ORDER BY id";
+    assert_eq!(target.psql(all), source.psql(all));
+}
+
 #[test]
 fn arrays_with_bounds_go_as_text_and_else_say_so() {
     let (source, target, lake) = (database("bounds"), database("bounds_back"), folder());

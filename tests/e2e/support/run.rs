@@ -92,6 +92,14 @@ pub fn ours(name: &str) -> Run {
     Run::new(&path)
 }
 
+/// One of our binaries that signals end also where they are ignored around the tests, as shells do
+/// for what runs in the background: children inherit that.
+pub fn ours_to_end(name: &str) -> Run {
+    let mut run = Run::new(Path::new("/usr/bin/env"));
+    name.clone_into(&mut run.name);
+    run.args(["--default-signal=HUP,INT,TERM"]).args([super::binaries_dir().join(name)])
+}
+
 /// Feeds lines to one of our targets.
 pub fn feed(name: &str, config: &Value, lines: &[u8]) -> Outcome {
     ours(name).config(config).input(lines).go()
