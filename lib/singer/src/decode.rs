@@ -231,11 +231,11 @@ impl RecordDecoder {
                 let key = scanner.key()?;
                 self.find(key)
             };
-            let value = scanner.value()?;
             if let Some(at) = at {
-                let put = self.columns[at].checks.put(value, at, batch);
-                put.map_err(|reason| Refusal::Unfit(Some(at), reason))?;
+                self.columns[at].checks.put_next(scanner, at, batch)?;
                 expected = at + 1;
+            } else {
+                scanner.value()?;
             }
             more = scanner.more(b'}')?;
         }

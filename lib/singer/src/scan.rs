@@ -166,7 +166,10 @@ impl<'a> Scanner<'a> {
     pub fn value(&mut self) -> Result<Token<'a>, Fault> {
         match self.peek() {
             Some(b'"') => self.string().map(Token::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'-' | b'0'..=b'9') => {
+                let (text, integer) = self.number()?;
+                Ok(if integer { Token::Integer(text) } else { Token::Decimal(text) })
+            }
             Some(open @ (b'{' | b'[')) => {
                 let nested = self.nested()?;
                 Ok(if open == b'{' { Token::Object(nested) } else { Token::Array(nested) })
@@ -189,8 +192,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Reads a string from its quote on.
     #[inline]
-    fn string(&mut self) -> Result<Quoted<'a>, Fault> {
+    pub fn string(&mut self) -> Result<Quoted<'a>, Fault> {
         let start = self.at + 1;
         let mut at = start;
         let mut plain = true;
@@ -210,8 +214,9 @@ impl<'a> Scanner<'a> {
         Ok(Quoted { raw: &self.text[start..at], plain })
     }
 
+    /// Reads a number from its sign or first digit on; tells whether it is all digits.
     #[inline]
-    fn number(&mut self) -> Result<Token<'a>, Fault> {
+    pub fn number(&mut self) -> Result<(&'a [u8], bool), Fault> {
         let start = self.at;
         self.at += usize::from(self.peek() == Some(b'-'));
         match self.peek() {
@@ -231,8 +236,7 @@ impl<'a> Scanner<'a> {
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.some_digits()?;
         }
-        let text = &self.text[start..self.at];
-        Ok(if integer { Token::Integer(text) } else { Token::Decimal(text) })
+        Ok((&self.text[start..self.at], integer))
     }
 
     #[inline]

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::batch::Batch;
 use crate::canonical;
+use crate::decode::Refusal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::scan::{Nested, Quoted, Token};
+use crate::scan::{Nested, Quoted, Scanner, Token};
 use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
 
 /// Why a value does not fit its column, for people; never the value itself.
@@ -93,20 +94,59 @@ impl Checks {
         left
     }
 
+    /// Reads the value at the scanner and puts it into column `at` of the last row of the batch.
+    /// Strings and numbers, which most values are, do not become tokens: those go through memory.
+    #[inline]
+    pub fn put_next(
+        &self,
+        scanner: &mut Scanner<'_>,
+        at: usize,
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let put = match scanner.peek() {
+            Some(b'"') if self.rest.is_none() => {
+                let quoted = scanner.string()?;
+                self.put_string(quoted, at, batch)
+            }
+            Some(b'-' | b'0'..=b'9') if self.rest.is_none() => {
+                let (digits, integer) = scanner.number()?;
+                self.put_number(digits, integer, at, batch)
+            }
+            _ => {
+                let token = scanner.value()?;
+                self.put(token, at, batch)
+            }
+        };
+        put.map_err(|reason| Refusal::Unfit(Some(at), reason))
+    }
+
+    #[inline]
+    fn put_number(
+        &self,
+        digits: &[u8],
+        integer: bool,
+        at: usize,
+        batch: &mut Batch,
+    ) -> Result<(), Reason> {
+        if !integer {
+            return self.put_decimal(digits, at, batch);
+        }
+        if self.validate {
+            self.expect(Types::INTEGER)?;
+            self.check_bounds(digits)?;
+        }
+        set(batch, at, digits);
+        Ok(())
+    }
+
     /// Puts the value of column `at` into the last row of the batch.
     #[inline]
-    pub fn put(&self, token: Token<'_>, at: usize, batch: &mut Batch) -> Result<(), Reason> {
+    fn put(&self, token: Token<'_>, at: usize, batch: &mut Batch) -> Result<(), Reason> {
         match token {
             Token::Null => return self.put_null(at, batch),
             Token::String(quoted) => self.put_string(quoted, at, batch)?,
-            Token::Integer(digits) => {
-                if self.validate {
-                    self.expect(Types::INTEGER)?;
-                    self.check_bounds(digits)?;
-                }
-                set(batch, at, digits);
-            }
-            Token::Decimal(digits) => self.put_decimal(digits, at, batch)?,
+            Token::Integer(digits) => self.put_number(digits, true, at, batch)?,
+            Token::Decimal(digits) => self.put_number(digits, false, at, batch)?,
             Token::Boolean(value) => {
                 self.expect_unless_off(Types::BOOLEAN)?;
                 set(batch, at, if value { b"true" } else { b"false" });
