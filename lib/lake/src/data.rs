@@ -1,14 +1,20 @@
 //! A data file being written: counted and hashed on the way, durable at the end.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 use singer::Result;
 
 use crate::manifest::FileEntry;
 use crate::{disk, name};
+
+const CANNOT_FLUSH: &str = "cannot flush the data file";
+/// How much may be written before the disk is told to begin.
+const FLUSH_BYTES: u64 = 32 << 20;
 
 /// A data file on its way; write it in big blocks. Its name gets the data suffix when it is
 /// published, until then it ends in `.partial`.
@@ -20,6 +26,34 @@ pub struct DataFile {
     hash: Sha256,
     rows: u64,
     bytes: u64,
+    flusher: Option<Flusher>,
+}
+
+/// Has the disk take what is written so far, while more is being written: of a large file the end
+/// alone is waited for.
+#[derive(Debug)]
+struct Flusher {
+    wake: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+    /// The size of the file when it was woken last.
+    bytes: u64,
+}
+
+impl Flusher {
+    fn start(file: &File, bytes: u64) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        let (wake, woken) = sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            // After a failure it ends: a second flush might say that all is well.
+            woken.iter().try_for_each(|()| file.sync_data())
+        });
+        Ok(Self { wake, thread, bytes })
+    }
+
+    fn end(self) -> io::Result<()> {
+        drop(self.wake);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the flushing thread ended")))
+    }
 }
 
 impl DataFile {
@@ -34,6 +68,7 @@ impl DataFile {
             hash: Sha256::new(),
             rows: 0,
             bytes: 0,
+            flusher: None,
         })
     }
 
@@ -51,15 +86,39 @@ impl DataFile {
             disk::failure("cannot write the data file", &self.path, cause)
                 .with("bytes written before", self.bytes)
         })?;
-        self.file = Some(file);
         self.rows += rows;
         self.bytes += u64::try_from(block.len()).unwrap_or(u64::MAX);
+        let flushed = self.flusher.as_ref().map_or(0, |flusher| flusher.bytes);
+        if self.bytes - flushed >= FLUSH_BYTES {
+            self.flush_behind(&file)?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn flush_behind(&mut self, file: &File) -> Result<()> {
+        let flusher = match &mut self.flusher {
+            Some(flusher) => flusher,
+            none => none.insert(
+                Flusher::start(file, self.bytes)
+                    .map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))?,
+            ),
+        };
+        flusher.bytes = self.bytes;
+        // Still at work, or ended by a failure, which comes out at the end.
+        let _ = flusher.wake.try_send(());
         Ok(())
     }
 
     /// Closes the file until the next block, so that many files do not need many descriptors.
-    pub fn rest(&mut self) {
+    pub fn rest(&mut self) -> Result<()> {
         self.file = None;
+        self.end_flusher()
+    }
+
+    fn end_flusher(&mut self) -> Result<()> {
+        let ended = self.flusher.take().map_or(Ok(()), Flusher::end);
+        ended.map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))
     }
 
     /// Returns where the file is while it is written.
@@ -90,13 +149,13 @@ impl DataFile {
     /// Makes the file durable and says where it is and what it holds. A failed flush is never tried
     /// again: the system may have dropped the pages.
     pub fn finish(mut self) -> Result<(PathBuf, FileEntry)> {
+        self.end_flusher()?;
         let file = match self.file.take() {
             Some(file) => file,
             None => File::open(&self.path)
                 .map_err(|cause| disk::failure("cannot open the file again", &self.path, cause))?,
         };
-        file.sync_all()
-            .map_err(|cause| disk::failure("cannot flush the data file", &self.path, cause))?;
+        file.sync_all().map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))?;
         let entry = self.entry();
         Ok((self.path, entry))
     }
@@ -108,13 +167,13 @@ impl DataFile {
 }
 
 /// Reads a file and returns its SHA-256 in hexadecimal and its size.
-pub(crate) fn sum(path: &Path) -> std::io::Result<(String, u64)> {
+pub(crate) fn sum(path: &Path) -> io::Result<(String, u64)> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 17];
     let mut bytes = 0;
     loop {
-        let count = std::io::Read::read(&mut file, &mut block)?;
+        let count = io::Read::read(&mut file, &mut block)?;
         if count == 0 {
             return Ok((name::hex(&hash.finalize()), bytes));
         }

@@ -38,7 +38,7 @@ fn publish_in(run: &Run, table: &str, text: &str) -> Result<Outcome> {
     let mut staged = run.stage(table, false)?;
     let mut file = staged.file(&format!("{}.csv", run.id()))?;
     file.write(b"id\n", 0)?;
-    file.rest();
+    file.rest().unwrap();
     file.write(text.as_bytes(), u64::try_from(text.lines().count()).unwrap())?;
     staged.publish(vec![file], contents())
 }
