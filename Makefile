@@ -18,7 +18,7 @@ build:
 	cargo build --workspace
 
 release:
-	cargo build --workspace --release
+	cargo build --release
 
 # Measures against raw COPY and writes bench/RESULTS.md. 1 is about 1.5 million rows of lineitem.
 SCALE = 1

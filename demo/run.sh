@@ -24,7 +24,7 @@ fail() {
 }
 
 scripts/setup.sh demo
-cargo build --release -p tap-csv -p tap-postgres -p target-csv -p target-postgres
+cargo build --release
 target=${CARGO_TARGET_DIR:-target}
 PATH=$(cd "$target/release" && pwd):$PATH
 export PATH
@@ -104,9 +104,14 @@ load() {
 }
 sums() { find $lake -path '*/source=*' -name '*.csv' -exec sha256sum {} + | sort -k 2; }
 fingerprint() { # changes whenever a row is written, even with the same values
-    "${psql[@]}" -At -d "$target_database" -c \
-        "SELECT count(*), md5(string_agg(o::text || o.xmin || o.ctid, '|' ORDER BY order_id))
-         FROM orders AS o"
+    local table
+    for table in $("${psql[@]}" -At -d "$target_database" -c \
+        "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r'
+         AND relnamespace = 'public'::regnamespace ORDER BY 1"); do
+        "${psql[@]}" -At -d "$target_database" -c \
+            "SELECT '$table', count(*), md5(string_agg(t::text || t.xmin || t.ctid, '|' ORDER BY ctid))
+             FROM public.$table AS t"
+    done
 }
 
 say "Extract both sources into the folders of $day"
