@@ -21,6 +21,7 @@ mod limits;
 mod loads;
 mod meltano;
 mod messages;
+mod mistakes;
 mod moving_files;
 mod names;
 mod planted;

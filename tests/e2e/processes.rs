@@ -119,6 +119,7 @@ fn an_input_that_is_none_is_refused() {
         redirected(name, "--input /none", config, b"").exits(66);
     }
     assert!(lake::sums(scratch.path()).is_empty());
+    target.psql("CREATE TABLE t (id integer)");
     let full = redirected("tap-postgres", ">/dev/full", &target.settings(), b"").exits(74);
     assert!(full.stderr.contains("standard output"), "{}", full.stderr);
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::support::cluster::{Database, database};
 use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_lake, load, to_database, to_lake};
-use crate::support::run::{feed, file, ours, pipe};
+use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
+use crate::support::run::{feed, file, ours, pipe, pipe_succeeds};
 use crate::support::{folder, lake};
 
 const DAYS: [&str; 4] = ["2026-11-17", "2026-11-18", "2026-11-19", DAY];
@@ -281,4 +281,34 @@ fn a_day_of_two_sources_is_read_by_source() {
         pipe(tap, to_database(&target, &by_partition())).1.success();
     }
     assert_eq!(target.psql("SELECT _sdc_source, name FROM t ORDER BY 1"), "postgres|p\ns|s");
+}
+
+/// A scan that others have begun would start where they are: Postgres lets large scans join.
+#[test]
+fn other_readers_do_not_change_the_order_of_rows() {
+    let (source, scratch) = (database("joined_scans"), folder());
+    // More than a quarter of the server's shared buffers.
+    source.psql(
+        "CREATE TABLE t (id integer, name text);
+         INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, 150000) n",
+    );
+    let publish = || {
+        let tap = from_database(&source, &json!({}));
+        pipe_succeeds(tap, to_lake(scratch.path(), "s", DAYS[0])).1.stderr
+    };
+    publish();
+    for _ in 0..3 {
+        let mut other = source.psql_command();
+        let mut other = other
+            .args(["-c", "COPY t TO STDOUT"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It has begun, and waits in the middle.
+        std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut vec![0; 4 << 20]).unwrap();
+        let said = publish();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(said.contains("stream public-t: unchanged"), "{said}");
+    }
 }

@@ -201,8 +201,9 @@ pub fn to_json(streams: &[Stream]) -> Value {
 /// Reads a catalog: `{"streams": [...]}`, with metadata or, as older ones, with `selected` and
 /// `inclusion` inside the schemas.
 pub fn from_slice(text: &[u8]) -> Result<Vec<Stream>> {
-    let catalog: Value =
-        serde_json::from_slice(text).or_kind(ErrorKind::Config, "cannot read the catalog")?;
+    let catalog: Value = serde_json::from_slice(text)
+        .or_kind(ErrorKind::Config, "cannot read the catalog")
+        .map_err(|failure| failure.hint("the catalog is the JSON that --discover prints"))?;
     let streams = catalog["streams"].as_array().ok_or_else(|| {
         Error::new(ErrorKind::Config, "the catalog has no list `streams`")
             .hint("write one with --discover")

@@ -40,7 +40,7 @@ fn run<T: Tap>() -> Result<()> {
         return output::print(&(text + "\n"));
     }
     let state = match &args.state {
-        Some(path) => State::from_slice(&read_file(path, "cannot read the state")?)
+        Some(path) => State::from_slice(&read_file(path, "cannot read the state", NO_STATE)?)
             .map_err(|failure| failure.with("path", path.display()))?,
         None => State::empty(),
     };
@@ -56,7 +56,7 @@ fn run<T: Tap>() -> Result<()> {
 /// Returns the selected streams, from the catalog given or else from discovery.
 fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     let streams = match &args.catalog {
-        Some(path) => catalog::from_slice(&read_file(path, "cannot read the catalog")?)
+        Some(path) => catalog::from_slice(&read_file(path, "cannot read the catalog", NO_CATALOG)?)
             .map_err(|failure| failure.with("path", path.display()))?,
         None => tap.discover()?,
     };
@@ -71,6 +71,11 @@ fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     Ok(selected)
 }
 
+const NO_STATE: &str = "the state is the last line that a target printed; without --state a run \
+                        reads everything";
+const NO_CATALOG: &str =
+    "write a catalog with --discover; without --catalog a run reads every stream";
+
 /// Puts the stream an earlier run was cut short in first.
 fn order(mut streams: Vec<Selected>, first: Option<&str>) -> Vec<Selected> {
     let at = streams.iter().position(|selected| Some(selected.stream.id.as_str()) == first);
@@ -78,10 +83,10 @@ fn order(mut streams: Vec<Selected>, first: Option<&str>) -> Vec<Selected> {
     streams
 }
 
-fn read_file(path: &Path, what: &str) -> Result<Vec<u8>> {
+fn read_file(path: &Path, what: &str, hint: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .or_kind(ErrorKind::Config, what)
-        .map_err(|failure| failure.with("path", path.display()))
+        .map_err(|failure| failure.with("path", path.display()).hint(hint))
 }
 
 struct Run<T> {

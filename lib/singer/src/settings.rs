@@ -1,6 +1,7 @@
 //! Settings: files, environment and flags into one object, checked against the schema that the
 //! documented structs of the connector and of this crate give.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -143,7 +144,29 @@ impl SettingsSchema {
         };
         self.properties().find(named).map(|(known, _)| known.as_str())
     }
+
+    /// Returns the setting whose name is most like this one, if any is.
+    fn near(&self, name: &str) -> Option<&str> {
+        self.properties()
+            .map(|(known, _)| (strsim::jaro_winkler(known, name), known.as_str()))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, known)| known)
+    }
 }
+
+/// Settings of other programs that say nothing to us, or that are refused by what they ask for.
+const ACCEPTED: [&str; 9] = [
+    "stream_maps",
+    "stream_map_config",
+    "faker_config",
+    "flattening_enabled",
+    "flattening_max_depth",
+    "flattening_max_key_length",
+    "flattening_separator",
+    "batch_config",
+    "start_date",
+];
 
 /// Returns the other names of a setting.
 pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
@@ -174,6 +197,12 @@ impl Settings {
         for (name, text) in &args.sets {
             let known = schema.canonical_name(name).unwrap_or(name);
             let property = schema.property(known).unwrap_or(&Value::Null);
+            if property.is_null() && !ACCEPTED.contains(&known) {
+                let hint = schema.near(known).map(|near| format!("did you mean `{near}`?"));
+                return Err(Error::new(ErrorKind::Usage, "cannot set what is no setting")
+                    .with("setting", known)
+                    .hint(hint.unwrap_or_else(|| "see --about for the settings".to_owned())));
+            }
             if is_secret(property) {
                 return Err(Error::new(ErrorKind::Usage, "cannot take a secret from an argument")
                     .with("setting", known)
@@ -223,27 +252,11 @@ impl Settings {
     }
 
     fn warn_of_unknown(&self, schema: &SettingsSchema) {
-        const ACCEPTED: [&str; 9] = [
-            "stream_maps",
-            "stream_map_config",
-            "faker_config",
-            "flattening_enabled",
-            "flattening_max_depth",
-            "flattening_max_key_length",
-            "flattening_separator",
-            "batch_config",
-            "start_date",
-        ];
         for name in self.0.keys() {
             if schema.property(name).is_some() || ACCEPTED.contains(&name.as_str()) {
                 continue;
             }
-            let names = schema.properties().map(|(known, _)| known.as_str());
-            let near = names
-                .map(|known| (strsim::jaro_winkler(known, name), known))
-                .filter(|(likeness, _)| *likeness > 0.8)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = near.map(|(_, known)| format!(": did you mean `{known}`?"));
+            let hint = schema.near(name).map(|known| format!(": did you mean `{known}`?"));
             log::warn!("unknown setting `{name}`{}", hint.unwrap_or_default());
         }
     }
@@ -262,10 +275,11 @@ impl Settings {
             let validator = jsonschema::validator_for(property)
                 .or_kind(ErrorKind::Internal, "cannot use the schema of the settings")?;
             let checked = validator.validate(value).map_err(|fault| {
-                let place = format!("{name}{}", fault.instance_path());
+                let place = fault.instance_path().to_string();
+                let wanted = Some(wanted(property)).filter(|_| place.is_empty());
                 Error::new(ErrorKind::Config, "a setting is wrong")
-                    .with("setting", place)
-                    .with("reason", fault.masked())
+                    .with("setting", format!("{name}{place}"))
+                    .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
                     .hint("see --about for the settings and their types")
             });
             checked?;
@@ -311,13 +325,28 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
 /// Reads `<PLUGIN_NAME>_<SETTING>` for every setting and alias.
 fn from_environment(about: &About, schema: &SettingsSchema) -> Result<Map<String, Value>> {
     let mut settings = Map::new();
+    let mut known = BTreeSet::new();
     let upper = |name: &str| name.to_uppercase().replace(['-', '.'], "_");
     for (name, property) in schema.properties() {
         for spelled in aliases(property).chain([name.as_str()]) {
             let variable = format!("{}_{}", upper(about.name), upper(spelled));
             if let Ok(text) = std::env::var(&variable) {
                 settings.insert(name.clone(), from_text(&text, property, &variable)?);
+                known.insert(variable);
             }
+        }
+    }
+    let prefix = format!("{}_", upper(about.name));
+    for (variable, _) in std::env::vars_os() {
+        let Some(variable) = variable.to_str().filter(|name| !known.contains(*name)) else {
+            continue;
+        };
+        // A second underscore begins the names of settings that are Meltano's own.
+        let rest = variable.strip_prefix(&prefix).filter(|rest| !rest.starts_with('_'));
+        if let Some(rest) = rest {
+            let near = schema.near(&rest.to_lowercase());
+            let hint = near.map(|near| format!(": did you mean `{prefix}{}`?", upper(near)));
+            log::warn!("variable `{variable}` is no setting{}", hint.unwrap_or_default());
         }
     }
     Ok(settings)
@@ -357,6 +386,28 @@ fn coerce(value: Value, property: &Value) -> Value {
         return number;
     }
     value
+}
+
+/// Says what a setting may be: one of some words, or of a type.
+fn wanted(property: &Value) -> Option<String> {
+    let mut words = Vec::new();
+    choices(property, &mut words);
+    if !words.is_empty() {
+        return Some(format!("it must be one of `{}`", words.join("`, `")));
+    }
+    let types = ["string", "integer", "number", "boolean", "array", "object"];
+    let types: Vec<&str> = types.into_iter().filter(|word| accepts(property, word)).collect();
+    (!types.is_empty()).then(|| format!("it must be of type {}", types.join(" or ")))
+}
+
+fn choices<'a>(property: &'a Value, words: &mut Vec<&'a str>) {
+    words.extend(property["const"].as_str());
+    words.extend(property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    for key in ["anyOf", "oneOf"] {
+        for branch in property[key].as_array().into_iter().flatten() {
+            choices(branch, words);
+        }
+    }
 }
 
 /// Tells whether a schema lets a JSON type pass.

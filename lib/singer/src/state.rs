@@ -33,8 +33,15 @@ impl State {
             Error::new(ErrorKind::Config, "the state is not an object")
                 .hint("it is the last line the target printed: {\"bookmarks\": {...}}")
         };
-        let value: Value =
-            serde_json::from_slice(text).or_kind(ErrorKind::Config, "cannot read the state")?;
+        let value: Value = serde_json::from_slice(text)
+            .or_kind(ErrorKind::Config, "cannot read the state")
+            .map_err(|failure| {
+                let what = if text.is_empty() { "the file is empty; " } else { "" };
+                failure.hint(format!(
+                    "{what}the state is the last line that a target printed; without --state \
+                         a run reads everything"
+                ))
+            })?;
         let Value::Object(mut value) = value else {
             return if value.is_null() { Ok(Self::empty()) } else { Err(broken()) };
         };

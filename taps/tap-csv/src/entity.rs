@@ -292,7 +292,18 @@ impl Entity {
                 .hint(format!("set `delimiter` to `{delimiter}` and `skip_rows` to 1")));
         }
         let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
-        let names = record.fields().map(name).collect();
+        let names: Vec<String> = record.fields().map(name).collect();
+        let other = [',', ';', '\t', '|'].into_iter().find(|other| {
+            names.len() == 1
+                && names[0].contains(*other)
+                && !self.settings.delimiter.contains(*other)
+        });
+        if let Some(other) = other {
+            log::warn!(
+                "the only column of {} has a {other:?} in its name: is `delimiter` right?",
+                self.settings.entity
+            );
+        }
         header::checked(names, self.settings.rename_headers).with("line", record.line()).map(Some)
     }
 

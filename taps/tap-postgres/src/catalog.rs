@@ -34,7 +34,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, greatest(c.reltuples, 0)::bigint,
 /// The columns of those relations that may be read. `$2` is one relation's name or null.
 const COLUMNS: &str = "\
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
-       format_type(a.atttypid, a.atttypmod), a.attnotnull
+       format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = ''
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
@@ -98,6 +99,30 @@ pub struct Attribute {
     /// The type as `format_type` prints it.
     pub formatted: String,
     pub not_null: bool,
+    /// Whether COPY takes it from its table without a query: not of a view, not computed, and the
+    /// rows are not those of other tables too.
+    pub stored_alone: bool,
+}
+
+/// Says why a schema that was asked for has no table: it is not there, or not open to the user.
+/// One that is merely empty is fine.
+pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
+    let rows = client.query(
+        "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        &[Some(schema)],
+    )?;
+    match rows.first().map(|row| row.get(0) == Some("t")) {
+        Some(true) => {
+            log::warn!("schema {schema} has no table");
+            Ok(())
+        }
+        Some(false) => Err(Error::new(ErrorKind::Denied, "cannot look into the schema")
+            .with("schema", schema)
+            .hint("GRANT USAGE ON SCHEMA ... and SELECT ON ALL TABLES IN SCHEMA ... to the user")),
+        None => Err(Error::new(ErrorKind::Config, "cannot find the schema")
+            .with("schema", schema)
+            .hint("check `filter_schemas` and `database`; names are case-sensitive")),
+    }
 }
 
 /// Reads the relations.
@@ -137,6 +162,7 @@ pub fn attributes(
                 modifier: number(row, 4)?,
                 formatted: word(row, 5)?,
                 not_null: row.get(6) == Some("t"),
+                stored_alone: row.get(7) == Some("t"),
             })
         })
         .collect()

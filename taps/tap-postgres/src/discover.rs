@@ -22,8 +22,12 @@ pub fn streams(
     }
     let mut seen = BTreeSet::new();
     let mut streams = Vec::with_capacity(relations.len());
+    let mut hidden = Vec::new();
     for relation in relations {
-        let Some(columns) = by_relation.remove(&relation.oid) else { continue };
+        let Some(columns) = by_relation.remove(&relation.oid) else {
+            hidden.push(format!("{}.{}", relation.schema, relation.name));
+            continue;
+        };
         let stream = stream(&relation, &columns, types, choices, database);
         if !seen.insert(stream.id.clone()) {
             return Err(Error::new(
@@ -34,6 +38,21 @@ pub fn streams(
             .hint("leave one of the schemas out with `filter_schemas`"));
         }
         streams.push(stream);
+    }
+    if !hidden.is_empty() {
+        let (first, more) = hidden.split_at(hidden.len().min(5));
+        log::warn!(
+            "tables left out because the user may not read them ({}): {}{}; GRANT SELECT ON ... TO \
+             the user",
+            hidden.len(),
+            first.join(", "),
+            if more.is_empty() { "" } else { ", ..." }
+        );
+    }
+    if streams.is_empty() {
+        return Err(Error::new(ErrorKind::NoInput, "cannot find a table that the user may read")
+            .with("database", database)
+            .hint("check `database`, `filter_schemas` and the rights of the user"));
     }
     Ok(streams)
 }
@@ -115,6 +134,7 @@ mod tests {
             modifier: -1,
             formatted: "text".into(),
             not_null: number == 1,
+            stored_alone: true,
         }
     }
 

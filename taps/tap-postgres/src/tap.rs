@@ -13,6 +13,11 @@ use crate::plan::Plan;
 use crate::settings::{Settings, check_method};
 use crate::statement::{self, Incremental};
 
+/// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
+/// else reads it: the same rows give the same file.
+const BEGIN: &str = "ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
 /// The server may pause so long before what was read so far is handed on.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,6 +62,11 @@ impl Tap for TapPostgres {
         let schemas = self.settings.filter_schemas.as_ref().map(crate::settings::Names::list);
         let schemas = schemas.filter(|names| !names.is_empty());
         let relations = catalog::relations(&mut self.client, schemas.as_deref())?;
+        for schema in schemas.iter().flatten() {
+            if !relations.iter().any(|relation| relation.schema == *schema) {
+                catalog::check_schema(&mut self.client, schema)?;
+            }
+        }
         let attributes = catalog::attributes(&mut self.client, schemas.as_deref(), None)?;
         let types = self.types()?;
         let choices = self.settings.choices();
@@ -81,7 +91,7 @@ impl TapPostgres {
         if self.client.in_transaction() {
             return Ok(());
         }
-        self.client.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.client.begin(BEGIN)
     }
 
     fn types(&mut self) -> Result<Types> {

@@ -43,6 +43,11 @@ impl Naming {
             None if settings.source.is_some() => PARTITION_SCHEME,
             None => PLAIN_SCHEME,
         };
+        if settings.datestamp.is_some() && !scheme.contains("{datestamp}") {
+            return Err(Error::new(ErrorKind::Config, "cannot use `datestamp`: no name has it")
+                .with("file_naming_scheme", scheme)
+                .hint("set `source` for dated folders, or put {datestamp} into the scheme"));
+        }
         let times = Times::read(settings, now)?;
         let parts: Vec<&str> = scheme.split('/').collect();
         check_parts(scheme, &parts)?;

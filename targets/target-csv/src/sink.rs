@@ -105,7 +105,7 @@ impl CsvSink {
             file.write(&self.waiting, self.waiting_rows)?;
         }
         if many {
-            file.rest();
+            file.rest()?;
             self.waiting = Vec::new();
         }
         self.waiting.clear();
@@ -207,7 +207,7 @@ impl Sink for CsvSink {
         file.write(block, self.waiting_rows)?;
         self.waiting_rows = 0;
         if many {
-            file.rest();
+            file.rest()?;
             self.waiting = Vec::new();
         }
         Ok(())

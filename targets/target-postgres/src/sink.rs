@@ -30,6 +30,8 @@ pub struct PostgresSink {
     fresh: Option<bool>,
     version: Option<i64>,
     counts: Counts,
+    /// Whether the run made the table.
+    made: bool,
 }
 
 /// How the rows since the last commit travel.
@@ -63,6 +65,7 @@ impl PostgresSink {
             fresh: None,
             version: None,
             counts: Counts::default(),
+            made: false,
         })
     }
 
@@ -73,7 +76,7 @@ impl PostgresSink {
         }
         let merges = self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false);
         let direct = if self.mapping.may_go_direct() && !merges {
-            self.begin_direct().map_err(explained)?
+            self.begin_direct().map_err(|failure| self.located(explained(failure)))?
         } else {
             None
         };
@@ -100,6 +103,7 @@ impl PostgresSink {
         let made = mapping.plan.creates() && mapping.shape.apply(client, &mapping.plan)?;
         if made {
             self.fresh = Some(true);
+            self.made = true;
         }
         if !mapping.holds_alone(client, &mut self.fresh)? {
             client.execute("ROLLBACK")?;
@@ -167,6 +171,7 @@ impl PostgresSink {
         self.settle()?;
         let way = std::mem::replace(&mut self.way, Way::Open);
         self.merge(&way, last).map_err(|failure| self.located(failure))?;
+        self.made |= self.mapping.plan.creates();
         self.mapping.plan.statements.clear();
         if let Way::Staged(_) = way {
             self.fresh = Some(false);
@@ -362,7 +367,7 @@ impl Sink for PostgresSink {
         self.commit_rows(true)?;
         let Counts { inserted, updated, deleted } = self.counts;
         let table = &self.mapping.shape.name;
-        if inserted + updated + deleted == 0 {
+        if inserted + updated + deleted == 0 && !self.made {
             log::info!("table {table}: unchanged");
         } else {
             log::info!("table {table}: {inserted} inserted, {updated} updated, {deleted} deleted");

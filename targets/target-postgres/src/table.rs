@@ -194,9 +194,9 @@ impl Shape {
                 .refusal(ErrorKind::Data, "cannot load by a key other than the table's")
                 .with("key of the table", key)
                 .with("key of the stream", self.conflict.join(", "))
-                .hint(format!(
-                    "keep the key, load into another table, or run: CREATE UNIQUE INDEX ON {table} \
-                     ({columns})"
+                .hint(self.way_to_a_key(
+                    existing,
+                    &format!("CREATE UNIQUE INDEX ON {table} ({columns})"),
                 )));
         }
         if self.unique_optional {
@@ -208,7 +208,25 @@ impl Shape {
                 "cannot find rows by key: the table has no unique index on it",
             )
             .with("key of the stream", self.conflict.join(", "))
-            .hint(format!("run: ALTER TABLE {table} ADD PRIMARY KEY ({columns})")))
+            .hint(self.way_to_a_key(
+                existing,
+                &format!("ALTER TABLE {table} ADD PRIMARY KEY ({columns})"),
+            )))
+    }
+
+    /// Says what to do about a table that is not unique by the key of the stream.
+    fn way_to_a_key(&self, existing: &Existing, statement: &str) -> String {
+        let has = |name: &&String| existing.columns.iter().any(|column| column.name == **name);
+        match self.conflict.iter().find(|name| !has(name)) {
+            Some(missing) => format!(
+                "the table has no column {missing}: it was made by another `load_method`; load \
+                 into another table or schema"
+            ),
+            None => format!(
+                "load into another table or schema or, if no two rows share that key, run: \
+                 {statement}"
+            ),
+        }
     }
 
     fn refusal(&self, kind: ErrorKind, message: &str) -> Error {
