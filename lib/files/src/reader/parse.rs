@@ -120,8 +120,8 @@ impl Parser {
                     end
                 }
                 _ => {
-                    let end = self.special(text, ended, at)?;
-                    line_ends += inner_line_ends(&text[begin..end]);
+                    let (end, inner) = self.special(text, ended, at)?;
+                    line_ends += inner;
                     end
                 }
             };
@@ -189,22 +189,24 @@ impl Parser {
         }
     }
 
-    /// Reads an unquoted field where more than its end is special; returns where it ends.
-    fn special(&mut self, text: &[u8], ended: bool, from: usize) -> Result<usize, Stop> {
+    /// Reads an unquoted field where more than its end is special; returns where it ends, and the
+    /// line ends inside of it, which only an escape can put there.
+    #[inline]
+    fn special(&mut self, text: &[u8], ended: bool, from: usize) -> Result<(usize, u64), Stop> {
         let stop = self.special.as_ref().map_or(text.len(), |special| special.find(text, from));
         match text.get(stop).copied() {
             Some(byte) if Some(byte) == self.dialect.escape => {
                 let scratch = self.scratch.len();
                 let end = self.literal(text, ended, from)?;
                 self.push_scratch(scratch, 0);
-                Ok(end)
+                Ok((end, inner_line_ends(&text[from..end])))
             }
             Some(byte) if Some(byte) == self.dialect.quote => {
                 Err(Stop::Fault(Fault::InsideText, stop))
             }
             _ => {
                 self.fields.push(Field::new(from, stop, 0));
-                Ok(stop)
+                Ok((stop, 0))
             }
         }
     }
