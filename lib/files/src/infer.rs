@@ -31,7 +31,9 @@ const TIME: u8 = 16;
 const DATE_TIME: u8 = 32;
 /// No value was seen yet.
 const UNSEEN: u8 = 64;
-const EVERY: u8 = BOOLEAN | INTEGER | NUMBER | DATE | TIME | DATE_TIME;
+/// The kinds of [`temporal`].
+pub(crate) const TEMPORAL: u8 = DATE | TIME | DATE_TIME;
+const EVERY: u8 = BOOLEAN | INTEGER | NUMBER | TEMPORAL;
 
 impl Inference {
     /// Starts with columns that have no value.
@@ -85,6 +87,12 @@ impl Inference {
     }
 }
 
+/// Returns the kind of texts that all are of these [`TEMPORAL`] kinds.
+pub(crate) fn temporal_kind(kinds: u8) -> Kind {
+    let named = [(DATE, Kind::Date), (TIME, Kind::Time), (DATE_TIME, Kind::DateTime)];
+    named.iter().find(|(bit, _)| kinds & bit != 0).map_or(Kind::String, |(_, kind)| *kind)
+}
+
 /// Returns the JSON Schema of a nullable column of this kind.
 pub fn property(kind: Kind) -> Value {
     match kind {
@@ -112,7 +120,7 @@ fn classes(text: &[u8], candidates: u8) -> u8 {
             if candidates & (INTEGER | NUMBER) != 0 {
                 found = numeric(text);
             }
-            if candidates & (DATE | TIME | DATE_TIME) != 0 && found == 0 {
+            if candidates & TEMPORAL != 0 && found == 0 {
                 found = temporal(text);
             }
             found
@@ -149,11 +157,13 @@ fn numeric(text: &[u8]) -> u8 {
     }
 }
 
-fn fits_64_bits(text: &[u8]) -> bool {
+/// Tells whether digits are a 64-bit integer.
+pub(crate) fn fits_64_bits(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<i64>().is_ok())
 }
 
-fn temporal(text: &[u8]) -> u8 {
+/// Returns which of [`TEMPORAL`] a text is.
+pub(crate) fn temporal(text: &[u8]) -> u8 {
     match text.len() {
         10 if is_date(text) => DATE,
         8..=15 if text[2] == b':' => match clock(text) {

@@ -4,6 +4,7 @@ pub mod compress;
 pub mod dialect;
 pub mod encoding;
 pub mod infer;
+pub mod json;
 pub mod open;
 pub mod paths;
 pub mod reader;

@@ -1,0 +1,12 @@
+//! Records out of JSON documents of any size, their schema, and their nested values as columns.
+
+mod extent;
+mod flatten;
+mod path;
+mod records;
+mod shape;
+
+pub use flatten::Flatten;
+pub use path::RecordsPath;
+pub use records::{Record, Records};
+pub use shape::Shape;

@@ -1,0 +1,168 @@
+//! Infers the schema of JSON records.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use singer::quote::string_into;
+use singer::scan::{Fault, Quoted, Scanner, Token};
+use singer::schema::Types;
+
+use crate::infer;
+
+/// The columns of the records seen so far, in the order in which they came first.
+///
+/// A column has every JSON type that its values had; integers among numbers are numbers, and so
+/// are integers beyond 64 bits. Strings have a `format` when all of them are a date, a time or a
+/// date-time by the rules of [`crate::Inference`]. A column without a value is a string.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    columns: Vec<Seen>,
+    by_name: BTreeMap<Vec<u8>, usize>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    name: String,
+    /// `"name":`
+    key: Vec<u8>,
+    types: Types,
+    /// The temporal kinds that all strings have.
+    temporal: u8,
+}
+
+impl Shape {
+    /// Takes a record into account. Fails when it is not a JSON object.
+    pub fn see(&mut self, object: &[u8]) -> Result<(), Fault> {
+        let mut scanner = Scanner::new(object);
+        scanner.space();
+        let mut expected = 0;
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let predicted = self.columns.get(expected).is_some_and(|seen| scanner.take(&seen.key));
+            let at = if predicted {
+                scanner.space();
+                expected
+            } else {
+                let key = scanner.key()?;
+                self.find(key)
+            };
+            let value = scanner.value()?;
+            self.columns[at].take(value);
+            expected = at + 1;
+            more = scanner.more(b'}')?;
+        }
+        scanner.end()
+    }
+
+    /// Returns the schema of each column; all of them may be null.
+    pub fn properties(&self) -> Map<String, Value> {
+        self.columns.iter().map(|seen| (seen.name.clone(), seen.property())).collect()
+    }
+
+    fn find(&mut self, key: Quoted<'_>) -> usize {
+        self.scratch.clear();
+        key.unescape_into(&mut self.scratch);
+        if let Some(at) = self.by_name.get(&self.scratch) {
+            return *at;
+        }
+        let name = String::from_utf8_lossy(&self.scratch).into_owned();
+        let mut key = Vec::new();
+        string_into(name.as_bytes(), &mut key);
+        key.push(b':');
+        let at = self.columns.len();
+        self.by_name.insert(self.scratch.clone(), at);
+        let temporal = infer::TEMPORAL;
+        self.columns.push(Seen { name, key, types: Types::NULL, temporal });
+        at
+    }
+}
+
+impl Seen {
+    fn take(&mut self, value: Token<'_>) {
+        let types = match value {
+            Token::Null => return,
+            Token::Boolean(_) => Types::BOOLEAN,
+            Token::Integer(digits) if infer::fits_64_bits(digits) => Types::INTEGER,
+            Token::Integer(_) | Token::Decimal(_) => Types::NUMBER,
+            Token::String(text) => {
+                if self.temporal != 0 {
+                    self.temporal &= if text.plain { infer::temporal(text.raw) } else { 0 };
+                }
+                Types::STRING
+            }
+            Token::Object(_) => Types::OBJECT,
+            Token::Array(_) => Types::ARRAY,
+        };
+        self.types = self.types.or(types);
+    }
+
+    fn property(&self) -> Value {
+        const WORDS: [(Types, &str); 6] = [
+            (Types::BOOLEAN, "boolean"),
+            (Types::NUMBER, "number"),
+            (Types::INTEGER, "integer"),
+            (Types::STRING, "string"),
+            (Types::OBJECT, "object"),
+            (Types::ARRAY, "array"),
+        ];
+        let alone = self.types.without(Types::NULL);
+        if alone == Types::STRING {
+            return infer::property(infer::temporal_kind(self.temporal));
+        }
+        if alone == Types::default() {
+            return infer::property(singer::Kind::String);
+        }
+        let number = self.types.has(Types::NUMBER);
+        let words = WORDS.iter().filter(|(types, _)| self.types.has(*types));
+        let words = words.map(|(_, word)| *word).filter(|word| !(number && *word == "integer"));
+        json!({"type": words.chain(["null"]).collect::<Vec<_>>()})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(records: &[&str]) -> String {
+        let mut shape = Shape::default();
+        for record in records {
+            shape.see(record.as_bytes()).unwrap();
+        }
+        Value::Object(shape.properties()).to_string()
+    }
+
+    #[test]
+    fn widens_to_all_that_came() {
+        let check = |values: &[&str], expected: &str| {
+            let records: Vec<String> =
+                values.iter().map(|value| format!("{{ \"a\" : {value} }}")).collect();
+            let records: Vec<&str> = records.iter().map(String::as_str).collect();
+            assert_eq!(shape(&records), format!("{{\"a\":{expected}}}"), "{values:?}");
+        };
+        check(&["1", "null", "-2"], r#"{"type":["integer","null"]}"#);
+        check(&["1", "1.50"], r#"{"type":["number","null"]}"#);
+        check(&["1e5"], r#"{"type":["number","null"]}"#);
+        check(&["9223372036854775808"], r#"{"type":["number","null"]}"#);
+        check(&["true", "false"], r#"{"type":["boolean","null"]}"#);
+        check(&["null"], r#"{"type":["string","null"]}"#);
+        check(&["\"2024-02-29\""], r#"{"type":["string","null"],"format":"date"}"#);
+        check(&["\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"],"format":"date-time"}"#);
+        check(&["\"2024-02-29\"", "\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"]}"#);
+        check(&["\"2024-02-29\"", "\"\""], r#"{"type":["string","null"]}"#);
+        check(&["\"1\"", "1"], r#"{"type":["integer","string","null"]}"#);
+        check(&["{\"b\":1}", "[]"], r#"{"type":["object","array","null"]}"#);
+        check(&["1", "1.5", "{}"], r#"{"type":["number","object","null"]}"#);
+    }
+
+    #[test]
+    fn keeps_the_order_of_the_columns() {
+        let integer = r#"{"type":["integer","null"]}"#;
+        assert_eq!(
+            shape(&[r#"{"b":1,"a":1}"#, r#"{"a":1,"\u0062":2,"é\"":3}"#, "{}"]),
+            format!(r#"{{"b":{integer},"a":{integer},"é\"":{integer}}}"#)
+        );
+        assert!(Shape::default().see(b"[1]").is_err());
+        assert!(Shape::default().see(b"{\"a\":1}x").is_err());
+    }
+}
