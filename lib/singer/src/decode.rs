@@ -112,9 +112,38 @@ struct DecodedColumn {
 #[derive(Debug, Default)]
 pub struct Undeclared {
     /// How many values were left out.
-    pub count: u64,
+    count: u64,
     /// The first few names.
-    pub names: Vec<String>,
+    names: Vec<String>,
+    /// Properties that are left out on purpose, sorted.
+    deselected: Vec<String>,
+}
+
+impl Undeclared {
+    fn note(&mut self, name: &[u8]) {
+        if self.deselected.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok() {
+            return;
+        }
+        self.count += 1;
+        if self.names.len() < 5 {
+            let name = String::from_utf8_lossy(name).into_owned();
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+    }
+
+    /// Warns of what was left out of a stream.
+    pub fn report(&self, stream: &str) {
+        if self.count > 0 {
+            log::warn!(
+                "stream {stream}: {} values of properties its schema does not declare were left \
+                 out ({})",
+                self.count,
+                self.names.join(", "),
+            );
+        }
+    }
 }
 
 impl RecordDecoder {
@@ -144,6 +173,14 @@ impl RecordDecoder {
             nulls: nulls.map(|(index, _)| index).collect(),
             undeclared: Undeclared::default(),
         })
+    }
+
+    /// Takes these properties, which the schema lacks, for left out on purpose.
+    #[must_use]
+    pub fn without(mut self, mut deselected: Vec<String>) -> Self {
+        deselected.sort();
+        self.undeclared.deselected = deselected;
+        self
     }
 
     /// Tells whether the line is a record of this stream in the usual key order.
@@ -259,13 +296,7 @@ impl RecordDecoder {
         if let Ok(found) = found {
             return Some(self.by_name[found]);
         }
-        self.undeclared.count += 1;
-        if self.undeclared.names.len() < 5 {
-            let name = String::from_utf8_lossy(&self.scratch).into_owned();
-            if !self.undeclared.names.contains(&name) {
-                self.undeclared.names.push(name);
-            }
-        }
+        self.undeclared.note(&self.scratch);
         None
     }
 

@@ -353,16 +353,7 @@ impl Decoding {
 
     fn report(&self) {
         for incoming in &self.streams {
-            let undeclared = &incoming.decoder.undeclared;
-            if undeclared.count > 0 {
-                log::warn!(
-                    "stream {}: {} values of properties its schema does not declare were left out \
-                     ({})",
-                    incoming.stream.name,
-                    undeclared.count,
-                    undeclared.names.join(", "),
-                );
-            }
+            incoming.decoder.undeclared.report(&incoming.stream.name);
         }
     }
 }

@@ -36,6 +36,7 @@ pub struct Rows {
     schema: Option<Vec<u8>>,
     encoder: Arc<RecordEncoder>,
     decoder: Option<RecordDecoder>,
+    deselected: Vec<String>,
     pipe: Pipe,
     rejects: Rejects,
     record_bytes_max: usize,
@@ -79,6 +80,7 @@ impl Rows {
             schema: None,
             encoder: Arc::new(RecordEncoder::new(&crate::Stream::default(), &[], "", None)),
             decoder: None,
+            deselected: Vec::new(),
             pipe: Pipe::start(),
             rejects,
             record_bytes_max,
@@ -106,6 +108,7 @@ impl Rows {
         self.row_start = self.batch.mark();
         self.column = 0;
         self.decoder = None;
+        self.deselected.clone_from(&selected.deselected);
         self.counter = RecordCounter::new(&stream.name);
         self.stream.clone_from(&stream.id);
         let key = stream.replication_key.as_ref();
@@ -120,6 +123,9 @@ impl Rows {
     pub(crate) fn finish(&mut self) -> Result<u64> {
         self.flush()?;
         self.send_schema()?;
+        if let Some(decoder) = &self.decoder {
+            decoder.undeclared.report(&self.stream);
+        }
         self.counter.finish(true);
         Ok(self.counter.total())
     }
@@ -153,6 +159,12 @@ impl Rows {
     /// left out of the output, and a target leaves alone what it has of it.
     pub fn unchanged(&mut self) {
         self.schema = None;
+    }
+
+    /// Says that the rows do not come in the order of the replication key: no bookmark is made of
+    /// the last one, and the tap sets its own with [`Rows::checkpoint`].
+    pub fn unsorted(&mut self) {
+        self.replication_key = None;
     }
 
     /// Appends a cell, checked against the kind of its column.
@@ -220,10 +232,12 @@ impl Rows {
     }
 
     /// Appends a whole row from the text of a JSON object, and ends it. Missing keys stay missing;
-    /// what does not fit its column is rejected.
+    /// what does not fit its column is rejected, and properties that the schema lacks are left out
+    /// and counted for a warning at the end of the stream.
     pub fn json(&mut self, stream: &crate::Stream, object: &[u8]) -> Result<()> {
         if self.decoder.is_none() {
-            self.decoder = Some(RecordDecoder::new(stream, true)?);
+            let deselected = std::mem::take(&mut self.deselected);
+            self.decoder = Some(RecordDecoder::new(stream, true)?.without(deselected));
         }
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         match decoder.object(object, &mut self.batch) {
@@ -296,7 +310,7 @@ impl Rows {
     }
 
     /// Says that everything up to here is covered by this progress: it becomes the stream's
-    /// bookmark. Not needed for a replication key: that is taken from the rows.
+    /// bookmark. Not needed for a replication key: that is taken from the rows, if they are sorted.
     pub fn checkpoint(&mut self, progress: Value) -> Result<()> {
         self.flush()?;
         // State must not speak of a stream that the target has not heard of.

@@ -20,6 +20,8 @@ pub struct Selected {
     pub stream: Stream,
     /// For each column, what to remove from its nested values.
     pub prunings: Vec<Option<Pruning>>,
+    /// The properties left out.
+    pub deselected: Vec<String>,
 }
 
 /// Applies the selection rules; `None` when the stream is not selected.
@@ -57,7 +59,9 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
         .iter()
         .map(|column| pruning.0.get(&column.name).cloned().flatten())
         .collect();
-    Ok(Some(Selected { stream, prunings }))
+    let out = pruning.0.iter().filter(|(_, inner)| inner.is_none());
+    let deselected = out.map(|(name, _)| name.clone()).collect();
+    Ok(Some(Selected { stream, prunings, deselected }))
 }
 
 /// Keys and the replication key are written whatever the metadata says.

@@ -113,8 +113,8 @@ impl State {
     }
 }
 
-/// Makes the bookmark of an INCREMENTAL stream from the last key read.
-pub(crate) fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
+/// Makes the bookmark of an INCREMENTAL stream from a key, as text.
+pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
     let number = match kind {
         Kind::Integer | Kind::Number => serde_json::from_str::<Value>(text).ok(),
         _ => None,
