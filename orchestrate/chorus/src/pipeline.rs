@@ -249,8 +249,9 @@ impl Watch<'_> {
 
     fn process_ended(&mut self, at: usize, status: ExitStatus) {
         let last = self.running.len() - 1;
-        // A target that is done before its input is has lost rows, whatever it says.
-        let early = at > 0 && self.running[at - 1].status.is_none();
+        // Who is done before its input is has lost rows, whatever it says.
+        let writer = at.checked_sub(1).map(|before| self.running[before].status);
+        let early = writer.is_some_and(|status| !status.is_some_and(|status| status.success()));
         let Some(running) = self.running.iter_mut().find(|running| running.process == at) else {
             return;
         };
