@@ -10,6 +10,7 @@ mod support;
 
 mod backfill;
 mod chorus;
+mod chorus_days;
 mod contributing;
 mod corpora;
 mod crash_points;
