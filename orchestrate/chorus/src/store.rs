@@ -25,6 +25,11 @@ impl Store {
         self.folder.join("runs")
     }
 
+    /// Returns the folder of what is known of schedules.
+    pub fn schedules(&self) -> PathBuf {
+        self.folder.join("schedules")
+    }
+
     /// Reads the state of an id: the value of a STATE message. `None` when there is none.
     ///
     /// A file that cannot be read is refused: to take it for empty would read everything again.
