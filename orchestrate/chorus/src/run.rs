@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
     fn note(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
-        store::write(&self.folder.join("run.json"), &record)
+        store::note(&self.folder.join("run.json"), &record)
     }
 
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
         let mut progress =
             Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
-        let (mut moved, mut unkept) = (false, None);
+        let mut state = StateKeeper::new(&self.store, state_id);
         let observed = &mut end.observed;
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
             Event::Log(process, line) => {
@@ -244,19 +244,13 @@ impl<'a> Run<'a> {
             }
             Event::State(line) => {
                 observed.states += 1;
-                match keep(&self.store, state_id, &line) {
-                    Ok(()) => moved = true,
-                    Err(failure) => unkept = Some(failure),
-                }
+                state.take(&line);
             }
             Event::Tick | Event::End(_) => progress.show(observed),
         });
         progress.finish();
-        end.state.1 = moved;
+        end.state.1 = state.finish()?;
         let outcome = outcome?;
-        if let Some(failure) = unkept {
-            return Err(failure);
-        }
         judge(&outcome, step, &last)
             .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
     }
@@ -343,13 +337,45 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     }
 }
 
-/// Writes down a state that the target has printed.
-fn keep(store: &Store, id: &str, line: &str) -> Result<()> {
-    if let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) {
-        return store.set_state(id, &state);
+/// Writes down the states that a target prints: at once, and then at most one a second. One that
+/// is older than what is durable costs time at the next run, and nothing else.
+struct StateKeeper<'a> {
+    store: &'a Store,
+    id: &'a str,
+    pending: Option<Value>,
+    written: Option<Instant>,
+    failed: Option<Error>,
+}
+
+impl<'a> StateKeeper<'a> {
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn new(store: &'a Store, id: &'a str) -> Self {
+        Self { store, id, pending: None, written: None, failed: None }
     }
-    log::warn!("the target has printed a line that is no state; it is left out");
-    Ok(())
+
+    fn take(&mut self, line: &str) {
+        let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
+            log::warn!("the target has printed a line that is no state; it is left out");
+            return;
+        };
+        self.pending = Some(state);
+        if self.written.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(state) = self.pending.take() else { return };
+        self.failed = self.store.set_state(self.id, &state).err();
+        self.written = Some(Instant::now());
+    }
+
+    /// Writes the last state; tells whether there was one.
+    fn finish(mut self) -> Result<bool> {
+        self.write();
+        self.failed.map_or(Ok(self.written.is_some()), Err)
+    }
 }
 
 const LAST_LINES: usize = 12;
