@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use singer::{ErrorKind, Result, ResultExt};
+use singer::{Context, ErrorKind, Result, ResultExt};
 
 use crate::open::Identity;
 
@@ -23,6 +23,23 @@ impl Progress {
     pub fn of(bookmark: &Value) -> Self {
         let files = bookmark["files"].as_object().cloned().unwrap_or_default();
         Self { files, unsaved: false }
+    }
+
+    /// Takes over a bookmark of older plugins, which is a time alone: everything up to it was read.
+    /// Returns the time, if there is one.
+    ///
+    /// Fails with `Config` when it is no time.
+    pub fn read_until(bookmark: &Value) -> Result<Option<SystemTime>> {
+        let Some(text) = bookmark["modified_since"].as_str() else { return Ok(None) };
+        if bookmark["files"].is_object() {
+            return Ok(None);
+        }
+        let time: jiff::Timestamp = text
+            .parse()
+            .or_kind(ErrorKind::Config, "cannot read the state")
+            .with("modified_since", text)
+            .hint("it is a time as RFC 3339; without this bookmark all files are read")?;
+        Ok(Some(time.into()))
     }
 
     /// Forgets the files that are gone.

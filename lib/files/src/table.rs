@@ -113,6 +113,14 @@ impl Table {
         let mut progress = Progress::of(&since.value);
         let found: BTreeSet<_> = paths.iter().map(String::as_str).collect();
         progress.keep(|path| found.contains(path));
+        if let Some(time) = Progress::read_until(&since.value)? {
+            for path in &paths {
+                let identity = self.store.identity(path)?;
+                if identity.modified <= time {
+                    progress.set(path, identity, None)?;
+                }
+            }
+        }
         let mut changed = false;
         let mut written = Instant::now();
         for path in &paths {

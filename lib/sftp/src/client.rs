@@ -143,7 +143,9 @@ impl Client {
                 break Err(too_many(path, names_max));
             }
         };
-        asked.into_iter().for_each(|number| self.abandon(number));
+        for number in asked {
+            self.abandon(number);
+        }
         self.close(&handle)?;
         read.map(|()| names)
     }

@@ -85,7 +85,9 @@ impl RemoteFile {
         let asked: Vec<u32> = self.asked.drain(..).map(|asked| asked.number).collect();
         if let Some((generation, _)) = &self.handle {
             self.server.with_same(*generation, |client| {
-                asked.into_iter().for_each(|number| client.abandon(number));
+                for number in asked {
+                    client.abandon(number);
+                }
             });
         }
         self.end = start.saturating_add(bytes).min(self.attributes.size);
@@ -114,7 +116,9 @@ impl RemoteFile {
         };
         let given = u32::try_from(packet::data(&packet)?.len()).unwrap_or(u32::MAX);
         if given == 0 || given > bytes {
-            return Err(packet::broken("other bytes than asked for").with("path", &self.path).into());
+            return Err(packet::broken("other bytes than asked for")
+                .with("path", &self.path)
+                .into());
         }
         if given < bytes {
             // It gives no more at once: ask for the rest, and for no more from now on.
@@ -182,7 +186,9 @@ impl Drop for RemoteFile {
         let Some((generation, handle)) = self.handle.take() else { return };
         let asked = std::mem::take(&mut self.asked);
         self.server.with_same(generation, |client| {
-            asked.iter().for_each(|asked| client.abandon(asked.number));
+            for asked in asked {
+                client.abandon(asked.number);
+            }
             let _ = client.close(&handle);
         });
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use russh::keys::{self, PrivateKey, decode_secret_key};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret};
 
-/// Reads a private key file: OpenSSH, PEM (PKCS#1, PKCS#8) or PuTTY.
+/// Reads a private key file, as OpenSSH, OpenSSL (PEM) or `PuTTY` write them.
 ///
 /// Fails with `Config` for a file that is not there or no key, and with `Denied` when others may
 /// read the file or the passphrase is wrong.

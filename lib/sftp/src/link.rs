@@ -196,10 +196,7 @@ impl Task {
         login::log_in(&mut handle, options, &self.ended).await?;
         let mut channel =
             handle.channel_open_session().await.map_err(|cause| self.no_subsystem(&cause))?;
-        channel
-            .request_subsystem(true, "sftp")
-            .await
-            .map_err(|cause| self.no_subsystem(&cause))?;
+        channel.request_subsystem(true, "sftp").await.map_err(|cause| self.no_subsystem(&cause))?;
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => return Ok((handle, channel)),
@@ -261,8 +258,7 @@ impl Task {
     }
 
     fn connect_failure(&self, cause: russh::Error) -> Failure {
-        let untrusted =
-            self.ended.lock().unwrap_or_else(PoisonError::into_inner).untrusted.take();
+        let untrusted = self.ended.lock().unwrap_or_else(PoisonError::into_inner).untrusted.take();
         if let Some(failure) = untrusted {
             return Failure::Refused(failure);
         }

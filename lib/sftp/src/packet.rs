@@ -71,12 +71,7 @@ pub(crate) enum Reply {
 }
 
 /// Appends a request: its number, then what `body` appends.
-pub(crate) fn request(
-    out: &mut Vec<u8>,
-    kind: u8,
-    number: u32,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
+pub(crate) fn request(out: &mut Vec<u8>, kind: u8, number: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.push(kind);

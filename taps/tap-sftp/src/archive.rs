@@ -29,7 +29,7 @@ pub struct Member {
 }
 
 /// The bytes before a member: a header of fixed length, then a name and more.
-const HEADER_BYTES: u64 = 30;
+const HEADER_BYTES: usize = 30;
 const HEADER_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
 /// Tells whether a path is that of an archive.
@@ -97,14 +97,14 @@ impl Member {
             return refuse("cannot decompress a file that expands this much")
                 .map_err(|failure| failure.hint("raise `decompression_ratio_max` if it is meant"));
         }
-        let mut header = [0; HEADER_BYTES as usize];
-        file.seek_to(self.header_start, HEADER_BYTES);
+        let mut header = [0; HEADER_BYTES];
+        file.seek_to(self.header_start, HEADER_BYTES as u64);
         file.read_exact(&mut header).map_err(files::open::read_failure)?;
         if header[..4] != HEADER_MAGIC {
             return Err(damaged("a member does not begin where the archive says"));
         }
         let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
-        let start = self.header_start + HEADER_BYTES + length(26) + length(28);
+        let start = self.header_start + HEADER_BYTES as u64 + length(26) + length(28);
         file.seek_to(start, self.compressed);
         let inner: Box<dyn Read + Send> = match self.method {
             CompressionMethod::Stored => Box::new(file),

@@ -90,7 +90,7 @@ impl Finder {
         let mut found = match &self.search {
             Search::Path(path) => self.at(server, path).with("remote_path", path)?,
             Search::Prefix(prefix, _) => self
-                .walk(server, prefix, DEPTH_MAX, |_| true)
+                .walk(server, prefix, usize::MAX, |_| true)
                 .with("search_prefix", shown(prefix))?,
         };
         found.sort_by(|one, other| one.path.cmp(&other.path));
@@ -105,13 +105,11 @@ impl Finder {
             log::warn!("no file is found at `{setting}` {value}");
             return Ok(found);
         }
-        Err(Error::new(ErrorKind::NoInput, "cannot find a file to read")
-            .with(setting, value)
-            .hint(
-                "check the path, the pattern and `ignore_patterns`; relative paths start at \
+        Err(Error::new(ErrorKind::NoInput, "cannot find a file to read").with(setting, value).hint(
+            "check the path, the pattern and `ignore_patterns`; relative paths start at \
                  `user_dir`, else where a login lands; if none is no fault, set \
                  `warning_if_no_files`",
-            ))
+        ))
     }
 
     /// Tells whether files of any ending count.
@@ -142,14 +140,14 @@ impl Finder {
     fn at(&self, server: &Arc<Server>, path: &str) -> Result<Vec<Found>> {
         match server.stat(shown(path)) {
             Ok(attributes) if attributes.kind == FileKind::Folder => {
-                self.walk(server, path, DEPTH_MAX, |path| self.takes(path))
+                self.walk(server, path, usize::MAX, |path| self.takes(path))
             }
             // Whether it can be read shows when it is opened.
             Ok(attributes) => Ok(vec![Found { path: path.to_owned(), attributes }]),
             Err(failure) if failure.kind() == ErrorKind::NoInput && Pattern::is_one(path) => {
                 let pattern = Pattern::new(path)?;
                 let base = pattern.base.clone();
-                let depth = pattern.depth.min(DEPTH_MAX);
+                let depth = pattern.depth;
                 match self.walk(server, &base, depth, |path| pattern.is_match(path)) {
                     Err(failure) if failure.kind() == ErrorKind::NoInput => Ok(Vec::new()),
                     found => found,
@@ -190,11 +188,14 @@ impl Finder {
             for name in names {
                 walk.names += 1;
                 let Some((path, kind)) = walk.meet(&folder, &name, &wanted)? else { continue };
-                if kind == FileKind::Folder && level < depth {
-                    if level == DEPTH_MAX {
-                        let message = "cannot look into folders this deep";
-                        return Err(Error::new(ErrorKind::Config, message).with("path", path));
-                    }
+                if kind != FileKind::Folder {
+                    continue;
+                }
+                if level >= DEPTH_MAX {
+                    let message = "cannot look into folders this deep";
+                    return Err(Error::new(ErrorKind::Config, message).with("path", path));
+                }
+                if level < depth {
                     folders.push((path, level + 1));
                 }
             }
@@ -267,9 +268,9 @@ impl Walk<'_> {
             None => self.real_root.insert(self.server.real_path(shown(&self.root))?),
         };
         let target = self.server.real_path(path)?;
-        let inside = target.strip_prefix(root.as_slice()).is_some_and(|rest| {
-            root.ends_with(b"/") || rest.starts_with(b"/")
-        });
+        let inside = target
+            .strip_prefix(root.as_slice())
+            .is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/"));
         if inside {
             self.found.push(Found { path: path.to_owned(), attributes });
         } else {

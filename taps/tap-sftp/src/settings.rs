@@ -28,7 +28,7 @@ pub struct TapSftpSettings {
     pub username: String,
     /// Password, if the server wants one.
     pub password: Option<Secret>,
-    /// Path of a private key: ed25519, ECDSA or RSA, as OpenSSH, PEM or PuTTY write them.
+    /// Path of a private key: ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or `PuTTY`.
     pub private_key_file: Option<String>,
     /// The text of a private key itself.
     pub private_key: Option<Secret>,
@@ -37,7 +37,7 @@ pub struct TapSftpSettings {
     /// Offers the keys of the SSH agent that `SSH_AUTH_SOCK` leads to.
     #[serde(default)]
     pub use_agent: bool,
-    /// File with the keys of known servers; ~/.ssh/known_hosts by default.
+    /// File with the keys of known servers; `~/.ssh/known_hosts` by default.
     pub known_hosts_file: Option<String>,
     /// Fingerprint of the server's key, as `SHA256:...`, instead of a file of known servers.
     pub host_key_fingerprint: Option<String>,
@@ -103,8 +103,8 @@ pub struct TableEntry {
     /// The columns that identify a row; none by default.
     #[serde(default)]
     pub key_properties: Vec<String>,
-    /// How the files are written; by default what their endings say (.csv, .tsv, .psv; .gz, .zst
-    /// and .zip besides), and csv for others.
+    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, also
+    /// with .gz or .zst behind, or within a .zip), and csv for others.
     pub format: Option<Format>,
     /// The character between fields; `\t` is a tab; that of the format by default.
     pub delimiter: Option<String>,

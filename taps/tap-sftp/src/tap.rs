@@ -1,8 +1,8 @@
 //! The tap: one connection, one table of files for each entry of `tables`.
 
 use files::Table;
-use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
 use sftp::Server;
+use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
 
 use crate::folder::Finder;
 use crate::settings::TapSftpSettings;

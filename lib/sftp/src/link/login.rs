@@ -87,8 +87,7 @@ impl Login<'_> {
             let hash = self.hash(&key.algorithm()).await?;
             let name = format!("the agent's key {}", key.fingerprint(HashAlg::Sha256));
             let user = self.options.user.as_str();
-            let asked =
-                self.handle.authenticate_publickey_with(user, key, hash, &mut agent).await;
+            let asked = self.handle.authenticate_publickey_with(user, key, hash, &mut agent).await;
             match asked {
                 Ok(asked) => {
                     if self.settled(Ok(asked), Some(name))? {
@@ -179,9 +178,7 @@ impl Login<'_> {
                 drop(ended);
                 Failure::Refused(self.refusal().with("the server says", words))
             }
-            None => {
-                Failure::Lost(lost(&self.options.address()).caused_by(cause.to_string()))
-            }
+            None => Failure::Lost(lost(&self.options.address()).caused_by(cause.to_string())),
         }
     }
 
@@ -199,11 +196,7 @@ impl Login<'_> {
         let failure = Error::new(ErrorKind::Denied, "cannot log in to the SFTP server")
             .with("server", self.options.address())
             .with("username", &self.options.user);
-        if self.tried.is_empty() {
-            failure
-        } else {
-            failure.with("refused", self.tried.join(", "))
-        }
+        if self.tried.is_empty() { failure } else { failure.with("refused", self.tried.join(", ")) }
     }
 
     fn denied(&self) -> Failure {
