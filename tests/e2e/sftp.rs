@@ -11,7 +11,7 @@ use crate::support::cluster::database;
 use crate::support::folder;
 use crate::support::pipes::{DAY, load, to_lake};
 use crate::support::run::{Outcome, Run, ours, pipe_succeeds};
-use crate::support::sshd::{Sshd, age, set_time};
+use crate::support::sshd::{Rclone, Sshd, age, login, set_time};
 
 /// A tap on one table `t`, without the columns that tell where a row comes from.
 fn tap(server: &Sshd, entry: &Value) -> Run {
@@ -123,6 +123,94 @@ fn formats_and_compressions_are_told_by_their_endings() {
     server.put("/in/g.dat", "id\tv\n8\tx\n");
     let entry = json!({ "remote_path": "/in/g.dat", "delimiter": "\\t" });
     assert_eq!(column(&tap(&server, &entry).go().success(), "id"), [8]);
+}
+
+#[test]
+fn json_is_read_in_each_of_its_forms() {
+    let server = Sshd::start();
+    let array = r#"[{"id": 1, "price": 1.50, "tags": ["a", {"b": null}]},
+                    {"id": 12345678901234567890, "at": "2026-01-02T03:04:05Z", "price": null}]"#;
+    server.put("/in/a.json", array);
+    server.put("/in/b.json", "{\n  \"id\": 2,\n  \"more\": {\"x\": 1}\n}\n");
+    server.put("/in/c.json", "{\"id\":3}\n\n{\"id\":4,\"tags\":[]}\n");
+    server.put("/in/d.jsonl", "{\"id\":5}\r\n{\"id\":6}");
+    shell(&server, "gzip -c d.jsonl > e.ndjson.gz; zip -q f.zip a.json; touch -d '1 hour ago' *");
+    let outcome = tap(&server, &at("/in")).go().success();
+    let text = outcome.text();
+    let line = r#""record":{"id":1,"price":1.50,"tags":["a",{"b":null}]"#;
+    assert!(text.contains(line) && text.contains("\"id\":12345678901234567890,"), "{text}");
+    let big = json!(12_345_678_901_234_567_890_u64);
+    let ids = [json!(1), big.clone(), json!(2), json!(3), json!(4), json!(5), json!(6)];
+    let more = [json!(5), json!(6), json!(1), big];
+    assert_eq!(column(&outcome, "id"), [&ids[..], &more].concat());
+    let messages = outcome.messages();
+    let schema = messages.iter().find(|message| message["type"] == "SCHEMA").unwrap();
+    let properties = &schema["schema"]["properties"];
+    assert_eq!(properties["at"]["format"], "date-time", "{properties}");
+    assert_eq!(properties["id"]["type"], json!(["number", "null"]));
+    assert_eq!(properties["more"]["type"], json!(["object", "null"]));
+
+    let tables = json!([{ "table_name": "t", "remote_path": "/in/c.json" }]);
+    let outcome = ours("tap-sftp").config(&server.settings(&tables)).go().success();
+    let wanted = json!([
+        { "id": 3, "_sdc_source_file": "/in/c.json", "_sdc_source_lineno": 1 },
+        { "id": 4, "tags": [], "_sdc_source_file": "/in/c.json", "_sdc_source_lineno": 3 },
+    ]);
+    assert_eq!(Value::from(outcome.records("t")), wanted);
+    let entry = json!({ "remote_path": "/in/d.jsonl", "types": { "id": "string" } });
+    let refused = tap(&server, &entry).go().exits(65);
+    assert!(refused.stderr.contains("column: id"), "{}", refused.stderr);
+}
+
+#[test]
+fn json_that_is_broken_is_refused_with_its_line() {
+    let server = Sshd::start();
+    for (name, text, code, words) in [
+        ("cut.json", "[{\"id\":1},\n{\"id\":", 65, "line: 2"),
+        ("behind.json", "[{\"id\":1}]\n[]", 65, "line: 2"),
+        ("line.jsonl", "{\"id\":1}\n{\"id\":\n{\"id\":3}\n", 65, "line: 2"),
+        ("scalar.json", "[{\"id\":1},\n 7]", 65, "line: 2"),
+        ("empty.json", "", 65, "allow_empty_files"),
+        ("own.json", "[{\"_sdc_source_file\":1}]", 65, "_sdc_source_file"),
+    ] {
+        server.put(&format!("/in/{name}"), text);
+        let path = format!("/in/{name}");
+        let tables = json!([{ "table_name": "t", "remote_path": path }]);
+        let outcome = ours("tap-sftp").config(&server.settings(&tables)).go();
+        assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
+        for word in [words, "/in/"] {
+            let told = outcome.stderr.contains(word) || name == "own.json";
+            assert!(told, "{name}: no {word:?} in {}", outcome.stderr);
+        }
+    }
+    let entry = json!({ "remote_path": "/in/line.jsonl" });
+    let outcome = tap(&server, &entry).set("max_rejects", 1).go().success();
+    assert_eq!(column(&outcome, "id"), [1, 3]);
+    server.put("/in/more.csv", "id\n1\n");
+    let mixed = tap(&server, &at("/in/{line.jsonl,more.csv}")).go().exits(78);
+    assert!(mixed.stderr.contains("as one table"), "{}", mixed.stderr);
+}
+
+#[test]
+fn another_server_gives_the_same_rows() {
+    let server = Sshd::start();
+    server.put("/in/1.csv", format!("id,text\n{}", "1,some text\n".repeat(100_000)));
+    server.put("/in/sub/2.tsv", "text\tid\nx\t2\n");
+    shell(&server, "zip -q -r 3.zip sub; touch -d '1 hour ago' 3.zip");
+    let whole = tap(&server, &at("/in")).go().success();
+    let other = Rclone::start(&server.root);
+    let mut settings = server.settings(&json!([{ "table_name": "t", "remote_path": "/in" }]));
+    settings["add_metadata_columns"] = json!(false);
+    settings["port"] = json!(other.port);
+    settings["host_key_fingerprint"] = json!(login().fingerprint("host_ed25519"));
+    let outcome = ours("tap-sftp").config(&settings).go().success();
+    assert_eq!(outcome.records("t").len(), 100_002);
+    assert!(outcome.records("t") == whole.records("t"));
+    let files = |outcome: &Outcome| -> Vec<String> {
+        let files = state(outcome)["bookmarks"]["t"]["files"].clone();
+        files.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(files(&outcome), files(&whole));
 }
 
 #[test]

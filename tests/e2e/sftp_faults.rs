@@ -113,6 +113,15 @@ fn a_connection_that_falls_silent_is_made_anew() {
 }
 
 #[test]
+fn keys_are_exchanged_anew_in_the_middle_of_a_file() {
+    let server = Sshd::start_with("RekeyLimit 300K");
+    server.put("/in/a.csv", rows());
+    let outcome = ours("tap-sftp").config(&settings(&server, "/in/a.csv")).go().success();
+    assert_eq!(lines(&outcome).len(), 40_000);
+    assert!(!outcome.stderr.contains("connecting again"), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_server_that_stays_silent_or_away_is_given_up() {
     let server = Sshd::start();
     server.put("/in/a.csv", rows());

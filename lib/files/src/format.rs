@@ -12,6 +12,8 @@ pub enum Format {
     Csv,
     Tsv,
     Psv,
+    Json,
+    Jsonl,
 }
 
 impl Format {
@@ -24,14 +26,21 @@ impl Format {
             "csv" => Self::Csv,
             "tsv" | "tab" => Self::Tsv,
             "psv" | "pipe" => Self::Psv,
+            "json" => Self::Json,
+            "jsonl" | "ndjson" => Self::Jsonl,
             _ => return None,
         })
     }
 
-    /// Returns the byte between fields.
+    /// Tells whether it is JSON, and no delimited text.
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl)
+    }
+
+    /// Returns the byte between fields; JSON has none, and any does.
     pub fn delimiter(self) -> u8 {
         match self {
-            Self::Csv => b',',
+            Self::Csv | Self::Json | Self::Jsonl => b',',
             Self::Tsv => b'\t',
             Self::Psv => b'|',
         }
@@ -49,6 +58,8 @@ mod tests {
         check("A.CSV.GZ", Some(Format::Csv));
         check("x/a.b.tsv.zst", Some(Format::Tsv));
         check("a.psv", Some(Format::Psv));
+        check("a.json.gz", Some(Format::Json));
+        check("a.ndjson", Some(Format::Jsonl));
         check("a.txt", None);
         check("a.gz", None);
         check("csv", None);

@@ -1,6 +1,7 @@
 //! A table of files: its columns from every file, then the rows of those that are new.
 
 mod columns;
+mod documents;
 mod header;
 mod records;
 #[cfg(test)]
@@ -81,15 +82,31 @@ impl Table {
     pub fn discover(&mut self) -> Result<Option<Stream>> {
         let mut columns = Columns::default();
         for path in self.store.find().with(self.settings.words.table, self.name())? {
-            let identity = self.survey_records(&path, &mut columns).with("path", &path)?;
+            let surveyed = if self.format(&path).is_json() {
+                self.survey_documents(&path, &mut columns)
+            } else {
+                self.survey_records(&path, &mut columns)
+            };
+            let identity = surveyed.with("path", &path)?;
             self.discovered.insert(path, identity);
         }
-        if columns.names.is_empty() {
+        let text = &self.settings.text;
+        let mut properties = columns.shape.properties();
+        if columns.names.is_empty() && properties.is_empty() {
             log::warn!("stream {} has no columns: it has no file with text", self.name());
             return Ok(None);
         }
-        let text = &self.settings.text;
-        let mut properties = Map::new();
+        if !columns.names.is_empty() && !properties.is_empty() {
+            return Err(documents::mixed().with(self.settings.words.table, self.name()));
+        }
+        for (name, property) in &mut properties {
+            if let Some(given) = text.types.get(name) {
+                *property = crate::infer::property(given.kind());
+            }
+        }
+        // Objects have no surplus.
+        let added = |column: &Metadata| properties.is_empty() || *column != Metadata::Extra;
+        let metadata = self.settings.metadata.iter().copied().filter(added).collect::<Vec<_>>();
         for (at, name) in columns.names.iter().enumerate() {
             let typed = text.types.get(name).map(|given| given.kind());
             let inferred = if text.infer_types { columns.inference.kind(at) } else { Kind::String };
@@ -99,7 +116,7 @@ impl Table {
         for name in text.types.keys().filter(|name| !properties.contains_key(*name)) {
             log::warn!("`types` names column {name}, which stream {} lacks", self.name());
         }
-        columns::add_metadata(&mut properties, self.settings.metadata)?;
+        columns::add_metadata(&mut properties, &metadata)?;
         self.check_keys(&properties)?;
         let Value::Object(schema) = json!({"type": "object", "properties": properties}) else {
             return Ok(None);
@@ -167,7 +184,11 @@ impl Table {
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
         let summed = self.store.is_near() || is_recent(self.store.identity(path)?);
-        self.read_records(stream, path, summed, rows)
+        if self.format(path).is_json() {
+            self.read_documents(stream, path, summed, rows)
+        } else {
+            self.read_records(stream, path, summed, rows)
+        }
     }
 
     fn open(&self, path: &str, summed: bool) -> Result<OpenFile> {

@@ -103,8 +103,9 @@ pub struct TableEntry {
     /// The columns that identify a row; none by default.
     #[serde(default)]
     pub key_properties: Vec<String>,
-    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, also
-    /// with .gz or .zst behind, or within a .zip), and csv for others.
+    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
+    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz or .zst behind them, or
+    /// within a .zip), and csv for others.
     pub format: Option<Format>,
     /// The character between fields; `\t` is a tab; that of the format by default.
     pub delimiter: Option<String>,

@@ -112,7 +112,7 @@ impl Sshd {
         fs::create_dir_all(root.join("in")).unwrap();
         let (user, group) = login.ids;
         chown(root.join("in"), Some(user), Some(group)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut server =
             Self { port, root, child: Self::spawn(login, &folder, port, more), folder };
         server.wait_until_it_listens();
@@ -300,6 +300,50 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Another server for the same protocol, which locks nobody in.
+pub struct Rclone {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    child: Child,
+    _home: tempfile::TempDir,
+}
+
+impl Rclone {
+    /// Starts a server on a folder, with the key, the user and the password of the others.
+    pub fn start(folder: &Path) -> Self {
+        let home = super::folder();
+        let port = free_port();
+        let child = Command::new("rclone")
+            .args(["serve", "sftp", "--read-only", "--user", &login().user, "--pass", PASSWORD])
+            .args(["--addr", &format!("127.0.0.1:{port}"), "--key"])
+            .arg(login().key("host_ed25519"))
+            .arg(folder)
+            .env("HOME", home.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("rclone: `make setup` installs it");
+        let server = Self { port, child, _home: home };
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "rclone does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Rclone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Kind, Result, Stream};
 
 use crate::infer::{self, Inference};
+use crate::json::Shape;
 use crate::settings::Metadata;
 
 /// The union of the columns of the files read so far.
@@ -11,6 +12,8 @@ use crate::settings::Metadata;
 pub(super) struct Columns {
     pub(super) names: Vec<String>,
     pub(super) inference: Inference,
+    /// The columns of JSON files, which have types of their own.
+    pub(super) shape: Shape,
 }
 
 impl Columns {
