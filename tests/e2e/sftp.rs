@@ -288,6 +288,29 @@ fn only_what_is_new_is_read_whatever_the_clocks_say() {
 }
 
 #[test]
+fn a_file_of_this_very_second_is_known_by_its_sum() {
+    let server = Sshd::start();
+    let run = |state: &Value| {
+        let run = tap(&server, &at("/in")).set("stability_seconds", 0);
+        run.json("--state", state).go().success()
+    };
+    let path = server.fresh("/in/a.csv", "id\n1\n");
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let first = run(&json!({}));
+    let known = state(&first);
+    let entry = &known["bookmarks"]["t"]["files"]["/in/a.csv"];
+    if entry["recent"] == true {
+        assert!(entry["sha256"].is_string(), "{entry}");
+        assert_eq!(run(&known).records("t").len(), 0);
+        server.fresh("/in/a.csv", "id\n2\n");
+        set_time(&path, time);
+        assert_eq!(column(&run(&known), "id"), [2]);
+    } else {
+        assert_eq!(run(&known).records("t").len(), 0, "a machine this slow");
+    }
+}
+
+#[test]
 fn the_state_of_the_plugins_before_it_is_read() {
     let server = Sshd::start();
     age(&server.put("/in/old.csv", "id\n1\n"), Duration::from_secs(7200));
@@ -373,6 +396,11 @@ fn paths_that_lead_to_no_file_say_so() {
         assert_eq!(outcome.code, code, "{entry}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(word), "{entry}: {}", outcome.stderr);
     }
+    shell(&server, "mkfifo pipe.csv; ln -s /dev/null null.csv");
+    let pipe = tap(&server, &at("/in/pipe.csv")).go().exits(78);
+    assert!(pipe.stderr.contains("not a regular file"), "{}", pipe.stderr);
+    let outcome = tap(&server, &at("/in")).go().success();
+    assert!(outcome.stderr.contains("passing over /in/pipe.csv"), "{}", outcome.stderr);
     let none = |path: &str| tap(&server, &at(path)).set("warning_if_no_files", true).go().success();
     assert!(none("/in/*.parquet").stderr.contains("no file is found"));
     assert!(none("/in/none.csv").stderr.contains("no file is found"));

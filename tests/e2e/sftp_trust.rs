@@ -218,6 +218,9 @@ fn a_server_with_nothing_but_weak_algorithms_is_refused() {
     let server = Sshd::start_with("Ciphers aes128-cbc");
     let run = ours("tap-sftp").config(&server.settings(&tables()));
     refused(run, 69, &["cannot agree", "aes128-cbc"]);
+    let server = Sshd::start_with("HostKey KEYS/host_rsa\nHostKeyAlgorithms ssh-rsa");
+    let run = ours("tap-sftp").config(&server.settings(&tables()));
+    refused(run, 69, &["cannot agree", "kind: key", "ssh-rsa"]);
 }
 
 #[test]

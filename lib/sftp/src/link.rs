@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::{self, DisconnectReason, Handle};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId, cipher};
 use singer::{Error, ErrorKind};
 use tokio::net::TcpStream;
@@ -218,7 +218,10 @@ impl Task {
 
     fn config(&self) -> client::Config {
         let mut preferred = Preferred::DEFAULT;
-        preferred.key = Cow::Owned(self.keys.order(&preferred.key));
+        // Signatures with SHA-1 can be forged: as OpenSSH, none is taken.
+        let safe = |algorithm: &&Algorithm| !matches!(algorithm, Algorithm::Rsa { hash: None });
+        let algorithms: Vec<_> = preferred.key.iter().filter(safe).cloned().collect();
+        preferred.key = Cow::Owned(self.keys.order(&algorithms));
         // Processors have instructions for AES.
         let fast = cipher::AES_256_GCM;
         let others = preferred.cipher.iter().copied().filter(|name| *name != fast);

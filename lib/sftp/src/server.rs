@@ -47,7 +47,6 @@ impl Server {
         let state = Mutex::new(State { client: None, generation: 0 });
         let server = Self { options: Arc::new(options), state };
         server.with(|_, _| Ok(()))?;
-        log::info!("connected to {}", server.options.address());
         Ok(Arc::new(server))
     }
 

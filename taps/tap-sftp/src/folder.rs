@@ -142,7 +142,10 @@ impl Finder {
             Ok(attributes) if attributes.kind == FileKind::Folder => {
                 self.walk(server, path, usize::MAX, |path| self.takes(path))
             }
-            // Whether it can be read shows when it is opened.
+            // To open a pipe would wait for its writer.
+            Ok(attributes) if attributes.kind != FileKind::File => {
+                Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file"))
+            }
             Ok(attributes) => Ok(vec![Found { path: path.to_owned(), attributes }]),
             Err(failure) if failure.kind() == ErrorKind::NoInput && Pattern::is_one(path) => {
                 let pattern = Pattern::new(path)?;

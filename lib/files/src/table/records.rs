@@ -28,7 +28,8 @@ impl Table {
         let Opened { file, mut reader, names } = self.open_records(path, false)?;
         let identity = file.identity();
         let mut inference = Inference::new(names.len());
-        if self.settings.text.infer_types {
+        let types = &self.settings.text.types;
+        if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
             while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
                 // The rows of another width are not for this pass to refuse.
                 if !self.fits(&record, names.len()) {
