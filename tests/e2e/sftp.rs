@@ -235,12 +235,19 @@ open(\"bent.zip\", \"wb\").write(b)'
         assert!(outcome.stderr.contains(name), "{name}: {}", outcome.stderr);
         assert!(!outcome.text().contains("\"currently_syncing\":null"), "{name}");
     }
-    let empty = |allowed| {
-        let entry = json!({ "remote_path": "/in/empty.csv.gz", "allow_empty_files": allowed });
-        tap(&server, &entry).set("stability_seconds", 0).go()
-    };
-    assert!(empty(false).exits(65).stderr.contains("allow_empty_files"));
-    assert!(empty(true).success().stderr.contains("is empty"));
+    server.put("/in/zero.csv", "");
+    for name in ["empty.csv.gz", "zero.csv"] {
+        let empty = |allowed| {
+            let path = format!("/in/{{{name},a.csv}}");
+            let entry = json!({ "remote_path": path, "allow_empty_files": allowed });
+            tap(&server, &entry).set("stability_seconds", 0).go()
+        };
+        assert!(empty(false).exits(65).stderr.contains("allow_empty_files"), "{name}");
+        let outcome = empty(true).success();
+        assert!(outcome.stderr.contains(&format!("/in/{name} is empty")), "{}", outcome.stderr);
+        assert_eq!(outcome.records("t").len(), 5000);
+        assert!(state(&outcome)["bookmarks"]["t"]["files"][format!("/in/{name}")].is_object());
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Table {
 /// The bookmark is written after each file until it holds so many, then not more often than so.
 const BOOKMARK_FILES: usize = 100;
 const BOOKMARK_PAUSE: Duration = Duration::from_secs(1);
+/// So many files that are skipped are named.
+const SKIPPED_TOLD: usize = 20;
 
 impl Table {
     /// Checks the settings.
@@ -138,7 +140,7 @@ impl Table {
                 }
             }
         }
-        let mut changed = false;
+        let (mut changed, mut skipped) = (false, 0);
         let mut written = Instant::now();
         for path in &paths {
             let identity = self.store.identity(path)?;
@@ -146,7 +148,10 @@ impl Table {
                 return Err(open::changed(path));
             }
             if progress.has(path, identity, |same_time| self.settle(path, same_time))? {
-                log::info!("skipping {path}: unchanged since it was read");
+                skipped += 1;
+                if skipped <= SKIPPED_TOLD {
+                    log::info!("skipping {path}: unchanged since it was read");
+                }
                 continue;
             }
             changed = true;
@@ -159,6 +164,9 @@ impl Table {
                 rows.checkpoint(progress.saved())?;
                 written = Instant::now();
             }
+        }
+        if skipped > SKIPPED_TOLD {
+            log::info!("skipping {} more that are unchanged", skipped - SKIPPED_TOLD);
         }
         if !changed {
             rows.unchanged();

@@ -27,7 +27,7 @@ pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Arc<Private
         })
         .with("path", path.display())?;
     // As OpenSSH has it: another owner's file is that owner's business.
-    let own = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == metadata.uid());
+    let own = rustix::process::geteuid().as_raw() == metadata.uid();
     let mode = metadata.permissions().mode() & 0o777;
     if own && mode & 0o077 != 0 {
         return Err(Error::new(ErrorKind::Denied, "cannot use a private key that others may read")

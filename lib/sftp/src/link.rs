@@ -46,6 +46,8 @@ struct Ended {
     untrusted: Option<Error>,
     /// The server said goodbye, with these words.
     sent_off: Option<String>,
+    /// It did so because it has too much to do.
+    busy: bool,
     /// The connection failed, in these words.
     failed: Option<String>,
 }
@@ -328,7 +330,9 @@ impl client::Handler for Watch {
     ) -> Result<(), russh::Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(words) => {
-                self.ended().sent_off = Some(words.message);
+                let mut ended = self.ended();
+                ended.busy = matches!(words.reason_code, Disconnect::TooManyConnections);
+                ended.sent_off = Some(words.message);
                 Ok(())
             }
             DisconnectReason::Error(cause) => {

@@ -109,7 +109,7 @@ pub struct TableEntry {
     pub format: Option<Format>,
     /// The character between fields; `\t` is a tab; that of the format by default.
     pub delimiter: Option<String>,
-    /// Columns that hold date-times.
+    /// Columns that hold date-times: RFC 3339, also with a space for the T and without an offset.
     #[serde(default)]
     pub date_overrides: Vec<String>,
     #[serde(flatten)]

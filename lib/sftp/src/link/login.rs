@@ -169,15 +169,14 @@ impl Login<'_> {
         }
     }
 
-    /// A server that hangs up with words does so on purpose; a connection just breaks.
+    /// A server that hangs up with words over what was tried does so on purpose; else the
+    /// connection just broke, or the server has no time now.
     fn hung_up(&self, cause: &dyn Display) -> Failure {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        match &ended.sent_off {
-            Some(words) => {
-                let words = words.clone();
-                drop(ended);
-                Failure::Refused(self.refusal().with("the server says", words))
-            }
+        let words = ended.sent_off.clone().filter(|_| !ended.busy && !self.tried.is_empty());
+        drop(ended);
+        match words {
+            Some(words) => Failure::Refused(self.refusal().with("the server says", words)),
             None => Failure::Lost(lost(&self.options.address()).caused_by(cause.to_string())),
         }
     }
