@@ -23,6 +23,7 @@ if [[ ${1:-} == test ]]; then
     needs python3 command -v python3
     needs python3-venv has_venv
     needs strace command -v strace
+    needs npm command -v npm
 fi
 
 if ((${#missing[@]} == 0)); then

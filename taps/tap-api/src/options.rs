@@ -44,7 +44,7 @@ pub struct StreamOptions {
     pub params: Option<Map<String, Value>>,
     /// Headers of the request.
     pub headers: Option<Keys>,
-    /// `GET`, or `POST` for APIs that are asked that way.
+    /// `GET`, or `POST` for APIs that are asked that way; by default `POST` if there is a body.
     pub method: Option<Method>,
     /// The JSON that `POST` sends; its strings may have `{placeholders}`.
     pub body: Option<Value>,
@@ -113,10 +113,9 @@ pub struct StreamOptions {
 }
 
 /// How an API is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    #[default]
     Get,
     Post,
 }

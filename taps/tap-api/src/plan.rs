@@ -127,12 +127,13 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
         {
             params.insert(field.clone(), query.as_str().into());
         }
-        let method = options.method.unwrap_or_default();
-        if method == Method::Get && options.body.is_some() {
-            return Err(Error::new(ErrorKind::Config, "GET sends no `body`")
-                .hint("set `method: POST`, or put it into `params`"));
-        }
         let in_body = options.use_request_body_not_params.unwrap_or(false);
+        let posts = in_body || options.body.is_some();
+        if posts && options.method == Some(Method::Get) {
+            return Err(Error::new(ErrorKind::Config, "GET sends no body")
+                .hint("set `method: POST`, or use `params` alone"));
+        }
+        let by_default = if posts { Method::Post } else { Method::Get };
         let headers = options.headers.clone().unwrap_or_default();
         let path = options.records_path.as_deref().unwrap_or("$[*]");
         Ok(Plan {
@@ -140,7 +141,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             path: Template::new(options.path.as_deref().unwrap_or_default()),
             params,
             headers: headers.into_iter().collect(),
-            method: if in_body { Method::Post } else { method },
+            method: options.method.unwrap_or(by_default),
             body: options.body.clone(),
             in_body,
             records: RecordsPath::parse(path).with("setting", "records_path")?,

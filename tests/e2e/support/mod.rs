@@ -1,5 +1,6 @@
 //! What the tests stand on: a private Postgres, our binaries as processes, Python, lake checks.
 
+pub mod apis;
 pub mod cluster;
 pub mod lake;
 pub mod messages;
@@ -7,6 +8,7 @@ pub mod pipes;
 pub mod python;
 pub mod run;
 pub mod strace;
+pub mod web;
 
 use std::path::{Path, PathBuf};
 
