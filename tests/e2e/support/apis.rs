@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::python::{Environment, call, made_once};
 use super::run::{Run, ours};
 
-/// A server of SQLite tables, with pages by address and bearer tokens.
+/// A server of `SQLite` tables, with pages by address and bearer tokens.
 pub const DATASETTE: Environment = Environment {
     name: "datasette",
     packages: &["datasette==0.65.5", "datasette-auth-tokens==0.3"],
