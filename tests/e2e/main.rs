@@ -14,6 +14,7 @@ mod api_faults;
 mod api_pages;
 mod api_streams;
 mod backfill;
+mod chorus;
 mod contributing;
 mod corpora;
 mod crash_points;
