@@ -137,6 +137,29 @@ fn numbers_and_offsets() {
 }
 
 #[test]
+fn rows_that_move_while_pages_are_read() {
+    // After the first page a row is put in front: its last row is the first of the next page.
+    let web = Web::start(|asked| {
+        let from = number(asked, "offset");
+        let from = if asked.before > 0 { from - 1 } else { from };
+        Reply::json(&rows(from.min(7), 7.min(from + 3)))
+    });
+    let options = json!({ "path": "x", "primary_keys": ["id"], "pagination_page_size": 3,
+        "pagination_request_style": "offset" });
+    let outcome = read(&web, &options).success();
+    assert_eq!(Value::from(outcome.records("t")), rows(0, 7));
+    assert!(outcome.stderr.contains("1 records came again"), "{}", outcome.stderr);
+    let web = Web::start(|asked| {
+        let from = number(asked, "offset");
+        Reply::json(&json!({ "data": rows(from, from + 3), "total": 9 - asked.before }))
+    });
+    let options = json!({ "path": "x", "records_path": "$.data[*]", "primary_keys": ["id"],
+        "pagination_request_style": "offset", "pagination_total_limit_param": "total" });
+    let outcome = read(&web, &options).success();
+    assert!(outcome.stderr.contains("some may be missing"), "{}", outcome.stderr);
+}
+
+#[test]
 fn bodies_ask_for_pages() {
     let web = Web::start(|asked| {
         let body: Value = serde_json::from_str(&asked.body).unwrap();

@@ -64,6 +64,52 @@ fn inputs_and_parents_fill_paths_and_columns() {
 }
 
 #[test]
+fn values_in_paths_lead_nowhere_else() {
+    let read = |path: &str, id: &str| {
+        let web = Web::replies(vec![Reply::json(&json!([{ "id": 1 }]))]);
+        let stream = json!({ "path": path, "inputs": [{ "x": id }] });
+        let outcome = tap_api(&web.url, &stream, &json!({})).go();
+        (outcome.code, web.targets())
+    };
+    let one = |target: &str| (0, vec![target.to_owned()]);
+    assert_eq!(read("a/{x}/b", "c/d?e=f#g%"), one("/a/c%2Fd%3Fe%3Df%23g%25/b"));
+    assert_eq!(read("a/{+x}/b", "c/d?e=f#g%"), one("/a/c/d%3Fe%3Df%23g%25/b"));
+    for id in ["..", ".", "", "../../admin", "a/../.."] {
+        for path in ["a/{x}/b", "a/{+x}/b"] {
+            assert_eq!(read(path, id), (65, Vec::new()), "{path} {id}");
+        }
+    }
+}
+
+#[test]
+fn several_inputs_at_once_give_rows_in_order() {
+    let web = Web::start(|asked| {
+        let n: u64 = asked.param("n").unwrap().parse().unwrap();
+        let page: u64 = asked.param("page").map_or(0, |page| page.parse().unwrap());
+        // The first ones are the slowest.
+        std::thread::sleep(std::time::Duration::from_millis(20 - n));
+        let next = (page < 2).then_some(page + 1);
+        let reply = json!({ "data": [{ "id": n * 10 + page }], "next_page": next });
+        if n == 17 && page == 1 { Reply::status(400) } else { Reply::json(&reply) }
+    });
+    let read = |count: u64| {
+        let inputs: Value = (0..count).map(|n| json!({ "n": n })).collect();
+        let stream = json!({ "path": "x", "records_path": "$.data[*]", "params": { "n": "{n}" },
+            "inputs": inputs, "concurrency": 4, "schema":
+            { "type": "object", "properties": { "id": { "type": "integer" } } } });
+        let outcome = tap_api(&web.url, &stream, &json!({})).go();
+        let rows = outcome.records("t");
+        let found: Vec<u64> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
+        (outcome.code, found)
+    };
+    let rows = |count: u64| (0..count * 3).map(|at| at / 3 * 10 + at % 3).collect::<Vec<_>>();
+    assert_eq!(read(14), (0, rows(14)));
+    let (code, found) = read(20);
+    assert_eq!(code, 69);
+    assert!(found.len() >= rows(16).len() && rows(17).starts_with(&found), "{found:?}");
+}
+
+#[test]
 fn mistakes_in_streams_are_found_before_the_first_request() {
     let web = Web::replies(vec![Reply::json(&json!([]))]);
     let check = |streams: Value, more: Value, words: &[&str]| {

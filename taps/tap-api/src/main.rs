@@ -5,6 +5,7 @@ mod answer;
 mod auth;
 mod client;
 mod discover;
+mod drift;
 mod failure;
 mod key;
 mod link;

@@ -37,8 +37,8 @@ pub struct StreamSettings {
 /// What can be set for one stream, and at the top level for all of them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct StreamOptions {
-    /// What follows `api_url`; `{placeholders}` come from `inputs`, `parent_keys`, `{start}`,
-    /// `{end}` and `{datestamp}`.
+    /// What follows `api_url`; `{placeholders}` come from `inputs` and `parent_keys`, or are
+    /// `{start}`, `{end}` or `{datestamp}`; `{+name}` keeps the slashes of a value.
     pub path: Option<String>,
     /// Parameters of the query; one whose `{start}` or `{end}` is not known is left out.
     pub params: Option<Map<String, Value>>,
@@ -89,8 +89,8 @@ pub struct StreamOptions {
     pub pagination_request_style: Option<String>,
     /// Accepted for compatibility: the request style says it all.
     pub pagination_response_style: Option<String>,
-    /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header for
-    /// `header_token`.
+    /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
+    /// for `header_token`.
     pub next_page_token_path: Option<String>,
     /// Parameter for the page, offset or token; by default `page`, or `offset`.
     pub pagination_next_page_param: Option<String>,
@@ -108,6 +108,8 @@ pub struct StreamOptions {
     pub offset_records_jsonpath: Option<String>,
     /// Puts parameters and tokens into the body, where `a.b` is member `b` of member `a`.
     pub use_request_body_not_params: Option<bool>,
+    /// How many of `inputs`, or of the parent's rows, are asked for at once; rows stay in order.
+    pub concurrency: Option<u32>,
     /// How many pages one read may have.
     pub max_pages: Option<u64>,
 }
@@ -154,7 +156,7 @@ impl StreamOptions {
             pagination_request_style, pagination_response_style, next_page_token_path,
             pagination_next_page_param, pagination_limit_per_page_param, pagination_page_size,
             pagination_initial_offset, pagination_results_limit, pagination_total_limit_param,
-            offset_records_jsonpath, use_request_body_not_params, max_pages)
+            offset_records_jsonpath, use_request_body_not_params, concurrency, max_pages)
     }
 }
 

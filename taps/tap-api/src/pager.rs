@@ -7,6 +7,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::address::Address;
 use crate::answer::Answer;
+use crate::drift::Drift;
 use crate::link;
 use crate::paging::{Paging, Style};
 
@@ -22,6 +23,8 @@ pub struct Pager {
     probing: bool,
     requests: BTreeSet<u64>,
     contents: BTreeSet<u64>,
+    /// What came again, or went, as the data moved.
+    pub drift: Drift,
 }
 
 /// What to ask for next.
@@ -171,7 +174,7 @@ fn by_token(paging: &Paging, token: String, answer: &Answer) -> Result<Next> {
 
 fn in_circles(message: &str) -> Error {
     Error::new(ErrorKind::Data, message).hint(
-        "check `pagination_request_style`, `pagination_next_page_param` and `next_page_token_path`: \
-         the parameter may have another name",
+        "check `pagination_request_style`, `pagination_next_page_param` and \
+         `next_page_token_path`: the parameter may have another name",
     )
 }

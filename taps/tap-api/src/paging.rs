@@ -97,6 +97,11 @@ impl Paging {
         })
     }
 
+    /// Tells whether pages are asked for by where they lie, which moves as the data changes.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self.style, Style::PageNumber | Style::Offset)
+    }
+
     /// Returns what the path leads to; null, an empty text and `false` count as nothing.
     pub fn found(&self, envelope: &Value) -> Option<String> {
         text(self.path.as_ref()?.query(envelope).first()?)
@@ -176,7 +181,8 @@ mod tests {
     #[test]
     fn finds_tokens_and_totals() {
         let answer = json!({
-            "next_page": "", "link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "b"}],
+            "next_page": "",
+            "link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "b"}],
             "meta": {"total": "12", "more": false},
         });
         let check = |path: &str, expected: Option<&str>| {

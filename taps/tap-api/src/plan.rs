@@ -61,6 +61,8 @@ pub struct Plan {
     pub paging: Paging,
     /// How many pages a read may have.
     pub pages_max: u64,
+    /// How many contexts are read at once.
+    pub concurrency: usize,
     /// How many records to read at most.
     pub limit: Option<u64>,
     /// The inputs; without any one that is empty.
@@ -159,6 +161,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             replication_key: options.replication_key.clone(),
             paging: Paging::new(&options)?,
             pages_max: options.max_pages.unwrap_or(PAGES_MAX),
+            concurrency: usize::try_from(options.concurrency.unwrap_or(1)).unwrap_or(1).max(1),
             limit: options.pagination_results_limit,
             inputs: inputs(stream)?,
             parent: parent(stream, settings)?,

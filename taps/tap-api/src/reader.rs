@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::request::{self, Request};
 use crate::row::{Context, RowMaker};
 use crate::slice::{Calendar, Slice};
+use crate::spool::Spool;
 
 /// What all readers share.
 #[derive(Debug)]
@@ -104,6 +105,10 @@ impl Reader {
         if self.context >= self.contexts.len() {
             return Ok(self.end_slice());
         }
+        let at_once = plan.concurrency.min(self.contexts.len() - self.context);
+        if at_once > 1 && self.open.is_none() && plan.limit.is_none() {
+            return self.several(api, plan, at_once, take);
+        }
         let (mut pager, request) = match self.open.take() {
             Some(open) => open,
             None => self.begin(api, plan)?,
@@ -143,6 +148,35 @@ impl Reader {
         Ok(Step::Page)
     }
 
+    /// Reads so many contexts at once, and gives their rows to `take` in order.
+    fn several(&mut self, api: &Api, plan: &Plan, count: usize, take: Take<'_>) -> Result<Step> {
+        let slice = &self.slices[self.slice];
+        let contexts = &self.contexts[self.context..self.context + count];
+        let read = |context: &Context| {
+            let slice = Slice { reached: None, ..slice.clone() };
+            let mut reader = Self::new(plan, vec![slice], Arc::new(vec![context.clone()]));
+            let mut rows = Spool::new();
+            while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
+            Ok((reader, rows))
+        };
+        let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread has ended"));
+        let read = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                contexts.iter().map(|context| scope.spawn(move || read(context))).collect();
+            let join = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| gone()));
+            join.collect::<Vec<Result<_>>>()
+        });
+        for read in read {
+            let (reader, mut rows) = read?;
+            rows.each(&mut *take)?;
+            self.rows += reader.rows;
+            self.outside += reader.outside;
+            note(&mut self.latest, reader.latest().unwrap_or_default());
+        }
+        self.context += count;
+        Ok(Step::Page)
+    }
+
     fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
@@ -173,6 +207,7 @@ impl Reader {
         let lines = check_kind(answer)?;
         let mut count = 0;
         let mut content = DefaultHasher::new();
+        let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
         let envelope = if answer.status == 204 {
             Value::Null
         } else {
@@ -185,7 +220,8 @@ impl Reader {
             while let Some(record) = records.next()? {
                 count += 1;
                 content.write(record.text);
-                if plan.limit.is_none_or(|limit| self.rows < limit) {
+                let wanted = plan.limit.is_none_or(|limit| self.rows < limit);
+                if wanted && !(moves && pager.drift.is_again(hash(record.text))) {
                     let line = record.line;
                     self.row(api, plan, record.text, take).map_err(|failure| {
                         if failure.kind() == ErrorKind::Data {
@@ -211,7 +247,11 @@ impl Reader {
             pager.check_content(content.finish())?;
         }
         let facts = PageFacts { answer, envelope: &envelope, records: count };
+        pager.drift.end_page(plan.paging.total(&envelope));
         let next = pager.next(&plan.paging, facts)?;
+        if next.is_none() && plan.paging.is_numbered() {
+            pager.drift.report(plan);
+        }
         if plan.paging.by_default && next.is_none() && pager.pages() == 1 {
             warn_of_more(plan, answer);
         }
@@ -246,6 +286,12 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn hash(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
 }
 
 /// Keeps the later of two keys.

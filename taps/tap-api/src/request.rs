@@ -74,6 +74,13 @@ fn method_name(method: Method) -> &'static str {
 ///
 /// Fails with `Config` when the path needs a time that is not known.
 pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
+    for value in plan.path.names().filter_map(|name| fills.get(name)) {
+        if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
+                .with("value", value)
+                .hint("it is empty, or would lead to another path: check `parent_keys`"));
+        }
+    }
     let Some(path) = plan.path.fill(fills, encoded) else {
         return Err(Error::new(ErrorKind::Config, "cannot fill all placeholders")
             .with("path", "{start}")

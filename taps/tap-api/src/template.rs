@@ -21,6 +21,8 @@ pub struct Template(Vec<Part>);
 enum Part {
     Text(String),
     Name(String),
+    /// `{+name}`: slashes in the value part the path.
+    Path(String),
 }
 
 impl Template {
@@ -33,10 +35,13 @@ impl Template {
         while let Some(open) = rest.find('{') {
             plain.push_str(&rest[..open]);
             let inner = &rest[open + 1..];
-            let close = inner.find('}').filter(|close| is_name(&inner[..*close]));
+            let of_path = inner.starts_with('+');
+            let start = usize::from(of_path);
+            let close = inner.find('}').filter(|close| is_name(&inner[start.min(*close)..*close]));
             if let Some(close) = close {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
-                parts.push(Part::Name(inner[..close].to_owned()));
+                let name = inner[start..close].to_owned();
+                parts.push(if of_path { Part::Path(name) } else { Part::Name(name) });
                 rest = &inner[close + 1..];
             } else {
                 plain.push('{');
@@ -52,7 +57,7 @@ impl Template {
     /// Returns the placeholders.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Name(name) => Some(name.as_str()),
+            Part::Name(name) | Part::Path(name) => Some(name.as_str()),
             Part::Text(_) => None,
         })
     }
@@ -62,13 +67,22 @@ impl Template {
     pub fn fill(&self, fills: &Fills, form: impl Fn(&str) -> String) -> Option<String> {
         let mut text = String::new();
         for part in &self.0 {
-            match part {
-                Part::Text(plain) => text.push_str(plain),
-                Part::Name(name) => match fills.get(name) {
-                    Some(value) => text.push_str(&form(value)),
-                    None if TIMES.contains(&name.as_str()) => return None,
-                    None => text.extend(["{", name, "}"]),
-                },
+            let (name, of_path) = match part {
+                Part::Text(plain) => {
+                    text.push_str(plain);
+                    continue;
+                }
+                Part::Name(name) => (name, false),
+                Part::Path(name) => (name, true),
+            };
+            match fills.get(name) {
+                Some(value) if of_path => {
+                    let segments: Vec<String> = value.split('/').map(&form).collect();
+                    text.push_str(&segments.join("/"));
+                }
+                Some(value) => text.push_str(&form(value)),
+                None if TIMES.contains(&name.as_str()) => return None,
+                None => text.extend(["{", name, "}"]),
             }
         }
         Some(text)
@@ -151,6 +165,8 @@ mod tests {
         check("", Some(""));
         let path = Template::new("/x/{id}").fill(&fills(), crate::address::encoded);
         assert_eq!(path.as_deref(), Some("/x/a%2Fb%20c"));
+        let path = Template::new("/x/{+id}").fill(&fills(), crate::address::encoded);
+        assert_eq!(path.as_deref(), Some("/x/a/b%20c"));
     }
 
     #[test]

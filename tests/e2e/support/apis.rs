@@ -120,7 +120,8 @@ pub fn kinto(folder: &Path) -> Server {
         .go()
         .success();
     let text = std::fs::read_to_string(&ini).unwrap();
-    let more = "[app:main]\nkinto.paginate_by = 5\nkinto.account_create_principals = system.Everyone\n\
+    let more = "[app:main]\nkinto.paginate_by = 5\n\
+                kinto.account_create_principals = system.Everyone\n\
                 kinto.bucket_create_principals = system.Authenticated\n";
     // Settings may be there only once.
     let kept = text.lines().filter(|line| {
