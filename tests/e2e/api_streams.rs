@@ -122,10 +122,17 @@ fn mistakes_in_streams_are_found_before_the_first_request() {
     check(
         json!([
             { "name": "a", "path": "/{x}/y", "params": { "p": "{start}" } },
+            { "name": "c", "parent": "a", "parent_keys": { "z": "id" }, "path": "{z}/{x}" },
             { "name": "b", "headers": { "H": "{y}" }, "params": { "q": ["{datestamp}"] } },
         ]),
         json!({}),
-        &["a.path: {x}", "a.params.p: {start}", "b.headers.H: {y}", "b.params.q: {datestamp}"],
+        &[
+            "a.path: {x}",
+            "c.path: {x}",
+            "a.params.p: {start}",
+            "b.headers.H: {y}",
+            "b.params.q: {datestamp}",
+        ],
     );
     check(json!([]), json!({}), &["streams"]);
     check(json!([{ "name": "a" }, { "name": "a" }]), json!({}), &["one name", "stream: a"]);

@@ -10,6 +10,7 @@ use crate::key::TimeFormat;
 use crate::options::{Method, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
 use crate::row::{Context, RowRules};
+use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::template::{Template, names_in};
 
@@ -75,10 +76,11 @@ pub struct Plan {
 type Parent = (usize, Vec<(String, String)>);
 
 impl Plan {
-    /// Returns the values of the settings that may be secrets.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let params = self.params.values().filter_map(Value::as_str);
-        params.chain(self.headers.iter().map(|(_, value)| value.reveal()))
+    /// Makes the values known that may be secrets.
+    pub fn tell(&self, secrets: &Secrets) {
+        self.params.values().for_each(|value| secrets.add_all(value));
+        secrets.add_all(self.body.as_ref().unwrap_or(&Value::Null));
+        self.headers.iter().for_each(|(_, value)| secrets.add(value.reveal()));
     }
 
     /// Tells whether days of the stream can be told apart.
@@ -124,8 +126,9 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
     let options = stream.options.or(&settings.defaults);
     let made = || {
         let mut params = options.params.clone().unwrap_or_default();
-        if let (Some(field), Some(query)) =
-            (&options.source_search_field, &options.source_search_query)
+        let dated = options.replication_key.is_some() || settings.datestamp.is_some();
+        if let (Some(field), Some(query), true) =
+            (&options.source_search_field, &options.source_search_query, dated)
         {
             params.insert(field.clone(), query.as_str().into());
         }
@@ -255,12 +258,11 @@ fn check_parents(plans: &[Plan]) -> Result<()> {
 }
 
 /// Returns what fills the placeholders of a plan besides times.
-fn known(plans: &[Plan], plan: &Plan) -> BTreeSet<String> {
+fn known(plan: &Plan) -> BTreeSet<String> {
     let inputs = plan.inputs.iter().flat_map(|input| &input.members);
     let mut names: BTreeSet<String> = inputs.map(|(name, _)| name.clone()).collect();
-    if let Some((parent, keys)) = &plan.parent {
+    if let Some((_, keys)) = &plan.parent {
         names.extend(keys.iter().map(|(to, _)| to.clone()));
-        names.extend(known(plans, &plans[*parent]));
     }
     names
 }
@@ -268,7 +270,7 @@ fn known(plans: &[Plan], plan: &Plan) -> BTreeSet<String> {
 fn check_placeholders(plans: &[Plan], settings: &Settings) -> Result<()> {
     let mut missing = Vec::new();
     for plan in plans {
-        let mut known = known(plans, plan);
+        let mut known = known(plan);
         if settings.datestamp.is_some() {
             known.insert("datestamp".to_owned());
         }

@@ -5,10 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde_json::Value;
+
 use crate::address::encoded;
 
 /// Texts shorter than this are left alone: they would be found everywhere.
 const LENGTH_MIN: usize = 4;
+const WORD_LENGTH: usize = 8;
 
 /// Takes secrets out of texts for people.
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ impl Secrets {
         if secret.len() < LENGTH_MIN {
             return;
         }
-        let quoted = serde_json::Value::from(secret).to_string();
+        let quoted = Value::from(secret).to_string();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for form in [
             secret.to_owned(),
@@ -35,6 +38,16 @@ impl Secrets {
         }
         // The longest first, so that no part of one is left standing.
         known.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    }
+
+    /// Adds the texts of a value that may well be no secrets: short ones are words.
+    pub fn add_all(&self, value: &Value) {
+        match value {
+            Value::String(text) if text.len() >= WORD_LENGTH => self.add(text),
+            Value::Array(values) => values.iter().for_each(|value| self.add_all(value)),
+            Value::Object(members) => members.values().for_each(|value| self.add_all(value)),
+            _ => {}
+        }
     }
 
     /// Replaces every secret in a text.

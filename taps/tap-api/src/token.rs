@@ -157,7 +157,8 @@ impl TokenSource {
                 .hint("check `access_token_url`, `grant_type` and `scope`"));
         };
         client.secrets().add(token);
-        let life = body["expires_in"].as_u64().map(Duration::from_secs);
+        let life = &body["expires_in"];
+        let life = life.as_u64().or_else(|| life.as_str()?.parse().ok()).map(Duration::from_secs);
         let life = life.or(self.default_life).map(|life| life.saturating_sub(MARGIN.min(life / 2)));
         state.access = Some((Secret::new(token), life.map(|life| Instant::now() + life)));
         if let Some(fresh) = body["refresh_token"].as_str().filter(|_| self.refreshes) {
