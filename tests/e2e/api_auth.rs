@@ -177,7 +177,8 @@ fn canaries(web: &Web) -> Value {
         "api_keys_in": "query", "client_id": "me", "client_secret": "canary-client",
         "refresh_token": "canary-refresh", "access_token_url": format!("{}/token", web.url),
         "oauth_extras": { "audience": "canary-extra" },
-        "params": { "token": "canary-param" }, "body": { "deep": ["canary-body"] }, "headers": { "X-Secret": "canary-header" },
+        "params": { "token": "canary-param" }, "body": { "deep": ["canary-body"] },
+        "headers": { "X-Secret": "canary-header" },
     })
 }
 

@@ -1,6 +1,7 @@
 //! Answers that are late, refused, broken, too large or not what was asked for (A01 to A19, N).
 
 use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -111,15 +112,25 @@ fn answers_that_break_off_are_asked_for_again() {
     is_tried_again("A06 no gzip", encoded(b"[{\"id\":1}]", "gzip"), &none);
     is_tried_again("A06 no zstd", encoded(b"[{\"id\":1}]", "zstd"), &none);
     is_tried_again("A06 no brotli", encoded(b"[{\"id\":1}]", "br"), &none);
-    let outcome = read(&Web::replies(vec![encoded(&gzip, "gzip")]), &none).success();
-    assert_eq!(outcome.records("t").len(), 2);
+    let text = "[{\"id\":1},{\"id\":2}]";
+    let script = format!("process.stdout.write(require('zlib').brotliCompressSync('{text}'))");
+    let brotli = Command::new("node").args(["-e", &script]).output().unwrap().stdout;
+    // One frame with its size, and one block as it is.
+    let size = u8::try_from(text.len()).unwrap();
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0x20, size, size << 3 | 1, 0, 0], text.as_bytes()];
+    let forms = [(gzip, "gzip"), (brotli, "br"), (zstd.concat(), "zstd")];
+    for (bytes, encoding) in forms {
+        let outcome = read(&Web::replies(vec![encoded(&bytes, encoding)]), &none).success();
+        assert_eq!(outcome.records("t").len(), 2, "{encoding}");
+        is_tried_again("A06 cut", encoded(&bytes[..bytes.len() - 3], encoding), &none);
+    }
 }
 
 fn gzipped(text: &str) -> Vec<u8> {
-    let mut child = std::process::Command::new("gzip")
+    let mut child = Command::new("gzip")
         .arg("-c")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -272,7 +283,10 @@ fn certificates_are_checked() {
     let script = "import http.server, ssl, sys, os\n\
         class H(http.server.BaseHTTPRequestHandler):\n\
         \x20   def do_GET(self):\n\
-        \x20       self.send_response(200); self.send_header('Content-Type', 'application/json')\n\
+        \x20       down = self.path == '/down'\n\
+        \x20       self.send_response(302 if down else 200)\n\
+        \x20       if down: self.send_header('Location', 'http://127.0.0.1:9/x')\n\
+        \x20       self.send_header('Content-Type', 'application/json')\n\
         \x20       self.end_headers(); self.wfile.write(b'[{\"id\":1}]')\n\
         \x20   def log_message(self, *a): pass\n\
         s = http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), H)\n\
@@ -292,6 +306,8 @@ fn certificates_are_checked() {
     assert_eq!(tap_api(&url, &stream, &trusting).go().success().records("t").len(), 1);
     let outcome = tap_api(&url, &stream, &json!({})).go().exits(77);
     assert!(outcome.stderr.contains("ca_file"), "{}", outcome.stderr);
+    let down = tap_api(&url, &json!({ "path": "down" }), &trusting).go().exits(69);
+    assert!(down.stderr.contains("https to http"), "{}", down.stderr);
     let plain = tap_api(&server.url, &stream, &trusting).go();
     assert_eq!(plain.code, 75, "{}", plain.stderr);
     let web = Web::replies(vec![good()]);
@@ -316,6 +332,14 @@ fn proxies_of_the_environment() {
     tap().env("http_proxy", &url).env("no_proxy", "example.com,127.0.0.1").go().success();
     tap().env("https_proxy", &url).go().success();
     assert_eq!(web.asked().len(), 2);
+    let proxy = Web::replies(vec![Reply::tunnel()]);
+    let url = proxy.url.replace("http://", "http://tom:canary-proxy@");
+    tap().env("all_proxy", &url).go().success();
+    let connect = &proxy.asked()[0];
+    assert_eq!(format!("http://{}", connect.target), web.url);
+    let credentials = connect.header("proxy-authorization");
+    assert_eq!(credentials, Some("Basic dG9tOmNhbmFyeS1wcm94eQ=="));
+    assert_eq!(web.asked().len(), 3);
     assert!(web.asked().iter().all(|asked| asked.header("proxy-authorization").is_none()));
 }
 
@@ -327,7 +351,8 @@ fn requests_are_kept_apart() {
     });
     let stream = json!({ "path": "x", "records_path": "$.data[*]" });
     let begun = std::time::Instant::now();
-    let settings = json!({ "requests_per_second": 20, "request_burst": 1 });
+    let settings: Value =
+        serde_json::from_str(r#"{ "requests_per_second": 2.0e1, "request_burst": 1 }"#).unwrap();
     tap_api(&web.url, &stream, &settings).go().success();
     // Five requests are at least four intervals apart.
     assert!(begun.elapsed() >= Duration::from_millis(200));

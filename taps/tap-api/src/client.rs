@@ -63,8 +63,8 @@ impl Client {
             secrets,
             policy: RetryPolicy::new(network),
             throttle: Mutex::new(Throttle::new(
-                network.requests_per_second.filter(|rate| *rate > 0.0),
-                network.requests_per_minute.filter(|rate| *rate > 0.0),
+                network.requests_per_second.map(|rate| rate.0).filter(|rate| *rate > 0.0),
+                network.requests_per_minute.map(|rate| rate.0).filter(|rate| *rate > 0.0),
                 network.request_burst,
             )),
             limits: BodyLimits {

@@ -38,6 +38,8 @@ pub struct Plan {
     pub in_body: bool,
     /// Where records are in an answer.
     pub records: RecordsPath,
+    /// That is not set.
+    pub records_by_default: bool,
     /// An answer without that place is one without records.
     pub allow_missing: bool,
     /// What becomes of an answer 404.
@@ -150,6 +152,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             body: options.body.clone(),
             in_body,
             records: RecordsPath::parse(path).with("setting", "records_path")?,
+            records_by_default: options.records_path.is_none(),
             allow_missing: options.allow_missing_records.unwrap_or(false),
             not_found: options.not_found.unwrap_or_default(),
             keys: options.primary_keys.clone().unwrap_or_default(),

@@ -252,8 +252,8 @@ impl Reader {
         if next.is_none() && plan.paging.is_numbered() {
             pager.drift.report(plan);
         }
-        if plan.paging.by_default && next.is_none() && pager.pages() == 1 {
-            warn_of_more(plan, answer);
+        if next.is_none() && pager.pages() == 1 {
+            warn_of_more(plan, answer, &envelope);
         }
         Ok(next)
     }
@@ -341,11 +341,23 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
         .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
 }
 
-fn warn_of_more(plan: &Plan, answer: &Answer) {
-    if crate::link::next(answer.headers_named("link")).is_some() {
+/// Warns when settings that were not made seem to be wanted.
+fn warn_of_more(plan: &Plan, answer: &Answer, envelope: &Value) {
+    if plan.paging.by_default && crate::link::next(answer.headers_named("link")).is_some() {
         log::warn!(
             "stream {}: the answer has a Link to a next page; `pagination_request_style: \
              link_header` follows it",
+            plan.name
+        );
+    }
+    let lists =
+        |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
+    let mut members =
+        plan.records_by_default.then(|| envelope.as_object()).flatten().into_iter().flatten();
+    if let Some((name, _)) = members.find(|(_, value)| lists(value)) {
+        log::warn!(
+            "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
+             set `records_path` to $.{name}[*]",
             plan.name
         );
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 
-use crate::settings::{BackoffType, NetworkSettings};
+use crate::settings::{Amount, BackoffType, NetworkSettings};
 
 /// How requests are tried again.
 #[derive(Clone, Debug)]
@@ -92,8 +92,8 @@ impl Attempts<'_> {
 }
 
 /// Turns a setting into a duration; what is no number of seconds is none.
-pub fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or(Duration::ZERO)
+pub fn seconds(value: Amount) -> Duration {
+    Duration::try_from_secs_f64(value.0).unwrap_or(Duration::ZERO)
 }
 
 /// Reads how long a server wants to be left alone: seconds, or a date.
@@ -109,9 +109,9 @@ pub fn wait_of(value: &str, now: Timestamp) -> Option<Duration> {
 
 /// Reads when a rate limit begins anew: seconds from now, or seconds since 1970.
 pub fn reset_of(value: &str, now: Timestamp) -> Option<Duration> {
-    let seconds: f64 = value.trim().parse().ok()?;
-    let from_now = if seconds > 1e9 { seconds - now.as_duration().as_secs_f64() } else { seconds };
-    Some(self::seconds(from_now.max(0.0)))
+    let reset: f64 = value.trim().parse().ok()?;
+    let from_now = if reset > 1e9 { reset - now.as_duration().as_secs_f64() } else { reset };
+    Some(seconds(Amount(from_now.max(0.0))))
 }
 
 /// Finds the first number in a text.

@@ -1,9 +1,11 @@
 //! The settings of tap-api: the API, how to sign in, how to get there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use singer::Secret;
 
 use crate::options::{StreamOptions, StreamSettings};
@@ -131,25 +133,25 @@ pub struct NetworkSettings {
     pub block_private_addresses: bool,
     /// How many seconds a connection may take to be made, TLS included.
     #[serde(default = "connect_timeout")]
-    pub connect_timeout_seconds: f64,
+    pub connect_timeout_seconds: Amount,
     /// How many seconds the server may be silent.
     #[serde(default = "read_timeout")]
-    pub read_timeout_seconds: f64,
+    pub read_timeout_seconds: Amount,
     /// How many seconds one attempt of a request may take in all.
     #[serde(default = "request_timeout")]
-    pub request_timeout_seconds: f64,
+    pub request_timeout_seconds: Amount,
     /// How often a request is tried.
     #[serde(default = "max_attempts")]
     pub max_attempts: u32,
     /// How many seconds to wait before the second attempt, about; the double before each further.
     #[serde(default = "retry_wait")]
-    pub retry_wait_seconds: f64,
+    pub retry_wait_seconds: Amount,
     /// The longest wait, in seconds, that `Retry-After` or a rate limit header may ask for.
     #[serde(default = "retry_wait_max")]
-    pub retry_wait_max_seconds: f64,
+    pub retry_wait_max_seconds: Amount,
     /// How many seconds one request may take with its attempts and waits.
     #[serde(default = "retry_budget")]
-    pub retry_budget_seconds: f64,
+    pub retry_budget_seconds: Amount,
     /// Accepted for compatibility: `header` reads the wait from the header that `backoff_param`
     /// names, `message` from the first number in the answer.
     pub backoff_type: Option<BackoffType>,
@@ -158,11 +160,11 @@ pub struct NetworkSettings {
     pub backoff_param: String,
     /// How many seconds to wait longer than asked for.
     #[serde(default)]
-    pub backoff_time_extension: f64,
+    pub backoff_time_extension: Amount,
     /// How many requests may be sent in a second; without it as many as there are.
-    pub requests_per_second: Option<f64>,
+    pub requests_per_second: Option<Amount>,
     /// How many requests may be sent in a minute.
-    pub requests_per_minute: Option<f64>,
+    pub requests_per_minute: Option<Amount>,
     /// How many requests may be sent at once after a pause.
     #[serde(default = "one")]
     pub request_burst: u32,
@@ -172,6 +174,31 @@ pub struct NetworkSettings {
     /// How many bytes a compressed answer may give for each of its own, beyond the first 16 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
+}
+
+/// A number with or without a fraction, written in any way that JSON knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Amount(pub f64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Numbers keep their digits, so `5.50` comes as a text in disguise.
+        let number = serde_json::Number::deserialize(deserializer)?;
+        number.as_f64().map(Self).ok_or_else(|| D::Error::custom("invalid number"))
+    }
+}
+
+impl JsonSchema for Amount {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number" })
+    }
 }
 
 /// Where the wait is read from.
@@ -194,32 +221,32 @@ fn user_agent() -> String {
     concat!("tap-api/", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-fn connect_timeout() -> f64 {
-    10.0
+fn connect_timeout() -> Amount {
+    Amount(10.0)
 }
 
-fn read_timeout() -> f64 {
-    60.0
+fn read_timeout() -> Amount {
+    Amount(60.0)
 }
 
-fn request_timeout() -> f64 {
-    600.0
+fn request_timeout() -> Amount {
+    Amount(600.0)
 }
 
 fn max_attempts() -> u32 {
     3
 }
 
-fn retry_wait() -> f64 {
-    1.0
+fn retry_wait() -> Amount {
+    Amount(1.0)
 }
 
-fn retry_wait_max() -> f64 {
-    300.0
+fn retry_wait_max() -> Amount {
+    Amount(300.0)
 }
 
-fn retry_budget() -> f64 {
-    900.0
+fn retry_budget() -> Amount {
+    Amount(900.0)
 }
 
 fn backoff_param() -> String {

@@ -42,7 +42,9 @@ impl Tap for TapApi {
         let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
         let client = Client::new(&settings, &address)?;
         let plans = plans(&settings)?;
-        plans.iter().for_each(|plan| plan.tell(client.secrets()));
+        for plan in &plans {
+            plan.tell(client.secrets());
+        }
         let calendar = Calendar::new(&settings)?;
         let api = Api { client, address, calendar, record_bytes_max: settings.max_record_bytes };
         Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })

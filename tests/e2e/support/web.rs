@@ -35,6 +35,7 @@ pub struct Reply {
     pieces: Vec<Vec<u8>>,
     pause: Duration,
     reset: bool,
+    tunnel: bool,
 }
 
 impl Asked {
@@ -85,12 +86,18 @@ impl Reply {
 
     /// Sends these bytes and closes.
     pub fn raw(bytes: &[u8]) -> Self {
-        Self { pieces: vec![bytes.to_vec()], pause: Duration::ZERO, reset: false }
+        Self { pieces: vec![bytes.to_vec()], pause: Duration::ZERO, reset: false, tunnel: false }
     }
 
     /// Says nothing for a long time.
     pub fn silence() -> Self {
-        Self { pieces: vec![Vec::new(), Vec::new()], pause: Duration::from_secs(60), reset: false }
+        let pieces = vec![Vec::new(), Vec::new()];
+        Self { pieces, pause: Duration::from_secs(60), ..Self::raw(b"") }
+    }
+
+    /// Does what a proxy does when it is asked to connect.
+    pub fn tunnel() -> Self {
+        Self { tunnel: true, ..Self::raw(b"HTTP/1.1 200 OK\r\n\r\n") }
     }
 
     /// Adds a header.
@@ -106,7 +113,7 @@ impl Reply {
     pub fn slowly(self, piece: usize, pause: Duration) -> Self {
         let bytes = self.pieces.concat();
         let pieces = bytes.chunks(piece).map(<[u8]>::to_vec).collect();
-        Self { pieces, pause, reset: false }
+        Self { pieces, pause, ..Self::raw(b"") }
     }
 
     /// Leaves so many bytes at the end out.
@@ -174,6 +181,13 @@ fn serve(
             std::thread::sleep(reply.pause);
         }
         stream.write_all(piece)?;
+    }
+    if reply.tunnel {
+        let mut there = TcpStream::connect(&asked.target)?;
+        let (mut back, mut from) = (stream.try_clone()?, there.try_clone()?);
+        std::thread::spawn(move || drop(std::io::copy(&mut from, &mut back)));
+        std::io::copy(&mut stream, &mut there)?;
+        return Ok(());
     }
     if reply.reset {
         // Bytes that were sent and not read make the kernel reset the connection.
