@@ -28,6 +28,7 @@ if [[ ${1:-} == test ]]; then
     needs rclone command -v rclone
     needs zip command -v zip
     needs zstd command -v zstd
+    needs npm command -v npm
 fi
 
 if ((${#missing[@]} == 0)); then

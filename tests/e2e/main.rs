@@ -8,6 +8,11 @@
 
 mod support;
 
+mod api;
+mod api_auth;
+mod api_faults;
+mod api_pages;
+mod api_streams;
 mod backfill;
 mod chorus;
 mod chorus_days;

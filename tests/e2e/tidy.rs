@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use crate::support::{root, run::ours};
 
 /// The connectors, in the order of the documents.
-const CONNECTORS: [&str; 5] =
-    ["tap-csv", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
+const CONNECTORS: [&str; 6] =
+    ["tap-api", "tap-csv", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
 
 /// Returns the files git knows, or would on `git add`.
 fn files() -> Vec<PathBuf> {
@@ -136,7 +136,12 @@ fn entries(connector: &str) -> String {
         let Some(parts) = setting["items"]["properties"].as_object() else { continue };
         write!(text, "\n\nEach entry of `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
             .unwrap();
-        for (part, schema) in parts {
+        // What can be said at the top level as well stands in the table above.
+        let same = |part: &String, schema: &serde_json::Value| {
+            about["settings"]["properties"][part]["description"] == schema["description"]
+        };
+        let own = parts.iter().filter(|(part, schema)| !same(part, schema));
+        for (part, schema) in own.clone() {
             let required = setting["items"]["required"].as_array().into_iter().flatten();
             let default = match &schema["default"] {
                 _ if required.clone().any(|name| name == part) => "required".to_owned(),
@@ -145,6 +150,12 @@ fn entries(connector: &str) -> String {
             };
             let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
             write!(text, "\n| `{part}` | {default} | {meaning} |").unwrap();
+        }
+        let shared: Vec<_> =
+            parts.keys().filter(|part| own.clone().all(|(o, _)| o != *part)).collect();
+        if let (Some(first), Some(last)) = (shared.first(), shared.last()) {
+            write!(text, "\n\nFor one entry the settings from `{first}` to `{last}` can differ.")
+                .unwrap();
         }
     }
     text

@@ -1,5 +1,6 @@
 //! What the tests stand on: a private Postgres, our binaries as processes, Python, lake checks.
 
+pub mod apis;
 pub mod cluster;
 pub mod lake;
 pub mod messages;
@@ -10,6 +11,7 @@ pub mod python;
 pub mod run;
 pub mod sshd;
 pub mod strace;
+pub mod web;
 
 use std::path::{Path, PathBuf};
 

@@ -38,14 +38,21 @@ pub const NAUGHTY: Environment =
 
 /// A virtual environment.
 pub struct Environment {
-    name: &'static str,
-    packages: &'static [&'static str],
+    /// Its name.
+    pub name: &'static str,
+    /// What is installed in it.
+    pub packages: &'static [&'static str],
 }
 
 impl Environment {
     /// Describes a run of a program of the environment, making the environment at the first call.
     pub fn program(&self, name: &str) -> Run {
-        Run::new(&self.folder().join("bin").join(name))
+        Run::new(&self.path(name))
+    }
+
+    /// Returns the path of a program of the environment.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder().join("bin").join(name)
     }
 
     /// Describes a run of a Python script.
@@ -82,7 +89,7 @@ pub fn source_of(package: &str) -> PathBuf {
 }
 
 /// Makes a folder below the target folder, unless it was made of the same before.
-fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
     let parent = super::target_dir().join("python");
@@ -115,7 +122,8 @@ fn python(args: &[&str], paths: &[&Path]) {
     call(Command::new("python3").args(args).args(paths));
 }
 
-fn call(command: &mut Command) {
+/// Runs a command that must succeed.
+pub fn call(command: &mut Command) {
     let output = command.output().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {text}\n`make setup` installs what is missing");

@@ -1,0 +1,301 @@
+//! Addresses: joined, compared by origin, shown without their query. Pure.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use fluent_uri::{Uri, UriRef};
+use singer::{Error, ErrorKind, Result};
+
+/// An absolute http or https address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(Uri<String>);
+
+/// Scheme, host and port of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// Reads an address; characters that must be encoded are. It may not carry a password.
+    ///
+    /// Fails with `Config`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let refuse =
+            |hint: &str| Err(Error::new(ErrorKind::Config, "cannot use the address").hint(hint));
+        let encoded = encode_odd(text.trim());
+        let Ok(uri) = Uri::parse(encoded) else {
+            return refuse("it is written like `https://api.example.com/v1`");
+        };
+        let uri = uri.normalize();
+        let Some(authority) = uri.authority() else {
+            return refuse("it is written like `https://api.example.com/v1`");
+        };
+        if authority.has_userinfo() {
+            return refuse("put user and password into `username` and `password`");
+        }
+        if !matches!(uri.scheme().as_str(), "http" | "https") {
+            return refuse("its scheme must be http or https");
+        }
+        if authority.host().is_empty()
+            || !matches!(authority.port_to_u16(), Ok(port) if port != Some(0))
+        {
+            return refuse("its host or port is not one");
+        }
+        Ok(Self(strip(&uri)))
+    }
+
+    /// Follows a reference found at this address: absolute, relative, or a query alone.
+    pub fn join(&self, reference: &str) -> Result<Self> {
+        let bad = || {
+            Error::new(ErrorKind::Data, "cannot follow the address in the answer")
+                .hint("it must be an http or https address without a password")
+        };
+        let encoded = encode_odd(reference.trim());
+        let reference = UriRef::parse(encoded.as_str()).map_err(|_| bad())?;
+        let joined = reference.resolve_against(&self.0).map_err(|_| bad())?;
+        Self::parse(joined.as_str()).map_err(|failure| bad().caused_by(failure))
+    }
+
+    /// Adds a path, which may have a query, behind the path of this address.
+    pub fn with_path(&self, path: &str) -> Result<Self> {
+        let base = self.0.as_str();
+        let (base, query) = base.split_once('?').unwrap_or((base, ""));
+        let (path, more) = path.split_once('?').unwrap_or((path, ""));
+        let mut text = base.trim_end_matches('/').to_owned();
+        if path.is_empty() {
+            base.clone_into(&mut text);
+        } else {
+            text.push('/');
+            text.push_str(path.trim_start_matches('/'));
+        }
+        for query in [query, more].into_iter().filter(|query| !query.is_empty()) {
+            text.push(if text.contains('?') { '&' } else { '?' });
+            text.push_str(query);
+        }
+        Self::parse(&text)
+    }
+
+    /// Adds parameters to the query, replacing those of the same name.
+    pub fn with_params(&self, params: &[(String, String)]) -> Result<Self> {
+        if params.is_empty() {
+            return Ok(self.clone());
+        }
+        let text = self.0.as_str();
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let names: Vec<String> = params.iter().map(|(name, _)| encoded(name)).collect();
+        let kept = query.split('&').filter(|part| {
+            let name = part.split('=').next().unwrap_or_default();
+            !part.is_empty() && !names.iter().any(|known| known == name)
+        });
+        let added = params.iter().map(|(name, value)| encoded(name) + "=" + &encoded(value));
+        let parts: Vec<String> = kept.map(str::to_owned).chain(added).collect();
+        Self::parse(&format!("{base}?{}", parts.join("&")))
+    }
+
+    /// Returns the whole text, query included: not for people.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Returns where the address leads to.
+    pub fn origin(&self) -> Origin {
+        let scheme = self.0.scheme().as_str().to_owned();
+        let authority = self.0.authority();
+        let port = authority.as_ref().and_then(|authority| authority.port_to_u16().ok().flatten());
+        let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let host = authority.map(|authority| authority.host().to_ascii_lowercase());
+        Origin { scheme, host: host.unwrap_or_default(), port }
+    }
+
+    /// Tells whether TLS guards the way.
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme().as_str() == "https"
+    }
+}
+
+/// Shows the address without its query, which may hold secrets.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().split('?').next().unwrap_or_default())
+    }
+}
+
+impl Origin {
+    /// Returns host and port as one text, to look them up.
+    pub fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+fn strip(uri: &Uri<String>) -> Uri<String> {
+    uri.strip_fragment().to_owned()
+}
+
+/// Percent-encodes what stands in no address but in many answers: spaces, letters beyond ASCII,
+/// and brackets behind the host.
+fn encode_odd(text: &str) -> String {
+    let host_end = match text.find("//") {
+        Some(start) => {
+            text[start + 2..].find(['/', '?', '#']).map_or(text.len(), |end| start + 2 + end)
+        }
+        None => 0,
+    };
+    let mut out = String::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        let bracket = matches!(byte, b'[' | b']') && at >= host_end;
+        let odd =
+            matches!(byte, b' ' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+        let stray = byte == b'%' && !is_escape(&text.as_bytes()[at..]);
+        if bracket || odd || stray || !(0x21..0x7f).contains(&byte) {
+            let _ = write!(out, "%{byte:02X}");
+        } else {
+            out.push(char::from(byte));
+        }
+    }
+    out
+}
+
+fn is_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}
+
+/// Percent-encodes all but letters, digits and `-._~`.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// Tells whether an address belongs to this machine, a private network, or nobody.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_private_v4(ip),
+        IpAddr::V6(ip) => {
+            let first = ip.segments()[0];
+            embedded(ip).is_some_and(is_private_v4)
+                || ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfe80
+                || first & 0xffc0 == 0xfec0
+        }
+    }
+}
+
+/// The address of the older kind within one of the newer: mapped, translated (NAT64) or 6to4.
+fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let mapped = ip.to_ipv4_mapped();
+    let bits = ip.to_bits();
+    let low =
+        |shift: u32| Ipv4Addr::from_bits(u32::try_from(bits >> shift & 0xffff_ffff).unwrap_or(0));
+    let nat64 = (bits >> 32 == 0x0064_ff9b_u128 << 64).then(|| low(0));
+    let six_to_four = (bits >> 112 == 0x2002).then(|| low(80));
+    mapped.or(nat64).or(six_to_four)
+}
+
+fn is_private_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && b & 0xc0 == 64)
+        || (a == 198 && b & 0xfe == 18)
+        || (a == 192 && b == 0 && c == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_what_answers_hold() {
+        let base = Address::parse("https://API.example.com:443/v1/items?page=1#x").unwrap();
+        let check = |reference: &str, expected: &str| {
+            assert_eq!(base.join(reference).unwrap().as_str(), expected, "{reference}");
+        };
+        check("?page=2", "https://api.example.com/v1/items?page=2");
+        check("items?page=2", "https://api.example.com/v1/items?page=2");
+        check("/v2/x", "https://api.example.com/v2/x");
+        check("//other.example/x", "https://other.example/x");
+        check("http://other.example/x?a=b#frag", "http://other.example/x?a=b");
+        check(
+            " ?q=größe&f[a]=1 2 ",
+            "https://api.example.com/v1/items?q=gr%C3%B6%C3%9Fe&f%5Ba%5D=1%202",
+        );
+        check("?q=100%", "https://api.example.com/v1/items?q=100%25");
+        check("../x", "https://api.example.com/x");
+        for bad in ["file:///etc/passwd", "ftp://x/", "http://u:p@x/", "javascript:1", "http://"] {
+            assert!(base.join(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn adds_paths_and_parameters() {
+        let base = Address::parse("http://h/v1/?key=1").unwrap();
+        assert_eq!(base.with_path("/a/b?x=y").unwrap().as_str(), "http://h/v1/a/b?key=1&x=y");
+        assert_eq!(base.with_path("").unwrap().as_str(), "http://h/v1/?key=1");
+        let params = [("key".to_owned(), "a b&ü".to_owned()), ("p".to_owned(), "2".to_owned())];
+        let with = base.with_params(&params).unwrap();
+        assert_eq!(with.as_str(), "http://h/v1/?key=a%20b%26%C3%BC&p=2");
+        assert_eq!(with.to_string(), "http://h/v1/");
+    }
+
+    #[test]
+    fn compares_origins() {
+        let origin = |text: &str| Address::parse(text).unwrap().origin();
+        assert_eq!(origin("https://A.example/x"), origin("https://a.example:443/y?z"));
+        assert_ne!(origin("https://a.example/x"), origin("http://a.example/x"));
+        assert_ne!(origin("http://a.example/x"), origin("http://a.example:8080/x"));
+    }
+
+    #[test]
+    fn knows_private_addresses() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(is_private(text.parse().unwrap()), expected, "{text}");
+        };
+        for text in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "224.0.0.1",
+        ] {
+            check(text, true);
+        }
+        for text in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2606:4700::1", "::ffff:8.8.8.8"] {
+            check(text, false);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What streams there are: schemas as declared, or inferred from what is kept for the run.
+
+use files::json::Shape;
+use serde_json::{Map, Value, json};
+use singer::catalog::ReplicationMethod;
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::plan::Plan;
+use crate::reader::{Api, Reader, Step};
+use crate::row::RAW;
+use crate::spool::Spool;
+
+/// What discovery has read of a stream.
+#[derive(Debug)]
+pub struct Found {
+    /// The rows.
+    pub rows: Spool,
+    /// Where the read goes on.
+    pub reader: Reader,
+    /// A slice has ended.
+    pub whole_slice: bool,
+    /// The read has ended.
+    pub end: bool,
+}
+
+/// Reads the first slice of a stream, or as many records as are wanted; returns the schema too.
+pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, Value>, Found)> {
+    let mut rows = Spool::new();
+    let mut shape = Shape::default();
+    let mut whole_slice = false;
+    log::info!("stream {}: reading records to infer types", plan.name);
+    let mut take = |row: &[u8]| {
+        shape.see(row).map_err(|fault| {
+            Error::new(ErrorKind::Data, "cannot read a record").with("reason", fault.what)
+        })?;
+        rows.push(row)
+    };
+    let end = loop {
+        match reader.step(api, plan, &mut take)? {
+            Step::End => break true,
+            Step::Slice => {
+                whole_slice = true;
+                break reader.is_done();
+            }
+            Step::Page if plan.sample.is_some_and(|sample| reader.rows() >= sample) => break false,
+            Step::Page => {}
+        }
+    };
+    let mut properties = shape.properties();
+    if properties.is_empty() {
+        log::warn!(
+            "stream {}: no records to infer types from; declare a `schema` to have its columns",
+            plan.name
+        );
+    }
+    complete(plan, &mut properties);
+    Ok((schema(properties, plan), Found { rows, reader, whole_slice, end }))
+}
+
+/// Returns the schema as declared, with the columns that the tap adds.
+pub fn declared(plan: &Plan, given: &Map<String, Value>) -> Map<String, Value> {
+    let mut schema = given.clone();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        let inputs = plan.inputs.first().into_iter().flat_map(|input| &input.members);
+        let mut added: Vec<(String, Value)> =
+            inputs.map(|(name, value)| (name.clone(), of_input(value))).collect();
+        let parents = plan.parent.iter().flat_map(|(_, keys)| keys);
+        added.extend(parents.map(|(name, _)| (name.clone(), any())));
+        if plan.rules.raw {
+            added.push((RAW.to_owned(), raw()));
+        }
+        for (name, property) in added {
+            properties.entry(name).or_insert(property);
+        }
+    }
+    schema
+}
+
+/// Returns the stream with its keys.
+pub fn stream(plan: &Plan, schema: Map<String, Value>) -> Result<Stream> {
+    let mut stream = Stream::new(&plan.name, schema, plan.keys.clone());
+    let wanted = plan.keys.iter().chain(&plan.replication_key);
+    if let Some(missing) = wanted.clone().find(|name| stream.column(name).is_none()) {
+        let columns: Vec<&str> = stream.columns.iter().map(|column| column.name.as_str()).collect();
+        return Err(Error::new(ErrorKind::Config, "cannot find a key among the columns")
+            .with("stream", &plan.name)
+            .with("key", missing)
+            .with("columns", columns.join(", "))
+            .hint("check `primary_keys` and `replication_key`"));
+    }
+    if let Some(key) = &plan.replication_key {
+        stream.replication_key = Some(key.clone());
+        stream.replication_method = ReplicationMethod::Incremental;
+        stream.set_meta(None, "valid-replication-keys", vec![key.clone()]);
+    }
+    stream.set_meta(None, "table-key-properties", plan.keys.clone());
+    stream.set_meta(None, "selected-by-default", true);
+    Ok(stream)
+}
+
+/// Adds what no record had, and takes null from keys.
+fn complete(plan: &Plan, properties: &mut Map<String, Value>) {
+    let empty = properties.is_empty();
+    for name in plan.keys.iter().chain(&plan.replication_key).filter(|_| empty) {
+        properties.insert(name.clone(), json!({"type": ["string", "null"]}));
+    }
+    for name in &plan.keys {
+        if let Some(property) = properties.get_mut(name)
+            && let Some(types) = property.get_mut("type").and_then(Value::as_array_mut)
+        {
+            types.retain(|word| word != "null");
+        }
+    }
+    if plan.rules.raw {
+        properties.insert(RAW.to_owned(), raw());
+    }
+}
+
+fn schema(properties: Map<String, Value>, plan: &Plan) -> Map<String, Value> {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    if !plan.keys.is_empty() {
+        schema.insert("required".to_owned(), plan.keys.clone().into());
+    }
+    schema
+}
+
+fn raw() -> Value {
+    json!({"type": ["object", "null"]})
+}
+
+fn any() -> Value {
+    json!({"type": ["string", "integer", "number", "boolean", "null"]})
+}
+
+fn of_input(value: &Value) -> Value {
+    match value {
+        Value::Bool(_) => json!({"type": ["boolean", "null"]}),
+        Value::Number(number) if number.is_i64() => json!({"type": ["integer", "null"]}),
+        Value::Number(_) => json!({"type": ["number", "null"]}),
+        Value::String(_) => json!({"type": ["string", "null"]}),
+        _ => json!({"type": ["object", "array", "null"]}),
+    }
+}

@@ -1,0 +1,87 @@
+//! The Link header (RFC 8288): which address is the next. Pure.
+
+/// Returns the address with `rel=next` in the values of Link headers.
+pub fn next<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
+    values.flat_map(links).find(|(_, next)| *next).map(|(address, _)| address)
+}
+
+/// Returns the links of one value, and whether each is the next.
+fn links(value: &str) -> Vec<(String, bool)> {
+    let mut links = Vec::new();
+    let mut rest = value;
+    while let Some(start) = rest.find('<') {
+        let Some(length) = rest[start..].find('>') else { break };
+        let address = rest[start + 1..start + length].trim().to_owned();
+        let (next, behind) = params(&rest[start + length + 1..]);
+        links.push((address, next));
+        rest = behind;
+    }
+    links
+}
+
+/// Reads the parameters of a link; returns whether one is `rel` with `next`, and what follows.
+fn params(text: &str) -> (bool, &str) {
+    let mut next = false;
+    let mut seen = false;
+    let mut rest = text.trim_start();
+    while let Some(param) = rest.strip_prefix(';') {
+        let (name, behind) = param.split_at(param.find(['=', ';', ',']).unwrap_or(param.len()));
+        let (value, behind) = match behind.strip_prefix('=') {
+            Some(behind) => value(behind.trim_start()),
+            None => (String::new(), behind),
+        };
+        // Only the first `rel` of a link counts.
+        if name.trim().eq_ignore_ascii_case("rel") && !std::mem::replace(&mut seen, true) {
+            next = value.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("next"));
+        }
+        rest = behind.trim_start();
+    }
+    (next, rest)
+}
+
+/// Reads a value, in quotes or not; returns it and what follows.
+fn value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_at(text.find([';', ',']).unwrap_or(text.len()));
+        return (value.trim().to_owned(), rest);
+    };
+    let mut value = String::new();
+    let mut escaped = false;
+    for (at, c) in quoted.char_indices() {
+        match c {
+            _ if escaped => {
+                value.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => return (value, &quoted[at + 1..]),
+            _ => value.push(c),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_next_in_all_forms() {
+        let check = |values: &[&str], expected: Option<&str>| {
+            assert_eq!(next(values.iter().copied()).as_deref(), expected, "{values:?}");
+        };
+        check(&["<http://a/?p=2>; rel=\"next\""], Some("http://a/?p=2"));
+        check(
+            &["<http://a/?p=1>; rel=\"prev\", <http://a/?p=2>; rel=\"next\""],
+            Some("http://a/?p=2"),
+        );
+        check(&["<?p=1>;rel=first,<?p=2>;rel=next"], Some("?p=2"));
+        check(&["</a>; title=\"x, y; rel=next\"; rel=\"last\""], None);
+        check(&["</a>; title=\"\\\"\"; REL = \"prev Next\" ; foo"], Some("/a"));
+        check(&["</a?x=1,2;3>; rel=next"], Some("/a?x=1,2;3"));
+        check(&["</a>; rel=prev; rel=next"], None);
+        check(&["</a>; rel=prev", "</b> ;rel='next'; results=\"true\""], None);
+        check(&["</a>; rel=prev", "</b> ; rel=next ; results=\"true\""], Some("/b"));
+        check(&["nonsense", "", "<unclosed; rel=next"], None);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a stream is: settings of its own, or those of the top level.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::settings::Keys;
+
+/// One entry of `streams`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct StreamSettings {
+    /// The name of the stream.
+    pub name: String,
+    /// Where an INCREMENTAL stream starts when there is no state.
+    pub start_date: Option<String>,
+    /// The stream whose rows this one is read for; `parent_keys` says what is taken from them.
+    pub parent: Option<String>,
+    /// Columns to add to each row, and the property of the parent's row each is taken from; they
+    /// fill `{placeholders}` of the same names.
+    #[serde(default)]
+    pub parent_keys: BTreeMap<String, String>,
+    /// A list of objects to read the stream for, one after the other; their members become columns
+    /// and fill `{placeholders}` of the same names.
+    #[serde(default)]
+    pub inputs: Vec<Map<String, Value>>,
+    /// What differs from the settings of the same names at the top level.
+    #[serde(flatten)]
+    pub options: StreamOptions,
+    /// What else the entry says.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: BTreeMap<String, Value>,
+}
+
+/// What can be set for one stream, and at the top level for all of them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct StreamOptions {
+    /// What follows `api_url`; `{placeholders}` come from `inputs` and `parent_keys`, or are
+    /// `{start}`, `{end}` or `{datestamp}`; `{+name}` keeps the slashes of a value.
+    pub path: Option<String>,
+    /// Parameters of the query; one whose `{start}` or `{end}` is not known is left out.
+    pub params: Option<Map<String, Value>>,
+    /// Headers of the request.
+    pub headers: Option<Keys>,
+    /// `GET`, or `POST` for APIs that are asked that way; by default `POST` if there is a body.
+    pub method: Option<Method>,
+    /// The JSON that `POST` sends; its strings may have `{placeholders}`.
+    pub body: Option<Value>,
+    /// Where the records are in an answer, as `JSONPath`; by default the answer itself, or its
+    /// elements if it is an array.
+    pub records_path: Option<String>,
+    /// Takes an answer without the place `records_path` names for one without records.
+    pub allow_missing_records: Option<bool>,
+    /// What becomes of an answer 404: `fail`, or `empty` for no records.
+    pub not_found: Option<NotFound>,
+    /// The columns that identify a row.
+    pub primary_keys: Option<Vec<String>>,
+    /// The column that says what is new; rows may come in any order.
+    pub replication_key: Option<String>,
+    /// Parameter that asks for what is new, with `source_search_query` as its value.
+    pub source_search_field: Option<String>,
+    /// Value of `source_search_field`; `$last_run_date` or `{start}` is where to start.
+    pub source_search_query: Option<String>,
+    /// Reads what is new in windows of so many days, with a bookmark after each.
+    pub window_days: Option<u32>,
+    /// How `{start}` and `{end}` are written: `rfc3339`, `date`, `epoch`, `epoch_ms`, or a pattern
+    /// such as `%Y%m%d`.
+    pub time_format: Option<String>,
+    /// The JSON Schema of the rows, or the path of its file; without it types are inferred.
+    pub schema: Option<Value>,
+    /// From how many records types are inferred; without it from all that the first read gives, or
+    /// from 1,000 of a stream with a `replication_key`.
+    pub num_inference_records: Option<u64>,
+    /// Adds the column `_sdc_raw_json` with the record as it came.
+    pub store_raw_json_message: Option<bool>,
+    /// Makes columns of nested objects, named like `address__city`.
+    pub flattening_enabled: Option<bool>,
+    /// How many levels are flattened.
+    pub flattening_max_depth: Option<usize>,
+    /// What stands between the names.
+    pub flattening_separator: Option<String>,
+    /// Columns that are not flattened.
+    pub except_keys: Option<Vec<String>>,
+    /// How further pages are asked for: `none`, `page_number`, `offset`, `token` (from the answer),
+    /// `header_token`, `next_url` (from the answer) or `link_header`; the words of other taps
+    /// (`jsonpath_paginator`, `offset_paginator`, `hateoas_paginator`, ...) are known.
+    pub pagination_request_style: Option<String>,
+    /// Accepted for compatibility: the request style says it all.
+    pub pagination_response_style: Option<String>,
+    /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
+    /// for `header_token`.
+    pub next_page_token_path: Option<String>,
+    /// Parameter for the page, offset or token; by default `page`, or `offset`.
+    pub pagination_next_page_param: Option<String>,
+    /// Parameter for the size of a page; by default `limit` if there is a size.
+    pub pagination_limit_per_page_param: Option<String>,
+    /// How many records to ask for in one page.
+    pub pagination_page_size: Option<u64>,
+    /// Number of the first page, or the first offset; by default 1 for pages, 0 for offsets.
+    pub pagination_initial_offset: Option<u64>,
+    /// How many records to read at most; without it all.
+    pub pagination_results_limit: Option<u64>,
+    /// Member of the answer, or `JSONPath`, that says how many records there are.
+    pub pagination_total_limit_param: Option<String>,
+    /// Accepted for compatibility: records are counted where `records_path` is.
+    pub offset_records_jsonpath: Option<String>,
+    /// Puts parameters and tokens into the body, where `a.b` is member `b` of member `a`.
+    pub use_request_body_not_params: Option<bool>,
+    /// How many of `inputs`, or of the parent's rows, are asked for at once; rows stay in order.
+    pub concurrency: Option<u32>,
+    /// How many pages one read may have.
+    pub max_pages: Option<u64>,
+}
+
+/// How an API is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+}
+
+/// What becomes of an answer 404.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotFound {
+    #[default]
+    Fail,
+    Empty,
+}
+
+/// Takes the fields that are set here, else those of the top level.
+macro_rules! either {
+    ($own:ident, $top:ident: $($field:ident),* $(,)?) => {
+        StreamOptions { $($field: $own.$field.clone().or_else(|| $top.$field.clone())),*,
+            params: merged($own.params.clone(), $top.params.clone()),
+            headers: match ($own.headers.clone(), $top.headers.clone()) {
+                (Some(own), Some(mut top)) => { top.extend(own); Some(top) }
+                (own, top) => own.or(top),
+            },
+        }
+    };
+}
+
+impl StreamOptions {
+    /// Fills what is not set from the top level; parameters and headers are joined by name.
+    #[must_use]
+    pub fn or(&self, top: &Self) -> Self {
+        let own = self;
+        either!(own, top: path, method, body, records_path, allow_missing_records, not_found,
+            primary_keys, replication_key, source_search_field, source_search_query, window_days,
+            time_format, schema, num_inference_records, store_raw_json_message,
+            flattening_enabled, flattening_max_depth, flattening_separator, except_keys,
+            pagination_request_style, pagination_response_style, next_page_token_path,
+            pagination_next_page_param, pagination_limit_per_page_param, pagination_page_size,
+            pagination_initial_offset, pagination_results_limit, pagination_total_limit_param,
+            offset_records_jsonpath, use_request_body_not_params, concurrency, max_pages)
+    }
+}
+
+fn merged(
+    own: Option<Map<String, Value>>,
+    top: Option<Map<String, Value>>,
+) -> Option<Map<String, Value>> {
+    match (own, top) {
+        (Some(own), Some(mut top)) => {
+            top.extend(own);
+            Some(top)
+        }
+        (own, top) => own.or(top),
+    }
+}

@@ -1,0 +1,180 @@
+//! Which page comes next, and when pages go round in circles. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::address::Address;
+use crate::answer::Answer;
+use crate::drift::Drift;
+use crate::link;
+use crate::paging::{Paging, Style};
+
+/// Where a read of pages stands.
+#[derive(Debug, Default)]
+pub struct Pager {
+    pages: u64,
+    received: u64,
+    number: u64,
+    /// The most records a page had: servers may give fewer than asked for.
+    largest: u64,
+    /// The page before was short, so this one may not be there.
+    probing: bool,
+    requests: BTreeSet<u64>,
+    contents: BTreeSet<u64>,
+    /// What came again, or went, as the data moved.
+    pub drift: Drift,
+}
+
+/// What to ask for next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same address with these parameters.
+    Params(Vec<(String, String)>),
+    /// This address.
+    Address(Address),
+}
+
+/// What a page was like.
+#[derive(Clone, Copy, Debug)]
+pub struct PageFacts<'a> {
+    /// The answer it came in.
+    pub answer: &'a Answer,
+    /// The answer without its records.
+    pub envelope: &'a Value,
+    /// How many records it had.
+    pub records: u64,
+}
+
+impl Pager {
+    /// Returns the parameters of the first page.
+    pub fn first(&mut self, paging: &Paging) -> Vec<(String, String)> {
+        self.number = paging.first;
+        match paging.style {
+            Style::PageNumber | Style::Offset => self.numbered(paging),
+            _ => size(paging),
+        }
+    }
+
+    /// Tells whether the page asked for may not be there.
+    pub fn probes(&self) -> bool {
+        self.probing
+    }
+
+    /// Returns how many pages were read.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Counts a page, and returns what to ask for next.
+    pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
+        self.pages += 1;
+        self.received += page.records;
+        Ok(match paging.style {
+            Style::None => None,
+            Style::PageNumber => {
+                self.number += 1;
+                let more = self.more(paging, page);
+                more.then(|| Next::Params(self.numbered(paging)))
+            }
+            Style::Offset => {
+                self.number += page.records;
+                let more = self.more(paging, page);
+                more.then(|| Next::Params(self.numbered(paging)))
+            }
+            Style::Token => match paging.found(page.envelope) {
+                Some(token) => Some(by_token(paging, token, page.answer)?),
+                None => None,
+            },
+            Style::HeaderToken => match page.answer.header(&paging.header) {
+                Some(token) if !token.is_empty() => {
+                    Some(by_token(paging, token.to_owned(), page.answer)?)
+                }
+                _ => None,
+            },
+            Style::NextUrl => match paging.found(page.envelope) {
+                Some(url) => Some(Next::Address(page.answer.address.join(&url)?)),
+                None => None,
+            },
+            Style::LinkHeader => match link::next(page.answer.headers_named("link")) {
+                Some(url) => Some(Next::Address(page.answer.address.join(&url)?)),
+                None => None,
+            },
+        })
+    }
+
+    /// Refuses a request that was made before, and one too many.
+    pub fn check_request(&mut self, request: u64, pages_max: u64) -> Result<()> {
+        if !self.requests.insert(request) {
+            return Err(in_circles("the API names a page again as the next one"));
+        }
+        if self.pages >= pages_max {
+            return Err(Error::new(ErrorKind::Data, "there are more pages than allowed")
+                .with("max_pages", pages_max)
+                .hint("check the pagination settings, or raise `max_pages`"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a page that came before.
+    pub fn check_content(&mut self, content: u64) -> Result<()> {
+        if self.contents.insert(content) {
+            return Ok(());
+        }
+        Err(in_circles("the API gives a page again instead of the next one"))
+    }
+
+    /// Tells whether there may be more pages of a numbered kind.
+    fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> bool {
+        self.probing = false;
+        if page.records == 0 {
+            if let Some(total) = paging.total(page.envelope)
+                && total > self.received
+            {
+                log::warn!(
+                    "the API says that there are {total} records, and gave {}",
+                    self.received
+                );
+            }
+            return false;
+        }
+        if let Some(total) = paging.total(page.envelope) {
+            return total > self.received;
+        }
+        if paging.path.is_some() {
+            return paging.found(page.envelope).is_some();
+        }
+        let asked = paging.size.as_ref().map(|(_, size)| *size);
+        let whole = page.records >= self.largest.max(1);
+        self.largest = self.largest.max(page.records);
+        // Fewer than asked for can be all the server gives at once: the next page tells.
+        self.probing = asked.is_none_or(|asked| page.records < asked);
+        whole
+    }
+
+    fn numbered(&self, paging: &Paging) -> Vec<(String, String)> {
+        let number = (paging.param.clone(), self.number.to_string());
+        std::iter::once(number).chain(size(paging)).collect()
+    }
+}
+
+fn size(paging: &Paging) -> Vec<(String, String)> {
+    paging.size.iter().map(|(name, size)| (name.clone(), size.to_string())).collect()
+}
+
+/// A token that is an address is followed.
+fn by_token(paging: &Paging, token: String, answer: &Answer) -> Result<Next> {
+    if token.starts_with("https://") || token.starts_with("http://") {
+        return answer.address.join(&token).map(Next::Address);
+    }
+    let param = (paging.param.clone(), token);
+    Ok(Next::Params(std::iter::once(param).chain(size(paging)).collect()))
+}
+
+fn in_circles(message: &str) -> Error {
+    Error::new(ErrorKind::Data, message).hint(
+        "check `pagination_request_style`, `pagination_next_page_param` and \
+         `next_page_token_path`: the parameter may have another name",
+    )
+}

@@ -1,0 +1,199 @@
+//! How an API hands out its pages, from the words of the settings. Pure.
+
+use serde_json::Value;
+use serde_json_path::JsonPath;
+use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::options::StreamOptions;
+
+/// How further pages are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Not at all.
+    None,
+    /// By number.
+    PageNumber,
+    /// By how many records were read.
+    Offset,
+    /// By a token in the answer.
+    Token,
+    /// By a token in a header.
+    HeaderToken,
+    /// By an address in the answer.
+    NextUrl,
+    /// By an address in the Link header.
+    LinkHeader,
+}
+
+/// What is needed to ask for further pages.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    /// The kind of it.
+    pub style: Style,
+    /// The style was not chosen by the settings.
+    pub by_default: bool,
+    /// Parameter of the page, offset or token.
+    pub param: String,
+    /// Parameter of the page size and its value.
+    pub size: Option<(String, u64)>,
+    /// Number of the first page or offset.
+    pub first: u64,
+    /// Where the token, address or "there is more" is in an answer.
+    pub path: Option<JsonPath>,
+    /// The header of the token, in lower case.
+    pub header: String,
+    /// Where the number of all records is in an answer.
+    pub total: Option<JsonPath>,
+    /// The name of that number.
+    pub total_name: String,
+}
+
+/// The words for each style, those of other taps behind ours.
+const WORDS: [(Style, &[&str]); 7] = [
+    (Style::None, &["none", "single_page_paginator"]),
+    (Style::PageNumber, &["page_number", "page_number_paginator"]),
+    (Style::Offset, &["offset", "offset_paginator", "simple_offset_paginator", "style1"]),
+    (Style::Token, &["token", "default", "jsonpath_paginator"]),
+    (Style::HeaderToken, &["header_token", "simple_header_paginator"]),
+    (Style::NextUrl, &["next_url", "hateoas_paginator"]),
+    (Style::LinkHeader, &["link_header", "header_link_paginator", "restapi_header_link_paginator"]),
+];
+
+impl Paging {
+    /// Takes what the style needs from the settings.
+    ///
+    /// Fails with `Config`.
+    pub fn new(options: &StreamOptions) -> Result<Self> {
+        let word = options.pagination_request_style.as_deref();
+        let style = match word {
+            None => Style::Token,
+            Some(word) => style_of(word)?,
+        };
+        let given = options.next_page_token_path.as_deref();
+        let by_default = match style {
+            Style::Token => Some("$.next_page"),
+            Style::NextUrl => Some("$.next"),
+            _ => None,
+        };
+        let path = match style {
+            Style::HeaderToken | Style::None | Style::LinkHeader => None,
+            _ => given.or(by_default).map(|path| json_path(path, "next_page_token_path")),
+        };
+        let param = if style == Style::Offset { "offset" } else { "page" };
+        let size_param = options.pagination_limit_per_page_param.as_deref().unwrap_or("limit");
+        let total = options.pagination_total_limit_param.as_deref();
+        let first = u64::from(style == Style::PageNumber);
+        let given_param = options.pagination_next_page_param.as_deref();
+        Ok(Self {
+            style,
+            by_default: word.is_none() && given.is_none(),
+            param: given_param.unwrap_or(param).to_owned(),
+            size: options.pagination_page_size.map(|size| (size_param.to_owned(), size)),
+            first: options.pagination_initial_offset.unwrap_or(first),
+            path: path.transpose()?,
+            header: given.unwrap_or("x-next-page").to_ascii_lowercase(),
+            total: total.map(total_path).transpose()?,
+            total_name: total.unwrap_or("total").to_owned(),
+        })
+    }
+
+    /// Tells whether pages are asked for by where they lie, which moves as the data changes.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self.style, Style::PageNumber | Style::Offset)
+    }
+
+    /// Returns what the path leads to; null, an empty text and `false` count as nothing.
+    pub fn found(&self, envelope: &Value) -> Option<String> {
+        text(self.path.as_ref()?.query(envelope).first()?)
+    }
+
+    /// Returns how many records the answer says there are.
+    pub fn total(&self, envelope: &Value) -> Option<u64> {
+        let number = |found: &Value| found.as_u64().or_else(|| found.as_str()?.parse().ok());
+        if let Some(found) = self.total.as_ref().and_then(|path| path.query(envelope).first()) {
+            return number(found);
+        }
+        // Other taps name the object that holds it.
+        let holder = self.path.as_ref()?.query(envelope).first()?;
+        number(holder.get(&self.total_name)?)
+    }
+}
+
+fn style_of(word: &str) -> Result<Style> {
+    let found = WORDS.iter().find(|(_, words)| words.contains(&word));
+    found.map(|(style, _)| *style).ok_or_else(|| {
+        let ours = WORDS.iter().map(|(_, words)| words[0]).collect::<Vec<_>>().join("`, `");
+        Error::new(ErrorKind::Config, "cannot use the pagination style")
+            .with("pagination_request_style", word)
+            .hint(format!("it is one of `{ours}`"))
+    })
+}
+
+/// A name stands for a member at the top of the answer.
+fn total_path(text: &str) -> Result<JsonPath> {
+    let path = if text.starts_with('$') { text.to_owned() } else { format!("$.{text}") };
+    json_path(&path, "pagination_total_limit_param")
+}
+
+fn json_path(text: &str, setting: &str) -> Result<JsonPath> {
+    JsonPath::parse(text)
+        .or_kind(ErrorKind::Config, "cannot read the JSONPath")
+        .map_err(|failure| failure.with("setting", setting).with("path", text))
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(true) => Some("true".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paging(options: Value) -> Result<Paging> {
+        Paging::new(&serde_json::from_value(options).unwrap())
+    }
+
+    #[test]
+    fn knows_the_words_of_other_taps() {
+        let check = |word: &str, expected: Style| {
+            let found = paging(json!({"pagination_request_style": word})).unwrap();
+            assert_eq!(found.style, expected, "{word}");
+        };
+        check("default", Style::Token);
+        check("jsonpath_paginator", Style::Token);
+        check("hateoas_paginator", Style::NextUrl);
+        check("restapi_header_link_paginator", Style::LinkHeader);
+        check("simple_header_paginator", Style::HeaderToken);
+        check("style1", Style::Offset);
+        check("page_number", Style::PageNumber);
+        let failure = paging(json!({"pagination_request_style": "pages"})).unwrap_err();
+        assert!(failure.to_string().contains("`page_number`"), "{failure}");
+        assert!(paging(json!({"next_page_token_path": "next"})).is_err());
+    }
+
+    #[test]
+    fn finds_tokens_and_totals() {
+        let answer = json!({
+            "next_page": "",
+            "link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "b"}],
+            "meta": {"total": "12", "more": false},
+        });
+        let check = |path: &str, expected: Option<&str>| {
+            let found = paging(json!({"next_page_token_path": path})).unwrap().found(&answer);
+            assert_eq!(found.as_deref(), expected, "{path}");
+        };
+        check("$.next_page", None);
+        check("$.link[?(@.relation=='next')].url", Some("b"));
+        check("$.meta.more", None);
+        check("$.nothing", None);
+        let total = paging(json!({"pagination_total_limit_param": "meta.total"})).unwrap();
+        assert_eq!(total.total(&answer), Some(12));
+    }
+}

@@ -1,0 +1,308 @@
+//! What is done for one stream, checked before the first request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use files::json::RecordsPath;
+use serde_json::{Map, Value};
+use singer::{Context as _, Error, ErrorKind, Result, ResultExt, Secret};
+
+use crate::key::TimeFormat;
+use crate::options::{Method, NotFound, StreamOptions, StreamSettings};
+use crate::paging::Paging;
+use crate::row::{Context, RowRules};
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+use crate::template::{Template, names_in};
+
+/// From so many records the types of an incremental stream are inferred.
+const SAMPLE: u64 = 1000;
+const PAGES_MAX: u64 = 1_000_000;
+const DEPTH: usize = 16;
+
+/// One stream.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// What follows `api_url`.
+    pub path: Template,
+    /// Parameters, with placeholders.
+    pub params: Map<String, Value>,
+    /// Headers, with placeholders.
+    pub headers: Vec<(String, Secret)>,
+    /// How the API is asked.
+    pub method: Method,
+    /// What `POST` sends.
+    pub body: Option<Value>,
+    /// Parameters go into the body.
+    pub in_body: bool,
+    /// Where records are in an answer.
+    pub records: RecordsPath,
+    /// That is not set.
+    pub records_by_default: bool,
+    /// An answer without that place is one without records.
+    pub allow_missing: bool,
+    /// What becomes of an answer 404.
+    pub not_found: NotFound,
+    /// `primary_keys`.
+    pub keys: Vec<String>,
+    /// `replication_key`.
+    pub replication_key: Option<String>,
+    /// Where to start without state.
+    pub start_date: Option<String>,
+    /// How times are written, if that is set.
+    pub time_format: Option<TimeFormat>,
+    /// `window_days`.
+    pub window_days: Option<u32>,
+    /// The schema, if it is declared.
+    pub schema: Option<Map<String, Value>>,
+    /// From how many records types are inferred, if not from all.
+    pub sample: Option<u64>,
+    /// How rows are made.
+    pub rules: RowRules,
+    /// How further pages are asked for.
+    pub paging: Paging,
+    /// How many pages a read may have.
+    pub pages_max: u64,
+    /// How many contexts are read at once.
+    pub concurrency: usize,
+    /// How many records to read at most.
+    pub limit: Option<u64>,
+    /// The inputs; without any one that is empty.
+    pub inputs: Vec<Context>,
+    /// The stream whose rows it is read for.
+    pub parent: Option<Parent>,
+}
+
+/// The position of the parent among the plans, and which column comes from which property.
+type Parent = (usize, Vec<(String, String)>);
+
+impl Plan {
+    /// Makes the values known that may be secrets.
+    pub fn tell(&self, secrets: &Secrets) {
+        self.params.values().for_each(|value| secrets.add_all(value));
+        secrets.add_all(self.body.as_ref().unwrap_or(&Value::Null));
+        self.headers.iter().for_each(|(_, value)| secrets.add(value.reveal()));
+    }
+
+    /// Tells whether days of the stream can be told apart.
+    pub fn has_days(&self) -> bool {
+        let mut names = Vec::new();
+        self.params.values().for_each(|value| names_in(value, &mut names));
+        names_in(self.body.as_ref().unwrap_or(&Value::Null), &mut names);
+        names.extend(self.path.names().map(str::to_owned));
+        self.replication_key.is_some()
+            || names.iter().any(|name| ["start", "end", "datestamp"].contains(&name.as_str()))
+    }
+}
+
+/// Makes the plans of all streams, in the order of the settings.
+///
+/// Fails with `Config`; placeholders that nothing fills are reported together.
+pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
+    if settings.streams.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "there is no stream to read")
+            .hint("add an entry with `name` and `path` to `streams`"));
+    }
+    let mut names = BTreeSet::new();
+    for stream in &settings.streams {
+        if !names.insert(stream.name.as_str()) {
+            return Err(Error::new(ErrorKind::Config, "two streams have one name")
+                .with("stream", &stream.name));
+        }
+        if let Some(name) = stream.unknown.keys().next() {
+            return Err(Error::new(ErrorKind::Config, "a stream has a setting nobody knows")
+                .with("stream", &stream.name)
+                .with("setting", name)
+                .hint("see the README for the settings of a stream"));
+        }
+    }
+    let plan = |stream| plan(stream, settings);
+    let plans = settings.streams.iter().map(plan).collect::<Result<Vec<_>>>()?;
+    check_parents(&plans)?;
+    check_placeholders(&plans, settings)?;
+    Ok(plans)
+}
+
+fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
+    let options = stream.options.or(&settings.defaults);
+    let made = || {
+        let mut params = options.params.clone().unwrap_or_default();
+        let dated = options.replication_key.is_some() || settings.datestamp.is_some();
+        if let (Some(field), Some(query), true) =
+            (&options.source_search_field, &options.source_search_query, dated)
+        {
+            params.insert(field.clone(), query.as_str().into());
+        }
+        let in_body = options.use_request_body_not_params.unwrap_or(false);
+        let posts = in_body || options.body.is_some();
+        if posts && options.method == Some(Method::Get) {
+            return Err(Error::new(ErrorKind::Config, "GET sends no body")
+                .hint("set `method: POST`, or use `params` alone"));
+        }
+        let by_default = if posts { Method::Post } else { Method::Get };
+        let headers = options.headers.clone().unwrap_or_default();
+        let path = options.records_path.as_deref().unwrap_or("$[*]");
+        Ok(Plan {
+            name: stream.name.clone(),
+            path: Template::new(options.path.as_deref().unwrap_or_default()),
+            params,
+            headers: headers.into_iter().collect(),
+            method: options.method.unwrap_or(by_default),
+            body: options.body.clone(),
+            in_body,
+            records: RecordsPath::parse(path).with("setting", "records_path")?,
+            records_by_default: options.records_path.is_none(),
+            allow_missing: options.allow_missing_records.unwrap_or(false),
+            not_found: options.not_found.unwrap_or_default(),
+            keys: options.primary_keys.clone().unwrap_or_default(),
+            start_date: stream.start_date.clone().or_else(|| settings.start_date.clone()),
+            time_format: options.time_format.as_deref().map(TimeFormat::named),
+            window_days: options.window_days,
+            schema: options.schema.as_ref().map(schema).transpose()?,
+            sample: options
+                .num_inference_records
+                .or_else(|| options.replication_key.is_some().then_some(SAMPLE)),
+            rules: rules(&options),
+            replication_key: options.replication_key.clone(),
+            paging: Paging::new(&options)?,
+            pages_max: options.max_pages.unwrap_or(PAGES_MAX),
+            concurrency: usize::try_from(options.concurrency.unwrap_or(1)).unwrap_or(1).max(1),
+            limit: options.pagination_results_limit,
+            inputs: inputs(stream)?,
+            parent: parent(stream, settings)?,
+        })
+    };
+    made().with("stream", &stream.name)
+}
+
+fn rules(options: &StreamOptions) -> RowRules {
+    let separator = || options.flattening_separator.clone().unwrap_or_else(|| "__".to_owned());
+    let depth = options.flattening_max_depth.unwrap_or(DEPTH);
+    let wanted = options.flattening_enabled.unwrap_or(false);
+    RowRules {
+        flatten: wanted.then(|| (depth, separator())),
+        except: options.except_keys.clone().unwrap_or_default(),
+        raw: options.store_raw_json_message.unwrap_or(false),
+        key: options.replication_key.clone(),
+    }
+}
+
+fn inputs(stream: &StreamSettings) -> Result<Vec<Context>> {
+    let names: Option<BTreeSet<&String>> =
+        stream.inputs.first().map(|input| input.keys().collect());
+    for (at, input) in stream.inputs.iter().enumerate() {
+        if Some(input.keys().collect()) != names {
+            return Err(Error::new(ErrorKind::Config, "the inputs have different members")
+                .with("setting", format!("inputs[{at}]"))
+                .hint("each input has the members of the first one"));
+        }
+    }
+    let context = |input: &Map<String, Value>| {
+        Context::new(input.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+    };
+    let inputs: Vec<Context> = stream.inputs.iter().map(context).collect();
+    Ok(if inputs.is_empty() { vec![Context::default()] } else { inputs })
+}
+
+fn parent(stream: &StreamSettings, settings: &Settings) -> Result<Option<Parent>> {
+    let Some(name) = &stream.parent else {
+        if stream.parent_keys.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::new(ErrorKind::Config, "`parent_keys` needs a `parent`"));
+    };
+    let found = settings.streams.iter().position(|stream| stream.name == *name);
+    let Some(at) = found else {
+        return Err(Error::new(ErrorKind::Config, "cannot find the parent of a stream")
+            .with("parent", name)
+            .hint("it is the `name` of another entry of `streams`"));
+    };
+    let keys: &BTreeMap<String, String> = &stream.parent_keys;
+    Ok(Some((at, keys.iter().map(|(to, from)| (to.clone(), from.clone())).collect())))
+}
+
+fn schema(given: &Value) -> Result<Map<String, Value>> {
+    let unusable = || {
+        Error::new(ErrorKind::Config, "cannot use the schema").with("setting", "schema").hint(
+            "it is a JSON Schema object with `properties`, or the path of a file that holds one",
+        )
+    };
+    let value = match given {
+        Value::String(path) if !path.trim_start().starts_with('{') => {
+            let text = std::fs::read(path).or_kind(ErrorKind::Config, "cannot read the schema");
+            let text = text.with("path", path)?;
+            serde_json::from_slice(&text).map_err(|_| unusable().with("path", path))?
+        }
+        Value::String(text) => serde_json::from_str(text).map_err(|_| unusable())?,
+        other => other.clone(),
+    };
+    match value {
+        Value::Object(schema) if schema.get("properties").is_some_and(Value::is_object) => {
+            Ok(schema)
+        }
+        _ => Err(unusable()),
+    }
+}
+
+fn check_parents(plans: &[Plan]) -> Result<()> {
+    for plan in plans {
+        let mut at = plan;
+        for _ in 0..=plans.len() {
+            let Some((parent, _)) = &at.parent else { break };
+            at = &plans[*parent];
+            if at.name == plan.name {
+                return Err(Error::new(ErrorKind::Config, "a stream is its own ancestor")
+                    .with("stream", &plan.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns what fills the placeholders of a plan besides times.
+fn known(plan: &Plan) -> BTreeSet<String> {
+    let inputs = plan.inputs.iter().flat_map(|input| &input.members);
+    let mut names: BTreeSet<String> = inputs.map(|(name, _)| name.clone()).collect();
+    if let Some((_, keys)) = &plan.parent {
+        names.extend(keys.iter().map(|(to, _)| to.clone()));
+    }
+    names
+}
+
+fn check_placeholders(plans: &[Plan], settings: &Settings) -> Result<()> {
+    let mut missing = Vec::new();
+    for plan in plans {
+        let mut known = known(plan);
+        if settings.datestamp.is_some() {
+            known.insert("datestamp".to_owned());
+        }
+        if plan.replication_key.is_some() || settings.datestamp.is_some() {
+            known.extend(["start".to_owned(), "end".to_owned()]);
+        }
+        let mut look = |place: &str, names: Vec<String>| {
+            for name in names.into_iter().filter(|name| !known.contains(name)) {
+                missing.push(format!("{}.{place}: {{{name}}}", plan.name));
+            }
+        };
+        look("path", plan.path.names().map(str::to_owned).collect());
+        for (name, value) in &plan.params {
+            let mut names = Vec::new();
+            names_in(value, &mut names);
+            look(&format!("params.{name}"), names);
+        }
+        for (name, value) in &plan.headers {
+            let template = Template::new(value.reveal());
+            look(&format!("headers.{name}"), template.names().map(str::to_owned).collect());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot fill all placeholders")
+        .with("without a value", missing.join(", "))
+        .hint(
+            "they are members of `inputs`, columns of `parent_keys`, {start} and {end} of streams \
+             with a `replication_key`, or {datestamp}",
+        ))
+}

@@ -1,0 +1,364 @@
+//! Reads a stream page by page: slices of time, contexts within them, pages within those.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use files::json::Records;
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::address::Address;
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::key::{TimeFormat, compare};
+use crate::options::NotFound;
+use crate::pager::{Next, PageFacts, Pager};
+use crate::plan::Plan;
+use crate::request::{self, Request};
+use crate::row::{Context, RowMaker};
+use crate::slice::{Calendar, Slice};
+use crate::spool::Spool;
+
+/// What all readers share.
+#[derive(Debug)]
+pub struct Api {
+    /// Sends the requests.
+    pub client: Client,
+    /// Where the API is.
+    pub address: Address,
+    /// The times of the run.
+    pub calendar: Calendar,
+    /// How many bytes a record may have.
+    pub record_bytes_max: usize,
+}
+
+/// What a step has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The end of a page.
+    Page,
+    /// The end of a slice.
+    Slice,
+    /// The end of the stream.
+    End,
+}
+
+/// Where a read of a stream stands.
+#[derive(Debug)]
+pub struct Reader {
+    slices: Vec<Slice>,
+    contexts: Arc<Vec<Context>>,
+    slice: usize,
+    context: usize,
+    /// The pages of the context at hand, and the request for the next one.
+    open: Option<(Pager, Request)>,
+    maker: RowMaker,
+    rows: u64,
+    outside: u64,
+    latest: Option<String>,
+}
+
+/// Takes rows.
+pub type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
+
+impl Reader {
+    /// Starts a read.
+    pub fn new(plan: &Plan, slices: Vec<Slice>, contexts: Arc<Vec<Context>>) -> Self {
+        Self {
+            slices,
+            contexts,
+            slice: 0,
+            context: 0,
+            open: None,
+            maker: RowMaker::new(&plan.rules),
+            rows: 0,
+            outside: 0,
+            latest: None,
+        }
+    }
+
+    /// Returns the latest replication key so far, or where a slice without rows has ended.
+    pub fn latest(&self) -> Option<&str> {
+        self.latest.as_deref()
+    }
+
+    /// Returns how many rows there were.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Tells whether all slices were read.
+    pub fn is_done(&self) -> bool {
+        self.slice >= self.slices.len()
+    }
+
+    /// Returns how many rows were left out, as their key is of another day.
+    pub fn outside(&self) -> u64 {
+        self.outside
+    }
+
+    /// Reads the next page and gives its rows to `take`.
+    pub fn step(&mut self, api: &Api, plan: &Plan, take: Take<'_>) -> Result<Step> {
+        if self.slice >= self.slices.len() {
+            return Ok(Step::End);
+        }
+        if self.context >= self.contexts.len() {
+            return Ok(self.end_slice());
+        }
+        let at_once = plan.concurrency.min(self.contexts.len() - self.context);
+        if at_once > 1 && self.open.is_none() && plan.limit.is_none() {
+            return self.several(api, plan, at_once, take);
+        }
+        let (mut pager, request) = match self.open.take() {
+            Some(open) => open,
+            None => self.begin(api, plan)?,
+        };
+        pager.check_request(request.identity(), plan.pages_max)?;
+        let mut statuses = Vec::new();
+        if plan.not_found == NotFound::Empty {
+            statuses.push(404);
+        }
+        if pager.probes() {
+            // Some APIs refuse to give a page behind the last one.
+            statuses.extend([400, 404, 416, 422]);
+        }
+        let mut answer = api.client.send(&request, &statuses)?;
+        let next = if matches!(answer.status, 200..300) {
+            let read = self.page(api, plan, &mut answer, &mut pager, take);
+            read.map_err(|failure| explain(failure, api, &request, &mut answer))?
+        } else {
+            None
+        };
+        let full = plan.limit.is_some_and(|limit| self.rows >= limit);
+        match next {
+            Some(next) if !full => {
+                let request = match next {
+                    Next::Params(params) => request.with_params(plan, &params)?,
+                    Next::Address(address) => {
+                        Request { address: trusted(api, address)?, ..request }
+                    }
+                };
+                self.open = Some((pager, request));
+            }
+            _ => self.context += 1,
+        }
+        if full {
+            self.context = self.contexts.len();
+        }
+        Ok(Step::Page)
+    }
+
+    /// Reads so many contexts at once, and gives their rows to `take` in order.
+    fn several(&mut self, api: &Api, plan: &Plan, count: usize, take: Take<'_>) -> Result<Step> {
+        let slice = &self.slices[self.slice];
+        let contexts = &self.contexts[self.context..self.context + count];
+        let read = |context: &Context| {
+            let slice = Slice { reached: None, ..slice.clone() };
+            let mut reader = Self::new(plan, vec![slice], Arc::new(vec![context.clone()]));
+            let mut rows = Spool::new();
+            while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
+            Ok((reader, rows))
+        };
+        let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread has ended"));
+        let read = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                contexts.iter().map(|context| scope.spawn(move || read(context))).collect();
+            let join = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| gone()));
+            join.collect::<Vec<Result<_>>>()
+        });
+        for read in read {
+            let (reader, mut rows) = read?;
+            rows.each(&mut *take)?;
+            self.rows += reader.rows;
+            self.outside += reader.outside;
+            note(&mut self.latest, reader.latest().unwrap_or_default());
+        }
+        self.context += count;
+        Ok(Step::Page)
+    }
+
+    fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
+        let mut fills = self.contexts[self.context].fills();
+        fills.extend(self.slices[self.slice].fills.clone());
+        let mut pager = Pager::default();
+        let params = pager.first(&plan.paging);
+        let request = request::first(&api.address, plan, &fills)?;
+        Ok((pager, request.with_params(plan, &params)?))
+    }
+
+    fn end_slice(&mut self) -> Step {
+        if let Some(reached) = self.slices[self.slice].reached.clone() {
+            note(&mut self.latest, &reached);
+        }
+        self.slice += 1;
+        self.context = 0;
+        Step::Slice
+    }
+
+    /// Gives the rows of a page to `take`; returns what to ask for next.
+    fn page(
+        &mut self,
+        api: &Api,
+        plan: &Plan,
+        answer: &mut Answer,
+        pager: &mut Pager,
+        take: Take<'_>,
+    ) -> Result<Option<Next>> {
+        let lines = check_kind(answer)?;
+        let mut count = 0;
+        let mut content = DefaultHasher::new();
+        let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
+        let envelope = if answer.status == 204 {
+            Value::Null
+        } else {
+            let body = answer.body()?;
+            let mut records = if lines {
+                Records::lines(body, api.record_bytes_max)
+            } else {
+                Records::new(body, &plan.records, api.record_bytes_max)
+            };
+            while let Some(record) = records.next()? {
+                count += 1;
+                content.write(record.text);
+                let wanted = plan.limit.is_none_or(|limit| self.rows < limit);
+                if wanted && !(moves && pager.drift.is_again(hash(record.text))) {
+                    let line = record.line;
+                    self.row(api, plan, record.text, take).map_err(|failure| {
+                        if failure.kind() == ErrorKind::Data {
+                            failure.with("line", line)
+                        } else {
+                            failure
+                        }
+                    })?;
+                }
+            }
+            if !records.found() && !plan.allow_missing {
+                return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
+                    .with("records_path", &plan.records)
+                    .hint(
+                        "set `records_path` to where they are; `allow_missing_records` takes such \
+                         an answer for one without records",
+                    ));
+            }
+            if lines { Value::Null } else { records.envelope()? }
+        };
+        // One small record may well be equal to another; a page of several is not.
+        if count > 1 || count == 1 && !plan.keys.is_empty() {
+            pager.check_content(content.finish())?;
+        }
+        let facts = PageFacts { answer, envelope: &envelope, records: count };
+        pager.drift.end_page(plan.paging.total(&envelope));
+        let next = pager.next(&plan.paging, facts)?;
+        if next.is_none() && plan.paging.is_numbered() {
+            pager.drift.report(plan);
+        }
+        if next.is_none() && pager.pages() == 1 {
+            warn_of_more(plan, answer, &envelope);
+        }
+        Ok(next)
+    }
+
+    fn row(&mut self, api: &Api, plan: &Plan, record: &[u8], take: Take<'_>) -> Result<()> {
+        let context = &self.contexts[self.context];
+        let row = self.maker.make(record, context).map_err(|fault| {
+            Error::new(ErrorKind::Data, "cannot make a row of a record")
+                .with("reason", fault.what)
+                .hint("`records_path` must lead to objects")
+        })?;
+        let bounds = self.slices[self.slice].bounds;
+        if let Some((from, to)) = bounds {
+            // `maker` is borrowed by `row`, so the key is read behind it.
+            let row = row.to_vec();
+            let key = self.maker.key();
+            let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+            let moment = format.read(key, api.calendar.zone());
+            if moment.is_some_and(|moment| moment < from || moment >= to) {
+                self.outside += 1;
+                return Ok(());
+            }
+            self.rows += 1;
+            return take(&row);
+        }
+        take(row)?;
+        self.rows += 1;
+        if plan.replication_key.is_some() {
+            note(&mut self.latest, self.maker.key());
+        }
+        Ok(())
+    }
+}
+
+fn hash(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
+}
+
+/// Keeps the later of two keys.
+fn note(latest: &mut Option<String>, key: &str) {
+    if !key.is_empty() && latest.as_ref().is_none_or(|known| compare(key, known).is_gt()) {
+        *latest = Some(key.to_owned());
+    }
+}
+
+/// Refuses what is no JSON by its own words; tells whether each line is a record.
+fn check_kind(answer: &mut Answer) -> Result<bool> {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if matches!(kind, "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml") {
+        return Err(Error::new(ErrorKind::Data, "the answer is no JSON")
+            .with("content-type", kind)
+            .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"));
+    }
+    if answer.status != 204 && answer.length == 0 {
+        return Err(Error::new(ErrorKind::Data, "the answer is empty")
+            .hint("check `path` and `params`: an API without records gives an empty list"));
+    }
+    Ok(matches!(kind, "application/x-ndjson" | "application/ndjson" | "application/jsonl"))
+}
+
+/// Adds to a failure of an answer which request it was, and what stood there.
+fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) -> Error {
+    if failure.kind() != ErrorKind::Data || failure.context("request").is_some() {
+        return failure;
+    }
+    let hinted = failure.has_hint();
+    let mut failure = failure.with("request", api.client.shown(request));
+    failure = failure.with("status", answer.status);
+    if let Some(excerpt) = api.client.excerpt(&answer.excerpt()) {
+        failure = failure.with("answer", excerpt);
+    }
+    if hinted { failure } else { failure.hint("run again; if it stays so, ask who runs the API") }
+}
+
+/// Refuses an address of another origin.
+fn trusted(api: &Api, address: Address) -> Result<Address> {
+    if api.client.trusts(&address) {
+        return Ok(address);
+    }
+    Err(Error::new(ErrorKind::Data, "the next page is said to be at another origin")
+        .with("origin", address.origin())
+        .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
+}
+
+/// Warns when settings that were not made seem to be wanted.
+fn warn_of_more(plan: &Plan, answer: &Answer, envelope: &Value) {
+    if plan.paging.by_default && crate::link::next(answer.headers_named("link")).is_some() {
+        log::warn!(
+            "stream {}: the answer has a Link to a next page; `pagination_request_style: \
+             link_header` follows it",
+            plan.name
+        );
+    }
+    let lists =
+        |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
+    let mut members =
+        plan.records_by_default.then(|| envelope.as_object()).flatten().into_iter().flatten();
+    if let Some((name, _)) = members.find(|(_, value)| lists(value)) {
+        log::warn!(
+            "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
+             set `records_path` to $.{name}[*]",
+            plan.name
+        );
+    }
+}

@@ -1,0 +1,268 @@
+//! Records as rows: with the columns of their input or parent, flat or with the record beside.
+
+use files::json::Flatten;
+use serde_json::Value;
+use singer::quote::string_into;
+use singer::scan::{Fault, Quoted, Scanner, Token};
+
+use crate::template::Fills;
+
+/// The column of the record as it came.
+pub const RAW: &str = "_sdc_raw_json";
+
+/// What a stream is read for: an input, or keys of a parent.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Names and values.
+    pub members: Vec<(String, Value)>,
+    /// `"name":value` of each.
+    texts: Vec<Vec<u8>>,
+}
+
+impl Context {
+    /// Takes the members.
+    pub fn new(members: Vec<(String, Value)>) -> Self {
+        let text = |(name, value): &(String, Value)| {
+            let mut text = Vec::new();
+            string_into(name.as_bytes(), &mut text);
+            text.push(b':');
+            text.extend_from_slice(value.to_string().as_bytes());
+            text
+        };
+        Self { texts: members.iter().map(text).collect(), members }
+    }
+
+    /// Returns what placeholders stand for.
+    pub fn fills(&self) -> Fills {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.members.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+}
+
+/// How rows are made of records.
+#[derive(Clone, Debug, Default)]
+pub struct RowRules {
+    /// Depth and separator of flattening.
+    pub flatten: Option<(usize, String)>,
+    /// Columns that stay nested.
+    pub except: Vec<String>,
+    /// Adds the record as it came.
+    pub raw: bool,
+    /// The replication key.
+    pub key: Option<String>,
+}
+
+/// Makes rows, one after the other in the same memory.
+#[derive(Debug)]
+pub struct RowMaker {
+    rules: RowRules,
+    flatten: Option<Flatten>,
+    flat: Vec<u8>,
+    rest: Vec<u8>,
+    row: Vec<u8>,
+    name: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl RowMaker {
+    /// Starts with these rules.
+    pub fn new(rules: &RowRules) -> Self {
+        let flatten = rules.flatten.as_ref();
+        Self {
+            flatten: flatten.map(|(depth, separator)| Flatten::new(*depth, separator)),
+            rules: rules.clone(),
+            flat: Vec::new(),
+            rest: Vec::new(),
+            row: Vec::new(),
+            name: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// Returns the replication key of the last row as text; empty when it has none.
+    pub fn key(&self) -> &str {
+        std::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    /// Makes a row of a record. Fails when it is not a JSON object.
+    pub fn make<'a>(&'a mut self, record: &'a [u8], context: &Context) -> Result<&'a [u8], Fault> {
+        let mut flatten = self.flatten.take();
+        let flattened = match &mut flatten {
+            Some(flatten) => self.flatten(flatten, record).map(|()| true),
+            None => Ok(false),
+        };
+        self.flatten = flatten;
+        let object = if flattened? { std::mem::take(&mut self.flat) } else { Vec::new() };
+        let source = if object.is_empty() { record } else { &object };
+        let known = self.look(source, context)?;
+        let additions = known.iter().any(|known| !known) || self.rules.raw;
+        let done = additions || !object.is_empty();
+        if done {
+            self.join(source, record, context, &known);
+        }
+        self.flat = object;
+        Ok(if done { &self.row } else { record })
+    }
+
+    /// Takes the replication key out, and tells which members of the context the record has.
+    fn look(&mut self, object: &[u8], context: &Context) -> Result<Vec<bool>, Fault> {
+        let mut known = vec![false; context.members.len()];
+        self.key.clear();
+        let mut scanner = Scanner::new(object);
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let name = scanner.key()?;
+            let value = scanner.value()?;
+            let name = text_of(name, &mut self.name);
+            for (at, (member, _)) in context.members.iter().enumerate() {
+                known[at] |= member.as_bytes() == name;
+            }
+            if self.rules.key.as_ref().is_some_and(|key| key.as_bytes() == name) {
+                match value {
+                    Token::String(text) => text.unescape_into(&mut self.key),
+                    Token::Integer(text) | Token::Decimal(text) => {
+                        self.key.extend_from_slice(text);
+                    }
+                    _ => {}
+                }
+            }
+            more = scanner.more(b'}')?;
+        }
+        scanner.end()?;
+        Ok(known)
+    }
+
+    fn join(&mut self, object: &[u8], record: &[u8], context: &Context, known: &[bool]) {
+        let row = &mut self.row;
+        row.clear();
+        row.push(b'{');
+        let comma = |row: &mut Vec<u8>| {
+            if row.len() > 1 {
+                row.push(b',');
+            }
+        };
+        for (text, _) in context.texts.iter().zip(known).filter(|(_, known)| !**known) {
+            comma(row);
+            row.extend_from_slice(text);
+        }
+        let inner = object.trim_ascii();
+        let inner = inner[1..inner.len() - 1].trim_ascii();
+        if !inner.is_empty() {
+            comma(row);
+            row.extend_from_slice(inner);
+        }
+        if self.rules.raw {
+            comma(row);
+            string_into(RAW.as_bytes(), row);
+            row.push(b':');
+            row.extend_from_slice(record);
+        }
+        row.push(b'}');
+    }
+
+    /// Writes the flat record, those members nested that are to stay so.
+    fn flatten(&mut self, flatten: &mut Flatten, record: &[u8]) -> Result<(), Fault> {
+        self.flat.clear();
+        if self.rules.except.is_empty() {
+            return flatten.object(record, &mut self.flat);
+        }
+        let (mut kept, mut rest) = (Vec::new(), std::mem::take(&mut self.rest));
+        rest.clear();
+        let mut scanner = Scanner::new(record);
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let start = scanner.at();
+            let name = scanner.key()?;
+            scanner.value()?;
+            let name = text_of(name, &mut self.name);
+            let stays = self.rules.except.iter().any(|except| except.as_bytes() == name);
+            let into = if stays { &mut kept } else { &mut rest };
+            into.push(if into.is_empty() { b'{' } else { b',' });
+            into.extend_from_slice(&record[start..scanner.at()]);
+            more = scanner.more(b'}')?;
+        }
+        if rest.is_empty() {
+            rest.push(b'{');
+        }
+        rest.push(b'}');
+        flatten.object(&rest, &mut self.flat)?;
+        if !kept.is_empty() {
+            self.flat.pop();
+            kept[0] = if self.flat.len() > 1 { b',' } else { b' ' };
+            self.flat.extend_from_slice(&kept);
+            self.flat.push(b'}');
+        }
+        self.rest = rest;
+        Ok(())
+    }
+}
+
+fn text_of<'a>(quoted: Quoted<'a>, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if quoted.plain {
+        return quoted.raw;
+    }
+    scratch.clear();
+    quoted.unescape_into(scratch);
+    scratch
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn made(rules: &RowRules, record: &str, context: &Value) -> (String, String) {
+        let members = context.as_object().unwrap();
+        let members = members.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let mut maker = RowMaker::new(rules);
+        let context = Context::new(members.collect());
+        let row = maker.make(record.as_bytes(), &context).unwrap().to_vec();
+        (String::from_utf8(row).unwrap(), maker.key().to_owned())
+    }
+
+    #[test]
+    fn rows_have_the_columns_of_their_context() {
+        let key = || RowRules { key: Some("at".to_owned()), ..RowRules::default() };
+        let check = |record: &str, context: Value, expected: &str| {
+            assert_eq!(made(&key(), record, &context).0, expected, "{record}");
+        };
+        check("{\"a\": 1.50}", json!({}), "{\"a\": 1.50}");
+        check("{\"a\":1}", json!({"id": 7, "n": "x\""}), "{\"id\":7,\"n\":\"x\\\"\",\"a\":1}");
+        check("{ }", json!({"id": 7}), "{\"id\":7}");
+        check("{\"\\u0069d\":8}", json!({"id": 7}), "{\"\\u0069d\":8}");
+        assert_eq!(made(&key(), "{\"at\":\"a\\n\"}", &json!({})).1, "a\n");
+        assert_eq!(made(&key(), "{\"at\":12}", &json!({})).1, "12");
+        assert_eq!(made(&key(), "{\"at\":null}", &json!({})).1, "");
+        assert!(RowMaker::new(&key()).make(b"[1]", &Context::default()).is_err());
+    }
+
+    #[test]
+    fn rows_are_flat_where_wanted() {
+        let rules = |except: &[&str], raw| RowRules {
+            flatten: Some((3, "__".to_owned())),
+            except: except.iter().map(ToString::to_string).collect(),
+            raw,
+            key: None,
+        };
+        let record = r#"{"a":{"b":{"c":1}},"d":{"e":2},"f":[{"g":3}]}"#;
+        let none = json!({});
+        assert_eq!(
+            made(&rules(&[], false), record, &none).0,
+            r#"{"a__b__c":1,"d__e":2,"f":[{"g":3}]}"#
+        );
+        assert_eq!(
+            made(&rules(&["d"], false), record, &none).0,
+            r#"{"a__b__c":1,"f":[{"g":3}],"d":{"e":2}}"#
+        );
+        assert_eq!(
+            made(&rules(&["a", "d", "f"], false), record, &none).0.replace("{ ", "{"),
+            record
+        );
+        let raw = RowRules { raw: true, ..RowRules::default() };
+        assert_eq!(made(&raw, r#"{"a":1}"#, &none).0, r#"{"a":1,"_sdc_raw_json":{"a":1}}"#);
+    }
+}

@@ -1,0 +1,192 @@
+//! The parts a read is cut into: all of it, what is new, a day, or windows of days. Pure but for
+//! the clock it is told.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
+use singer::{Context as _, Error, ErrorKind, Result, ResultExt};
+
+use crate::key::{TimeFormat, moment};
+use crate::settings::Settings;
+use crate::template::Fills;
+
+/// A part of a read, complete in itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// What `{start}`, `{end}` and `{datestamp}` stand for.
+    pub fills: Fills,
+    /// Rows whose key lies outside `[from, to)` are left out.
+    pub bounds: Option<(Timestamp, Timestamp)>,
+    /// The key from which on the next run reads when this slice has no rows.
+    pub reached: Option<String>,
+}
+
+/// The times of a run.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    datestamp: Option<Date>,
+    zone: TimeZone,
+    now: Zoned,
+}
+
+impl Calendar {
+    /// Reads day and zone.
+    ///
+    /// Fails with `Config`.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let zone = match settings.time_zone.as_str() {
+            // Known also where no time zones are installed.
+            "UTC" => TimeZone::UTC,
+            name => TimeZone::get(name)
+                .or_kind(ErrorKind::Config, "cannot find the time zone")
+                .with("time_zone", name)
+                .hint("it is named like Europe/Berlin, and this system's tzdata must have it")?,
+        };
+        let day = |text: &String| {
+            let strict = text.len() == 10;
+            let date = text.parse().ok().filter(|_| strict);
+            date.ok_or_else(|| {
+                Error::new(ErrorKind::Config, "cannot use `datestamp`")
+                    .with("datestamp", text)
+                    .hint("it is a day of the calendar, written as YYYY-MM-DD")
+            })
+        };
+        let datestamp = settings.datestamp.as_ref().map(day).transpose()?;
+        let now = Timestamp::now().to_zoned(zone.clone());
+        Ok(Self { datestamp, zone, now })
+    }
+
+    /// Tells whether one day is read, whatever the bookmarks say.
+    pub fn reads_a_day(&self) -> bool {
+        self.datestamp.is_some()
+    }
+
+    /// Returns the zone of texts without an offset.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Returns the one slice of a day, for streams that have days.
+    pub fn day(&self, format: &TimeFormat) -> Result<Option<Slice>> {
+        let Some(day) = self.datestamp else { return Ok(None) };
+        let begin = |day: Date| {
+            let midnight = day.to_zoned(self.zone.clone());
+            midnight.or_kind(ErrorKind::Config, "cannot use `datestamp` in the time zone")
+        };
+        let tomorrow = day.tomorrow().or_kind(ErrorKind::Config, "cannot use `datestamp`")?;
+        let (from, to) = (begin(day)?, begin(tomorrow)?);
+        let fills = [
+            ("start", format.write(&from)),
+            ("end", format.write(&to)),
+            ("datestamp", day.to_string()),
+        ];
+        Ok(Some(Slice {
+            fills: fills.map(|(name, value)| (name.to_owned(), value)).into(),
+            bounds: Some((from.timestamp(), to.timestamp())),
+            reached: None,
+        }))
+    }
+
+    /// Returns the slices from a key on: one, or windows of so many days.
+    ///
+    /// Fails with `Config` when windows are wanted and the key is no moment.
+    pub fn since(
+        &self,
+        start: Option<&str>,
+        format: Option<&TimeFormat>,
+        days: Option<u32>,
+    ) -> Result<Vec<Slice>> {
+        let read = |text: &str| match format {
+            Some(format) => format.read(text, &self.zone).or_else(|| moment(text, &self.zone)),
+            None => moment(text, &self.zone),
+        };
+        let written = format.unwrap_or(&TimeFormat::Rfc3339);
+        let parsed = start.and_then(read).map(|stamp| stamp.to_zoned(self.zone.clone()));
+        let Some(days) = days.filter(|days| *days > 0) else {
+            // As it came, unless a form is asked for.
+            let text = match (&parsed, format) {
+                (Some(moment), Some(format)) => Some(format.write(moment)),
+                _ => start.map(str::to_owned),
+            };
+            return Ok(vec![slice(text, written.write(&self.now), None)]);
+        };
+        let Some(begin) = parsed else {
+            return Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
+                .with("start", start.unwrap_or("(none)"))
+                .hint("`window_days` needs a `start_date`, or a bookmark that is a date or time"));
+        };
+        let span = i64::from(days).days();
+        let mut slices = Vec::new();
+        let mut from = begin;
+        while from < self.now || slices.is_empty() {
+            let next = from.checked_add(span).unwrap_or_else(|_| self.now.clone());
+            let to = next.clone().min(self.now.clone()).max(from.clone());
+            let whole = next < self.now;
+            let reached = whole.then(|| written.write(&next));
+            slices.push(slice(Some(written.write(&from)), written.write(&to), reached));
+            from = next;
+        }
+        Ok(slices)
+    }
+}
+
+fn slice(start: Option<String>, end: String, reached: Option<String>) -> Slice {
+    let fills = start.map(|start| ("start".to_owned(), start));
+    let fills = fills.into_iter().chain([("end".to_owned(), end)]).collect();
+    Slice { fills, bounds: None, reached }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calendar(day: Option<&str>, zone: &str, now: &str) -> Calendar {
+        let zone = TimeZone::get(zone).unwrap();
+        Calendar {
+            datestamp: day.map(|day| day.parse().unwrap()),
+            now: now.parse::<Timestamp>().unwrap().to_zoned(zone.clone()),
+            zone,
+        }
+    }
+
+    fn ends(slice: &Slice) -> (&str, &str) {
+        (slice.fills["start"].as_str(), slice.fills["end"].as_str())
+    }
+
+    #[test]
+    fn a_day_is_half_open_and_as_long_as_its_zone_says() {
+        let check = |day: &str, zone: &str, expected: (&str, &str)| {
+            let calendar = calendar(Some(day), zone, "2027-01-01T00:00:00Z");
+            let slice = calendar.day(&TimeFormat::Rfc3339).unwrap().unwrap();
+            assert_eq!(ends(&slice), expected, "{day} {zone}");
+        };
+        check("2026-11-20", "UTC", ("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"));
+        check("2026-03-29", "Europe/Berlin", ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
+        check("2026-10-25", "Europe/Berlin", ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
+        check("2026-12-31", "UTC", ("2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn windows_cover_the_time_up_to_now() {
+        let calendar = calendar(None, "UTC", "2026-01-10T12:00:00Z");
+        let slices = calendar.since(Some("2026-01-01"), None, Some(4)).unwrap();
+        let found: Vec<_> = slices.iter().map(ends).collect();
+        assert_eq!(
+            found,
+            [
+                ("2026-01-01T00:00:00Z", "2026-01-05T00:00:00Z"),
+                ("2026-01-05T00:00:00Z", "2026-01-09T00:00:00Z"),
+                ("2026-01-09T00:00:00Z", "2026-01-10T12:00:00Z"),
+            ]
+        );
+        assert_eq!(slices[1].reached.as_deref(), Some("2026-01-09T00:00:00Z"));
+        assert_eq!(slices[2].reached, None);
+        assert_eq!(calendar.since(Some("2027-01-01"), None, Some(4)).unwrap().len(), 1);
+        assert!(calendar.since(Some("abc"), None, Some(4)).is_err());
+        let one = calendar.since(Some("abc"), None, None).unwrap();
+        assert_eq!(one[0].fills["start"], "abc");
+        let epoch = Some(&TimeFormat::Epoch);
+        let one = calendar.since(Some("2026-01-01"), epoch, None).unwrap();
+        assert_eq!(one[0].fills["start"], "1767225600");
+    }
+}

@@ -1,0 +1,243 @@
+//! The tap: streams by the settings, rows by their readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use singer::catalog::ReplicationMethod;
+use singer::state::key_bookmark;
+use singer::{About, Bookmark, Context as _, Error, ErrorKind, Result, Rows, Stream, Tap};
+
+use crate::address::Address;
+use crate::client::Client;
+use crate::discover::{self, Found};
+use crate::key::TimeFormat;
+use crate::plan::{Plan, plans};
+use crate::reader::{Api, Reader, Step};
+use crate::row::Context;
+use crate::settings::Settings;
+use crate::slice::{Calendar, Slice};
+
+/// Reads an HTTP API.
+#[derive(Debug)]
+pub struct TapApi {
+    api: Api,
+    plans: Vec<Plan>,
+    /// What discovery has read, by stream.
+    found: BTreeMap<String, Found>,
+    /// What streams are read for, by stream.
+    contexts: BTreeMap<String, Arc<Vec<Context>>>,
+}
+
+impl Tap for TapApi {
+    const ABOUT: About = About {
+        name: "tap-api",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Reads HTTP APIs that answer in JSON, as the settings describe them.",
+        capabilities: &["catalog", "discover", "state", "about", "test", "structured-logging"],
+    };
+    type Settings = Settings;
+
+    fn open(settings: Settings) -> Result<Self> {
+        let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
+        let client = Client::new(&settings, &address)?;
+        let plans = plans(&settings)?;
+        for plan in &plans {
+            plan.tell(client.secrets());
+        }
+        let calendar = Calendar::new(&settings)?;
+        let api = Api { client, address, calendar, record_bytes_max: settings.max_record_bytes };
+        Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })
+    }
+
+    fn discover(&mut self) -> Result<Vec<Stream>> {
+        (0..self.plans.len()).map(|at| self.discover_one(at)).collect()
+    }
+
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+        rows.unsorted();
+        let at = self.plans.iter().position(|plan| plan.name == stream.id);
+        let Some(at) = at else {
+            return Err(Error::new(ErrorKind::Config, "cannot find a stream of the catalog")
+                .hint("write the catalog again with --discover, or add the stream to `streams`"));
+        };
+        let start = self.start(&self.plans[at], stream, since);
+        let found = self.found.remove(&stream.id).filter(|_| start == self.plans[at].start_date);
+        let mut copy = |row: &[u8]| rows.json(stream, row);
+        let (mut reader, mut end) = match found {
+            Some(mut found) => {
+                found.rows.each(&mut copy)?;
+                if found.whole_slice {
+                    checkpoint(&self.api, &self.plans[at], stream, &found.reader, rows)?;
+                }
+                (found.reader, found.end)
+            }
+            None => (self.reader(at, start.as_deref())?, false),
+        };
+        let plan = &self.plans[at];
+        while !end {
+            rows.flush()?;
+            match reader.step(&self.api, plan, &mut |row| rows.json(stream, row))? {
+                Step::Page => {}
+                Step::Slice => checkpoint(&self.api, plan, stream, &reader, rows)?,
+                Step::End => end = true,
+            }
+        }
+        if reader.outside() > 0 {
+            let outside = reader.outside();
+            log::info!("stream {}: {outside} records of other days were left out", plan.name);
+        }
+        Ok(())
+    }
+}
+
+impl TapApi {
+    fn discover_one(&mut self, at: usize) -> Result<Stream> {
+        if let Some(schema) = &self.plans[at].schema {
+            let schema = discover::declared(&self.plans[at], schema);
+            return discover::stream(&self.plans[at], schema);
+        }
+        let start = self.plans[at].start_date.clone();
+        let reader = self.reader(at, start.as_deref()).with("stream", &self.plans[at].name)?;
+        let plan = &self.plans[at];
+        let (schema, found) =
+            discover::infer(&self.api, plan, reader).with("stream", &plan.name)?;
+        self.found.insert(plan.name.clone(), found);
+        discover::stream(plan, schema)
+    }
+
+    /// Returns where a stream starts: its bookmark, else its start date.
+    fn start(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Option<String> {
+        let bookmarked = since.value.get("replication_key_value").is_some_and(|v| !v.is_null());
+        let incremental = stream.replication_method == ReplicationMethod::Incremental;
+        match &since.start {
+            Some(start) if bookmarked && incremental && !self.api.calendar.reads_a_day() => {
+                Some(start.clone())
+            }
+            _ => plan.start_date.clone(),
+        }
+    }
+
+    fn reader(&mut self, at: usize, start: Option<&str>) -> Result<Reader> {
+        let contexts = self.contexts_of(at)?;
+        let plan = &self.plans[at];
+        Ok(Reader::new(plan, self.slices(plan, start)?, contexts))
+    }
+
+    fn slices(&self, plan: &Plan, start: Option<&str>) -> Result<Vec<Slice>> {
+        if plan.has_days() {
+            let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+            if let Some(mut day) = self.api.calendar.day(format)? {
+                if plan.replication_key.is_none() {
+                    day.bounds = None;
+                }
+                return Ok(vec![day]);
+            }
+        }
+        let windows = plan.window_days.filter(|_| plan.replication_key.is_some());
+        let start = start.filter(|_| plan.replication_key.is_some());
+        self.api.calendar.since(start, plan.time_format.as_ref(), windows)
+    }
+
+    /// Returns what a stream is read for: its inputs, for each row of its parent if it has one.
+    fn contexts_of(&mut self, at: usize) -> Result<Arc<Vec<Context>>> {
+        let name = self.plans[at].name.clone();
+        if let Some(known) = self.contexts.get(&name) {
+            return Ok(Arc::clone(known));
+        }
+        let contexts = match &self.plans[at].parent {
+            None => self.plans[at].inputs.clone(),
+            Some((parent, keys)) => {
+                let (parent, keys) = (*parent, keys.clone());
+                let parents = self.parents(parent, &keys)?;
+                let inputs = &self.plans[at].inputs;
+                let join = |parent: &Context| {
+                    let join = |input: &Context| {
+                        let members = parent.members.iter().chain(&input.members);
+                        Context::new(members.cloned().collect())
+                    };
+                    inputs.iter().map(join).collect::<Vec<_>>()
+                };
+                parents.iter().flat_map(join).collect()
+            }
+        };
+        let contexts = Arc::new(contexts);
+        self.contexts.insert(name, Arc::clone(&contexts));
+        Ok(contexts)
+    }
+
+    /// Reads the keys of a parent's rows: from what discovery has kept, or from the API.
+    fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<Vec<Context>> {
+        let mut parents = Vec::new();
+        let name = self.plans[at].name.clone();
+        let mut take = |row: &[u8]| {
+            parents.push(Context::new(members(row, keys, &name)?));
+            Ok(())
+        };
+        if let Some(found) = self.found.get_mut(&name).filter(|found| found.end) {
+            found.rows.each(&mut take)?;
+            return Ok(parents);
+        }
+        let start = self.plans[at].start_date.clone();
+        let mut reader = self.reader(at, start.as_deref())?;
+        while reader.step(&self.api, &self.plans[at], &mut take)? != Step::End {}
+        Ok(parents)
+    }
+}
+
+/// Takes members out of a row.
+fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(String, Value)>> {
+    let unusable = |reason: &str| {
+        Error::new(ErrorKind::Data, "cannot take the keys of a parent's row")
+            .with("parent", parent)
+            .with("reason", reason)
+            .hint("check `parent_keys`: each column comes from a property that all rows have")
+    };
+    let mut found = vec![None; keys.len()];
+    let mut scanner = singer::scan::Scanner::new(row);
+    let mut read = || {
+        let mut name = Vec::new();
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            let key = scanner.key()?;
+            name.clear();
+            key.unescape_into(&mut name);
+            let start = scanner.at();
+            scanner.value()?;
+            for (at, (_, from)) in keys.iter().enumerate() {
+                if from.as_bytes() == name {
+                    found[at] = Some(&row[start..scanner.at()]);
+                }
+            }
+            more = scanner.more(b'}')?;
+        }
+        Ok(())
+    };
+    read().map_err(|fault: singer::scan::Fault| unusable(fault.what))?;
+    let pairs = keys.iter().zip(found);
+    let member = |((to, from), value): (&(String, String), Option<&[u8]>)| {
+        let value = value.and_then(|text| serde_json::from_slice::<Value>(text).ok());
+        let value = value.filter(|value| !value.is_null());
+        Ok((to.clone(), value.ok_or_else(|| unusable(&format!("no {from}")))?))
+    };
+    pairs.map(member).collect()
+}
+
+/// Moves the bookmark behind a slice.
+fn checkpoint(
+    api: &Api,
+    plan: &Plan,
+    stream: &Stream,
+    reader: &Reader,
+    rows: &mut Rows,
+) -> Result<()> {
+    let incremental = stream.replication_method == ReplicationMethod::Incremental;
+    let key = stream.replication_key.as_ref().or(plan.replication_key.as_ref());
+    if let (Some(key), Some(latest), true) = (key, reader.latest(), incremental)
+        && !api.calendar.reads_a_day()
+        && let Some(at) = stream.column(key)
+    {
+        rows.checkpoint(key_bookmark(key, stream.columns[at].kind, latest))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Texts with `{placeholders}`. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What placeholders stand for.
+pub type Fills = BTreeMap<String, String>;
+
+/// Placeholders that are not always known.
+const TIMES: [&str; 3] = ["start", "end", "datestamp"];
+
+/// What other taps write, for `{start}`.
+const LAST_RUN_DATE: &str = "$last_run_date";
+
+/// A text with placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Name(String),
+    /// `{+name}`: slashes in the value part the path.
+    Path(String),
+}
+
+impl Template {
+    /// Reads a text. Braces around anything but a name stand for themselves.
+    pub fn new(text: &str) -> Self {
+        let text = text.replace("${last_run_date}", "{start}").replace(LAST_RUN_DATE, "{start}");
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text.as_str();
+        while let Some(open) = rest.find('{') {
+            plain.push_str(&rest[..open]);
+            let inner = &rest[open + 1..];
+            let of_path = inner.starts_with('+');
+            let start = usize::from(of_path);
+            let close = inner.find('}').filter(|close| is_name(&inner[start.min(*close)..*close]));
+            if let Some(close) = close {
+                parts.push(Part::Text(std::mem::take(&mut plain)));
+                let name = inner[start..close].to_owned();
+                parts.push(if of_path { Part::Path(name) } else { Part::Name(name) });
+                rest = &inner[close + 1..];
+            } else {
+                plain.push('{');
+                rest = inner;
+            }
+        }
+        plain.push_str(rest);
+        parts.push(Part::Text(plain));
+        parts.retain(|part| *part != Part::Text(String::new()));
+        Self(parts)
+    }
+
+    /// Returns the placeholders.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Name(name) | Part::Path(name) => Some(name.as_str()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Fills the placeholders, each value changed by `form`; `None` when a time is not known.
+    /// Other names that are not known stand for themselves: a body may have braces of its own.
+    pub fn fill(&self, fills: &Fills, form: impl Fn(&str) -> String) -> Option<String> {
+        let mut text = String::new();
+        for part in &self.0 {
+            let (name, of_path) = match part {
+                Part::Text(plain) => {
+                    text.push_str(plain);
+                    continue;
+                }
+                Part::Name(name) => (name, false),
+                Part::Path(name) => (name, true),
+            };
+            match fills.get(name) {
+                Some(value) if of_path => {
+                    let segments: Vec<String> = value.split('/').map(&form).collect();
+                    text.push_str(&segments.join("/"));
+                }
+                Some(value) => text.push_str(&form(value)),
+                None if TIMES.contains(&name.as_str()) => return None,
+                None => text.extend(["{", name, "}"]),
+            }
+        }
+        Some(text)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    first && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Lists the placeholders of all strings in a JSON value.
+pub fn names_in(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => names.extend(Template::new(text).names().map(str::to_owned)),
+        Value::Array(elements) => elements.iter().for_each(|element| names_in(element, names)),
+        Value::Object(members) => members.values().for_each(|member| names_in(member, names)),
+        _ => {}
+    }
+}
+
+/// Fills the placeholders in all strings of a JSON value; members with a time that is not known go.
+pub fn fill_in(value: &Value, fills: &Fills) -> Option<Value> {
+    Some(match value {
+        Value::String(text) => Template::new(text).fill(fills, str::to_owned)?.into(),
+        Value::Array(elements) => {
+            elements.iter().filter_map(|element| fill_in(element, fills)).collect()
+        }
+        Value::Object(members) => {
+            let filled = members.iter();
+            filled
+                .filter_map(|(name, value)| Some((name.clone(), fill_in(value, fills)?)))
+                .collect()
+        }
+        other => other.clone(),
+    })
+}
+
+/// Puts a value at a path of members like `page.cursor`, making the objects on the way.
+pub fn put(body: &mut Value, path: &str, value: Value) {
+    if !body.is_object() {
+        *body = Value::Object(serde_json::Map::new());
+    }
+    let Some(members) = body.as_object_mut() else { return };
+    match path.split_once('.') {
+        Some((first, rest)) => {
+            put(members.entry(first.to_owned()).or_insert(Value::Null), rest, value);
+        }
+        None => {
+            members.insert(path.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fills() -> Fills {
+        [("id", "a/b c"), ("start", "2024-01-01")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    #[test]
+    fn fills_names_and_leaves_other_braces() {
+        let check = |text: &str, expected: Option<&str>| {
+            let filled = Template::new(text).fill(&fills(), str::to_owned);
+            assert_eq!(filled.as_deref(), expected, "{text}");
+        };
+        check("/x/{id}/y", Some("/x/a/b c/y"));
+        check("gt$last_run_date", Some("gt2024-01-01"));
+        check("{\"a\":{\"b\":\"{start}\"}}", Some("{\"a\":{\"b\":\"2024-01-01\"}}"));
+        check("{end}", None);
+        check("query{users{id}name}", Some("query{usersa/b cname}"));
+        check("{users}", Some("{users}"));
+        check("{}{ id }{", Some("{}{ id }{"));
+        check("", Some(""));
+        let path = Template::new("/x/{id}").fill(&fills(), crate::address::encoded);
+        assert_eq!(path.as_deref(), Some("/x/a%2Fb%20c"));
+        let path = Template::new("/x/{+id}").fill(&fills(), crate::address::encoded);
+        assert_eq!(path.as_deref(), Some("/x/a/b%20c"));
+    }
+
+    #[test]
+    fn fills_values_and_puts_members() {
+        let value = json!({"q": "id={id}", "list": ["{start}", "{end}"], "n": 1, "x": "{end}"});
+        let mut names = Vec::new();
+        names_in(&value, &mut names);
+        assert_eq!(names, ["id", "start", "end", "end"]);
+        let mut filled = fill_in(&value, &fills()).unwrap();
+        assert_eq!(filled, json!({"q": "id=a/b c", "list": ["2024-01-01"], "n": 1}));
+        put(&mut filled, "variables.after", "t".into());
+        put(&mut filled, "variables.first", 5.into());
+        assert_eq!(filled["variables"], json!({"after": "t", "first": 5}));
+    }
+}

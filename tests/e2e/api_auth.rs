@@ -1,0 +1,249 @@
+//! Signing requests, tokens that change, and secrets that no output may hold (A04, L).
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::apis::{tap_api, tap_apis};
+use crate::support::folder;
+use crate::support::run::{Outcome, file};
+use crate::support::web::{Asked, Reply, Web};
+
+fn stream() -> Value {
+    json!({ "path": "items" })
+}
+
+fn good() -> Reply {
+    Reply::json(&json!([{ "id": 1 }]))
+}
+
+fn field(asked: &Asked, name: &str) -> Option<String> {
+    let fields = asked.body.split('&').filter_map(|field| field.split_once('='));
+    fields.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+}
+
+#[test]
+fn each_method_signs_its_way() {
+    let check = |settings: Value, header: &str, expected: Option<&str>, target: &str| {
+        let web = Web::replies(vec![good()]);
+        tap_api(&web.url, &stream(), &settings).go().success();
+        let asked = &web.asked()[0];
+        assert_eq!(asked.header(header), expected, "{settings}");
+        assert_eq!(asked.target, target, "{settings}");
+    };
+    check(json!({}), "authorization", None, "/items");
+    let basic = json!({ "auth_method": "basic", "username": "tom", "password": "p@ss:w é'%\n" });
+    check(basic, "authorization", Some("Basic dG9tOnBAc3M6dyDDqScl"), "/items");
+    let bearer = json!({ "auth_method": "bearer_token", "bearer_token": "abc\n" });
+    check(bearer, "authorization", Some("Bearer abc"), "/items");
+    let raw = json!({ "auth_method": "raw_token", "bearer_token": "Token abc" });
+    check(raw, "authorization", Some("Token abc"), "/items");
+    let key = json!({ "auth_method": "api_key", "api_keys": { "X-Key": "abc" } });
+    check(key, "x-key", Some("abc"), "/items");
+    let key = json!({ "auth_method": "api_key", "api_keys": { "key": "a b" },
+        "api_keys_in": "query" });
+    check(key, "authorization", None, "/items?key=a%20b");
+    let header = json!({ "headers": { "Accept": "text/json", "X-A": "1" } });
+    check(header, "accept", Some("text/json"), "/items");
+}
+
+#[test]
+fn what_a_method_needs_is_said() {
+    let check = |settings: Value, text: &str| {
+        let outcome = tap_api("http://127.0.0.1:9", &stream(), &settings).go().exits(78);
+        assert!(outcome.stderr.contains(text), "{}", outcome.stderr);
+    };
+    check(json!({ "auth_method": "basic" }), "username");
+    check(json!({ "auth_method": "bearer_token" }), "bearer_token");
+    check(json!({ "auth_method": "api_key" }), "api_keys");
+    check(json!({ "auth_method": "aws", "aws_credentials": {} }), "cannot sign requests for AWS");
+    check(json!({ "auth_method": "magic" }), "`bearer_token`");
+    check(json!({ "auth_method": "oauth" }), "access_token_url");
+    let url = "http://127.0.0.1:9/token";
+    check(json!({ "auth_method": "oauth", "access_token_url": url }), "client_id");
+    let refresh = json!({ "auth_method": "oauth", "access_token_url": url,
+        "grant_type": "refresh_token" });
+    check(refresh, "refresh_token");
+}
+
+/// Gives a token to each who asks, and records to the latest token alone; every `expires` requests
+/// the token is of no use any more. Refresh tokens count once.
+fn token_server(expires: usize) -> Web {
+    Web::start(move |asked| {
+        let token = asked.before / expires;
+        match asked.path() {
+            "/token" => {
+                let refresh = field(asked, "refresh_token");
+                if refresh.is_some_and(|refresh| refresh == "used") {
+                    let body = json!({ "error": "invalid_grant" });
+                    return Reply::text(400, "application/json", &body.to_string());
+                }
+                Reply::json(&json!({ "access_token": format!("a{token}"), "expires_in": 3600,
+                    "refresh_token": format!("r{}", asked.before) }))
+            }
+            _ if asked.header("authorization") != Some(format!("Bearer a{token}").as_str()) => {
+                Reply::status(401)
+            }
+            _ => {
+                let page: u64 = asked.param("page").map_or(0, |page| page.parse().unwrap());
+                let next = (page < 4).then_some(page + 1);
+                Reply::json(&json!({ "data": [{ "id": page }], "next_page": next }))
+            }
+        }
+    })
+}
+
+fn oauth(web: &Web, more: &Value) -> Value {
+    let mut settings = json!({ "auth_method": "oauth", "client_id": "me", "client_secret": "s&c",
+        "access_token_url": format!("{}/token", web.url) });
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
+fn pages() -> Value {
+    json!({ "path": "items", "records_path": "$.data[*]", "primary_keys": ["id"] })
+}
+
+#[test]
+fn a_token_refused_in_the_middle_is_renewed_once() {
+    let web = token_server(4);
+    let outcome = tap_api(&web.url, &pages(), &oauth(&web, &json!({ "scope": "read" }))).go();
+    let rows: Vec<Value> = (0..5).map(|id| json!({ "id": id })).collect();
+    assert_eq!(outcome.success().records("t"), rows);
+    let asked = web.asked();
+    let tokens: Vec<&Asked> = asked.iter().filter(|asked| asked.path() == "/token").collect();
+    assert!(tokens.len() >= 2, "{}", tokens.len());
+    assert_eq!(field(tokens[0], "grant_type").as_deref(), Some("client_credentials"));
+    assert_eq!(field(tokens[0], "client_secret").as_deref(), Some("s%26c"));
+    assert_eq!(field(tokens[0], "scope").as_deref(), Some("read"));
+    // A server that refuses every token is asked twice and no more.
+    let web = Web::start(|asked| match asked.path() {
+        "/token" => Reply::json(&json!({ "access_token": "canary-access" })),
+        _ => Reply::text(401, "text/plain", "you said canary-access"),
+    });
+    let outcome = tap_api(&web.url, &pages(), &oauth(&web, &json!({}))).go().exits(77);
+    assert_eq!(web.asked().len(), 4);
+    assert!(outcome.stderr.contains("you said ***"), "{}", outcome.stderr);
+    let basic = oauth(&web, &json!({ "oauth_basic_client": true }));
+    tap_api(&web.url, &pages(), &basic).go().exits(77);
+    let last = web.asked().into_iter().rfind(|asked| asked.path() == "/token").unwrap();
+    assert_eq!(last.header("authorization"), Some("Basic bWU6cyZj"));
+    assert_eq!(field(&last, "client_secret"), None);
+}
+
+#[test]
+fn a_refresh_token_that_changes_is_kept() {
+    let scratch = folder();
+    let path = scratch.path().join("token.json");
+    let web = token_server(3);
+    let settings = oauth(&web, &json!({ "refresh_token": "first", "oauth_token_file": path }));
+    let sent = |web: &Web| -> Vec<String> {
+        let asked = web.asked();
+        asked.iter().filter_map(|asked| field(asked, "refresh_token")).collect()
+    };
+    tap_api(&web.url, &pages(), &settings).go().success();
+    let used = sent(&web);
+    assert_eq!(used[0], "first");
+    assert!(used.len() > 1 && used[1] == "r0", "{used:?}");
+    let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = used.len();
+    tap_api(&web.url, &pages(), &settings).go().success();
+    assert_eq!(sent(&web)[before], kept["refresh_token"].as_str().unwrap());
+    // Where it cannot be kept nothing is asked.
+    let mut nowhere = settings.clone();
+    nowhere["oauth_token_file"] = "/nonexistent/token.json".into();
+    let asked = web.asked().len();
+    let outcome = tap_api(&web.url, &pages(), &nowhere).go().exits(74);
+    assert!(outcome.stderr.contains("oauth_token_file"), "{}", outcome.stderr);
+    assert_eq!(web.asked().len(), asked);
+    // Without a file there is a warning, and a token that was used is refused for good.
+    let web = token_server(100);
+    let unkept = oauth(&web, &json!({ "refresh_token": "first" }));
+    let outcome = tap_api(&web.url, &pages(), &unkept).go().success();
+    assert!(outcome.stderr.contains("set `oauth_token_file`"), "{}", outcome.stderr);
+    let used = oauth(&web, &json!({ "refresh_token": "used" }));
+    let outcome = tap_api(&web.url, &pages(), &used).go().exits(77);
+    assert!(outcome.stderr.contains("invalid_grant"), "{}", outcome.stderr);
+    file(scratch.path(), "token.json", "nonsense");
+    tap_api(&web.url, &pages(), &settings).go().exits(78);
+}
+
+/// Every setting that can hold a secret, each with one of its own.
+fn canaries(web: &Web) -> Value {
+    json!({
+        "username": "canary-user", "password": "canary-password",
+        "bearer_token": "canary-bearer", "api_keys": { "key": "canary-key" },
+        "api_keys_in": "query", "client_id": "me", "client_secret": "canary-client",
+        "refresh_token": "canary-refresh", "access_token_url": format!("{}/token", web.url),
+        "oauth_extras": { "audience": "canary-extra" },
+        "params": { "token": "canary-param" }, "body": { "deep": ["canary-body"] },
+        "headers": { "X-Secret": "canary-header" },
+    })
+}
+
+type Answer = Box<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
+#[test]
+fn secrets_are_in_no_output() {
+    let echo = |asked: &Asked| {
+        let headers: Vec<String> =
+            asked.headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} {} {}", asked.target, headers.join(" "), asked.body)
+    };
+    // Servers that echo what they were sent, in ways that end the run and in ways that do not.
+    let replies: Vec<Answer> = vec![
+        Box::new(move |asked| Reply::text(400, "text/plain", &echo(asked))),
+        Box::new(move |asked| Reply::text(401, "text/plain", &echo(asked))),
+        Box::new(move |asked| Reply::text(500, "text/plain", &echo(asked))),
+        Box::new(move |asked| Reply::text(200, "text/html", &echo(asked))),
+        Box::new(move |asked| Reply::text(200, "application/json", &echo(asked))),
+        Box::new(move |asked| {
+            Reply::status(302).header("Location", &format!("/x{}", asked.target))
+        }),
+        Box::new(move |_| Reply::raw(b"").reset()),
+        Box::new(|_| good()),
+    ];
+    let mut outputs = Vec::new();
+    for reply in replies {
+        let web = Web::start(move |asked| match asked.path() {
+            "/token" => Reply::json(&json!({ "access_token": "canary-access",
+                "refresh_token": "canary-rotated" })),
+            _ => reply(asked),
+        });
+        for method in ["basic", "bearer_token", "raw_token", "api_key", "oauth"] {
+            let mut settings = canaries(&web);
+            settings["auth_method"] = method.into();
+            let run = tap_api(&web.url, &stream(), &settings).env("LOGLEVEL", "TRACE");
+            outputs.push((method, run.go()));
+        }
+    }
+    for (method, outcome) in &outputs {
+        let Outcome { stdout, stderr, .. } = outcome;
+        let all = format!("{stderr}{}", String::from_utf8_lossy(stdout));
+        assert!(!all.contains("canary"), "{method}: {all}");
+        // Basic authorization of user and password.
+        assert!(!all.contains("Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk"), "{method}: {all}");
+        assert!(!all.contains("panicked"), "{all}");
+    }
+    assert!(outputs.iter().any(|(_, outcome)| outcome.code == 0));
+}
+
+#[test]
+fn settings_with_a_wrong_type_do_not_show_their_value() {
+    for name in
+        ["password", "bearer_token", "client_secret", "refresh_token", "api_keys", "headers"]
+    {
+        let settings = json!({ name: ["canary"] });
+        let outcome = tap_api("http://127.0.0.1:9", &stream(), &settings).go().exits(78);
+        assert!(!outcome.stderr.contains("canary"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(name), "{}", outcome.stderr);
+    }
+    let bad = json!({ "headers": { "X": "canary\r\nY: 1" } });
+    let web = Web::replies(vec![good()]);
+    let outcome = tap_api(&web.url, &stream(), &bad).go().exits(78);
+    assert!(outcome.stderr.contains("header: X") && !outcome.stderr.contains("canary"));
+    let odd = json!({ "name": "t", "pasword": "canary" });
+    let outcome = tap_apis(&web.url, &[odd], &json!({})).go().exits(78);
+    assert!(outcome.stderr.contains("pasword") && !outcome.stderr.contains("canary"));
+}
