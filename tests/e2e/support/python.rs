@@ -48,6 +48,11 @@ impl Environment {
         Run::new(&self.folder().join("bin").join(name))
     }
 
+    /// Returns the folder of its programs, making the environment at the first call.
+    pub fn programs(&self) -> PathBuf {
+        self.folder().join("bin")
+    }
+
     /// Describes a run of a Python script.
     pub fn script(&self, text: &str) -> Run {
         self.program("python").args(["-c", text])
