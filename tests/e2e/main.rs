@@ -9,6 +9,7 @@
 mod support;
 
 mod backfill;
+mod chorus;
 mod contributing;
 mod corpora;
 mod crash_points;

@@ -1,0 +1,300 @@
+//! Applies a project's `select`, `metadata` and `schema` to the catalog of a tap, as Meltano does.
+
+use globset::{Glob, GlobMatcher};
+use serde_json::{Map, Value, json};
+use singer::{Error, ErrorKind, Result};
+
+use crate::project::plugin::Rules;
+
+/// A pattern of streams, and of properties where it has one: `public-*.address.city`.
+struct Pattern {
+    stream: GlobMatcher,
+    property: Option<GlobMatcher>,
+    excludes: bool,
+}
+
+/// Changes the catalog as the rules say. Without `select` everything is selected.
+pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<()> {
+    let everything = ["*.*".to_owned()];
+    let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
+    let select: Vec<Pattern> =
+        select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
+    let Some(streams) = catalog["streams"].as_array_mut() else {
+        return Err(Error::new(ErrorKind::Protocol, "the catalog of the tap has no `streams`"));
+    };
+    for stream in streams {
+        let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
+        let id = id.unwrap_or_default().to_owned();
+        add_schema(stream, &id, &rules.schema)?;
+        complete_metadata(stream);
+        select_stream(stream, &id, &select);
+        add_metadata(stream, &id, &rules.metadata)?;
+    }
+    Ok(())
+}
+
+impl Pattern {
+    fn read(text: &str) -> Result<Self> {
+        let (excludes, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+        let (stream, property) = split(rest);
+        Ok(Self {
+            stream: matcher(stream)?,
+            property: property.map(matcher).transpose()?,
+            excludes,
+        })
+    }
+}
+
+/// Splits at the first dot that no backslash precedes.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let dot = text.match_indices('.').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'));
+    dot.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])))
+}
+
+fn matcher(text: &str) -> Result<GlobMatcher> {
+    let glob = Glob::new(&text.replace('{', "[{]").replace('}', "[}]")).map_err(|cause| {
+        Error::new(ErrorKind::Config, "cannot read a pattern of streams and properties")
+            .with("pattern", text)
+            .caused_by(cause)
+    })?;
+    Ok(glob.compile_matcher())
+}
+
+/// Returns the names on the way to a property: `["address", "city"]`.
+fn names(breadcrumb: &Value) -> Vec<&str> {
+    let parts = breadcrumb.as_array().into_iter().flatten().filter_map(Value::as_str);
+    parts.filter(|part| !matches!(*part, "properties" | "items")).collect()
+}
+
+/// Adds the entries that the tap left out: for the stream, and for every property.
+fn complete_metadata(stream: &mut Value) {
+    let mut wanted = vec![Vec::new()];
+    gather(&stream["schema"], &mut Vec::new(), &mut wanted);
+    if !stream["metadata"].is_array() {
+        stream["metadata"] = json!([]);
+    }
+    let Some(entries) = stream["metadata"].as_array_mut() else { return };
+    for breadcrumb in wanted {
+        let breadcrumb = Value::from(breadcrumb);
+        if entries.iter().any(|entry| entry["breadcrumb"] == breadcrumb) {
+            continue;
+        }
+        let depth = breadcrumb.as_array().map_or(0, Vec::len);
+        let inclusion = if depth <= 2 { "automatic" } else { "available" };
+        let metadata = if depth == 0 { json!({}) } else { json!({ "inclusion": inclusion }) };
+        entries.push(json!({ "breadcrumb": breadcrumb, "metadata": metadata }));
+    }
+}
+
+fn gather(schema: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        at.extend(["properties".to_owned(), name.clone()]);
+        found.push(at.clone());
+        gather(property, at, found);
+        at.truncate(at.len() - 2);
+    }
+}
+
+fn select_stream(stream: &mut Value, id: &str, select: &[Pattern]) {
+    let here: Vec<&Pattern> = select.iter().filter(|pattern| pattern.stream.is_match(id)).collect();
+    let out = here.iter().any(|pattern| {
+        pattern.excludes && pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*")
+    });
+    let selected = here.iter().any(|pattern| !pattern.excludes) && !out;
+    stream["selected"] = selected.into();
+    for entry in stream["metadata"].as_array_mut().into_iter().flatten() {
+        let names = names(&entry["breadcrumb"]);
+        let chosen =
+            if names.is_empty() { selected } else { selected && property_is_chosen(&names, &here) };
+        entry["metadata"]["selected"] = chosen.into();
+    }
+}
+
+/// A property is chosen by a pattern of its own or of one inside of it; a pattern that leaves out
+/// one of its parents leaves it out.
+fn property_is_chosen(names: &[&str], patterns: &[&Pattern]) -> bool {
+    let path = names.join(".");
+    let parents: Vec<String> = (1..=names.len()).map(|depth| names[..depth].join(".")).collect();
+    let hits = |pattern: &&&Pattern| match &pattern.property {
+        None => true,
+        Some(property) if pattern.excludes => parents.iter().any(|path| property.is_match(path)),
+        Some(property) => {
+            property.is_match(&path) || {
+                let text = property.glob().glob();
+                text.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            }
+        }
+    };
+    let (out, chosen): (Vec<&&Pattern>, Vec<&&Pattern>) =
+        patterns.iter().partition(|pattern| pattern.excludes);
+    let is_out = out.iter().filter(|pattern| pattern.property.is_some()).any(hits_ref(&hits));
+    !is_out && chosen.iter().any(hits_ref(&hits))
+}
+
+/// Lends a test of patterns to an iterator of references.
+fn hits_ref<'a, 'b: 'a>(
+    hits: &'a impl Fn(&&&'b Pattern) -> bool,
+) -> impl Fn(&&&'b Pattern) -> bool + 'a {
+    move |pattern| hits(pattern)
+}
+
+fn add_metadata(stream: &mut Value, id: &str, rules: &Map<String, Value>) -> Result<()> {
+    for (place, values) in rules {
+        let pattern = Pattern::read(place)?;
+        // A rule may also be written as stream: {property: {key: value}}.
+        let Some(values) = values.as_object().filter(|_| pattern.stream.is_match(id)) else {
+            continue;
+        };
+        for (key, value) in values {
+            let nested = value.as_object().filter(|_| pattern.property.is_none());
+            if let Some(inner) = nested {
+                let property = matcher(key)?;
+                for (key, value) in inner {
+                    set_metadata(stream, Some(&property), key, value);
+                }
+            } else {
+                set_metadata(stream, pattern.property.as_ref(), key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn set_metadata(stream: &mut Value, property: Option<&GlobMatcher>, key: &str, value: &Value) {
+    for entry in stream["metadata"].as_array_mut().into_iter().flatten() {
+        let names = names(&entry["breadcrumb"]);
+        let here = match property {
+            None => names.is_empty(),
+            Some(property) => !names.is_empty() && property.is_match(names.join(".")),
+        };
+        if here {
+            entry["metadata"][key] = value.clone();
+        }
+    }
+    // Taps of the Singer SDK read these two from the stream alone.
+    if property.is_none() && matches!(key, "replication-method" | "replication-key" | "selected") {
+        stream[key.replace('-', "_")] = value.clone();
+    }
+}
+
+fn add_schema(stream: &mut Value, id: &str, rules: &Map<String, Value>) -> Result<()> {
+    for (place, values) in rules {
+        let (of_stream, path) = split(place);
+        let Some(values) = values.as_object().filter(|_| true) else { continue };
+        if !matcher(of_stream)?.is_match(id) {
+            continue;
+        }
+        for (key, value) in values {
+            match path {
+                Some(path) => set_schema(stream, path, key, value)?,
+                None => {
+                    for (keyword, value) in value.as_object().into_iter().flatten() {
+                        set_schema(stream, key, keyword, value)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets a keyword of the properties that a pattern names; a name that no property has is a new
+/// property.
+fn set_schema(stream: &mut Value, pattern: &str, keyword: &str, value: &Value) -> Result<()> {
+    let matching = matcher(pattern)?;
+    let Some(properties) = stream["schema"]["properties"].as_object_mut() else { return Ok(()) };
+    let is_name = !pattern.contains(['*', '?', '[']);
+    if is_name && !properties.contains_key(pattern) {
+        properties.insert(pattern.to_owned(), json!({}));
+    }
+    for (name, property) in properties.iter_mut() {
+        if matching.is_match(name) {
+            property[keyword] = value.clone();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog() -> Value {
+        json!({"streams": [
+            {"tap_stream_id": "public-users", "stream": "public-users",
+             "schema": {"properties": {"id": {}, "email": {}, "home": {"properties": {"city": {}}}}},
+             "metadata": [{"breadcrumb": ["properties", "id"], "metadata": {"inclusion": "automatic"}}]},
+            {"tap_stream_id": "public-orders", "stream": "public-orders",
+             "schema": {"properties": {"id": {}, "at": {"type": "string"}}}, "metadata": []},
+        ]})
+    }
+
+    /// Returns `stream` or `stream.property` of everything selected.
+    fn selected(select: &[&str]) -> Vec<String> {
+        let mut catalog = catalog();
+        let select = select.iter().map(|text| (*text).to_owned()).collect();
+        apply(&mut catalog, &Rules { select, ..Rules::default() }).unwrap();
+        let mut found = Vec::new();
+        for stream in catalog["streams"].as_array().unwrap() {
+            let id = stream["tap_stream_id"].as_str().unwrap().trim_start_matches("public-");
+            for entry in stream["metadata"].as_array().unwrap() {
+                if entry["metadata"]["selected"] == true {
+                    let names = names(&entry["breadcrumb"]).join(".");
+                    found.push(format!("{id}.{names}").trim_end_matches('.').to_owned());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn selects_by_patterns() {
+        let users = ["users", "users.email", "users.home", "users.home.city", "users.id"];
+        let orders = ["orders", "orders.at", "orders.id"];
+        let all: Vec<&str> = orders.iter().chain(&users).copied().collect();
+        assert_eq!(selected(&[]), all);
+        assert_eq!(selected(&["*.*"]), all);
+        assert_eq!(selected(&["public-users.*"]), users);
+        assert_eq!(selected(&["public-users"]), users);
+        assert_eq!(selected(&["*.*", "!public-users.*"]), orders);
+        assert_eq!(selected(&["*.*", "!public-users"]), orders);
+        assert_eq!(selected(&["*-orders.id"]), ["orders", "orders.id"]);
+        let without = ["users", "users.email", "users.id"];
+        assert_eq!(selected(&["public-users.*", "!public-users.home"]), without);
+        let inner = ["users", "users.home", "users.home.city"];
+        assert_eq!(selected(&["public-users.home.city"]), inner);
+        assert_eq!(selected(&["nothing.*"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn sets_metadata_and_schema_by_patterns() {
+        let mut catalog = catalog();
+        let member = |value: Value| value.as_object().unwrap().clone();
+        let rules = Rules {
+            metadata: member(json!({
+                "*": {"replication-method": "FULL_TABLE"},
+                "public-orders": {"replication-method": "INCREMENTAL", "replication-key": "at"},
+                "public-users.email": {"selected": false},
+            })),
+            schema: member(
+                json!({"public-orders": {"at": {"format": "date"}, "new": {"type": "string"}}}),
+            ),
+            ..Rules::default()
+        };
+        apply(&mut catalog, &rules).unwrap();
+        let [users, orders] = [&catalog["streams"][0], &catalog["streams"][1]];
+        assert_eq!(users["replication_method"], "FULL_TABLE");
+        assert_eq!(orders["replication_method"], "INCREMENTAL");
+        assert_eq!(orders["replication_key"], "at");
+        assert_eq!(orders["metadata"][0]["metadata"]["replication-key"], "at");
+        assert_eq!(
+            orders["schema"]["properties"]["at"],
+            json!({"type": "string", "format": "date"})
+        );
+        assert_eq!(orders["schema"]["properties"]["new"]["type"], "string");
+        let entries = users["metadata"].as_array().unwrap();
+        let email = entries.iter().find(|e| e["breadcrumb"][1] == "email").unwrap();
+        assert_eq!(email["metadata"]["selected"], false);
+    }
+}

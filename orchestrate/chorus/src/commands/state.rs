@@ -1,0 +1,79 @@
+//! `chorus state`: looks at states and changes them, in Meltano's format.
+
+use std::io::Read;
+
+use serde_json::{Map, Value, json};
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use crate::cli::StateCommand;
+use crate::project::Project;
+use crate::store::Store;
+
+/// Does what the command says.
+pub fn state(project: &Project, command: StateCommand) -> Result<()> {
+    let store = Store::new(&project.root);
+    match command {
+        StateCommand::List => print(&store.state_ids()?.join("\n")).and_then(|()| print("\n")),
+        StateCommand::Get { id } => match store.state(&id)? {
+            Some(state) => print(&(json!({ "singer_state": state }).to_string() + "\n")),
+            None => Err(no_state(&store, &id)),
+        },
+        StateCommand::Set { id, state } => store.set_state(&id, &read(&state)?),
+        StateCommand::Merge { id, state } => {
+            let mut known = store.state(&id)?.unwrap_or_else(|| Value::Object(Map::new()));
+            merge(&mut known, read(&state)?);
+            store.set_state(&id, &known)
+        }
+        StateCommand::Clear { id } => {
+            if store.clear_state(&id)? {
+                Ok(())
+            } else {
+                Err(no_state(&store, &id))
+            }
+        }
+    }
+}
+
+fn no_state(store: &Store, id: &str) -> Error {
+    let known = store.state_ids().unwrap_or_default();
+    let failure = Error::new(ErrorKind::NoInput, "cannot find a state of this id").with("id", id);
+    match crate::project::nearest(id, &known) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`chorus state list` names those that are there"),
+    }
+}
+
+/// Reads a state in Meltano's format, or the bare value of a STATE message.
+fn read(text: &str) -> Result<Value> {
+    let mut given = text.to_owned();
+    if text == "-" {
+        given.clear();
+        std::io::stdin().read_to_string(&mut given).map_err(|cause| {
+            Error::new(ErrorKind::Io, "cannot read standard input").caused_by(cause)
+        })?;
+    }
+    let refuse = || {
+        Error::new(ErrorKind::Usage, "cannot read the state")
+            .hint("write {\"singer_state\": {\"bookmarks\": {...}}}")
+    };
+    let mut value: Value = serde_json::from_str(&given).map_err(|_| refuse())?;
+    if let Some(inner) = value.get_mut("singer_state") {
+        value = inner.take();
+    }
+    let known = value.as_object().is_some_and(|state| state.contains_key("bookmarks"));
+    if known || value == json!({}) { Ok(value) } else { Err(refuse()) }
+}
+
+/// Puts a state over another, bookmark by bookmark.
+fn merge(known: &mut Value, new: Value) {
+    let (Some(members), Value::Object(new)) = (known.as_object_mut(), new) else { return };
+    for (name, value) in new {
+        match (members.get_mut(&name), value) {
+            (Some(Value::Object(bookmarks)), Value::Object(more)) if name == "bookmarks" => {
+                bookmarks.extend(more);
+            }
+            (_, value) => drop(members.insert(name, value)),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a run shows while it runs: on a terminal a line for each stream, elsewhere a line at times.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::observe::{Observed, StreamCount, Weight};
+
+/// How often a line is written where there is no terminal.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The progress of one step.
+pub struct Progress {
+    step: String,
+    verbose: bool,
+    started: Instant,
+    shown: Instant,
+    terminal: Option<Lines>,
+}
+
+struct Lines {
+    all: MultiProgress,
+    streams: Vec<ProgressBar>,
+}
+
+impl Progress {
+    /// Starts to show a step.
+    pub fn new(step: &str, verbose: bool) -> Self {
+        let now = Instant::now();
+        let terminal = std::io::stderr().is_terminal();
+        let lines = || Lines { all: MultiProgress::new(), streams: Vec::new() };
+        Self {
+            step: step.to_owned(),
+            verbose,
+            started: now,
+            shown: now,
+            terminal: terminal.then(lines),
+        }
+    }
+
+    /// Shows a line of a plugin's log, if it is worth it.
+    pub fn line(&self, plugin: &str, line: &str, weight: Weight) {
+        let wanted = self.verbose && weight != Weight::Metric || weight == Weight::Warning;
+        if !wanted {
+            return;
+        }
+        let line = format!("{plugin}: {}", singer::error::printable(line));
+        match &self.terminal {
+            Some(lines) => drop(lines.all.println(line)),
+            None => write(&(line + "\n")),
+        }
+    }
+
+    /// Shows how far the step is.
+    pub fn show(&mut self, observed: &Observed) {
+        match &mut self.terminal {
+            Some(lines) => lines.show(&observed.streams),
+            None if self.shown.elapsed() >= INTERVAL => {
+                self.shown = Instant::now();
+                let streams = observed.streams.len();
+                write(&format!(
+                    "{}: {} rows of {streams} streams in {}\n",
+                    self.step,
+                    HumanCount(observed.rows()),
+                    HumanDuration(self.started.elapsed()),
+                ));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the lines away.
+    pub fn finish(&self) {
+        if let Some(lines) = &self.terminal {
+            let _ = lines.all.clear();
+        }
+    }
+}
+
+impl Lines {
+    fn show(&mut self, streams: &[StreamCount]) {
+        for (at, stream) in streams.iter().enumerate() {
+            if at == self.streams.len() {
+                let bar = ProgressBar::no_length();
+                if let Ok(style) = ProgressStyle::with_template("{prefix:30} {msg}") {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(stream.name.clone());
+                self.streams.push(self.all.add(bar));
+            }
+            let bar = &self.streams[at];
+            let seconds = stream.seconds.unwrap_or_else(|| bar.elapsed().as_secs_f64());
+            let rows = HumanCount(stream.rows);
+            let rate = per_second(stream.rows, seconds);
+            let done = if stream.seconds.is_some() { "done" } else { "" };
+            bar.set_message(format!(
+                "{rows:>15} rows  {rate:>12} rows/s  {seconds:>8.1} s  {done}"
+            ));
+        }
+    }
+}
+
+/// Returns a rate as text, without one for moments too short.
+pub fn per_second(count: u64, seconds: f64) -> String {
+    if seconds < 0.001 {
+        return "-".to_owned();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = count as f64 / seconds;
+    format!("{rate:.0}")
+}
+
+/// A terminal that has gone must not end the run.
+fn write(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,320 @@
+//! A plugin with its settings from all the places they may stand in.
+
+mod settings;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use singer::{Error, ErrorKind, Result};
+
+use super::variables::Variables;
+use super::{Project, find_named};
+use settings::{definitions, variable_name};
+
+/// What a plugin is in a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Writes messages: a tap.
+    Extractor,
+    /// Reads and writes messages.
+    Mapper,
+    /// Reads messages: a target.
+    Loader,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Extractor, Self::Mapper, Self::Loader];
+
+    /// Returns the key of the project file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Extractor => "extractors",
+            Self::Mapper => "mappers",
+            Self::Loader => "loaders",
+        }
+    }
+
+    /// Returns the word in the names of Meltano's variables: `MELTANO_EXTRACT_HOST`.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Extractor => "EXTRACT",
+            Self::Mapper => "MAP",
+            Self::Loader => "LOAD",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key().trim_end_matches('s'))
+    }
+}
+
+/// A plugin, ready to be run.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// The name in the project, or that of the mapping.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// The program.
+    pub executable: PathBuf,
+    /// The settings with their values, nested as the plugin reads them.
+    pub config: Map<String, Value>,
+    /// Settings that are left out because a variable has no value, and these variables.
+    pub missing: BTreeSet<String>,
+    /// What the plugin can, where the project says it.
+    pub capabilities: Vec<String>,
+    /// `select`, `metadata`, `schema` and `catalog` of a tap.
+    pub rules: Rules,
+    /// The variables of its process.
+    pub variables: Variables,
+}
+
+/// What a project wants of a tap's catalog.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Patterns of streams and properties, `!` before those left out.
+    pub select: Vec<String>,
+    /// Metadata by patterns of streams and properties.
+    pub metadata: Map<String, Value>,
+    /// Keywords of JSON Schema by patterns of streams and properties.
+    pub schema: Map<String, Value>,
+    /// The path of a catalog to use in place of discovery.
+    pub catalog: Option<String>,
+}
+
+impl Rules {
+    /// Tells whether the project leaves everything to the tap.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Plugin {
+    /// Finds a plugin, or the mapping of a mapper, by its name.
+    pub fn find(project: &Project, name: &str) -> Result<Self> {
+        for role in Role::ALL {
+            if let Some(entry) = find_named(&project.file["plugins"][role.key()], name) {
+                return Self::resolve(project, role, entry, None);
+            }
+        }
+        for mapper in project.file["plugins"]["mappers"].as_array().into_iter().flatten() {
+            if let Some(mapping) = find_named(&mapper["mappings"], name) {
+                return Self::resolve(project, Role::Mapper, mapper, Some(mapping));
+            }
+        }
+        let known: Vec<String> = project.plugin_names();
+        Err(Error::new(ErrorKind::Config, "cannot find a plugin of this name")
+            .with("plugin", name)
+            .hint(match super::nearest(name, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the project has: {}", known.join(", ")),
+            }))
+    }
+
+    fn resolve(
+        project: &Project,
+        role: Role,
+        entry: &Value,
+        mapping: Option<&Value>,
+    ) -> Result<Self> {
+        let name = entry["name"].as_str().unwrap_or_default();
+        let chain = chain(project, role, entry)?;
+        let mut variables = project.variables.clone();
+        for entry in chain.iter().rev() {
+            variables.add_block(&entry.own["env"], &project.process);
+            variables.add_block(&entry.of_environment["env"], &project.process);
+        }
+        let mut missing = BTreeSet::new();
+        let mut config = settings::resolve(&chain, project, &variables, &mut missing)
+            .map_err(|failure| failure.with("plugin", name))?;
+        if let Some(mapping) = mapping {
+            let own = variables.expand_value(&mapping["config"], &mut missing);
+            settings::overlay(&mut config, own);
+        }
+        let rules = rules(&chain, project, &variables, &mut missing)?;
+        let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
+        let plugin = Self {
+            name: shown.to_owned(),
+            role,
+            executable: executable(project, role, &chain),
+            capabilities: capabilities(&chain),
+            rules,
+            variables: process_variables(project, role, &chain, &variables, &config),
+            config,
+            missing,
+        };
+        Ok(plugin)
+    }
+
+    /// Tells whether the project says that the plugin can do this, or says nothing at all.
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.is_empty() || self.capabilities.iter().any(|can| can == capability)
+    }
+
+    /// Tells whether the project says that the plugin can do this.
+    pub fn declares(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|can| can == capability)
+    }
+}
+
+/// A plugin's entry, and what the active environment says of it.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub name: &'a str,
+    pub own: &'a Value,
+    pub of_environment: &'a Value,
+}
+
+const INHERITANCE_MAX: usize = 16;
+
+/// Returns the entry and those it inherits from, nearest first.
+fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<Entry<'a>>> {
+    let mut chain = Vec::new();
+    let mut next = Some(entry);
+    while let Some(own) = next {
+        let name = own["name"].as_str().unwrap_or_default();
+        if chain.len() == INHERITANCE_MAX {
+            return Err(Error::new(ErrorKind::Config, "cannot inherit in a circle")
+                .with("plugin", name)
+                .hint("look at `inherit_from` of the plugins"));
+        }
+        let here = &project.environment["config"]["plugins"][role.key()];
+        let of_environment = find_named(here, name).unwrap_or(&Value::Null);
+        chain.push(Entry { name, own, of_environment });
+        next = match own["inherit_from"].as_str() {
+            Some(parent) if parent != name => {
+                let found = find_named(&project.file["plugins"][role.key()], parent);
+                Some(found.ok_or_else(|| {
+                    Error::new(ErrorKind::Config, "cannot find the plugin to inherit from")
+                        .with("plugin", name)
+                        .with("inherit_from", parent)
+                })?)
+            }
+            _ => None,
+        };
+    }
+    Ok(chain)
+}
+
+fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a str)> {
+    chain.iter().find_map(|entry| {
+        let text = entry.of_environment[key].as_str().or_else(|| entry.own[key].as_str())?;
+        Some((entry.name, text))
+    })
+}
+
+fn capabilities(chain: &[Entry<'_>]) -> Vec<String> {
+    let lists = chain.iter().find_map(|entry| entry.own["capabilities"].as_array());
+    lists.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Finds the program: a path of the project, the environment that Meltano installed it in, the
+/// folder this program is in, or else `PATH` at the time of the start.
+fn executable(project: &Project, role: Role, chain: &[Entry<'_>]) -> PathBuf {
+    let base = chain.last().map_or("", |entry| entry.name);
+    let name = nearest_text(chain, "executable").map_or(base, |(_, name)| name);
+    let name = project.variables.expand(name, &mut BTreeSet::new());
+    if name.contains('/') {
+        return project.root.join(name);
+    }
+    let installed = chain.iter().map(|entry| {
+        let folder = project.root.join(".meltano").join(role.key()).join(entry.name);
+        folder.join("venv/bin").join(&name)
+    });
+    let on_path = project.process.get("PATH").unwrap_or_default();
+    let on_path = on_path.split(':').filter(|folder| !folder.is_empty());
+    let on_path = on_path.map(|folder| Path::new(folder).join(&name));
+    let beside = std::env::current_exe().ok();
+    let beside = beside.and_then(|own| Some(own.parent()?.join(&name)));
+    let mut places = installed.chain(on_path).chain(beside);
+    places.find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+}
+
+fn rules(
+    chain: &[Entry<'_>],
+    project: &Project,
+    variables: &Variables,
+    missing: &mut BTreeSet<String>,
+) -> Result<Rules> {
+    let mut found = Map::new();
+    for name in ["select", "metadata", "schema", "catalog"] {
+        let mut value = Value::Null;
+        for entry in chain.iter().rev() {
+            for at in [&entry.own[name], &entry.of_environment[name]] {
+                let at = variables.expand_value(at, missing);
+                match (&mut value, at) {
+                    (_, Value::Null) => {}
+                    (Value::Object(members), at @ Value::Object(_)) => {
+                        settings::overlay(members, at);
+                    }
+                    (value, at) => *value = at,
+                }
+            }
+            let variable = format!("{}__{}", variable_name(entry.name), name.to_uppercase());
+            if let Some(text) = project.process.get(&variable) {
+                value = match name {
+                    "catalog" => Value::from(text),
+                    _ => serde_json::from_str(text).map_err(|_| {
+                        Error::new(ErrorKind::Config, "cannot read a variable as JSON")
+                            .with("variable", &variable)
+                    })?,
+                };
+            }
+        }
+        found.insert(name.to_owned(), value);
+    }
+    let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
+    let select = found.get("select").and_then(Value::as_array);
+    Ok(Rules {
+        select: select.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        metadata: member("metadata").unwrap_or_default(),
+        schema: member("schema").unwrap_or_default(),
+        catalog: found.get("catalog").and_then(Value::as_str).map(str::to_owned),
+    })
+}
+
+/// Returns what the plugin's process is given: the variables of this one without the settings of
+/// other plugins, those of the project, and the plugin's own settings as Meltano names them.
+fn process_variables(
+    project: &Project,
+    role: Role,
+    chain: &[Entry<'_>],
+    variables: &Variables,
+    config: &Map<String, Value>,
+) -> Variables {
+    let own: BTreeSet<&str> = chain.iter().map(|entry| entry.name).collect();
+    let others = project.plugin_names();
+    let others: Vec<String> = others
+        .iter()
+        .filter(|name| !own.contains(name.as_str()))
+        .map(|name| variable_name(name) + "_")
+        .filter(|prefix| !own.iter().any(|name| (variable_name(name) + "_").starts_with(prefix)))
+        .collect();
+    let mut given = Variables::default();
+    for (name, value) in variables.iter() {
+        if !others.iter().any(|prefix| name.starts_with(prefix)) {
+            given.set(name, value);
+        }
+    }
+    let name = chain.first().map_or("", |entry| entry.name);
+    let kind = role.key().trim_end_matches('s').to_uppercase();
+    given.set(format!("MELTANO_{kind}_NAME"), name);
+    let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
+    given.set(format!("MELTANO_{kind}_NAMESPACE"), namespace);
+    for definition in definitions(chain) {
+        let mut parts = definition.name.split('.');
+        let first = parts.next().and_then(|part| config.get(part));
+        let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let setting = variable_name(&definition.name);
+        given.set(format!("{}_{setting}", variable_name(name)), &text);
+        given.set(format!("MELTANO_{}_{setting}", role.verb()), &text);
+    }
+    given
+}

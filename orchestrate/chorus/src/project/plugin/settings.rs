@@ -1,0 +1,191 @@
+//! The settings of a plugin: from variables, the environment, the project, and their defaults.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Number, Value};
+use singer::{Error, ErrorKind, Result};
+
+use super::super::Project;
+use super::super::variables::Variables;
+use super::Entry;
+
+/// A setting as `settings` of the project describes it.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The name, dots between levels.
+    pub name: String,
+    kind: String,
+    default: Value,
+    aliases: Vec<String>,
+    variable: Option<String>,
+}
+
+/// Returns the settings that a plugin has; nearer definitions win.
+pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
+    let mut found: Vec<Definition> = Vec::new();
+    for entry in chain {
+        for setting in entry.own["settings"].as_array().into_iter().flatten() {
+            let Some(name) = setting["name"].as_str() else { continue };
+            if found.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let texts = |key: &str| setting[key].as_array().into_iter().flatten();
+            found.push(Definition {
+                name: name.to_owned(),
+                kind: setting["kind"].as_str().unwrap_or("string").to_owned(),
+                default: setting["value"].clone(),
+                aliases: texts("aliases").filter_map(Value::as_str).map(str::to_owned).collect(),
+                variable: setting["env"].as_str().map(str::to_owned),
+            });
+        }
+    }
+    found
+}
+
+/// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
+pub fn variable_name(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.', ' '], "_")
+}
+
+/// Gathers the settings. From the weakest to the strongest: defaults; then for the plugin
+/// inherited from, and so on up to the plugin itself: the project, its environment, variables.
+pub fn resolve(
+    chain: &[Entry<'_>],
+    project: &Project,
+    variables: &Variables,
+    missing: &mut BTreeSet<String>,
+) -> Result<Map<String, Value>> {
+    let definitions = definitions(chain);
+    let mut config = Map::new();
+    for definition in &definitions {
+        let default = variables.expand_value(&definition.default, missing);
+        put(&mut config, &definition.name, default);
+    }
+    for entry in chain.iter().rev() {
+        for layer in [&entry.own["config"], &entry.of_environment["config"]] {
+            overlay(&mut config, variables.expand_value(layer, missing));
+        }
+        for definition in &definitions {
+            if let Some((variable, text)) = from_variables(definition, entry, &project.process) {
+                let value = read_as(&definition.kind, text).ok_or_else(|| {
+                    Error::new(ErrorKind::Config, "cannot read a variable as its setting wants")
+                        .with("variable", variable)
+                        .with("kind", &definition.kind)
+                })?;
+                put(&mut config, &definition.name, value);
+            }
+        }
+    }
+    drop_nulls(&mut config);
+    Ok(config)
+}
+
+/// Puts the members of a mapping over those that are there, level by level.
+pub fn overlay(config: &mut Map<String, Value>, layer: Value) {
+    let Value::Object(layer) = layer else { return };
+    for (name, value) in layer {
+        put(config, &name, value);
+    }
+}
+
+/// Sets a value by its dotted name (`\.` is a dot); mappings are put over mappings.
+fn put(config: &mut Map<String, Value>, name: &str, value: Value) {
+    const DOT: &str = "\u{0}";
+    let name = name.replace("\\.", DOT);
+    let (first, rest) = match name.split_once('.') {
+        Some((first, rest)) => (first.replace(DOT, "."), Some(rest.replace(DOT, "\\."))),
+        None => (name.replace(DOT, "."), None),
+    };
+    let slot = config.entry(first).or_insert(Value::Null);
+    match (slot, rest, value) {
+        (slot, Some(rest), value) => {
+            if !slot.is_object() {
+                *slot = Value::Object(Map::new());
+            }
+            if let Value::Object(inner) = slot {
+                put(inner, &rest, value);
+            }
+        }
+        (Value::Object(inner), None, value @ Value::Object(_)) => overlay(inner, value),
+        (slot, None, value) => *slot = value,
+    }
+}
+
+fn drop_nulls(config: &mut Map<String, Value>) {
+    config.retain(|_, value| {
+        if let Value::Object(inner) = value
+            && !inner.is_empty()
+        {
+            drop_nulls(inner);
+            return !inner.is_empty();
+        }
+        !value.is_null()
+    });
+}
+
+fn from_variables<'a>(
+    definition: &Definition,
+    entry: &Entry<'_>,
+    process: &'a Variables,
+) -> Option<(String, &'a str)> {
+    let namespace = entry.own["namespace"].as_str().filter(|namespace| *namespace != entry.name);
+    let prefixes = [Some(entry.name), namespace];
+    let names = std::iter::once(&definition.name).chain(&definition.aliases);
+    let written = names.flat_map(|name| {
+        prefixes
+            .iter()
+            .flatten()
+            .map(move |prefix| format!("{}_{}", variable_name(prefix), variable_name(name)))
+    });
+    let mut all = definition.variable.iter().cloned().chain(written);
+    all.find_map(|variable| process.get(&variable).map(|text| (variable.clone(), text)))
+}
+
+/// Reads the text of a variable as the kind of its setting; `None` when it cannot be.
+fn read_as(kind: &str, text: &str) -> Option<Value> {
+    match kind {
+        "integer" => text.trim().parse::<i64>().ok().map(Value::from),
+        "decimal" => serde_json::from_str::<Number>(text.trim()).ok().map(Value::Number),
+        "boolean" => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "y" | "on" | "t" => Some(Value::Bool(true)),
+            "false" | "0" | "no" | "n" | "off" | "f" | "" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        "array" => serde_json::from_str(text).ok().filter(Value::is_array),
+        "object" => serde_json::from_str(text).ok().filter(Value::is_object),
+        _ => Some(Value::from(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn dotted_names_nest_and_mappings_merge() {
+        let mut config = Map::new();
+        overlay(&mut config, json!({"a.b": 1, "c": {"d": 1, "e": [1]}, "f\\.g": true}));
+        overlay(&mut config, json!({"a": {"x": null}, "c.d": 2, "c": {"e": [2]}}));
+        drop_nulls(&mut config);
+        let expected = json!({"a": {"b": 1}, "c": {"d": 2, "e": [2]}, "f.g": true});
+        assert_eq!(Value::Object(config), expected);
+    }
+
+    #[test]
+    fn reads_variables_by_the_kind_of_their_setting() {
+        let check = |kind: &str, text: &str, expected: Option<Value>| {
+            assert_eq!(read_as(kind, text), expected, "{kind} {text}");
+        };
+        check("integer", "5432", Some(json!(5432)));
+        check("integer", "x", None);
+        check("boolean", "True", Some(json!(true)));
+        check("boolean", "maybe", None);
+        check("array", "[1]", Some(json!([1])));
+        check("array", "{}", None);
+        check("object", "{\"a\":1}", Some(json!({"a": 1})));
+        check("string", "00123", Some(json!("00123")));
+        check("password", "p'w", Some(json!("p'w")));
+    }
+}

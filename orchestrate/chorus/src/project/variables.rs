@@ -1,0 +1,160 @@
+//! Variables: those of the process, of `.env`, and of the project, and `${NAME}` in settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use singer::{Error, ErrorKind, Result};
+
+/// Names and values; later ones win.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    values: BTreeMap<String, String>,
+}
+
+impl Variables {
+    /// Takes the environment of this process over `.env` of the project's folder, if there is one.
+    pub fn of_process(root: &Path) -> Result<Self> {
+        let mut all = Self::default();
+        let path = root.join(".env");
+        if path.exists() {
+            let failure = |_| {
+                // The cause quotes the line, which may be a secret.
+                Error::new(ErrorKind::Config, "cannot read the variables")
+                    .with("path", path.display())
+                    .hint("write NAME=value on each line; quote values with spaces or `#`")
+            };
+            for variable in dotenvy::from_path_iter(&path).map_err(failure)? {
+                let (name, value) = variable.map_err(failure)?;
+                all.values.insert(name, value);
+            }
+        }
+        for (name, value) in std::env::vars_os() {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                all.values.insert(name, value);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Sets a value.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.values.insert(name.into(), value.into());
+    }
+
+    /// Returns all of them in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.values.iter()
+    }
+
+    /// Adds an `env` block of the project, its values expanded. The process' own values win.
+    pub fn add_block(&mut self, block: &Value, process: &Self) {
+        for (name, value) in block.as_object().into_iter().flatten() {
+            if process.get(name).is_some() {
+                continue;
+            }
+            let expanded = match value {
+                Value::String(text) => self.expand(text, &mut BTreeSet::new()),
+                Value::Null => continue,
+                other => other.to_string(),
+            };
+            self.set(name, expanded);
+        }
+    }
+
+    /// Puts values in place of `${NAME}` and `$NAME` (upper case); `$$` stands for `$`. A name
+    /// without a value gives nothing, and is added to `missing`.
+    pub fn expand(&self, text: &str, missing: &mut BTreeSet<String>) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let behind = &rest[at + 1..];
+            if let Some(after) = behind.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+                continue;
+            }
+            let Some((name, after)) = name(behind) else {
+                out.push('$');
+                rest = behind;
+                continue;
+            };
+            match self.get(name) {
+                Some(value) => out.push_str(value),
+                None => drop(missing.insert(name.to_owned())),
+            }
+            rest = after;
+        }
+        out + rest
+    }
+
+    /// Expands all texts of a value; one that is empty for want of a variable becomes null.
+    pub fn expand_value(&self, value: &Value, missing: &mut BTreeSet<String>) -> Value {
+        match value {
+            Value::String(text) => {
+                let before = missing.len();
+                let expanded = self.expand(text, missing);
+                let lacks = expanded.is_empty() && missing.len() > before;
+                if lacks { Value::Null } else { Value::String(expanded) }
+            }
+            Value::Array(items) => {
+                items.iter().map(|item| self.expand_value(item, missing)).collect()
+            }
+            Value::Object(members) => {
+                let expand = |(name, value): (&String, &Value)| {
+                    (name.clone(), self.expand_value(value, missing))
+                };
+                Value::Object(members.iter().map(expand).collect::<Map<_, _>>())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// Reads the name behind a `$`; returns it and what follows.
+fn name(text: &str) -> Option<(&str, &str)> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(inner) = text.strip_prefix('{') {
+        let (name, after) = inner.split_once('}')?;
+        return (!name.is_empty() && name.chars().all(is_word)).then_some((name, after));
+    }
+    let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let end = text.find(|c| !upper(c)).unwrap_or(text.len());
+    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    (end > 0 && starts_well).then(|| text.split_at(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn expands_names_and_notes_those_without_a_value() {
+        let mut variables = Variables::default();
+        variables.set("DAY", "2026-01-31");
+        variables.set("low", "x");
+        let check = |text: &str, expected: &str, lacking: &[&str]| {
+            let mut missing = BTreeSet::new();
+            assert_eq!(variables.expand(text, &mut missing), expected, "{text}");
+            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+            assert_eq!(missing, lacking, "{text}");
+        };
+        check("a/${DAY}/$DAY.csv", "a/2026-01-31/2026-01-31.csv", &[]);
+        check("${low} $low $1 $", "x $low $1 $", &[]);
+        check("$$DAY costs $$5", "$DAY costs $5", &[]);
+        check("${NO}-$NO_2", "-", &["NO", "NO_2"]);
+        check("${bad name} ${", "${bad name} ${", &[]);
+        let mut missing = BTreeSet::new();
+        let value = json!({"a": ["${DAY}", 1, null], "b": "${NO}", "c": "", "d": "x${NO}"});
+        let expanded = variables.expand_value(&value, &mut missing);
+        assert_eq!(expanded, json!({"a": ["2026-01-31", 1, null], "b": null, "c": "", "d": "x"}));
+    }
+}

@@ -1,0 +1,156 @@
+//! `.chorus/`: what outlives a run. Every file is replaced whole, or not at all.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use singer::{Error, ErrorKind, Result};
+
+/// The folder of a project's states and run records.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Names the folder; nothing is made before something is written.
+    pub fn new(project: &Path) -> Self {
+        Self { folder: project.join(".chorus") }
+    }
+
+    /// Returns the folder of the runs.
+    pub fn runs(&self) -> PathBuf {
+        self.folder.join("runs")
+    }
+
+    /// Reads the state of an id: the value of a STATE message. `None` when there is none.
+    ///
+    /// A file that cannot be read is refused: to take it for empty would read everything again.
+    pub fn state(&self, id: &str) -> Result<Option<Value>> {
+        let path = self.state_path(id);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(failure("cannot read the state", &path, cause)),
+        };
+        let broken = || {
+            Error::new(ErrorKind::Config, "cannot read the state: the file is damaged")
+                .with("path", path.display())
+                .hint("put back a copy, or run `chorus state clear` to read everything again")
+        };
+        let value: Value = serde_json::from_slice(&text).map_err(|_| broken())?;
+        match &value["singer_state"] {
+            state @ Value::Object(_) => Ok(Some(state.clone())),
+            _ => Err(broken()),
+        }
+    }
+
+    /// Replaces the state of an id.
+    pub fn set_state(&self, id: &str, state: &Value) -> Result<()> {
+        write(&self.state_path(id), &json!({ "singer_state": state }))
+    }
+
+    /// Removes the state of an id; tells whether there was one.
+    pub fn clear_state(&self, id: &str) -> Result<bool> {
+        let path = self.state_path(id);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(failure("cannot remove the state", &path, cause)),
+        }
+    }
+
+    /// Returns the ids that have a state, in order.
+    pub fn state_ids(&self) -> Result<Vec<String>> {
+        let folder = self.folder.join("state");
+        let mut ids: Vec<String> = entries(&folder)?
+            .iter()
+            .filter_map(|path| {
+                lake::name::decode(path.file_name()?.to_str()?.strip_suffix(".json")?)
+            })
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn state_path(&self, id: &str) -> PathBuf {
+        self.folder.join("state").join(lake::name::encode(id) + ".json")
+    }
+}
+
+/// Returns the paths in a folder, sorted; none when it is not there.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listed = match fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(failure("cannot list the folder", folder, cause)),
+    };
+    let mut paths = Vec::new();
+    for entry in listed {
+        paths.push(entry.map_err(|cause| failure("cannot list the folder", folder, cause))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Replaces a JSON file: readers see the old one or the new one, also after a power loss.
+pub fn write(path: &Path, value: &Value) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_private_folder(folder)?;
+    let fail = |cause: std::io::Error| failure("cannot write the file", path, cause);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    let text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    file.write_all(&text).and_then(|()| file.write_all(b"\n")).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(path).map_err(|cause| fail(cause.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)
+}
+
+/// Writes a file that only its owner may read, as what it holds may be secret.
+pub fn write_private(path: &Path, text: &[u8]) -> Result<()> {
+    let fail = |cause: std::io::Error| failure("cannot write the file", path, cause);
+    let mut file = File::create_new(path).map_err(fail)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    file.write_all(text).map_err(fail)
+}
+
+/// Makes a folder, and those above it, for its owner alone.
+pub fn make_private_folder(path: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|cause| failure("cannot make the folder", path, cause))
+}
+
+/// Makes the failure of a step on a path.
+pub fn failure(message: &str, path: &Path, cause: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_states_and_refuses_damaged_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        assert!(store.state("dev:a-to-b").unwrap().is_none());
+        assert!(store.state_ids().unwrap().is_empty());
+        let state = json!({"bookmarks": {"s": {"v": 1}}});
+        store.set_state("dev:a-to-b:2026/01", &state).unwrap();
+        store.set_state("dev:a-to-b", &state).unwrap();
+        assert_eq!(store.state("dev:a-to-b").unwrap().unwrap(), state);
+        assert_eq!(store.state_ids().unwrap(), ["dev:a-to-b", "dev:a-to-b:2026/01"]);
+        for damaged in ["", "{", "{}", "{\"singer_state\": 1}", "null"] {
+            fs::write(store.state_path("dev:a-to-b"), damaged).unwrap();
+            assert_eq!(
+                store.state("dev:a-to-b").unwrap_err().kind(),
+                ErrorKind::Config,
+                "{damaged}"
+            );
+        }
+        assert!(store.clear_state("dev:a-to-b").unwrap());
+        assert!(!store.clear_state("dev:a-to-b").unwrap());
+    }
+}

@@ -1,0 +1,324 @@
+//! The runner: real projects, foreign taps as scripts, and every way for a process to die.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::run::{Outcome, Run, file, ours, ours_to_end};
+use crate::support::{binaries_dir, folder, lake};
+
+const DAY: &str = "2026-01-31";
+
+/// A project in a folder of its own, with a CSV file and our connectors.
+struct Project {
+    _scratch: tempfile::TempDir,
+    root: PathBuf,
+}
+
+const HEAD: &str = "
+default_environment: dev
+environments:
+- name: dev
+- name: other
+  config:
+    plugins:
+      loaders:
+      - {name: target-csv, config: {source: others}}
+plugins:
+  extractors:
+  - name: tap-csv
+    executable: tap-csv
+    capabilities: [catalog, discover, state, about]
+    settings: [{name: files, kind: array}]
+    config: {files: [{entity: a, path: in/a.csv, keys: [id]}]}
+  - name: tap-csv--two
+    inherit_from: tap-csv
+    config: {files: [{entity: b, path: $MELTANO_PROJECT_ROOT/in/b.csv, keys: [id]}]}
+";
+
+const LOADERS: &str = "
+  loaders:
+  - name: target-csv
+    executable: target-csv
+    settings: [{name: output_path}, {name: source}, {name: datestamp}, {name: max_rejects, kind: integer}]
+    config: {output_path: output, source: '${SOURCE}', datestamp: '${DATESTAMP}'}
+jobs:
+- {name: both, tasks: [tap-csv target-csv, [tap-csv--two, target-csv--two]]}
+";
+
+impl Project {
+    /// Makes a project with more extractors and mappers, as YAML, and scripts by their names.
+    fn new(more: &str, scripts: &[(&str, &str)]) -> Self {
+        let scratch = folder();
+        let root = scratch.path().join("project");
+        let two = "  - {name: target-csv--two, inherit_from: target-csv, config: {source: two}}\n";
+        let loaders = LOADERS.replace("jobs:", &format!("{two}jobs:"));
+        file(&root, "meltano.yml", format!("{HEAD}{more}{loaders}"));
+        file(&root, ".env", "SOURCE=csv\n");
+        file(&root, "in/a.csv", "id,name\n1,a\n2,b\n");
+        file(&root, "in/b.csv", "id,secret\n1,x\n");
+        for (name, text) in scripts {
+            let path = file(&root, name, format!("#!/bin/sh\n{text}"));
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self { _scratch: scratch, root }
+    }
+
+    fn chorus(&self, args: &[&str]) -> Run {
+        self.with_binaries(ours("chorus")).args(args)
+    }
+
+    fn with_binaries(&self, run: Run) -> Run {
+        let path = format!("{}:/usr/bin:/bin", binaries_dir().display());
+        run.env("PATH", path).args(["--project"]).args([&self.root])
+    }
+
+    fn run(&self, words: &[&str]) -> Outcome {
+        self.chorus(&["run", "--datestamp", DAY, "--retries", "0"]).args(words).go()
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.root.join("output")
+    }
+
+    fn partition(&self, source: &str, table: &str) -> PathBuf {
+        lake::partition(&self.lake(), source, DAY, table)
+    }
+
+    /// Asserts that nothing was published, and that no settings or half states are left.
+    #[track_caller]
+    fn published_nothing(&self) {
+        let sources = fs::read_dir(self.lake()).into_iter().flatten().flatten();
+        let sources: Vec<_> = sources
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with("source="))
+            .collect();
+        assert!(sources.is_empty(), "{sources:?}");
+        self.left_nothing();
+    }
+
+    #[track_caller]
+    fn left_nothing(&self) {
+        let work = fs::read_dir(self.root.join(".chorus/work")).into_iter().flatten().flatten();
+        let left: Vec<_> = work.map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A foreign tap that says nothing of how far it is.
+const SICK: &str = r#"
+[ "$3" = --discover ] && { cat catalog.json; exit 0; }
+echo '{"type":"SCHEMA","stream":"z","schema":{"properties":{"a":{"type":"integer"}}},"key_properties":[]}'
+i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo '{"type":"RECORD","stream":"z","record":{"a":'$i'}}'; done
+"#;
+
+fn sick(end: &str) -> Project {
+    let text = format!("{SICK}{end}");
+    let project =
+        Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", text.as_str())]);
+    let schema = json!({"properties": {"a": {"type": "integer"}}});
+    let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": schema, "metadata": []});
+    file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
+    project
+}
+
+#[test]
+fn a_job_runs_its_pipelines_and_keeps_their_states() {
+    let project = Project::new("", &[]);
+    let outcome = project.run(&["both"]).success();
+    assert!(outcome.text().contains("tap-csv target-csv"), "{}", outcome.text());
+    lake::check(&project.lake());
+    assert_eq!(lake::data(&project.partition("csv", "a")), "id,name\n1,a\n2,b\n");
+    assert_eq!(lake::data(&project.partition("two", "b")), "id,secret\n1,x\n");
+    project.left_nothing();
+
+    let ids = project.chorus(&["state", "list"]).go().success().text();
+    let id = format!("dev:tap-csv-to-target-csv:{DAY}");
+    assert_eq!(ids, format!("dev:tap-csv--two-to-target-csv--two:{DAY}\n{id}\n"));
+    let state = project.chorus(&["state", "get", &id]).go().success().text();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert!(state["singer_state"]["bookmarks"]["a"]["files"]["in/a.csv"].is_object(), "{state}");
+
+    // The state is used: the unchanged file is not read again, and the day stays as it is.
+    let before = lake::sums(&project.lake());
+    let again = project.chorus(&["run", "--datestamp", DAY, "both", "--json"]).go().success();
+    let record: Value = serde_json::from_str(&again.text()).unwrap();
+    assert_eq!(record["status"], "succeeded");
+    assert_eq!(record["steps"][0]["streams"][0]["rows"], 0, "{record}");
+    assert_eq!(lake::sums(&project.lake()), before);
+    let full = ["run", "--datestamp", DAY, "both", "--json", "--full-refresh"];
+    let record: Value = serde_json::from_str(&project.chorus(&full).go().success().text()).unwrap();
+    assert_eq!(record["steps"][0]["streams"][0]["rows"], 2, "{record}");
+
+    project.chorus(&["state", "clear", &id]).go().success();
+    let gone = project.chorus(&["state", "get", &id]).go().exits(66);
+    assert!(gone.stderr.contains("did you mean"), "{}", gone.stderr);
+}
+
+#[test]
+fn settings_come_from_variables_the_environment_and_the_project_in_this_order() {
+    let project = Project::new("", &[]);
+    let words = ["run", "--datestamp", DAY, "--full-refresh", "tap-csv", "target-csv"];
+    project.chorus(&words).args(["--environment", "other"]).go().success();
+    assert!(project.partition("others", "a").exists());
+    project.chorus(&words).env("MELTANO_ENVIRONMENT", "other").go().success();
+    project
+        .chorus(&words)
+        .env("TARGET_CSV_SOURCE", "ours")
+        .env("MELTANO_ENVIRONMENT", "other")
+        .go()
+        .success();
+    assert!(project.partition("ours", "a").exists());
+    project.chorus(&words).env("SOURCE", "shell").go().success();
+    assert!(project.partition("shell", "a").exists());
+    let files = json!([{"entity": "c", "path": "in/b.csv"}]).to_string();
+    project.chorus(&words).env("TAP_CSV_FILES", files).go().success();
+    assert!(project.partition("csv", "c").exists());
+    let bad = project.chorus(&words).env("TARGET_CSV_MAX_REJECTS", "many").go().exits(78);
+    assert!(bad.stderr.contains("TARGET_CSV_MAX_REJECTS"), "{}", bad.stderr);
+}
+
+#[test]
+fn a_day_is_given_and_never_made_up() {
+    let project = Project::new("", &[]);
+    let outcome = project.chorus(&["run", "both"]).go().exits(64);
+    assert!(outcome.stderr.contains("--datestamp"), "{}", outcome.stderr);
+    project.chorus(&["run", "both", "--datestamp", "2026-02-30"]).go().exits(78);
+    project.published_nothing();
+    project.chorus(&["run", "both"]).env("EXTRACTED_AT", DAY).go().success();
+    project.chorus(&["run", "both"]).env("DATESTAMP", DAY).go().success();
+    assert!(project.partition("csv", "a").exists());
+}
+
+#[test]
+fn select_and_metadata_reach_the_tap() {
+    let rules =
+        "    select: ['b.*', '!b.secret']\n    metadata: {b: {replication-method: FULL_TABLE}}\n";
+    let project = Project::new(rules, &[]);
+    project.run(&["tap-csv--two", "target-csv"]).success();
+    assert_eq!(lake::data(&project.partition("csv", "b")), "id\n1\n");
+}
+
+#[test]
+fn a_foreign_tap_that_breaks_publishes_nothing() {
+    for (end, code) in [("echo it broke >&2; exit 1", 69), ("kill -9 $$", 69), ("exit 75", 75)] {
+        let project = sick(end);
+        let outcome = project.run(&["tap-sick", "target-csv"]).exits(code);
+        assert!(outcome.stderr.contains("plugin: tap-sick"), "{end}: {}", outcome.stderr);
+        project.published_nothing();
+        let listed = project.chorus(&["state", "list"]).go().success();
+        assert_eq!(listed.text(), "\n", "{end}");
+    }
+    let project = sick("exit 0");
+    project.run(&["tap-sick", "target-csv"]).success();
+    assert_eq!(lake::manifest(&project.partition("csv", "z"))["files"][0]["rows"], 1000);
+}
+
+#[test]
+fn a_step_that_may_go_well_the_next_time_is_tried_again() {
+    let project = sick("[ -e tried ] && exit 0; touch tried; exit 75");
+    let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "2", "--json"];
+    let outcome = project.chorus(&words).go().success();
+    let record: Value = serde_json::from_str(&outcome.text()).unwrap();
+    assert_eq!(record["steps"][0]["attempts"], 2);
+    lake::check(&project.lake());
+    assert_eq!(lake::manifest(&project.partition("csv", "z"))["files"][0]["rows"], 1000);
+}
+
+#[test]
+fn the_process_that_failed_first_is_the_one_reported() {
+    // The target cannot take the rows: the tap dies of its closed pipe a moment before.
+    let project = sick(
+        "i=0; while echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{\"a\":1}}'; do :; done",
+    );
+    let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "0"];
+    let outcome = project.chorus(&words).env("TARGET_CSV_OUTPUT_PATH", "/dev/null").go();
+    assert!(outcome.stderr.contains("plugin: target-csv"), "{}", outcome.stderr);
+    assert!([74, 78].contains(&outcome.code), "{}: {}", outcome.code, outcome.stderr);
+}
+
+#[test]
+fn a_target_that_ends_before_its_input_has_failed() {
+    let more = "  - {name: tap-sick, executable: ./sick}\n  mappers:\n  - {name: gone, executable: ./gone}\n";
+    let project = Project::new(more, &[("sick", &format!("{SICK}sleep 60")), ("gone", "exit 0")]);
+    let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": {"properties": {}}});
+    file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
+    let outcome = project.run(&["tap-sick", "gone", "target-csv"]).exits(69);
+    assert!(outcome.stderr.contains("before the end of its input"), "{}", outcome.stderr);
+    project.published_nothing();
+}
+
+#[test]
+fn mappers_stand_between() {
+    let mapper = "sed -u 's/\"name\":\"a\"/\"name\":\"mapped\"/'";
+    let more = "  mappers:\n  - {name: mapper, executable: ./map, mappings: [{name: hide, config: {x: 1}}]}\n";
+    let project = Project::new(more, &[("map", mapper)]);
+    project.run(&["tap-csv", "hide", "target-csv"]).success();
+    assert_eq!(lake::data(&project.partition("csv", "a")), "id,name\n1,mapped\n2,b\n");
+    project.run(&["hide", "target-csv"]).exits(78);
+    project.run(&["tap-csv", "hide"]).exits(78);
+}
+
+#[test]
+fn signals_end_whole_process_groups_and_publish_nothing() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        // The tap waits for a child of its own, which no signal to the tap alone would reach.
+        let project = sick("touch waiting; sleep 100 & echo $! > child; wait");
+        let run = project.with_binaries(ours_to_end("chorus"));
+        let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "5"];
+        let running = run.args(words).start(true);
+        wait_for(&project.root.join("child"));
+        running.signal(signal);
+        running.wait().exits(75);
+        project.published_nothing();
+        let child = fs::read_to_string(project.root.join("child")).unwrap();
+        // Its new parent may not have asked for its end yet.
+        let stat = fs::read_to_string(Path::new("/proc").join(child.trim()).join("stat")).ok();
+        assert!(stat.is_none_or(|stat| stat.contains(") Z ")), "the child of the tap is alive");
+    }
+}
+
+fn wait_for(path: &Path) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while fs::read_to_string(path).unwrap_or_default().is_empty() {
+        assert!(std::time::Instant::now() < end, "{} never comes", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_step_runs_once_at_a_time() {
+    let project = sick("touch waiting; echo x > child; sleep 100");
+    let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv"];
+    let mut first = project.with_binaries(ours_to_end("chorus")).args(words).start(true);
+    wait_for(&project.root.join("child"));
+    let second = project.run(&["tap-sick", "target-csv"]).exits(75);
+    assert!(second.stderr.contains("another run"), "{}", second.stderr);
+    first.signal(Signal::TERM);
+    let _ = first.child();
+    first.wait().exits(75);
+}
+
+#[test]
+fn no_secret_reaches_records_logs_or_arguments() {
+    let canary = "c4nary-s3cret";
+    let more =
+        "  - {name: tap-sick, executable: ./sick, settings: [{name: password, kind: password}]}\n";
+    let tell = "[ \"$3\" = --discover ] && { echo '{\"streams\":[]}'; exit 0; }
+cat /proc/$$/cmdline | tr '\\0' ' ' >&2; grep -q c4nary $2 && echo given >&2; exit 1";
+    let project = Project::new(more, &[("sick", tell)]);
+    let run = project.chorus(&["run", "--datestamp", DAY, "tap-sick", "target-csv", "--verbose"]);
+    let outcome = run.env("TAP_SICK_PASSWORD", canary).go().exits(69);
+    assert!(outcome.stderr.contains("given"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains(canary) && !outcome.text().contains(canary));
+    for entry in walkdir::WalkDir::new(project.root.join(".chorus")) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            assert!(!text.contains(canary), "{}", entry.path().display());
+        }
+    }
+}
