@@ -1,5 +1,6 @@
 //! The example project under Meltano: the README's lines as they stand there, and more commands.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -196,7 +197,7 @@ fn meltano_adds_every_plugin_from_what_it_says_about_itself() {
         file(project.path(), &format!("{connector}.yml"), definition.text());
         let kind = if connector.starts_with("tap-") { "extractor" } else { "loader" };
         let add = format!("meltano add --plugin-type {kind} {connector}");
-        lines += &format!("{add} --from-ref {connector}.yml\n");
+        writeln!(lines, "{add} --from-ref {connector}.yml").unwrap();
     }
     lines += "TAP_CSV_FILES='[{\"entity\": \"details\", \"path\": \"demo/order_details.csv\"}]' \
               TARGET_CSV_OUTPUT_PATH=plain meltano run tap-csv target-csv";
