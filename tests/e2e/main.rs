@@ -8,6 +8,7 @@
 
 mod support;
 
+mod airflow;
 mod backfill;
 mod chorus;
 mod contributing;

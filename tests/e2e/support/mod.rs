@@ -1,5 +1,6 @@
 //! What the tests stand on: a private Postgres, our binaries as processes, Python, lake checks.
 
+pub mod airflow;
 pub mod cluster;
 pub mod lake;
 pub mod messages;
