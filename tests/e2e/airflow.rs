@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::airflow::Airflow;
+use crate::support::example::{Example, search_path};
 use crate::support::lake;
-use crate::support::project::{Project, search_path};
 use crate::support::run::file;
 
 /// Puts a tap before ours on the path that fails at the first call, with the code of a variable.
-fn plant(project: &Project) -> String {
+fn plant(project: &Example) -> String {
     let folder = project.path().join("planted");
     let script = "#!/bin/sh\n\
                   echo try >>\"$PLANTED_TRIES\"\n\
@@ -23,7 +23,7 @@ fn plant(project: &Project) -> String {
     search_path(&[&folder]).into_string().unwrap()
 }
 
-fn days(project: &Project, source: &str) -> Vec<String> {
+fn days(project: &Example, source: &str) -> Vec<String> {
     let entries = fs::read_dir(project.lake().join(format!("source={source}"))).unwrap();
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     let mut days: Vec<_> = entries.map(|entry| name(entry.unwrap())).collect();
@@ -37,7 +37,7 @@ fn tries(path: &Path) -> usize {
 
 #[test]
 fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
-    let project = Project::new("airflow").with_variables();
+    let project = Example::new("airflow").with_variables();
     let airflow = Airflow::new(&project);
     let planted = plant(&project);
     let [again, never] = ["again", "never"].map(|name| project.path().join(name));

@@ -11,6 +11,7 @@ mod support;
 mod airflow;
 mod backfill;
 mod chorus;
+mod chorus_days;
 mod contributing;
 mod corpora;
 mod crash_points;

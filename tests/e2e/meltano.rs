@@ -6,14 +6,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::project::Project;
+use crate::support::example::Example;
 use crate::support::python::MELTANO;
 use crate::support::run::{Outcome, Run, file, ours};
 use crate::support::{lake, root};
 use crate::tidy::CONNECTORS;
 
 /// Runs lines with `meltano` in the folder of the project.
-fn meltano(project: &Project, lines: &str) -> Outcome {
+fn meltano(project: &Example, lines: &str) -> Outcome {
     quiet(project.shell(lines, &[&MELTANO.programs()])).go()
 }
 
@@ -31,7 +31,7 @@ fn lines_of_the_readme(section: &str) -> String {
 }
 
 /// The tables of a day, by source, with the sums of their data.
-fn day(project: &Project, day: &str) -> Vec<(String, String)> {
+fn day(project: &Example, day: &str) -> Vec<(String, String)> {
     let part = format!("extracted_at={day}");
     let sums = lake::data_sums(&project.lake());
     let of_day = sums.into_iter().filter(|(path, _)| path.to_string_lossy().contains(&part));
@@ -39,7 +39,7 @@ fn day(project: &Project, day: &str) -> Vec<(String, String)> {
     of_day.map(|(path, sum)| (table(&path), sum)).collect()
 }
 
-fn tables(project: &Project, schema: &str) -> Vec<String> {
+fn tables(project: &Example, schema: &str) -> Vec<String> {
     let list = format!(
         "SELECT relname FROM pg_class WHERE relkind = 'r'
          AND relnamespace = '{schema}'::regnamespace ORDER BY 1"
@@ -49,7 +49,7 @@ fn tables(project: &Project, schema: &str) -> Vec<String> {
 
 /// Asserts that a schema of the target has the 13 tables of the source, row for row, and the file.
 #[track_caller]
-fn check_loaded(project: &Project, schema: &str) {
+fn check_loaded(project: &Example, schema: &str) {
     assert_eq!(tables(project, schema).len(), 14, "{:?}", tables(project, schema));
     for table in tables(project, schema).iter().filter(|table| *table != "order_details") {
         let columns = project.source.psql(&format!(
@@ -75,7 +75,7 @@ fn check_loaded(project: &Project, schema: &str) {
 
 #[test]
 fn the_lines_of_the_readme_fill_two_days_and_the_warehouse() {
-    let project = Project::new("meltano_lines");
+    let project = Example::new("meltano_lines");
     let script = fs::read_to_string(root().join("demo/order_details.sql")).unwrap();
     let file = fs::read_to_string(root().join("demo/order_details.csv")).unwrap();
     assert_eq!(project.source.psql(&script), file.trim_end(), "demo/order_details.csv is stale");
@@ -93,7 +93,7 @@ fn the_lines_of_the_readme_fill_two_days_and_the_warehouse() {
 
 #[test]
 fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
-    let project = Project::new("meltano_jobs").with_variables();
+    let project = Example::new("meltano_jobs").with_variables();
     let extract = |more: &str| {
         let line = format!("MELTANO_ENVIRONMENT=extract DATESTAMP=2026-01-31 {more}");
         meltano(&project, &line).success()
@@ -121,7 +121,7 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
 
 #[test]
 fn a_variable_that_is_not_set_ends_a_run_before_it_begins() {
-    let project = Project::new("meltano_unset").with_variables();
+    let project = Example::new("meltano_unset").with_variables();
     let line = "MELTANO_ENVIRONMENT=extract SOURCE=csv meltano run tap-csv target-csv";
     let outcome = meltano(&project, line);
     assert_ne!(outcome.code, 0, "{}", outcome.stderr);
@@ -136,7 +136,7 @@ fn a_variable_that_is_not_set_ends_a_run_before_it_begins() {
 
 #[test]
 fn every_plugin_passes_the_test_of_its_settings() {
-    let project = Project::new("meltano_config").with_variables();
+    let project = Example::new("meltano_config").with_variables();
     let valid = |line: &str| {
         let outcome = meltano(&project, line).success();
         let all = outcome.text() + &outcome.stderr;
@@ -163,7 +163,7 @@ fn every_plugin_passes_the_test_of_its_settings() {
 
 #[test]
 fn streams_are_listed_and_chosen_and_a_plugin_is_invoked() {
-    let project = Project::new("meltano_select").with_variables();
+    let project = Example::new("meltano_select").with_variables();
     let lines = "export DATESTAMP=2026-01-31\n\
                  meltano select tap-postgres public-orders '*'\n\
                  meltano select tap-postgres --exclude public-orders freight\n\
@@ -188,7 +188,7 @@ fn streams_are_listed_and_chosen_and_a_plugin_is_invoked() {
 
 #[test]
 fn meltano_adds_every_plugin_from_what_it_says_about_itself() {
-    let project = Project::new("meltano_add");
+    let project = Example::new("meltano_add");
     let empty = "default_environment: dev\nproject_id: empty\nenvironments:\n- name: dev\n";
     file(project.path(), "meltano.yml", empty);
     let mut lines = String::new();

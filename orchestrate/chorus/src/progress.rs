@@ -14,6 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub struct Progress {
     step: String,
     verbose: bool,
+    quiet: bool,
     started: Instant,
     shown: Instant,
     terminal: Option<Lines>,
@@ -25,14 +26,15 @@ struct Lines {
 }
 
 impl Progress {
-    /// Starts to show a step.
-    pub fn new(step: &str, verbose: bool) -> Self {
+    /// Starts to show a step; a quiet one shows warnings alone.
+    pub fn new(step: &str, verbose: bool, quiet: bool) -> Self {
         let now = Instant::now();
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = !quiet && std::io::stderr().is_terminal();
         let lines = || Lines { all: MultiProgress::new(), streams: Vec::new() };
         Self {
             step: step.to_owned(),
             verbose,
+            quiet,
             started: now,
             shown: now,
             terminal: terminal.then(lines),
@@ -56,7 +58,7 @@ impl Progress {
     pub fn show(&mut self, observed: &Observed) {
         match &mut self.terminal {
             Some(lines) => lines.show(&observed.streams),
-            None if self.shown.elapsed() >= INTERVAL => {
+            None if !self.quiet && self.shown.elapsed() >= INTERVAL => {
                 self.shown = Instant::now();
                 let streams = observed.streams.len();
                 write(&format!(

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -13,6 +14,7 @@ use lake::{Datestamp, Lock};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
+use crate::history::day_is_there;
 use crate::observe::{Observed, Weight};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::prepare;
@@ -21,7 +23,7 @@ use crate::project::{Job, Project, Step};
 use crate::store::{self, Store};
 
 /// How a run is to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The day, for the state's name and the record.
     pub datestamp: Option<Datestamp>,
@@ -33,6 +35,8 @@ pub struct Options {
     pub retries: usize,
     /// Shows every line of the plugins' logs.
     pub verbose: bool,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// How a step has ended.
@@ -70,9 +74,12 @@ impl<'a> Run<'a> {
         options: &'a Options,
         stop: &'a dyn Stop,
     ) -> Result<Self> {
+        // Several runs may begin in one process at once.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let store = Store::new(&project.root);
         let now = jiff::Timestamp::now();
-        let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{}-{count}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
         let folder = store.runs().join(&id);
         store::make_private_folder(&folder)?;
         let record = json!({
@@ -94,8 +101,10 @@ impl<'a> Run<'a> {
     pub fn steps(&mut self, steps: &[Step]) -> Result<Vec<StepEnd>> {
         let mut ends = Vec::new();
         for (at, step) in steps.iter().enumerate() {
+            let begun = json!({ "step": step.name, "status": "running" });
+            self.note(at, begun)?;
             let end = self.step(at, step)?;
-            self.note(&end)?;
+            self.note(at, entry(&end))?;
             let failed = end.failure.is_some();
             ends.push(end);
             if failed {
@@ -171,7 +180,7 @@ impl<'a> Run<'a> {
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
         let state_id = &end.state.0;
-        let known = if self.options.full_refresh { None } else { self.store.state(state_id)? };
+        let known = self.known_state(state_id, step)?;
         let prepared = prepare(self.project, step, known.as_ref())?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
@@ -180,7 +189,7 @@ impl<'a> Run<'a> {
             .open(&path)
             .map_err(|cause| store::failure("cannot write the log", &path, cause))?;
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
-        let mut progress = Progress::new(&step.name, self.options.verbose);
+        let mut progress = Progress::new(&step.name, self.options.verbose, self.options.quiet);
         let (mut moved, mut unkept) = (false, None);
         let observed = &mut end.observed;
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
@@ -212,19 +221,24 @@ impl<'a> Run<'a> {
             .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
     }
 
-    fn note(&mut self, end: &StepEnd) -> Result<()> {
-        let step = json!({
-            "step": end.name,
-            "status": if end.failure.is_none() { "succeeded" } else { "failed" },
-            "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
-            "attempts": end.attempts,
-            "seconds": end.seconds,
-            "state_id": end.state.0,
-            "states": end.observed.states,
-            "streams": end.observed.to_json(),
-        });
+    /// Returns the state to start from. One that speaks of a day that is gone would leave the day
+    /// as it is: away.
+    fn known_state(&self, id: &str, step: &Step) -> Result<Option<Value>> {
+        if self.options.full_refresh {
+            return Ok(None);
+        }
+        let known = self.store.state(id)?;
+        if known.is_some() && day_is_there(self.project, step)? == Some(false) {
+            log::info!("the day that {id} speaks of is not there: everything is read");
+            return Ok(None);
+        }
+        Ok(known)
+    }
+
+    fn note(&mut self, at: usize, entry: Value) -> Result<()> {
         if let Some(steps) = self.record["steps"].as_array_mut() {
-            steps.push(step);
+            steps.truncate(at);
+            steps.push(entry);
         }
         self.write_record()
     }
@@ -232,6 +246,20 @@ impl<'a> Run<'a> {
     fn write_record(&self) -> Result<()> {
         store::write(&self.folder.join("run.json"), &self.record)
     }
+}
+
+/// Returns what the record says of a step.
+fn entry(end: &StepEnd) -> Value {
+    json!({
+        "step": end.name,
+        "status": if end.failure.is_none() { "succeeded" } else { "failed" },
+        "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
+        "attempts": end.attempts,
+        "seconds": end.seconds,
+        "state_id": end.state.0,
+        "states": end.observed.states,
+        "streams": end.observed.to_json(),
+    })
 }
 
 /// Turns the end of the processes into the end of the step.

@@ -4,14 +4,14 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::project::{Project, search_path};
+use super::example::{Example, search_path};
 use super::python::AIRFLOW;
 use super::run::{Outcome, Run};
 use super::{folder, root};
 
 /// Airflow with its metadata in a file, for `airflow dags test`.
 pub struct Airflow<'a> {
-    project: &'a Project,
+    project: &'a Example,
     home: tempfile::TempDir,
 }
 
@@ -38,7 +38,7 @@ impl Ended {
 
 impl<'a> Airflow<'a> {
     /// Makes an Airflow for a project.
-    pub fn new(project: &'a Project) -> Self {
+    pub fn new(project: &'a Example) -> Self {
         let airflow = Self { project, home: folder() };
         airflow.quiet(AIRFLOW.program("airflow")).args(["db", "migrate"]).go().success();
         airflow

@@ -2,6 +2,7 @@
 
 pub mod airflow;
 pub mod cluster;
+pub mod example;
 pub mod lake;
 pub mod messages;
 pub mod pipes;

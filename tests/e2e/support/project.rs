@@ -1,93 +1,144 @@
-//! A copy of the example project, with a source and a target database of its own.
+//! A project of the runner: CSV files, our connectors, and scripts as foreign plugins.
 
-use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use super::cluster::{Database, database};
-use super::run::{Run, file};
-use super::{binaries_dir, folder, root};
+use super::run::{Outcome, Run, file, ours, ours_to_end};
+use super::{binaries_dir, folder, lake};
 
-/// The project, in a folder that goes with it.
+/// The day of the runs.
+pub const DAY: &str = "2026-01-31";
+
+/// A project in a folder of its own, with a CSV file and our connectors.
 pub struct Project {
-    /// Holds the sales tables of the demo.
-    pub source: Database,
-    /// Is empty at first.
-    pub target: Database,
-    folder: tempfile::TempDir,
+    _scratch: tempfile::TempDir,
+    /// The folder of `meltano.yml`.
+    pub root: PathBuf,
 }
 
+const HEAD: &str = "
+default_environment: dev
+environments:
+- name: dev
+- name: other
+  config:
+    plugins:
+      loaders:
+      - {name: target-csv, config: {source: others}}
+plugins:
+  extractors:
+  - name: tap-csv
+    executable: tap-csv
+    capabilities: [catalog, discover, state, about]
+    settings: [{name: files, kind: array}]
+    config: {files: [{entity: a, path: in/a.csv, keys: [id]}]}
+  - name: tap-csv--two
+    inherit_from: tap-csv
+    config: {files: [{entity: b, path: $MELTANO_PROJECT_ROOT/in/b.csv, keys: [id]}]}
+";
+
+const LOADERS: &str = "
+  loaders:
+  - name: target-csv
+    executable: target-csv
+    settings:
+    - {name: output_path}
+    - {name: source}
+    - {name: datestamp}
+    - {name: max_rejects, kind: integer}
+    config: {output_path: output, source: '${SOURCE}', datestamp: '${DATESTAMP}'}
+jobs:
+- {name: both, tasks: [tap-csv target-csv, [tap-csv--two, target-csv--two]]}
+";
+
 impl Project {
-    /// Copies the project and makes its databases; `purpose` becomes part of their names.
-    pub fn new(purpose: &str) -> Self {
-        let source = database(&format!("{purpose}_sales"));
-        source.psql(&fs::read_to_string(root().join("demo/sales.sql")).unwrap());
-        let target = database(&format!("{purpose}_warehouse"));
-        let project = Self { source, target, folder: folder() };
-        for entry in ["meltano.yml", "demo/order_details.csv"] {
-            let bytes = fs::read(root().join(entry)).unwrap();
-            file(project.path(), entry, bytes);
+    /// Makes a project with more extractors and mappers, as YAML, and scripts by their names.
+    pub fn new(more: &str, scripts: &[(&str, &str)]) -> Self {
+        let project = Self::with(more, "", "");
+        for (name, text) in scripts {
+            let path = file(&project.root, name, format!("#!/bin/sh\n{text}"));
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let example = fs::read_to_string(root().join(".env.example")).unwrap();
-        file(project.path(), ".env.example", project.variables(&example));
         project
     }
 
-    /// Returns the folder of the project.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
+    /// Makes a project with more extractors and mappers, loaders, and jobs, as YAML.
+    pub fn with(more: &str, loaders: &str, jobs: &str) -> Self {
+        let scratch = folder();
+        let root = scratch.path().join("project");
+        let two = "  - {name: target-csv--two, inherit_from: target-csv, config: {source: two}}\n";
+        let loaders = LOADERS.replace("jobs:", &format!("{two}{loaders}jobs:"));
+        file(&root, "meltano.yml", format!("{HEAD}{more}{loaders}{jobs}"));
+        file(&root, ".env", "SOURCE=csv\n");
+        file(&root, "in/a.csv", "id,name\n1,a\n2,b\n");
+        file(&root, "in/b.csv", "id,secret\n1,x\n");
+        Self { _scratch: scratch, root }
     }
 
-    /// Returns the folder of the dated folders.
+    /// Describes a run of the runner.
+    pub fn chorus(&self, args: &[&str]) -> Run {
+        self.with_binaries(ours("chorus")).args(args)
+    }
+
+    /// The same, for signals to end.
+    pub fn chorus_to_end(&self, args: &[&str]) -> Run {
+        self.with_binaries(ours_to_end("chorus")).args(args)
+    }
+
+    fn with_binaries(&self, run: Run) -> Run {
+        let path = format!("{}:/usr/bin:/bin", binaries_dir().display());
+        run.env("PATH", path).args(["--project"]).args([&self.root])
+    }
+
+    /// Runs a job or pipeline for the day, once.
+    pub fn run(&self, words: &[&str]) -> Outcome {
+        self.chorus(&["run", "--datestamp", DAY, "--retries", "0"]).args(words).go()
+    }
+
+    /// Returns the output folder.
     pub fn lake(&self) -> PathBuf {
-        self.path().join("output")
+        self.root.join("output")
     }
 
-    /// Reads variables from `.env`, as `.env.example` tells to make it.
-    pub fn with_variables(self) -> Self {
-        fs::copy(self.path().join(".env.example"), self.path().join(".env")).unwrap();
-        self
+    /// Returns the folder of a partition of the day.
+    pub fn partition(&self, source: &str, table: &str) -> PathBuf {
+        lake::partition(&self.lake(), source, DAY, table)
     }
 
-    /// Describes a shell that runs lines in the project, with our binaries and others on its path.
-    pub fn shell(&self, lines: &str, programs: &[&Path]) -> Run {
-        let script = format!("cd '{}'\n{lines}", self.path().display());
-        Run::new(Path::new("/bin/bash"))
-            .args(["-o", "pipefail", "-ec", &script])
-            .env("PATH", search_path(programs))
+    /// Asserts that nothing was published, and that no settings or half states are left.
+    #[track_caller]
+    pub fn published_nothing(&self) {
+        let sources = fs::read_dir(self.lake()).into_iter().flatten().flatten();
+        let sources: Vec<_> = sources
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with("source="))
+            .collect();
+        assert!(sources.is_empty(), "{sources:?}");
+        self.left_nothing();
     }
 
-    /// Puts these databases into the text of `.env.example`.
-    fn variables(&self, example: &str) -> String {
-        let mut text = String::new();
-        for line in example.lines() {
-            let given = line.split_once('=').filter(|_| !line.starts_with('#'));
-            let value = given.and_then(|(name, _)| self.variable(name));
-            match (given, value) {
-                (Some((name, _)), Some(value)) => writeln!(text, "{name}={value}"),
-                _ => writeln!(text, "{line}"),
-            }
-            .unwrap();
+    /// Asserts that no settings are left.
+    #[track_caller]
+    pub fn left_nothing(&self) {
+        let work = fs::read_dir(self.root.join(".chorus/work")).into_iter().flatten().flatten();
+        let left: Vec<_> = work.map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    /// Tells whether a file of the project is there and has text.
+    pub fn has_text(&self, name: &str) -> bool {
+        fs::read_to_string(self.root.join(name)).is_ok_and(|text| !text.is_empty())
+    }
+
+    /// Waits until something is so.
+    #[track_caller]
+    pub fn wait_for(&self, done: &dyn Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !done() {
+            assert!(Instant::now() < end, "{} is never so far", self.root.display());
+            std::thread::sleep(Duration::from_millis(2));
         }
-        text
     }
-
-    /// Returns what a variable of the databases is here.
-    fn variable(&self, name: &str) -> Option<String> {
-        let (end, setting) = name.split_once("_POSTGRES_")?;
-        let database = if end == "SOURCE" { &self.source } else { &self.target };
-        let settings = database.settings();
-        let value = &settings[setting.to_lowercase()];
-        Some(value.as_str().map_or_else(
-            || if value.is_null() { String::new() } else { value.to_string() },
-            str::to_owned,
-        ))
-    }
-}
-
-/// Returns a `PATH` of folders, then our binaries, then the system's.
-pub fn search_path(first: &[&Path]) -> std::ffi::OsString {
-    let ours = binaries_dir();
-    let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
-    std::env::join_paths(first.iter().copied().chain([ours.as_path()]).chain(system)).unwrap()
 }

@@ -72,6 +72,12 @@ impl Outcome {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
+    /// Returns the lines of standard output behind the first one that starts like this.
+    pub fn stdout_lines_after(&self, start: &str) -> Vec<&str> {
+        let text = std::str::from_utf8(&self.stdout).unwrap();
+        text.lines().skip_while(|line| !line.starts_with(start)).skip(1).collect()
+    }
+
     /// Returns the messages of a tap, parsed.
     pub fn messages(&self) -> Vec<Value> {
         let text = std::str::from_utf8(&self.stdout).unwrap();

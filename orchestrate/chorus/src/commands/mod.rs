@@ -1,4 +1,10 @@
 //! One module for each command.
 
+pub mod backfill;
+pub mod check;
+pub mod doctor;
+pub mod plan;
 pub mod run;
+pub mod runs;
 pub mod state;
+mod table;
