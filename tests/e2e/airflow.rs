@@ -1,5 +1,6 @@
 //! The DAGs in a real Airflow: a day end to end, retries, refusals, and what a failure stops.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -31,6 +32,14 @@ fn days(project: &Example, source: &str) -> Vec<String> {
     days.iter().map(|day| day.trim_start_matches("extracted_at=").to_owned()).collect()
 }
 
+/// The tables of a day with the sums of their data.
+fn sums(project: &Example, day: &str) -> BTreeMap<String, String> {
+    let sums = lake::data_sums(&project.lake());
+    let of_day = sums.into_iter().filter(|(path, _)| path.to_string_lossy().contains(day));
+    let table = |path: &Path| path.parent().unwrap().to_string_lossy().replace(day, "");
+    of_day.map(|(path, sum)| (table(&path), sum)).collect()
+}
+
 fn tries(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().count()
 }
@@ -48,6 +57,7 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
         (&["dags", "list-import-errors"], json!({})),
         (&test("2026-01-31"), json!({})),
         (&with(r#"{"datestamp": "2026-03-05"}"#), json!({ "SCHEMA": "march" })),
+        (&["dags", "test", "elt_scaled", "2026-04-01"], json!({ "SCHEMA": "april" })),
         (&with(r#"{"datestamp": "2026-02-30"}"#), json!({})),
         (&with(r#"{"datestamp": "yesterday"}"#), json!({})),
         (
@@ -61,7 +71,7 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
     ]);
     let printed: Vec<_> = ended.iter().map(|one| one.printed.as_str()).collect();
     let log = printed.join("\n") + &outcome.stderr;
-    let [_, imports, day, march, unreal, word, retried, failed] = &ended[..] else {
+    let [_, imports, day, march, april, unreal, word, retried, failed] = &ended[..] else {
         panic!("{ended:#?}")
     };
     assert_eq!(imports.code, 0, "{}", imports.printed);
@@ -74,8 +84,13 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
             assert_eq!(run.task(task).0, "success", "{task}: {log}");
         }
     }
+    // Spread over four tasks, the same.
+    assert_eq!(april.code, 0, "{log}");
+    assert_eq!(april.task("verify").0, "success", "{log}");
+    assert_eq!(april.task("extract_3").0, "success", "{log}");
     lake::check(&project.lake());
-    for schema in ["public", "march"] {
+    assert_eq!(sums(&project, "2026-04-01"), sums(&project, "2026-01-31"));
+    for schema in ["public", "march", "april"] {
         let joined = format!(
             "SELECT count(*), sum(freight) FROM {schema}.order_details JOIN {schema}.orders
              USING (order_id)"
@@ -105,6 +120,8 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
     assert!(log.contains("chorus run extract_postgres --datestamp 2026-02-11"), "{log}");
     let clear = "airflow tasks clear elt --task-regex '^extract_postgres$' --downstream";
     assert!(log.contains(clear), "{log}");
-    assert_eq!(days(&project, "postgres"), ["2026-01-31", "2026-02-10", "2026-03-05"]);
-    assert_eq!(days(&project, "csv"), ["2026-01-31", "2026-02-10", "2026-02-11", "2026-03-05"]);
+    let mut there = vec!["2026-01-31", "2026-02-10", "2026-03-05", "2026-04-01"];
+    assert_eq!(days(&project, "postgres"), there);
+    there.insert(2, "2026-02-11");
+    assert_eq!(days(&project, "csv"), there);
 }

@@ -34,7 +34,12 @@ def tasks():
     with create_session() as session:
         newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
         instances = newest.get_task_instances(session=session) if newest else []
-        return {i.task_id: {"state": i.state, "tries": i.try_number} for i in instances}
+        return {name(i): {"state": i.state, "tries": i.try_number} for i in instances}
+
+
+def name(instance):
+    index = instance.map_index
+    return instance.task_id if index < 0 else f"{instance.task_id}_{index}"
 
 
 def main():

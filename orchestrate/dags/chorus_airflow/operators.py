@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
+import glob
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-from pathlib import Path
 
 try:  # Airflow 3
     from airflow.sdk import BaseOperator
@@ -20,32 +18,13 @@ except ImportError:  # Airflow 2
     from airflow.exceptions import AirflowException, AirflowFailException
     from airflow.models.baseoperator import BaseOperator
 
+from chorus_airflow.days import DAY, project, real_day
+
 # The exit code of what may go well the next time: network, timeout, a server restart.
 TEMPORARY = 75
 
 # What a process is given to end by itself, in seconds.
 PATIENCE = 30
-
-# The day of a run: the parameter, else the logical date. A run without both has none.
-DAY = "{{ params.datestamp or (ds if ds is defined else '') }}"
-
-
-def project() -> Path:
-    """Returns the folder of `meltano.yml`: `CHORUS_PROJECT`, else the one this file belongs to."""
-    return Path(os.environ.get("CHORUS_PROJECT") or Path(__file__).resolve().parents[2])
-
-
-def real_day(text: str | None) -> str:
-    """Returns the day if it is a real date, written `YYYY-MM-DD`; else fails the task for good."""
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text or "", re.ASCII):
-            return datetime.date.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    raise AirflowFailException(
-        f"the datestamp {text!r} is no real date: write YYYY-MM-DD, or leave it blank in a run "
-        "that has a logical date"
-    )
 
 
 class ChorusOperator(BaseOperator):
@@ -80,18 +59,9 @@ class ChorusOperator(BaseOperator):
         self._process: subprocess.Popen | None = None
 
     def execute(self, context) -> dict:
-        day = real_day(self.datestamp)
         # A task that is cleared does all of its work again, and the retries are Airflow's.
-        command = ["run", *self.words, "--datestamp", day, "--full-refresh", "--retries", "0"]
-        command = ["chorus", *command, *self.options, "--json", "--project", str(project())]
-        shown = self._shown(command)
-        self.log.info("%s", shown)
-        with tempfile.TemporaryFile() as summary:
-            code = self._run(command, summary)
-            if code != 0:
-                raise self._failure(code, shown, context)
-            summary.seek(0)
-            return json.loads(summary.read())
+        options = ["--full-refresh", "--retries", "0", *self.options]
+        return self.chorus(context, "run", self.words, options)
 
     def on_kill(self) -> None:
         process = self._process
@@ -103,7 +73,21 @@ class ChorusOperator(BaseOperator):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
-    def _run(self, command: list[str], summary) -> int:
+    def chorus(self, context, verb: str, words: list[str], options: list[str]) -> dict:
+        """Runs a command for the day of the task, and returns what it prints."""
+        command = ["chorus", verb, *words, "--datestamp", real_day(self.datestamp), *options]
+        command += ["--json", "--project", str(project())]
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
+        shown = " ".join([*variables, shlex.join(command)])
+        self.log.info("%s", shown)
+        with tempfile.TemporaryFile() as printed:
+            code = self._run(command, printed)
+            if code != 0:
+                raise self._failure(code, shown, context)
+            printed.seek(0)
+            return json.loads(printed.read())
+
+    def _run(self, command: list[str], printed) -> int:
         environment = {**os.environ, **self.variables}
         program = shutil.which(command[0], path=environment.get("PATH"))
         if program is None:
@@ -114,7 +98,7 @@ class ChorusOperator(BaseOperator):
             [program, *command[1:]],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=summary,
+            stdout=printed,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
@@ -127,10 +111,6 @@ class ChorusOperator(BaseOperator):
         except BaseException:
             self.on_kill()
             raise
-
-    def _shown(self, command: list[str]) -> str:
-        variables = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
-        return " ".join([*variables, shlex.join(command)])
 
     def _failure(self, code: int, shown: str, context) -> AirflowException:
         if code == TEMPORARY:
@@ -147,3 +127,45 @@ class ChorusOperator(BaseOperator):
             f"or it and what follows: airflow tasks clear {self.dag_id} "
             f"--task-regex '^{self.task_id}$' --downstream{dates} --yes"
         )
+
+
+class PlanOperator(ChorusOperator):
+    """Asks `chorus plan` for the streams of jobs, and shares them out.
+
+    Returns `{"shares": [...], "streams": [...]}`: a share has the arguments of a `ChorusOperator`
+    that extracts some of the streams; the parameter `workers` says how many a job has at most.
+    """
+
+    def execute(self, context) -> dict:
+        plan: dict[str, list] = {"shares": [], "streams": []}
+        workers = int(context["params"]["workers"])
+        for job in self.words:
+            for step in self.chorus(context, "plan", [job], [])["steps"]:
+                # A state is one run's at a time.
+                state = f"{self.dag_id}:{job}:{real_day(self.datestamp)}"
+                plan["streams"] += [stream["stream"] for stream in step["streams"]]
+                plan["shares"] += shares(job, state, step, workers)
+        if not plan["shares"]:
+            raise AirflowFailException(f"{' '.join(self.words)}: there is no stream to extract")
+        return plan
+
+
+def shares(job: str, state: str, step: dict, workers: int) -> list[dict]:
+    """Shares the streams of a step out, the largest first, each to who has the least so far."""
+    tap = step["step"].split()[0]
+    variable = f"{tap.upper().replace('-', '_').replace('.', '_')}__SELECT"
+    least: list[tuple[int, list[str]]] = [(0, []) for _ in range(workers)]
+    for stream in sorted(step["streams"], key=lambda stream: -(stream.get("rows") or 0)):
+        at = min(range(workers), key=lambda at: least[at][0])
+        rows, names = least[at]
+        # A table costs something even without a row.
+        least[at] = (rows + (stream.get("rows") or 0) + 100, [*names, stream["stream"]])
+    return [
+        {
+            "words": [job],
+            "options": ["--state-id", f"{state}:{at}"],
+            "variables": {variable: json.dumps([glob.escape(name) + ".*" for name in names])},
+        }
+        for at, (_, names) in enumerate(least)
+        if names
+    ]
