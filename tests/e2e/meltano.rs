@@ -108,7 +108,7 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
     let outcome = extract("SOURCE=csv meltano run extract_csv");
     let log = &outcome.stderr;
     assert!(log.contains("skipping demo/order_details.csv: unchanged"), "{log}");
-    let id = "extract:tap-csv--files-to-target-csv--csv:csv@2026-01-31";
+    let id = "extract:tap-csv-to-target-csv--csv:csv@2026-01-31";
     let state = meltano(&project, &format!("meltano state get {id}")).success();
     let state: Value = serde_json::from_str(&state.text()).unwrap();
     assert!(state["singer_state"]["bookmarks"]["order_details"].is_object(), "{state}");
@@ -142,9 +142,9 @@ fn every_plugin_passes_the_test_of_its_settings() {
         let all = outcome.text() + &outcome.stderr;
         assert!(all.contains("Plugin configuration is valid"), "{line}: {all}");
     };
-    valid("meltano config test tap-csv--files");
+    valid("meltano config test tap-csv");
     valid("meltano config test tap-postgres");
-    meltano(&project, "DATESTAMP=2026-01-31 meltano run tap-csv--files target-csv--csv").success();
+    meltano(&project, "DATESTAMP=2026-01-31 meltano run tap-csv target-csv--csv").success();
     valid("MELTANO_ENVIRONMENT=load EXTRACTED_AT=2026-01-31 meltano config test tap-csv");
     // Meltano 4.4.1 writes its test rows, finds the target well, and then signals the process
     // that it has seen end: no target can pass. What the target had to do, it has done.
@@ -180,7 +180,7 @@ fn streams_are_listed_and_chosen_and_a_plugin_is_invoked() {
     let orders = lake::partition(&project.lake(), "postgres", "2026-01-31", "public-orders");
     assert!(!lake::data(&orders).contains("freight"));
 
-    let lines = "meltano --no-environment invoke tap-csv--files --discover";
+    let lines = "meltano --no-environment invoke tap-csv --discover";
     let catalog = meltano(&project, lines).success().text();
     let catalog: Value = serde_json::from_str(&catalog).unwrap();
     assert_eq!(catalog["streams"][0]["tap_stream_id"], "order_details");

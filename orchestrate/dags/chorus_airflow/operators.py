@@ -121,11 +121,12 @@ class ChorusOperator(BaseOperator):
         run = context["dag_run"]
         date = getattr(run, "logical_date", None) or getattr(run, "execution_date", None)
         dates = f" --start-date {date.isoformat()} --end-date {date.isoformat()}" if date else ""
+        # Airflow 3 looks for `--task-regex` as it stands in the names of tasks: no `^` and `$`.
         return AirflowFailException(
             f"chorus exited {code}, and a retry would not help: see above for what to mend\n"
             f"then run the step again: {shown}\n"
             f"or it and what follows: airflow tasks clear {self.dag_id} "
-            f"--task-regex '^{self.task_id}$' --downstream{dates} --yes"
+            f"--task-regex {self.task_id} --downstream{dates} --yes"
         )
 
 
