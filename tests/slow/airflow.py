@@ -25,18 +25,18 @@ BINARIES = TARGET / "debug"
 PATIENCE = 600
 
 UV = "uv==0.13.8"
-AIRFLOW_2 = ("airflow-2", ["apache-airflow==2.11.2", "psycopg2-binary"])
+AIRFLOW_2 = ("airflow-2", ["apache-airflow==2.11.2", "psycopg2-binary==2.9.13"])
 AIRFLOW_3 = (
     "airflow-celery",
     [
         "apache-airflow==3.3.2",
-        "apache-airflow-providers-celery",
-        "apache-airflow-providers-postgres",
-        "asyncpg",
+        "apache-airflow-providers-celery==3.26.0",
+        "apache-airflow-providers-postgres==7.1.1",
+        "asyncpg==0.32.0",
         # 5.7.0 lacks a name that the provider imports.
-        "celery<5.7",
-        "psycopg2-binary",
-        "redis",
+        "celery==5.6.3",
+        "psycopg2-binary==2.9.13",
+        "redis==8.1.0",
     ],
 )
 

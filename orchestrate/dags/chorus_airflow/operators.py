@@ -35,7 +35,7 @@ class ChorusOperator(BaseOperator):
 
     :param words: what `chorus run` is to run, such as `["extract_csv"]`
     :param options: more options of `chorus run`
-    :param variables: environment variables, over those of the worker
+    :param variables: environment variables, over those of the worker; the log shows them
     :param datestamp: the day; templated
     """
 
