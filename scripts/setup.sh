@@ -24,6 +24,11 @@ if [[ ${1:-} == test ]]; then
     needs python3 command -v python3
     needs python3-venv has_venv
     needs strace command -v strace
+    needs openssh-server test -x /usr/sbin/sshd
+    needs openssh-client command -v ssh-keygen
+    needs rclone command -v rclone
+    needs zip command -v zip
+    needs zstd command -v zstd
 fi
 
 if [[ ${1:-} == slow ]]; then

@@ -182,3 +182,63 @@ echo hello; echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{}}'";
     assert!(text.contains("no JSON object: hello"), "{text}");
     assert!(text.contains("before its SCHEMA"), "{text}");
 }
+
+#[test]
+fn steps_that_write_days_of_their_own_run_at_once_and_what_reads_them_waits() {
+    // Each of the two taps waits until the other one has begun.
+    let meet = |own: &str, other: &str| {
+        format!(
+            "[ \"$3\" = --discover ] && {{ echo '{{\"streams\":[]}}'; exit 0; }}
+touch {own}; i=0; while [ ! -e {other} ] && [ $i -lt 1000 ]; do sleep 0.01; i=$((i+1)); done
+[ -e {other} ] || exit 1; cat messages"
+        )
+    };
+    let (one, two) = (meet("one.here", "two.here"), meet("two.here", "one.here"));
+    let more = "  - {name: tap-one, executable: ./one}\n  - {name: tap-two, executable: ./two}\n";
+    let jobs = "- {name: meet, tasks: [tap-one target-csv, tap-two target-csv--two]}\n";
+    let project = Project::with(more, "", jobs);
+    project.script("one", &one);
+    project.script("two", &two);
+    let rows = crate::support::messages::Lines::whole(&[(1, "a")]);
+    file(&project.root, "messages", rows.0);
+    project.run(&["meet"]).success();
+    assert!(project.partition("csv", "t").exists() && project.partition("two", "t").exists());
+    // One at a time, the first one waits in vain.
+    for name in ["one.here", "two.here"] {
+        fs::remove_file(project.root.join(name)).unwrap();
+    }
+    let failed = project.run(&["meet", "--parallel", "1"]);
+    assert!(failed.stderr.contains("plugin: tap-one"), "{}", failed.stderr);
+    let status = project.chorus(&["runs"]).go().success().text();
+    assert!(status.contains("failed"), "{status}");
+}
+
+#[test]
+fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
+    let schedules = "schedules:
+- {name: often, interval: '*/1 * * * * *', job: first}
+- name: seen
+  job: second
+  interval: '@once'
+  annotations: {chorus: {watch: ['in/*.csv'], watch_seconds: 1, day_offset: -1}}
+";
+    let jobs = "- {name: first, tasks: [tap-csv target-csv]}
+- {name: second, tasks: [tap-csv--two target-csv--two]}
+";
+    let project = Project::with("", "", &format!("{jobs}{schedules}"));
+    let mut running = project.chorus_to_end(&["schedule"]).piped().start(true);
+    project.wait_for(&|| project.lake().join("source=csv").exists());
+    assert!(!project.lake().join("source=two").exists());
+    file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n");
+    project.wait_for(&|| project.lake().join("source=two").exists());
+    std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"g\n").unwrap();
+    running.wait().success();
+    lake::check(&project.lake());
+    let runs = project.chorus(&["runs"]).go().success().text();
+    assert!(!runs.contains("died") && !runs.contains("failed"), "{runs}");
+
+    // The moment of the last run is kept, so that those that are missed are known.
+    let known = fs::read_to_string(project.root.join(".chorus/schedules/often.json")).unwrap();
+    assert!(known.contains("last"), "{known}");
+    project.chorus(&["schedule", "nothing"]).go().exits(78);
+}

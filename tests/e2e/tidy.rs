@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use crate::support::{root, run::ours};
 
 /// The connectors, in the order of the documents.
-pub const CONNECTORS: [&str; 4] = ["tap-csv", "tap-postgres", "target-csv", "target-postgres"];
+pub const CONNECTORS: [&str; 5] =
+    ["tap-csv", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
 
 /// Returns the files git knows, or would on `git add`.
 fn files() -> Vec<PathBuf> {

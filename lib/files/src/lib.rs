@@ -1,18 +1,28 @@
-//! What file connectors share: dialect, records, globs, compression, encodings, type inference.
+//! What file connectors share: tables of files, dialect, globs, compression, encodings, inference.
 
 pub mod compress;
 pub mod dialect;
 pub mod encoding;
+pub mod format;
 pub mod infer;
 pub mod json;
 pub mod open;
 pub mod paths;
+pub mod progress;
 pub mod reader;
 mod scan;
+pub mod settings;
+pub mod store;
+pub mod table;
 
 pub use compress::{Codec, Limits};
 pub use dialect::Dialect;
 pub use encoding::TextEncoding;
+pub use format::Format;
 pub use infer::Inference;
 pub use open::{Identity, OpenFile};
+pub use progress::Progress;
 pub use reader::{Reader, Record};
+pub use settings::{Metadata, TableSettings, TextSettings};
+pub use store::{Disk, Store, StoredFile};
+pub use table::Table;

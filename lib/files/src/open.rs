@@ -1,17 +1,19 @@
 //! Opens a file as UTF-8 text, and tells afterwards whether it stayed the same.
 
-use std::fs::{File, Metadata};
+use std::fmt::Display;
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::compress::{Codec, Limits};
+use crate::compress::Limits;
 use crate::encoding::TextEncoding;
+use crate::store::{DiskFile, Store, StoredFile};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,12 @@ impl Identity {
         found.and_then(|metadata| Self::regular(&metadata)).with("path", path.display())
     }
 
-    fn regular(metadata: &Metadata) -> Result<Self> {
+    /// Makes the identity of a file that is elsewhere, where size and time are all there is.
+    pub fn far(size: u64, modified: SystemTime) -> Self {
+        Self { size, modified, device: 0, inode: 0 }
+    }
+
+    pub(crate) fn regular(metadata: &Metadata) -> Result<Self> {
         if !metadata.is_file() {
             return Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file")
                 .hint("pipes, sockets and devices cannot be read twice: copy it to a file"));
@@ -49,8 +56,8 @@ impl Identity {
 
 /// A file being read: its text, and what it was when it was opened.
 pub struct OpenFile {
-    path: PathBuf,
-    file: File,
+    path: String,
+    stored: Box<dyn StoredFile>,
     identity: Identity,
     seen: Arc<Mutex<Seen>>,
 }
@@ -62,20 +69,15 @@ struct Seen {
 }
 
 impl OpenFile {
-    /// Opens a regular file; `summed` asks for its SHA-256 while it is read.
+    /// Opens a regular file of the local disk; `summed` asks for its SHA-256 while it is read.
     pub fn open(path: &Path, summed: bool) -> Result<Self> {
-        // Before opening: to open a FIFO would wait for its writer.
-        let before = Identity::of(path)?;
-        let file = File::open(path).map_err(open_failure).with("path", path.display())?;
-        let metadata = file.metadata().map_err(open_failure)?;
-        let identity = Identity::regular(&metadata).with("path", path.display())?;
-        let this = Self {
-            path: path.to_owned(),
-            file,
-            identity,
-            seen: Arc::new(Mutex::new(Seen { bytes: 0, sum: summed.then(Sha256::new) })),
-        };
-        if before == identity { Ok(this) } else { Err(this.changed()) }
+        Ok(Self::new(path.display().to_string(), Box::new(DiskFile::open(path)?), summed))
+    }
+
+    /// Takes a file that a store has opened.
+    pub fn new(path: String, stored: Box<dyn StoredFile>, summed: bool) -> Self {
+        let seen = Seen { bytes: 0, sum: summed.then(Sha256::new) };
+        Self { path, identity: stored.identity(), stored, seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// Returns what the file was when it was opened.
@@ -85,10 +87,8 @@ impl OpenFile {
 
     /// Returns the decompressed text in UTF-8; call it once.
     pub fn text(&self, encoding: TextEncoding, limits: Limits) -> Result<Box<dyn Read + Send>> {
-        let file = self.file.try_clone().map_err(read_failure).with("path", self.path.display())?;
-        let raw = Raw { file, seen: Arc::clone(&self.seen) };
-        let plain =
-            Codec::of(&self.path).decompress(raw, limits).with("path", self.path.display())?;
+        let raw = Raw { input: self.stored.bytes()?, seen: Arc::clone(&self.seen) };
+        let plain = self.stored.codec().decompress(raw, limits).with("path", &self.path)?;
         Ok(encoding.decode(plain))
     }
 
@@ -97,37 +97,36 @@ impl OpenFile {
     ///
     /// Fails with `Temporary`: a rerun finds a file at rest.
     pub fn finish(self) -> Result<Option<String>> {
-        let after =
-            Identity::of(&self.path).map_err(|failure| self.changed().caused_by(failure))?;
-        let held = self.file.metadata().map_err(read_failure)?;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = after == self.identity && Identity::regular(&held)? == self.identity;
-        if !same || seen.bytes != self.identity.size {
+        let after = self.stored.named().map_err(|failure| self.changed().caused_by(failure))?;
+        if after != self.identity {
             return Err(self.changed());
         }
-        Ok(seen.sum.clone().map(|sum| hexadecimal(&sum.finalize())))
+        let seen = Arc::clone(&self.seen);
+        self.finish_held()?;
+        let sum = seen.lock().unwrap_or_else(PoisonError::into_inner).sum.take();
+        Ok(sum.map(|sum| hexadecimal(&sum.finalize())))
     }
 
     /// Checks that the bytes read are those of the file opened, whatever has its name by now.
     ///
     /// Fails with `Temporary`.
     pub fn finish_held(self) -> Result<()> {
-        let held = self.file.metadata().map_err(read_failure)?;
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).bytes;
-        let same = Identity::regular(&held)? == self.identity && seen == self.identity.size;
+        let same = self.stored.held()? == self.identity && seen == self.identity.size;
         if same { Ok(()) } else { Err(self.changed()) }
     }
 
     /// Returns the change of the file under its reader where that explains what the reader found,
     /// else the failure as it is.
     pub fn explain(&self, failure: Error) -> Error {
-        let held = self.file.metadata().map_err(read_failure);
-        let same =
-            held.and_then(|held| Identity::regular(&held)).is_ok_and(|held| held == self.identity);
-        if same || failure.kind() != ErrorKind::Data {
+        // Only what is wrong with the bytes can come from a change of them.
+        if failure.kind() != ErrorKind::Data {
             return failure;
         }
-        self.changed().caused_by(failure)
+        match self.stored.held() {
+            Ok(held) if held == self.identity => failure,
+            _ => self.changed().caused_by(failure),
+        }
     }
 
     /// The failure of a file that changed under its reader.
@@ -137,31 +136,30 @@ impl OpenFile {
 }
 
 /// The failure of a file that changed while it was read.
-pub fn changed(path: &Path) -> Error {
+pub fn changed(path: impl Display) -> Error {
     Error::new(ErrorKind::Temporary, "cannot read a file that changed during the read")
-        .with("path", path.display())
+        .with("path", path)
         .hint("run again when its writer is done; write to another name and rename at the end")
 }
 
 /// Returns the SHA-256 of a file in hexadecimal.
-pub fn sum(path: &Path) -> Result<String> {
-    let file = OpenFile::open(path, true)?;
-    let mut raw =
-        Raw { file: file.file.try_clone().map_err(read_failure)?, seen: Arc::clone(&file.seen) };
+pub fn sum(store: &dyn Store, path: &str) -> Result<String> {
+    let file = OpenFile::new(path.to_owned(), store.open(path)?, true);
+    let mut raw = Raw { input: file.stored.bytes()?, seen: Arc::clone(&file.seen) };
     let mut block = vec![0; 256 << 10];
-    while raw.read(&mut block).map_err(read_failure).with("path", path.display())? > 0 {}
+    while raw.read(&mut block).map_err(read_failure).with("path", path)? > 0 {}
     Ok(file.finish()?.unwrap_or_default())
 }
 
 /// Reads the file as stored, counting and summing.
 struct Raw {
-    file: File,
+    input: Box<dyn Read + Send>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.file.read(buffer)?;
+        let bytes = self.input.read(buffer)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.bytes += bytes as u64;
         if let Some(sum) = &mut seen.sum {
@@ -178,7 +176,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Turns a failed open into ours.
-fn open_failure(cause: io::Error) -> Error {
+pub(crate) fn open_failure(cause: io::Error) -> Error {
     let kind = match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NoInput,
         io::ErrorKind::PermissionDenied => ErrorKind::Denied,
@@ -205,6 +203,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::Disk;
 
     fn read(file: &OpenFile) -> Vec<u8> {
         let mut out = Vec::new();
@@ -222,7 +221,8 @@ mod tests {
         assert_eq!(read(&file), b"abc");
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(file.finish().unwrap().as_deref(), Some(expected));
-        assert_eq!(sum(&path).unwrap(), expected);
+        let disk = Disk::new("");
+        assert_eq!(sum(&disk, path.to_str().unwrap()).unwrap(), expected);
     }
 
     #[test]

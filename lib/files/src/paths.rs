@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 use singer::{Context, Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
@@ -10,6 +10,50 @@ use crate::open::Identity;
 
 /// The name endings that count in a folder, in any case.
 pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
+
+/// A pattern of paths: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any folders.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// The folder below which everything that matches lies; empty for the current one.
+    pub base: String,
+    /// How many folders deep below it; beyond count when it is not known.
+    pub depth: usize,
+    matcher: GlobMatcher,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// Fails with `Config`.
+    pub fn new(pattern: &str) -> Result<Self> {
+        let bad = |cause: globset::Error| {
+            Error::new(ErrorKind::Config, "cannot read the pattern").caused_by(cause)
+        };
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?;
+        // Walk no more than the part of the tree that can match.
+        let parts: Vec<&str> = pattern.split('/').collect();
+        let fixed = parts.iter().take_while(|part| !Self::is_one(part)).count();
+        let base = match parts[..fixed].join("/") {
+            base if fixed > 0 && base.is_empty() => "/".to_owned(),
+            base => base,
+        };
+        let rest = &parts[fixed..];
+        // Alternatives may hold separators, so their depth is not known.
+        let deep = rest.iter().any(|part| part.contains("**") || part.contains('{'));
+        let depth = if deep { usize::MAX } else { rest.len() };
+        Ok(Self { base, depth, matcher: glob.compile_matcher() })
+    }
+
+    /// Tells whether a text is a pattern.
+    pub fn is_one(text: &str) -> bool {
+        text.contains(['*', '?', '[', '{'])
+    }
+
+    /// Tells whether a path matches.
+    pub fn is_match(&self, path: impl AsRef<Path>) -> bool {
+        self.matcher.is_match(path)
+    }
+}
 
 /// Finds the regular files of a path, sorted by name: the file itself, those below a folder that
 /// end in one of [`ENDINGS`], or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**`
@@ -20,7 +64,7 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
     let literal = Path::new(path);
     let found = if literal.is_dir() {
         walk(literal, usize::MAX, has_ending)
-    } else if literal.exists() || !is_pattern(path) {
+    } else if literal.exists() || !Pattern::is_one(path) {
         Identity::of(literal).map(|_| vec![literal.to_owned()])
     } else {
         matching(path)
@@ -37,10 +81,6 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '[', '{'])
-}
-
 fn has_ending(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = name.to_ascii_lowercase();
@@ -48,26 +88,12 @@ fn has_ending(path: &Path) -> bool {
 }
 
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    let bad = |cause: globset::Error| {
-        Error::new(ErrorKind::Config, "cannot read the pattern").caused_by(cause)
-    };
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?;
-    let matcher = glob.compile_matcher();
-    // Walk no more than the part of the tree that can match.
-    let parts: Vec<&str> = pattern.split('/').collect();
-    let fixed = parts.iter().take_while(|part| !is_pattern(part)).count();
-    let base = match parts[..fixed].join("/") {
-        base if fixed > 0 && base.is_empty() => PathBuf::from("/"),
-        base => PathBuf::from(base),
-    };
-    let rest = &parts[fixed..];
-    // Alternatives may hold separators, so their depth is not known.
-    let deep = rest.iter().any(|part| part.contains("**") || part.contains('{'));
-    let depth = if deep { usize::MAX } else { rest.len() };
-    if !base.as_os_str().is_empty() && !base.is_dir() {
+    let pattern = Pattern::new(pattern)?;
+    let base = Path::new(&pattern.base);
+    if !pattern.base.is_empty() && !base.is_dir() {
         return Ok(Vec::new());
     }
-    walk(&base, depth, |file| matcher.is_match(file))
+    walk(base, pattern.depth, |file| pattern.is_match(file))
 }
 
 fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {

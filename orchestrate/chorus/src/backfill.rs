@@ -9,7 +9,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::history::{self, History, Standing};
 use crate::pipeline::Stop;
 use crate::project::{Job, Project};
-use crate::run::{Options, Run};
+use crate::run::{Options, Run, first_failure};
 
 /// Which steps to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -91,7 +91,7 @@ pub fn run(
     days: &[DayPlan],
     parallel: usize,
     options: &Options,
-    stop: &(dyn Stop + Sync),
+    stop: &dyn Stop,
     seen: &(dyn Fn(&DayPlan, &Result<()>) + Sync),
 ) -> Vec<(Datestamp, Error)> {
     let next = AtomicUsize::new(0);
@@ -119,14 +119,11 @@ pub fn run(
 
 fn run_day(day: &DayPlan, options: &Options, stop: &dyn Stop) -> Result<()> {
     let options = Options { datestamp: Some(day.day), quiet: true, ..options.clone() };
-    let mut run = Run::begin(&day.project, &day.job, &options, stop)?;
+    let run = Run::begin(&day.project, &day.job, &options, stop)?;
     let steps: Vec<_> = day.wanted.iter().map(|at| day.job.steps[*at].clone()).collect();
-    let mut ends = run.steps(&steps)?;
+    let ends = run.steps(&steps)?;
     run.end(&ends, steps.len())?;
-    match ends.pop().and_then(|end| end.failure) {
-        Some(failure) => Err(failure.with("day", day.day)),
-        None => Ok(()),
-    }
+    first_failure(ends).map_or(Ok(()), |failure| Err(failure.with("day", day.day)))
 }
 
 /// Returns the days from the first to the last.

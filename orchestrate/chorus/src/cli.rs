@@ -52,6 +52,11 @@ pub enum Command {
     },
     /// Run again what a run ran, for its day
     Rerun(RerunArgs),
+    /// Run the schedules of the project in the foreground, until asked to end
+    Schedule {
+        /// Schedules; all of them when none is named
+        names: Vec<String>,
+    },
     /// Look for what stands in the way of a run, and say what mends it
     Doctor,
     /// Run a plugin, anybody's, against the rules of the protocol
@@ -89,6 +94,9 @@ pub struct RunArgs {
     /// How often to try again what may go well the next time (exit 75)
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub retries: usize,
+    /// How many steps that do not need each other to run at once
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub parallel: usize,
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -98,7 +98,9 @@ impl History {
         let mut last = Standing::Missing;
         for (_, record) in self.runs.iter().filter(|(_, record)| record["datestamp"] == of_day) {
             let entries = record["steps"].as_array().into_iter().flatten();
-            for entry in entries.filter(|entry| entry["step"] == step.name) {
+            let of_step =
+                |entry: &&Value| entry["step"] == step.name && entry["status"] != "waiting";
+            for entry in entries.filter(of_step) {
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
                     Some("running") if is_alive(record) => Standing::Running,

@@ -12,6 +12,7 @@ mod prepare;
 mod progress;
 mod project;
 mod run;
+mod schedule;
 mod signals;
 mod store;
 
@@ -23,6 +24,7 @@ use cli::{Cli, Command};
 use commands::run::{DAY_VARIABLES, datestamp};
 use lake::Datestamp;
 use project::Project;
+use serde_json::Value;
 use singer::{About, Result};
 
 const ABOUT: About = About {
@@ -53,13 +55,18 @@ fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
     let folder = folder.unwrap_or(PathBuf::from("."));
-    let open = |day: Option<Datestamp>| {
-        let day = day.map(|day| day.to_string());
-        let day = day.as_deref();
-        let variables: Vec<_> =
-            DAY_VARIABLES.iter().filter_map(|name| Some((*name, day?))).collect();
+    let open_with = |day: Option<Datestamp>, more: &Value| {
+        let mut variables = Vec::new();
+        for (name, value) in more.as_object().into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            variables.push((name.clone(), text));
+        }
+        for name in DAY_VARIABLES {
+            variables.extend(day.map(|day| (name.to_owned(), day.to_string())));
+        }
         Project::open(&folder, environment.as_deref(), &variables)
     };
+    let open = |day: Option<Datestamp>| open_with(day, &Value::Null);
     let of_day = |day: Datestamp| open(Some(day));
     match command {
         Command::Run(args) => {
@@ -78,6 +85,10 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Rerun(args) => commands::runs::rerun(&open(None)?, &args, &of_day),
         Command::Check { plugin, records } => {
             commands::check::check(&open(datestamp(None)?)?, &plugin, records)
+        }
+        Command::Schedule { names } => {
+            let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
+            commands::schedule::schedule(&open(None)?, &names, &of_schedule)
         }
         Command::Doctor => commands::doctor::doctor(&open(datestamp(None)?)?),
         Command::State { command } => commands::state::state(&open(None)?, command),

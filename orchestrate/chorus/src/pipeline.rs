@@ -74,7 +74,7 @@ pub struct Outcome {
 }
 
 /// Asks for the end of a pipeline from outside.
-pub trait Stop {
+pub trait Stop: Sync {
     /// Returns the signal that was received, if one was.
     fn requested(&self) -> Option<i32>;
 }

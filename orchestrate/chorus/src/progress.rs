@@ -26,11 +26,11 @@ struct Lines {
 }
 
 impl Progress {
-    /// Starts to show a step; a quiet one shows warnings alone.
-    pub fn new(step: &str, verbose: bool, quiet: bool) -> Self {
+    /// Starts to show a step among others; a quiet one shows warnings alone.
+    pub fn new(step: &str, verbose: bool, quiet: bool, all: &MultiProgress) -> Self {
         let now = Instant::now();
         let terminal = !quiet && std::io::stderr().is_terminal();
-        let lines = || Lines { all: MultiProgress::new(), streams: Vec::new() };
+        let lines = || Lines { all: all.clone(), streams: Vec::new() };
         Self {
             step: step.to_owned(),
             verbose,
@@ -75,7 +75,7 @@ impl Progress {
     /// Takes the lines away.
     pub fn finish(&self) {
         if let Some(lines) = &self.terminal {
-            let _ = lines.all.clear();
+            lines.streams.iter().for_each(|bar| lines.all.remove(bar));
         }
     }
 }

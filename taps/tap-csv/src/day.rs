@@ -4,11 +4,11 @@ use std::path::Path;
 
 use files::dialect::RECORD_BYTES_CEILING;
 use files::open::changed;
-use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
+use files::store::utf_8;
+use files::{Dialect, Identity, Limits, OpenFile, Progress, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
 use singer::{Bookmark, Context, Error, ErrorKind, Result, Rows, Stream};
 
-use crate::progress::Progress;
 use crate::settings::TapCsvSettings;
 
 /// The member of a bookmark that tells which generation of the table was read.
@@ -176,7 +176,8 @@ impl Table {
         let entries = self.partition.manifest.files.iter();
         let files = self.partition.files();
         for ((path, entry), identity) in files.iter().zip(entries).zip(identities) {
-            progress.set(path.strip_prefix(root).unwrap_or(path), *identity, &entry.sha256)?;
+            let name = utf_8(path.strip_prefix(root).unwrap_or(path))?;
+            progress.set(name, *identity, Some(&entry.sha256))?;
         }
         Ok(progress)
     }
@@ -201,7 +202,7 @@ impl Table {
         for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(identities) {
             // It was there a moment ago, so the day is being published again.
             let file = OpenFile::open(path, false).map_err(|failure| match failure.kind() {
-                ErrorKind::NoInput => changed(path).caused_by(failure),
+                ErrorKind::NoInput => changed(path.display()).caused_by(failure),
                 _ => failure,
             })?;
             if file.identity() != *identity {

@@ -1,9 +1,6 @@
 //! tap-csv: CSV files, and days of the lake read back.
 
 mod day;
-mod entity;
-mod header;
-mod progress;
 mod settings;
 mod tap;
 

@@ -1,10 +1,11 @@
 //! The settings of tap-csv.
 
-use std::collections::BTreeMap;
-
+use files::dialect::one_byte;
+use files::settings::Words;
+use files::{Disk, Format, Metadata, Table, TableSettings, TextSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use singer::{Context, Error, ErrorKind, Kind, Result, ResultExt};
+use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 /// The settings of tap-csv.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -39,7 +40,6 @@ pub struct TapCsvSettings {
 /// One entry of `files`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
 pub struct FileSettings {
     /// The name of the stream.
     pub entity: String,
@@ -48,78 +48,11 @@ pub struct FileSettings {
     /// The columns that identify a row.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// The encoding, such as utf-8, utf-16, latin-1 or cp1252.
-    #[serde(default = "utf_8")]
-    pub encoding: String,
     /// The character between fields; `\t` is a tab.
     #[serde(default = "comma")]
     pub delimiter: String,
-    /// The character around fields; empty for none.
-    #[serde(default = "quote")]
-    pub quotechar: String,
-    /// The character that makes the next one ordinary; none by default.
-    pub escapechar: Option<String>,
-    /// A quote inside a quoted field is written twice.
-    #[serde(default = "yes")]
-    pub doublequote: bool,
-    /// Spaces after a delimiter are not part of the field.
-    #[serde(default)]
-    pub skipinitialspace: bool,
-    /// Quotes at odd places end the run, instead of being read as text.
-    #[serde(default)]
-    pub strict: bool,
-    /// Texts that mean null, quoted or not; an unquoted empty field is always null.
-    #[serde(default)]
-    pub null_values: Vec<String>,
-    /// How many lines to pass over before the header.
-    #[serde(default)]
-    pub skip_rows: u64,
-    /// The first row holds the column names.
-    #[serde(default = "yes")]
-    pub header: bool,
-    /// The column names of files without a header; c1, c2, ... by default.
-    pub columns: Option<Vec<String>>,
-    /// Types by column, instead of the inferred ones.
-    #[serde(default)]
-    pub types: BTreeMap<String, ColumnType>,
-    /// Infers types from all values of a column; else columns are strings.
-    #[serde(default = "yes")]
-    pub infer_types: bool,
-    /// Gives empty column names the name c1, c2, ... by position, and repeated ones a number.
-    #[serde(default)]
-    pub rename_headers: bool,
-    /// Takes a file of zero bytes for one without rows, instead of ending the run.
-    #[serde(default)]
-    pub allow_empty_files: bool,
-}
-
-/// The type of a column.
-// Without comments on the variants, so that its schema is a plain list of words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColumnType {
-    Boolean,
-    Integer,
-    Number,
-    String,
-    Date,
-    Time,
-    DateTime,
-}
-
-impl ColumnType {
-    /// Returns the kind of such a column.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Boolean => Kind::Boolean,
-            Self::Integer => Kind::Integer,
-            Self::Number => Kind::Number,
-            Self::String => Kind::String,
-            Self::Date => Kind::Date,
-            Self::Time => Kind::Time,
-            Self::DateTime => Kind::DateTime,
-        }
-    }
+    #[serde(flatten)]
+    pub text: TextSettings,
 }
 
 /// Where the rows come from: exactly one of three.
@@ -134,6 +67,27 @@ pub enum Origin {
         /// The day.
         datestamp: String,
     },
+}
+
+impl FileSettings {
+    /// Returns the table of the files.
+    pub fn table(self, common: &TapCsvSettings) -> Result<Table> {
+        const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
+        let delimiter =
+            one_byte("delimiter", &self.delimiter).with("entity", &self.entity).map(Some)?;
+        let settings = TableSettings {
+            name: self.entity,
+            keys: self.keys,
+            format: Some(Format::Csv),
+            delimiter,
+            text: self.text,
+            metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
+            record_bytes_max: common.max_record_bytes,
+            decompression_ratio_max: common.decompression_ratio_max,
+            words: Words { table: "entity", keys: "keys" },
+        };
+        Table::new(settings, Box::new(Disk::new(self.path)))
+    }
 }
 
 impl TapCsvSettings {
@@ -198,16 +152,8 @@ fn max_record_bytes() -> usize {
     files::Dialect::default().record_bytes_max
 }
 
-fn utf_8() -> String {
-    "utf-8".to_owned()
-}
-
 fn comma() -> String {
     ",".to_owned()
-}
-
-fn quote() -> String {
-    "\"".to_owned()
 }
 
 #[cfg(test)]

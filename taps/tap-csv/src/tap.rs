@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use files::Table;
 use singer::{About, Bookmark, Error, ErrorKind, Result, Rows, Stream, Tap};
 
 use crate::day::Day;
-use crate::entity::Entity;
-use crate::settings::{Origin, TapCsvSettings};
+use crate::settings::{FileSettings, Origin, TapCsvSettings};
 
 /// Reads CSV files, or a day of the lake.
 #[derive(Debug)]
 pub enum TapCsv {
     /// A stream for each entry of `files`.
-    Files(Vec<Entity>),
+    Files(Vec<Table>),
     /// A stream for each table of the day.
     Day(Box<Day>),
 }
@@ -35,8 +35,8 @@ impl Tap for TapCsv {
                         .with("entity", &file.entity)
                         .hint("let one `path` match all files of the entity"));
                 }
-                let entity = |file| Entity::new(file, &settings);
-                files.into_iter().map(entity).collect::<Result<_>>().map(Self::Files)
+                let table = |file: FileSettings| file.table(&settings);
+                files.into_iter().map(table).collect::<Result<_>>().map(Self::Files)
             }
             Origin::Day { output, datestamp } => {
                 Day::open(&output, &datestamp, &settings).map(|day| Self::Day(Box::new(day)))
@@ -47,8 +47,8 @@ impl Tap for TapCsv {
     fn discover(&mut self) -> Result<Vec<Stream>> {
         match self {
             Self::Day(day) => day.discover(),
-            Self::Files(entities) => {
-                entities.iter_mut().filter_map(|entity| entity.discover().transpose()).collect()
+            Self::Files(tables) => {
+                tables.iter_mut().filter_map(|table| table.discover().transpose()).collect()
             }
         }
     }
@@ -56,13 +56,13 @@ impl Tap for TapCsv {
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         match self {
             Self::Day(day) => day.sync(stream, since, rows),
-            Self::Files(entities) => entity(entities, stream)?.sync(stream, since, rows),
+            Self::Files(tables) => table(tables, stream)?.sync(stream, since, rows),
         }
     }
 }
 
-fn entity<'a>(entities: &'a mut [Entity], stream: &Stream) -> Result<&'a mut Entity> {
-    let found = entities.iter_mut().find(|entity| entity.name() == stream.id);
+fn table<'a>(tables: &'a mut [Table], stream: &Stream) -> Result<&'a mut Table> {
+    let found = tables.iter_mut().find(|table| table.name() == stream.id);
     found.ok_or_else(|| {
         Error::new(ErrorKind::Config, "cannot find the files of a stream of the catalog")
             .with("stream", &stream.id)

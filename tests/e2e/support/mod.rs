@@ -7,8 +7,10 @@ pub mod lake;
 pub mod messages;
 pub mod pipes;
 pub mod project;
+pub mod proxy;
 pub mod python;
 pub mod run;
+pub mod sshd;
 pub mod strace;
 
 use std::path::{Path, PathBuf};

@@ -58,10 +58,15 @@ impl Project {
     pub fn new(more: &str, scripts: &[(&str, &str)]) -> Self {
         let project = Self::with(more, "", "");
         for (name, text) in scripts {
-            let path = file(&project.root, name, format!("#!/bin/sh\n{text}"));
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+            project.script(name, text);
         }
         project
+    }
+
+    /// Adds a script for the shell.
+    pub fn script(&self, name: &str, text: &str) {
+        let path = file(&self.root, name, format!("#!/bin/sh\n{text}"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Makes a project with more extractors and mappers, loaders, and jobs, as YAML.

@@ -6,5 +6,6 @@ pub mod doctor;
 pub mod plan;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 pub mod state;
 mod table;

@@ -8,7 +8,7 @@ use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
 use crate::project::{Job, Plugin, Project};
-use crate::run::{Options, Run, StepEnd};
+use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
 
 /// The variables that name the day of a run, the first one wins.
@@ -28,6 +28,7 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
         full_refresh: args.full_refresh,
         state_id: args.state_id.clone(),
         retries: args.retries,
+        parallel: args.parallel,
         verbose: args.verbose,
         quiet: false,
     };
@@ -49,12 +50,12 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
 /// Runs a job and prints how it ended.
 pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
     let signals = Signals::note();
-    let mut run = Run::begin(project, job, options, &signals)?;
-    let mut ends = run.steps(&job.steps)?;
+    let run = Run::begin(project, job, options, &signals)?;
+    let ends = run.steps(&job.steps)?;
     let record = run.end(&ends, job.steps.len())?;
     let text = if as_json { record.to_string() + "\n" } else { summary(&ends) };
     print(&text)?;
-    ends.pop().and_then(|end| end.failure).map_or(Ok(()), Err)
+    first_failure(ends).map_or(Ok(()), Err)
 }
 
 /// A setting that lacks its variable is left out; a day that lacks it must not be.

@@ -36,11 +36,7 @@ const KNOWN: [(&str, &str); 7] = [
          default_variant domain_url table_pattern",
     ),
     ("jobs", "name tasks annotations"),
-    (
-        "schedules",
-        "name interval job extractor loader transform start_date env annotations start_time \
-         end_time timezone missed watch cron_timezone",
-    ),
+    ("schedules", "name interval job extractor loader transform start_date env annotations"),
 ];
 
 /// Reads the project file of a folder and the files it includes into one value.

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::columns::{Origin, origins};
 use super::*;
+use crate::settings::Words;
+use crate::store::Disk;
 
 /// Writes the files, and discovers them with these settings.
 fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Stream>> {
@@ -12,13 +15,26 @@ fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Strea
     for (name, text) in files {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    settings["entity"] = "a".into();
-    settings["path"] = folder.path().to_str().unwrap().into();
-    let metadata = settings["add_metadata_columns"].take();
-    settings.as_object_mut().unwrap().remove("add_metadata_columns");
-    let common = json!({ "add_metadata_columns": metadata == true });
-    let common: TapCsvSettings = serde_json::from_value(common).unwrap();
-    Entity::new(serde_json::from_value(settings).unwrap(), &common)?.discover()
+    let metadata = settings["metadata"].take();
+    let delimiter = settings["delimiter"].as_str().map(|text| text.as_bytes()[0]);
+    let keys = serde_json::from_value(settings["keys"].take()).unwrap_or_default();
+    let settings = TableSettings {
+        name: "a".to_owned(),
+        keys,
+        format: Some(Format::Csv),
+        delimiter,
+        text: serde_json::from_value(settings).unwrap(),
+        metadata: match metadata.as_str() {
+            Some("all") => &[Metadata::File, Metadata::Modified, Metadata::Line],
+            Some("extra") => &[Metadata::Extra],
+            _ => &[],
+        },
+        record_bytes_max: 1 << 20,
+        decompression_ratio_max: 200,
+        words: Words { table: "entity", keys: "keys" },
+    };
+    let disk = Disk::new(folder.path().to_str().unwrap());
+    Table::new(settings, Box::new(disk))?.discover()
 }
 
 fn check(files: &[(&str, &[u8])], settings: Value, expected: &[(&str, Kind)]) {
@@ -80,12 +96,12 @@ fn joins_the_columns_of_files_by_name() {
     );
     check(
         &[("a.csv", b"a\n1\n")],
-        json!({"add_metadata_columns": true, "keys": ["a"]}),
+        json!({"metadata": "all", "keys": ["a"]}),
         &[
             ("a", Kind::Integer),
-            (SOURCE_FILE, Kind::String),
-            (SOURCE_FILE_MTIME, Kind::DateTime),
-            (SOURCE_LINENO, Kind::Integer),
+            ("_sdc_source_file", Kind::String),
+            ("_sdc_source_file_mtime", Kind::DateTime),
+            ("_sdc_source_lineno", Kind::Integer),
         ],
     );
 }
@@ -113,14 +129,13 @@ fn refuses_headers_and_settings_that_cannot_be_right() {
     let config = ErrorKind::Config;
     for settings in [
         json!({"encoding": "klingon"}),
-        json!({"delimiter": "||"}),
         json!({"delimiter": "\""}),
         json!({"columns": ["a"]}),
         json!({"header": false, "columns": ["a", "a"]}),
     ] {
         fails(&[("a.csv", b"a\n1\n")], settings, config);
     }
-    fails(&[("a.csv", b"_sdc_source_file\n")], json!({"add_metadata_columns": true}), data);
+    fails(&[("a.csv", b"_sdc_source_file\n")], json!({"metadata": "all"}), data);
 }
 
 #[test]
@@ -128,5 +143,15 @@ fn finds_each_column_in_each_file_by_name() {
     let stream = discover(&[("a.csv", b"a,b,c\n")], json!({})).unwrap().unwrap();
     let names: Vec<_> = ["c", "x", "a"].map(str::to_owned).into();
     let expected = [Origin::Field(2), Origin::Nowhere, Origin::Field(0)];
-    assert_eq!(origins(&stream, &names, false), expected);
+    assert_eq!(origins(&stream, &names, &[]), expected);
+}
+
+#[test]
+fn wider_rows_count_where_their_surplus_has_a_column() {
+    let rows: &[(&str, &[u8])] = &[("a.csv", b"a\n1,x\n2\n")];
+    check(rows, json!({}), &[("a", Kind::Integer)]);
+    let wider: &[(&str, &[u8])] = &[("a.csv", b"a\nx,1\n2\n")];
+    check(wider, json!({}), &[("a", Kind::Integer)]);
+    let extra = json!({"metadata": "extra"});
+    check(wider, extra, &[("a", Kind::String), ("_sdc_extra", Kind::Json)]);
 }

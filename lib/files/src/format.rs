@@ -1,0 +1,67 @@
+//! What is written in a file, as the ending of its name tells.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How a file is written.
+// Without comments on the variants, so that its schema is a plain list of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Format {
+    Csv,
+    Tsv,
+    Psv,
+    Json,
+    Jsonl,
+}
+
+impl Format {
+    /// Tells the format by the ending of a name, behind which `.gz` or `.zst` may stand.
+    pub fn of(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+        let (_, ending) = name.rsplit_once('.')?;
+        Some(match ending {
+            "csv" => Self::Csv,
+            "tsv" | "tab" => Self::Tsv,
+            "psv" | "pipe" => Self::Psv,
+            "json" => Self::Json,
+            "jsonl" | "ndjson" => Self::Jsonl,
+            _ => return None,
+        })
+    }
+
+    /// Tells whether it is JSON, and no delimited text.
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl)
+    }
+
+    /// Returns the byte between fields; JSON has none, and any does.
+    pub fn delimiter(self) -> u8 {
+        match self {
+            Self::Csv | Self::Json | Self::Jsonl => b',',
+            Self::Tsv => b'\t',
+            Self::Psv => b'|',
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_told_by_the_ending() {
+        let check = |name: &str, expected| assert_eq!(Format::of(name), expected, "{name}");
+        check("a.csv", Some(Format::Csv));
+        check("A.CSV.GZ", Some(Format::Csv));
+        check("x/a.b.tsv.zst", Some(Format::Tsv));
+        check("a.psv", Some(Format::Psv));
+        check("a.json.gz", Some(Format::Json));
+        check("a.ndjson", Some(Format::Jsonl));
+        check("a.txt", None);
+        check("a.gz", None);
+        check("csv", None);
+    }
+}

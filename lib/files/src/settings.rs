@@ -1,0 +1,175 @@
+//! What can be set about the files of a table, in the words of the connectors' settings.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use singer::{Kind, Result};
+
+use crate::dialect::{Dialect, byte_or_none};
+use crate::format::Format;
+
+/// A table of files: one stream.
+#[derive(Clone, Debug)]
+pub struct TableSettings {
+    /// The name of the stream.
+    pub name: String,
+    /// The columns that identify a row.
+    pub keys: Vec<String>,
+    /// How the files are written; by the endings of their names when not given.
+    pub format: Option<Format>,
+    /// The byte between fields; that of the format when not given.
+    pub delimiter: Option<u8>,
+    /// How the text is written.
+    pub text: TextSettings,
+    /// The columns that are not in the files.
+    pub metadata: &'static [Metadata],
+    /// Longest record.
+    pub record_bytes_max: usize,
+    /// How many bytes a compressed file may give for each of its own.
+    pub decompression_ratio_max: u64,
+    /// How failures name the settings.
+    pub words: Words,
+}
+
+/// How a connector calls two of its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// The name of a table.
+    pub table: &'static str,
+    /// The columns of the key.
+    pub keys: &'static str,
+}
+
+/// A column that is not in the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// `_sdc_source_file`: the path of the file.
+    File,
+    /// `_sdc_source_file_mtime`: when it last changed.
+    Modified,
+    /// `_sdc_source_lineno`: the line on which the record starts.
+    Line,
+    /// `_sdc_extra`: the fields beyond those of the header, which then are no fault.
+    Extra,
+}
+
+impl Metadata {
+    /// Returns the name of the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "_sdc_source_file",
+            Self::Modified => "_sdc_source_file_mtime",
+            Self::Line => "_sdc_source_lineno",
+            Self::Extra => "_sdc_extra",
+        }
+    }
+}
+
+/// How the text of files is written: part of the settings of a table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
+pub struct TextSettings {
+    /// The encoding, such as utf-8, utf-16, latin-1 or cp1252.
+    #[serde(default = "utf_8")]
+    pub encoding: String,
+    /// The character around fields; empty for none.
+    #[serde(default = "quote")]
+    pub quotechar: String,
+    /// The character that makes the next one ordinary; none by default.
+    pub escapechar: Option<String>,
+    /// A quote inside a quoted field is written twice.
+    #[serde(default = "yes")]
+    pub doublequote: bool,
+    /// Spaces after a delimiter are not part of the field.
+    #[serde(default)]
+    pub skipinitialspace: bool,
+    /// Quotes at odd places end the run, instead of being read as text.
+    #[serde(default)]
+    pub strict: bool,
+    /// Texts that mean null, quoted or not; an unquoted empty field is always null.
+    #[serde(default)]
+    pub null_values: Vec<String>,
+    /// How many lines to pass over before the header.
+    #[serde(default)]
+    pub skip_rows: u64,
+    /// The first row holds the column names.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// The column names of files without a header; c1, c2, ... by default.
+    pub columns: Option<Vec<String>>,
+    /// Types by column, instead of the inferred ones.
+    #[serde(default)]
+    pub types: BTreeMap<String, ColumnType>,
+    /// Infers types from all values of a column; else columns are strings.
+    #[serde(default = "yes")]
+    pub infer_types: bool,
+    /// Gives empty column names the name c1, c2, ... by position, and repeated ones a number.
+    #[serde(default)]
+    pub rename_headers: bool,
+    /// Takes a file of zero bytes for one without rows, instead of ending the run.
+    #[serde(default)]
+    pub allow_empty_files: bool,
+}
+
+impl TextSettings {
+    /// Returns the dialect of files with this delimiter.
+    ///
+    /// Fails with `Config`.
+    pub(crate) fn dialect(&self, delimiter: u8, record_bytes_max: usize) -> Result<Dialect> {
+        let escape = self.escapechar.as_deref().unwrap_or_default();
+        Dialect {
+            delimiter,
+            quote: byte_or_none("quotechar", &self.quotechar)?,
+            escape: byte_or_none("escapechar", escape)?,
+            double_quote: self.doublequote,
+            skip_initial_space: self.skipinitialspace,
+            strict: self.strict,
+            nul_allowed: false,
+            record_bytes_max,
+        }
+        .check()
+    }
+}
+
+/// The type of a column.
+// Without comments on the variants, so that its schema is a plain list of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum ColumnType {
+    Boolean,
+    Integer,
+    Number,
+    String,
+    Date,
+    Time,
+    DateTime,
+}
+
+impl ColumnType {
+    /// Returns the kind of such a column.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Boolean => Kind::Boolean,
+            Self::Integer => Kind::Integer,
+            Self::Number => Kind::Number,
+            Self::String => Kind::String,
+            Self::Date => Kind::Date,
+            Self::Time => Kind::Time,
+            Self::DateTime => Kind::DateTime,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
+}
+
+fn quote() -> String {
+    "\"".to_owned()
+}

@@ -1,0 +1,75 @@
+//! The columns of a table: joined by name over all files, and where each cell comes from.
+
+use serde_json::{Map, Value, json};
+use singer::{Error, ErrorKind, Kind, Result, Stream};
+
+use crate::infer::{self, Inference};
+use crate::json::Shape;
+use crate::settings::Metadata;
+
+/// The union of the columns of the files read so far.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub(super) names: Vec<String>,
+    pub(super) inference: Inference,
+    /// The columns of JSON files, which have types of their own.
+    pub(super) shape: Shape,
+}
+
+impl Columns {
+    /// Adds the columns of a file.
+    pub(super) fn join(&mut self, names: Vec<String>, inference: &Inference) {
+        for (theirs, name) in names.into_iter().enumerate() {
+            let known = self.names.iter().position(|known| *known == name);
+            let ours = known.unwrap_or_else(|| {
+                self.names.push(name);
+                self.inference.grow(self.names.len());
+                self.names.len() - 1
+            });
+            self.inference.merge(ours, inference, theirs);
+        }
+    }
+}
+
+/// Where the cell of a column comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Field(usize),
+    Metadata(Metadata),
+    Nowhere,
+}
+
+/// Finds each column of the stream in a file by name.
+pub(super) fn origins(stream: &Stream, names: &[String], metadata: &[Metadata]) -> Vec<Origin> {
+    let origin = |name: &str| {
+        if let Some(column) = metadata.iter().find(|column| column.name() == name) {
+            return Origin::Metadata(*column);
+        }
+        let found = names.iter().position(|known| known == name);
+        found.map_or(Origin::Nowhere, Origin::Field)
+    };
+    stream.columns.iter().map(|column| origin(&column.name)).collect()
+}
+
+/// Adds the columns that are not in the files.
+pub(super) fn add_metadata(
+    properties: &mut Map<String, Value>,
+    metadata: &[Metadata],
+) -> Result<()> {
+    for column in metadata {
+        let schema = match column {
+            Metadata::File => infer::property(Kind::String),
+            Metadata::Modified => infer::property(Kind::DateTime),
+            Metadata::Line => infer::property(Kind::Integer),
+            Metadata::Extra => {
+                json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}})
+            }
+        };
+        if properties.insert(column.name().to_owned(), schema).is_some() {
+            return Err(Error::new(ErrorKind::Data, "cannot add a column that the file has")
+                .with("column", column.name())
+                .hint("set `add_metadata_columns` to false"));
+        }
+    }
+    Ok(())
+}

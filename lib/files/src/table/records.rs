@@ -1,0 +1,212 @@
+//! Delimited files of a table: header, types of the values, rows.
+
+use std::io::Read;
+
+use singer::{Context, Error, ErrorKind, Result, Rows, Stream, quote};
+
+use super::columns::{Columns, Origin, origins};
+use super::{Place, Table, header};
+use crate::infer::Inference;
+use crate::open::{Identity, OpenFile};
+use crate::reader::{Reader, Record};
+use crate::settings::Metadata;
+
+type Input = Reader<Box<dyn Read + Send>>;
+
+/// A file with its header read.
+struct Opened {
+    file: OpenFile,
+    reader: Input,
+    /// None in an empty file.
+    names: Vec<String>,
+}
+
+impl Table {
+    /// Takes the columns of one file, and the types of its values, into account; returns what the
+    /// file was.
+    pub(super) fn survey_records(&self, path: &str, columns: &mut Columns) -> Result<Identity> {
+        let Opened { file, mut reader, names } = self.open_records(path, false)?;
+        let identity = file.identity();
+        let mut inference = Inference::new(names.len());
+        let types = &self.settings.text.types;
+        if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
+            while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
+                // The rows of another width are not for this pass to refuse.
+                if !self.fits(&record, names.len()) {
+                    continue;
+                }
+                for (column, (text, quoted)) in record.fields().take(names.len()).enumerate() {
+                    if !self.is_null(text, quoted) {
+                        inference.see(column, text);
+                    }
+                }
+            }
+            file.finish()?;
+        }
+        columns.join(names, &inference);
+        Ok(identity)
+    }
+
+    /// Writes the rows of one file; returns what the file was, and its sum if asked for.
+    pub(super) fn read_records(
+        &self,
+        stream: &Stream,
+        path: &str,
+        summed: bool,
+        rows: &mut Rows,
+    ) -> Result<(Identity, Option<String>)> {
+        let Opened { file, mut reader, names } = self.open_records(path, summed)?;
+        let identity = file.identity();
+        let origins = origins(stream, &names, self.settings.metadata);
+        let place = Place::new(path, identity)?;
+        let read = self.rows(&mut reader, names.len(), &origins, &place, rows);
+        read.map_err(|failure| file.explain(failure))?;
+        Ok((identity, file.finish()?))
+    }
+
+    fn rows(
+        &self,
+        reader: &mut Input,
+        width: usize,
+        origins: &[Origin],
+        place: &Place<'_>,
+        rows: &mut Rows,
+    ) -> Result<()> {
+        while let Some(record) = reader.record()? {
+            if self.fits(&record, width) {
+                match self.row(&record, width, origins, place, rows) {
+                    Ok(()) => rows.end()?,
+                    Err(failure) if failure.kind() == ErrorKind::Data => {
+                        rows.reject(place.path, record.raw(), failure.with("line", record.line()))?;
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            } else if !record.is_blank() {
+                rows.reject(place.path, record.raw(), wrong_width(&record, width))?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn row(
+        &self,
+        record: &Record<'_>,
+        width: usize,
+        origins: &[Origin],
+        place: &Place<'_>,
+        rows: &mut Rows,
+    ) -> Result<()> {
+        for origin in origins {
+            match *origin {
+                Origin::Field(at) => match record.field(at) {
+                    Some((text, quoted)) if !self.is_null(text, quoted) => rows.cell(text)?,
+                    _ => rows.null(),
+                },
+                Origin::Metadata(Metadata::Extra) => self.extra(record, width, rows)?,
+                Origin::Metadata(column) => place.cell(column, record.line(), rows)?,
+                Origin::Nowhere => rows.null(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the fields beyond those of the header as a JSON array.
+    fn extra(&self, record: &Record<'_>, width: usize, rows: &mut Rows) -> Result<()> {
+        if record.len() <= width {
+            rows.null();
+            return Ok(());
+        }
+        rows.write(|out| {
+            out.push(b'[');
+            for (at, (text, quoted)) in record.fields().skip(width).enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                if self.is_null(text, quoted) {
+                    out.extend_from_slice(b"null");
+                } else {
+                    quote::string_into(text, out);
+                }
+            }
+            out.push(b']');
+            Ok(())
+        })
+    }
+
+    /// Tells whether a record can be a row: as wide as the header, or wider where that is no fault.
+    #[inline]
+    fn fits(&self, record: &Record<'_>, width: usize) -> bool {
+        record.len() == width || (self.wider && width > 0 && record.len() > width)
+    }
+
+    #[inline]
+    fn is_null(&self, text: &[u8], quoted: bool) -> bool {
+        (text.is_empty() && !quoted)
+            || self.settings.text.null_values.iter().any(|null| null.as_bytes() == text)
+    }
+
+    /// Opens a file and reads its column names.
+    fn open_records(&self, path: &str, summed: bool) -> Result<Opened> {
+        let (file, mut reader) = self.reader(path, summed)?;
+        let text = &self.settings.text;
+        let names = if let Some(names) = &text.columns {
+            Some(names.clone())
+        } else if text.header {
+            self.header(path, &mut reader)?
+        } else {
+            // The first row has rows' values: another reader looks at it for its width.
+            let (_, mut other) = self.reader(path, false)?;
+            other.record()?.map(|record| header::numbered(record.len()))
+        };
+        if file.identity().size == 0 || names.is_none() {
+            self.check_empty(path)?;
+        }
+        Ok(Opened { file, reader, names: names.unwrap_or_default() })
+    }
+
+    fn reader(&self, path: &str, summed: bool) -> Result<(OpenFile, Input)> {
+        let file = self.open(path, summed)?;
+        let dialect = self.dialect(self.format(path))?;
+        let mut reader = Reader::new(file.text(self.encoding, self.limits)?, &dialect);
+        reader.skip_lines(self.settings.text.skip_rows)?;
+        Ok((file, reader))
+    }
+
+    fn header(&self, path: &str, reader: &mut Input) -> Result<Option<Vec<String>>> {
+        let Some(record) = reader.record()? else { return Ok(None) };
+        if let Some([delimiter]) = record.raw().strip_prefix(b"sep=") {
+            let delimiter = char::from(*delimiter);
+            let message = "cannot take a `sep=` line for the header";
+            return Err(Error::new(ErrorKind::Data, message)
+                .with("line", record.line())
+                .hint(format!("set `delimiter` to `{delimiter}` and `skip_rows` to 1")));
+        }
+        let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
+        let names: Vec<String> = record.fields().map(name).collect();
+        let delimiter = char::from(self.delimiter(self.format(path)));
+        let other = [',', ';', '\t', '|']
+            .into_iter()
+            .find(|other| names.len() == 1 && names[0].contains(*other) && *other != delimiter);
+        if let Some(other) = other {
+            log::warn!(
+                "the only column of {} has a {other:?} in its name: is `delimiter` right?",
+                self.name()
+            );
+        }
+        let rename = self.settings.text.rename_headers;
+        header::checked(names, rename).with("line", record.line()).map(Some)
+    }
+}
+
+fn wrong_width(record: &Record<'_>, width: usize) -> Error {
+    let message = if record.len() < width {
+        "a row has fewer fields than the header"
+    } else {
+        "a row has more fields than the header"
+    };
+    Error::new(ErrorKind::Data, message)
+        .with("line", record.line())
+        .with("fields", record.len())
+        .with("columns", width)
+}

@@ -1,0 +1,16 @@
+//! An SFTP client that blocks: connecting, host keys, credentials, and files whose reading goes on
+//! after a cut. Everything asynchronous is in `link`.
+
+pub mod client;
+mod file;
+pub mod host_key;
+pub mod keys;
+mod link;
+pub mod options;
+pub mod packet;
+pub mod server;
+
+pub use file::RemoteFile;
+pub use options::{Options, Trust};
+pub use packet::{Attributes, FileKind, Name};
+pub use server::Server;

@@ -1,0 +1,207 @@
+//! The members of a zip archive, each read as a file of its own straight out of the archive.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use files::{Format, Limits};
+use flate2::Crc;
+use flate2::bufread::DeflateDecoder;
+use sftp::{RemoteFile, Server};
+use singer::{Error, ErrorKind, Result};
+use zip::CompressionMethod;
+use zip::result::ZipError;
+
+use crate::folder::{Finder, Found, plain};
+
+/// A member of an archive.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its path within the archive.
+    pub name: String,
+    /// Its size when it is no longer compressed.
+    pub size: u64,
+    compressed: u64,
+    header_start: u64,
+    method: CompressionMethod,
+    encrypted: bool,
+    sum: u32,
+    ratio_max: u64,
+}
+
+/// The bytes before a member: a header of fixed length, then a name and more.
+const HEADER_BYTES: usize = 30;
+const HEADER_MAGIC: [u8; 4] = *b"PK\x03\x04";
+
+/// Tells whether a path is that of an archive.
+pub fn is_one(path: &str) -> bool {
+    path.len() > 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".zip")
+}
+
+/// Lists the members that count: those with known endings, else all; none that is to be ignored.
+///
+/// Fails with `Data` for what is no archive.
+pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<Vec<Member>> {
+    let file = RemoteFile::open(server, &stored.path)?;
+    let size = file.attributes().size;
+    let input = Seeking { file, size, at: 0, moved: false };
+    let archive = zip::ZipArchive::new(input).map_err(failure)?;
+    if archive.len() > finder.names_max() {
+        return Err(Error::new(ErrorKind::Config, "cannot list an archive with this many members")
+            .with("max_files", finder.names_max()));
+    }
+    let mut members = Vec::new();
+    for at in 0..archive.len() {
+        let entry = archive.by_index_data(at).map_err(failure)?;
+        if entry.is_dir() {
+            continue;
+        }
+        let name = entry.name().map_err(failure)?.into_owned();
+        if !name.split('/').all(|part| plain(part.as_bytes()).is_some()) {
+            log::warn!("passing over a member of {}: its name is {name:?}", stored.path);
+            continue;
+        }
+        if entry.is_symlink() || name.split('/').any(|part| finder.ignores(part)) {
+            log::debug!("passing over {name} in {}", stored.path);
+            continue;
+        }
+        members.push(Member {
+            name,
+            size: entry.size(),
+            compressed: entry.compressed_size(),
+            header_start: entry.header_start(),
+            method: entry.compression(),
+            encrypted: entry.encrypted(),
+            sum: entry.crc32(),
+            ratio_max: finder.ratio_max(),
+        });
+    }
+    // An archive of a table often holds a note besides; one without known endings is all table.
+    if !finder.takes_all() && members.iter().any(|member| Format::of(&member.name).is_some()) {
+        members.retain(|member| Format::of(&member.name).is_some());
+    }
+    Ok(members)
+}
+
+impl Member {
+    /// Returns the bytes of the member, which end in a failure unless they are whole.
+    ///
+    /// Fails with `Data` for members that are encrypted, compressed otherwise, or far larger than
+    /// their archive.
+    pub fn inflate(&self, mut file: RemoteFile) -> Result<Box<dyn Read + Send>> {
+        let refuse = |message: &str| Err(Error::new(ErrorKind::Data, message));
+        if self.encrypted {
+            return refuse("cannot read an encrypted member of an archive");
+        }
+        let free = Limits::default().free_bytes;
+        if self.size > free && self.size > self.compressed.saturating_mul(self.ratio_max) {
+            return refuse("cannot decompress a file that expands this much")
+                .map_err(|failure| failure.hint("raise `decompression_ratio_max` if it is meant"));
+        }
+        let mut header = [0; HEADER_BYTES];
+        file.seek_to(self.header_start, HEADER_BYTES as u64);
+        file.read_exact(&mut header).map_err(files::open::read_failure)?;
+        if header[..4] != HEADER_MAGIC {
+            return Err(damaged("a member does not begin where the archive says"));
+        }
+        let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
+        let start = self.header_start + HEADER_BYTES as u64 + length(26) + length(28);
+        file.seek_to(start, self.compressed);
+        let inner: Box<dyn Read + Send> = match self.method {
+            CompressionMethod::Stored => Box::new(file),
+            CompressionMethod::Deflated => {
+                Box::new(DeflateDecoder::new(BufReader::with_capacity(64 << 10, file)))
+            }
+            method => {
+                return Err(Error::new(
+                    ErrorKind::Data,
+                    "cannot read a member that is compressed this way",
+                )
+                .with("method", method)
+                .hint("members may be stored or deflated"));
+            }
+        };
+        Ok(Box::new(Inflated { inner, sum: Crc::new(), left: self.size, wanted: self.sum }))
+    }
+}
+
+/// What a member gives, checked against what the archive says of it.
+struct Inflated {
+    inner: Box<dyn Read + Send>,
+    sum: Crc,
+    left: u64,
+    wanted: u32,
+}
+
+impl Read for Inflated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let bytes = self.inner.read(buffer).map_err(|cause| match cause.kind() {
+            io::ErrorKind::Interrupted => cause,
+            // What the connection fails with passes as it is.
+            _ if is_ours(&cause) => cause,
+            _ => io::Error::other(damaged("it cannot be inflated").caused_by(cause)),
+        })?;
+        let whole = bytes > 0 || (self.left == 0 && self.sum.sum() == self.wanted);
+        self.left = match self.left.checked_sub(bytes as u64) {
+            Some(left) if whole => left,
+            _ => return Err(io::Error::other(damaged("it has other bytes than it should"))),
+        };
+        self.sum.update(&buffer[..bytes]);
+        Ok(bytes)
+    }
+}
+
+fn is_ours(cause: &io::Error) -> bool {
+    cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>)
+}
+
+fn damaged(how: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot read a member of the archive")
+        .with("reason", how)
+        .hint("the archive is damaged or cut short: have it written again")
+}
+
+fn failure(cause: ZipError) -> Error {
+    match cause {
+        ZipError::Io(cause) if is_ours(&cause) => files::open::read_failure(cause),
+        cause => Error::new(ErrorKind::Data, "cannot read the file as a zip archive")
+            .caused_by(cause)
+            .hint("the archive is damaged or cut short: have it written again"),
+    }
+}
+
+/// The file of an archive, read at any place.
+struct Seeking {
+    file: RemoteFile,
+    size: u64,
+    at: u64,
+    moved: bool,
+}
+
+impl Read for Seeking {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.moved {
+            self.file.seek_to(self.at, u64::MAX);
+            self.moved = false;
+        }
+        let bytes = self.file.read(buffer)?;
+        self.at += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+impl Seek for Seeking {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        let at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        self.moved |= at != self.at;
+        self.at = at;
+        Ok(at)
+    }
+}

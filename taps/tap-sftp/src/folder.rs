@@ -1,0 +1,357 @@
+//! Finds the files of a table on the server: one file, a folder, a pattern, a regular expression.
+
+use std::sync::Arc;
+
+use files::Format;
+use files::paths::Pattern;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use regex::Regex;
+use sftp::{Attributes, FileKind, Name, Server};
+use singer::{Context, Error, ErrorKind, Result, ResultExt};
+
+use crate::archive;
+use crate::settings::{Search, TableEntry, TapSftpSettings};
+
+/// No tree of folders that is meant goes deeper.
+const DEPTH_MAX: usize = 64;
+/// So many names are told when some are refused.
+const NAMES_TOLD: usize = 5;
+
+/// A file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its path, as the settings begin it.
+    pub path: String,
+    /// What it is.
+    pub attributes: Attributes,
+}
+
+/// Knows which files are those of a table.
+#[derive(Debug)]
+pub struct Finder {
+    search: Search,
+    expression: Option<Regex>,
+    /// Files of any ending count, for the settings say how they are written.
+    any_ending: bool,
+    ignored: GlobSet,
+    names_max: usize,
+    ratio_max: u64,
+    /// No files are no fault.
+    pub may_be_none: bool,
+}
+
+/// What a walk has come across.
+struct Walk<'a> {
+    finder: &'a Finder,
+    server: &'a Arc<Server>,
+    root: String,
+    real_root: Option<Vec<u8>>,
+    names: usize,
+    found: Vec<Found>,
+    refused: Vec<String>,
+}
+
+impl Finder {
+    /// Checks the settings of a table.
+    pub fn new(entry: &TableEntry, common: &TapSftpSettings) -> Result<Self> {
+        let base = common.user_dir.as_deref().unwrap_or_default();
+        let search = match entry.search()? {
+            Search::Path(path) => Search::Path(below(base, &path)),
+            Search::Prefix(prefix, pattern) => Search::Prefix(below(base, &prefix), pattern),
+        };
+        let expression = match &search {
+            Search::Prefix(_, Some(text)) => {
+                let read = Regex::new(text).or_kind(ErrorKind::Config, "cannot read the pattern");
+                Some(read.with("search_pattern", text)?)
+            }
+            _ => None,
+        };
+        let mut ignored = GlobSetBuilder::new();
+        for pattern in &common.ignore_patterns {
+            let glob = Glob::new(pattern).or_kind(ErrorKind::Config, "cannot read the pattern");
+            ignored.add(glob.with("ignore_patterns", pattern)?);
+        }
+        let ignored = ignored.build().or_kind(ErrorKind::Config, "cannot read the patterns")?;
+        Ok(Self {
+            search,
+            expression,
+            any_ending: entry.format.is_some(),
+            ignored,
+            names_max: common.max_files,
+            ratio_max: common.decompression_ratio_max,
+            may_be_none: common.warning_if_no_files,
+        })
+    }
+
+    /// Returns the files that are there now, sorted by path.
+    ///
+    /// Fails with `NoInput` when there are none, unless that is no fault.
+    pub fn find(&self, server: &Arc<Server>) -> Result<Vec<Found>> {
+        let mut found = match &self.search {
+            Search::Path(path) => self.at(server, path).with("remote_path", path)?,
+            Search::Prefix(prefix, _) => self
+                .walk(server, prefix, usize::MAX, |_| true)
+                .with("search_prefix", shown(prefix))?,
+        };
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let (setting, value) = match &self.search {
+            Search::Path(path) => ("remote_path", path.as_str()),
+            Search::Prefix(prefix, _) => ("search_prefix", shown(prefix)),
+        };
+        if self.may_be_none {
+            log::warn!("no file is found at `{setting}` {value}");
+            return Ok(found);
+        }
+        Err(Error::new(ErrorKind::NoInput, "cannot find a file to read").with(setting, value).hint(
+            "check the path, the pattern and `ignore_patterns`; relative paths start at \
+                 `user_dir`, else where a login lands; if none is no fault, set \
+                 `warning_if_no_files`",
+        ))
+    }
+
+    /// Tells whether files of any ending count.
+    pub fn takes_all(&self) -> bool {
+        self.any_ending
+    }
+
+    /// Returns how many bytes a compressed file may give for each of its own.
+    pub fn ratio_max(&self) -> u64 {
+        self.ratio_max
+    }
+
+    /// Tells whether a file of a folder counts by its ending.
+    fn takes(&self, path: &str) -> bool {
+        self.any_ending || Format::of(path).is_some() || archive::is_one(path)
+    }
+
+    /// Tells whether a name is passed over.
+    pub fn ignores(&self, name: &str) -> bool {
+        self.ignored.is_match(name)
+    }
+
+    /// Returns how many names may be looked at.
+    pub fn names_max(&self) -> usize {
+        self.names_max
+    }
+
+    fn at(&self, server: &Arc<Server>, path: &str) -> Result<Vec<Found>> {
+        match server.stat(shown(path)) {
+            Ok(attributes) if attributes.kind == FileKind::Folder => {
+                self.walk(server, path, usize::MAX, |path| self.takes(path))
+            }
+            // To open a pipe would wait for its writer.
+            Ok(attributes) if attributes.kind != FileKind::File => {
+                Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file"))
+            }
+            Ok(attributes) => Ok(vec![Found { path: path.to_owned(), attributes }]),
+            Err(failure) if failure.kind() == ErrorKind::NoInput && Pattern::is_one(path) => {
+                let pattern = Pattern::new(path)?;
+                let base = pattern.base.clone();
+                let depth = pattern.depth;
+                match self.walk(server, &base, depth, |path| pattern.is_match(path)) {
+                    Err(failure) if failure.kind() == ErrorKind::NoInput => Ok(Vec::new()),
+                    found => found,
+                }
+            }
+            Err(failure) if failure.kind() == ErrorKind::NoInput && self.may_be_none => {
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn walk(
+        &self,
+        server: &Arc<Server>,
+        root: &str,
+        depth: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Found>> {
+        let mut walk = Walk {
+            finder: self,
+            server,
+            root: root.to_owned(),
+            real_root: None,
+            names: 0,
+            found: Vec::new(),
+            refused: Vec::new(),
+        };
+        let wanted =
+            |path: &str| self.expression.as_ref().is_none_or(|e| e.is_match(path)) && wanted(path);
+        let mut folders = vec![(root.to_owned(), 1)];
+        while let Some((folder, level)) = folders.pop() {
+            let names = match server.list(shown(&folder), self.names_max - walk.names) {
+                // It was there a moment ago.
+                Err(failure) if failure.kind() == ErrorKind::NoInput && level > 1 => continue,
+                names => names?,
+            };
+            for name in names {
+                walk.names += 1;
+                let Some((path, kind)) = walk.meet(&folder, &name, &wanted)? else { continue };
+                if kind != FileKind::Folder {
+                    continue;
+                }
+                if level >= DEPTH_MAX {
+                    let message = "cannot look into folders this deep";
+                    return Err(Error::new(ErrorKind::Config, message).with("path", path));
+                }
+                if level < depth {
+                    folders.push((path, level + 1));
+                }
+            }
+            if walk.names >= self.names_max {
+                let message = "cannot look at this many files";
+                return Err(Error::new(ErrorKind::Config, message)
+                    .with("max_files", self.names_max)
+                    .hint("name a smaller folder, or raise `max_files`"));
+            }
+        }
+        walk.tell();
+        Ok(walk.found)
+    }
+}
+
+impl Walk<'_> {
+    /// Takes an entry of a folder; returns its path and kind unless it is to be passed over.
+    fn meet(
+        &mut self,
+        folder: &str,
+        name: &Name,
+        wanted: &impl Fn(&str) -> bool,
+    ) -> Result<Option<(String, FileKind)>> {
+        let Some(text) = plain(&name.name) else {
+            let escaped = name.name.escape_ascii().to_string();
+            self.refused.push(below(folder, &escaped));
+            return Ok(None);
+        };
+        if self.finder.ignores(text) {
+            log::debug!("passing over {}", below(folder, text));
+            return Ok(None);
+        }
+        let path = below(folder, text);
+        let attributes = name.attributes;
+        match attributes.kind {
+            FileKind::File if wanted(&path) => {
+                self.found.push(Found { path: path.clone(), attributes });
+            }
+            FileKind::Link if wanted(&path) => self.follow(&path)?,
+            FileKind::Other if wanted(&path) => {
+                log::warn!("passing over {path}: it is no regular file");
+            }
+            _ => {}
+        }
+        Ok(Some((path, attributes.kind)))
+    }
+
+    /// Takes the file that a link leads to, if it lies below the root. Folders are not followed:
+    /// what lies in them would come twice, or without end.
+    fn follow(&mut self, path: &str) -> Result<()> {
+        let attributes = match self.server.stat(path) {
+            Ok(attributes) => attributes,
+            Err(failure) if matches!(failure.kind(), ErrorKind::NoInput | ErrorKind::Denied) => {
+                log::warn!("passing over {path}: the link leads to nothing that can be read");
+                return Ok(());
+            }
+            // A circle of links, as some servers call it.
+            Err(failure) if failure.kind() == ErrorKind::Unavailable => {
+                log::warn!("passing over {path}: the link leads nowhere");
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
+        };
+        if attributes.kind != FileKind::File {
+            log::warn!("passing over {path}: the link leads to no regular file");
+            return Ok(());
+        }
+        let root = match &self.real_root {
+            Some(root) => root,
+            None => self.real_root.insert(self.server.real_path(shown(&self.root))?),
+        };
+        let target = self.server.real_path(path)?;
+        let inside = target
+            .strip_prefix(root.as_slice())
+            .is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/"));
+        if inside {
+            self.found.push(Found { path: path.to_owned(), attributes });
+        } else {
+            log::warn!("passing over {path}: the link leads out of {}", shown(&self.root));
+        }
+        Ok(())
+    }
+
+    /// Names what was refused.
+    fn tell(&self) {
+        if !self.refused.is_empty() {
+            let told: Vec<_> = self.refused.iter().take(NAMES_TOLD).map(String::as_str).collect();
+            let more = if self.refused.len() > NAMES_TOLD { ", ..." } else { "" };
+            log::warn!(
+                "passing over {} names that are not UTF-8 or hold control characters: {}{more}",
+                self.refused.len(),
+                told.join(", ")
+            );
+        }
+    }
+}
+
+/// Returns a name that can be a part of a path.
+pub fn plain(name: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(name).ok()?;
+    let bad = text.is_empty() || matches!(text, "." | "..") || text.contains('/');
+    (!bad && !text.chars().any(char::is_control)).then_some(text)
+}
+
+/// Joins a folder and a path below it; an absolute path stays.
+fn below(folder: &str, path: &str) -> String {
+    let path = if path == "." { "" } else { path.strip_prefix("./").unwrap_or(path) };
+    let folder = if folder == "." { "" } else { folder };
+    let trimmed = folder.trim_end_matches('/');
+    if folder.is_empty() || path.starts_with('/') {
+        let kept = path.trim_end_matches('/');
+        return if kept.is_empty() { path.to_owned() } else { kept.to_owned() };
+    }
+    if path.is_empty() {
+        return if trimmed.is_empty() { folder.to_owned() } else { trimmed.to_owned() };
+    }
+    format!("{trimmed}/{}", path.trim_end_matches('/'))
+}
+
+/// Returns what a server calls a folder: the one a login lands in has an empty path here.
+fn shown(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_as_written() {
+        for (folder, path, expected) in [
+            ("", "a.csv", "a.csv"),
+            (".", "./a.csv", "a.csv"),
+            ("", ".", ""),
+            ("in/", "a.csv", "in/a.csv"),
+            ("/in", "sub/", "/in/sub"),
+            ("/in", "", "/in"),
+            ("/", "a", "/a"),
+            ("/", "", "/"),
+            ("in", "/abs", "/abs"),
+            ("", "/", "/"),
+        ] {
+            assert_eq!(below(folder, path), expected, "{folder:?} {path:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_can_be_no_part_of_a_path_are_refused() {
+        for name in ["a.csv", "ä b.csv", "..a", "a\\b"] {
+            assert_eq!(plain(name.as_bytes()), Some(name));
+        }
+        for name in [&b""[..], b".", b"..", b"a/b", b"a\nb", b"\x1b[31m", b"caf\xe9.csv", b"a\0"] {
+            assert_eq!(plain(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! tap-sftp: delimited files on an SFTP server.
+
+mod archive;
+mod folder;
+mod settings;
+mod store;
+mod tap;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    singer::run_tap::<tap::TapSftp>()
+}

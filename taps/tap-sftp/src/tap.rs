@@ -1,0 +1,53 @@
+//! The tap: one connection, one table of files for each entry of `tables`.
+
+use files::Table;
+use sftp::Server;
+use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
+
+use crate::folder::Finder;
+use crate::settings::TapSftpSettings;
+use crate::store::{Remote, Waiting};
+
+/// Reads delimited files of an SFTP server.
+#[derive(Debug)]
+pub struct TapSftp(Vec<Table>);
+
+impl Tap for TapSftp {
+    const ABOUT: About = About {
+        name: "tap-sftp",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
+        capabilities: &["catalog", "discover", "state", "about", "test", "structured-logging"],
+    };
+    type Settings = TapSftpSettings;
+
+    fn open(settings: TapSftpSettings) -> Result<Self> {
+        let entries = settings.tables()?;
+        let waiting = Waiting { seconds: settings.stability_seconds, start: settings.start()? };
+        let mut found = Vec::new();
+        for entry in entries {
+            let finder = Finder::new(entry, &settings).with("table_name", &entry.table_name)?;
+            found.push((entry.table(&settings)?, finder));
+        }
+        let server = Server::connect(settings.options()?)?;
+        log::info!("connected to {} as {}", settings.host, settings.username);
+        let tables = found.into_iter().map(|(table, finder)| {
+            Table::new(table, Box::new(Remote::new(&server, finder, waiting)))
+        });
+        tables.collect::<Result<_>>().map(Self)
+    }
+
+    fn discover(&mut self) -> Result<Vec<Stream>> {
+        self.0.iter_mut().filter_map(|table| table.discover().transpose()).collect()
+    }
+
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+        let found = self.0.iter_mut().find(|table| table.name() == stream.id);
+        let table = found.ok_or_else(|| {
+            Error::new(ErrorKind::Config, "cannot find the files of a stream of the catalog")
+                .with("stream", &stream.id)
+                .hint("write the catalog again with --discover, or add the table to `tables`")
+        })?;
+        table.sync(stream, since, rows)
+    }
+}
