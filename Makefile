@@ -1,6 +1,6 @@
 # `make demo` shows the main job, `make test` runs every test; both set up what they need.
 
-.PHONY: demo test check build release bench generate setup
+.PHONY: demo test test-slow check build release bench generate setup
 
 demo:
 	@demo/run.sh
@@ -8,6 +8,12 @@ demo:
 test: setup
 	cargo build --workspace
 	cargo test --workspace
+
+# The DAGs under real schedulers (catch-up, backfill, a cleared task, Celery with two workers): about six minutes.
+test-slow:
+	@scripts/setup.sh slow
+	cargo build --workspace
+	tests/slow/airflow.py
 
 check:
 	cargo fmt --all --check

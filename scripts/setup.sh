@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the demo (`demo`) or the tests (`test`) need and this machine lacks.
+# Installs what the demo (`demo`), the tests (`test`) or the slow ones (`slow`) need and this machine
+# lacks.
 set -euo pipefail
 
 missing=()
@@ -11,7 +12,7 @@ needs() { # needs PACKAGE TEST...: PACKAGE is missing when TEST fails
 has_server() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
-if [[ -z ${SOURCE_DATABASE_URL:-} || -z ${TARGET_DATABASE_URL:-} || ${1:-} == test ]]; then
+if [[ -z ${SOURCE_DATABASE_URL:-} || -z ${TARGET_DATABASE_URL:-} || ${1:-} =~ ^(test|slow)$ ]]; then
     needs postgresql has_server
 fi
 needs postgresql-client command -v psql
@@ -29,6 +30,12 @@ if [[ ${1:-} == test ]]; then
     needs zip command -v zip
     needs zstd command -v zstd
     needs npm command -v npm
+fi
+
+if [[ ${1:-} == slow ]]; then
+    needs python3 command -v python3
+    needs python3-venv has_venv
+    needs redis-server command -v redis-server
 fi
 
 if ((${#missing[@]} == 0)); then

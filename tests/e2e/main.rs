@@ -8,6 +8,7 @@
 
 mod support;
 
+mod airflow;
 mod api;
 mod api_auth;
 mod api_faults;

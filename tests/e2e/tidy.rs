@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use crate::support::{root, run::ours};
 
 /// The connectors, in the order of the documents.
-const CONNECTORS: [&str; 6] =
+pub const CONNECTORS: [&str; 6] =
     ["tap-api", "tap-csv", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
 
 /// Returns the files git knows, or would on `git add`.
@@ -182,9 +182,10 @@ fn the_connector_table_is_what_the_binaries_say() {
 fn the_meltano_plugins_are_what_the_binaries_say() {
     for connector in CONNECTORS {
         let block = about(connector, "meltano");
-        let lines = block.trim_end().lines();
-        let indented: Vec<_> =
-            lines.map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        let lines = block.trim_end().lines().enumerate();
+        let indented: Vec<_> = lines
+            .map(|(at, line)| format!("{}{line}", if at == 0 { "  - " } else { "    " }))
+            .collect();
         generated("meltano.yml", connector, &["  # ", ""], &indented.join("\n"));
     }
 }

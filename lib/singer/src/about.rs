@@ -82,11 +82,12 @@ impl About {
         text
     }
 
-    /// YAML; every scalar that could be misread is written as JSON, which YAML contains.
+    /// YAML of the plugin's definition, as `meltano add --from-ref` reads it; every scalar that
+    /// could be misread is written as JSON, which YAML contains.
     fn meltano(&self, schema: &SettingsSchema) -> String {
         let quote = |text: &str| Value::from(text).to_string();
         let mut text = format!(
-            "- name: {}\n  namespace: {}\n  executable: {}\n  capabilities: [{}]\n  settings:\n",
+            "name: {}\nnamespace: {}\nexecutable: {}\ncapabilities: [{}]\nsettings:\n",
             self.name,
             self.name.replace('-', "_"),
             self.name,
@@ -94,23 +95,24 @@ impl About {
         );
         for (name, property) in schema.properties() {
             let setting = Setting::new(schema, name, property);
-            let _ = write!(text, "  - name: {name}\n    kind: {}\n", setting.meltano_kind());
+            let _ = write!(text, "- name: {name}\n  kind: {}\n", setting.meltano_kind());
             if setting.secret {
-                text.push_str("    sensitive: true\n");
+                text.push_str("  sensitive: true\n");
             }
             if let Some(words) = &setting.words {
-                text.push_str("    options:\n");
+                text.push_str("  options:\n");
                 for word in words {
-                    let _ = writeln!(text, "    - {{label: {word}, value: {word}}}");
+                    let word = if word == "null" { quote(word) } else { word.clone() };
+                    let _ = writeln!(text, "  - {{label: {word}, value: {word}}}");
                 }
             }
             if !setting.aliases.is_empty() {
-                let _ = writeln!(text, "    aliases: [{}]", setting.aliases.join(", "));
+                let _ = writeln!(text, "  aliases: [{}]", setting.aliases.join(", "));
             }
             if let Some(default) = &setting.default {
-                let _ = writeln!(text, "    value: {default}");
+                let _ = writeln!(text, "  value: {default}");
             }
-            let _ = writeln!(text, "    description: {}", quote(&setting.description));
+            let _ = writeln!(text, "  description: {}", quote(&setting.description));
         }
         text
     }

@@ -1,7 +1,9 @@
 //! What the tests stand on: a private Postgres, our binaries as processes, Python, lake checks.
 
+pub mod airflow;
 pub mod apis;
 pub mod cluster;
+pub mod example;
 pub mod lake;
 pub mod messages;
 pub mod pipes;

