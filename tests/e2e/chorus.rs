@@ -1,118 +1,25 @@
 //! The runner: real projects, foreign taps as scripts, and every way for a process to die.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::run::{Outcome, Run, file, ours, ours_to_end};
-use crate::support::{binaries_dir, folder, lake};
-
-const DAY: &str = "2026-01-31";
-
-/// A project in a folder of its own, with a CSV file and our connectors.
-struct Project {
-    _scratch: tempfile::TempDir,
-    root: PathBuf,
-}
-
-const HEAD: &str = "
-default_environment: dev
-environments:
-- name: dev
-- name: other
-  config:
-    plugins:
-      loaders:
-      - {name: target-csv, config: {source: others}}
-plugins:
-  extractors:
-  - name: tap-csv
-    executable: tap-csv
-    capabilities: [catalog, discover, state, about]
-    settings: [{name: files, kind: array}]
-    config: {files: [{entity: a, path: in/a.csv, keys: [id]}]}
-  - name: tap-csv--two
-    inherit_from: tap-csv
-    config: {files: [{entity: b, path: $MELTANO_PROJECT_ROOT/in/b.csv, keys: [id]}]}
-";
-
-const LOADERS: &str = "
-  loaders:
-  - name: target-csv
-    executable: target-csv
-    settings: [{name: output_path}, {name: source}, {name: datestamp}, {name: max_rejects, kind: integer}]
-    config: {output_path: output, source: '${SOURCE}', datestamp: '${DATESTAMP}'}
-jobs:
-- {name: both, tasks: [tap-csv target-csv, [tap-csv--two, target-csv--two]]}
-";
-
-impl Project {
-    /// Makes a project with more extractors and mappers, as YAML, and scripts by their names.
-    fn new(more: &str, scripts: &[(&str, &str)]) -> Self {
-        let scratch = folder();
-        let root = scratch.path().join("project");
-        let two = "  - {name: target-csv--two, inherit_from: target-csv, config: {source: two}}\n";
-        let loaders = LOADERS.replace("jobs:", &format!("{two}jobs:"));
-        file(&root, "meltano.yml", format!("{HEAD}{more}{loaders}"));
-        file(&root, ".env", "SOURCE=csv\n");
-        file(&root, "in/a.csv", "id,name\n1,a\n2,b\n");
-        file(&root, "in/b.csv", "id,secret\n1,x\n");
-        for (name, text) in scripts {
-            let path = file(&root, name, format!("#!/bin/sh\n{text}"));
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        Self { _scratch: scratch, root }
-    }
-
-    fn chorus(&self, args: &[&str]) -> Run {
-        self.with_binaries(ours("chorus")).args(args)
-    }
-
-    fn with_binaries(&self, run: Run) -> Run {
-        let path = format!("{}:/usr/bin:/bin", binaries_dir().display());
-        run.env("PATH", path).args(["--project"]).args([&self.root])
-    }
-
-    fn run(&self, words: &[&str]) -> Outcome {
-        self.chorus(&["run", "--datestamp", DAY, "--retries", "0"]).args(words).go()
-    }
-
-    fn lake(&self) -> PathBuf {
-        self.root.join("output")
-    }
-
-    fn partition(&self, source: &str, table: &str) -> PathBuf {
-        lake::partition(&self.lake(), source, DAY, table)
-    }
-
-    /// Asserts that nothing was published, and that no settings or half states are left.
-    #[track_caller]
-    fn published_nothing(&self) {
-        let sources = fs::read_dir(self.lake()).into_iter().flatten().flatten();
-        let sources: Vec<_> = sources
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| name.starts_with("source="))
-            .collect();
-        assert!(sources.is_empty(), "{sources:?}");
-        self.left_nothing();
-    }
-
-    #[track_caller]
-    fn left_nothing(&self) {
-        let work = fs::read_dir(self.root.join(".chorus/work")).into_iter().flatten().flatten();
-        let left: Vec<_> = work.map(|entry| entry.path()).collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
-}
+use crate::support::lake;
+use crate::support::project::{DAY, Project};
+use crate::support::run::file;
 
 /// A foreign tap that says nothing of how far it is.
 const SICK: &str = r#"
 [ "$3" = --discover ] && { cat catalog.json; exit 0; }
-echo '{"type":"SCHEMA","stream":"z","schema":{"properties":{"a":{"type":"integer"}}},"key_properties":[]}'
-i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo '{"type":"RECORD","stream":"z","record":{"a":'$i'}}'; done
+schema='{"properties":{"a":{"type":"integer"}}}'
+echo '{"type":"SCHEMA","stream":"z","schema":'$schema',"key_properties":[]}'
+i=0
+while [ $i -lt 1000 ]; do
+    i=$((i+1))
+    echo '{"type":"RECORD","stream":"z","record":{"a":'$i'}}'
+done
 "#;
 
 fn sick(end: &str) -> Project {
@@ -242,7 +149,10 @@ fn the_process_that_failed_first_is_the_one_reported() {
 
 #[test]
 fn a_target_that_ends_before_its_input_has_failed() {
-    let more = "  - {name: tap-sick, executable: ./sick}\n  mappers:\n  - {name: gone, executable: ./gone}\n";
+    let more = "  - {name: tap-sick, executable: ./sick}
+  mappers:
+  - {name: gone, executable: ./gone}
+";
     let project = Project::new(more, &[("sick", &format!("{SICK}sleep 60")), ("gone", "exit 0")]);
     let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": {"properties": {}}});
     file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
@@ -254,7 +164,9 @@ fn a_target_that_ends_before_its_input_has_failed() {
 #[test]
 fn mappers_stand_between() {
     let mapper = "sed -u 's/\"name\":\"a\"/\"name\":\"mapped\"/'";
-    let more = "  mappers:\n  - {name: mapper, executable: ./map, mappings: [{name: hide, config: {x: 1}}]}\n";
+    let more = "  mappers:
+  - {name: mapper, executable: ./map, mappings: [{name: hide, config: {x: 1}}]}
+";
     let project = Project::new(more, &[("map", mapper)]);
     project.run(&["tap-csv", "hide", "target-csv"]).success();
     assert_eq!(lake::data(&project.partition("csv", "a")), "id,name\n1,mapped\n2,b\n");
@@ -267,10 +179,9 @@ fn signals_end_whole_process_groups_and_publish_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         // The tap waits for a child of its own, which no signal to the tap alone would reach.
         let project = sick("touch waiting; sleep 100 & echo $! > child; wait");
-        let run = project.with_binaries(ours_to_end("chorus"));
         let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "5"];
-        let running = run.args(words).start(true);
-        wait_for(&project.root.join("child"));
+        let running = project.chorus_to_end(&words).start(true);
+        project.wait_for(&|| project.has_text("child"));
         running.signal(signal);
         running.wait().exits(75);
         project.published_nothing();
@@ -281,20 +192,12 @@ fn signals_end_whole_process_groups_and_publish_nothing() {
     }
 }
 
-fn wait_for(path: &Path) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while fs::read_to_string(path).unwrap_or_default().is_empty() {
-        assert!(std::time::Instant::now() < end, "{} never comes", path.display());
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn a_step_runs_once_at_a_time() {
     let project = sick("touch waiting; echo x > child; sleep 100");
     let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv"];
-    let mut first = project.with_binaries(ours_to_end("chorus")).args(words).start(true);
-    wait_for(&project.root.join("child"));
+    let mut first = project.chorus_to_end(&words).start(true);
+    project.wait_for(&|| project.has_text("child"));
     let second = project.run(&["tap-sick", "target-csv"]).exits(75);
     assert!(second.stderr.contains("another run"), "{}", second.stderr);
     first.signal(Signal::TERM);

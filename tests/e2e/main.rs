@@ -15,6 +15,7 @@ mod api_pages;
 mod api_streams;
 mod backfill;
 mod chorus;
+mod chorus_days;
 mod contributing;
 mod corpora;
 mod crash_points;

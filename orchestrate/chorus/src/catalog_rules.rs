@@ -222,8 +222,12 @@ mod tests {
     fn catalog() -> Value {
         json!({"streams": [
             {"tap_stream_id": "public-users", "stream": "public-users",
-             "schema": {"properties": {"id": {}, "email": {}, "home": {"properties": {"city": {}}}}},
-             "metadata": [{"breadcrumb": ["properties", "id"], "metadata": {"inclusion": "automatic"}}]},
+             "schema": {"properties": {
+                 "id": {}, "email": {}, "home": {"properties": {"city": {}}},
+             }},
+             "metadata": [
+                 {"breadcrumb": ["properties", "id"], "metadata": {"inclusion": "automatic"}},
+             ]},
             {"tap_stream_id": "public-orders", "stream": "public-orders",
              "schema": {"properties": {"id": {}, "at": {"type": "string"}}}, "metadata": []},
         ]})

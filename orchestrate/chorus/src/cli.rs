@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use lake::Datestamp;
+
+use crate::backfill::Only;
+use crate::run::Options;
 
 /// Runs the taps and targets of a meltano.yml
 #[derive(Debug, Parser)]
@@ -24,6 +28,45 @@ pub struct Cli {
 pub enum Command {
     /// Run a job, or a tap and a target: `chorus run tap-csv target-csv`
     Run(RunArgs),
+    /// Say what a run would do: streams, columns, keys, replication, settings
+    #[command(visible_alias = "explain")]
+    Plan(PlanArgs),
+    /// Run a job for many days, the latest first; what is done is left alone
+    Backfill(BackfillArgs),
+    /// Show how the steps of jobs stand, day by day
+    Status {
+        /// Jobs; all of them when none is named
+        words: Vec<String>,
+    },
+    /// List the runs
+    Runs {
+        /// How many, the last ones
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+    /// Print the logs of a run
+    Logs {
+        /// The run's id or the beginning of it, or `last`
+        #[arg(default_value = "last")]
+        run: String,
+    },
+    /// Run again what a run ran, for its day
+    Rerun(RerunArgs),
+    /// Run the schedules of the project in the foreground, until asked to end
+    Schedule {
+        /// Schedules; all of them when none is named
+        names: Vec<String>,
+    },
+    /// Look for what stands in the way of a run, and say what mends it
+    Doctor,
+    /// Run a plugin, anybody's, against the rules of the protocol
+    Check {
+        /// A tap or a target; a target is fed a stream of its own
+        plugin: String,
+        /// How many records of a tap to read
+        #[arg(long, default_value_t = 100_000)]
+        records: u64,
+    },
     /// Look at the states of taps, or change them
     State {
         /// What to do
@@ -51,6 +94,9 @@ pub struct RunArgs {
     /// How often to try again what may go well the next time (exit 75)
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub retries: usize,
+    /// How many steps that do not need each other to run at once
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub parallel: usize,
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -60,6 +106,76 @@ pub struct RunArgs {
     /// Show every line of the plugins' logs
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// What to plan.
+#[derive(Debug, Default, Args)]
+pub struct PlanArgs {
+    /// Jobs, or plugins from a tap to a target
+    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    pub words: Vec<String>,
+    /// The day to read or write, YYYY-MM-DD; else `DATESTAMP` or `EXTRACTED_AT`
+    #[arg(long, value_name = "DAY")]
+    pub datestamp: Option<String>,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to run for which days.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// Jobs, or plugins from a tap to a target
+    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    pub words: Vec<String>,
+    /// The first day, YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub from: String,
+    /// The last day, YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub to: String,
+    /// Which steps to run
+    #[arg(long, value_enum, default_value_t = Only::Missing)]
+    pub only: Only,
+    /// How many days to run at once
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub parallel: usize,
+    /// List what would be run, and do nothing
+    #[arg(long)]
+    pub preview: bool,
+    /// Read everything, whatever the state says
+    #[arg(long)]
+    pub full_refresh: bool,
+    /// How often to try again what may go well the next time (exit 75)
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub retries: usize,
+    /// Show every line of the plugins' logs
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// What to run again.
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// The run's id or the beginning of it, or `last`
+    pub run: String,
+    /// Begin with this step: its number, or its plugins
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+    /// Read everything, whatever the state says
+    #[arg(long)]
+    pub full_refresh: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RerunArgs {
+    /// Returns how to run it for a day.
+    pub fn options(&self, datestamp: Option<Datestamp>) -> Options {
+        let full_refresh = self.full_refresh;
+        Options { datestamp, full_refresh, retries: 3, ..Options::default() }
+    }
 }
 
 /// What to do with a state.

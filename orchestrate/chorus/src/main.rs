@@ -1,23 +1,30 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
+mod backfill;
 mod catalog_rules;
+mod check;
 mod cli;
 mod commands;
+mod history;
 mod observe;
 mod pipeline;
 mod prepare;
 mod progress;
 mod project;
 mod run;
+mod schedule;
 mod signals;
 mod store;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use commands::run::{DAY_VARIABLES, datestamp};
+use lake::Datestamp;
 use project::Project;
+use serde_json::Value;
 use singer::{About, Result};
 
 const ABOUT: About = About {
@@ -46,19 +53,44 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<()> {
-    let day = match &cli.command {
-        Command::Run(args) => commands::run::datestamp(args.datestamp.as_deref())?,
-        Command::State { .. } => None,
+    let Cli { project: folder, environment, command } = cli;
+    let folder = folder.unwrap_or(PathBuf::from("."));
+    let open_with = |day: Option<Datestamp>, more: &Value| {
+        let mut variables = Vec::new();
+        for (name, value) in more.as_object().into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            variables.push((name.clone(), text));
+        }
+        for name in DAY_VARIABLES {
+            variables.extend(day.map(|day| (name.to_owned(), day.to_string())));
+        }
+        Project::open(&folder, environment.as_deref(), &variables)
     };
-    let day = day.map(|day| day.to_string());
-    let mut variables = Vec::new();
-    if let Some(day) = &day {
-        variables.extend(commands::run::DAY_VARIABLES.map(|name| (name, day.as_str())));
-    }
-    let folder = cli.project.as_deref().unwrap_or(Path::new("."));
-    let project = Project::open(folder, cli.environment.as_deref(), &variables)?;
-    match cli.command {
-        Command::Run(args) => commands::run::run(&project, &args),
-        Command::State { command } => commands::state::state(&project, command),
+    let open = |day: Option<Datestamp>| open_with(day, &Value::Null);
+    let of_day = |day: Datestamp| open(Some(day));
+    match command {
+        Command::Run(args) => {
+            let day = datestamp(args.datestamp.as_deref())?;
+            commands::run::run(&open(day)?, &args)
+        }
+        Command::Plan(args) => {
+            let day = datestamp(args.datestamp.as_deref())?;
+            let options = run::Options { datestamp: day, ..run::Options::default() };
+            commands::plan::plan(&open(day)?, &args, &options)
+        }
+        Command::Backfill(args) => commands::backfill::run(&args, &of_day),
+        Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
+        Command::Runs { count } => commands::runs::runs(&open(None)?, count),
+        Command::Logs { run } => commands::runs::logs(&open(None)?, &run),
+        Command::Rerun(args) => commands::runs::rerun(&open(None)?, &args, &of_day),
+        Command::Check { plugin, records } => {
+            commands::check::check(&open(datestamp(None)?)?, &plugin, records)
+        }
+        Command::Schedule { names } => {
+            let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
+            commands::schedule::schedule(&open(None)?, &names, &of_schedule)
+        }
+        Command::Doctor => commands::doctor::doctor(&open(datestamp(None)?)?),
+        Command::State { command } => commands::state::state(&open(None)?, command),
     }
 }

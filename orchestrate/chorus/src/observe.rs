@@ -94,8 +94,11 @@ impl Observed {
 
     /// Returns the counts for a record or summary.
     pub fn to_json(&self) -> Value {
-        let stream = |stream: &StreamCount| json!({"stream": stream.name, "rows": stream.rows, "seconds": stream.seconds});
-        self.streams.iter().map(stream).collect()
+        let count = |c: &StreamCount| {
+            let (stream, rows, seconds) = (&c.name, c.rows, c.seconds);
+            json!({ "stream": stream, "rows": rows, "seconds": seconds })
+        };
+        self.streams.iter().map(count).collect()
     }
 }
 
@@ -126,8 +129,9 @@ mod tests {
         let text = format!("2026-01-31 00:00:00,000 | INFO     | tap-x | {count}");
         check(&mut observed, &text, Weight::Metric);
         check(&mut observed, &format!("INFO {count}"), Weight::Metric);
-        let done = r#"{"level":"info","metric_info":{"metric":"sync_duration","value":1.5,"tags":{"stream":"a"}}}"#;
-        check(&mut observed, done, Weight::Metric);
+        let metric = r#"{"metric":"sync_duration","value":1.5,"tags":{"stream":"a"}}"#;
+        let done = format!(r#"{{"level":"info","metric_info":{metric}}}"#);
+        check(&mut observed, &done, Weight::Metric);
         assert_eq!(observed.line(&text, false), Weight::Metric);
         assert_eq!((observed.rows(), observed.streams[0].seconds), (10, Some(1.5)));
         check(&mut observed, "2026-01-31 00:00:00,000 | WARNING  | tap-x | look", Weight::Warning);

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use singer::{Error, ErrorKind, Result};
 
+use crate::prepare;
+
 /// How long a process may take to end once it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
 /// A reader that dies makes its writer fail a moment before it is seen to be gone itself.
@@ -72,7 +74,7 @@ pub struct Outcome {
 }
 
 /// Asks for the end of a pipeline from outside.
-pub trait Stop {
+pub trait Stop: Sync {
     /// Returns the signal that was received, if one was.
     fn requested(&self) -> Option<i32>;
 }
@@ -155,7 +157,7 @@ fn start(
             .stdout(writer)
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = command.spawn().map_err(|cause| not_started(program, cause))?;
+        let mut child = command.spawn().map_err(|cause| prepare::not_started(program, cause))?;
         // The command holds the child's end of the pipe.
         drop(command);
         if let Some(log) = child.stderr.take() {
@@ -173,19 +175,6 @@ fn start(
         wait(at, child, sender.clone());
     }
     Ok(())
-}
-
-fn not_started(program: &Program, cause: std::io::Error) -> Error {
-    let missing = cause.kind() == std::io::ErrorKind::NotFound;
-    let failure = Error::new(ErrorKind::Config, "cannot start the plugin")
-        .with("plugin", &program.name)
-        .with("executable", program.executable.display())
-        .caused_by(cause);
-    if missing {
-        failure.hint("install it, put it on PATH, or set `executable` to its path")
-    } else {
-        failure
-    }
 }
 
 fn wait(process: usize, mut child: Child, sender: Sender<Event>) {

@@ -21,27 +21,65 @@ pub struct Prepared {
 
 /// Writes the files of a step and finds out what its tap is to read.
 pub fn prepare(project: &Project, step: &Step, state: Option<&Value>) -> Result<Prepared> {
-    let parent = project.root.join(".chorus/work");
-    store::make_private_folder(&parent)?;
-    let folder = tempfile::TempDir::new_in(&parent)
-        .map_err(|cause| store::failure("cannot make a folder", &parent, cause))?;
+    let folder = work_folder(project)?;
     let mut programs = Vec::new();
     for (at, plugin) in step.plugins.iter().enumerate() {
-        let config = folder.path().join(format!("{at}.config.json"));
-        write_json(&config, &Value::Object(plugin.config.clone()))?;
-        let mut arguments = vec!["--config".to_owned(), text(&config)];
-        if plugin.role == Role::Extractor {
-            let mut files = TapFiles { folder: folder.path(), config: &config, state: None };
-            if let Some(state) = state.filter(|_| plugin.can("state")) {
-                let path = folder.path().join("state.json");
-                write_json(&path, state)?;
-                files.state = Some(path);
-            }
-            arguments.extend(tap_arguments(project, plugin, &files)?);
-        }
-        programs.push(program(project, plugin, arguments));
+        programs.push(program_of(project, plugin, folder.path(), at, state)?);
     }
     Ok(Prepared { programs, _folder: folder })
+}
+
+/// Writes the files of a plugin and makes its command line.
+fn program_of(
+    project: &Project,
+    plugin: &Plugin,
+    folder: &Path,
+    at: usize,
+    state: Option<&Value>,
+) -> Result<Program> {
+    let config = folder.join(format!("{at}.config.json"));
+    write_json(&config, &Value::Object(plugin.config.clone()))?;
+    let mut arguments = vec!["--config".to_owned(), text(&config)];
+    if plugin.role == Role::Extractor {
+        let mut files = TapFiles { folder, config: &config, state: None };
+        if let Some(state) = state.filter(|_| plugin.can("state")) {
+            let path = folder.join("state.json");
+            write_json(&path, state)?;
+            files.state = Some(path);
+        }
+        arguments.extend(tap_arguments(project, plugin, &files)?);
+    }
+    Ok(program(project, plugin, arguments))
+}
+
+/// Returns the catalog that a tap would be run with.
+pub fn catalog(project: &Project, plugin: &Plugin) -> Result<Value> {
+    let folder = work_folder(project)?;
+    let config = folder.path().join("config.json");
+    write_json(&config, &Value::Object(plugin.config.clone()))?;
+    selected_catalog(project, plugin, &config)
+}
+
+/// A plugin by itself, and the folder with its files; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Alone {
+    /// The program with its flags.
+    pub program: Program,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes a plugin ready to be run by itself.
+pub fn alone(project: &Project, plugin: &Plugin, state: Option<&Value>) -> Result<Alone> {
+    let folder = work_folder(project)?;
+    let program = program_of(project, plugin, folder.path(), 0, state)?;
+    Ok(Alone { program, _folder: folder })
+}
+
+fn work_folder(project: &Project) -> Result<tempfile::TempDir> {
+    let parent = project.root.join(".chorus/work");
+    store::make_private_folder(&parent)?;
+    tempfile::TempDir::new_in(&parent)
+        .map_err(|cause| store::failure("cannot make a folder", &parent, cause))
 }
 
 struct TapFiles<'a> {
@@ -58,9 +96,7 @@ fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Re
         "--catalog"
     };
     if needs_catalog(plugin) {
-        let mut catalog = catalog(project, plugin, files)?;
-        catalog_rules::apply(&mut catalog, &plugin.rules)
-            .map_err(|failure| failure.with("plugin", &plugin.name))?;
+        let catalog = selected_catalog(project, plugin, files.config)?;
         let path = files.folder.join("catalog.json");
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -78,8 +114,16 @@ fn needs_catalog(plugin: &Plugin) -> bool {
     reads_one && (!plugin.rules.is_empty() || !plugin.declares("about"))
 }
 
+/// Returns the catalog of a tap with the project's rules applied.
+fn selected_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+    let mut catalog = given_catalog(project, plugin, config)?;
+    catalog_rules::apply(&mut catalog, &plugin.rules)
+        .map_err(|failure| failure.with("plugin", &plugin.name))?;
+    Ok(catalog)
+}
+
 /// Returns the catalog that the project names, or else what the tap discovers.
-fn catalog(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Result<Value> {
+fn given_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
         let text = std::fs::read(&path).map_err(|cause| {
@@ -94,27 +138,22 @@ fn catalog(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Result<V
                 .caused_by(cause)
         });
     }
-    discover(project, plugin, files.config)
+    discover(project, plugin, config)
 }
 
 /// Asks a tap for its catalog.
-pub fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
     let arguments = vec!["--config".to_owned(), text(config), "--discover".to_owned()];
     let program = program(project, plugin, arguments);
-    let output = command(&program).output().map_err(|cause| {
-        Error::new(ErrorKind::Config, "cannot start the plugin")
-            .with("plugin", &plugin.name)
-            .with("executable", program.executable.display())
-            .caused_by(cause)
-            .hint("install it, put it on PATH, or set `executable` to its path")
-    })?;
+    let output = command(&program).output().map_err(|cause| not_started(&program, cause))?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let kind = kind_of_exit(output.status.code());
-        return Err(Error::new(kind, "cannot discover the streams of the tap")
+        let failure = Error::new(kind, "cannot discover the streams of the tap")
             .with("plugin", &plugin.name)
-            .with("exit", output.status)
-            .with("log", last_lines(&log, 12)));
+            .with("exit", output.status);
+        let add = |failure: Error, line: &&str| failure.with(&plugin.name, line);
+        return Err(last_lines(&log).iter().fold(failure, add));
     }
     serde_json::from_slice(&output.stdout).map_err(|cause| {
         Error::new(ErrorKind::Protocol, "cannot read the catalog that the tap discovered")
@@ -147,6 +186,20 @@ pub fn program(project: &Project, plugin: &Plugin, arguments: Vec<String>) -> Pr
     }
 }
 
+/// Makes the failure of a program that cannot be run.
+pub fn not_started(program: &Program, cause: std::io::Error) -> Error {
+    let missing = cause.kind() == std::io::ErrorKind::NotFound;
+    let failure = Error::new(ErrorKind::Config, "cannot start the plugin")
+        .with("plugin", &program.name)
+        .with("executable", program.executable.display())
+        .caused_by(cause);
+    if missing {
+        failure.hint("install it, put it on PATH, or set `executable` to its path")
+    } else {
+        failure
+    }
+}
+
 /// Reads the class of a failure out of an exit code of ours; others' codes say nothing.
 pub fn kind_of_exit(code: Option<i32>) -> ErrorKind {
     let kinds = [
@@ -165,9 +218,9 @@ pub fn kind_of_exit(code: Option<i32>) -> ErrorKind {
 }
 
 /// Returns the last lines of a log.
-pub fn last_lines(log: &str, count: usize) -> String {
+fn last_lines(log: &str) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(count)..].join("\n    ")
+    lines[lines.len().saturating_sub(12)..].to_vec()
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {

@@ -14,6 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub struct Progress {
     step: String,
     verbose: bool,
+    quiet: bool,
     started: Instant,
     shown: Instant,
     terminal: Option<Lines>,
@@ -25,14 +26,15 @@ struct Lines {
 }
 
 impl Progress {
-    /// Starts to show a step.
-    pub fn new(step: &str, verbose: bool) -> Self {
+    /// Starts to show a step among others; a quiet one shows warnings alone.
+    pub fn new(step: &str, verbose: bool, quiet: bool, all: &MultiProgress) -> Self {
         let now = Instant::now();
-        let terminal = std::io::stderr().is_terminal();
-        let lines = || Lines { all: MultiProgress::new(), streams: Vec::new() };
+        let terminal = !quiet && std::io::stderr().is_terminal();
+        let lines = || Lines { all: all.clone(), streams: Vec::new() };
         Self {
             step: step.to_owned(),
             verbose,
+            quiet,
             started: now,
             shown: now,
             terminal: terminal.then(lines),
@@ -56,7 +58,7 @@ impl Progress {
     pub fn show(&mut self, observed: &Observed) {
         match &mut self.terminal {
             Some(lines) => lines.show(&observed.streams),
-            None if self.shown.elapsed() >= INTERVAL => {
+            None if !self.quiet && self.shown.elapsed() >= INTERVAL => {
                 self.shown = Instant::now();
                 let streams = observed.streams.len();
                 write(&format!(
@@ -73,7 +75,7 @@ impl Progress {
     /// Takes the lines away.
     pub fn finish(&self) {
         if let Some(lines) = &self.terminal {
-            let _ = lines.all.clear();
+            lines.streams.iter().for_each(|bar| lines.all.remove(bar));
         }
     }
 }

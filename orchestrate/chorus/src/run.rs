@@ -6,13 +6,17 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use indicatif::MultiProgress;
 use lake::{Datestamp, Lock};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
+use crate::history::{day_is_there, day_written};
 use crate::observe::{Observed, Weight};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::prepare;
@@ -21,7 +25,7 @@ use crate::project::{Job, Project, Step};
 use crate::store::{self, Store};
 
 /// How a run is to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The day, for the state's name and the record.
     pub datestamp: Option<Datestamp>,
@@ -31,8 +35,12 @@ pub struct Options {
     pub state_id: Option<String>,
     /// How often a step is tried again when a rerun helps.
     pub retries: usize,
+    /// How many steps that do not need each other run at once.
+    pub parallel: usize,
     /// Shows every line of the plugins' logs.
     pub verbose: bool,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// How a step has ended.
@@ -59,7 +67,8 @@ pub struct Run<'a> {
     options: &'a Options,
     stop: &'a dyn Stop,
     folder: PathBuf,
-    record: Value,
+    record: Mutex<Value>,
+    progress: MultiProgress,
 }
 
 impl<'a> Run<'a> {
@@ -70,9 +79,12 @@ impl<'a> Run<'a> {
         options: &'a Options,
         stop: &'a dyn Stop,
     ) -> Result<Self> {
+        // Several runs may begin in one process at once.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let store = Store::new(&project.root);
         let now = jiff::Timestamp::now();
-        let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{}-{count}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
         let folder = store.runs().join(&id);
         store::make_private_folder(&folder)?;
         let record = json!({
@@ -85,33 +97,69 @@ impl<'a> Run<'a> {
             "process": std::process::id(),
             "steps": [],
         });
-        let run = Self { project, store, options, stop, folder, record };
-        run.write_record()?;
+        let run = Self {
+            project,
+            store,
+            options,
+            stop,
+            folder,
+            record: Mutex::new(record),
+            progress: MultiProgress::new(),
+        };
+        run.note(|_| ())?;
         Ok(run)
     }
 
-    /// Runs the steps until one fails.
-    pub fn steps(&mut self, steps: &[Step]) -> Result<Vec<StepEnd>> {
+    /// Runs the steps in their order until one fails; neighbours that do not need each other run at
+    /// once.
+    pub fn steps(&self, steps: &[Step]) -> Result<Vec<StepEnd>> {
+        let begun = |step: &Step| json!({ "step": step.name, "status": "waiting" });
+        let waiting: Value = steps.iter().map(begun).collect();
+        self.note(|record| record["steps"] = waiting)?;
         let mut ends = Vec::new();
-        for (at, step) in steps.iter().enumerate() {
-            let end = self.step(at, step)?;
-            self.note(&end)?;
-            let failed = end.failure.is_some();
-            ends.push(end);
-            if failed {
+        while ends.len() < steps.len() {
+            let from = ends.len();
+            let count = independent(self.project, &steps[from..]).min(self.options.parallel.max(1));
+            let group: Vec<Result<StepEnd>> = std::thread::scope(|scope| {
+                let started: Vec<_> = (from..from + count)
+                    .map(|at| scope.spawn(move || self.noted_step(at, &steps[at])))
+                    .collect();
+                let gone =
+                    |_| Err(Error::new(ErrorKind::Internal, "the thread of a step has ended"));
+                started.into_iter().map(|step| step.join().unwrap_or_else(gone)).collect()
+            });
+            for end in group {
+                ends.push(end?);
+            }
+            if ends.iter().any(|end| end.failure.is_some()) {
                 break;
             }
         }
         Ok(ends)
     }
 
-    /// Closes the record.
-    pub fn end(mut self, ends: &[StepEnd], steps: usize) -> Result<Value> {
+    /// Closes the record, and returns it.
+    pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<Value> {
         let done = ends.len() == steps && ends.iter().all(|end| end.failure.is_none());
-        self.record["status"] = if done { "succeeded" } else { "failed" }.into();
-        self.record["ended"] = jiff::Timestamp::now().to_string().into();
-        self.write_record()?;
-        Ok(self.record)
+        self.note(|record| {
+            record["status"] = if done { "succeeded" } else { "failed" }.into();
+            record["ended"] = jiff::Timestamp::now().to_string().into();
+        })?;
+        Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
+        self.note(|record| record["steps"][at]["status"] = "running".into())?;
+        let end = self.step(at, step)?;
+        self.note(|record| record["steps"][at] = entry(&end))?;
+        Ok(end)
+    }
+
+    /// Changes the record and writes it down.
+    fn note(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut record);
+        store::note(&self.folder.join("run.json"), &record)
     }
 
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
@@ -171,7 +219,7 @@ impl<'a> Run<'a> {
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
         let state_id = &end.state.0;
-        let known = if self.options.full_refresh { None } else { self.store.state(state_id)? };
+        let known = self.known_state(state_id, step)?;
         let prepared = prepare(self.project, step, known.as_ref())?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
@@ -180,8 +228,9 @@ impl<'a> Run<'a> {
             .open(&path)
             .map_err(|cause| store::failure("cannot write the log", &path, cause))?;
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
-        let mut progress = Progress::new(&step.name, self.options.verbose);
-        let (mut moved, mut unkept) = (false, None);
+        let mut progress =
+            Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
+        let mut state = StateKeeper::new(&self.store, state_id);
         let observed = &mut end.observed;
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
             Event::Log(process, line) => {
@@ -195,43 +244,61 @@ impl<'a> Run<'a> {
             }
             Event::State(line) => {
                 observed.states += 1;
-                match keep(&self.store, state_id, &line) {
-                    Ok(()) => moved = true,
-                    Err(failure) => unkept = Some(failure),
-                }
+                state.take(&line);
             }
             Event::Tick | Event::End(_) => progress.show(observed),
         });
         progress.finish();
-        end.state.1 = moved;
+        end.state.1 = state.finish()?;
         let outcome = outcome?;
-        if let Some(failure) = unkept {
-            return Err(failure);
-        }
         judge(&outcome, step, &last)
             .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
     }
 
-    fn note(&mut self, end: &StepEnd) -> Result<()> {
-        let step = json!({
-            "step": end.name,
-            "status": if end.failure.is_none() { "succeeded" } else { "failed" },
-            "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
-            "attempts": end.attempts,
-            "seconds": end.seconds,
-            "state_id": end.state.0,
-            "states": end.observed.states,
-            "streams": end.observed.to_json(),
-        });
-        if let Some(steps) = self.record["steps"].as_array_mut() {
-            steps.push(step);
+    /// Returns the state to start from. One that speaks of a day that is gone would leave the day
+    /// as it is: away.
+    fn known_state(&self, id: &str, step: &Step) -> Result<Option<Value>> {
+        if self.options.full_refresh {
+            return Ok(None);
         }
-        self.write_record()
+        let known = self.store.state(id)?;
+        if known.is_some() && day_is_there(self.project, step)? == Some(false) {
+            log::info!("the day that {id} speaks of is not there: everything is read");
+            return Ok(None);
+        }
+        Ok(known)
     }
+}
 
-    fn write_record(&self) -> Result<()> {
-        store::write(&self.folder.join("run.json"), &self.record)
+/// Returns how many of the first steps do not need each other: they write days of their own.
+fn independent(project: &Project, steps: &[Step]) -> usize {
+    let mut written = Vec::new();
+    for step in steps {
+        match day_written(project, step) {
+            Some(day) if !written.contains(&day) => written.push(day),
+            _ => break,
+        }
     }
+    written.len().max(1)
+}
+
+/// Returns why the first step that failed did.
+pub fn first_failure(ends: Vec<StepEnd>) -> Option<Error> {
+    ends.into_iter().find_map(|end| end.failure)
+}
+
+/// Returns what the record says of a step.
+fn entry(end: &StepEnd) -> Value {
+    json!({
+        "step": end.name,
+        "status": if end.failure.is_none() { "succeeded" } else { "failed" },
+        "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
+        "attempts": end.attempts,
+        "seconds": end.seconds,
+        "state_id": end.state.0,
+        "states": end.observed.states,
+        "streams": end.observed.to_json(),
+    })
 }
 
 /// Turns the end of the processes into the end of the step.
@@ -270,13 +337,45 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     }
 }
 
-/// Writes down a state that the target has printed.
-fn keep(store: &Store, id: &str, line: &str) -> Result<()> {
-    if let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) {
-        return store.set_state(id, &state);
+/// Writes down the states that a target prints: at once, and then at most one a second. One that
+/// is older than what is durable costs time at the next run, and nothing else.
+struct StateKeeper<'a> {
+    store: &'a Store,
+    id: &'a str,
+    pending: Option<Value>,
+    written: Option<Instant>,
+    failed: Option<Error>,
+}
+
+impl<'a> StateKeeper<'a> {
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn new(store: &'a Store, id: &'a str) -> Self {
+        Self { store, id, pending: None, written: None, failed: None }
     }
-    log::warn!("the target has printed a line that is no state; it is left out");
-    Ok(())
+
+    fn take(&mut self, line: &str) {
+        let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
+            log::warn!("the target has printed a line that is no state; it is left out");
+            return;
+        };
+        self.pending = Some(state);
+        if self.written.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(state) = self.pending.take() else { return };
+        self.failed = self.store.set_state(self.id, &state).err();
+        self.written = Some(Instant::now());
+    }
+
+    /// Writes the last state; tells whether there was one.
+    fn finish(mut self) -> Result<bool> {
+        self.write();
+        self.failed.map_or(Ok(self.written.is_some()), Err)
+    }
 }
 
 const LAST_LINES: usize = 12;

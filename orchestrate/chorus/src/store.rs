@@ -25,6 +25,11 @@ impl Store {
         self.folder.join("runs")
     }
 
+    /// Returns the folder of what is known of schedules.
+    pub fn schedules(&self) -> PathBuf {
+        self.folder.join("schedules")
+    }
+
     /// Reads the state of an id: the value of a STATE message. `None` when there is none.
     ///
     /// A file that cannot be read is refused: to take it for empty would read everything again.
@@ -97,15 +102,28 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Replaces a JSON file: readers see the old one or the new one, also after a power loss.
 pub fn write(path: &Path, value: &Value) -> Result<()> {
+    replace(path, value, true)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|cause| failure("cannot write the file", path, cause))
+}
+
+/// Replaces a JSON file that may be an older one again after a power loss.
+pub fn note(path: &Path, value: &Value) -> Result<()> {
+    replace(path, value, false)
+}
+
+fn replace(path: &Path, value: &Value, synced: bool) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private_folder(folder)?;
     let fail = |cause: std::io::Error| failure("cannot write the file", path, cause);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
     let text = serde_json::to_vec_pretty(value).unwrap_or_default();
     file.write_all(&text).and_then(|()| file.write_all(b"\n")).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|cause| fail(cause.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)
+    if synced {
+        file.as_file().sync_all().map_err(fail)?;
+    }
+    file.persist(path).map(drop).map_err(|cause| fail(cause.error))
 }
 
 /// Writes a file that only its owner may read, as what it holds may be secret.

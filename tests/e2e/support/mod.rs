@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod lake;
 pub mod messages;
 pub mod pipes;
+pub mod project;
 pub mod python;
 pub mod run;
 pub mod strace;

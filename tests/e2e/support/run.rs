@@ -30,6 +30,7 @@ pub struct Run {
     command: Command,
     name: String,
     input: Option<Vec<u8>>,
+    piped: bool,
     scratch: tempfile::TempDir,
     files: u32,
 }
@@ -70,6 +71,12 @@ impl Outcome {
     /// Returns standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Returns the lines of standard output behind the first one that starts like this.
+    pub fn stdout_lines_after(&self, start: &str) -> Vec<&str> {
+        let text = std::str::from_utf8(&self.stdout).unwrap();
+        text.lines().skip_while(|line| !line.starts_with(start)).skip(1).collect()
     }
 
     /// Returns the messages of a tap, parsed.
@@ -140,7 +147,7 @@ impl Run {
             .env("LC_ALL", "C.UTF-8")
             .current_dir(scratch.path());
         let name = program.file_name().unwrap().to_string_lossy().into_owned();
-        Self { command, name, input: None, scratch, files: 0 }
+        Self { command, name, input: None, piped: false, scratch, files: 0 }
     }
 
     /// Adds arguments.
@@ -173,6 +180,12 @@ impl Run {
         self
     }
 
+    /// Leaves standard input open, for the caller to write to.
+    pub fn piped(mut self) -> Self {
+        self.piped = true;
+        self
+    }
+
     /// Sets what comes on standard input.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
@@ -186,7 +199,8 @@ impl Run {
 
     /// Starts the process; `collect` reads its output, else the caller takes it.
     pub fn start(self, collect: bool) -> Running {
-        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        let piped = self.input.is_some() || self.piped;
+        let stdin = if piped { Stdio::piped() } else { Stdio::null() };
         self.start_with(stdin, collect)
     }
 

@@ -1,4 +1,11 @@
 //! One module for each command.
 
+pub mod backfill;
+pub mod check;
+pub mod doctor;
+pub mod plan;
 pub mod run;
+pub mod runs;
+pub mod schedule;
 pub mod state;
+mod table;

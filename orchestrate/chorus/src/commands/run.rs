@@ -1,16 +1,15 @@
 //! `chorus run`: a job, or a pipeline named on the command line.
 
-use std::fmt::Write;
-
 use lake::Datestamp;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli::RunArgs;
+use crate::cli::{PlanArgs, RunArgs};
+use crate::commands::plan::plan;
+use crate::commands::table;
 use crate::project::{Job, Plugin, Project};
-use crate::run::{Options, Run, StepEnd, state_id};
+use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
-use crate::store::Store;
 
 /// The variables that name the day of a run, the first one wins.
 pub const DAY_VARIABLES: [&str; 2] = ["DATESTAMP", "EXTRACTED_AT"];
@@ -29,7 +28,9 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
         full_refresh: args.full_refresh,
         state_id: args.state_id.clone(),
         retries: args.retries,
+        parallel: args.parallel,
         verbose: args.verbose,
+        quiet: false,
     };
     let job = Job::find(project, &args.words)?;
     for step in &job.steps {
@@ -40,15 +41,21 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
             .hint("leave out --state-id, or name one tap and one target"));
     }
     if args.dry_run {
-        return print(&plan(project, &job, &options)?);
+        let args = PlanArgs { words: args.words.clone(), json: args.json, ..Default::default() };
+        return plan(project, &args, &options);
     }
+    run_job(project, &job, &options, args.json)
+}
+
+/// Runs a job and prints how it ended.
+pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
     let signals = Signals::note();
-    let mut run = Run::begin(project, &job, &options, &signals)?;
-    let mut ends = run.steps(&job.steps)?;
+    let run = Run::begin(project, job, options, &signals)?;
+    let ends = run.steps(&job.steps)?;
     let record = run.end(&ends, job.steps.len())?;
-    let text = if args.json { record.to_string() + "\n" } else { summary(&ends) };
+    let text = if as_json { record.to_string() + "\n" } else { summary(&ends) };
     print(&text)?;
-    ends.pop().and_then(|end| end.failure).map_or(Ok(()), Err)
+    first_failure(ends).map_or(Ok(()), Err)
 }
 
 /// A setting that lacks its variable is left out; a day that lacks it must not be.
@@ -67,56 +74,26 @@ fn check_variables(plugin: &Plugin) -> Result<()> {
     Ok(())
 }
 
-/// Says what a run would do.
-fn plan(project: &Project, job: &Job, options: &Options) -> Result<String> {
-    let store = Store::new(&project.root);
-    let mut text = String::new();
-    for (at, step) in job.steps.iter().enumerate() {
-        let id = state_id(project, options, step);
-        let from = match store.state(&id)? {
-            Some(_) if options.full_refresh => "there, and not used",
-            Some(_) => "there",
-            None => "none: everything is read",
-        };
-        let _ = writeln!(text, "step {}: {}", at + 1, step.name);
-        let _ = writeln!(text, "  state {id}: {from}");
-        for plugin in &step.plugins {
-            let program = plugin.executable.display();
-            let found = if plugin.executable.is_file() { "" } else { " (not found)" };
-            let _ = writeln!(text, "  {} {}: {program}{found}", plugin.role, plugin.name);
-            let names: Vec<&str> = plugin.config.keys().map(String::as_str).collect();
-            let _ = writeln!(text, "    settings: {}", names.join(", "));
-        }
-    }
-    Ok(text)
-}
-
 /// The table at the end of a run.
 fn summary(ends: &[StepEnd]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::TableStyle::new());
-    table.set_header(["step", "stream", "rows", "seconds", "state"]);
+    let mut rows = Vec::new();
     for end in ends {
         let ended = match (&end.failure, end.state.1) {
             (Some(_), _) => "failed",
             (None, true) => "kept",
             (None, false) => "-",
         };
+        let mut row = |stream: &str, count: u64, seconds: Option<f64>| {
+            let seconds = seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
+            let cells = [end.name.as_str(), stream, &count.to_string(), &seconds, ended];
+            rows.push(cells.map(str::to_owned).to_vec());
+        };
         if end.observed.streams.is_empty() {
-            let seconds = format!("{:.1}", end.seconds);
-            table.add_row([end.name.as_str(), "-", "0", seconds.as_str(), ended]);
+            row("-", 0, Some(end.seconds));
         }
         for stream in &end.observed.streams {
-            let seconds = stream.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
-            let rows = stream.rows.to_string();
-            table.add_row([end.name.as_str(), &stream.name, &rows, &seconds, ended]);
+            row(&stream.name, stream.rows, stream.seconds);
         }
     }
-    for column in [2, 3] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
+    table::render(&["step", "stream", "rows", "seconds", "state"], rows, &[2, 3])
 }

@@ -16,8 +16,8 @@ const KNOWN: [(&str, &str); 7] = [
         "",
         "version default_environment project_id annotations database_uri database_max_retries \
          database_retry_timeout send_anonymous_usage_stats project_readonly include_paths \
-         environments plugins jobs schedules env state_backend elt elf experimental ff venv hub_url \
-         hub_api_root snowplow cli ui auto_install logging requires_meltano python",
+         environments plugins jobs schedules env state_backend elt elf experimental ff venv \
+         hub_url hub_api_root snowplow cli ui auto_install logging requires_meltano python",
     ),
     ("environments", "name config env state_id_suffix annotations"),
     ("environments.config", "plugins annotations"),
@@ -36,11 +36,7 @@ const KNOWN: [(&str, &str); 7] = [
          default_variant domain_url table_pattern",
     ),
     ("jobs", "name tasks annotations"),
-    (
-        "schedules",
-        "name interval job extractor loader transform start_date env annotations start_time \
-         end_time timezone missed watch cron_timezone",
-    ),
+    ("schedules", "name interval job extractor loader transform start_date env annotations"),
 ];
 
 /// Reads the project file of a folder and the files it includes into one value.

@@ -35,13 +35,13 @@ impl Project {
     pub fn open(
         folder: &Path,
         environment: Option<&str>,
-        settings: &[(&str, &str)],
+        settings: &[(String, String)],
     ) -> Result<Self> {
         let root = root(folder)?;
         let file = file::read(&root)?;
         let mut process = Variables::of_process(&root)?;
         for (name, value) in settings {
-            process.set(*name, *value);
+            process.set(name, value);
         }
         let wanted = environment
             .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))

@@ -1,0 +1,206 @@
+//! `chorus check`: runs a plugin, anybody's, against the rules of the protocol.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use crate::check::{Checker, Finding, Grade};
+use crate::commands::table;
+use crate::pipeline::Program;
+use crate::prepare::{self, Alone};
+use crate::project::{Plugin, Project, Role};
+
+/// The stream that a target is fed.
+const STREAM: &str = "chorus_check";
+
+/// Checks a plugin and prints what was found; fails when something is against the rules.
+pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
+    let plugin = Plugin::find(project, name)?;
+    let findings = match plugin.role {
+        Role::Extractor => tap(project, &plugin, records)?,
+        Role::Loader => target(project, &plugin)?,
+        Role::Mapper => {
+            return Err(Error::new(ErrorKind::Usage, "cannot check a mapper by itself")
+                .with("plugin", name)
+                .hint("run it between a tap and a target"));
+        }
+    };
+    let rows = findings.iter().map(|finding| {
+        let line = if finding.line == 0 { "-".to_owned() } else { finding.line.to_string() };
+        let grade = format!("{:?}", finding.grade).to_lowercase();
+        vec![grade, line, finding.count.to_string(), finding.text.clone()]
+    });
+    if !findings.is_empty() {
+        print(&table::render(&["grade", "line", "times", "finding"], rows.collect(), &[1, 2]))?;
+    }
+    let violations = findings.iter().filter(|found| found.grade == Grade::Violation).count();
+    if violations == 0 {
+        return print(&format!("{name} keeps the rules of the protocol\n"));
+    }
+    Err(Error::new(ErrorKind::Protocol, "the plugin breaks the rules of the protocol")
+        .with("plugin", name)
+        .with("rules broken", violations))
+}
+
+fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>> {
+    let alone = prepare::alone(project, plugin, None)?;
+    let mut checker = Checker::default();
+    let (exit, cut) = read(&alone.program, &mut checker, records)?;
+    let counts = checker.records();
+    let rows = counts.iter().map(|(name, count)| vec![name.clone(), count.to_string()]);
+    print(&table::render(&["stream", "records"], rows.collect(), &[1]))?;
+    let state = checker.last_state().clone();
+    let mut findings = checker.findings();
+    if cut {
+        // It was not let come to its end.
+        findings.retain(|finding| !finding.text.contains("currently_syncing"));
+        findings.push(finding(Grade::Note, &format!("only {records} records were read")));
+    } else if exit != Some(0) {
+        findings.push(finding(Grade::Violation, &format!("it ended with {}", word(exit))));
+    } else if state.is_object() {
+        let again = prepare::alone(project, plugin, Some(&state))?;
+        let (exit, cut) = read(&again.program, &mut Checker::default(), records)?;
+        if exit != Some(0) && !cut {
+            let text = format!("it ended with {} when it was given its own state", word(exit));
+            findings.push(finding(Grade::Violation, &text));
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
+    Ok(findings)
+}
+
+/// Runs a tap until it ends or has written so many records; tells how it ended, and if it was cut.
+fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(Option<i32>, bool)> {
+    let mut child = prepare::command(program)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(|cause| prepare::not_started(program, cause))?;
+    let mut cut = false;
+    if let Some(output) = child.stdout.take() {
+        let mut count = 0;
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else {
+                checker.line("(bytes that are not UTF-8)");
+                break;
+            };
+            count += u64::from(line.contains("\"RECORD\""));
+            checker.line(&line);
+            if count >= records {
+                cut = true;
+                break;
+            }
+        }
+    }
+    if cut {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|cause| prepare::not_started(program, cause))?;
+    Ok((status.code(), cut))
+}
+
+fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
+    let mut plugin = plugin.clone();
+    let scratch = tempfile::tempdir().map_err(|cause| {
+        Error::new(ErrorKind::Io, "cannot make a temporary folder").caused_by(cause)
+    })?;
+    if let Some(path) = plugin.config.get_mut("output_path") {
+        // The days that are there are not for a check to touch.
+        *path = scratch.path().to_string_lossy().into();
+    } else {
+        log::warn!("the check writes stream {STREAM} to where {} writes", plugin.name);
+    }
+    let alone = prepare::alone(project, &plugin, None)?;
+    let schema = json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "name": {"type": ["string", "null"]},
+            "at": {"type": ["string", "null"], "format": "date-time"},
+        },
+    }});
+    let record = |id: Value| {
+        let at = "2026-01-31T00:00:00Z";
+        json!({"type": "RECORD", "stream": STREAM, "record": {"id": id, "name": "é", "at": at}})
+    };
+    let state = |n: u64| {
+        let value = json!({"bookmarks": {STREAM: {"n": n}}, "currently_syncing": null});
+        json!({"type": "STATE", "value": value})
+    };
+    let lines = |messages: &[Value]| -> String {
+        messages.iter().map(|message| message.to_string() + "\n").collect()
+    };
+    let good =
+        lines(&[schema.clone(), record(1.into()), schema.clone(), record(2.into()), state(1)]);
+    let mut findings = Vec::new();
+    let (exit, output) = feed(&alone, &good)?;
+    if exit != Some(0) {
+        let text = format!("it ended with {} on a good input", word(exit));
+        findings.push(finding(Grade::Violation, &text));
+    }
+    let printed: Vec<Option<Value>> =
+        output.lines().map(|line| serde_json::from_str(line).ok()).collect();
+    if printed.iter().any(|line| !matches!(line, Some(Value::Object(_)))) {
+        findings.push(finding(Grade::Violation, "a line on standard output is no state"));
+    }
+    if exit == Some(0) && printed.last().cloned().flatten() != Some(state(1)["value"].clone()) {
+        findings.push(finding(Grade::Violation, "the last state is not the one it was given"));
+    }
+    let bad = [
+        ("a RECORD before its SCHEMA", lines(&[record(1.into())]), Grade::Violation),
+        (
+            "a line that is no JSON",
+            lines(std::slice::from_ref(&schema)) + "{\"type\":\n",
+            Grade::Violation,
+        ),
+        (
+            "a value that does not fit its schema",
+            lines(&[schema.clone(), record("x".into()), state(2)]),
+            Grade::Warning,
+        ),
+        (
+            "an input that ends while a stream is being read",
+            lines(&[
+                json!({"type": "STATE", "value": {"bookmarks": {}, "currently_syncing": STREAM}}),
+                schema,
+                record(1.into()),
+            ]),
+            Grade::Note,
+        ),
+    ];
+    for (what, input, grade) in bad {
+        if feed(&alone, &input)?.0 == Some(0) {
+            findings.push(finding(grade, &format!("it takes {what}")));
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
+    Ok(findings)
+}
+
+fn feed(alone: &Alone, input: &str) -> Result<(Option<i32>, String)> {
+    let program = &alone.program;
+    let fail = |cause| prepare::not_started(program, cause);
+    let mut child = prepare::command(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(fail)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may stop reading early: its exit code tells.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(fail)?;
+    Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+fn finding(grade: Grade, text: &str) -> Finding {
+    Finding { grade, line: 0, text: text.to_owned(), count: 1 }
+}
+
+fn word(exit: Option<i32>) -> String {
+    exit.map_or("a signal".to_owned(), |code| format!("exit code {code}"))
+}

@@ -1,0 +1,120 @@
+//! `chorus runs`, `logs`, `rerun` and `status`: what was run, and how it stands.
+
+use std::collections::BTreeSet;
+
+use lake::Datestamp;
+use serde_json::Value;
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use crate::backfill::{DayPlan, OpenDay};
+use crate::cli::RerunArgs;
+use crate::commands::{backfill, run, table};
+use crate::history::{self, History};
+use crate::project::{Job, Project};
+use crate::store;
+
+/// Lists the runs, the last one last.
+pub fn runs(project: &Project, count: usize) -> Result<()> {
+    let history = History::read(project)?;
+    let from = history.runs.len().saturating_sub(count);
+    let rows = history.runs[from..].iter().map(|(_, record)| {
+        let status = match record["status"].as_str() {
+            Some("running") if !history::is_alive(record) => "died",
+            Some(status) => status,
+            None => "-",
+        };
+        let rows: u64 = steps(record)
+            .filter_map(|step| step["streams"].as_array())
+            .flatten()
+            .fold(0, |sum, stream| sum + stream["rows"].as_u64().unwrap_or_default());
+        let seconds: f64 = steps(record).filter_map(|step| step["seconds"].as_f64()).sum();
+        vec![
+            text(&record["run"]),
+            text(&record["job"]),
+            text(&record["datestamp"]),
+            status.to_owned(),
+            rows.to_string(),
+            format!("{seconds:.1}"),
+        ]
+    });
+    let header = ["run", "job", "day", "status", "rows", "seconds"];
+    print(&table::render(&header, rows.collect(), &[4, 5]))
+}
+
+/// Prints the logs of a run.
+pub fn logs(project: &Project, name: &str) -> Result<()> {
+    let history = History::read(project)?;
+    let (folder, _) = history.find(name)?;
+    for path in store::entries(folder)? {
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let log = std::fs::read(&path)
+                .map_err(|cause| store::failure("cannot read the log", &path, cause))?;
+            for line in String::from_utf8_lossy(&log).lines() {
+                print(&(singer::error::printable(line).into_owned() + "\n"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs again what a run ran, for its day.
+pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<()> {
+    let history = History::read(project)?;
+    let (_, record) = history.find(&args.run)?;
+    let words = record["job"].as_str().unwrap_or_default();
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    let day: Option<Datestamp> = record["datestamp"].as_str().map(str::parse).transpose()?;
+    let of_day = day.map(open).transpose()?;
+    let project = of_day.as_ref().unwrap_or(project);
+    let mut job = Job::find(project, &words)?;
+    if let Some(from) = &args.from {
+        let number = from.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let by_name = job.steps.iter().position(|step| step.name == *from);
+        let at = by_name.or(number).filter(|at| *at < job.steps.len()).ok_or_else(|| {
+            let names: Vec<&str> = job.steps.iter().map(|step| step.name.as_str()).collect();
+            Error::new(ErrorKind::Usage, "cannot find the step")
+                .with("step", from)
+                .hint(format!("give a number from 1, or one of: {}", names.join("; ")))
+        })?;
+        job.steps.drain(..at);
+    }
+    run::run_job(project, &job, &args.options(day), args.json)
+}
+
+/// Draws how the steps of a job stand, for the days that are known.
+pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<()> {
+    let history = History::read(project)?;
+    let words = if words.is_empty() { jobs(project) } else { words.to_vec() };
+    for word in &words {
+        let one = std::slice::from_ref(word);
+        let job = Job::find(project, if words.len() == 1 { &words } else { one })?;
+        let days: BTreeSet<Datestamp> =
+            job.steps.iter().flat_map(|step| history.days(&step.name)).collect();
+        let mut grid = Vec::new();
+        for day in days.into_iter().rev() {
+            let project = open(day)?;
+            let job = Job::find(&project, one)?;
+            let before = job.steps.iter().map(|step| history.standing(&project, step, day));
+            let before = before.collect::<Result<_>>()?;
+            grid.push(DayPlan { day, project, job, before, wanted: Vec::new() });
+        }
+        print(&format!("{word}\n"))?;
+        let none = "no day of it was run\n".to_owned();
+        print(&(if grid.is_empty() { none } else { backfill::grid(&grid) } + "\n"))?;
+    }
+    Ok(())
+}
+
+fn jobs(project: &Project) -> Vec<String> {
+    let jobs = project.file["jobs"].as_array().into_iter().flatten();
+    jobs.filter_map(|job| job["name"].as_str()).map(str::to_owned).collect()
+}
+
+fn steps(record: &Value) -> impl Iterator<Item = &Value> {
+    record["steps"].as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("-").to_owned()
+}

@@ -1,0 +1,193 @@
+//! `chorus schedule`: runs the schedules of the project in the foreground.
+
+use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Zoned;
+use lake::Datestamp;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use singer::{Error, ErrorKind, Result};
+
+use crate::pipeline::Stop;
+use crate::project::{Job, Project};
+use crate::run::{Options, Run, first_failure};
+use crate::schedule::{Missed, Schedule};
+use crate::store::{self, Store};
+
+/// How often clocks and requests are looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The first request lets what runs come to its end; the second one ends it.
+#[derive(Clone, Debug, Default)]
+struct Requests {
+    count: Arc<AtomicUsize>,
+    signal: Arc<AtomicI32>,
+}
+
+/// Opens the project for a day, with variables of the schedule.
+pub type Open<'a> = &'a (dyn Fn(Datestamp, &Value) -> Result<Project> + Sync);
+
+/// Runs until it is asked to end.
+pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<()> {
+    let mut all = Schedule::read_all(&project.root, &project.file)?;
+    if let Some(name) = names.iter().find(|name| all.iter().all(|one| one.name != **name)) {
+        return Err(Error::new(ErrorKind::Config, "cannot find the schedule").with("name", name));
+    }
+    all.retain(|schedule| names.is_empty() || names.contains(&schedule.name));
+    all.retain(|schedule| schedule.is_timed() || schedule.watches());
+    if all.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "cannot find a schedule to run")
+            .hint("add `schedules` with an `interval` to meltano.yml"));
+    }
+    let requests = Requests::listen()?;
+    log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
+    std::thread::scope(|scope| {
+        for schedule in &all {
+            let requests = &requests;
+            scope.spawn(move || watch(project, schedule, open, requests));
+        }
+    });
+    Ok(())
+}
+
+/// Waits for the moments and files of one schedule.
+fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requests) {
+    let mut clock = Clock::new(project, schedule);
+    let mut files = schedule.fingerprint();
+    let mut looked = Instant::now();
+    clock.tell();
+    while requests.count() == 0 {
+        if let Some(due) = clock.due() {
+            run(schedule, &due, open, requests);
+            clock.done(&due);
+            clock.tell();
+        }
+        if schedule.watches() && looked.elapsed() >= schedule.watch_interval {
+            let now = schedule.fingerprint();
+            if now != files {
+                log::info!("schedule {}: files have changed", schedule.name);
+                files = now;
+                run(schedule, &schedule.now(), open, requests);
+            }
+            looked = Instant::now();
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// A failure is told, and the schedule goes on: the next day is another one.
+fn run(schedule: &Schedule, due: &Zoned, open: Open<'_>, requests: &Requests) {
+    let name = &schedule.name;
+    let ended = schedule.day(due).and_then(|day| {
+        log::info!("schedule {name}: running {} for {day}", schedule.words.join(" "));
+        let project = open(day, &schedule.env)?;
+        let job = Job::find(&project, &schedule.words)?;
+        let options =
+            Options { datestamp: Some(day), retries: 3, quiet: true, ..Options::default() };
+        let run = Run::begin(&project, &job, &options, requests)?;
+        let ends = run.steps(&job.steps)?;
+        run.end(&ends, job.steps.len())?;
+        first_failure(ends).map_or(Ok(()), Err)
+    });
+    match ended {
+        Ok(()) => log::info!("schedule {name}: done"),
+        Err(failure) => log::warn!("schedule {name}: {}", failure.message()),
+    }
+}
+
+/// When a schedule was last run, across restarts.
+struct Clock<'a> {
+    schedule: &'a Schedule,
+    path: std::path::PathBuf,
+    pending: Vec<Zoned>,
+    next: Option<Zoned>,
+}
+
+impl<'a> Clock<'a> {
+    fn new(project: &Project, schedule: &'a Schedule) -> Self {
+        let folder = Store::new(&project.root).schedules();
+        let path = folder.join(lake::name::encode(&schedule.name) + ".json");
+        let known = std::fs::read(&path).ok();
+        let known: Value =
+            known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let now = schedule.now();
+        let last = known["last"].as_str().and_then(|text| schedule.moment(text));
+        let pending = last.map_or(Vec::new(), |last| schedule.missed_since(&last, &now));
+        if !pending.is_empty() && schedule.missed != Missed::Skip {
+            log::info!("schedule {}: {} runs were missed", schedule.name, pending.len());
+        }
+        Self { schedule, path, pending, next: schedule.next(&now) }
+    }
+
+    fn tell(&self) {
+        if let Some(next) = &self.next {
+            let next = next.strftime("%Y-%m-%d %H:%M:%S %Z");
+            log::info!("schedule {}: next at {next}", self.schedule.name);
+        }
+    }
+
+    /// Returns the moment that a run is due for.
+    fn due(&mut self) -> Option<Zoned> {
+        if !self.pending.is_empty() {
+            return Some(self.pending.remove(0));
+        }
+        let now = self.schedule.now();
+        self.next.clone().filter(|next| *next <= now)
+    }
+
+    fn done(&mut self, due: &Zoned) {
+        let now = self.schedule.now();
+        if self.next.as_ref().is_some_and(|next| *next <= now) {
+            self.next = self.schedule.next(&now);
+        }
+        let last = json!({ "last": due.timestamp().to_string() });
+        if let Err(failure) = store::write(&self.path, &last) {
+            log::warn!("schedule {}: {}", self.schedule.name, failure.message());
+        }
+    }
+}
+
+impl Requests {
+    fn listen() -> Result<Self> {
+        let requests = Self::default();
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|cause| {
+            Error::new(ErrorKind::Internal, "cannot note signals").caused_by(cause)
+        })?;
+        let noted = requests.clone();
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                noted.add(signal);
+            }
+        });
+        let typed = requests.clone();
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(std::io::Result::ok) {
+                if line.trim() == "g" {
+                    typed.add(SIGTERM);
+                }
+            }
+        });
+        Ok(requests)
+    }
+
+    fn add(&self, signal: i32) {
+        self.signal.store(signal, Ordering::Relaxed);
+        if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
+            log::info!("ending when what runs is done");
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Stop for Requests {
+    fn requested(&self) -> Option<i32> {
+        (self.count() > 1).then(|| self.signal.load(Ordering::Relaxed))
+    }
+}

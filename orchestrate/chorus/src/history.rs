@@ -1,0 +1,142 @@
+//! What earlier runs have done: their records, and the days that are there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use lake::{Datestamp, Lake};
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::project::{Project, Step};
+use crate::store::{self, Store};
+
+/// The records of runs, oldest first.
+#[derive(Debug)]
+pub struct History {
+    /// The folder of each run, and its record.
+    pub runs: Vec<(PathBuf, Value)>,
+}
+
+/// How a step of a day stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was never run.
+    Missing,
+    /// It is being run.
+    Running,
+    /// Its last run has failed.
+    Failed,
+    /// Its last run ended without saying how: it was killed.
+    Died,
+    /// It has succeeded, but the day it wrote is not there any more.
+    Gone,
+    /// It has succeeded.
+    Done,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "-",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Died => "died",
+            Self::Gone => "gone",
+            Self::Done => "ok",
+        })
+    }
+}
+
+impl History {
+    /// Reads the records of a project; those that are damaged are told and left out.
+    pub fn read(project: &Project) -> Result<Self> {
+        let mut runs = Vec::new();
+        for folder in store::entries(&Store::new(&project.root).runs())? {
+            let path = folder.join("run.json");
+            let Ok(text) = std::fs::read(&path) else { continue };
+            match serde_json::from_slice::<Value>(&text) {
+                Ok(record) if record["run"].is_string() => runs.push((folder, record)),
+                _ => log::warn!("the record {} is damaged: it is left out", path.display()),
+            }
+        }
+        Ok(Self { runs })
+    }
+
+    /// Finds a run by its id, the beginning of it, or as `last`.
+    pub fn find(&self, name: &str) -> Result<&(PathBuf, Value)> {
+        let matches =
+            |run: &&(PathBuf, Value)| run.1["run"].as_str().is_some_and(|id| id.starts_with(name));
+        let found: Vec<_> = if name == "last" {
+            self.runs.last().into_iter().collect()
+        } else {
+            self.runs.iter().filter(matches).collect()
+        };
+        match found.as_slice() {
+            [run] => Ok(run),
+            [] => Err(Error::new(ErrorKind::NoInput, "cannot find the run")
+                .with("run", name)
+                .hint("`chorus runs` lists those that are there; `last` is the last one")),
+            _ => Err(Error::new(ErrorKind::Usage, "cannot tell which run is meant")
+                .with("run", name)
+                .with("runs", found.len())),
+        }
+    }
+
+    /// Returns the days that runs of a step were made for.
+    pub fn days(&self, step: &str) -> Vec<Datestamp> {
+        let has_step = |record: &Value| {
+            let mut steps = record["steps"].as_array().into_iter().flatten();
+            steps.any(|entry| entry["step"] == step)
+        };
+        let days = self.runs.iter().filter(|(_, record)| has_step(record));
+        days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).collect()
+    }
+
+    /// Tells how a step of a day stands. The plugins of the step must be those of that day.
+    pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
+        let of_day = day.to_string();
+        let mut last = Standing::Missing;
+        for (_, record) in self.runs.iter().filter(|(_, record)| record["datestamp"] == of_day) {
+            let entries = record["steps"].as_array().into_iter().flatten();
+            let of_step =
+                |entry: &&Value| entry["step"] == step.name && entry["status"] != "waiting";
+            for entry in entries.filter(of_step) {
+                last = match entry["status"].as_str() {
+                    Some("succeeded") => Standing::Done,
+                    Some("running") if is_alive(record) => Standing::Running,
+                    Some("running") => Standing::Died,
+                    _ => Standing::Failed,
+                };
+            }
+        }
+        Ok(match (last, day_is_there(project, step)?) {
+            (Standing::Missing, Some(true)) => Standing::Done,
+            (Standing::Done, Some(false)) => Standing::Gone,
+            (last, _) => last,
+        })
+    }
+}
+
+/// Tells whether the day that a step writes is complete; `None` where it writes none.
+pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
+    let Some((root, source, day)) = day_written(project, step) else { return Ok(None) };
+    if !root.is_dir() {
+        return Ok(Some(false));
+    }
+    let record = Lake::open(root)?.run_record(&source, day)?;
+    Ok(Some(record.is_some()))
+}
+
+/// Returns the output folder, source and day that a step writes, if its target has such settings.
+pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
+    let text = |name: &str| step.target().config.get(name).and_then(Value::as_str);
+    let day = text("datestamp")?.parse().ok()?;
+    Some((project.root.join(text("output_path")?), text("source")?.to_owned(), day))
+}
+
+/// Tells whether the process that wrote a record still runs.
+pub fn is_alive(record: &Value) -> bool {
+    let process = record["process"].as_u64().unwrap_or_default();
+    let text = std::fs::read(Path::new("/proc").join(process.to_string()).join("cmdline"));
+    text.is_ok_and(|text| String::from_utf8_lossy(&text).contains("chorus"))
+}

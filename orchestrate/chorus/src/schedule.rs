@@ -1,0 +1,321 @@
+//! Schedules of the project: when a job is due, and which files call for it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use croner::Cron;
+use croner::parser::{CronParser, Year};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
+use lake::Datestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use singer::{Error, ErrorKind, Result};
+
+/// What to do about moments that passed while nobody watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// Run once, for the last of them.
+    Last,
+    /// Run once for each.
+    Every,
+    /// Leave them.
+    Skip,
+}
+
+/// A schedule, read. What Meltano has no key for stands in `annotations.chorus`.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The name in the project.
+    pub name: String,
+    /// The job, or the plugins.
+    pub words: Vec<String>,
+    /// `env`: variables of its runs.
+    pub env: Value,
+    /// What to do about missed moments.
+    pub missed: Missed,
+    /// How often the watched files are looked at.
+    pub watch_interval: Duration,
+    cron: Option<Cron>,
+    zone: TimeZone,
+    window: Option<(Time, Time)>,
+    day_offset: i64,
+    watch: Option<Watched>,
+}
+
+#[derive(Clone, Debug)]
+struct Watched {
+    root: PathBuf,
+    files: GlobSet,
+}
+
+/// What watched files held when they were last looked at.
+pub type Fingerprint = BTreeMap<PathBuf, [u8; 32]>;
+
+impl Schedule {
+    /// Reads all schedules of a project file.
+    pub fn read_all(root: &Path, file: &Value) -> Result<Vec<Self>> {
+        let entries = file["schedules"].as_array().into_iter().flatten();
+        entries.map(|entry| Self::read(root, entry)).collect()
+    }
+
+    fn read(root: &Path, entry: &Value) -> Result<Self> {
+        let name = entry["name"].as_str().unwrap_or_default();
+        Self::parts(root, entry, name).map_err(|failure| failure.with("schedule", name))
+    }
+
+    fn parts(root: &Path, entry: &Value, name: &str) -> Result<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let words = match (text(&entry["job"]), text(&entry["extractor"]), text(&entry["loader"])) {
+            (Some(job), ..) => vec![job],
+            (None, Some(extractor), Some(loader)) => vec![extractor, loader],
+            _ => return Err(refuse("a schedule needs a `job`, or an `extractor` and a `loader`")),
+        };
+        let own = &entry["annotations"]["chorus"];
+        let zone = match own["timezone"].as_str() {
+            Some(zone) => TimeZone::get(zone)
+                .map_err(|cause| refuse("cannot find the time zone").caused_by(cause))?,
+            None => TimeZone::UTC,
+        };
+        let time = |name: &str| own[name].as_str().map(str::parse::<Time>).transpose();
+        let bad_time = |cause: jiff::Error| refuse("cannot read a time").caused_by(cause);
+        let window =
+            match (time("start_time").map_err(bad_time)?, time("end_time").map_err(bad_time)?) {
+                (None, None) => None,
+                (from, to) => Some((from.unwrap_or(Time::MIN), to.unwrap_or(Time::MAX))),
+            };
+        let missed = match own["missed"].as_str() {
+            None | Some("last") => Missed::Last,
+            Some("all") => Missed::Every,
+            Some("skip") => Missed::Skip,
+            Some(_) => return Err(refuse("`missed` is `last`, `all` or `skip`")),
+        };
+        let watch = match own["watch"].as_array() {
+            Some(patterns) => Some(Watched { root: root.to_owned(), files: globs(patterns)? }),
+            None => None,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            words,
+            env: entry["env"].clone(),
+            missed,
+            watch_interval: Duration::from_secs(own["watch_seconds"].as_u64().unwrap_or(60).max(1)),
+            cron: cron(entry["interval"].as_str())?,
+            zone,
+            window,
+            day_offset: own["day_offset"].as_i64().unwrap_or(0),
+            watch,
+        })
+    }
+
+    /// Tells whether it is due by the clock at all.
+    pub fn is_timed(&self) -> bool {
+        self.cron.is_some()
+    }
+
+    /// Tells whether files call for it.
+    pub fn watches(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Returns this moment in the schedule's zone.
+    pub fn now(&self) -> Zoned {
+        Zoned::now().with_time_zone(self.zone.clone())
+    }
+
+    /// Reads a moment that was written down.
+    pub fn moment(&self, text: &str) -> Option<Zoned> {
+        Some(text.parse::<jiff::Timestamp>().ok()?.to_zoned(self.zone.clone()))
+    }
+
+    /// Returns the first moment after another when it is due.
+    pub fn next(&self, after: &Zoned) -> Option<Zoned> {
+        let cron = self.cron.as_ref()?;
+        let mut at = after.clone();
+        // A window that never holds a moment must not be looked for until the end of time.
+        for _ in 0..100_000 {
+            at = cron.find_next_occurrence(&at, false).ok()?;
+            if self.is_open(at.time()) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Tells whether runs may begin at this time of the day; a window may go over midnight.
+    fn is_open(&self, time: Time) -> bool {
+        match self.window {
+            None => true,
+            Some((from, to)) if from <= to => (from..=to).contains(&time),
+            Some((from, to)) => time >= from || time <= to,
+        }
+    }
+
+    /// Returns the moments after one and up to another that its policy wants to be made up for.
+    pub fn missed_since(&self, last: &Zoned, now: &Zoned) -> Vec<Zoned> {
+        const MOST: usize = 1000;
+        let mut passed = Vec::new();
+        let mut at = last.clone();
+        while let Some(next) = self.next(&at).filter(|next| next <= now) {
+            passed.push(next.clone());
+            at = next;
+            if passed.len() > MOST {
+                passed.remove(0);
+            }
+        }
+        match self.missed {
+            Missed::Every => passed,
+            Missed::Last => passed.pop().into_iter().collect(),
+            Missed::Skip => Vec::new(),
+        }
+    }
+
+    /// Returns the day of a run that is due at a moment.
+    pub fn day(&self, due: &Zoned) -> Result<Datestamp> {
+        let day = due.date().checked_add(self.day_offset.days());
+        day.map(Datestamp::from).map_err(|cause| refuse("cannot count the day").caused_by(cause))
+    }
+
+    /// Looks at the watched files.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut found = Fingerprint::new();
+        if let Some(watched) = &self.watch {
+            watched.look(&watched.root, 0, &mut found);
+        }
+        found
+    }
+}
+
+const DEPTH_MAX: usize = 16;
+
+impl Watched {
+    /// What cannot be read now is looked at the next time.
+    fn look(&self, folder: &Path, depth: usize, found: &mut Fingerprint) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            if kind.is_dir() && !hidden && depth < DEPTH_MAX {
+                self.look(&path, depth + 1, found);
+            } else if kind.is_file()
+                && path.strip_prefix(&self.root).is_ok_and(|path| self.files.is_match(path))
+                && let Some(sum) = sum(&path)
+            {
+                found.insert(path, sum);
+            }
+        }
+    }
+}
+
+fn sum(path: &Path) -> Option<[u8; 32]> {
+    let mut file = fs::File::open(path).ok()?;
+    let mut digest = Sha256::new();
+    let mut block = vec![0; 256 << 10];
+    loop {
+        match std::io::Read::read(&mut file, &mut block).ok()? {
+            0 => return Some(digest.finalize().into()),
+            bytes => digest.update(&block[..bytes]),
+        }
+    }
+}
+
+fn cron(interval: Option<&str>) -> Result<Option<Cron>> {
+    let Some(interval) = interval else { return Ok(None) };
+    if matches!(interval, "@once" | "@manual" | "@none") {
+        return Ok(None);
+    }
+    let parser = CronParser::builder().year(Year::Disallowed).build();
+    parser.parse(interval).map(Some).map_err(|cause| {
+        refuse("cannot read the interval")
+            .with("interval", interval)
+            .caused_by(cause.to_string())
+            .hint("write a cron pattern such as `0 6 * * *`, or @hourly, @daily, @weekly, @once")
+    })
+}
+
+fn globs(patterns: &[Value]) -> Result<GlobSet> {
+    let bad = |cause: globset::Error| refuse("cannot read a pattern of `watch`").caused_by(cause);
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns.iter().filter_map(Value::as_str) {
+        set.add(Glob::new(pattern.trim_start_matches("./")).map_err(bad)?);
+    }
+    set.build().map_err(bad)
+}
+
+fn refuse(message: &str) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schedule(interval: &str, own: &Value) -> Schedule {
+        let annotations = json!({ "chorus": own });
+        let entry =
+            json!({"name": "s", "job": "j", "interval": interval, "annotations": annotations});
+        Schedule::read(Path::new("."), &entry).unwrap()
+    }
+
+    fn next(schedule: &Schedule, after: &str) -> String {
+        let after = schedule.moment(after).unwrap();
+        schedule.next(&after).map_or("never".to_owned(), |at| at.timestamp().to_string())
+    }
+
+    #[test]
+    fn knows_when_it_is_due_in_its_zone_and_window() {
+        let daily = schedule("@daily", &json!({}));
+        assert_eq!(next(&daily, "2026-01-31T12:00:00Z"), "2026-02-01T00:00:00Z");
+        let berlin = schedule("30 2 * * *", &json!({"timezone": "Europe/Berlin"}));
+        assert_eq!(next(&berlin, "2026-01-31T12:00:00Z"), "2026-02-01T01:30:00Z");
+        // The hour that is not there in spring, and the one that is there twice in autumn.
+        let mut at = "2026-03-28T12:00:00Z".to_owned();
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            at = next(&berlin, &at);
+            seen.push(at.clone());
+        }
+        assert_eq!(seen[1..], ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"], "{seen:?}");
+        let window = json!({"start_time": "22:00", "end_time": "02:00"});
+        let night = schedule("0 * * * *", &window);
+        assert_eq!(next(&night, "2026-01-31T02:00:00Z"), "2026-01-31T22:00:00Z");
+        assert_eq!(next(&night, "2026-01-31T23:30:00Z"), "2026-02-01T00:00:00Z");
+        let never = schedule("0 12 * * *", &window);
+        assert_eq!(next(&never, "2026-01-31T02:00:00Z"), "never");
+        assert!(!schedule("@once", &json!({})).is_timed());
+    }
+
+    #[test]
+    fn makes_up_for_what_was_missed_as_told() {
+        for (policy, expected) in [("last", 1), ("all", 3), ("skip", 0)] {
+            let schedule = schedule("@daily", &json!({"missed": policy, "day_offset": -1}));
+            let last = schedule.moment("2026-01-28T00:00:00Z").unwrap();
+            let now = schedule.moment("2026-01-31T12:00:00Z").unwrap();
+            let missed = schedule.missed_since(&last, &now);
+            assert_eq!(missed.len(), expected, "{policy}");
+            if let Some(due) = missed.last() {
+                assert_eq!(schedule.day(due).unwrap().to_string(), "2026-01-30");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_read() {
+        for entry in [
+            json!({"name": "s", "interval": "@daily"}),
+            json!({"name": "s", "job": "j", "interval": "every day"}),
+            json!({"name": "s", "job": "j", "annotations": {"chorus": {"timezone": "Mars"}}}),
+            json!({"name": "s", "job": "j", "annotations": {"chorus": {"start_time": "25:00"}}}),
+            json!({"name": "s", "job": "j", "annotations": {"chorus": {"missed": "maybe"}}}),
+        ] {
+            let failure = Schedule::read(Path::new("."), &entry).unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Config, "{entry}");
+        }
+    }
+}

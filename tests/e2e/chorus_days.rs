@@ -1,0 +1,244 @@
+//! The runner over many days, and what it tells of runs, days and plugins.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::cluster::database;
+use crate::support::lake;
+use crate::support::project::Project;
+use crate::support::run::file;
+
+const FROM: &str = "2026-01-02";
+const TO: &str = "2026-01-31";
+
+/// A job of two extracts and a load of the day into Postgres.
+fn elt(settings: &Value) -> Project {
+    let lake = "
+  - name: tap-csv--day
+    inherit_from: tap-csv
+    settings: [{name: output}, {name: datestamp}]
+    config: {files: null, output: output, datestamp: '${DATESTAMP}'}
+";
+    let loaders = format!(
+        "
+  - name: target-postgres
+    executable: target-postgres
+    config: {settings}
+"
+    );
+    let jobs = "
+- name: elt
+  tasks: [tap-csv target-csv, tap-csv--two target-csv--two, tap-csv--day target-postgres]
+";
+    Project::with(lake, &loaders, jobs)
+}
+
+fn backfill<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["backfill", "elt", "--from", FROM, "--to", TO], more].concat()
+}
+
+#[test]
+fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
+    let mut results = Vec::new();
+    for kills in [0, 2] {
+        let database = database("backfill");
+        let mut settings = database.settings();
+        settings["load_method"] = "replace-partition".into();
+        let project = elt(&settings);
+        for kill in 0..kills {
+            let mut running = project.chorus_to_end(&backfill(&[])).start(true);
+            let days = 4 + 9 * kill;
+            project.wait_for(&|| lake_days(&project) > days);
+            running.signal(Signal::KILL);
+            let _ = running.child();
+            running.wait();
+        }
+        let outcome = project.chorus(&backfill(&[])).go().success();
+        let grid: Vec<&str> = outcome.stdout_lines_after("day ");
+        assert_eq!(grid.len(), 30, "{}", outcome.text());
+        assert!(grid.iter().all(|line| line.matches(" ok").count() == 3), "{}", outcome.text());
+        lake::check(&project.lake());
+        let again = project.chorus(&backfill(&[])).go().success().text();
+        assert_eq!(again, "0 steps of 0 days to run, 30 in all\n");
+        let query = "SELECT count(*), sum(id) FROM a UNION ALL SELECT count(*), sum(id) FROM b";
+        results.push((data_of_days(&project), database.psql(query)));
+    }
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0].1.trim(), "60|90\n30|30");
+}
+
+/// Names and contents of all data files: their names tell when they were written.
+fn data_of_days(project: &Project) -> Vec<(String, String)> {
+    let sums = lake::data_sums(&project.lake());
+    let of = |(path, sum): (std::path::PathBuf, String)| {
+        (path.parent().unwrap().to_string_lossy().into_owned(), sum)
+    };
+    sums.into_iter().map(of).collect()
+}
+
+fn lake_days(project: &Project) -> usize {
+    fs::read_dir(project.lake().join("source=csv")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_backfill_does_what_is_missing_and_nothing_else() {
+    let project = Project::new("", &[]);
+    let run = |more: &[&str]| {
+        let words = ["backfill", "both", "--from", "2026-01-30", "--to", "2026-02-01"];
+        project.chorus(&words).args(more).go()
+    };
+    let preview = run(&["--preview"]).success().text();
+    assert!(preview.starts_with("2026-02-01 tap-csv target-csv\n"), "{preview}");
+    assert!(preview.ends_with("6 steps of 3 days to run, 3 in all\n"), "{preview}");
+    assert!(!project.lake().exists());
+    run(&["--parallel", "2"]).success();
+    lake::check(&project.lake());
+
+    // A day that was removed is read again, whatever its state says.
+    let day = project.lake().join("source=csv/extracted_at=2026-01-31");
+    fs::remove_dir_all(&day).unwrap();
+    fs::remove_file(project.lake().join(".runs/source=csv/extracted_at=2026-01-31.json")).unwrap();
+    let status = project.chorus(&["status", "both"]).go().success().text();
+    assert!(status.contains("2026-01-31  gone"), "{status}");
+    let again = run(&[]).success().text();
+    assert!(again.starts_with("2026-01-31 tap-csv target-csv (was: gone)\n1 steps"), "{again}");
+    assert_eq!(lake::data(&day.join("table=a")), "id,name\n1,a\n2,b\n");
+
+    // A day that fails is told, the others are run, and --only failed takes it up again.
+    fs::remove_dir_all(project.root.join(".chorus")).unwrap();
+    fs::remove_dir_all(project.lake()).unwrap();
+    let bad = project.lake().join("source=two/extracted_at=2026-01-31");
+    file(&bad, "table=b", "in the way");
+    let failed = run(&[]);
+    assert_ne!(failed.code, 0);
+    assert!(failed.stderr.contains("day: 2026-01-31"), "{}", failed.stderr);
+    let status = project.chorus(&["status", "both"]).go().success().text();
+    assert_eq!(status.matches("failed").count(), 1, "{status}");
+    assert_eq!(status.matches(" ok").count(), 5, "{status}");
+    fs::remove_file(bad.join("table=b")).unwrap();
+    let mended = run(&["--only", "failed"]).success().text();
+    assert!(mended.starts_with("2026-01-31 tap-csv--two target-csv--two (was: failed)\n1 steps"));
+    let wrong = ["backfill", "both", "--from", "2026-02-01", "--to", "2026-01-30"];
+    project.chorus(&wrong).go().exits(64);
+}
+
+#[test]
+fn runs_can_be_listed_read_and_made_again() {
+    let project = Project::new("", &[]);
+    project.run(&["both"]).success();
+    let listed = project.chorus(&["runs"]).go().success().text();
+    assert!(listed.contains("both") && listed.contains("succeeded"), "{listed}");
+    let logs = project.chorus(&["logs"]).go().success().text();
+    assert!(logs.contains("tap-csv: ") && logs.contains("target-csv--two: "), "{logs}");
+    fs::remove_dir_all(project.lake()).unwrap();
+    project.chorus(&["rerun", "last", "--from", "2"]).go().success();
+    assert!(!project.partition("csv", "a").exists());
+    assert!(project.partition("two", "b").exists());
+    project.chorus(&["rerun", "last", "--from", "3"]).go().exits(64);
+    project.chorus(&["rerun", "2020"]).go().exits(66);
+}
+
+#[test]
+fn a_plan_tells_streams_and_changes_nothing() {
+    let project = Project::new("    select: ['b.id']\n", &[]);
+    let words = ["plan", "tap-csv--two", "target-csv", "--datestamp", "2026-01-31", "--json"];
+    let plan: Value = serde_json::from_str(&project.chorus(&words).go().success().text()).unwrap();
+    let stream = &plan["steps"][0]["streams"][0];
+    assert_eq!(stream["stream"], "b");
+    assert_eq!(stream["columns"], json!(["id"]));
+    assert_eq!(stream["keys"], json!(["id"]));
+    let dry = ["run", "tap-csv", "target-csv", "--datestamp", "2026-01-31", "--dry-run"];
+    assert!(project.chorus(&dry).go().success().text().contains("all is read"));
+    assert!(!project.lake().exists());
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
+    let project = Project::new("  - {name: tap-gone, executable: tap-gone}\n", &[]);
+    fs::remove_file(project.root.join("in/b.csv")).unwrap();
+    file(&project.root, ".chorus/state/dev%3Ax.json", "{");
+    let outcome = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().exits(78);
+    let text = outcome.text();
+    assert!(text.contains("ok    tap-csv: tap-csv "), "{text}");
+    assert!(text.contains("FAULT tap-gone: there is no program"), "{text}");
+    assert!(text.contains("FAULT tap-csv--two: cannot discover"), "{text}");
+    assert!(text.contains("chorus state clear 'dev:x'"), "{text}");
+    assert!(outcome.stderr.contains("findings: 3"), "{}", outcome.stderr);
+}
+
+#[test]
+fn plugins_are_checked_against_the_protocol() {
+    let liar = "[ \"$3\" = --discover ] && { echo '{\"streams\":[]}'; exit 0; }
+echo hello; echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{}}'";
+    let more = "  - {name: tap-liar, executable: ./liar}\n";
+    let project = Project::new(more, &[("liar", liar)]);
+    let check = |name: &str| project.chorus(&["check", name]).env("DATESTAMP", "2026-01-31").go();
+    check("tap-csv").success();
+    check("target-csv").success();
+    assert!(!project.lake().exists(), "the check has touched the days");
+    let text = check("tap-liar").exits(76).text();
+    assert!(text.contains("no JSON object: hello"), "{text}");
+    assert!(text.contains("before its SCHEMA"), "{text}");
+}
+
+#[test]
+fn steps_that_write_days_of_their_own_run_at_once_and_what_reads_them_waits() {
+    // Each of the two taps waits until the other one has begun.
+    let meet = |own: &str, other: &str| {
+        format!(
+            "[ \"$3\" = --discover ] && {{ echo '{{\"streams\":[]}}'; exit 0; }}
+touch {own}; i=0; while [ ! -e {other} ] && [ $i -lt 1000 ]; do sleep 0.01; i=$((i+1)); done
+[ -e {other} ] || exit 1; cat messages"
+        )
+    };
+    let (one, two) = (meet("one.here", "two.here"), meet("two.here", "one.here"));
+    let more = "  - {name: tap-one, executable: ./one}\n  - {name: tap-two, executable: ./two}\n";
+    let jobs = "- {name: meet, tasks: [tap-one target-csv, tap-two target-csv--two]}\n";
+    let project = Project::with(more, "", jobs);
+    project.script("one", &one);
+    project.script("two", &two);
+    let rows = crate::support::messages::Lines::whole(&[(1, "a")]);
+    file(&project.root, "messages", rows.0);
+    project.run(&["meet"]).success();
+    assert!(project.partition("csv", "t").exists() && project.partition("two", "t").exists());
+    // One at a time, the first one waits in vain.
+    for name in ["one.here", "two.here"] {
+        fs::remove_file(project.root.join(name)).unwrap();
+    }
+    let failed = project.run(&["meet", "--parallel", "1"]);
+    assert!(failed.stderr.contains("plugin: tap-one"), "{}", failed.stderr);
+    let status = project.chorus(&["runs"]).go().success().text();
+    assert!(status.contains("failed"), "{status}");
+}
+
+#[test]
+fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
+    let schedules = "schedules:
+- {name: often, interval: '*/1 * * * * *', job: first}
+- name: seen
+  job: second
+  interval: '@once'
+  annotations: {chorus: {watch: ['in/*.csv'], watch_seconds: 1, day_offset: -1}}
+";
+    let jobs = "- {name: first, tasks: [tap-csv target-csv]}
+- {name: second, tasks: [tap-csv--two target-csv--two]}
+";
+    let project = Project::with("", "", &format!("{jobs}{schedules}"));
+    let mut running = project.chorus_to_end(&["schedule"]).piped().start(true);
+    project.wait_for(&|| project.lake().join("source=csv").exists());
+    assert!(!project.lake().join("source=two").exists());
+    file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n");
+    project.wait_for(&|| project.lake().join("source=two").exists());
+    std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"g\n").unwrap();
+    running.wait().success();
+    lake::check(&project.lake());
+    let runs = project.chorus(&["runs"]).go().success().text();
+    assert!(!runs.contains("died") && !runs.contains("failed"), "{runs}");
+
+    // The moment of the last run is kept, so that those that are missed are known.
+    let known = fs::read_to_string(project.root.join(".chorus/schedules/often.json")).unwrap();
+    assert!(known.contains("last"), "{known}");
+    project.chorus(&["schedule", "nothing"]).go().exits(78);
+}
