@@ -191,6 +191,8 @@ fn answers_that_are_no_records() {
     ends_the_run("A05 blank", Reply::text(200, "application/json", " \n"), 65, &["empty"]);
     let cut = "[{\"id\":1},{\"id\":";
     ends_the_run("A05 cut", Reply::text(200, "application/json", cut), 65, &["line: 1"]);
+    let said = Reply::json(&json!({ "error": "quota exceeded" }));
+    ends_the_run("A05 said", said, 65, &["quota", "tells of a failure"]);
     ends_the_run("A05 scalars", Reply::json(&json!([1, 2])), 65, &["records_path"]);
     let keyless = Web::replies(vec![Reply::json(&json!([{ "id": 1 }, { "x": 2 }]))]);
     let outcome = read(&keyless, &json!({})).exits(65);
@@ -198,6 +200,9 @@ fn answers_that_are_no_records() {
     let deep = "[".repeat(2000) + &"]".repeat(2000);
     let deep = format!("[{{\"id\":1,\"x\":{deep}}}]");
     ends_the_run("A10 deep", Reply::text(200, "application/json", &deep), 65, &["too deep"]);
+    let one = Web::replies(vec![Reply::json(&json!({ "error": null, "data": [{ "id": 1 }] }))]);
+    let outcome = tap_api(&one.url, &json!({ "path": "x" }), &json!({})).go().success();
+    assert!(outcome.stderr.contains("`records_path` to $.data[*]"), "{}", outcome.stderr);
     let web = Web::replies(vec![Reply::json(&json!({ "error": "quota" }))]);
     let stream = json!({ "path": "x", "records_path": "$.data[*]" });
     let outcome = tap_api(&web.url, &stream, &json!({})).go().exits(65);

@@ -252,8 +252,11 @@ impl Reader {
         if next.is_none() && plan.paging.is_numbered() {
             pager.drift.report(plan);
         }
-        if next.is_none() && pager.pages() == 1 {
-            warn_of_more(plan, answer, &envelope);
+        if plan.records_by_default {
+            check_record(plan, &envelope)?;
+        }
+        if next.is_none() && pager.pages() == 1 && plan.paging.by_default {
+            warn_of_more(plan, answer);
         }
         Ok(next)
     }
@@ -341,24 +344,39 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
         .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
 }
 
-/// Warns when settings that were not made seem to be wanted.
-fn warn_of_more(plan: &Plan, answer: &Answer, envelope: &Value) {
-    if plan.paging.by_default && crate::link::next(answer.headers_named("link")).is_some() {
+/// Warns when a style of pages that was not set seems to be wanted.
+fn warn_of_more(plan: &Plan, answer: &Answer) {
+    if crate::link::next(answer.headers_named("link")).is_some() {
         log::warn!(
             "stream {}: the answer has a Link to a next page; `pagination_request_style: \
              link_header` follows it",
             plan.name
         );
     }
+}
+
+/// Looks at an answer that is an object, and for want of a `records_path` a record: refuses one
+/// that tells of a failure, and warns of one that seems to hold the records.
+fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
+    let Some(members) = envelope.as_object() else { return Ok(()) };
+    let says = |name: &str| match members.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(_) => true,
+    };
+    if says("error") || says("errors") {
+        return Err(Error::new(ErrorKind::Data, "the answer tells of a failure")
+            .hint("see the answer; if it is a record all the same, set `records_path` to $"));
+    }
     let lists =
         |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
-    let mut members =
-        plan.records_by_default.then(|| envelope.as_object()).flatten().into_iter().flatten();
-    if let Some((name, _)) = members.find(|(_, value)| lists(value)) {
+    if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
         log::warn!(
             "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
              set `records_path` to $.{name}[*]",
             plan.name
         );
     }
+    Ok(())
 }
