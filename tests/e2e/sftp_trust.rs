@@ -85,6 +85,7 @@ fn questions_on_the_keyboard_are_answered_with_the_password() {
     reads(ours("tap-sftp").config(&server.settings(&tables())));
     let wrong = with(&server, &json!({ "password": "CANARY wrong" }));
     refused(wrong, 77, &["refused: the password"]);
+    server.wait_for_log("Connection closed by authenticating user");
     let log = server.log();
     assert_eq!(log.matches("Failed keyboard-interactive").count(), 1, "{log}");
 }
