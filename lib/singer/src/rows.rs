@@ -233,8 +233,14 @@ impl Rows {
 
     /// Appends a whole row from the text of a JSON object, and ends it. Missing keys stay missing;
     /// what does not fit its column is rejected, and properties that the schema lacks are left out
-    /// and counted for a warning at the end of the stream.
-    pub fn json(&mut self, stream: &crate::Stream, object: &[u8]) -> Result<()> {
+    /// and counted for a warning at the end of the stream. `place` is where the object comes from,
+    /// and the line there, if it has one.
+    pub fn json(
+        &mut self,
+        stream: &crate::Stream,
+        object: &[u8],
+        place: (&str, Option<u64>),
+    ) -> Result<()> {
         if self.decoder.is_none() {
             let deselected = std::mem::take(&mut self.deselected);
             self.decoder = Some(RecordDecoder::new(stream, true)?.without(deselected));
@@ -245,19 +251,30 @@ impl Rows {
                 self.column = self.columns.len();
                 self.end()
             }
-            Err(Refusal::Broken(fault)) => {
-                Err(Error::new(ErrorKind::Data, "the record is not JSON")
-                    .with("stream", &self.stream)
-                    .with("byte", fault.at + 1)
-                    .with("reason", fault.what))
+            Err(refusal) => {
+                let failure = self.misfit(refusal);
+                let failure = match place.1 {
+                    Some(line) => failure.with("line", line),
+                    None => failure,
+                };
+                self.reject(place.0, object, failure)
             }
-            Err(Refusal::Unfit(at, reason)) => {
+        }
+    }
+
+    #[cold]
+    fn misfit(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Broken(fault) => Error::new(ErrorKind::Data, "the record is not JSON")
+                .with("byte", fault.at + 1)
+                .with("reason", fault.what),
+            Refusal::Unfit(at, reason) => {
                 let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
                 let failure = match at {
                     Some(at) => failure.with("column", &self.columns[at].0),
                     None => failure,
                 };
-                self.reject("the source", object, failure.with("reason", reason))
+                failure.with("reason", reason)
             }
         }
     }

@@ -111,7 +111,7 @@ impl<T: Tap> Run<T> {
                 self.rows.write_state()?;
                 self.rows.close()
             }
-            // What was written before the failure still reaches the target; the last state names
+            // What was handed on before the failure still reaches the target; the last state names
             // the stream, so that it is not taken for whole.
             Err(failure) => {
                 let _ = self.rows.close();

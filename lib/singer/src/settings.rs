@@ -175,7 +175,9 @@ pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
 
 /// Tells whether a setting is a secret.
 pub fn is_secret(property: &Value) -> bool {
-    property["secret"] == true || property["anyOf"].as_array().into_iter().flatten().any(is_secret)
+    let branches = property["anyOf"].as_array().into_iter().flatten();
+    let values = property.get("additionalProperties");
+    property["secret"] == true || branches.chain(values).any(is_secret)
 }
 
 /// The settings as given, by their canonical names.
@@ -213,7 +215,7 @@ impl Settings {
             merge(&mut settings, given, schema);
         }
         let settings = Self(settings);
-        settings.refuse_what_is_not_there(about)?;
+        settings.refuse_what_is_not_there(about, schema)?;
         settings.warn_of_unknown(schema);
         settings.check(schema)?;
         Ok(settings)
@@ -232,14 +234,15 @@ impl Settings {
         })
     }
 
-    fn refuse_what_is_not_there(&self, about: &About) -> Result<()> {
+    fn refuse_what_is_not_there(&self, about: &About, schema: &SettingsSchema) -> Result<()> {
         let empty = |value: &Value| match value {
             Value::Object(members) => members.is_empty(),
             Value::Bool(on) => !on,
             other => other.is_null(),
         };
         for name in ["stream_maps", "flattening_enabled", "batch_config"] {
-            if self.0.get(name).is_some_and(|value| !empty(value)) {
+            let known = schema.property(name).is_some();
+            if !known && self.0.get(name).is_some_and(|value| !empty(value)) {
                 return Err(Error::new(
                     ErrorKind::Config,
                     format!("{} cannot do what `{name}` asks for yet", about.name),

@@ -18,6 +18,9 @@ use crate::row::Context;
 use crate::settings::Settings;
 use crate::slice::{Calendar, Slice};
 
+/// Where a record that is set aside comes from: an answer has no name of its own.
+const PLACE: (&str, Option<u64>) = ("the source", None);
+
 /// Reads an HTTP API.
 #[derive(Debug)]
 pub struct TapApi {
@@ -63,7 +66,7 @@ impl Tap for TapApi {
         };
         let start = self.start(&self.plans[at], stream, since);
         let found = self.found.remove(&stream.id).filter(|_| start == self.plans[at].start_date);
-        let mut copy = |row: &[u8]| rows.json(stream, row);
+        let mut copy = |row: &[u8]| rows.json(stream, row, PLACE);
         let (mut reader, mut end) = match found {
             Some(mut found) => {
                 found.rows.each(&mut copy)?;
@@ -77,7 +80,7 @@ impl Tap for TapApi {
         let plan = &self.plans[at];
         while !end {
             rows.flush()?;
-            match reader.step(&self.api, plan, &mut |row| rows.json(stream, row))? {
+            match reader.step(&self.api, plan, &mut |row| rows.json(stream, row, PLACE))? {
                 Step::Page => {}
                 Step::Slice => checkpoint(&self.api, plan, stream, &reader, rows)?,
                 Step::End => end = true,

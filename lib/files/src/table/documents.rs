@@ -3,7 +3,7 @@
 use std::io::{Chain, Cursor, Read};
 
 use singer::scan::Scanner;
-use singer::{Context, Error, ErrorKind, Result, Rows, Stream, quote};
+use singer::{Error, ErrorKind, Result, Rows, Stream, quote};
 
 use super::columns::Columns;
 use super::{Place, Table};
@@ -50,15 +50,7 @@ impl Table {
             let next = records.next().map_err(|failure| file.explain(failure))?;
             let Some(record) = next else { break };
             with_metadata(record.text, record.line, &metadata, &place, &mut row);
-            match rows.json(stream, &row) {
-                // One that has a place was set aside already, as the last straw.
-                Err(failure)
-                    if failure.kind() == ErrorKind::Data && failure.context("place").is_none() =>
-                {
-                    rows.reject(path, record.text, failure.with("line", record.line))?;
-                }
-                done => done.with("path", path).with("line", record.line)?,
-            }
+            rows.json(stream, &row, (path, Some(record.line)))?;
         }
         Ok((identity, file.finish()?))
     }
