@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::tidy::CONNECTORS;
 
 /// Runs lines with `meltano` in the folder of the project.
 fn meltano(project: &Example, lines: &str) -> Outcome {
-    quiet(project.shell(lines, &[&MELTANO.programs()])).go()
+    quiet(project.shell(lines, &[&MELTANO.programs()])).patience(Duration::from_secs(600)).go()
 }
 
 fn quiet(run: Run) -> Run {

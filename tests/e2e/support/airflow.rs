@@ -1,6 +1,7 @@
 //! A real Airflow with our DAGs, a home of its own and a copy of the example project.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,6 +9,9 @@ use super::example::{Example, search_path};
 use super::python::AIRFLOW;
 use super::run::{Outcome, Run};
 use super::{folder, root};
+
+/// A dozen runs of a DAG in one process, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Airflow with its metadata in a file, for `airflow dags test`.
 pub struct Airflow<'a> {
@@ -53,7 +57,7 @@ impl<'a> Airflow<'a> {
             .collect::<Vec<_>>();
         let results = self.home.path().join("results.json");
         let run = AIRFLOW.script(include_str!("drive_airflow.py")).args([&results]);
-        let run = self.quiet(run).input(Value::from(scenarios).to_string());
+        let run = self.quiet(run).input(Value::from(scenarios).to_string()).patience(PATIENCE);
         let outcome = run.go().success();
         let results: Value = serde_json::from_slice(&fs::read(results).unwrap()).unwrap();
         let ended = |result: &Value| Ended {

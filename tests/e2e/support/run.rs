@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// No process of a test may take longer: then it hangs.
+/// No process of a test may take longer, unless it says so: then it hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How a process ended and what it wrote.
@@ -33,6 +33,7 @@ pub struct Run {
     piped: bool,
     scratch: tempfile::TempDir,
     files: u32,
+    patience: Duration,
 }
 
 /// A process that runs.
@@ -42,6 +43,7 @@ pub struct Running {
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: JoinHandle<String>,
     feeder: Option<JoinHandle<()>>,
+    patience: Duration,
     _scratch: tempfile::TempDir,
 }
 
@@ -147,7 +149,7 @@ impl Run {
             .env("LC_ALL", "C.UTF-8")
             .current_dir(scratch.path());
         let name = program.file_name().unwrap().to_string_lossy().into_owned();
-        Self { command, name, input: None, piped: false, scratch, files: 0 }
+        Self { command, name, input: None, piped: false, scratch, files: 0, patience: PATIENCE }
     }
 
     /// Adds arguments.
@@ -183,6 +185,12 @@ impl Run {
     /// Leaves standard input open, for the caller to write to.
     pub fn piped(mut self) -> Self {
         self.piped = true;
+        self
+    }
+
+    /// Sets how long the process may take.
+    pub fn patience(mut self, limit: Duration) -> Self {
+        self.patience = limit;
         self
     }
 
@@ -222,7 +230,15 @@ impl Run {
             // The process may stop reading early: that is for its exit code to tell.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)))
         });
-        Running { child, name: self.name, stdout, stderr, feeder, _scratch: self.scratch }
+        Running {
+            child,
+            name: self.name,
+            stdout,
+            stderr,
+            feeder,
+            patience: self.patience,
+            _scratch: self.scratch,
+        }
     }
 }
 
@@ -275,7 +291,7 @@ impl Running {
 
     #[track_caller]
     fn status(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
