@@ -225,3 +225,15 @@ cat /proc/$$/cmdline | tr '\\0' ' ' >&2; grep -q c4nary $2 && echo given >&2; ex
         }
     }
 }
+
+#[test]
+fn a_strict_project_wants_all_its_variables() {
+    let more = "  - {name: tap-x, inherit_from: tap-csv, config: {start_date: '${NOT_SET}'}}\n";
+    let project = Project::with(more, "", "");
+    let loose = project.run(&["tap-x", "target-csv"]).success();
+    assert!(loose.stderr.contains("NOT_SET"), "{}", loose.stderr);
+    let project = Project::with(more, "", "ff: {strict_env_var_mode: true}\n");
+    let strict = project.run(&["tap-x", "target-csv"]).exits(78);
+    assert!(strict.stderr.contains("variables: NOT_SET"), "{}", strict.stderr);
+    project.published_nothing();
+}

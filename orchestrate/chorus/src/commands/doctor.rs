@@ -71,8 +71,10 @@ fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
     let version = output(&program, "").1;
     let version = version.lines().next().unwrap_or("no version").to_owned();
     if !plugin.missing.is_empty() {
+        // Without them it would fail for their want alone.
         let names: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
-        report.note(&format!("{name}: settings want {}, which is not set", names.join(", ")));
+        let names = names.join(", ");
+        return report.note(&format!("{name}: {version}; set {names} to have it tried"));
     }
     unknown_settings(project, plugin, report);
     match plugin.role {

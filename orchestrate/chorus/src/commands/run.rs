@@ -34,7 +34,7 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
     };
     let job = Job::find(project, &args.words)?;
     for step in &job.steps {
-        step.plugins.iter().try_for_each(check_variables)?;
+        step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
     }
     if args.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
@@ -58,8 +58,9 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     first_failure(ends).map_or(Ok(()), Err)
 }
 
-/// A setting that lacks its variable is left out; a day that lacks it must not be.
-fn check_variables(plugin: &Plugin) -> Result<()> {
+/// A setting that lacks its variable is left out, unless the project is strict; a day that lacks it
+/// must not be.
+fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     let lacking: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
     if lacking.is_empty() {
         return Ok(());
@@ -70,6 +71,14 @@ fn check_variables(plugin: &Plugin) -> Result<()> {
             .hint("give --datestamp YYYY-MM-DD, or set DATESTAMP"));
     }
     let names = lacking.join(", ");
+    if project.file["ff"]["strict_env_var_mode"] == true {
+        return Err(Error::new(ErrorKind::Config, "cannot run without variables of the project")
+            .with("plugin", &plugin.name)
+            .with("variables", names)
+            .hint(
+                "set them, or set `ff.strict_env_var_mode` to false to leave their settings out",
+            ));
+    }
     log::warn!("{}: settings that want {names} are left out: no such variable is set", plugin.name);
     Ok(())
 }
