@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::database;
 use crate::support::lake;
-use crate::support::project::Project;
+use crate::support::project::{DAY, Project};
 use crate::support::run::file;
 
 const FROM: &str = "2026-01-02";
@@ -149,6 +149,8 @@ fn a_plan_tells_streams_and_changes_nothing() {
     assert_eq!(stream["stream"], "b");
     assert_eq!(stream["columns"], json!(["id"]));
     assert_eq!(stream["keys"], json!(["id"]));
+    let writes = plan["steps"][0]["writes"].as_str().unwrap();
+    assert!(writes.ends_with("output/source=csv/extracted_at=2026-01-31/"), "{writes}");
     let dry = ["run", "tap-csv", "target-csv", "--datestamp", "2026-01-31", "--dry-run"];
     assert!(project.chorus(&dry).go().success().text().contains("all is read"));
     assert!(!project.lake().exists());
@@ -241,4 +243,31 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
     let known = fs::read_to_string(project.root.join(".chorus/schedules/often.json")).unwrap();
     assert!(known.contains("last"), "{known}");
     project.chorus(&["schedule", "nothing"]).go().exits(78);
+}
+
+#[test]
+fn a_failed_extract_never_leads_to_a_load() {
+    let database = database("no_load");
+    let project = elt(&database.settings());
+    fs::remove_file(project.root.join("in/b.csv")).unwrap();
+    let outcome = project.run(&["elt"]).exits(66);
+    assert!(outcome.stderr.contains("plugin: tap-csv--two"), "{}", outcome.stderr);
+    assert!(project.partition("csv", "a").exists());
+    assert_eq!(database.psql("SELECT to_regclass('a') IS NULL"), "t");
+    // The whole of it, from the record, once it is mended.
+    file(&project.root, "in/b.csv", "id,secret\n1,x\n");
+    project.chorus(&["rerun", "last"]).go().success();
+    assert_eq!(database.psql("SELECT count(*) FROM a, b"), "2");
+}
+
+#[test]
+fn the_summary_tells_rows_bytes_and_rejects() {
+    let project = Project::new("", &[]);
+    file(&project.root, "in/a.csv", "id,name\n1,a\n2,b,c\n");
+    let words = ["run", "--datestamp", DAY, "tap-csv", "target-csv", "--json"];
+    let outcome = project.chorus(&words).env("TAP_CSV_MAX_REJECTS", "1").go().success();
+    let record: Value = serde_json::from_str(&outcome.text()).unwrap();
+    let stream = &record["steps"][0]["streams"][0];
+    assert_eq!((&stream["rows"], &stream["rejected"]), (&json!(1), &json!(1)), "{record}");
+    assert_eq!(stream["bytes"], 2, "{record}");
 }

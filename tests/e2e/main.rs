@@ -46,6 +46,7 @@ mod sftp_trust;
 mod source_changes;
 mod states;
 mod stopped;
+mod three_ways;
 mod tidy;
 mod types;
 mod values;

@@ -2,27 +2,13 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::example::Example;
-use crate::support::python::MELTANO;
-use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::run::{file, ours};
 use crate::support::{lake, root};
 use crate::tidy::CONNECTORS;
-
-/// Runs lines with `meltano` in the folder of the project.
-fn meltano(project: &Example, lines: &str) -> Outcome {
-    quiet(project.shell(lines, &[&MELTANO.programs()])).patience(Duration::from_secs(600)).go()
-}
-
-fn quiet(run: Run) -> Run {
-    run.env("MELTANO_SEND_ANONYMOUS_USAGE_STATS", "false")
-        .env("MELTANO_CLI_DISABLE_VERSION_CHECK", "true")
-        .env("NO_COLOR", "1")
-}
 
 /// The first block of commands of a section of the README.
 fn lines_of_the_readme(section: &str) -> String {
@@ -31,28 +17,11 @@ fn lines_of_the_readme(section: &str) -> String {
     readme[from..].split("```").nth(1).expect("a block of commands").to_owned()
 }
 
-/// The tables of a day, by source, with the sums of their data.
-fn day(project: &Example, day: &str) -> Vec<(String, String)> {
-    let part = format!("extracted_at={day}");
-    let sums = lake::data_sums(&project.lake());
-    let of_day = sums.into_iter().filter(|(path, _)| path.to_string_lossy().contains(&part));
-    let table = |path: &Path| path.parent().unwrap().to_string_lossy().replace(&part, "");
-    of_day.map(|(path, sum)| (table(&path), sum)).collect()
-}
-
-fn tables(project: &Example, schema: &str) -> Vec<String> {
-    let list = format!(
-        "SELECT relname FROM pg_class WHERE relkind = 'r'
-         AND relnamespace = '{schema}'::regnamespace ORDER BY 1"
-    );
-    project.target.psql(&list).lines().map(str::to_owned).collect()
-}
-
 /// Asserts that a schema of the target has the 13 tables of the source, row for row, and the file.
 #[track_caller]
 fn check_loaded(project: &Example, schema: &str) {
-    assert_eq!(tables(project, schema).len(), 14, "{:?}", tables(project, schema));
-    for table in tables(project, schema).iter().filter(|table| *table != "order_details") {
+    assert_eq!(project.tables(schema).len(), 14, "{:?}", project.tables(schema));
+    for table in project.tables(schema).iter().filter(|table| *table != "order_details") {
         let columns = project.source.psql(&format!(
             "SELECT string_agg(quote_ident(attname), ',' ORDER BY attnum) FROM pg_attribute
              WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped"
@@ -80,13 +49,13 @@ fn the_lines_of_the_readme_fill_two_days_and_the_warehouse() {
     let script = fs::read_to_string(root().join("demo/order_details.sql")).unwrap();
     let file = fs::read_to_string(root().join("demo/order_details.csv")).unwrap();
     assert_eq!(project.source.psql(&script), file.trim_end(), "demo/order_details.csv is stale");
-    meltano(&project, &lines_of_the_readme("Meltano")).success();
+    project.meltano(&lines_of_the_readme("Meltano")).success();
     lake::check(&project.lake());
     lake::check_swept(&project.lake());
-    let first = day(&project, "2026-01-31");
+    let first = project.day("2026-01-31");
     assert_eq!(first.len(), 14, "{first:#?}");
     // The state of the first day says that nothing has changed: that must not empty the second.
-    assert_eq!(day(&project, "2026-02-01"), first);
+    assert_eq!(project.day("2026-02-01"), first);
     check_loaded(&project, "public");
     let details = lake::partition(&project.lake(), "csv", "2026-02-01", "order_details");
     assert_eq!(lake::manifest(&details)["complete"], true);
@@ -97,26 +66,26 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
     let project = Example::new("meltano_jobs").with_variables();
     let extract = |more: &str| {
         let line = format!("MELTANO_ENVIRONMENT=extract DATESTAMP=2026-01-31 {more}");
-        meltano(&project, &line).success()
+        project.meltano(&line).success()
     };
     extract("SOURCE=csv meltano run extract_csv");
     extract("SOURCE=postgres meltano run extract_postgres");
     let load = "MELTANO_ENVIRONMENT=load SCHEMA=other EXTRACTED_AT=2026-01-31 \
                 meltano run load_to_postgres";
-    meltano(&project, load).success();
+    project.meltano(load).success();
     check_loaded(&project, "other");
 
     let outcome = extract("SOURCE=csv meltano run extract_csv");
     let log = &outcome.stderr;
     assert!(log.contains("skipping demo/order_details.csv: unchanged"), "{log}");
     let id = "extract:tap-csv-to-target-csv--csv:csv@2026-01-31";
-    let state = meltano(&project, &format!("meltano state get {id}")).success();
+    let state = project.meltano(&format!("meltano state get {id}")).success();
     let state: Value = serde_json::from_str(&state.text()).unwrap();
     assert!(state["singer_state"]["bookmarks"]["order_details"].is_object(), "{state}");
     assert!(state["singer_state"]["currently_syncing"].is_null(), "{state}");
     // The same day into another schema is another state.
     let load = load.replace("other", "third");
-    meltano(&project, &load).success();
+    project.meltano(&load).success();
     check_loaded(&project, "third");
 }
 
@@ -124,13 +93,13 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
 fn a_variable_that_is_not_set_ends_a_run_before_it_begins() {
     let project = Example::new("meltano_unset").with_variables();
     let line = "MELTANO_ENVIRONMENT=extract SOURCE=csv meltano run tap-csv target-csv";
-    let outcome = meltano(&project, line);
+    let outcome = project.meltano(line);
     assert_ne!(outcome.code, 0, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("'DATESTAMP' referenced but not set"), "{}", outcome.stderr);
     assert!(!project.lake().exists(), "a run without a day has written something");
     let line = "MELTANO_ENVIRONMENT=extract SOURCE=csv DATESTAMP=2026-02-30 \
                 meltano run tap-csv target-csv";
-    let outcome = meltano(&project, line);
+    let outcome = project.meltano(line);
     assert_ne!(outcome.code, 0, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("cannot read the datestamp"), "{}", outcome.stderr);
 }
@@ -139,19 +108,19 @@ fn a_variable_that_is_not_set_ends_a_run_before_it_begins() {
 fn every_plugin_passes_the_test_of_its_settings() {
     let project = Example::new("meltano_config").with_variables();
     let valid = |line: &str| {
-        let outcome = meltano(&project, line).success();
+        let outcome = project.meltano(line).success();
         let all = outcome.text() + &outcome.stderr;
         assert!(all.contains("Plugin configuration is valid"), "{line}: {all}");
     };
     valid("meltano config test tap-csv");
     valid("meltano config test tap-postgres");
-    meltano(&project, "DATESTAMP=2026-01-31 meltano run tap-csv target-csv--csv").success();
+    project.meltano("DATESTAMP=2026-01-31 meltano run tap-csv target-csv--csv").success();
     valid("MELTANO_ENVIRONMENT=load EXTRACTED_AT=2026-01-31 meltano config test tap-csv");
     // Meltano 4.4.1 writes its test rows, finds the target well, and then signals the process
     // that it has seen end: no target can pass. What the target had to do, it has done.
     for target in ["target-csv--csv", "target-postgres"] {
         let line = format!("DATESTAMP=2026-01-30 meltano config test {target}");
-        let outcome = meltano(&project, &line);
+        let outcome = project.meltano(&line);
         let log = &outcome.stderr;
         assert!(log.contains("Test data was written to your target system"), "{log}");
         assert!(log.trim_end().contains("ProcessLookupError"), "mended in Meltano? {log}");
@@ -170,19 +139,19 @@ fn streams_are_listed_and_chosen_and_a_plugin_is_invoked() {
                  meltano select tap-postgres --exclude public-orders freight\n\
                  meltano select tap-postgres --list --all\n\
                  meltano run extract_postgres";
-    let outcome = meltano(&project, lines).success();
+    let outcome = project.meltano(lines).success();
     let listed = outcome.text();
     assert!(listed.contains("[selected   ] public-orders.ship_name"), "{listed}");
     assert!(listed.contains("[excluded   ] public-orders.freight"), "{listed}");
     assert!(listed.contains("[automatic  ] public-orders.order_id"), "{listed}");
     assert!(listed.contains("[excluded   ] public-region.region_description"), "{listed}");
-    let tables = day(&project, "2026-01-31");
+    let tables = project.day("2026-01-31");
     assert_eq!(tables.len(), 1, "{tables:?}");
     let orders = lake::partition(&project.lake(), "postgres", "2026-01-31", "public-orders");
     assert!(!lake::data(&orders).contains("freight"));
 
     let lines = "meltano --no-environment invoke tap-csv --discover";
-    let catalog = meltano(&project, lines).success().text();
+    let catalog = project.meltano(lines).success().text();
     let catalog: Value = serde_json::from_str(&catalog).unwrap();
     assert_eq!(catalog["streams"][0]["tap_stream_id"], "order_details");
 }
@@ -202,7 +171,7 @@ fn meltano_adds_every_plugin_from_what_it_says_about_itself() {
     }
     lines += "TAP_CSV_FILES='[{\"entity\": \"details\", \"path\": \"demo/order_details.csv\"}]' \
               TARGET_CSV_OUTPUT_PATH=plain meltano run tap-csv target-csv";
-    meltano(&project, &lines).success();
+    project.meltano(&lines).success();
     let written = fs::read_to_string(project.path().join("plain/details.csv")).unwrap();
     let file = fs::read_to_string(project.path().join("demo/order_details.csv")).unwrap();
     assert_eq!(written, file);

@@ -1,10 +1,21 @@
 //! METRIC log lines, as the Singer SDK writes them: every minute and at the end of a stream.
+//! Beyond the SDK's there are `record_bytes`, `record_estimate` and `reject_count`.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-const INTERVAL: Duration = Duration::from_secs(60);
+/// The variable that asks for other seconds between lines.
+const INTERVAL_VARIABLE: &str = "METRICS_INTERVAL_SECONDS";
+
+fn interval() -> Duration {
+    static INTERVAL: OnceLock<Duration> = OnceLock::new();
+    *INTERVAL.get_or_init(|| {
+        let given = std::env::var(INTERVAL_VARIABLE).ok().and_then(|text| text.parse().ok());
+        Duration::from_secs(given.filter(|seconds| *seconds > 0).unwrap_or(60))
+    })
+}
 
 /// Counts the records of a stream.
 pub struct RecordCounter {
@@ -12,6 +23,7 @@ pub struct RecordCounter {
     started: Instant,
     reported: Instant,
     pending: u64,
+    pending_bytes: u64,
     total: u64,
 }
 
@@ -19,14 +31,21 @@ impl RecordCounter {
     /// Starts the clock.
     pub fn new(stream: &str) -> Self {
         let now = Instant::now();
-        Self { stream: stream.to_owned(), started: now, reported: now, pending: 0, total: 0 }
+        let stream = stream.to_owned();
+        Self { stream, started: now, reported: now, pending: 0, pending_bytes: 0, total: 0 }
     }
 
-    /// Adds records; called once a batch.
-    pub fn add(&mut self, records: usize) {
+    /// Says how many records the source expects the stream to have.
+    pub fn estimate(&self, records: u64) {
+        counter("record_estimate", records, &self.stream);
+    }
+
+    /// Adds records and the bytes of their values; called once a batch.
+    pub fn add(&mut self, records: usize, bytes: usize) {
         self.pending += records as u64;
+        self.pending_bytes += bytes as u64;
         self.total += records as u64;
-        if self.reported.elapsed() >= INTERVAL {
+        if self.reported.elapsed() >= interval() {
             self.report();
         }
     }
@@ -48,13 +67,18 @@ impl RecordCounter {
     }
 
     fn report(&mut self) {
-        metric(&json!({
-            "type": "counter", "metric": "record_count", "value": self.pending,
-            "tags": { "stream": self.stream },
-        }));
-        self.pending = 0;
+        counter("record_count", self.pending, &self.stream);
+        counter("record_bytes", self.pending_bytes, &self.stream);
+        (self.pending, self.pending_bytes) = (0, 0);
         self.reported = Instant::now();
     }
+}
+
+/// Writes how many of something a stream has.
+pub fn counter(name: &str, value: u64, stream: &str) {
+    metric(&json!({
+        "type": "counter", "metric": name, "value": value, "tags": { "stream": stream },
+    }));
 }
 
 fn metric(metric: &serde_json::Value) {

@@ -1,5 +1,6 @@
 //! Records that do not fit: set aside in a file up to a limit, beyond it the end of the run.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,6 +13,7 @@ use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::encode::RecordEncoder;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::metrics::counter;
 use crate::scan::Scanner;
 use crate::settings::Common;
 
@@ -26,6 +28,7 @@ struct Shared {
     include_record: bool,
     limit: u64,
     count: u64,
+    by_stream: BTreeMap<String, u64>,
     forgets: bool,
 }
 
@@ -38,6 +41,7 @@ impl Rejects {
             include_record: common.rejects_include_record,
             limit: common.max_rejects,
             count: 0,
+            by_stream: BTreeMap::new(),
             forgets: false,
         })))
     }
@@ -76,6 +80,9 @@ impl Rejects {
         if shared.count > 0 {
             let path = shared.path.display();
             log::warn!("{} records did not fit and are in {path}", shared.count);
+            for (stream, count) in &shared.by_stream {
+                counter("reject_count", *count, stream);
+            }
         }
     }
 
@@ -98,6 +105,8 @@ impl Shared {
             return Err(if failure.has_hint() { failure } else { failure.hint(hint) });
         }
         self.count += 1;
+        let stream = failure.context("stream").unwrap_or_default();
+        *self.by_stream.entry(stream.to_owned()).or_default() += 1;
         let mut line = json!({});
         for (key, value) in failure.context_pairs() {
             line[key] = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);

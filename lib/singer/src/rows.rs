@@ -110,6 +110,11 @@ impl Rows {
         self.decoder = None;
         self.deselected.clone_from(&selected.deselected);
         self.counter = RecordCounter::new(&stream.name);
+        if let Some(rows) =
+            stream.meta("row-count").and_then(Value::as_u64).filter(|rows| *rows > 0)
+        {
+            self.counter.estimate(rows);
+        }
         self.stream.clone_from(&stream.id);
         let key = stream.replication_key.as_ref();
         self.replication_key = key
@@ -310,7 +315,7 @@ impl Rows {
             }
         }
         self.send_schema()?;
-        self.counter.add(rows);
+        self.counter.add(rows, self.batch.text_bytes());
         self.begun = Instant::now();
         let mut fresh = self.pipe.spare.try_recv().unwrap_or_default();
         fresh.reset(self.columns.len());

@@ -139,7 +139,7 @@ impl<T: Target> Delivery<T> {
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
-        stream.counter.add(batch.rows());
+        stream.counter.add(batch.rows(), batch.text_bytes());
         let _ = self.give_back.try_send(batch);
         Ok(())
     }

@@ -21,6 +21,12 @@ pub struct StreamCount {
     pub name: String,
     /// Rows that the tap has read.
     pub rows: u64,
+    /// Bytes of their values, where the tap tells.
+    pub bytes: u64,
+    /// Rows that were set aside, by the tap or the target.
+    pub rejected: u64,
+    /// How many rows the source expects.
+    pub estimate: Option<u64>,
     /// How long the tap took for it, in seconds; `None` until it is done.
     pub seconds: Option<f64>,
     /// When it was first heard of, in seconds from the start of the pipeline.
@@ -56,7 +62,7 @@ impl Observed {
             }
         };
         if let Some(metric) = metric {
-            if is_tap {
+            if is_tap || metric["metric"] == "reject_count" {
                 self.metric(&metric);
             }
             return Weight::Metric;
@@ -80,8 +86,12 @@ impl Observed {
             self.streams.len() - 1
         });
         let stream = &mut self.streams[at];
+        let count = metric["value"].as_u64().unwrap_or_default();
         match metric["metric"].as_str() {
-            Some("record_count") => stream.rows += metric["value"].as_u64().unwrap_or_default(),
+            Some("record_count") => stream.rows += count,
+            Some("record_bytes") => stream.bytes += count,
+            Some("reject_count") => stream.rejected += count,
+            Some("record_estimate") => stream.estimate = Some(count),
             Some("sync_duration") => stream.seconds = metric["value"].as_f64(),
             _ => {}
         }
@@ -95,8 +105,12 @@ impl Observed {
     /// Returns the counts for a record or summary.
     pub fn to_json(&self) -> Value {
         let count = |c: &StreamCount| {
-            let (stream, rows, seconds) = (&c.name, c.rows, c.seconds);
-            json!({ "stream": stream, "rows": rows, "seconds": seconds })
+            let (stream, rows, bytes) = (&c.name, c.rows, c.bytes);
+            let (rejected, seconds) = (c.rejected, c.seconds);
+            json!({
+                "stream": stream, "rows": rows, "rejected": rejected, "bytes": bytes,
+                "seconds": seconds,
+            })
         };
         self.streams.iter().map(count).collect()
     }

@@ -174,9 +174,15 @@ pub fn command(program: &Program) -> Command {
     command
 }
 
+/// How often our plugins say what they have counted, in seconds.
+const METRICS_INTERVAL: (&str, &str) = ("METRICS_INTERVAL_SECONDS", "1");
+
 /// Makes the program of a plugin.
 pub fn program(project: &Project, plugin: &Plugin, arguments: Vec<String>) -> Program {
     let pairs = plugin.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    // Progress is shown from what the plugins count.
+    let often = (METRICS_INTERVAL.0.to_owned(), METRICS_INTERVAL.1.to_owned());
+    let pairs = std::iter::once(often).chain(pairs);
     Program {
         name: plugin.name.clone(),
         executable: plugin.executable.clone(),

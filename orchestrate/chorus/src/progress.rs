@@ -93,24 +93,34 @@ impl Lines {
             }
             let bar = &self.streams[at];
             let seconds = stream.seconds.unwrap_or_else(|| bar.elapsed().as_secs_f64());
-            let rows = HumanCount(stream.rows);
-            let rate = per_second(stream.rows, seconds);
-            let done = if stream.seconds.is_some() { "done" } else { "" };
-            bar.set_message(format!(
-                "{rows:>15} rows  {rate:>12} rows/s  {seconds:>8.1} s  {done}"
-            ));
+            bar.set_message(line(stream, seconds));
         }
     }
 }
 
-/// Returns a rate as text, without one for moments too short.
-pub fn per_second(count: u64, seconds: f64) -> String {
-    if seconds < 0.001 {
-        return "-".to_owned();
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = count as f64 / seconds;
-    format!("{rate:.0}")
+/// Tells how far a stream is: rows, megabytes a second, and how much is left where that is known.
+fn line(stream: &StreamCount, seconds: f64) -> String {
+    let rows = HumanCount(stream.rows).to_string();
+    let rate = per_second(stream.bytes, seconds) / 1e6;
+    let left = match (stream.seconds, stream.estimate) {
+        (Some(_), _) => "done".to_owned(),
+        (None, Some(all)) if all > stream.rows && stream.rows > 0 => {
+            let left = float(all - stream.rows) / per_second(stream.rows, seconds);
+            format!("about {} left", HumanDuration(Duration::from_secs_f64(left.min(1e9))))
+        }
+        _ => String::new(),
+    };
+    format!("{rows:>15} rows  {rate:>8.1} MB/s  {seconds:>8.1} s  {left}")
+}
+
+/// Returns a rate; for moments too short, that of a millisecond.
+fn per_second(count: u64, seconds: f64) -> f64 {
+    float(count) / seconds.max(0.001)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number for people")]
+fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// A terminal that has gone must not end the run.

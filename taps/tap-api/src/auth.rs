@@ -1,10 +1,13 @@
 //! How requests are signed.
 
+pub mod secrets;
+pub mod token;
+
 use singer::{Error, ErrorKind, Result, Secret};
 
-use crate::secrets::{Secrets, basic};
+use crate::auth::secrets::{Secrets, basic};
+use crate::auth::token::TokenSource;
 use crate::settings::{AuthMethod, AuthSettings, KeyPlace};
-use crate::token::TokenSource;
 
 /// What signs requests.
 #[derive(Debug)]

@@ -1,5 +1,9 @@
 //! How an API hands out its pages, from the words of the settings. Pure.
 
+pub mod drift;
+pub mod link;
+pub mod pager;
+
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use singer::{Error, ErrorKind, Result, ResultExt};

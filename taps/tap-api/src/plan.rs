@@ -6,11 +6,11 @@ use files::json::RecordsPath;
 use serde_json::{Map, Value};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt, Secret};
 
+use crate::auth::secrets::Secrets;
 use crate::key::TimeFormat;
 use crate::options::{Method, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
 use crate::row::{Context, RowRules};
-use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::template::{Template, names_in};
 

@@ -7,12 +7,12 @@ use files::json::Records;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::address::Address;
-use crate::answer::Answer;
-use crate::client::Client;
+use crate::http::address::Address;
+use crate::http::answer::Answer;
+use crate::http::client::Client;
 use crate::key::{TimeFormat, compare};
 use crate::options::NotFound;
-use crate::pager::{Next, PageFacts, Pager};
+use crate::paging::pager::{Next, PageFacts, Pager};
 use crate::plan::Plan;
 use crate::request::{self, Request};
 use crate::row::{Context, RowMaker};
@@ -346,7 +346,7 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
 
 /// Warns when a style of pages that was not set seems to be wanted.
 fn warn_of_more(plan: &Plan, answer: &Answer) {
-    if crate::link::next(answer.headers_named("link")).is_some() {
+    if crate::paging::link::next(answer.headers_named("link")).is_some() {
         log::warn!(
             "stream {}: the answer has a Link to a next page; `pagination_request_style: \
              link_header` follows it",

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::address::{Address, encoded};
+use crate::http::address::{Address, encoded};
 use crate::options::Method;
 use crate::plan::Plan;
 use crate::template::{Fills, Template, fill_in, put};

@@ -8,9 +8,9 @@ use singer::catalog::ReplicationMethod;
 use singer::state::key_bookmark;
 use singer::{About, Bookmark, Context as _, Error, ErrorKind, Result, Rows, Stream, Tap};
 
-use crate::address::Address;
-use crate::client::Client;
 use crate::discover::{self, Found};
+use crate::http::address::Address;
+use crate::http::client::Client;
 use crate::key::TimeFormat;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};

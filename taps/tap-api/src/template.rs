@@ -163,9 +163,9 @@ mod tests {
         check("{users}", Some("{users}"));
         check("{}{ id }{", Some("{}{ id }{"));
         check("", Some(""));
-        let path = Template::new("/x/{id}").fill(&fills(), crate::address::encoded);
+        let path = Template::new("/x/{id}").fill(&fills(), crate::http::address::encoded);
         assert_eq!(path.as_deref(), Some("/x/a%2Fb%20c"));
-        let path = Template::new("/x/{+id}").fill(&fills(), crate::address::encoded);
+        let path = Template::new("/x/{+id}").fill(&fills(), crate::http::address::encoded);
         assert_eq!(path.as_deref(), Some("/x/a/b%20c"));
     }
 

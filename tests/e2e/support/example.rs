@@ -1,12 +1,15 @@
 //! A copy of the example project, with a source and a target database of its own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::cluster::{Database, database};
-use super::run::{Run, file};
-use super::{binaries_dir, folder, root};
+use super::python::MELTANO;
+use super::run::{Outcome, Run, file};
+use super::{binaries_dir, folder, lake, root};
 
 /// The project, in a folder that goes with it.
 pub struct Example {
@@ -55,6 +58,34 @@ impl Example {
         Run::new(Path::new("/bin/bash"))
             .args(["-o", "pipefail", "-ec", &script])
             .env("PATH", search_path(programs))
+    }
+
+    /// Runs lines with `meltano` in the folder of the project.
+    pub fn meltano(&self, lines: &str) -> Outcome {
+        self.shell(lines, &[&MELTANO.programs()])
+            .env("MELTANO_SEND_ANONYMOUS_USAGE_STATS", "false")
+            .env("MELTANO_CLI_DISABLE_VERSION_CHECK", "true")
+            .env("NO_COLOR", "1")
+            .patience(Duration::from_secs(600))
+            .go()
+    }
+
+    /// Returns the tables of a day, by source, with the sums of their data.
+    pub fn day(&self, day: &str) -> BTreeMap<String, String> {
+        let part = format!("extracted_at={day}");
+        let sums = lake::data_sums(&self.lake());
+        let of_day = sums.into_iter().filter(|(path, _)| path.to_string_lossy().contains(&part));
+        let table = |path: &Path| path.parent().unwrap().to_string_lossy().replace(&part, "");
+        of_day.map(|(path, sum)| (table(&path), sum)).collect()
+    }
+
+    /// Returns the tables of a schema of the target, sorted.
+    pub fn tables(&self, schema: &str) -> Vec<String> {
+        let list = format!(
+            "SELECT relname FROM pg_class WHERE relkind = 'r'
+             AND relnamespace = '{schema}'::regnamespace ORDER BY 1"
+        );
+        self.target.psql(&list).lines().map(str::to_owned).collect()
     }
 
     /// Puts these databases into the text of `.env.example`.

@@ -32,7 +32,7 @@ plugins:
   - name: tap-csv
     executable: tap-csv
     capabilities: [catalog, discover, state, about]
-    settings: [{name: files, kind: array}]
+    settings: [{name: files, kind: array}, {name: max_rejects, kind: integer}]
     config: {files: [{entity: a, path: in/a.csv, keys: [id]}]}
   - name: tap-csv--two
     inherit_from: tap-csv

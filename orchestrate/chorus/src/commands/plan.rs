@@ -8,6 +8,7 @@ use singer::{Error, Result};
 
 use crate::cli::PlanArgs;
 use crate::commands::table;
+use crate::history::day_written;
 use crate::prepare;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, state_id};
@@ -54,8 +55,19 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
         "state": { "id": id, "used": known },
         "plugins": step.plugins.iter().map(plugin_plan).collect::<Vec<_>>(),
         "streams": streams,
+        "writes": writes(project, step),
         "warnings": warnings,
     }))
+}
+
+/// Tells where a step writes: the folder of a day, or the tables of a schema.
+fn writes(project: &Project, step: &Step) -> Option<String> {
+    if let Some((root, source, day)) = day_written(project, step) {
+        let source = lake::name::encode(&source);
+        return Some(format!("{}/source={source}/extracted_at={day}/", root.display()));
+    }
+    let schema = step.target().config.get("default_target_schema")?.as_str()?;
+    Some(format!("tables of schema {schema}"))
 }
 
 /// A secret may stand in any setting: their names are told, not their values.
@@ -119,6 +131,9 @@ fn text(plan: &Value) -> String {
         for plugin in step["plugins"].as_array().into_iter().flatten() {
             let (role, path) = (word(&plugin["role"]), word(&plugin["executable"]));
             let _ = writeln!(text, "{role}: {path}, settings: {}", list(&plugin["settings"]));
+        }
+        if !step["writes"].is_null() {
+            let _ = writeln!(text, "writes: {}", word(&step["writes"]));
         }
         let header = ["stream", "rows (estimate)", "columns", "keys", "replication"];
         let rows = step["streams"].as_array().into_iter().flatten().map(|stream| {

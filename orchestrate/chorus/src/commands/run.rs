@@ -7,6 +7,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
+use crate::observe::StreamCount;
 use crate::project::{Job, Plugin, Project};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
@@ -92,17 +93,21 @@ fn summary(ends: &[StepEnd]) -> String {
             (None, true) => "kept",
             (None, false) => "-",
         };
-        let mut row = |stream: &str, count: u64, seconds: Option<f64>| {
-            let seconds = seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
-            let cells = [end.name.as_str(), stream, &count.to_string(), &seconds, ended];
-            rows.push(cells.map(str::to_owned).to_vec());
-        };
-        if end.observed.streams.is_empty() {
-            row("-", 0, Some(end.seconds));
-        }
-        for stream in &end.observed.streams {
-            row(&stream.name, stream.rows, stream.seconds);
+        let none = StreamCount { name: "-".to_owned(), ..StreamCount::default() };
+        let streams = &end.observed.streams;
+        for stream in if streams.is_empty() { std::slice::from_ref(&none) } else { streams } {
+            let seconds = stream.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
+            rows.push(vec![
+                end.name.clone(),
+                stream.name.clone(),
+                stream.rows.to_string(),
+                stream.rejected.to_string(),
+                stream.bytes.to_string(),
+                seconds,
+                ended.to_owned(),
+            ]);
         }
     }
-    table::render(&["step", "stream", "rows", "seconds", "state"], rows, &[2, 3])
+    let header = ["step", "stream", "rows", "rejected", "bytes", "seconds", "state"];
+    table::render(&header, rows, &[2, 3, 4, 5])
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::address::Address;
-use crate::answer::Answer;
-use crate::drift::Drift;
-use crate::link;
+use crate::http::address::Address;
+use crate::http::answer::Answer;
+use crate::paging::drift::Drift;
+use crate::paging::link;
 use crate::paging::{Paging, Style};
 
 /// Where a read of pages stands.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use serde_json::Value;
 
-use crate::address::encoded;
+use crate::http::address::encoded;
 
 /// Texts shorter than this are left alone: they would be found everywhere.
 const LENGTH_MIN: usize = 4;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::address::Address;
+use crate::auth::secrets::{Secrets, basic};
 use crate::auth::{Signature, needed, secret};
-use crate::client::Client;
+use crate::http::address::Address;
+use crate::http::client::Client;
 use crate::request::Request;
-use crate::secrets::{Secrets, basic};
 use crate::settings::AuthSettings;
 
 /// A token is renewed so long before its time is up.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use singer::{Error, ErrorKind, Result, ResultExt};
 use tempfile::SpooledTempFile;
 
-use crate::address::Address;
+use crate::http::address::Address;
 
 /// Bodies up to here stay in memory.
 const MEMORY_BYTES: usize = 4 << 20;
@@ -71,7 +71,7 @@ impl Answer {
                 Ok(0) => break,
                 Ok(bytes) => bytes,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) => return Err(crate::failure::broken_off(cause)),
+                Err(cause) => return Err(crate::http::failure::broken_off(cause)),
             };
             this.length += bytes as u64;
             limits.check(this.length, bytes_in.load(Ordering::Relaxed))?;

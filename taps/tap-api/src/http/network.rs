@@ -12,8 +12,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::address::{Address, is_private};
-use crate::retry::seconds;
+use crate::http::address::{Address, is_private};
+use crate::http::retry::seconds;
 use crate::settings::NetworkSettings;
 
 /// Agents for http and https, made when they are needed.

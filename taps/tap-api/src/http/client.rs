@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use singer::{Context, Error, ErrorKind, Result, Secret};
 
-use crate::address::{Address, Origin};
-use crate::answer::{Answer, BodyLimits};
+use crate::auth::secrets::Secrets;
 use crate::auth::{Auth, Signature};
-use crate::failure;
-use crate::network::Network;
+use crate::http::address::{Address, Origin};
+use crate::http::answer::{Answer, BodyLimits};
+use crate::http::failure;
+use crate::http::network::Network;
+use crate::http::retry::{RetryPolicy, number_in, reset_of, wait_of};
+use crate::http::throttle::Throttle;
 use crate::options::Method;
 use crate::request::Request;
-use crate::retry::{RetryPolicy, number_in, reset_of, wait_of};
-use crate::secrets::Secrets;
 use crate::settings::Settings;
-use crate::throttle::Throttle;
 
 const REDIRECTS_MAX: usize = 10;
 const EXCERPT_CHARS: usize = 200;
