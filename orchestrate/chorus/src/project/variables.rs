@@ -67,27 +67,28 @@ impl Variables {
         }
     }
 
-    /// Puts values in place of `${NAME}` and `$NAME` (upper case); `$$` stands for `$`. A name
-    /// without a value gives nothing, and is added to `missing`.
+    /// Puts values in place of `${NAME}` and `$NAME` (upper case); behind a backslash they stand for
+    /// themselves. A name without a value gives nothing, and is added to `missing`.
     pub fn expand(&self, text: &str, missing: &mut BTreeSet<String>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            let behind = &rest[at + 1..];
-            if let Some(after) = behind.strip_prefix('$') {
+            let (before, from) = rest.split_at(at);
+            let Some((name, after)) = name(&from[1..]) else {
+                out.push_str(before);
                 out.push('$');
-                rest = after;
-                continue;
-            }
-            let Some((name, after)) = name(behind) else {
-                out.push('$');
-                rest = behind;
+                rest = &from[1..];
                 continue;
             };
-            match self.get(name) {
-                Some(value) => out.push_str(value),
-                None => drop(missing.insert(name.to_owned())),
+            if let Some(before) = before.strip_suffix('\\') {
+                out.push_str(before);
+                out.push_str(&from[..from.len() - after.len()]);
+            } else {
+                out.push_str(before);
+                match self.get(name) {
+                    Some(value) => out.push_str(value),
+                    None => drop(missing.insert(name.to_owned())),
+                }
             }
             rest = after;
         }
@@ -126,7 +127,7 @@ fn name(text: &str) -> Option<(&str, &str)> {
     }
     let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let end = text.find(|c| !upper(c)).unwrap_or(text.len());
-    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase());
     (end > 0 && starts_well).then(|| text.split_at(end))
 }
 
@@ -149,7 +150,8 @@ mod tests {
         };
         check("a/${DAY}/$DAY.csv", "a/2026-01-31/2026-01-31.csv", &[]);
         check("${low} $low $1 $", "x $low $1 $", &[]);
-        check("$$DAY costs $$5", "$DAY costs $5", &[]);
+        check("\\$DAY costs $$5, \\${low} $$DAY", "$DAY costs $$5, ${low} $2026-01-31", &[]);
+        check("$_X pa$$word \\$5", "$_X pa$$word \\$5", &[]);
         check("${NO}-$NO_2", "-", &["NO", "NO_2"]);
         check("${bad name} ${", "${bad name} ${", &[]);
         let mut missing = BTreeSet::new();
