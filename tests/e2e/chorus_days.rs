@@ -271,3 +271,35 @@ fn the_summary_tells_rows_bytes_and_rejects() {
     assert_eq!((&stream["rows"], &stream["rejected"]), (&json!(1), &json!(1)), "{record}");
     assert_eq!(stream["bytes"], 2, "{record}");
 }
+
+#[test]
+fn a_day_read_again_by_key_is_whole_and_a_step_that_reads_days_waits() {
+    let database = database("by_key");
+    database.psql("CREATE TABLE t AS SELECT generate_series(1, 50) AS id");
+    let more = format!(
+        "  - name: tap-postgres
+    executable: tap-postgres
+    capabilities: [catalog, discover, state, about]
+    config: {}
+    metadata: {{public-t: {{replication-method: INCREMENTAL, replication-key: id}}}}
+  - name: tap-csv--copy
+    inherit_from: tap-csv
+    config: {{files: null, output: output, datestamp: '${{DATESTAMP}}'}}
+",
+        database.settings()
+    );
+    let loaders = "  - name: target-csv--copy
+    inherit_from: target-csv
+    config: {output_path: copy}
+";
+    let jobs =
+        "- {name: chain, tasks: [tap-postgres target-csv, tap-csv--copy target-csv--copy]}\n";
+    let project = Project::with(&more, loaders, jobs);
+    for _ in 0..2 {
+        project.run(&["chain"]).success();
+        for root in ["output", "copy"] {
+            let partition = lake::partition(&project.root.join(root), "csv", DAY, "public-t");
+            assert_eq!(lake::data(&partition).lines().count(), 51, "{root}");
+        }
+    }
+}

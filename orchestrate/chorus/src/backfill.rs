@@ -126,12 +126,22 @@ fn run_day(day: &DayPlan, options: &Options, stop: &dyn Stop) -> Result<()> {
     first_failure(ends).map_or(Ok(()), |failure| Err(failure.with("day", day.day)))
 }
 
+/// A hundred years: more is a slip of the hand.
+const DAYS_MAX: i32 = 36_525;
+
 /// Returns the days from the first to the last.
 pub fn days(from: Datestamp, to: Datestamp) -> Result<Vec<Datestamp>> {
     if from > to {
         return Err(Error::new(ErrorKind::Usage, "cannot go from a day to an earlier one")
             .with("from", from)
             .with("to", to));
+    }
+    let count = from.date().until(to.date()).map_or(i32::MAX, |span| span.get_days());
+    if count > DAYS_MAX {
+        return Err(Error::new(ErrorKind::Usage, "cannot fill so many days at once")
+            .with("days", count)
+            .with("at most", DAYS_MAX)
+            .hint("are the years of --from and --to right?"));
     }
     let all = from.date().series(jiff::Span::new().days(1));
     Ok(all.take_while(|day| *day <= to.date()).map(Datestamp::from).collect())

@@ -96,10 +96,16 @@ impl History {
     pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
         let of_day = day.to_string();
         let mut last = Standing::Missing;
-        for (_, record) in self.runs.iter().filter(|(_, record)| record["datestamp"] == of_day) {
+        let environment = project.environment_name();
+        let here = |(_, record): &&(PathBuf, Value)| {
+            record["datestamp"] == of_day && record["environment"].as_str() == environment
+        };
+        for (_, record) in self.runs.iter().filter(here) {
             let entries = record["steps"].as_array().into_iter().flatten();
-            let of_step =
-                |entry: &&Value| entry["step"] == step.name && entry["status"] != "waiting";
+            // One that found another run at the step has not tried it.
+            let of_step = |entry: &&Value| {
+                entry["step"] == step.name && entry["status"] != "waiting" && entry["attempts"] != 0
+            };
             for entry in entries.filter(of_step) {
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
@@ -123,8 +129,10 @@ pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
     if !root.is_dir() {
         return Ok(Some(false));
     }
-    let record = Lake::open(root)?.run_record(&source, day)?;
-    Ok(Some(record.is_some()))
+    let lake = Lake::open(root)?;
+    let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
+    let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
+    Ok(Some(record.tables.keys().all(there)))
 }
 
 /// Returns the output folder, source and day that a step writes, if its target has such settings.

@@ -47,7 +47,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             singer::log::failure(ABOUT.name, &failure);
-            ExitCode::from(failure.kind().exit_code())
+            let signal = failure.context("signal").and_then(|signal| signal.parse::<u8>().ok());
+            ExitCode::from(signal.map_or(failure.kind().exit_code(), |signal| 128 + signal))
         }
     }
 }

@@ -75,10 +75,26 @@ pub fn alone(project: &Project, plugin: &Plugin, state: Option<&Value>) -> Resul
     Ok(Alone { program, _folder: folder })
 }
 
+/// Removes what killed runs have left: their settings may hold secrets.
+fn sweep(parent: &Path) -> Result<()> {
+    for path in store::entries(parent)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let owner = name.split('-').next().and_then(|id| id.parse::<u32>().ok());
+        let alive = owner.is_some_and(|id| Path::new("/proc").join(id.to_string()).exists());
+        if !alive && let Err(cause) = std::fs::remove_dir_all(&path) {
+            log::warn!("cannot remove {}: {cause}", path.display());
+        }
+    }
+    Ok(())
+}
+
 fn work_folder(project: &Project) -> Result<tempfile::TempDir> {
     let parent = project.root.join(".chorus/work");
     store::make_private_folder(&parent)?;
-    tempfile::TempDir::new_in(&parent)
+    sweep(&parent)?;
+    tempfile::Builder::new()
+        .prefix(&format!("{}-", std::process::id()))
+        .tempdir_in(&parent)
         .map_err(|cause| store::failure("cannot make a folder", &parent, cause))
 }
 

@@ -256,7 +256,8 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the state to start from. One that speaks of a day that is gone would leave the day
-    /// as it is: away.
+    /// as it is: away. And a day is replaced as a whole: to go on from the last key that it has
+    /// would leave it with the rows behind that key alone.
     fn known_state(&self, id: &str, step: &Step) -> Result<Option<Value>> {
         if self.options.full_refresh {
             return Ok(None);
@@ -266,20 +267,31 @@ impl<'a> Run<'a> {
             log::info!("the day that {id} speaks of is not there: everything is read");
             return Ok(None);
         }
-        Ok(known)
+        let writes_day = day_written(self.project, step).is_some();
+        Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
     }
 }
 
-/// Returns how many of the first steps do not need each other: they write days of their own.
+/// Returns how many of the first steps do not need each other: they write days of their own, and
+/// read none (`output` is the setting that reads them).
 fn independent(project: &Project, steps: &[Step]) -> usize {
     let mut written = Vec::new();
     for step in steps {
+        let reads = step.tap().config.contains_key("output");
         match day_written(project, step) {
-            Some(day) if !written.contains(&day) => written.push(day),
+            Some(day) if !reads && !written.contains(&day) => written.push(day),
             _ => break,
         }
     }
     written.len().max(1)
+}
+
+/// Returns a state without the bookmarks that are replication keys.
+fn without_keys(mut state: Value) -> Value {
+    if let Some(bookmarks) = state["bookmarks"].as_object_mut() {
+        bookmarks.retain(|_, bookmark| bookmark.get("replication_key_value").is_none());
+    }
+    state
 }
 
 /// Returns why the first step that failed did.

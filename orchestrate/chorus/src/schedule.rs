@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Year};
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
@@ -241,7 +241,8 @@ fn globs(patterns: &[Value]) -> Result<GlobSet> {
     let bad = |cause: globset::Error| refuse("cannot read a pattern of `watch`").caused_by(cause);
     let mut set = GlobSetBuilder::new();
     for pattern in patterns.iter().filter_map(Value::as_str) {
-        set.add(Glob::new(pattern.trim_start_matches("./")).map_err(bad)?);
+        let pattern = pattern.trim_start_matches("./");
+        set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?);
     }
     set.build().map_err(bad)
 }

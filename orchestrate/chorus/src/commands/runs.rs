@@ -62,6 +62,12 @@ pub fn logs(project: &Project, name: &str) -> Result<()> {
 pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
     let (_, record) = history.find(&args.run)?;
+    if record["environment"].as_str() != project.environment_name() {
+        let environment = record["environment"].as_str().unwrap_or_default();
+        return Err(Error::new(ErrorKind::Usage, "cannot run again in another environment")
+            .with("environment of the run", environment)
+            .hint(format!("chorus rerun --environment {environment} ...")));
+    }
     let words = record["job"].as_str().unwrap_or_default();
     let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
     let day: Option<Datestamp> = record["datestamp"].as_str().map(str::parse).transpose()?;

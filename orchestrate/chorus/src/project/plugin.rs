@@ -269,9 +269,12 @@ fn rules(
         found.insert(name.to_owned(), value);
     }
     let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
-    let select = found.get("select").and_then(Value::as_array);
+    let select = match found.get("select") {
+        Some(pattern @ Value::String(_)) => Some(vec![pattern.clone()]),
+        select => select.and_then(Value::as_array).cloned(),
+    };
     Ok(Rules {
-        select: select.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        select: select.iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         metadata: member("metadata").unwrap_or_default(),
         schema: member("schema").unwrap_or_default(),
         catalog: found.get("catalog").and_then(Value::as_str).map(str::to_owned),

@@ -67,8 +67,8 @@ impl Variables {
         }
     }
 
-    /// Puts values in place of `${NAME}` and `$NAME` (upper case); behind a backslash they stand for
-    /// themselves. A name without a value gives nothing, and is added to `missing`.
+    /// Puts values in place of `${NAME}` and `$NAME` (upper case); behind a backslash they stand
+    /// for themselves. A name without a value gives nothing, and is added to `missing`.
     pub fn expand(&self, text: &str, missing: &mut BTreeSet<String>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
