@@ -67,38 +67,36 @@ impl Drop for Proxy {
 fn carry(client: &TcpStream, server: &TcpStream, fault: Fault, end: &Arc<AtomicBool>) {
     let pair = || (client.try_clone().unwrap(), server.try_clone().unwrap());
     let (from_client, to_server) = pair();
-    std::thread::spawn(move || copy(from_client, to_server, usize::MAX));
+    std::thread::spawn(move || {
+        copy(&from_client, &to_server, usize::MAX);
+        let _ = to_server.shutdown(Shutdown::Write);
+        // Read on: unread bytes would turn the end of the other way into a reset, which takes
+        // bytes back that the client has not read yet.
+        let _ = std::io::copy(&mut &from_client, &mut std::io::sink());
+    });
     let (to_client, from_server) = pair();
     let end = Arc::clone(end);
     std::thread::spawn(move || match fault {
-        Fault::None => {
-            copy(from_server, to_client, usize::MAX);
-        }
-        Fault::CutAt(bytes) => {
-            copy(from_server, to_client, bytes);
-        }
+        Fault::None => answer(&from_server, &to_client, usize::MAX),
+        Fault::CutAt(bytes) => answer(&from_server, &to_client, bytes),
         Fault::StallAt(bytes) => {
-            let (held_client, held_server) =
-                (to_client.try_clone().unwrap(), from_server.try_clone().unwrap());
-            copy_open(from_server, to_client, bytes);
+            copy(&from_server, &to_client, bytes);
             while !end.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            drop((held_client, held_server));
         }
     });
 }
 
-/// Copies at most so many bytes, then ends both connections.
-fn copy(from: TcpStream, to: TcpStream, limit: usize) {
-    let (one, other) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-    copy_open(from, to, limit);
-    let _ = one.shutdown(Shutdown::Both);
-    let _ = other.shutdown(Shutdown::Both);
+/// Copies at most so many bytes from the server, then ends both connections.
+fn answer(server: &TcpStream, client: &TcpStream, limit: usize) {
+    copy(server, client, limit);
+    let _ = client.shutdown(Shutdown::Write);
+    let _ = server.shutdown(Shutdown::Both);
 }
 
 /// Copies at most so many bytes.
-fn copy_open(mut from: TcpStream, mut to: TcpStream, mut limit: usize) {
+fn copy(mut from: &TcpStream, mut to: &TcpStream, mut limit: usize) {
     let mut block = vec![0; 64 << 10];
     while limit > 0 {
         let wanted = block.len().min(limit);
