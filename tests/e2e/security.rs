@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::cluster::{PASSWORD, cluster, database};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, extract, load};
-use crate::support::run::{Outcome, feed, file, ours};
+use crate::support::run::{feed, file, ours};
 use crate::support::{folder, lake};
 
 const NASTY: &[&str] = &[
@@ -126,21 +126,6 @@ fn log_lines_cannot_be_forged() {
     assert!(!outcome.stderr.contains("\n{\"level\""), "{}", outcome.stderr);
 }
 
-/// What must never be seen; the forms others make of it.
-fn secret_forms() -> Vec<String> {
-    let canary = "CANARY-5f3a";
-    vec![canary.to_owned(), canary.chars().rev().collect(), "Q0FOQVJZ".to_owned()]
-}
-
-#[track_caller]
-fn hides(outcome: &Outcome) {
-    for form in secret_forms() {
-        assert!(!outcome.stderr.contains(&form), "{}", outcome.stderr);
-        assert!(!outcome.text().contains(&form), "{}", outcome.text());
-    }
-    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
-}
-
 #[test]
 fn secrets_are_in_no_output() {
     let password = "CANARY-5f3a@:/%é '\"";
@@ -159,27 +144,24 @@ fn secrets_are_in_no_output() {
                 .input(Lines::whole(&[(1, "a")]).0)
                 .go()
         };
-        let refused = run(&base);
-        assert_eq!(refused.code, 77, "{}", refused.stderr);
-        hides(&refused);
-        hides(&run(&json!({ "sqlalchemy_url": url })).exits(75));
-        hides(&run(&json!({ "sqlalchemy_url": broken_url })).exits(78));
-        hides(&run(&json!({ "password": ["CANARY-5f3a"] })).exits(78));
-        hides(&run(&json!({ "passwort": "CANARY-5f3a", "port": "CANARY-5f3a" })).exits(78));
+        // That the secret shows nowhere is asserted of every run.
+        run(&base).exits(77);
+        run(&json!({ "sqlalchemy_url": url })).exits(75);
+        run(&json!({ "sqlalchemy_url": broken_url })).exits(78);
+        run(&json!({ "password": ["CANARY-5f3a"] })).exits(78);
+        run(&json!({ "passwort": "CANARY-5f3a", "port": "CANARY-5f3a" })).exits(78);
         let environment = ours(name)
             .args(["--config", "ENV", "--about"])
             .env(&format!("{}_PASSWORD", name.to_uppercase().replace('-', "_")), password)
             .go();
-        hides(&environment.success());
+        environment.success();
         let scratch = folder();
         let bad = file(scratch.path(), "bad.json", r#"{"password": "CANARY-5f3a", }"#);
         let outcome = ours(name).args(["--config".as_ref(), bad.as_os_str()]).go().exits(78);
-        hides(&outcome);
         assert!(outcome.stderr.contains("bad.json"), "{}", outcome.stderr);
         // Everybody can see arguments: a secret among them is refused.
         let outcome = ours(name).set("password", "CANARY-5f3a").go();
         assert!([64, 78].contains(&outcome.code), "{}", outcome.stderr);
-        hides(&outcome);
     }
 }
 

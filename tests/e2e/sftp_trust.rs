@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::support::folder;
-use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::run::{Run, file, ours};
 use crate::support::sshd::{Agent, PASSPHRASE, Sshd, login};
 
 fn tables() -> Value {
@@ -28,20 +28,10 @@ fn with(server: &Sshd, credentials: &Value) -> Run {
     ours("tap-sftp").config(&settings).env("LOGLEVEL", "TRACE")
 }
 
-/// Asserts that the secrets show nowhere.
-#[track_caller]
-fn hides(outcome: &Outcome) {
-    for form in ["CANARY", "YRANAC", "Q0FOQVJZ"] {
-        assert!(!outcome.stderr.contains(form), "{}", outcome.stderr);
-        assert!(!outcome.text().contains(form), "{}", outcome.text());
-    }
-}
-
 #[track_caller]
 fn reads(run: Run) {
     let outcome = run.go().success();
     assert_eq!(outcome.records("t").len(), 1);
-    hides(&outcome);
 }
 
 #[track_caller]
@@ -52,7 +42,6 @@ fn refused(run: Run, code: i32, words: &[&str]) {
         assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
     }
     assert_eq!(outcome.text(), "");
-    hides(&outcome);
 }
 
 #[test]
@@ -168,7 +157,6 @@ fn a_server_proves_who_it_is_before_it_is_told_anything() {
         for word in [words, shown, "hint: "] {
             assert!(outcome.stderr.contains(word), "{name}: no {word:?} in {}", outcome.stderr);
         }
-        hides(&outcome);
     }
     refused(known("gone", String::new()).set("known_hosts_file", "/none"), 77, &["ssh-keyscan -p"]);
     let pinned = ours("tap-sftp").config(&server.settings(&tables()));

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The password of the superuser over TCP; each of its characters breaks some quoting.
-pub const PASSWORD: &str = "p@ss:w/ord %41'\"é";
+pub const PASSWORD: &str = "CANARY-5f3a p@ss:w/ord %41'\"é";
 
 /// A running cluster.
 pub struct Cluster {

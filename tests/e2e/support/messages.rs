@@ -69,3 +69,8 @@ impl Lines {
 pub fn columns() -> Value {
     json!({ "id": { "type": "integer" }, "name": { "type": ["null", "string"] } })
 }
+
+/// Returns rows of stream `t` as CSV without a header.
+pub fn csv<'a>(rows: impl IntoIterator<Item = (i64, &'a str)>) -> String {
+    rows.into_iter().fold(String::new(), |text, (id, name)| text + &format!("{id},{name}\n"))
+}

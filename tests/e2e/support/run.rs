@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::secrets;
+
 /// No process of a test may take longer, unless it says so: then it hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -54,13 +56,12 @@ impl Outcome {
         self.exits(0)
     }
 
-    /// Asserts the exit code and that nothing panicked, and returns the outcome.
+    /// Asserts the exit code and returns the outcome.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         let stdout = self.text();
         let stdout = stdout.get(..4000).unwrap_or(&stdout);
         assert_eq!(self.code, code, "stdout: {stdout}\nstderr: {}", self.complaint());
-        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self
     }
 
@@ -282,11 +283,15 @@ impl Running {
         if let Some(feeder) = self.feeder {
             feeder.join().unwrap();
         }
-        Outcome {
+        let outcome = Outcome {
             code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()),
             stdout: self.stdout.map(|reader| reader.join().unwrap()).unwrap_or_default(),
             stderr: self.stderr.join().unwrap(),
-        }
+        };
+        // Whatever a test is about, this must hold.
+        assert!(!outcome.stderr.contains("panicked"), "{}: {}", self.name, outcome.stderr);
+        secrets::hides(&self.name, &outcome);
+        outcome
     }
 
     #[track_caller]

@@ -1,0 +1,191 @@
+//! What must hold after any fault, and after the plain run that follows it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::cluster::Database;
+use super::lake;
+use super::pipes::from_lake;
+use super::run::Outcome;
+
+/// What processes that were killed exit with.
+pub const KILLED: i32 = 128 + 9;
+
+/// Where a stream's rows arrive.
+pub trait Place: Sync {
+    /// Returns the name of the stream.
+    fn stream(&self) -> &str;
+
+    /// Asserts that what readers see is whole, and returns it; `None` where nothing is there.
+    fn seen(&self) -> Option<String>;
+
+    /// Asserts that nothing is left of runs that are over.
+    fn check_swept(&self);
+
+    /// Returns the numbers of the rows that are there, of a first column of integers.
+    fn ids(&self) -> BTreeSet<i64> {
+        let seen = self.seen().unwrap_or_default();
+        seen.lines().filter_map(|row| row.split(',').next()?.parse().ok()).collect()
+    }
+}
+
+/// A partition of the dated folders.
+pub struct Partition<'a> {
+    /// The output folder.
+    pub lake: &'a Path,
+    /// The source.
+    pub source: &'a str,
+    /// The day.
+    pub day: &'a str,
+    /// The table, which is the stream.
+    pub table: &'a str,
+}
+
+impl Place for Partition<'_> {
+    fn stream(&self) -> &str {
+        self.table
+    }
+
+    fn seen(&self) -> Option<String> {
+        if !self.lake.exists() {
+            return None;
+        }
+        lake::check(self.lake);
+        let partition = lake::partition(self.lake, self.source, self.day, self.table);
+        let seen = partition.exists().then(|| lake::data(&partition));
+        // Who reads a day gets all its rows, or is told that there is none to trust.
+        let read = from_lake(self.lake, self.day).set("source", self.source).go();
+        assert!([0, 66].contains(&read.code), "{}", read.stderr);
+        if read.code == 0 {
+            let rows = read.text().matches("\"type\":\"RECORD\"").count();
+            assert_eq!(Some(rows), seen.as_ref().map(|text| text.lines().count() - 1));
+        }
+        seen
+    }
+
+    fn check_swept(&self) {
+        lake::check_swept(self.lake);
+    }
+}
+
+/// A table of a database.
+pub struct Table<'a> {
+    /// The database.
+    pub database: &'a Database,
+    /// The schema.
+    pub schema: &'a str,
+    /// Its name, which is the stream's.
+    pub name: &'a str,
+    /// Its columns and in which order its rows are compared, such as `id, name`.
+    pub columns: &'a str,
+}
+
+impl Place for Table<'_> {
+    fn stream(&self) -> &str {
+        self.name
+    }
+
+    fn seen(&self) -> Option<String> {
+        let Self { schema, name, columns, .. } = self;
+        let there = format!("SELECT to_regclass('\"{schema}\".\"{name}\"') IS NOT NULL");
+        if self.database.psql(&there) != "t" {
+            return None;
+        }
+        let rows = format!(
+            "COPY (SELECT {columns} FROM \"{schema}\".\"{name}\" ORDER BY {columns}) TO STDOUT CSV"
+        );
+        let rows = self.database.psql(&rows);
+        Some(if rows.is_empty() { rows } else { rows + "\n" })
+    }
+
+    fn check_swept(&self) {
+        let tables = "SELECT string_agg(relname, ', ') FROM pg_class WHERE relkind = 'r' AND \
+            (relname LIKE 'pg_temp%' OR relpersistence <> 'p')";
+        assert_eq!(self.database.psql(tables), "", "tables left in the database");
+    }
+}
+
+/// A run under a fault: what readers saw before it and what they see once it is done.
+pub struct Trial<'a> {
+    /// Where the rows arrive.
+    pub place: &'a dyn Place,
+    /// What was there before.
+    pub old: Option<String>,
+    /// What is there afterwards.
+    pub new: String,
+    /// Whether readers may find nothing for a while: the file system takes two steps.
+    pub gaps: bool,
+}
+
+/// What readers see after a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Saw {
+    /// Nothing, where something was before.
+    Nothing,
+    /// What was there before.
+    Old,
+    /// What the run brought.
+    New,
+}
+
+impl Trial<'_> {
+    /// Asserts what must hold after a run that met a fault, and says what readers see.
+    #[track_caller]
+    pub fn after_fault(&self, outcome: &Outcome, codes: &[i32]) -> Saw {
+        explains(outcome, codes);
+        let seen = self.place.seen();
+        let saw = if seen.as_ref() == Some(&self.new) {
+            Saw::New
+        } else if seen == self.old {
+            Saw::Old
+        } else if seen.is_none() && self.gaps {
+            Saw::Nothing
+        } else {
+            panic!("neither the old rows nor the new: {seen:?}\n{outcome:?}");
+        };
+        assert!(outcome.code != 0 || saw == Saw::New, "a success without its rows: {outcome:?}");
+        self.check_states(outcome, saw);
+        saw
+    }
+
+    /// Asserts what must hold after a plain run that follows.
+    #[track_caller]
+    pub fn after_rerun(&self, outcome: &Outcome) {
+        assert_eq!(outcome.code, 0, "{}", outcome.complaint());
+        explains(outcome, &[0]);
+        assert_eq!(self.place.seen().as_ref(), Some(&self.new), "{}", outcome.complaint());
+        self.check_states(outcome, Saw::New);
+        self.place.check_swept();
+    }
+
+    /// No state covers a row that is not there: `currently_syncing: null` covers all of the run,
+    /// `bookmarks.<stream>.id` the rows up to that number.
+    #[track_caller]
+    fn check_states(&self, outcome: &Outcome, saw: Saw) {
+        let states = outcome.text();
+        // The last line may be cut: the process was killed while it wrote.
+        for state in states.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            let done = state.get("currently_syncing") == Some(&Value::Null);
+            assert!(!done || saw == Saw::New, "a state ahead of its rows: {state}");
+            let bookmark = &state["bookmarks"][self.place.stream()]["id"];
+            if let Some(last) = bookmark.as_i64() {
+                let ids = self.place.ids();
+                let lost: Vec<_> = (1..=last).filter(|id| !ids.contains(id)).collect();
+                assert!(lost.is_empty(), "{state} covers rows that are not there: {lost:?}");
+            }
+        }
+    }
+}
+
+/// Asserts that a run ended as it may, and, where it failed by itself, that it says what happened
+/// and what to do. That no output has a secret or a panic in it is asserted of every run.
+#[track_caller]
+pub fn explains(outcome: &Outcome, codes: &[i32]) {
+    assert!(codes.contains(&outcome.code), "not one of {codes:?}: {outcome:?}");
+    let signalled = outcome.code > 128;
+    if outcome.code != 0 && !signalled {
+        assert!(outcome.stderr.contains("error: "), "no message: {outcome:?}");
+    }
+}
