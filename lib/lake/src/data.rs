@@ -1,7 +1,7 @@
 //! A data file being written: counted and hashed on the way, durable at the end.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -77,12 +77,9 @@ impl DataFile {
         self.hash.update(block);
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => OpenOptions::new()
-                .append(true)
-                .open(&self.path)
-                .map_err(|cause| disk::failure("cannot open the file again", &self.path, cause))?,
+            None => disk::open_again(&self.path)?,
         };
-        file.write_all(block).map_err(|cause| {
+        disk::append(&mut file, &self.path, block).map_err(|cause| {
             disk::failure("cannot write the data file", &self.path, cause)
                 .with("bytes written before", self.bytes)
         })?;
@@ -152,23 +149,23 @@ impl DataFile {
         self.end_flusher()?;
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::open(&self.path)
-                .map_err(|cause| disk::failure("cannot open the file again", &self.path, cause))?,
+            None => disk::open_again(&self.path)?,
         };
-        file.sync_all().map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))?;
+        disk::sync_file(&file, &self.path)
+            .map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))?;
         let entry = self.entry();
         Ok((self.path, entry))
     }
 
     /// Removes the file.
     pub fn discard(self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = disk::remove_file(&self.path);
     }
 }
 
 /// Reads a file and returns its SHA-256 in hexadecimal and its size.
 pub(crate) fn sum(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = disk::open(path)?;
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 17];
     let mut bytes = 0;

@@ -1,11 +1,42 @@
-//! Small file system steps, each with an error that names its path.
+//! The one seam to the file system: all that this crate does to files and folders is done here, in
+//! small steps, each with an error that names its path.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use singer::{Error, ErrorKind, Result};
+
+/// One step. A simulated disk (`simulation.rs`) sees it, may refuse it, and knows what a power loss
+/// behind it can leave.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the simulated disk of the tests reads them"))]
+pub(crate) enum Step<'a> {
+    /// Reads what is there.
+    Look,
+    MakeFolder(&'a Path),
+    /// Makes an empty file, unless it is there.
+    MakeFile(&'a Path),
+    Append(&'a Path, &'a [u8]),
+    SyncFile(&'a Path),
+    SyncFolder(&'a Path),
+    Rename(&'a Path, &'a Path),
+    Exchange(&'a Path, &'a Path),
+    RemoveFile(&'a Path),
+    /// Removes a folder with all in it, one by one.
+    RemoveTree(&'a Path),
+}
+
+#[cfg(not(test))]
+fn act<T>(_: Step<'_>, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    call()
+}
+
+#[cfg(test)]
+use crate::simulation::act;
 
 /// Makes the failure of a step on a path.
 pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
@@ -22,7 +53,7 @@ pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
 
 /// Refuses a symlink; says whether something is there.
 pub(crate) fn exists(path: &Path) -> Result<bool> {
-    match fs::symlink_metadata(path) {
+    match look(path) {
         Ok(found) if found.is_symlink() => Err(Error::new(
             ErrorKind::Config,
             "cannot use a symbolic link inside the output folder",
@@ -40,7 +71,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     if exists(path)? {
         return Ok(());
     }
-    match fs::DirBuilder::new().mode(0o750).create(path) {
+    match act(Step::MakeFolder(path), || fs::DirBuilder::new().mode(0o750).create(path)) {
         Ok(()) => sync_parent(path),
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => exists(path).map(drop),
         Err(cause) => Err(failure("cannot make the folder", path, cause)),
@@ -49,25 +80,39 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
 
 /// Makes a new folder for what may vanish in a power loss.
 pub(crate) fn make_staged_folder(path: &Path) -> Result<()> {
-    fs::DirBuilder::new()
-        .mode(0o750)
-        .create(path)
+    act(Step::MakeFolder(path), || fs::DirBuilder::new().mode(0o750).create(path))
         .map_err(|cause| failure("cannot make the folder", path, cause))
+}
+
+/// Makes a folder and all above it that are not there, with the rights of any new folder.
+pub(crate) fn make_folders(path: &Path) -> Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|above| !above.is_dir()).collect();
+    for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        match act(Step::MakeFolder(folder), || fs::create_dir(folder)) {
+            Ok(()) => sync_parent(folder)?,
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(cause) => return Err(failure("cannot make the output folder", folder, cause)),
+        }
+    }
+    Ok(())
 }
 
 /// Fsyncs a folder, so that the names in it survive a power loss.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    let folder =
-        File::open(path).map_err(|cause| failure("cannot open the folder", path, cause))?;
-    folder.sync_all().map_err(|cause| failure("cannot flush the folder", path, cause))
+    act(Step::SyncFolder(path), || File::open(path)?.sync_all())
+        .map_err(|cause| failure("cannot flush the folder", path, cause))
 }
 
 pub(crate) fn sync_parent(path: &Path) -> Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
+    match path.parent() {
+        Some(here) if here.as_os_str().is_empty() => sync_folder(Path::new(".")),
+        Some(parent) => sync_folder(parent),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|cause| {
+    act(Step::Rename(from, to), || fs::rename(from, to)).map_err(|cause| {
         let crosses = cause.kind() == io::ErrorKind::CrossesDevices;
         let failed = failure("cannot rename the path", from, cause).with("to", to.display());
         if crosses { failed.of_kind(ErrorKind::Config).hint(ONE_FILE_SYSTEM) } else { failed }
@@ -77,28 +122,56 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 pub(crate) const ONE_FILE_SYSTEM: &str =
     "staging and output must be on one file system: do not mount another below the output folder";
 
+/// Swaps two folders as one step.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    act(Step::Exchange(one, other), || {
+        Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+    })
+}
+
 /// Creates a file that must not be there yet.
 pub(crate) fn create_new(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o640)
-        .open(path)
-        .map_err(|cause| failure("cannot create the file", path, cause))
+    let new = || OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
+    act(Step::MakeFile(path), new).map_err(|cause| failure("cannot create the file", path, cause))
+}
+
+/// Opens a file to lock it; it is created where there is none.
+pub(crate) fn open_lock(path: &Path) -> Result<File> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o640).custom_flags(flags);
+    act(Step::MakeFile(path), || options.open(path))
+        .map_err(|cause| failure("cannot open the lock file", path, cause))
+}
+
+/// Opens a file that this run wrote, to write on.
+pub(crate) fn open_again(path: &Path) -> Result<File> {
+    act(Step::Look, || OpenOptions::new().append(true).open(path))
+        .map_err(|cause| failure("cannot open the file again", path, cause))
+}
+
+/// Writes at the end of a file.
+pub(crate) fn append(file: &mut File, path: &Path, text: &[u8]) -> io::Result<()> {
+    act(Step::Append(path, text), || file.write_all(text))
+}
+
+/// Makes what a file holds durable, but not its name.
+pub(crate) fn sync_file(file: &File, path: &Path) -> io::Result<()> {
+    act(Step::SyncFile(path), || file.sync_all())
 }
 
 /// Writes a whole file and fsyncs it.
 pub(crate) fn write_file(path: &Path, text: &[u8]) -> Result<()> {
     let mut file = create_new(path)?;
-    file.write_all(text)
-        .and_then(|()| file.sync_all())
+    append(&mut file, path, text)
+        .and_then(|()| sync_file(&file, path))
         .map_err(|cause| failure("cannot write the file", path, cause))
 }
 
 /// Replaces a file as one step: its readers see the old text or the new text.
 pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
     exists(path)?;
-    let mut name = std::ffi::OsString::from(".");
+    let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".partial");
     let partial = path.with_file_name(name);
@@ -106,7 +179,7 @@ pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
     remove(&partial)?;
     let written = write_file(&partial, text).and_then(|()| rename(&partial, path));
     if written.is_err() {
-        let _ = fs::remove_file(&partial);
+        let _ = remove_file(&partial);
     }
     written?;
     sync_parent(path)
@@ -114,8 +187,12 @@ pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
 
 /// Removes a file or a whole folder, if it is there; follows no link.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
-    let removed = if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let Ok(found) = look(path) else { return Ok(()) };
+    let removed = if found.is_dir() {
+        act(Step::RemoveTree(path), || fs::remove_dir_all(path))
+    } else {
+        remove_file(path)
+    };
     match removed {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(failure("cannot remove the path", path, cause))
@@ -124,18 +201,36 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    act(Step::RemoveFile(path), || fs::remove_file(path))
+}
+
+/// Returns what the system knows of a path, or of the link there.
+pub(crate) fn look(path: &Path) -> io::Result<fs::Metadata> {
+    act(Step::Look, || fs::symlink_metadata(path))
+}
+
+/// Opens a file to read.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    act(Step::Look, || File::open(path))
+}
+
+/// Reads a small file.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    act(Step::Look, || fs::read(path))
+}
+
 /// Returns the names in a folder, sorted; none when it is not there.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
-    let unreadable = |cause| failure("cannot list the folder", folder, cause);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(unreadable(cause)),
+    let name = |found: fs::DirEntry| found.file_name().to_string_lossy().into_owned();
+    let listed = act(Step::Look, || {
+        fs::read_dir(folder)?.map(|entry| entry.map(name)).collect::<io::Result<Vec<_>>>()
+    });
+    let mut names = match listed {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
+        listed => listed.map_err(|cause| failure("cannot list the folder", folder, cause))?,
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
-    }
     names.sort_unstable();
     Ok(names)
 }
@@ -144,7 +239,7 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
 pub(crate) fn device(path: &Path) -> Result<u64> {
     let mut at = path;
     loop {
-        match fs::metadata(at) {
+        match act(Step::Look, || fs::metadata(at)) {
             Ok(found) => return Ok(found.dev()),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => match at.parent() {
                 Some(parent) => at = parent,

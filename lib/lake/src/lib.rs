@@ -7,6 +7,8 @@
 //! output/.runs/source=S/extracted_at=D.json   the tables of the finished runs of a day
 //! ```
 
+#[cfg(test)]
+mod crash_tests;
 pub mod data;
 pub mod datestamp;
 mod disk;
@@ -17,6 +19,8 @@ pub mod partition;
 mod publish;
 pub mod record;
 pub mod run;
+#[cfg(test)]
+mod simulation;
 mod staging;
 
 pub use data::DataFile;

@@ -1,10 +1,9 @@
 //! Locks that die with their owner: `flock` on a file that is removed on release.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use singer::Result;
 
 use crate::disk;
@@ -20,7 +19,7 @@ impl Lock {
     /// Takes the lock, or returns `None` at once when somebody holds it.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
-            let file = open(path)?;
+            let file = disk::open_lock(path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -37,7 +36,7 @@ impl Lock {
     /// Takes the lock and waits for it; only for work that takes moments.
     pub(crate) fn wait(path: &Path) -> Result<Self> {
         loop {
-            let file = open(path)?;
+            let file = disk::open_lock(path)?;
             file.lock().map_err(|cause| disk::failure("cannot lock the file", path, cause))?;
             if is_current(&file, path) {
                 return Ok(Self { path: path.to_path_buf(), _file: file });
@@ -49,25 +48,14 @@ impl Lock {
 impl Drop for Lock {
     /// The file is removed while it is locked, so whoever locks it next sees that it is stale.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = disk::remove_file(&self.path);
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o640)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .map_err(|cause| disk::failure("cannot open the lock file", path, cause))
 }
 
 /// Tells whether the locked file is still the one at the path: its last holder removes it.
 fn is_current(file: &File, path: &Path) -> bool {
     let Ok(held) = file.metadata() else { return false };
-    fs::symlink_metadata(path).is_ok_and(|at| at.ino() == held.ino() && at.dev() == held.dev())
+    disk::look(path).is_ok_and(|at| at.ino() == held.ino() && at.dev() == held.dev())
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Reading a lake: its sources, days, tables, and the files of one partition.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +41,7 @@ impl Lake {
     /// Opens an output folder to write, and makes it when it is not there.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        fs::create_dir_all(&root)
-            .map_err(|cause| disk::failure("cannot make the output folder", &root, cause))?;
+        disk::make_folders(&root)?;
         Ok(Self { root })
     }
 
@@ -173,7 +171,7 @@ pub(crate) fn collision(folder: &Path, theirs: &str, ours: &str) -> Error {
 /// Reads the manifest of a partition's folder.
 pub(crate) fn read_folder(folder: &Path) -> Result<Partition> {
     let path = folder.join(MANIFEST_NAME);
-    let text = match fs::read(&path) {
+    let text = match disk::read(&path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             return Err(Error::new(
@@ -223,7 +221,7 @@ impl Partition {
                     .hint("the file is not what was published; extract the day again")
             };
             disk::exists(&path)?;
-            let size = match fs::metadata(&path) {
+            let size = match disk::look(&path) {
                 Ok(found) => found.len(),
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                     return Err(differs("cannot find a file that the manifest lists"));

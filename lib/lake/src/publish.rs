@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use singer::Result;
 
 use crate::disk;
@@ -20,13 +19,6 @@ pub enum Outcome {
     Replaced,
     /// The partition held the same data and was left alone.
     Unchanged,
-}
-
-pub(crate) type Exchange = fn(&Path, &Path) -> io::Result<()>;
-
-/// Swaps two folders as one step.
-pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
 /// Step 1: the staged files get their names, the manifest goes in, the folder is durable.
@@ -51,24 +43,21 @@ pub(crate) fn make_way(lake: &Lake, intent: &Intent) -> Result<PathBuf> {
 }
 
 /// Step 3: the new generation takes its place; the old one, if any, is then in staging.
-pub(crate) fn place(
-    staging: &Path,
-    intent: &Intent,
-    place: &Path,
-    exchange: Exchange,
-) -> Result<()> {
+pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
     let staged = staging.join(&intent.staged);
     if !disk::exists(place)? {
         disk::rename(&staged, place)?;
         return disk::sync_parent(place);
     }
-    match exchange(&staged, place) {
+    match disk::exchange(&staged, place) {
         // One step for the file system too, so one of its two folders is enough.
         Ok(()) => disk::sync_parent(place),
         Err(cause) if lacks_exchange(&cause) => {
             warn_once();
+            // What is moved into a folder is lost when the folder's own name is.
+            disk::sync_parent(staging)?;
             intent.write(staging)?;
-            move_away(staging, intent, place)?;
+            disk::rename(place, &intent.old(staging))?;
             if let Err(failure) = disk::rename(&staging.join(&intent.staged), place) {
                 // The old generation returns if it can; else the next run settles the intent.
                 if disk::rename(&intent.old(staging), place).is_ok() {
@@ -82,11 +71,6 @@ pub(crate) fn place(
         Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
             .with("staged", staged.display())),
     }
-}
-
-/// Step 3 of a file system without exchange begins: the old generation goes to staging.
-pub(crate) fn move_away(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
-    disk::rename(place, &intent.old(staging))
 }
 
 /// Step 4, a while later: the old generation goes.

@@ -1,7 +1,6 @@
 //! The run record of a day: which tables its finished runs published, and who is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -64,7 +63,7 @@ impl Lake {
     pub fn run_record(&self, source: &str, day: Datestamp) -> Result<Option<RunRecord>> {
         let path = self.record_path(source, day);
         disk::exists(&path)?;
-        let text = match fs::read(&path) {
+        let text = match disk::read(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(disk::failure("cannot read the run record", &path, cause)),

@@ -9,7 +9,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
 use crate::partition::{Lake, Partition, collision, read_folder};
-use crate::publish::{self, Exchange, Outcome};
+use crate::publish::{self, Outcome};
 use crate::record::TableRecord;
 use crate::staging::{Intent, Staging};
 use crate::{DataFile, Datestamp, Lock, disk};
@@ -27,7 +27,6 @@ struct Shared {
     source: String,
     day: Datestamp,
     tool: String,
-    exchange: Exchange,
     progress: Mutex<Progress>,
     staging: Staging,
 }
@@ -67,22 +66,11 @@ pub struct Contents {
 impl Run {
     /// Begins a run and sweeps what dead runs left. `tool` is the program's name and version.
     pub fn begin(lake: &Lake, source: &str, day: Datestamp, tool: &str) -> Result<Self> {
-        Self::with_exchange(lake, source, day, tool, publish::exchange)
-    }
-
-    fn with_exchange(
-        lake: &Lake,
-        source: &str,
-        day: Datestamp,
-        tool: &str,
-        exchange: Exchange,
-    ) -> Result<Self> {
         let shared = Shared {
             lake: lake.clone(),
             source: source.to_owned(),
             day,
             tool: tool.to_owned(),
-            exchange,
             progress: Mutex::default(),
             staging: Staging::begin(lake)?,
         };
@@ -231,7 +219,7 @@ impl Staged {
         self.shared.open_record(&self.intent.table)?;
         let place = publish::make_way(&self.shared.lake, &self.intent)?;
         let replaces = disk::exists(&place)?;
-        publish::place(staging, &self.intent, &place, self.shared.exchange)?;
+        publish::place(staging, &self.intent, &place)?;
         if replaces {
             self.shared.staging.retire(&self.intent);
         }

@@ -1,7 +1,6 @@
 //! What a run leaves behind, however it ends.
 
 use std::fs;
-use std::io;
 
 use serde_json::json;
 
@@ -58,10 +57,6 @@ fn text_of(lake: &Lake, table: &str) -> String {
 
 fn staging(lake: &Lake) -> Vec<String> {
     disk::names(&lake.root().join(".staging")).unwrap()
-}
-
-fn no_exchange(_: &Path, _: &Path) -> io::Result<()> {
-    Err(rustix::io::Errno::INVAL.into())
 }
 
 /// Ends a run as kill -9 does: its locks go, what it wrote stays.
@@ -170,80 +165,6 @@ fn two_runs_of_one_day_merge_their_tables() {
     assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 2);
     fs::remove_dir_all(lake.table_folder("pg", day(), "a")).unwrap();
     assert!(lake.read_day("pg", day(), false).is_err());
-}
-
-#[test]
-fn survives_death_after_every_step_of_an_exchange() {
-    for deadly in 0..4 {
-        let (_folder, lake) = lake();
-        run_once(&lake, "orders", "1\n");
-        let run = begin(&lake);
-        let mut staged = run.stage("orders", false).unwrap();
-        let mut file = staged.file("x.csv").unwrap();
-        file.write(b"id\n2\n", 1).unwrap();
-        let files = vec![file.finish().unwrap()];
-        let manifest = staged.manifest(contents(), vec![files[0].1.clone()]);
-        let place = staged.place();
-        publish::seal(&staged.folder, &files, &manifest).unwrap();
-        if deadly > 0 {
-            staged.shared.open_record("orders").unwrap();
-        }
-        if deadly > 1 {
-            publish::place(&run.shared.staging.folder, &staged.intent, &place, publish::exchange)
-                .unwrap();
-        }
-        if deadly > 2 {
-            publish::clear(&run.shared.staging.folder, &staged.intent);
-        }
-        kill(run, Some(staged));
-        let seen = text_of(&lake, "orders");
-        assert_eq!(seen, if deadly > 1 { "id\n2\n" } else { "id\n1\n" });
-        assert_eq!(lake.read_day("pg", day(), false).is_ok(), deadly == 0);
-        run_once(&lake, "orders", "2\n");
-        assert_eq!(text_of(&lake, "orders"), "id\n2\n");
-        assert!(staging(&lake).is_empty());
-        assert!(lake.read_day("pg", day(), false).is_ok());
-    }
-}
-
-#[test]
-fn replaces_in_two_renames_where_exchange_lacks() {
-    let (_folder, lake) = lake();
-    run_once(&lake, "orders", "1\n");
-    let run = Run::with_exchange(&lake, "pg", day(), "test 1", no_exchange).unwrap();
-    assert_eq!(publish_in(&run, "orders", "2\n").unwrap(), Outcome::Replaced);
-    run.finish().unwrap();
-    drop(run);
-    assert_eq!(text_of(&lake, "orders"), "id\n2\n");
-    assert!(staging(&lake).is_empty());
-}
-
-#[test]
-fn the_next_run_finishes_a_replacement_that_died_between_its_renames() {
-    for deadly in 0..3 {
-        let (_folder, lake) = lake();
-        run_once(&lake, "orders", "1\n");
-        let run = begin(&lake);
-        let mut staged = run.stage("orders", false).unwrap();
-        let mut file = staged.file("x.csv").unwrap();
-        file.write(b"id\n2\n", 1).unwrap();
-        let files = vec![file.finish().unwrap()];
-        let manifest = staged.manifest(contents(), vec![files[0].1.clone()]);
-        publish::seal(&staged.folder, &files, &manifest).unwrap();
-        let (place, at) = (staged.place(), run.shared.staging.folder.clone());
-        staged.intent.write(&at).unwrap();
-        if deadly > 0 {
-            publish::move_away(&at, &staged.intent, &place).unwrap();
-        }
-        if deadly > 1 {
-            disk::rename(&staged.folder, &place).unwrap();
-        }
-        kill(run, Some(staged));
-        assert_eq!(place.exists(), deadly != 1);
-        let next = begin(&lake);
-        assert_eq!(text_of(&lake, "orders"), if deadly > 0 { "id\n2\n" } else { "id\n1\n" });
-        assert_eq!(staging(&lake), [next.id()]);
-    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Where a run writes before it publishes; dead runs' leftovers are settled and removed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ const INTENT_SUFFIX: &str = ".intent.json";
 /// How long an old generation outlives its replacement. A reader that opened its folder just before
 /// and lists it just after must still find its files: an empty folder would pass for a day without
 /// rows.
-const RETIREMENT: Duration = Duration::from_millis(250);
+const RETIREMENT: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
@@ -125,7 +124,7 @@ fn sweep(lake: &Lake) -> Result<()> {
     for id in disk::names(&all)? {
         let Some(_owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? else { continue };
         let folder = all.join(&id);
-        if !fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+        if !disk::look(&folder).is_ok_and(|found| found.is_dir()) {
             // A link or a file that is none of ours; another sweeper may also have been faster.
             continue;
         }
@@ -156,7 +155,7 @@ fn settle_intents(lake: &Lake, staging: &Path) -> Result<bool> {
         let path = staging.join(name);
         // Written atomically, so one that cannot be read was never ours.
         let text =
-            fs::read(&path).map_err(|c| disk::failure("cannot read the intent", &path, c))?;
+            disk::read(&path).map_err(|c| disk::failure("cannot read the intent", &path, c))?;
         let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { continue };
         let Some(_lock) =
             lake.try_lock_partition(&intent.source, intent.extracted_at, &intent.table)?
