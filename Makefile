@@ -1,6 +1,6 @@
 # `make demo` shows the main job, `make test` runs every test; both set up what they need.
 
-.PHONY: demo test test-slow check build release bench generate setup
+.PHONY: demo test test-faults test-slow check build release bench generate setup
 
 demo:
 	@demo/run.sh
@@ -8,6 +8,14 @@ demo:
 test: setup
 	cargo build --workspace
 	cargo test --workspace
+
+# Every test again, those under faults at length; their figures go into tests/RELIABILITY.md.
+test-faults: setup
+	cargo build --workspace
+	mkdir -p target
+	FAULTS=long cargo test --workspace -- --show-output >target/test-faults.log 2>&1 || \
+		{ grep -A30 "panicked at\|the same again\|^test result: FAILED" target/test-faults.log; exit 1; }
+	scripts/figures.py target/test-faults.log
 
 # The DAGs under real schedulers (catch-up, backfill, a cleared task, Celery with two workers): about six minutes.
 test-slow:

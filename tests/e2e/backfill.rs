@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::faults::{Random, each, figure};
+use crate::support::faults::{Random, each, figure, tries};
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{from_lake, to_lake};
 use crate::support::run::{Run, file, ours};
@@ -190,7 +190,7 @@ fn readers_of_a_thousand_replacements_see_whole_generations() {
     for number in 0..AT_ONCE {
         publish(number, 0).go().success();
     }
-    let rounds = 1000 / TABLES / AT_ONCE + 1;
+    let rounds = tries(1000, 10_000) / TABLES / AT_ONCE + 1;
     let (writing, reads, changed) =
         (AtomicBool::new(true), AtomicUsize::new(0), AtomicUsize::new(0));
     let seen = Mutex::new(BTreeSet::new());
@@ -237,7 +237,9 @@ fn readers_of_a_thousand_replacements_see_whole_generations() {
         eprintln!("exit codes of the taps: {:?}", taps.join().unwrap());
     });
     let (reads, changed) = (reads.into_inner(), changed.into_inner());
-    eprintln!("{reads} reads, of which {changed} met a replacement");
+    figure("replacements under readers", rounds * TABLES * AT_ONCE);
+    figure("reads meanwhile", reads);
+    figure("of these, met a replacement", changed);
     assert!(seen.lock().unwrap().len() > 1, "only one generation was seen");
     assert!(changed < reads, "all of {reads} reads were for nothing");
     lake::check(lake);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::faults::{each, figure};
+use crate::support::faults::{each, figure, tries};
 use crate::support::invariants::{KILLED, Partition, Place, Saw, Trial};
 use crate::support::messages::{Lines, csv};
 use crate::support::pipes::{DAY, to_lake};
@@ -164,7 +164,8 @@ fn whichever_call_fails_a_run_leaves_the_old_generation_or_the_new() {
         let stage = Stage::new(replaces, &[]);
         let points = stage.points();
         let (changing, reading): (Vec<_>, Vec<_>) = points.into_iter().partition(Point::changes);
-        stage.all(&with(&changing, &["error=EIO", "error=ENOSPC"]));
+        let faults = ["error=EIO", "error=ENOSPC", "error=EDQUOT"];
+        stage.all(&with(&changing, &faults[..tries(2, 3)]));
         stage.all(&with(&reading, &["error=EIO"]));
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::cluster::database;
+use crate::support::faults::{figure, tries};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, to_database, to_lake};
 use crate::support::run::{Run, feed, file, ours, ours_to_end, pipe_succeeds};
@@ -256,12 +257,14 @@ fn the_second_run_of_a_partition_at_once_steps_back() {
 
 #[test]
 fn two_runs_that_start_together_leave_one_whole_result() {
+    let rounds = tries(100, 1000);
     // A replacement mostly waits for the sake of readers: days beside each other cost no more.
     std::thread::scope(|scope| {
         for _ in 0..10 {
-            scope.spawn(|| (0..10).for_each(two_at_once(folder().path())));
+            scope.spawn(|| (0..rounds / 10).for_each(two_at_once(folder().path())));
         }
     });
+    figure("rounds of two runs at once", rounds);
 }
 
 /// Starts two runs of a day together, again and again.

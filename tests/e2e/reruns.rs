@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::cluster::{Database, database};
+use crate::support::faults::{figure, test, tries};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
 use crate::support::run::{feed, file, ours, pipe, pipe_succeeds};
@@ -119,7 +120,8 @@ fn different_days_at_once_do_not_meet() {
 fn two_loads_of_one_table_at_once_leave_one_whole_result() {
     std::thread::scope(|scope| {
         for method in ["replace-partition", "overwrite", "upsert"] {
-            scope.spawn(move || two_loads_at_once(method));
+            let thread = std::thread::Builder::new().name(test());
+            thread.spawn_scoped(scope, move || two_loads_at_once(method)).unwrap();
         }
     });
 }
@@ -127,7 +129,8 @@ fn two_loads_of_one_table_at_once_leave_one_whole_result() {
 fn two_loads_at_once(method: &str) {
     let target = database("loads_at_once");
     let more = json!({ "load_method": method, "source": "s", "datestamp": DAY });
-    for round in 0..20 {
+    let rounds = tries(20, 100);
+    for round in 0..rounds {
         // Else the second round on finds the table as the first one left it.
         if round % 4 == 0 {
             target.psql("DROP TABLE IF EXISTS t");
@@ -148,6 +151,7 @@ fn two_loads_at_once(method: &str) {
         };
         assert!(whole.contains(&held.as_str()), "{method}: {held}");
     }
+    figure("rounds of two loads at once", rounds);
 }
 
 #[test]

@@ -233,8 +233,8 @@ fn tries(short: usize, long: usize) -> usize {
     if std::env::var_os("FAULTS").is_some_and(|value| value == "long") { long } else { short }
 }
 
-fn figure(test: &str, what: &str, number: usize) {
-    println!("FIGURE lake crash_tests::{test} | {what} | {number}");
+fn figure(what: &str, number: usize) {
+    println!("FIGURE {} | {what} | {number}", std::thread::current().name().unwrap());
 }
 
 #[test]
@@ -251,8 +251,8 @@ fn a_power_loss_at_any_moment_leaves_the_old_generation_or_the_new() {
         all += states.len();
         assert!(states.len() > steps, "{scene:?}");
     }
-    figure("a_power_loss_at_any_moment", "crash points", points);
-    figure("a_power_loss_at_any_moment", "states of the disk after them", all);
+    figure("crash points", points);
+    figure("states of the disk after them", all);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_power_loss_while_the_next_run_mends_is_mended_by_the_one_after() {
             all += again.len();
         }
     }
-    figure("a_power_loss_while_the_next_run_mends", "states of the disk", all);
+    figure("states of the disk", all);
 }
 
 #[test]
@@ -329,6 +329,6 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
             }
         }
     }
-    figure("a_step_that_fails_or_is_the_last", "deaths of the process", deaths);
-    figure("a_step_that_fails_or_is_the_last", "failing steps", failures);
+    figure("deaths of the process", deaths);
+    figure("failing steps", failures);
 }

@@ -83,7 +83,7 @@ impl<T: std::fmt::Debug> Drop for Named<'_, T> {
     }
 }
 
-/// Returns the name of the running test.
-fn test() -> String {
+/// Returns the name of the running test; its threads are named alike to be told apart from others.
+pub fn test() -> String {
     std::thread::current().name().unwrap_or("a test").to_owned()
 }
