@@ -116,14 +116,14 @@ fn every_plugin_passes_the_test_of_its_settings() {
     valid("meltano config test tap-postgres");
     project.meltano("DATESTAMP=2026-01-31 meltano run tap-csv target-csv--csv").success();
     valid("MELTANO_ENVIRONMENT=load EXTRACTED_AT=2026-01-31 meltano config test tap-csv");
-    // Meltano 4.4.1 writes its test rows, finds the target well, and then signals the process
-    // that it has seen end: no target can pass. What the target had to do, it has done.
+    // Meltano 4.4.1 writes its test rows, finds the target well, and then signals the process,
+    // which mostly has ended by then. What the target had to do, it has done.
     for target in ["target-csv--csv", "target-postgres"] {
         let line = format!("DATESTAMP=2026-01-30 meltano config test {target}");
         let outcome = project.meltano(&line);
         let log = &outcome.stderr;
         assert!(log.contains("Test data was written to your target system"), "{log}");
-        assert!(log.trim_end().contains("ProcessLookupError"), "mended in Meltano? {log}");
+        assert!(outcome.code == 0 || log.contains("ProcessLookupError"), "{log}");
     }
     let rows = "SELECT id, name FROM public.meltano_test_stream";
     assert_eq!(project.target.psql(rows), "1|Meltano Test Record");

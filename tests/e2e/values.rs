@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::cluster::database;
+use crate::support::folder;
 use crate::support::messages::Lines;
+use crate::support::pipes::DAY;
 use crate::support::run::feed;
 
 /// What becomes of a value.
@@ -77,6 +79,18 @@ fn silent_changes() -> Vec<(&'static str, Value, &'static str, Fate)> {
     vec![
         ("double precision", integer(), "9007199254740993", Refused),
         ("double precision", integer(), "9007199254740992", Stored("9.007199254740992e+15")),
+        ("double precision", number(), "100000000000000000000001", Refused),
+        ("double precision", number(), "0.1234567890123456789", Refused),
+        ("double precision", number(), "0.30000000000000004", Stored("0.30000000000000004")),
+        ("double precision", number(), "1E+400", Refused),
+        ("double precision", number(), "1e-400", Refused),
+        ("double precision", number(), "-0.00", Stored("-0")),
+        ("real", number(), "16777217", Refused),
+        ("real", number(), "0.1", Stored("0.1")),
+        ("real", number(), "1.17549435e-38", Refused),
+        ("real", number(), "3.4028235e38", Stored("3.4028235e+38")),
+        ("char(3)", string(), "\"ab      \"", Refused),
+        ("char(5)", string(), "\"abcde\"", Stored("abcde")),
         ("oid", integer(), "-1", Refused),
         ("numeric(5)", number(), "1.5", Refused),
         ("numeric(2,4)", number(), "0.00125", Refused),
@@ -226,6 +240,18 @@ fn columns_grow_safely_and_unsafe_changes_are_refused() {
     run(&typed("string", "text"), &json!("abcdef")).success();
     assert_eq!(target.psql(column), "text");
     target.psql("DROP TABLE t");
+    run(&typed("number", "real"), &json!(0.1)).success();
+    run(&typed("number", "double precision"), &json!(0.125)).success();
+    assert_eq!(target.psql(column), "double precision");
+    let lines = Lines::default().syncing("t").schema("t", &typed("number", "real"), &["id"]);
+    let lines = lines.record("t", &json!({ "id": 2, "v": 7 })).done();
+    target.psql("TRUNCATE t; ALTER TABLE t ALTER v TYPE real; INSERT INTO t VALUES (1, 0.1)");
+    feed("target-postgres", &settings, &lines.0).success();
+    let wide = typed("number", "double precision");
+    let lines = Lines::default().syncing("t").schema("t", &wide, &["id"]);
+    feed("target-postgres", &settings, &lines.record("t", &json!({ "id": 3, "v": 8 })).done().0);
+    assert_eq!(target.psql("SELECT v FROM t ORDER BY id"), "0.1\n7\n8");
+    target.psql("DROP TABLE t");
     run(&typed("integer", "integer"), &json!(1)).success();
     run(&typed("integer", "bigint"), &json!(1_i64 << 40)).success();
     assert_eq!(target.psql(column), "bigint");
@@ -234,4 +260,25 @@ fn columns_grow_safely_and_unsafe_changes_are_refused() {
     let named = ["bigint", "text"].iter().all(|name| outcome.stderr.contains(name));
     assert!(named, "{}", outcome.stderr);
     assert_eq!(target.psql("SELECT v FROM t"), (1_i64 << 40).to_string());
+}
+
+#[test]
+fn text_in_the_place_of_a_number_adds_no_row_even_unchecked() {
+    let (target, scratch) = (database("unchecked"), folder());
+    let more = json!({ "default_target_schema": "public", "validate_records": false });
+    let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+    let values = ["7\n666\t999", "\\N", "1,\"name\":\"evil\"", "x", "01"].map(|text| json!(text));
+    for value in values.into_iter().chain([json!({ "a": 1 }), json!([1]), json!(true)]) {
+        let properties = json!({ "id": { "type": "integer" }, "n": { "type": "number" } });
+        let lines = Lines::default().syncing("t").schema("t", &properties, &[]);
+        let record = json!({ "id": value, "n": value });
+        let lines = lines.record("t", &record).record("t", &json!({ "id": 8, "n": 8.5 })).done();
+        let refused = feed("target-postgres", &target.settings_with(&more), &lines.0).exits(65);
+        assert!(refused.stderr.contains("integer"), "{value}: {}", refused.stderr);
+        let mut settings = day.clone();
+        settings["validate_records"] = json!(false);
+        feed("target-csv", &settings, &lines.0).exits(65);
+        assert!(!scratch.path().join("source=s").exists(), "{value}");
+    }
+    assert_eq!(target.psql("SELECT to_regclass('public.t') IS NULL"), "t");
 }

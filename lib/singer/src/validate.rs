@@ -131,8 +131,8 @@ impl Checks {
         if !integer {
             return self.put_decimal(digits, at, batch);
         }
+        self.expect_unless_off(Types::INTEGER)?;
         if self.validate {
-            self.expect(Types::INTEGER)?;
             self.check_bounds(digits)?;
         }
         set(batch, at, digits);
@@ -192,8 +192,19 @@ impl Checks {
         batch.set_with(at, |out| {
             let start = out.len();
             quoted.unescape_into(out);
-            if self.validate { self.check_text(&out[start..]) } else { Ok(()) }
+            let text = &out[start..];
+            if self.validate { self.check_text(text) } else { self.check_bare(text) }
         })
+    }
+
+    /// Numbers and booleans are copied as they are, into COPY text and into JSON: whatever is not
+    /// validated, their form is.
+    fn check_bare(&self, text: &[u8]) -> Result<(), Reason> {
+        let bare = matches!(self.kind, Kind::Boolean | Kind::Integer | Kind::Number);
+        if bare && !canonical::is_canonical(self.kind, text) {
+            return Err(format!("the text is not a {}", kind_word(self.kind)));
+        }
+        Ok(())
     }
 
     #[inline]
@@ -273,7 +284,14 @@ impl Checks {
 
     #[inline]
     fn expect_unless_off(&self, found: Types) -> Result<(), Reason> {
-        if self.validate { self.expect(found) } else { Ok(()) }
+        let fits = match self.kind {
+            _ if self.validate => self.types.has(found),
+            Kind::Boolean => found == Types::BOOLEAN,
+            Kind::Integer => found == Types::INTEGER,
+            Kind::Number => found == Types::INTEGER || found == Types::NUMBER,
+            _ => true,
+        };
+        if fits { Ok(()) } else { Err(self.mismatch(found)) }
     }
 
     #[inline]

@@ -70,7 +70,10 @@ impl Encoder {
             _ => Form::Text,
         };
         let refuse: Option<limits::Refuse> = match column.kind {
-            Kind::Integer if sql.is(&["double precision"]) => Some(limits::whole_in_double),
+            Kind::Integer | Kind::Number if sql.is(&["double precision"]) => {
+                Some(limits::in_double)
+            }
+            Kind::Integer | Kind::Number if sql.is(&["real"]) => Some(limits::in_real),
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
             _ => None,
         };

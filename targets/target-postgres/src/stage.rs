@@ -6,6 +6,7 @@ use singer::{Batch, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope, push_number};
 use crate::lane::{Into, Lane, Received};
+use crate::types;
 
 /// What a staged row has behind the columns of its stream.
 const EXTRA: [(&str, &str); 5] = [
@@ -85,7 +86,7 @@ impl Stage {
             let quoted = quote_ident(name)?;
             match self.columns.get(at) {
                 Some((_, old)) if old == sql => {}
-                Some(_) => actions.push(format!("ALTER COLUMN {quoted} TYPE {sql}")),
+                Some((_, old)) => actions.push(types::retype(&quoted, old, sql)),
                 None => actions.push(format!("ADD COLUMN {quoted} {sql}")),
             }
         }

@@ -154,7 +154,7 @@ impl Shape {
         plan.types.push(match change {
             Change::Keep => found.sql_type.clone(),
             Change::Widen(wide) => {
-                actions.push(format!("ALTER COLUMN {name} TYPE {}", wide.sql()));
+                actions.push(types::retype(&name, &found.sql_type.sql(), &wide.sql()));
                 wide
             }
             Change::Refuse => {

@@ -304,6 +304,13 @@ pub fn change(column: &Column, existing: &SqlType, wanted: &SqlType) -> Change {
     }
 }
 
+/// Returns the action that gives a quoted column another type.
+pub fn retype(column: &str, from: &str, to: &str) -> String {
+    // By its digits: else 0.1 would become 0.10000000149011612.
+    let using = if from == "real" { format!(" USING {column}::text::{to}") } else { String::new() };
+    format!("ALTER COLUMN {column} TYPE {to}{using}")
+}
+
 /// Tells whether exact numbers would be rounded.
 fn loses(column: &Column, existing: &SqlType, wanted: &SqlType) -> bool {
     existing.is(&["real", "double precision"])

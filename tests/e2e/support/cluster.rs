@@ -229,7 +229,12 @@ fn owner() -> Option<(u32, u32)> {
 }
 
 /// Finds the newest server: Debian keeps it out of PATH.
+/// Returns the folder of `initdb`: `POSTGRES_BINARIES`, that of the newest server installed, or one
+/// on the path.
 fn binaries() -> PathBuf {
+    if let Some(folder) = std::env::var_os("POSTGRES_BINARIES") {
+        return folder.into();
+    }
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = installed
         .map(|entry| entry.path())
