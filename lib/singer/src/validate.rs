@@ -202,7 +202,7 @@ impl Checks {
     fn check_bare(&self, text: &[u8]) -> Result<(), Reason> {
         let bare = matches!(self.kind, Kind::Boolean | Kind::Integer | Kind::Number);
         if bare && !canonical::is_canonical(self.kind, text) {
-            return Err(format!("the text is not a {}", kind_word(self.kind)));
+            return Err(format!("the text is not {}", kind_words(self.kind)));
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Checks {
         }
         self.expect(Types::STRING)?;
         if !canonical::is_canonical(self.kind, text) {
-            return Err(format!("the text is not a {}", kind_word(self.kind)));
+            return Err(format!("the text is not {}", kind_words(self.kind)));
         }
         if let Some(length_max) = self.length_max
             && text.len() > length_max
@@ -425,15 +425,15 @@ fn modernise(schema: &mut Value) {
     }
 }
 
-fn kind_word(kind: Kind) -> &'static str {
+fn kind_words(kind: Kind) -> &'static str {
     match kind {
-        Kind::Date => "date YYYY-MM-DD of the calendar",
-        Kind::Time => "time HH:MM:SS",
-        Kind::DateTime => "date-time as RFC 3339 has it",
-        Kind::Boolean => "boolean",
-        Kind::Integer => "integer",
-        Kind::Number => "number",
-        Kind::String | Kind::Json => "value of its kind",
+        Kind::Date => "a date YYYY-MM-DD of the calendar",
+        Kind::Time => "a time HH:MM:SS",
+        Kind::DateTime => "a date-time as RFC 3339 has it",
+        Kind::Boolean => "a boolean",
+        Kind::Integer => "an integer",
+        Kind::Number => "a number",
+        Kind::String | Kind::Json => "a value of its kind",
     }
 }
 
@@ -513,6 +513,7 @@ mod tests {
         let items = format!(r#"{{"type":"array","items":{draft4}}}"#);
         good(&items, "[4, 4.5]", "[4,4.5]");
         bad(&items, "[5]", "at /0");
-        assert_eq!(put(int, "\"x\"", false).as_deref(), Ok("x"));
+        assert_eq!(put(int, "\"x\"", false).unwrap_err(), "the text is not an integer");
+        assert_eq!(put(int, "\"7\"", false).as_deref(), Ok("7"));
     }
 }
