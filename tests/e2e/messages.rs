@@ -360,10 +360,17 @@ fn rows_of_older_versions_go_at_the_end_of_the_load() {
         "SELECT string_agg(id::text, ',' ORDER BY id) FROM s.t WHERE _sdc_deleted_at IS NULL";
     assert_eq!(database.psql(left), "4");
     assert_eq!(database.psql("SELECT count(*) FROM s.t"), "3");
+    // What replaces the table needs no versions: unchanged rows are left alone, and stay.
+    let mut overwrite = config(false);
+    overwrite["load_method"] = "overwrite".into();
+    for version in [40, 50] {
+        feed("target-postgres", &overwrite, &versioned(version, &[4, 5])).success();
+        assert_eq!(database.psql(left), "4,5");
+    }
     // A version of the past deletes nothing.
     let old = t().message(&json!({"type":"ACTIVATE_VERSION","stream":"t","version":5})).done().0;
     feed("target-postgres", &config(true), &old).success();
-    assert_eq!(database.psql(left), "4");
+    assert_eq!(database.psql(left), "4,5");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::cluster::{Database, database};
 use crate::support::faults::{figure, test, tries};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{feed, file, ours, pipe, pipe_succeeds};
+use crate::support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
 use crate::support::{folder, lake};
 
 const DAYS: [&str; 4] = ["2026-11-17", "2026-11-18", "2026-11-19", DAY];
@@ -207,9 +207,8 @@ fn a_file_changed_after_its_load_is_loaded_again() {
     }
 }
 
-#[test]
-fn an_older_state_or_none_reads_more_never_less() {
-    let (source, target) = (database("older_state"), database("older_state_target"));
+/// Makes a table of one row, and its catalog, to be read incrementally.
+fn growing(source: &Database) -> Value {
     source.psql("CREATE TABLE t (id integer PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')");
     let catalog = ours("tap-postgres").config(&source.settings()).args(["--discover"]).go();
     let mut catalog: Value = serde_json::from_slice(&catalog.success().stdout).unwrap();
@@ -219,6 +218,70 @@ fn an_older_state_or_none_reads_more_never_less() {
             entry["metadata"]["replication-key"] = "id".into();
         }
     }
+    catalog
+}
+
+/// Extracts by this tap into a day, without a state and then, after more is there, with the state
+/// of that; then what puts it right.
+fn a_day_goes_on_from_its_own_state(tap: impl Fn() -> Run, more: impl Fn()) {
+    let scratch = folder();
+    let extract = |day: &str, state: &Value| {
+        let tap = tap().json("--state", state);
+        pipe(tap, to_lake(scratch.path(), "s", day)).1
+    };
+    let last = |outcome: &Outcome| -> Value {
+        serde_json::from_str(outcome.text().lines().last().unwrap()).unwrap()
+    };
+    let rows = |day: &str| {
+        let data = lake::data(&lake::partition(scratch.path(), "s", day, "t"));
+        data.lines().skip(1).map(|line| line[..1].to_owned()).collect::<String>()
+    };
+    let first = last(&extract(DAY, &json!({})).success());
+    more();
+    let refused = extract(DAY, &first).exits(78);
+    assert!(refused.stderr.contains("run again with that one, or without state"), "{refused:?}");
+    assert_eq!(rows(DAY), "1", "the day has lost rows");
+    // The next day is what is new, and again when it is read again from where it began.
+    let next = "2026-11-21";
+    extract(next, &first).success();
+    let new = rows(next);
+    assert!(new.ends_with('2'), "{new}");
+    extract(next, &first).success();
+    assert_eq!(rows(next), new);
+    extract(DAY, &json!({})).success();
+    assert_eq!(rows(DAY), "12");
+}
+
+#[test]
+fn a_day_is_not_replaced_by_a_part_of_its_rows() {
+    let source = database("resumed");
+    let mut catalog = growing(&source);
+    catalog["streams"][0]["stream"] = "t".into();
+    let tap = || ours("tap-postgres").config(&source.settings()).json("--catalog", &catalog);
+    let more = || drop(source.psql("INSERT INTO t VALUES (2, 'b')"));
+    a_day_goes_on_from_its_own_state(tap, more);
+
+    let files = folder();
+    let path = |name: &str| files.path().join(name);
+    file(files.path(), "a.csv", "id,v\n1,a\n");
+    let table = json!({ "entity": "t", "path": path("*.csv"), "keys": ["id"] });
+    let settings = json!({ "files": [table] });
+    let tap = || ours("tap-csv").config(&settings);
+    a_day_goes_on_from_its_own_state(tap, || drop(file(files.path(), "b.csv", "id,v\n2,b\n")));
+
+    // Nor is a table overwritten by one.
+    let target = database("resumed_target");
+    let state = json!({ "bookmarks": { "public-t": { "replication_key_value": 2 } } });
+    let tap = ours("tap-postgres").config(&source.settings()).json("--catalog", &catalog);
+    let load = to_database(&target, &json!({ "load_method": "overwrite" }));
+    let refused = pipe(tap.json("--state", &state), load).1.exits(78);
+    assert!(refused.stderr.contains("upsert"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_older_state_or_none_reads_more_never_less() {
+    let (source, target) = (database("older_state"), database("older_state_target"));
+    let catalog = growing(&source);
     let run = |state: &Value| -> Value {
         let tap = ours("tap-postgres").config(&source.settings());
         let tap = tap.json("--catalog", &catalog).json("--state", state);

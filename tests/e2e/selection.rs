@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::folder;
-use crate::support::run::{Run, ours};
+use crate::support::run::{Run, ours, pipe_succeeds};
 
 fn source() -> Database {
     let source = database("selection");
@@ -128,7 +128,7 @@ fn an_incremental_run_through_the_target_keeps_its_state() {
     let into = || crate::support::pipes::to_database(&target, &json!({}));
     let run = |state: &Value| {
         let tap = tap(&source).json("--catalog", &catalog).json("--state", state);
-        let (_, outcome) = crate::support::run::pipe_succeeds(tap, into());
+        let (_, outcome) = pipe_succeeds(tap, into());
         serde_json::from_str::<Value>(outcome.text().lines().last().unwrap()).unwrap()
     };
     let state = run(&json!({}));
@@ -191,5 +191,20 @@ fn rows_of_children_and_computed_columns_are_read_and_hidden_rows_are_not() {
         ids.sort_unstable();
         assert_eq!(ids, [Some(1), Some(2)], "{stream}");
         assert!(stream != "computed" || records[1]["twice"] == 4, "{records:?}");
+    }
+}
+
+#[test]
+fn what_a_limit_leaves_out_is_not_taken_for_gone() {
+    let (source, target) = (source(), database("limited"));
+    let whole = json!({ "emit_activate_version_messages": true });
+    let part = json!({ "emit_activate_version_messages": true, "max_record_count": 2 });
+    let settings = target.settings_with(&json!({ "default_target_schema": "t" }));
+    for (more, said) in [(whole, false), (part, true)] {
+        let tap = ours("tap-postgres").config(&source.settings_with(&more));
+        let (tap, _) = pipe_succeeds(tap, ours("target-postgres").config(&settings));
+        assert_eq!(tap.stderr.contains("no more than 2 records are read"), said, "{}", tap.stderr);
+        let left = "SELECT count(*) FROM t.a WHERE _sdc_deleted_at IS NULL";
+        assert_eq!(target.psql(left), "6");
     }
 }

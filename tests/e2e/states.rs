@@ -214,3 +214,29 @@ fn a_second_tap_with_other_streams_may_follow_the_first() {
     let tap = from_lake(scratch.path(), DAY).go().success();
     assert_eq!((tap.records("t").len(), tap.records("u").len()), (1, 1));
 }
+
+#[test]
+fn a_stream_is_whole_only_by_what_is_said_behind_its_rows() {
+    let scratch = folder();
+    let nothing = json!({ "bookmarks": {}, "currently_syncing": null });
+    let rows = |lines: Lines| rows(lines.schema("t", &columns(), &["id"]), "t", 0..3);
+    let early = Lines::default().state(&nothing);
+    for (lines, complete) in [
+        (rows(early.clone()), json!("unverified")),
+        (rows(early.clone()).state(&nothing), json!(true)),
+        (rows(early.syncing("t")).state(&nothing), json!(true)),
+    ] {
+        let run = |require: bool| {
+            to_lake(scratch.path(), "s", DAY)
+                .set("require_complete", require)
+                .input(lines.0.clone())
+                .go()
+        };
+        let partition = lake::partition(scratch.path(), "s", DAY, "t");
+        let required = run(true);
+        assert_eq!(required.code, if complete == json!(true) { 0 } else { 76 }, "{complete}");
+        run(false).success();
+        assert_eq!(lake::manifest(&partition)["complete"], complete);
+        std::fs::remove_dir_all(scratch.path().join("source=s")).unwrap();
+    }
+}

@@ -140,21 +140,29 @@ impl Table {
                 }
             }
         }
-        let (mut changed, mut skipped) = (false, 0);
-        let mut written = Instant::now();
+        let mut unread = Vec::new();
         for path in &paths {
             let identity = self.store.identity(path)?;
             if self.discovered.get(path).is_some_and(|before| *before != identity) {
                 return Err(open::changed(path));
             }
-            if progress.has(path, identity, |same_time| self.settle(path, same_time))? {
-                skipped += 1;
-                if skipped <= SKIPPED_TOLD {
-                    log::info!("skipping {path}: unchanged since it was read");
-                }
-                continue;
+            if !progress.has(path, identity, |same_time| self.settle(path, same_time))? {
+                unread.push(path);
+            } else if paths.len() - unread.len() <= SKIPPED_TOLD {
+                log::info!("skipping {path}: unchanged since it was read");
             }
-            changed = true;
+        }
+        let skipped = paths.len() - unread.len();
+        if skipped > SKIPPED_TOLD {
+            log::info!("skipping {} more that are unchanged", skipped - SKIPPED_TOLD);
+        }
+        if unread.is_empty() {
+            rows.unchanged();
+        } else if skipped > 0 {
+            rows.resume(stream, &since.value);
+        }
+        let mut written = Instant::now();
+        for path in unread {
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             progress.set(path, identity, sum.as_deref())?;
@@ -164,12 +172,6 @@ impl Table {
                 rows.checkpoint(progress.saved())?;
                 written = Instant::now();
             }
-        }
-        if skipped > SKIPPED_TOLD {
-            log::info!("skipping {} more that are unchanged", skipped - SKIPPED_TOLD);
-        }
-        if !changed {
-            rows.unchanged();
         }
         // Times that moved, and files that are gone.
         if progress.is_unsaved() {

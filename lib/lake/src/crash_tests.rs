@@ -69,6 +69,7 @@ fn publish(run: &Run, table: &str, rows: &str) -> Result<()> {
         schema: schema.as_object().unwrap().clone(),
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
+        resumed_from: None,
         state: None,
     };
     staged.publish(vec![file], contents).map(drop)

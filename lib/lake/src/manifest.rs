@@ -28,6 +28,9 @@ pub struct Manifest {
     pub key_properties: Vec<String>,
     /// Whether the tap said that it read the stream to its end.
     pub complete: Completeness,
+    /// The bookmark that the tap went on from, where it left out rows because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_from: Option<Value>,
     /// The data files, in reading order.
     pub files: Vec<FileEntry>,
     /// The last state received before the stream ended.

@@ -59,6 +59,8 @@ pub struct Contents {
     pub key_properties: Vec<String>,
     /// Whether the tap said that it read the stream to its end.
     pub complete: Completeness,
+    /// The bookmark that the tap went on from, where it left out rows because of it.
+    pub resumed_from: Option<Value>,
     /// The last state received.
     pub state: Option<Value>,
 }
@@ -211,6 +213,9 @@ impl Staged {
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
         }
+        if let Some(old) = &old {
+            check_whole(old, &manifest)?;
+        }
         // Only what is published need be durable.
         let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
         let staging = &self.shared.staging.folder;
@@ -236,6 +241,7 @@ impl Staged {
             schema: contents.schema,
             key_properties: contents.key_properties,
             complete: contents.complete,
+            resumed_from: contents.resumed_from,
             files,
             state: contents.state,
             run_id: self.shared.staging.id.clone(),
@@ -291,6 +297,20 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Refuses to replace a generation by what is new since a state that is not the one it began with.
+fn check_whole(old: &Partition, new: &Manifest) -> Result<()> {
+    let from = &new.resumed_from;
+    if from.is_none() || *from == old.manifest.resumed_from || old.manifest.rows() == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
+        .with("path", old.folder.display())
+        .hint(
+            "the tap went on from a state, and that is not the one this day was first extracted \
+             with: run again with that one, or without state",
+        ))
 }
 
 /// Tells whether the old generation has the same data, is whole and has nothing beside it.

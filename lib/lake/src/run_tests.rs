@@ -25,6 +25,7 @@ fn contents() -> Contents {
         schema: schema.as_object().unwrap().clone(),
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
+        resumed_from: None,
         state: None,
     }
 }

@@ -64,6 +64,8 @@ pub struct Stream {
     pub replication_method: ReplicationMethod,
     /// The column that orders an INCREMENTAL read.
     pub replication_key: Option<String>,
+    /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
+    pub resumed_from: Option<Value>,
     /// Catalog metadata.
     pub metadata: Metadata,
     /// Further stream-level fields of the catalog (`table_name`, `database_name`, ...), kept as is.
@@ -82,6 +84,7 @@ impl Stream {
             keys,
             replication_method: ReplicationMethod::FullTable,
             replication_key: None,
+            resumed_from: None,
             metadata: BTreeMap::new(),
             fields: Map::new(),
         }

@@ -23,6 +23,8 @@ pub struct Line<'a> {
     pub schema: Option<&'a [u8]>,
     /// `key_properties`, the text of any value.
     pub key_properties: Option<&'a [u8]>,
+    /// `resumed_from` of a SCHEMA, the text of any value.
+    pub resumed_from: Option<&'a [u8]>,
     /// `value` of a STATE, the text of any value.
     pub value: Option<&'a [u8]>,
     /// `version`
@@ -63,6 +65,7 @@ impl<'a> Line<'a> {
             b"record" => self.record = Some(whole),
             b"schema" => self.schema = Some(whole),
             b"key_properties" => self.key_properties = Some(whole),
+            b"resumed_from" => self.resumed_from = Some(whole),
             b"value" => self.value = Some(whole),
             b"version" => self.version = Some(token),
             b"time_extracted" => self.time_extracted = Some(token),

@@ -124,6 +124,9 @@ pub fn schema_line(stream: &Stream) -> Vec<u8> {
     if let Some(key) = &stream.replication_key {
         message["bookmark_properties"] = json!([key]);
     }
+    if let Some(bookmark) = &stream.resumed_from {
+        message["resumed_from"] = bookmark.clone();
+    }
     line(&message)
 }
 

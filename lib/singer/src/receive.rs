@@ -383,7 +383,9 @@ fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop>
         Some(text) => serde_json::from_slice::<Vec<String>>(text)
             .map_err(|_| fault("`key_properties` is not a list of names"))?,
     };
-    let stream = Stream::new(name, schema, keys);
+    let mut stream = Stream::new(name, schema, keys);
+    let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
+    stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());
     if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
         return Err(fault("a property has an empty name").map(|f| f.with("property", &column.name)));
     }

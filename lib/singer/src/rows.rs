@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::batch::{Batch, Cell, Mark};
 use crate::canonical;
-use crate::catalog::ReplicationMethod;
+use crate::catalog::{ReplicationMethod, Stream};
 use crate::decode::{RecordDecoder, Refusal};
 use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +41,7 @@ pub struct Rows {
     rejects: Rejects,
     record_bytes_max: usize,
     limit: Option<u64>,
+    left_out: bool,
     counter: RecordCounter,
     begun: Instant,
     stream: String,
@@ -78,13 +79,14 @@ impl Rows {
             column: 0,
             columns: Vec::new(),
             schema: None,
-            encoder: Arc::new(RecordEncoder::new(&crate::Stream::default(), &[], "", None)),
+            encoder: Arc::new(RecordEncoder::new(&Stream::default(), &[], "", None)),
             decoder: None,
             deselected: Vec::new(),
             pipe: Pipe::start(),
             rejects,
             record_bytes_max,
             limit,
+            left_out: false,
             counter: RecordCounter::new(""),
             begun: now,
             stream: String::new(),
@@ -122,6 +124,7 @@ impl Rows {
             .and_then(|name| Some((name.clone(), stream.column(name)?)));
         self.last_key.clear();
         self.unstated = 0;
+        self.left_out = false;
     }
 
     /// Ends the stream; returns how many rows it had.
@@ -172,6 +175,28 @@ impl Rows {
         self.replication_key = None;
     }
 
+    /// Says, before the first row, that rows are left out because of a bookmark: a target then does
+    /// not take them for all there is.
+    pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
+        let resumed_from = Some(bookmark.clone());
+        self.schema = Some(schema_line(&Stream { resumed_from, ..stream.clone() }));
+    }
+
+    /// Returns how many rows of the stream there are by now.
+    pub fn count(&self) -> u64 {
+        self.counter.total() + self.batch.rows() as u64
+    }
+
+    /// Says that rows of the stream were left out, because of a limit.
+    pub fn leave_out(&mut self, why: &str) {
+        log::warn!("{}: {why}", self.stream);
+        self.left_out = true;
+    }
+
+    pub(crate) fn left_out(&self) -> bool {
+        self.left_out
+    }
+
     /// Appends a cell, checked against the kind of its column.
     pub fn cell(&mut self, text: &[u8]) -> Result<()> {
         if let Some((name, kind)) = self.columns.get(self.column)
@@ -220,7 +245,7 @@ impl Rows {
         self.column = 0;
         self.row_start = self.batch.mark();
         let rows = self.batch.rows();
-        let total = self.counter.total() + rows as u64;
+        let total = self.count();
         // The first row is handed on at once: its reader may wait for nothing else.
         let due = total == 1
             || self.batch.is_full()
@@ -242,7 +267,7 @@ impl Rows {
     /// and the line there, if it has one.
     pub fn json(
         &mut self,
-        stream: &crate::Stream,
+        stream: &Stream,
         object: &[u8],
         place: (&str, Option<u64>),
     ) -> Result<()> {

@@ -133,6 +133,11 @@ impl<T: Tap> Run<T> {
         let start_date = self.settings.start_date.as_deref();
         let since = self.rows.state().bookmark(stream, start_date);
         self.rows.begin(selected, version);
+        if stream.replication_method == ReplicationMethod::Incremental
+            && !since.value["replication_key_value"].is_null()
+        {
+            self.rows.resume(stream, &since.value);
+        }
         log::info!("reading stream {}", stream.name);
         match self.tap.sync(stream, &since, &mut self.rows) {
             Err(failure) if failure.kind() != ErrorKind::Enough => {
@@ -141,18 +146,19 @@ impl<T: Tap> Run<T> {
             _ => {}
         }
         let count = self.rows.finish()?;
-        if let Some(version) = version {
+        // What was left out is not gone.
+        if let Some(version) = version.filter(|_| !self.rows.left_out()) {
             self.rows.line(activate_version_line(&stream.name, version))?;
         }
         log::info!("read stream {}: {count} records", stream.name);
         Ok(())
     }
 
-    /// Full tables are numbered by the second they are read in, if wanted.
+    /// Full tables are numbered by the millisecond they are read in, if wanted.
     fn version(&self, stream: &Stream) -> Option<i64> {
         let wanted = self.settings.emit_activate_version_messages
             && stream.replication_method == ReplicationMethod::FullTable;
-        wanted.then(|| jiff::Timestamp::now().as_second())
+        wanted.then(|| jiff::Timestamp::now().as_millisecond())
     }
 }
 

@@ -67,6 +67,8 @@ struct Outgoing<S> {
     dirty: bool,
     /// Its sink makes rows durable at the end only.
     late: bool,
+    /// A state behind all of its rows said that no stream is being read any more.
+    closed: bool,
     counter: RecordCounter,
 }
 
@@ -125,11 +127,13 @@ impl<T: Target> Delivery<T> {
                 sink: Some(sink),
                 dirty: false,
                 late: false,
+                closed: false,
                 counter: RecordCounter::new(&stream.name),
             });
             return Ok(());
         };
         let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
+        known.closed = false;
         log::info!("the schema of stream {} changed", known.name);
         sink.evolve(stream).with("stream", &known.name)
     }
@@ -139,6 +143,7 @@ impl<T: Target> Delivery<T> {
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
+        stream.closed = false;
         stream.counter.add(batch.rows(), batch.text_bytes());
         let _ = self.give_back.try_send(batch);
         Ok(())
@@ -165,6 +170,9 @@ impl<T: Target> Delivery<T> {
             }
             _ => None,
         };
+        if syncing == Some(Syncing::Nothing) {
+            self.streams.iter_mut().for_each(|stream| stream.closed = true);
+        }
         if syncing.is_some() {
             self.syncing = syncing;
         }
@@ -229,13 +237,14 @@ impl<T: Target> Delivery<T> {
                 .with("published before", self.published())
                 .hint("the tap did not finish this stream: look at its own messages, then rerun"));
         }
-        let verified = self.syncing.is_some();
-        if !verified && self.settings.require_complete {
+        let unsaid = self.streams.iter().find(|known| known.sink.is_some() && !known.closed);
+        if let Some(stream) = unsaid.filter(|_| self.settings.require_complete) {
             return Err(Error::new(ErrorKind::Protocol, "the tap did not say that it finished")
+                .with("stream", &stream.name)
                 .hint("`require_complete` wants `currently_syncing` in the tap's state"));
         }
         for at in 0..self.streams.len() {
-            self.complete(at, verified)?;
+            self.complete(at, self.streams[at].closed)?;
         }
         self.target.finish()?;
         self.print_state()

@@ -140,6 +140,9 @@ impl TapPostgres {
         let read = copy(&mut self.client, &sql, &mut plan, rows)
             .and_then(|()| self.check_replaced(relation, &schema, &table))
             .with("table", format!("{schema}.{table}"));
+        if let Some(most) = self.settings.max_record_count.filter(|most| rows.count() >= *most) {
+            rows.leave_out(&format!("no more than {most} records are read (`max_record_count`)"));
+        }
         match (&since.start, &incremental) {
             (Some(start), Some(_)) if read.as_ref().is_err_and(is_refused_value) => {
                 read.with("bookmark", start).map_err(misfit)

@@ -44,6 +44,8 @@ pub struct Layout {
     top: Map<String, Value>,
     /// The keys of the stream.
     pub keys: Vec<String>,
+    /// The bookmark that the tap went on from, where it left out rows because of it.
+    pub resumed_from: Option<Value>,
     columns: Vec<Column>,
     /// Where the cells of each column come from.
     pub origins: Vec<Origin>,
@@ -56,6 +58,7 @@ impl Layout {
         let mut layout = Self {
             top: top(stream),
             keys: stream.keys.clone(),
+            resumed_from: stream.resumed_from.clone(),
             columns: incoming(stream, metadata),
             origins: Vec::new(),
             metadata,

@@ -46,6 +46,7 @@ impl Place {
                     } else {
                         Completeness::Unverified
                     },
+                    resumed_from: layout.resumed_from.clone(),
                     state: end.state.cloned(),
                 };
                 let done = match staged.publish(vec![file], contents)? {

@@ -38,6 +38,13 @@ impl Mapping {
         let method = method_of(&settings, stream);
         let partition = match method {
             LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
+            LoadMethod::Overwrite if stream.resumed_from.is_some() => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot overwrite a table by a part of its rows",
+                )
+                .hint("the tap went on from a state: run without one, or load with `upsert`"));
+            }
             _ => None,
         };
         Ok(Self {
@@ -318,8 +325,19 @@ fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
             LoadMethod::AppendOnly
         }
         Some(method) => method,
-        None if stream.keys.is_empty() => LoadMethod::AppendOnly,
-        None => LoadMethod::Upsert,
+        None if !stream.keys.is_empty() => LoadMethod::Upsert,
+        // A day that is loaded again must not double its rows.
+        None if stream.schema.contains_key(singer::schema::PARTITION) => {
+            LoadMethod::ReplacePartition
+        }
+        None => {
+            log::warn!(
+                "stream {} has no keys: its rows are appended, and again by the same load again; \
+                 see `load_method`",
+                stream.name
+            );
+            LoadMethod::AppendOnly
+        }
     }
 }
 

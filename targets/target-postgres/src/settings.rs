@@ -44,7 +44,8 @@ pub struct Settings {
     #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
     pub add_record_metadata: bool,
     /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition`;
-    /// without it `upsert` for streams with keys, else `append-only`.
+    /// without it `upsert` for streams with keys, else `replace-partition` for days of the dated
+    /// folders, else `append-only`.
     pub load_method: Option<LoadMethod>,
     /// Whether an `upsert` takes rows marked as deleted (`_sdc_deleted_at`, or an old version) out
     /// of the table.

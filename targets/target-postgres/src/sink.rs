@@ -377,7 +377,10 @@ impl Sink for PostgresSink {
 
     fn activate(&mut self, version: i64) -> Result<()> {
         let stream = &self.mapping.stream.name;
-        if !self.settings.activate_version || self.mapping.partition.is_some() {
+        let replaces =
+            self.mapping.partition.is_some() || self.mapping.method == LoadMethod::Overwrite;
+        if !self.settings.activate_version || replaces {
+            // What replaces all rows leaves none of an older version.
             return Ok(());
         }
         if !self.settings.add_record_metadata {

@@ -28,6 +28,7 @@ fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
             schema: schema.as_object().unwrap().clone(),
             key_properties: vec!["id".to_owned()],
             complete: Completeness::Verified,
+            resumed_from: None,
             state: None,
         };
         staged.publish(vec![file], contents).unwrap();
