@@ -10,7 +10,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
 use crate::partition::{Lake, Partition, collision, read_folder};
 use crate::publish::{self, Outcome};
-use crate::record::TableRecord;
+use crate::record::{RunRecord, TableRecord};
 use crate::staging::{Intent, Staging};
 use crate::{DataFile, Datestamp, Lock, disk};
 
@@ -133,11 +133,12 @@ impl Run {
         lake.update_record(source, *day, |record| {
             record.open.remove(self.id());
             // This run held the partitions, so other entries with them are of dead runs.
-            record.open.retain(|_, tables| {
+            record.open.values_mut().for_each(|tables| {
                 tables.retain(|table| !done.contains_key(table));
-                !tables.is_empty()
             });
             record.tables.extend(done);
+            lake.forget_untouched(record)?;
+            record.open.retain(|_, tables| !tables.is_empty());
             record.run_id = Some(self.id().to_owned());
             record.tool = Some(tool.clone());
             record.finished_at = Some(now());
@@ -177,6 +178,23 @@ impl Lake {
     ) -> Result<Option<Lock>> {
         // Names that fall together on a file system without case are told apart by the manifest.
         Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
+    }
+}
+
+impl Lake {
+    /// Takes tables out of the entries of dead runs that did not get to change them: nobody may
+    /// ever extract them again.
+    fn forget_untouched(&self, record: &mut RunRecord) -> Result<()> {
+        let RunRecord { source, extracted_at, tables: known, open, .. } = record;
+        for (run, tables) in open {
+            let Some(_owner) = Lock::try_take(&self.lock_path("run", &[run]))? else { continue };
+            tables.retain(|table| {
+                let now = read_folder(&self.table_folder(source, *extracted_at, table));
+                let now = now.ok().map(|partition| partition.manifest_sha256);
+                now.as_ref() != known.get(table).map(|known| &known.manifest_sha256)
+            });
+        }
+        Ok(())
     }
 }
 

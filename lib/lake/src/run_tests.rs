@@ -155,6 +155,24 @@ fn a_day_whose_run_died_is_refused_until_its_tables_are_extracted_again() {
 }
 
 #[test]
+fn a_table_that_failed_without_a_change_does_not_block_its_day() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "kept", "1\n");
+    let failed = begin(&lake);
+    // Both are about to be written when the first one is published; then the run fails.
+    let left = ["never", "kept"].map(|table| failed.stage(table, false).unwrap());
+    publish_in(&failed, "orders", "1\n").unwrap();
+    drop(left);
+    let living = begin(&lake);
+    publish_in(&living, "other", "1\n").unwrap();
+    drop(failed);
+    run_once(&lake, "orders", "2\n");
+    assert!(lake.read_day("pg", day(), false).is_err(), "a run is still at it");
+    living.finish().unwrap();
+    assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), 3);
+}
+
+#[test]
 fn two_runs_of_one_day_merge_their_tables() {
     let (_folder, lake) = lake();
     let (one, two) = (begin(&lake), begin(&lake));
