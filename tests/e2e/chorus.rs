@@ -120,7 +120,11 @@ fn a_foreign_tap_that_breaks_publishes_nothing() {
         assert_eq!(listed.text(), "\n", "{end}");
     }
     let project = sick("exit 0");
-    project.run(&["tap-sick", "target-csv"]).success();
+    let outcome = project.run(&["tap-sick", "target-csv", "--json"]).success();
+    // It does not count its rows: the target does.
+    let record: Value = serde_json::from_str(&outcome.text()).unwrap();
+    let stream = &record["steps"][0]["streams"][0];
+    assert_eq!((&stream["stream"], &stream["rows"]), (&json!("z"), &json!(1000)), "{record}");
     assert_eq!(lake::manifest(&project.partition("csv", "z"))["files"][0]["rows"], 1000);
 }
 

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use crate::history::{day_is_there, day_written};
-use crate::observe::{Observed, Weight};
+use crate::observe::{Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
-use crate::prepare::prepare;
+use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Project, Step};
 use crate::store::{self, Store};
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
             .build();
         loop {
             end.attempts += 1;
-            end.observed = Observed::default();
+            end.observed = Observed::start(step.plugins.len() > 2);
             end.failure = self.attempt(at, step, &mut end).err();
             let again = end.failure.as_ref().is_some_and(|failure| {
                 failure.kind() == ErrorKind::Temporary && self.stop.requested().is_none()
@@ -236,7 +236,7 @@ impl<'a> Run<'a> {
             Event::Log(process, line) => {
                 let name = &prepared.programs[process].name;
                 let _ = writeln!(log, "{name}: {line}");
-                let weight = observed.line(&line, process == 0);
+                let weight = observed.line(&line, writer(process, &prepared));
                 progress.line(name, &line, weight);
                 if weight != Weight::Metric {
                     remember(&mut last[process], line);
@@ -269,6 +269,15 @@ impl<'a> Run<'a> {
         }
         let writes_day = day_written(self.project, step).is_some();
         Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
+    }
+}
+
+/// Returns the place of a process in its pipeline.
+fn writer(process: usize, prepared: &Prepared) -> Writer {
+    match process {
+        0 => Writer::Tap,
+        at if at + 1 == prepared.programs.len() => Writer::Target,
+        _ => Writer::Mapper,
     }
 }
 

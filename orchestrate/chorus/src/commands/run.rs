@@ -93,16 +93,17 @@ fn summary(ends: &[StepEnd]) -> String {
             (None, true) => "kept",
             (None, false) => "-",
         };
-        let none = StreamCount { name: "-".to_owned(), ..StreamCount::default() };
+        let none = StreamCount::named("-");
         let streams = &end.observed.streams;
         for stream in if streams.is_empty() { std::slice::from_ref(&none) } else { streams } {
-            let seconds = stream.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
+            let seconds =
+                stream.seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
             rows.push(vec![
                 end.name.clone(),
                 stream.name.clone(),
-                stream.rows.to_string(),
+                stream.rows().to_string(),
                 stream.rejected.to_string(),
-                stream.bytes.to_string(),
+                stream.bytes().to_string(),
                 seconds,
                 ended.to_owned(),
             ]);
