@@ -1,0 +1,91 @@
+//! What the runner makes of mistakes in `meltano.yml` and `.env`.
+
+use std::fs;
+
+use crate::support::project::Project;
+use crate::support::run::{Outcome, file};
+
+/// The number of the line that has a text.
+fn line_of(project: &Project, name: &str, text: &str) -> String {
+    let whole = fs::read_to_string(project.root.join(name)).unwrap();
+    let at = whole.lines().position(|line| line.contains(text)).expect(text);
+    format!("line: {}", at + 1)
+}
+
+#[track_caller]
+fn says(outcome: &Outcome, words: &[&str]) {
+    for word in words {
+        assert!(outcome.stderr.contains(word), "no {word} in {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn values_of_a_wrong_kind_are_refused_with_their_place() {
+    let check = |more: &str, jobs: &str, at: &str, line: &str| {
+        let project = Project::with(more, "", jobs);
+        let outcome = project.run(&["both"]).exits(78);
+        let line = line_of(&project, "meltano.yml", line);
+        says(&outcome, &[&format!("at: {at}\n"), &line, "wanted: ", "meltano.yml\n"]);
+        project.published_nothing();
+    };
+    let at = "plugins.extractors.tap-x.config";
+    check("  - name: tap-x\n    config: 5 # here\n", "", at, "# here");
+    check("", "env: [a] # here\n", "env", "# here");
+    let own = "schedules:\n- name: s\n  job: both\n  annotations: {chorus: {day_offset: x}}\n";
+    check("", own, "schedules.s.annotations.chorus.day_offset", "day_offset");
+    let own = own.replace("day_offset: x", "watch: 5");
+    check("", &own, "schedules.s.annotations.chorus.watch", "watch");
+    check("", "- {tasks: [a b]} # here\n", "jobs[1]", "# here");
+
+    let twice = Project::with("  - {name: tap-csv}\n", "", "").run(&["both"]).exits(78);
+    says(&twice, &["at: plugins.extractors\n", "name: tap-csv\n", "meltano.yml\n"]);
+    let key = Project::with("", "", "- {name: a, name: b}\n").run(&["both"]).exits(78);
+    says(&key, &["the key `name` is there twice", "line: ", "column: "]);
+    assert!(!key.stderr.contains("Policy"), "{}", key.stderr);
+    let empty = Project::with("", "", "- {name: none, tasks: []}\n").run(&["none"]).exits(78);
+    says(&empty, &["job without tasks", "job: none"]);
+}
+
+#[test]
+fn what_has_no_effect_is_told_with_its_line_once() {
+    let schedule = "
+- {name: tap-csv, tasks: tap-csv--two target-csv--two}
+schedules:
+- {name: s, job: both, annotations: {chorus: {day_ofset: 1}, other: {x: 1}}}
+";
+    let project = Project::with("  - {name: tap-x, confg: {a: 1}}\n", "", schedule);
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let unknown = "{name: target-csv, config: {source: others}}";
+    let text = text.replace(unknown, &format!("{unknown}\n      - {{name: target-cvs}}"));
+    file(&project.root, "meltano.yml", text);
+    // The job is what runs: it has a task of its own.
+    let words = ["backfill", "tap-csv", "--from", "2026-01-30", "--to", "2026-01-31"];
+    let outcome = project.chorus(&words).go().success();
+    let told = [
+        "key `confg` of plugins.extractors.tap-x is not known",
+        "did you mean `config`?",
+        "key `day_ofset` of schedules.s.annotations.chorus is not known",
+        "did you mean `day_offset`?",
+        "environment other has settings for target-cvs",
+        "which is no loader: did you mean `target-csv`?",
+        "tap-csv is a job and a plugin: the job is what runs",
+    ];
+    for words in told {
+        assert_eq!(outcome.stderr.matches(words).count(), 1, "{words}: {}", outcome.stderr);
+    }
+    let line = line_of(&project, "meltano.yml", "day_ofset").replace("line:", "(meltano.yml, line");
+    says(&outcome, &[&line]);
+    assert!(!outcome.stderr.contains("`x`"), "{}", outcome.stderr);
+    assert!(project.partition("two", "b").exists() && !project.partition("csv", "a").exists());
+}
+
+#[test]
+fn a_line_of_the_variables_that_cannot_be_read_is_named_and_not_shown() {
+    for bad in ["PASSWORD=\"s3cret", "S3 cret=1", "PASSWORD='s3cret' 'x"] {
+        let project = Project::new("", &[]);
+        file(&project.root, ".env", format!("SOURCE=csv\n# more\n\n{bad}\n"));
+        let outcome = project.run(&["both"]).exits(78);
+        says(&outcome, &["/.env\n", "line: 4\n", "hint: write NAME=value"]);
+        assert!(!outcome.stderr.to_lowercase().contains("s3"), "{}", outcome.stderr);
+    }
+}
