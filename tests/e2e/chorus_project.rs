@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::support::project::Project;
+use crate::support::cluster::database;
+use crate::support::lake;
+use crate::support::project::{DAY, Project};
 use crate::support::run::{Outcome, file};
 
 /// The number of the line that has a text.
@@ -88,4 +90,39 @@ fn a_line_of_the_variables_that_cannot_be_read_is_named_and_not_shown() {
         says(&outcome, &["/.env\n", "line: 4\n", "hint: write NAME=value"]);
         assert!(!outcome.stderr.to_lowercase().contains("s3"), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn variables_reach_settings_that_the_project_does_not_declare() {
+    let database = database("undeclared");
+    database.psql("CREATE TABLE t AS SELECT generate_series(1, 3) AS id");
+    let more = "  - {name: tap-postgres, executable: tap-postgres}
+  - {name: tap-sick, executable: ./sick}
+";
+    let project = Project::new(more, &[("sick", "echo asked >> asked; echo '{\"streams\": []}'")]);
+    let chorus = |words: &[&str]| {
+        let mut run = project.chorus(words).env("DATESTAMP", DAY);
+        for (name, value) in database.settings().as_object().unwrap() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            run = run.env(&format!("TAP_POSTGRES_{}", name.to_uppercase()), text);
+        }
+        run
+    };
+    // It has `settings` for none of these: it is asked.
+    let outcome = chorus(&["run", "tap-postgres", "target-csv"])
+        .env("TAP_POSTGRES_PASWORD", "s3cret")
+        .env("TAP_POSTGRES_LOGLEVEL", "WARNING")
+        .go()
+        .success();
+    assert_eq!(lake::data(&project.partition("csv", "public-t")), "id\n1\n2\n3\n");
+    says(&outcome, &["TAP_POSTGRES_PASWORD is set, but tap-postgres has no such setting"]);
+    says(&outcome, &["did you mean TAP_POSTGRES_PASSWORD?"]);
+    assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("is set, but").count(), 1, "{}", outcome.stderr);
+
+    // Others are not asked.
+    let plan = chorus(&["plan", "tap-sick", "target-csv"]).env("TAP_SICK_PASSWORD", "x").go();
+    says(&plan.success(), &["TAP_SICK_PASSWORD is set", "add {name: password} to `settings`"]);
+    let asked = fs::read_to_string(project.root.join("asked")).unwrap();
+    assert_eq!(asked, "asked\n");
 }

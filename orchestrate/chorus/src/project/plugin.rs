@@ -1,6 +1,7 @@
 //! A plugin with its settings from all the places they may stand in.
 
 mod settings;
+mod undeclared;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +12,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::variables::Variables;
 use super::{Project, find_named};
-use settings::{definitions, variable_name};
+use settings::{Definition, definitions, variable_name};
 
 /// What a plugin is in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,22 +130,27 @@ impl Plugin {
             variables.add_block(&entry.own["env"], &project.process);
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
+        let executable = executable(project, role, &chain);
+        let mut definitions = definitions(&chain);
+        undeclared::complete(&mut definitions, project, &chain, &executable);
         let mut missing = BTreeSet::new();
-        let mut config = settings::resolve(&chain, project, &variables, &mut missing)
+        let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(|failure| failure.with("plugin", name))?;
         if let Some(mapping) = mapping {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
         }
         let rules = rules(&chain, project, &variables, &mut missing)?;
+        let mut given = process_variables(project, role, &chain, &variables);
+        add_settings(&mut given, name, role, &definitions, &config);
         let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
         let plugin = Self {
             name: shown.to_owned(),
             role,
-            executable: executable(project, role, &chain),
+            executable,
             capabilities: capabilities(&chain),
             rules,
-            variables: process_variables(project, role, &chain, &variables, &config),
+            variables: given,
             config,
             missing,
         };
@@ -168,6 +174,14 @@ pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub own: &'a Value,
     pub of_environment: &'a Value,
+}
+
+impl<'a> Entry<'a> {
+    /// Returns what the names of its variables begin with.
+    fn prefixes(&self) -> Vec<&'a str> {
+        let namespace = self.own["namespace"].as_str().filter(|namespace| *namespace != self.name);
+        std::iter::once(self.name).chain(namespace).collect()
+    }
 }
 
 const INHERITANCE_MAX: usize = 16;
@@ -282,13 +296,12 @@ fn rules(
 }
 
 /// Returns what the plugin's process is given: the variables of this one without the settings of
-/// other plugins, those of the project, and the plugin's own settings as Meltano names them.
+/// other plugins, and those of the project.
 fn process_variables(
     project: &Project,
     role: Role,
     chain: &[Entry<'_>],
     variables: &Variables,
-    config: &Map<String, Value>,
 ) -> Variables {
     let own: BTreeSet<&str> = chain.iter().map(|entry| entry.name).collect();
     let others = project.plugin_names();
@@ -309,7 +322,18 @@ fn process_variables(
     given.set(format!("MELTANO_{kind}_NAME"), name);
     let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
     given.set(format!("MELTANO_{kind}_NAMESPACE"), namespace);
-    for definition in definitions(chain) {
+    given
+}
+
+/// Adds the plugin's own settings as Meltano names them.
+fn add_settings(
+    given: &mut Variables,
+    name: &str,
+    role: Role,
+    definitions: &[Definition],
+    config: &Map<String, Value>,
+) {
+    for definition in definitions {
         let mut parts = definition.name.split('.');
         let first = parts.next().and_then(|part| config.get(part));
         let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
@@ -319,5 +343,4 @@ fn process_variables(
         given.set(format!("{}_{setting}", variable_name(name)), &text);
         given.set(format!("MELTANO_{}_{setting}", role.verb()), &text);
     }
-    given
 }
