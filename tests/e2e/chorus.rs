@@ -26,10 +26,15 @@ fn sick(end: &str) -> Project {
     let text = format!("{SICK}{end}");
     let project =
         Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", text.as_str())]);
+    with_catalog(&project);
+    project
+}
+
+/// Adds the catalog that a sick tap discovers.
+fn with_catalog(project: &Project) {
     let schema = json!({"properties": {"a": {"type": "integer"}}});
     let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": schema, "metadata": []});
     file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
-    project
 }
 
 #[test]
@@ -158,8 +163,7 @@ fn a_target_that_ends_before_its_input_has_failed() {
   - {name: gone, executable: ./gone}
 ";
     let project = Project::new(more, &[("sick", &format!("{SICK}sleep 60")), ("gone", "exit 0")]);
-    let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": {"properties": {}}});
-    file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
+    with_catalog(&project);
     let outcome = project.run(&["tap-sick", "gone", "target-csv"]).exits(69);
     assert!(outcome.stderr.contains("before the end of its input"), "{}", outcome.stderr);
     project.published_nothing();
@@ -180,7 +184,9 @@ fn mappers_stand_between() {
 
 #[test]
 fn signals_end_whole_process_groups_and_publish_nothing() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    let signals =
+        [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)];
+    for (signal, code) in signals {
         // The tap waits for a child of its own, which no signal to the tap alone would reach.
         let project = sick("touch waiting; sleep 100 & echo $! > child; wait");
         let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "5"];
@@ -190,9 +196,48 @@ fn signals_end_whole_process_groups_and_publish_nothing() {
         running.wait().exits(code);
         project.published_nothing();
         let child = fs::read_to_string(project.root.join("child")).unwrap();
-        // Its new parent may not have asked for its end yet.
-        let stat = fs::read_to_string(Path::new("/proc").join(child.trim()).join("stat")).ok();
-        assert!(stat.is_none_or(|stat| stat.contains(") Z ")), "the child of the tap is alive");
+        assert!(!is_alive(child.trim()), "the child of the tap is alive");
+    }
+}
+
+/// Tells whether a process runs; its new parent may not have asked for its end yet.
+fn is_alive(process: &str) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(process).join("stat")).ok();
+    stat.is_some_and(|stat| !stat.contains(") Z "))
+}
+
+/// Returns the children of a process.
+fn children(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap());
+    lists
+        .flat_map(|list| list.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|child| !child.is_empty())
+        .collect()
+}
+
+#[test]
+fn a_runner_that_is_killed_takes_all_it_has_started_with_it() {
+    // In the middle of the tap, which then fails; and with a mapper between.
+    for words in [&["tap-sick", "target-csv"][..], &["tap-sick", "hide", "target-csv"]] {
+        let mapper =
+            "  mappers:\n  - {name: mapper, executable: ./map, mappings: [{name: hide}]}\n";
+        let more = format!("  - {{name: tap-sick, executable: ./sick}}\n{mapper}");
+        let tap = format!("{SICK}echo x > child; while [ ! -e go ]; do sleep 0.01; done; exit 1");
+        let project = Project::new(&more, &[("sick", &tap), ("map", "exec cat")]);
+        with_catalog(&project);
+        let mut running =
+            project.chorus_to_end(&["run", "--datestamp", DAY]).args(words).start(true);
+        project.wait_for(&|| project.has_text("child"));
+        let started = children(running.child().id());
+        assert_eq!(started.len(), words.len() + 1, "{started:?}");
+        running.kill();
+        running.wait().exits(137);
+        file(&project.root, "go", "");
+        project.wait_for(&|| !started.iter().any(|process| is_alive(process)));
+        assert!(!project.lake().join("source=csv").exists(), "half a day is published");
+        let runs = project.chorus(&["runs"]).go().success().text();
+        assert!(runs.contains("died"), "{runs}");
     }
 }
 

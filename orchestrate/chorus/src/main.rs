@@ -5,6 +5,7 @@ mod catalog_rules;
 mod check;
 mod cli;
 mod commands;
+mod guard;
 mod history;
 mod observe;
 mod pipeline;
@@ -35,6 +36,9 @@ const ABOUT: About = About {
 };
 
 fn main() -> ExitCode {
+    if guard::is_wanted() {
+        return guard::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(failure) => {

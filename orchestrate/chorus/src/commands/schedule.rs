@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Zoned;
 use lake::Datestamp;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use singer::{Error, ErrorKind, Result};
 
@@ -154,7 +154,7 @@ impl<'a> Clock<'a> {
 impl Requests {
     fn listen() -> Result<Self> {
         let requests = Self::default();
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|cause| {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(|cause| {
             Error::new(ErrorKind::Internal, "cannot note signals").caused_by(cause)
         })?;
         let noted = requests.clone();
