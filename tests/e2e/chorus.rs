@@ -229,8 +229,10 @@ fn a_runner_that_is_killed_takes_all_it_has_started_with_it() {
         let mut running =
             project.chorus_to_end(&["run", "--datestamp", DAY]).args(words).start(true);
         project.wait_for(&|| project.has_text("child"));
-        let started = children(running.child().id());
-        assert_eq!(started.len(), words.len() + 1, "{started:?}");
+        let runner = running.child().id();
+        // Its guard, and all programs.
+        project.wait_for(&|| children(runner).len() == words.len() + 1);
+        let started = children(runner);
         running.kill();
         running.wait().exits(137);
         file(&project.root, "go", "");

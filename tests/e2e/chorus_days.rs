@@ -150,7 +150,7 @@ fn a_plan_tells_streams_and_changes_nothing() {
     assert_eq!(stream["columns"], json!(["id"]));
     assert_eq!(stream["keys"], json!(["id"]));
     let writes = plan["steps"][0]["writes"].as_str().unwrap();
-    assert!(writes.ends_with("output/source=csv/extracted_at=2026-01-31/"), "{writes}");
+    assert!(writes.ends_with("/output/source=csv/extracted_at=2026-01-31/"), "{writes}");
     let dry = ["run", "tap-csv", "target-csv", "--datestamp", "2026-01-31", "--dry-run"];
     assert!(project.chorus(&dry).go().success().text().contains("all is read"));
     assert!(!project.lake().exists());
@@ -301,5 +301,77 @@ fn a_day_read_again_by_key_is_whole_and_a_step_that_reads_days_waits() {
             let partition = lake::partition(&project.root.join(root), "csv", DAY, "public-t");
             assert_eq!(lake::data(&partition).lines().count(), 51, "{root}");
         }
+    }
+}
+
+#[test]
+fn a_target_writes_the_day_of_its_run_or_nothing() {
+    let loaders = "  - name: target-today
+    executable: target-csv
+    config: {source: today}
+  - name: target-pinned
+    executable: target-csv
+    config: {output_path: output, source: pinned, datestamp: 2026-01-01}
+";
+    let more = "  - name: tap-csv--day
+    inherit_from: tap-csv
+    config: {files: null, output: output, datestamp: 2026-01-31}
+";
+    let project = Project::with(more, loaders, "");
+    let refused = |words: &[&str], variable: (&str, &str), message: &str| {
+        let words = [&["run", "--datestamp", DAY], words].concat();
+        let outcome = project.chorus(&words).env(variable.0, variable.1).go().exits(78);
+        assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("plugin: target-"), "{}", outcome.stderr);
+        project.published_nothing();
+    };
+    let other = "cannot write another day than that of the run\n";
+    let none = ("X", "x");
+    refused(&["tap-csv", "target-pinned"], none, other);
+    refused(&["both"], ("TARGET_CSV_DATESTAMP", "2026-01-30"), other);
+    refused(&["tap-csv", "target-today"], none, "the target takes today\n");
+    refused(&["both"], ("SOURCE", ""), "a source without a name\n");
+    // Without a day it is the setting's own.
+    project.chorus(&["run", "tap-csv", "target-pinned"]).go().success();
+    assert!(project.lake().join("source=pinned/extracted_at=2026-01-01").exists());
+
+    project.run(&["both"]).success();
+    let words = ["run", "--datestamp", "2026-02-01", "tap-csv--day", "target-csv--two"];
+    let outcome = project.chorus(&words).go().success();
+    let told = "tap-csv--day reads 2026-01-31, which is not the day of the run, 2026-02-01";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_day_that_was_removed_is_read_again_wherever_it_was_written() {
+    let target = |name: &str, config: &str| {
+        format!(
+            "  - name: {name}
+    executable: target-csv
+    config: {{source: s, datestamp: '${{DATESTAMP}}', {config}}}
+"
+        )
+    };
+    let scheme = "a/source=x/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv";
+    let loaders = target("target-bare", "")
+        + &target("target-alias", "destination_path: other")
+        + &target("target-scheme", &format!("file_naming_scheme: '{scheme}'"));
+    let project = Project::with("", &loaders, "");
+    let folders = [
+        ("target-bare", "output", "s"),
+        ("target-alias", "other", "s"),
+        ("target-scheme", "output/a", "x"),
+    ];
+    for (name, root, source) in folders {
+        let root = project.root.join(root);
+        let partition = lake::partition(&root, source, DAY, "a");
+        for _ in 0..2 {
+            project.run(&["tap-csv", name]).success();
+            assert_eq!(lake::data(&partition), "id,name\n1,a\n2,b\n", "{name}");
+            fs::remove_dir_all(&root).unwrap();
+        }
+        // A check does not write there.
+        project.chorus(&["check", name]).env("DATESTAMP", DAY).go().success();
+        assert!(!root.exists(), "{name}");
     }
 }

@@ -4,12 +4,13 @@
 //! The guard holds a copy of the write end of the target's input, as this process does, and reads
 //! a pipe that only this process writes to. The end of that pipe without a word is its cue.
 
+use std::fs;
 use std::io::{BufRead, BufReader, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use singer::{Error, ErrorKind, Result};
 
 /// The name that the guard runs by. It has none of ours in it: who kills all that has shall not
@@ -84,7 +85,7 @@ pub fn is_wanted() -> bool {
 /// Waits for the end of the process that started this one.
 pub fn main() -> ExitCode {
     // Whoever looks for processes by their name.
-    let _ = std::fs::write("/proc/self/comm", NAME);
+    let _ = fs::write("/proc/self/comm", NAME);
     let mut groups: Vec<Pid> = Vec::new();
     let mut words = BufReader::new(std::io::stdin());
     let mut line = String::new();
@@ -98,7 +99,7 @@ pub fn main() -> ExitCode {
             ("watch", Some(group)) => groups.push(group),
             ("forget", Some(group)) => groups.retain(|other| *other != group),
             ("release", _) => {
-                let nothing = std::fs::File::create("/dev/null");
+                let nothing = fs::File::create("/dev/null");
                 released = nothing.is_ok_and(|nothing| rustix::stdio::dup2_stdout(nothing).is_ok());
             }
             ("done", _) => return ExitCode::SUCCESS,
@@ -109,11 +110,30 @@ pub fn main() -> ExitCode {
                     let _ = kill_process_group(group, Signal::KILL);
                 }
                 if !released {
-                    // A target of which this one was not told yet must not see an end either.
-                    let held = rustix::stdio::stdout();
-                    let _ = poll(&mut [PollFd::new(&held, PollFlags::empty())], None);
+                    end_readers();
                 }
                 return ExitCode::SUCCESS;
+            }
+        }
+    }
+}
+
+/// Ends who holds the pipe of the target: one that was started, and not named before this guard's
+/// parent was killed. It must not see the end of its input, so the pipe is held until it is gone.
+fn end_readers() {
+    let held = rustix::stdio::stdout();
+    let wait = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+    let mut ends = [PollFd::new(&held, PollFlags::empty())];
+    let Ok(pipe) = fs::read_link("/proc/self/fd/1") else { return };
+    // With no reader left, the pipe is broken.
+    while matches!(poll(&mut ends, Some(&wait)), Ok(0)) {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let number = process.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(number) = number.and_then(Pid::from_raw) else { continue };
+            let mut files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+            let holds = files.any(|file| fs::read_link(file.path()).is_ok_and(|to| to == pipe));
+            if holds && number != rustix::process::getpid() {
+                let _ = kill_process(number, Signal::KILL);
             }
         }
     }

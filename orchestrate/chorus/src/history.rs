@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lake::{Datestamp, Lake};
+use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::day::day_is_there;
 use crate::project::{Project, Step};
 use crate::store::{self, Store};
 
@@ -121,25 +122,6 @@ impl History {
             (last, _) => last,
         })
     }
-}
-
-/// Tells whether the day that a step writes is complete; `None` where it writes none.
-pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
-    let Some((root, source, day)) = day_written(project, step) else { return Ok(None) };
-    if !root.is_dir() {
-        return Ok(Some(false));
-    }
-    let lake = Lake::open(root)?;
-    let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
-    let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
-    Ok(Some(record.tables.keys().all(there)))
-}
-
-/// Returns the output folder, source and day that a step writes, if its target has such settings.
-pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
-    let text = |name: &str| step.target().config.get(name).and_then(Value::as_str);
-    let day = text("datestamp")?.parse().ok()?;
-    Some((project.root.join(text("output_path")?), text("source")?.to_owned(), day))
 }
 
 /// Tells whether the process that wrote a record still runs.

@@ -1,10 +1,12 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
 mod backfill;
+mod before;
 mod catalog_rules;
 mod check;
 mod cli;
 mod commands;
+mod day;
 mod guard;
 mod history;
 mod observe;
@@ -20,9 +22,10 @@ mod store;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use before::DAY_VARIABLES;
 use clap::Parser;
 use cli::{Cli, Command};
-use commands::run::{DAY_VARIABLES, datestamp};
+use commands::run::datestamp;
 use lake::Datestamp;
 use project::Project;
 use serde_json::Value;

@@ -16,7 +16,8 @@ use lake::{Datestamp, Lock};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::history::{day_is_there, day_written};
+use crate::before;
+use crate::day::{day_is_there, day_written};
 use crate::observe::{Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
@@ -81,6 +82,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        before::check(project, job, options.datestamp)?;
         let store = Store::new(&project.root);
         let now = jiff::Timestamp::now();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
+use crate::day;
 use crate::history;
 use crate::pipeline::Program;
 use crate::prepare;
@@ -141,8 +142,7 @@ fn unknown_settings(project: &Project, plugin: &Plugin, report: &mut Report) {
 
 /// Tells which days a target's output folder has.
 fn days(project: &Project, plugin: &Plugin, report: &mut Report) {
-    let text = |name: &str| plugin.config.get(name).and_then(Value::as_str);
-    let Some(root) = text("output_path").map(|path| project.root.join(path)) else { return };
+    let Some(root) = day::folder(plugin).map(|path| project.root.join(path)) else { return };
     if !root.is_dir() {
         return report.note(&format!("{}: {} is not there yet", plugin.name, root.display()));
     }

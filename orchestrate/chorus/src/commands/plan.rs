@@ -8,7 +8,7 @@ use singer::{Error, Result};
 
 use crate::cli::PlanArgs;
 use crate::commands::table;
-use crate::history::day_written;
+use crate::day::{self, day_written};
 use crate::prepare;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, state_id};
@@ -41,6 +41,9 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
             let names: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
             warnings.push(format!("{}: no value for {}", plugin.name, names.join(", ")));
         }
+    }
+    if let Err(failure) = day::check(step, options.datestamp) {
+        warnings.push(one_line(&failure));
     }
     let streams = match prepare::catalog(project, step.tap()) {
         Ok(catalog) => streams(&catalog),
