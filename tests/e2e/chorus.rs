@@ -6,9 +6,9 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::lake;
 use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use crate::support::run::{Run, file};
+use crate::support::{binaries_dir, lake};
 
 /// A foreign tap that says nothing of how far it is.
 const SICK: &str = r#"
@@ -116,9 +116,17 @@ fn select_and_metadata_reach_the_tap() {
 
 #[test]
 fn a_foreign_tap_that_breaks_publishes_nothing() {
-    for (end, code) in [("echo it broke >&2; exit 1", 69), ("kill -9 $$", 69), ("exit 75", 75)] {
+    // Somebody has killed it: the next time it may go well. One that crashes does so again.
+    let ends = [
+        ("echo it broke >&2; exit 1", 69, "exit: 1\n"),
+        ("kill -9 $$", 75, "exit: signal 9 (was there memory enough?)\n"),
+        ("kill -SEGV $$", 69, "exit: signal 11\n"),
+        ("exit 75", 75, "exit: 75\n"),
+    ];
+    for (end, code, said) in ends {
         let project = sick(end);
         let outcome = project.run(&["tap-sick", "target-csv"]).exits(code);
+        assert!(outcome.stderr.contains(said), "{end}: {}", outcome.stderr);
         assert!(outcome.stderr.contains("plugin: tap-sick"), "{end}: {}", outcome.stderr);
         project.published_nothing();
         let listed = project.chorus(&["state", "list"]).go().success();
@@ -131,6 +139,43 @@ fn a_foreign_tap_that_breaks_publishes_nothing() {
     let stream = &record["steps"][0]["streams"][0];
     assert_eq!((&stream["stream"], &stream["rows"]), (&json!("z"), &json!(1000)), "{record}");
     assert_eq!(lake::manifest(&project.partition("csv", "z"))["files"][0]["rows"], 1000);
+}
+
+#[test]
+fn files_that_go_with_a_run_are_named_by_what_they_are() {
+    let tap = "echo cannot read $2, $4 >&2; exit 77";
+    let project = Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", tap)]);
+    let said = |project: &Project| {
+        let outcome = project.run(&["tap-sick", "target-csv"]).exits(77);
+        assert!(!outcome.stderr.contains("work/"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("  exit: 77\n"), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let text = said(&project);
+    assert!(text.contains("cannot read the settings of tap-sick,"), "{text}");
+    project.script("sick", &format!("[ \"$3\" = --discover ] && exec cat catalog.json; {tap}"));
+    with_catalog(&project);
+    let text = said(&project);
+    assert!(text.contains("the settings of tap-sick, the catalog of tap-sick\n"), "{text}");
+    let log = project.chorus(&["logs"]).go().success().text();
+    assert!(log.contains("the catalog of tap-sick\n"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success() {
+    let project = Project::new("", &[]);
+    for words in [&["--help"][..], &["run", "--help"], &["--version"], &["runs"]] {
+        let line = "exec \"$@\" > /dev/full";
+        let mut run = Run::new(Path::new("/bin/sh")).args(["-c", line, "sh"]);
+        run = run.args([binaries_dir().join("chorus")]).args(["--project"]).args([&project.root]);
+        let outcome = run.args(words).go().exits(74);
+        assert!(outcome.stderr.contains("cannot write to standard output"), "{}", outcome.stderr);
+    }
+    let wrong = project.chorus(&["run", "--retrys", "3", "both"]).go().exits(64);
+    let told = "error: unexpected argument '--retrys' found\n  hint: a similar argument exists";
+    assert!(wrong.stderr.contains(told), "{}", wrong.stderr);
+    let nothing = project.chorus(&["run"]).go().exits(64);
+    assert!(nothing.stderr.contains("not provided: <JOB"), "{}", nothing.stderr);
 }
 
 #[test]

@@ -137,6 +137,12 @@ fn runs_can_be_listed_read_and_made_again() {
     assert!(!project.partition("csv", "a").exists());
     assert!(project.partition("two", "b").exists());
     project.chorus(&["rerun", "last", "--from", "3"]).go().exits(64);
+    // The state of a run is that of its rerun.
+    project.run(&["tap-csv", "target-csv", "--state-id", "mine"]).success();
+    project.chorus(&["state", "clear", "mine"]).go().success();
+    project.chorus(&["rerun", "last"]).go().success();
+    let ids = project.chorus(&["state", "list"]).go().success().text();
+    assert!(ids.contains("mine\n"), "{ids}");
     project.chorus(&["rerun", "2020"]).go().exits(66);
 }
 

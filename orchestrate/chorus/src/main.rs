@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod commands;
 mod day;
+mod exit;
 mod guard;
 mod history;
 mod observe;
@@ -17,6 +18,7 @@ mod project;
 mod run;
 mod schedule;
 mod signals;
+mod states;
 mod store;
 
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use commands::run::datestamp;
 use lake::Datestamp;
 use project::Project;
 use serde_json::Value;
-use singer::{About, Result};
+use singer::{About, Error, ErrorKind, Result};
 
 const ABOUT: About = About {
     name: "chorus",
@@ -42,15 +44,12 @@ fn main() -> ExitCode {
     if guard::is_wanted() {
         return guard::main();
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(failure) => {
-            let _ = failure.print();
-            return ExitCode::from(if failure.use_stderr() { 64 } else { 0 });
-        }
-    };
     singer::log::start(&ABOUT);
-    match execute(cli) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => execute(cli),
+        Err(failure) => told(&failure),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             singer::log::failure(ABOUT.name, &failure);
@@ -58,6 +57,15 @@ fn main() -> ExitCode {
             ExitCode::from(signal.map_or(failure.kind().exit_code(), |signal| 128 + signal))
         }
     }
+}
+
+/// Prints the help that was asked for, or that a command without its words needs.
+fn told(failure: &clap::Error) -> Result<()> {
+    if failure.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = failure.print();
+        return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing"));
+    }
+    singer::output::print(&singer::args::told(failure)?)
 }
 
 fn execute(cli: Cli) -> Result<()> {

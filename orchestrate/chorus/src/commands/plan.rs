@@ -11,7 +11,8 @@ use crate::commands::table;
 use crate::day::{self, day_written};
 use crate::prepare;
 use crate::project::{Job, Plugin, Project, Step};
-use crate::run::{Options, state_id};
+use crate::run::Options;
+use crate::states::state_id;
 use crate::store::Store;
 
 /// Prints what the steps would read and write.
