@@ -163,20 +163,6 @@ fn a_plan_tells_streams_and_changes_nothing() {
 }
 
 #[test]
-fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
-    let project = Project::new("  - {name: tap-gone, executable: tap-gone}\n", &[]);
-    fs::remove_file(project.root.join("in/b.csv")).unwrap();
-    file(&project.root, ".chorus/state/dev%3Ax.json", "{");
-    let outcome = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().exits(78);
-    let text = outcome.text();
-    assert!(text.contains("ok    tap-csv: tap-csv "), "{text}");
-    assert!(text.contains("FAULT tap-gone: there is no program"), "{text}");
-    assert!(text.contains("FAULT tap-csv--two: cannot discover"), "{text}");
-    assert!(text.contains("chorus state clear 'dev:x'"), "{text}");
-    assert!(outcome.stderr.contains("findings: 3"), "{}", outcome.stderr);
-}
-
-#[test]
 fn plugins_are_checked_against_the_protocol() {
     let liar = "[ \"$3\" = --discover ] && { echo '{\"streams\":[]}'; exit 0; }
 echo hello; echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{}}'";

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use crate::support::cluster::database;
 use crate::support::lake;
 use crate::support::project::{DAY, Project};
@@ -119,6 +121,14 @@ fn variables_reach_settings_that_the_project_does_not_declare() {
     says(&outcome, &["did you mean TAP_POSTGRES_PASSWORD?"]);
     assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
     assert_eq!(outcome.stderr.matches("is set, but").count(), 1, "{}", outcome.stderr);
+
+    // What the source thinks of its rows is told, once it thinks something.
+    for (analyse, rows) in [("SELECT", json!(null)), ("ANALYZE t", json!(3))] {
+        database.psql(analyse);
+        let plan = chorus(&["plan", "tap-postgres", "target-csv", "--json"]).go().success().text();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["steps"][0]["streams"][0]["rows"], rows, "{plan}");
+    }
 
     // Others are not asked.
     let plan = chorus(&["plan", "tap-sick", "target-csv"]).env("TAP_SICK_PASSWORD", "x").go();

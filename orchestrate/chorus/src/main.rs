@@ -106,7 +106,10 @@ fn execute(cli: Cli) -> Result<()> {
             let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
             commands::schedule::schedule(&open(None)?, &names, &of_schedule)
         }
-        Command::Doctor => commands::doctor::doctor(&open(datestamp(None)?)?),
+        Command::Doctor => {
+            let day = datestamp(None)?;
+            commands::doctor::doctor(&open(day)?, day)
+        }
         Command::State { command } => commands::state::state(&open(None)?, command),
     }
 }

@@ -185,6 +185,11 @@ fn level_of(line: &str) -> &str {
     }
 }
 
+/// Returns the message of a line that warns, in the text form of ours: behind time, level and name.
+pub fn warning(line: &str) -> Option<&str> {
+    (level_of(line) == "WARNING").then(|| line.splitn(4, '|').nth(3).unwrap_or(line).trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

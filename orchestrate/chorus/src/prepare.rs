@@ -8,6 +8,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::catalog_rules;
 use crate::exit;
+use crate::observe;
 use crate::pipeline::Program;
 use crate::project::{Plugin, Project, Role, Step};
 use crate::store;
@@ -61,8 +62,8 @@ fn program_of(
     Ok(program(project, plugin, arguments))
 }
 
-/// Returns the catalog that a tap would be run with.
-pub fn catalog(project: &Project, plugin: &Plugin) -> Result<Value> {
+/// Returns the catalog that a tap would be run with, and what it has warned of.
+pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
     let folder = work_folder(project)?;
     let config = folder.path().join("config.json");
     write_json(&config, &Value::Object(plugin.config.clone()))?;
@@ -121,7 +122,10 @@ fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Re
         "--catalog"
     };
     if needs_catalog(plugin) {
-        let catalog = selected_catalog(project, plugin, files.config)?;
+        let (catalog, warnings) = selected_catalog(project, plugin, files.config)?;
+        for warning in warnings {
+            log::warn!("{}: {warning}", plugin.name);
+        }
         let path = files.folder.join("catalog.json");
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -140,15 +144,23 @@ fn needs_catalog(plugin: &Plugin) -> bool {
 }
 
 /// Returns the catalog of a tap with the project's rules applied.
-fn selected_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
-    let mut catalog = given_catalog(project, plugin, config)?;
+fn selected_catalog(
+    project: &Project,
+    plugin: &Plugin,
+    config: &Path,
+) -> Result<(Value, Vec<String>)> {
+    let (mut catalog, warnings) = given_catalog(project, plugin, config)?;
     catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
-    Ok(catalog)
+    Ok((catalog, warnings))
 }
 
 /// Returns the catalog that the project names, or else what the tap discovers.
-fn given_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+fn given_catalog(
+    project: &Project,
+    plugin: &Plugin,
+    config: &Path,
+) -> Result<(Value, Vec<String>)> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
         let text = std::fs::read(&path).map_err(|cause| {
@@ -157,17 +169,18 @@ fn given_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Va
                 .with("path", path.display())
                 .caused_by(cause)
         })?;
-        return serde_json::from_slice(&text).map_err(|cause| {
+        let catalog = serde_json::from_slice(&text).map_err(|cause| {
             Error::new(ErrorKind::Config, "cannot read the catalog as JSON")
                 .with("path", path.display())
                 .caused_by(cause)
-        });
+        })?;
+        return Ok((catalog, Vec::new()));
     }
     discover(project, plugin, config)
 }
 
 /// Asks a tap for its catalog.
-fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<(Value, Vec<String>)> {
     let arguments = vec!["--config".to_owned(), text(config), "--discover".to_owned()];
     let program = program(project, plugin, arguments);
     let output = command(&program).output().map_err(|cause| not_started(&program, cause))?;
@@ -182,11 +195,12 @@ fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> 
         let add = |failure: Error, line: &&str| failure.with(&plugin.name, line);
         return Err(last_lines(&log).iter().fold(failure, add));
     }
-    serde_json::from_slice(&output.stdout).map_err(|cause| {
+    let catalog = serde_json::from_slice(&output.stdout).map_err(|cause| {
         Error::new(ErrorKind::Protocol, "cannot read the catalog that the tap discovered")
             .with("plugin", &plugin.name)
             .caused_by(cause)
-    })
+    })?;
+    Ok((catalog, log.lines().filter_map(observe::warning).map(str::to_owned).collect()))
 }
 
 /// Makes a command without input.

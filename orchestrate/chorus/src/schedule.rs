@@ -63,7 +63,8 @@ impl Schedule {
         entries.map(|entry| Self::read(root, entry)).collect()
     }
 
-    fn read(root: &Path, entry: &Value) -> Result<Self> {
+    /// Reads one of them.
+    pub fn read(root: &Path, entry: &Value) -> Result<Self> {
         let name = entry["name"].as_str().unwrap_or_default();
         Self::parts(root, entry, name).map_err(|failure| failure.with("schedule", name))
     }

@@ -47,7 +47,10 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
         warnings.push(one_line(&failure));
     }
     let streams = match prepare::catalog(project, step.tap()) {
-        Ok(catalog) => streams(&catalog),
+        Ok((catalog, more)) => {
+            warnings.extend(more.iter().map(|warning| format!("{}: {warning}", step.tap().name)));
+            streams(&catalog)
+        }
         Err(failure) => {
             warnings.push(format!("{}: {}", step.tap().name, one_line(&failure)));
             Vec::new()
@@ -84,14 +87,14 @@ fn plugin_plan(plugin: &Plugin) -> Value {
     })
 }
 
-fn one_line(failure: &Error) -> String {
+pub fn one_line(failure: &Error) -> String {
     let rest: Vec<String> =
         failure.context_pairs().map(|(key, value)| format!("{key}: {value}")).collect();
     format!("{} ({})", failure.message(), rest.join("; "))
 }
 
 /// Returns the selected streams of a catalog.
-fn streams(catalog: &Value) -> Vec<Value> {
+pub fn streams(catalog: &Value) -> Vec<Value> {
     let mut found = Vec::new();
     for stream in catalog["streams"].as_array().into_iter().flatten() {
         let entries = || stream["metadata"].as_array().into_iter().flatten();

@@ -65,6 +65,8 @@ pub struct Plugin {
     pub executable: PathBuf,
     /// The settings with their values, nested as the plugin reads them.
     pub config: Map<String, Value>,
+    /// The same as it is written, variables by their names.
+    pub written: Map<String, Value>,
     /// Settings that are left out because a variable has no value, and these variables.
     pub missing: BTreeSet<String>,
     /// What the plugin can, where the project says it.
@@ -136,6 +138,11 @@ impl Plugin {
         let mut missing = BTreeSet::new();
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(|failure| failure.with("plugin", name))?;
+        let mut written = Map::new();
+        for entry in chain.iter().rev() {
+            settings::overlay(&mut written, entry.own["config"].clone());
+            settings::overlay(&mut written, entry.of_environment["config"].clone());
+        }
         if let Some(mapping) = mapping {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
@@ -152,9 +159,24 @@ impl Plugin {
             rules,
             variables: given,
             config,
+            written,
             missing,
         };
         Ok(plugin)
+    }
+
+    /// Tells whether it is one of ours.
+    pub fn is_ours(&self) -> bool {
+        undeclared::is_ours(&self.executable)
+    }
+
+    /// Returns the variable that sets a setting: the one it is written with, or else its own.
+    pub fn variable_of(&self, setting: &str) -> String {
+        let written = self.written.get(setting).and_then(Value::as_str).unwrap_or_default();
+        let mut names = BTreeSet::new();
+        Variables::default().expand(written, &mut names);
+        let own = || format!("{}_{}", variable_name(&self.name), variable_name(setting));
+        names.into_iter().next().unwrap_or_else(own)
     }
 
     /// Tells whether the project says that the plugin can do this, or says nothing at all.

@@ -84,7 +84,7 @@ fn undeclared(
 }
 
 /// Tells whether a program is one of ours: it lies beside this one and is no script.
-fn is_ours(executable: &Path) -> bool {
+pub fn is_ours(executable: &Path) -> bool {
     let folder = |path: PathBuf| Some(path.canonicalize().ok()?.parent()?.to_owned());
     let own = std::env::current_exe().ok().and_then(folder);
     let is_binary = || {
