@@ -1,11 +1,13 @@
 //! The runner over many days, and what it tells of runs, days and plugins.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::cluster::database;
+use crate::support::faults::Random;
 use crate::support::lake;
 use crate::support::project::{DAY, Project};
 use crate::support::run::file;
@@ -41,6 +43,7 @@ fn backfill<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
+    let mut random = Random::new();
     let mut results = Vec::new();
     for kills in [0, 2] {
         let database = database("backfill");
@@ -49,8 +52,9 @@ fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
         let project = elt(&settings);
         for kill in 0..kills {
             let mut running = project.chorus_to_end(&backfill(&[])).start(true);
-            let days = 4 + 9 * kill;
+            let days = random.below(14) + 14 * kill;
             project.wait_for(&|| lake_days(&project) > days);
+            std::thread::sleep(Duration::from_micros(random.below(500_000)));
             running.signal(Signal::KILL);
             let _ = running.child();
             running.wait();
@@ -78,8 +82,8 @@ fn data_of_days(project: &Project) -> Vec<(String, String)> {
     sums.into_iter().map(of).collect()
 }
 
-fn lake_days(project: &Project) -> usize {
-    fs::read_dir(project.lake().join("source=csv")).map_or(0, Iterator::count)
+fn lake_days(project: &Project) -> u64 {
+    fs::read_dir(project.lake().join("source=csv")).map_or(0, Iterator::count) as u64
 }
 
 #[test]
@@ -214,7 +218,7 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
 - name: seen
   job: second
   interval: '@once'
-  annotations: {chorus: {watch: ['in/*.csv'], watch_seconds: 1, day_offset: -1}}
+  annotations: {chorus: {watch: ['**/*.csv'], watch_seconds: 1, day_offset: -1}}
 ";
     let jobs = "- {name: first, tasks: [tap-csv target-csv]}
 - {name: second, tasks: [tap-csv--two target-csv--two]}
@@ -225,6 +229,15 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
     assert!(!project.lake().join("source=two").exists());
     file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n");
     project.wait_for(&|| project.lake().join("source=two").exists());
+    // What the runs themselves write calls for no other one: each moment of the first schedule
+    // that comes after it is one in which the second has looked, too.
+    let runs = |word: &str| {
+        let text = project.chorus(&["runs", "--count", "1000"]).go().success().text();
+        text.lines().filter(|line| line.contains(&format!(" {word} "))).count()
+    };
+    let before = runs("first");
+    project.wait_for(&|| runs("first") >= before + 4);
+    assert_eq!(runs("second"), 1);
     std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"g\n").unwrap();
     running.wait().success();
     lake::check(&project.lake());
@@ -366,4 +379,27 @@ fn a_day_that_was_removed_is_read_again_wherever_it_was_written() {
         project.chorus(&["check", name]).env("DATESTAMP", DAY).go().success();
         assert!(!root.exists(), "{name}");
     }
+}
+
+#[test]
+fn old_runs_go_and_those_that_tell_how_a_day_stands_stay() {
+    let project = Project::with("", "", "annotations: {chorus: {runs_kept: 3}}\n");
+    let run = |day: &str, words: &[&str]| {
+        project.chorus(&["run", "--datestamp", day]).args(words).go().success();
+    };
+    run("2026-01-01", &["both"]);
+    let first = project.chorus(&["runs"]).go().success().text();
+    // A newer one of the same day, for one of its steps.
+    run("2026-01-01", &["tap-csv", "target-csv"]);
+    for _ in 0..6 {
+        run(DAY, &["both"]);
+    }
+    let runs = project.chorus(&["runs"]).go().success().text();
+    assert_eq!(runs.lines().filter(|line| line.contains(DAY)).count(), 3, "{runs}");
+    assert_eq!(runs.lines().filter(|line| line.contains("2026-01-01")).count(), 2, "{runs}");
+    assert!(runs.contains(first.lines().nth(1).unwrap().split(' ').next().unwrap()), "{runs}");
+    let folders = fs::read_dir(project.root.join(".chorus/runs")).unwrap().flatten();
+    assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 5);
+    let status = project.chorus(&["status", "both"]).go().success().text();
+    assert_eq!(status.matches(" ok").count(), 4, "{status}");
 }

@@ -13,7 +13,7 @@ const WRITER: &str = "target-csv";
 /// Where it writes, and the other name of that setting.
 const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
 /// The folder it takes when neither is set.
-const FOLDER: &str = "output";
+pub const FOLDER: &str = "output";
 
 /// Tells whether the day that a step writes is complete; `None` where it writes none.
 pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {

@@ -1,5 +1,6 @@
 //! What earlier runs have done: their records, and the days that are there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -103,10 +104,7 @@ impl History {
         };
         for (_, record) in self.runs.iter().filter(here) {
             let entries = record["steps"].as_array().into_iter().flatten();
-            // One that found another run at the step has not tried it.
-            let of_step = |entry: &&Value| {
-                entry["step"] == step.name && entry["status"] != "waiting" && entry["attempts"] != 0
-            };
+            let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
             for entry in entries.filter(of_step) {
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
@@ -122,6 +120,54 @@ impl History {
             (last, _) => last,
         })
     }
+}
+
+/// How many runs are kept where the project does not say.
+const RUNS_KEPT: u64 = 1000;
+/// What is left of the runs when some were removed.
+const LEFT: &str = "left.json";
+
+/// Removes the oldest records and logs: all but the newest ones, those that run, and those that
+/// tell how a step of a day stands.
+pub fn prune(project: &Project) -> Result<()> {
+    let kept = project.file["annotations"]["chorus"]["runs_kept"].as_u64();
+    let kept = usize::try_from(kept.unwrap_or(RUNS_KEPT)).unwrap_or(usize::MAX).max(1);
+    let folder = Store::new(&project.root).runs();
+    // All of them are read only when there may be something to remove.
+    let left = std::fs::read(folder.join(LEFT)).ok();
+    let left = left.and_then(|text| serde_json::from_slice::<usize>(&text).ok()).unwrap_or(0);
+    let folders = store::entries(&folder)?.len().saturating_sub(usize::from(left > 0));
+    if folders <= kept.max(left) + kept / 10 {
+        return Ok(());
+    }
+    let runs = History::read(project)?.runs;
+    let mut told = BTreeSet::new();
+    let mut left = folders;
+    for (at, (folder, record)) in runs.iter().rev().enumerate() {
+        let entries = record["steps"].as_array().into_iter().flatten();
+        let before = told.len();
+        told.extend(entries.filter(|entry| was_tried(entry)).map(|entry| of(record, entry)));
+        let tells = told.len() > before;
+        let runs = record["status"] == "running" && is_alive(record);
+        if at < kept || tells || runs {
+            continue;
+        }
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => left -= 1,
+            Err(cause) => log::warn!("cannot remove {}: {cause}", folder.display()),
+        }
+    }
+    store::note(&folder.join(LEFT), &left.into())
+}
+
+/// Returns what a record's entry tells of: environment, day, step.
+fn of(record: &Value, entry: &Value) -> [String; 3] {
+    [&record["environment"], &record["datestamp"], &entry["step"]].map(Value::to_string)
+}
+
+/// Tells whether a step was begun: one that waited, or found another run at it, was not.
+fn was_tried(entry: &Value) -> bool {
+    entry["status"] != "waiting" && entry["attempts"] != 0
 }
 
 /// Tells whether the process that wrote a record still runs.

@@ -16,6 +16,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::before;
 use crate::day::{day_is_there, day_written};
 use crate::exit;
+use crate::history;
 use crate::observe::{Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
@@ -147,6 +148,9 @@ impl<'a> Run<'a> {
             record["status"] = if done { "succeeded" } else { "failed" }.into();
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
+        if let Err(failure) = history::prune(self.project) {
+            log::warn!("{failure}");
+        }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -43,6 +43,9 @@ pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<(
         return Err(Error::new(ErrorKind::Config, "cannot find a schedule to run")
             .hint("add `schedules` with an `interval` to meltano.yml"));
     }
+    for schedule in &mut all {
+        schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
+    }
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
     std::thread::scope(|scope| {
