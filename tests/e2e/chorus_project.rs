@@ -136,3 +136,25 @@ fn variables_reach_settings_that_the_project_does_not_declare() {
     let asked = fs::read_to_string(project.root.join("asked")).unwrap();
     assert_eq!(asked, "asked\n");
 }
+
+#[test]
+fn a_tap_starts_from_the_state_that_the_project_names() {
+    let project = Project::new("  - {name: tap-x, inherit_from: tap-csv, state: none.json}\n", &[]);
+    let words = ["run", "--datestamp", DAY, "tap-x", "target-csv", "--json"];
+    let rows = || {
+        let record = project.chorus(&words).go().success().text();
+        let record: Value = serde_json::from_str(&record).unwrap();
+        record["steps"][0]["streams"][0]["rows"].clone()
+    };
+    let missing = project.chorus(&words).go().exits(66);
+    says(&missing, &["none.json\n", "hint: correct `state` of the tap"]);
+    file(&project.root, "none.json", "");
+    // The file is there unchanged, but no state of it is taken.
+    assert_eq!((rows(), rows()), (json!(2), json!(2)));
+    let state = fs::read_dir(project.root.join(".chorus/state")).unwrap().next().unwrap().unwrap();
+    let state: Value = serde_json::from_slice(&fs::read(state.path()).unwrap()).unwrap();
+    file(&project.root, "none.json", state["singer_state"].to_string());
+    assert_eq!(rows(), json!(0));
+    file(&project.root, "none.json", "[]");
+    project.chorus(&words).go().exits(78);
+}

@@ -140,7 +140,7 @@ fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Re
 /// catalog; others read nothing.
 fn needs_catalog(plugin: &Plugin) -> bool {
     let reads_one = plugin.can("catalog") || plugin.can("properties");
-    reads_one && (!plugin.rules.is_empty() || !plugin.declares("about"))
+    reads_one && (!plugin.rules.leave_catalog() || !plugin.declares("about"))
 }
 
 /// Returns the catalog of a tap with the project's rules applied.

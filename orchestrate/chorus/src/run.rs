@@ -22,7 +22,7 @@ use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Project, Step};
-use crate::states::{StateKeeper, state_id, without_keys};
+use crate::states::{self, StateKeeper, state_id, without_keys};
 use crate::store::{self, Store};
 
 /// How a run is to be made.
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
         if self.options.full_refresh {
             return Ok(None);
         }
-        let known = self.store.state(id)?;
+        let known = states::known(self.project, &self.store, id, step)?;
         if known.is_some() && day_is_there(self.project, step)? == Some(false) {
             log::info!("the day that {id} speaks of is not there: everything is read");
             return Ok(None);

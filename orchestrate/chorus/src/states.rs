@@ -1,10 +1,11 @@
 //! The states of steps: their names, and keeping what targets print.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use singer::{Error, Result};
+use singer::{Error, ErrorKind, Result};
 
 use crate::project::{Project, Step};
 use crate::run::Options;
@@ -24,6 +25,28 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     match suffix.filter(|text| !text.is_empty()).or_else(day) {
         Some(suffix) => format!("{id}:{suffix}"),
         None => id,
+    }
+}
+
+/// Returns the state that a step starts from: that of the file that its tap names, or else the one
+/// that is kept.
+pub fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Option<Value>> {
+    let Some(path) = &step.tap().rules.state else { return store.state(id) };
+    let path = project.root.join(path);
+    let fail = |kind, message: &str| {
+        Error::new(kind, message).with("plugin", &step.tap().name).with("path", path.display())
+    };
+    let text = fs::read(&path).map_err(|cause| {
+        fail(ErrorKind::NoInput, "cannot read the state that the tap is to start from")
+            .caused_by(cause)
+            .hint("correct `state` of the tap; /dev/null starts without one")
+    })?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice(&text) {
+        Ok(state @ Value::Object(_)) => Ok(Some(state)),
+        _ => Err(fail(ErrorKind::Config, "cannot read the file of `state`: it holds no state")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::day::{self, day_written};
 use crate::prepare;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::Options;
-use crate::states::state_id;
+use crate::states::{self, state_id};
 use crate::store::Store;
 
 /// Prints what the steps would read and write.
@@ -31,7 +31,7 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
 
 fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value> {
     let id = state_id(project, options, step);
-    let state = Store::new(&project.root).state(&id)?;
+    let state = states::known(project, &Store::new(&project.root), &id, step)?;
     let mut warnings = Vec::new();
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {

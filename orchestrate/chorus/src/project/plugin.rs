@@ -71,13 +71,13 @@ pub struct Plugin {
     pub missing: BTreeSet<String>,
     /// What the plugin can, where the project says it.
     pub capabilities: Vec<String>,
-    /// `select`, `metadata`, `schema` and `catalog` of a tap.
+    /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
     pub rules: Rules,
     /// The variables of its process.
     pub variables: Variables,
 }
 
-/// What a project wants of a tap's catalog.
+/// What a project wants of a tap's catalog and state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Patterns of streams and properties, `!` before those left out.
@@ -88,12 +88,14 @@ pub struct Rules {
     pub schema: Map<String, Value>,
     /// The path of a catalog to use in place of discovery.
     pub catalog: Option<String>,
+    /// The path of a state to start from in place of the one that is kept.
+    pub state: Option<String>,
 }
 
 impl Rules {
-    /// Tells whether the project leaves everything to the tap.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Tells whether the project leaves the catalog to the tap.
+    pub fn leave_catalog(&self) -> bool {
+        *self == Self { state: self.state.clone(), ..Self::default() }
     }
 }
 
@@ -278,7 +280,7 @@ fn rules(
     missing: &mut BTreeSet<String>,
 ) -> Result<Rules> {
     let mut found = Map::new();
-    for name in ["select", "metadata", "schema", "catalog"] {
+    for name in ["select", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
             for at in [&entry.own[name], &entry.of_environment[name]] {
@@ -294,7 +296,7 @@ fn rules(
             let variable = format!("{}__{}", variable_name(entry.name), name.to_uppercase());
             if let Some(text) = project.process.get(&variable) {
                 value = match name {
-                    "catalog" => Value::from(text),
+                    "catalog" | "state" => Value::from(text),
                     _ => serde_json::from_str(text).map_err(|_| {
                         Error::new(ErrorKind::Config, "cannot read a variable as JSON")
                             .with("variable", &variable)
@@ -305,6 +307,7 @@ fn rules(
         found.insert(name.to_owned(), value);
     }
     let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
+    let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
     let select = match found.get("select") {
         Some(pattern @ Value::String(_)) => Some(vec![pattern.clone()]),
         select => select.and_then(Value::as_array).cloned(),
@@ -313,7 +316,8 @@ fn rules(
         select: select.iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         metadata: member("metadata").unwrap_or_default(),
         schema: member("schema").unwrap_or_default(),
-        catalog: found.get("catalog").and_then(Value::as_str).map(str::to_owned),
+        catalog: text("catalog"),
+        state: text("state"),
     })
 }
 

@@ -38,7 +38,7 @@ const SHAPES: [(&str, &str); 15] = [
          hidden pip_url repo docs ext_repo settings_group_validation capabilities:[text] \
          settings:[setting] commands:{} requires executable:text keywords maintenance_status \
          quality config:{} env:{scalars} select:texts metadata:{} schema:{} catalog:text \
-         load_schema state select_filter use_cached_catalog use_state mappings:[mapping] \
+         load_schema state:text select_filter use_cached_catalog use_state mappings:[mapping] \
          annotations:{annotations} prereq next_steps usage definition python update \
          target_schema dialect default_variant domain_url table_pattern",
     ),
