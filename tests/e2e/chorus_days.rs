@@ -218,7 +218,7 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
 - name: seen
   job: second
   interval: '@once'
-  annotations: {chorus: {watch: ['**/*.csv'], watch_seconds: 1, day_offset: -1}}
+  annotations: {chorus: {watch: '**/*.csv', watch_seconds: 1, day_offset: -1}}
 ";
     let jobs = "- {name: first, tasks: [tap-csv target-csv]}
 - {name: second, tasks: [tap-csv--two target-csv--two]}

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,7 +17,7 @@ use singer::{Error, ErrorKind, Result};
 /// The name that the guard runs by. It has none of ours in it: who kills all that has shall not
 /// hit it.
 pub const NAME: &str = "singer-guard";
-/// This program, also when another one was installed over it.
+/// This program, also when another one was installed over it; systems without it have the path.
 const ITSELF: &str = "/proc/self/exe";
 
 /// The guard of a pipeline; it goes when this is dropped.
@@ -29,15 +30,18 @@ pub struct Guard {
 impl Guard {
     /// Starts a guard that holds a target's input open.
     pub fn start(held: PipeWriter) -> Result<Self> {
-        let started = Command::new(ITSELF)
-            .arg0(NAME)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(held)
-            .stderr(Stdio::null())
-            // Out of the reach of what is meant for this process and its group.
-            .process_group(0)
-            .spawn();
+        let there = Some(PathBuf::from(ITSELF)).filter(|path| path.exists());
+        let started = there.map_or_else(std::env::current_exe, Ok).and_then(|program| {
+            Command::new(program)
+                .arg0(NAME)
+                .env_clear()
+                .stdin(Stdio::piped())
+                .stdout(held)
+                .stderr(Stdio::null())
+                // Out of the reach of what is meant for this process and its group.
+                .process_group(0)
+                .spawn()
+        });
         let mut process = started.map_err(|cause| {
             Error::new(ErrorKind::Temporary, "cannot start the guard of the pipeline")
                 .caused_by(cause)
