@@ -6,9 +6,9 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::lake;
 use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use crate::support::run::{Run, file};
+use crate::support::{binaries_dir, lake};
 
 /// A foreign tap that says nothing of how far it is.
 const SICK: &str = r#"
@@ -26,10 +26,15 @@ fn sick(end: &str) -> Project {
     let text = format!("{SICK}{end}");
     let project =
         Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", text.as_str())]);
+    with_catalog(&project);
+    project
+}
+
+/// Adds the catalog that a sick tap discovers.
+fn with_catalog(project: &Project) {
     let schema = json!({"properties": {"a": {"type": "integer"}}});
     let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": schema, "metadata": []});
     file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
-    project
 }
 
 #[test]
@@ -111,17 +116,66 @@ fn select_and_metadata_reach_the_tap() {
 
 #[test]
 fn a_foreign_tap_that_breaks_publishes_nothing() {
-    for (end, code) in [("echo it broke >&2; exit 1", 69), ("kill -9 $$", 69), ("exit 75", 75)] {
+    // Somebody has killed it: the next time it may go well. One that crashes does so again.
+    let ends = [
+        ("echo it broke >&2; exit 1", 69, "exit: 1\n"),
+        ("kill -9 $$", 75, "exit: signal 9 (was there memory enough?)\n"),
+        ("kill -SEGV $$", 69, "exit: signal 11\n"),
+        ("exit 75", 75, "exit: 75\n"),
+    ];
+    for (end, code, said) in ends {
         let project = sick(end);
         let outcome = project.run(&["tap-sick", "target-csv"]).exits(code);
+        assert!(outcome.stderr.contains(said), "{end}: {}", outcome.stderr);
         assert!(outcome.stderr.contains("plugin: tap-sick"), "{end}: {}", outcome.stderr);
         project.published_nothing();
         let listed = project.chorus(&["state", "list"]).go().success();
         assert_eq!(listed.text(), "\n", "{end}");
     }
     let project = sick("exit 0");
-    project.run(&["tap-sick", "target-csv"]).success();
+    let outcome = project.run(&["tap-sick", "target-csv", "--json"]).success();
+    // It does not count its rows: the target does.
+    let record: Value = serde_json::from_str(&outcome.text()).unwrap();
+    let stream = &record["steps"][0]["streams"][0];
+    assert_eq!((&stream["stream"], &stream["rows"]), (&json!("z"), &json!(1000)), "{record}");
     assert_eq!(lake::manifest(&project.partition("csv", "z"))["files"][0]["rows"], 1000);
+}
+
+#[test]
+fn files_that_go_with_a_run_are_named_by_what_they_are() {
+    let tap = "echo cannot read $2, $4 >&2; exit 77";
+    let project = Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", tap)]);
+    let said = |project: &Project| {
+        let outcome = project.run(&["tap-sick", "target-csv"]).exits(77);
+        assert!(!outcome.stderr.contains("work/"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("  exit: 77\n"), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let text = said(&project);
+    assert!(text.contains("cannot read the settings of tap-sick,"), "{text}");
+    project.script("sick", &format!("[ \"$3\" = --discover ] && exec cat catalog.json; {tap}"));
+    with_catalog(&project);
+    let text = said(&project);
+    assert!(text.contains("the settings of tap-sick, the catalog of tap-sick\n"), "{text}");
+    let log = project.chorus(&["logs"]).go().success().text();
+    assert!(log.contains("the catalog of tap-sick\n"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success() {
+    let project = Project::new("", &[]);
+    for words in [&["--help"][..], &["run", "--help"], &["--version"], &["runs"]] {
+        let line = "exec \"$@\" > /dev/full";
+        let mut run = Run::new(Path::new("/bin/sh")).args(["-c", line, "sh"]);
+        run = run.args([binaries_dir().join("chorus")]).args(["--project"]).args([&project.root]);
+        let outcome = run.args(words).go().exits(74);
+        assert!(outcome.stderr.contains("cannot write to standard output"), "{}", outcome.stderr);
+    }
+    let wrong = project.chorus(&["run", "--retrys", "3", "both"]).go().exits(64);
+    let told = "error: unexpected argument '--retrys' found\n  hint: a similar argument exists";
+    assert!(wrong.stderr.contains(told), "{}", wrong.stderr);
+    let nothing = project.chorus(&["run"]).go().exits(64);
+    assert!(nothing.stderr.contains("not provided: <JOB"), "{}", nothing.stderr);
 }
 
 #[test]
@@ -154,8 +208,7 @@ fn a_target_that_ends_before_its_input_has_failed() {
   - {name: gone, executable: ./gone}
 ";
     let project = Project::new(more, &[("sick", &format!("{SICK}sleep 60")), ("gone", "exit 0")]);
-    let stream = json!({"tap_stream_id": "z", "stream": "z", "schema": {"properties": {}}});
-    file(&project.root, "catalog.json", json!({"streams": [stream]}).to_string());
+    with_catalog(&project);
     let outcome = project.run(&["tap-sick", "gone", "target-csv"]).exits(69);
     assert!(outcome.stderr.contains("before the end of its input"), "{}", outcome.stderr);
     project.published_nothing();
@@ -176,7 +229,9 @@ fn mappers_stand_between() {
 
 #[test]
 fn signals_end_whole_process_groups_and_publish_nothing() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    let signals =
+        [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)];
+    for (signal, code) in signals {
         // The tap waits for a child of its own, which no signal to the tap alone would reach.
         let project = sick("touch waiting; sleep 100 & echo $! > child; wait");
         let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv", "--retries", "5"];
@@ -186,9 +241,50 @@ fn signals_end_whole_process_groups_and_publish_nothing() {
         running.wait().exits(code);
         project.published_nothing();
         let child = fs::read_to_string(project.root.join("child")).unwrap();
-        // Its new parent may not have asked for its end yet.
-        let stat = fs::read_to_string(Path::new("/proc").join(child.trim()).join("stat")).ok();
-        assert!(stat.is_none_or(|stat| stat.contains(") Z ")), "the child of the tap is alive");
+        assert!(!is_alive(child.trim()), "the child of the tap is alive");
+    }
+}
+
+/// Tells whether a process runs; its new parent may not have asked for its end yet.
+fn is_alive(process: &str) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(process).join("stat")).ok();
+    stat.is_some_and(|stat| !stat.contains(") Z "))
+}
+
+/// Returns the children of a process.
+fn children(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap());
+    lists
+        .flat_map(|list| list.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|child| !child.is_empty())
+        .collect()
+}
+
+#[test]
+fn a_runner_that_is_killed_takes_all_it_has_started_with_it() {
+    // In the middle of the tap, which then fails; and with a mapper between.
+    for words in [&["tap-sick", "target-csv"][..], &["tap-sick", "hide", "target-csv"]] {
+        let mapper =
+            "  mappers:\n  - {name: mapper, executable: ./map, mappings: [{name: hide}]}\n";
+        let more = format!("  - {{name: tap-sick, executable: ./sick}}\n{mapper}");
+        let tap = format!("{SICK}echo x > child; while [ ! -e go ]; do sleep 0.01; done; exit 1");
+        let project = Project::new(&more, &[("sick", &tap), ("map", "exec cat")]);
+        with_catalog(&project);
+        let mut running =
+            project.chorus_to_end(&["run", "--datestamp", DAY]).args(words).start(true);
+        project.wait_for(&|| project.has_text("child"));
+        let runner = running.child().id();
+        // Its guard, and all programs.
+        project.wait_for(&|| children(runner).len() == words.len() + 1);
+        let started = children(runner);
+        running.kill();
+        running.wait().exits(137);
+        file(&project.root, "go", "");
+        project.wait_for(&|| !started.iter().any(|process| is_alive(process)));
+        assert!(!project.lake().join("source=csv").exists(), "half a day is published");
+        let runs = project.chorus(&["runs"]).go().success().text();
+        assert!(runs.contains("died"), "{runs}");
     }
 }
 

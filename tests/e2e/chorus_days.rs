@@ -1,11 +1,13 @@
 //! The runner over many days, and what it tells of runs, days and plugins.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::cluster::database;
+use crate::support::faults::Random;
 use crate::support::lake;
 use crate::support::project::{DAY, Project};
 use crate::support::run::file;
@@ -41,6 +43,7 @@ fn backfill<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
+    let mut random = Random::new();
     let mut results = Vec::new();
     for kills in [0, 2] {
         let database = database("backfill");
@@ -49,8 +52,9 @@ fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
         let project = elt(&settings);
         for kill in 0..kills {
             let mut running = project.chorus_to_end(&backfill(&[])).start(true);
-            let days = 4 + 9 * kill;
+            let days = random.below(14) + 14 * kill;
             project.wait_for(&|| lake_days(&project) > days);
+            std::thread::sleep(Duration::from_micros(random.below(500_000)));
             running.signal(Signal::KILL);
             let _ = running.child();
             running.wait();
@@ -78,8 +82,8 @@ fn data_of_days(project: &Project) -> Vec<(String, String)> {
     sums.into_iter().map(of).collect()
 }
 
-fn lake_days(project: &Project) -> usize {
-    fs::read_dir(project.lake().join("source=csv")).map_or(0, Iterator::count)
+fn lake_days(project: &Project) -> u64 {
+    fs::read_dir(project.lake().join("source=csv")).map_or(0, Iterator::count) as u64
 }
 
 #[test]
@@ -137,6 +141,12 @@ fn runs_can_be_listed_read_and_made_again() {
     assert!(!project.partition("csv", "a").exists());
     assert!(project.partition("two", "b").exists());
     project.chorus(&["rerun", "last", "--from", "3"]).go().exits(64);
+    // The state of a run is that of its rerun.
+    project.run(&["tap-csv", "target-csv", "--state-id", "mine"]).success();
+    project.chorus(&["state", "clear", "mine"]).go().success();
+    project.chorus(&["rerun", "last"]).go().success();
+    let ids = project.chorus(&["state", "list"]).go().success().text();
+    assert!(ids.contains("mine\n"), "{ids}");
     project.chorus(&["rerun", "2020"]).go().exits(66);
 }
 
@@ -150,24 +160,10 @@ fn a_plan_tells_streams_and_changes_nothing() {
     assert_eq!(stream["columns"], json!(["id"]));
     assert_eq!(stream["keys"], json!(["id"]));
     let writes = plan["steps"][0]["writes"].as_str().unwrap();
-    assert!(writes.ends_with("output/source=csv/extracted_at=2026-01-31/"), "{writes}");
+    assert!(writes.ends_with("/output/source=csv/extracted_at=2026-01-31/"), "{writes}");
     let dry = ["run", "tap-csv", "target-csv", "--datestamp", "2026-01-31", "--dry-run"];
     assert!(project.chorus(&dry).go().success().text().contains("all is read"));
     assert!(!project.lake().exists());
-}
-
-#[test]
-fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
-    let project = Project::new("  - {name: tap-gone, executable: tap-gone}\n", &[]);
-    fs::remove_file(project.root.join("in/b.csv")).unwrap();
-    file(&project.root, ".chorus/state/dev%3Ax.json", "{");
-    let outcome = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().exits(78);
-    let text = outcome.text();
-    assert!(text.contains("ok    tap-csv: tap-csv "), "{text}");
-    assert!(text.contains("FAULT tap-gone: there is no program"), "{text}");
-    assert!(text.contains("FAULT tap-csv--two: cannot discover"), "{text}");
-    assert!(text.contains("chorus state clear 'dev:x'"), "{text}");
-    assert!(outcome.stderr.contains("findings: 3"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -222,7 +218,7 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
 - name: seen
   job: second
   interval: '@once'
-  annotations: {chorus: {watch: ['in/*.csv'], watch_seconds: 1, day_offset: -1}}
+  annotations: {chorus: {watch: '**/*.csv', watch_seconds: 1, day_offset: -1}}
 ";
     let jobs = "- {name: first, tasks: [tap-csv target-csv]}
 - {name: second, tasks: [tap-csv--two target-csv--two]}
@@ -233,6 +229,15 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
     assert!(!project.lake().join("source=two").exists());
     file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n");
     project.wait_for(&|| project.lake().join("source=two").exists());
+    // What the runs themselves write calls for no other one: each moment of the first schedule
+    // that comes after it is one in which the second has looked, too.
+    let runs = |word: &str| {
+        let text = project.chorus(&["runs", "--count", "1000"]).go().success().text();
+        text.lines().filter(|line| line.contains(&format!(" {word} "))).count()
+    };
+    let before = runs("first");
+    project.wait_for(&|| runs("first") >= before + 4);
+    assert_eq!(runs("second"), 1);
     std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"g\n").unwrap();
     running.wait().success();
     lake::check(&project.lake());
@@ -302,4 +307,99 @@ fn a_day_read_again_by_key_is_whole_and_a_step_that_reads_days_waits() {
             assert_eq!(lake::data(&partition).lines().count(), 51, "{root}");
         }
     }
+}
+
+#[test]
+fn a_target_writes_the_day_of_its_run_or_nothing() {
+    let loaders = "  - name: target-today
+    executable: target-csv
+    config: {source: today}
+  - name: target-pinned
+    executable: target-csv
+    config: {output_path: output, source: pinned, datestamp: 2026-01-01}
+";
+    let more = "  - name: tap-csv--day
+    inherit_from: tap-csv
+    config: {files: null, output: output, datestamp: 2026-01-31}
+";
+    let project = Project::with(more, loaders, "");
+    let refused = |words: &[&str], variable: (&str, &str), message: &str| {
+        let words = [&["run", "--datestamp", DAY], words].concat();
+        let outcome = project.chorus(&words).env(variable.0, variable.1).go().exits(78);
+        assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("plugin: target-"), "{}", outcome.stderr);
+        project.published_nothing();
+    };
+    let other = "cannot write another day than that of the run\n";
+    let none = ("X", "x");
+    refused(&["tap-csv", "target-pinned"], none, other);
+    refused(&["both"], ("TARGET_CSV_DATESTAMP", "2026-01-30"), other);
+    refused(&["tap-csv", "target-today"], none, "the target takes today\n");
+    refused(&["both"], ("SOURCE", ""), "a source without a name\n");
+    // Without a day it is the setting's own.
+    project.chorus(&["run", "tap-csv", "target-pinned"]).go().success();
+    assert!(project.lake().join("source=pinned/extracted_at=2026-01-01").exists());
+
+    project.run(&["both"]).success();
+    let words = ["run", "--datestamp", "2026-02-01", "tap-csv--day", "target-csv--two"];
+    let outcome = project.chorus(&words).go().success();
+    let told = "tap-csv--day reads 2026-01-31, which is not the day of the run, 2026-02-01";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_day_that_was_removed_is_read_again_wherever_it_was_written() {
+    let target = |name: &str, config: &str| {
+        format!(
+            "  - name: {name}
+    executable: target-csv
+    config: {{source: s, datestamp: '${{DATESTAMP}}', {config}}}
+"
+        )
+    };
+    let scheme = "a/source=x/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv";
+    let loaders = target("target-bare", "")
+        + &target("target-alias", "destination_path: other")
+        + &target("target-scheme", &format!("file_naming_scheme: '{scheme}'"));
+    let project = Project::with("", &loaders, "");
+    let folders = [
+        ("target-bare", "output", "s"),
+        ("target-alias", "other", "s"),
+        ("target-scheme", "output/a", "x"),
+    ];
+    for (name, root, source) in folders {
+        let root = project.root.join(root);
+        let partition = lake::partition(&root, source, DAY, "a");
+        for _ in 0..2 {
+            project.run(&["tap-csv", name]).success();
+            assert_eq!(lake::data(&partition), "id,name\n1,a\n2,b\n", "{name}");
+            fs::remove_dir_all(&root).unwrap();
+        }
+        // A check does not write there.
+        project.chorus(&["check", name]).env("DATESTAMP", DAY).go().success();
+        assert!(!root.exists(), "{name}");
+    }
+}
+
+#[test]
+fn old_runs_go_and_those_that_tell_how_a_day_stands_stay() {
+    let project = Project::with("", "", "annotations: {chorus: {runs_kept: 3}}\n");
+    let run = |day: &str, words: &[&str]| {
+        project.chorus(&["run", "--datestamp", day]).args(words).go().success();
+    };
+    run("2026-01-01", &["both"]);
+    let first = project.chorus(&["runs"]).go().success().text();
+    // A newer one of the same day, for one of its steps.
+    run("2026-01-01", &["tap-csv", "target-csv"]);
+    for _ in 0..6 {
+        run(DAY, &["both"]);
+    }
+    let runs = project.chorus(&["runs"]).go().success().text();
+    assert_eq!(runs.lines().filter(|line| line.contains(DAY)).count(), 3, "{runs}");
+    assert_eq!(runs.lines().filter(|line| line.contains("2026-01-01")).count(), 2, "{runs}");
+    assert!(runs.contains(first.lines().nth(1).unwrap().split(' ').next().unwrap()), "{runs}");
+    let folders = fs::read_dir(project.root.join(".chorus/runs")).unwrap().flatten();
+    assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 5);
+    let status = project.chorus(&["status", "both"]).go().success().text();
+    assert_eq!(status.matches(" ok").count(), 4, "{status}");
 }

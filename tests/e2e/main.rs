@@ -17,6 +17,8 @@ mod api_streams;
 mod backfill;
 mod chorus;
 mod chorus_days;
+mod chorus_doctor;
+mod chorus_project;
 mod contributing;
 mod corpora;
 mod crash_points;

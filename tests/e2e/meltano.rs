@@ -90,6 +90,24 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
 }
 
 #[test]
+fn a_day_read_again_by_key_stays_whole() {
+    let project = Example::new("meltano_by_key").with_variables();
+    let text = fs::read_to_string(project.path().join("meltano.yml")).unwrap();
+    let state = "    state: /dev/null\n";
+    assert!(text.contains(state), "the example has lost its line");
+    let rule = "public-orders: {replication-method: INCREMENTAL, replication-key: order_id}";
+    let rules = format!("{state}    select: [public-orders.*]\n    metadata: {{{rule}}}\n");
+    file(project.path(), "meltano.yml", text.replace(state, &rules));
+    let count = project.source.psql("SELECT count(*) FROM orders").parse::<usize>().unwrap();
+    let line = "DATESTAMP=2026-01-31 meltano run extract_postgres";
+    for line in [line, line, "chorus run extract_postgres --datestamp 2026-01-31"] {
+        project.meltano(line).success();
+        let orders = lake::partition(&project.lake(), "postgres", "2026-01-31", "public-orders");
+        assert_eq!(lake::manifest(&orders)["files"][0]["rows"], count, "{line}");
+    }
+}
+
+#[test]
 fn a_variable_that_is_not_set_ends_a_run_before_it_begins() {
     let project = Example::new("meltano_unset").with_variables();
     let line = "MELTANO_ENVIRONMENT=extract SOURCE=csv meltano run tap-csv target-csv";

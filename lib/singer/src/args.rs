@@ -76,18 +76,8 @@ pub fn read(
     role: Role,
     args: impl IntoIterator<Item = OsString>,
 ) -> std::result::Result<Args, Result<String>> {
-    let mut matches = command(about, role).try_get_matches_from(args).map_err(|failure| {
-        if failure.use_stderr() {
-            let text = failure.to_string();
-            let text = text.trim().trim_start_matches("error: ");
-            let (message, rest) = text.split_once('\n').unwrap_or((text, ""));
-            let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-            let hint = tip.map_or("see --help".to_owned(), |tip| format!("{tip}; see --help"));
-            Err(Error::new(ErrorKind::Usage, message).hint(hint))
-        } else {
-            Ok(failure.to_string())
-        }
-    })?;
+    let mut matches =
+        command(about, role).try_get_matches_from(args).map_err(|failure| told(&failure))?;
     let has = |matches: &clap::ArgMatches, flag: &str| {
         matches.try_get_one::<bool>(flag).ok().flatten().copied().unwrap_or(false)
     };
@@ -115,6 +105,22 @@ pub fn read(
     let configs = matches.remove_many("config").map(Iterator::collect).unwrap_or_default();
     let sets = matches.remove_many("set").map(Iterator::collect).unwrap_or_default();
     Ok(Args { action, configs, sets, catalog, state, input })
+}
+
+/// Turns what clap cannot take into the error of wrong flags; `Ok` is help or version to print.
+pub fn told(failure: &clap::Error) -> Result<String> {
+    let text = failure.to_string();
+    if !failure.use_stderr() {
+        return Ok(text);
+    }
+    let text = text.trim().trim_start_matches("error: ");
+    let (message, rest) = text.split_once('\n').unwrap_or((text, ""));
+    // The names of arguments that are missing stand below.
+    let names = rest.lines().take_while(|line| line.starts_with("  ")).map(str::trim);
+    let message = [message].into_iter().chain(names).collect::<Vec<_>>().join(" ");
+    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let hint = tip.map_or("see --help".to_owned(), |tip| format!("{tip}; see --help"));
+    Err(Error::new(ErrorKind::Usage, message).hint(hint))
 }
 
 fn command(about: &About, role: Role) -> Command {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lake::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
-use crate::history::{self, History, Standing};
+use crate::day::day_written;
+use crate::history::{History, Standing};
 use crate::pipeline::Stop;
 use crate::project::{Job, Project};
 use crate::run::{Options, Run, first_failure};
@@ -61,7 +62,7 @@ pub fn plan(
             before.push(history.standing(&project, step, *day)?);
         }
         let writes: Vec<bool> =
-            job.steps.iter().map(|step| history::day_written(&project, step).is_some()).collect();
+            job.steps.iter().map(|step| day_written(&project, step).is_some()).collect();
         let wanted = wanted(&before, &writes, only);
         plan.push(DayPlan { day: *day, project, job, before, wanted });
     }

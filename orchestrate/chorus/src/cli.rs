@@ -171,10 +171,10 @@ pub struct RerunArgs {
 }
 
 impl RerunArgs {
-    /// Returns how to run it for a day.
-    pub fn options(&self, datestamp: Option<Datestamp>) -> Options {
-        let full_refresh = self.full_refresh;
-        Options { datestamp, full_refresh, retries: 3, ..Options::default() }
+    /// Returns how to run it for a day, with the state that was named for it.
+    pub fn options(&self, datestamp: Option<Datestamp>, state_id: Option<&str>) -> Options {
+        let (full_refresh, state_id) = (self.full_refresh, state_id.map(str::to_owned));
+        Options { datestamp, full_refresh, state_id, retries: 3, ..Options::default() }
     }
 }
 

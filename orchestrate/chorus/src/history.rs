@@ -1,12 +1,14 @@
 //! What earlier runs have done: their records, and the days that are there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lake::{Datestamp, Lake};
+use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::day::day_is_there;
 use crate::project::{Project, Step};
 use crate::store::{self, Store};
 
@@ -102,10 +104,7 @@ impl History {
         };
         for (_, record) in self.runs.iter().filter(here) {
             let entries = record["steps"].as_array().into_iter().flatten();
-            // One that found another run at the step has not tried it.
-            let of_step = |entry: &&Value| {
-                entry["step"] == step.name && entry["status"] != "waiting" && entry["attempts"] != 0
-            };
+            let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
             for entry in entries.filter(of_step) {
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
@@ -123,23 +122,52 @@ impl History {
     }
 }
 
-/// Tells whether the day that a step writes is complete; `None` where it writes none.
-pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
-    let Some((root, source, day)) = day_written(project, step) else { return Ok(None) };
-    if !root.is_dir() {
-        return Ok(Some(false));
+/// How many runs are kept where the project does not say.
+const RUNS_KEPT: u64 = 1000;
+/// What is left of the runs when some were removed.
+const LEFT: &str = "left.json";
+
+/// Removes the oldest records and logs: all but the newest ones, those that run, and those that
+/// tell how a step of a day stands.
+pub fn prune(project: &Project) -> Result<()> {
+    let kept = project.file["annotations"]["chorus"]["runs_kept"].as_u64();
+    let kept = usize::try_from(kept.unwrap_or(RUNS_KEPT)).unwrap_or(usize::MAX).max(1);
+    let folder = Store::new(&project.root).runs();
+    // All of them are read only when there may be something to remove.
+    let left = std::fs::read(folder.join(LEFT)).ok();
+    let left = left.and_then(|text| serde_json::from_slice::<usize>(&text).ok()).unwrap_or(0);
+    let folders = store::entries(&folder)?.len().saturating_sub(usize::from(left > 0));
+    if folders <= kept.max(left) + kept / 10 {
+        return Ok(());
     }
-    let lake = Lake::open(root)?;
-    let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
-    let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
-    Ok(Some(record.tables.keys().all(there)))
+    let runs = History::read(project)?.runs;
+    let mut told = BTreeSet::new();
+    let mut left = folders;
+    for (at, (folder, record)) in runs.iter().rev().enumerate() {
+        let entries = record["steps"].as_array().into_iter().flatten();
+        let before = told.len();
+        told.extend(entries.filter(|entry| was_tried(entry)).map(|entry| of(record, entry)));
+        let tells = told.len() > before;
+        let runs = record["status"] == "running" && is_alive(record);
+        if at < kept || tells || runs {
+            continue;
+        }
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => left -= 1,
+            Err(cause) => log::warn!("cannot remove {}: {cause}", folder.display()),
+        }
+    }
+    store::note(&folder.join(LEFT), &left.into())
 }
 
-/// Returns the output folder, source and day that a step writes, if its target has such settings.
-pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
-    let text = |name: &str| step.target().config.get(name).and_then(Value::as_str);
-    let day = text("datestamp")?.parse().ok()?;
-    Some((project.root.join(text("output_path")?), text("source")?.to_owned(), day))
+/// Returns what a record's entry tells of: environment, day, step.
+fn of(record: &Value, entry: &Value) -> [String; 3] {
+    [&record["environment"], &record["datestamp"], &entry["step"]].map(Value::to_string)
+}
+
+/// Tells whether a step was begun: one that waited, or found another run at it, was not.
+fn was_tried(entry: &Value) -> bool {
+    entry["status"] != "waiting" && entry["attempts"] != 0
 }
 
 /// Tells whether the process that wrote a record still runs.

@@ -1,10 +1,14 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
 mod backfill;
+mod before;
 mod catalog_rules;
 mod check;
 mod cli;
 mod commands;
+mod day;
+mod exit;
+mod guard;
 mod history;
 mod observe;
 mod pipeline;
@@ -14,18 +18,20 @@ mod project;
 mod run;
 mod schedule;
 mod signals;
+mod states;
 mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use before::DAY_VARIABLES;
 use clap::Parser;
 use cli::{Cli, Command};
-use commands::run::{DAY_VARIABLES, datestamp};
+use commands::run::datestamp;
 use lake::Datestamp;
 use project::Project;
 use serde_json::Value;
-use singer::{About, Result};
+use singer::{About, Error, ErrorKind, Result};
 
 const ABOUT: About = About {
     name: "chorus",
@@ -35,15 +41,15 @@ const ABOUT: About = About {
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(failure) => {
-            let _ = failure.print();
-            return ExitCode::from(if failure.use_stderr() { 64 } else { 0 });
-        }
-    };
+    if guard::is_wanted() {
+        return guard::main();
+    }
     singer::log::start(&ABOUT);
-    match execute(cli) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => execute(cli),
+        Err(failure) => told(&failure),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             singer::log::failure(ABOUT.name, &failure);
@@ -51,6 +57,15 @@ fn main() -> ExitCode {
             ExitCode::from(signal.map_or(failure.kind().exit_code(), |signal| 128 + signal))
         }
     }
+}
+
+/// Prints the help that was asked for, or that a command without its words needs.
+fn told(failure: &clap::Error) -> Result<()> {
+    if failure.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = failure.print();
+        return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing"));
+    }
+    singer::output::print(&singer::args::told(failure)?)
 }
 
 fn execute(cli: Cli) -> Result<()> {
@@ -91,7 +106,10 @@ fn execute(cli: Cli) -> Result<()> {
             let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
             commands::schedule::schedule(&open(None)?, &names, &of_schedule)
         }
-        Command::Doctor => commands::doctor::doctor(&open(datestamp(None)?)?),
+        Command::Doctor => {
+            let day = datestamp(None)?;
+            commands::doctor::doctor(&open(day)?, day)
+        }
         Command::State { command } => commands::state::state(&open(None)?, command),
     }
 }

@@ -12,6 +12,19 @@ pub struct Observed {
     pub streams: Vec<StreamCount>,
     /// How many states the target has printed.
     pub states: u64,
+    // Mappers may rename streams: then one that only the target counts may be one of the tap's.
+    mapped: bool,
+}
+
+/// Who has written a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// The tap.
+    Tap,
+    /// A mapper.
+    Mapper,
+    /// The target.
+    Target,
 }
 
 /// What is known of a stream.
@@ -19,18 +32,44 @@ pub struct Observed {
 pub struct StreamCount {
     /// The stream's name.
     pub name: String,
-    /// Rows that the tap has read.
-    pub rows: u64,
-    /// Bytes of their values, where the tap tells.
-    pub bytes: u64,
+    tap: Counts,
+    target: Counts,
     /// Rows that were set aside, by the tap or the target.
     pub rejected: u64,
     /// How many rows the source expects.
     pub estimate: Option<u64>,
-    /// How long the tap took for it, in seconds; `None` until it is done.
-    pub seconds: Option<f64>,
     /// When it was first heard of, in seconds from the start of the pipeline.
     pub begun: f64,
+}
+
+/// What one plugin has said of a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Counts {
+    rows: Option<u64>,
+    bytes: Option<u64>,
+    seconds: Option<f64>,
+}
+
+impl StreamCount {
+    /// Makes one of which nothing is known but its name.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Returns the rows that the tap has read; where it does not tell, those the target has taken.
+    pub fn rows(&self) -> u64 {
+        self.tap.rows.or(self.target.rows).unwrap_or_default()
+    }
+
+    /// Returns the bytes of their values, where one of them tells.
+    pub fn bytes(&self) -> u64 {
+        self.tap.bytes.or(self.target.bytes).unwrap_or_default()
+    }
+
+    /// Returns how long it took, in seconds; `None` until it is done.
+    pub fn seconds(&self) -> Option<f64> {
+        self.tap.seconds.or(self.target.seconds.filter(|_| self.tap.rows.is_none()))
+    }
 }
 
 /// How a log line is to be treated.
@@ -46,13 +85,19 @@ pub enum Weight {
 
 impl Default for Observed {
     fn default() -> Self {
-        Self { started: Instant::now(), streams: Vec::new(), states: 0 }
+        Self { started: Instant::now(), streams: Vec::new(), states: 0, mapped: false }
     }
 }
 
 impl Observed {
-    /// Takes a log line into account. Only the counts of a tap are rows of the source.
-    pub fn line(&mut self, line: &str, is_tap: bool) -> Weight {
+    /// Starts to observe; `mapped` where mappers stand between the tap and the target.
+    pub fn start(mapped: bool) -> Self {
+        Self { mapped, ..Self::default() }
+    }
+
+    /// Takes a log line into account. The counts of a tap are rows of the source; a target's are
+    /// taken for the streams that its tap does not count.
+    pub fn line(&mut self, line: &str, writer: Writer) -> Weight {
         let structured: Option<Value> =
             line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
         let metric = match &structured {
@@ -62,9 +107,7 @@ impl Observed {
             }
         };
         if let Some(metric) = metric {
-            if is_tap || metric["metric"] == "reject_count" {
-                self.metric(&metric);
-            }
+            self.metric(&metric, writer);
             return Weight::Metric;
         }
         let level = match &structured {
@@ -78,35 +121,49 @@ impl Observed {
         }
     }
 
-    fn metric(&mut self, metric: &Value) {
+    fn metric(&mut self, metric: &Value, writer: Writer) {
         let Some(name) = metric["tags"]["stream"].as_str() else { return };
+        let is_rejects = metric["metric"] == "reject_count";
+        let tap_counts = || self.streams.iter().any(|stream| stream.tap.rows.is_some());
+        let wanted = match writer {
+            Writer::Tap => true,
+            Writer::Mapper => is_rejects,
+            Writer::Target => is_rejects || !self.mapped || !tap_counts(),
+        };
+        if !wanted {
+            return;
+        }
+        if self.mapped && writer == Writer::Tap {
+            self.streams.retain(|stream| stream.target == Counts::default());
+        }
         let begun = self.started.elapsed().as_secs_f64();
         let at = self.streams.iter().position(|stream| stream.name == name).unwrap_or_else(|| {
-            self.streams.push(StreamCount { name: name.to_owned(), begun, ..Default::default() });
+            self.streams.push(StreamCount { begun, ..StreamCount::named(name) });
             self.streams.len() - 1
         });
         let stream = &mut self.streams[at];
+        let counts = if writer == Writer::Target { &mut stream.target } else { &mut stream.tap };
         let count = metric["value"].as_u64().unwrap_or_default();
         match metric["metric"].as_str() {
-            Some("record_count") => stream.rows += count,
-            Some("record_bytes") => stream.bytes += count,
+            Some("record_count") => *counts.rows.get_or_insert(0) += count,
+            Some("record_bytes") => *counts.bytes.get_or_insert(0) += count,
+            Some("sync_duration") => counts.seconds = metric["value"].as_f64(),
             Some("reject_count") => stream.rejected += count,
             Some("record_estimate") => stream.estimate = Some(count),
-            Some("sync_duration") => stream.seconds = metric["value"].as_f64(),
             _ => {}
         }
     }
 
     /// Returns the rows of all streams.
     pub fn rows(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.rows).sum()
+        self.streams.iter().map(StreamCount::rows).sum()
     }
 
     /// Returns the counts for a record or summary.
     pub fn to_json(&self) -> Value {
         let count = |c: &StreamCount| {
-            let (stream, rows, bytes) = (&c.name, c.rows, c.bytes);
-            let (rejected, seconds) = (c.rejected, c.seconds);
+            let (stream, rows, bytes) = (&c.name, c.rows(), c.bytes());
+            let (rejected, seconds) = (c.rejected, c.seconds());
             json!({
                 "stream": stream, "rows": rows, "rejected": rejected, "bytes": bytes,
                 "seconds": seconds,
@@ -128,6 +185,11 @@ fn level_of(line: &str) -> &str {
     }
 }
 
+/// Returns the message of a line that warns, in the text form of ours: behind time, level and name.
+pub fn warning(line: &str) -> Option<&str> {
+    (level_of(line) == "WARNING").then(|| line.splitn(4, '|').nth(3).unwrap_or(line).trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +198,7 @@ mod tests {
     fn counts_rows_and_weighs_lines() {
         let mut observed = Observed::default();
         let check = |observed: &mut Observed, line: &str, weight| {
-            assert_eq!(observed.line(line, true), weight, "{line}");
+            assert_eq!(observed.line(line, Writer::Tap), weight, "{line}");
         };
         let count =
             r#"METRIC: {"type":"counter","metric":"record_count","value":5,"tags":{"stream":"a"}}"#;
@@ -146,8 +208,8 @@ mod tests {
         let metric = r#"{"metric":"sync_duration","value":1.5,"tags":{"stream":"a"}}"#;
         let done = format!(r#"{{"level":"info","metric_info":{metric}}}"#);
         check(&mut observed, &done, Weight::Metric);
-        assert_eq!(observed.line(&text, false), Weight::Metric);
-        assert_eq!((observed.rows(), observed.streams[0].seconds), (10, Some(1.5)));
+        assert_eq!(observed.line(&text, Writer::Target), Weight::Metric);
+        assert_eq!((observed.rows(), observed.streams[0].seconds()), (10, Some(1.5)));
         check(&mut observed, "2026-01-31 00:00:00,000 | WARNING  | tap-x | look", Weight::Warning);
         check(&mut observed, "error: cannot read the file", Weight::Warning);
         check(&mut observed, "CRITICAL it is over", Weight::Warning);
@@ -155,5 +217,32 @@ mod tests {
         check(&mut observed, "INFO it is 10 | 20", Weight::Detail);
         check(&mut observed, "  path: x", Weight::Detail);
         check(&mut observed, "", Weight::Detail);
+    }
+
+    #[test]
+    fn takes_the_counts_of_the_target_where_the_tap_has_none() {
+        let count = |stream: &str, rows: u64| {
+            let tags = json!({ "stream": stream });
+            let metric = json!({ "metric": "record_count", "value": rows, "tags": tags });
+            format!("INFO METRIC: {metric}")
+        };
+        let check = |mapped: bool, lines: &[(&str, u64, Writer)], expected: &[(&str, u64)]| {
+            let mut observed = Observed::start(mapped);
+            for (stream, rows, writer) in lines {
+                observed.line(&count(stream, *rows), *writer);
+            }
+            let rows: Vec<_> = observed
+                .streams
+                .iter()
+                .map(|stream| (stream.name.as_str(), stream.rows()))
+                .collect();
+            assert_eq!(rows, expected, "{mapped} {lines:?}");
+        };
+        let (tap, target) = (Writer::Tap, Writer::Target);
+        check(false, &[("a", 5, target), ("a", 2, target)], &[("a", 7)]);
+        check(false, &[("a", 5, target), ("a", 6, tap), ("b", 1, target)], &[("a", 6), ("b", 1)]);
+        check(false, &[("a", 5, Writer::Mapper)], &[]);
+        check(true, &[("b", 5, target)], &[("b", 5)]);
+        check(true, &[("b", 5, target), ("a", 6, tap), ("b", 1, target)], &[("a", 6)]);
     }
 }

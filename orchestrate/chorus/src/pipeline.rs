@@ -2,18 +2,19 @@
 //!
 //! A copy of each pipe's write end stays here until the process that writes to it has exited with
 //! 0: the reader cannot take the end of a broken process for the end of its rows. When a process
-//! fails, all others are ended first.
+//! fails, all others are ended first; when this one is killed, its guard ends them.
 
 use std::io::{BufRead, BufReader, PipeWriter, Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use singer::{Error, ErrorKind, Result};
 
+use crate::guard::Guard;
 use crate::prepare;
 
 /// How long a process may take to end once it was asked to.
@@ -90,6 +91,7 @@ struct Running {
 
 struct Watch<'a> {
     running: Vec<Running>,
+    guard: Option<Guard>,
     events: Receiver<Event>,
     outputs: usize,
     failed: Option<usize>,
@@ -105,20 +107,19 @@ struct Watch<'a> {
 /// Fails when a program cannot be started; none is left running then.
 pub fn run(programs: &[Program], stop: &dyn Stop, seen: &mut dyn FnMut(Event)) -> Result<Outcome> {
     let (sender, events) = channel();
-    let mut running = Vec::new();
-    let mut outputs = 0;
-    let started = start(programs, &sender, &mut running, &mut outputs);
-    drop(sender);
     let mut watch = Watch {
-        running,
+        running: Vec::new(),
+        guard: None,
         events,
-        outputs,
+        outputs: 0,
         failed: None,
         ask_at: None,
         kill_at: None,
         stopped: None,
         stop,
     };
+    let started = watch.start(programs, &sender);
+    drop(sender);
     if let Err(failure) = started {
         watch.ask_at = Some(Instant::now());
         watch.failed = Some(usize::MAX);
@@ -133,48 +134,8 @@ pub fn run(programs: &[Program], stop: &dyn Stop, seen: &mut dyn FnMut(Event)) -
     })
 }
 
-fn start(
-    programs: &[Program],
-    sender: &Sender<Event>,
-    running: &mut Vec<Running>,
-    outputs: &mut usize,
-) -> Result<()> {
-    let mut input = Stdio::null();
-    for (at, program) in programs.iter().enumerate() {
-        let is_last = at + 1 == programs.len();
-        let no_pipe = |cause: std::io::Error| {
-            Error::new(ErrorKind::Temporary, "cannot make a pipe").caused_by(cause)
-        };
-        let (reader, writer) = pipe().map_err(no_pipe)?;
-        let kept = if is_last { None } else { Some(writer.try_clone().map_err(no_pipe)?) };
-        let mut command = Command::new(&program.executable);
-        command
-            .args(&program.arguments)
-            .env_clear()
-            .envs(program.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(&program.folder)
-            .stdin(std::mem::replace(&mut input, Stdio::null()))
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let mut child = command.spawn().map_err(|cause| prepare::not_started(program, cause))?;
-        // The command holds the child's end of the pipe.
-        drop(command);
-        if let Some(log) = child.stderr.take() {
-            *outputs += 1;
-            read_lines(log, sender.clone(), move |line| Event::Log(at, line));
-        }
-        if is_last {
-            *outputs += 1;
-            read_lines(reader, sender.clone(), Event::State);
-        } else {
-            input = Stdio::from(reader);
-        }
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        running.push(Running { process: at, group, writer: kept, status: None, asked: false });
-        wait(at, child, sender.clone());
-    }
-    Ok(())
+fn no_pipe(cause: std::io::Error) -> Error {
+    Error::new(ErrorKind::Temporary, "cannot make a pipe").caused_by(cause)
 }
 
 fn wait(process: usize, mut child: Child, sender: Sender<Event>) {
@@ -208,6 +169,49 @@ fn read_lines(
 }
 
 impl Watch<'_> {
+    fn start(&mut self, programs: &[Program], sender: &Sender<Event>) -> Result<()> {
+        let last = programs.len() - 1;
+        let mut pipes = Vec::new();
+        for _ in programs {
+            pipes.push(pipe().map_err(no_pipe)?);
+        }
+        if let Some((_, writer)) = last.checked_sub(1).map(|at| &pipes[at]) {
+            self.guard = Some(Guard::start(writer.try_clone().map_err(no_pipe)?)?);
+        }
+        let mut input = Stdio::null();
+        for (at, (program, (reader, writer))) in programs.iter().zip(pipes).enumerate() {
+            let kept = if at == last { None } else { Some(writer.try_clone().map_err(no_pipe)?) };
+            let mut command = prepare::command(program);
+            command
+                .stdin(std::mem::replace(&mut input, Stdio::null()))
+                .stdout(writer)
+                .stderr(Stdio::piped())
+                .process_group(0);
+            let mut child =
+                command.spawn().map_err(|cause| prepare::not_started(program, cause))?;
+            // The command holds the child's end of the pipe.
+            drop(command);
+            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            if let (Some(guard), Some(group)) = (&mut self.guard, group) {
+                guard.watch(group);
+            }
+            if let Some(log) = child.stderr.take() {
+                self.outputs += 1;
+                read_lines(log, sender.clone(), move |line| Event::Log(at, line));
+            }
+            if at == last {
+                self.outputs += 1;
+                read_lines(reader, sender.clone(), Event::State);
+            } else {
+                input = Stdio::from(reader);
+            }
+            let running = Running { process: at, group, writer: kept, status: None, asked: false };
+            self.running.push(running);
+            wait(at, child, sender.clone());
+        }
+        Ok(())
+    }
+
     fn until_all_have_ended(&mut self, seen: &mut dyn FnMut(Event)) {
         let mut drained_by = None;
         loop {
@@ -248,6 +252,14 @@ impl Watch<'_> {
         let well = status.success() && !early;
         if well && at < last {
             running.writer = None;
+        }
+        if let Some(guard) = &mut self.guard {
+            if let Some(group) = running.group {
+                guard.forget(group);
+            }
+            if well && at + 1 == last {
+                guard.release();
+            }
         }
         if well || running.asked {
             return;

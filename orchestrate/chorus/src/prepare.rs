@@ -7,6 +7,8 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::catalog_rules;
+use crate::exit;
+use crate::observe;
 use crate::pipeline::Program;
 use crate::project::{Plugin, Project, Role, Step};
 use crate::store;
@@ -16,7 +18,15 @@ use crate::store;
 pub struct Prepared {
     /// In the order of the pipe.
     pub programs: Vec<Program>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Prepared {
+    /// Names the files of the step by what they are: they are gone when somebody looks for them.
+    pub fn named(&self, line: String) -> String {
+        let names: Vec<&str> = self.programs.iter().map(|program| program.name.as_str()).collect();
+        named(self.folder.path(), &names, line)
+    }
 }
 
 /// Writes the files of a step and finds out what its tap is to read.
@@ -26,7 +36,7 @@ pub fn prepare(project: &Project, step: &Step, state: Option<&Value>) -> Result<
     for (at, plugin) in step.plugins.iter().enumerate() {
         programs.push(program_of(project, plugin, folder.path(), at, state)?);
     }
-    Ok(Prepared { programs, _folder: folder })
+    Ok(Prepared { programs, folder })
 }
 
 /// Writes the files of a plugin and makes its command line.
@@ -37,7 +47,7 @@ fn program_of(
     at: usize,
     state: Option<&Value>,
 ) -> Result<Program> {
-    let config = folder.join(format!("{at}.config.json"));
+    let config = folder.join(config_name(at));
     write_json(&config, &Value::Object(plugin.config.clone()))?;
     let mut arguments = vec!["--config".to_owned(), text(&config)];
     if plugin.role == Role::Extractor {
@@ -52,8 +62,8 @@ fn program_of(
     Ok(program(project, plugin, arguments))
 }
 
-/// Returns the catalog that a tap would be run with.
-pub fn catalog(project: &Project, plugin: &Plugin) -> Result<Value> {
+/// Returns the catalog that a tap would be run with, and what it has warned of.
+pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
     let folder = work_folder(project)?;
     let config = folder.path().join("config.json");
     write_json(&config, &Value::Object(plugin.config.clone()))?;
@@ -112,7 +122,10 @@ fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Re
         "--catalog"
     };
     if needs_catalog(plugin) {
-        let catalog = selected_catalog(project, plugin, files.config)?;
+        let (catalog, warnings) = selected_catalog(project, plugin, files.config)?;
+        for warning in warnings {
+            log::warn!("{}: {warning}", plugin.name);
+        }
         let path = files.folder.join("catalog.json");
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -127,19 +140,27 @@ fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Re
 /// catalog; others read nothing.
 fn needs_catalog(plugin: &Plugin) -> bool {
     let reads_one = plugin.can("catalog") || plugin.can("properties");
-    reads_one && (!plugin.rules.is_empty() || !plugin.declares("about"))
+    reads_one && (!plugin.rules.leave_catalog() || !plugin.declares("about"))
 }
 
 /// Returns the catalog of a tap with the project's rules applied.
-fn selected_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
-    let mut catalog = given_catalog(project, plugin, config)?;
+fn selected_catalog(
+    project: &Project,
+    plugin: &Plugin,
+    config: &Path,
+) -> Result<(Value, Vec<String>)> {
+    let (mut catalog, warnings) = given_catalog(project, plugin, config)?;
     catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
-    Ok(catalog)
+    Ok((catalog, warnings))
 }
 
 /// Returns the catalog that the project names, or else what the tap discovers.
-fn given_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+fn given_catalog(
+    project: &Project,
+    plugin: &Plugin,
+    config: &Path,
+) -> Result<(Value, Vec<String>)> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
         let text = std::fs::read(&path).map_err(|cause| {
@@ -148,34 +169,38 @@ fn given_catalog(project: &Project, plugin: &Plugin, config: &Path) -> Result<Va
                 .with("path", path.display())
                 .caused_by(cause)
         })?;
-        return serde_json::from_slice(&text).map_err(|cause| {
+        let catalog = serde_json::from_slice(&text).map_err(|cause| {
             Error::new(ErrorKind::Config, "cannot read the catalog as JSON")
                 .with("path", path.display())
                 .caused_by(cause)
-        });
+        })?;
+        return Ok((catalog, Vec::new()));
     }
     discover(project, plugin, config)
 }
 
 /// Asks a tap for its catalog.
-fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<Value> {
+fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<(Value, Vec<String>)> {
     let arguments = vec!["--config".to_owned(), text(config), "--discover".to_owned()];
     let program = program(project, plugin, arguments);
     let output = command(&program).output().map_err(|cause| not_started(&program, cause))?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let kind = kind_of_exit(output.status.code());
+        let kind = exit::kind(output.status);
         let failure = Error::new(kind, "cannot discover the streams of the tap")
             .with("plugin", &plugin.name)
-            .with("exit", output.status);
+            .with("exit", exit::words(output.status));
+        let folder = config.parent().unwrap_or(config);
+        let log = named(folder, &[&plugin.name], log.into_owned());
         let add = |failure: Error, line: &&str| failure.with(&plugin.name, line);
         return Err(last_lines(&log).iter().fold(failure, add));
     }
-    serde_json::from_slice(&output.stdout).map_err(|cause| {
+    let catalog = serde_json::from_slice(&output.stdout).map_err(|cause| {
         Error::new(ErrorKind::Protocol, "cannot read the catalog that the tap discovered")
             .with("plugin", &plugin.name)
             .caused_by(cause)
-    })
+    })?;
+    Ok((catalog, log.lines().filter_map(observe::warning).map(str::to_owned).collect()))
 }
 
 /// Makes a command without input.
@@ -222,21 +247,26 @@ pub fn not_started(program: &Program, cause: std::io::Error) -> Error {
     }
 }
 
-/// Reads the class of a failure out of an exit code of ours; others' codes say nothing.
-pub fn kind_of_exit(code: Option<i32>) -> ErrorKind {
-    let kinds = [
-        ErrorKind::Usage,
-        ErrorKind::Data,
-        ErrorKind::NoInput,
-        ErrorKind::Unavailable,
-        ErrorKind::Io,
-        ErrorKind::Temporary,
-        ErrorKind::Protocol,
-        ErrorKind::Denied,
-        ErrorKind::Config,
-    ];
-    let found = kinds.into_iter().find(|kind| Some(i32::from(kind.exit_code())) == code);
-    found.unwrap_or(ErrorKind::Unavailable)
+/// Puts names in place of the paths of files that are made for a run and go with it.
+fn named(folder: &Path, plugins: &[&str], line: String) -> String {
+    let folder = text(folder);
+    if !line.contains(&folder) {
+        return line;
+    }
+    let tap = plugins.first().copied().unwrap_or_default();
+    let file = |name: &str| format!("{folder}/{name}");
+    let mut line = line
+        .replace(&file("config.json"), &format!("the settings of {tap}"))
+        .replace(&file("catalog.json"), &format!("the catalog of {tap}"))
+        .replace(&file("state.json"), &format!("the state of {tap}"));
+    for (at, plugin) in plugins.iter().enumerate() {
+        line = line.replace(&file(&config_name(at)), &format!("the settings of {plugin}"));
+    }
+    line
+}
+
+fn config_name(at: usize) -> String {
+    format!("{at}.config.json")
 }
 
 /// Returns the last lines of a log.

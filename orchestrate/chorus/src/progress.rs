@@ -88,11 +88,11 @@ impl Lines {
                 if let Ok(style) = ProgressStyle::with_template("{prefix:30} {msg}") {
                     bar.set_style(style);
                 }
-                bar.set_prefix(stream.name.clone());
                 self.streams.push(self.all.add(bar));
             }
             let bar = &self.streams[at];
-            let seconds = stream.seconds.unwrap_or_else(|| bar.elapsed().as_secs_f64());
+            bar.set_prefix(stream.name.clone());
+            let seconds = stream.seconds().unwrap_or_else(|| bar.elapsed().as_secs_f64());
             bar.set_message(line(stream, seconds));
         }
     }
@@ -100,12 +100,13 @@ impl Lines {
 
 /// Tells how far a stream is: rows, megabytes a second, and how much is left where that is known.
 fn line(stream: &StreamCount, seconds: f64) -> String {
-    let rows = HumanCount(stream.rows).to_string();
-    let rate = per_second(stream.bytes, seconds) / 1e6;
-    let left = match (stream.seconds, stream.estimate) {
+    let count = stream.rows();
+    let rows = HumanCount(count).to_string();
+    let rate = per_second(stream.bytes(), seconds) / 1e6;
+    let left = match (stream.seconds(), stream.estimate) {
         (Some(_), _) => "done".to_owned(),
-        (None, Some(all)) if all > stream.rows && stream.rows > 0 => {
-            let left = float(all - stream.rows) / per_second(stream.rows, seconds);
+        (None, Some(all)) if all > count && count > 0 => {
+            let left = float(all - count) / per_second(count, seconds);
             format!("about {} left", HumanDuration(Duration::from_secs_f64(left.min(1e9))))
         }
         _ => String::new(),

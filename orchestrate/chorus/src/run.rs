@@ -1,11 +1,8 @@
 //! Runs the steps of a job, one after the other, and keeps the record of it.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,12 +13,16 @@ use lake::{Datestamp, Lock};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::history::{day_is_there, day_written};
-use crate::observe::{Observed, Weight};
+use crate::before;
+use crate::day::{day_is_there, day_written};
+use crate::exit;
+use crate::history;
+use crate::observe::{Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
-use crate::prepare::prepare;
+use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Project, Step};
+use crate::states::{self, StateKeeper, state_id, without_keys};
 use crate::store::{self, Store};
 
 /// How a run is to be made.
@@ -81,6 +82,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        before::check(project, job, options.datestamp)?;
         let store = Store::new(&project.root);
         let now = jiff::Timestamp::now();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -95,6 +97,7 @@ impl<'a> Run<'a> {
             "started": now.to_string(),
             "status": "running",
             "process": std::process::id(),
+            "state_id": options.state_id,
             "steps": [],
         });
         let run = Self {
@@ -145,6 +148,9 @@ impl<'a> Run<'a> {
             record["status"] = if done { "succeeded" } else { "failed" }.into();
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
+        if let Err(failure) = history::prune(self.project) {
+            log::warn!("{failure}");
+        }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -193,7 +199,7 @@ impl<'a> Run<'a> {
             .build();
         loop {
             end.attempts += 1;
-            end.observed = Observed::default();
+            end.observed = Observed::start(step.plugins.len() > 2);
             end.failure = self.attempt(at, step, &mut end).err();
             let again = end.failure.as_ref().is_some_and(|failure| {
                 failure.kind() == ErrorKind::Temporary && self.stop.requested().is_none()
@@ -234,9 +240,10 @@ impl<'a> Run<'a> {
         let observed = &mut end.observed;
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
             Event::Log(process, line) => {
+                let line = prepared.named(line);
                 let name = &prepared.programs[process].name;
                 let _ = writeln!(log, "{name}: {line}");
-                let weight = observed.line(&line, process == 0);
+                let weight = observed.line(&line, writer(process, &prepared));
                 progress.line(name, &line, weight);
                 if weight != Weight::Metric {
                     remember(&mut last[process], line);
@@ -262,13 +269,22 @@ impl<'a> Run<'a> {
         if self.options.full_refresh {
             return Ok(None);
         }
-        let known = self.store.state(id)?;
+        let known = states::known(self.project, &self.store, id, step)?;
         if known.is_some() && day_is_there(self.project, step)? == Some(false) {
             log::info!("the day that {id} speaks of is not there: everything is read");
             return Ok(None);
         }
         let writes_day = day_written(self.project, step).is_some();
         Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
+    }
+}
+
+/// Returns the place of a process in its pipeline.
+fn writer(process: usize, prepared: &Prepared) -> Writer {
+    match process {
+        0 => Writer::Tap,
+        at if at + 1 == prepared.programs.len() => Writer::Target,
+        _ => Writer::Mapper,
     }
 }
 
@@ -284,14 +300,6 @@ fn independent(project: &Project, steps: &[Step]) -> usize {
         }
     }
     written.len().max(1)
-}
-
-/// Returns a state without the bookmarks that are replication keys.
-fn without_keys(mut state: Value) -> Value {
-    if let Some(bookmarks) = state["bookmarks"].as_object_mut() {
-        bookmarks.retain(|_, bookmark| bookmark.get("replication_key_value").is_none());
-    }
-    state
 }
 
 /// Returns why the first step that failed did.
@@ -322,72 +330,14 @@ fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
     }
     let Some(at) = outcome.failed else { return Ok(()) };
     let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);
-    let mut failure = Error::new(kind_of(status), "a plugin failed")
+    let mut failure = Error::new(exit::kind(status), "a plugin failed")
         .with("step", &step.name)
         .with("plugin", name)
-        .with("exit", words(status));
+        .with("exit", exit::words(status));
     for line in &last[at] {
         failure = failure.with(name, line);
     }
     Err(failure)
-}
-
-/// Names the state of a step as Meltano does, with the day where the project has no suffix of its
-/// own: a day that is read again starts where that day was left, not where the last one was.
-pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
-    if let Some(id) = &options.state_id {
-        return id.clone();
-    }
-    let environment = project.environment_name().map(|name| format!("{name}:")).unwrap_or_default();
-    let id = format!("{environment}{}-to-{}", step.tap().name, step.target().name);
-    let suffix = project.environment["state_id_suffix"].as_str();
-    let suffix = suffix.map(|text| project.variables.expand(text, &mut BTreeSet::new()));
-    let day = || options.datestamp.map(|day| day.to_string());
-    match suffix.filter(|text| !text.is_empty()).or_else(day) {
-        Some(suffix) => format!("{id}:{suffix}"),
-        None => id,
-    }
-}
-
-/// Writes down the states that a target prints: at once, and then at most one a second. One that
-/// is older than what is durable costs time at the next run, and nothing else.
-struct StateKeeper<'a> {
-    store: &'a Store,
-    id: &'a str,
-    pending: Option<Value>,
-    written: Option<Instant>,
-    failed: Option<Error>,
-}
-
-impl<'a> StateKeeper<'a> {
-    const INTERVAL: Duration = Duration::from_secs(1);
-
-    fn new(store: &'a Store, id: &'a str) -> Self {
-        Self { store, id, pending: None, written: None, failed: None }
-    }
-
-    fn take(&mut self, line: &str) {
-        let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
-            log::warn!("the target has printed a line that is no state; it is left out");
-            return;
-        };
-        self.pending = Some(state);
-        if self.written.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
-            self.write();
-        }
-    }
-
-    fn write(&mut self) {
-        let Some(state) = self.pending.take() else { return };
-        self.failed = self.store.set_state(self.id, &state).err();
-        self.written = Some(Instant::now());
-    }
-
-    /// Writes the last state; tells whether there was one.
-    fn finish(mut self) -> Result<bool> {
-        self.write();
-        self.failed.map_or(Ok(self.written.is_some()), Err)
-    }
 }
 
 const LAST_LINES: usize = 12;
@@ -397,21 +347,4 @@ fn remember(lines: &mut Vec<String>, line: String) {
         lines.remove(0);
     }
     lines.push(line);
-}
-
-fn kind_of(status: ExitStatus) -> ErrorKind {
-    match status.code() {
-        Some(code) => crate::prepare::kind_of_exit(Some(code)),
-        // The kernel or an administrator has killed it: memory is the usual reason.
-        None => ErrorKind::Unavailable,
-    }
-}
-
-fn words(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "0, before the end of its input".to_owned(),
-        (Some(code), _) => code.to_string(),
-        (None, Some(9)) => "signal 9 (was there memory enough?)".to_owned(),
-        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
-    }
 }

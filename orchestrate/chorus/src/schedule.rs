@@ -16,6 +16,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
+use crate::day;
+use crate::project::Job;
+
 /// What to do about moments that passed while nobody watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
@@ -51,6 +54,9 @@ pub struct Schedule {
 struct Watched {
     root: PathBuf,
     files: GlobSet,
+    patterns: Vec<String>,
+    /// Folders that its own runs write: they must not call for the next one.
+    without: Vec<PathBuf>,
 }
 
 /// What watched files held when they were last looked at.
@@ -63,7 +69,8 @@ impl Schedule {
         entries.map(|entry| Self::read(root, entry)).collect()
     }
 
-    fn read(root: &Path, entry: &Value) -> Result<Self> {
+    /// Reads one of them.
+    pub fn read(root: &Path, entry: &Value) -> Result<Self> {
         let name = entry["name"].as_str().unwrap_or_default();
         Self::parts(root, entry, name).map_err(|failure| failure.with("schedule", name))
     }
@@ -94,9 +101,20 @@ impl Schedule {
             Some("skip") => Missed::Skip,
             Some(_) => return Err(refuse("`missed` is `last`, `all` or `skip`")),
         };
-        let watch = match own["watch"].as_array() {
-            Some(patterns) => Some(Watched { root: root.to_owned(), files: globs(patterns)? }),
-            None => None,
+        let patterns = match &own["watch"] {
+            Value::String(pattern) => vec![pattern.clone()],
+            patterns => patterns.as_array().into_iter().flatten().filter_map(text).collect(),
+        };
+        let patterns: Vec<String> =
+            patterns.iter().map(|text| text.trim_start_matches("./").to_owned()).collect();
+        let watch = match patterns.as_slice() {
+            [] => None,
+            _ => Some(Watched {
+                root: root.to_owned(),
+                files: globs(&patterns)?,
+                patterns,
+                without: Vec::new(),
+            }),
         };
         Ok(Self {
             name: name.to_owned(),
@@ -180,6 +198,22 @@ impl Schedule {
         day.map(Datestamp::from).map_err(|cause| refuse("cannot count the day").caused_by(cause))
     }
 
+    /// Leaves out what the steps of its runs write: the folders of their targets, and for a target
+    /// that does not tell its folder the usual one, unless that is what is to be watched.
+    pub fn leave_out_outputs(&mut self, job: &Job) {
+        let Some(watched) = &mut self.watch else { return };
+        for step in &job.steps {
+            let usual = || {
+                let is_watched = |text: &String| Path::new(text).starts_with(day::FOLDER);
+                (!watched.patterns.iter().any(is_watched)).then_some(day::FOLDER)
+            };
+            if let Some(folder) = day::folder(step.target()).or_else(usual) {
+                // `./output` and `output` are the same.
+                watched.without.push(watched.root.join(folder).components().collect());
+            }
+        }
+    }
+
     /// Looks at the watched files.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut found = Fingerprint::new();
@@ -199,6 +233,9 @@ impl Watched {
             let path = entry.path();
             let Ok(kind) = entry.file_type() else { continue };
             let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            if self.without.contains(&path) {
+                continue;
+            }
             if kind.is_dir() && !hidden && depth < DEPTH_MAX {
                 self.look(&path, depth + 1, found);
             } else if kind.is_file()
@@ -237,11 +274,10 @@ fn cron(interval: Option<&str>) -> Result<Option<Cron>> {
     })
 }
 
-fn globs(patterns: &[Value]) -> Result<GlobSet> {
+fn globs(patterns: &[String]) -> Result<GlobSet> {
     let bad = |cause: globset::Error| refuse("cannot read a pattern of `watch`").caused_by(cause);
     let mut set = GlobSetBuilder::new();
-    for pattern in patterns.iter().filter_map(Value::as_str) {
-        let pattern = pattern.trim_start_matches("./");
+    for pattern in patterns {
         set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?);
     }
     set.build().map_err(bad)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::pipeline::Stop;
 
@@ -15,7 +15,7 @@ impl Signals {
     /// Starts to note signals in place of dying by them.
     pub fn note() -> Self {
         let signals = Self::default();
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let value = usize::try_from(signal).unwrap_or_default();
             if signal_hook::flag::register_usize(signal, Arc::clone(&signals.0), value).is_err() {
                 log::warn!("cannot note signal {signal}: it will end this program at once");

@@ -9,7 +9,8 @@ use singer::{Error, ErrorKind, Result};
 /// Relations somebody can read as streams, with the columns of their key. A partition is read
 /// through its parent. `$1` is an array of schemas or null.
 const RELATIONS: &str = "\
-SELECT c.oid, n.nspname, c.relname, c.relkind, greatest(c.reltuples, 0)::bigint, k.attnums
+SELECT c.oid, n.nspname, c.relname, c.relkind,
+       CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (
@@ -82,8 +83,8 @@ pub struct Relation {
     pub name: String,
     /// `r`, `p`, `v`, `m` or `f`.
     pub kind: char,
-    /// An estimate.
-    pub rows: i64,
+    /// An estimate; views have none, nor have tables that were never analysed.
+    pub rows: Option<i64>,
     /// The numbers of the columns of its key.
     pub key: Vec<i16>,
 }
@@ -137,7 +138,7 @@ pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<
                 schema: word(row, 1)?,
                 name: word(row, 2)?,
                 kind: row.get(3).and_then(|text| text.chars().next()).unwrap_or('r'),
-                rows: number(row, 4)?,
+                rows: row.get(4).map(|_| number(row, 4)).transpose()?,
                 key: key.filter_map(|number| number.parse().ok()).collect(),
             })
         })

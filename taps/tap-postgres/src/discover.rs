@@ -88,8 +88,11 @@ fn stream(
         ("table_name".to_owned(), relation.name.clone().into()),
         ("database_name".to_owned(), database.into()),
         ("is_view".to_owned(), is_view.into()),
-        ("row_count".to_owned(), relation.rows.into()),
     ]);
+    if let Some(rows) = relation.rows {
+        stream.fields.insert("row_count".to_owned(), rows.into());
+        stream.set_meta(None, "row-count", rows);
+    }
     let orderable = columns.iter().filter(|column| types::is_orderable(types, column.type_oid));
     let orderable: Vec<Value> = orderable.map(|column| column.name.clone().into()).collect();
     stream.set_meta(None, "inclusion", "available");
@@ -98,7 +101,6 @@ fn stream(
     stream.set_meta(None, "schema-name", relation.schema.clone());
     stream.set_meta(None, "database-name", database);
     stream.set_meta(None, "is-view", is_view);
-    stream.set_meta(None, "row-count", relation.rows);
     stream.set_meta(None, "valid-replication-keys", orderable);
     for column in columns {
         let inclusion = if keys.contains(&column.name) { "automatic" } else { "available" };
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     fn relation(schema: &str, name: &str, oid: u32, key: Vec<i16>) -> Relation {
-        Relation { oid, schema: schema.into(), name: name.into(), kind: 'r', rows: 7, key }
+        Relation { oid, schema: schema.into(), name: name.into(), kind: 'r', rows: Some(7), key }
     }
 
     fn column(relation: u32, number: i16, name: &str) -> Attribute {

@@ -107,7 +107,7 @@ pub fn ours(name: &str) -> Run {
 pub fn ours_to_end(name: &str) -> Run {
     let mut run = Run::new(Path::new("/usr/bin/env"));
     name.clone_into(&mut run.name);
-    run.args(["--default-signal=HUP,INT,TERM"]).args([super::binaries_dir().join(name)])
+    run.args(["--default-signal=HUP,INT,QUIT,TERM"]).args([super::binaries_dir().join(name)])
 }
 
 /// Feeds lines to one of our targets.

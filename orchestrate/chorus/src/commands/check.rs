@@ -9,6 +9,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::check::{Checker, Finding, Grade};
 use crate::commands::table;
+use crate::day;
 use crate::pipeline::Program;
 use crate::prepare::{self, Alone};
 use crate::project::{Plugin, Project, Role};
@@ -107,10 +108,8 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     let scratch = tempfile::tempdir().map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot make a temporary folder").caused_by(cause)
     })?;
-    if let Some(path) = plugin.config.get_mut("output_path") {
-        // The days that are there are not for a check to touch.
-        *path = scratch.path().to_string_lossy().into();
-    } else {
+    // The days that are there are not for a check to touch.
+    if !day::write_below(&mut plugin, scratch.path()) {
         log::warn!("the check writes stream {STREAM} to where {} writes", plugin.name);
     }
     let alone = prepare::alone(project, &plugin, None)?;

@@ -8,10 +8,11 @@ use singer::{Error, Result};
 
 use crate::cli::PlanArgs;
 use crate::commands::table;
-use crate::history::day_written;
+use crate::day::{self, day_written};
 use crate::prepare;
 use crate::project::{Job, Plugin, Project, Step};
-use crate::run::{Options, state_id};
+use crate::run::Options;
+use crate::states::{self, state_id};
 use crate::store::Store;
 
 /// Prints what the steps would read and write.
@@ -30,7 +31,7 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
 
 fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value> {
     let id = state_id(project, options, step);
-    let state = Store::new(&project.root).state(&id)?;
+    let state = states::known(project, &Store::new(&project.root), &id, step)?;
     let mut warnings = Vec::new();
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {
@@ -42,8 +43,14 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
             warnings.push(format!("{}: no value for {}", plugin.name, names.join(", ")));
         }
     }
+    if let Err(failure) = day::check(step, options.datestamp) {
+        warnings.push(one_line(&failure));
+    }
     let streams = match prepare::catalog(project, step.tap()) {
-        Ok(catalog) => streams(&catalog),
+        Ok((catalog, more)) => {
+            warnings.extend(more.iter().map(|warning| format!("{}: {warning}", step.tap().name)));
+            streams(&catalog)
+        }
         Err(failure) => {
             warnings.push(format!("{}: {}", step.tap().name, one_line(&failure)));
             Vec::new()
@@ -80,14 +87,14 @@ fn plugin_plan(plugin: &Plugin) -> Value {
     })
 }
 
-fn one_line(failure: &Error) -> String {
+pub fn one_line(failure: &Error) -> String {
     let rest: Vec<String> =
         failure.context_pairs().map(|(key, value)| format!("{key}: {value}")).collect();
     format!("{} ({})", failure.message(), rest.join("; "))
 }
 
 /// Returns the selected streams of a catalog.
-fn streams(catalog: &Value) -> Vec<Value> {
+pub fn streams(catalog: &Value) -> Vec<Value> {
     let mut found = Vec::new();
     for stream in catalog["streams"].as_array().into_iter().flatten() {
         let entries = || stream["metadata"].as_array().into_iter().flatten();

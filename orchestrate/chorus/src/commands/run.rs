@@ -4,16 +4,14 @@ use lake::Datestamp;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
+use crate::before::{self, DAY_VARIABLES};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
 use crate::observe::StreamCount;
-use crate::project::{Job, Plugin, Project};
+use crate::project::{Job, Project};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
-
-/// The variables that name the day of a run, the first one wins.
-pub const DAY_VARIABLES: [&str; 2] = ["DATESTAMP", "EXTRACTED_AT"];
 
 /// Returns the day that a command or its environment names; never today.
 pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
@@ -34,9 +32,7 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
         quiet: false,
     };
     let job = Job::find(project, &args.words)?;
-    for step in &job.steps {
-        step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
-    }
+    before::check(project, &job, options.datestamp)?;
     if args.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
             .hint("leave out --state-id, or name one tap and one target"));
@@ -59,31 +55,6 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     first_failure(ends).map_or(Ok(()), Err)
 }
 
-/// A setting that lacks its variable is left out, unless the project is strict; a day that lacks it
-/// must not be.
-fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
-    let lacking: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    if lacking.iter().any(|name| DAY_VARIABLES.contains(name)) {
-        return Err(Error::new(ErrorKind::Usage, "cannot run without a day")
-            .with("plugin", &plugin.name)
-            .hint("give --datestamp YYYY-MM-DD, or set DATESTAMP"));
-    }
-    let names = lacking.join(", ");
-    if project.file["ff"]["strict_env_var_mode"] == true {
-        return Err(Error::new(ErrorKind::Config, "cannot run without variables of the project")
-            .with("plugin", &plugin.name)
-            .with("variables", names)
-            .hint(
-                "set them, or set `ff.strict_env_var_mode` to false to leave their settings out",
-            ));
-    }
-    log::warn!("{}: settings that want {names} are left out: no such variable is set", plugin.name);
-    Ok(())
-}
-
 /// The table at the end of a run.
 fn summary(ends: &[StepEnd]) -> String {
     let mut rows = Vec::new();
@@ -93,16 +64,17 @@ fn summary(ends: &[StepEnd]) -> String {
             (None, true) => "kept",
             (None, false) => "-",
         };
-        let none = StreamCount { name: "-".to_owned(), ..StreamCount::default() };
+        let none = StreamCount::named("-");
         let streams = &end.observed.streams;
         for stream in if streams.is_empty() { std::slice::from_ref(&none) } else { streams } {
-            let seconds = stream.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
+            let seconds =
+                stream.seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
             rows.push(vec![
                 end.name.clone(),
                 stream.name.clone(),
-                stream.rows.to_string(),
+                stream.rows().to_string(),
                 stream.rejected.to_string(),
-                stream.bytes.to_string(),
+                stream.bytes().to_string(),
                 seconds,
                 ended.to_owned(),
             ]);

@@ -85,7 +85,7 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
         })?;
         job.steps.drain(..at);
     }
-    run::run_job(project, &job, &args.options(day), args.json)
+    run::run_job(project, &job, &args.options(day, record["state_id"].as_str()), args.json)
 }
 
 /// Draws how the steps of a job stand, for the days that are known.

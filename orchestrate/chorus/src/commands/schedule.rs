@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Zoned;
 use lake::Datestamp;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use singer::{Error, ErrorKind, Result};
 
@@ -42,6 +42,9 @@ pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<(
     if all.is_empty() {
         return Err(Error::new(ErrorKind::Config, "cannot find a schedule to run")
             .hint("add `schedules` with an `interval` to meltano.yml"));
+    }
+    for schedule in &mut all {
+        schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
@@ -154,7 +157,7 @@ impl<'a> Clock<'a> {
 impl Requests {
     fn listen() -> Result<Self> {
         let requests = Self::default();
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|cause| {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(|cause| {
             Error::new(ErrorKind::Internal, "cannot note signals").caused_by(cause)
         })?;
         let noted = requests.clone();

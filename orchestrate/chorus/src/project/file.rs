@@ -5,39 +5,13 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 use serde_json::{Map, Value};
+use serde_saphyr::MessageFormatter;
 use singer::{Error, ErrorKind, Result};
+
+use super::{shape, warn_once};
 
 /// The name of the file that makes a folder a project.
 pub const FILE_NAME: &str = "meltano.yml";
-
-/// The keys that Meltano knows, at each place; a dot steps into a list or mapping.
-const KNOWN: [(&str, &str); 7] = [
-    (
-        "",
-        "version default_environment project_id annotations database_uri database_max_retries \
-         database_retry_timeout send_anonymous_usage_stats project_readonly include_paths \
-         environments plugins jobs schedules env state_backend elt elf experimental ff venv \
-         hub_url hub_api_root snowplow cli ui auto_install logging requires_meltano python",
-    ),
-    ("environments", "name config env state_id_suffix annotations"),
-    ("environments.config", "plugins annotations"),
-    (
-        "plugins",
-        "extractors loaders mappers transformers transforms orchestrators utilities files \
-         annotations",
-    ),
-    (
-        "plugin",
-        "name inherit_from namespace label logo_url description variant variants hidden pip_url \
-         repo docs ext_repo settings_group_validation capabilities settings commands requires \
-         executable keywords maintenance_status quality config env select metadata schema catalog \
-         load_schema state select_filter use_cached_catalog use_state mappings annotations \
-         hidden prereq next_steps usage definition python update target_schema dialect \
-         default_variant domain_url table_pattern",
-    ),
-    ("jobs", "name tasks annotations"),
-    ("schedules", "name interval job extractor loader transform start_date env annotations"),
-];
 
 /// Reads the project file of a folder and the files it includes into one value.
 pub fn read(root: &Path) -> Result<Value> {
@@ -46,43 +20,77 @@ pub fn read(root: &Path) -> Result<Value> {
         let part = read_one(&path)?;
         merge(&mut whole, part, "").map_err(|failure| failure.with("path", path.display()))?;
     }
-    check_keys(&whole);
+    shape::check_names(&whole)
+        .map_err(|failure| failure.with("path", root.join(FILE_NAME).display()))?;
+    shape::check_environments(&whole);
     Ok(whole)
 }
 
 fn read_one(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(path).map_err(|cause| {
-        let kind = match cause.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NoInput,
-            std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-            _ => ErrorKind::Config,
+        let (kind, hint) = match cause.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                (ErrorKind::Denied, "make it readable for who runs this")
+            }
+            std::io::ErrorKind::InvalidData => (ErrorKind::Config, "save it as UTF-8"),
+            _ => (ErrorKind::Config, "it must be a file of YAML"),
         };
         Error::new(kind, "cannot read the project file")
             .with("path", path.display())
             .caused_by(cause)
-            .hint("run in the folder of a meltano.yml, or name it with --project")
+            .hint(hint)
     })?;
-    parse(&text).map_err(|failure| failure.with("path", path.display()))
+    let shown = path.file_name().unwrap_or_default().to_string_lossy();
+    let value = parse(&text).and_then(|value| shape::check(&value, &shown, &text).map(|()| value));
+    value.map_err(|failure| failure.with("path", path.display()))
 }
 
-/// Reads YAML; anchors, depth and size are bounded.
-pub fn parse(text: &str) -> Result<Value> {
-    let options = serde_saphyr::options! {
+/// How YAML is read.
+pub fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
         // As YAML 1.2 has it, and so Meltano: `yes` is a text.
         strict_booleans: true,
         // The excerpt could show a secret.
         with_snippet: false,
-    };
-    let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options);
+    }
+}
+
+/// Reads YAML; anchors, depth and size are bounded.
+pub fn parse(text: &str) -> Result<Value> {
+    let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
     let value = value.map_err(|cause| {
-        let message = cause.to_string();
-        Error::new(ErrorKind::Config, "cannot read the YAML")
-            .with("reason", message.lines().next().unwrap_or_default().trim())
+        let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
+        let failure = match cause.location() {
+            Some(place) => failure.with("line", place.line()).with("column", place.column()),
+            None => failure,
+        };
+        failure.with("reason", reason(&cause))
     })?;
     match value {
         Some(value @ Value::Object(_)) => Ok(value),
         None => Ok(Value::Object(Map::new())),
         Some(_) => Err(Error::new(ErrorKind::Config, "the YAML is not a mapping")),
+    }
+}
+
+/// Tells what is wrong, in words of who wrote the file.
+fn reason(cause: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error as Cause;
+    match cause {
+        Cause::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is there twice")
+        }
+        Cause::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
+        Cause::UnknownAnchor { .. } => {
+            "there is no anchor of this name above: quote a text that starts with `*`".to_owned()
+        }
+        Cause::InvalidScalar { .. } => "the value does not fit its tag (`!!...`)".to_owned(),
+        Cause::Unexpected { .. } => "a key must be a text".to_owned(),
+        Cause::Budget { .. } => "the file is too large, too deep, or repeats too much".to_owned(),
+        _ => {
+            let text = serde_saphyr::UserMessageFormatter.format_message(cause);
+            text.lines().next().unwrap_or_default().trim().to_owned()
+        }
     }
 }
 
@@ -108,7 +116,7 @@ fn included(root: &Path, whole: &Value) -> Result<Vec<PathBuf>> {
             }
         })?;
         if found.len() == before {
-            log::warn!("`include_paths` names {pattern}, which matches no file");
+            warn_once(format!("`include_paths` names {pattern}, which matches no file"));
         }
     }
     found.sort();
@@ -159,51 +167,9 @@ fn merge(whole: &mut Value, part: Value, place: &str) -> Result<()> {
     Ok(())
 }
 
-/// Warns of keys that nobody will read.
-fn check_keys(whole: &Value) {
-    let lists = |at: &str| whole[at].as_array().into_iter().flatten();
-    check(whole, "", FILE_NAME);
-    check(&whole["plugins"], "plugins", "plugins");
-    for (kind, plugins) in whole["plugins"].as_object().into_iter().flatten() {
-        for plugin in plugins.as_array().into_iter().flatten() {
-            check(plugin, "plugin", &format!("plugins.{kind}.{}", name_of(plugin)));
-        }
-    }
-    for environment in lists("environments") {
-        let place = format!("environments.{}", name_of(environment));
-        check(environment, "environments", &place);
-        check(&environment["config"], "environments.config", &format!("{place}.config"));
-        for (kind, plugins) in environment["config"]["plugins"].as_object().into_iter().flatten() {
-            for plugin in plugins.as_array().into_iter().flatten() {
-                check(plugin, "plugin", &format!("{place}.{kind}.{}", name_of(plugin)));
-            }
-        }
-    }
-    for at in ["jobs", "schedules"] {
-        for entry in lists(at) {
-            check(entry, at, &format!("{at}.{}", name_of(entry)));
-        }
-    }
-}
-
+#[cfg(test)]
 fn name_of(entry: &Value) -> &str {
-    entry["name"].as_str().unwrap_or("(without a name)")
-}
-
-fn check(mapping: &Value, place: &str, shown: &str) {
-    let known = KNOWN.iter().find(|(at, _)| *at == place).map_or("", |(_, keys)| *keys);
-    for key in mapping.as_object().into_iter().flat_map(Map::keys) {
-        if known.split_whitespace().any(|name| name == key) || key.starts_with("x-") {
-            continue;
-        }
-        let near = known
-            .split_whitespace()
-            .map(|name| (strsim::jaro_winkler(name, key), name))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(likeness, _)| *likeness > 0.85);
-        let hint = near.map_or(String::new(), |(_, name)| format!(": did you mean `{name}`?"));
-        log::warn!("key `{key}` of {shown} is not known and has no effect{hint}");
-    }
+    entry["name"].as_str().unwrap_or_default()
 }
 
 #[cfg(test)]

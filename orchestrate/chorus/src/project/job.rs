@@ -4,7 +4,7 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use super::plugin::{Plugin, Role};
-use super::{Project, find_named, nearest};
+use super::{Project, find_named, nearest, warn_once};
 
 /// What a run runs.
 #[derive(Clone, Debug)]
@@ -32,7 +32,26 @@ impl Job {
         for word in words {
             match find_named(&project.file["jobs"], word) {
                 Some(job) if pending.is_empty() => {
-                    for task in job["tasks"].as_array().into_iter().flatten() {
+                    if project.plugin_names().contains(word) {
+                        warn_once(format!("{word} is a job and a plugin: the job is what runs"));
+                    }
+                    let tasks = &job["tasks"];
+                    let one = std::slice::from_ref(tasks);
+                    let tasks = if tasks.is_string() {
+                        Some(one)
+                    } else {
+                        tasks.as_array().map(Vec::as_slice)
+                    };
+                    let tasks = tasks.unwrap_or_default();
+                    if tasks.is_empty() {
+                        return Err(Error::new(
+                            ErrorKind::Config,
+                            "cannot run a job without tasks",
+                        )
+                        .with("job", word)
+                        .hint("add `tasks: [tap-csv target-csv]` to it"));
+                    }
+                    for task in tasks {
                         steps.push(task_words(task, word)?);
                     }
                 }

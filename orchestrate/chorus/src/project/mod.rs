@@ -2,10 +2,14 @@
 
 pub mod file;
 pub mod job;
+mod lines;
 pub mod plugin;
+mod shape;
 pub mod variables;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -75,6 +79,16 @@ impl Project {
             }
         }
         names
+    }
+}
+
+/// Warns of something in the project, once: a backfill opens the project for each day.
+pub fn warn_once(text: String) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.contains(&text) {
+        log::warn!("{text}");
+        said.insert(text);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A plugin with its settings from all the places they may stand in.
 
 mod settings;
+mod undeclared;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +12,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::variables::Variables;
 use super::{Project, find_named};
-use settings::{definitions, variable_name};
+use settings::{Definition, definitions, variable_name};
 
 /// What a plugin is in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,17 +65,19 @@ pub struct Plugin {
     pub executable: PathBuf,
     /// The settings with their values, nested as the plugin reads them.
     pub config: Map<String, Value>,
+    /// The same as it is written, variables by their names.
+    pub written: Map<String, Value>,
     /// Settings that are left out because a variable has no value, and these variables.
     pub missing: BTreeSet<String>,
     /// What the plugin can, where the project says it.
     pub capabilities: Vec<String>,
-    /// `select`, `metadata`, `schema` and `catalog` of a tap.
+    /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
     pub rules: Rules,
     /// The variables of its process.
     pub variables: Variables,
 }
 
-/// What a project wants of a tap's catalog.
+/// What a project wants of a tap's catalog and state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Patterns of streams and properties, `!` before those left out.
@@ -85,12 +88,14 @@ pub struct Rules {
     pub schema: Map<String, Value>,
     /// The path of a catalog to use in place of discovery.
     pub catalog: Option<String>,
+    /// The path of a state to start from in place of the one that is kept.
+    pub state: Option<String>,
 }
 
 impl Rules {
-    /// Tells whether the project leaves everything to the tap.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Tells whether the project leaves the catalog to the tap.
+    pub fn leave_catalog(&self) -> bool {
+        *self == Self { state: self.state.clone(), ..Self::default() }
     }
 }
 
@@ -129,26 +134,51 @@ impl Plugin {
             variables.add_block(&entry.own["env"], &project.process);
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
+        let executable = executable(project, role, &chain);
+        let mut definitions = definitions(&chain);
+        undeclared::complete(&mut definitions, project, &chain, &executable);
         let mut missing = BTreeSet::new();
-        let mut config = settings::resolve(&chain, project, &variables, &mut missing)
+        let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(|failure| failure.with("plugin", name))?;
+        let mut written = Map::new();
+        for entry in chain.iter().rev() {
+            settings::overlay(&mut written, entry.own["config"].clone());
+            settings::overlay(&mut written, entry.of_environment["config"].clone());
+        }
         if let Some(mapping) = mapping {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
         }
         let rules = rules(&chain, project, &variables, &mut missing)?;
+        let mut given = process_variables(project, role, &chain, &variables);
+        add_settings(&mut given, name, role, &definitions, &config);
         let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
         let plugin = Self {
             name: shown.to_owned(),
             role,
-            executable: executable(project, role, &chain),
+            executable,
             capabilities: capabilities(&chain),
             rules,
-            variables: process_variables(project, role, &chain, &variables, &config),
+            variables: given,
             config,
+            written,
             missing,
         };
         Ok(plugin)
+    }
+
+    /// Tells whether it is one of ours.
+    pub fn is_ours(&self) -> bool {
+        undeclared::is_ours(&self.executable)
+    }
+
+    /// Returns the variable that sets a setting: the one it is written with, or else its own.
+    pub fn variable_of(&self, setting: &str) -> String {
+        let written = self.written.get(setting).and_then(Value::as_str).unwrap_or_default();
+        let mut names = BTreeSet::new();
+        Variables::default().expand(written, &mut names);
+        let own = || format!("{}_{}", variable_name(&self.name), variable_name(setting));
+        names.into_iter().next().unwrap_or_else(own)
     }
 
     /// Tells whether the project says that the plugin can do this, or says nothing at all.
@@ -168,6 +198,14 @@ pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub own: &'a Value,
     pub of_environment: &'a Value,
+}
+
+impl<'a> Entry<'a> {
+    /// Returns what the names of its variables begin with.
+    fn prefixes(&self) -> Vec<&'a str> {
+        let namespace = self.own["namespace"].as_str().filter(|namespace| *namespace != self.name);
+        std::iter::once(self.name).chain(namespace).collect()
+    }
 }
 
 const INHERITANCE_MAX: usize = 16;
@@ -242,7 +280,7 @@ fn rules(
     missing: &mut BTreeSet<String>,
 ) -> Result<Rules> {
     let mut found = Map::new();
-    for name in ["select", "metadata", "schema", "catalog"] {
+    for name in ["select", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
             for at in [&entry.own[name], &entry.of_environment[name]] {
@@ -258,7 +296,7 @@ fn rules(
             let variable = format!("{}__{}", variable_name(entry.name), name.to_uppercase());
             if let Some(text) = project.process.get(&variable) {
                 value = match name {
-                    "catalog" => Value::from(text),
+                    "catalog" | "state" => Value::from(text),
                     _ => serde_json::from_str(text).map_err(|_| {
                         Error::new(ErrorKind::Config, "cannot read a variable as JSON")
                             .with("variable", &variable)
@@ -269,6 +307,7 @@ fn rules(
         found.insert(name.to_owned(), value);
     }
     let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
+    let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
     let select = match found.get("select") {
         Some(pattern @ Value::String(_)) => Some(vec![pattern.clone()]),
         select => select.and_then(Value::as_array).cloned(),
@@ -277,18 +316,18 @@ fn rules(
         select: select.iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         metadata: member("metadata").unwrap_or_default(),
         schema: member("schema").unwrap_or_default(),
-        catalog: found.get("catalog").and_then(Value::as_str).map(str::to_owned),
+        catalog: text("catalog"),
+        state: text("state"),
     })
 }
 
 /// Returns what the plugin's process is given: the variables of this one without the settings of
-/// other plugins, those of the project, and the plugin's own settings as Meltano names them.
+/// other plugins, and those of the project.
 fn process_variables(
     project: &Project,
     role: Role,
     chain: &[Entry<'_>],
     variables: &Variables,
-    config: &Map<String, Value>,
 ) -> Variables {
     let own: BTreeSet<&str> = chain.iter().map(|entry| entry.name).collect();
     let others = project.plugin_names();
@@ -309,7 +348,18 @@ fn process_variables(
     given.set(format!("MELTANO_{kind}_NAME"), name);
     let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
     given.set(format!("MELTANO_{kind}_NAMESPACE"), namespace);
-    for definition in definitions(chain) {
+    given
+}
+
+/// Adds the plugin's own settings as Meltano names them.
+fn add_settings(
+    given: &mut Variables,
+    name: &str,
+    role: Role,
+    definitions: &[Definition],
+    config: &Map<String, Value>,
+) {
+    for definition in definitions {
         let mut parts = definition.name.split('.');
         let first = parts.next().and_then(|part| config.get(part));
         let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
@@ -319,5 +369,4 @@ fn process_variables(
         given.set(format!("{}_{setting}", variable_name(name)), &text);
         given.set(format!("MELTANO_{}_{setting}", role.verb()), &text);
     }
-    given
 }

@@ -18,12 +18,7 @@ impl Variables {
         let mut all = Self::default();
         let path = root.join(".env");
         if path.exists() {
-            let failure = |_| {
-                // The cause quotes the line, which may be a secret.
-                Error::new(ErrorKind::Config, "cannot read the variables")
-                    .with("path", path.display())
-                    .hint("write NAME=value on each line; quote values with spaces or `#`")
-            };
+            let failure = |cause| unread(&path, cause);
             for variable in dotenvy::from_path_iter(&path).map_err(failure)? {
                 let (name, value) = variable.map_err(failure)?;
                 all.values.insert(name, value);
@@ -115,6 +110,25 @@ impl Variables {
             }
             other => other.clone(),
         }
+    }
+}
+
+/// Makes the failure of reading `.env`; the line is not shown, as it may be a secret.
+fn unread(path: &Path, cause: dotenvy::Error) -> Error {
+    let failure = Error::new(ErrorKind::Config, "cannot read the variables of .env")
+        .with("path", path.display());
+    match cause {
+        dotenvy::Error::LineParse(text, _) => {
+            let whole = std::fs::read_to_string(path).unwrap_or_default();
+            let first = text.lines().next().unwrap_or_default().trim();
+            let line = whole.lines().position(|line| line.trim() == first);
+            let failure = match line {
+                Some(line) => failure.with("line", line + 1),
+                None => failure,
+            };
+            failure.hint("write NAME=value on each line; quote values with spaces, quotes or `#`")
+        }
+        cause => failure.caused_by(cause).hint("it must be a readable file of UTF-8"),
     }
 }
 

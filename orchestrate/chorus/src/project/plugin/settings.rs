@@ -20,26 +20,40 @@ pub struct Definition {
     variable: Option<String>,
 }
 
-/// Returns the settings that a plugin has; nearer definitions win.
+impl Definition {
+    /// Tells whether a variable sets it, when names of settings stand behind this prefix.
+    pub fn is_read_from(&self, variable: &str, prefix: &str) -> bool {
+        let mut names = std::iter::once(&self.name).chain(&self.aliases);
+        let rest = variable.strip_prefix(prefix);
+        self.variable.as_deref() == Some(variable)
+            || names.any(|name| rest == Some(variable_name(name).as_str()))
+    }
+}
+
+/// Returns the settings that the project declares for a plugin; nearer definitions win.
 pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
     let mut found: Vec<Definition> = Vec::new();
     for entry in chain {
-        for setting in entry.own["settings"].as_array().into_iter().flatten() {
-            let Some(name) = setting["name"].as_str() else { continue };
-            if found.iter().any(|known| known.name == name) {
-                continue;
+        let all = entry.own["settings"].as_array().into_iter().flatten();
+        for setting in all.filter_map(definition) {
+            if !found.iter().any(|known| known.name == setting.name) {
+                found.push(setting);
             }
-            let texts = |key: &str| setting[key].as_array().into_iter().flatten();
-            found.push(Definition {
-                name: name.to_owned(),
-                kind: setting["kind"].as_str().unwrap_or("string").to_owned(),
-                default: setting["value"].clone(),
-                aliases: texts("aliases").filter_map(Value::as_str).map(str::to_owned).collect(),
-                variable: setting["env"].as_str().map(str::to_owned),
-            });
         }
     }
     found
+}
+
+/// Reads an entry of `settings`.
+pub fn definition(setting: &Value) -> Option<Definition> {
+    let aliases = setting["aliases"].as_array().into_iter().flatten();
+    Some(Definition {
+        name: setting["name"].as_str()?.to_owned(),
+        kind: setting["kind"].as_str().unwrap_or("string").to_owned(),
+        default: setting["value"].clone(),
+        aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
+        variable: setting["env"].as_str().map(str::to_owned),
+    })
 }
 
 /// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
@@ -51,13 +65,13 @@ pub fn variable_name(name: &str) -> String {
 /// inherited from, and so on up to the plugin itself: the project, its environment, variables.
 pub fn resolve(
     chain: &[Entry<'_>],
+    definitions: &[Definition],
     project: &Project,
     variables: &Variables,
     missing: &mut BTreeSet<String>,
 ) -> Result<Map<String, Value>> {
-    let definitions = definitions(chain);
     let mut config = Map::new();
-    for definition in &definitions {
+    for definition in definitions {
         let default = variables.expand_value(&definition.default, missing);
         put(&mut config, &definition.name, default);
     }
@@ -65,7 +79,7 @@ pub fn resolve(
         for layer in [&entry.own["config"], &entry.of_environment["config"]] {
             overlay(&mut config, variables.expand_value(layer, missing));
         }
-        for definition in &definitions {
+        for definition in definitions {
             if let Some((variable, text)) = from_variables(definition, entry, &project.process) {
                 let value = read_as(&definition.kind, text).ok_or_else(|| {
                     Error::new(ErrorKind::Config, "cannot read a variable as its setting wants")
@@ -128,13 +142,11 @@ fn from_variables<'a>(
     entry: &Entry<'_>,
     process: &'a Variables,
 ) -> Option<(String, &'a str)> {
-    let namespace = entry.own["namespace"].as_str().filter(|namespace| *namespace != entry.name);
-    let prefixes = [Some(entry.name), namespace];
     let names = std::iter::once(&definition.name).chain(&definition.aliases);
     let written = names.flat_map(|name| {
-        prefixes
-            .iter()
-            .flatten()
+        entry
+            .prefixes()
+            .into_iter()
             .map(move |prefix| format!("{}_{}", variable_name(prefix), variable_name(name)))
     });
     let mut all = definition.variable.iter().cloned().chain(written);

@@ -1,0 +1,242 @@
+//! What a plugin needs for a run: its program, its settings, a connection, and rights.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use lake::Lake;
+use serde_json::{Value, json};
+use singer::{Error, ErrorKind};
+
+use super::{Report, room};
+use crate::commands::plan::streams;
+use crate::day;
+use crate::exit;
+use crate::pipeline::Program;
+use crate::prepare;
+use crate::project::{Plugin, Project, Role, nearest};
+
+/// The stream that a target is shown, and that does not come to its end.
+const STREAM: &str = "chorus_doctor";
+
+/// How a program has ended.
+#[derive(Default)]
+struct Ended {
+    kind: Option<ErrorKind>,
+    output: String,
+    log: String,
+}
+
+/// Looks at a plugin: runs it as far as it changes nothing.
+pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
+    let name = &plugin.name;
+    if !plugin.executable.is_file() {
+        let text = format!("there is no program {}", plugin.executable.display());
+        let mend = format!("install it, or set `executable` of {name} to its path");
+        return report.fault(name, &text, &mend);
+    }
+    let program = prepare::program(project, plugin, vec!["--version".to_owned()]);
+    let version = run(&program, "").output;
+    let version = version.lines().next().unwrap_or("no version").to_owned();
+    if !plugin.missing.is_empty() {
+        // Without them it would fail for their want alone.
+        let names: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
+        let names = names.join(", ");
+        return report.note(&format!("{name}: {version}; set {names} to have it tried"));
+    }
+    unknown_settings(project, plugin, report);
+    match plugin.role {
+        Role::Extractor => tap(project, plugin, &version, report),
+        Role::Loader => target(project, plugin, &version, report),
+        Role::Mapper => report.good(&format!("{name}: {version}")),
+    }
+}
+
+/// Discovers the streams of a tap, and has one of ours read the first row of each.
+fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
+    let name = &plugin.name;
+    let (catalog, warnings) = match prepare::catalog(project, plugin) {
+        Ok(found) => found,
+        Err(failure) => return refused(plugin, &failure, report),
+    };
+    for warning in warnings {
+        report.note(&format!("{name}: {warning}"));
+    }
+    let all = catalog["streams"].as_array().map_or(0, Vec::len);
+    let chosen = streams(&catalog).len();
+    if chosen == 0 && all > 0 {
+        let text = format!("none of its {all} streams is selected");
+        return report.fault(name, &text, &format!("correct `select` of {name} in meltano.yml"));
+    }
+    if plugin.is_ours() {
+        match prepare::alone(project, plugin, None) {
+            Ok(mut alone) => {
+                alone.program.arguments.push("--test".to_owned());
+                let ended = run(&alone.program, "");
+                if let Some(kind) = ended.kind {
+                    return broken(plugin, "it cannot read its streams", kind, &ended.log, report);
+                }
+            }
+            Err(failure) => return refused(plugin, &failure, report),
+        }
+    }
+    let count = if chosen == all { all.to_string() } else { format!("{chosen} of {all}") };
+    report.good(&format!("{name}: {version}; {count} streams"));
+}
+
+/// Has a target connect, and one of ours that loads tables begin one: it takes it back, as its
+/// input ends early.
+fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
+    let name = &plugin.name;
+    let folder = day::folder(plugin).map(|path| project.root.join(path));
+    if let Some(Err(cause)) = folder.as_deref().map(writable) {
+        let mend = format!("give who runs this the right, or set `output_path` of {name}");
+        let folder = folder.unwrap_or_default();
+        let text = format!("cannot write to {}: {cause}", folder.display());
+        return report.fault(name, &text, &mend);
+    }
+    let alone = match prepare::alone(project, plugin, None) {
+        Ok(alone) => alone,
+        Err(failure) => return refused(plugin, &failure, report),
+    };
+    let is_tried = plugin.is_ours() && folder.is_none();
+    let ended = run(&alone.program, &if is_tried { half_a_stream() } else { state(None) });
+    match ended.kind {
+        None if !is_tried => report.good(&format!("{name}: {version}")),
+        Some(ErrorKind::Protocol) if is_tried => {
+            report.good(&format!("{name}: {version}; it may make tables"));
+            if ended.log.contains("CREATE SCHEMA") {
+                report.note(&format!("{name}: the schema it loads into is made, and empty"));
+            }
+        }
+        kind => {
+            let kind = kind.unwrap_or(ErrorKind::Internal);
+            return broken(plugin, "it cannot begin", kind, &ended.log, report);
+        }
+    }
+    if let Some(folder) = folder {
+        days(&folder, report);
+    }
+}
+
+fn state(syncing: Option<&str>) -> String {
+    let value = json!({"bookmarks": {}, "currently_syncing": syncing});
+    json!({"type": "STATE", "value": value}).to_string() + "\n"
+}
+
+fn half_a_stream() -> String {
+    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
+    let begun =
+        json!({"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": ["id"]});
+    let record = json!({"type": "RECORD", "stream": STREAM, "record": {"id": 1}});
+    state(Some(STREAM)) + &format!("{begun}\n{record}\n")
+}
+
+/// Makes a file without a name where a folder is, or is to be made.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    tempfile::tempfile_in(there).map(drop)
+}
+
+fn refused(plugin: &Plugin, failure: &Error, report: &mut Report) {
+    let own: Vec<&str> = failure
+        .context_pairs()
+        .filter(|(key, _)| *key == plugin.name)
+        .map(|(_, line)| line)
+        .collect();
+    if own.is_empty() {
+        let mend = format!("chorus plan shows what {} would read", plugin.name);
+        return report.failure(&plugin.name, failure, &mend);
+    }
+    broken(plugin, failure.message(), failure.kind(), &own.join("\n"), report);
+}
+
+/// Tells why a plugin has failed, and what mends it: what the plugin says, and for a password which
+/// variable to set.
+fn broken(plugin: &Plugin, what: &str, kind: ErrorKind, log: &str, report: &mut Report) {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let from = lines.iter().position(|line| line.starts_with("error: "));
+    let last = &lines[from.unwrap_or(lines.len().saturating_sub(6))..];
+    let hint = last.iter().find_map(|line| line.strip_prefix("hint: "));
+    let about_login = last.iter().any(|line| line.contains("password"));
+    let mend = match hint {
+        _ if kind == ErrorKind::Denied && about_login => {
+            let (user, password) = (plugin.variable_of("user"), plugin.variable_of("password"));
+            format!("set {password} (and {user}) in .env to what the server takes")
+        }
+        Some(hint) => hint.to_owned(),
+        None if kind == ErrorKind::Temporary => "try again, or see whether the server is up".into(),
+        None => format!("chorus run ... --verbose shows the whole log of {}", plugin.name),
+    };
+    let shown = last.iter().filter(|line| !line.starts_with("hint: "));
+    let shown: Vec<String> = shown.map(|line| format!("\n        {line}")).collect();
+    report.fault(&plugin.name, &format!("{what}:{}", shown.concat()), &mend);
+}
+
+/// Settings that the plugin itself does not know have no effect.
+fn unknown_settings(project: &Project, plugin: &Plugin, report: &mut Report) {
+    if !plugin.is_ours() && !plugin.declares("about") {
+        return;
+    }
+    let flags = ["--about", "--format", "json"].map(str::to_owned).to_vec();
+    let ended = run(&prepare::program(project, plugin, flags), "");
+    let about: Value = serde_json::from_str(&ended.output).unwrap_or_default();
+    let known = about["settings"]["properties"].as_object().filter(|_| ended.kind.is_none());
+    let Some(known) = known else { return };
+    let names: Vec<String> = known.keys().cloned().collect();
+    let aliases: Vec<&str> = known
+        .values()
+        .filter_map(|setting| setting["x-aliases"].as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for name in plugin.config.keys() {
+        if names.contains(name) || aliases.contains(&name.as_str()) {
+            continue;
+        }
+        let near = nearest(name, &names).map_or(String::new(), |near| format!(", but `{near}`"));
+        report.note(&format!("{}: it has no setting `{name}`{near}", plugin.name));
+    }
+}
+
+/// Tells which days a target's output folder has.
+fn days(root: &Path, report: &mut Report) {
+    if !root.is_dir() {
+        return report.note(&format!("{} is not there yet", root.display()));
+    }
+    room(root, report);
+    let Ok(lake) = Lake::open(root) else { return };
+    for source in lake.sources().unwrap_or_default() {
+        let days = lake.days(&source).unwrap_or_default();
+        let open =
+            days.iter().filter(|day| !matches!(lake.run_record(&source, **day), Ok(Some(_))));
+        let open: Vec<String> = open.map(ToString::to_string).collect();
+        let range = match (days.first(), days.last()) {
+            (Some(first), Some(last)) => format!("{first} to {last}"),
+            _ => "none".to_owned(),
+        };
+        report.good(&format!("source {source}: {} days, {range}", days.len()));
+        if !open.is_empty() {
+            report.note(&format!("source {source}: no run has finished {}", open.join(", ")));
+        }
+    }
+}
+
+/// Runs a program with this input; one that cannot be run has failed.
+fn run(program: &Program, input: &str) -> Ended {
+    use std::io::Write;
+    let unstarted = || Ended { kind: Some(ErrorKind::Config), ..Ended::default() };
+    let started = prepare::command(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else { return unstarted() };
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may stop reading early: its exit code tells.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let Ok(output) = child.wait_with_output() else { return unstarted() };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let kind = (!output.status.success()).then(|| exit::kind(output.status));
+    Ended { kind, output: text(&output.stdout), log: text(&output.stderr) }
+}

@@ -1,0 +1,119 @@
+//! The day that a step writes: where, whether it is there, and whether it is the day of the run.
+
+use std::path::{Path, PathBuf};
+
+use lake::{Datestamp, Lake};
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::project::{Plugin, Project, Step, warn_once};
+
+/// The program that writes dated folders, where no setting tells that a target does.
+const WRITER: &str = "target-csv";
+/// Where it writes, and the other name of that setting.
+const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
+/// The folder it takes when neither is set.
+pub const FOLDER: &str = "output";
+
+/// Tells whether the day that a step writes is complete; `None` where it writes none.
+pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
+    let Some((root, source, day)) = day_written(project, step) else { return Ok(None) };
+    if !root.is_dir() {
+        return Ok(Some(false));
+    }
+    let lake = Lake::open(root)?;
+    let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
+    let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
+    Ok(Some(record.tables.keys().all(there)))
+}
+
+/// Returns the output folder, source and day that a step writes, if its target writes days.
+pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
+    let (above, source) = partition(step.target())?;
+    let day = text(step.target(), "datestamp")?.parse().ok()?;
+    let mut root = project.root.join(folder(step.target())?);
+    if !above.is_empty() {
+        root.push(above);
+    }
+    Some((root, source, day))
+}
+
+/// Returns the folder that a target writes below, if it writes files.
+pub fn folder(target: &Plugin) -> Option<&str> {
+    let is_writer = || target.executable.file_name().is_some_and(|name| name == WRITER);
+    let set = FOLDERS.iter().find_map(|name| text(target, name));
+    set.or_else(|| is_writer().then_some(FOLDER))
+}
+
+/// Has a target write below another folder, if it writes files; tells whether it does.
+pub fn write_below(target: &mut Plugin, folder: &Path) -> bool {
+    if self::folder(target).is_none() {
+        return false;
+    }
+    target.config.retain(|name, _| !FOLDERS.contains(&name.as_str()));
+    let folder = folder.to_string_lossy().into_owned();
+    target.config.insert(FOLDERS[0].to_owned(), folder.into());
+    true
+}
+
+/// Refuses a step that would write another day than that of its run, and tells of a tap that reads
+/// another one.
+pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
+    let target = step.target();
+    let refuse = |message: &str| {
+        Error::new(ErrorKind::Config, message).with("step", &step.name).with("plugin", &target.name)
+    };
+    let partition = partition(target);
+    if partition.as_ref().is_some_and(|(_, source)| source.is_empty()) {
+        return Err(refuse("cannot write the days of a source without a name")
+            .hint(format!("set `source` of {}: is its variable empty?", target.name)));
+    }
+    let Some(day) = day else { return Ok(()) };
+    let hint = "write `datestamp: ${DATESTAMP}` in its settings, or run without a day";
+    let given = text(target, "datestamp");
+    match given.map(str::parse::<Datestamp>) {
+        Some(Ok(other)) if other != day => {
+            return Err(refuse("cannot write another day than that of the run")
+                .with("day of the run", day)
+                .with("datestamp", other)
+                .hint(hint));
+        }
+        None if partition.is_some() => {
+            return Err(refuse("cannot write the day of the run: the target takes today")
+                .with("day of the run", day)
+                .hint(hint));
+        }
+        _ => {}
+    }
+    let tap = step.tap();
+    if let Some(Ok(other)) = text(tap, "datestamp").map(str::parse::<Datestamp>)
+        && other != day
+    {
+        warn_once(format!("{} reads {other}, which is not the day of the run, {day}", tap.name));
+    }
+    Ok(())
+}
+
+/// Returns the folder above the sources, and the source, of a target that writes days.
+fn partition(target: &Plugin) -> Option<(String, String)> {
+    folder(target)?;
+    let source = text(target, "source").map(str::to_owned);
+    let Some(scheme) = text(target, "file_naming_scheme") else {
+        return Some((String::new(), source?));
+    };
+    let mut parts: Vec<&str> = scheme.split('/').collect();
+    parts.pop()?;
+    let is_table = parts.pop()? == "table={stream_name}";
+    let is_day = parts.pop()? == "extracted_at={datestamp}";
+    let part = parts.pop()?.strip_prefix("source=")?;
+    let above = parts.join("/");
+    let source = match part {
+        "{source}" => source?,
+        part => lake::name::decode(part)?,
+    };
+    (is_table && is_day && !above.contains('{')).then_some((above, source))
+}
+
+fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
+    plugin.config.get(name).and_then(Value::as_str)
+}

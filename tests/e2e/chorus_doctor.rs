@@ -1,0 +1,121 @@
+//! What the doctor finds, and what it says mends it.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::cluster::{cluster, database};
+use crate::support::project::Project;
+use crate::support::run::file;
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
+    let project = Project::new("  - {name: tap-gone, executable: tap-gone}\n", &[]);
+    fs::remove_file(project.root.join("in/b.csv")).unwrap();
+    file(&project.root, ".chorus/state/dev%3Ax.json", "{");
+    let outcome = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().exits(78);
+    let text = outcome.text();
+    assert!(text.contains("ok    tap-csv: tap-csv "), "{text}");
+    assert!(text.contains("FAULT tap-gone: there is no program"), "{text}");
+    assert!(text.contains("FAULT tap-csv--two: cannot discover"), "{text}");
+    assert!(text.contains("chorus state clear 'dev:x'"), "{text}");
+    assert!(outcome.stderr.contains("findings: 3"), "{}", outcome.stderr);
+}
+
+/// Returns what the doctor prints, and how many findings it has.
+fn doctor(project: &Project) -> (String, usize) {
+    let run = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").env("DB_PASSWORD", "no");
+    let outcome = run.go();
+    let text = outcome.text();
+    let mut lines: Vec<&str> =
+        text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic())).collect();
+    lines.sort_unstable();
+    assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "a line is there twice: {text}");
+    let count = text.matches("FAULT ").count();
+    assert_eq!(outcome.code, if count == 0 { 0 } else { 78 }, "{text}");
+    (text, count)
+}
+
+#[track_caller]
+fn says(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+}
+
+#[test]
+fn the_doctor_looks_at_jobs_schedules_and_what_is_selected() {
+    let taps = "  - {name: tap-none, inherit_from: tap-csv, select: ['x.*']}
+  - {name: tap-both, inherit_from: tap-csv, select: ['b.*'], config: {files:
+      [{entity: a, path: in/a.csv}, {entity: b, path: in/b.csv}]}}
+";
+    let more = "
+- {name: gone, tasks: [tap-nope target-csv]}
+- {name: half, tasks: [tap-csv]}
+- {name: today, tasks: [tap-csv target-today]}
+schedules:
+- {name: of-gone, job: gone, interval: '@daily'}
+- {name: of-nothing, job: nothing, interval: '@daily'}
+- {name: badly, job: both, interval: every day}
+";
+    let loaders = "  - {name: target-today, executable: target-csv, config: {source: x}}
+  - {name: target-null, executable: target-csv, config: {output_path: /dev/null/x}}
+";
+    let (text, count) = doctor(&Project::with(taps, loaders, more));
+    says(&text, &["FAULT tap-none: none of its 1 streams is selected\n"]);
+    says(&text, &["mend: correct `select` of tap-none"]);
+    let both = text.lines().find(|line| line.starts_with("ok    tap-both: ")).unwrap();
+    assert!(both.ends_with("; 1 of 2 streams"), "{text}");
+    says(&text, &["FAULT job gone: cannot find a plugin of this name (plugin: tap-nope)\n"]);
+    says(&text, &["FAULT job half: cannot run plugins that are no pipeline"]);
+    says(&text, &["FAULT job today: cannot write the day of the run"]);
+    says(&text, &["FAULT schedule of-nothing: cannot find a job or plugin", "name: nothing"]);
+    says(&text, &["FAULT schedule badly: cannot read the interval", "mend: write a cron pattern"]);
+    says(&text, &["FAULT target-null: cannot write to /dev/null/x: ", "set `output_path`"]);
+    assert_eq!(count, 7, "{text}");
+    assert_eq!(text.matches("MiB free").count(), 1, "{text}");
+}
+
+#[test]
+fn the_doctor_tries_passwords_and_rights_and_changes_nothing() {
+    let database = database("doctor");
+    database.psql(
+        "CREATE ROLE doctor_weak LOGIN; CREATE TABLE seen AS SELECT 1 AS id;
+         GRANT SELECT ON seen TO doctor_weak;
+         CREATE TABLE unseen AS SELECT 1 AS id; REVOKE CREATE ON SCHEMA public FROM public;
+         CREATE VIEW broken AS SELECT 1 / (id - 1) AS x FROM seen;",
+    );
+    let config = |more: serde_json::Value| database.settings_with(&more);
+    let weak = config(json!({ "user": "doctor_weak" }));
+    let wrong = config(json!({
+        "host": "127.0.0.1",
+        "password": "${DB_PASSWORD}",
+        "ssl_mode": "require",
+        "ssl_certificate_authority": cluster().folder.join("ca.crt"),
+    }));
+    let plugins = |kind: &str| {
+        format!(
+            "  - {{name: {kind}-postgres, executable: {kind}-postgres, config: {}}}
+  - {{name: {kind}-weak, executable: {kind}-postgres, config: {weak}}}
+  - {{name: {kind}-wrong, executable: {kind}-postgres, config: {wrong}}}
+",
+            database.settings()
+        )
+    };
+    let project = Project::with(&plugins("tap"), &plugins("target"), "");
+    let (text, count) = doctor(&project);
+    // The view is there to be read, and cannot be.
+    says(&text, &["FAULT tap-postgres: it cannot read its streams:", "division by zero"]);
+    says(&text, &["note  tap-weak: tables left out because the user may not read them"]);
+    says(&text, &["FAULT target-weak: it cannot begin:", "permission denied for schema public"]);
+    says(&text, &["mend: grant the user the right, or use another user\n"]);
+    for name in ["tap-wrong", "target-wrong"] {
+        says(&text, &[&format!("FAULT {name}: ")]);
+    }
+    let mend = "mend: set DB_PASSWORD (and ";
+    assert_eq!(text.matches(mend).count(), 2, "{text}");
+    says(&text, &["; it may make tables\n"]);
+    assert_eq!(count, 4, "{text}");
+    assert_eq!(database.psql("SELECT to_regclass('chorus_doctor') IS NULL"), "t");
+    database.psql("DROP OWNED BY doctor_weak; DROP ROLE doctor_weak");
+}

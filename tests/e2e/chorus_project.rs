@@ -1,0 +1,160 @@
+//! What the runner makes of mistakes in `meltano.yml` and `.env`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::database;
+use crate::support::lake;
+use crate::support::project::{DAY, Project};
+use crate::support::run::{Outcome, file};
+
+/// The number of the line that has a text.
+fn line_of(project: &Project, name: &str, text: &str) -> String {
+    let whole = fs::read_to_string(project.root.join(name)).unwrap();
+    let at = whole.lines().position(|line| line.contains(text)).expect(text);
+    format!("line: {}", at + 1)
+}
+
+#[track_caller]
+fn says(outcome: &Outcome, words: &[&str]) {
+    for word in words {
+        assert!(outcome.stderr.contains(word), "no {word} in {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn values_of_a_wrong_kind_are_refused_with_their_place() {
+    let check = |more: &str, jobs: &str, at: &str, line: &str| {
+        let project = Project::with(more, "", jobs);
+        let outcome = project.run(&["both"]).exits(78);
+        let line = line_of(&project, "meltano.yml", line);
+        says(&outcome, &[&format!("at: {at}\n"), &line, "wanted: ", "meltano.yml\n"]);
+        project.published_nothing();
+    };
+    let at = "plugins.extractors.tap-x.config";
+    check("  - name: tap-x\n    config: 5 # here\n", "", at, "# here");
+    check("", "env: [a] # here\n", "env", "# here");
+    let own = "schedules:\n- name: s\n  job: both\n  annotations: {chorus: {day_offset: x}}\n";
+    check("", own, "schedules.s.annotations.chorus.day_offset", "day_offset");
+    let own = own.replace("day_offset: x", "watch: 5");
+    check("", &own, "schedules.s.annotations.chorus.watch", "watch");
+    check("", "- {tasks: [a b]} # here\n", "jobs[1]", "# here");
+
+    let twice = Project::with("  - {name: tap-csv}\n", "", "").run(&["both"]).exits(78);
+    says(&twice, &["at: plugins.extractors\n", "name: tap-csv\n", "meltano.yml\n"]);
+    let key = Project::with("", "", "- {name: a, name: b}\n").run(&["both"]).exits(78);
+    says(&key, &["the key `name` is there twice", "line: ", "column: "]);
+    assert!(!key.stderr.contains("Policy"), "{}", key.stderr);
+    let empty = Project::with("", "", "- {name: none, tasks: []}\n").run(&["none"]).exits(78);
+    says(&empty, &["job without tasks", "job: none"]);
+}
+
+#[test]
+fn what_has_no_effect_is_told_with_its_line_once() {
+    let schedule = "
+- {name: tap-csv, tasks: tap-csv--two target-csv--two}
+schedules:
+- {name: s, job: both, annotations: {chorus: {day_ofset: 1}, other: {x: 1}}}
+";
+    let project = Project::with("  - {name: tap-x, confg: {a: 1}}\n", "", schedule);
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let unknown = "{name: target-csv, config: {source: others}}";
+    let text = text.replace(unknown, &format!("{unknown}\n      - {{name: target-cvs}}"));
+    file(&project.root, "meltano.yml", text);
+    // The job is what runs: it has a task of its own.
+    let words = ["backfill", "tap-csv", "--from", "2026-01-30", "--to", "2026-01-31"];
+    let outcome = project.chorus(&words).go().success();
+    let told = [
+        "key `confg` of plugins.extractors.tap-x is not known",
+        "did you mean `config`?",
+        "key `day_ofset` of schedules.s.annotations.chorus is not known",
+        "did you mean `day_offset`?",
+        "environment other has settings for target-cvs",
+        "which is no loader: did you mean `target-csv`?",
+        "tap-csv is a job and a plugin: the job is what runs",
+    ];
+    for words in told {
+        assert_eq!(outcome.stderr.matches(words).count(), 1, "{words}: {}", outcome.stderr);
+    }
+    let line = line_of(&project, "meltano.yml", "day_ofset").replace("line:", "(meltano.yml, line");
+    says(&outcome, &[&line]);
+    assert!(!outcome.stderr.contains("`x`"), "{}", outcome.stderr);
+    assert!(project.partition("two", "b").exists() && !project.partition("csv", "a").exists());
+}
+
+#[test]
+fn a_line_of_the_variables_that_cannot_be_read_is_named_and_not_shown() {
+    for bad in ["PASSWORD=\"s3cret", "S3 cret=1", "PASSWORD='s3cret' 'x"] {
+        let project = Project::new("", &[]);
+        file(&project.root, ".env", format!("SOURCE=csv\n# more\n\n{bad}\n"));
+        let outcome = project.run(&["both"]).exits(78);
+        says(&outcome, &["/.env\n", "line: 4\n", "hint: write NAME=value"]);
+        assert!(!outcome.stderr.to_lowercase().contains("s3"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn variables_reach_settings_that_the_project_does_not_declare() {
+    let database = database("undeclared");
+    database.psql("CREATE TABLE t AS SELECT generate_series(1, 3) AS id");
+    let more = "  - {name: tap-postgres, executable: tap-postgres}
+  - {name: tap-sick, executable: ./sick}
+";
+    let project = Project::new(more, &[("sick", "echo asked >> asked; echo '{\"streams\": []}'")]);
+    let chorus = |words: &[&str]| {
+        let mut run = project.chorus(words).env("DATESTAMP", DAY);
+        for (name, value) in database.settings().as_object().unwrap() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            run = run.env(&format!("TAP_POSTGRES_{}", name.to_uppercase()), text);
+        }
+        run
+    };
+    // It has `settings` for none of these: it is asked.
+    let outcome = chorus(&["run", "tap-postgres", "target-csv"])
+        .env("TAP_POSTGRES_PASWORD", "s3cret")
+        .env("TAP_POSTGRES_LOGLEVEL", "WARNING")
+        .go()
+        .success();
+    assert_eq!(lake::data(&project.partition("csv", "public-t")), "id\n1\n2\n3\n");
+    says(&outcome, &["TAP_POSTGRES_PASWORD is set, but tap-postgres has no such setting"]);
+    says(&outcome, &["did you mean TAP_POSTGRES_PASSWORD?"]);
+    assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("is set, but").count(), 1, "{}", outcome.stderr);
+
+    // What the source thinks of its rows is told, once it thinks something.
+    for (analyse, rows) in [("SELECT", json!(null)), ("ANALYZE t", json!(3))] {
+        database.psql(analyse);
+        let plan = chorus(&["plan", "tap-postgres", "target-csv", "--json"]).go().success().text();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["steps"][0]["streams"][0]["rows"], rows, "{plan}");
+    }
+
+    // Others are not asked.
+    let plan = chorus(&["plan", "tap-sick", "target-csv"]).env("TAP_SICK_PASSWORD", "x").go();
+    says(&plan.success(), &["TAP_SICK_PASSWORD is set", "add {name: password} to `settings`"]);
+    let asked = fs::read_to_string(project.root.join("asked")).unwrap();
+    assert_eq!(asked, "asked\n");
+}
+
+#[test]
+fn a_tap_starts_from_the_state_that_the_project_names() {
+    let project = Project::new("  - {name: tap-x, inherit_from: tap-csv, state: none.json}\n", &[]);
+    let words = ["run", "--datestamp", DAY, "tap-x", "target-csv", "--json"];
+    let rows = || {
+        let record = project.chorus(&words).go().success().text();
+        let record: Value = serde_json::from_str(&record).unwrap();
+        record["steps"][0]["streams"][0]["rows"].clone()
+    };
+    let missing = project.chorus(&words).go().exits(66);
+    says(&missing, &["none.json\n", "hint: correct `state` of the tap"]);
+    file(&project.root, "none.json", "");
+    // The file is there unchanged, but no state of it is taken.
+    assert_eq!((rows(), rows()), (json!(2), json!(2)));
+    let state = fs::read_dir(project.root.join(".chorus/state")).unwrap().next().unwrap().unwrap();
+    let state: Value = serde_json::from_slice(&fs::read(state.path()).unwrap()).unwrap();
+    file(&project.root, "none.json", state["singer_state"].to_string());
+    assert_eq!(rows(), json!(0));
+    file(&project.root, "none.json", "[]");
+    project.chorus(&words).go().exits(78);
+}
