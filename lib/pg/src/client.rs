@@ -95,8 +95,7 @@ impl Client {
     /// intervals, shortest exact floats, hex bytea, plain money, empty search path.
     pub fn connect(config: &Config) -> Result<Self> {
         let deadline = Instant::now() + config.connect_timeout;
-        let mut wire = connect::open(config, deadline)?;
-        wire.timeout = config.connect_timeout;
+        let wire = connect::open(config, deadline)?;
         let mut client = Self {
             wire,
             config: config.clone(),
