@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod client;
+mod commit;
 mod connect;
 pub mod convert;
 pub mod copy;

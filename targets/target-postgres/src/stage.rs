@@ -49,6 +49,7 @@ impl Stage {
         let extra = extra.collect::<Vec<_>>().join(", ");
         let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
         lane.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
+        lane.made_stage();
         Ok(made)
     }
 
