@@ -35,6 +35,7 @@ mod moving_files;
 mod names;
 mod network;
 mod planted;
+mod pooler;
 mod processes;
 mod readers;
 mod reruns;

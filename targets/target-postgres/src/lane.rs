@@ -6,6 +6,7 @@ use pg::{Client, failure};
 use singer::{Batch, Context, Error, ErrorKind, Result};
 
 use crate::fields::Lines;
+use crate::stage;
 
 /// How often a transaction is tried when the server picks it as a victim.
 const ATTEMPTS: u32 = 4;
@@ -90,6 +91,9 @@ impl Lane {
     }
 
     fn set_up(&mut self) -> Result<()> {
+        if self.client.is_pooled() {
+            self.client.set_up()?;
+        }
         // Row security would hide rows from a merge without a word: let it fail instead.
         self.client.execute(&format!(
             "SET lock_timeout = {}; SET row_security = off; SET jit = off; SET work_mem = '64MB'; \
@@ -235,14 +239,27 @@ fn place_of<'a>(place: &'a str, relation: &str) -> (Option<usize>, Option<&'a st
     (digits.parse().ok(), column.and_then(|rest| rest.split(": ").next()))
 }
 
-/// Says what to do about a lock that was not to be had.
+/// Makes the failure for a pooler that gives every transaction another session.
+pub fn no_session() -> Error {
+    Error::new(ErrorKind::Config, "cannot load through a connection pool in transaction mode").hint(
+        "rows are staged in a temporary table, which only its session sees: connect to the \
+             server itself, or by a pool in session mode",
+    )
+}
+
+/// Says what to do about a lock that was not to be had, or a staging table that is gone.
 pub fn explained(failure: Error) -> Error {
     match failure::sqlstate(&failure) {
+        Some("42P01") if says_stage(&failure) => no_session(),
         Some("55P03") => failure
             .of_kind(ErrorKind::Temporary)
             .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
         _ => failure,
     }
+}
+
+fn says_stage(failure: &Error) -> bool {
+    failure.context("server_message").is_some_and(|message| message.contains(stage::PREFIX))
 }
 
 #[cfg(test)]

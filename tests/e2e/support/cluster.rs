@@ -120,6 +120,16 @@ impl Database {
         Ok(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned())
     }
 
+    /// Runs SQL by a connection to this port of 127.0.0.1, where something is in between.
+    pub fn psql_through(&self, port: u16, sql: &str) -> String {
+        let mut command = self.psql_command();
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(["-v", "ON_ERROR_STOP=1", "-c", sql]).env("PGSSLMODE", "disable");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
+    }
+
     /// Returns a `psql` that has yet to be told what to do.
     pub fn psql_command(&self) -> Command {
         let mut command = Command::new(self.cluster.binaries.join("psql"));
@@ -282,7 +292,7 @@ fn watchdog(binaries: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Child 
 }
 
 /// Returns a command that runs as the cluster's owner.
-fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
+pub fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -307,7 +317,7 @@ fn run(command: &mut Command) {
 }
 
 /// Postgres refuses to run as root: then it runs as `nobody`.
-fn owner() -> Option<(u32, u32)> {
+pub fn owner() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
     }
