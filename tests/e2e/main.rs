@@ -48,6 +48,7 @@ mod sftp;
 mod sftp_faults;
 mod sftp_trust;
 mod source_changes;
+mod state_kills;
 mod states;
 mod stopped;
 mod three_ways;
