@@ -34,6 +34,7 @@ mod mistakes;
 mod moving_files;
 mod names;
 mod network;
+mod pipe_faults;
 mod planted;
 mod pooler;
 mod processes;

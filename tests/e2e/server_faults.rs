@@ -303,7 +303,7 @@ fn a_tap_that_pauses_outlives_limits_on_idle_sessions() {
 
 #[test]
 fn a_full_disk_of_the_server_is_named_and_changes_nothing() {
-    let cluster = on_small_disk("3m");
+    let cluster = on_small_disk("1m");
     each(2, &METHODS, |method| {
         let target = database_of(&cluster, "full");
         let place = |at: &str| {
@@ -313,7 +313,7 @@ fn a_full_disk_of_the_server_is_named_and_changes_nothing() {
                  ALTER DATABASE {name} SET temp_tablespaces = {at}"
             ));
         };
-        for case in Case::all(&target, 100_000).filter(|case| case.method == *method) {
+        for case in Case::all(&target, 30_000).filter(|case| case.method == *method) {
             place("small");
             case.prepare();
             let outcome = case.load().input(case.input()).go();
