@@ -40,6 +40,7 @@ mod pooler;
 mod processes;
 mod readers;
 mod reruns;
+mod runner_faults;
 mod sales;
 mod schema_changes;
 mod security;

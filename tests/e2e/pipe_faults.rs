@@ -1,6 +1,6 @@
-//! Pipes of our taps and targets, whose processes are killed, signalled, stopped while another run is
-//! made, or starved, after any number of bytes (P01 to P12): the old rows or the new ones are there,
-//! and a plain run puts all in order.
+//! Pipes of our taps and targets, whose processes are killed, signalled, stopped while another run
+//! is made, or starved, after any number of bytes (P01 to P12): the old rows or the new ones are
+//! there, and a plain run puts all in order.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
