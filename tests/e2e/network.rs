@@ -102,8 +102,8 @@ fn a_connection_cut_after_any_byte_leaves_all_or_nothing() {
         let recorded = PgProxy::start(&socket, Fault::None);
         check_load(&target, method, &plain(recorded.port), &[0]);
         for (at, [sent, received]) in recorded.bytes().into_iter().enumerate() {
-            let sent = positions(sent, tries(6, 250)).map(|bytes| Fault::Client(at + 1, bytes));
-            let received = positions(received, tries(6, 250)).enumerate().map(|(nth, bytes)| {
+            let sent = positions(sent, tries(6, 60)).map(|bytes| Fault::Client(at + 1, bytes));
+            let received = positions(received, tries(6, 60)).enumerate().map(|(nth, bytes)| {
                 let reset = nth % 2 == 0;
                 if reset { Fault::Reset(at + 1, bytes) } else { Fault::Server(at + 1, bytes) }
             });
@@ -124,7 +124,7 @@ fn a_read_cut_after_any_byte_is_not_taken_for_whole() {
     let recorded = PgProxy::start(&socket, Fault::None);
     check_read(&read(&source, &plain(recorded.port)).go(), &[0]);
     let [sent, received] = recorded.bytes()[0];
-    let most = tries(15, 1500);
+    let most = tries(15, 1000);
     let mut faults: Vec<_> = positions(sent, most).map(|bytes| Fault::Client(1, bytes)).collect();
     for bytes in positions(received, most) {
         faults.extend([Fault::Server(1, bytes), Fault::Reset(1, bytes)]);
@@ -149,7 +149,7 @@ fn tls_that_is_cut_or_garbled_is_never_taken_for_whole() {
     let source = prepared("garbled");
     let bytes = received(|port| check_read(&read(&source, &private(port)).go(), &[0]));
     let mut faults = Vec::new();
-    for at in positions(bytes, tries(12, 1200)) {
+    for at in positions(bytes, tries(12, 600)) {
         faults.extend([CutAt(at), FlipAt(at)]);
     }
     let refused = AtomicUsize::new(0);
@@ -173,7 +173,7 @@ fn tls_that_is_cut_or_garbled_is_never_taken_for_whole() {
     let bytes = received(|port| {
         check_load(&source, "upsert", &private(port), &[0]);
     });
-    let late: Vec<_> = positions(bytes, tries(6, 200)).filter(|at| *at > 3000).collect();
+    let late: Vec<_> = positions(bytes, tries(6, 100)).filter(|at| *at > 3000).collect();
     for at in &late {
         let proxy = Proxy::start(cluster().port, vec![FlipAt(*at), proxy::Fault::None]);
         check_load(&source, "upsert", &private(proxy.port), &[0, 75]);
