@@ -227,7 +227,7 @@ fn whatever_happens_to_a_process_of_a_pipe_the_old_rows_or_the_new_are_there() {
         let new = way.with_place(|place| place.seen()).expect("new rows");
         for act in ACTS {
             let mut moments = vec![bytes];
-            for _ in 0..tries(1, 25) {
+            for _ in 0..tries(1, 10) {
                 let behind = random.lock().unwrap().below(u64::try_from(bytes).unwrap());
                 moments.push(usize::try_from(behind).unwrap());
             }
