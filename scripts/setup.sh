@@ -10,6 +10,7 @@ needs() { # needs PACKAGE TEST...: PACKAGE is missing when TEST fails
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has_server() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
+has_pgbouncer() { command -v pgbouncer || test -x /usr/sbin/pgbouncer; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 if [[ -z ${SOURCE_DATABASE_URL:-} || -z ${TARGET_DATABASE_URL:-} || ${1:-} =~ ^(test|slow)$ ]]; then
@@ -20,6 +21,7 @@ needs gcc command -v cc
 if [[ ${1:-} == test ]]; then
     needs postgresql-contrib eval 'compgen -G "/usr/share/postgresql/*/extension/hstore.control"'
     needs openssl command -v openssl
+    needs pgbouncer has_pgbouncer
     needs git command -v git
     needs python3 command -v python3
     needs python3-venv has_venv

@@ -30,6 +30,8 @@ pub struct Client {
     /// `I`dle, in a `T`ransaction, or in a failed one (`E`).
     status: u8,
     broken: bool,
+    /// Whether somebody is in between who answers for the server.
+    pub(crate) pooled: bool,
     copying: Copying,
 }
 
@@ -93,10 +95,12 @@ struct Outcome {
 impl Client {
     /// Connects, authenticates and sets the session up: UTF-8, UTC, ISO dates, ISO 8601
     /// intervals, shortest exact floats, hex bytea, plain money, empty search path.
+    ///
+    /// Behind a pooler the session is left as it is, for it may be another one with the next
+    /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
     pub fn connect(config: &Config) -> Result<Self> {
         let deadline = Instant::now() + config.connect_timeout;
-        let mut wire = connect::open(config, deadline)?;
-        wire.timeout = config.connect_timeout;
+        let wire = connect::open(config, deadline)?;
         let mut client = Self {
             wire,
             config: config.clone(),
@@ -104,18 +108,16 @@ impl Client {
             backend: (0, 0),
             status: b'I',
             broken: false,
+            pooled: false,
             copying: Copying::No,
         };
         connect::log_in(&mut client)?;
+        client.pooled = client.server_process()? != client.backend.0.to_string();
         client.wire.established(config.read_timeout);
-        client.execute(&session("SET"))?;
+        if !client.pooled {
+            client.set_up()?;
+        }
         Ok(client)
-    }
-
-    /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
-    /// pooler that gives every transaction another server connection.
-    pub fn begin(&mut self, mode: &str) -> Result<()> {
-        self.execute(&format!("BEGIN {mode}; {}", session("SET LOCAL"))).map(drop)
     }
 
     /// Runs one or more statements without parameters; returns the rows affected by the last.
@@ -451,23 +453,6 @@ impl Drop for Client {
             let _ = self.wire.flush();
         }
     }
-}
-
-/// What both ends of a transfer must agree on, as statements.
-fn session(set: &str) -> String {
-    [
-        "TimeZone = 'UTC'",
-        "DateStyle = 'ISO, YMD'",
-        "IntervalStyle = 'iso_8601'",
-        "extra_float_digits = 1",
-        "lc_monetary = 'C'",
-        "bytea_output = 'hex'",
-        "client_encoding = 'UTF8'",
-        "standard_conforming_strings = on",
-        "search_path = ''",
-    ]
-    .map(|setting| format!("{set} {setting};"))
-    .join(" ")
 }
 
 /// Returns the row count at the end of a command tag such as `INSERT 0 5`.

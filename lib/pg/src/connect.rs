@@ -18,10 +18,8 @@ const HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 pub(crate) fn open(config: &Config, deadline: Instant) -> Result<Wire> {
     let mut wire = match &config.host {
         Host::Tcp(host) => Wire::tcp(host, config.port, deadline)?,
-        Host::Unix(folder) => return Wire::unix(folder, config.port),
+        Host::Unix(folder) => return Wire::unix(folder, config.port, deadline),
     };
-    wire.timeout =
-        deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
     if matches!(config.ssl_mode, SslMode::Disable | SslMode::Allow) {
         return Ok(wire);
     }
@@ -54,7 +52,6 @@ pub(crate) fn open(config: &Config, deadline: Instant) -> Result<Wire> {
 /// Asks the server to cancel what the connection runs.
 pub(crate) fn cancel(config: &Config, backend: (i32, i32)) -> Result<()> {
     let mut wire = open(config, Instant::now() + Duration::from_secs(5))?;
-    wire.timeout = Duration::from_secs(5);
     frontend::cancel_request(backend.0, backend.1, &mut wire.output);
     wire.flush()?;
     // The server closes the connection once the request is on its way.

@@ -15,6 +15,8 @@ pub fn kind_of(sqlstate: &str) -> ErrorKind {
         "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "55P03" | "55006" | "25006" | "25P03"
         | "25P04" => ErrorKind::Temporary,
         "P0001" => ErrorKind::Data,
+        // A limit somebody set: it is there the next time, too.
+        "53400" => ErrorKind::Unavailable,
         _ => match sqlstate.get(..2) {
             Some("28") => ErrorKind::Denied,
             Some("08" | "40" | "53") => ErrorKind::Temporary,
@@ -35,13 +37,18 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "42P01" | "42703" => "the table or column may be gone or renamed: run discovery again",
         "53100" => "the server's disk is full: free space there",
         "53200" => "the server is out of memory",
+        "53400" => "raise the server's limit (temp_file_limit), or load fewer rows at once",
         "53300" => "the server has too many connections: close some, or raise max_connections",
         "57014" => "the statement was cancelled or took longer than the role's statement_timeout",
+        "57P05" => "the role's idle_session_timeout is shorter than a pause here",
         "25P03" => "the role's idle_in_transaction_session_timeout is shorter than a pause here",
         "25P04" => "the role's transaction_timeout is shorter than this run",
         "57P01" | "57P02" | "57P03" => "the server restarts: run again once it is up",
         "55P03" => "another session holds a lock: run again, or raise lock_timeout",
-        "25006" => "the server is a read-only standby: connect to the primary",
+        "25006" => {
+            "the server is a read-only standby (or default_transaction_read_only is on): connect \
+             to the primary"
+        }
         "40001" | "40P01" => "other sessions were in the way: run again",
         _ => return None,
     })
@@ -137,6 +144,7 @@ mod tests {
         check("57P01", ErrorKind::Temporary);
         check("40001", ErrorKind::Temporary);
         check("53300", ErrorKind::Temporary);
+        check("53400", ErrorKind::Unavailable);
         check("08006", ErrorKind::Temporary);
         check("XX000", ErrorKind::Unavailable);
         check("", ErrorKind::Unavailable);

@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod client;
+mod commit;
 mod connect;
 pub mod convert;
 pub mod copy;
@@ -9,6 +10,7 @@ pub mod copy_text;
 pub mod failure;
 pub mod ident;
 mod password_file;
+mod session;
 pub mod settings;
 mod tls;
 pub mod types;

@@ -70,6 +70,8 @@ pub(crate) struct Wire {
     pub output: BytesMut,
     /// How long the peer may stay silent.
     pub timeout: Duration,
+    /// When the handshake must be over, however little by little it comes.
+    deadline: Option<Instant>,
     /// The largest message to take from the peer.
     pub message_bytes_max: usize,
     /// The largest row of a COPY to take.
@@ -104,7 +106,7 @@ impl Wire {
                     keep_alive(&socket).map_err(failed)?;
                     socket.set_nonblocking(true).map_err(failed)?;
                     let local = address.ip().is_loopback();
-                    return Ok(Self::new(Io::Tcp(socket), local, peer));
+                    return Ok(Self::new(Io::Tcp(socket), local, peer, deadline));
                 }
                 Err(cause) => last = cause,
             }
@@ -113,7 +115,7 @@ impl Wire {
     }
 
     /// Connects to the socket of a server on this machine.
-    pub fn unix(folder: &Path, port: u16) -> Result<Self> {
+    pub fn unix(folder: &Path, port: u16, deadline: Instant) -> Result<Self> {
         let path = folder.join(format!(".s.PGSQL.{port}"));
         let peer = path.display().to_string();
         let connected = UnixStream::connect(&path).and_then(|socket| {
@@ -121,7 +123,7 @@ impl Wire {
             Ok(socket)
         });
         match connected {
-            Ok(socket) => Ok(Self::new(Io::Unix(socket), true, peer)),
+            Ok(socket) => Ok(Self::new(Io::Unix(socket), true, peer, deadline)),
             Err(cause) => {
                 let kind = match cause.kind() {
                     io::ErrorKind::PermissionDenied => ErrorKind::Denied,
@@ -135,7 +137,7 @@ impl Wire {
         }
     }
 
-    fn new(io: Io, local: bool, peer: String) -> Self {
+    fn new(io: Io, local: bool, peer: String, deadline: Instant) -> Self {
         Self {
             io,
             tls: None,
@@ -143,7 +145,8 @@ impl Wire {
             start: 0,
             end: 0,
             output: BytesMut::new(),
-            timeout: Duration::from_secs(10),
+            timeout: remaining(deadline),
+            deadline: Some(deadline),
             message_bytes_max: MESSAGE_BYTES_MAX,
             row_bytes_max: MESSAGE_BYTES_MAX,
             local,
@@ -154,6 +157,7 @@ impl Wire {
     /// Lifts the limits of the handshake.
     pub fn established(&mut self, timeout: Duration) {
         self.timeout = timeout;
+        self.deadline = None;
         self.message_bytes_max = MESSAGE_BYTES_MAX;
     }
 
@@ -196,6 +200,7 @@ impl Wire {
             match tls.read_tls(&mut &self.io) {
                 Ok(0) => return Err(self.closed()),
                 Ok(_) => {
+                    self.check_deadline()?;
                     if let Err(cause) = tls.process_new_packets() {
                         // The alert that tells the peer why is worth one try.
                         let _ = tls.write_tls(&mut &self.io);
@@ -242,6 +247,14 @@ impl Wire {
         Ok(())
     }
 
+    /// Fails once a handshake has taken too long.
+    fn check_deadline(&self) -> Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(self.silent()),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the type and payload of the next message, waiting for it; the payload stays valid
     /// until the next call.
     #[inline]
@@ -251,7 +264,7 @@ impl Wire {
                 return Ok(message);
             }
             match self.fill()? {
-                Filled::Some => {}
+                Filled::Some => self.check_deadline()?,
                 Filled::Nothing => self.wait_or_fail(PollFlags::IN)?,
                 Filled::End => return Err(self.closed()),
             }
@@ -387,20 +400,19 @@ impl Wire {
     }
 
     fn wait_or_fail_for(&self, flags: PollFlags) -> Result<PollFlags> {
-        let ready = self.wait(flags, self.timeout)?;
-        if ready.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Temporary,
-                "cannot wait any longer for the Postgres server",
-            )
+        let left = self.deadline.map_or(self.timeout, remaining);
+        let ready = self.wait(flags, left.min(self.timeout))?;
+        if ready.is_empty() { Err(self.silent()) } else { Ok(ready) }
+    }
+
+    fn silent(&self) -> Error {
+        Error::new(ErrorKind::Temporary, "cannot wait any longer for the Postgres server")
             .with("server", &self.peer)
             .with(SILENT_SECONDS, self.timeout.as_secs())
             .hint(
                 "check the network and the server's load; `connect_timeout_seconds` and \
                  `read_timeout_seconds` set how long to wait",
-            ));
-        }
-        Ok(ready)
+            )
     }
 
     /// Waits for the socket; returns nothing when time is up.

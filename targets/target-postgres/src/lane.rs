@@ -6,11 +6,16 @@ use pg::{Client, failure};
 use singer::{Batch, Context, Error, ErrorKind, Result};
 
 use crate::fields::Lines;
+use crate::stage;
 
 /// How often a transaction is tried when the server picks it as a victim.
 const ATTEMPTS: u32 = 4;
 /// A COPY ends behind so much text: the lines of its rows are kept until then, for messages.
 const COPY_BYTES: usize = 4 << 20;
+
+/// What ends a session of which nothing is wanted for a while: a tap may take its time. Older
+/// servers do not have all of them.
+const IDLE: &str = "'idle_in_transaction_session_timeout', 'idle_session_timeout'";
 
 /// A connection, and the COPY open on it.
 pub struct Lane {
@@ -18,6 +23,18 @@ pub struct Lane {
     copying: Option<Copying>,
     /// Memory for the next rows.
     spare: Lines,
+    lock_timeout_seconds: u64,
+    /// How many staging tables are on it.
+    staged: usize,
+}
+
+/// A transaction to be: what it is about when its end is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Effect<'a> {
+    /// The quoted table that it may add rows to.
+    pub table: Option<&'a str>,
+    /// Whether it needs nothing of a staging table any more.
+    pub spends_stage: bool,
 }
 
 /// Where a COPY goes.
@@ -66,14 +83,39 @@ impl Received {
 
 impl Lane {
     /// Sets a connection up for loads.
-    pub fn new(mut client: Client, lock_timeout_seconds: u64) -> Result<Self> {
+    pub fn new(client: Client, lock_timeout_seconds: u64) -> Result<Self> {
+        let (copying, spare, staged) = (None, Lines::default(), 0);
+        let mut lane = Self { client, copying, spare, lock_timeout_seconds, staged };
+        lane.set_up()?;
+        Ok(lane)
+    }
+
+    fn set_up(&mut self) -> Result<()> {
+        if self.client.is_pooled() {
+            self.client.set_up()?;
+        }
         // Row security would hide rows from a merge without a word: let it fail instead.
-        client.execute(&format!(
+        self.client.execute(&format!(
             "SET lock_timeout = {}; SET row_security = off; SET jit = off; SET work_mem = '64MB'; \
-             SET idle_in_transaction_session_timeout = 0",
-            lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into())
+             SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({IDLE})",
+            self.lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into())
         ))?;
-        Ok(Self { client, copying: None, spare: Lines::default() })
+        Ok(())
+    }
+
+    /// Takes note of a staging table that was made.
+    pub fn made_stage(&mut self) {
+        self.staged += 1;
+    }
+
+    /// Takes note of a staging table that was dropped.
+    pub fn dropped_stage(&mut self) {
+        self.staged = self.staged.saturating_sub(1);
+    }
+
+    /// Tells whether it has staging tables: a new connection has none.
+    pub fn has_stages(&self) -> bool {
+        self.staged > 0
     }
 
     /// Returns memory for the lines of a batch; [`Lane::copy`] takes it back.
@@ -121,21 +163,24 @@ impl Lane {
     }
 
     /// Runs `work` in one transaction; again when the server ended it for the sake of another.
-    pub fn transaction<T>(&mut self, mut work: impl FnMut(&mut Client) -> Result<T>) -> Result<T> {
-        let client = self.idle()?;
+    pub fn transaction<T>(
+        &mut self,
+        effect: Effect<'_>,
+        mut work: impl FnMut(&mut Client) -> Result<T>,
+    ) -> Result<T> {
         let mut attempt = 1;
         loop {
+            let client = self.idle()?;
             client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
-            let done = work(client).and_then(|value| client.execute("COMMIT").map(|_| value));
+            let done = work(client).and_then(|value| self.commit(effect).map(|()| value));
             let failure = match done {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if client.is_broken() {
+            let client = &mut self.client;
+            if client.is_broken() || client.in_transaction() && client.execute("ROLLBACK").is_err()
+            {
                 return Err(failure);
-            }
-            if client.in_transaction() {
-                client.execute("ROLLBACK")?;
             }
             let victim = matches!(failure::sqlstate(&failure), Some("40001" | "40P01"));
             if !victim || attempt == ATTEMPTS {
@@ -146,6 +191,22 @@ impl Lane {
             attempt += 1;
         }
     }
+
+    /// Commits the open transaction, also when the connection breaks before the server's answer
+    /// and another one tells that it was done.
+    pub fn commit(&mut self, effect: Effect<'_>) -> Result<()> {
+        if !self.idle()?.commit(effect.table)? {
+            return Ok(());
+        }
+        let lost = self.staged > usize::from(effect.spends_stage);
+        self.staged = 0;
+        if lost {
+            let message = "cannot go on: the connection broke, and with it went staged rows";
+            return Err(Error::new(ErrorKind::Temporary, message)
+                .hint("what was committed before is there; run again"));
+        }
+        self.set_up()
+    }
 }
 
 impl Copying {
@@ -155,7 +216,7 @@ impl Copying {
         let (line, column) = place_of(place, &self.into.relation);
         let line = line.and_then(|line| self.numbers.get(line.checked_sub(1)?).copied());
         let column = column.map(str::to_owned);
-        let mut failure = failure.with("table", &self.into.table);
+        let mut failure = explained(failure).with("table", &self.into.table);
         if let Some(line) = line.filter(|line| *line > 0) {
             failure = failure.with("line", line);
         }
@@ -178,14 +239,27 @@ fn place_of<'a>(place: &'a str, relation: &str) -> (Option<usize>, Option<&'a st
     (digits.parse().ok(), column.and_then(|rest| rest.split(": ").next()))
 }
 
-/// Says what to do about a lock that was not to be had.
+/// Makes the failure for a pooler that gives every transaction another session.
+pub fn no_session() -> Error {
+    Error::new(ErrorKind::Config, "cannot load through a connection pool in transaction mode").hint(
+        "rows are staged in a temporary table, which only its session sees: connect to the \
+             server itself, or by a pool in session mode",
+    )
+}
+
+/// Says what to do about a lock that was not to be had, or a staging table that is gone.
 pub fn explained(failure: Error) -> Error {
     match failure::sqlstate(&failure) {
+        Some("42P01") if says_stage(&failure) => no_session(),
         Some("55P03") => failure
             .of_kind(ErrorKind::Temporary)
             .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
         _ => failure,
     }
+}
+
+fn says_stage(failure: &Error) -> bool {
+    failure.context("server_message").is_some_and(|message| message.contains(stage::PREFIX))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The connections of a run: one that all streams share, and one for a stream whose rows go
 //! straight into their table, in a transaction of its own.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use pg::{Client, Config};
 use singer::Result;
 
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 
 /// The connections, and numbers that are unique in the run.
 pub struct Session {
@@ -38,14 +40,20 @@ pub enum Which {
 impl Session {
     /// Connects.
     pub fn new(config: Config, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
-        let shared = Lane::new(Client::connect(&config)?, lock_timeout_seconds)?;
+        let mut client = Client::connect(&config)?;
+        if client.is_pooled_by_transaction()? {
+            return Err(lane::no_session());
+        }
+        let shared = Lane::new(client, lock_timeout_seconds)?;
         Ok(Self {
             config,
             lock_timeout_seconds,
             shared,
             own: None,
             own_state: Own::Free,
-            numbers: 0,
+            // Anywhere: no other run shall have a staging table of the same name, not even where
+            // a pooler mixes sessions up.
+            numbers: RandomState::new().build_hasher().finish() >> 1,
             started_ms,
         })
     }

@@ -9,7 +9,7 @@ use singer::{Batch, Durability, End, Error, Rejects, Result, Sink, Stream};
 
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
-use crate::lane::{Into, explained};
+use crate::lane::{Effect, Into, explained};
 use crate::load::{Counts, Load};
 use crate::mapping::Mapping;
 use crate::merge::Merge;
@@ -96,7 +96,7 @@ impl PostgresSink {
         if mapping.plan.creates() {
             session
                 .lane(Which::Shared)
-                .transaction(|client| mapping.shape.create_schema(client))?;
+                .transaction(Effect::default(), |client| mapping.shape.create_schema(client))?;
         }
         let client = session.lane(Which::Own).idle()?;
         client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
@@ -199,11 +199,12 @@ impl PostgresSink {
             // The next rows may go straight into the table, on the other connection.
             drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
         };
+        let effect = Effect { table: Some(&work.merge.table), spends_stage: stage.is_some() };
         let counts = match which {
             Which::Own => {
                 let client = session.lane(which).idle()?;
                 let counts = work.run(client).map_err(explained)?;
-                client.execute("COMMIT")?;
+                session.lane(which).commit(effect)?;
                 session.give_back_own();
                 counts
             }
@@ -211,18 +212,24 @@ impl PostgresSink {
             Which::Shared => {
                 if mapping.plan.creates() {
                     let shape = &mapping.shape;
-                    session.lane(which).transaction(|client| shape.create_schema(client))?;
+                    let create = |client: &mut Client| shape.create_schema(client);
+                    session.lane(which).transaction(Effect::default(), create)?;
                 }
-                session.lane(which).transaction(|client| work.run(client))?
+                session.lane(which).transaction(effect, |client| work.run(client))?
             }
         };
         self.counts.add(counts);
         if let Way::Direct(direct) = way {
             self.counts.inserted += direct.rows();
         }
+        let lane = session.lane(which);
         match &mut self.stage {
-            Some(stage) if !work.drops => stage.emptied(),
-            _ => self.stage = None,
+            Some(stage) if !work.drops && lane.has_stages() => stage.emptied(),
+            Some(_) => {
+                lane.dropped_stage();
+                self.stage = None;
+            }
+            None => {}
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use crate::fields::{Fields, push_envelope, push_number};
 use crate::lane::{Into, Lane, Received};
 use crate::types;
 
+/// How the names of staging tables begin.
+pub const PREFIX: &str = "_sdc_stage_";
+
 /// What a staged row has behind the columns of its stream.
 const EXTRA: [(&str, &str); 5] = [
     ("_sdc_stage_extracted", "timestamp with time zone"),
@@ -35,7 +38,7 @@ impl Stage {
         let made = Self {
             into: Into {
                 owner: number,
-                relation: format!("_sdc_stage_{number}"),
+                relation: format!("{PREFIX}{number}"),
                 table: table.to_owned(),
                 sql: String::new(),
             },
@@ -49,6 +52,7 @@ impl Stage {
         let extra = extra.collect::<Vec<_>>().join(", ");
         let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
         lane.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
+        lane.made_stage();
         Ok(made)
     }
 

@@ -1,4 +1,5 @@
-//! A private Postgres cluster for this test binary, gone when the binary is.
+//! Private Postgres clusters: one for this test binary, gone when the binary is, and those of
+//! single tests.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,8 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The password of the superuser over TCP; each of its characters breaks some quoting.
 pub const PASSWORD: &str = "CANARY-5f3a p@ss:w/ord %41'\"é";
@@ -31,25 +32,67 @@ pub struct Cluster {
 pub struct Database {
     /// The name of the database.
     pub name: String,
-    cluster: &'static Cluster,
+    cluster: Arc<Cluster>,
 }
 
-/// Returns the cluster, starting it at the first call.
-pub fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(start)
+/// Returns the cluster of all tests, starting it at the first call.
+pub fn cluster() -> &'static Arc<Cluster> {
+    static CLUSTER: OnceLock<Arc<Cluster>> = OnceLock::new();
+    CLUSTER.get_or_init(|| start("", &Disk::Shared))
 }
 
 /// Makes an empty database; `purpose` becomes part of its name.
 pub fn database(purpose: &str) -> Database {
-    let cluster = cluster();
+    database_of(cluster(), purpose)
+}
+
+/// Starts a cluster that a test may break, with these lines in its configuration.
+pub fn private(config: &str) -> Arc<Cluster> {
+    start(config, &Disk::Shared)
+}
+
+/// Starts a cluster with a tablespace `small` on a file system of this size.
+pub fn on_small_disk(size: &str) -> Arc<Cluster> {
+    let cluster = start("", &Disk::Small(size));
+    let small = cluster.folder.join(SMALL);
+    let postgres = Database::of(&cluster, "postgres");
+    postgres.psql(&format!("CREATE TABLESPACE small LOCATION '{}'", small.display()));
+    cluster
+}
+
+/// Makes an empty database in a cluster; `purpose` becomes part of its name.
+pub fn database_of(cluster: &Arc<Cluster>, purpose: &str) -> Database {
     let name = format!("{purpose}_{}", cluster.made.fetch_add(1, Ordering::Relaxed));
-    let postgres = Database { name: "postgres".to_owned(), cluster };
+    let postgres = Database::of(cluster, "postgres");
     postgres.psql(&format!("CREATE DATABASE {name} TEMPLATE template0"));
-    Database { name, cluster }
+    Database::of(cluster, &name)
+}
+
+impl Cluster {
+    /// Runs `pg_ctl` on it.
+    pub fn control(&self, arguments: &[&str]) {
+        let mut control = server(&self.binaries.join("pg_ctl"), owner());
+        control.args(["-w", "-s", "-t", "60", "-D"]).arg(self.folder.join("data"));
+        run(control.arg("-l").arg(self.folder.join("log")).args(arguments));
+    }
+
+    /// Returns the path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Starts a cluster that follows this one and can only be read.
+    pub fn standby(&self, config: &str) -> Arc<Self> {
+        start(config, &Disk::CopyOf(self))
+    }
 }
 
 impl Database {
+    /// Returns a database that is there.
+    pub fn of(cluster: &Arc<Cluster>, name: &str) -> Self {
+        Self { name: name.to_owned(), cluster: Arc::clone(cluster) }
+    }
+
     /// Runs SQL and returns what `psql` prints, unaligned and without headers.
     pub fn psql(&self, sql: &str) -> String {
         self.try_psql(sql).unwrap_or_else(|stderr| panic!("psql failed: {stderr}\n{sql}"))
@@ -75,6 +118,16 @@ impl Database {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         Ok(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned())
+    }
+
+    /// Runs SQL by a connection to this port of 127.0.0.1, where something is in between.
+    pub fn psql_through(&self, port: u16, sql: &str) -> String {
+        let mut command = self.psql_command();
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(["-v", "ON_ERROR_STOP=1", "-c", sql]).env("PGSSLMODE", "disable");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
     }
 
     /// Returns a `psql` that has yet to be told what to do.
@@ -110,7 +163,20 @@ impl Database {
     }
 }
 
-fn start() -> Cluster {
+/// The folder of the small file system.
+const SMALL: &str = "small";
+
+/// What a cluster lies on.
+enum Disk<'a> {
+    /// The file system of all.
+    Shared,
+    /// The same, with room for a tablespace on one of this size.
+    Small(&'a str),
+    /// A copy of another cluster, which it follows.
+    CopyOf(&'a Cluster),
+}
+
+fn start(config: &str, disk: &Disk<'_>) -> Arc<Cluster> {
     let binaries = binaries();
     // A socket's path is at most 107 bytes, so not below the target folder.
     let folder = tempfile::Builder::new().prefix("chorus-pg-").tempdir_in("/tmp").unwrap().keep();
@@ -124,24 +190,56 @@ fn start() -> Cluster {
     // The watchdog first: whatever fails below, nothing stays.
     let watchdog = watchdog(&binaries, &folder, owner);
 
-    fs::write(folder.join("password"), PASSWORD).unwrap();
-    run(server(&binaries.join("initdb"), owner)
-        .args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
-        .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions", "--pwfile"])
-        .arg(folder.join("password"))
-        .arg("-D")
-        .arg(&data));
+    if let Disk::CopyOf(leader) = disk {
+        let mut copy = server(&binaries.join("pg_basebackup"), owner);
+        copy.args(["-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-p"]);
+        run(copy.arg(leader.port.to_string()).arg("-h").arg(&leader.folder).arg("-D").arg(&data));
+    } else {
+        fs::write(folder.join("password"), PASSWORD).unwrap();
+        run(server(&binaries.join("initdb"), owner)
+            .args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions"])
+            .arg("--pwfile")
+            .arg(folder.join("password"))
+            .arg("-D")
+            .arg(&data));
+    }
     certificates(&folder, owner);
-    configure(&folder, &data, port);
-    run(server(&binaries.join("pg_ctl"), owner)
-        .args(["-w", "-s", "-t", "60", "start", "-D"])
-        .arg(&data)
-        .arg("-l")
-        .arg(folder.join("log")));
-    Cluster { folder, port, binaries, made: AtomicU32::new(0), _watchdog: watchdog }
+    configure(&folder, &data, port, config);
+    let cluster = Cluster { folder, port, binaries, made: AtomicU32::new(0), _watchdog: watchdog };
+    match disk {
+        Disk::Small(size) => cluster.start_beside_small_disk(size),
+        _ => cluster.control(&["start"]),
+    }
+    Arc::new(cluster)
 }
 
-fn configure(folder: &Path, data: &Path, port: u16) {
+impl Cluster {
+    /// Starts the server where a small file system is mounted that nobody else sees.
+    fn start_beside_small_disk(&self, size: &str) {
+        let small = self.folder.join(SMALL);
+        fs::create_dir(&small).unwrap();
+        let (namespace, mode, user) = match owner() {
+            Some((user, group)) => (
+                "-m",
+                format!("uid={user},gid={group}"),
+                format!("setpriv --reuid={user} --regid={group} --clear-groups env HOME=/"),
+            ),
+            None => ("-rm", "mode=0700".to_owned(), "unshare -U --map-user=1000".to_owned()),
+        };
+        let script = format!(
+            "set -e; mount -t tmpfs -o size={size},{mode} tmpfs {small}
+             exec {user} {pg_ctl} -w -s -t 60 -D {data} -l {log} start",
+            small = small.display(),
+            pg_ctl = self.binaries.join("pg_ctl").display(),
+            data = self.folder.join("data").display(),
+            log = self.folder.join("log").display(),
+        );
+        run(server(Path::new("unshare"), None).args([namespace, "sh", "-c", &script]));
+    }
+}
+
+fn configure(folder: &Path, data: &Path, port: u16, more: &str) {
     let mut config = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
     let folder = folder.display();
     write!(
@@ -149,7 +247,8 @@ fn configure(folder: &Path, data: &Path, port: u16) {
         "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\n\
          wal_level = logical\nmax_replication_slots = 20\nmax_wal_senders = 20\n\
          max_connections = 200\nfsync = off\nfull_page_writes = off\nshared_buffers = 64MB\n\
-         ssl = on\nssl_cert_file = '{folder}/server.crt'\nssl_key_file = '{folder}/server.key'\n"
+         ssl = on\nssl_cert_file = '{folder}/server.crt'\nssl_key_file = '{folder}/server.key'\n\
+         {more}\n"
     )
     .unwrap();
     fs::write(
@@ -193,7 +292,7 @@ fn watchdog(binaries: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Child 
 }
 
 /// Returns a command that runs as the cluster's owner.
-fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
+pub fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -218,7 +317,7 @@ fn run(command: &mut Command) {
 }
 
 /// Postgres refuses to run as root: then it runs as `nobody`.
-fn owner() -> Option<(u32, u32)> {
+pub fn owner() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
     }

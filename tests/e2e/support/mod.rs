@@ -8,6 +8,8 @@ pub mod faults;
 pub mod invariants;
 pub mod lake;
 pub mod messages;
+pub mod pg_proxy;
+pub mod pgbouncer;
 pub mod pipes;
 pub mod project;
 pub mod proxy;

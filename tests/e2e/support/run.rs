@@ -275,6 +275,20 @@ impl Running {
         }
     }
 
+    /// Stops the process; tells whether it was still there to be stopped.
+    pub fn stop(&mut self) -> bool {
+        self.signal(rustix::process::Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.child.id());
+        loop {
+            let text = std::fs::read_to_string(&stat).expect("nobody has waited for it");
+            match text.rsplit(") ").next().unwrap().chars().next() {
+                Some('T' | 't') => return true,
+                Some('Z') => return false,
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub fn wait(mut self) -> Outcome {

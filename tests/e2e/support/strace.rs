@@ -67,6 +67,29 @@ pub fn points(
     points
 }
 
+/// Runs one of our binaries to a good end and returns how often its first thread made each of
+/// these calls.
+pub fn counts(
+    name: &str,
+    calls: &str,
+    settings: impl FnOnce(Run) -> Run,
+) -> BTreeMap<String, usize> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let run = strace(&[]).args(["-e", &format!("trace={calls}"), "-o"]);
+    settings(run.args([trace.path().to_owned(), binary(name)])).go().success();
+    let text = String::from_utf8_lossy(&std::fs::read(trace.path()).unwrap()).into_owned();
+    let main = text.split_whitespace().next().expect("a trace").to_owned();
+    let mut counts = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix(&main)) {
+        let call = line.trim().split_once('(').map(|(call, _)| call);
+        // The rest of a call that took its time has a line of its own.
+        if let Some(call) = call.filter(|call| !call.starts_with('<')) {
+            *counts.entry(call.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
 fn strace(injections: &[String]) -> Run {
     let run = Run::new(Path::new("/usr/bin/strace")).args(["-f", "-qq"]);
     let inject = |run: Run, injection: &String| run.args(["-e", &format!("inject={injection}")]);

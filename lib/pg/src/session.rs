@@ -1,0 +1,64 @@
+//! The session of a connection: its settings, and whether it is ours alone or a pooler's.
+
+use std::collections::BTreeSet;
+
+use singer::Result;
+
+use crate::client::Client;
+
+impl Client {
+    /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
+    /// pooler that gives every transaction another server connection.
+    pub fn begin(&mut self, mode: &str) -> Result<()> {
+        self.execute(&format!("BEGIN {mode}; {}", session("SET LOCAL"))).map(drop)
+    }
+
+    /// Sets the session up.
+    pub fn set_up(&mut self) -> Result<()> {
+        self.execute(&session("SET")).map(drop)
+    }
+
+    /// Tells whether somebody is in between who answers for the server: a connection pooler.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// Tells whether a pooler gives every transaction another session: by looking on, by two
+    /// connections, whose session it is.
+    pub fn is_pooled_by_transaction(&mut self) -> Result<bool> {
+        if !self.pooled {
+            return Ok(false);
+        }
+        // Where no session is left for it, this one is ours.
+        let Ok(mut other) = Self::connect(&self.config) else { return Ok(false) };
+        let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
+        for _ in 0..4 {
+            ours.insert(self.server_process()?);
+            theirs.insert(other.server_process()?);
+        }
+        Ok(ours.len() > 1 || theirs.len() > 1 || !ours.is_disjoint(&theirs))
+    }
+
+    /// Returns the process that serves us now.
+    pub(crate) fn server_process(&mut self) -> Result<String> {
+        let rows = self.query("SELECT pg_backend_pid()", &[])?;
+        Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
+    }
+}
+
+/// What both ends of a transfer must agree on, as statements.
+fn session(set: &str) -> String {
+    [
+        "TimeZone = 'UTC'",
+        "DateStyle = 'ISO, YMD'",
+        "IntervalStyle = 'iso_8601'",
+        "extra_float_digits = 1",
+        "lc_monetary = 'C'",
+        "bytea_output = 'hex'",
+        "client_encoding = 'UTF8'",
+        "standard_conforming_strings = on",
+        "search_path = ''",
+    ]
+    .map(|setting| format!("{set} {setting};"))
+    .join(" ")
+}
