@@ -5,6 +5,9 @@ mod layout;
 mod naming;
 mod place;
 mod plain;
+#[cfg(test)]
+#[path = "../../../tests/property.rs"]
+mod property;
 mod settings;
 mod sink;
 mod target;
