@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         }
     };
     singer::log::start(&ABOUT);
+    singer::secret::keep_from_dumps();
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
