@@ -103,7 +103,7 @@ fn interleaved(streams: usize, rounds: usize) -> Vec<u8> {
 
 #[test]
 fn thousands_of_streams_at_once_need_few_descriptors_and_little_memory() {
-    let (streams, rounds) = (tries(1000, 10_000), 4);
+    let (streams, rounds) = (tries(300, 10_000), 4);
     let scratch = folder();
     let lake = scratch.path().join("lake");
     let input = interleaved(streams, rounds);

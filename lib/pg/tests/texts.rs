@@ -52,8 +52,8 @@ fn arrays_come_back_from_their_literals() {
         Just(Value::from("")),
     ];
     let row = |width: usize| prop::collection::vec(text.clone(), width).prop_map(Value::from);
-    let flat = (0_usize..5).prop_flat_map(row.clone());
-    let table = (1_usize..4, 1_usize..4).prop_flat_map(move |(width, height)| {
+    let flat = (0_usize..5).prop_flat_map(row);
+    let table = (1_usize..4, 1_usize..4).prop_flat_map(|(width, height)| {
         prop::collection::vec(row(width), height).prop_map(Value::from)
     });
     holds("arrays", 3000, prop_oneof![flat, table], |value| {
