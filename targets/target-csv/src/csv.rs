@@ -130,7 +130,9 @@ mod tests {
                 let mut out = Vec::new();
                 let ended: u64 = text.chunks(block).map(|b| padding.copy(b, &mut out)).sum();
                 prop_assert_eq!(ended, expected.len() as u64);
-                expected.iter_mut().for_each(|row| row.extend([None, None]));
+                for row in &mut expected {
+                    row.extend([None, None]);
+                }
                 text = [b"h\n", &out[..]].concat();
             }
             let mut reader = Reader::with_block_bytes(&text[..], &files::Dialect::lake(), block);
