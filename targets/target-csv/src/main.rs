@@ -1,6 +1,8 @@
 //! target-csv: writes streams as CSV files, as dated partitions or one by one.
 
 mod csv;
+#[cfg(test)]
+mod csv_tests;
 mod layout;
 mod naming;
 mod place;
