@@ -84,7 +84,8 @@ fn working(name: &str, web: &Web, sshd: &Sshd) -> Value {
     match name {
         "tap-api" => json!({
             "api_url": web.url, "streams": [{ "name": "t", "path": "items" }],
-            "username": "tom", "client_id": "chorus", "oauth_token_url": format!("{}/token", web.url),
+            "username": "tom", "client_id": "chorus",
+            "access_token_url": format!("{}/token", web.url),
             "retry_wait_seconds": 0.01, "retry_wait_max_seconds": 0.02, "max_attempts": 2,
         }),
         "tap-sftp" => sshd.settings(&json!([{ "table_name": "t", "remote_path": "/in/a.csv" }])),

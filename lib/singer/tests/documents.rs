@@ -49,7 +49,8 @@ fn a_catalog() -> Value {
                 "id": { "type": "integer", "minimum": 0 },
                 "at": { "type": ["null", "string"], "format": "date-time" },
                 "doc": { "type": ["null", "object"], "properties": {
-                    "a": { "type": "string" }, "b": { "type": "array", "items": { "type": "integer" } },
+                    "a": { "type": "string" },
+                    "b": { "type": "array", "items": { "type": "integer" } },
                 } },
             } },
             "metadata": [
