@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,10 +18,12 @@ use crate::support::{binaries_dir, folder};
 
 /// What a process may take, whatever the rows: buffers, batches, the binary itself.
 const MEMORY_BYTES: u64 = 100 << 20;
+/// The long version takes its time.
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// Feeds so many rows, and says how many bytes the process took at most.
 fn rows(target: Run, count: usize) -> (Outcome, u64) {
-    let mut target = target.start_with(Stdio::piped(), true);
+    let mut target = target.patience(PATIENCE).start_with(Stdio::piped(), true);
     let mut stdin = target.child().stdin.take().unwrap();
     let mut block = Lines::opened().0;
     for id in 0..count {
@@ -64,21 +67,25 @@ fn a_million_rows_take_no_more_memory_than_a_few() {
     figure("rows written to a file", count);
     figure("MiB that takes", many >> 20);
 
-    let mut tap =
-        measured("tap-csv").config(&json!({ "output": lake, "datestamp": DAY })).start(false);
+    let mut tap = measured("tap-csv")
+        .patience(PATIENCE)
+        .config(&json!({ "output": lake, "datestamp": DAY }))
+        .start(false);
     let from = tap.child().stdout.take().unwrap();
     let settings = json!({ "default_target_schema": "public", "load_method": "append-only" });
     let target = measured("target-postgres").config(&database.settings_with(&settings));
+    let target = target.patience(PATIENCE);
     let target = target.start_with(Stdio::from(from), true).wait().success();
     let tap = tap.wait().success();
     assert_eq!(database.psql("SELECT count(*), max(id) FROM t"), format!("{count}|{}", count - 1));
     for outcome in [&tap, &target] {
         assert!(peak(outcome) < MEMORY_BYTES, "{} bytes", peak(outcome));
     }
-    let mut tap = measured("tap-postgres").config(&database.settings()).start(false);
+    let mut tap =
+        measured("tap-postgres").patience(PATIENCE).config(&database.settings()).start(false);
     let from = tap.child().stdout.take().unwrap();
     let script = Run::new(std::path::Path::new("/bin/grep")).args(["-c", "^{\"type\":\"RECORD\""]);
-    let counted = script.start_with(Stdio::from(from), true).wait().success();
+    let counted = script.patience(PATIENCE).start_with(Stdio::from(from), true).wait().success();
     assert_eq!(counted.text().trim(), count.to_string());
     let outcome = tap.wait().success();
     assert!(peak(&outcome) < MEMORY_BYTES, "{} bytes", peak(&outcome));
@@ -112,8 +119,7 @@ fn thousands_of_streams_at_once_need_few_descriptors_and_little_memory() {
     let run = measured("/bin/sh").args(["-c", &script, "sh"]);
     let run = run.args([binaries_dir().join("target-csv")]);
     let config = json!({ "output_path": lake, "source": "s", "datestamp": DAY });
-    let patience = std::time::Duration::from_secs(1800);
-    let outcome = run.config(&config).input(input).patience(patience).go().success();
+    let outcome = run.config(&config).input(input).patience(PATIENCE).go().success();
     assert!(peak(&outcome) < 400 << 20, "{} bytes", peak(&outcome));
     lake::check(&lake);
     let day = lake.join(format!("source=s/extracted_at={DAY}"));
@@ -140,8 +146,11 @@ fn with_few_descriptors_a_run_succeeds_or_says_so_and_publishes_nothing() {
             worked += 1;
         } else if outcome.code != 127 {
             // Else the loader itself found no room for the libraries of the program.
-            assert_eq!(outcome.code, 74, "{limit}: {outcome:?}");
-            assert!(outcome.stderr.contains("ulimit -n"), "{limit}: {}", outcome.stderr);
+            // The settings may be what there is no descriptor for.
+            assert!([74, 78].contains(&outcome.code), "{limit}: {outcome:?}");
+            assert!(outcome.stderr.contains("Too many open files"), "{limit}: {}", outcome.stderr);
+            let hint = outcome.code == 78 || outcome.stderr.contains("ulimit -n");
+            assert!(hint, "{limit}: {}", outcome.stderr);
             assert!(!outcome.text().contains("\"currently_syncing\":null"), "{limit}");
             let day = from_lake(&lake, DAY).go();
             assert_ne!(day.code, 0, "{limit}: {}", day.stderr);
