@@ -134,7 +134,7 @@ fn with_few_descriptors_a_run_succeeds_or_says_so_and_publishes_nothing() {
     let scratch = folder();
     let (mut worked, mut refused) = (0, 0);
     let input = interleaved(5, 3);
-    for limit in (3..40).step_by(if tries(0, 1) == 0 { 3 } else { 1 }) {
+    for limit in (6..40).step_by(if tries(0, 1) == 0 { 3 } else { 1 }) {
         let lake = scratch.path().join(limit.to_string());
         let script = format!("ulimit -n {limit} && exec \"$@\"");
         let run = Run::new(std::path::Path::new("/bin/sh")).args(["-c", &script, "sh"]);
