@@ -1,6 +1,6 @@
 # `make demo` shows the main job, `make test` runs every test; both set up what they need.
 
-.PHONY: demo test test-faults test-slow check build release bench generate setup
+.PHONY: demo test test-faults test-slow check deny build release bench generate setup
 
 demo:
 	@demo/run.sh
@@ -27,6 +27,10 @@ check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, origins and known faults of what is linked, by deny.toml.
+deny:
+	@scripts/deny.sh
 
 build:
 	cargo build --workspace

@@ -17,7 +17,7 @@ const MEMORY_BYTES: u64 = 200 << 20;
 const LONG: usize = 100 << 20;
 
 /// One of our binaries below a program that says how much memory it took at most.
-fn measured(name: &str) -> Run {
+pub fn measured(name: &str) -> Run {
     let script = "import resource, subprocess, sys\n\
                   code = subprocess.run(sys.argv[1:]).returncode\n\
                   peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n\
@@ -30,7 +30,7 @@ fn measured(name: &str) -> Run {
 
 /// Returns the most memory a measured run took, in bytes.
 #[track_caller]
-fn peak(outcome: &Outcome) -> u64 {
+pub fn peak(outcome: &Outcome) -> u64 {
     let line = outcome.stderr.lines().last().unwrap();
     let kilobytes = line.strip_prefix("peak ").unwrap_or_else(|| panic!("{}", outcome.stderr));
     kilobytes.parse::<u64>().unwrap() << 10

@@ -120,6 +120,21 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Wanted)> {
             t().raw(row.replace(r#""id":1"#, r#""id":7,"id":1"#)).done().0,
             Rows("1,a\n"),
         ),
+        (
+            "M15 two records in one message: neither is meant for sure",
+            t().raw(row.replace("}}", r#"},"record":{"id":7}}"#)).done().0,
+            Fails(BROKEN, "twice"),
+        ),
+        (
+            "M15 the same in another order",
+            t().raw(format!(r#"{{"record":{{"id":7}},{}"#, &row[1..])).done().0,
+            Fails(BROKEN, "twice"),
+        ),
+        (
+            "M03 white space before the record alone",
+            t().raw(row.replace(r#""record":"#, "\"record\": \t")).done().0,
+            Rows("1,a\n"),
+        ),
         ("M16 10 000 levels", t().raw(deep).done().0, Fails(BROKEN_OR_DATA, "")),
         (
             "M21 BATCH",

@@ -33,6 +33,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Tells whether so much may have come out of so much.
+    pub fn allow(self, bytes_out: u64, bytes_in: u64) -> bool {
+        bytes_out <= self.free_bytes || bytes_out <= bytes_in.saturating_mul(self.ratio_max)
+    }
+}
+
 impl Codec {
     /// Tells the codec by the extension of the name.
     pub fn of(path: &Path) -> Self {
@@ -87,8 +94,8 @@ impl Codec {
             }
             return Ok(Box::new(head_read.chain(input)));
         }
-        let bytes_in = Arc::new(AtomicU64::new(0));
-        let counted = Counted { input: head_read.chain(input), bytes: Arc::clone(&bytes_in) };
+        let counted = Counted::new(head_read.chain(input));
+        let bytes_in = counted.count();
         let inner: Box<dyn Read + Send + 'a> = if self == Self::Zstd {
             let decoder = zstd::stream::read::Decoder::new(counted);
             Box::new(decoder.map_err(crate::open::read_failure)?)
@@ -108,15 +115,40 @@ impl Codec {
     }
 }
 
-struct Counted<R> {
+/// An input that counts what is read of it.
+#[derive(Debug)]
+pub struct Counted<R> {
     input: R,
-    bytes: Arc<AtomicU64>,
+    bytes: Count,
+}
+
+/// How many bytes a [`Counted`] input has given.
+#[derive(Clone, Debug, Default)]
+pub struct Count(Arc<AtomicU64>);
+
+impl Count {
+    /// Returns the number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<R: Read> Counted<R> {
+    /// Counts from here on.
+    pub fn new(input: R) -> Self {
+        Self { input, bytes: Count::default() }
+    }
+
+    /// Returns the count, which goes on.
+    pub fn count(&self) -> Count {
+        self.bytes.clone()
+    }
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.input.read(buffer)?;
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes.0.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 }
@@ -125,7 +157,7 @@ struct Bounded<'a> {
     inner: Box<dyn Read + Send + 'a>,
     codec: Codec,
     limits: Limits,
-    bytes_in: Arc<AtomicU64>,
+    bytes_in: Count,
     bytes_out: u64,
 }
 
@@ -145,8 +177,7 @@ impl Read for Bounded<'_> {
             }
         };
         self.bytes_out += bytes as u64;
-        let allowed = self.bytes_in.load(Ordering::Relaxed).saturating_mul(self.limits.ratio_max);
-        if self.bytes_out > self.limits.free_bytes && self.bytes_out > allowed {
+        if !self.limits.allow(self.bytes_out, self.bytes_in.get()) {
             return Err(io::Error::other(
                 Error::new(ErrorKind::Data, "cannot decompress a file that expands this much")
                     .with("codec", self.codec.name())

@@ -9,6 +9,9 @@ pub mod json;
 pub mod open;
 pub mod paths;
 pub mod progress;
+#[cfg(test)]
+#[path = "../../../tests/property.rs"]
+mod property;
 pub mod reader;
 mod scan;
 pub mod settings;

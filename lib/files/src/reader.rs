@@ -1,5 +1,7 @@
 //! Reads CSV records out of big blocks, keeping what tells NULL from an empty string.
 
+#[cfg(test)]
+mod fuzz;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -198,7 +200,7 @@ impl<R: Read> Reader<R> {
             && let Some(at) = memchr(0, raw)
         {
             return Err(Error::new(ErrorKind::Data, "cannot take a NUL byte as text")
-                .with("line", line)
+                .with("line", line + count_line_ends(&raw[..at]))
                 .with("byte", offset + at as u64)
                 .hint("is the file UTF-16? set `encoding`"));
         }

@@ -44,9 +44,13 @@ pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
         cause.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     );
+    let many = cause.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
     let failure = Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause);
     if full {
         return failure.hint("make room there and run again");
+    }
+    if many {
+        return failure.hint("a run holds a file open for each table: raise `ulimit -n`");
     }
     failure
 }

@@ -8,7 +8,12 @@
 //! ```
 
 #[cfg(test)]
+#[path = "../../../tests/changes.rs"]
+mod changes;
+#[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 pub mod data;
 pub mod datestamp;
 mod disk;
@@ -16,6 +21,9 @@ mod lock;
 pub mod manifest;
 pub mod name;
 pub mod partition;
+#[cfg(test)]
+#[path = "../../../tests/property.rs"]
+mod property;
 mod publish;
 pub mod record;
 pub mod run;

@@ -90,12 +90,12 @@ impl<'de> Deserialize<'de> for Completeness {
 impl Manifest {
     /// Returns how many rows the partition holds.
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        self.files.iter().fold(0, |rows, file| rows.saturating_add(file.rows))
     }
 
     /// Returns how many bytes of data the partition holds.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.files.iter().fold(0, |bytes, file| bytes.saturating_add(file.bytes))
     }
 
     /// Returns the stream as a tap announces it: with the keyword that names its partition.
@@ -135,8 +135,12 @@ impl Manifest {
             .and_then(|manifest: Self| manifest.checked())
     }
 
-    /// Refuses file names that lead out of the partition's folder.
+    /// Refuses file names that lead out of the partition's folder, and rows without a file.
     fn checked(self) -> Result<Self> {
+        if self.files.is_empty() {
+            return Err(Error::new(ErrorKind::Data, "cannot take a manifest without files")
+                .hint("an empty table has a file too; extract the day again"));
+        }
         let odd =
             |name: &str| name.contains(['/', '\0']) || name.is_empty() || name.starts_with('.');
         match self.files.iter().find(|file| odd(&file.name)) {

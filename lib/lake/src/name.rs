@@ -57,6 +57,11 @@ pub fn decode(part: &str) -> Option<String> {
     (encode(&name) == part).then_some(name)
 }
 
+/// Tells whether two names are one part of a path where the file system folds case.
+pub(crate) fn fold_together(one: &str, other: &str) -> bool {
+    encode(one).eq_ignore_ascii_case(&encode(other))
+}
+
 /// Returns lower-case hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [hex_digit(b >> 4, b'a'), hex_digit(b & 15, b'a')]).collect()
@@ -69,6 +74,7 @@ fn hex_digit(value: u8, ten: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::property::holds;
     use proptest::prelude::*;
 
     #[test]
@@ -106,17 +112,62 @@ mod tests {
         assert_eq!(decode(&encode(&one)), None);
     }
 
-    proptest! {
-        #[test]
-        fn every_name_comes_back_and_stays_inside(name in "\\PC{0,60}|[./%~a\\x00]{0,12}") {
+    #[test]
+    fn every_name_comes_back_and_stays_inside() {
+        let name = prop_oneof![
+            "\\PC{0,60}",
+            "[./%~aA2Ee\\x00]{0,12}",
+            "[aäÄ🎉%. ]{60,230}",
+            // A name that looks like one that was shortened.
+            "\\PC{40,90}".prop_map(|name| encode(&name)),
+        ];
+        holds("names", 2000, name, |name| {
             let part = encode(&name);
-            prop_assert!(!part.contains('/') && !part.contains('\0'));
+            prop_assert!(!part.contains(['/', '\0', '=']));
             prop_assert!(!part.starts_with('.') && !part.is_empty());
             prop_assert!(part.len() <= PART_BYTES_MAX);
             prop_assert!(part.is_ascii());
             if !part.contains(CUT) {
                 prop_assert_eq!(decode(&part), Some(name));
             }
-        }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn two_names_are_two_parts() {
+        let long = prop::collection::vec("[aAäÄé/%]{20}", 1..16).prop_map(|parts| parts.concat());
+        let change = (any::<prop::sample::Index>(), "[aAäÄ%2fF/. ~]{0,2}");
+        let names = prop_oneof![
+            ("[aAbB./%2fF~ äÄ]{0,5}", "[aAbB./%2fF~ äÄ]{0,5}"),
+            (long, change).prop_map(|(name, (at, with))| {
+                let starts: Vec<usize> = name.char_indices().map(|(start, _)| start).collect();
+                let start = *at.get(&starts);
+                let mut other = name.clone();
+                let end = start + name[start..].chars().next().map_or(0, char::len_utf8);
+                other.replace_range(start..end, &with);
+                (name, other)
+            }),
+        ];
+        holds("pairs of names", 3000, names, |(one, other)| {
+            let parts = (encode(&one), encode(&other));
+            prop_assert_eq!(one == other, parts.0 == parts.1);
+            // Where a file system folds case, only names that differ in the case of a to z meet,
+            // and those are refused by the manifest that is there.
+            if fold_together(&one, &other) {
+                prop_assert!(one.eq_ignore_ascii_case(&other), "{one:?} {other:?}");
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn any_part_is_a_name_s_own_or_none() {
+        holds("parts of paths", 2000, "[%a-fA-F0-9._~/é-]{0,12}", |part| {
+            if let Some(name) = decode(&part) {
+                prop_assert_eq!(encode(&name), part);
+            }
+            Ok(())
+        });
     }
 }

@@ -108,10 +108,11 @@ impl Lake {
                 .hint("extract this table for this day first"));
         }
         let partition = read_folder(&folder)?;
-        if partition.manifest.stream != table {
-            return Err(collision(&folder, &partition.manifest.stream, table));
+        let theirs = &partition.manifest.stream;
+        if theirs != table && name::fold_together(theirs, table) {
+            return Err(collision(&folder, theirs, table));
         }
-        Ok(partition)
+        partition.at_its_place()
     }
 
     /// Reads all tables of a day, sorted by folder name. Unless `unfinished_too`, a day whose run
@@ -124,8 +125,8 @@ impl Lake {
     ) -> Result<Vec<Partition>> {
         loop {
             let folders = self.table_folders(source, day)?;
-            let partitions: Vec<_> =
-                folders.iter().map(|folder| read_folder(folder)).collect::<Result<_>>()?;
+            let read = |folder: &PathBuf| read_folder(folder)?.at_its_place();
+            let partitions: Vec<_> = folders.iter().map(read).collect::<Result<_>>()?;
             if unfinished_too {
                 return Ok(partitions);
             }
@@ -192,6 +193,24 @@ impl Partition {
     /// Returns the data files, in reading order.
     pub fn files(&self) -> Vec<PathBuf> {
         self.manifest.files.iter().map(|file| self.folder.join(&file.name)).collect()
+    }
+
+    /// Refuses a folder that was moved, or whose manifest was changed: its rows would be loaded as
+    /// those of another source, day or table.
+    pub(crate) fn at_its_place(self) -> Result<Self> {
+        let Manifest { source, extracted_at, stream, .. } = &self.manifest;
+        let parts = [
+            format!("source={}", name::encode(source)),
+            format!("extracted_at={extracted_at}"),
+            format!("table={}", name::encode(stream)),
+        ];
+        if self.folder.ends_with(parts.iter().collect::<PathBuf>()) {
+            return Ok(self);
+        }
+        Err(Error::new(ErrorKind::Data, "cannot trust a manifest of another place")
+            .with("path", self.folder.display())
+            .with("its place", parts.join("/"))
+            .hint("a published folder cannot be moved or renamed; extract the table again"))
     }
 
     /// Tells whether another generation has taken the place of this one.

@@ -71,7 +71,10 @@ impl Lake {
         let message = "cannot read the run record";
         check_format_version(&text, message).with("path", path.display())?;
         let record = serde_json::from_slice(&text).or_kind(ErrorKind::Data, message);
-        record.with("path", path.display()).map(Some)
+        record
+            .with("path", path.display())
+            .hint("remove the file, and extract all tables of the day again")
+            .map(Some)
     }
 
     fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {

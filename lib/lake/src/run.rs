@@ -12,7 +12,7 @@ use crate::partition::{Lake, Partition, collision, read_folder};
 use crate::publish::{self, Outcome};
 use crate::record::{RunRecord, TableRecord};
 use crate::staging::{Intent, Staging};
-use crate::{DataFile, Datestamp, Lock, disk};
+use crate::{DataFile, Datestamp, Lock, disk, name};
 
 /// A run that writes partitions of one source and day. It holds its partitions until it and all
 /// it staged are dropped; what it did not publish vanishes then.
@@ -226,7 +226,8 @@ impl Staged {
         let place = self.place();
         // The partition is locked since staging, but a person may have been there.
         let old = current(&place, &self.intent.table, true)?;
-        if let Some(old) = old.as_ref().filter(|old| holds(old, &manifest)) {
+        let unchanged = |old: &&Partition| holds(old, &manifest) && self.is_recorded(old);
+        if let Some(old) = old.as_ref().filter(unchanged) {
             disk::remove(&self.folder)?;
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
@@ -268,6 +269,22 @@ impl Staged {
         }
     }
 
+    /// Tells whether the manifest that is there is the one that the last run wrote: the other
+    /// things it says would be trusted too. A run that died may not have recorded it.
+    fn is_recorded(&self, old: &Partition) -> bool {
+        let Intent { source, extracted_at, table, .. } = &self.intent;
+        let Ok(Some(record)) = self.shared.lake.run_record(source, *extracted_at) else {
+            return true;
+        };
+        let died = record.open.values().any(|tables| tables.contains(table));
+        let known = record.tables.get(table);
+        let same = known.is_none_or(|known| known.manifest_sha256 == old.manifest_sha256);
+        if !died && !same {
+            log::warn!("replacing a partition whose manifest was changed: {table:?}");
+        }
+        died || same
+    }
+
     fn done(&self, manifest_sha256: String, rows: u64) {
         let table = TableRecord { manifest_sha256, rows };
         self.shared.progress().done.insert(self.intent.table.clone(), table);
@@ -304,10 +321,14 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
         .with("path", place.display())
         .hint("it has no manifest: move it away, or set `adopt: true` to replace what it holds"));
     }
-    match read_folder(place) {
-        Ok(old) if old.manifest.stream != table => {
-            Err(collision(place, &old.manifest.stream, table))
-        }
+    let old = read_folder(place);
+    if let Ok(old) = &old
+        && old.manifest.stream != table
+        && name::fold_together(&old.manifest.stream, table)
+    {
+        return Err(collision(place, &old.manifest.stream, table));
+    }
+    match old.and_then(Partition::at_its_place) {
         Ok(old) => Ok(Some(old)),
         Err(failure) if failure.kind() == ErrorKind::Data => {
             log::warn!("replacing a partition with a broken manifest: {}", place.display());

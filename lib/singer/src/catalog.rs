@@ -162,13 +162,18 @@ impl Stream {
         let keys = entry
             .get("key_properties")
             .cloned()
-            .filter(|keys| keys.as_array().is_some_and(|keys| !keys.is_empty()))
+            .filter(|keys| !keys.is_null() && keys.as_array().is_none_or(|keys| !keys.is_empty()))
             .or_else(|| is_view.then(|| meta(&stream, "view-key-properties")).flatten())
             .or_else(|| meta(&stream, "table-key-properties"));
-        stream.keys = strings(keys.as_ref());
-        stream.replication_key = text("replication_key")
-            .map(str::to_owned)
-            .or_else(|| strings(meta(&stream, "replication-key").as_ref()).into_iter().next());
+        // A key that is left out in silence makes an upsert add rows.
+        let odd = |what: &str| broken(what).with("stream", id).hint("names are texts");
+        stream.keys = strings(keys.as_ref()).ok_or_else(|| odd("keys that are not names"))?;
+        let first = |value: Option<&Value>| {
+            let names = strings(value).ok_or_else(|| odd("a replication key that is no name"))?;
+            Ok(names.into_iter().find(|name| !name.is_empty()))
+        };
+        let named = first(entry.get("replication_key"))?;
+        stream.replication_key = named.or(first(stream.meta("replication-key"))?);
         let method = text("replication_method")
             .map(str::to_owned)
             .or_else(|| string(stream.meta("replication-method")))
@@ -218,13 +223,14 @@ fn string(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(str::to_owned)
 }
 
-/// A list of strings, or one string alone.
-fn strings(value: Option<&Value>) -> Vec<String> {
+/// A list of strings, or one string alone; `None` for anything else that is there.
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
     match value {
-        Some(Value::String(one)) => vec![one.clone()],
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::String(one)) => Some(vec![one.clone()]),
         Some(Value::Array(list)) => {
-            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            list.iter().map(|name| name.as_str().map(str::to_owned)).collect()
         }
-        _ => Vec::new(),
+        Some(_) => None,
     }
 }

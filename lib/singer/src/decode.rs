@@ -33,6 +33,8 @@ pub struct Line<'a> {
     pub time_extracted: Option<Token<'a>>,
 }
 
+const TWICE: &str = "a part of the message is there twice";
+
 impl<'a> Line<'a> {
     /// Splits a line into its parts.
     pub fn read(text: &'a [u8]) -> Result<Self, Fault> {
@@ -59,6 +61,15 @@ impl<'a> Line<'a> {
         let token = scanner.value()?;
         let whole = &text[start..scanner.at()];
         let string = |token| if let Token::String(quoted) = token { Some(quoted) } else { None };
+        // Which of the two is meant? A reader that takes the first would read another message.
+        if match key.raw {
+            b"type" => self.kind.is_some(),
+            b"stream" => self.stream.is_some(),
+            b"record" => self.record.is_some(),
+            _ => false,
+        } {
+            return scanner.fault(TWICE);
+        }
         match key.raw {
             b"type" => self.kind = string(token),
             b"stream" => self.stream = string(token),
@@ -207,6 +218,7 @@ impl RecordDecoder {
     fn predicted_row(&mut self, line: &[u8], batch: &mut Batch) -> Result<(), Refusal> {
         let mut scanner = Scanner::new(line);
         scanner.take(&self.head);
+        scanner.space();
         batch.begin_row();
         self.cells(&mut scanner, batch)?;
         let (mut version, mut time_extracted) = (None, None);
@@ -216,6 +228,7 @@ impl RecordDecoder {
             match key.raw {
                 b"version" => version = Some(value),
                 b"time_extracted" => time_extracted = Some(value),
+                b"type" | b"stream" | b"record" => scanner.fault(TWICE)?,
                 _ => {}
             }
         }

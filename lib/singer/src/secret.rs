@@ -23,6 +23,23 @@ impl Secret {
     }
 }
 
+/// Keeps the memory of this process, where secrets are, from core files, and from other processes
+/// of its user. Children are not affected.
+pub fn keep_from_dumps() {
+    #[cfg(target_os = "linux")]
+    let done =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(not(target_os = "linux"))]
+    let done = {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Core).maximum;
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum })
+    };
+    if let Err(cause) = done {
+        log::debug!("cannot switch core files off: {cause}");
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

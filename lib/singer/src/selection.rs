@@ -180,15 +180,17 @@ pub(crate) fn read_metadata(
 ) -> Result<Metadata> {
     let mut metadata = Metadata::new();
     for item in entry.get("metadata").and_then(Value::as_array).into_iter().flatten() {
-        let breadcrumb = item["breadcrumb"].as_array();
+        // A part that is left out would make a property's entry one of the stream.
+        let text = |part: &Value| part.as_str().map(str::to_owned);
+        let path = item["breadcrumb"].as_array();
+        let path = path.and_then(|parts| parts.iter().map(text).collect::<Option<Vec<_>>>());
         let values = item["metadata"].as_object();
-        let (Some(breadcrumb), Some(values)) = (breadcrumb, values) else {
+        let (Some(path), Some(values)) = (path, values) else {
             return Err(Error::new(
                 ErrorKind::Config,
                 "a metadata entry of the catalog needs `breadcrumb` and `metadata`",
             ));
         };
-        let path = breadcrumb.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         metadata.entry(path).or_default().extend(values.clone());
     }
     legacy(schema, &mut Vec::new(), &mut metadata);
@@ -258,6 +260,22 @@ mod tests {
         check(&format!("{on},{automatic}"), Some(&["id", "a", "b"]));
         let default = of("a", r#""selected-by-default":false"#);
         check(&format!("{on},{default}"), Some(&["id", "b"]));
+    }
+
+    #[test]
+    fn names_that_are_no_texts_are_refused() {
+        for odd in [
+            r#""key_properties":[["id"]]"#,
+            r#""key_properties":5"#,
+            r#""replication_key":5"#,
+            r#""metadata":[{"breadcrumb":[],"metadata":{"table-key-properties":[5]}}]"#,
+            r#""metadata":[{"breadcrumb":[null],"metadata":{"selected":false}}]"#,
+        ] {
+            let entry =
+                format!(r#"{{"streams":[{{"stream":"s","schema":{{"properties":{{}}}},{odd}}}]}}"#);
+            let failure = catalog::from_slice(entry.as_bytes()).unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Config, "{odd}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The scanner against `serde_json`, and the row path against the allocator.
 
+use property::holds;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use singer::Stream;
@@ -12,6 +13,9 @@ use singer::target::ENVELOPE_CELLS;
 #[expect(clippy::expect_used, clippy::panic, reason = "a judge speaks by panicking")]
 #[path = "../fuzz/judge.rs"]
 mod judge;
+#[expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it is of tests")]
+#[path = "../../../tests/property.rs"]
+mod property;
 
 #[test]
 fn decides_the_hard_texts_as_the_grammar_does() {
@@ -119,26 +123,25 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
-
-    #[test]
-    fn agrees_with_serde_json_on_damaged_texts(
-        value in any_json(),
-        pretty in any::<bool>(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), DAMAGE), 0..4),
-    ) {
+#[test]
+fn agrees_with_serde_json_on_damaged_texts() {
+    let damages = prop::collection::vec((any::<prop::sample::Index>(), DAMAGE), 0..4);
+    let values = (any_json(), any::<bool>(), damages);
+    holds("texts of JSON", 3000, values, |(value, pretty, damages)| {
         let mut text = if pretty { format!("{value:#}") } else { value.to_string() };
         judge::judge(&text);
-        for (at, with) in damage {
+        for (at, with) in damages {
             let starts: Vec<usize> = text.char_indices().map(|(start, _)| start).collect();
-            if starts.is_empty() { break }
+            if starts.is_empty() {
+                break;
+            }
             let start = *at.get(&starts);
             let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
             text.replace_range(start..end, &with);
             judge::judge(&text);
         }
-    }
+        Ok(())
+    });
 }
 
 #[test]

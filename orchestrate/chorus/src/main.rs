@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         return guard::main();
     }
     singer::log::start(&ABOUT);
+    singer::secret::keep_from_dumps();
     let done = match Cli::try_parse() {
         Ok(cli) => execute(cli),
         Err(failure) => told(&failure),

@@ -1,10 +1,15 @@
 //! target-csv: writes streams as CSV files, as dated partitions or one by one.
 
 mod csv;
+#[cfg(test)]
+mod csv_tests;
 mod layout;
 mod naming;
 mod place;
 mod plain;
+#[cfg(test)]
+#[path = "../../../tests/property.rs"]
+mod property;
 mod settings;
 mod sink;
 mod target;

@@ -155,6 +155,7 @@ fn refuses_bytes_that_are_no_text() {
         assert!(failure.to_string().contains(hint), "{failure}");
     };
     check(b"a\nb\0c\n", "2", "3", "UTF-16");
+    check(b"a\n\"x\ny\0\"\n", "3", "6", "UTF-16");
     check(b"a\n\"x\ny\xe9\"\n", "3", "6", "set `encoding`");
     check(b"\xff\xfea\n", "1", "0", "utf-16");
     let nul = Dialect { nul_allowed: true, ..dialect };

@@ -1,9 +1,8 @@
 //! One answer: status, headers, and the decompressed body, kept out of memory when it is large.
 
 use std::io::{self, BufReader, Read, Seek, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use files::compress::{Counted, Limits};
 use singer::{Error, ErrorKind, Result, ResultExt};
 use tempfile::SpooledTempFile;
 
@@ -35,7 +34,7 @@ pub struct Answer {
 pub struct BodyLimits {
     /// Bytes, decompressed.
     pub bytes_max: u64,
-    /// Bytes out for each byte in, beyond the first MiB.
+    /// Bytes out for each byte in, beyond the first 16 MiB.
     pub ratio_max: u64,
 }
 
@@ -62,8 +61,8 @@ impl Answer {
             length: 0,
             body: tempfile::spooled_tempfile(MEMORY_BYTES),
         };
-        let bytes_in = Arc::new(AtomicU64::new(0));
-        let counted = Counted { input: body, bytes: Arc::clone(&bytes_in) };
+        let counted = Counted::new(body);
+        let bytes_in = counted.count();
         let mut input = decoder(this.header("content-encoding").unwrap_or_default(), counted)?;
         let mut block = vec![0; 64 << 10];
         loop {
@@ -74,7 +73,7 @@ impl Answer {
                 Err(cause) => return Err(crate::http::failure::broken_off(cause)),
             };
             this.length += bytes as u64;
-            limits.check(this.length, bytes_in.load(Ordering::Relaxed))?;
+            limits.check(this.length, bytes_in.get())?;
             this.body.write_all(&block[..bytes]).or_kind(ErrorKind::Io, SPOOL)?;
         }
         this.body.rewind().or_kind(ErrorKind::Io, SPOOL)?;
@@ -117,7 +116,8 @@ impl BodyLimits {
                 .with("limit in bytes", self.bytes_max)
                 .hint("ask for smaller pages, or raise `max_response_bytes`"));
         }
-        if bytes_out > FREE_BYTES && bytes_out > bytes_in.saturating_mul(self.ratio_max) {
+        let limits = Limits { ratio_max: self.ratio_max, free_bytes: FREE_BYTES };
+        if !limits.allow(bytes_out, bytes_in) {
             return Err(Error::new(ErrorKind::Data, "an answer expands too much")
                 .with("bytes in", bytes_in)
                 .with("bytes out", bytes_out)
@@ -144,17 +144,4 @@ fn decoder<'a>(encoding: &str, input: impl Read + 'a) -> Result<Box<dyn Read + '
                 .hint("gzip, br and zstd are known"));
         }
     })
-}
-
-struct Counted<R> {
-    input: R,
-    bytes: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.input.read(buffer)?;
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
 }
