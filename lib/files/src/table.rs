@@ -120,6 +120,9 @@ impl Table {
         }
         columns::add_metadata(&mut properties, &metadata)?;
         self.check_keys(&properties)?;
+        if let Some((path, key)) = &columns.lacking {
+            return Err(self.without_key(path, key));
+        }
         let Value::Object(schema) = json!({"type": "object", "properties": properties}) else {
             return Ok(None);
         };
@@ -238,6 +241,13 @@ impl Table {
             .with("key", key)
             .with("columns", names.join(", "))
             .hint("a key is the name of a column in the header, as it stands there"))
+    }
+
+    fn without_key(&self, path: &str, key: &str) -> Error {
+        let message = format!("a file lacks a column that `{}` names", self.settings.words.keys);
+        Error::new(ErrorKind::Data, message).with("path", path).with("key", key).hint(
+            "without it the rows of the file would have no key: correct the file or leave it out",
+        )
     }
 }
 

@@ -126,6 +126,11 @@ fn refuses_headers_and_settings_that_cannot_be_right() {
     fails(&[("a.csv", b"a\n"), ("b.csv.gz", b"a\n")], json!({}), data);
     fails(&[], json!({}), ErrorKind::NoInput);
     fails(&[("a.csv", b"a\n1\n")], json!({"keys": ["b"]}), ErrorKind::Config);
+    let one_without: &[(&str, &[u8])] = &[("a.csv", b"a,b\n1,2\n"), ("b.csv", b"a\n2\n")];
+    let failure = fails(one_without, json!({"keys": ["b"]}), data);
+    assert!(failure.context("path").unwrap().ends_with("b.csv"), "{failure}");
+    let added = json!({"metadata": "all", "keys": ["_sdc_source_file", "a"]});
+    assert!(discover(one_without, added).is_ok());
     let config = ErrorKind::Config;
     for settings in [
         json!({"encoding": "klingon"}),
