@@ -35,6 +35,7 @@ mod names;
 mod planted;
 mod processes;
 mod readers;
+mod readme;
 mod reruns;
 mod sales;
 mod schema_changes;
