@@ -111,9 +111,12 @@ impl Table {
         let metadata = self.settings.metadata.iter().copied().filter(added).collect::<Vec<_>>();
         for (at, name) in columns.names.iter().enumerate() {
             let typed = text.types.get(name).map(|given| given.kind());
-            let inferred = if text.infer_types { columns.inference.kind(at) } else { Kind::String };
-            let kind = typed.unwrap_or(inferred);
-            properties.insert(name.clone(), crate::infer::property(kind));
+            let property = match typed {
+                Some(kind) => crate::infer::property(kind),
+                None if text.infer_types => columns.inference.property(at),
+                None => crate::infer::property(Kind::String),
+            };
+            properties.insert(name.clone(), property);
         }
         for name in text.types.keys().filter(|name| !properties.contains_key(*name)) {
             log::warn!("`types` names column {name}, which stream {} lacks", self.name());

@@ -59,6 +59,13 @@ fn infers_from_the_whole_of_every_file() {
     long.extend_from_slice(b"5000,00123\n");
     check(&[("a.csv", &long)], json!({}), &[("id", Kind::Integer), ("code", Kind::String)]);
     check(&[("a.csv", b"n\n1\n"), ("b.csv", b"n\n1.5\n")], json!({}), &[("n", Kind::Number)]);
+    let unseen: &[(&str, &[u8])] = &[("a.csv", b"n,m,s\n,,\n"), ("b.csv", b"n\n1\n")];
+    let guessed = |settings| -> Vec<_> {
+        let stream = discover(unseen, settings).unwrap().unwrap();
+        stream.columns.iter().map(|column| column.schema["x-no-values"] == true).collect()
+    };
+    assert_eq!(guessed(json!({"types": {"s": "date"}})), [false, true, false]);
+    assert_eq!(guessed(json!({"infer_types": false})), [false, false, false]);
     check(
         &[("a.csv", b"n,m\n1,NA\n,NA\n")],
         json!({"null_values": ["NA"]}),
