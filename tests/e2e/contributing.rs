@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use crate::support::example::search_path;
 use crate::support::{folder, lake, root, run};
+use crate::tidy::{filled, in_meltano, in_readme};
 
 #[test]
 fn the_copy_in_the_document_is_the_file() {
@@ -13,6 +15,42 @@ fn the_copy_in_the_document_is_the_file() {
         assert!(document.contains(&block), "CONTRIBUTING.md has another tests/example/{name}");
         assert!(file.lines().count() <= 150, "{name} is no small example");
     }
+}
+
+/// "Add the connector to `CONNECTORS` and its marks to `README.md` and `meltano.yml`, then `make
+/// generate`": what comes of that for the example.
+#[test]
+fn a_new_connector_gets_its_documents_from_its_marks() {
+    let name = "tap-example";
+    let marks = format!("<!-- generated:{name} -->\n<!-- end:{name} -->\n");
+    let comment = ["<!-- ", " -->"];
+    let readme = filled(&marks, name, &comment, &in_readme(name)).expect("something to fill in");
+    assert!(readme.contains("\n| `path` | string | required | "), "{readme}");
+    assert_eq!(filled(&readme, name, &comment, &in_readme(name)), None, "{readme}");
+    assert!(readme.ends_with(&format!("\n<!-- end:{name} -->\n")), "{readme}");
+
+    let marks = format!("plugins:\n  extractors:\n  # generated:{name}\n  # end:{name}\n");
+    let comment = ["  # ", ""];
+    let project = filled(&marks, name, &comment, &in_meltano(name)).expect("something to fill in");
+    assert_eq!(filled(&project, name, &comment, &in_meltano(name)), None, "{project}");
+    // The runner finds the connector in it, by its settings.
+    let (folder, source) = (folder(), folder());
+    let project = format!("{project}  loaders:\n{}\n", in_meltano("target-csv"));
+    run::file(folder.path(), "meltano.yml", &project);
+    run::file(source.path(), "one", "1");
+    let script = "cd \"$1\" && exec chorus run tap-example target-csv --datestamp 2026-11-20";
+    let chorus = run::Run::new("/bin/sh".as_ref())
+        .args(["-c", script, "sh"])
+        .args([folder.path()])
+        .env("PATH", search_path(&[]))
+        .env("TAP_EXAMPLE_PATH", source.path())
+        .env("TARGET_CSV_OUTPUT_PATH", folder.path().join("output"))
+        .env("TARGET_CSV_SOURCE", "files")
+        .env("TARGET_CSV_DATESTAMP", "2026-11-20");
+    chorus.go().success();
+    let lake = folder.path().join("output");
+    let partition = lake::partition(&lake, "files", "2026-11-20", "files");
+    assert_eq!(lake::data(&partition).lines().count(), 2);
 }
 
 #[test]

@@ -95,7 +95,13 @@ fn our_tap_feeds_their_file_targets() {
     );
     pipe_succeeds(from_database(&source, &json!({})), target);
     let text = std::fs::read_to_string(scratch.path().join("public-people.csv")).unwrap();
-    assert!(text.contains("32.38") && text.contains("Íñigo 🎉"), "{text}");
+    // As the csv module and str() of Python write such values.
+    let wanted = "id,name,born,seen,paid,ratio,active,notes\r\n\
+        1,\"Ann \"\"A\"\" O'Hara, Ltd.\",1968-12-08,2026-11-20 12:34:56.789000+00:00,32.38,0.1,\
+        True,\"{'a': [1, None, 'x']}\"\r\n\
+        2,\"Íñigo 🎉\nsecond line\",,,-0.01,1E+22,False,{}\r\n\
+        3,,2000-02-29,1999-12-31 23:59:59+00:00,99999999.99,-2.5,,{'b': {}}\r\n";
+    assert_eq!(text, wanted);
 
     let target = JSONL
         .program("target-jsonl")
@@ -104,8 +110,17 @@ fn our_tap_feeds_their_file_targets() {
     let text = std::fs::read_to_string(scratch.path().join("public-people.jsonl")).unwrap();
     let records: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(records.len(), 3);
-    assert_eq!(records[0]["name"], "Ann \"A\" O'Hara, Ltd.");
+    let wanted = r#"[
+        { "id": 1, "name": "Ann \"A\" O'Hara, Ltd.", "born": "1968-12-08",
+          "seen": "2026-11-20T12:34:56.789+00:00", "paid": 32.38, "ratio": 0.1, "active": true,
+          "notes": { "a": [1, null, "x"] } },
+        { "id": 2, "name": "Íñigo 🎉\nsecond line", "born": null, "seen": null, "paid": -0.01,
+          "ratio": 1e+22, "active": false, "notes": {} },
+        { "id": 3, "name": "", "born": "2000-02-29", "seen": "1999-12-31T23:59:59+00:00",
+          "paid": 99999999.99, "ratio": -2.5, "active": null, "notes": { "b": {} } }
+    ]"#;
+    let wanted: Vec<serde_json::Value> = serde_json::from_str(wanted).unwrap();
+    assert_eq!(records, wanted);
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod planted;
 mod pooler;
 mod processes;
 mod readers;
+mod readme;
 mod reruns;
 mod runner_faults;
 mod sales;

@@ -11,7 +11,7 @@ use crate::support::{lake, root};
 use crate::tidy::CONNECTORS;
 
 /// The first block of commands of a section of the README.
-fn lines_of_the_readme(section: &str) -> String {
+pub fn lines_of_the_readme(section: &str) -> String {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let from = readme.find(&format!("\n## {section}\n")).expect(section);
     readme[from..].split("```").nth(1).expect("a block of commands").to_owned()
@@ -19,7 +19,7 @@ fn lines_of_the_readme(section: &str) -> String {
 
 /// Asserts that a schema of the target has the 13 tables of the source, row for row, and the file.
 #[track_caller]
-fn check_loaded(project: &Example, schema: &str) {
+pub fn check_loaded(project: &Example, schema: &str) {
     assert_eq!(project.tables(schema).len(), 14, "{:?}", project.tables(schema));
     for table in project.tables(schema).iter().filter(|table| *table != "order_details") {
         let columns = project.source.psql(&format!(

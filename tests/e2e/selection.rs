@@ -81,6 +81,15 @@ fn a_catalog_leaves_out_what_it_says() {
     mark(&mut catalog, "public-a", Some("name"), "inclusion", &json!("unsupported"));
     let outcome = tap(&source).json("--catalog", &catalog).go().success();
     assert!(outcome.records("public-a")[0].get("name").is_none());
+    // A view has no key, so that nothing may be left of it.
+    for column in ["id", "name"] {
+        mark(&mut catalog, "public-v", Some(column), "selected", &no);
+    }
+    let outcome = tap(&source).json("--catalog", &catalog).go().success();
+    assert!(!outcome.text().contains("public-v"), "{}", outcome.text());
+    let left_out = "stream public-v is left out: none of its columns is selected";
+    assert!(outcome.stderr.contains(left_out), "{}", outcome.stderr);
+    assert_eq!(outcome.records("public-a").len(), 6);
 }
 
 fn incremental(source: &Database) -> Value {
@@ -116,9 +125,58 @@ fn an_incremental_run_goes_on_from_the_bookmark() {
     let ids: Vec<_> = second.records("public-a").iter().map(|r| r["id"].clone()).collect();
     assert_eq!(ids, [5, 7], "the row of the bookmark comes again");
 
-    let from = json!({ "start_date": "2026-01-05T00:00:00Z" });
-    let dated = tap(&source).config(&from).json("--catalog", &catalog).go().success();
-    assert_eq!(dated.records("public-a").len(), 3, "{}", dated.text());
+    let left_out = "stream public-a: 1 row is left out where the replication key changed is null";
+    assert!(second.stderr.contains(left_out), "{}", second.stderr);
+    assert!(!first.stderr.contains("left out"), "{}", first.stderr);
+
+    for from in ["2026-01-05T00:00:00Z", "2026-01-05", "2026-01-05 00:00:00"] {
+        let run = tap(&source).json("--catalog", &catalog).set("start_date", from);
+        assert_eq!(run.go().success().records("public-a").len(), 3, "{from}");
+    }
+    // Words that Postgres knows for times.
+    for from in ["tomorrow", "now", "2026-13-01"] {
+        let run = tap(&source).json("--catalog", &catalog).set("start_date", from);
+        let outcome = run.go().exits(78);
+        assert!(outcome.stderr.contains("setting: start_date"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_bookmark_is_the_largest_key_that_others_can_follow() {
+    let source = database("endless_keys");
+    for (kind, sql, keys, later) in [
+        ("timestamptz", "timestamptz", ["2026-01-01Z", "2026-01-02Z"], "2026-01-03Z"),
+        ("timestamp", "timestamp", ["2026-01-01", "0001-01-01 BC"], "2026-01-03"),
+        ("day", "date", ["2026-01-01", "2026-01-02"], "12026-01-03"),
+        ("double", "double precision", ["1.5", "2.5"], "3.5"),
+        ("digits", "numeric", ["1.5", "2.5"], "3.5"),
+    ] {
+        let endless: &[&str] = match kind {
+            "double" | "digits" => &["NaN", "Infinity", "-Infinity"],
+            _ => &["infinity", "-infinity"],
+        };
+        // Postgres 13 knows no infinite `numeric`.
+        let endless = if kind == "digits" { &endless[..1] } else { endless };
+        let values = keys.iter().chain(endless).map(|key| format!("('{key}')"));
+        let values = values.collect::<Vec<_>>().join(",");
+        source.psql(&format!("CREATE TABLE {kind} (k {sql}); INSERT INTO {kind} VALUES {values}"));
+        let stream = format!("public-{kind}");
+        let mut catalog = catalog(&source);
+        catalog["streams"].as_array_mut().unwrap().retain(|s| s["tap_stream_id"] == *stream);
+        mark(&mut catalog, &stream, None, "replication-method", &json!("INCREMENTAL"));
+        mark(&mut catalog, &stream, None, "replication-key", &json!("k"));
+        let as_text = json!({ "dates_as_string": sql != "timestamptz" });
+        let tap = || tap(&source).json("--catalog", &catalog).config(&as_text);
+        let first = tap().go().success();
+        assert_eq!(first.records(&stream).len(), 2 + endless.len(), "{kind}");
+        source.psql(&format!("INSERT INTO {kind} VALUES ('{later}')"));
+        let second = tap().json("--state", &last_state(&first)).go().success();
+        // That of the bookmark, the later one, and those at the end of all.
+        let above = endless.iter().filter(|key| !key.starts_with('-')).count();
+        assert_eq!(second.records(&stream).len(), 2 + above, "{kind}: {}", second.text());
+        let third = tap().json("--state", &last_state(&second)).go().success();
+        assert_eq!(third.records(&stream).len(), 1 + above, "{kind}: {}", third.text());
+    }
 }
 
 #[test]
@@ -163,6 +221,12 @@ fn only_granted_columns_are_discovered() {
     assert_eq!(outcome.records("public-a").len(), 6);
     assert!(outcome.records("public-a")[0].get("secret").is_none());
     assert_eq!(outcome.records("public-b").len(), 0);
+    let left_out = "columns of public.a left out because the user may not read them: secret, chang";
+    assert!(outcome.stderr.contains(left_out), "{}", outcome.stderr);
+    // The catalog of somebody else.
+    let run = ours("tap-postgres").config(&settings).json("--catalog", &catalog(&source));
+    let outcome = run.go().exits(77);
+    assert!(outcome.stderr.contains("column: secret"), "{}", outcome.stderr);
 }
 
 /// COPY by the name of a table would leave out all of these.

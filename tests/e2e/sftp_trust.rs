@@ -72,7 +72,7 @@ fn questions_on_the_keyboard_are_answered_with_the_password() {
     );
     server.put("/in/a.csv", "a\n1\n");
     reads(ours("tap-sftp").config(&server.settings(&tables())));
-    let wrong = with(&server, &json!({ "password": "CANARY wrong" }));
+    let wrong = with(&server, &json!({ "password": "CANARY-5f3a wrong" }));
     refused(wrong, 77, &["refused: the password"]);
     server.wait_for_log("Connection closed by authenticating user");
     let log = server.log();
@@ -82,7 +82,7 @@ fn questions_on_the_keyboard_are_answered_with_the_password() {
 #[test]
 fn wrong_credentials_are_tried_once() {
     let server = server();
-    let wrong = json!({ "password": "CANARY-wrong" });
+    let wrong = json!({ "password": "CANARY-5f3a-wrong" });
     refused(with(&server, &wrong), 77, &["cannot log in", "refused: the password", "publickey"]);
     server.wait_for_log("Connection closed by authenticating user");
     let log = server.log();
@@ -93,7 +93,7 @@ fn wrong_credentials_are_tried_once() {
     let agent = Agent::with("user_stranger");
     let run = with(&server, &json!({ "use_agent": true }));
     refused(run.env("SSH_AUTH_SOCK", &agent.socket), 77, &["the agent's key", &name]);
-    let nobody = json!({ "password": "CANARY", "username": "nobody-known" });
+    let nobody = json!({ "password": "CANARY-5f3a", "username": "nobody-known" });
     refused(with(&server, &nobody), 77, &["username: nobody-known"]);
 }
 
@@ -109,14 +109,14 @@ fn keys_that_cannot_be_used_are_refused_before_any_call() {
     let cases: [(Value, i32, &str); 7] = [
         (json!({ "private_key_file": secret }), 78, "set `private_key_passphrase`"),
         (
-            json!({ "private_key_file": secret, "private_key_passphrase": "CANARY" }),
+            json!({ "private_key_file": secret, "private_key_passphrase": "CANARY-5f3a" }),
             77,
             "is `private_key_passphrase` right?",
         ),
         (json!({ "private_key_file": open }), 77, "chmod 600"),
         (json!({ "private_key_file": public }), 78, "not the public one"),
         (json!({ "private_key_file": "/nonexistent" }), 78, "/nonexistent"),
-        (json!({ "private_key": "CANARY" }), 78, "setting: private_key"),
+        (json!({ "private_key": "CANARY-5f3a" }), 78, "setting: private_key"),
         (json!({}), 78, "set `password`"),
     ];
     for (credentials, code, words) in cases {

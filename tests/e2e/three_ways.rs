@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use crate::meltano::check_loaded;
 use crate::support::airflow::Airflow;
 use crate::support::example::Example;
 use crate::support::lake;
@@ -65,6 +66,8 @@ fn three_ways_give_the_same_files_and_tables() {
         let project = Example::new(&format!("ways_{name}")).with_variables();
         way(&project);
         lake::check(&project.lake());
+        // Rows and values are those of both sources, not just the same three times.
+        check_loaded(&project, "public");
         let files = DAYS.map(|day| project.day(day));
         assert_eq!(files[0].len(), 14, "{name}: {files:#?}");
         results.push((name, files, warehouse(&project)));

@@ -141,9 +141,13 @@ fn the_architecture_page_is_short() {
 #[test]
 fn the_readme_tables_are_what_the_binaries_say() {
     for connector in CONNECTORS {
-        let block = about(connector, "markdown").trim().to_owned() + &entries(connector);
-        generated("README.md", connector, &["<!-- ", " -->"], &block);
+        generated("README.md", connector, &["<!-- ", " -->"], &in_readme(connector));
     }
+}
+
+/// What README.md says of a connector.
+pub fn in_readme(connector: &str) -> String {
+    about(connector, "markdown").trim().to_owned() + &entries(connector)
 }
 
 /// Tables of what the entries of list settings can say.
@@ -199,13 +203,26 @@ fn the_connector_table_is_what_the_binaries_say() {
 #[test]
 fn the_meltano_plugins_are_what_the_binaries_say() {
     for connector in CONNECTORS {
-        let block = about(connector, "meltano");
-        let lines = block.trim_end().lines().enumerate();
-        let indented: Vec<_> = lines
-            .map(|(at, line)| format!("{}{line}", if at == 0 { "  - " } else { "    " }))
-            .collect();
-        generated("meltano.yml", connector, &["  # ", ""], &indented.join("\n"));
+        generated("meltano.yml", connector, &["  # ", ""], &in_meltano(connector));
     }
+}
+
+/// The plugin of a connector in meltano.yml.
+pub fn in_meltano(connector: &str) -> String {
+    let block = about(connector, "meltano");
+    let lines = block.trim_end().lines().enumerate();
+    let indented: Vec<_> = lines
+        .map(|(at, line)| format!("{}{line}", if at == 0 { "  - " } else { "    " }))
+        .collect();
+    indented.join("\n")
+}
+
+#[test]
+fn every_folder_of_a_connector_is_in_the_list() {
+    let folders = ["taps", "targets"].map(|kind| fs::read_dir(root().join(kind)).unwrap());
+    let names = folders.into_iter().flatten().map(|entry| entry.unwrap().file_name());
+    let names: BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
+    assert_eq!(names, CONNECTORS.map(str::to_owned).into());
 }
 
 fn about(connector: &str, format: &str) -> String {
@@ -219,20 +236,24 @@ fn generated(file: &str, name: &str, comment: &[&str; 2], wanted: &str) {
     let _guard = ONE_AT_A_TIME.lock();
     let path = root().join(file);
     let text = fs::read_to_string(&path).unwrap();
-    let [open, close] = comment;
-    let start = format!("{open}generated:{name}{close}\n");
-    let end = format!("\n{open}end:{name}{close}");
-    let from = text.find(&start).unwrap_or_else(|| panic!("no {start} in {file}")) + start.len();
-    // An empty block has one line end, which both marks claim.
-    let to = from - 1 + text[from - 1..].find(&end).unwrap_or_else(|| panic!("no {end} in {file}"));
-    let there = text.get(from..to).unwrap_or_default();
-    if there == wanted {
-        return;
-    }
+    let Some(fresh) = filled(&text, name, comment, wanted) else { return };
     if std::env::var_os("UPDATE").is_some() {
-        let rest = &text[to.max(from - 1)..];
-        fs::write(&path, format!("{}{wanted}{rest}", &text[..from])).unwrap();
+        fs::write(&path, fresh).unwrap();
         return;
     }
     panic!("{file} is stale at {name}: `make generate` rewrites it\nit should be:\n{wanted}");
+}
+
+/// Returns the text with another block between the marks of a name; none if it is there already.
+#[track_caller]
+pub fn filled(text: &str, name: &str, comment: &[&str; 2], wanted: &str) -> Option<String> {
+    let [open, close] = comment;
+    let start = format!("{open}generated:{name}{close}\n");
+    let end = format!("\n{open}end:{name}{close}");
+    let from = text.find(&start).unwrap_or_else(|| panic!("no {start}")) + start.len();
+    // An empty block has one line end, which both marks claim.
+    let to = from - 1 + text[from - 1..].find(&end).unwrap_or_else(|| panic!("no {end}"));
+    let rest = &text[to.max(from - 1)..];
+    let there = text.get(from..to).unwrap_or_default();
+    (there != wanted).then(|| format!("{}{wanted}{rest}", &text[..from]))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use singer::Kind;
+use singer::schema::NO_VALUES;
 
 /// The kinds that columns may still have, after all values seen so far.
 ///
@@ -14,7 +15,7 @@ use singer::Kind;
 /// - date-time: RFC 3339 with `T`, at most 6 digits of fraction, and `Z` or an offset
 ///
 /// and a column has a kind when all its values have it; integers among numbers are numbers.
-/// Anything else, and a column without a value, is a string.
+/// Anything else is a string, and so is a column without a value, which says that it is a guess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inference {
     columns: Vec<Candidates>,
@@ -68,6 +69,12 @@ impl Inference {
         }
     }
 
+    /// Returns the JSON Schema of a column.
+    pub fn property(&self, column: usize) -> Value {
+        let candidates = self.columns.get(column).map_or(0, |candidates| candidates.0);
+        if candidates & UNSEEN != 0 { no_values() } else { property(self.kind(column)) }
+    }
+
     /// Returns the kind of a column.
     pub fn kind(&self, column: usize) -> Kind {
         let candidates = self.columns.get(column).map_or(0, |candidates| candidates.0);
@@ -107,6 +114,13 @@ pub fn property(kind: Kind) -> Value {
             json!({"type": ["object", "array", "string", "number", "boolean", "null"]})
         }
     }
+}
+
+/// Returns the JSON Schema of a column without a value.
+pub fn no_values() -> Value {
+    let mut schema = property(Kind::String);
+    schema[NO_VALUES] = Value::Bool(true);
+    schema
 }
 
 /// Returns which of the candidates a value is.

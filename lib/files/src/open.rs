@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, Result};
+use singer::{Context, Error, ErrorKind, Result, quote};
 
 use crate::compress::Limits;
 use crate::encoding::TextEncoding;
@@ -104,7 +104,7 @@ impl OpenFile {
         let seen = Arc::clone(&self.seen);
         self.finish_held()?;
         let sum = seen.lock().unwrap_or_else(PoisonError::into_inner).sum.take();
-        Ok(sum.map(|sum| hexadecimal(&sum.finalize())))
+        Ok(sum.map(|sum| quote::hex(&sum.finalize())))
     }
 
     /// Checks that the bytes read are those of the file opened, whatever has its name by now.
@@ -167,12 +167,6 @@ impl Read for Raw {
         }
         Ok(bytes)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// Turns a failed open into ours.

@@ -111,15 +111,21 @@ impl Table {
         let metadata = self.settings.metadata.iter().copied().filter(added).collect::<Vec<_>>();
         for (at, name) in columns.names.iter().enumerate() {
             let typed = text.types.get(name).map(|given| given.kind());
-            let inferred = if text.infer_types { columns.inference.kind(at) } else { Kind::String };
-            let kind = typed.unwrap_or(inferred);
-            properties.insert(name.clone(), crate::infer::property(kind));
+            let property = match typed {
+                Some(kind) => crate::infer::property(kind),
+                None if text.infer_types => columns.inference.property(at),
+                None => crate::infer::property(Kind::String),
+            };
+            properties.insert(name.clone(), property);
         }
         for name in text.types.keys().filter(|name| !properties.contains_key(*name)) {
             log::warn!("`types` names column {name}, which stream {} lacks", self.name());
         }
         columns::add_metadata(&mut properties, &metadata)?;
         self.check_keys(&properties)?;
+        if let Some((path, key)) = &columns.lacking {
+            return Err(self.without_key(path, key));
+        }
         let Value::Object(schema) = json!({"type": "object", "properties": properties}) else {
             return Ok(None);
         };
@@ -240,6 +246,13 @@ impl Table {
             .with("key", key)
             .with("columns", names.join(", "))
             .hint("a key is the name of a column in the header, as it stands there"))
+    }
+
+    fn without_key(&self, path: &str, key: &str) -> Error {
+        let message = format!("a file lacks a column that `{}` names", self.settings.words.keys);
+        Error::new(ErrorKind::Data, message).with("path", path).with("key", key).hint(
+            "without it the rows of the file would have no key: correct the file or leave it out",
+        )
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
-use singer::Result;
+use singer::{Result, quote};
 
+use crate::disk;
 use crate::manifest::FileEntry;
-use crate::{disk, name};
 
 const CANNOT_FLUSH: &str = "cannot flush the data file";
 /// How much may be written before the disk is told to begin.
@@ -139,7 +139,7 @@ impl DataFile {
             name: self.name.clone(),
             rows: self.rows,
             bytes: self.bytes,
-            sha256: name::hex(&self.hash.clone().finalize()),
+            sha256: quote::hex(&self.hash.clone().finalize()),
         }
     }
 
@@ -172,7 +172,7 @@ pub(crate) fn sum(path: &Path) -> io::Result<(String, u64)> {
     loop {
         let count = io::Read::read(&mut file, &mut block)?;
         if count == 0 {
-            return Ok((name::hex(&hash.finalize()), bytes));
+            return Ok((quote::hex(&hash.finalize()), bytes));
         }
         hash.update(&block[..count]);
         bytes += u64::try_from(count).unwrap_or(u64::MAX);

@@ -261,7 +261,7 @@ pub(crate) fn random_id() -> Result<String> {
     File::open(path)
         .and_then(|mut file| io::Read::read_exact(&mut file, &mut bytes))
         .map_err(|cause| failure("cannot read random bytes", path, cause))?;
-    Ok(crate::name::hex(&bytes))
+    Ok(singer::quote::hex(&bytes))
 }
 
 /// Raises the limit of open files as far as the system lets us: a run holds one a partition.

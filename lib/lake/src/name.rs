@@ -1,6 +1,7 @@
 //! Names as parts of a path: percent-encoded, reversible, never outside the folder they are in.
 
 use sha2::{Digest, Sha256};
+use singer::quote;
 
 /// The longest part made of a name, so that prefix and suffix still fit into 255 bytes.
 const PART_BYTES_MAX: usize = 200;
@@ -20,14 +21,14 @@ pub fn encode(name: &str) -> String {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.push(hex_digit(byte >> 4, b'A'));
-            out.push(hex_digit(byte & 15, b'A'));
+            out.push(hex_digit(byte >> 4));
+            out.push(hex_digit(byte & 15));
         }
     }
     if out.len() <= PART_BYTES_MAX {
         return out;
     }
-    let hash = hex(&Sha256::digest(name.as_bytes()));
+    let hash = quote::hex(&Sha256::digest(name.as_bytes()));
     let mut end = PART_BYTES_MAX - 33;
     // Not in the middle of an escape.
     while out[..end].rfind('%').is_some_and(|at| at + 3 > end) {
@@ -62,13 +63,8 @@ pub(crate) fn fold_together(one: &str, other: &str) -> bool {
     encode(one).eq_ignore_ascii_case(&encode(other))
 }
 
-/// Returns lower-case hexadecimal text.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|b| [hex_digit(b >> 4, b'a'), hex_digit(b & 15, b'a')]).collect()
-}
-
-fn hex_digit(value: u8, ten: u8) -> char {
-    char::from(if value < 10 { b'0' + value } else { ten + value - 10 })
+fn hex_digit(value: u8) -> char {
+    char::from(if value < 10 { b'0' + value } else { b'A' + value - 10 })
 }
 
 #[cfg(test)]

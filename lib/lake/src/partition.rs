@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, Result};
+use singer::{Context, Error, ErrorKind, Result, quote};
 
 use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::{Datestamp, data, disk, name};
@@ -140,13 +140,6 @@ impl Lake {
         }
     }
 
-    /// Checks one table of a day against the day's run record, as [`Lake::read_day`] does for all.
-    pub fn read_finished(&self, source: &str, day: Datestamp, table: &str) -> Result<Partition> {
-        let partition = self.read(source, day, table)?;
-        self.check_finished(source, day, std::slice::from_ref(&partition))?;
-        Ok(partition)
-    }
-
     pub(crate) fn source_folder(&self, source: &str) -> PathBuf {
         self.root.join(format!("source={}", name::encode(source)))
     }
@@ -185,7 +178,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Partition> {
         Err(cause) => return Err(disk::failure("cannot read the manifest", &path, cause)),
     };
     let manifest = Manifest::from_json(&text).with("path", path.display())?;
-    let manifest_sha256 = name::hex(&Sha256::digest(&text));
+    let manifest_sha256 = quote::hex(&Sha256::digest(&text));
     Ok(Partition { folder: folder.to_path_buf(), manifest, manifest_sha256 })
 }
 

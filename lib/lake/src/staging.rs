@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use singer::{ErrorKind, Result, ResultExt};
+use singer::{ErrorKind, Result, ResultExt, quote};
 
 use crate::manifest::MANIFEST_NAME;
 use crate::partition::Lake;
-use crate::{Datestamp, Lock, disk, name, publish};
+use crate::{Datestamp, Lock, disk, publish};
 
 const INTENT_SUFFIX: &str = ".intent.json";
 
@@ -113,7 +113,7 @@ impl Lake {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        let name = &name::hex(&hash.finalize())[..32];
+        let name = &quote::hex(&hash.finalize())[..32];
         self.root().join(".locks").join(format!("{kind}-{name}.lock"))
     }
 }

@@ -10,7 +10,7 @@ use postgres_protocol::message::frontend;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::connect;
-use crate::copy::{CopyIn, CopyOut};
+use crate::copy::CopyOut;
 use crate::failure::Report;
 use crate::settings::Config;
 use crate::wire::{self, Wire};
@@ -173,12 +173,6 @@ impl Client {
         self.wire.row_bytes_max = bytes_max;
     }
 
-    /// Starts `COPY ... FROM STDIN`.
-    pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
-        self.begin_copy_in(sql)?;
-        Ok(CopyIn::new(self))
-    }
-
     /// Starts `COPY ... FROM STDIN`, to be fed by [`Client::copy_data`].
     pub fn begin_copy_in(&mut self, sql: &str) -> Result<()> {
         self.start(sql)?;
@@ -236,22 +230,6 @@ impl Client {
         }
         self.copying = Copying::No;
         self.finish_statement().map(|outcome| outcome.affected)
-    }
-
-    /// Gives the COPY begun up; the server keeps none of its rows.
-    pub fn abort_copy_in(&mut self, reason: &str) -> Result<()> {
-        self.check_copying()?;
-        self.copying = Copying::No;
-        self.wire.output.clear();
-        let reason = reason.replace('\0', " ");
-        frontend::copy_fail(&reason, &mut self.wire.output)
-            .or_kind(ErrorKind::Internal, "cannot give the COPY up")?;
-        self.send()?;
-        match self.finish_statement() {
-            // The server answers with the failure we asked for, whatever its reason.
-            Err(failure) if self.broken => Err(failure),
-            _ => Ok(()),
-        }
     }
 
     /// Returns a server parameter such as `server_version`.

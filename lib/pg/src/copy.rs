@@ -1,4 +1,4 @@
-//! COPY in both directions, for a caller that holds the connection meanwhile.
+//! COPY to us, for a caller that holds the connection meanwhile.
 
 use std::time::Duration;
 
@@ -72,40 +72,5 @@ impl Drop for CopyOut<'_> {
         self.over = true;
         self.client.until_idle(cut);
         self.client.wire.timeout = silence;
-    }
-}
-
-/// Rows we send. Dropped without [`CopyIn::finish`], the server keeps none of them.
-pub struct CopyIn<'a> {
-    client: &'a mut Client,
-    open: bool,
-}
-
-impl<'a> CopyIn<'a> {
-    pub(crate) fn new(client: &'a mut Client) -> Self {
-        Self { client, open: true }
-    }
-
-    /// Sends data, buffered into messages of at least 64 KiB.
-    pub fn write(&mut self, data: &[u8]) -> Result<()> {
-        let sent = self.client.copy_data(data);
-        self.open = sent.is_ok();
-        sent
-    }
-
-    /// Ends the COPY; returns how many rows the server took.
-    pub fn finish(mut self) -> Result<u64> {
-        if !std::mem::replace(&mut self.open, false) {
-            return Err(Error::new(ErrorKind::Internal, "cannot end a COPY that has failed"));
-        }
-        self.client.end_copy_in()
-    }
-}
-
-impl Drop for CopyIn<'_> {
-    fn drop(&mut self) {
-        if self.open && !self.client.is_broken() {
-            let _ = self.client.abort_copy_in("the sender gave up");
-        }
     }
 }

@@ -18,6 +18,6 @@ mod url;
 mod wire;
 
 pub use client::{Client, Row};
-pub use copy::{CopyIn, CopyOut};
+pub use copy::CopyOut;
 pub use ident::{quote_ident, quote_literal, shorten_ident};
 pub use settings::{Config, ConnectionSettings, Host, SslMode};

@@ -84,11 +84,6 @@ impl Client {
         self.attributes(packet::STAT, path.as_bytes(), path)
     }
 
-    /// Looks at a path without following a link at its end.
-    pub(crate) fn lstat(&mut self, path: &str) -> Attempt<Attributes> {
-        self.attributes(packet::LSTAT, path.as_bytes(), path)
-    }
-
     /// Looks at an open file.
     pub(crate) fn fstat(&mut self, handle: &[u8], path: &str) -> Attempt<Attributes> {
         self.attributes(packet::FSTAT, handle, path)

@@ -9,7 +9,6 @@ pub(crate) const VERSION: u8 = 2;
 pub(crate) const OPEN: u8 = 3;
 pub(crate) const CLOSE: u8 = 4;
 pub(crate) const READ: u8 = 5;
-pub(crate) const LSTAT: u8 = 7;
 pub(crate) const FSTAT: u8 = 8;
 pub(crate) const OPENDIR: u8 = 11;
 pub(crate) const READDIR: u8 = 12;

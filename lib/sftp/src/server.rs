@@ -55,11 +55,6 @@ impl Server {
         self.with(|client, _| client.stat(path))
     }
 
-    /// Looks at a path without following a link at its end.
-    pub fn lstat(&self, path: &str) -> Result<Attributes> {
-        self.with(|client, _| client.lstat(path))
-    }
-
     /// Returns the absolute path without links.
     pub fn real_path(&self, path: &str) -> Result<Vec<u8>> {
         self.with(|client, _| client.real_path(path))

@@ -1,7 +1,8 @@
-//! JSON strings over bytes: quoting, and the search both directions share. Pure.
+//! JSON strings over bytes: quoting, and the search both directions share; hexadecimal text. Pure.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Returns how many bytes at the start of `text` stand for themselves in a JSON string: up to the
 /// first quote, backslash or control character.
@@ -47,7 +48,6 @@ pub fn string_into(text: &[u8], out: &mut Vec<u8>) {
 
 #[cold]
 fn escape(byte: u8, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
         b'"' => b'"',
         b'\\' => b'\\',
@@ -64,6 +64,12 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
         }
     };
     out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Returns lower-case hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(HEX[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

@@ -239,7 +239,8 @@ impl Decoding {
     fn known(&self, name: Option<Quoted<'_>>, kind: &str, number: u64) -> Result<usize, Stop> {
         let name = stream_name(name, kind, number)?;
         self.names.get(&name).copied().ok_or_else(|| {
-            let what = format!("a {kind} came before the SCHEMA of its stream");
+            let article = if kind == "ACTIVATE_VERSION" { "an" } else { "a" };
+            let what = format!("{article} {kind} came before the SCHEMA of its stream");
             Stop::Failed(at_line(ErrorKind::Protocol, &what, number).with("stream", name))
         })
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::encode::RecordEncoder;
-use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::error::{Context as _, Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
 use crate::scan::Scanner;
 use crate::settings::Common;
@@ -132,7 +132,8 @@ impl Shared {
                     .append(true)
                     .mode(0o600)
                     .open(&self.path)
-                    .or_kind(ErrorKind::Io, "cannot open the rejects file")?,
+                    .or_kind(ErrorKind::Io, "cannot open the rejects file")
+                    .hint("`rejects_file` is a path whose folder must be there and be writable")?,
             ),
         };
         file.write_all(line).or_kind(ErrorKind::Io, "cannot write the rejects file")

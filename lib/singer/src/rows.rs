@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::rejects::Rejects;
 use crate::schema::Kind;
 use crate::selection::Selected;
-use crate::state::{State, key_bookmark};
+use crate::state::{State, is_endless, key_bookmark, may_be_endless};
 
 /// The oldest a row may get in a batch.
 const BATCH_AGE: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub struct Rows {
     stream: String,
     /// Name and position of the replication key of an INCREMENTAL stream.
     replication_key: Option<(String, usize)>,
+    /// The keys may be infinite or no number: nothing comes behind such a bookmark.
+    endless_keys: bool,
     last_key: Vec<u8>,
     state: State,
     unstated: u64,
@@ -91,6 +93,7 @@ impl Rows {
             begun: now,
             stream: String::new(),
             replication_key: None,
+            endless_keys: false,
             last_key: Vec::new(),
             state,
             unstated: 0,
@@ -122,6 +125,8 @@ impl Rows {
         self.replication_key = key
             .filter(|_| stream.replication_method == ReplicationMethod::Incremental)
             .and_then(|name| Some((name.clone(), stream.column(name)?)));
+        self.endless_keys = (self.replication_key.as_ref())
+            .is_some_and(|(_, at)| may_be_endless(&stream.columns[*at]));
         self.last_key.clear();
         self.unstated = 0;
         self.left_out = false;
@@ -331,6 +336,7 @@ impl Rows {
         let rows = self.batch.rows();
         if let Some((_, at)) = &self.replication_key {
             let last = (0..rows).rev().find_map(|row| match self.batch.cell(row, *at) {
+                Cell::Text(text) if self.endless_keys && is_endless(text) => None,
                 Cell::Text(text) => Some(text),
                 Cell::Null | Cell::Absent => None,
             });

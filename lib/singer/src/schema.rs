@@ -138,6 +138,9 @@ pub struct Column {
 pub const ABSENT_IS_NULL: &str = "x-absent-is-null";
 /// The keyword that carries the type a column has in its SQL source, as `format_type` prints it.
 pub const SQL_DATATYPE: &str = "x-sql-datatype";
+/// The keyword of a column whose type is a guess, as none of its cells had a value: it says nothing
+/// against any type that a table has for the column.
+pub const NO_VALUES: &str = "x-no-values";
 /// The keyword at the top of a stream's schema that names its partition: `{source, extracted_at}`.
 pub const PARTITION: &str = "x-partition";
 

@@ -54,6 +54,10 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
             .hint("set `replication-key` in the stream's metadata"));
         }
     }
+    if stream.columns.is_empty() && !pruning.0.is_empty() {
+        log::warn!("stream {} is left out: none of its columns is selected", stream.name);
+        return Ok(None);
+    }
     let prunings = stream
         .columns
         .iter()

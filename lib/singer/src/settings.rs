@@ -287,6 +287,11 @@ impl Settings {
             });
             checked?;
         }
+        if schema.property("start_date").is_some()
+            && let Some(Value::String(text)) = self.0.get("start_date")
+        {
+            crate::state::start_date(text)?;
+        }
         Ok(())
     }
 }
@@ -317,6 +322,10 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
         Error::new(ErrorKind::Config, "the settings are not JSON")
             .with("path", path.display())
             .with("at", place)
+            .hint(
+                "--config takes one JSON object, {\"name\": value, ...}: names and texts in double \
+                 quotes, no comma behind the last, no comments",
+            )
     })?;
     match value {
         Value::Object(settings) => Ok(settings),

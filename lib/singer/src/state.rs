@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::schema::Kind;
+use crate::schema::{Column, Kind};
 
 /// Where a stream was left by an earlier run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,6 +87,10 @@ impl State {
                 };
             }
             let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
+            if column.is_some_and(may_be_endless) {
+                start = start.filter(|text| !is_endless(text.as_bytes()));
+            }
+            let start_date = start_date.filter(|date| !date.is_empty());
             if let (Some(date), Some(Kind::Date | Kind::DateTime)) =
                 (start_date, column.map(|column| column.kind))
                 && start.as_deref().is_none_or(|mark| is_before(mark, date))
@@ -123,13 +127,42 @@ pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
     json!({ "replication_key": key, "replication_key_value": value })
 }
 
+/// Tells whether values of a column may be infinite, or no number.
+pub(crate) fn may_be_endless(column: &Column) -> bool {
+    let dated = |sql: &str| sql == "date" || sql.starts_with("timestamp");
+    matches!(column.kind, Kind::Number | Kind::Date | Kind::DateTime)
+        || column.sql_datatype().is_some_and(dated)
+}
+
+/// Tells whether a value of such a column is infinite, or no number.
+pub(crate) fn is_endless(text: &[u8]) -> bool {
+    matches!(text, b"infinity" | b"-infinity" | b"Infinity" | b"-Infinity" | b"NaN")
+}
+
+/// Reads the setting `start_date`: a date, or a time, which is of UTC unless it has an offset.
+/// Without text there is none.
+///
+/// Fails with `Config`.
+pub fn start_date(text: &str) -> Result<Option<jiff::Timestamp>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    moment(text).map(Some).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "cannot read the date")
+            .with("setting", "start_date")
+            .with("value", text)
+            .hint("write it as YYYY-MM-DD or as RFC 3339")
+    })
+}
+
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    let stamp = text.parse::<jiff::Timestamp>().ok();
+    let civil = || text.parse::<jiff::civil::DateTime>().ok();
+    stamp.or_else(|| Some(civil()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
+}
+
 /// Compares two moments where both can be read; else the bookmark wins.
 fn is_before(mark: &str, date: &str) -> bool {
-    let moment = |text: &str| {
-        let stamp = text.parse::<jiff::Timestamp>().ok();
-        let civil = || text.parse::<jiff::civil::DateTime>().ok();
-        stamp.or_else(|| Some(civil()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
-    };
     matches!((moment(mark), moment(date)), (Some(mark), Some(date)) if mark < date)
 }
 
@@ -167,5 +200,13 @@ mod tests {
         check(pipelinewise, date, Some("2022-01-01"), Some("2022-01-01"));
         check("{}", date, Some("2022-01-01"), Some("2022-01-01"));
         check("null", date, None, None);
+        for (kind, key, expected) in [
+            (date, "\"infinity\"", None),
+            (r#"{"type":"number"}"#, "\"NaN\"", None),
+            (r#"{"type":"string"}"#, "\"NaN\"", Some("NaN")),
+        ] {
+            let state = format!(r#"{{"bookmarks":{{"s":{{"replication_key_value":{key}}}}}}}"#);
+            check(&state, kind, None, expected);
+        }
     }
 }

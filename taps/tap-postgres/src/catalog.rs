@@ -32,11 +32,12 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND has_schema_privilege(n.oid, 'USAGE')
  ORDER BY n.nspname, c.relname";
 
-/// The columns of those relations that may be read. `$2` is one relation's name or null.
+/// The columns of those relations. `$2` is one relation's name or null.
 const COLUMNS: &str = "\
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
        format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = ''
+       c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = '',
+       has_column_privilege(c.oid, a.attnum, 'SELECT')
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
@@ -47,7 +48,6 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
    AND ($2::text IS NULL OR c.relname = $2::text)
    AND a.attnum > 0 AND NOT a.attisdropped
    AND has_schema_privilege(n.oid, 'USAGE')
-   AND has_column_privilege(c.oid, a.attnum, 'SELECT')
  ORDER BY a.attrelid, a.attnum";
 
 /// Types, but for the row types of tables and arrays of them.
@@ -89,7 +89,7 @@ pub struct Relation {
     pub key: Vec<i16>,
 }
 
-/// A column that may be read.
+/// A column.
 #[derive(Debug)]
 pub struct Attribute {
     pub relation: u32,
@@ -103,6 +103,8 @@ pub struct Attribute {
     /// Whether COPY takes it from its table without a query: not of a view, not computed, and the
     /// rows are not those of other tables too.
     pub stored_alone: bool,
+    /// Whether the user may read it.
+    pub readable: bool,
 }
 
 /// Says why a schema that was asked for has no table: it is not there, or not open to the user.
@@ -164,6 +166,7 @@ pub fn attributes(
                 formatted: word(row, 5)?,
                 not_null: row.get(6) == Some("t"),
                 stored_alone: row.get(7) == Some("t"),
+                readable: row.get(8) == Some("t"),
             })
         })
         .collect()
@@ -207,6 +210,17 @@ pub fn lacks_index(client: &mut Client, relation: u32, column: i16) -> Result<bo
         &[Some(&relation.to_string()), Some(&column.to_string())],
     )?;
     Ok(!rows.is_empty())
+}
+
+/// Counts the rows whose key is null; none where that could take long, as in a view.
+pub fn null_keys(client: &mut Client, key: &Attribute, table: &str) -> Result<Option<u64>> {
+    let kind = "SELECT FROM pg_catalog.pg_class WHERE oid = $1::oid AND relkind IN ('r', 'p', 'm')";
+    if client.query(kind, &[Some(&key.relation.to_string())])?.is_empty() {
+        return Ok(None);
+    }
+    let name = pg::quote_ident(&key.name)?;
+    let sql = format!("SELECT count(*) FROM {table} WHERE {name} IS NULL");
+    client.query(&sql, &[])?.first().map(|row| number(row, 0)).transpose()
 }
 
 /// Tells whether what was read is not what the snapshot of the transaction should show: rewrites of

@@ -17,8 +17,13 @@ pub fn streams(
     database: &str,
 ) -> Result<Vec<Stream>> {
     let mut by_relation: BTreeMap<u32, Vec<Attribute>> = BTreeMap::new();
+    let mut unreadable: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for attribute in attributes {
-        by_relation.entry(attribute.relation).or_default().push(attribute);
+        if attribute.readable {
+            by_relation.entry(attribute.relation).or_default().push(attribute);
+        } else {
+            unreadable.entry(attribute.relation).or_default().push(attribute.name);
+        }
     }
     let mut seen = BTreeSet::new();
     let mut streams = Vec::with_capacity(relations.len());
@@ -28,6 +33,16 @@ pub fn streams(
             hidden.push(format!("{}.{}", relation.schema, relation.name));
             continue;
         };
+        if let Some(names) = unreadable.remove(&relation.oid) {
+            log::warn!(
+                "columns of {}.{} left out because the user may not read them: {}; GRANT SELECT \
+                 ({}) ON ... TO the user",
+                relation.schema,
+                relation.name,
+                names.join(", "),
+                names.join(", ")
+            );
+        }
         let stream = stream(&relation, &columns, types, choices, database);
         if !seen.insert(stream.id.clone()) {
             return Err(Error::new(
@@ -137,6 +152,7 @@ mod tests {
             formatted: "text".into(),
             not_null: number == 1,
             stored_alone: true,
+            readable: true,
         }
     }
 

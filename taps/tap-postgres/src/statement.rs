@@ -83,6 +83,7 @@ mod tests {
             formatted: "T".into(),
             not_null: false,
             stored_alone: false,
+            readable: true,
         }
     }
 

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What to do when the catalog and the database differ.
 const REDISCOVER: &str =
-    "the catalog is older than the database, or the user lacks the right: run discovery again";
+    "the catalog is older than the database, or than the user's rights: run discovery again";
 
 /// Reads tables and views of a Postgres database.
 pub struct TapPostgres {
@@ -129,6 +129,9 @@ impl TapPostgres {
         });
         let mut plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
         let key = self.replication_key(stream, &columns, types)?;
+        if let Some(key) = key.filter(|_| since.start.is_some() && rows.limit().is_none()) {
+            self.warn_of_null_keys(stream, key, &qualified(&schema, &table)?)?;
+        }
         let incremental = key.map(|column| Incremental { column, start: since.start.as_deref() });
         let limit = match (rows.limit(), self.settings.max_record_count) {
             (Some(asked), Some(most)) => Some(asked.min(most)),
@@ -154,7 +157,7 @@ impl TapPostgres {
     /// Fails when the table is not the one of the snapshot any more; once it was read it is locked.
     fn check_replaced(&mut self, relation: Option<u32>, schema: &str, table: &str) -> Result<()> {
         let Some(relation) = relation else { return Ok(()) };
-        let name = format!("{}.{}", pg::quote_ident(schema)?, pg::quote_ident(table)?);
+        let name = qualified(schema, table)?;
         if !catalog::was_replaced(&mut self.client, relation, &name)? {
             return Ok(());
         }
@@ -194,6 +197,32 @@ impl TapPostgres {
         }
         Ok(Some(column))
     }
+
+    /// Warns of the rows that a read from a bookmark on leaves out, as they have no key.
+    fn warn_of_null_keys(&mut self, stream: &Stream, key: &Attribute, table: &str) -> Result<()> {
+        if key.not_null {
+            return Ok(());
+        }
+        let rows = match catalog::null_keys(&mut self.client, key, table)? {
+            Some(0) => return Ok(()),
+            Some(1) => "1 row is".to_owned(),
+            Some(count) => format!("{count} rows are"),
+            None => "any rows are".to_owned(),
+        };
+        log::warn!(
+            "stream {}: {rows} left out where the replication key {} is null: an incremental run \
+             reads them only without a bookmark and without `start_date`; choose a key that is \
+             never null, or FULL_TABLE",
+            stream.name,
+            key.name
+        );
+        Ok(())
+    }
+}
+
+/// Returns the name of a table as SQL.
+fn qualified(schema: &str, table: &str) -> Result<String> {
+    Ok(format!("{}.{}", pg::quote_ident(schema)?, pg::quote_ident(table)?))
 }
 
 /// Tells whether the server refused a value as no text of its type.
@@ -252,8 +281,14 @@ fn pick<'a>(
         .columns
         .iter()
         .map(|column| {
-            found.iter().find(|attribute| attribute.name == column.name).ok_or_else(|| {
-                missing("cannot read a column: it is not there").with("column", &column.name)
+            let named = found.iter().find(|attribute| attribute.name == column.name);
+            named.filter(|attribute| attribute.readable).ok_or_else(|| {
+                let failure = match named {
+                    Some(_) => missing("cannot read a column: the user lacks the right")
+                        .of_kind(ErrorKind::Denied),
+                    None => missing("cannot read a column: it is not there"),
+                };
+                failure.with("column", &column.name)
             })
         })
         .collect()

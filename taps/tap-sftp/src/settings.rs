@@ -8,7 +8,6 @@ use files::dialect::one_byte;
 use files::settings::{ColumnType, Words};
 use files::{Format, Metadata, TableSettings, TextSettings};
 use jiff::Timestamp;
-use jiff::civil;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -210,19 +209,7 @@ impl TapSftpSettings {
 
     /// Returns the time before which files are passed over.
     pub fn start(&self) -> Result<Option<Timestamp>> {
-        let Some(text) = self.start_date.as_deref().filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let civil = || text.parse::<civil::DateTime>().ok();
-        let utc = || civil()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp());
-        let time = text.parse().ok().or_else(utc);
-        let time = time.ok_or_else(|| {
-            Error::new(ErrorKind::Config, "cannot read the date")
-                .with("setting", "start_date")
-                .with("value", text)
-                .hint("write it as YYYY-MM-DD or as RFC 3339")
-        })?;
-        Ok(Some(time))
+        self.start_date.as_deref().map_or(Ok(None), singer::state::start_date)
     }
 }
 

@@ -59,7 +59,9 @@ fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
 fn read(folder: &Path) -> (lake::Partition, String) {
     let lake = Lake::open(folder.join("output")).unwrap();
     let day = "2024-02-29".parse().unwrap();
-    let partition = lake.read_finished("pg", day, "t").unwrap();
+    let mut partitions = lake.read_day("pg", day, false).unwrap();
+    let partition = partitions.pop().unwrap();
+    assert_eq!((partition.manifest.stream.as_str(), partitions.len()), ("t", 0));
     partition.verify().unwrap();
     let text = fs::read_to_string(&partition.files()[0]).unwrap();
     (partition, text)

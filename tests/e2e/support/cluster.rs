@@ -20,7 +20,8 @@ pub struct Cluster {
     pub folder: PathBuf,
     /// The port, over TCP (TLS and a password) and in the socket's name.
     pub port: u16,
-    binaries: PathBuf,
+    /// Where the programs of the server are.
+    pub binaries: PathBuf,
     made: AtomicU32,
     /// Its standard input is a pipe only this process holds: when this process ends, however it
     /// ends, the watchdog reads end of file, stops the server and removes the folder.

@@ -13,7 +13,8 @@ use crate::infer;
 ///
 /// A column has every JSON type that its values had; integers among numbers are numbers, and so
 /// are integers beyond 64 bits. Strings have a `format` when all of them are a date, a time or a
-/// date-time by the rules of [`crate::Inference`]. A column without a value is a string.
+/// date-time by the rules of [`crate::Inference`]. A column without a value is a string, and says
+/// that it is a guess.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     columns: Vec<Seen>,
@@ -111,7 +112,7 @@ impl Seen {
             return infer::property(infer::temporal_kind(self.temporal));
         }
         if alone == Types::default() {
-            return infer::property(singer::Kind::String);
+            return infer::no_values();
         }
         let number = self.types.has(Types::NUMBER);
         let words = WORDS.iter().filter(|(types, _)| self.types.has(*types));
@@ -145,7 +146,7 @@ mod tests {
         check(&["1e5"], r#"{"type":["number","null"]}"#);
         check(&["9223372036854775808"], r#"{"type":["number","null"]}"#);
         check(&["true", "false"], r#"{"type":["boolean","null"]}"#);
-        check(&["null"], r#"{"type":["string","null"]}"#);
+        check(&["null"], r#"{"type":["string","null"],"x-no-values":true}"#);
         check(&["\"2024-02-29\""], r#"{"type":["string","null"],"format":"date"}"#);
         check(&["\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"],"format":"date-time"}"#);
         check(&["\"2024-02-29\"", "\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"]}"#);

@@ -14,6 +14,8 @@ pub(super) struct Columns {
     pub(super) inference: Inference,
     /// The columns of JSON files, which have types of their own.
     pub(super) shape: Shape,
+    /// A file, and a key of the table that is none of its columns.
+    pub(super) lacking: Option<(String, String)>,
 }
 
 impl Columns {

@@ -27,6 +27,9 @@ impl Table {
     pub(super) fn survey_records(&self, path: &str, columns: &mut Columns) -> Result<Identity> {
         let Opened { file, mut reader, names } = self.open_records(path, false)?;
         let identity = file.identity();
+        if let Some(key) = self.lacking(&self.settings.keys, &names) {
+            columns.lacking.get_or_insert_with(|| (path.to_owned(), key.to_owned()));
+        }
         let mut inference = Inference::new(names.len());
         let types = &self.settings.text.types;
         if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
@@ -57,6 +60,9 @@ impl Table {
     ) -> Result<(Identity, Option<String>)> {
         let Opened { file, mut reader, names } = self.open_records(path, summed)?;
         let identity = file.identity();
+        if let Some(key) = self.lacking(&stream.keys, &names) {
+            return Err(self.without_key(path, key));
+        }
         let origins = origins(stream, &names, self.settings.metadata);
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, names.len(), &origins, &place, rows);
@@ -72,8 +78,22 @@ impl Table {
         place: &Place<'_>,
         rows: &mut Rows,
     ) -> Result<()> {
+        let mut spaces = Vec::new();
         while let Some(record) = reader.record()? {
-            if self.fits(&record, width) {
+            let fits = self.fits(&record, width);
+            if !fits && record.is_blank() {
+                continue;
+            }
+            let raw = record.raw();
+            if !fits && raw.len() < SPACES_MAX && spaces.len() < SPACES_MAX && is_space(raw) {
+                // No row, if it is the last line: the next one tells.
+                spaces.push((raw.to_vec(), wrong_width(&record, width)));
+                continue;
+            }
+            for (raw, failure) in spaces.drain(..) {
+                rows.reject(place.path, &raw, failure)?;
+            }
+            if fits {
                 match self.row(&record, width, origins, place, rows) {
                     Ok(()) => rows.end()?,
                     Err(failure) if failure.kind() == ErrorKind::Data => {
@@ -81,7 +101,7 @@ impl Table {
                     }
                     Err(failure) => return Err(failure),
                 }
-            } else if !record.is_blank() {
+            } else {
                 rows.reject(place.path, record.raw(), wrong_width(&record, width))?;
             }
         }
@@ -165,6 +185,13 @@ impl Table {
         Ok(Opened { file, reader, names: names.unwrap_or_default() })
     }
 
+    /// Returns a key that a file with these columns does not have.
+    fn lacking<'a>(&self, keys: &'a [String], names: &[String]) -> Option<&'a str> {
+        let added = |key: &str| self.settings.metadata.iter().any(|column| column.name() == key);
+        let has = |key: &String| names.is_empty() || names.contains(key) || added(key);
+        keys.iter().find(|key| !has(key)).map(String::as_str)
+    }
+
     fn reader(&self, path: &str, summed: bool) -> Result<(OpenFile, Input)> {
         let file = self.open(path, summed)?;
         let dialect = self.dialect(self.format(path))?;
@@ -197,6 +224,13 @@ impl Table {
         let rename = self.settings.text.rename_headers;
         header::checked(names, rename).with("line", record.line()).map(Some)
     }
+}
+
+/// Lines of white space that may yet turn out to be behind the last row, and how long they may be.
+const SPACES_MAX: usize = 100;
+
+fn is_space(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 fn wrong_width(record: &Record<'_>, width: usize) -> Error {

@@ -59,6 +59,13 @@ fn infers_from_the_whole_of_every_file() {
     long.extend_from_slice(b"5000,00123\n");
     check(&[("a.csv", &long)], json!({}), &[("id", Kind::Integer), ("code", Kind::String)]);
     check(&[("a.csv", b"n\n1\n"), ("b.csv", b"n\n1.5\n")], json!({}), &[("n", Kind::Number)]);
+    let unseen: &[(&str, &[u8])] = &[("a.csv", b"n,m,s\n,,\n"), ("b.csv", b"n\n1\n")];
+    let guessed = |settings| -> Vec<_> {
+        let stream = discover(unseen, settings).unwrap().unwrap();
+        stream.columns.iter().map(|column| column.schema["x-no-values"] == true).collect()
+    };
+    assert_eq!(guessed(json!({"types": {"s": "date"}})), [false, true, false]);
+    assert_eq!(guessed(json!({"infer_types": false})), [false, false, false]);
     check(
         &[("a.csv", b"n,m\n1,NA\n,NA\n")],
         json!({"null_values": ["NA"]}),
@@ -126,6 +133,11 @@ fn refuses_headers_and_settings_that_cannot_be_right() {
     fails(&[("a.csv", b"a\n"), ("b.csv.gz", b"a\n")], json!({}), data);
     fails(&[], json!({}), ErrorKind::NoInput);
     fails(&[("a.csv", b"a\n1\n")], json!({"keys": ["b"]}), ErrorKind::Config);
+    let one_without: &[(&str, &[u8])] = &[("a.csv", b"a,b\n1,2\n"), ("b.csv", b"a\n2\n")];
+    let failure = fails(one_without, json!({"keys": ["b"]}), data);
+    assert!(failure.context("path").unwrap().ends_with("b.csv"), "{failure}");
+    let added = json!({"metadata": "all", "keys": ["_sdc_source_file", "a"]});
+    assert!(discover(one_without, added).is_ok());
     let config = ErrorKind::Config;
     for settings in [
         json!({"encoding": "klingon"}),

@@ -10,7 +10,7 @@ pub fn of_transport(cause: ureq::Error) -> Error {
     match cause {
         ureq::Error::Other(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,
-            Err(inner) => unreachable_server().caused_by(inner),
+            Err(inner) => unreachable_server().caused_by(inner).hint(CHECK_HOST),
         },
         ureq::Error::Io(cause) => broken_off(cause),
         ureq::Error::Rustls(cause) => tls(cause),
@@ -25,7 +25,7 @@ pub fn of_transport(cause: ureq::Error) -> Error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             Error::new(ErrorKind::Config, "cannot make a request of the address")
         }
-        other => unreachable_server().caused_by(other),
+        other => unreachable_server().caused_by(other).hint(CHECK_HOST),
     }
 }
 
@@ -48,7 +48,10 @@ pub fn broken_off(cause: io::Error) -> Error {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             Error::new(ErrorKind::Temporary, "the answer is cut short or damaged").caused_by(cause)
         }
-        _ => unreachable_server().caused_by(cause),
+        io::ErrorKind::ConnectionRefused => unreachable_server()
+            .caused_by(cause)
+            .hint("nothing listens there: check host and port in `api_url`, and the server"),
+        _ => unreachable_server().caused_by(cause).hint(CHECK_HOST),
     }
 }
 

@@ -19,10 +19,13 @@ pub struct Pager {
     number: u64,
     /// The most records a page had: servers may give fewer than asked for.
     largest: u64,
-    /// The page before was short, so this one may not be there.
+    /// The page before may have been the last, so this one may not be there.
     probing: bool,
+    /// The page before had fewer records than another: some servers give the last one for ever.
+    short: bool,
     requests: BTreeSet<u64>,
     contents: BTreeSet<u64>,
+    before: Option<u64>,
     /// What came again, or went, as the data moved.
     pub drift: Drift,
 }
@@ -117,10 +120,19 @@ impl Pager {
         Ok(())
     }
 
-    /// Refuses a page that came before.
-    pub fn check_content(&mut self, content: u64) -> Result<()> {
-        if self.contents.insert(content) {
-            return Ok(());
+    /// Tells whether a page may be the one before once more, in place of none.
+    pub fn may_repeat(&self) -> bool {
+        self.short
+    }
+
+    /// Tells whether a page is a new one; false is the end. Refuses one that came before, where
+    /// two of them cannot well be `alike`.
+    pub fn is_new(&mut self, content: u64, alike: bool) -> Result<bool> {
+        if self.before.replace(content) == Some(content) && self.short {
+            return Ok(false);
+        }
+        if alike || self.contents.insert(content) {
+            return Ok(true);
         }
         Err(in_circles("the API gives a page again instead of the next one"))
     }
@@ -128,6 +140,7 @@ impl Pager {
     /// Tells whether there may be more pages of a numbered kind.
     fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> bool {
         self.probing = false;
+        self.short = false;
         if page.records == 0 {
             if let Some(total) = paging.total(page.envelope)
                 && total > self.received
@@ -146,11 +159,12 @@ impl Pager {
             return paging.found(page.envelope).is_some();
         }
         let asked = paging.size.as_ref().map(|(_, size)| *size);
-        let whole = page.records >= self.largest.max(1);
         self.largest = self.largest.max(page.records);
-        // Fewer than asked for can be all the server gives at once: the next page tells.
-        self.probing = asked.is_none_or(|asked| page.records < asked);
-        whole
+        // Fewer than asked for, or than before, can be all that the server gives at once, or what
+        // a filter of its leaves of a page: only the next one tells.
+        self.short = page.records < self.largest;
+        self.probing = self.short || asked.is_none_or(|asked| page.records < asked);
+        true
     }
 
     fn numbered(&self, paging: &Paging) -> Vec<(String, String)> {
