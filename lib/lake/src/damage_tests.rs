@@ -30,6 +30,7 @@ fn publish(lake: &Lake, table: &str) -> Result<Outcome> {
         schema: schema.as_object().unwrap().clone(),
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
+        resumed_from: None,
         state: Some(json!({"bookmarks": {"t": {"id": 2}}})),
     };
     let outcome = staged.publish(vec![file], contents)?;
