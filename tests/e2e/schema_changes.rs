@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Database, database};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, extract, load};
-use crate::support::run::{Outcome, feed};
+use crate::support::run::{Outcome, feed, ours};
 use crate::support::{folder, lake};
 
 fn integer() -> Value {
@@ -101,6 +101,43 @@ fn types_widen_in_mid_stream() {
     let narrow = opened(&of("smallint", "varchar(3)")).done();
     into(&target, &json!({}), &narrow).success();
     assert_eq!(types(&target), "id bigint, n bigint, v text");
+}
+
+/// A column that happens to be empty on a day, or has its first values later.
+#[test]
+fn a_column_without_values_fits_any_table() {
+    let (target, scratch) = (database("no_values"), folder());
+    let path = scratch.path().join("in.csv");
+    let settings = json!({ "files": [{ "entity": "t", "path": path, "keys": ["id"] }] });
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Lines(ours("tap-csv").config(&settings).go().success().stdout)
+    };
+    let rows = || target.psql("SELECT id, n, d, s FROM t ORDER BY id");
+    let (empty, full) = ("id,n,d,s\n1,,,\n", "id,n,d,s\n1,7,2026-01-31,x\n");
+    for (first, second) in [(full, empty), (full, "id,n,d,s\n")] {
+        target.psql("DROP TABLE IF EXISTS t");
+        into(&target, &json!({}), &read(first)).success();
+        into(&target, &json!({}), &read(second)).success();
+        assert_eq!(types(&target), "id bigint, n bigint, d date, s text");
+        assert_eq!(rows(), if second == empty { "1|||" } else { "1|7|2026-01-31|x" });
+        into(&target, &json!({}), &read(full)).success();
+        assert_eq!(rows(), "1|7|2026-01-31|x");
+    }
+    for first in [empty, "id,n,d,s\n"] {
+        target.psql("DROP TABLE t");
+        into(&target, &json!({}), &read(first)).success();
+        into(&target, &json!({}), &read(full)).success();
+        assert_eq!(rows(), "1|7|2026-01-31|x");
+    }
+    // A value comes after all, as when a catalog is older than the file: none is changed.
+    target.psql("DROP TABLE t; CREATE TABLE t (id bigint PRIMARY KEY, n bigint)");
+    let guess = json!({ "type": ["string", "null"], "x-no-values": true });
+    let lines = opened(&json!({ "id": integer(), "n": guess }));
+    let lines = lines.record("t", &json!({ "id": 1, "n": "007" })).done();
+    let refused = into(&target, &json!({}), &lines).exits(65);
+    assert!(refused.stderr.contains("column: n"), "{}", refused.stderr);
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "0");
 }
 
 #[test]

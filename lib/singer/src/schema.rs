@@ -157,6 +157,11 @@ impl Column {
         self.types.has(Types::NULL)
     }
 
+    /// Tells whether the type is a guess, as no cell had a value.
+    pub fn is_guess(&self) -> bool {
+        self.schema[NO_VALUES] == Value::Bool(true)
+    }
+
     /// Returns the source's SQL type, if the schema carries it.
     pub fn sql_datatype(&self) -> Option<&str> {
         self.schema[SQL_DATATYPE].as_str()

@@ -32,7 +32,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND has_schema_privilege(n.oid, 'USAGE')
  ORDER BY n.nspname, c.relname";
 
-/// The columns of those relations. `$2` is one relation's name or null.
+/// The columns of those relations. `$2` is one relation's name or null. Functions look past the
+/// snapshot: of a column that is gone since, nobody has or lacks the right.
 const COLUMNS: &str = "\
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
        format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -48,6 +49,7 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
    AND ($2::text IS NULL OR c.relname = $2::text)
    AND a.attnum > 0 AND NOT a.attisdropped
    AND has_schema_privilege(n.oid, 'USAGE')
+   AND has_column_privilege(c.oid, a.attnum, 'SELECT') IS NOT NULL
  ORDER BY a.attrelid, a.attnum";
 
 /// Types, but for the row types of tables and arrays of them.

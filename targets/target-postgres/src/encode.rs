@@ -4,7 +4,7 @@ use pg::{array, copy_text};
 use singer::{Column, Kind, Result};
 
 use crate::limits::{self, refusal};
-use crate::types::SqlType;
+use crate::types::{self, SqlType};
 
 /// Memory to reuse.
 pub type Scratch = [Vec<u8>; 2];
@@ -53,6 +53,7 @@ impl Encoder {
         let sql = sql.storage();
         let json = sql.is(&["json", "jsonb"]);
         let form = match column.kind {
+            _ if column.is_guess() && !types::fits(column, sql) => Form::Text,
             Kind::Json if sql.array => Form::Array {
                 json: matches!(&*sql.name, "json" | "jsonb"),
                 hex: sql.name == "bytea",
@@ -75,6 +76,7 @@ impl Encoder {
             }
             Kind::Integer | Kind::Number if sql.is(&["real"]) => Some(limits::in_real),
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
+            _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
         };
         let elements = matches!(form, Form::Array { .. }).then(|| Self::of_elements(sql));

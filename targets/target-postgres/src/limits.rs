@@ -160,6 +160,12 @@ pub fn not_negative(number: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses every value: those of a column that had none when its type was guessed do not belong
+/// to the type that the table has for it.
+pub fn none_at_all(_: &[u8]) -> Result<()> {
+    Err(refusal("the column had no value when its type was inferred: run discovery again"))
+}
+
 /// Shows every scalar of a JSON array that is not null to a check; text that is no JSON is left
 /// to others.
 pub fn each_element(json: &[u8], check: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {

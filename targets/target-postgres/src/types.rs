@@ -280,7 +280,7 @@ pub enum Change {
 
 /// Decides how an existing column takes values for which `wanted` would be made.
 pub fn change(column: &Column, existing: &SqlType, wanted: &SqlType) -> Change {
-    if existing == wanted {
+    if existing == wanted || column.is_guess() {
         return Change::Keep;
     }
     let fitting = fits(column, existing);
@@ -457,6 +457,8 @@ mod tests {
         check(r#"{"type":"string","x-sql-datatype":"text"}"#, "character varying(10)", "text");
         check(r#"{"type":"string","x-sql-datatype":"varchar(5)"}"#, "text", "keep");
         check(r#"{"type":"string"}"#, "integer", "refuse");
+        check(r#"{"type":"string","x-no-values":true}"#, "integer", "keep");
+        check(r#"{"type":"string","x-no-values":true}"#, "date[]", "keep");
         check(r#"{"type":"string","format":"date"}"#, "integer", "refuse");
         check(r#"{"type":"string","format":"date-time"}"#, "date", "refuse");
         check(r#"{"type":"string","format":"date-time"}"#, "timestamp without time zone", "keep");
