@@ -67,11 +67,11 @@ fn the_lines_about_state_go_on_from_the_last_run() {
     }
     file(scratch.path(), "catalog.json", catalog.to_string());
     let lake = scratch.path().join("output");
-    let target = json!({ "output_path": lake, "source": "s", "datestamp": DAY });
-    file(scratch.path(), "t.json", target.to_string());
     let lines = lines_of_the_readme("State");
-    let partition = lake::partition(&lake, "s", DAY, "public-t");
-    for (rows, bookmark) in [("id\n1\n2\n", 2), ("id\n2\n3\n", 3)] {
+    for (day, rows, bookmark) in [(DAY, "id\n1\n2\n", 2), ("2026-11-21", "id\n2\n3\n", 3)] {
+        let target = json!({ "output_path": lake, "source": "s", "datestamp": day });
+        file(scratch.path(), "t.json", target.to_string());
+        let partition = lake::partition(&lake, "s", day, "public-t");
         shell(scratch.path(), &lines);
         assert_eq!(lake::data(&partition), rows);
         let state = std::fs::read(scratch.path().join("state.json")).unwrap();
