@@ -209,6 +209,7 @@ fn the_line_of_a_value_that_the_server_refuses_is_told() {
             let refused = load(&target, &more, &lines).exits(65);
             assert!(refused.stderr.contains("line: 44"), "{method}: {}", refused.stderr);
             assert!(refused.stderr.contains("column: at"), "{method}: {}", refused.stderr);
+            assert!(!refused.stderr.contains("2026-02-30"), "data in a log: {}", refused.stderr);
         }
     }
 }

@@ -216,6 +216,7 @@ fn a_breach_of_a_constraint_names_it_and_changes_nothing() {
     let lines = Lines::whole(&[(1, "fine"), (2, "far too long")]).0;
     let outcome = feed("target-postgres", &target.settings_with(&more), &lines).exits(65);
     assert!(outcome.stderr.contains("short"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("far too long"), "data in a log: {}", outcome.stderr);
     assert_eq!(target.psql("SELECT id, name FROM t"), "7|old");
 }
 

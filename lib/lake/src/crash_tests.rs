@@ -262,7 +262,7 @@ fn a_power_loss_while_the_next_run_mends_is_mended_by_the_one_after() {
     for scene in &SCENES[..tries(3, SCENES.len())] {
         let before = scene.before();
         let (states, _) = scene.power_losses(before.path(), |_| false);
-        let some = states.len() / tries(1, 40);
+        let some = states.len() / tries(1, 8);
         for (tree, progress) in states.iter().skip(some / 2).step_by(some) {
             let mended = scene.after(tree, *progress);
             let (again, _) = scene.power_losses(mended.path(), |_| false);

@@ -112,15 +112,31 @@ impl Report {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")
     }
 
-    /// Makes it a failure of ours.
+    /// Leaves out what is data: the rows and keys in details, and values, which come in quotes.
+    fn without_data(mut self) -> Self {
+        if self.sqlstate.starts_with("22") {
+            let parts = self.message.split('"').enumerate();
+            let named = parts.map(|(at, part)| if at % 2 == 1 { "\"...\"" } else { part });
+            self.message = named.collect();
+        }
+        if self.sqlstate.starts_with("22") || self.sqlstate.starts_with("23") {
+            self.rest.retain(|(name, _)| *name != "detail");
+        }
+        for (_, place) in self.rest.iter_mut().filter(|(name, _)| *name == "where") {
+            place.truncate(place.find(": \"").unwrap_or(place.len()));
+        }
+        self
+    }
+
+    /// Makes it a failure of ours; it says nothing of the data.
     pub fn into_error(self, message: &str) -> Error {
-        let hint = hint_of(&self.sqlstate).map(str::to_owned).or(self.hint);
-        let mut failure =
-            Error::new(kind_of(&self.sqlstate), message).with("server_message", self.message);
-        for (name, text) in self.rest {
+        let Self { sqlstate, message: said, rest, hint, .. } = self.without_data();
+        let hint = hint_of(&sqlstate).map(str::to_owned).or(hint);
+        let mut failure = Error::new(kind_of(&sqlstate), message).with("server_message", said);
+        for (name, text) in rest {
             failure = failure.with(name, text);
         }
-        failure = failure.with("sqlstate", self.sqlstate);
+        failure = failure.with("sqlstate", sqlstate);
         match hint {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -158,6 +174,13 @@ mod tests {
         let failure = report.into_error("cannot run the statement");
         assert_eq!(failure.kind(), ErrorKind::Data);
         assert_eq!(failure.context("constraint"), Some("pk"));
+        assert_eq!(failure.context("detail"), None, "it has the key of a row");
         assert_eq!(sqlstate(&failure), Some("23505"));
+        let payload = b"VERROR\0C22P02\0Minvalid syntax for type bigint: \"7 x\"\0\
+                        WCOPY t, line 3, column n: \"7 x\"\0\0";
+        let failure = Report::parse(payload).into_error("cannot copy");
+        let said = Some("invalid syntax for type bigint: \"...\"");
+        assert_eq!(failure.context("server_message"), said);
+        assert_eq!(failure.context("where"), Some("COPY t, line 3, column n"));
     }
 }
