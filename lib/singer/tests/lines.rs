@@ -161,10 +161,12 @@ fn taken(
     Ok(String::from_utf8(text).expect("UTF-8"))
 }
 
-/// Two values are the same, but for numbers that are whole: `1.0` is taken as `1`.
+/// Two values are the same, but for numbers that are whole: `1.0` is taken as `1`; and for numbers
+/// in a column of texts.
 fn same(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Number(one), Value::Number(two)) => one == two || one.as_f64() == two.as_f64(),
+        (Value::String(text), Value::Number(number)) => text.parse().ok() == number.as_f64(),
         _ => ours == theirs,
     }
 }
