@@ -71,10 +71,7 @@ impl Encoder {
             _ => Form::Text,
         };
         let refuse: Option<limits::Refuse> = match column.kind {
-            Kind::Integer | Kind::Number if sql.is(&["double precision"]) => {
-                Some(limits::in_double)
-            }
-            Kind::Integer | Kind::Number if sql.is(&["real"]) => Some(limits::in_real),
+            Kind::Integer if sql.is(&["double precision"]) => Some(limits::whole_in_double),
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
