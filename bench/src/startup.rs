@@ -99,14 +99,17 @@ fn discover(bench: &Bench, tables: usize, limits: Limits, results: &mut Results)
     Ok(())
 }
 
-/// Counts the queries and the other statements of tap-postgres in a log.
+/// Counts the queries and the other statements of tap-postgres in a log; what sets the session up
+/// is none of the queries.
 fn statements(log: &str) -> (usize, usize) {
     let ours = log.lines().filter_map(|line| line.strip_prefix("tap-postgres|LOG:  "));
     let texts = ours.filter_map(|line| {
         let (kind, text) = line.split_once(": ")?;
         (kind == "statement" || kind.starts_with("execute")).then_some(text.trim_start())
     });
-    let is_query = |text: &&str| text.starts_with("SELECT") || text.starts_with("WITH");
+    let is_query = |text: &&str| {
+        (text.starts_with("SELECT") || text.starts_with("WITH")) && !text.contains("set_config")
+    };
     let (queries, others): (Vec<&str>, Vec<&str>) = texts.partition(is_query);
     (queries.len(), others.len())
 }

@@ -112,11 +112,8 @@ impl Client {
             copying: Copying::No,
         };
         connect::log_in(&mut client)?;
-        client.pooled = client.server_process()? != client.backend.0.to_string();
+        client.set_up_own()?;
         client.wire.established(config.read_timeout);
-        if !client.pooled {
-            client.set_up()?;
-        }
         Ok(client)
     }
 

@@ -10,12 +10,22 @@ impl Client {
     /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
     /// pooler that gives every transaction another server connection.
     pub fn begin(&mut self, mode: &str) -> Result<()> {
-        self.execute(&format!("BEGIN {mode}; {}", session("SET LOCAL"))).map(drop)
+        self.execute(&format!("BEGIN {mode}; {}", statements("SET LOCAL"))).map(drop)
     }
 
     /// Sets the session up.
     pub fn set_up(&mut self) -> Result<()> {
-        self.execute(&session("SET")).map(drop)
+        self.execute(&statements("SET")).map(drop)
+    }
+
+    /// Sets the session up if it is that of the process which let us in; else somebody is in
+    /// between. One statement for both.
+    pub(crate) fn set_up_own(&mut self) -> Result<()> {
+        let set = |(name, value)| format!("pg_catalog.set_config('{name}', '{value}', false)");
+        let (settings, process) = (SETTINGS.map(set).join(", "), self.backend.0);
+        let sql = format!("SELECT {settings} WHERE pg_catalog.pg_backend_pid() = {process}");
+        self.pooled = self.query(&sql, &[])?.is_empty();
+        Ok(())
     }
 
     /// Tells whether somebody is in between who answers for the server: a connection pooler.
@@ -40,25 +50,25 @@ impl Client {
     }
 
     /// Returns the process that serves us now.
-    pub(crate) fn server_process(&mut self) -> Result<String> {
+    fn server_process(&mut self) -> Result<String> {
         let rows = self.query("SELECT pg_backend_pid()", &[])?;
         Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
     }
 }
 
-/// What both ends of a transfer must agree on, as statements.
-fn session(set: &str) -> String {
-    [
-        "TimeZone = 'UTC'",
-        "DateStyle = 'ISO, YMD'",
-        "IntervalStyle = 'iso_8601'",
-        "extra_float_digits = 1",
-        "lc_monetary = 'C'",
-        "bytea_output = 'hex'",
-        "client_encoding = 'UTF8'",
-        "standard_conforming_strings = on",
-        "search_path = ''",
-    ]
-    .map(|setting| format!("{set} {setting};"))
-    .join(" ")
+/// What both ends of a transfer must agree on.
+const SETTINGS: [(&str, &str); 9] = [
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "iso_8601"),
+    ("extra_float_digits", "1"),
+    ("lc_monetary", "C"),
+    ("bytea_output", "hex"),
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("search_path", ""),
+];
+
+fn statements(set: &str) -> String {
+    SETTINGS.map(|(name, value)| format!("{set} {name} = '{value}';")).join(" ")
 }
