@@ -91,7 +91,7 @@ impl Other {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         write!(stdin, "BEGIN; {sql};\nSELECT pg_advisory_xact_lock(4712);\n").unwrap();
-        wait_for(target, "SELECT count(*) FROM pg_locks WHERE objid = 4712 AND granted");
+        target.wait_for("SELECT count(*) FROM pg_locks WHERE objid = 4712 AND granted");
         Self(child, stdin)
     }
 
@@ -100,16 +100,6 @@ impl Other {
         drop(self.1);
         assert!(self.0.wait().unwrap().success());
     }
-}
-
-fn wait_for(target: &Database, count: &str) {
-    for _ in 0..5000 {
-        if target.psql(count) != "0" {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("never: {count}");
 }
 
 #[test]
@@ -132,7 +122,7 @@ fn rows_that_another_session_adds_during_a_first_load_are_merged() {
             };
             let other = Other::begin(&target, &format!("INSERT INTO {values}"));
             let load = loading(&target, method).input(input.clone()).start(true);
-            wait_for(&target, "SELECT count(*) FROM pg_locks WHERE NOT granted");
+            target.wait_for("SELECT count(*) FROM pg_locks WHERE NOT granted");
             other.end(how);
             load.wait().success();
             let held = target.psql("SELECT name, count(*), count(DISTINCT id) FROM t GROUP BY 1");
@@ -175,7 +165,7 @@ fn ended(target: &Database, load: Run, input: &[u8], pause: Option<Duration>) ->
         let mut stdin = load.child().stdin.take().unwrap();
         let (half, rest) = input.split_at(input.len() / 2);
         stdin.write_all(half).unwrap();
-        wait_for(target, SESSIONS);
+        target.wait_for(SESSIONS);
         target.psql(END_SESSIONS);
         // It may have left already.
         let _ = stdin.write_all(rest);

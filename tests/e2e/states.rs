@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -28,18 +27,6 @@ fn covering(a: i64, b: i64) -> Value {
 fn target(database: &Database, more: &Value) -> Run {
     let settings = json!({ "default_target_schema": "public", "batch_size_rows": 100 });
     ours("target-postgres").config(&database.settings_with(&settings)).config(more)
-}
-
-/// Waits until a query says what is wanted.
-#[track_caller]
-fn until(database: &Database, sql: &str, wanted: &str) {
-    for _ in 0..3000 {
-        if database.psql(sql) == wanted {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{sql}: {}, not {wanted}", database.psql(sql));
 }
 
 fn count(table: &str) -> String {
@@ -73,8 +60,7 @@ fn a_target_killed_between_two_streams_printed_no_state_of_both() {
     let mut stdin = run.child().stdin.take().unwrap();
     stdin.write_all(&input.0).unwrap();
     stdin.flush().unwrap();
-    until(&database, "SELECT to_regclass('public.a') IS NOT NULL", "t");
-    until(&database, "SELECT count(*) > 5000 FROM public.a", "t");
+    database.wait_for("SELECT count(*) > 5000 FROM public.a");
     run.kill();
     drop(stdin);
     let without_b = "SELECT to_regclass('public.b') IS NULL";
@@ -94,9 +80,9 @@ fn a_target_killed_amid_the_commit_of_two_streams_printed_no_state_of_both() {
     let mut stdin = run.child().stdin.take().unwrap();
     stdin.write_all(&input.0).unwrap();
     stdin.flush().unwrap();
-    until(&database, &count("a"), "500");
+    database.wait_for("SELECT count(*) = 500 FROM public.a");
     let waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted";
-    until(&database, waiting, "t");
+    database.wait_for(waiting);
     run.kill();
     drop(stdin);
     drop(holder.stdin.take());

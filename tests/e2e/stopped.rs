@@ -224,18 +224,8 @@ fn shut_gate(target: &Database) -> (std::process::Child, ChildStdin) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"SELECT pg_advisory_lock(4711);\n").unwrap();
-    wait_for(target, "SELECT count(*) FROM pg_locks WHERE objid = 4711 AND granted");
+    target.wait_for("SELECT count(*) FROM pg_locks WHERE objid = 4711 AND granted");
     (child, stdin)
-}
-
-fn wait_for(target: &Database, count: &str) {
-    for _ in 0..5000 {
-        if target.psql(count) != "0" {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("never: {count}");
 }
 
 #[test]
@@ -255,25 +245,21 @@ fn a_load_stopped_inside_its_transaction_is_waited_for_only_so_long() {
         let (mut gate, key) = shut_gate(&target);
         let run = loading(&target, method).set("lock_timeout_seconds", 60);
         let mut first = run.input(whole("first")).start(true);
-        wait_for(&target, AT_THE_GATE);
+        target.wait_for(AT_THE_GATE);
         first.signal(Signal::STOP);
         first.wait_until_stopped();
         drop(key);
         gate.wait().unwrap();
         // The server has done what it was told; the process that should commit has stopped.
-        wait_for(
-            &target,
-            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%'",
-        );
+        target.wait_for("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%'");
         let second = loading(&target, method).input(whole("second")).go().exits(75);
         assert!(second.stderr.contains("lock_timeout_seconds"), "{}", second.stderr);
         assert_eq!(names_loaded(&target), "old|3000", "{method}");
         if killed {
             first.kill();
             assert_eq!(first.wait().code, 137);
-            wait_for(
-                &target,
-                "SELECT 1 WHERE NOT EXISTS (
+            target.wait_for(
+                "SELECT NOT EXISTS (
                 SELECT FROM pg_stat_activity WHERE state LIKE 'idle in trans%')",
             );
             assert_eq!(names_loaded(&target), "old|3000", "{method}");

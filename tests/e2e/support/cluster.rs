@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The password of the superuser over TCP; each of its characters breaks some quoting.
 pub const PASSWORD: &str = "CANARY-5f3a p@ss:w/ord %41'\"é";
@@ -119,6 +120,17 @@ impl Database {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         Ok(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned())
+    }
+
+    /// Waits until a query counts something, or says that it is so. A server that starts answers
+    /// nothing yet.
+    #[track_caller]
+    pub fn wait_for(&self, query: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.try_psql(query).is_ok_and(|said| !["", "0", "f"].contains(&said.as_str())) {
+            assert!(Instant::now() < end, "never: {query}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Runs SQL by a connection to this port of 127.0.0.1, where something is in between.
