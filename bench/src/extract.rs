@@ -16,7 +16,7 @@ pub fn measure(bench: &Bench, subject: &'static Subject, results: &mut Results) 
     if bench.wants(subject, "extract") {
         let size = bench.prepare(subject)?;
         let lines = alternate(
-            bench.options.rounds,
+            bench.options.rounds_of_reads(),
             || Ok(vec![copy_out(bench, subject)?]),
             || Ok(vec![bench.measure(vec![bench.tap_postgres(subject, SOURCE)?], None)?]),
         )?;
@@ -27,7 +27,7 @@ pub fn measure(bench: &Bench, subject: &'static Subject, results: &mut Results) 
         let size = bench.prepare(subject)?;
         let output = bench.files.join("published");
         let lines = alternate(
-            bench.options.rounds,
+            bench.options.rounds_of_reads(),
             || Ok(vec![copy_to_files(bench, subject)?]),
             || Ok(vec![publish(bench, subject, SOURCE, &output)?]),
         )?;
@@ -82,7 +82,7 @@ fn read(bench: &Bench, subject: &'static Subject, size: Size, results: &mut Resu
         step
     };
     let lines = alternate(
-        bench.options.rounds,
+        bench.options.rounds_of_reads(),
         || Ok(vec![bench.measure(vec![reader()], None)?]),
         || Ok(vec![bench.measure(vec![bench.tap_csv(&lake, subject, DAY)], None)?]),
     )?;

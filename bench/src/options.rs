@@ -13,7 +13,7 @@ const ROWS_AT_SCALE_1: f64 = 1_500_000.0;
 pub struct Options {
     /// About how many rows `lineitem` gets; the other tables follow from it.
     pub rows: u64,
-    /// How often each measurement is made.
+    /// How often each load is measured.
     pub rounds: usize,
     /// Runs only the measurements whose name contains this.
     pub only: Option<String>,
@@ -36,6 +36,11 @@ pub enum Asked {
 }
 
 impl Options {
+    /// Returns how often reads are measured: they take a second or two, and spread the more.
+    pub fn rounds_of_reads(&self) -> usize {
+        2 * self.rounds + 1
+    }
+
     /// Tells whether a measurement of this name is to be made.
     pub fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|part| name.contains(part.as_str()))
@@ -107,8 +112,12 @@ fn command() -> Command {
                 .value_parser(value_parser!(u64)),
         )
         .arg(
-            option("rounds", "N", "how often each measurement is made [default: 3]")
-                .value_parser(value_parser!(usize)),
+            option(
+                "rounds",
+                "N",
+                "how often each load is measured, reads twice as often and once more [default: 3]",
+            )
+            .value_parser(value_parser!(usize)),
         )
         .arg(option("only", "TEXT", "only measurements whose name contains it; saves nothing"))
         .arg(flag("no-large", "leave out the runs with four times the rows"))

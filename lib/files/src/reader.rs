@@ -7,6 +7,7 @@ mod parse;
 mod tests;
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
 use singer::{Error, ErrorKind, Result};
@@ -80,6 +81,14 @@ impl<'a> Record<'a> {
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'a [u8], bool)> + use<'a> {
         let (raw, scratch) = (self.raw, self.scratch);
         self.fields.iter().map(move |field| (field.text(raw, scratch), field.quoted()))
+    }
+
+    /// Returns where the fields lie in [`Record::raw`], and whether they were quoted; `None` when
+    /// not all do, as there were escapes or doubled quotes.
+    #[inline]
+    pub fn places(&self) -> Option<impl ExactSizeIterator<Item = (Range<usize>, bool)> + use<'a>> {
+        let all = self.scratch.is_empty();
+        all.then(|| self.fields.iter().map(|field| (field.place(), field.quoted())))
     }
 
     /// Returns the bytes of the record as they stand in the file, without the line end.

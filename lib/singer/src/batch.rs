@@ -127,6 +127,21 @@ impl Batch {
         self.cells.push(Span { start: narrow(start), length: narrow(text.len()) });
     }
 
+    /// Appends text for cells that [`Batch::push_within`] appends; returns where it starts.
+    #[inline]
+    pub fn push_text(&mut self, text: &[u8]) -> usize {
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        start
+    }
+
+    /// Appends a cell whose text is there already.
+    #[inline]
+    pub fn push_within(&mut self, start: usize, length: usize) {
+        debug_assert!(start + length <= self.text.len());
+        self.cells.push(Span { start: narrow(start), length: narrow(length) });
+    }
+
     /// Appends a null cell.
     #[inline]
     pub fn push_null(&mut self) {

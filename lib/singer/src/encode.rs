@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::batch::{Batch, Cell};
 use crate::catalog::Stream;
-use crate::quote::string_into;
+use crate::quote::{escaped_into, string_into};
 use crate::schema::{Kind, Types};
 use crate::selection::Pruning;
 
@@ -16,7 +16,7 @@ pub struct RecordEncoder {
 }
 
 struct EncodedColumn {
-    /// `"name":`
+    /// `,"name":`, with the opening quote of the value where that is in quotes.
     key: Vec<u8>,
     form: Form,
     /// A null cell is a missing key.
@@ -43,7 +43,7 @@ impl RecordEncoder {
         version: Option<i64>,
     ) -> Self {
         let columns = stream.columns.iter().enumerate().map(|(index, column)| {
-            let mut key = Vec::new();
+            let mut key = vec![b','];
             string_into(column.name.as_bytes(), &mut key);
             key.push(b':');
             let form = match column.kind {
@@ -52,6 +52,9 @@ impl RecordEncoder {
                 Kind::Number => Form::Number,
                 Kind::String | Kind::Date | Kind::Time | Kind::DateTime => Form::Quoted,
             };
+            if matches!(form, Form::Quoted) {
+                key.push(b'"');
+            }
             EncodedColumn {
                 key,
                 form,
@@ -84,16 +87,20 @@ impl RecordEncoder {
 
     #[inline]
     fn members(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
-        let mut first = true;
+        // The first member has no comma before it.
+        let mut from = 1;
         for (column, cell) in self.columns.iter().zip(batch.row(row)) {
             if cell == Cell::Absent || cell == Cell::Null && column.omits_null {
                 continue;
             }
-            if !first {
-                out.push(b',');
+            let key = &column.key[from..];
+            from = 0;
+            if cell == Cell::Null {
+                out.extend_from_slice(key.strip_suffix(b"\"").unwrap_or(key));
+                out.extend_from_slice(b"null");
+                continue;
             }
-            first = false;
-            out.extend_from_slice(&column.key);
+            out.extend_from_slice(key);
             match (cell, column.form) {
                 (Cell::Text(text), Form::Raw) => match &column.pruning {
                     None => out.extend_from_slice(text),
@@ -106,8 +113,11 @@ impl RecordEncoder {
                         string_into(text, out);
                     }
                 }
-                (Cell::Text(text), Form::Quoted) => string_into(text, out),
-                (Cell::Null | Cell::Absent, _) => out.extend_from_slice(b"null"),
+                (Cell::Text(text), Form::Quoted) => {
+                    escaped_into(text, out);
+                    out.push(b'"');
+                }
+                (Cell::Null | Cell::Absent, _) => {}
             }
         }
     }

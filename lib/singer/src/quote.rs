@@ -35,6 +35,13 @@ pub fn plain_prefix(text: &[u8]) -> usize {
 #[inline]
 pub fn string_into(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
+    escaped_into(text, out);
+    out.push(b'"');
+}
+
+/// Appends `text`, which is UTF-8, as what stands between the quotes of a JSON string.
+#[inline]
+pub fn escaped_into(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
         let plain = plain_prefix(rest);
@@ -43,7 +50,6 @@ pub fn string_into(text: &[u8], out: &mut Vec<u8>) {
         escape(byte, out);
         rest = &rest[plain + 1..];
     }
-    out.push(b'"');
 }
 
 #[cold]

@@ -223,6 +223,22 @@ impl Rows {
         self.batch.push(text);
     }
 
+    /// Takes the text of a whole row, for cells that [`Rows::within`] appends: one copy is cheaper
+    /// than many. Returns where it starts; `None` for a long one, of which nothing is taken, as
+    /// what is between the cells counts for the size of the record.
+    #[inline]
+    pub fn text(&mut self, text: &[u8]) -> Option<usize> {
+        let short = text.len() <= self.record_bytes_max / 4;
+        short.then(|| self.batch.push_text(text))
+    }
+
+    /// Appends a cell whose text lies in that of its row. The caller knows it to be canonical.
+    #[inline]
+    pub fn within(&mut self, start: usize, length: usize) {
+        self.column += 1;
+        self.batch.push_within(start, length);
+    }
+
     /// Appends a cell whose canonical text `fill` appends to the buffer it gets.
     #[inline]
     pub fn write(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {

@@ -9,6 +9,8 @@ use singer::{Column, Error, ErrorKind, Result, Rows};
 enum Step {
     /// The field is the cell.
     Copy,
+    /// The field is the cell, unless it has escapes.
+    Text,
     /// The field is the cell, unless it is not finite.
     Number,
     /// The field is converted.
@@ -20,6 +22,8 @@ enum Step {
 /// How the rows of a stream become cells; reused for every row.
 pub struct Plan {
     steps: Vec<Step>,
+    /// Whether most fields are cells as they stand, unless they have escapes.
+    copies: bool,
     names: Vec<String>,
     policy: NanPolicy,
     scratch: Scratch,
@@ -34,12 +38,16 @@ impl Plan {
             match mapping.conversion {
                 other if own.kind != column.kind => Step::Check(other),
                 Conversion::Number => Step::Number,
+                Conversion::Text => Step::Text,
                 other if other.is_copy() => Step::Copy,
                 other => Step::Convert(other),
             }
         });
+        let steps: Vec<Step> = steps.collect();
+        let copied = steps.iter().filter(|step| !matches!(step, Step::Convert(_) | Step::Check(_)));
         Self {
-            steps: steps.collect(),
+            copies: copied.count() * 2 > steps.len(),
+            steps,
             names: columns.iter().map(|column| column.name.clone()).collect(),
             policy,
             scratch: Scratch::default(),
@@ -49,15 +57,19 @@ impl Plan {
 
     /// Writes the cells of a row of COPY text, without its newline.
     pub fn write(&mut self, row: &[u8], rows: &mut Rows) -> Result<()> {
+        let whole = if self.copies { rows.text(row) } else { None };
+        let escapes = whole.is_some() && has_escapes(row);
         let mut start = 0;
         let mut at = 0;
         for end in memchr::memchr_iter(b'\t', row).chain([row.len()]) {
             let field = &row[start..end];
+            let copied = whole.map(|whole| whole + start);
+            let copied = copied.filter(|_| !escapes || !has_escapes(field));
             start = end + 1;
             if at == self.steps.len() {
                 return Err(wrong_width());
             }
-            if let Err(failure) = self.cell(at, field, rows) {
+            if let Err(failure) = self.cell(at, field, copied, rows) {
                 return Err(match failure.context("column") {
                     Some(_) => failure,
                     None => failure.with("column", &self.names[at]),
@@ -68,28 +80,42 @@ impl Plan {
         if at == self.steps.len() { Ok(()) } else { Err(wrong_width()) }
     }
 
+    /// Writes a cell; `copied` is where the batch has the field already, if that has no escapes.
     #[inline]
-    fn cell(&mut self, at: usize, field: &[u8], rows: &mut Rows) -> Result<()> {
+    fn cell(
+        &mut self,
+        at: usize,
+        field: &[u8],
+        copied: Option<usize>,
+        rows: &mut Rows,
+    ) -> Result<()> {
         let Self { steps, policy, scratch, checked, .. } = self;
         if field == NULL {
             rows.null();
             return Ok(());
         }
-        match &steps[at] {
-            Step::Copy => rows.verbatim(field),
-            Step::Number if !is_not_finite(field) => rows.verbatim(field),
-            Step::Number | Step::Check(Conversion::Number)
+        match (&steps[at], copied) {
+            (Step::Copy | Step::Text, Some(start)) => rows.within(start, field.len()),
+            (Step::Number, Some(start)) if !is_not_finite(field) => {
+                rows.within(start, field.len());
+            }
+            (Step::Copy, None) => rows.verbatim(field),
+            (Step::Text, None) => {
+                rows.write(|out| Conversion::Text.convert(field, *policy, scratch, out))?;
+            }
+            (Step::Number, None) if !is_not_finite(field) => rows.verbatim(field),
+            (Step::Number | Step::Check(Conversion::Number), _)
                 if *policy == NanPolicy::Null && is_not_finite(field) =>
             {
                 rows.null();
             }
-            Step::Number => {
+            (Step::Number, _) => {
                 rows.write(|out| Conversion::Number.convert(field, *policy, scratch, out))?;
             }
-            Step::Convert(conversion) => {
+            (Step::Convert(conversion), _) => {
                 rows.write(|out| conversion.convert(field, *policy, scratch, out))?;
             }
-            Step::Check(conversion) => {
+            (Step::Check(conversion), _) => {
                 checked.clear();
                 conversion.convert(field, *policy, scratch, checked)?;
                 rows.cell(checked)?;
@@ -97,6 +123,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+#[inline]
+fn has_escapes(text: &[u8]) -> bool {
+    memchr::memchr(b'\\', text).is_some()
 }
 
 fn wrong_width() -> Error {

@@ -1,5 +1,7 @@
 //! Splits one record into fields.
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr2};
 
 use super::count_line_ends;
@@ -29,10 +31,16 @@ impl Field {
         self.flags & QUOTED != 0
     }
 
+    /// Returns where its text lies.
+    #[inline]
+    pub(super) fn place(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     #[inline]
     pub(super) fn text<'a>(self, raw: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
         let text = if self.flags & SCRATCH == 0 { raw } else { scratch };
-        &text[self.start as usize..self.end as usize]
+        &text[self.place()]
     }
 }
 
