@@ -239,3 +239,27 @@ fn moments_arrive_in_utc() {
         }
     }
 }
+
+#[test]
+fn rows_of_two_streams_by_turns_may_refer_to_each_other() {
+    let target = database("refer");
+    target.psql(
+        "CREATE TABLE parent (id bigint PRIMARY KEY, name text);
+         CREATE TABLE child (id bigint PRIMARY KEY, name text, parent bigint REFERENCES parent)",
+    );
+    let mut of_child = columns();
+    of_child["parent"] = json!({ "type": "integer" });
+    let mut lines = Lines::default().schema("parent", &columns(), &["id"]);
+    lines = lines.schema("child", &of_child, &["id"]);
+    for id in 0..20 {
+        lines = lines.record("parent", &json!({ "id": id, "name": "p" }));
+        for child in id * 10..id * 10 + 10 {
+            lines = lines.record("child", &json!({ "id": child, "name": "c", "parent": id }));
+        }
+        // Rows are handed on when a stream begins.
+        lines = lines.schema(&format!("other{id}"), &columns(), &["id"]);
+    }
+    load(&target, &json!({ "batch_size_rows": 5 }), &lines).success();
+    let joined = "SELECT count(*) FROM child JOIN parent ON parent.id = child.parent";
+    assert_eq!(target.psql(joined), "200");
+}

@@ -90,6 +90,11 @@ impl Session {
         true
     }
 
+    /// Tells whether a stream has the second connection.
+    pub fn is_own_taken(&self) -> bool {
+        self.own_state == Own::Taken
+    }
+
     /// Gives the second connection back, with no transaction open on it.
     pub fn give_back_own(&mut self) {
         self.own_state = Own::Free;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pg::Client;
+use pg::failure::sqlstate;
 use singer::{Batch, Durability, End, Error, Rejects, Result, Sink, Stream};
 
 use crate::direct::{Direct, Sent};
@@ -33,6 +34,9 @@ pub struct PostgresSink {
     /// Whether the run made the table.
     made: bool,
 }
+
+/// The SQLSTATE of a row that refers to one that is not there.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// How the rows since the last commit travel.
 enum Way {
@@ -164,6 +168,20 @@ impl PostgresSink {
             _ => None,
         };
         repeated.map_or(Ok(()), |seen| self.fall_back(&seen))
+    }
+
+    /// Commits before the stream's end. Rows that refer to some of another stream which is on its
+    /// way straight into its table wait: the server does not see those yet.
+    fn commit_batch(&mut self) -> Result<()> {
+        let may_wait =
+            self.way.connection() == Which::Shared && self.session.borrow().is_own_taken();
+        match self.commit_rows(false) {
+            Err(refused) if may_wait && sqlstate(&refused) == Some(FOREIGN_KEY_VIOLATION) => {
+                self.way = Way::Staged(Which::Shared);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Commits the rows since the last time.
@@ -339,7 +357,7 @@ impl Sink for PostgresSink {
         };
         if !self.mapping.replaces() && self.settings.batch_size_rows.is_some_and(|max| rows >= max)
         {
-            self.commit_rows(false)?;
+            self.commit_batch()?;
         }
         Ok(())
     }
