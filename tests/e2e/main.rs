@@ -40,6 +40,7 @@ mod names;
 mod network;
 mod pipe_faults;
 mod places;
+mod plans;
 mod planted;
 mod pooler;
 mod processes;

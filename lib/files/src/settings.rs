@@ -24,6 +24,8 @@ pub struct TableSettings {
     pub text: TextSettings,
     /// The columns that are not in the files.
     pub metadata: &'static [Metadata],
+    /// Whether all files are read when one of them is new, changed or gone.
+    pub whole: bool,
     /// Longest record.
     pub record_bytes_max: usize,
     /// How many bytes a compressed file may give for each of its own.

@@ -134,41 +134,14 @@ impl Table {
 
     /// Writes the rows of all files but those that are as the bookmark says.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        let paths = self.store.find()?;
-        let mut progress = Progress::of(&since.value);
-        let found: BTreeSet<_> = paths.iter().map(String::as_str).collect();
-        progress.keep(|path| found.contains(path));
-        if let Some(time) = Progress::read_until(&since.value)? {
-            for path in &paths {
-                let identity = self.store.identity(path)?;
-                if identity.modified <= time {
-                    progress.set(path, identity, None)?;
-                }
-            }
-        }
-        let mut unread = Vec::new();
-        for path in &paths {
-            let identity = self.store.identity(path)?;
-            if self.discovered.get(path).is_some_and(|before| *before != identity) {
-                return Err(open::changed(path));
-            }
-            if !progress.has(path, identity, |same_time| self.settle(path, same_time))? {
-                unread.push(path);
-            } else if paths.len() - unread.len() <= SKIPPED_TOLD {
-                log::info!("skipping {path}: unchanged since it was read");
-            }
-        }
-        let skipped = paths.len() - unread.len();
-        if skipped > SKIPPED_TOLD {
-            log::info!("skipping {} more that are unchanged", skipped - SKIPPED_TOLD);
-        }
+        let (mut progress, unread, skipped) = self.compare(since)?;
         if unread.is_empty() {
             rows.unchanged();
         } else if skipped > 0 {
             rows.resume(stream, &since.value);
         }
         let mut written = Instant::now();
-        for path in unread {
+        for path in &unread {
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             progress.set(path, identity, sum.as_deref())?;
@@ -184,6 +157,49 @@ impl Table {
             rows.checkpoint(progress.saved())?;
         }
         Ok(())
+    }
+
+    /// Returns the paths of the files that a read would read.
+    pub fn unread(&mut self, since: &Bookmark) -> Result<Vec<String>> {
+        self.compare(since).map(|(_, unread, _)| unread)
+    }
+
+    /// Compares the files with the bookmark: what is known of them, those to read, and how many
+    /// are not.
+    fn compare(&mut self, since: &Bookmark) -> Result<(Progress, Vec<String>, usize)> {
+        let paths = self.store.find()?;
+        let mut progress = Progress::of(&since.value);
+        let found: BTreeSet<_> = paths.iter().map(String::as_str).collect();
+        progress.keep(|path| found.contains(path));
+        let some_are_gone = progress.is_unsaved();
+        if let Some(time) = Progress::read_until(&since.value)? {
+            for path in &paths {
+                let identity = self.store.identity(path)?;
+                if identity.modified <= time {
+                    progress.set(path, identity, None)?;
+                }
+            }
+        }
+        let (mut unread, mut skipped) = (Vec::new(), Vec::new());
+        for path in &paths {
+            let identity = self.store.identity(path)?;
+            if self.discovered.get(path).is_some_and(|before| *before != identity) {
+                return Err(open::changed(path));
+            }
+            let known = progress.has(path, identity, |same_time| self.settle(path, same_time))?;
+            let list = if known { &mut skipped } else { &mut unread };
+            list.push(path.clone());
+        }
+        if self.settings.whole && (some_are_gone || !unread.is_empty()) {
+            return Ok((progress, paths, 0));
+        }
+        for path in skipped.iter().take(SKIPPED_TOLD) {
+            log::info!("skipping {path}: unchanged since it was read");
+        }
+        if skipped.len() > SKIPPED_TOLD {
+            log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
+        }
+        Ok((progress, unread, skipped.len()))
     }
 
     /// Returns the sum of a file that may be as it was, where it is worth reading for that.

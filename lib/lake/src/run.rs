@@ -348,7 +348,7 @@ fn check_whole(old: &Partition, new: &Manifest) -> Result<()> {
         .with("path", old.folder.display())
         .hint(
             "the tap went on from a state, and that is not the one this day was first extracted \
-             with: run again with that one, or without state",
+             with: run again with that one, or without state; taps of files have `whole_tables`",
         ))
 }
 

@@ -27,6 +27,8 @@ pub enum Action {
     Discover,
     /// Read one record a stream, or none.
     Test(TestDepth),
+    /// Tell what a run would do.
+    Plan(PlanFormat),
     /// Describe the connector.
     About(AboutFormat),
 }
@@ -38,6 +40,15 @@ pub enum TestDepth {
     All,
     /// Schemas alone.
     Schema,
+}
+
+/// How `--plan` is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
 }
 
 /// How `--about` is written.
@@ -94,10 +105,12 @@ pub fn read(
     } else if has(&matches, "discover") {
         Action::Discover
     } else {
-        match word(&matches, "test").as_deref() {
-            Some("schema") => Action::Test(TestDepth::Schema),
-            Some(_) => Action::Test(TestDepth::All),
-            None => Action::Run,
+        match (word(&matches, "plan").as_deref(), word(&matches, "test").as_deref()) {
+            (Some("json"), _) => Action::Plan(PlanFormat::Json),
+            (Some(_), _) => Action::Plan(PlanFormat::Text),
+            (None, Some("schema")) => Action::Test(TestDepth::Schema),
+            (None, Some(_)) => Action::Test(TestDepth::All),
+            (None, None) => Action::Run,
         }
     };
     let mut path = |name: &str| matches.try_remove_one::<PathBuf>(name).ok().flatten();
@@ -150,6 +163,16 @@ fn command(about: &About, role: Role) -> Command {
         "config",
         "Settings, a JSON file; repeatable, later files win; ENV reads environment variables",
     );
+    let choice = |name: &'static str, shown: &'static str, values: [&'static str; 2]| {
+        Arg::new(name)
+            .long(name)
+            .value_name(shown)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value(values[0])
+            .value_parser(values)
+    };
+    let plan = choice("plan", "text|json", ["text", "json"]);
     let command = Command::new(about.name)
         .about(about.description)
         .version(about.version)
@@ -158,7 +181,9 @@ fn command(about: &About, role: Role) -> Command {
         .arg(flag("about", "Describe the connector and its settings"))
         .arg(format);
     match role {
-        Role::Target => command.arg(file("input", "Read messages from a file, not from stdin")),
+        Role::Target => command
+            .arg(file("input", "Read messages from a file, not from stdin"))
+            .arg(plan.help("Print what a load of the input's schemas would do; change nothing")),
         Role::Tap => command
             .arg(flag("discover", "Print the catalog of all streams").short('d'))
             .arg(
@@ -168,15 +193,10 @@ fn command(about: &About, role: Role) -> Command {
             )
             .arg(file("state", "Where the last run ended, as printed by the target").short('s'))
             .arg(
-                Arg::new("test")
-                    .long("test")
-                    .value_name("all|schema")
-                    .num_args(0..=1)
-                    .require_equals(true)
-                    .default_missing_value("all")
-                    .value_parser(["all", "schema"])
+                choice("test", "all|schema", ["all", "schema"])
                     .help("Read one record of each stream, or schemas alone"),
             )
+            .arg(plan.help("Print what a run would read; read no row"))
             .arg(flag("dev", "Accepted for singer-python's sake; does nothing").hide(true)),
     }
 }

@@ -176,14 +176,18 @@ impl RecordDecoder {
         by_name.sort_by(|a, b| columns[*a].name.cmp(&columns[*b].name));
         let name = Value::from(stream.name.as_str());
         let required = if validate { required(&stream.schema) } else { Vec::new() };
-        let position = |name: &String| stream.column(name);
+        let position = |name: &String| {
+            let found = by_name.binary_search_by(|at| columns[*at].name.cmp(name));
+            found.ok().map(|found| by_name[found])
+        };
+        let required = required.iter().filter_map(position).collect();
         let nulls = stream.columns.iter().enumerate().filter(|(_, column)| column.absent_is_null);
         Ok(Self {
             head: format!("{{\"type\":\"RECORD\",\"stream\":{name},\"record\":").into_bytes(),
             columns,
             by_name,
             scratch: Vec::new(),
-            required: required.iter().filter_map(position).collect(),
+            required,
             nulls: nulls.map(|(index, _)| index).collect(),
             undeclared: Undeclared::default(),
         })

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::args::{Action, Args, Role, TestDepth};
+use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::encode::{activate_version_line, schema_line};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::main_loop::{exit, read_args, start};
+use crate::plan::{self, Planned};
 use crate::rejects::Rejects;
 use crate::rows::Rows;
 use crate::selection::{Selected, select};
@@ -46,11 +47,29 @@ fn run<T: Tap>() -> Result<()> {
     };
     let streams = streams(&mut tap, &args)?;
     let streams = order(streams, state.currently_syncing());
+    if let Action::Plan(format) = args.action {
+        return plan(tap, &streams, &state, (&settings.get()?, format));
+    }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
     let rows = Rows::new(state, Rejects::new(&common), common.max_record_bytes, limit);
     let run = Run { tap, rows, settings: settings.get()?, test };
     run.streams(&streams)
+}
+
+fn plan<T: Tap>(
+    mut tap: T,
+    streams: &[Selected],
+    state: &State,
+    (settings, format): (&TapCommon, PlanFormat),
+) -> Result<()> {
+    let mut planned = Vec::new();
+    for Selected { stream, .. } in streams {
+        let since = state.bookmark(stream, settings.start_date.as_deref());
+        let steps = tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
+        planned.push(Planned { stream: stream.name.clone(), steps });
+    }
+    plan::print(&planned, format)
 }
 
 /// Returns the selected streams, from the catalog given or else from discovery.

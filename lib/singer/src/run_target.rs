@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::args::Role;
+use crate::args::{Action, Args, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ use crate::receive::{Decoding, Event, Syncing, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
-use crate::{log as stderr, output};
+use crate::{log as stderr, output, plan};
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
@@ -42,20 +42,36 @@ fn run<T: Target>() -> Result<()> {
         line_bytes: common.max_record_bytes,
         idle: Duration::from_secs(own.idle_timeout_seconds),
     };
+    let rejects = Rejects::new(&common);
+    if let Action::Plan(format) = args.action {
+        let (incoming, _) = begin(&args, limits, own.validate_records, &rejects)?;
+        return plan::print(&T::plan(settings.get()?, &plan::streams(&incoming)?)?, format);
+    }
     let target = T::open(settings.get()?)?;
+    let (incoming, give_back) = begin(&args, limits, own.validate_records, &rejects)?;
+    let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
+    rejects.report();
+    ended
+}
+
+/// Begins to read the input, on a thread of its own; returns where what it reads comes out, and
+/// where batches go back to it.
+fn begin(
+    args: &Args,
+    limits: Limits,
+    validate: bool,
+    rejects: &Rejects,
+) -> Result<(Receiver<Event>, SyncSender<Batch>)> {
     let input = match &args.input {
         Some(path) => Input::from_path(path, limits)?,
         None => Input::from_stdin(limits)?,
     };
     let (events, incoming) = sync_channel(4);
     let (give_back, spare) = sync_channel(4);
-    let rejects = Rejects::new(&common);
-    let decoding = Decoding::new(own.validate_records, rejects.clone(), events, spare);
+    let decoding = Decoding::new(validate, rejects.clone(), events, spare);
     // Not joined: when a sink fails, the reader may be waiting for input that never comes.
     std::thread::spawn(move || receive(input, decoding));
-    let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
-    rejects.report();
-    ended
+    Ok((incoming, give_back))
 }
 
 /// One stream on its way into its sink.

@@ -25,4 +25,7 @@ pub trait Tap: Sized {
     /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
     /// [`Rows::unchanged`], where the source is as the bookmark knows it.
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;
+
+    /// Tells what [`Tap::sync`] would read, without doing so: statements, files or requests.
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>>;
 }

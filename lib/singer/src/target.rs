@@ -1,5 +1,7 @@
 //! What a target is: settings, and one sink a stream.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,6 +10,7 @@ use crate::about::About;
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::plan::Planned;
 use crate::rejects::Rejects;
 
 /// Cells that every row of a target has behind its columns: here `time_extracted`, its text.
@@ -31,6 +34,9 @@ pub trait Target: Sized {
 
     /// Opens the sink of a stream at its first SCHEMA.
     fn sink(&mut self, stream: &Stream) -> Result<Self::Sink>;
+
+    /// Tells what a load of these streams would do, and changes nothing.
+    fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
 
     /// Ends a good run, after every sink was completed.
     fn finish(&mut self) -> Result<()> {

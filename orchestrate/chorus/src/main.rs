@@ -2,6 +2,7 @@
 
 mod backfill;
 mod before;
+mod capture;
 mod catalog_rules;
 mod check;
 mod cli;

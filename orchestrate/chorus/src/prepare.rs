@@ -34,9 +34,18 @@ pub fn prepare(project: &Project, step: &Step, state: Option<&Value>) -> Result<
     let folder = work_folder(project)?;
     let mut programs = Vec::new();
     for (at, plugin) in step.plugins.iter().enumerate() {
-        programs.push(program_of(project, plugin, folder.path(), at, state)?);
+        let given = Given { state, catalog: None };
+        programs.push(program_of(project, plugin, folder.path(), at, given)?);
     }
     Ok(Prepared { programs, folder })
+}
+
+/// What a tap is given beside its settings.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    state: Option<&'a Value>,
+    /// In place of what it discovers.
+    catalog: Option<&'a Value>,
 }
 
 /// Writes the files of a plugin and makes its command line.
@@ -45,19 +54,19 @@ fn program_of(
     plugin: &Plugin,
     folder: &Path,
     at: usize,
-    state: Option<&Value>,
+    given: Given<'_>,
 ) -> Result<Program> {
     let config = folder.join(config_name(at));
     write_json(&config, &Value::Object(plugin.config.clone()))?;
     let mut arguments = vec!["--config".to_owned(), text(&config)];
     if plugin.role == Role::Extractor {
         let mut files = TapFiles { folder, config: &config, state: None };
-        if let Some(state) = state.filter(|_| plugin.can("state")) {
+        if let Some(state) = given.state.filter(|_| plugin.can("state")) {
             let path = folder.join("state.json");
             write_json(&path, state)?;
             files.state = Some(path);
         }
-        arguments.extend(tap_arguments(project, plugin, &files)?);
+        arguments.extend(tap_arguments(project, plugin, &files, given.catalog)?);
     }
     Ok(program(project, plugin, arguments))
 }
@@ -78,10 +87,15 @@ pub struct Alone {
     _folder: tempfile::TempDir,
 }
 
-/// Makes a plugin ready to be run by itself.
-pub fn alone(project: &Project, plugin: &Plugin, state: Option<&Value>) -> Result<Alone> {
+/// Makes a plugin ready to be run by itself; a tap, with a catalog that it was found to have.
+pub fn alone(
+    project: &Project,
+    plugin: &Plugin,
+    state: Option<&Value>,
+    catalog: Option<&Value>,
+) -> Result<Alone> {
     let folder = work_folder(project)?;
-    let program = program_of(project, plugin, folder.path(), 0, state)?;
+    let program = program_of(project, plugin, folder.path(), 0, Given { state, catalog })?;
     Ok(Alone { program, _folder: folder })
 }
 
@@ -114,15 +128,23 @@ struct TapFiles<'a> {
     state: Option<PathBuf>,
 }
 
-fn tap_arguments(project: &Project, plugin: &Plugin, files: &TapFiles<'_>) -> Result<Vec<String>> {
+fn tap_arguments(
+    project: &Project,
+    plugin: &Plugin,
+    files: &TapFiles<'_>,
+    catalog: Option<&Value>,
+) -> Result<Vec<String>> {
     let mut arguments = Vec::new();
     let flag = if plugin.declares("properties") && !plugin.declares("catalog") {
         "--properties"
     } else {
         "--catalog"
     };
-    if needs_catalog(plugin) {
-        let (catalog, warnings) = selected_catalog(project, plugin, files.config)?;
+    if catalog.is_some() || needs_catalog(plugin) {
+        let (catalog, warnings) = match catalog {
+            Some(catalog) => (catalog.clone(), Vec::new()),
+            None => selected_catalog(project, plugin, files.config)?,
+        };
         for warning in warnings {
             log::warn!("{}: {warning}", plugin.name);
         }

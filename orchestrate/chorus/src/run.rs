@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use crate::before;
-use crate::day::{day_is_there, day_written};
+use crate::day::day_written;
 use crate::exit;
 use crate::history;
 use crate::observe::{Observed, Weight, Writer};
@@ -22,7 +22,7 @@ use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Project, Step};
-use crate::states::{self, StateKeeper, state_id, without_keys};
+use crate::states::{self, StateKeeper, state_id};
 use crate::store::{self, Store};
 
 /// How a run is to be made.
@@ -225,8 +225,8 @@ impl<'a> Run<'a> {
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
         let state_id = &end.state.0;
-        let known = self.known_state(state_id, step)?;
-        let prepared = prepare(self.project, step, known.as_ref())?;
+        let state = states::start(self.project, &self.store, self.options, state_id, step)?;
+        let prepared = prepare(self.project, step, state.as_ref())?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
             .append(true)
@@ -260,22 +260,6 @@ impl<'a> Run<'a> {
         let outcome = outcome?;
         judge(&outcome, step, &last)
             .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
-    }
-
-    /// Returns the state to start from. One that speaks of a day that is gone would leave the day
-    /// as it is: away. And a day is replaced as a whole: to go on from the last key that it has
-    /// would leave it with the rows behind that key alone.
-    fn known_state(&self, id: &str, step: &Step) -> Result<Option<Value>> {
-        if self.options.full_refresh {
-            return Ok(None);
-        }
-        let known = states::known(self.project, &self.store, id, step)?;
-        if known.is_some() && day_is_there(self.project, step)? == Some(false) {
-            log::info!("the day that {id} speaks of is not there: everything is read");
-            return Ok(None);
-        }
-        let writes_day = day_written(self.project, step).is_some();
-        Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
     }
 }
 

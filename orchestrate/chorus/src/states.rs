@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::day::{day_is_there, day_written};
 use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::Store;
@@ -30,7 +31,7 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
 
 /// Returns the state that a step starts from: that of the file that its tap names, or else the one
 /// that is kept.
-pub fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Option<Value>> {
+fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Option<Value>> {
     let Some(path) = &step.tap().rules.state else { return store.state(id) };
     let path = project.root.join(path);
     let fail = |kind, message: &str| {
@@ -50,8 +51,30 @@ pub fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<
     }
 }
 
+/// Returns the state that a step is run with. One that speaks of a day that is gone would leave the
+/// day as it is: away. And a day is replaced as a whole: to go on from the last key that it has
+/// would leave it with the rows behind that key alone.
+pub fn start(
+    project: &Project,
+    store: &Store,
+    options: &Options,
+    id: &str,
+    step: &Step,
+) -> Result<Option<Value>> {
+    if options.full_refresh {
+        return Ok(None);
+    }
+    let known = known(project, store, id, step)?;
+    if known.is_some() && day_is_there(project, step)? == Some(false) {
+        log::info!("the day that {id} speaks of is not there: everything is read");
+        return Ok(None);
+    }
+    let writes_day = day_written(project, step).is_some();
+    Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
+}
+
 /// Returns a state without the bookmarks that are replication keys.
-pub fn without_keys(mut state: Value) -> Value {
+fn without_keys(mut state: Value) -> Value {
     if let Some(bookmarks) = state["bookmarks"].as_object_mut() {
         bookmarks.retain(|_, bookmark| bookmark.get("replication_key_value").is_none());
     }

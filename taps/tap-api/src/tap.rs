@@ -12,6 +12,7 @@ use crate::discover::{self, Found};
 use crate::http::address::Address;
 use crate::http::client::Client;
 use crate::key::TimeFormat;
+use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
 use crate::row::Context;
@@ -59,11 +60,7 @@ impl Tap for TapApi {
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         rows.unsorted();
-        let at = self.plans.iter().position(|plan| plan.name == stream.id);
-        let Some(at) = at else {
-            return Err(Error::new(ErrorKind::Config, "cannot find a stream of the catalog")
-                .hint("write the catalog again with --discover, or add the stream to `streams`"));
-        };
+        let at = self.position(stream)?;
         let start = self.start(&self.plans[at], stream, since);
         let found = self.found.remove(&stream.id).filter(|_| start == self.plans[at].start_date);
         let mut copy = |row: &[u8]| rows.json(stream, row, PLACE);
@@ -92,9 +89,33 @@ impl Tap for TapApi {
         }
         Ok(())
     }
+
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+        let plan = &self.plans[self.position(stream)?];
+        // Queries and headers may be secret; the path is known up to its placeholders.
+        let names = plan.path.names().map(|name| (name.to_owned(), format!("{{{name}}}")));
+        let path = plan.path.fill(&names.collect(), str::to_owned).unwrap_or_default();
+        let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+        let base = self.api.address.to_string();
+        let method = match plan.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let start = self.start(plan, stream, since);
+        let start = start.map(|start| format!(", from {start} on")).unwrap_or_default();
+        Ok(vec![format!("{method} {}/{path}{start}", base.trim_end_matches('/'))])
+    }
 }
 
 impl TapApi {
+    /// Returns where the stream stands among the plans.
+    fn position(&self, stream: &Stream) -> Result<usize> {
+        self.plans.iter().position(|plan| plan.name == stream.id).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "cannot find a stream of the catalog")
+                .hint("write the catalog again with --discover, or add the stream to `streams`")
+        })
+    }
+
     fn discover_one(&mut self, at: usize) -> Result<Stream> {
         if let Some(schema) = &self.plans[at].schema {
             let schema = discover::declared(&self.plans[at], schema);

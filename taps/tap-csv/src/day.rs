@@ -1,5 +1,6 @@
 //! A day of the lake, read back with the types and keys of its manifests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use files::dialect::RECORD_BYTES_CEILING;
@@ -56,6 +57,14 @@ impl Day {
     pub fn discover(&mut self) -> Result<Vec<Stream>> {
         self.announced = true;
         Ok(self.tables()?.iter().map(|table| table.partition.manifest.stream()).collect())
+    }
+
+    /// Returns the paths of the files that [`Day::sync`] would read.
+    pub fn unread(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+        let partition = &self.table(stream)?.partition;
+        let known = since.value[MANIFEST_SHA256] == *partition.manifest_sha256;
+        let files = partition.files();
+        Ok(files.iter().filter(|_| !known).map(|path| path.display().to_string()).collect())
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of
@@ -231,9 +240,10 @@ impl Table {
 
 /// Returns which columns of the files the stream has; `None` when it has all, in order.
 fn projection(stream: &Stream, names: &[&str]) -> Result<Option<Vec<usize>>> {
-    let position = |name: &str| names.iter().position(|known| *known == name);
+    // By name, for there may be very many.
+    let places: BTreeMap<_, _> = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
     let find = |column: &singer::Column| {
-        position(&column.name).ok_or_else(|| {
+        places.get(column.name.as_str()).copied().ok_or_else(|| {
             Error::new(ErrorKind::NoInput, "cannot find a column in the day's files")
                 .with("stream", &stream.id)
                 .with("column", &column.name)
@@ -266,7 +276,7 @@ impl Layout<'_> {
             }
             // The sums say that these are the bytes written, so the text is canonical.
             match &self.wanted {
-                None => record.fields().for_each(|field| push(field, rows)),
+                None => push_all(record, rows),
                 Some(wanted) => {
                     let fields = wanted.iter().filter_map(|at| record.field(*at));
                     fields.for_each(|field| push(field, rows));
@@ -276,6 +286,22 @@ impl Layout<'_> {
             count += 1;
         }
         Ok(count)
+    }
+}
+
+#[inline]
+fn push_all(record: Record<'_>, rows: &mut Rows) {
+    let places = record.places();
+    let Some((places, start)) = places.and_then(|places| Some((places, rows.text(record.raw())?)))
+    else {
+        return record.fields().for_each(|field| push(field, rows));
+    };
+    for (place, quoted) in places {
+        if quoted || !place.is_empty() {
+            rows.within(start + place.start, place.len());
+        } else {
+            rows.null();
+        }
     }
 }
 

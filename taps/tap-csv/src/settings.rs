@@ -28,6 +28,10 @@ pub struct TapCsvSettings {
     /// With `output`, refuses a day that no run has finished.
     #[serde(default = "yes")]
     pub require_run_record: bool,
+    /// Reads all files of an entity when one of them is new, changed or gone, for targets that
+    /// replace whole days or tables.
+    #[serde(default)]
+    pub whole_tables: bool,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -82,6 +86,7 @@ impl FileSettings {
             delimiter,
             text: self.text,
             metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
+            whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
             decompression_ratio_max: common.decompression_ratio_max,
             words: Words { table: "entity", keys: "keys" },

@@ -59,6 +59,13 @@ impl Tap for TapCsv {
             Self::Files(tables) => table(tables, stream)?.sync(stream, since, rows),
         }
     }
+
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+        match self {
+            Self::Day(day) => day.unread(stream, since),
+            Self::Files(tables) => table(tables, stream)?.unread(since),
+        }
+    }
 }
 
 fn table<'a>(tables: &'a mut [Table], stream: &Stream) -> Result<&'a mut Table> {

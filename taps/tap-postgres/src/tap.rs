@@ -83,6 +83,26 @@ impl Tap for TapPostgres {
         self.types = Some(types);
         read
     }
+
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+        check_method(stream.replication_method)?;
+        self.begin()?;
+        let types = self.types()?;
+        let select = self.select(stream, since, &types, None);
+        self.types = Some(types);
+        Ok(vec![select?.sql])
+    }
+}
+
+/// How the rows of a stream are read.
+struct Select {
+    sql: String,
+    plan: Plan,
+    schema: String,
+    table: String,
+    relation: Option<u32>,
+    /// Whether the statement has the start of the bookmark.
+    incremental: bool,
 }
 
 impl TapPostgres {
@@ -108,6 +128,31 @@ impl TapPostgres {
         types: &Types,
         rows: &mut Rows,
     ) -> Result<()> {
+        let select = self.select(stream, since, types, rows.limit())?;
+        let Select { sql, mut plan, schema, table, relation, incremental } = select;
+        log::debug!("{sql}");
+        let read = copy(&mut self.client, &sql, &mut plan, rows)
+            .and_then(|()| self.check_replaced(relation, &schema, &table))
+            .with("table", format!("{schema}.{table}"));
+        if let Some(most) = self.settings.max_record_count.filter(|most| rows.count() >= *most) {
+            rows.leave_out(&format!("no more than {most} records are read (`max_record_count`)"));
+        }
+        match &since.start {
+            Some(start) if incremental && read.as_ref().is_err_and(is_refused_value) => {
+                read.with("bookmark", start).map_err(misfit)
+            }
+            _ => read,
+        }
+    }
+
+    /// Compares the stream with its table, and writes the statement.
+    fn select(
+        &mut self,
+        stream: &Stream,
+        since: &Bookmark,
+        types: &Types,
+        rows_max: Option<u64>,
+    ) -> Result<Select> {
         let (schema, table) = address(stream)?;
         let found = catalog::attributes(
             &mut self.client,
@@ -127,31 +172,20 @@ impl TapPostgres {
                 choices,
             )
         });
-        let mut plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
+        let plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
         let key = self.replication_key(stream, &columns, types)?;
-        if let Some(key) = key.filter(|_| since.start.is_some() && rows.limit().is_none()) {
+        if let Some(key) = key.filter(|_| since.start.is_some() && rows_max.is_none()) {
             self.warn_of_null_keys(stream, key, &qualified(&schema, &table)?)?;
         }
         let incremental = key.map(|column| Incremental { column, start: since.start.as_deref() });
-        let limit = match (rows.limit(), self.settings.max_record_count) {
+        let limit = match (rows_max, self.settings.max_record_count) {
             (Some(asked), Some(most)) => Some(asked.min(most)),
             (asked, most) => asked.or(most),
         };
         let sql = statement::copy(&schema, &table, &columns, incremental.as_ref(), limit, types)?;
-        log::debug!("{sql}");
         let relation = columns.first().map(|column| column.relation);
-        let read = copy(&mut self.client, &sql, &mut plan, rows)
-            .and_then(|()| self.check_replaced(relation, &schema, &table))
-            .with("table", format!("{schema}.{table}"));
-        if let Some(most) = self.settings.max_record_count.filter(|most| rows.count() >= *most) {
-            rows.leave_out(&format!("no more than {most} records are read (`max_record_count`)"));
-        }
-        match (&since.start, &incremental) {
-            (Some(start), Some(_)) if read.as_ref().is_err_and(is_refused_value) => {
-                read.with("bookmark", start).map_err(misfit)
-            }
-            _ => read,
-        }
+        let incremental = incremental.is_some();
+        Ok(Select { sql, plan, schema, table, relation, incremental })
     }
 
     /// Fails when the table is not the one of the snapshot any more; once it was read it is locked.

@@ -16,6 +16,7 @@ use singer::{Context, Error, ErrorKind, Result, Secret};
 
 /// The settings of tap-sftp.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 pub struct TapSftpSettings {
     /// Name or address of the server.
     pub host: String,
@@ -62,6 +63,10 @@ pub struct TapSftpSettings {
     /// How many names may be looked at to find the files of a table.
     #[serde(default = "max_files")]
     pub max_files: usize,
+    /// Reads all files of a table when one of them is new, changed or gone, for targets that
+    /// replace whole days or tables.
+    #[serde(default)]
+    pub whole_tables: bool,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -255,6 +260,7 @@ impl TableEntry {
             delimiter: delimiter.with("table_name", &self.table_name)?,
             text,
             metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
+            whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
             decompression_ratio_max: common.decompression_ratio_max,
             words: Words { table: "table_name", keys: "key_properties" },

@@ -42,12 +42,21 @@ impl Tap for TapSftp {
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+        self.table(stream)?.sync(stream, since, rows)
+    }
+
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+        self.table(stream)?.unread(since)
+    }
+}
+
+impl TapSftp {
+    fn table(&mut self, stream: &Stream) -> Result<&mut Table> {
         let found = self.0.iter_mut().find(|table| table.name() == stream.id);
-        let table = found.ok_or_else(|| {
+        found.ok_or_else(|| {
             Error::new(ErrorKind::Config, "cannot find the files of a stream of the catalog")
                 .with("stream", &stream.id)
                 .hint("write the catalog again with --discover, or add the table to `tables`")
-        })?;
-        table.sync(stream, since, rows)
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The columns of a file and where their cells come from; they never change places.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 use singer::schema::{PARTITION, Types};
 use singer::{Column, Error, ErrorKind, Kind, Result, Stream};
@@ -94,22 +96,21 @@ impl Layout {
             .hint("extract the stream again in a run of its own"));
         }
         let incoming = incoming(stream, self.metadata);
+        // By name, for there may be very many.
+        let new: BTreeMap<_, _> = incoming.iter().map(|new| (new.name.as_str(), new)).collect();
         for old in &mut self.columns {
-            match incoming.iter().find(|new| new.name == old.name) {
+            match new.get(old.name.as_str()) {
                 Some(new) => *old = merged(old, new)?,
                 None => *old = nullable(old),
             }
         }
         let before = self.columns.len();
-        for new in &incoming {
-            if !self.names().any(|name| name == new.name) {
-                self.columns.push(nullable(new));
-            }
-        }
+        let old: BTreeSet<String> = self.names().map(str::to_owned).collect();
+        let added = incoming.iter().filter(|new| !old.contains(&new.name));
+        self.columns.extend(added.map(nullable));
         self.top = top(stream);
         if let Some(Value::Array(required)) = self.top.get_mut("required") {
-            let old: Vec<_> = self.columns[..before].iter().map(|c| c.name.as_str()).collect();
-            required.retain(|name| name.as_str().is_some_and(|name| old.contains(&name)));
+            required.retain(|name| name.as_str().is_some_and(|name| old.contains(name)));
         }
         self.connect(stream);
         Ok(self.columns.len() - before)
@@ -117,8 +118,11 @@ impl Layout {
 
     /// Finds where the cells of each column are in the rows of the stream.
     fn connect(&mut self, stream: &Stream) {
-        let origin = |column: &Column| match stream.column(&column.name) {
-            Some(at) => Origin::Cell {
+        let names =
+            stream.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
+        let places: BTreeMap<_, _> = names.collect();
+        let origin = |column: &Column| match places.get(column.name.as_str()) {
+            Some(&at) => Origin::Cell {
                 at,
                 free_text: matches!(stream.columns[at].kind, Kind::String | Kind::Json),
             },

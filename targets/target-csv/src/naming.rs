@@ -69,6 +69,9 @@ impl Naming {
                 let source = fill(source)?;
                 lake::name::decode(&source).unwrap_or(source)
             };
+            if source.is_empty() {
+                return Err(no_source());
+            }
             let day = fill(day)?;
             let day = day.parse::<Datestamp>().hint(
                 "a partition's day is YYYY-MM-DD: check `datestamp` and `datestamp_format`",
@@ -78,6 +81,20 @@ impl Naming {
         let root = PathBuf::from(settings.output_path.as_deref().unwrap_or("."));
         let path = parts.iter().map(|part| fill(part)).collect::<Result<Vec<_>>>()?.join("/");
         Ok(Self::Plain { root, path })
+    }
+}
+
+impl Naming {
+    /// Returns the path of a stream's file.
+    pub fn path(&self, stream: &str) -> PathBuf {
+        match self {
+            Self::Partition { root, source, day, file } => {
+                let [source, table] = [source, stream].map(lake::name::encode);
+                let folder = format!("source={source}/extracted_at={day}/table={table}");
+                root.join(folder).join(for_stream(file, stream))
+            }
+            Self::Plain { root, path } => root.join(for_stream(path, stream)),
+        }
     }
 }
 
@@ -222,6 +239,7 @@ mod tests {
             let failure = read(change).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Config, "{failure}");
         };
+        check(|s| s.source = Some(String::new()));
         check(|s| s.datestamp = Some("20260230".to_owned()));
         check(|s| s.datestamp = Some("../".to_owned()));
         check(|s| s.file_naming_scheme = Some("../{stream_name}.csv".to_owned()));

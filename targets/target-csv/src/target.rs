@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use lake::{Lake, Run};
-use singer::{About, Context, Error, ErrorKind, Result, Stream, Target};
+use singer::{About, Context, Error, ErrorKind, Planned, Result, Stream, Target};
 
 use crate::csv::Dialect;
 use crate::layout::Layout;
@@ -82,6 +83,17 @@ impl Target for TargetCsv {
         };
         let layout = Layout::new(stream, self.settings.add_record_metadata);
         CsvSink::new(stream, layout, self.dialect, place, Rc::clone(&self.shared))
+    }
+
+    fn plan(settings: Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>> {
+        refuse_unsupported(&settings)?;
+        let naming = Naming::read(&settings, jiff::Timestamp::now())?;
+        dialect(&settings, &naming)?;
+        let planned = |stream: &Arc<Stream>| Planned {
+            stream: stream.name.clone(),
+            steps: vec![naming.path(&stream.name).display().to_string()],
+        };
+        Ok(streams.iter().map(planned).collect())
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -87,6 +87,25 @@ impl Load<'_> {
     }
 }
 
+impl Load<'_> {
+    /// Returns the statements that change the table, in the order of [`Load::run`], for records
+    /// that lack no column, and partitions whose keys do not repeat.
+    pub fn statements(&self) -> Vec<String> {
+        let merge = self.merge;
+        match self.method {
+            LoadMethod::AppendOnly => vec![merge.append()],
+            LoadMethod::Upsert => {
+                merge.delete_marked().into_iter().chain([merge.upsert()]).collect()
+            }
+            _ if merge.keys.is_empty() || !self.unique => vec![merge.replace_multiset()],
+            _ => {
+                let merge = Merge { distinct: true, ..merge.clone() };
+                vec![merge.delete_stale(), merge.upsert()]
+            }
+        }
+    }
+}
+
 /// Keeps out other runs that replace the same rows, to the end of the transaction; readers are
 /// not held up.
 pub fn lock(

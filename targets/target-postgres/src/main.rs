@@ -9,6 +9,7 @@ mod load;
 mod mapping;
 mod merge;
 mod names;
+mod plan;
 mod session;
 mod settings;
 mod sink;

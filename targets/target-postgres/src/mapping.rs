@@ -43,7 +43,10 @@ impl Mapping {
                     ErrorKind::Config,
                     "cannot overwrite a table by a part of its rows",
                 )
-                .hint("the tap went on from a state: run without one, or load with `upsert`"));
+                .hint(
+                    "the tap went on from a state: run without one, or load with `upsert`; taps of \
+                     files have `whole_tables`",
+                ));
             }
             _ => None,
         };

@@ -99,11 +99,7 @@ impl Stage {
             lane.idle()?.execute(&sql).map_err(|refused| self.explain(refused))?;
         }
         self.columns = columns;
-        let names: Result<Vec<String>> =
-            places.map(|at| quote_ident(&self.columns[at].0)).collect();
-        let mut names = names?;
-        names.extend(EXTRA.iter().map(|(name, _)| (*name).to_owned()));
-        self.into.sql = format!("COPY {} ({}) FROM STDIN", self.sql(), names.join(", "));
+        self.into.sql = copy(&self.sql(), &self.columns, places)?;
         Ok(())
     }
 
@@ -147,6 +143,19 @@ impl Stage {
         self.rows += lines.numbers.len() as u64;
         lane.copy(&self.into, lines)
     }
+}
+
+/// Returns the COPY into a staging table: those of its columns, names and types, that are at
+/// `places`, and ours.
+pub fn copy(
+    stage: &str,
+    columns: &[(String, String)],
+    places: impl Iterator<Item = usize>,
+) -> Result<String> {
+    let names: Result<Vec<String>> = places.map(|at| quote_ident(&columns[at].0)).collect();
+    let mut names = names?;
+    names.extend(EXTRA.iter().map(|(name, _)| (*name).to_owned()));
+    Ok(format!("COPY {stage} ({}) FROM STDIN", names.join(", ")))
 }
 
 /// Appends an array of numbers, or null for none; tells whether there was one.

@@ -217,6 +217,11 @@ impl Shape {
     /// Says what to do about a table that is not unique by the key of the stream.
     fn way_to_a_key(&self, existing: &Existing, statement: &str) -> String {
         let has = |name: &&String| existing.columns.iter().any(|column| column.name == **name);
+        if !self.partitioned && existing.columns.iter().any(|column| column.name == DATESTAMP) {
+            return "the table holds days, and a key may be in each of them: load by \
+                    `replace-partition`, or into another table or schema"
+                .to_owned();
+        }
         match self.conflict.iter().find(|name| !has(name)) {
             Some(missing) => format!(
                 "the table has no column {missing}: it was made by another `load_method`; load \
@@ -237,11 +242,18 @@ impl Shape {
     /// for other streams wait for it.
     pub fn create_schema(&self, client: &mut Client) -> Result<()> {
         lock(client, &format!("schema {}", self.name.schema))?;
-        let schema = [Some(self.name.schema.as_str())];
-        if client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &schema)?.is_empty() {
-            self.change(client, &format!("CREATE SCHEMA {}", quote_ident(&self.name.schema)?))?;
+        match self.schema_statement(client)? {
+            Some(statement) => self.change(client, &statement),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Returns the statement that makes the schema of the table; `None` where it is there.
+    pub fn schema_statement(&self, client: &mut Client) -> Result<Option<String>> {
+        let schema = [Some(self.name.schema.as_str())];
+        let found = client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &schema)?;
+        let create = || Ok(format!("CREATE SCHEMA {}", quote_ident(&self.name.schema)?));
+        found.is_empty().then(create).transpose()
     }
 
     fn change(&self, client: &mut Client, statement: &str) -> Result<()> {

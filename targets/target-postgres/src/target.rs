@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use singer::{About, Error, ErrorKind, Result, Stream, Target};
+use singer::{About, Context, Error, ErrorKind, Planned, Result, Stream, Target};
 
 use crate::names::TableName;
-use crate::session::Session;
+use crate::plan;
+use crate::session::{Session, Which};
 use crate::settings::Settings;
 use crate::sink::PostgresSink;
 
@@ -61,7 +63,29 @@ impl Target for TargetPostgres {
         })
     }
 
+    fn plan(settings: Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>> {
+        let mut target = Self::open(settings)?;
+        let mut planned = Vec::new();
+        for stream in streams {
+            let name = target.table_of(stream)?;
+            let mut session = target.session.borrow_mut();
+            let client = session.lane(Which::Shared).idle()?;
+            let steps = plan::statements(client, &target.settings, stream, name)
+                .with("stream", &stream.name)?;
+            planned.push(Planned { stream: stream.name.clone(), steps });
+        }
+        Ok(planned)
+    }
+
     fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
+        let name = self.table_of(stream)?;
+        PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
+    }
+}
+
+impl TargetPostgres {
+    /// Returns the table of a stream, which is that of no other.
+    fn table_of(&mut self, stream: &Stream) -> Result<TableName> {
         let schema = self.settings.default_target_schema.as_deref();
         let name = TableName::of_stream(&stream.name, schema.filter(|schema| !schema.is_empty()));
         let other = self.tables.entry(name.clone()).or_insert_with(|| stream.name.clone());
@@ -72,6 +96,6 @@ impl Target for TargetPostgres {
                 .with("other stream", other)
                 .hint("load them in runs of their own, with another `default_target_schema`"));
         }
-        PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
+        Ok(name)
     }
 }

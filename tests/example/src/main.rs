@@ -80,6 +80,10 @@ impl Tap for TapExample {
         }
         Ok(())
     }
+
+    fn plan(&mut self, _stream: &Stream, _since: &Bookmark) -> Result<Vec<String>> {
+        Ok(vec![text(&self.settings.path)?.to_owned()])
+    }
 }
 
 impl TapExample {

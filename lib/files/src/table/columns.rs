@@ -1,5 +1,7 @@
 //! The columns of a table: joined by name over all files, and where each cell comes from.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Kind, Result, Stream};
 
@@ -11,6 +13,8 @@ use crate::settings::Metadata;
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub(super) names: Vec<String>,
+    /// Where each name stands among them: there may be very many.
+    places: BTreeMap<String, usize>,
     pub(super) inference: Inference,
     /// The columns of JSON files, which have types of their own.
     pub(super) shape: Shape,
@@ -22,12 +26,12 @@ impl Columns {
     /// Adds the columns of a file.
     pub(super) fn join(&mut self, names: Vec<String>, inference: &Inference) {
         for (theirs, name) in names.into_iter().enumerate() {
-            let known = self.names.iter().position(|known| *known == name);
-            let ours = known.unwrap_or_else(|| {
+            let ours = self.places.get(&name).copied().unwrap_or(self.names.len());
+            if ours == self.names.len() {
+                self.places.insert(name.clone(), ours);
                 self.names.push(name);
-                self.inference.grow(self.names.len());
-                self.names.len() - 1
-            });
+                self.inference.grow(ours + 1);
+            }
             self.inference.merge(ours, inference, theirs);
         }
     }
@@ -43,12 +47,13 @@ pub(super) enum Origin {
 
 /// Finds each column of the stream in a file by name.
 pub(super) fn origins(stream: &Stream, names: &[String], metadata: &[Metadata]) -> Vec<Origin> {
+    let places: BTreeMap<_, _> =
+        names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let origin = |name: &str| {
         if let Some(column) = metadata.iter().find(|column| column.name() == name) {
             return Origin::Metadata(*column);
         }
-        let found = names.iter().position(|known| known == name);
-        found.map_or(Origin::Nowhere, Origin::Field)
+        places.get(name).map_or(Origin::Nowhere, |at| Origin::Field(*at))
     };
     stream.columns.iter().map(|column| origin(&column.name)).collect()
 }

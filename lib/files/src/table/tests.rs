@@ -29,6 +29,7 @@ fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Strea
             Some("extra") => &[Metadata::Extra],
             _ => &[],
         },
+        whole: false,
         record_bytes_max: 1 << 20,
         decompression_ratio_max: 200,
         words: Words { table: "entity", keys: "keys" },

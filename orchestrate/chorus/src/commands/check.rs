@@ -47,7 +47,7 @@ pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
 }
 
 fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>> {
-    let alone = prepare::alone(project, plugin, None)?;
+    let alone = prepare::alone(project, plugin, None, None)?;
     let mut checker = Checker::default();
     let (exit, cut) = read(&alone.program, &mut checker, records)?;
     let counts = checker.records();
@@ -62,7 +62,7 @@ fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>>
     } else if exit != Some(0) {
         findings.push(finding(Grade::Violation, &format!("it ended with {}", word(exit))));
     } else if state.is_object() {
-        let again = prepare::alone(project, plugin, Some(&state))?;
+        let again = prepare::alone(project, plugin, Some(&state), None)?;
         let (exit, cut) = read(&again.program, &mut Checker::default(), records)?;
         if exit != Some(0) && !cut {
             let text = format!("it ended with {} when it was given its own state", word(exit));
@@ -112,7 +112,7 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     if !day::write_below(&mut plugin, scratch.path()) {
         log::warn!("the check writes stream {STREAM} to where {} writes", plugin.name);
     }
-    let alone = prepare::alone(project, &plugin, None)?;
+    let alone = prepare::alone(project, &plugin, None, None)?;
     let schema = json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {
         "type": "object",
         "properties": {

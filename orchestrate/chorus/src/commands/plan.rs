@@ -1,5 +1,6 @@
 //! `chorus plan`: what a run would do, without doing it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use singer::output::print;
 use singer::{Error, Result};
 
 use crate::cli::PlanArgs;
+use crate::commands::account::{self, Account};
 use crate::commands::table;
 use crate::day::{self, day_written};
 use crate::prepare;
@@ -31,7 +33,7 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
 
 fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value> {
     let id = state_id(project, options, step);
-    let state = states::known(project, &Store::new(&project.root), &id, step)?;
+    let state = states::start(project, &Store::new(&project.root), options, &id, step)?;
     let mut warnings = Vec::new();
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {
@@ -46,23 +48,39 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
     if let Err(failure) = day::check(step, options.datestamp) {
         warnings.push(one_line(&failure));
     }
-    let streams = match prepare::catalog(project, step.tap()) {
+    let [mut streams, mut reads, mut loads] = [const { Vec::new() }; 3];
+    match prepare::catalog(project, step.tap()) {
         Ok((catalog, more)) => {
             warnings.extend(more.iter().map(|warning| format!("{}: {warning}", step.tap().name)));
-            streams(&catalog)
+            streams = selected(&catalog).iter().map(Selected::plan).collect();
+            let mut told = |plugin: &Plugin, account: Result<Account>| match account {
+                Ok(account) => {
+                    let more = account.warnings.iter();
+                    let more = more.map(|warning| format!("{}: {warning}", plugin.name));
+                    // It has warned of the same when it was asked for its catalog.
+                    let more: Vec<_> = more.filter(|one| !warnings.contains(one)).collect();
+                    warnings.extend(more);
+                    account.streams
+                }
+                Err(failure) => {
+                    warnings.push(one_line(&failure));
+                    Vec::new()
+                }
+            };
+            let account = account::of_tap(project, step, state.as_ref(), &catalog);
+            reads = told(step.tap(), account);
+            loads = told(step.target(), account::of_target(project, step, &catalog));
         }
-        Err(failure) => {
-            warnings.push(format!("{}: {}", step.tap().name, one_line(&failure)));
-            Vec::new()
-        }
-    };
-    let known = !options.full_refresh && state.is_some();
+        Err(failure) => warnings.push(format!("{}: {}", step.tap().name, one_line(&failure))),
+    }
     Ok(json!({
         "step": step.name,
-        "state": { "id": id, "used": known },
+        "state": { "id": id, "used": state.is_some() },
         "plugins": step.plugins.iter().map(plugin_plan).collect::<Vec<_>>(),
         "streams": streams,
         "writes": writes(project, step),
+        "reads": reads,
+        "loads": loads,
         "warnings": warnings,
     }))
 }
@@ -93,38 +111,64 @@ pub fn one_line(failure: &Error) -> String {
     format!("{} ({})", failure.message(), rest.join("; "))
 }
 
+/// A stream of a catalog that a run reads.
+pub struct Selected<'a> {
+    /// Its entry.
+    pub entry: &'a Value,
+    /// The metadata of the stream itself.
+    pub root: &'a Value,
+    /// The columns that are read.
+    pub columns: Vec<&'a str>,
+}
+
+impl Selected<'_> {
+    /// Returns what the entry says by this name, or else its metadata.
+    pub fn said(&self, name: &str) -> &Value {
+        let value = &self.entry[name.replace('-', "_")];
+        if value.is_null() { &self.root[name] } else { value }
+    }
+
+    /// Returns the keys.
+    pub fn keys(&self) -> &Value {
+        let keys = &self.entry["key_properties"];
+        if keys.is_null() { &self.root["table-key-properties"] } else { keys }
+    }
+
+    fn plan(&self) -> Value {
+        json!({
+            "stream": self.entry["stream"],
+            "columns": self.columns,
+            "keys": self.keys(),
+            "replication_method": self.said("replication-method"),
+            "replication_key": self.said("replication-key"),
+            "rows": self.said("row-count"),
+        })
+    }
+}
+
 /// Returns the selected streams of a catalog.
-pub fn streams(catalog: &Value) -> Vec<Value> {
+pub fn selected(catalog: &Value) -> Vec<Selected<'_>> {
     let mut found = Vec::new();
-    for stream in catalog["streams"].as_array().into_iter().flatten() {
-        let entries = || stream["metadata"].as_array().into_iter().flatten();
-        let root =
-            entries().find(|entry| entry["breadcrumb"].as_array().is_some_and(Vec::is_empty));
-        let root = root.map_or(&Value::Null, |entry| &entry["metadata"]);
+    for entry in catalog["streams"].as_array().into_iter().flatten() {
+        let mut root = &Value::Null;
+        let mut of_columns = BTreeMap::new();
+        for said in entry["metadata"].as_array().into_iter().flatten() {
+            match said["breadcrumb"].as_array().map(Vec::as_slice) {
+                Some([]) => root = &said["metadata"],
+                Some([_, name]) => drop(of_columns.insert(name.as_str(), &said["metadata"])),
+                _ => {}
+            }
+        }
         if root["selected"] == false {
             continue;
         }
-        let columns: Vec<&str> = entries()
-            .filter(|entry| entry["breadcrumb"].as_array().is_some_and(|path| path.len() == 2))
-            .filter(|entry| {
-                let metadata = &entry["metadata"];
-                metadata["inclusion"] != "unsupported"
-                    && (metadata["selected"] != false || metadata["inclusion"] == "automatic")
-            })
-            .filter_map(|entry| entry["breadcrumb"][1].as_str())
-            .collect();
-        let of_stream = |name: &str| {
-            let value = &stream[name.replace('-', "_")];
-            if value.is_null() { root[name].clone() } else { value.clone() }
-        };
-        found.push(json!({
-            "stream": stream["stream"],
-            "columns": columns,
-            "keys": stream["key_properties"],
-            "replication_method": of_stream("replication-method"),
-            "replication_key": of_stream("replication-key"),
-            "rows": of_stream("row-count"),
-        }));
+        let names = entry["schema"]["properties"].as_object().into_iter().flatten();
+        let columns = names.map(|(name, _)| name.as_str()).filter(|name| {
+            let metadata = of_columns.get(&Some(*name)).copied().unwrap_or(&Value::Null);
+            let automatic = metadata["inclusion"] == "automatic";
+            metadata["inclusion"] != "unsupported" && (metadata["selected"] != false || automatic)
+        });
+        found.push(Selected { entry, root, columns: columns.collect() });
     }
     found
 }
@@ -152,6 +196,18 @@ fn text(plan: &Value) -> String {
             vec![word(&stream["stream"]), rows, columns, list(&stream["keys"]), method.join(" ")]
         });
         text += &table::render(&header, rows.collect(), &[1, 2]);
+        for (verb, told) in [("read", &step["reads"]), ("load", &step["loads"])] {
+            for stream in told.as_array().into_iter().flatten() {
+                let _ = writeln!(text, "{verb} {}:", word(&stream["stream"]));
+                let steps = stream["steps"].as_array().into_iter().flatten();
+                let mut lines: Vec<String> =
+                    steps.map(|step| format!("  {}", word(step))).collect();
+                if lines.is_empty() {
+                    lines.push("  nothing to do".to_owned());
+                }
+                let _ = writeln!(text, "{}", lines.join("\n"));
+            }
+        }
         for warning in step["warnings"].as_array().into_iter().flatten() {
             let _ = writeln!(text, "warning: {}", word(warning));
         }

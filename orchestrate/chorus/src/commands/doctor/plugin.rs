@@ -1,30 +1,20 @@
 //! What a plugin needs for a run: its program, its settings, a connection, and rights.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use lake::Lake;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind};
 
 use super::{Report, room};
-use crate::commands::plan::streams;
+use crate::capture::run;
+use crate::commands::plan::selected;
 use crate::day;
-use crate::exit;
-use crate::pipeline::Program;
 use crate::prepare;
 use crate::project::{Plugin, Project, Role, nearest};
 
 /// The stream that a target is shown, and that does not come to its end.
 const STREAM: &str = "chorus_doctor";
-
-/// How a program has ended.
-#[derive(Default)]
-struct Ended {
-    kind: Option<ErrorKind>,
-    output: String,
-    log: String,
-}
 
 /// Looks at a plugin: runs it as far as it changes nothing.
 pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
@@ -62,13 +52,13 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
         report.note(&format!("{name}: {warning}"));
     }
     let all = catalog["streams"].as_array().map_or(0, Vec::len);
-    let chosen = streams(&catalog).len();
+    let chosen = selected(&catalog).len();
     if chosen == 0 && all > 0 {
         let text = format!("none of its {all} streams is selected");
         return report.fault(name, &text, &format!("correct `select` of {name} in meltano.yml"));
     }
     if plugin.is_ours() {
-        match prepare::alone(project, plugin, None) {
+        match prepare::alone(project, plugin, None, Some(&catalog)) {
             Ok(mut alone) => {
                 alone.program.arguments.push("--test".to_owned());
                 let ended = run(&alone.program, "");
@@ -94,7 +84,7 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
         let text = format!("cannot write to {}: {cause}", folder.display());
         return report.fault(name, &text, &mend);
     }
-    let alone = match prepare::alone(project, plugin, None) {
+    let alone = match prepare::alone(project, plugin, None, None) {
         Ok(alone) => alone,
         Err(failure) => return refused(plugin, &failure, report),
     };
@@ -219,24 +209,4 @@ fn days(root: &Path, report: &mut Report) {
             report.note(&format!("source {source}: no run has finished {}", open.join(", ")));
         }
     }
-}
-
-/// Runs a program with this input; one that cannot be run has failed.
-fn run(program: &Program, input: &str) -> Ended {
-    use std::io::Write;
-    let unstarted = || Ended { kind: Some(ErrorKind::Config), ..Ended::default() };
-    let started = prepare::command(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = started else { return unstarted() };
-    if let Some(mut stdin) = child.stdin.take() {
-        // It may stop reading early: its exit code tells.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let Ok(output) = child.wait_with_output() else { return unstarted() };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let kind = (!output.status.success()).then(|| exit::kind(output.status));
-    Ended { kind, output: text(&output.stdout), log: text(&output.stderr) }
 }

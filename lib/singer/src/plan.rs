@@ -1,0 +1,61 @@
+//! What a run would do with each stream, told by `--plan` and not done.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use serde_json::json;
+
+use crate::args::PlanFormat;
+use crate::catalog::Stream;
+use crate::error::{Error, ErrorKind, Result};
+use crate::output;
+use crate::receive::Event;
+
+/// What a run would do with a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The stream.
+    pub stream: String,
+    /// Statements, files or requests, in their order; none where there is nothing to do.
+    pub steps: Vec<String>,
+}
+
+/// Prints what a run would do.
+pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
+    let mut text = String::new();
+    match format {
+        PlanFormat::Json => {
+            let stream = |one: &Planned| json!({ "stream": one.stream, "steps": one.steps });
+            let streams: Vec<_> = planned.iter().map(stream).collect();
+            let _ = writeln!(text, "{}", json!({ "streams": streams }));
+        }
+        PlanFormat::Text => {
+            for Planned { stream, steps } in planned {
+                let _ = writeln!(text, "{stream}:");
+                for step in steps {
+                    let _ = writeln!(text, "  {step}");
+                }
+                if steps.is_empty() {
+                    text.push_str("  nothing to do\n");
+                }
+            }
+        }
+    }
+    output::print(&text)
+}
+
+/// Reads the input for its streams; rows and states are passed over.
+pub(crate) fn streams(incoming: &Receiver<Event>) -> Result<Vec<Arc<Stream>>> {
+    let mut streams = Vec::new();
+    for event in incoming {
+        match event {
+            Event::Schema(at, stream) if at < streams.len() => streams[at] = stream,
+            Event::Schema(_, stream) => streams.push(stream),
+            Event::Rows(..) | Event::State(..) | Event::Activate(..) => {}
+            Event::End(_) => return Ok(streams),
+            Event::Failed(failure) => return Err(failure),
+        }
+    }
+    Err(Error::new(ErrorKind::Internal, "the reading thread has ended"))
+}

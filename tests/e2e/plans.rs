@@ -1,0 +1,179 @@
+//! What a run would do, told beforehand, and done then.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::apis::tap_api;
+use crate::support::cluster::{Database, database, database_of, private};
+use crate::support::messages::Lines;
+use crate::support::pipes::{DAY, from_database, from_lake, load, to_database, to_lake};
+use crate::support::project::Project;
+use crate::support::run::{Outcome, file, ours, pipe};
+use crate::support::{folder, lake};
+
+/// Returns the steps of the only stream of a plan.
+fn steps(plan: &Outcome) -> Vec<String> {
+    let plan: Value = serde_json::from_str(&plan.text()).unwrap();
+    let [stream] = &plan["streams"].as_array().unwrap()[..] else { panic!("{plan}") };
+    serde_json::from_value(stream["steps"].clone()).unwrap()
+}
+
+/// Takes the number off the names of staging tables.
+fn without_numbers(statement: &str) -> String {
+    let mut parts = statement.split("_sdc_stage_");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        text += if rest.len() < part.len() { "_sdc_stage" } else { "_sdc_stage_" };
+        text += rest;
+    }
+    text
+}
+
+/// Returns what changes when anything is made, changed or loaded.
+fn fingerprint(target: &Database) -> String {
+    let rows = target.try_psql("SELECT xmin, ctid, t FROM later.t ORDER BY ctid");
+    target.psql(
+        "SELECT relname, xmin FROM pg_class WHERE relnamespace <> 'pg_catalog'::regnamespace
+         UNION ALL SELECT nspname, xmin FROM pg_namespace ORDER BY 1",
+    ) + &rows.unwrap_or_default()
+}
+
+#[test]
+fn a_plan_of_a_load_changes_nothing_and_has_the_statements_of_the_load() {
+    let cluster = private("log_statement = all\nlog_line_prefix = '%d '");
+    let log = || fs::read_to_string(cluster.folder.join("log")).unwrap();
+    let days = [
+        Lines::whole(&[(1, "a"), (2, "b")]).0,
+        Lines::whole(&[(1, "a"), (3, "c")]).0,
+        Lines::opened()
+            .schema("t", &json!({ "id": { "type": "integer" }, "more": {} }), &["id"])
+            .syncing("t")
+            .record("t", &json!({ "id": 4, "more": [] }))
+            .done()
+            .0,
+    ];
+    for method in ["append-only", "upsert", "overwrite", "replace-partition"] {
+        let (scratch, target) = (folder(), database_of(&cluster, "planned"));
+        let settings = json!({ "load_method": method, "default_target_schema": "later" });
+        for (round, rows) in days.iter().enumerate() {
+            to_lake(scratch.path(), "s", DAY).input(rows.clone()).go().success();
+            let before = fingerprint(&target);
+            let tap = from_lake(scratch.path(), DAY).args(["--test=schema"]);
+            let plan = pipe(tap, to_database(&target, &settings).args(["--plan=json"])).1;
+            let planned = steps(&plan.success());
+            assert_eq!(fingerprint(&target), before, "{method}, round {round}");
+            let length = log().len();
+            load(scratch.path(), DAY, &target, &settings);
+            let done = without_numbers(&log()[length..]);
+            for step in &planned {
+                assert!(done.contains(step), "{method}, round {round}: {step}\n{done}");
+            }
+            let made = planned.iter().filter(|step| step.starts_with("CREATE SCHEMA")).count();
+            assert_eq!(made, usize::from(round == 0), "{planned:?}");
+            let stages = planned.iter().any(|step| step.starts_with("COPY pg_temp."));
+            let merges = round > 0 && method != "append-only" || round == 2;
+            assert_eq!(stages, merges, "{method}, round {round}: {planned:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tap_tells_its_statement_its_files_or_its_requests() {
+    let source = database("planned_source");
+    source.psql("CREATE TABLE t (id bigint PRIMARY KEY, \"a b\" text)");
+    let tap = || from_database(&source, &json!({})).args(["--plan"]);
+    let text = tap().go().success().text();
+    assert_eq!(text, "public-t:\n  COPY \"public\".\"t\" (\"id\", \"a b\") TO STDOUT\n");
+    let catalog = ours("tap-postgres").config(&source.settings()).args(["--discover"]).go();
+    let mut catalog: Value = serde_json::from_str(&catalog.success().text()).unwrap();
+    for entry in catalog["streams"][0]["metadata"].as_array_mut().unwrap() {
+        if entry["breadcrumb"] == json!([]) {
+            entry["metadata"]["replication-method"] = "INCREMENTAL".into();
+            entry["metadata"]["replication-key"] = "id".into();
+        }
+    }
+    let state = json!({ "bookmarks": { "public-t": { "replication_key_value": 7 } } });
+    let text = tap().json("--catalog", &catalog).json("--state", &state).go().success().text();
+    assert!(text.contains(" WHERE \"id\" >= '7'::pg_catalog.\"int8\" ORDER BY"), "{text}");
+
+    let files = folder();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    file(files.path(), "a.csv", "id\n1\n");
+    let settings = json!({ "files": [{ "entity": "t", "path": path("*.csv"), "keys": ["id"] }] });
+    let tap = || ours("tap-csv").config(&settings);
+    let plan = || tap().args(["--plan=json"]);
+    assert_eq!(steps(&plan().go().success()), [path("a.csv")]);
+    let messages = tap().go().success().messages();
+    let state = messages.last().unwrap()["value"].clone();
+    assert_eq!(tap().args(["--plan"]).json("--state", &state).go().text(), "t:\n  nothing to do\n");
+    file(files.path(), "b.csv", "id\n2\n");
+    assert_eq!(steps(&plan().json("--state", &state).go().success()), [path("b.csv")]);
+    let whole = plan().json("--state", &state).set("whole_tables", true).go().success();
+    assert_eq!(steps(&whole), [path("a.csv"), path("b.csv")]);
+
+    let stream = json!({ "name": "t", "path": "/shops/{shop}/orders?token=s3cret",
+        "inputs": [{ "shop": "x" }], "schema": { "properties": { "id": {} } } });
+    let tap = tap_api("http://127.0.0.1:9/v1?key=s3cret", &stream, &json!({}));
+    let text = tap.args(["--plan"]).go().success().text();
+    assert_eq!(text, "t:\n  GET http://127.0.0.1:9/v1/shops/{shop}/orders\n");
+}
+
+#[test]
+fn a_table_of_files_is_read_whole_where_that_is_wanted() {
+    let (scratch, files) = (folder(), folder());
+    let path = files.path().join("*.csv");
+    let table = json!({ "entity": "t", "path": path, "keys": ["id"] });
+    let settings = json!({ "files": [table], "whole_tables": true });
+    let mut state = json!({});
+    let mut extract = |rows: &str| {
+        let tap = ours("tap-csv").config(&settings).json("--state", &state);
+        let (tap, outcome) = pipe(tap, to_lake(scratch.path(), "s", DAY));
+        let outcome = outcome.success();
+        state = serde_json::from_str(outcome.text().lines().last().unwrap()).unwrap();
+        let data = lake::data(&lake::partition(scratch.path(), "s", DAY, "t"));
+        assert_eq!(data, format!("id\n{rows}"));
+        tap
+    };
+    let first = file(files.path(), "a.csv", "id\n1\n");
+    extract("1\n");
+    file(files.path(), "b.csv", "id\n2\n");
+    extract("1\n2\n");
+    let again = extract("1\n2\n");
+    assert!(again.stderr.contains("unchanged since it was read"), "{}", again.stderr);
+    fs::remove_file(first).unwrap();
+    extract("2\n");
+}
+
+#[test]
+fn the_runner_tells_the_files_and_the_statements_of_a_step() {
+    let target = database("planned_run");
+    let loader = format!(
+        "  - {{name: target-postgres, executable: target-postgres, config: {}}}\n",
+        target.settings_with(&json!({ "default_target_schema": "later" }))
+    );
+    let mappers = "  mappers:
+  - {name: mapper, executable: ./map, mappings: [{name: rename, config: {}}]}
+";
+    let project = Project::with(mappers, &loader, "");
+    project.script("map", "sed -u 's/\"stream\":\"a\"/\"stream\":\"z\"/'");
+    let words = ["plan", "tap-csv", "rename", "target-postgres", "--datestamp", "2026-01-31"];
+    let plan = project.chorus(&words).args(["--json"]).go().success().text();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let step = &plan["steps"][0];
+    assert_eq!(step["warnings"], json!([]));
+    assert_eq!(step["reads"], json!([{ "stream": "a", "steps": ["in/a.csv"] }]));
+    assert_eq!(step["loads"][0]["stream"], "z");
+    let create = step["loads"][0]["steps"][1].as_str().unwrap();
+    assert!(create.starts_with("CREATE TABLE \"later\".\"z\" (\"id\" bigint NOT NULL"), "{create}");
+    assert_eq!(target.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'later'"), "0");
+
+    let text = project.chorus(&words).go().success().text();
+    assert!(text.contains("read a:\n  in/a.csv\nload z:\n  CREATE SCHEMA \"later\"\n"), "{text}");
+    // What the target refuses is a warning of the plan.
+    target.psql("CREATE SCHEMA later; CREATE VIEW later.z AS SELECT 1 AS id");
+    let text = project.chorus(&words).go().success().text();
+    assert!(text.contains("warning: cannot tell what target-postgres would do"), "{text}");
+    assert!(text.contains("cannot load into what is no table"), "{text}");
+}
