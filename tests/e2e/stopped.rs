@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
+use crate::support::invariants::{Partition, Place};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, from_lake, to_database, to_lake};
 use crate::support::run::{Outcome, Run, Running, file, ours, pipe};
@@ -61,8 +62,8 @@ fn go_on((run, mut stdin): (Running, ChildStdin)) -> Outcome {
 
 /// Returns the names of the rows of the day, each once, after checking that all rows are there.
 fn names_in(lake: &Path, count: i64) -> Vec<String> {
-    lake::check(lake);
-    let data = lake::data(&lake::partition(lake, "s", DAY, "t"));
+    let day = Partition { lake, source: "s", day: DAY, table: "t" };
+    let data = day.seen().expect("a day");
     let names = data.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_owned());
     let mut names: Vec<_> = names.collect();
     assert_eq!(names.len(), usize::try_from(count).unwrap());
