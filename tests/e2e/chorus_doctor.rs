@@ -107,7 +107,7 @@ fn the_doctor_tries_passwords_and_rights_and_changes_nothing() {
     // The view is there to be read, and cannot be.
     says(&text, &["FAULT tap-postgres: it cannot read its streams:", "division by zero"]);
     says(&text, &["note  tap-weak: tables left out because the user may not read them"]);
-    says(&text, &["FAULT target-weak: it cannot begin:", "permission denied for schema public"]);
+    says(&text, &["FAULT target-weak: it cannot begin:", "right: CREATE on the schema public"]);
     says(&text, &["mend: grant the user the right, or use another user\n"]);
     for name in ["tap-wrong", "target-wrong"] {
         says(&text, &[&format!("FAULT {name}: ")]);

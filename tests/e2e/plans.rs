@@ -80,6 +80,64 @@ fn a_plan_of_a_load_changes_nothing_and_has_the_statements_of_the_load() {
 }
 
 #[test]
+fn a_plan_is_refused_where_the_load_would_be_for_want_of_a_right() {
+    let target = database("planned_rights");
+    target.psql(
+        "CREATE ROLE planner LOGIN; REVOKE TEMPORARY ON DATABASE planned_rights FROM public"
+            .replace("planned_rights", &target.name)
+            .as_str(),
+    );
+    let rows = |name: &str| Lines::whole(&[(1, name)]).0;
+    // Each right in turn, until the load has all that it needs.
+    let rights = [
+        "GRANT CREATE ON DATABASE {} TO planner",
+        "GRANT TEMPORARY ON DATABASE {} TO planner",
+        "GRANT USAGE, CREATE ON SCHEMA later TO planner",
+        "GRANT SELECT ON later.t TO planner",
+        "GRANT INSERT ON later.t TO planner",
+        "GRANT UPDATE ON later.t TO planner",
+        "GRANT DELETE ON later.t TO planner",
+    ];
+    for method in ["append-only", "upsert", "overwrite", "replace-partition"] {
+        let more = json!({ "load_method": method, "default_target_schema": "later",
+            "source": "s", "datestamp": DAY });
+        let owner = || to_database(&target, &more);
+        let planner = || owner().set("user", "planner");
+        for there in ["nothing", "the schema", "an empty table", "the table"] {
+            let name = &target.name;
+            target.psql(&format!(
+                "DROP SCHEMA IF EXISTS later CASCADE; REVOKE CREATE, TEMPORARY ON
+                DATABASE {name} FROM planner"
+            ));
+            match there {
+                "nothing" => {}
+                "the schema" => drop(target.psql("CREATE SCHEMA later")),
+                "the table" => drop(owner().input(rows("a")).go().success()),
+                _ => {
+                    owner().input(rows("a")).go().success();
+                    target.psql("TRUNCATE later.t");
+                }
+            }
+            let mut done = false;
+            for right in [""].iter().chain(&rights) {
+                let right = right.replace("{}", name);
+                // A right to what is not there yet cannot be granted.
+                let _ = target.try_psql(&right);
+                let plan = planner().args(["--plan"]).input(rows("b")).go();
+                let load = planner().input(rows("b")).go();
+                assert_eq!(plan.code, load.code, "{method}, {there}, {right}: {plan:?} {load:?}");
+                done = load.code == 0;
+                if done {
+                    break;
+                }
+                assert_eq!(plan.code, 77, "{plan:?}");
+            }
+            assert!(done, "{method}, {there}");
+        }
+    }
+}
+
+#[test]
 fn a_tap_tells_its_statement_its_files_or_its_requests() {
     let source = database("planned_source");
     source.psql("CREATE TABLE t (id bigint PRIMARY KEY, \"a b\" text)");

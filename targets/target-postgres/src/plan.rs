@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use pg::Client;
-use singer::{Result, Stream};
+use pg::{Client, quote_literal};
+use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::load::{self, Load};
 use crate::mapping::Mapping;
@@ -15,8 +15,10 @@ use crate::stage;
 const STAGE: &str = "_sdc_stage";
 
 /// Compares a stream with its table, and returns the statements of a load: those that make or
-/// change the table, the COPY, and the merge if rows are staged. Values that only rows tell are
-/// left open: whether a key comes twice, and which records lack columns.
+/// change the table, the COPY, and the merge if rows are staged. What only rows tell is left open:
+/// whether a key comes twice, and which records lack columns.
+///
+/// Fails with `Denied` when the user lacks a right for them.
 pub fn statements(
     client: &mut Client,
     settings: &Rc<Settings>,
@@ -27,17 +29,22 @@ pub fn statements(
     client.execute("SET default_transaction_read_only = on")?;
     let mut mapping = Mapping::new(Rc::clone(settings), stream, name)?;
     let fields = mapping.adopt(client, stream)?;
-    let shape = &mapping.shape;
-    let mut statements: Vec<String> = shape.schema_statement(client)?.into_iter().collect();
+    let schema = mapping.shape.schema_statement(client)?;
+    let exists = !mapping.plan.creates();
+    check_changes(client, &mapping, schema.is_none())?;
+    let mut statements: Vec<String> = schema.into_iter().collect();
     statements.extend(mapping.plan.statements.iter().cloned());
     let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
-    let alone = mapping.method == LoadMethod::AppendOnly
-        || mapping.plan.creates()
-        || mapping.may_go_direct() && load::is_true(client, &mapping.merge("", now)?.is_empty())?;
-    if alone && mapping.may_go_direct() {
+    let direct = mapping.may_go_direct() && is_alone(client, &mapping, now)?;
+    if exists {
+        check_writes(client, &mapping, direct)?;
+    }
+    if direct {
         statements.push(mapping.direct(&fields, now)?.0);
         return Ok(statements);
     }
+    let temporary = "has_database_privilege(current_database(), 'TEMPORARY')";
+    check(client, "TEMPORARY on the database, to stage rows", temporary)?;
     let stage = format!("pg_temp.{STAGE}");
     statements.push(stage::copy(&stage, &mapping.staged(), fields.places())?);
     let load = Load {
@@ -51,4 +58,65 @@ pub fn statements(
     };
     statements.extend(load.statements());
     Ok(statements)
+}
+
+/// Tells whether the table, or the partition, has no rows to merge with.
+fn is_alone(client: &mut Client, mapping: &Mapping, now: u64) -> Result<bool> {
+    if mapping.method == LoadMethod::AppendOnly || mapping.plan.creates() {
+        return Ok(true);
+    }
+    check_table(client, mapping, "SELECT")?;
+    load::is_true(client, &mapping.merge("", now)?.is_empty())
+}
+
+/// Refuses a table that the user may not make or change.
+fn check_changes(client: &mut Client, mapping: &Mapping, schema_is_there: bool) -> Result<()> {
+    let name = &mapping.shape.name;
+    if !schema_is_there {
+        let create = "has_database_privilege(current_database(), 'CREATE')";
+        return check(client, "CREATE on the database, to make the schema", create);
+    }
+    if mapping.plan.creates() {
+        let create = format!("has_schema_privilege({}, 'CREATE')", quote_literal(&name.schema));
+        return check(client, &format!("CREATE on the schema {}", name.schema), &create);
+    }
+    if mapping.plan.statements.is_empty() {
+        return Ok(());
+    }
+    let owns = format!(
+        "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = {}::regclass)",
+        quote_literal(&name.sql()?)
+    );
+    check(client, &format!("to change the table {name}, as its owner may"), &owns)
+}
+
+/// Refuses a table that is there and that the user may not write to.
+fn check_writes(client: &mut Client, mapping: &Mapping, direct: bool) -> Result<()> {
+    let rights: &[&str] = match (mapping.method, direct) {
+        (LoadMethod::AppendOnly, _) => &["INSERT"],
+        (LoadMethod::Upsert | LoadMethod::ReplacePartition, true) => &["SELECT", "INSERT"],
+        // It locks the table, which takes more than INSERT.
+        (LoadMethod::Overwrite, true) | (LoadMethod::Upsert, false) => {
+            &["SELECT", "INSERT", "UPDATE"]
+        }
+        (LoadMethod::Overwrite | LoadMethod::ReplacePartition, false) => {
+            &["SELECT", "INSERT", "UPDATE", "DELETE"]
+        }
+    };
+    rights.iter().try_for_each(|right| check_table(client, mapping, right))
+}
+
+fn check_table(client: &mut Client, mapping: &Mapping, right: &str) -> Result<()> {
+    let name = &mapping.shape.name;
+    let has = format!("has_table_privilege({}, '{right}')", quote_literal(&name.sql()?));
+    check(client, &format!("{right} on the table {name}"), &has)
+}
+
+fn check(client: &mut Client, right: &str, has: &str) -> Result<()> {
+    if load::is_true(client, &format!("SELECT {has}"))? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Denied, "cannot load: the user lacks a right")
+        .with("right", right)
+        .hint("grant the user the right, or use another user"))
 }

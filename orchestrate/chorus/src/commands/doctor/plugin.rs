@@ -13,7 +13,7 @@ use crate::day;
 use crate::prepare;
 use crate::project::{Plugin, Project, Role, nearest};
 
-/// The stream that a target is shown, and that does not come to its end.
+/// The stream that a target is shown.
 const STREAM: &str = "chorus_doctor";
 
 /// Looks at a plugin: runs it as far as it changes nothing.
@@ -73,8 +73,7 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
     report.good(&format!("{name}: {version}; {count} streams"));
 }
 
-/// Has a target connect, and one of ours that loads tables begin one: it takes it back, as its
-/// input ends early.
+/// Has a target connect, and one of ours that loads tables plan one.
 fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
     let name = &plugin.name;
     let folder = day::folder(plugin).map(|path| project.root.join(path));
@@ -84,41 +83,38 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
         let text = format!("cannot write to {}: {cause}", folder.display());
         return report.fault(name, &text, &mend);
     }
-    let alone = match prepare::alone(project, plugin, None, None) {
+    let mut alone = match prepare::alone(project, plugin, None, None) {
         Ok(alone) => alone,
         Err(failure) => return refused(plugin, &failure, report),
     };
-    let is_tried = plugin.is_ours() && folder.is_none();
-    let ended = run(&alone.program, &if is_tried { half_a_stream() } else { state(None) });
-    match ended.kind {
-        None if !is_tried => report.good(&format!("{name}: {version}")),
-        Some(ErrorKind::Protocol) if is_tried => {
-            report.good(&format!("{name}: {version}; it may make tables"));
-            if ended.log.contains("CREATE SCHEMA") {
-                report.note(&format!("{name}: the schema it loads into is made, and empty"));
-            }
-        }
-        kind => {
-            let kind = kind.unwrap_or(ErrorKind::Internal);
-            return broken(plugin, "it cannot begin", kind, &ended.log, report);
-        }
+    let plans = plugin.is_ours() && folder.is_none();
+    if plans {
+        alone.program.arguments.push("--plan".to_owned());
+    }
+    let ended = run(&alone.program, &if plans { schema() } else { state() });
+    if let Some(kind) = ended.kind {
+        return broken(plugin, "it cannot begin", kind, &ended.log, report);
+    }
+    report.good(&format!("{name}: {version}{}", if plans { "; it may make tables" } else { "" }));
+    if ended.output.contains("CREATE SCHEMA") {
+        report.note(&format!("{name}: the schema it loads into is not there yet; a load makes it"));
     }
     if let Some(folder) = folder {
         days(&folder, report);
     }
 }
 
-fn state(syncing: Option<&str>) -> String {
-    let value = json!({"bookmarks": {}, "currently_syncing": syncing});
+fn state() -> String {
+    let value = json!({"bookmarks": {}, "currently_syncing": null});
     json!({"type": "STATE", "value": value}).to_string() + "\n"
 }
 
-fn half_a_stream() -> String {
+fn schema() -> String {
     let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
-    let begun =
-        json!({"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": ["id"]});
-    let record = json!({"type": "RECORD", "stream": STREAM, "record": {"id": 1}});
-    state(Some(STREAM)) + &format!("{begun}\n{record}\n")
+    let keys = ["id"];
+    json!({"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": keys})
+        .to_string()
+        + "\n"
 }
 
 /// Makes a file without a name where a folder is, or is to be made.
