@@ -241,6 +241,18 @@ fn moments_arrive_in_utc() {
 }
 
 #[test]
+fn rows_without_columns_are_refused_and_no_rows_are_not() {
+    let target = database("no_columns");
+    let lines = || Lines::default().syncing("t").schema("t", &json!({}), &[]);
+    let row = lines().record("t", &json!({})).done();
+    let refused = load(&target, &json!({}), &row).exits(65);
+    assert!(refused.stderr.contains("cannot load rows without columns"), "{}", refused.stderr);
+    load(&target, &json!({}), &lines().done()).success();
+    load(&target, &json!({ "add_record_metadata": true }), &row).success();
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "1");
+}
+
+#[test]
 fn rows_of_two_streams_by_turns_may_refer_to_each_other() {
     let target = database("refer");
     target.psql(

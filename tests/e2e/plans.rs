@@ -9,7 +9,7 @@ use crate::support::cluster::{Database, database, database_of, private};
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, from_database, from_lake, load, to_database, to_lake};
 use crate::support::project::Project;
-use crate::support::run::{Outcome, file, ours, pipe};
+use crate::support::run::{Outcome, Run, file, ours, pipe};
 use crate::support::{folder, lake};
 
 /// Returns the steps of the only stream of a plan.
@@ -93,6 +93,10 @@ fn a_plan_is_refused_where_the_load_would_be_for_want_of_a_right() {
         "GRANT CREATE ON DATABASE {} TO planner",
         "GRANT TEMPORARY ON DATABASE {} TO planner",
         "GRANT USAGE, CREATE ON SCHEMA later TO planner",
+        "GRANT SELECT (id), INSERT (id, name), UPDATE (id, name) ON later.t TO planner",
+        "GRANT SELECT (name) ON later.t TO planner",
+        "GRANT INSERT (_sdc_source, _sdc_datestamp), SELECT (_sdc_source, _sdc_datestamp),
+            UPDATE (_sdc_source, _sdc_datestamp) ON later.t TO planner",
         "GRANT SELECT ON later.t TO planner",
         "GRANT INSERT ON later.t TO planner",
         "GRANT UPDATE ON later.t TO planner",
@@ -234,4 +238,130 @@ fn the_runner_tells_the_files_and_the_statements_of_a_step() {
     let text = project.chorus(&words).go().success().text();
     assert!(text.contains("warning: cannot tell what target-postgres would do"), "{text}");
     assert!(text.contains("cannot load into what is no table"), "{text}");
+}
+
+#[test]
+fn a_whole_read_that_is_cut_begins_anew() {
+    let files = folder();
+    let table = json!({ "entity": "t", "path": files.path().join("*.csv"), "keys": ["id"] });
+    let settings = json!({ "files": [table], "whole_tables": true });
+    let read = |state: &Value| {
+        let run = ours("tap-csv").config(&settings).json("--state", state).go().success();
+        let mut states = run.messages();
+        states.retain(|message| message["type"] == "STATE");
+        let states: Vec<Value> = states.iter_mut().map(|state| state["value"].take()).collect();
+        (run.records("t").len(), states)
+    };
+    for name in ["a", "b", "c"] {
+        file(files.path(), &format!("{name}.csv"), "id\n1\n");
+    }
+    let (rows, states) = read(&json!({}));
+    assert_eq!(rows, 3);
+    let last = states.last().unwrap();
+    assert_eq!(read(last).0, 0);
+    file(files.path(), "a.csv", "id\n1\n2\n");
+    fs::remove_file(files.path().join("b.csv")).unwrap();
+    let (rows, states) = read(last);
+    assert_eq!(rows, 3);
+    let (done, amid) = states.split_last().unwrap();
+    assert!(amid.len() > 2, "{states:?}");
+    for state in amid {
+        let rest = read(state).0;
+        let is_whole = state["bookmarks"] == done["bookmarks"];
+        assert_eq!(rest, if is_whole { 0 } else { 3 }, "from {state}");
+    }
+}
+
+#[test]
+fn what_is_unchanged_is_not_loaded_and_a_part_is_told_before_it_is_refused() {
+    let more = "  - name: tap-all
+    inherit_from: tap-csv
+    config: {files: [{entity: all, path: in/*.csv, keys: [id]}]}
+";
+    let project = Project::new(more, &[]);
+    let plan = |words: &[&str]| -> Value {
+        let words = [&["plan", "tap-all", "target-csv", "--datestamp", "2026-01-31"], words];
+        let text = project.chorus(&words.concat()).args(["--json"]).go().success().text();
+        serde_json::from_str::<Value>(&text).unwrap()["steps"][0].take()
+    };
+    let before = plan(&[]);
+    assert_eq!(before["loads"][0]["stream"], "all", "{before}");
+    project.run(&["tap-all", "target-csv"]).success();
+    let after = plan(&[]);
+    assert_eq!(after["reads"], json!([{ "stream": "all", "steps": [] }]));
+    assert_eq!([&after["loads"], &after["warnings"]], [&json!([]), &json!([])]);
+    assert_eq!(plan(&["--full-refresh"])["loads"], before["loads"]);
+
+    file(&project.root, "in/c.csv", "id,name\n3,c\n");
+    let part = plan(&[]);
+    assert_eq!(part["reads"][0]["steps"], json!(["in/c.csv"]));
+    let warning = part["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("cannot replace a day by a part of its rows"), "{warning}");
+    let refused = project.run(&["tap-all", "target-csv"]).exits(78);
+    assert!(refused.stderr.contains("`whole_tables`"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_plan_has_the_columns_of_the_run_and_the_words_of_who_cannot_tell() {
+    let target = database("planned_columns");
+    target.psql(
+        "CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, at timestamptz, v text);
+         CREATE INDEX ON s.t (at)",
+    );
+    let more = format!(
+        "  - name: tap-postgres
+    executable: tap-postgres
+    config: {}
+    select: ['s-t.*', '!s-t.at', '!s-t.v']
+    metadata: {{s-t: {{replication-method: INCREMENTAL, replication-key: at}}}}
+  mappers:
+  - {{name: mapper, executable: ./map, mappings: [{{name: broken}}]}}
+",
+        target.settings_with(&json!({ "filter_schemas": "s" }))
+    );
+    let into = target.settings_with(&json!({ "default_target_schema": "into" }));
+    let loader = format!(
+        "  - {{name: target-postgres, executable: target-postgres, config: {into}}}
+  - {{name: target-other, executable: ./beside/cat}}
+"
+    );
+    let project = Project::with(&more, &loader, "");
+    project.script("map", "echo no such mapping >&2; exit 3");
+    let step = |words: &[&str]| -> Value {
+        let words = [&["plan", "--json", "tap-postgres"], words].concat();
+        let plan = project.chorus(&words).go().success().text();
+        serde_json::from_str::<Value>(&plan).unwrap()["steps"][0].take()
+    };
+    let planned = step(&["target-postgres"]);
+    assert_eq!(planned["streams"][0]["columns"], json!(["id", "at"]));
+    let create = planned["loads"][0]["steps"][1].as_str().unwrap().to_owned();
+    project.run(&["tap-postgres", "target-postgres"]).success();
+    let columns = "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = 'into.t'::regclass AND attnum > 0 AND attname !~ '^_sdc'";
+    assert_eq!(target.psql(columns), "id,at");
+    assert!(create.contains("(\"id\" integer NOT NULL, \"at\" timestamp with"), "{create}");
+
+    let warnings = step(&["broken", "target-postgres"])["warnings"].clone();
+    let warning = warnings[0].as_str().unwrap();
+    assert!(warning.contains("exit: 3; broken: no such mapping"), "{warning}");
+    // A program of others that lies beside `chorus` is not asked what it would do.
+    let beside = project.root.join("beside");
+    fs::create_dir(&beside).unwrap();
+    fs::copy(crate::support::binaries_dir().join("chorus"), beside.join("chorus")).unwrap();
+    fs::copy("/bin/cat", beside.join("cat")).unwrap();
+    let words = ["--project", project.root.to_str().unwrap(), "plan", "--json", "tap-csv"];
+    let chorus = Run::new(&beside.join("chorus")).args(words).args(["target-other"]);
+    let path = format!("{}:/usr/bin:/bin", crate::support::binaries_dir().display());
+    let plan = chorus.env("PATH", path).go().success().text();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["steps"][0]["warnings"], json!([]), "{plan}");
+}
+
+#[test]
+fn a_plan_without_input_is_refused_as_a_load_is() {
+    let scratch = folder();
+    let target = || to_lake(scratch.path(), "s", DAY).args(["--plan"]).input("");
+    target().go().exits(76);
+    target().set("allow_empty", true).go().success();
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use singer::{Bookmark, Context, Error, ErrorKind, Kind, Result, Rows, Stream};
+use singer::{Bookmark, Context, Error, ErrorKind, Kind, Reading, Result, Rows, Stream};
 
 use crate::compress::Limits;
 use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
@@ -160,8 +160,9 @@ impl Table {
     }
 
     /// Returns the paths of the files that a read would read.
-    pub fn unread(&mut self, since: &Bookmark) -> Result<Vec<String>> {
-        self.compare(since).map(|(_, unread, _)| unread)
+    pub fn plan(&mut self, since: &Bookmark) -> Result<Reading> {
+        let (_, steps, skipped) = self.compare(since)?;
+        Ok(Reading { steps, is_part: skipped > 0 })
     }
 
     /// Compares the files with the bookmark: what is known of them, those to read, and how many
@@ -191,7 +192,8 @@ impl Table {
             list.push(path.clone());
         }
         if self.settings.whole && (some_are_gone || !unread.is_empty()) {
-            return Ok((progress, paths, 0));
+            // A state on the way must not name what this read has yet to come to.
+            return Ok((Progress::default(), paths, 0));
         }
         for path in skipped.iter().take(SKIPPED_TOLD) {
             log::info!("skipping {path}: unchanged since it was read");

@@ -233,7 +233,7 @@ impl Staged {
             return Ok(Outcome::Unchanged);
         }
         if let Some(old) = &old {
-            check_whole(old, &manifest)?;
+            check_whole(old, manifest.resumed_from.as_ref())?;
         }
         // Only what is published need be durable.
         let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
@@ -338,10 +338,25 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
     }
 }
 
+impl Lake {
+    /// Refuses what a run that publishes a table would refuse: what is at its place cannot be
+    /// replaced, or not by what is new since the bookmark `from`. Writes nothing.
+    pub fn check_place(
+        &self,
+        (source, day, table): (&str, Datestamp, &str),
+        adopt: bool,
+        from: Option<&Value>,
+    ) -> Result<()> {
+        match current(&self.table_folder(source, day, table), table, adopt)? {
+            Some(old) => check_whole(&old, from),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Refuses to replace a generation by what is new since a state that is not the one it began with.
-fn check_whole(old: &Partition, new: &Manifest) -> Result<()> {
-    let from = &new.resumed_from;
-    if from.is_none() || *from == old.manifest.resumed_from || old.manifest.rows() == 0 {
+fn check_whole(old: &Partition, from: Option<&Value>) -> Result<()> {
+    if from.is_none() || from == old.manifest.resumed_from.as_ref() || old.manifest.rows() == 0 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")

@@ -196,7 +196,10 @@ fn command(about: &About, role: Role) -> Command {
                 choice("test", "all|schema", ["all", "schema"])
                     .help("Read one record of each stream, or schemas alone"),
             )
-            .arg(plan.help("Print what a run would read; read no row"))
+            .arg(
+                plan.help("Print what a run would read; without --catalog, after a discovery")
+                    .conflicts_with_all(["discover", "test"]),
+            )
             .arg(flag("dev", "Accepted for singer-python's sake; does nothing").hide(true)),
     }
 }

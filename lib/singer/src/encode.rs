@@ -125,6 +125,11 @@ impl RecordEncoder {
 
 /// Returns the SCHEMA line of a stream.
 pub fn schema_line(stream: &Stream) -> Vec<u8> {
+    line(&schema_message(stream))
+}
+
+/// Returns the SCHEMA message of a stream.
+pub fn schema_message(stream: &Stream) -> Value {
     let mut message = json!({
         "type": "SCHEMA",
         "stream": stream.name,
@@ -137,7 +142,7 @@ pub fn schema_line(stream: &Stream) -> Vec<u8> {
     if let Some(bookmark) = &stream.resumed_from {
         message["resumed_from"] = bookmark.clone();
     }
-    line(&message)
+    message
 }
 
 /// Returns a STATE line.

@@ -35,7 +35,7 @@ pub use about::About;
 pub use batch::{Batch, Cell};
 pub use catalog::Stream;
 pub use error::{Context, Error, ErrorKind, Result, ResultExt};
-pub use plan::Planned;
+pub use plan::{Planned, Reading};
 pub use rejects::Rejects;
 pub use rows::Rows;
 pub use run_tap::run_tap;

@@ -4,13 +4,22 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::PlanFormat;
 use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output;
-use crate::receive::Event;
+use crate::receive::{Event, no_input};
+
+/// What a tap would read of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Statements, files or requests, in their order; none where there is nothing to read.
+    pub steps: Vec<String>,
+    /// Rows are left out because of the bookmark.
+    pub is_part: bool,
+}
 
 /// What a run would do with a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +28,8 @@ pub struct Planned {
     pub stream: String,
     /// Statements, files or requests, in their order; none where there is nothing to do.
     pub steps: Vec<String>,
+    /// The SCHEMA that a tap would write.
+    pub schema: Option<Value>,
 }
 
 /// Prints what a run would do.
@@ -26,12 +37,18 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
     let mut text = String::new();
     match format {
         PlanFormat::Json => {
-            let stream = |one: &Planned| json!({ "stream": one.stream, "steps": one.steps });
+            let stream = |one: &Planned| {
+                let mut told = json!({ "stream": one.stream, "steps": one.steps });
+                if let Some(schema) = &one.schema {
+                    told["schema"] = schema.clone();
+                }
+                told
+            };
             let streams: Vec<_> = planned.iter().map(stream).collect();
             let _ = writeln!(text, "{}", json!({ "streams": streams }));
         }
         PlanFormat::Text => {
-            for Planned { stream, steps } in planned {
+            for Planned { stream, steps, .. } in planned {
                 let _ = writeln!(text, "{stream}:");
                 for step in steps {
                     let _ = writeln!(text, "  {step}");
@@ -45,14 +62,16 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
     output::print(&text)
 }
 
-/// Reads the input for its streams; rows and states are passed over.
-pub(crate) fn streams(incoming: &Receiver<Event>) -> Result<Vec<Arc<Stream>>> {
+/// Reads the input for its streams; rows and states are passed over. An input without a message is
+/// refused unless `allow_empty`.
+pub(crate) fn streams(incoming: &Receiver<Event>, allow_empty: bool) -> Result<Vec<Arc<Stream>>> {
     let mut streams = Vec::new();
     for event in incoming {
         match event {
             Event::Schema(at, stream) if at < streams.len() => streams[at] = stream,
             Event::Schema(_, stream) => streams.push(stream),
             Event::Rows(..) | Event::State(..) | Event::Activate(..) => {}
+            Event::End(0) if !allow_empty => return Err(no_input()),
             Event::End(_) => return Ok(streams),
             Event::Failed(failure) => return Err(failure),
         }

@@ -93,6 +93,12 @@ fn ended_early(failure: Error) -> Error {
         .hint("the tap was cut off: look at its own messages")
 }
 
+/// The failure of an input without a message.
+pub(crate) fn no_input() -> Error {
+    Error::new(ErrorKind::Protocol, "the input is empty")
+        .hint("the tap wrote nothing: look at its own messages, or set `allow_empty: true`")
+}
+
 /// The sinks have ended early, for a reason that is theirs to tell; or the input is at fault.
 enum Stop {
     Gone,

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
-use crate::encode::{activate_version_line, schema_line};
+use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::main_loop::{exit, read_args, start};
-use crate::plan::{self, Planned};
+use crate::plan::{self, Planned, Reading};
 use crate::rejects::Rejects;
 use crate::rows::Rows;
 use crate::selection::{Selected, select};
@@ -66,10 +68,20 @@ fn plan<T: Tap>(
     let mut planned = Vec::new();
     for Selected { stream, .. } in streams {
         let since = state.bookmark(stream, settings.start_date.as_deref());
-        let steps = tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
-        planned.push(Planned { stream: stream.name.clone(), steps });
+        let Reading { steps, is_part } =
+            tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
+        let mut stream = stream.clone();
+        stream.resumed_from = Some(since.value).filter(|value| is_part || goes_on(&stream, value));
+        let schema = Some(schema_message(&stream));
+        planned.push(Planned { stream: stream.name, steps, schema });
     }
     plan::print(&planned, format)
+}
+
+/// Tells whether rows before the bookmark are left out.
+fn goes_on(stream: &Stream, bookmark: &Value) -> bool {
+    stream.replication_method == ReplicationMethod::Incremental
+        && !bookmark["replication_key_value"].is_null()
 }
 
 /// Returns the selected streams, from the catalog given or else from discovery.
@@ -152,9 +164,7 @@ impl<T: Tap> Run<T> {
         let start_date = self.settings.start_date.as_deref();
         let since = self.rows.state().bookmark(stream, start_date);
         self.rows.begin(selected, version);
-        if stream.replication_method == ReplicationMethod::Incremental
-            && !since.value["replication_key_value"].is_null()
-        {
+        if goes_on(stream, &since.value) {
             self.rows.resume(stream, &since.value);
         }
         log::info!("reading stream {}", stream.name);

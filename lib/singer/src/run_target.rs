@@ -15,7 +15,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::input::{Input, Limits};
 use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
-use crate::receive::{Decoding, Event, Syncing, receive};
+use crate::receive::{Decoding, Event, Syncing, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
@@ -45,7 +45,8 @@ fn run<T: Target>() -> Result<()> {
     let rejects = Rejects::new(&common);
     if let Action::Plan(format) = args.action {
         let (incoming, _) = begin(&args, limits, own.validate_records, &rejects)?;
-        return plan::print(&T::plan(settings.get()?, &plan::streams(&incoming)?)?, format);
+        let streams = plan::streams(&incoming, own.allow_empty)?;
+        return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
     let target = T::open(settings.get()?)?;
     let (incoming, give_back) = begin(&args, limits, own.validate_records, &rejects)?;
@@ -243,9 +244,7 @@ impl<T: Target> Delivery<T> {
 
     fn end(mut self, messages: u64) -> Result<()> {
         if messages == 0 && !self.settings.allow_empty {
-            return Err(Error::new(ErrorKind::Protocol, "the input is empty").hint(
-                "the tap wrote nothing: look at its own messages, or set `allow_empty: true`",
-            ));
+            return Err(no_input());
         }
         if let Some(Syncing::Stream(name)) = &self.syncing {
             return Err(Error::new(ErrorKind::Protocol, "the input ended early")

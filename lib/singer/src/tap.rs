@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::about::About;
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::plan::Reading;
 use crate::rows::Rows;
 use crate::state::Bookmark;
 
@@ -27,5 +28,5 @@ pub trait Tap: Sized {
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;
 
     /// Tells what [`Tap::sync`] would read, without doing so: statements, files or requests.
-    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>>;
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading>;
 }

@@ -28,7 +28,7 @@ pub struct Cli {
 pub enum Command {
     /// Run a job, or a tap and a target: `chorus run tap-csv target-csv`
     Run(RunArgs),
-    /// Say what a run would do: streams, columns, keys, replication, settings
+    /// Say what a run would do: streams, columns, keys, replication, files, SQL
     #[command(visible_alias = "explain")]
     Plan(PlanArgs),
     /// Run a job for many days, the latest first; what is done is left alone
@@ -117,6 +117,12 @@ pub struct PlanArgs {
     /// The day to read or write, YYYY-MM-DD; else `DATESTAMP` or `EXTRACTED_AT`
     #[arg(long, value_name = "DAY")]
     pub datestamp: Option<String>,
+    /// Read everything, whatever the state says
+    #[arg(long)]
+    pub full_refresh: bool,
+    /// The name of the state, in place of the one made of the plugins' names
+    #[arg(long, value_name = "ID")]
+    pub state_id: Option<String>,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,

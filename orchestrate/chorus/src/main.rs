@@ -93,7 +93,9 @@ fn execute(cli: Cli) -> Result<()> {
         }
         Command::Plan(args) => {
             let day = datestamp(args.datestamp.as_deref())?;
-            let options = run::Options { datestamp: day, ..run::Options::default() };
+            let (full_refresh, state_id) = (args.full_refresh, args.state_id.clone());
+            let options =
+                run::Options { datestamp: day, full_refresh, state_id, ..run::Options::default() };
             commands::plan::plan(&open(day)?, &args, &options)
         }
         Command::Backfill(args) => commands::backfill::run(&args, &of_day),

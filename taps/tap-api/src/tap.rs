@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use singer::catalog::ReplicationMethod;
 use singer::state::key_bookmark;
-use singer::{About, Bookmark, Context as _, Error, ErrorKind, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context as _, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
 use crate::discover::{self, Found};
 use crate::http::address::Address;
@@ -38,7 +38,15 @@ impl Tap for TapApi {
         name: "tap-api",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads HTTP APIs that answer in JSON, as the settings describe them.",
-        capabilities: &["catalog", "discover", "state", "about", "test", "structured-logging"],
+        capabilities: &[
+            "catalog",
+            "discover",
+            "state",
+            "about",
+            "test",
+            "plan",
+            "structured-logging",
+        ],
     };
     type Settings = Settings;
 
@@ -90,20 +98,28 @@ impl Tap for TapApi {
         Ok(())
     }
 
-    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let plan = &self.plans[self.position(stream)?];
         // Queries and headers may be secret; the path is known up to its placeholders.
         let names = plan.path.names().map(|name| (name.to_owned(), format!("{{{name}}}")));
         let path = plan.path.fill(&names.collect(), str::to_owned).unwrap_or_default();
-        let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+        let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let base = self.api.address.to_string();
+        let slash = if path.is_empty() { "" } else { "/" };
         let method = match plan.method {
             Method::Get => "GET",
             Method::Post => "POST",
         };
         let start = self.start(plan, stream, since);
-        let start = start.map(|start| format!(", from {start} on")).unwrap_or_default();
-        Ok(vec![format!("{method} {}/{path}{start}", base.trim_end_matches('/'))])
+        let slices = self.slices(plan, start.as_deref())?;
+        let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name));
+        let span = match (known("datestamp"), known("start")) {
+            (Some(day), _) => format!(", the day {day}"),
+            (None, Some(start)) => format!(", from {start} on"),
+            (None, None) => String::new(),
+        };
+        let request = format!("{method} {}{slash}{path}{span}", base.trim_end_matches('/'));
+        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], is_part: false })
     }
 }
 

@@ -8,7 +8,7 @@ use files::open::changed;
 use files::store::utf_8;
 use files::{Dialect, Identity, Limits, OpenFile, Progress, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
-use singer::{Bookmark, Context, Error, ErrorKind, Result, Rows, Stream};
+use singer::{Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream};
 
 use crate::settings::TapCsvSettings;
 
@@ -60,11 +60,12 @@ impl Day {
     }
 
     /// Returns the paths of the files that [`Day::sync`] would read.
-    pub fn unread(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+    pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let partition = &self.table(stream)?.partition;
         let known = since.value[MANIFEST_SHA256] == *partition.manifest_sha256;
         let files = partition.files();
-        Ok(files.iter().filter(|_| !known).map(|path| path.display().to_string()).collect())
+        let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
+        Ok(Reading { steps: steps.collect(), is_part: false })
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use files::Table;
-use singer::{About, Bookmark, Error, ErrorKind, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
 use crate::day::Day;
 use crate::settings::{FileSettings, Origin, TapCsvSettings};
@@ -22,7 +22,15 @@ impl Tap for TapCsv {
         name: "tap-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads CSV files with inferred types, and days of the lake with theirs.",
-        capabilities: &["catalog", "discover", "state", "about", "test", "structured-logging"],
+        capabilities: &[
+            "catalog",
+            "discover",
+            "state",
+            "about",
+            "test",
+            "plan",
+            "structured-logging",
+        ],
     };
     type Settings = TapCsvSettings;
 
@@ -60,10 +68,10 @@ impl Tap for TapCsv {
         }
     }
 
-    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         match self {
-            Self::Day(day) => day.unread(stream, since),
-            Self::Files(tables) => table(tables, stream)?.unread(since),
+            Self::Day(day) => day.plan(stream, since),
+            Self::Files(tables) => table(tables, stream)?.plan(since),
         }
     }
 }

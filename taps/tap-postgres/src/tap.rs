@@ -5,7 +5,7 @@ use std::time::Duration;
 use pg::types::{self, Types};
 use pg::{Client, Config};
 use singer::catalog::ReplicationMethod;
-use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
 use crate::catalog::{self, Attribute};
 use crate::discover;
@@ -44,6 +44,7 @@ impl Tap for TapPostgres {
             "state",
             "about",
             "test",
+            "plan",
             "activate-version",
             "structured-logging",
         ],
@@ -84,13 +85,13 @@ impl Tap for TapPostgres {
         read
     }
 
-    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         check_method(stream.replication_method)?;
         self.begin()?;
         let types = self.types()?;
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
-        Ok(vec![select?.sql])
+        Ok(Reading { steps: vec![select?.sql], is_part: false })
     }
 }
 

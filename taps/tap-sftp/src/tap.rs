@@ -2,7 +2,7 @@
 
 use files::Table;
 use sftp::Server;
-use singer::{About, Bookmark, Context, Error, ErrorKind, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
 use crate::folder::Finder;
 use crate::settings::TapSftpSettings;
@@ -17,7 +17,15 @@ impl Tap for TapSftp {
         name: "tap-sftp",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
-        capabilities: &["catalog", "discover", "state", "about", "test", "structured-logging"],
+        capabilities: &[
+            "catalog",
+            "discover",
+            "state",
+            "about",
+            "test",
+            "plan",
+            "structured-logging",
+        ],
     };
     type Settings = TapSftpSettings;
 
@@ -45,8 +53,8 @@ impl Tap for TapSftp {
         self.table(stream)?.sync(stream, since, rows)
     }
 
-    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Vec<String>> {
-        self.table(stream)?.unread(since)
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
+        self.table(stream)?.plan(since)
     }
 }
 

@@ -82,16 +82,13 @@ impl Naming {
         let path = parts.iter().map(|part| fill(part)).collect::<Result<Vec<_>>>()?.join("/");
         Ok(Self::Plain { root, path })
     }
-}
 
-impl Naming {
-    /// Returns the path of a stream's file.
+    /// Returns the path of a stream's file, or of the folder of its partition.
     pub fn path(&self, stream: &str) -> PathBuf {
         match self {
-            Self::Partition { root, source, day, file } => {
+            Self::Partition { root, source, day, .. } => {
                 let [source, table] = [source, stream].map(lake::name::encode);
-                let folder = format!("source={source}/extracted_at={day}/table={table}");
-                root.join(folder).join(for_stream(file, stream))
+                root.join(format!("source={source}/extracted_at={day}/table={table}"))
             }
             Self::Plain { root, path } => root.join(for_stream(path, stream)),
         }

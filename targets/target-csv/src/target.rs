@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub struct TargetCsv {
     /// The run of a partitioned target.
     run: Option<Run>,
     /// Plain paths in use, with the streams they are for.
-    paths: BTreeMap<String, String>,
+    paths: BTreeMap<PathBuf, String>,
     shared: Rc<RefCell<Shared>>,
 }
 
@@ -35,7 +36,7 @@ impl Target for TargetCsv {
         name: "target-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Writes CSV files: dated partitions that are published whole, or plain files",
-        capabilities: &["about", "validate-records", "structured-logging"],
+        capabilities: &["about", "plan", "validate-records", "structured-logging"],
     };
     type Settings = Settings;
     type Sink = CsvSink;
@@ -64,18 +65,10 @@ impl Target for TargetCsv {
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
                 Place::Partition(Some(staged), for_stream(file, &stream.name))
             }
-            (Naming::Plain { root, path }, _) => {
-                let path = for_stream(path, &stream.name);
-                if let Some(other) = self.paths.insert(path.clone(), stream.name.clone()) {
-                    return Err(Error::new(
-                        ErrorKind::Config,
-                        "cannot write two streams to a file",
-                    )
-                    .with("path", path)
-                    .with("other stream", other)
-                    .hint("put {stream_name} into `file_naming_scheme`"));
-                }
-                Place::Plain(PlainFile::new(root.join(path))?)
+            (Naming::Plain { .. }, _) => {
+                let path = self.naming.path(&stream.name);
+                take(&mut self.paths, &path, &stream.name)?;
+                Place::Plain(PlainFile::new(path)?)
             }
             (Naming::Partition { .. }, None) => {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
@@ -89,16 +82,37 @@ impl Target for TargetCsv {
         refuse_unsupported(&settings)?;
         let naming = Naming::read(&settings, jiff::Timestamp::now())?;
         dialect(&settings, &naming)?;
-        let planned = |stream: &Arc<Stream>| Planned {
-            stream: stream.name.clone(),
-            steps: vec![naming.path(&stream.name).display().to_string()],
-        };
-        Ok(streams.iter().map(planned).collect())
+        let mut paths = BTreeMap::new();
+        let mut planned = Vec::new();
+        for stream in streams {
+            let path = naming.path(&stream.name);
+            take(&mut paths, &path, &stream.name).with("stream", &stream.name)?;
+            if let Naming::Partition { root, source, day, .. } = &naming
+                && root.is_dir()
+            {
+                let place = (source.as_str(), *day, stream.name.as_str());
+                let from = stream.resumed_from.as_ref();
+                let checked = Lake::open(root)?.check_place(place, settings.adopt, from);
+                checked.with("stream", &stream.name)?;
+            }
+            let steps = vec![path.display().to_string()];
+            planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
+        }
+        Ok(planned)
     }
 
     fn finish(&mut self) -> Result<()> {
         self.run.as_ref().map_or(Ok(()), Run::finish)
     }
+}
+
+/// Refuses a path that another stream has.
+fn take(paths: &mut BTreeMap<PathBuf, String>, path: &Path, stream: &str) -> Result<()> {
+    let Some(other) = paths.insert(path.to_owned(), stream.to_owned()) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Config, "cannot write two streams to a file")
+        .with("path", path.display())
+        .with("other stream", other)
+        .hint("put {stream_name} into `file_naming_scheme`"))
 }
 
 fn refuse_unsupported(settings: &Settings) -> Result<()> {

@@ -85,9 +85,7 @@ impl Load<'_> {
         }
         Ok(counts)
     }
-}
 
-impl Load<'_> {
     /// Returns the statements that change the table, in the order of [`Load::run`], for records
     /// that lack no column, and partitions whose keys do not repeat.
     pub fn statements(&self) -> Vec<String> {

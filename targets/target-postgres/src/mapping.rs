@@ -111,6 +111,11 @@ impl Mapping {
         Ok(*fresh == Some(true))
     }
 
+    /// Tells whether a row has anything to write.
+    pub fn has_columns(&self) -> bool {
+        !self.shape.columns.is_empty()
+    }
+
     /// Refuses a schema with other keys, or of another partition, than the rows so far.
     pub fn check_evolution(&self, stream: &Stream) -> Result<()> {
         let changed = |what: &str| {

@@ -34,6 +34,9 @@ pub fn statements(
     check_changes(client, &mapping, schema.is_none())?;
     let mut statements: Vec<String> = schema.into_iter().collect();
     statements.extend(mapping.plan.statements.iter().cloned());
+    if !mapping.has_columns() {
+        return Ok(statements);
+    }
     let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
     let direct = mapping.may_go_direct() && is_alone(client, &mapping, now)?;
     if exists {
@@ -65,7 +68,6 @@ fn is_alone(client: &mut Client, mapping: &Mapping, now: u64) -> Result<bool> {
     if mapping.method == LoadMethod::AppendOnly || mapping.plan.creates() {
         return Ok(true);
     }
-    check_table(client, mapping, "SELECT")?;
     load::is_true(client, &mapping.merge("", now)?.is_empty())
 }
 
@@ -92,28 +94,40 @@ fn check_changes(client: &mut Client, mapping: &Mapping, schema_is_there: bool) 
 
 /// Refuses a table that is there and that the user may not write to.
 fn check_writes(client: &mut Client, mapping: &Mapping, direct: bool) -> Result<()> {
-    let rights: &[&str] = match (mapping.method, direct) {
-        (LoadMethod::AppendOnly, _) => &["INSERT"],
-        (LoadMethod::Upsert | LoadMethod::ReplacePartition, true) => &["SELECT", "INSERT"],
-        // It locks the table, which takes more than INSERT.
-        (LoadMethod::Overwrite, true) | (LoadMethod::Upsert, false) => {
-            &["SELECT", "INSERT", "UPDATE"]
+    let [select, insert, update, delete] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+    // A merge looks at whole rows, and a lock takes more than a right to columns.
+    let (of_columns, of_table): (&[&str], &[&str]) = match (mapping.method, direct) {
+        (LoadMethod::AppendOnly, _) | (LoadMethod::Upsert | LoadMethod::ReplacePartition, true) => {
+            (&[insert], &[])
         }
-        (LoadMethod::Overwrite | LoadMethod::ReplacePartition, false) => {
-            &["SELECT", "INSERT", "UPDATE", "DELETE"]
-        }
+        (LoadMethod::Upsert, false) => (&[insert, update], &[select]),
+        (LoadMethod::Overwrite, true) => (&[insert], &[update]),
+        (LoadMethod::ReplacePartition, false) => (&[insert, update], &[select, delete]),
+        (LoadMethod::Overwrite, false) => (&[insert], &[select, update, delete]),
     };
-    rights.iter().try_for_each(|right| check_table(client, mapping, right))
-}
-
-fn check_table(client: &mut Client, mapping: &Mapping, right: &str) -> Result<()> {
     let name = &mapping.shape.name;
-    let has = format!("has_table_privilege({}, '{right}')", quote_literal(&name.sql()?));
-    check(client, &format!("{right} on the table {name}"), &has)
+    let table = quote_literal(&name.sql()?);
+    let of_table = of_table.iter().map(|right| (right, String::new()));
+    let of_columns = of_columns.iter().map(|right| {
+        let names = mapping.shape.columns.iter().map(|wanted| &wanted.name);
+        // An update sets no key.
+        let names = names.filter(|name| *right != update || !mapping.shape.conflict.contains(name));
+        let names = names.map(|name| quote_literal(name)).collect::<Vec<_>>().join(", ");
+        let all = format!(
+            " OR (SELECT coalesce(bool_and(has_column_privilege({table}, name, '{right}')), true) \
+             FROM unnest(ARRAY[{names}]::text[]) name)"
+        );
+        (right, all)
+    });
+    for (right, or) in of_table.chain(of_columns) {
+        let has = format!("has_table_privilege({table}, '{right}'){or}");
+        check(client, &format!("{right} on the table {name}"), &has)?;
+    }
+    Ok(())
 }
 
 fn check(client: &mut Client, right: &str, has: &str) -> Result<()> {
-    if load::is_true(client, &format!("SELECT {has}"))? {
+    if load::is_true(client, &format!("SELECT coalesce({has}, false)"))? {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Denied, "cannot load: the user lacks a right")

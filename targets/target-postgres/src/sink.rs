@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use pg::Client;
 use pg::failure::sqlstate;
-use singer::{Batch, Durability, End, Error, Rejects, Result, Sink, Stream};
+use singer::{Batch, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
@@ -18,6 +18,9 @@ use crate::names::TableName;
 use crate::session::{Session, Which};
 use crate::settings::{LoadMethod, Settings};
 use crate::stage::Stage;
+
+/// The SQLSTATE of a row that refers to one that is not there.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// The rows of one stream on their way into their table.
 pub struct PostgresSink {
@@ -33,10 +36,9 @@ pub struct PostgresSink {
     counts: Counts,
     /// Whether the run made the table.
     made: bool,
+    /// How many rows were staged when the server last missed rows that they refer to.
+    waiting_rows: u64,
 }
-
-/// The SQLSTATE of a row that refers to one that is not there.
-const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// How the rows since the last commit travel.
 enum Way {
@@ -70,6 +72,7 @@ impl PostgresSink {
             version: None,
             counts: Counts::default(),
             made: false,
+            waiting_rows: 0,
         })
     }
 
@@ -77,6 +80,12 @@ impl PostgresSink {
     fn set_out(&mut self) -> Result<()> {
         if !matches!(self.way, Way::Open) {
             return Ok(());
+        }
+        if !self.mapping.has_columns() {
+            let message = "cannot load rows without columns";
+            return Err(Error::new(ErrorKind::Data, message).hint(
+                "let the tap declare the properties of the stream, or set `add_record_metadata`",
+            ));
         }
         let merges = self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false);
         let direct = if self.mapping.may_go_direct() && !merges {
@@ -175,12 +184,21 @@ impl PostgresSink {
     fn commit_batch(&mut self) -> Result<()> {
         let may_wait =
             self.way.connection() == Which::Shared && self.session.borrow().is_own_taken();
+        let rows = self.stage.as_ref().map_or(0, Stage::rows);
+        // Each try merges all of them: not with every batch.
+        if may_wait && rows < 2 * self.waiting_rows {
+            return Ok(());
+        }
         match self.commit_rows(false) {
             Err(refused) if may_wait && sqlstate(&refused) == Some(FOREIGN_KEY_VIOLATION) => {
                 self.way = Way::Staged(Which::Shared);
+                self.waiting_rows = rows;
                 Ok(())
             }
-            done => done,
+            done => {
+                self.waiting_rows = 0;
+                done
+            }
         }
     }
 

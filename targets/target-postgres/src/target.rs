@@ -29,6 +29,7 @@ impl Target for TargetPostgres {
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
         capabilities: &[
             "about",
+            "plan",
             "activate-version",
             "structured-logging",
             "soft-delete",
@@ -72,7 +73,7 @@ impl Target for TargetPostgres {
             let client = session.lane(Which::Shared).idle()?;
             let steps = plan::statements(client, &target.settings, stream, name)
                 .with("stream", &stream.name)?;
-            planned.push(Planned { stream: stream.name.clone(), steps });
+            planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
         }
         Ok(planned)
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
-use singer::{About, Bookmark, Error, ErrorKind, Result, ResultExt, Rows, Stream, Tap};
+use singer::{About, Bookmark, Error, ErrorKind, Reading, Result, ResultExt, Rows, Stream, Tap};
 
 /// What a user can set. The first sentence of each comment becomes the documentation.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,7 +27,7 @@ impl Tap for TapExample {
         name: "tap-example",
         version: env!("CARGO_PKG_VERSION"),
         description: "Lists the files of a folder.",
-        capabilities: &["catalog", "discover", "state", "about"],
+        capabilities: &["catalog", "discover", "state", "about", "plan"],
     };
     type Settings = Settings;
 
@@ -81,8 +81,8 @@ impl Tap for TapExample {
         Ok(())
     }
 
-    fn plan(&mut self, _stream: &Stream, _since: &Bookmark) -> Result<Vec<String>> {
-        Ok(vec![text(&self.settings.path)?.to_owned()])
+    fn plan(&mut self, _stream: &Stream, _since: &Bookmark) -> Result<Reading> {
+        Ok(Reading { steps: vec![text(&self.settings.path)?.to_owned()], is_part: false })
     }
 }
 

@@ -1,12 +1,11 @@
-//! What the plugins of a step say they would do: statements, files, requests. Only ours are
-//! asked: who knows what others do with a flag they do not know.
+//! What the plugins of a step say they would do: statements, files, requests.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::capture;
+use crate::capture::{self, Captured};
 use crate::commands::plan::selected;
 use crate::observe;
 use crate::prepare::{self, Alone};
@@ -20,11 +19,13 @@ const FLAG: &str = "--plan=json";
 pub struct Account {
     /// `{"stream": ..., "steps": [...]}` for each stream.
     pub streams: Vec<Value>,
+    /// Of a tap: the SCHEMA messages of the streams that it would write.
+    pub schemas: String,
     /// What it has warned of.
     pub warnings: Vec<String>,
 }
 
-/// Asks the tap of a step what it would read of a catalog.
+/// Asks the tap of a step what it would read of a catalog, if it can tell.
 pub fn of_tap(
     project: &Project,
     step: &Step,
@@ -32,25 +33,36 @@ pub fn of_tap(
     catalog: &Value,
 ) -> Result<Account> {
     let tap = step.tap();
-    if !tap.is_ours() {
-        return Ok(Account::default());
+    if !tap.plans() {
+        return Ok(Account { schemas: schemas(catalog), ..Account::default() });
     }
-    ask(tap, prepare::alone(project, tap, state, Some(catalog))?, "")
+    let mut account = ask(tap, prepare::alone(project, tap, state, Some(catalog))?, "")?;
+    for stream in &mut account.streams {
+        let schema = stream["schema"].take();
+        if let Some(members) = stream.as_object_mut() {
+            members.remove("schema");
+        }
+        // What is unchanged is left out of the pipe.
+        if stream["steps"].as_array().is_some_and(|steps| !steps.is_empty()) {
+            let _ = writeln!(account.schemas, "{schema}");
+        }
+    }
+    Ok(account)
 }
 
-/// Asks the target of a step what it would do with the streams of a catalog, which go through the
-/// mappers first.
-pub fn of_target(project: &Project, step: &Step, catalog: &Value) -> Result<Account> {
+/// Asks the target of a step what it would do with these streams, which go through the mappers
+/// first, if it can tell.
+pub fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<Account> {
     let target = step.target();
-    if !target.is_ours() {
+    if schemas.is_empty() || !target.plans() {
         return Ok(Account::default());
     }
-    let mut messages = schemas(catalog);
+    let mut messages = schemas.to_owned();
     for mapper in &step.plugins[1..step.plugins.len() - 1] {
         let alone = prepare::alone(project, mapper, None, None)?;
-        let captured = capture::run(&alone.program, &messages);
-        match captured.kind {
-            Some(kind) => return Err(silent(mapper, kind, &captured.log)),
+        let captured = capture::run(&alone.program, &messages)?;
+        match captured.failed {
+            Some(kind) => return Err(silent(mapper, kind, &captured)),
             None => messages = captured.output,
         }
     }
@@ -59,26 +71,28 @@ pub fn of_target(project: &Project, step: &Step, catalog: &Value) -> Result<Acco
 
 fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<Account> {
     alone.program.arguments.push(FLAG.to_owned());
-    let captured = capture::run(&alone.program, input);
-    if let Some(kind) = captured.kind {
-        return Err(silent(plugin, kind, &captured.log));
+    let captured = capture::run(&alone.program, input)?;
+    if let Some(kind) = captured.failed {
+        return Err(silent(plugin, kind, &captured));
     }
     let told: Value = serde_json::from_str(&captured.output)
-        .map_err(|cause| silent(plugin, ErrorKind::Protocol, "").caused_by(cause))?;
+        .map_err(|cause| silent(plugin, ErrorKind::Protocol, &captured).caused_by(cause))?;
     let warnings = captured.log.lines().filter_map(observe::warning).map(str::to_owned);
     Ok(Account {
         streams: told["streams"].as_array().cloned().unwrap_or_default(),
+        schemas: String::new(),
         warnings: warnings.collect(),
     })
 }
 
-fn silent(plugin: &Plugin, kind: ErrorKind, log: &str) -> Error {
+fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
     let failure = Error::new(kind, format!("cannot tell what {} would do", plugin.name));
-    let lines = log.lines().map(str::trim).skip_while(|line| !line.starts_with("error: "));
-    lines.fold(failure, |failure, line| failure.with(&plugin.name, line))
+    let failure = failure.with("exit", &captured.exit);
+    let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
+    capture::last_words(&captured.log).into_iter().fold(failure, add)
 }
 
-/// Returns the SCHEMA messages of the selected streams.
+/// Returns the SCHEMA messages of the selected streams, as most taps write them.
 fn schemas(catalog: &Value) -> String {
     let mut lines = String::new();
     for stream in selected(catalog) {

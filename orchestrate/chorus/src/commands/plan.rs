@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use singer::output::print;
-use singer::{Error, Result};
+use singer::{Error, ErrorKind, Result};
 
 use crate::cli::PlanArgs;
 use crate::commands::account::{self, Account};
@@ -20,8 +20,9 @@ use crate::store::Store;
 /// Prints what the steps would read and write.
 pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()> {
     let job = Job::find(project, &args.words)?;
+    let steps = job.steps.iter().enumerate();
     let steps: Vec<Value> =
-        job.steps.iter().map(|step| step_plan(project, step, options)).collect::<Result<_>>()?;
+        steps.map(|(at, step)| step_plan(project, step, at > 0, options)).collect::<Result<_>>()?;
     let plan = json!({
         "job": job.name,
         "environment": project.environment_name(),
@@ -31,7 +32,7 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
     print(&if args.json { plan.to_string() + "\n" } else { text(&plan) })
 }
 
-fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value> {
+fn step_plan(project: &Project, step: &Step, follows: bool, options: &Options) -> Result<Value> {
     let id = state_id(project, options, step);
     let state = states::start(project, &Store::new(&project.root), options, &id, step)?;
     let mut warnings = Vec::new();
@@ -53,29 +54,23 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
         Ok((catalog, more)) => {
             warnings.extend(more.iter().map(|warning| format!("{}: {warning}", step.tap().name)));
             streams = selected(&catalog).iter().map(Selected::plan).collect();
-            let mut told = |plugin: &Plugin, account: Result<Account>| match account {
-                Ok(account) => {
-                    let more = account.warnings.iter();
-                    let more = more.map(|warning| format!("{}: {warning}", plugin.name));
-                    // It has warned of the same when it was asked for its catalog.
-                    let more: Vec<_> = more.filter(|one| !warnings.contains(one)).collect();
-                    warnings.extend(more);
-                    account.streams
-                }
-                Err(failure) => {
-                    warnings.push(one_line(&failure));
-                    Vec::new()
-                }
-            };
             let account = account::of_tap(project, step, state.as_ref(), &catalog);
-            reads = told(step.tap(), account);
-            loads = told(step.target(), account::of_target(project, step, &catalog));
+            let account = told(step.tap(), account, &mut warnings);
+            let target = account::of_target(project, step, &account.schemas);
+            loads = told(step.target(), target, &mut warnings).streams;
+            reads = account.streams;
         }
-        Err(failure) => warnings.push(format!("{}: {}", step.tap().name, one_line(&failure))),
+        Err(failure) => {
+            let missing = failure.kind() == ErrorKind::NoInput && follows;
+            let made = if missing { "; a step before this one may make it" } else { "" };
+            warnings.push(format!("{}: {}{made}", step.tap().name, one_line(&failure)));
+        }
     }
+    let bookmarks = state.as_ref().map(|state| &state["bookmarks"]);
+    let used = bookmarks.is_some_and(|all| all.as_object().is_none_or(|all| !all.is_empty()));
     Ok(json!({
         "step": step.name,
-        "state": { "id": id, "used": state.is_some() },
+        "state": { "id": id, "used": used },
         "plugins": step.plugins.iter().map(plugin_plan).collect::<Vec<_>>(),
         "streams": streams,
         "writes": writes(project, step),
@@ -83,6 +78,24 @@ fn step_plan(project: &Project, step: &Step, options: &Options) -> Result<Value>
         "loads": loads,
         "warnings": warnings,
     }))
+}
+
+/// Takes over what a plugin has warned of, or that it cannot tell.
+fn told(plugin: &Plugin, account: Result<Account>, warnings: &mut Vec<String>) -> Account {
+    match account {
+        Ok(account) => {
+            let more = account.warnings.iter();
+            let more = more.map(|warning| format!("{}: {warning}", plugin.name));
+            // It has warned of the same when it was asked for its catalog.
+            let more: Vec<_> = more.filter(|one| !warnings.contains(one)).collect();
+            warnings.extend(more);
+            account
+        }
+        Err(failure) => {
+            warnings.push(one_line(&failure));
+            Account::default()
+        }
+    }
 }
 
 /// Tells where a step writes: the folder of a day, or the tables of a schema.
@@ -162,13 +175,18 @@ pub fn selected(catalog: &Value) -> Vec<Selected<'_>> {
         if root["selected"] == false {
             continue;
         }
+        let stream = Selected { entry, root, columns: Vec::new() };
+        let keys = stream.keys().as_array().into_iter().flatten();
+        let needed: Vec<&str> =
+            keys.chain([stream.said("replication-key")]).filter_map(Value::as_str).collect();
         let names = entry["schema"]["properties"].as_object().into_iter().flatten();
         let columns = names.map(|(name, _)| name.as_str()).filter(|name| {
             let metadata = of_columns.get(&Some(*name)).copied().unwrap_or(&Value::Null);
-            let automatic = metadata["inclusion"] == "automatic";
+            let automatic = metadata["inclusion"] == "automatic" || needed.contains(name);
             metadata["inclusion"] != "unsupported" && (metadata["selected"] != false || automatic)
         });
-        found.push(Selected { entry, root, columns: columns.collect() });
+        let columns = columns.collect();
+        found.push(Selected { columns, ..stream });
     }
     found
 }

@@ -172,6 +172,12 @@ impl Plugin {
         undeclared::is_ours(&self.executable)
     }
 
+    /// Tells whether it is one of ours and can tell what it would do: who knows what others do with
+    /// a flag they do not know.
+    pub fn plans(&self) -> bool {
+        undeclared::is_ours_and_can(&self.executable, "plan")
+    }
+
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
     pub fn variable_of(&self, setting: &str) -> String {
         let written = self.written.get(setting).and_then(Value::as_str).unwrap_or_default();

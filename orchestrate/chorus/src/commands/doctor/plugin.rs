@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use singer::{Error, ErrorKind};
 
 use super::{Report, room};
-use crate::capture::run;
+use crate::capture::{last_words, run};
 use crate::commands::plan::selected;
 use crate::day;
 use crate::prepare;
@@ -25,7 +25,7 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         return report.fault(name, &text, &mend);
     }
     let program = prepare::program(project, plugin, vec!["--version".to_owned()]);
-    let version = run(&program, "").output;
+    let version = run(&program, "").map(|ended| ended.output).unwrap_or_default();
     let version = version.lines().next().unwrap_or("no version").to_owned();
     if !plugin.missing.is_empty() {
         // Without them it would fail for their want alone.
@@ -58,13 +58,14 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
         return report.fault(name, &text, &format!("correct `select` of {name} in meltano.yml"));
     }
     if plugin.is_ours() {
-        match prepare::alone(project, plugin, None, Some(&catalog)) {
-            Ok(mut alone) => {
-                alone.program.arguments.push("--test".to_owned());
-                let ended = run(&alone.program, "");
-                if let Some(kind) = ended.kind {
-                    return broken(plugin, "it cannot read its streams", kind, &ended.log, report);
-                }
+        let tested = prepare::alone(project, plugin, None, Some(&catalog)).and_then(|mut alone| {
+            alone.program.arguments.push("--test".to_owned());
+            run(&alone.program, "")
+        });
+        match tested.map(|ended| (ended.failed, ended.log)) {
+            Ok((None, _)) => {}
+            Ok((Some(kind), log)) => {
+                return broken(plugin, "it cannot read its streams", kind, &log, report);
             }
             Err(failure) => return refused(plugin, &failure, report),
         }
@@ -83,16 +84,16 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
         let text = format!("cannot write to {}: {cause}", folder.display());
         return report.fault(name, &text, &mend);
     }
-    let mut alone = match prepare::alone(project, plugin, None, None) {
-        Ok(alone) => alone,
+    let plans = folder.is_none() && plugin.plans();
+    let ended = prepare::alone(project, plugin, None, None).and_then(|mut alone| {
+        alone.program.arguments.extend(plans.then(|| "--plan".to_owned()));
+        run(&alone.program, &if plans { schema() } else { state() })
+    });
+    let ended = match ended {
+        Ok(ended) => ended,
         Err(failure) => return refused(plugin, &failure, report),
     };
-    let plans = plugin.is_ours() && folder.is_none();
-    if plans {
-        alone.program.arguments.push("--plan".to_owned());
-    }
-    let ended = run(&alone.program, &if plans { schema() } else { state() });
-    if let Some(kind) = ended.kind {
+    if let Some(kind) = ended.failed {
         return broken(plugin, "it cannot begin", kind, &ended.log, report);
     }
     report.good(&format!("{name}: {version}{}", if plans { "; it may make tables" } else { "" }));
@@ -139,9 +140,7 @@ fn refused(plugin: &Plugin, failure: &Error, report: &mut Report) {
 /// Tells why a plugin has failed, and what mends it: what the plugin says, and for a password which
 /// variable to set.
 fn broken(plugin: &Plugin, what: &str, kind: ErrorKind, log: &str, report: &mut Report) {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let from = lines.iter().position(|line| line.starts_with("error: "));
-    let last = &lines[from.unwrap_or(lines.len().saturating_sub(6))..];
+    let last = last_words(log);
     let hint = last.iter().find_map(|line| line.strip_prefix("hint: "));
     let about_login = last.iter().any(|line| line.contains("password"));
     let mend = match hint {
@@ -164,9 +163,9 @@ fn unknown_settings(project: &Project, plugin: &Plugin, report: &mut Report) {
         return;
     }
     let flags = ["--about", "--format", "json"].map(str::to_owned).to_vec();
-    let ended = run(&prepare::program(project, plugin, flags), "");
+    let Ok(ended) = run(&prepare::program(project, plugin, flags), "") else { return };
     let about: Value = serde_json::from_str(&ended.output).unwrap_or_default();
-    let known = about["settings"]["properties"].as_object().filter(|_| ended.kind.is_none());
+    let known = about["settings"]["properties"].as_object().filter(|_| ended.failed.is_none());
     let Some(known) = known else { return };
     let names: Vec<String> = known.keys().cloned().collect();
     let aliases: Vec<&str> = known

@@ -25,7 +25,7 @@ pub fn complete(
     if undeclared.is_empty() {
         return;
     }
-    let known = if is_ours(executable) { asked(executable) } else { Vec::new() };
+    let known = if is_ours(executable) { asked(executable).settings } else { Vec::new() };
     for own in &known {
         if !definitions.iter().any(|definition| definition.name == own.name) {
             definitions.push(own.clone());
@@ -95,9 +95,22 @@ pub fn is_ours(executable: &Path) -> bool {
     own.is_some() && folder(executable.to_owned()) == own && is_binary()
 }
 
-/// Asks a program for its settings, once; their defaults are its own affair.
-fn asked(executable: &Path) -> Vec<Definition> {
-    static ASKED: Mutex<BTreeMap<PathBuf, Vec<Definition>>> = Mutex::new(BTreeMap::new());
+/// What a program says of itself.
+#[derive(Clone, Default)]
+struct Said {
+    /// Its settings; their defaults are its own affair.
+    settings: Vec<Definition>,
+    capabilities: Vec<String>,
+}
+
+/// Tells whether a program is one of ours and says that it can do this.
+pub fn is_ours_and_can(executable: &Path, capability: &str) -> bool {
+    is_ours(executable) && asked(executable).capabilities.iter().any(|can| can == capability)
+}
+
+/// Asks a program what it is, once.
+fn asked(executable: &Path) -> Said {
+    static ASKED: Mutex<BTreeMap<PathBuf, Said>> = Mutex::new(BTreeMap::new());
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let ask = || {
         let mut command = Command::new(executable);
@@ -110,7 +123,11 @@ fn asked(executable: &Path) -> Vec<Definition> {
             setting["value"] = Value::Null;
             definition(&setting)
         };
-        settings.into_iter().filter_map(without_default).collect()
+        let capabilities = about["capabilities"].as_array().into_iter().flatten();
+        Said {
+            settings: settings.into_iter().filter_map(without_default).collect(),
+            capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
     };
     asked.entry(executable.to_owned()).or_insert_with(ask).clone()
 }
