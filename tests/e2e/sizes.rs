@@ -124,8 +124,14 @@ fn thousands_of_streams_at_once_need_few_descriptors_and_little_memory() {
     lake::check(&lake);
     let day = lake.join(format!("source=s/extracted_at={DAY}"));
     assert_eq!(std::fs::read_dir(day).unwrap().count(), streams);
-    let read = from_lake(&lake, DAY).go().success();
-    assert_eq!(read.text().matches("\"type\":\"RECORD\"").count(), streams * rounds);
+    // Each state has the bookmarks of all streams before it: too much to keep.
+    let script = "\"$@\" --set output=lake --set datestamp=$DAY | grep -c '\"type\":\"RECORD\"'";
+    let read = Run::new("/bin/sh".as_ref())
+        .args(["-c", &format!("cd '{}'; {script}", scratch.path().display()), "sh"])
+        .args([binaries_dir().join("tap-csv")])
+        .env("DAY", DAY);
+    let read = read.patience(PATIENCE).go().success();
+    assert_eq!(read.text().trim(), (streams * rounds).to_string());
     figure("streams whose rows come in turns", streams);
 }
 

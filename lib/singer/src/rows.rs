@@ -388,6 +388,12 @@ impl Rows {
         self.write_state()
     }
 
+    /// Sets the bookmark behind the last row of the stream: the state with which the next stream
+    /// begins has it, or that of the end. One state less where there are thousands of streams.
+    pub fn bookmark(&mut self, progress: Value) {
+        self.state.set_bookmark(&self.stream, progress);
+    }
+
     /// Returns how many bytes a row may have.
     pub fn record_bytes_max(&self) -> usize {
         self.record_bytes_max

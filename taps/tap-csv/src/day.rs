@@ -1,13 +1,12 @@
 //! A day of the lake, read back with the types and keys of its manifests.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use files::dialect::RECORD_BYTES_CEILING;
 use files::open::changed;
-use files::store::utf_8;
-use files::{Dialect, Identity, Limits, OpenFile, Progress, Reader, Record, TextEncoding};
+use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
+use serde_json::json;
 use singer::{Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream};
 
 use crate::settings::TapCsvSettings;
@@ -71,7 +70,6 @@ impl Day {
     /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of
     /// them: a part of a partition would be taken for the whole where it is loaded.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        let root = self.lake.root().to_owned();
         let manifest = self.table(stream)?.partition.manifest_sha256.clone();
         if since.value[MANIFEST_SHA256] == *manifest {
             log::info!("skipping stream {}: unchanged since it was read", stream.name);
@@ -87,9 +85,8 @@ impl Day {
         let table = self.table(stream)?;
         let identities = table.verify()?.to_vec();
         table.read(stream, &identities, &dialect, rows)?;
-        let mut bookmark = table.progress(&root, &identities)?.to_json();
-        bookmark[MANIFEST_SHA256] = manifest.into();
-        rows.checkpoint(bookmark)
+        rows.bookmark(json!({ MANIFEST_SHA256: manifest }));
+        Ok(())
     }
 
     fn table(&mut self, stream: &Stream) -> Result<&mut Table> {
@@ -178,18 +175,6 @@ impl Table {
             }
             found => found,
         }
-    }
-
-    /// Says what was read, whatever has taken its place by now.
-    fn progress(&self, root: &Path, identities: &[Identity]) -> Result<Progress> {
-        let mut progress = Progress::default();
-        let entries = self.partition.manifest.files.iter();
-        let files = self.partition.files();
-        for ((path, entry), identity) in files.iter().zip(entries).zip(identities) {
-            let name = utf_8(path.strip_prefix(root).unwrap_or(path))?;
-            progress.set(name, *identity, Some(&entry.sha256))?;
-        }
-        Ok(progress)
     }
 
     fn read(

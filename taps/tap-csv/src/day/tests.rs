@@ -1,6 +1,7 @@
 //! Tests of finding and checking a day.
 
 use std::fs;
+use std::path::Path;
 
 use lake::{Completeness, Contents, Run};
 use serde_json::{Value, json};
