@@ -64,12 +64,15 @@ fn links_planted_at_the_lock_files_are_not_followed() {
     stdin.write_all(&Lines::opened().schema("u", &json!({ "id": {} }), &[]).0).unwrap();
     stdin.flush().unwrap();
     let locks = scratch.path().join(".locks");
-    let count = || fs::read_dir(&locks).map_or(0, Iterator::count);
-    while count() < 3 {
+    let names = || {
+        let locks = fs::read_dir(&locks).into_iter().flatten();
+        locks.map(|lock| lock.unwrap().path()).collect::<Vec<_>>()
+    };
+    // Those of both tables, and of the run.
+    while names().iter().filter(|name| name.to_string_lossy().contains("/partition-")).count() < 2 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let names = fs::read_dir(&locks).unwrap().map(|lock| lock.unwrap().path());
-    let names: Vec<_> = names.collect();
+    let names = names();
     run.kill();
     drop(stdin);
     run.wait();
@@ -92,7 +95,8 @@ fn links_planted_at_the_lock_files_are_not_followed() {
         }
         fs::remove_file(name).unwrap();
     }
-    assert_eq!(refused, 2);
+    // That of the table, and of what else a run locks for a moment.
+    assert!(refused >= 2, "{refused}");
     day(scratch.path()).success();
 }
 

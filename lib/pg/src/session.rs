@@ -6,6 +6,9 @@ use singer::Result;
 
 use crate::client::Client;
 
+/// How often to look whose session a connection has.
+const LOOKS: usize = 64;
+
 impl Client {
     /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
     /// pooler that gives every transaction another server connection.
@@ -42,11 +45,15 @@ impl Client {
         // Where no session is left for it, this one is ours.
         let Ok(mut other) = Self::connect(&self.config) else { return Ok(false) };
         let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
-        for _ in 0..4 {
+        // In a busy pool two connections may have the same two sessions for a while.
+        for _ in 0..LOOKS {
             ours.insert(self.server_process()?);
             theirs.insert(other.server_process()?);
+            if ours.len() > 1 || theirs.len() > 1 || !ours.is_disjoint(&theirs) {
+                return Ok(true);
+            }
         }
-        Ok(ours.len() > 1 || theirs.len() > 1 || !ours.is_disjoint(&theirs))
+        Ok(false)
     }
 
     /// Returns the process that serves us now.
