@@ -1,16 +1,18 @@
 //! A file system that is really full: nothing is published, nothing stays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::support::messages::Lines;
+use crate::support::invariants::{Partition, Saw, Trial, is_done};
+use crate::support::messages::{Lines, csv};
 use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, file};
+use crate::support::run::{Outcome, Run, file, ours};
 use crate::support::strace::traced;
 use crate::support::{binaries_dir, folder};
 
 /// Mounts a file system of a few kilobytes that only this process and its children see, publishes
-/// a small day there, then a big one, and lists what is there. `$1` is its size, `$2` the target,
-/// `$3` and `$4` the days; what they say and how they end is kept beside it.
+/// a small day there, then a big one, then the small one again. `$1` is its size, `$2` the target,
+/// `$3` and `$4` the days. What is there after each is copied to where the test sees it; what the
+/// target says and how it ends is kept beside it.
 const SCRIPT: &str = r#"
 mkdir disk || exit 99
 mount -t tmpfs -o size="$1" tmpfs disk || exit 98
@@ -18,44 +20,65 @@ publish() {
     "$1" --set output_path="$PWD/disk/lake" --set source=s --set datestamp="$4" \
         --input "$2" >"$3.out" 2>"$3.err"
     echo $? >"$3.code"
+    [ ! -e disk/lake ] || cp -a disk/lake "$3" || exit 97
 }
-sums() { (cd disk/lake && find . -type f ! -path './.locks/*' -exec sha256sum {} + | sort) }
-left() { find disk/lake/.staging -mindepth 1 | sort; }
 publish "$2" "$3" small "$5"
-sums >before
 publish "$2" "$4" big "$5"
-sums >after
-left >left
 publish "$2" "$3" again "$5"
-left >>left
-sums >end
 "#;
 
-struct Files<'a>(&'a Path);
+/// What the runs left behind.
+struct Runs {
+    scratch: tempfile::TempDir,
+}
 
-impl Files<'_> {
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
+impl Runs {
+    /// Runs on a file system of this size.
+    fn on(size: &str) -> Self {
+        let scratch = folder();
+        let script = format!("cd '{}'\n{SCRIPT}", scratch.path().display());
+        Run::new(Path::new("/usr/bin/unshare"))
+            .args(["-Urm", "sh", "-c", &script, "sh", size])
+            .args([binaries_dir().join("target-csv")])
+            .args(inputs(scratch.path()))
+            .args([DAY])
+            .go()
+            .success();
+        Self { scratch }
     }
 
     fn outcome(&self, name: &str) -> Outcome {
+        let read = |end: &str| std::fs::read(self.scratch.path().join(format!("{name}.{end}")));
         Outcome {
-            code: self.text(&format!("{name}.code")).trim().parse().unwrap(),
-            stdout: self.text(&format!("{name}.out")).into_bytes(),
-            stderr: self.text(&format!("{name}.err")),
+            code: String::from_utf8(read("code").unwrap()).unwrap().trim().parse().unwrap(),
+            stdout: read("out").unwrap(),
+            stderr: String::from_utf8(read("err").unwrap()).unwrap(),
         }
+    }
+
+    /// Has what must hold after a run checked; the rows of the small day are the old ones.
+    fn tried<T>(&self, name: &str, old: bool, check: impl FnOnce(&Trial<'_>) -> T) -> T {
+        let lake = self.scratch.path().join(name);
+        let place = Partition { lake: &lake, source: "s", day: DAY, table: "t" };
+        let rows = if name == "big" { big() } else { SMALL.to_vec() };
+        let text = |rows: &[(i64, &str)]| "id,name\n".to_owned() + &csv(rows.iter().copied());
+        let old = old.then(|| text(SMALL));
+        check(&Trial { place: &place, old, new: text(&rows), gaps: false })
     }
 }
 
-fn inputs(scratch: &Path) -> [std::path::PathBuf; 2] {
-    let small = Lines::whole(&[(1, "small")]).0;
-    let row = |lines: Lines, id| lines.row(id, "a row of a day that is too big for the disk");
-    let big = (0..40_000).fold(Lines::opened(), row).done().0;
-    [file(scratch, "small", small), file(scratch, "big", big)]
+const SMALL: &[(i64, &str)] = &[(1, "small")];
+
+fn big() -> Vec<(i64, &'static str)> {
+    (0..40_000).map(|id| (id, "a row of a day that is too big for the disk")).collect()
 }
 
-fn refused(outcome: Outcome) {
-    let outcome = outcome.exits(74);
+fn inputs(scratch: &Path) -> [PathBuf; 2] {
+    [("small.in", SMALL), ("big.in", &big())]
+        .map(|(name, rows)| file(scratch, name, Lines::whole(rows).0))
+}
+
+fn is_named(outcome: &Outcome) {
     let says = |text: &str| outcome.stderr.contains(text);
     assert!(says("path: ") && says("No space left on device"), "{}", outcome.stderr);
     assert!(says("hint: make room"), "{}", outcome.stderr);
@@ -72,60 +95,56 @@ fn a_full_file_system_leaves_the_old_day_and_nothing_else() {
     }
     // From a few blocks, some of which the folders take, to almost enough.
     for size in ["32k", "64k", "200k", "1m", "1800k"] {
-        let scratch = folder();
-        let [small, big] = inputs(scratch.path());
-        let script = format!("cd '{}'\n{SCRIPT}", scratch.path().display());
-        let run = Run::new(Path::new("/usr/bin/unshare"))
-            .args(["-Urm", "sh", "-c", &script, "sh", size])
-            .args([binaries_dir().join("target-csv"), small, big])
-            .args([DAY]);
-        run.go().success();
-        let files = Files(scratch.path());
-        files.outcome("small").success();
-        assert_eq!(files.text("before").lines().count(), 3, "{}", files.text("before"));
-        let big = files.outcome("big");
-        assert!(!big.text().contains("\"currently_syncing\":null"), "{}", big.text());
-        refused(big);
-        assert_eq!(files.text("after"), files.text("before"), "{size}");
-        files.outcome("again").success();
-        assert_eq!(files.text("end"), files.text("before"), "{size}");
-        assert_eq!(files.text("left"), "", "{size}");
+        let runs = Runs::on(size);
+        runs.tried("small", false, |trial| trial.after_rerun(&runs.outcome("small")));
+        let outcome = runs.outcome("big");
+        let saw = runs.tried("big", true, |trial| {
+            let saw = trial.after_fault(&outcome, &[74]);
+            trial.place.check_swept();
+            saw
+        });
+        assert_eq!(saw, Saw::Old, "{size}");
+        is_named(&outcome);
+        runs.tried("again", true, |trial| trial.after_rerun(&runs.outcome("again")));
     }
     // So full that not even the first small day fits.
     for size in ["4k", "8k", "12k", "16k"] {
-        let scratch = folder();
-        let [small, big] = inputs(scratch.path());
-        let script = format!("cd '{}'\n{SCRIPT}", scratch.path().display());
-        let run = Run::new(Path::new("/usr/bin/unshare"))
-            .args(["-Urm", "sh", "-c", &script, "sh", size])
-            .args([binaries_dir().join("target-csv"), small, big])
-            .args([DAY]);
-        run.go();
-        let files = Files(scratch.path());
-        refused(files.outcome("big"));
-        let small = files.outcome("small");
+        let runs = Runs::on(size);
+        let small = runs.outcome("small");
+        // The day may have found room before the record that the run finished did not.
+        let saw = runs.tried("small", false, |trial| trial.after_fault(&small, &[0, 74]));
         if small.code != 0 {
-            // The day may have found room before the record that the run finished did not.
-            let said = small.text().contains("\"currently_syncing\":null");
-            assert_eq!(files.text("before").contains("/_manifest.json"), said, "{small:?}");
+            let said = is_done(&small);
+            assert_eq!(saw == Saw::New, said, "{small:?}");
             assert!(!small.stderr.contains("nothing was published") || !said, "{small:?}");
-            refused(small);
+            is_named(&small);
         }
-        assert_eq!(files.text("after"), files.text("before"), "{size}");
-        assert_eq!(files.text("left"), "", "{size}");
+        let outcome = runs.outcome("big");
+        let saw = runs.tried("big", saw == Saw::New, |trial| {
+            let saw = trial.after_fault(&outcome, &[74]);
+            trial.place.check_swept();
+            saw
+        });
+        assert_eq!(saw, Saw::Old, "{size}");
+        is_named(&outcome);
     }
 }
 
 fn every_write_after_some_fails() {
     let scratch = folder();
-    let [_, big] = inputs(scratch.path());
+    let [small, big] = inputs(scratch.path());
     for after in 1..4 {
-        let lake = scratch.path().join("lake");
+        let lake = scratch.path().join(format!("lake{after}"));
+        let place = Partition { lake: &lake, source: "s", day: DAY, table: "t" };
+        let new = "id,name\n1,small\n".to_owned();
+        let trial = Trial { place: &place, old: None, new, gaps: false };
+        let day = |run: Run, input: &Path| {
+            let run = run.set("output_path", lake.display()).set("source", "s");
+            run.set("datestamp", DAY).args(["--input".as_ref(), input.as_os_str()]).go()
+        };
         let fault = format!("write:error=ENOSPC:when={after}+");
-        let run = traced("target-csv", &[fault]).set("output_path", lake.display());
-        let run = run.set("source", "s").set("datestamp", DAY);
-        let outcome = run.args(["--input".as_ref(), big.as_os_str()]).go();
-        assert_eq!(outcome.code, 74, "{}", outcome.stderr);
-        assert!(!lake.join("source=s").exists());
+        let outcome = day(traced("target-csv", &[fault]), &big);
+        assert_eq!(trial.after_fault(&outcome, &[74]), Saw::Old);
+        trial.after_rerun(&day(ours("target-csv"), &small));
     }
 }

@@ -1,15 +1,16 @@
 //! Files that change while they are read, and paths that lead to what is no file (C21, C26).
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::support::invariants::Reading;
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::run::{file, ours};
 use crate::support::{folder, lake};
 
 /// More rows than the pipe and all buffers hold.
@@ -21,19 +22,6 @@ fn row() -> String {
 
 fn large() -> String {
     format!("a,b\n{}", row().repeat(ROWS))
-}
-
-/// Runs a tap, changes what it reads once its first records are there, and reads the rest.
-fn changed_amid(tap: Run, change: impl FnOnce()) -> Outcome {
-    let mut tap = tap.start(false);
-    let mut pipe = tap.child().stdout.take().unwrap();
-    let mut text = vec![0; 100_000];
-    pipe.read_exact(&mut text).unwrap();
-    change();
-    pipe.read_to_end(&mut text).unwrap();
-    let mut outcome = tap.wait();
-    outcome.stdout = text;
-    outcome
 }
 
 fn append(path: &Path) {
@@ -73,12 +61,14 @@ fn a_file_that_changes_while_it_is_read_is_read_again_another_time() {
         ("is replaced by one alike", replace),
         ("is gone", |path| fs::remove_file(path).unwrap()),
     ];
+    fs::write(&path, large()).unwrap();
+    let entry = json!({ "entity": "t", "path": path, "infer_types": false });
+    let tap = || ours("tap-csv").config(&json!({ "files": [entry] }));
+    let whole = Reading::of("t", [&tap().go()]);
     for (name, change) in changes {
         fs::write(&path, large()).unwrap();
-        let entry = json!({ "entity": "t", "path": path, "infer_types": false });
-        let tap = || ours("tap-csv").config(&json!({ "files": [entry] }));
-        let outcome = changed_amid(tap(), || change(&path));
-        assert_eq!(outcome.code, 75, "{name}: {}", outcome.stderr);
+        let outcome = tap().go_amid(|| change(&path));
+        whole.after_fault(&outcome, &[75]);
         assert!(outcome.stderr.contains("changed during the read"), "{name}: {}", outcome.stderr);
         let messages = outcome.messages();
         let states: Vec<_> = messages.iter().filter(|m| m["type"] == "STATE").collect();
@@ -88,9 +78,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again_another_time() {
         }
     }
     fs::write(&path, large()).unwrap();
-    let entry = json!({ "entity": "t", "path": path, "infer_types": false });
-    let outcome = ours("tap-csv").config(&json!({ "files": [entry] })).go().success();
-    assert_eq!(outcome.records("t").len(), ROWS, "a file at rest");
+    assert_eq!(tap().go().success().records("t").len(), ROWS, "a file at rest");
 }
 
 #[test]
@@ -100,8 +88,9 @@ fn a_file_that_changes_between_two_files_covers_no_more_than_the_first() {
     let second = file(scratch.path(), "in/2.csv", large());
     let entry = json!({ "entity": "t", "path": scratch.path().join("in"), "infer_types": false });
     let tap = || ours("tap-csv").config(&json!({ "files": [entry] }));
-    let outcome = changed_amid(tap(), || append(&second));
-    assert_eq!(outcome.code, 75, "{}", outcome.stderr);
+    let whole = Reading::of("t", [&tap().go()]);
+    let outcome = tap().go_amid(|| append(&second));
+    whole.after_fault(&outcome, &[75]);
     let state = outcome.messages().into_iter().rfind(|m| m["type"] == "STATE").unwrap();
     let files = state["value"]["bookmarks"]["t"]["files"].as_object().unwrap();
     assert_eq!(files.keys().collect::<Vec<_>>(), [first.to_str().unwrap()]);
@@ -119,18 +108,16 @@ fn a_day_is_read_as_it_was_when_it_is_published_again_and_not_when_it_is_bent() 
         to_lake(scratch.path(), "s", DAY).input(rows(name)).go().success();
     };
     publish(&old);
-    let outcome = changed_amid(from_lake(scratch.path(), DAY), || publish("new")).success();
-    let text = outcome.text();
-    assert_eq!(text.matches(&old).count(), 20_000);
-    assert!(!text.contains("\"new\""));
+    let tap = || from_lake(scratch.path(), DAY);
+    let whole = Reading::of("t", [&tap().go()]);
+    assert!(whole.after_fault(&tap().go_amid(|| publish("new")), &[0]));
 
     publish(&old);
     let partition = lake::partition(scratch.path(), "s", DAY, "t");
     let data = fs::read_dir(&partition).unwrap().map(|entry| entry.unwrap().path());
     let data: Vec<PathBuf> = data.filter(|path| path.extension().unwrap() == "csv").collect();
-    let outcome = changed_amid(from_lake(scratch.path(), DAY), || append(&data[0]));
-    assert_eq!(outcome.code, 75, "{}", outcome.stderr);
-    assert!(!outcome.text().contains("\"currently_syncing\":null"));
+    let outcome = tap().go_amid(|| append(&data[0]));
+    whole.after_fault(&outcome, &[75]);
     assert!(!outcome.text().contains("manifest_sha256"));
 }
 

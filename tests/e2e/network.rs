@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, PASSWORD, cluster, database};
 use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{Saw, Table, Trial, explains};
+use crate::support::invariants::{Reading, Saw, Table, Trial, explains};
 use crate::support::messages::Lines;
 use crate::support::pg_proxy::{Fault, PgProxy};
 use crate::support::pipes::{DAY, from_database, to_database};
 use crate::support::proxy::{self, Proxy};
-use crate::support::run::{Outcome, Run};
+use crate::support::run::Run;
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 
@@ -57,13 +57,9 @@ fn read(source: &Database, more: &Value) -> Run {
     from_database(source, &json!({ "filter_schemas": ["s"] })).config(more)
 }
 
-/// Asserts that a read that was disturbed is whole, or says that it is not.
-#[track_caller]
-fn check_read(outcome: &Outcome, codes: &[i32]) {
-    explains(outcome, codes);
-    let whole = outcome.text().contains("\"currently_syncing\":null");
-    assert_eq!(whole, outcome.code == 0, "{outcome:?}");
-    assert!(!whole || outcome.records("s-r").len() == 500);
+/// What reads of that table have.
+fn whole(source: &Database) -> Reading {
+    Reading::of("s-r", [&read(source, &json!({})).go()])
 }
 
 /// Loads behind a table that has one row, under a fault; then again, if that is what is asked for.
@@ -120,9 +116,10 @@ fn a_connection_cut_after_any_byte_leaves_all_or_nothing() {
 #[test]
 fn a_read_cut_after_any_byte_is_not_taken_for_whole() {
     let source = prepared("cut_read");
+    let whole = whole(&source);
     let socket = cluster().socket();
     let recorded = PgProxy::start(&socket, Fault::None);
-    check_read(&read(&source, &plain(recorded.port)).go(), &[0]);
+    whole.after_fault(&read(&source, &plain(recorded.port)).go(), &[0]);
     let [sent, received] = recorded.bytes()[0];
     let most = tries(15, 1000);
     let mut faults: Vec<_> = positions(sent, most).map(|bytes| Fault::Client(1, bytes)).collect();
@@ -131,7 +128,7 @@ fn a_read_cut_after_any_byte_is_not_taken_for_whole() {
     }
     each(2, &faults, |fault| {
         let proxy = PgProxy::start(&socket, *fault);
-        check_read(&read(&source, &plain(proxy.port)).go(), &[0, 75]);
+        whole.after_fault(&read(&source, &plain(proxy.port)).go(), &[0, 75]);
     });
     figure("reads cut after some bytes", faults.len());
 }
@@ -147,7 +144,10 @@ fn received(run: impl FnOnce(u16)) -> usize {
 fn tls_that_is_cut_or_garbled_is_never_taken_for_whole() {
     use proxy::Fault::{CutAt, FlipAt};
     let source = prepared("garbled");
-    let bytes = received(|port| check_read(&read(&source, &private(port)).go(), &[0]));
+    let whole = whole(&source);
+    let bytes = received(|port| {
+        whole.after_fault(&read(&source, &private(port)).go(), &[0]);
+    });
     let mut faults = Vec::new();
     for at in positions(bytes, tries(12, 600)) {
         faults.extend([CutAt(at), FlipAt(at)]);
@@ -164,7 +164,7 @@ fn tls_that_is_cut_or_garbled_is_never_taken_for_whole() {
             _ if at + 200 > bytes => &[0, 75],
             _ => &[75],
         };
-        check_read(&outcome, codes);
+        whole.after_fault(&outcome, codes);
         refused.fetch_add(usize::from(outcome.code != 0), Ordering::Relaxed);
     });
     figure("TLS connections cut or garbled", faults.len());
@@ -184,7 +184,10 @@ fn tls_that_is_cut_or_garbled_is_never_taken_for_whole() {
 fn a_server_that_says_nothing_or_a_byte_now_and_then_is_given_up() {
     use proxy::Fault::{DripFrom, StallAt};
     let database = prepared("silent_server");
-    let sent = received(|port| check_read(&read(&database, &private(port)).go(), &[0]));
+    let whole = whole(&database);
+    let sent = received(|port| {
+        whole.after_fault(&read(&database, &private(port)).go(), &[0]);
+    });
     let short = json!({ "connect_timeout_seconds": 1, "read_timeout_seconds": 1 });
     // In the handshake, before it, and in the rows.
     let mut faults = vec![DripFrom(0), DripFrom(100), StallAt(0), StallAt(1), StallAt(2000)];
@@ -197,7 +200,7 @@ fn a_server_that_says_nothing_or_a_byte_now_and_then_is_given_up() {
         let proxy = Proxy::start(cluster().port, vec![*fault]);
         let [tap, target] = runs(&private(proxy.port));
         let read = tap.go();
-        check_read(&read, &[75]);
+        whole.after_fault(&read, &[75]);
         let mut outcomes = vec![read];
         if !matches!(fault, StallAt(bytes) if *bytes > 2000) {
             outcomes.push(target.go());

@@ -7,12 +7,14 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database, database_of, on_small_disk, private};
+use crate::support::cluster::{
+    Database, database, database_of, on_small_disk, owner, private, server,
+};
 use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::explains;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, to_database};
-use crate::support::run::{Outcome, Run};
+use crate::support::invariants::{Place, Reading, Saw, Table, Trial};
+use crate::support::messages::{Lines, csv};
+use crate::support::pipes::{DAY, from_database, to_database};
+use crate::support::run::{Outcome, Run, Running};
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 
@@ -25,16 +27,7 @@ fn rows(name: &str, count: i64) -> Vec<u8> {
     (1..=count).fold(Lines::opened(), |lines, id| lines.row(id, name)).done().0
 }
 
-/// What is to be seen: counts by name.
-const SEEN: &str = "(SELECT name, count(*), count(DISTINCT id) FROM t GROUP BY name) t";
-
-/// How many rows of which name the table has; `None` without a table.
-fn held(target: &Database) -> Option<String> {
-    let there = target.psql("SELECT to_regclass('public.t') IS NOT NULL") == "t";
-    there.then(|| target.psql(&format!("SELECT * FROM {SEEN} ORDER BY 1")))
-}
-
-/// The trial of a load of so many rows named `new` behind three named `old`, or into no table.
+/// A load of so many rows named `new` behind three named `old`, or into no table.
 struct Case<'a> {
     target: &'a Database,
     method: &'static str,
@@ -64,25 +57,43 @@ impl Case<'_> {
         rows("new", self.count)
     }
 
+    /// Begins a load that has half of its input; returns where the rest goes, and that.
+    fn half_way(&self, more: &Value) -> (Running, ChildStdin, Vec<u8>) {
+        let mut run = self.load().config(more).start_with(Stdio::piped(), true);
+        let mut stdin = run.child().stdin.take().unwrap();
+        let mut half = self.input();
+        let rest = half.split_off(half.len() / 2);
+        stdin.write_all(&half).unwrap();
+        (run, stdin, rest)
+    }
+
+    fn place(&self) -> Table<'_> {
+        Table { database: self.target, schema: "public", name: "t", columns: "id, name" }
+    }
+
+    /// Has what must hold checked.
+    fn tried(&self, check: impl FnOnce(&Trial<'_>)) {
+        let place = self.place();
+        let new = (1..=self.count).flat_map(|id| {
+            let old = self.replaces && self.method == "append-only" && id <= 3;
+            [Some((id, "new")), old.then_some((id, "old"))].into_iter().flatten()
+        });
+        // A table that was made is empty until all its rows are there.
+        let old = if self.replaces { csv((1..=3).map(|id| (id, "old"))) } else { String::new() };
+        check(&Trial { place: &place, old: Some(old), new: csv(new), gaps: !self.replaces });
+    }
+
     /// Asserts that a fault left all as it was.
     #[track_caller]
     fn left_alone(&self, outcome: &Outcome, codes: &[i32]) {
-        explains(outcome, codes);
-        assert!(!outcome.text().contains("\"currently_syncing\":null"), "{outcome:?}");
-        let old = self.replaces.then(|| "old|3|3".to_owned());
-        let now = held(self.target);
-        let empty = !self.replaces && now.as_deref() == Some("");
-        assert!(now == old || empty, "{} {}: {now:?}", self.method, outcome.stderr);
+        self.tried(|trial| assert_ne!(trial.after_fault(outcome, codes), Saw::New, "{outcome:?}"));
     }
 
     /// Asserts that a plain run then does all of it.
     #[track_caller]
     fn rerun(&self) {
-        self.load().input(self.input()).go().success();
-        let new = format!("new|{0}|{0}", self.count);
-        let appends = self.replaces && self.method == "append-only";
-        let all = if appends { format!("{new}\nold|3|3") } else { new };
-        assert_eq!(held(self.target), Some(all), "{}", self.method);
+        let outcome = self.load().input(self.input()).go();
+        self.tried(|trial| trial.after_rerun(&outcome));
     }
 }
 
@@ -101,15 +112,11 @@ fn a_server_that_crashes_amid_a_load_leaves_the_old_rows() {
     for case in Case::all(&target, 30_000).step_by(tries(3, 1)) {
         for _ in 0..tries(1, 5) {
             case.prepare();
-            let mut run = case.load().start_with(Stdio::piped(), true);
-            let mut stdin = run.child().stdin.take().unwrap();
-            let input = case.input();
-            let (half, rest) = input.split_at(input.len() / 2);
-            stdin.write_all(half).unwrap();
+            let (run, mut stdin, rest) = case.half_way(&json!({}));
             target.wait_for("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%'");
             restart();
             // It may have left already.
-            let _ = stdin.write_all(rest);
+            let _ = stdin.write_all(&rest);
             drop(stdin);
             case.left_alone(&run.wait(), &[75]);
             crashes += 1;
@@ -194,10 +201,10 @@ fn the_victim_of_a_deadlock_tries_again() {
         gate.end("COMMIT");
         target.wait_for(WENT_ON);
         other.end("COMMIT");
-        let outcome = load.wait().success();
+        let outcome = load.wait();
         let retried = outcome.stderr.contains("in favour of another; trying again");
         assert!(retried, "{round}: {}", outcome.stderr);
-        assert_eq!(held(&target).as_deref(), Some("new|3|3"));
+        case.tried(|trial| trial.after_rerun(&outcome));
     }
     target.psql("DROP OWNED BY hasty; DROP ROLE hasty");
 }
@@ -253,11 +260,39 @@ fn a_limit_of_time_is_named() {
         target.psql("DROP TRIGGER slow ON t");
         case.rerun();
     }
-    let tap = crate::support::pipes::from_database(&target, &limited);
-    target.psql("CREATE VIEW v AS SELECT n, pg_sleep(0.1)::text FROM generate_series(1, 1000) n");
-    let outcome = tap.go().exits(75);
+    let view = "CREATE OR REPLACE VIEW v AS SELECT n, pg_sleep(";
+    let tap = |pause: &str| {
+        target.psql(&format!("{view}{pause})::text FROM generate_series(1, 1000) n"));
+        from_database(&target, &limited).go()
+    };
+    let whole = Reading::of("public-v", [&tap("0")]);
+    let outcome = tap("0.1");
+    whole.after_fault(&outcome, &[75]);
     assert!(outcome.stderr.contains("the role's statement_timeout"), "{}", outcome.stderr);
-    assert!(!outcome.text().contains("\"currently_syncing\":null"));
+}
+
+#[test]
+fn a_session_without_memory_is_named() {
+    let target = database("no_memory");
+    let merges = |case: &Case<'_>| case.replaces && case.method != "append-only";
+    for case in Case::all(&target, 30_000).filter(merges) {
+        case.prepare();
+        let (run, mut stdin, rest) = case.half_way(&json!({}));
+        let copying = "FROM pg_stat_activity WHERE query LIKE 'COPY%' \
+            AND datname = current_database()";
+        target.wait_for(&format!("SELECT count(*) {copying}"));
+        // From now on its process gets no more than it has.
+        let pid = target.psql(&format!("SELECT pid {copying}"));
+        let mut prlimit = server("prlimit".as_ref(), owner());
+        assert!(prlimit.args(["--pid", &pid, "--as=1"]).status().unwrap().success());
+        stdin.write_all(&rest).unwrap();
+        drop(stdin);
+        let outcome = run.wait();
+        case.left_alone(&outcome, &[75]);
+        let says = |text: &str| outcome.stderr.contains(text);
+        assert!(says("sqlstate: 53200") && says("out of memory"), "{}", outcome.stderr);
+        case.rerun();
+    }
 }
 
 #[test]
@@ -268,22 +303,17 @@ fn a_tap_that_pauses_outlives_limits_on_idle_sessions() {
         let limited = role(&target, &format!("{limit} = '100ms'"));
         for case in Case::all(&target, 300).step_by(tries(3, 1)) {
             case.prepare();
-            let mut run = case.load().config(&limited).start_with(Stdio::piped(), true);
-            let mut stdin = run.child().stdin.take().unwrap();
-            let input = case.input();
-            let (half, rest) = input.split_at(input.len() / 2);
-            stdin.write_all(half).unwrap();
+            let (run, mut stdin, rest) = case.half_way(&limited);
             // Nothing comes for longer than the server would wait.
             target.wait_for(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'target-postgres'
                  AND datname = current_database() AND backend_type = 'client backend'
                  AND state LIKE 'idle%' AND clock_timestamp() - state_change > '400ms'",
             );
-            stdin.write_all(rest).unwrap();
+            stdin.write_all(&rest).unwrap();
             drop(stdin);
-            run.wait().success();
-            let new = held(&target).unwrap();
-            assert!(new.starts_with("new|300|300"), "{}: {new}", case.method);
+            let outcome = run.wait();
+            case.tried(|trial| trial.after_rerun(&outcome));
         }
     });
 }
@@ -334,7 +364,8 @@ fn a_server_that_is_read_only_is_named() {
         for run in [into_follower, case.load().config(&limited)] {
             let outcome = run.input(case.input()).go();
             case.left_alone(&outcome, &[75]);
-            assert_eq!(held(&follower), held(&target));
+            let replica = Case { target: &follower, ..case };
+            assert_eq!(replica.place().seen(), case.place().seen());
             let says = |text: &str| outcome.stderr.contains(text);
             assert!(
                 says("sqlstate: 25006") && says("connect to the primary"),
@@ -352,33 +383,28 @@ fn replayed(position: &str) -> String {
 }
 
 fn reads_of_a_standby_end_with_75_in_a_conflict(leader: &Database, follower: &Database) {
-    use crate::support::pipes::from_database;
     leader.psql(
         "DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY, v text);
          INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n",
     );
     follower.wait_for("SELECT count(*) FROM t WHERE id = 200000");
     let tap = || from_database(follower, &json!({}));
-    let whole = tap().go().success();
-    assert_eq!(whole.text().matches("\"RECORD\"").count(), 200_000);
     let rounds = tries(1, 10);
     for round in 0..rounds {
+        let whole = tap().go();
+        assert_eq!(whole.text().matches("\"RECORD\"").count(), 200_000);
         // It waits for its reader; meanwhile the rows it has yet to read are removed for good.
-        let mut run = tap().start(false);
-        let mut out = run.child().stdout.take().unwrap();
-        std::io::Read::read_exact(&mut out, &mut [0; 10_000]).unwrap();
-        leader.psql("UPDATE t SET v = v || 'y'; VACUUM t");
+        let outcome = tap().go_amid(|| {
+            leader.psql("UPDATE t SET v = v || 'y'; VACUUM t");
+        });
         let conflicts = "SELECT confl_snapshot FROM pg_stat_database_conflicts \
             WHERE datname = current_database()";
         let vacuumed = leader.psql("SELECT pg_current_wal_lsn()");
-        let rest = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        let outcome = run.wait();
-        rest.join().unwrap().unwrap();
-        explains(&outcome, &[75]);
+        Reading::of("public-t", [&whole]).after_fault(&outcome, &[75]);
         assert!(outcome.stderr.contains("conflict with recovery"), "{round}: {}", outcome.stderr);
         follower.wait_for(&replayed(&vacuumed));
         assert_ne!(follower.psql(conflicts), "0");
-        tap().go().success();
     }
+    tap().go().success();
     figure("reads of a standby that met a conflict", rounds);
 }

@@ -1,7 +1,7 @@
 //! Servers, connections and files that fail while they are read (F03 to F05, F10 to F12).
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::support::invariants::Reading;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::run::{Outcome, Run, ours};
 use crate::support::sshd::{Sshd, age};
@@ -32,11 +33,10 @@ fn through(proxy: &Proxy, settings: &Value) -> Run {
     ours("tap-sftp").config(&settings)
 }
 
-/// The lines of the records, without the time of the run.
-fn lines(outcome: &Outcome) -> Vec<String> {
-    let text = outcome.text();
-    let records = text.lines().filter(|line| line.contains("\"RECORD\""));
-    records.map(|line| line.split(",\"time_extracted\"").next().unwrap().to_owned()).collect()
+/// The rows of a file of the server, and the bookmark behind them.
+fn undisturbed(settings: &Value) -> (Reading, Value) {
+    let outcome = ours("tap-sftp").config(settings).go().success();
+    (Reading::of("t", [&outcome]), bookmark(&outcome))
 }
 
 fn bookmark(outcome: &Outcome) -> Value {
@@ -57,27 +57,24 @@ fn a_connection_cut_anywhere_gives_the_same_rows() {
         ("/in/a.zip", &[8_000, 100_000, 200_000]),
     ] {
         let settings = settings(&server, path);
-        let whole = ours("tap-sftp").config(&settings).go().success();
-        assert_eq!(lines(&whole).len(), 40_000);
+        let (whole, end) = undisturbed(&settings);
         std::thread::scope(|scope| {
             for cut in cuts {
-                let (settings, whole) = (&settings, &whole);
+                let (settings, whole, end) = (&settings, &whole, &end);
                 scope.spawn(move || {
                     let proxy =
                         Proxy::start(server_port(settings), vec![Fault::CutAt(*cut), Fault::None]);
                     let outcome = through(&proxy, settings).go();
-                    if outcome.code == 75 {
+                    if !whole.after_fault(&outcome, &[0, 75]) {
                         // Before it was logged in; then nothing was written.
                         assert!(*cut < 10_000 && outcome.text().is_empty(), "{cut}: {outcome:?}");
                         return;
                     }
-                    let stderr = outcome.stderr.clone();
-                    let outcome = outcome.success();
+                    let stderr = &outcome.stderr;
                     assert!(proxy.connections() == 2, "{path} {cut}: {}", proxy.connections());
                     assert!(stderr.contains("connecting again"), "{stderr}");
                     assert!(!stderr.to_lowercase().contains("error"), "{stderr}");
-                    assert!(lines(&outcome) == lines(whole), "{path} cut at {cut}");
-                    assert_eq!(bookmark(&outcome), bookmark(whole));
+                    assert_eq!(bookmark(&outcome), *end, "{path} cut at {cut}");
                 });
             }
         });
@@ -93,11 +90,11 @@ fn a_connection_that_is_cut_again_and_again_gets_there() {
     let server = Sshd::start();
     server.put("/in/a.csv", rows());
     let settings = settings(&server, "/in/a.csv");
-    let whole = ours("tap-sftp").config(&settings).go().success();
+    let (whole, _) = undisturbed(&settings);
     let proxy = Proxy::start(server.port, vec![Fault::CutAt(700_000)]);
-    let outcome = through(&proxy, &settings).set("max_reconnects", 1).go().success();
+    let outcome = through(&proxy, &settings).set("max_reconnects", 1).go();
+    assert!(whole.after_fault(&outcome, &[0]));
     assert!(proxy.connections() > 3, "{}", proxy.connections());
-    assert!(lines(&outcome) == lines(&whole));
 }
 
 #[test]
@@ -105,11 +102,11 @@ fn a_connection_that_falls_silent_is_made_anew() {
     let server = Sshd::start();
     server.put("/in/a.csv", rows());
     let settings = settings(&server, "/in/a.csv");
-    let whole = ours("tap-sftp").config(&settings).go().success();
+    let (whole, _) = undisturbed(&settings);
     let proxy = Proxy::start(server.port, vec![Fault::StallAt(900_000), Fault::None]);
-    let outcome = through(&proxy, &settings).set("request_timeout", 1).go().success();
+    let outcome = through(&proxy, &settings).set("request_timeout", 1).go();
+    assert!(whole.after_fault(&outcome, &[0]));
     assert_eq!(proxy.connections(), 2);
-    assert!(lines(&outcome) == lines(&whole));
 }
 
 #[test]
@@ -117,32 +114,33 @@ fn keys_are_exchanged_anew_in_the_middle_of_a_file() {
     let server = Sshd::start_with("RekeyLimit 300K");
     server.put("/in/a.csv", rows());
     let outcome = ours("tap-sftp").config(&settings(&server, "/in/a.csv")).go().success();
-    assert_eq!(lines(&outcome).len(), 40_000);
+    assert_eq!(outcome.records("t").len(), 40_000);
     assert!(!outcome.stderr.contains("connecting again"), "{}", outcome.stderr);
 }
 
 #[test]
 fn a_server_that_stays_silent_or_away_is_given_up() {
     let server = Sshd::start();
-    server.put("/in/a.csv", rows());
+    server.put("/in/a.csv", rows().repeat(20));
     let settings = settings(&server, "/in/a.csv");
+    let (whole, _) = undisturbed(&settings);
     let proxy = Proxy::start(server.port, vec![Fault::StallAt(5_000)]);
     let run = through(&proxy, &settings).set("request_timeout", 1).set("connect_timeout", 1);
-    let outcome = run.set("max_reconnects", 1).go().exits(75);
+    let outcome = run.set("max_reconnects", 1).go();
+    whole.after_fault(&outcome, &[75]);
     assert!(outcome.stderr.contains("in time"), "{}", outcome.stderr);
     // Silent from the first byte on.
     let proxy = Proxy::start(server.port, vec![Fault::StallAt(0)]);
-    let outcome = through(&proxy, &settings).set("connect_timeout", 1).go().exits(75);
+    let outcome = through(&proxy, &settings).set("connect_timeout", 1).go();
+    whole.after_fault(&outcome, &[75]);
     assert!(outcome.stderr.contains("connect_timeout: 1 s"), "{}", outcome.stderr);
     assert_eq!(proxy.connections(), 1);
 
-    server.put("/in/a.csv", rows().repeat(20));
     let run = ours("tap-sftp").config(&settings).set("max_reconnects", 2);
-    let outcome = amid(run, || server.signal(Signal::KILL, true));
-    assert_eq!(outcome.code, 75, "{}", outcome.stderr);
+    let outcome = run.go_amid(|| server.signal(Signal::KILL, true));
+    whole.after_fault(&outcome, &[75]);
     assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
     assert!(bookmark(&outcome).is_null());
-    assert!(!outcome.text().contains("\"currently_syncing\":null"));
 }
 
 #[test]
@@ -150,24 +148,11 @@ fn sessions_that_are_killed_are_begun_again() {
     let server = Sshd::start();
     server.put("/in/a.csv", rows().repeat(20));
     let settings = settings(&server, "/in/a.csv");
-    let whole = ours("tap-sftp").config(&settings).go();
-    let outcome = amid(ours("tap-sftp").config(&settings), || server.signal(Signal::KILL, false));
-    assert_eq!(outcome.code, whole.code);
+    let (whole, _) = undisturbed(&settings);
+    let run = ours("tap-sftp").config(&settings);
+    let outcome = run.go_amid(|| server.signal(Signal::KILL, false));
+    assert!(whole.after_fault(&outcome, &[0]));
     assert!(outcome.stderr.contains("connecting again"), "{}", outcome.stderr);
-    assert!(lines(&outcome) == lines(&whole));
-}
-
-/// Runs a tap, does something once its first records are there, and reads the rest.
-fn amid(run: Run, act: impl FnOnce()) -> Outcome {
-    let mut tap = run.start(false);
-    let mut pipe = tap.child().stdout.take().unwrap();
-    let mut text = vec![0; 100_000];
-    pipe.read_exact(&mut text).unwrap();
-    act();
-    pipe.read_to_end(&mut text).unwrap();
-    let mut outcome = tap.wait();
-    outcome.stdout = text;
-    outcome
 }
 
 #[test]
@@ -184,10 +169,12 @@ fn a_file_that_changes_while_it_is_read_is_read_another_time() {
         }),
     ];
     let settings = settings(&server, "/in/a.csv");
+    server.put("/in/a.csv", &large);
+    let (whole, _) = undisturbed(&settings);
     for (name, change) in changes {
         let path = server.put("/in/a.csv", &large);
-        let outcome = amid(ours("tap-sftp").config(&settings), || change(&path));
-        assert_eq!(outcome.code, 75, "{name}: {}", outcome.stderr);
+        let outcome = ours("tap-sftp").config(&settings).go_amid(|| change(&path));
+        whole.after_fault(&outcome, &[75]);
         assert!(outcome.stderr.contains("changed during the read"), "{name}: {}", outcome.stderr);
         assert!(bookmark(&outcome).is_null(), "{name}");
     }
@@ -272,7 +259,7 @@ fn many_files_are_read_and_too_many_refused() {
     }
     let settings = settings(&server, "/in/many");
     let outcome = ours("tap-sftp").config(&settings).go().success();
-    assert_eq!(lines(&outcome).len(), 3000);
+    assert_eq!(outcome.records("t").len(), 3000);
     assert_eq!(bookmark(&outcome)["files"].as_object().unwrap().len(), 3000);
     // The bookmark of many files is not written after each of them.
     let states = outcome.messages().iter().filter(|message| message["type"] == "STATE").count();

@@ -52,7 +52,7 @@ impl Place for Partition<'_> {
         if !self.lake.exists() {
             return None;
         }
-        lake::check(self.lake);
+        lake::check_day(self.lake, self.source, self.day);
         let partition = lake::partition(self.lake, self.source, self.day, self.table);
         let seen = partition.exists().then(|| lake::data(&partition));
         // Who reads a day gets all its rows, or is told that there is none to trust.
@@ -204,4 +204,59 @@ pub fn explains(outcome: &Outcome, codes: &[i32]) {
     if outcome.code != 0 && !signalled {
         assert!(outcome.stderr.contains("error: "), "no message: {outcome:?}");
     }
+}
+
+/// Asserts that a run failed as it may: it says why, and does not tell of a good end.
+#[track_caller]
+pub fn fails(outcome: &Outcome, codes: &[i32]) {
+    explains(outcome, codes);
+    assert!(outcome.code != 0 && !is_done(outcome), "{outcome:?}");
+}
+
+/// A read under a fault: the rows it has to have.
+pub struct Reading {
+    stream: String,
+    wholes: Vec<Vec<String>>,
+}
+
+impl Reading {
+    /// Takes the rows from reads that nothing happened to: more than one of them where the source
+    /// is changed meanwhile.
+    pub fn of<'a>(stream: &str, undisturbed: impl IntoIterator<Item = &'a Outcome>) -> Self {
+        let wholes = undisturbed.into_iter().map(|outcome| {
+            assert!(outcome.code == 0 && is_done(outcome), "{}", outcome.stderr);
+            rows_of(outcome, stream)
+        });
+        Self { stream: stream.to_owned(), wholes: wholes.collect() }
+    }
+
+    /// Asserts what must hold after a read that met a fault: its rows are the first of one whole,
+    /// and a good end is told of all of them alone. Says whether they are all.
+    #[track_caller]
+    pub fn after_fault(&self, outcome: &Outcome, codes: &[i32]) -> bool {
+        explains(outcome, codes);
+        let rows = rows_of(outcome, &self.stream);
+        let all = self.wholes.contains(&rows);
+        let first = all || self.wholes.iter().any(|whole| whole.starts_with(&rows));
+        assert!(first, "{} rows, not of one whole: {}", rows.len(), outcome.stderr);
+        let done = is_done(outcome);
+        assert!(all || !done, "a good end of {} rows: {}", rows.len(), outcome.stderr);
+        let signalled = outcome.code > 128;
+        assert!(signalled || done == (outcome.code == 0), "{}", outcome.stderr);
+        all
+    }
+}
+
+/// Tells whether a tap or a target says that all is there.
+pub fn is_done(outcome: &Outcome) -> bool {
+    outcome.text().contains("\"currently_syncing\":null")
+}
+
+/// Returns the rows that a tap has written in full, as their lines without the time of the run.
+fn rows_of(outcome: &Outcome, stream: &str) -> Vec<String> {
+    let start = format!("{{\"type\":\"RECORD\",\"stream\":\"{stream}\"");
+    let text = outcome.text();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let rows = whole.lines().filter(|line| line.starts_with(&start));
+    rows.map(|line| line.split(",\"time_extracted\"").next().unwrap().to_owned()).collect()
 }

@@ -25,8 +25,20 @@ pub fn manifest(partition: &Path) -> Value {
 /// their sizes and sums, and nothing of ours that is not a partition lies in the data set.
 #[track_caller]
 pub fn check(lake: &Path) {
-    for source in folders(lake, "source=") {
-        for day in folders(&source, "extracted_at=") {
+    check_where(lake, |_| true);
+}
+
+/// Asserts the same of one day of a source, and of the folders that lead to it.
+#[track_caller]
+pub fn check_day(lake: &Path, source: &str, day: &str) {
+    let day = lake.join(format!("source={source}/extracted_at={day}"));
+    check_where(lake, |folder| day.starts_with(folder) || folder.starts_with(&day));
+}
+
+#[track_caller]
+fn check_where(lake: &Path, wanted: impl Fn(&Path) -> bool) {
+    for source in folders(lake, "source=").into_iter().filter(|folder| wanted(folder)) {
+        for day in folders(&source, "extracted_at=").into_iter().filter(|folder| wanted(folder)) {
             for table in folders(&day, "table=") {
                 check_partition(&table);
             }

@@ -206,6 +206,19 @@ impl Run {
         self.start(true).wait()
     }
 
+    /// Runs to the end, and does something once the first of its output is there.
+    pub fn go_amid(self, act: impl FnOnce()) -> Outcome {
+        let mut running = self.start(false);
+        let mut pipe = running.child.stdout.take().unwrap();
+        let mut text = vec![0; 100_000];
+        pipe.read_exact(&mut text).unwrap();
+        act();
+        pipe.read_to_end(&mut text).unwrap();
+        let mut outcome = running.wait();
+        outcome.stdout = text;
+        outcome
+    }
+
     /// Starts the process; `collect` reads its output, else the caller takes it.
     pub fn start(self, collect: bool) -> Running {
         let piped = self.input.is_some() || self.piped;
