@@ -27,6 +27,11 @@ pub struct Partition {
 }
 
 impl Lake {
+    /// Names an output folder that need not be there; touches nothing.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
     /// Opens an output folder to read; `NoInput` when it is not there.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();

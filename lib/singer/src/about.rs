@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::args::AboutFormat;
+use crate::args::{AboutFormat, Role};
 use crate::settings::{SettingsSchema, aliases, is_secret};
 
 /// The fixed facts of a connector.
@@ -16,28 +16,34 @@ pub struct About {
     pub version: &'static str,
     /// One sentence.
     pub description: &'static str,
-    /// Meltano capability words.
+    /// Meltano's words for what it can that not every tap, or target, can.
     pub capabilities: &'static [&'static str],
 }
 
 impl About {
     /// Writes what `--about` prints.
-    pub fn render(&self, schema: &SettingsSchema, format: AboutFormat) -> String {
+    pub(crate) fn render(
+        &self,
+        role: Role,
+        schema: &SettingsSchema,
+        format: AboutFormat,
+    ) -> String {
+        let capabilities = [role.capabilities(), self.capabilities].concat();
         match format {
-            AboutFormat::Text => self.text(schema),
-            AboutFormat::Json => self.json(schema),
+            AboutFormat::Text => self.text(&capabilities, schema),
+            AboutFormat::Json => self.json(&capabilities, schema),
             AboutFormat::Markdown => self.markdown(schema),
-            AboutFormat::Meltano => self.meltano(schema),
+            AboutFormat::Meltano => self.meltano(&capabilities, schema),
         }
     }
 
-    fn text(&self, schema: &SettingsSchema) -> String {
+    fn text(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
         let mut text = format!(
             "{} {}\n{}\n\nCapabilities: {}\n\nSettings:\n",
             self.name,
             self.version,
             self.description,
-            self.capabilities.join(" "),
+            capabilities.join(" "),
         );
         for (name, property) in schema.properties() {
             let setting = Setting::new(schema, name, property);
@@ -47,14 +53,14 @@ impl About {
         text
     }
 
-    fn json(&self, schema: &SettingsSchema) -> String {
+    fn json(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
         let about = json!({
             "name": self.name,
             "description": self.description,
             "version": self.version,
             "sdk_version": self.version,
             "supported_python_versions": [],
-            "capabilities": self.capabilities,
+            "capabilities": capabilities,
             "settings": schema.as_object(),
         });
         serde_json::to_string_pretty(&about).unwrap_or_default() + "\n"
@@ -84,14 +90,14 @@ impl About {
 
     /// YAML of the plugin's definition, as `meltano add --from-ref` reads it; every scalar that
     /// could be misread is written as JSON, which YAML contains.
-    fn meltano(&self, schema: &SettingsSchema) -> String {
+    fn meltano(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
         let quote = |text: &str| Value::from(text).to_string();
         let mut text = format!(
             "name: {}\nnamespace: {}\nexecutable: {}\ncapabilities: [{}]\nsettings:\n",
             self.name,
             self.name.replace('-', "_"),
             self.name,
-            self.capabilities.join(", "),
+            capabilities.join(", "),
         );
         for (name, property) in schema.properties() {
             let setting = Setting::new(schema, name, property);
@@ -182,9 +188,10 @@ impl Setting {
             return "options";
         }
         match self.kind.as_str() {
+            kind @ ("array" | "object") => kind,
             _ if self.secret => "string",
             "number" => "decimal",
-            kind @ ("integer" | "boolean" | "array" | "object") => kind,
+            kind @ ("integer" | "boolean") => kind,
             _ => "string",
         }
     }
@@ -202,4 +209,33 @@ fn words(shape: &Value) -> Option<Vec<String>> {
     let branches = shape["oneOf"].as_array()?;
     let consts = branches.iter().map(|branch| branch["const"].clone()).collect();
     Some(strings(&consts)).filter(|words| words.len() == branches.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is asked for")]
+    struct Shapes {
+        /// One.
+        key: Secret,
+        /// Many.
+        keys: BTreeMap<String, Secret>,
+    }
+
+    #[test]
+    fn secrets_are_texts_or_maps_that_meltano_hides() {
+        let about = About { name: "tap-x", version: "1", description: "x", capabilities: &["y"] };
+        let schema = SettingsSchema::new(&[SettingsSchema::part::<Shapes>]);
+        let text = about.render(Role::Tap, &schema, AboutFormat::Meltano);
+        assert!(text.contains("structured-logging, y]\n"), "{text}");
+        for (name, kind) in [("key", "string"), ("keys", "object")] {
+            let setting = format!("- name: {name}\n  kind: {kind}\n  sensitive: true\n");
+            assert!(text.contains(&setting), "{text}");
+        }
+    }
 }

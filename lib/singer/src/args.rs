@@ -18,6 +18,18 @@ pub enum Role {
     Target,
 }
 
+impl Role {
+    /// Returns Meltano's words for what every one of them can.
+    pub(crate) const fn capabilities(self) -> &'static [&'static str] {
+        match self {
+            Self::Tap => {
+                &["catalog", "discover", "state", "about", "test", "plan", "structured-logging"]
+            }
+            Self::Target => &["about", "plan", "validate-records", "structured-logging"],
+        }
+    }
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

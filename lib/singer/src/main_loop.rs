@@ -33,7 +33,7 @@ pub(crate) fn read_args(
         Err(text) => return output::print(&text?).map(|()| None),
     };
     if let Action::About(format) = args.action {
-        output::print(&about.render(schema, format))?;
+        output::print(&about.render(role, schema, format))?;
         return Ok(None);
     }
     Ok(Some(args))

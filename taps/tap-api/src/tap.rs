@@ -38,15 +38,7 @@ impl Tap for TapApi {
         name: "tap-api",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads HTTP APIs that answer in JSON, as the settings describe them.",
-        capabilities: &[
-            "catalog",
-            "discover",
-            "state",
-            "about",
-            "test",
-            "plan",
-            "structured-logging",
-        ],
+        capabilities: &[],
     };
     type Settings = Settings;
 

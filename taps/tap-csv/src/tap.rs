@@ -22,15 +22,7 @@ impl Tap for TapCsv {
         name: "tap-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads CSV files with inferred types, and days of the lake with theirs.",
-        capabilities: &[
-            "catalog",
-            "discover",
-            "state",
-            "about",
-            "test",
-            "plan",
-            "structured-logging",
-        ],
+        capabilities: &[],
     };
     type Settings = TapCsvSettings;
 

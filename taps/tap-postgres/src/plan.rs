@@ -94,28 +94,29 @@ impl Plan {
             rows.null();
             return Ok(());
         }
-        match (&steps[at], copied) {
-            (Step::Copy | Step::Text, Some(start)) => rows.within(start, field.len()),
-            (Step::Number, Some(start)) if !is_not_finite(field) => {
-                rows.within(start, field.len());
-            }
-            (Step::Copy, None) => rows.verbatim(field),
-            (Step::Text, None) => {
+        let as_it_is = |rows: &mut Rows| match copied {
+            Some(start) => rows.within(start, field.len()),
+            None => rows.verbatim(field),
+        };
+        match &steps[at] {
+            Step::Copy => as_it_is(rows),
+            Step::Text if copied.is_some() => as_it_is(rows),
+            Step::Text => {
                 rows.write(|out| Conversion::Text.convert(field, *policy, scratch, out))?;
             }
-            (Step::Number, None) if !is_not_finite(field) => rows.verbatim(field),
-            (Step::Number | Step::Check(Conversion::Number), _)
+            Step::Number if !is_not_finite(field) => as_it_is(rows),
+            Step::Number | Step::Check(Conversion::Number)
                 if *policy == NanPolicy::Null && is_not_finite(field) =>
             {
                 rows.null();
             }
-            (Step::Number, _) => {
+            Step::Number => {
                 rows.write(|out| Conversion::Number.convert(field, *policy, scratch, out))?;
             }
-            (Step::Convert(conversion), _) => {
+            Step::Convert(conversion) => {
                 rows.write(|out| conversion.convert(field, *policy, scratch, out))?;
             }
-            (Step::Check(conversion), _) => {
+            Step::Check(conversion) => {
                 checked.clear();
                 conversion.convert(field, *policy, scratch, checked)?;
                 rows.cell(checked)?;

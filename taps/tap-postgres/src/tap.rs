@@ -38,16 +38,7 @@ impl Tap for TapPostgres {
         name: "tap-postgres",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
-        capabilities: &[
-            "catalog",
-            "discover",
-            "state",
-            "about",
-            "test",
-            "plan",
-            "activate-version",
-            "structured-logging",
-        ],
+        capabilities: &["activate-version"],
     };
     type Settings = Settings;
 

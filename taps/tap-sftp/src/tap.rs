@@ -17,15 +17,7 @@ impl Tap for TapSftp {
         name: "tap-sftp",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
-        capabilities: &[
-            "catalog",
-            "discover",
-            "state",
-            "about",
-            "test",
-            "plan",
-            "structured-logging",
-        ],
+        capabilities: &[],
     };
     type Settings = TapSftpSettings;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use lake::Datestamp;
+use lake::{Datestamp, Lake};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::settings::Settings;
@@ -87,8 +87,7 @@ impl Naming {
     pub fn path(&self, stream: &str) -> PathBuf {
         match self {
             Self::Partition { root, source, day, .. } => {
-                let [source, table] = [source, stream].map(lake::name::encode);
-                root.join(format!("source={source}/extracted_at={day}/table={table}"))
+                Lake::at(root).table_folder(source, *day, stream)
             }
             Self::Plain { root, path } => root.join(for_stream(path, stream)),
         }

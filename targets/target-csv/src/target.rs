@@ -36,7 +36,7 @@ impl Target for TargetCsv {
         name: "target-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Writes CSV files: dated partitions that are published whole, or plain files",
-        capabilities: &["about", "plan", "validate-records", "structured-logging"],
+        capabilities: &[],
     };
     type Settings = Settings;
     type Sink = CsvSink;

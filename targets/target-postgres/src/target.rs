@@ -27,16 +27,7 @@ impl Target for TargetPostgres {
         name: "target-postgres",
         version: env!("CARGO_PKG_VERSION"),
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
-        capabilities: &[
-            "about",
-            "plan",
-            "activate-version",
-            "structured-logging",
-            "soft-delete",
-            "hard-delete",
-            "target-schema",
-            "validate-records",
-        ],
+        capabilities: &["activate-version", "soft-delete", "hard-delete", "target-schema"],
     };
     type Settings = Settings;
     type Sink = PostgresSink;

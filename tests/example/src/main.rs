@@ -27,7 +27,7 @@ impl Tap for TapExample {
         name: "tap-example",
         version: env!("CARGO_PKG_VERSION"),
         description: "Lists the files of a folder.",
-        capabilities: &["catalog", "discover", "state", "about", "plan"],
+        capabilities: &[],
     };
     type Settings = Settings;
 
