@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::apis::tap_api;
 use crate::support::cluster::{Database, database, database_of, private};
-use crate::support::messages::Lines;
+use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{DAY, from_database, from_lake, load, to_database, to_lake};
 use crate::support::project::Project;
 use crate::support::run::{Outcome, Run, file, ours, pipe};
@@ -382,4 +382,13 @@ fn a_plan_without_input_is_refused_as_a_load_is() {
     target().go().exits(76);
     target().set("allow_empty", true).go().success();
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn names_in_a_plan_control_no_terminal() {
+    let scratch = folder();
+    let lines = Lines::default().schema("a\n\u{1b}[31mb", &columns(), &["id"]).done();
+    let plan = to_lake(scratch.path(), "s", DAY).args(["--plan"]).input(lines.0).go().success();
+    assert!(plan.text().starts_with("a\\n\\u{1b}[31mb:\n"), "{}", plan.text());
+    assert_eq!(plan.text().lines().count(), 2, "{}", plan.text());
 }

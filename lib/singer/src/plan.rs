@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::PlanFormat;
 use crate::catalog::Stream;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::output;
 use crate::receive::{Event, no_input};
 
@@ -49,9 +49,9 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
         }
         PlanFormat::Text => {
             for Planned { stream, steps, .. } in planned {
-                let _ = writeln!(text, "{stream}:");
+                let _ = writeln!(text, "{}:", printable(stream));
                 for step in steps {
-                    let _ = writeln!(text, "  {step}");
+                    let _ = writeln!(text, "  {}", printable(step));
                 }
                 if steps.is_empty() {
                     text.push_str("  nothing to do\n");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use singer::error::printable;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -235,7 +236,7 @@ fn text(plan: &Value) -> String {
 }
 
 fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), |text| printable(text).into_owned())
 }
 
 fn list(values: &Value) -> String {
