@@ -275,3 +275,33 @@ fn rows_of_two_streams_by_turns_may_refer_to_each_other() {
     let joined = "SELECT count(*) FROM child JOIN parent ON parent.id = child.parent";
     assert_eq!(target.psql(joined), "200");
 }
+
+#[test]
+fn a_batch_that_waits_is_tried_less_and_less_often() {
+    let target = database("waits");
+    target.psql(
+        "CREATE TABLE parent (id bigint PRIMARY KEY, name text);
+         CREATE TABLE child (id bigint PRIMARY KEY, name text, parent bigint REFERENCES parent);
+         CREATE SEQUENCE tries;
+         CREATE FUNCTION tried() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN PERFORM nextval(''public.tries''); RETURN NULL; END';
+         CREATE TRIGGER tried BEFORE INSERT ON child EXECUTE FUNCTION tried()",
+    );
+    let mut of_child = columns();
+    of_child["parent"] = json!({ "type": "integer" });
+    let mut lines = Lines::default().schema("parent", &columns(), &["id"]);
+    lines = lines.schema("child", &of_child, &["id"]);
+    lines = lines.record("parent", &json!({ "id": 1, "name": "p" }));
+    for id in 0..200 {
+        if id % 5 == 0 {
+            // Rows are handed on when a stream begins.
+            lines = lines.schema(&format!("other{id}"), &columns(), &["id"]);
+        }
+        lines = lines.record("child", &json!({ "id": id, "name": "c", "parent": 1 }));
+    }
+    load(&target, &json!({ "batch_size_rows": 5 }), &lines).success();
+    assert_eq!(target.psql("SELECT count(*) FROM child"), "200");
+    // Of 40 batches.
+    let tries: usize = target.psql("SELECT last_value FROM tries").parse().unwrap();
+    assert!((2..12).contains(&tries), "{tries} tries");
+}

@@ -131,3 +131,27 @@ fn a_table_that_is_locked_is_named() {
     holder.wait().unwrap();
     says(&outcome, 75, &["into: public.t", "lock_timeout_seconds"]);
 }
+
+#[test]
+fn what_a_table_forbids_is_told_with_what_would_help() {
+    let target = database("conditions");
+    let conditions: [(&str, &[&str]); 3] = [
+        ("name text REFERENCES others", &["sqlstate: 23503", "load that table first"]),
+        ("name text UNIQUE", &["sqlstate: 23505", "check the keys of the stream"]),
+        ("name text CHECK (name <> 'a')", &["sqlstate: 23514", "change one of the two"]),
+    ];
+    target.psql("CREATE TABLE others (name text PRIMARY KEY)");
+    for method in ["append-only", "upsert", "overwrite"] {
+        for (name, words) in conditions {
+            target.psql(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (id bigint PRIMARY KEY, {name})"
+            ));
+            let input = Lines::whole(&[(1, "a"), (2, "a")]).0;
+            let more = json!({ "load_method": method });
+            let outcome = to_database(&target, &more).input(input).go();
+            says(&outcome, 65, words);
+            says(&outcome, 65, &["stream: t", "constraint: "]);
+            assert_eq!(target.psql("SELECT count(*) FROM t"), "0");
+        }
+    }
+}

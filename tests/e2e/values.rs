@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::support::cluster::database;
 use crate::support::folder;
 use crate::support::messages::Lines;
-use crate::support::pipes::DAY;
-use crate::support::run::feed;
+use crate::support::pipes::{DAY, from_database, to_database};
+use crate::support::run::{feed, pipe_succeeds};
 
 /// What becomes of a value.
 enum Fate {
@@ -275,4 +275,57 @@ fn text_in_the_place_of_a_number_adds_no_row_even_unchecked() {
         assert!(!scratch.path().join("source=s").exists(), "{value}");
     }
     assert_eq!(target.psql("SELECT to_regclass('public.t') IS NULL"), "t");
+}
+
+#[test]
+fn what_json_may_hold_and_jsonb_may_not() {
+    let target = database("nul_in_json");
+    let schema = json!({ "id": { "type": "integer" }, "v": {} });
+    let line = r#"{"type":"RECORD","stream":"t","record":{"id":1,"v":{"a":"\u0000"}}}"#;
+    let lines = Lines::default().schema("t", &schema, &["id"]).raw(line).done();
+    let load = |kind: &str| {
+        target.psql(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id bigint, v {kind})"));
+        to_database(&target, &json!({ "load_method": "append-only" })).input(lines.0.clone()).go()
+    };
+    load("json").success();
+    assert_eq!(target.psql("SELECT v FROM t"), r#"{"a":"\u0000"}"#);
+    load("jsonb").exits(65);
+}
+
+#[test]
+fn domains_over_domains_are_what_they_are_over_in_the_end() {
+    let target = database("domains");
+    target.psql(
+        "CREATE DOMAIN d1 AS numeric(6, 2); CREATE DOMAIN d2 AS d1 CHECK (VALUE > 0);
+         CREATE DOMAIN d3 AS d2; CREATE TABLE s (id integer PRIMARY KEY, a d1, b d2, c d3);
+         INSERT INTO s VALUES (1, 1.25, 2.5, 3);
+         CREATE SCHEMA x; CREATE TABLE x.s (LIKE s INCLUDING ALL)",
+    );
+    for table in ["x.s", "y.s"] {
+        let more = json!({ "default_target_schema": &table[..1] });
+        let tap = from_database(&target, &json!({ "filter_schemas": "public" }));
+        pipe_succeeds(tap, to_database(&target, &more));
+        assert_eq!(target.psql(&format!("SELECT a, b, c FROM {table}")), "1.25|2.50|3.00");
+    }
+}
+
+#[test]
+fn partial_records_of_one_key_fold_in_their_order() {
+    let target = database("folds");
+    let schema = json!({
+        "id": { "type": "integer" }, "a": { "type": "integer" }, "b": { "type": "integer" },
+    });
+    let mut lines = Lines::default().schema("t", &schema, &["id"]);
+    lines = lines.record("t", &json!({ "id": 0, "a": 0, "b": 0 })).state(&json!({}));
+    // Twice: the staging table is used again.
+    for round in 0..2 {
+        for n in 0..9 {
+            let column = if n / 2 % 2 == 0 { "a" } else { "b" };
+            lines = lines.record("t", &json!({ "id": n % 2, column: 10 * round + n }));
+        }
+        lines = lines.state(&json!({ "round": round }));
+    }
+    let more = json!({ "state_interval_seconds": 0 });
+    to_database(&target, &more).input(lines.done().0).go().success();
+    assert_eq!(target.psql("SELECT id, a, b FROM t ORDER BY id"), "0|18|16\n1|15|17");
 }

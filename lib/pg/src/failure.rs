@@ -39,7 +39,7 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "23505" => "two rows have one key, or one that the table has: check the keys of the stream",
         "23514" => "the table has a condition that a row does not meet: change one of the two",
         "53100" => "the server's disk is full: free space there",
-        "53200" => "the server is out of memory",
+        "53200" => "the server is out of memory: give it more, or run fewer loads at once",
         "53400" => "raise the server's limit (temp_file_limit), or load fewer rows at once",
         "53300" => "the server has too many connections: close some, or raise max_connections",
         "57014" => "the statement was cancelled or took longer than the role's statement_timeout",

@@ -197,16 +197,18 @@ impl Batch {
     }
 
     /// Sets a cell of the last row; a text that equals the one in the row before is not copied.
+    /// Tells whether it is another one.
     #[inline]
-    pub fn set_or_repeat(&mut self, column: usize, text: &[u8]) {
+    pub fn set_or_repeat(&mut self, column: usize, text: &[u8]) -> bool {
         let at = self.cells.len() - self.width + column;
         if at >= self.width && self.read(self.cells[at - self.width]) == Cell::Text(text) {
             self.cells[at] = self.cells[at - self.width];
-            return;
+            return false;
         }
         let start = self.text.len();
         self.text.extend_from_slice(text);
         self.cells[at] = Span { start: narrow(start), length: narrow(text.len()) };
+        true
     }
 
     /// Tells whether a cell of the last row is absent.

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use crate::batch::Batch;
+use crate::canonical::is_canonical;
 use crate::catalog::Stream;
 use crate::error::Result;
 use crate::quote::string_into;
 use crate::scan::{Fault, Quoted, Scanner, Token};
+use crate::schema::Kind;
 use crate::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
 use crate::validate::{Checks, Reason};
 
@@ -329,8 +331,12 @@ impl RecordDecoder {
     ) -> Result<(), Refusal> {
         let from = self.columns.len();
         debug_assert_eq!(batch.width(), from + ENVELOPE_CELLS);
-        if let Some(Token::String(quoted)) = time_extracted {
-            batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw);
+        if let Some(Token::String(quoted)) = time_extracted
+            && batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw)
+            && !is_canonical(Kind::DateTime, quoted.raw)
+        {
+            let what = "`time_extracted` is not a date and time";
+            return Err(Refusal::Unfit(None, what.to_owned()));
         }
         match version {
             None | Some(Token::Null) => Ok(()),

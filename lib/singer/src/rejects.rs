@@ -74,6 +74,11 @@ impl Rejects {
         self.add(&record, failure)
     }
 
+    /// Tells whether a record of the stream was set aside.
+    pub(crate) fn has_some_of(&self, stream: &str) -> bool {
+        self.shared().by_stream.contains_key(stream)
+    }
+
     /// Says at the end of a run how many records were set aside.
     pub fn report(&self) {
         let shared = self.shared();

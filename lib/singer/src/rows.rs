@@ -341,6 +341,7 @@ impl Rows {
             failure
         };
         let failure = if place.is_empty() { failure } else { failure.with("place", place) };
+        self.left_out = true;
         self.rejects.add(record, failure)
     }
 

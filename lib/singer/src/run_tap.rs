@@ -1,9 +1,10 @@
 //! Runs a tap: flags, settings, catalog and state around [`Tap`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
@@ -71,7 +72,8 @@ fn plan<T: Tap>(
         let Reading { steps, is_part } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
         let mut stream = stream.clone();
-        stream.resumed_from = Some(since.value).filter(|value| is_part || goes_on(&stream, value));
+        let from = if since.value.is_null() { json!({}) } else { since.value };
+        stream.resumed_from = Some(from).filter(|value| is_part || goes_on(&stream, value));
         let schema = Some(schema_message(&stream));
         planned.push(Planned { stream: stream.name, steps, schema });
     }
@@ -96,10 +98,29 @@ fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     for stream in streams {
         selected.extend(select(stream)?);
     }
+    check_names(&selected)?;
     if selected.is_empty() {
         log::warn!("no stream of the catalog's {found} is selected: nothing to read");
     }
     Ok(selected)
+}
+
+/// Refuses two streams that would be one for a target.
+fn check_names(selected: &[Selected]) -> Result<()> {
+    let mut ids = BTreeMap::new();
+    for Selected { stream, .. } in selected {
+        if let Some(other) = ids.insert(stream.name.as_str(), stream.id.as_str()) {
+            return Err(Error::new(ErrorKind::Config, "cannot read two streams of one name")
+                .with("stream", &stream.name)
+                .with("tap_stream_id", other)
+                .with("and", &stream.id)
+                .hint(
+                    "give each entry of the catalog a `stream` of its own, such as its \
+                     tap_stream_id",
+                ));
+        }
+    }
+    Ok(())
 }
 
 const NO_STATE: &str = "the state is the last line that a target printed; without --state a run \

@@ -75,6 +75,17 @@ fn begin(
     Ok((incoming, give_back))
 }
 
+/// What came behind the last row of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Behind {
+    /// Nothing yet.
+    Nothing,
+    /// A state, or the stream's version: the rows may be all.
+    Something,
+    /// A state that said that no stream is being read any more.
+    End,
+}
+
 /// One stream on its way into its sink.
 struct Outgoing<S> {
     name: String,
@@ -84,8 +95,10 @@ struct Outgoing<S> {
     dirty: bool,
     /// Its sink makes rows durable at the end only.
     late: bool,
-    /// A state behind all of its rows said that no stream is being read any more.
-    closed: bool,
+    /// What came behind its rows.
+    behind: Behind,
+    /// Rows of versions before this one are gone, if all rows have come.
+    version: Option<i64>,
     counter: RecordCounter,
 }
 
@@ -144,13 +157,14 @@ impl<T: Target> Delivery<T> {
                 sink: Some(sink),
                 dirty: false,
                 late: false,
-                closed: false,
+                behind: Behind::Nothing,
+                version: None,
                 counter: RecordCounter::new(&stream.name),
             });
             return Ok(());
         };
         let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
-        known.closed = false;
+        known.behind = Behind::Nothing;
         log::info!("the schema of stream {} changed", known.name);
         sink.evolve(stream).with("stream", &known.name)
     }
@@ -160,7 +174,7 @@ impl<T: Target> Delivery<T> {
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
-        stream.closed = false;
+        stream.behind = Behind::Nothing;
         stream.counter.add(batch.rows(), batch.text_bytes());
         let _ = self.give_back.try_send(batch);
         Ok(())
@@ -168,9 +182,19 @@ impl<T: Target> Delivery<T> {
 
     fn activate(&mut self, at: usize, version: i64) -> Result<()> {
         let stream = &mut self.streams[at];
-        let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
+        if stream.sink.is_none() {
+            return Err(after_end(&stream.name));
+        }
         stream.dirty = true;
-        sink.activate(version).with("stream", &stream.name)
+        stream.behind = stream.behind.max(Behind::Something);
+        match stream.version {
+            Some(newer) if newer > version => {
+                let name = &stream.name;
+                log::warn!("ACTIVATE_VERSION {version} of {name} is ignored: {newer} was active");
+            }
+            _ => stream.version = Some(version),
+        }
+        Ok(())
     }
 
     fn state(&mut self, value: String, syncing: Option<Syncing>) -> Result<()> {
@@ -187,9 +211,9 @@ impl<T: Target> Delivery<T> {
             }
             _ => None,
         };
-        if syncing == Some(Syncing::Nothing) {
-            self.streams.iter_mut().for_each(|stream| stream.closed = true);
-        }
+        let ended = syncing == Some(Syncing::Nothing);
+        let behind = if ended { Behind::End } else { Behind::Something };
+        self.streams.iter_mut().for_each(|stream| stream.behind = stream.behind.max(behind));
         if syncing.is_some() {
             self.syncing = syncing;
         }
@@ -223,6 +247,22 @@ impl<T: Target> Delivery<T> {
         let state = self.state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let stream = &mut self.streams[at];
         if let Some(mut sink) = stream.sink.take() {
+            if let Some(version) = stream.version {
+                // A row that did not come may still be there in the source.
+                let doubt = if self.rejects.has_some_of(&stream.name) {
+                    Some("records of it were set aside")
+                } else if !verified && stream.behind == Behind::Nothing {
+                    Some("the input ended with a record of it")
+                } else {
+                    None
+                };
+                match doubt {
+                    Some(doubt) => {
+                        log::warn!("ACTIVATE_VERSION of {} is ignored: {doubt}", stream.name);
+                    }
+                    None => sink.activate(version).with("stream", &stream.name)?,
+                }
+            }
             sink.complete(End { verified, state: state.as_ref() }).with("stream", &stream.name)?;
             stream.dirty = false;
             stream.counter.finish(true);
@@ -252,14 +292,15 @@ impl<T: Target> Delivery<T> {
                 .with("published before", self.published())
                 .hint("the tap did not finish this stream: look at its own messages, then rerun"));
         }
-        let unsaid = self.streams.iter().find(|known| known.sink.is_some() && !known.closed);
+        let unsaid =
+            self.streams.iter().find(|known| known.sink.is_some() && known.behind != Behind::End);
         if let Some(stream) = unsaid.filter(|_| self.settings.require_complete) {
             return Err(Error::new(ErrorKind::Protocol, "the tap did not say that it finished")
                 .with("stream", &stream.name)
                 .hint("`require_complete` wants `currently_syncing` in the tap's state"));
         }
         for at in 0..self.streams.len() {
-            self.complete(at, self.streams[at].closed)?;
+            self.complete(at, self.streams[at].behind == Behind::End)?;
         }
         self.target.finish()?;
         self.print_state()

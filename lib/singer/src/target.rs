@@ -78,6 +78,7 @@ pub trait Sink {
     /// The stream ended well: publish. No row follows.
     fn complete(&mut self, end: End<'_>) -> Result<()>;
 
-    /// Rows of versions before this one are gone; acted on no later than [`Sink::complete`].
+    /// Rows of versions before this one are gone; comes right before [`Sink::complete`], when all
+    /// rows of this one have come.
     fn activate(&mut self, version: i64) -> Result<()>;
 }

@@ -64,7 +64,8 @@ impl Day {
         let known = since.value[MANIFEST_SHA256] == *partition.manifest_sha256;
         let files = partition.files();
         let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
-        Ok(Reading { steps: steps.collect(), is_part: false })
+        // The day itself may have been extracted from a state on.
+        Ok(Reading { steps: steps.collect(), is_part: partition.manifest.resumed_from.is_some() })
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of
@@ -84,6 +85,9 @@ impl Day {
         let dialect = self.dialect;
         let table = self.table(stream)?;
         let identities = table.verify()?.to_vec();
+        if let Some(from) = &table.partition.manifest.resumed_from {
+            rows.resume(stream, from);
+        }
         table.read(stream, &identities, &dialect, rows)?;
         rows.bookmark(json!({ MANIFEST_SHA256: manifest }));
         Ok(())

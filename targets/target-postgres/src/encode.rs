@@ -58,7 +58,9 @@ impl Encoder {
                 json: matches!(&*sql.name, "json" | "jsonb"),
                 hex: sql.name == "bytea",
             },
-            Kind::Json => Form::Json,
+            // Only this type knows no U+0000.
+            Kind::Json if sql.is(&["jsonb"]) => Form::Json,
+            Kind::Json => Form::Text,
             Kind::Number if json => Form::JsonNumber,
             Kind::Boolean | Kind::Integer | Kind::Number => Form::Verbatim,
             _ if sql.array => Form::Text,

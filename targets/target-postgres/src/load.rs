@@ -3,7 +3,7 @@
 use pg::Client;
 use singer::Result;
 
-use crate::merge::Merge;
+use crate::merge::{self, Merge};
 use crate::names::TableName;
 use crate::settings::LoadMethod;
 use crate::table;
@@ -124,8 +124,16 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     client.execute(&format!("SET LOCAL enable_nestloop = off; {number}"))?;
     let rows = client.query(&last, &[])?;
     let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
+    // Each round would look at all rows.
+    let indexed = last > 3;
+    if indexed {
+        client.execute(&merge.index_rounds())?;
+    }
     for round in 2..=last {
         client.execute(&merge.fold(round))?;
+    }
+    if indexed {
+        client.execute(merge::FORGET_ROUNDS)?;
     }
     client.execute(&merge.drop_older())?;
     client.execute(&format!("SET LOCAL enable_nestloop = on; ANALYZE {}", merge.stage))?;

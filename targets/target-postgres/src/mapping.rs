@@ -10,7 +10,7 @@ use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::load;
 use crate::merge::{self, Item, Merge};
-use crate::names::{self, DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION, TableName};
+use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::settings::{LoadMethod, Missing, Settings};
 use crate::table::{self, Plan, Shape, Wanted};
 use crate::types::{self, Change, SqlType};
@@ -44,8 +44,8 @@ impl Mapping {
                     "cannot overwrite a table by a part of its rows",
                 )
                 .hint(
-                    "the tap went on from a state: run without one, or load with `upsert`; taps of \
-                     files have `whole_tables`",
+                    "these are the rows since a state: extract without one, or load with \
+                     `upsert`; taps of files have `whole_tables`",
                 ));
             }
             _ => None,
@@ -78,6 +78,14 @@ impl Mapping {
         matches!(self.method, LoadMethod::Overwrite | LoadMethod::ReplacePartition)
     }
 
+    /// Tells whether the rows of a partition are replaced by those since a state. What was
+    /// published as a day is all there is of that day.
+    pub fn replaces_by_part(&self) -> bool {
+        self.method == LoadMethod::ReplacePartition
+            && self.stream.resumed_from.is_some()
+            && !self.stream.schema.contains_key(singer::schema::PARTITION)
+    }
+
     /// Tells whether rows that say so are deleted, so that each must be looked at.
     fn deletes(&self) -> bool {
         let marked = self.shape.columns[..self.width].iter().any(|own| own.name == DELETED_AT);
@@ -89,6 +97,12 @@ impl Mapping {
     pub fn may_go_direct(&self) -> bool {
         let settled = self.plan.creates() || self.plan.statements.is_empty();
         let found = self.shape.conflict.is_empty() || self.plan.unique;
+        // The text of a moment loses its offset where the column has no time zone.
+        let own = self.shape.columns.iter().zip(&self.plan.types).skip(self.width);
+        let converts = |(own, sql): (&Wanted, &SqlType)| {
+            own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"])
+        };
+        let settled = settled && !own.into_iter().any(converts);
         settled && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
     }
 
@@ -138,7 +152,9 @@ impl Mapping {
     pub fn adopt(&mut self, client: &mut Client, stream: &Stream) -> Result<Fields> {
         let settings = Rc::clone(&self.settings);
         let partitioned = self.partition.is_some();
-        let names = names::column_names(stream, settings.add_record_metadata, partitioned)?;
+        let keeps_deleted_at = settings.add_record_metadata || settings.hard_delete;
+        let names = names::column_names(stream, keeps_deleted_at, partitioned)?;
+        self.warn_of_left_out(stream, &names);
         let mut data: Vec<Wanted> = self.shape.columns.drain(..).take(self.width).collect();
         let mut places = Vec::with_capacity(names.len());
         for (column, name) in stream.columns.iter().zip(&names) {
@@ -168,6 +184,21 @@ impl Mapping {
         self.plan = self.shape.plan(client)?;
         self.stream = stream.clone();
         Ok(Fields::new(self.feed(&places), self.width))
+    }
+
+    /// Says once which properties of the stream do not reach the table.
+    fn warn_of_left_out(&self, stream: &Stream, names: &[Option<String>]) {
+        let lost = stream.columns.iter().zip(names).filter(|(_, name)| name.is_none());
+        let lost: Vec<&str> = lost.map(|(column, _)| column.name.as_str()).collect();
+        if lost.is_empty() || self.width > 0 {
+            return;
+        }
+        let why = if self.settings.add_record_metadata {
+            "columns of these names get values of this run (`add_record_metadata`)"
+        } else {
+            "names of metadata, and `add_record_metadata` is off"
+        };
+        log::warn!("stream {}: properties left out: {}: {why}", stream.name, lost.join(", "));
     }
 
     /// Returns the type of a column whose schema came again.
@@ -255,7 +286,7 @@ impl Mapping {
             DATESTAMP => Own::Constant(datestamp),
             DELETED_AT => Own::Null,
             TABLE_VERSION => Own::Version,
-            "_sdc_extracted_at" => Own::Extracted,
+            EXTRACTED_AT => Own::Extracted,
             "_sdc_received_at" | "_sdc_batched_at" => Own::Received,
             "_sdc_sequence" => Own::Sequence,
             _ => Own::Constant(started_ms.to_string()),

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use crate::names::{DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION};
 
+/// Takes the index of [`Merge::index_rounds`] off the staging table, which is used again.
+pub const FORGET_ROUNDS: &str = "DROP INDEX pg_temp._sdc_stage_rounds";
+
 /// One column of the table and where its value comes from.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -195,6 +198,11 @@ impl Merge {
             ),
             format!("SELECT coalesce(max(_sdc_stage_round), 0) FROM {stage}"),
         ]
+    }
+
+    /// Makes the records of a round be found.
+    pub fn index_rounds(&self) -> String {
+        format!("CREATE INDEX _sdc_stage_rounds ON {0} (_sdc_stage_round); ANALYZE {0}", self.stage)
     }
 
     /// Gives the records of a round what they lack and the record before them has.

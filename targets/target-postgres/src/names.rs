@@ -7,7 +7,7 @@ use singer::{Error, ErrorKind, Result, Stream};
 
 /// The columns that `add_record_metadata` adds, in the order of the table, with their types.
 pub const METADATA: [(&str, &str); 7] = [
-    ("_sdc_extracted_at", "timestamp with time zone"),
+    (EXTRACTED_AT, "timestamp with time zone"),
     ("_sdc_received_at", "timestamp with time zone"),
     ("_sdc_batched_at", "timestamp with time zone"),
     (DELETED_AT, "timestamp with time zone"),
@@ -15,6 +15,8 @@ pub const METADATA: [(&str, &str); 7] = [
     (TABLE_VERSION, "bigint"),
     ("_sdc_sync_started_at", "bigint"),
 ];
+/// When the tap read the row.
+pub const EXTRACTED_AT: &str = "_sdc_extracted_at";
 /// When the row was deleted in its source.
 pub const DELETED_AT: &str = "_sdc_deleted_at";
 /// The version its record came with.
@@ -69,17 +71,17 @@ impl fmt::Display for TableName {
 }
 
 /// Returns the column of every property of a stream, `None` for those that we write ourselves or
-/// that are to be left out.
+/// that are to be left out. `keeps_deleted_at` keeps the mark of rows that are deleted.
 pub fn column_names(
     stream: &Stream,
-    add_metadata: bool,
+    keeps_deleted_at: bool,
     partitioned: bool,
 ) -> Result<Vec<Option<String>>> {
     let mut names: Vec<Option<String>> = Vec::with_capacity(stream.columns.len());
     for column in &stream.columns {
         let property = column.name.as_str();
         let ours = METADATA.iter().any(|(name, _)| *name == property);
-        if ours && !(add_metadata && property == DELETED_AT) {
+        if ours && !(keeps_deleted_at && property == DELETED_AT) {
             names.push(None);
             continue;
         }

@@ -39,7 +39,8 @@ pub struct Settings {
     /// Schema of the tables; without it the part of the stream's name before the last `-`, else
     /// `public`.
     pub default_target_schema: Option<String>,
-    /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded.
+    /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded; without
+    /// it those of the source are left out, but for `_sdc_deleted_at` with `hard_delete`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
     pub add_record_metadata: bool,
@@ -51,7 +52,7 @@ pub struct Settings {
     /// of the table.
     #[serde(default)]
     pub hard_delete: bool,
-    /// Whether `ACTIVATE_VERSION` messages are acted on.
+    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
     pub activate_version: bool,

@@ -334,6 +334,9 @@ impl Work<'_> {
                 any_absent,
             };
             counts = load.run(client)?;
+            if mapping.replaces_by_part() && counts.deleted > 0 {
+                return Err(part_of_partition(counts.deleted));
+            }
         }
         if let Some(version) = self.version {
             counts.deleted += client.execute(&merge.activate(version))?;
@@ -344,6 +347,16 @@ impl Work<'_> {
         }
         Ok(counts)
     }
+}
+
+#[cold]
+fn part_of_partition(missing: u64) -> Error {
+    Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
+        .with("rows that would be lost", missing)
+        .hint(
+            "the tap went on from a state: run with the one that this day began with, or without \
+             one, or load with `upsert`",
+        )
 }
 
 impl Sink for PostgresSink {
@@ -430,12 +443,7 @@ impl Sink for PostgresSink {
             log::warn!("ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off");
             return Ok(());
         }
-        match self.version {
-            Some(newer) if newer > version => {
-                log::warn!("ACTIVATE_VERSION {version} of {stream} is ignored: {newer} was active");
-            }
-            _ => self.version = Some(version),
-        }
+        self.version = Some(version);
         Ok(())
     }
 }

@@ -328,6 +328,15 @@ pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
         .collect()
 }
 
+/// What a domain `t` is one of in the end, with the length or precision that it has there; null
+/// for other types.
+const BASE_TYPE: &str = "(WITH RECURSIVE d (base, modifier) AS (
+       SELECT t.typbasetype, t.typtypmod WHERE t.typtype = 'd'
+       UNION ALL SELECT n.typbasetype, n.typtypmod FROM d JOIN pg_type n ON n.oid = d.base
+       WHERE n.typtype = 'd')
+     SELECT format_type(base, modifier) FROM d JOIN pg_type e ON e.oid = d.base
+     WHERE e.typtype <> 'd')";
+
 fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let params = [Some(name.schema.as_str()), Some(name.table.as_str())];
     let rows = client.query(
@@ -340,11 +349,13 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let mut existing =
         Existing { kind: row.get(1).unwrap_or_default().to_owned(), ..Existing::default() };
     let columns = client.query(
-        "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '', attidentity = 'a',
-           CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END
-         FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
-         WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
-         ORDER BY attnum",
+        &format!(
+            "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
+               attidentity = 'a', {BASE_TYPE}
+             FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+             WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
+             ORDER BY attnum"
+        ),
         &oid,
     )?;
     existing.columns = columns
@@ -411,8 +422,10 @@ fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
             Some(schema) => format!("{}.{text}", quote_ident(schema)?),
         };
         let rows = client.query(
-            "SELECT format_type(oid, NULL), CASE WHEN typtype = 'd' THEN format_type(typbasetype, \
-             typtypmod) END FROM pg_type WHERE oid = to_regtype($1)",
+            &format!(
+                "SELECT format_type(oid, NULL), {BASE_TYPE} FROM pg_type t \
+                 WHERE oid = to_regtype($1)"
+            ),
             &[Some(&name)],
         );
         match rows {

@@ -1,0 +1,167 @@
+//! Rows that are a part of what there is, and records that did not come: nobody takes them for all.
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::folder;
+use crate::support::invariants::fails;
+use crate::support::messages::{Lines, columns};
+use crate::support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
+use crate::support::run::{Outcome, pipe, pipe_succeeds};
+
+/// A table with a key that grows, and the catalog that reads it by that.
+fn growing(purpose: &str) -> (Database, Value) {
+    let source = database(purpose);
+    source.psql("CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    for entry in catalog["streams"][0]["metadata"].as_array_mut().unwrap() {
+        if entry["breadcrumb"] == json!([]) {
+            entry["metadata"]["replication-method"] = "INCREMENTAL".into();
+            entry["metadata"]["replication-key"] = "id".into();
+        }
+    }
+    (source, catalog)
+}
+
+/// The last state that a target printed.
+fn state(target: &Outcome) -> Value {
+    serde_json::from_str(target.text().lines().last().unwrap()).unwrap()
+}
+
+fn ids(target: &Database) -> String {
+    target.psql("SELECT string_agg(id::text, ',' ORDER BY id) FROM t")
+}
+
+#[test]
+fn a_partition_is_not_replaced_by_the_rows_since_another_state() {
+    let (source, catalog) = growing("part_source");
+    let target = database("part_target");
+    let by_partition =
+        |day: &str| json!({ "load_method": "replace-partition", "source": "s", "datestamp": day });
+    let tap = |state: &Value| {
+        from_database(&source, &json!({})).json("--catalog", &catalog).json("--state", state)
+    };
+    let into = |day: &str| to_database(&target, &by_partition(day));
+    let (_, first) = pipe_succeeds(tap(&json!({})), into(DAY));
+    let first = state(&first);
+    source.psql("INSERT INTO t VALUES (4)");
+    let (_, refused) = pipe(tap(&first), into(DAY));
+    fails(&refused, &[78]);
+    assert!(refused.stderr.contains("rows that would be lost: 2"), "{}", refused.stderr);
+    assert_eq!(ids(&target), "1,2,3");
+    // Another day has the rows since the last one, and may have them again.
+    for _ in 0..2 {
+        pipe_succeeds(tap(&first), into("2026-11-21"));
+        assert_eq!(ids(&target), "1,2,3,3,4");
+    }
+    // So may the first day, from where it began.
+    pipe_succeeds(tap(&json!({})), into(DAY));
+    assert_eq!(ids(&target), "1,2,3,3,4,4");
+}
+
+#[test]
+fn a_table_is_not_overwritten_by_a_day_of_rows_since_a_state() {
+    let (source, catalog) = growing("day_source");
+    let (target, scratch) = (database("day_target"), folder());
+    let extract = |state: &Value, day: &str| {
+        let tap = from_database(&source, &json!({})).json("--catalog", &catalog);
+        pipe_succeeds(tap.json("--state", state), to_lake(scratch.path(), "s", day)).1
+    };
+    let load = |day: &str, method: &str| {
+        let target = to_database(&target, &json!({ "load_method": method }));
+        pipe(from_lake(scratch.path(), day), target).1
+    };
+    let first = state(&extract(&json!({}), DAY));
+    load(DAY, "overwrite").success();
+    source.psql("INSERT INTO t VALUES (4)");
+    extract(&first, "2026-11-21");
+    fails(&load("2026-11-21", "overwrite"), &[78]);
+    assert_eq!(ids(&target), "1,2,3");
+    let plan = from_lake(scratch.path(), "2026-11-21").args(["--plan=json"]).go().success();
+    assert!(plan.text().contains("\"resumed_from\""), "{}", plan.text());
+    load("2026-11-21", "upsert").success();
+    assert_eq!(ids(&target), "1,2,3,4");
+    target.psql("DROP TABLE t");
+    // What a day has is all there is of that day.
+    for day in [DAY, "2026-11-21", "2026-11-21"] {
+        load(day, "replace-partition").success();
+    }
+    assert_eq!(ids(&target), "1,2,3,3,4");
+}
+
+#[test]
+fn two_streams_of_one_name_are_refused() {
+    let source = database("one_name");
+    source.psql(
+        "CREATE SCHEMA a; CREATE TABLE a.t (id integer PRIMARY KEY);
+         CREATE SCHEMA b; CREATE TABLE b.t (id integer PRIMARY KEY)",
+    );
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    let run = |catalog: &Value| from_database(&source, &json!({})).json("--catalog", catalog).go();
+    run(&catalog).success();
+    for entry in catalog["streams"].as_array_mut().unwrap() {
+        entry["stream"] = "t".into();
+    }
+    let refused = run(&catalog);
+    fails(&refused, &[78]);
+    for word in ["tap_stream_id: a-t", "and: b-t", "`stream` of its own"] {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    assert!(refused.text().is_empty(), "{}", refused.text());
+}
+
+/// Says that rows of versions before this one are gone.
+fn activate(lines: Lines, version: i64) -> Lines {
+    lines.message(&json!({ "type": "ACTIVATE_VERSION", "stream": "t", "version": version }))
+}
+
+fn version(lines: Lines, id: &Value, version: i64) -> Lines {
+    let record = json!({ "id": id, "name": "a" });
+    lines.message(&json!({ "type": "RECORD", "stream": "t", "record": record, "version": version }))
+}
+
+#[test]
+fn rows_that_did_not_come_are_not_taken_for_gone() {
+    let target = database("not_gone");
+    let more = json!({ "hard_delete": true, "add_record_metadata": true, "max_rejects": 3 });
+    let load = |lines: Lines| to_database(&target, &more).input(lines.0).go().success();
+    let schema = || Lines::default().schema("t", &columns(), &["id"]);
+    let row = |lines: Lines, id: i64, at: i64| version(lines, &json!(id), at);
+    load(activate(row(row(schema(), 1, 1), 2, 1), 1).done());
+    assert_eq!(ids(&target), "1,2");
+    // One was set aside.
+    let aside = version(row(schema(), 1, 2), &json!("two"), 2);
+    let outcome = load(activate(aside, 2).done());
+    assert!(outcome.stderr.contains("records of it were set aside"), "{}", outcome.stderr);
+    assert_eq!(ids(&target), "1,2");
+    // The input ended amid the rows: the version was named before them.
+    let outcome = load(row(activate(schema(), 3), 1, 3));
+    assert!(outcome.stderr.contains("ended with a record of it"), "{}", outcome.stderr);
+    assert_eq!(ids(&target), "1,2");
+    // A state behind them, of any form, says that they were all.
+    load(row(activate(schema(), 4), 1, 4).state(&json!({ "any": 1 })));
+    assert_eq!(ids(&target), "1");
+    // So does the version.
+    load(activate(row(schema(), 3, 5), 5));
+    assert_eq!(ids(&target), "3");
+}
+
+#[test]
+fn a_tap_that_left_out_a_row_activates_no_version() {
+    let source = database("left_out");
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, n double precision);
+         INSERT INTO t VALUES (1, 1), (2, 'NaN')",
+    );
+    let more = json!({ "emit_activate_version_messages": true, "max_rejects": 5 });
+    let versions = |more: &Value| {
+        let outcome = from_database(&source, more).go().success();
+        outcome.text().matches("ACTIVATE_VERSION").count()
+    };
+    assert_eq!(versions(&more), 1);
+    let mut strict = more;
+    strict["nan_policy"] = "fail".into();
+    assert_eq!(versions(&strict), 0);
+}
