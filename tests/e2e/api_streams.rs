@@ -7,7 +7,8 @@ use crate::support::folder;
 use crate::support::run::{Outcome, file};
 use crate::support::web::{Asked, Reply, Web};
 
-fn bookmark(outcome: &Outcome) -> Value {
+/// Returns the last bookmark of the stream `t`.
+pub fn bookmark(outcome: &Outcome) -> Value {
     let mut states = outcome.messages();
     states.retain(|message| message["type"] == "STATE");
     states.pop().unwrap()["value"]["bookmarks"]["t"]["replication_key_value"].take()
@@ -169,7 +170,8 @@ fn changes(asked: &Asked, filters: bool) -> Vec<Value> {
     times.map(|(id, time)| json!({ "id": id, "at": time })).collect()
 }
 
-fn incremental(params: &Value) -> Value {
+/// A stream `t` with the replication key `at`.
+pub fn incremental(params: &Value) -> Value {
     json!({ "path": "x", "primary_keys": ["id"], "replication_key": "at", "params": params })
 }
 

@@ -11,6 +11,7 @@ mod support;
 mod airflow;
 mod api;
 mod api_auth;
+mod api_bookmarks;
 mod api_faults;
 mod api_pages;
 mod api_streams;

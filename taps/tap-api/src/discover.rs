@@ -42,7 +42,9 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
                 whole_slice = true;
                 break reader.is_done();
             }
-            Step::Page if plan.sample.is_some_and(|sample| reader.rows() >= sample) => break false,
+            Step::Page if plan.sample.is_some_and(|sample| reader.counts().rows >= sample) => {
+                break false;
+            }
             Step::Page => {}
         }
     };

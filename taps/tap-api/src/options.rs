@@ -100,7 +100,8 @@ pub struct StreamOptions {
     pub pagination_page_size: Option<u64>,
     /// Number of the first page, or the first offset; by default 1 for pages, 0 for offsets.
     pub pagination_initial_offset: Option<u64>,
-    /// How many records to read at most; without it all.
+    /// How many records to read at most, without it all; a read that this cuts short leaves the
+    /// bookmark where it was.
     pub pagination_results_limit: Option<u64>,
     /// Member of the answer, or `JSONPath`, that says how many records there are.
     pub pagination_total_limit_param: Option<String>,

@@ -11,6 +11,7 @@ use crate::http::address::Address;
 use crate::http::answer::Answer;
 use crate::http::client::Client;
 use crate::key::{TimeFormat, compare};
+use crate::oddities::{check_kind, check_record, warn_of_more};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, PageFacts, Pager};
 use crate::plan::Plan;
@@ -53,9 +54,20 @@ pub struct Reader {
     /// The pages of the context at hand, and the request for the next one.
     open: Option<(Pager, Request)>,
     maker: RowMaker,
-    rows: u64,
-    outside: u64,
+    counts: Counts,
     latest: Option<String>,
+    cut: bool,
+}
+
+/// What a read has come across.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Rows.
+    pub rows: u64,
+    /// Rows that were left out, as their key is of another day.
+    pub outside: u64,
+    /// There are records beyond the limit.
+    beyond: bool,
 }
 
 /// Takes rows.
@@ -71,9 +83,9 @@ impl Reader {
             context: 0,
             open: None,
             maker: RowMaker::new(&plan.rules),
-            rows: 0,
-            outside: 0,
+            counts: Counts::default(),
             latest: None,
+            cut: false,
         }
     }
 
@@ -82,9 +94,9 @@ impl Reader {
         self.latest.as_deref()
     }
 
-    /// Returns how many rows there were.
-    pub fn rows(&self) -> u64 {
-        self.rows
+    /// Returns what the read has come across so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Tells whether all slices were read.
@@ -92,9 +104,9 @@ impl Reader {
         self.slice >= self.slices.len()
     }
 
-    /// Returns how many rows were left out, as their key is of another day.
-    pub fn outside(&self) -> u64 {
-        self.outside
+    /// Tells whether the limit has ended the read before its end.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Reads the next page and gives its rows to `take`.
@@ -102,7 +114,15 @@ impl Reader {
         if self.slice >= self.slices.len() {
             return Ok(Step::End);
         }
-        if self.context >= self.contexts.len() {
+        let open = self.context < self.contexts.len();
+        if self.is_full(plan) && (open || self.counts.beyond) {
+            // Rows come in any order: what is not read may be older than what is, so that the
+            // slice has not ended.
+            self.cut = true;
+            self.slice = self.slices.len();
+            return Ok(Step::End);
+        }
+        if !open {
             return Ok(self.end_slice());
         }
         let at_once = plan.concurrency.min(self.contexts.len() - self.context);
@@ -129,9 +149,11 @@ impl Reader {
         } else {
             None
         };
-        let full = plan.limit.is_some_and(|limit| self.rows >= limit);
         match next {
-            Some(next) if !full => {
+            None => self.context += 1,
+            // The next step ends the read.
+            Some(_) if self.is_full(plan) => {}
+            Some(next) => {
                 let request = match next {
                     Next::Params(params) => request.with_params(plan, &params)?,
                     Next::Address(address) => {
@@ -140,10 +162,6 @@ impl Reader {
                 };
                 self.open = Some((pager, request));
             }
-            _ => self.context += 1,
-        }
-        if full {
-            self.context = self.contexts.len();
         }
         Ok(Step::Page)
     }
@@ -169,12 +187,17 @@ impl Reader {
         for read in read {
             let (reader, mut rows) = read?;
             rows.each(&mut *take)?;
-            self.rows += reader.rows;
-            self.outside += reader.outside;
+            self.counts.rows += reader.counts.rows;
+            self.counts.outside += reader.counts.outside;
             note(&mut self.latest, reader.latest().unwrap_or_default());
         }
         self.context += count;
         Ok(Step::Page)
+    }
+
+    /// Tells whether there are as many rows as are wanted.
+    fn is_full(&self, plan: &Plan) -> bool {
+        plan.limit.is_some_and(|limit| self.counts.rows >= limit)
     }
 
     fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
@@ -208,7 +231,7 @@ impl Reader {
         let mut count = 0;
         let mut content = DefaultHasher::new();
         let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
-        let before = (self.rows, self.outside);
+        let before = self.counts;
         let mut held = pager.may_repeat().then(Spool::new);
         let envelope = if answer.status == 204 {
             Value::Null
@@ -222,7 +245,8 @@ impl Reader {
             while let Some(record) = records.next()? {
                 count += 1;
                 content.write(record.text);
-                let wanted = plan.limit.is_none_or(|limit| self.rows < limit);
+                let wanted = !self.is_full(plan);
+                self.counts.beyond |= !wanted;
                 if wanted && !(moves && pager.drift.is_again(hash(record.text))) {
                     let line = record.line;
                     let mut keep = |row: &[u8]| match &mut held {
@@ -252,7 +276,7 @@ impl Reader {
         let alike = count == 0 || count == 1 && plan.keys.is_empty();
         if !pager.is_new(content.finish(), alike)? {
             log::warn!("stream {}: the last page came once more, and was left out", plan.name);
-            (self.rows, self.outside) = before;
+            self.counts = before;
             return Ok(None);
         }
         if let Some(mut held) = held {
@@ -288,14 +312,14 @@ impl Reader {
             let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
             let moment = format.read(key, api.calendar.zone());
             if moment.is_some_and(|moment| moment < from || moment >= to) {
-                self.outside += 1;
+                self.counts.outside += 1;
                 return Ok(());
             }
-            self.rows += 1;
+            self.counts.rows += 1;
             return take(&row);
         }
         take(row)?;
-        self.rows += 1;
+        self.counts.rows += 1;
         if plan.replication_key.is_some() {
             note(&mut self.latest, self.maker.key());
         }
@@ -314,22 +338,6 @@ fn note(latest: &mut Option<String>, key: &str) {
     if !key.is_empty() && latest.as_ref().is_none_or(|known| compare(key, known).is_gt()) {
         *latest = Some(key.to_owned());
     }
-}
-
-/// Refuses what is no JSON by its own words; tells whether each line is a record.
-fn check_kind(answer: &mut Answer) -> Result<bool> {
-    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if matches!(kind, "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml") {
-        return Err(Error::new(ErrorKind::Data, "the answer is no JSON")
-            .with("content-type", kind)
-            .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"));
-    }
-    if answer.status != 204 && answer.length == 0 {
-        return Err(Error::new(ErrorKind::Data, "the answer is empty")
-            .hint("check `path` and `params`: an API without records gives an empty list"));
-    }
-    Ok(matches!(kind, "application/x-ndjson" | "application/ndjson" | "application/jsonl"))
 }
 
 /// Adds to a failure of an answer which request it was, and what stood there.
@@ -354,41 +362,4 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
     Err(Error::new(ErrorKind::Data, "the next page is said to be at another origin")
         .with("origin", address.origin())
         .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
-}
-
-/// Warns when a style of pages that was not set seems to be wanted.
-fn warn_of_more(plan: &Plan, answer: &Answer) {
-    if crate::paging::link::next(answer.headers_named("link")).is_some() {
-        log::warn!(
-            "stream {}: the answer has a Link to a next page; `pagination_request_style: \
-             link_header` follows it",
-            plan.name
-        );
-    }
-}
-
-/// Looks at an answer that is an object, and for want of a `records_path` a record: refuses one
-/// that tells of a failure, and warns of one that seems to hold the records.
-fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
-    let Some(members) = envelope.as_object() else { return Ok(()) };
-    let says = |name: &str| match members.get(name) {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::Array(list)) => !list.is_empty(),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(_) => true,
-    };
-    if says("error") || says("errors") {
-        return Err(Error::new(ErrorKind::Data, "the answer tells of a failure")
-            .hint("see the answer; if it is a record all the same, set `records_path` to $"));
-    }
-    let lists =
-        |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
-    if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
-        log::warn!(
-            "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
-             set `records_path` to $.{name}[*]",
-            plan.name
-        );
-    }
-    Ok(())
 }

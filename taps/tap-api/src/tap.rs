@@ -14,7 +14,7 @@ use crate::http::client::Client;
 use crate::key::TimeFormat;
 use crate::options::Method;
 use crate::plan::{Plan, plans};
-use crate::reader::{Api, Reader, Step};
+use crate::reader::{Api, Counts, Reader, Step};
 use crate::row::Context;
 use crate::settings::Settings;
 use crate::slice::{Calendar, Slice};
@@ -83,10 +83,7 @@ impl Tap for TapApi {
                 Step::End => end = true,
             }
         }
-        if reader.outside() > 0 {
-            let outside = reader.outside();
-            log::info!("stream {}: {outside} records of other days were left out", plan.name);
-        }
+        tell(plan, &reader, rows);
         Ok(())
     }
 
@@ -253,6 +250,20 @@ fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(S
         Ok((to.clone(), value.ok_or_else(|| unusable(&format!("no {from}")))?))
     };
     pairs.map(member).collect()
+}
+
+/// Says what was left out.
+fn tell(plan: &Plan, reader: &Reader, rows: &mut Rows) {
+    let Counts { outside, .. } = reader.counts();
+    if outside > 0 {
+        log::info!("stream {}: {outside} records of other days were left out", plan.name);
+    }
+    if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
+        rows.leave_out(&format!(
+            "no more than {most} records are read (`pagination_results_limit`), and no bookmark \
+             moves beyond the rest"
+        ));
+    }
 }
 
 /// Moves the bookmark behind a slice.
