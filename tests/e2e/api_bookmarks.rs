@@ -54,3 +54,32 @@ fn a_limit_keeps_the_bookmark_before_what_is_left() {
         assert_eq!(web.asked().len() - before, requests, "{limit}");
     }
 }
+
+#[test]
+fn a_day_has_no_rows_of_which_nobody_knows_the_day() {
+    let read = |keys: &[Value], more: Value| {
+        let page: Vec<Value> =
+            keys.iter().enumerate().map(|(id, at)| json!({ "id": id, "at": at })).collect();
+        let web = Web::replies(vec![Reply::json(&page.into())]);
+        tap_api(&web.url, &stream(&more), &json!({ "datestamp": "2024-01-01" })).go()
+    };
+    let ids = |keys: &[Value], more: Value| -> Vec<u64> {
+        let outcome = read(keys, more).success();
+        outcome.records("t").iter().map(|row| row["id"].as_u64().unwrap()).collect()
+    };
+    let seconds = [json!(1_704_067_200), json!(1), json!(1_999_999_999), json!("2024-01-01")];
+    for key in [&seconds[0], &json!("Tue, 05 Mar 2019 10:00:00 GMT"), &json!("01/02/2020")] {
+        let complaint = read(&[json!("2024-01-01"), key.clone()], json!({})).exits(65).stderr;
+        for word in ["set `time_format`", "replication_key: at", "stream: t", "line: 1"] {
+            assert!(complaint.contains(word), "no {word} in {complaint}");
+        }
+    }
+    assert_eq!(ids(&seconds, json!({ "time_format": "epoch" })), [0, 3]);
+    let patterns = [json!("1/1/2024 00:30 +0100"), json!("31/12/2023 23:30 -0100")];
+    assert_eq!(ids(&patterns, json!({ "time_format": "%d/%m/%Y %H:%M %z" })), [1]);
+    let none = [json!("2024-01-01"), Value::Null, json!("2024-01-02"), json!("")];
+    assert_eq!(ids(&none, json!({})), [0, 1, 3]);
+    let inputs = json!({ "inputs": [{ "n": 1 }, { "n": 2 }], "concurrency": 2 });
+    let said = read(&none, inputs).success().stderr;
+    assert!(said.contains("4 records without `at` are part of every day"), "{said}");
+}

@@ -44,25 +44,33 @@ impl TimeFormat {
         }
     }
 
-    /// Reads a moment; texts without an offset are of the zone.
+    /// Reads a moment, in RFC 3339 as well; texts without an offset are of the zone.
     pub fn read(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
-        match self {
-            Self::Epoch => text.parse().ok().and_then(|second| Timestamp::from_second(second).ok()),
-            Self::EpochMs => {
-                text.parse().ok().and_then(|second| Timestamp::from_millisecond(second).ok())
-            }
+        let read = match self {
+            Self::Rfc3339 | Self::Date => None,
+            Self::Epoch => floor(text).and_then(|second| Timestamp::from_second(second).ok()),
+            Self::EpochMs => floor(text).and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             Self::Pattern(pattern) => {
-                let parsed = jiff::fmt::strtime::parse(pattern, text).ok();
-                let civil = parsed.and_then(|parsed| {
-                    let date = parsed.to_date().ok()?;
-                    Some(parsed.to_datetime().unwrap_or_else(|_| date.into()))
-                });
-                let zoned = civil.and_then(|civil| civil.to_zoned(zone.clone()).ok());
-                zoned.map(|zoned| zoned.timestamp()).or_else(|| moment(text, zone))
+                jiff::fmt::strtime::parse(pattern, text).ok().and_then(|it| {
+                    let civil = || {
+                        let date = it.to_date().ok()?;
+                        let civil = it.to_datetime().unwrap_or_else(|_| date.into());
+                        Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
+                    };
+                    it.to_timestamp().ok().or_else(civil)
+                })
             }
-            _ => moment(text, zone),
-        }
+        };
+        read.or_else(|| moment(text, zone))
     }
+}
+
+/// Reads a number in plain digits, rounded down.
+fn floor(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let plain = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let below = whole.starts_with('-') && fraction.bytes().any(|byte| byte != b'0');
+    whole.parse::<i64>().ok().filter(|_| plain)?.checked_sub(i64::from(below))
 }
 
 /// Reads RFC 3339, or a date and time, or a date.
@@ -122,5 +130,30 @@ mod tests {
         check("epoch_ms", "1795129200000");
         check("%Y%m%d", "20261120");
         check("%d.%m.%Y %H:%M", "20.11.2026 00:00");
+        check("%d.%m.%Y %H:%M %z", "20.11.2026 00:00 +0100");
+    }
+
+    #[test]
+    fn reads_what_apis_write() {
+        let check = |word: &str, text: &str, expected: Option<&str>| {
+            let found = TimeFormat::named(word).read(text, &TimeZone::UTC);
+            assert_eq!(found, expected.map(|text| text.parse().unwrap()), "{word} {text}");
+        };
+        check("epoch", "1704067199.999999", Some("2023-12-31T23:59:59Z"));
+        check("epoch", "-0.5", Some("1969-12-31T23:59:59Z"));
+        check("epoch", "-2.00", Some("1969-12-31T23:59:58Z"));
+        check("epoch", "2024-01-01", Some("2024-01-01T00:00:00Z"));
+        check("epoch", "1.x", None);
+        check("epoch_ms", "1704067199999", Some("2023-12-31T23:59:59.999Z"));
+        check("%d/%m/%Y", "31/12/2023", Some("2023-12-31T00:00:00Z"));
+        check(
+            "%a, %d %b %Y %T %z",
+            "Mon, 01 Jan 2024 00:30:00 +0100",
+            Some("2023-12-31T23:30:00Z"),
+        );
+        check("%d/%m/%Y", "2023-12-31T01:00:00+01:00", Some("2023-12-31T00:00:00Z"));
+        for text in ["1704067200", "1", "01/02/2020", "Tue, 05 Mar 2019 10:00:00 GMT", ""] {
+            check("rfc3339", text, None);
+        }
     }
 }

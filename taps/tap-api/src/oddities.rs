@@ -58,3 +58,14 @@ pub fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
     }
     Ok(())
 }
+
+/// Refuses a replication key by which nobody can tell the day of its record.
+pub fn no_moment(plan: &Plan, key: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot read the replication key of a record as a time")
+        .with("replication_key", plan.replication_key.as_deref().unwrap_or_default())
+        .with("value", key)
+        .hint(
+            "set `time_format` to how the API writes it; without a `replication_key` all records \
+             are taken that the API gives for the day",
+        )
+}

@@ -65,8 +65,8 @@ pub struct StreamOptions {
     pub source_search_query: Option<String>,
     /// Reads what is new in windows of so many days, with a bookmark after each.
     pub window_days: Option<u32>,
-    /// How `{start}` and `{end}` are written: `rfc3339`, `date`, `epoch`, `epoch_ms`, or a pattern
-    /// such as `%Y%m%d`.
+    /// How `{start}` and `{end}` are written, and the `replication_key` if not in RFC 3339:
+    /// `rfc3339`, `date`, `epoch`, `epoch_ms`, or a pattern such as `%Y%m%d`.
     pub time_format: Option<String>,
     /// The JSON Schema of the rows, or the path of its file; without it types are inferred.
     pub schema: Option<Value>,

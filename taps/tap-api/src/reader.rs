@@ -11,7 +11,7 @@ use crate::http::address::Address;
 use crate::http::answer::Answer;
 use crate::http::client::Client;
 use crate::key::{TimeFormat, compare};
-use crate::oddities::{check_kind, check_record, warn_of_more};
+use crate::oddities::{check_kind, check_record, no_moment, warn_of_more};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, PageFacts, Pager};
 use crate::plan::Plan;
@@ -66,6 +66,8 @@ pub struct Counts {
     pub rows: u64,
     /// Rows that were left out, as their key is of another day.
     pub outside: u64,
+    /// Rows of a day without a key, which may be of any other as well.
+    pub undated: u64,
     /// There are records beyond the limit.
     beyond: bool,
 }
@@ -189,6 +191,7 @@ impl Reader {
             rows.each(&mut *take)?;
             self.counts.rows += reader.counts.rows;
             self.counts.outside += reader.counts.outside;
+            self.counts.undated += reader.counts.undated;
             note(&mut self.latest, reader.latest().unwrap_or_default());
         }
         self.context += count;
@@ -310,10 +313,14 @@ impl Reader {
             let row = row.to_vec();
             let key = self.maker.key();
             let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
-            let moment = format.read(key, api.calendar.zone());
-            if moment.is_some_and(|moment| moment < from || moment >= to) {
-                self.counts.outside += 1;
-                return Ok(());
+            match format.read(key, api.calendar.zone()) {
+                Some(moment) if moment < from || moment >= to => {
+                    self.counts.outside += 1;
+                    return Ok(());
+                }
+                Some(_) => {}
+                None if key.is_empty() => self.counts.undated += 1,
+                None => return Err(no_moment(plan, key)),
             }
             self.counts.rows += 1;
             return take(&row);

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt};
 
-use crate::key::{TimeFormat, moment};
+use crate::key::TimeFormat;
 use crate::settings::Settings;
 use crate::template::Fills;
 
@@ -96,11 +96,8 @@ impl Calendar {
         format: Option<&TimeFormat>,
         days: Option<u32>,
     ) -> Result<Vec<Slice>> {
-        let read = |text: &str| match format {
-            Some(format) => format.read(text, &self.zone).or_else(|| moment(text, &self.zone)),
-            None => moment(text, &self.zone),
-        };
         let written = format.unwrap_or(&TimeFormat::Rfc3339);
+        let read = |text: &str| written.read(text, &self.zone);
         let parsed = start.and_then(read).map(|stamp| stamp.to_zoned(self.zone.clone()));
         let Some(days) = days.filter(|days| *days > 0) else {
             // As it came, unless a form is asked for.

@@ -254,9 +254,13 @@ fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(S
 
 /// Says what was left out.
 fn tell(plan: &Plan, reader: &Reader, rows: &mut Rows) {
-    let Counts { outside, .. } = reader.counts();
+    let Counts { outside, undated, .. } = reader.counts();
     if outside > 0 {
         log::info!("stream {}: {outside} records of other days were left out", plan.name);
+    }
+    if undated > 0 {
+        let key = plan.replication_key.as_deref().unwrap_or_default();
+        log::warn!("stream {}: {undated} records without `{key}` are part of every day", plan.name);
     }
     if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
         rows.leave_out(&format!(
