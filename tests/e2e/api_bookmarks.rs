@@ -1,4 +1,4 @@
-//! Bookmarks and days of APIs lose nothing: limits, keys, pages and columns that are not all.
+//! Nothing of an API is passed over: by limits, keys that are no times, refusals, late columns.
 
 use serde_json::{Value, json};
 
@@ -82,4 +82,51 @@ fn a_day_has_no_rows_of_which_nobody_knows_the_day() {
     let inputs = json!({ "inputs": [{ "n": 1 }, { "n": 2 }], "concurrency": 2 });
     let said = read(&none, inputs).success().stderr;
     assert!(said.contains("4 records without `at` are part of every day"), "{said}");
+}
+
+#[test]
+fn a_refusal_behind_full_pages_is_not_the_end() {
+    let read = |sizes: &'static [u64], status: u16, more: Value| {
+        let refusal = "{\"message\":\"Only the first results are available\"}";
+        let web = Web::start(move |asked| {
+            let page: usize = asked.param("page").unwrap().parse().unwrap();
+            let row = |id: u64| json!({ "id": page as u64 * 100 + id });
+            match sizes.get(page - 1) {
+                Some(size) => Reply::json(&(0..*size).map(row).collect()),
+                None => Reply::text(status, "application/json", refusal),
+            }
+        });
+        let mut options = json!({ "path": "x", "pagination_request_style": "page_number" });
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let outcome = tap_api(&web.url, &options, &json!({})).go();
+        assert_eq!(web.asked().len(), sizes.len() + 1);
+        outcome
+    };
+    for status in [400, 422] {
+        for more in
+            [json!({}), json!({ "pagination_page_size": 5 }), json!({ "primary_keys": ["id"] })]
+        {
+            let outcome = read(&[3, 3], status, more.clone()).exits(69);
+            for word in ["Only the first", "pages before it: 2", "`window_days`"] {
+                assert!(outcome.stderr.contains(word), "{status} {more}: {}", outcome.stderr);
+            }
+            assert!(!outcome.text().contains("\"currently_syncing\":null"));
+        }
+        // A page as full as was asked for is behind none that is longer.
+        read(&[3], status, json!({ "pagination_page_size": 3 })).exits(69);
+    }
+    for (sizes, status) in [
+        (&[3, 2][..], 400),
+        (&[3, 2][..], 422),
+        (&[3][..], 422),
+        (&[3, 3][..], 404),
+        (&[3, 3][..], 416),
+    ] {
+        let outcome = read(sizes, status, json!({})).success();
+        assert_eq!(outcome.records("t").len() as u64, sizes.iter().sum::<u64>());
+        let said = format!("a page refused with status {status} is taken for the end: {{\"message");
+        assert!(outcome.stderr.contains(&said), "{}", outcome.stderr);
+    }
+    let elsewhere = read(&[], 422, json!({})).exits(69);
+    assert!(!elsewhere.stderr.contains("window_days"), "{}", elsewhere.stderr);
 }

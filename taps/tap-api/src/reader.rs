@@ -136,19 +136,19 @@ impl Reader {
             None => self.begin(api, plan)?,
         };
         pager.check_request(request.identity(), plan.pages_max)?;
-        let mut statuses = Vec::new();
+        let mut statuses = pager.ends().to_vec();
         if plan.not_found == NotFound::Empty {
             statuses.push(404);
         }
-        if pager.probes() {
-            // Some APIs refuse to give a page behind the last one.
-            statuses.extend([400, 404, 416, 422]);
-        }
-        let mut answer = api.client.send(&request, &statuses)?;
+        let sent = api.client.send(&request, &statuses);
+        let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
         let next = if matches!(answer.status, 200..300) {
             let read = self.page(api, plan, &mut answer, &mut pager, take);
             read.map_err(|failure| explain(failure, api, &request, &mut answer))?
         } else {
+            if pager.pages() > 0 {
+                warn_of_end(api, plan, &request, &mut answer);
+            }
             None
         };
         match next {
@@ -369,4 +369,14 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
     Err(Error::new(ErrorKind::Data, "the next page is said to be at another origin")
         .with("origin", address.origin())
         .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
+}
+
+/// Warns of a page that was refused, which is taken for the end.
+fn warn_of_end(api: &Api, plan: &Plan, request: &Request, answer: &mut Answer) {
+    let said = api.client.excerpt(&answer.excerpt()).unwrap_or_default();
+    let (request, status) = (api.client.shown(request), answer.status);
+    log::warn!(
+        "stream {}: {request}: a page refused with status {status} is taken for the end: {said}",
+        plan.name,
+    );
 }

@@ -60,9 +60,27 @@ impl Pager {
         }
     }
 
-    /// Tells whether the page asked for may not be there.
-    pub fn probes(&self) -> bool {
-        self.probing
+    /// Returns the statuses by which an API says that the page asked for is not there. One that
+    /// refuses a page behind others as full may as well have a limit of its own.
+    pub fn ends(&self) -> &'static [u16] {
+        match (self.probing, self.short || self.pages == 1) {
+            (true, true) => &[400, 404, 416, 422],
+            (true, false) => &[404, 416],
+            (false, _) => &[],
+        }
+    }
+
+    /// Says of a page that was refused, and is not taken for the end, what that may mean.
+    pub fn explain(&self, paging: &Paging, failure: Error) -> Error {
+        let refused = matches!(failure.context("status"), Some("400" | "404" | "416" | "422"));
+        if !(refused && paging.is_numbered() && self.pages > 0) {
+            return failure;
+        }
+        failure.with("pages before it", self.pages).hint(
+            "there may be more than the API gives by pages: ask for less at once (`window_days`, \
+             `params`, `inputs`); if it is the end, set what tells so in the answers \
+             (`pagination_total_limit_param` or `next_page_token_path`)",
+        )
     }
 
     /// Returns how many pages were read.
