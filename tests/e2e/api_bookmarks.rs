@@ -130,3 +130,71 @@ fn a_refusal_behind_full_pages_is_not_the_end() {
     let elsewhere = read(&[], 422, json!({})).exits(69);
     assert!(!elsewhere.stderr.contains("window_days"), "{}", elsewhere.stderr);
 }
+
+#[test]
+fn a_property_that_was_not_inferred_is_not_lost() {
+    let time = |second: u64| format!("2026-11-20T{:02}:{:02}:00Z", second / 60, second % 60);
+    let web = |late: Value| {
+        Web::start(move |asked| {
+            let rows = |from: u64, to: u64| -> Vec<Value> {
+                (from..to).map(|id| json!({ "id": id, "at": time(id) })).collect()
+            };
+            let last = || {
+                let mut row = json!({ "id": 1000, "at": time(1000) });
+                row.as_object_mut().unwrap().extend(late.as_object().unwrap().clone());
+                vec![row]
+            };
+            Reply::json(&match (asked.param("since"), asked.param("page")) {
+                (None, None) => json!({ "data": rows(0, 1000), "next_page": 2 }),
+                _ => json!({ "data": last() }),
+            })
+        })
+    };
+    let options = |more: Value| {
+        let mut options =
+            stream(&json!({ "records_path": "$.data[*]", "params": { "since": "{start}" } }));
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+    };
+    let (plain, none) = (options(json!({})), json!({}));
+    let late = web(json!({ "discount": 1.5, "more": { "x": 1 } }));
+    let tap = |more: Value| tap_api(&late.url, &options(more), &none);
+    let refused = tap(json!({})).go().exits(65);
+    for word in ["property: discount", "`num_inference_records`", "stream: t"] {
+        assert!(refused.stderr.contains(word), "no {word} in {}", refused.stderr);
+    }
+    assert_eq!((refused.records("t").len(), bookmark(&refused)), (1000, Value::Null));
+    let state = json!({ "bookmarks": { "t": { "replication_key": "at",
+        "replication_key_value": time(999) } } });
+    let resumed = tap(json!({})).json("--state", &state).go().exits(65);
+    assert!(resumed.stderr.contains("property: discount"), "{}", resumed.stderr);
+    assert_eq!(bookmark(&resumed), time(999));
+    // From more records, or from a whole day, all columns are known.
+    let more = tap(json!({ "num_inference_records": 1001 })).go().success();
+    let day = json!({ "datestamp": "2026-11-20" });
+    let day = tap_api(&late.url, &stream(&json!({ "records_path": "$.data[*]" })), &day);
+    for outcome in [more, day.go().success()] {
+        assert_eq!(outcome.records("t").len(), 1001);
+        assert_eq!(outcome.records("t")[1000]["discount"], 1.5);
+    }
+    // A catalog says what is wanted.
+    let catalog = tap(json!({})).args(["--discover"]).go().success().stdout;
+    let catalog: Value = serde_json::from_slice(&catalog).unwrap();
+    let chosen = tap(json!({})).json("--catalog", &catalog).go().success();
+    assert!(chosen.stderr.contains("left out (discount, more)"), "{}", chosen.stderr);
+    assert_eq!(bookmark(&chosen), time(1000));
+    let null = web(json!({ "discount": null }));
+    let outcome = tap_api(&null.url, &plain, &none).go().success();
+    assert_eq!(outcome.records("t").len(), 1001);
+    // A window without rows is not what columns are inferred from.
+    let web = Web::start(|asked| match asked.param("since") {
+        Some("2026-11-01" | "2026-11-06") => Reply::json(&json!([])),
+        Some(since) => Reply::json(&json!([{ "id": 1, "at": since, "price": 1 }])),
+        None => Reply::status(500),
+    });
+    let options = stream(&json!({ "params": { "since": "{start}" }, "window_days": 5,
+        "time_format": "date" }));
+    let settings = json!({ "start_date": "2026-11-01" });
+    let outcome = tap_api(&web.url, &options, &settings).go().success();
+    assert_eq!(outcome.records("t")[0]["price"], 1);
+}

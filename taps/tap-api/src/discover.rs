@@ -1,8 +1,11 @@
 //! What streams there are: schemas as declared, or inferred from what is kept for the run.
 
+use std::collections::BTreeSet;
+
 use files::json::Shape;
 use serde_json::{Map, Value, json};
 use singer::catalog::ReplicationMethod;
+use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::plan::Plan;
@@ -23,7 +26,8 @@ pub struct Found {
     pub end: bool,
 }
 
-/// Reads the first slice of a stream, or as many records as are wanted; returns the schema too.
+/// Reads the first slice of a stream that has rows, or as many records as are wanted; returns the
+/// schema too.
 pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, Value>, Found)> {
     let mut rows = Spool::new();
     let mut shape = Shape::default();
@@ -40,12 +44,17 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
             Step::End => break true,
             Step::Slice => {
                 whole_slice = true;
-                break reader.is_done();
+                // A slice without rows tells nothing of the columns of others.
+                if reader.counts().rows > 0 || reader.is_done() {
+                    break reader.is_done();
+                }
             }
-            Step::Page if plan.sample.is_some_and(|sample| reader.counts().rows >= sample) => {
-                break false;
+            Step::Page => {
+                whole_slice = false;
+                if plan.sample.is_some_and(|sample| reader.counts().rows >= sample) {
+                    break false;
+                }
             }
-            Step::Page => {}
         }
     };
     let mut properties = shape.properties();
@@ -57,6 +66,50 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
     }
     complete(plan, &mut properties);
     Ok((schema(properties, plan), Found { rows, reader, whole_slice, end }))
+}
+
+/// Finds properties of rows that the columns inferred from other rows lack.
+#[derive(Debug)]
+pub struct Columns<'a> {
+    known: BTreeSet<&'a str>,
+    name: Vec<u8>,
+}
+
+impl<'a> Columns<'a> {
+    /// Takes the columns of the stream.
+    pub fn new(stream: &'a Stream) -> Self {
+        let known = stream.columns.iter().map(|column| column.name.as_str()).collect();
+        Self { known, name: Vec::new() }
+    }
+
+    /// Refuses a row with a value that would be left out.
+    pub fn check(&mut self, row: &[u8]) -> Result<()> {
+        // What is no row is refused by who takes it.
+        let Ok(Some(name)) = self.missing(row) else { return Ok(()) };
+        Err(Error::new(ErrorKind::Data, "a record has a property that was not inferred")
+            .with("property", name)
+            .hint(
+                "raise `num_inference_records`, declare a `schema`, or run with a catalog: its \
+                 columns are all that is read",
+            ))
+    }
+
+    fn missing(&mut self, row: &[u8]) -> Result<Option<String>, Fault> {
+        let mut scanner = Scanner::new(row);
+        scanner.space();
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            self.name.clear();
+            scanner.key()?.unescape_into(&mut self.name);
+            let value = scanner.value()?;
+            let name = String::from_utf8_lossy(&self.name);
+            if !matches!(value, Token::Null) && !self.known.contains(&*name) {
+                return Ok(Some(name.into_owned()));
+            }
+            more = scanner.more(b'}')?;
+        }
+        Ok(None)
+    }
 }
 
 /// Returns the schema as declared, with the columns that the tap adds.

@@ -160,9 +160,11 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             time_format: options.time_format.as_deref().map(TimeFormat::named),
             window_days: options.window_days,
             schema: options.schema.as_ref().map(schema).transpose()?,
-            sample: options
-                .num_inference_records
-                .or_else(|| options.replication_key.is_some().then_some(SAMPLE)),
+            sample: options.num_inference_records.or_else(|| {
+                // A day ends; what is new since a start date may be years.
+                let endless = options.replication_key.is_some() && settings.datestamp.is_none();
+                endless.then_some(SAMPLE)
+            }),
             rules: rules(&options),
             replication_key: options.replication_key.clone(),
             paging: Paging::new(&options)?,
