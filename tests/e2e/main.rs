@@ -21,6 +21,7 @@ mod chorus;
 mod chorus_days;
 mod chorus_doctor;
 mod chorus_project;
+mod chorus_states;
 mod commits;
 mod contributing;
 mod corpora;

@@ -38,6 +38,11 @@ pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, D
     Some((root, source, day))
 }
 
+/// Tells whether the target of a step writes days, be it that of the run or today.
+pub fn writes_days(step: &Step) -> bool {
+    partition(step.target()).is_some()
+}
+
 /// Returns the folder that a target writes below, if it writes files.
 pub fn folder(target: &Plugin) -> Option<&str> {
     let is_writer = || target.executable.file_name().is_some_and(|name| name == WRITER);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::day::{day_is_there, day_written};
+use crate::day::{day_is_there, writes_days};
 use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::Store;
@@ -52,8 +52,9 @@ fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Opti
 }
 
 /// Returns the state that a step is run with. One that speaks of a day that is gone would leave the
-/// day as it is: away. And a day is replaced as a whole: to go on from the last key that it has
-/// would leave it with the rows behind that key alone.
+/// day as it is: away. And a day is replaced as a whole: to go on from where its last read ended
+/// would leave it with what came after that alone. Only our taps are known to have bookmarks that
+/// leave out nothing but whole files and days, of which their targets are told.
 pub fn start(
     project: &Project,
     store: &Store,
@@ -69,14 +70,20 @@ pub fn start(
         log::info!("the day that {id} speaks of is not there: everything is read");
         return Ok(None);
     }
-    let writes_day = day_written(project, step).is_some();
-    Ok(known.map(|state| if writes_day { without_keys(state) } else { state }))
+    let Some(state) = known.as_ref().filter(|_| writes_days(step)) else { return Ok(known) };
+    let whole = step.tap().is_ours().then(|| of_whole_files(state));
+    if whole.as_ref() != Some(state) {
+        log::info!("{id}: a day is read as a whole, not from where its last read ended");
+    }
+    Ok(whole)
 }
 
-/// Returns a state without the bookmarks that are replication keys.
-fn without_keys(mut state: Value) -> Value {
-    if let Some(bookmarks) = state["bookmarks"].as_object_mut() {
-        bookmarks.retain(|_, bookmark| bookmark.get("replication_key_value").is_none());
+/// Returns what a state says of whole files and days.
+fn of_whole_files(state: &Value) -> Value {
+    let mut state = state.clone();
+    if let Some(Value::Object(bookmarks)) = state.get_mut("bookmarks") {
+        bookmarks
+            .retain(|_, mark| mark["files"].is_object() || mark["manifest_sha256"].is_string());
     }
     state
 }
