@@ -1,9 +1,13 @@
-//! The states that the runner starts its taps from.
+//! States that the runner keeps, whatever their length, and those it starts its taps from.
+
+use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::limits::{measured, peak};
 use crate::support::lake;
 use crate::support::project::{DAY, Project};
+use crate::support::run::file;
 
 /// A foreign tap that goes on from a state with `at_4` in it, and says nothing of it.
 const GOES_ON: &str = r#"
@@ -57,4 +61,51 @@ fn a_day_that_a_foreign_tap_reads_again_is_whole() {
         let both = (rows(&project, &flat), rows(&project, &flat));
         assert_eq!(both, (json!(4), json!(1)), "{state}");
     }
+}
+
+#[test]
+fn a_long_state_is_kept_whole() {
+    let config = "config: {files: [{entity: m, path: in/many, keys: [id]}]}";
+    let more = format!("  - {{name: tap-many, inherit_from: tap-csv, {config}}}\n");
+    let project = Project::with(&more, "", "");
+    for number in 0..600 {
+        file(&project.root, &format!("in/many/{number:0100}.csv"), format!("id\n{number}\n"));
+    }
+    let words = ["--datestamp", DAY, "tap-many", "target-csv"];
+    assert_eq!((rows(&project, &words), rows(&project, &words)), (json!(600), json!(0)));
+    let id = format!("dev:tap-many-to-target-csv:{DAY}");
+    let state = project.chorus(&["state", "get", &id]).go().success().text();
+    assert!(state.len() > 1 << 16, "{}", state.len());
+}
+
+#[test]
+fn a_state_that_is_not_kept_is_not_called_so() {
+    let state = r#"cat > /dev/null; echo '{"bookmarks":{}}'"#;
+    let mut loaders = String::new();
+    for name in ["chatty", "endless"] {
+        writeln!(loaders, "  - {{name: {name}, executable: ./{name}}}").unwrap();
+    }
+    let project = Project::with("", &loaders, "");
+    let run = |name: &str| project.run(&["tap-csv", name, "--full-refresh"]);
+    for (more, word) in [("", "kept"), ("; echo; echo done", "-")] {
+        project.script("chatty", &format!("{state}{more}"));
+        let text = run("chatty").success().text();
+        assert!(text.trim_end().ends_with(&format!(" {word}")), "{text}");
+    }
+    let long = r#"printf '{"a":"'; head -c 70000000 /dev/zero | tr '\0' x; echo '"}'"#;
+    project.script("endless", &format!("{state}; {long}"));
+    let refused = run("endless").exits(76);
+    assert!(refused.stderr.contains("cannot keep the state: it is too long"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("state: dev:tap-csv-to-endless"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_log_of_any_length_takes_little_memory() {
+    let noise = "yes \"DEBUG $(head -c 1000 /dev/zero | tr '\\0' x)\" | head -c 200000000 >&2";
+    let more = "  - {name: tap-sick, executable: ./sick}\n";
+    let project = Project::new(more, &[("sick", &format!("{GOES_ON}{noise}"))]);
+    let words = ["run", "--datestamp", DAY, "tap-sick", "target-csv"];
+    let outcome = project.with_binaries(measured("chorus")).args(words).go().success();
+    assert!(peak(&outcome) < 64 << 20, "{} bytes", peak(&outcome));
+    assert_eq!(lake::data(&project.partition("csv", "z")), "a\n1\n2\n3\n4\n");
 }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, PipeWriter, Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -24,7 +24,12 @@ const OWN_END: Duration = Duration::from_millis(200);
 /// How long output may come after the last process has ended: from what it left behind.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Longer lines of a log are cut.
-const LINE_BYTES_MAX: u64 = 1 << 16;
+const LOG_BYTES_MAX: usize = 1 << 16;
+/// Longer states are cut, and refused: no target takes a longer line, unless it is told to.
+pub const STATE_BYTES_MAX: usize = 64 << 20;
+
+/// Who writes more lines than are seen by then waits.
+const EVENTS_MAX: usize = 64;
 
 /// A process to be.
 #[derive(Debug)]
@@ -46,8 +51,8 @@ pub struct Program {
 pub enum Event {
     /// A process has written a line to its log.
     Log(usize, String),
-    /// The target has printed a line: a state.
-    State(String),
+    /// The target has printed a line, a state, with its end.
+    State(Vec<u8>),
     /// A moment has passed.
     Tick,
     /// The end of a process, its log or its output.
@@ -106,7 +111,7 @@ struct Watch<'a> {
 ///
 /// Fails when a program cannot be started; none is left running then.
 pub fn run(programs: &[Program], stop: &dyn Stop, seen: &mut dyn FnMut(Event)) -> Result<Outcome> {
-    let (sender, events) = channel();
+    let (sender, events) = sync_channel(EVENTS_MAX);
     let mut watch = Watch {
         running: Vec::new(),
         guard: None,
@@ -138,7 +143,7 @@ fn no_pipe(cause: std::io::Error) -> Error {
     Error::new(ErrorKind::Temporary, "cannot make a pipe").caused_by(cause)
 }
 
-fn wait(process: usize, mut child: Child, sender: Sender<Event>) {
+fn wait(process: usize, mut child: Child, sender: SyncSender<Event>) {
     std::thread::spawn(move || {
         // Waiting fails for no child of ours.
         let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0x7f00));
@@ -146,22 +151,24 @@ fn wait(process: usize, mut child: Child, sender: Sender<Event>) {
     });
 }
 
+fn log_text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned()
+}
+
 fn read_lines(
     input: impl Read + Send + 'static,
-    sender: Sender<Event>,
-    event: impl Fn(String) -> Event + Send + 'static,
+    bytes_max: usize,
+    sender: SyncSender<Event>,
+    event: impl Fn(&[u8]) -> Event + Send + 'static,
 ) {
     std::thread::spawn(move || {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
         loop {
             line.clear();
-            match input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+            match input.by_ref().take(bytes_max as u64).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => break,
-                Ok(_) => {
-                    let text = String::from_utf8_lossy(&line);
-                    let _ = sender.send(event(text.trim_end_matches(['\n', '\r']).to_owned()));
-                }
+                Ok(_) => drop(sender.send(event(&line))),
             }
         }
         let _ = sender.send(Event::End(End::Output));
@@ -169,7 +176,7 @@ fn read_lines(
 }
 
 impl Watch<'_> {
-    fn start(&mut self, programs: &[Program], sender: &Sender<Event>) -> Result<()> {
+    fn start(&mut self, programs: &[Program], sender: &SyncSender<Event>) -> Result<()> {
         let last = programs.len() - 1;
         let mut pipes = Vec::new();
         for _ in programs {
@@ -197,11 +204,13 @@ impl Watch<'_> {
             }
             if let Some(log) = child.stderr.take() {
                 self.outputs += 1;
-                read_lines(log, sender.clone(), move |line| Event::Log(at, line));
+                let event = move |line: &[u8]| Event::Log(at, log_text(line));
+                read_lines(log, LOG_BYTES_MAX, sender.clone(), event);
             }
             if at == last {
                 self.outputs += 1;
-                read_lines(reader, sender.clone(), Event::State);
+                let event = |line: &[u8]| Event::State(line.to_vec());
+                read_lines(reader, STATE_BYTES_MAX, sender.clone(), event);
             } else {
                 input = Stdio::from(reader);
             }
@@ -214,6 +223,7 @@ impl Watch<'_> {
 
     fn until_all_have_ended(&mut self, seen: &mut dyn FnMut(Event)) {
         let mut drained_by = None;
+        let mut killed = false;
         loop {
             let ended = self.running.iter().all(|running| running.status.is_some());
             if ended && self.outputs == 0 {
@@ -223,9 +233,14 @@ impl Watch<'_> {
                 // What a process has started and left behind holds its outputs: it ends too.
                 let now = Instant::now();
                 let by = *drained_by.get_or_insert(now + DRAIN);
+                if now >= by && killed {
+                    return;
+                }
                 if now >= by {
                     self.signal_all(Signal::KILL);
-                    return;
+                    // What was written before that is still to be seen.
+                    drained_by = Some(now + DRAIN);
+                    killed = true;
                 }
             }
             match self.events.recv_timeout(Duration::from_millis(100)) {

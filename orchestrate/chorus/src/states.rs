@@ -8,6 +8,7 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::day::{day_is_there, writes_days};
+use crate::pipeline::STATE_BYTES_MAX;
 use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::Store;
@@ -96,6 +97,8 @@ pub struct StateKeeper<'a> {
     pending: Option<Value>,
     written: Option<Instant>,
     failed: Option<Error>,
+    left_out: bool,
+    too_long: bool,
 }
 
 impl<'a> StateKeeper<'a> {
@@ -103,12 +106,26 @@ impl<'a> StateKeeper<'a> {
 
     /// Starts with nothing to write.
     pub fn new(store: &'a Store, id: &'a str) -> Self {
-        Self { store, id, pending: None, written: None, failed: None }
+        Self {
+            store,
+            id,
+            pending: None,
+            written: None,
+            failed: None,
+            left_out: false,
+            too_long: false,
+        }
     }
 
     /// Takes a line that the target has printed.
-    pub fn take(&mut self, line: &str) {
-        let Ok(state @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
+    pub fn take(&mut self, line: &[u8]) {
+        self.too_long |= line.len() >= STATE_BYTES_MAX && !line.ends_with(b"\n");
+        if self.too_long {
+            return;
+        }
+        let state = serde_json::from_slice(line).ok().filter(Value::is_object);
+        self.left_out = state.is_none();
+        let Some(state) = state else {
             log::warn!("the target has printed a line that is no state; it is left out");
             return;
         };
@@ -124,9 +141,15 @@ impl<'a> StateKeeper<'a> {
         self.written = Some(Instant::now());
     }
 
-    /// Writes the last state; tells whether there was one.
+    /// Writes the last state; tells whether the target has printed one as its last line.
     pub fn finish(mut self) -> Result<bool> {
         self.write();
-        self.failed.map_or(Ok(self.written.is_some()), Err)
+        if self.too_long {
+            return Err(Error::new(ErrorKind::Protocol, "cannot keep the state: it is too long")
+                .with("state", self.id)
+                .with("bytes at most", STATE_BYTES_MAX)
+                .hint("the next run starts from the last one that was kept"));
+        }
+        self.failed.map_or(Ok(self.written.is_some() && !self.left_out), Err)
     }
 }

@@ -92,7 +92,8 @@ impl Project {
         self.with_binaries(ours_to_end("chorus")).args(args)
     }
 
-    fn with_binaries(&self, run: Run) -> Run {
+    /// Has a run find our binaries and this project.
+    pub fn with_binaries(&self, run: Run) -> Run {
         let path = format!("{}:/usr/bin:/bin", binaries_dir().display());
         run.env("PATH", path).args(["--project"]).args([&self.root])
     }
