@@ -158,3 +158,57 @@ fn a_tap_starts_from_the_state_that_the_project_names() {
     file(&project.root, "none.json", "[]");
     project.chorus(&words).go().exits(78);
 }
+
+#[test]
+fn settings_reach_a_plugin_as_the_project_means_them() {
+    let tap = "  - name: tap-x
+    executable: ./tap
+    settings:
+    - {name: flag, kind: boolean}
+    - {name: port, kind: integer}
+    - {name: share, kind: decimal}
+    - {name: list, kind: array}
+    - {name: deep.map, kind: object}
+    - {name: headers, kind: object, value: {}}
+    - {name: level, kind: boolean}
+    - {name: text}
+    config:
+      flag: '${FLAG}'
+      port: $PORT
+      share: '${SHARE}'
+      list: '${LIST}'
+      deep: {map: '${MAP}'}
+      level: '${EMPTY}'
+      text: '${PORT}'
+      one: '${NOT_SET}'
+      two: ['${NOT_SET}']
+      three: '${NOT_SET}'
+      headers: {X.Y: z}
+      params: {filter.status: open, page.size: 5}
+      flat.name: 1
+";
+    let project = Project::with(tap, "", "");
+    project.script("tap", "cp $2 given.json; echo '{\"streams\":[]}'");
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let over = "- name: dev\n  config: {plugins: {extractors: [{name: tap-x, config: \
+                {params: {filter.status: closed}}}]}}\n";
+    file(&project.root, "meltano.yml", text.replace("- name: dev\n", over));
+    let given = |list: &str| {
+        let variables =
+            "FLAG=false\nPORT=5432\nSHARE=0.5\nMAP='{\"a.b\": 1}'\nEMPTY=\nSOURCE=csv\n";
+        file(&project.root, ".env", format!("{variables}LIST='{list}'\n"));
+        project.run(&["tap-x", "target-csv"])
+    };
+    let outcome = given("[\"a\"]");
+    let config: Value =
+        serde_json::from_slice(&fs::read(project.root.join("given.json")).unwrap()).unwrap();
+    let expected = json!({
+        "flag": false, "port": 5432, "share": 0.5, "list": ["a"], "deep": {"map": {"a.b": 1}},
+        "text": "5432", "two": [null], "headers": {"X.Y": "z"},
+        "params": {"filter.status": "closed", "page.size": 5}, "flat": {"name": 1},
+    });
+    assert_eq!(config, expected, "{}", outcome.stderr);
+    let refused = given("s3cret").exits(78);
+    says(&refused, &["cannot read a value as its setting wants", "setting: list", "kind: array"]);
+    assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
+}

@@ -291,12 +291,8 @@ fn rules(
         for entry in chain.iter().rev() {
             for at in [&entry.own[name], &entry.of_environment[name]] {
                 let at = variables.expand_value(at, missing);
-                match (&mut value, at) {
-                    (_, Value::Null) => {}
-                    (Value::Object(members), at @ Value::Object(_)) => {
-                        settings::overlay(members, at);
-                    }
-                    (value, at) => *value = at,
+                if !at.is_null() {
+                    settings::merge(&mut value, at);
                 }
             }
             let variable = format!("{}__{}", variable_name(entry.name), name.to_uppercase());

@@ -94,10 +94,11 @@ impl Variables {
     pub fn expand_value(&self, value: &Value, missing: &mut BTreeSet<String>) -> Value {
         match value {
             Value::String(text) => {
-                let before = missing.len();
-                let expanded = self.expand(text, missing);
-                let lacks = expanded.is_empty() && missing.len() > before;
-                if lacks { Value::Null } else { Value::String(expanded) }
+                let mut lacking = BTreeSet::new();
+                let expanded = self.expand(text, &mut lacking);
+                let is_left_out = expanded.is_empty() && !lacking.is_empty();
+                missing.append(&mut lacking);
+                if is_left_out { Value::Null } else { Value::String(expanded) }
             }
             Value::Array(items) => {
                 items.iter().map(|item| self.expand_value(item, missing)).collect()
@@ -169,8 +170,11 @@ mod tests {
         check("${NO}-$NO_2", "-", &["NO", "NO_2"]);
         check("${bad name} ${", "${bad name} ${", &[]);
         let mut missing = BTreeSet::new();
-        let value = json!({"a": ["${DAY}", 1, null], "b": "${NO}", "c": "", "d": "x${NO}"});
+        let value = json!({"a": ["${DAY}", 1, null], "b": "${NO}", "c": "", "d": "x${NO}",
+                           "e": "${NO}"});
         let expanded = variables.expand_value(&value, &mut missing);
-        assert_eq!(expanded, json!({"a": ["2026-01-31", 1, null], "b": null, "c": "", "d": "x"}));
+        let expected = json!({"a": ["2026-01-31", 1, null], "b": null, "c": "", "d": "x",
+                              "e": null});
+        assert_eq!(expanded, expected);
     }
 }

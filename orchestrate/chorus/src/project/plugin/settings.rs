@@ -90,11 +90,18 @@ pub fn resolve(
             }
         }
     }
+    for definition in definitions {
+        for name in std::iter::once(&definition.name).chain(&definition.aliases) {
+            if let Some(value) = member(&mut config, name) {
+                cast(value, definition)?;
+            }
+        }
+    }
     drop_nulls(&mut config);
     Ok(config)
 }
 
-/// Puts the members of a mapping over those that are there, level by level.
+/// Puts the members of a mapping, their names dotted, over those that are there.
 pub fn overlay(config: &mut Map<String, Value>, layer: Value) {
     let Value::Object(layer) = layer else { return };
     for (name, value) in layer {
@@ -120,9 +127,43 @@ fn put(config: &mut Map<String, Value>, name: &str, value: Value) {
                 put(inner, &rest, value);
             }
         }
-        (Value::Object(inner), None, value @ Value::Object(_)) => overlay(inner, value),
-        (slot, None, value) => *slot = value,
+        (slot, None, value) => merge(slot, value),
     }
+}
+
+/// Puts a value over another one; mappings level by level, where a dot is part of a name.
+pub fn merge(slot: &mut Value, value: Value) {
+    match (slot, value) {
+        (Value::Object(inner), Value::Object(members)) => {
+            for (name, value) in members {
+                merge(inner.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (slot, value) => *slot = value,
+    }
+}
+
+fn member<'a>(config: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
+    let mut parts = name.split('.');
+    let first = config.get_mut(parts.next()?)?;
+    parts.try_fold(first, |at, part| at.get_mut(part))
+}
+
+/// Makes a text that a variable stood in the kind of its setting; an empty one is none.
+fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
+    let Value::String(text) = value else { return Ok(()) };
+    let kind = definition.kind.as_str();
+    *value = match read_as(kind, text) {
+        Some(Value::String(_)) => return Ok(()),
+        _ if text.trim().is_empty() => Value::Null,
+        Some(read) => read,
+        None => {
+            return Err(Error::new(ErrorKind::Config, "cannot read a value as its setting wants")
+                .with("setting", &definition.name)
+                .with("kind", kind));
+        }
+    };
+    Ok(())
 }
 
 fn drop_nulls(config: &mut Map<String, Value>) {
@@ -182,6 +223,13 @@ mod tests {
         overlay(&mut config, json!({"a": {"x": null}, "c.d": 2, "c": {"e": [2]}}));
         drop_nulls(&mut config);
         let expected = json!({"a": {"b": 1}, "c": {"d": 2, "e": [2]}, "f.g": true});
+        assert_eq!(Value::Object(config), expected);
+
+        // A dot is part of a name below the first level.
+        let mut config = Map::new();
+        overlay(&mut config, json!({"a": {"b.c": 1, "d.e": {"f.g": 1}}}));
+        overlay(&mut config, json!({"a": {"b.c": 2, "d.e": {"h.i": 2}}, "a.j": 3}));
+        let expected = json!({"a": {"b.c": 2, "d.e": {"f.g": 1, "h.i": 2}, "j": 3}});
         assert_eq!(Value::Object(config), expected);
     }
 
