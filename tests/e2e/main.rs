@@ -20,6 +20,7 @@ mod canaries;
 mod chorus;
 mod chorus_days;
 mod chorus_doctor;
+mod chorus_order;
 mod chorus_project;
 mod chorus_states;
 mod commits;

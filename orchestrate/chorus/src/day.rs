@@ -12,6 +12,8 @@ use crate::project::{Plugin, Project, Step, warn_once};
 const WRITER: &str = "target-csv";
 /// Where it writes, and the other name of that setting.
 const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
+/// The setting of a tap that reads days, and its other names.
+const READERS: [&str; 3] = ["output", "output_path", "lake"];
 /// The folder it takes when neither is set.
 pub const FOLDER: &str = "output";
 
@@ -41,6 +43,26 @@ pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, D
 /// Tells whether the target of a step writes days, be it that of the run or today.
 pub fn writes_days(step: &Step) -> bool {
     partition(step.target()).is_some()
+}
+
+/// Tells whether a tap may read what is written below a folder: it has a setting that reads days,
+/// or one that names the folder, or a path below or above it.
+pub fn reads_folder(project: &Project, tap: &Plugin, folder: &Path) -> bool {
+    fn is_named(value: &Value, root: &Path, folder: &Path) -> bool {
+        match value {
+            Value::String(text) if !text.is_empty() => {
+                let path = root.join(text);
+                path.starts_with(folder) || folder.starts_with(&path)
+            }
+            Value::Array(items) => items.iter().any(|item| is_named(item, root, folder)),
+            Value::Object(members) => members.values().any(|item| is_named(item, root, folder)),
+            _ => false,
+        }
+    }
+    let is_read = |(name, value): (&String, &Value)| {
+        READERS.contains(&name.as_str()) || is_named(value, &project.root, folder)
+    };
+    tap.config.iter().any(is_read)
 }
 
 /// Returns the folder that a target writes below, if it writes files.

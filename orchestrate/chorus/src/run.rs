@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use crate::before;
-use crate::day::day_written;
+use crate::day::{day_written, reads_folder};
 use crate::exit;
 use crate::history;
 use crate::observe::{Observed, Weight, Writer};
@@ -273,15 +273,19 @@ fn writer(process: usize, prepared: &Prepared) -> Writer {
 }
 
 /// Returns how many of the first steps do not need each other: they write days of their own, and
-/// read none (`output` is the setting that reads them).
+/// none reads where another one writes.
 fn independent(project: &Project, steps: &[Step]) -> usize {
-    let mut written = Vec::new();
+    let reads = |step: &Step, folder: &Path| reads_folder(project, step.tap(), folder);
+    let mut written: Vec<(PathBuf, _, _)> = Vec::new();
     for step in steps {
-        let reads = step.tap().config.contains_key("output");
-        match day_written(project, step) {
-            Some(day) if !reads && !written.contains(&day) => written.push(day),
-            _ => break,
+        let Some(day) = day_written(project, step) else { break };
+        let needed = written.iter().zip(steps).any(|(other_day, other)| {
+            *other_day == day || reads(step, &other_day.0) || reads(other, &day.0)
+        });
+        if needed {
+            break;
         }
+        written.push(day);
     }
     written.len().max(1)
 }
