@@ -1,9 +1,13 @@
-//! What the runner runs at once, and what waits for what.
+//! What the runner runs at once, what waits for what, and what is made up for.
+
+use std::fs;
+
+use serde_json::{Value, json};
 
 use crate::support::lake;
 use crate::support::messages::Lines;
 use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use crate::support::run::{Run, file};
 
 /// A foreign tap of stream `t` that does something before it writes a file of messages.
 fn tap(before: &str) -> String {
@@ -49,4 +53,54 @@ fn a_step_that_writes_what_another_reads_waits() {
     file(&project.root, "messages", Lines::whole(&[(1, "a")]).0);
     project.run(&["chain"]).success();
     assert!(project.partition("two", "b").exists());
+}
+
+#[test]
+fn days_of_one_state_wait_for_each_other() {
+    let project = Project::new("  - {name: tap-slow, executable: ./slow}\n", &[]);
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let shared = text.replace("- name: dev\n", "- name: dev\n  state_id_suffix: all\n");
+    file(&project.root, "meltano.yml", shared);
+    // Each is slow once the other day has begun.
+    let wait = "i=0
+while [ $(ls .chorus/runs | wc -l) -lt 2 ] && [ $i -lt 1000 ]; do sleep 0.01; i=$((i+1)); done
+sleep 0.5";
+    project.script("slow", &tap(wait));
+    file(&project.root, "messages", Lines::whole(&[(1, "a")]).0);
+    let days = ["--from", "2026-01-30", "--to", DAY, "--parallel", "2", "--retries", "0"];
+    let words = ["backfill", "tap-slow", "target-csv"];
+    let outcome = project.chorus(&words).args(days).go().success();
+    let grid = outcome.stdout_lines_after("day ");
+    assert!(grid.len() == 2 && grid.iter().all(|line| line.ends_with(" ok")), "{grid:?}");
+    let ids = project.chorus(&["state", "list"]).go().success().text();
+    assert_eq!(ids, "dev:tap-slow-to-target-csv:all\n");
+}
+
+/// Returns a moment in seconds.
+fn seconds(moment: &str) -> u64 {
+    let date = Run::new("/bin/date".as_ref()).args(["-d", moment, "+%s"]).go().success();
+    date.text().trim().parse().unwrap()
+}
+
+#[test]
+fn moments_that_pass_while_a_run_is_on_are_made_up_for() {
+    let schedules = "schedules:
+- {name: often, interval: '* * * * * *', job: slow, annotations: {chorus: {missed: all}}}
+";
+    let jobs = format!("- {{name: slow, tasks: [tap-slow target-csv]}}\n{schedules}");
+    let project = Project::with("  - {name: tap-slow, executable: ./slow}\n", "", &jobs);
+    project.script("slow", &tap("[ -e runs ] || sleep 2.5; echo run >> runs"));
+    file(&project.root, "messages", Lines::whole(&[(1, "a")]).0);
+    // It is known from where on moments count.
+    let path = ".chorus/schedules/often.json";
+    let first = Run::new("/bin/date".as_ref()).args(["-u", "+%FT%TZ"]).go().success().text();
+    file(&project.root, path, json!({ "last": first.trim() }).to_string());
+    let mut running = project.chorus_to_end(&["schedule"]).piped().start(true);
+    let runs = || fs::read_to_string(project.root.join("runs")).unwrap_or_default().lines().count();
+    project.wait_for(&|| runs() >= 5);
+    std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"g\n").unwrap();
+    running.wait().success();
+    let known: Value = serde_json::from_slice(&fs::read(project.root.join(path)).unwrap()).unwrap();
+    let passed = seconds(known["last"].as_str().unwrap()) - seconds(first.trim());
+    assert_eq!(runs() as u64, passed, "runs and moments");
 }

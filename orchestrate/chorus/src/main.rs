@@ -21,6 +21,7 @@ mod schedule;
 mod signals;
 mod states;
 mod store;
+mod turn;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

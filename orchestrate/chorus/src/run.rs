@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use indicatif::MultiProgress;
-use lake::{Datestamp, Lock};
+use lake::Datestamp;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::project::{Job, Project, Step};
 use crate::states::{self, StateKeeper, state_id};
 use crate::store::{self, Store};
+use crate::turn::Turn;
 
 /// How a run is to be made.
 #[derive(Clone, Debug, Default)]
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
         let state_id = state_id(self.project, self.options, step);
         let lock_folder = self.project.root.join(".chorus/locks");
         store::make_private_folder(&lock_folder)?;
-        let lock = Lock::try_take(&lock_folder.join(lake::name::encode(&state_id)))?;
+        let turn = Turn::take(&lock_folder.join(lake::name::encode(&state_id)), self.stop)?;
         let mut end = StepEnd {
             name: step.name.clone(),
             failure: None,
@@ -182,7 +183,7 @@ impl<'a> Run<'a> {
             seconds: 0.0,
             state: (state_id, false),
         };
-        if lock.is_none() {
+        if turn.is_none() {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
                     .with("step", &step.name)

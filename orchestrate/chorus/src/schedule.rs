@@ -19,7 +19,10 @@ use singer::{Error, ErrorKind, Result};
 use crate::day;
 use crate::project::Job;
 
-/// What to do about moments that passed while nobody watched.
+/// So many missed moments are made up for at most, the last ones.
+pub const MISSED_MAX: usize = 1000;
+
+/// What to do about moments that passed while nobody watched, or while an earlier run was on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
     /// Run once, for the last of them.
@@ -175,13 +178,12 @@ impl Schedule {
 
     /// Returns the moments after one and up to another that its policy wants to be made up for.
     pub fn missed_since(&self, last: &Zoned, now: &Zoned) -> Vec<Zoned> {
-        const MOST: usize = 1000;
         let mut passed = Vec::new();
         let mut at = last.clone();
         while let Some(next) = self.next(&at).filter(|next| next <= now) {
             passed.push(next.clone());
             at = next;
-            if passed.len() > MOST {
+            if passed.len() > MISSED_MAX {
                 passed.remove(0);
             }
         }

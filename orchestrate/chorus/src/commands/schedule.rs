@@ -15,7 +15,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::pipeline::Stop;
 use crate::project::{Job, Project};
 use crate::run::{Options, Run, first_failure};
-use crate::schedule::{Missed, Schedule};
+use crate::schedule::{MISSED_MAX, Schedule};
 use crate::store::{self, Store};
 
 /// How often clocks and requests are looked at.
@@ -117,13 +117,23 @@ impl<'a> Clock<'a> {
         let known = std::fs::read(&path).ok();
         let known: Value =
             known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        let now = schedule.now();
         let last = known["last"].as_str().and_then(|text| schedule.moment(text));
-        let pending = last.map_or(Vec::new(), |last| schedule.missed_since(&last, &now));
-        if !pending.is_empty() && schedule.missed != Missed::Skip {
-            log::info!("schedule {}: {} runs were missed", schedule.name, pending.len());
+        let mut clock = Self { schedule, path, pending: Vec::new(), next: None };
+        clock.go_on(last.as_ref());
+        clock
+    }
+
+    /// Waits for the next moment, and makes up for those that have passed since the last one.
+    fn go_on(&mut self, last: Option<&Zoned>) {
+        let now = self.schedule.now();
+        let passed = last.map_or(Vec::new(), |last| self.schedule.missed_since(last, &now));
+        if !passed.is_empty() {
+            log::info!("schedule {}: {} runs were missed", self.schedule.name, passed.len());
         }
-        Self { schedule, path, pending, next: schedule.next(&now) }
+        self.pending.extend(passed);
+        let excess = self.pending.len().saturating_sub(MISSED_MAX);
+        self.pending.drain(..excess);
+        self.next = self.schedule.next(&now);
     }
 
     fn tell(&self) {
@@ -143,9 +153,9 @@ impl<'a> Clock<'a> {
     }
 
     fn done(&mut self, due: &Zoned) {
-        let now = self.schedule.now();
-        if self.next.as_ref().is_some_and(|next| *next <= now) {
-            self.next = self.schedule.next(&now);
+        if self.next.as_ref().is_some_and(|next| *next <= self.schedule.now()) {
+            let last = self.pending.last().unwrap_or(due).clone();
+            self.go_on(Some(&last));
         }
         let last = json!({ "last": due.timestamp().to_string() });
         if let Err(failure) = store::write(&self.path, &last) {
