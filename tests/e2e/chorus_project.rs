@@ -183,7 +183,7 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
       one: '${NOT_SET}'
       two: ['${NOT_SET}']
       three: '${NOT_SET}'
-      headers: {X.Y: z}
+      headers: {X.Y: z, 'V\\.W': v}
       params: {filter.status: open, page.size: 5}
       flat.name: 1
 ";
@@ -204,7 +204,7 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
         serde_json::from_slice(&fs::read(project.root.join("given.json")).unwrap()).unwrap();
     let expected = json!({
         "flag": false, "port": 5432, "share": 0.5, "list": ["a"], "deep": {"map": {"a.b": 1}},
-        "text": "5432", "two": [null], "headers": {"X.Y": "z"},
+        "text": "5432", "two": [null], "headers": {"X.Y": "z", "V.W": "v"},
         "params": {"filter.status": "closed", "page.size": 5}, "flat": {"name": 1},
     });
     assert_eq!(config, expected, "{}", outcome.stderr);

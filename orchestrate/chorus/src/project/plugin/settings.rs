@@ -127,8 +127,16 @@ fn put(config: &mut Map<String, Value>, name: &str, value: Value) {
                 put(inner, &rest, value);
             }
         }
-        (slot, None, value) => merge(slot, value),
+        (slot, None, value) => merge(slot, unescaped(value)),
     }
+}
+
+/// Takes the backslashes away with which names below the first level have their dots under Meltano:
+/// there, others would be names of more levels.
+fn unescaped(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let each = |(name, value): (String, Value)| (name.replace("\\.", "."), unescaped(value));
+    Value::Object(members.into_iter().map(each).collect())
 }
 
 /// Puts a value over another one; mappings level by level, where a dot is part of a name.
@@ -227,7 +235,7 @@ mod tests {
 
         // A dot is part of a name below the first level.
         let mut config = Map::new();
-        overlay(&mut config, json!({"a": {"b.c": 1, "d.e": {"f.g": 1}}}));
+        overlay(&mut config, json!({"a": {"b\\.c": 1, "d.e": {"f\\.g": 1}}}));
         overlay(&mut config, json!({"a": {"b.c": 2, "d.e": {"h.i": 2}}, "a.j": 3}));
         let expected = json!({"a": {"b.c": 2, "d.e": {"f.g": 1, "h.i": 2}, "j": 3}});
         assert_eq!(Value::Object(config), expected);
