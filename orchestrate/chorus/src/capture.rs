@@ -27,7 +27,7 @@ pub fn last_words(log: &str) -> Vec<&str> {
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut lines: Vec<&str> = lines.collect();
     let from = lines.iter().position(|line| line.starts_with("error: "));
-    lines.split_off(from.unwrap_or(lines.len().saturating_sub(6)))
+    lines.split_off(from.unwrap_or(lines.len().saturating_sub(12)))
 }
 
 /// Runs a program with this input.

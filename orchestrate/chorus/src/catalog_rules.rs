@@ -115,7 +115,7 @@ fn select_stream(stream: &mut Value, id: &str, select: &[Pattern]) {
 fn property_is_chosen(names: &[&str], patterns: &[&Pattern]) -> bool {
     let path = names.join(".");
     let parents: Vec<String> = (1..=names.len()).map(|depth| names[..depth].join(".")).collect();
-    let hits = |pattern: &&&Pattern| match &pattern.property {
+    let hits = |pattern: &&Pattern| match &pattern.property {
         None => true,
         Some(property) if pattern.excludes => parents.iter().any(|path| property.is_match(path)),
         Some(property) => {
@@ -125,17 +125,9 @@ fn property_is_chosen(names: &[&str], patterns: &[&Pattern]) -> bool {
             }
         }
     };
-    let (out, chosen): (Vec<&&Pattern>, Vec<&&Pattern>) =
-        patterns.iter().partition(|pattern| pattern.excludes);
-    let is_out = out.iter().filter(|pattern| pattern.property.is_some()).any(hits_ref(&hits));
-    !is_out && chosen.iter().any(hits_ref(&hits))
-}
-
-/// Lends a test of patterns to an iterator of references.
-fn hits_ref<'a, 'b: 'a>(
-    hits: &'a impl Fn(&&&'b Pattern) -> bool,
-) -> impl Fn(&&&'b Pattern) -> bool + 'a {
-    move |pattern| hits(pattern)
+    let mut out = patterns.iter().filter(|pattern| pattern.excludes && pattern.property.is_some());
+    let mut chosen = patterns.iter().filter(|pattern| !pattern.excludes);
+    !out.any(&hits) && chosen.any(&hits)
 }
 
 fn add_metadata(stream: &mut Value, id: &str, rules: &Map<String, Value>) -> Result<()> {
@@ -180,7 +172,7 @@ fn set_metadata(stream: &mut Value, property: Option<&GlobMatcher>, key: &str, v
 fn add_schema(stream: &mut Value, id: &str, rules: &Map<String, Value>) -> Result<()> {
     for (place, values) in rules {
         let (of_stream, path) = split(place);
-        let Some(values) = values.as_object().filter(|_| true) else { continue };
+        let Some(values) = values.as_object() else { continue };
         if !matcher(of_stream)?.is_match(id) {
             continue;
         }

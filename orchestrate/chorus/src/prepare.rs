@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::capture::last_words;
 use crate::catalog_rules;
 use crate::exit;
 use crate::observe;
@@ -214,8 +215,8 @@ fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<(Value,
             .with("exit", exit::words(output.status));
         let folder = config.parent().unwrap_or(config);
         let log = named(folder, &[&plugin.name], log.into_owned());
-        let add = |failure: Error, line: &&str| failure.with(&plugin.name, line);
-        return Err(last_lines(&log).iter().fold(failure, add));
+        let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
+        return Err(last_words(&log).into_iter().fold(failure, add));
     }
     let catalog = serde_json::from_slice(&output.stdout).map_err(|cause| {
         Error::new(ErrorKind::Protocol, "cannot read the catalog that the tap discovered")
@@ -289,12 +290,6 @@ fn named(folder: &Path, plugins: &[&str], line: String) -> String {
 
 fn config_name(at: usize) -> String {
     format!("{at}.config.json")
-}
-
-/// Returns the last lines of a log.
-fn last_lines(log: &str) -> Vec<&str> {
-    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(12)..].to_vec()
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {
