@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::database;
 use crate::support::pipes::{DAY, load, to_lake};
-use crate::support::run::{Outcome, Run, ours, pipe_succeeds};
+use crate::support::run::{Outcome, Run, ours, pipe, pipe_succeeds};
 use crate::support::sshd::{Rclone, Sshd, age, login, set_time};
-use crate::support::{folder, invariants};
+use crate::support::{folder, invariants, lake};
 
 /// A tap on one table `t`, without the columns that tell where a row comes from.
 fn tap(server: &Sshd, entry: &Value) -> Run {
@@ -296,6 +296,46 @@ fn only_what_is_new_is_read_whatever_the_clocks_say() {
 }
 
 #[test]
+fn a_table_that_is_to_be_whole_is_not_read_without_a_file_that_is_being_written() {
+    let (server, scratch) = (Sshd::start(), folder());
+    server.put("/in/a.csv", "id\n1\n");
+    let changing = server.put("/in/b.csv", "id\n2\n");
+    let tap = |path: &str| {
+        tap(&server, &at(path)).set("whole_tables", true).set("stability_seconds", 1800)
+    };
+    let extract = |tap: Run| pipe(tap, to_lake(scratch.path(), "files", DAY));
+    let data = || lake::data(&lake::partition(scratch.path(), "files", DAY, "t"));
+    let (_, first) = extract(tap("/in"));
+    let known: Value =
+        serde_json::from_str(first.success().text().lines().last().unwrap()).unwrap();
+    let catalog = tap("/in").args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_slice(&catalog.stdout).unwrap();
+    catalog["streams"][0]["metadata"][0]["metadata"]["selected"] = true.into();
+
+    server.fresh("/in/b.csv", "id\n2\n3\n");
+    server.fresh("/in/c/new.csv", "id\n4\n");
+    for (run, path) in [
+        (tap("/in"), "/in/b.csv"),
+        (tap("/in").json("--state", &known), "/in/b.csv"),
+        (tap("/in").json("--state", &known).json("--catalog", &catalog), "/in/b.csv"),
+        (tap("/in/{a,c/new}.csv"), "/in/c/new.csv"),
+        (tap("/in/c"), "/in/c/new.csv"),
+    ] {
+        let (tap, _) = extract(run);
+        let tap = tap.exits(75);
+        let told =
+            format!("while a file of it is being written\n  table_name: t\n  path: {path}\n");
+        assert!(tap.stderr.contains(&told), "{}", tap.stderr);
+        assert_eq!(data(), "id\n1\n2\n");
+    }
+    age(&changing, Duration::from_secs(3600));
+    age(&server.root.join("in/c/new.csv"), Duration::from_secs(3600));
+    let (_, last) = extract(tap("/in").json("--state", &known));
+    last.success();
+    assert_eq!(data(), "id\n1\n2\n3\n4\n");
+}
+
+#[test]
 fn a_file_of_this_very_second_is_known_by_its_sum() {
     let server = Sshd::start();
     let run = |state: &Value| {
@@ -425,7 +465,7 @@ fn a_day_of_files_goes_on_into_postgres() {
     let (scratch, target) = (folder(), database("sftp_target"));
     let entry = json!({ "remote_path": "/in/*.csv", "key_properties": ["id"] });
     pipe_succeeds(tap(&server, &entry), to_lake(scratch.path(), "files", DAY));
-    crate::support::lake::check(scratch.path());
+    lake::check(scratch.path());
     load(scratch.path(), DAY, &target, &json!({}));
     load(scratch.path(), DAY, &target, &json!({}));
     let rows = target.psql("SELECT * FROM public.t ORDER BY id");

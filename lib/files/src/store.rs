@@ -15,6 +15,11 @@ pub trait Store: std::fmt::Debug {
     /// Finds the files as they are now, sorted by path.
     fn find(&mut self) -> Result<Vec<String>>;
 
+    /// Returns a file that [`Store::find`] left for another run, for it is still being written.
+    fn unfinished(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns what a file is; a store far away answers from what it found.
     fn identity(&self, path: &str) -> Result<Identity>;
 

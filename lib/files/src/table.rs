@@ -95,6 +95,7 @@ impl Table {
         let text = &self.settings.text;
         let mut properties = columns.shape.properties();
         if columns.names.is_empty() && properties.is_empty() {
+            self.check_finished()?;
             log::warn!("stream {} has no columns: it has no file with text", self.name());
             return Ok(None);
         }
@@ -169,6 +170,7 @@ impl Table {
     /// are not.
     fn compare(&mut self, since: &Bookmark) -> Result<(Progress, Vec<String>, usize)> {
         let paths = self.store.find()?;
+        self.check_finished()?;
         let mut progress = Progress::of(&since.value);
         let found: BTreeSet<_> = paths.iter().map(String::as_str).collect();
         progress.keep(|path| found.contains(path));
@@ -202,6 +204,20 @@ impl Table {
             log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
         }
         Ok((progress, unread, skipped.len()))
+    }
+
+    /// Refuses a table that is to be whole while one of its files is left for another run.
+    fn check_finished(&self) -> Result<()> {
+        match self.store.unfinished() {
+            Some(path) if self.settings.whole => {
+                let message = "cannot read a whole table while a file of it is being written";
+                Err(Error::new(ErrorKind::Temporary, message)
+                    .with(self.settings.words.table, self.name())
+                    .with("path", path)
+                    .hint("run again when its writer is done"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the sum of a file that may be as it was, where it is worth reading for that.

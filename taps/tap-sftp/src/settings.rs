@@ -50,8 +50,8 @@ pub struct TapSftpSettings {
     pub add_metadata_columns: bool,
     /// Encoding of the tables that set none.
     pub encoding_format: Option<String>,
-    /// How long a file must have been at rest, in seconds: up to 10 the run waits for it, beyond
-    /// that such files are left for the next run.
+    /// How long a file must have been at rest, in seconds: up to 10 the run waits for it; what is
+    /// not at rest then, or beyond 10, is left for the next run.
     #[serde(default = "stability_seconds")]
     pub stability_seconds: u64,
     /// Patterns of names that are passed over, of files and of folders.
@@ -64,7 +64,7 @@ pub struct TapSftpSettings {
     #[serde(default = "max_files")]
     pub max_files: usize,
     /// Reads all files of a table when one of them is new, changed or gone, for targets that
-    /// replace whole days or tables.
+    /// replace whole days or tables; while one is still being written, the run ends with code 75.
     #[serde(default)]
     pub whole_tables: bool,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.

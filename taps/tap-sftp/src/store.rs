@@ -33,6 +33,8 @@ pub struct Remote {
     finder: Finder,
     waiting: Waiting,
     found: BTreeMap<String, Item>,
+    /// A file that was left out because it is still being written.
+    unfinished: Option<String>,
 }
 
 /// A file, or a member of an archive.
@@ -52,7 +54,13 @@ impl Item {
 impl Remote {
     /// Looks for files as the finder says.
     pub fn new(server: &Arc<Server>, finder: Finder, waiting: Waiting) -> Self {
-        Self { server: Arc::clone(server), finder, waiting, found: BTreeMap::new() }
+        Self {
+            server: Arc::clone(server),
+            finder,
+            waiting,
+            found: BTreeMap::new(),
+            unfinished: None,
+        }
     }
 
     /// Leaves out the files that last changed before the start.
@@ -69,10 +77,20 @@ impl Remote {
     }
 
     /// Leaves out the files that are still being written.
-    fn at_rest(&self, found: Vec<Found>) -> Result<Vec<Found>> {
+    fn at_rest(&mut self, found: Vec<Found>) -> Result<Vec<Found>> {
+        let (rest, left) = self.told_apart(found)?;
+        for found in &left {
+            log::warn!("leaving {} for the next run: it is still being written", found.path);
+        }
+        self.unfinished = left.into_iter().next().map(|found| found.path);
+        Ok(rest)
+    }
+
+    /// Tells the files at rest from those that are still being written.
+    fn told_apart(&self, found: Vec<Found>) -> Result<(Vec<Found>, Vec<Found>)> {
         let seconds = self.waiting.seconds;
         if seconds == 0 {
-            return Ok(found);
+            return Ok((found, Vec::new()));
         }
         // The protocol does not tell the server's time; it is not before that of its newest file.
         let newest = found.iter().map(|found| found.attributes.modified).max();
@@ -82,24 +100,20 @@ impl Remote {
             now.duration_since(found.attributes.modified).is_ok_and(|age| age < window)
         };
         let (young, mut rest): (Vec<_>, Vec<_>) = found.into_iter().partition(is_young);
-        if young.is_empty() {
-            return Ok(rest);
-        }
-        if seconds > PATIENCE_SECONDS {
-            young.iter().for_each(leave);
-            return Ok(rest);
+        if young.is_empty() || seconds > PATIENCE_SECONDS {
+            return Ok((rest, young));
         }
         log::info!("waiting {seconds} s to see whether {} new files are at rest", young.len());
         std::thread::sleep(window);
+        let mut left = Vec::new();
         for found in young {
             match self.server.stat(&found.path) {
                 Ok(attributes) if same(attributes, found.attributes) => rest.push(found),
-                Ok(_) => leave(&found),
-                Err(failure) if failure.kind() == ErrorKind::NoInput => leave(&found),
-                Err(failure) => return Err(failure),
+                Err(failure) if failure.kind() != ErrorKind::NoInput => return Err(failure),
+                _ => left.push(found),
             }
         }
-        Ok(rest)
+        Ok((rest, left))
     }
 }
 
@@ -120,6 +134,10 @@ impl Store for Remote {
             }
         }
         Ok(self.found.keys().cloned().collect())
+    }
+
+    fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
     }
 
     fn identity(&self, path: &str) -> Result<Identity> {
@@ -193,8 +211,4 @@ impl StoredFile for Opened {
 
 fn same(one: Attributes, other: Attributes) -> bool {
     one.size == other.size && one.modified == other.modified
-}
-
-fn leave(found: &Found) {
-    log::warn!("leaving {} for the next run: it is still being written", found.path);
 }
