@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::folder;
-use crate::support::run::{Run, ours, pipe_succeeds};
+use crate::support::run::{Run, file, ours, pipe_succeeds};
 
 fn source() -> Database {
     let source = database("selection");
@@ -90,6 +90,29 @@ fn a_catalog_leaves_out_what_it_says() {
     let left_out = "stream public-v is left out: none of its columns is selected";
     assert!(outcome.stderr.contains(left_out), "{}", outcome.stderr);
     assert_eq!(outcome.records("public-a").len(), 6);
+}
+
+#[test]
+fn columns_of_files_that_a_catalog_does_not_know_are_told() {
+    let scratch = folder();
+    file(scratch.path(), "a.csv", "id,name,secret\n1,a,s\n");
+    let entry = json!({ "entity": "t", "path": scratch.path(), "keys": ["id"] });
+    let tap = || ours("tap-csv").config(&json!({ "files": [entry] }));
+    let found = tap().args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_slice(&found.stdout).unwrap();
+    mark(&mut catalog, "t", None, "selected", &json!(true));
+    mark(&mut catalog, "t", Some("secret"), "selected", &json!(false));
+    let known = tap().json("--catalog", &catalog).go().success();
+    assert!(!known.stderr.contains("left out"), "{}", known.stderr);
+    file(scratch.path(), "b.csv", "id,more,secret,name\n2,m,s,b\n");
+    file(scratch.path(), "c.csv", "id,more,other\n3,m,o\n");
+    let outcome = tap().json("--catalog", &catalog).go().success();
+    let rows = [(1, json!("a")), (2, json!("b")), (3, Value::Null)];
+    assert_eq!(outcome.records("t"), rows.map(|(id, name)| json!({ "id": id, "name": name })));
+    assert_eq!(outcome.stderr.matches("left out").count(), 1, "{}", outcome.stderr);
+    let told = "stream t: 2 columns of its files that the catalog does not know were left out \
+                (more, other)";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
 }
 
 fn incremental(source: &Database) -> Value {

@@ -1,6 +1,8 @@
 //! A source that is altered while it is read, or between discovery and reading (S07).
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use crate::support::cluster::{Database, database};
 use crate::support::folder;
 use crate::support::lake;
 use crate::support::pipes::{DAY, extract, from_database, to_lake};
-use crate::support::run::{Outcome, Run};
+use crate::support::run::{Outcome, Run, file, ours};
 
 /// Rows that no pipe and no buffer holds.
 const ROWS: usize = 60_000;
@@ -125,6 +127,42 @@ fn a_table_altered_before_its_turn_is_read_whole_or_not_at_all() {
             assert!(outcome.stderr.contains("public.b"), "{change}: {}", outcome.stderr);
         }
     }
+}
+
+#[test]
+fn files_are_read_as_discovery_saw_them_or_another_time() {
+    let scratch = folder();
+    let at = |name: &str| scratch.path().join(name);
+    file(
+        scratch.path(),
+        "big.csv",
+        format!("v\n{}", format!("{}\n", "x".repeat(300)).repeat(ROWS)),
+    );
+    let entries = json!([{ "entity": "big", "path": at("big.csv") },
+                         { "entity": "t", "path": at("in") }]);
+    let tap = || ours("tap-csv").config(&json!({ "files": entries }));
+    let rewritten = |path: &Path| fs::write(path, "id,extra\n1,b\n").unwrap();
+    let gone = |path: &Path| fs::remove_file(path).unwrap();
+    for change in [&rewritten as &dyn Fn(&Path), &gone] {
+        let path = file(scratch.path(), "in/a.csv", "id,name\n1,a\n");
+        let reading = Blocked::after(tap(), 10);
+        change(&path);
+        let (messages, outcome) = reading.end();
+        let outcome = outcome.exits(75);
+        assert!(outcome.stderr.contains("changed during the read"), "{}", outcome.stderr);
+        assert!(!ended_well(&messages));
+    }
+    // A file that came since may have columns that nobody has heard of: it is of the next run.
+    file(scratch.path(), "in/a.csv", "id,name\n1,a\n");
+    let reading = Blocked::after(tap(), 10);
+    file(scratch.path(), "in/b.csv", "id,name,extra\n2,b,c\n");
+    let (messages, outcome) = reading.end();
+    outcome.success();
+    assert!(ended_well(&messages));
+    assert_eq!(records(&messages, "t"), [&json!({ "id": 1, "name": "a" })]);
+    let state = &messages.last().unwrap()["value"];
+    let next = tap().json("--state", state).go().success();
+    assert_eq!(next.records("t"), [json!({ "id": 2, "name": "b", "extra": "c" })]);
 }
 
 #[test]

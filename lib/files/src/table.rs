@@ -7,7 +7,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -32,8 +32,10 @@ pub struct Table {
     limits: Limits,
     /// Rows may have more fields than the header.
     wider: bool,
-    /// What the files were when their types were inferred.
-    discovered: BTreeMap<String, Identity>,
+    /// The files that the columns were found in, and what they were; none with a catalog.
+    discovered: Vec<(String, Identity)>,
+    /// Columns of files that the catalog does not know.
+    unknown: BTreeSet<String>,
 }
 
 /// The bookmark is written after each file until it holds so many, then not more often than so.
@@ -41,6 +43,8 @@ const BOOKMARK_FILES: usize = 100;
 const BOOKMARK_PAUSE: Duration = Duration::from_secs(1);
 /// So many files that are skipped are named.
 const SKIPPED_TOLD: usize = 20;
+/// So many columns that are left out are named.
+const COLUMNS_TOLD: usize = 20;
 
 impl Table {
     /// Checks the settings.
@@ -51,7 +55,8 @@ impl Table {
             encoding: TextEncoding::named(&settings.text.encoding).with(label, &name)?,
             limits: Limits { ratio_max, ..Limits::default() },
             wider: settings.metadata.contains(&Metadata::Extra),
-            discovered: BTreeMap::new(),
+            discovered: Vec::new(),
+            unknown: BTreeSet::new(),
             settings,
             store,
         };
@@ -90,7 +95,7 @@ impl Table {
                 self.survey_records(&path, &mut columns)
             };
             let identity = surveyed.with("path", &path)?;
-            self.discovered.insert(path, identity);
+            self.discovered.push((path, identity));
         }
         let text = &self.settings.text;
         let mut properties = columns.shape.properties();
@@ -157,6 +162,7 @@ impl Table {
         if progress.is_unsaved() {
             rows.checkpoint(progress.saved())?;
         }
+        self.tell_unknown();
         Ok(())
     }
 
@@ -169,33 +175,29 @@ impl Table {
     /// Compares the files with the bookmark: what is known of them, those to read, and how many
     /// are not.
     fn compare(&mut self, since: &Bookmark) -> Result<(Progress, Vec<String>, usize)> {
-        let paths = self.store.find()?;
+        let files = self.find()?;
         self.check_finished()?;
         let mut progress = Progress::of(&since.value);
-        let found: BTreeSet<_> = paths.iter().map(String::as_str).collect();
+        let found: BTreeSet<_> = files.iter().map(|(path, _)| path.as_str()).collect();
         progress.keep(|path| found.contains(path));
         let some_are_gone = progress.is_unsaved();
         if let Some(time) = Progress::read_until(&since.value)? {
-            for path in &paths {
-                let identity = self.store.identity(path)?;
+            for (path, identity) in &files {
                 if identity.modified <= time {
-                    progress.set(path, identity, None)?;
+                    progress.set(path, *identity, None)?;
                 }
             }
         }
         let (mut unread, mut skipped) = (Vec::new(), Vec::new());
-        for path in &paths {
-            let identity = self.store.identity(path)?;
-            if self.discovered.get(path).is_some_and(|before| *before != identity) {
-                return Err(open::changed(path));
-            }
-            let known = progress.has(path, identity, |same_time| self.settle(path, same_time))?;
+        for (path, identity) in &files {
+            let known = progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
             let list = if known { &mut skipped } else { &mut unread };
             list.push(path.clone());
         }
         if self.settings.whole && (some_are_gone || !unread.is_empty()) {
             // A state on the way must not name what this read has yet to come to.
-            return Ok((Progress::default(), paths, 0));
+            let paths = files.into_iter().map(|(path, _)| path);
+            return Ok((Progress::default(), paths.collect(), 0));
         }
         for path in skipped.iter().take(SKIPPED_TOLD) {
             log::info!("skipping {path}: unchanged since it was read");
@@ -204,6 +206,25 @@ impl Table {
             log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
         }
         Ok((progress, unread, skipped.len()))
+    }
+
+    /// Finds the files and what they are. After a discovery they are those it saw, as they were: a
+    /// file that came since may have columns that the stream lacks, so it is left for the next run.
+    fn find(&mut self) -> Result<Vec<(String, Identity)>> {
+        if self.discovered.is_empty() {
+            let paths = self.store.find()?.into_iter();
+            let identified = |path: String| {
+                let identity = found_once(&path, self.store.identity(&path))?;
+                Ok((path, identity))
+            };
+            return paths.map(identified).collect();
+        }
+        for (path, before) in &self.discovered {
+            if found_once(path, self.store.identity(path))? != *before {
+                return Err(open::changed(path));
+            }
+        }
+        Ok(self.discovered.clone())
     }
 
     /// Refuses a table that is to be whole while one of its files is left for another run.
@@ -228,7 +249,7 @@ impl Table {
 
     /// Writes the rows of one file; returns what the file was, and its sum where one is of use.
     fn read(
-        &self,
+        &mut self,
         stream: &Stream,
         path: &str,
         rows: &mut Rows,
@@ -242,7 +263,8 @@ impl Table {
     }
 
     fn open(&self, path: &str, summed: bool) -> Result<OpenFile> {
-        Ok(OpenFile::new(path.to_owned(), self.store.open(path)?, summed))
+        let stored = found_once(path, self.store.open(path))?;
+        Ok(OpenFile::new(path.to_owned(), stored, summed))
     }
 
     fn format(&self, path: &str) -> Format {
@@ -282,6 +304,22 @@ impl Table {
             .hint("a key is the name of a column in the header, as it stands there"))
     }
 
+    /// Warns of the columns that were left out because the catalog does not know them.
+    fn tell_unknown(&mut self) {
+        let unknown = std::mem::take(&mut self.unknown);
+        if !unknown.is_empty() {
+            let told: Vec<_> = unknown.iter().take(COLUMNS_TOLD).map(String::as_str).collect();
+            log::warn!(
+                "stream {}: {} columns of its files that the catalog does not know were left out \
+                 ({}{}): write the catalog again with --discover",
+                self.name(),
+                unknown.len(),
+                told.join(", "),
+                if told.len() < unknown.len() { ", ..." } else { "" },
+            );
+        }
+    }
+
     fn without_key(&self, path: &str, key: &str) -> Error {
         let message = format!("a file lacks a column that `{}` names", self.settings.words.keys);
         Error::new(ErrorKind::Data, message).with("path", path).with("key", key).hint(
@@ -315,6 +353,14 @@ impl<'a> Place<'a> {
             }
         }
     }
+}
+
+/// Takes a file that is gone by now, though it was found, for one that changed.
+fn found_once<T>(path: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|failure| match failure.kind() {
+        ErrorKind::NoInput => open::changed(path).caused_by(failure),
+        _ => failure,
+    })
 }
 
 /// Adds the path, unless the failure has it.

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use singer::{Context, Error, ErrorKind, Result, Rows, Stream, quote};
 
-use super::columns::{Columns, Origin, origins};
+use super::columns::{Columns, Origin, origins, unknown};
 use super::{Place, Table, header};
 use crate::infer::Inference;
 use crate::open::{Identity, OpenFile};
@@ -52,7 +52,7 @@ impl Table {
 
     /// Writes the rows of one file; returns what the file was, and its sum if asked for.
     pub(super) fn read_records(
-        &self,
+        &mut self,
         stream: &Stream,
         path: &str,
         summed: bool,
@@ -63,6 +63,7 @@ impl Table {
         if let Some(key) = self.lacking(&stream.keys, &names) {
             return Err(self.without_key(path, key));
         }
+        self.unknown.extend(unknown(stream, &names));
         let origins = origins(stream, &names, self.settings.metadata);
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, names.len(), &origins, &place, rows);
