@@ -143,12 +143,16 @@ fn paths_lead_to_files_or_are_refused() {
     symlink("/dev/zero", at("zero.csv")).unwrap();
     fs::create_dir(at("with_zero")).unwrap();
     symlink("/dev/zero", at("with_zero/1.csv")).unwrap();
+    fs::create_dir(at("with_gone")).unwrap();
+    symlink("gone.csv", at("with_gone/1.csv")).unwrap();
     let long = "x".repeat(300);
     for (name, codes) in [
         ("empty", [66, 66]),
         ("dangling.csv", [66, 66]),
         ("round.csv", [66, 74]),
-        ("loop", [66, 78]),
+        ("loop", [66, 66]),
+        ("with_gone", [66, 66]),
+        ("l*/l*", [66, 66]),
         ("zero.csv", [78, 78]),
         ("with_zero", [78, 78]),
         ("with_zero/*.csv", [78, 78]),
@@ -159,6 +163,18 @@ fn paths_lead_to_files_or_are_refused() {
         assert!(codes.contains(&outcome.code), "{name}: {} {}", outcome.code, outcome.stderr);
         assert!(outcome.stderr.contains("path: "), "{name}: {}", outcome.stderr);
         assert_eq!(outcome.records("t").len(), 0, "{name}");
+    }
+    // Links that nobody takes for a file of the folder: what editors and others leave there.
+    for (target, name) in [("gone", "latest"), (".", "round"), ("me@here.1", ".#1.csv")] {
+        symlink(target, at("real").join(name)).unwrap();
+    }
+    for name in ["real", "real/*.csv"] {
+        let outcome = tap(&at(name)).success();
+        assert_eq!(outcome.records("t"), [json!({ "a": 1 })], "{name}");
+        for link in ["latest", ".#1.csv"] {
+            let told = format!("real/{link}: it leads to nothing");
+            assert!(outcome.stderr.contains(&told), "{name}: {}", outcome.stderr);
+        }
     }
     // The recorded input of a target.
     let target = |path: &Path| {

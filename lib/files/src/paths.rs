@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
+use rustix::io::Errno;
 use singer::{Context, Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
@@ -57,7 +58,8 @@ impl Pattern {
 
 /// Finds the regular files of a path, sorted by name: the file itself, those below a folder that
 /// end in one of [`ENDINGS`], or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**`
-/// for any folders). Symbolic links are followed.
+/// for any folders). Symbolic links are followed; those that lead to nothing, or back to a folder
+/// they are in, are passed over unless a file of their name is wanted.
 ///
 /// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
@@ -101,12 +103,15 @@ fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec
     let root = if here { Path::new(".") } else { base };
     let mut found = Vec::new();
     for entry in WalkDir::new(root).max_depth(depth).follow_links(true) {
-        let entry = entry.map_err(|cause| walk_failure(&cause))?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(cause) if is_no_file(&cause, |path| wanted(named(path, here))) => continue,
+            Err(cause) => return Err(walk_failure(&cause)),
+        };
         if entry.file_type().is_dir() {
             continue;
         }
-        let path = entry.path();
-        let path = if here { path.strip_prefix("./").unwrap_or(path) } else { path };
+        let path = named(entry.path(), here);
         if !wanted(path) {
             continue;
         }
@@ -122,14 +127,57 @@ fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec
     Ok(found)
 }
 
+/// Returns a path as the pattern has it, which may begin in the current folder.
+fn named(path: &Path, here: bool) -> &Path {
+    if here { path.strip_prefix("./").unwrap_or(path) } else { path }
+}
+
+/// Tells whether what cannot be looked at is no file that a run misses: a link to nothing or back
+/// to a folder it is in, or a folder that was there a moment ago. Hidden links are no files of
+/// anybody's: editors leave them beside those they hold open.
+fn is_no_file(cause: &walkdir::Error, wanted: impl Fn(&Path) -> bool) -> bool {
+    let Some(path) = cause.path().filter(|_| cause.depth() > 0) else { return false };
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    if !leads_nowhere(cause) || (wanted(path) && !is_hidden) {
+        return false;
+    }
+    match cause.loop_ancestor() {
+        Some(folder) => log::warn!(
+            "passing over {}: the link leads back to {}, which it is in",
+            path.display(),
+            folder.display()
+        ),
+        None => log::warn!("passing over {}: it leads to nothing", path.display()),
+    }
+    true
+}
+
+fn leads_nowhere(cause: &walkdir::Error) -> bool {
+    let Some(failure) = cause.io_error() else { return cause.loop_ancestor().is_some() };
+    // A file on the way, and links that lead to each other.
+    let nowhere = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].map(Errno::raw_os_error);
+    failure.raw_os_error().is_some_and(|code| nowhere.contains(&code))
+}
+
 fn walk_failure(cause: &walkdir::Error) -> Error {
+    let link = cause.path().filter(|_| cause.depth() > 0 && leads_nowhere(cause));
+    if let Some(link) = link {
+        return Error::new(ErrorKind::NoInput, "cannot find the file that a link leads to")
+            .with("link", link.display())
+            .caused_by(cause.to_string())
+            .hint("mend or remove the link, or give a pattern that it does not match");
+    }
     let kind = match cause.io_error().map(std::io::Error::kind) {
-        None => ErrorKind::Config,
         Some(std::io::ErrorKind::PermissionDenied) => ErrorKind::Denied,
         Some(std::io::ErrorKind::NotFound) => ErrorKind::NoInput,
-        Some(_) => ErrorKind::Io,
+        _ => ErrorKind::Io,
     };
-    Error::new(kind, "cannot list the folder").caused_by(cause.to_string())
+    let failure = Error::new(kind, "cannot list the folder").caused_by(cause.to_string());
+    if kind == ErrorKind::Denied {
+        failure.hint("let this user read it, or give a path without it: its rows would be missing")
+    } else {
+        failure
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_nothing_found_devices_and_loops() {
+    fn refuses_nothing_found_and_devices() {
         let folder = tree();
         let kind = |path: &str| find(path).unwrap_err().kind();
         assert_eq!(kind("/nonexistent/*.csv"), ErrorKind::NoInput);
@@ -190,7 +238,30 @@ mod tests {
         assert_eq!(kind("/dev/zero"), ErrorKind::Config);
         assert_eq!(kind("/dev/zer*"), ErrorKind::Config);
         assert_eq!(kind(&format!("{}/[z-a].csv", folder.path().display())), ErrorKind::Config);
-        std::os::unix::fs::symlink(folder.path(), folder.path().join("sub/loop")).unwrap();
-        assert_eq!(kind(&folder.path().display().to_string()), ErrorKind::Config);
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_count_where_a_file_of_their_name_is_wanted() {
+        let folder = tree();
+        let all = names(folder.path(), "");
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+        };
+        let wanted = |pattern: &str| find(&format!("{}/{pattern}", folder.path().display()));
+        link("/nonexistent", "latest");
+        link("user@host.1", ".#a.csv");
+        link("e.txt/below", "below");
+        link("round", "round");
+        link("..", "sub/loop");
+        assert_eq!(names(folder.path(), ""), all);
+        assert_eq!(names(folder.path(), "*.csv"), ["b.csv"]);
+        for name in ["latest", "below", "round"] {
+            let failure = wanted(&format!("{}*", &name[..1])).unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::NoInput, "{name}");
+            assert!(failure.context("link").unwrap().ends_with(name) && failure.has_hint());
+        }
+        assert_eq!(wanted("sub/l*").unwrap_err().kind(), ErrorKind::NoInput);
+        link("gone.csv", "dangling.csv");
+        assert_eq!(wanted("").unwrap_err().kind(), ErrorKind::NoInput);
     }
 }
