@@ -245,6 +245,30 @@ fn every_stream_has_a_folder_and_a_table_of_its_own() {
 }
 
 #[test]
+fn sources_of_long_names_are_found_with_the_others() {
+    let (scratch, long) = (folder(), "ы".repeat(40));
+    for (source, stream) in [(long.as_str(), "of the long one"), ("short", "of the short one")] {
+        let lines = named(stream, &["id"], &[]);
+        to_lake(scratch.path(), source, DAY).input(lines.0).go().success();
+    }
+    let read = || from_lake(scratch.path(), DAY).go();
+    let outcome = read().success();
+    for stream in ["of the long one", "of the short one"] {
+        assert_eq!(outcome.records(stream), [json!({ "id": "id" })]);
+    }
+    // A day is not read without the source that cannot be told.
+    let part = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains('~');
+    let mut entries = fs::read_dir(scratch.path()).unwrap().map(Result::unwrap);
+    let cut = entries.find(part).unwrap().path();
+    let table = cut.join(format!("extracted_at={DAY}/table=of%20the%20long%20one"));
+    fs::remove_file(table.join("_manifest.json")).unwrap();
+    assert!(read().exits(66).stderr.contains("cannot find the manifest"));
+    // A folder in which nothing was published is no source.
+    fs::remove_dir_all(cut.join(format!("extracted_at={DAY}"))).unwrap();
+    read().success();
+}
+
+#[test]
 fn names_in_messages_forge_no_line_and_paint_nothing() {
     let (database, scratch) = (database("forged"), folder());
     let name = "c\u{1b}[31m\r\n{\"level\":\"info\"}\u{9b}2J\u{7}\u{202e}\u{2028}";

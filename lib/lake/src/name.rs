@@ -6,7 +6,7 @@ use singer::quote;
 /// The longest part made of a name, so that prefix and suffix still fit into 255 bytes.
 const PART_BYTES_MAX: usize = 200;
 /// Stands before the hash of a shortened name; no encoded name contains it.
-const CUT: char = '~';
+pub(crate) const CUT: char = '~';
 
 /// Encodes a name: `[A-Za-z0-9_-]` and a `.` that is not the first byte stay, other bytes become
 /// `%XX`, the empty name becomes `%`. A name too long for a file system is cut and ends in `~` and

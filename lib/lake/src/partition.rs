@@ -57,9 +57,19 @@ impl Lake {
 
     /// Lists the sources, sorted by folder name.
     pub fn sources(&self) -> Result<Vec<String>> {
-        let parts = disk::names(&self.root)?;
-        let parts = parts.iter().filter_map(|part| part.strip_prefix("source="));
-        Ok(parts.filter_map(name::decode).collect())
+        let mut sources = Vec::new();
+        for folder in disk::names(&self.root)? {
+            let Some(part) = folder.strip_prefix("source=") else { continue };
+            match name::decode(part) {
+                Some(source) => sources.push(source),
+                None if part.contains(name::CUT) => {
+                    sources.extend(real_source(&self.root.join(&folder))?);
+                }
+                // No name of ours.
+                None => {}
+            }
+        }
+        Ok(sources)
     }
 
     /// Lists the days of a source, oldest first.
@@ -157,6 +167,22 @@ impl Lake {
     pub fn table_folder(&self, source: &str, day: Datestamp, table: &str) -> PathBuf {
         self.day_folder(source, day).join(format!("table={}", name::encode(table)))
     }
+}
+
+/// Returns the name of a source whose folder has a shortened one, as a manifest in it says; none
+/// where nothing was published.
+fn real_source(folder: &Path) -> Result<Option<String>> {
+    let mut unread = None;
+    for day in disk::names(folder)?.iter().filter(|part| part.starts_with("extracted_at=")) {
+        let day = folder.join(day);
+        for table in disk::names(&day)?.iter().filter(|part| part.starts_with("table=")) {
+            match read_folder(&day.join(table)).and_then(Partition::at_its_place) {
+                Ok(partition) => return Ok(Some(partition.manifest.source)),
+                Err(failure) => unread = Some(failure),
+            }
+        }
+    }
+    unread.map_or(Ok(None), Err)
 }
 
 pub(crate) fn collision(folder: &Path, theirs: &str, ours: &str) -> Error {
