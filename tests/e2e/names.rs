@@ -269,6 +269,30 @@ fn sources_of_long_names_are_found_with_the_others() {
 }
 
 #[test]
+fn two_tables_of_files_have_two_names() {
+    let entry = json!({ "entity": "t", "path": "t.csv" });
+    let csv = ours("tap-csv").config(&json!({ "files": [entry, entry] }));
+    let table = json!({ "table_name": "t", "remote_path": "t.csv" });
+    // Nobody listens there, and nobody is asked.
+    let server = json!({ "host": "127.0.0.1", "port": 9, "username": "u", "password": "p" });
+    let sftp = ours("tap-sftp").config(&server).config(&json!({ "tables": [table, table] }));
+    for (tap, setting) in [(csv, "entity"), (sftp, "table_name")] {
+        let outcome = tap.go().exits(78);
+        let told = format!("cannot use one `{setting}` twice\n  {setting}: t\n");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    }
+    let strange =
+        json!({ "streams": [{ "stream": "s", "schema": { "properties": { "id": {} } } }] });
+    let tap = ours("tap-csv").config(&json!({ "files": [entry] })).json("--catalog", &strange);
+    let outcome = tap.go().exits(78);
+    assert!(
+        outcome.stderr.contains("a stream of the catalog\n  stream: s\n"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn names_in_messages_forge_no_line_and_paint_nothing() {
     let (database, scratch) = (database("forged"), folder());
     let name = "c\u{1b}[31m\r\n{\"level\":\"info\"}\u{9b}2J\u{7}\u{202e}\u{2028}";

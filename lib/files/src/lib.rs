@@ -17,6 +17,7 @@ mod scan;
 pub mod settings;
 pub mod store;
 pub mod table;
+pub mod tables;
 
 pub use compress::{Codec, Limits};
 pub use dialect::Dialect;
@@ -29,3 +30,4 @@ pub use reader::{Reader, Record};
 pub use settings::{Metadata, TableSettings, TextSettings};
 pub use store::{Disk, Store, StoredFile};
 pub use table::Table;
+pub use tables::Tables;

@@ -59,6 +59,9 @@ pub struct FileSettings {
     pub text: TextSettings,
 }
 
+/// How failures name the settings of an entry.
+pub const WORDS: Words = Words { table: "entity", keys: "keys" };
+
 /// Where the rows come from: exactly one of three.
 #[derive(Debug)]
 pub enum Origin {
@@ -89,7 +92,7 @@ impl FileSettings {
             whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
             decompression_ratio_max: common.decompression_ratio_max,
-            words: Words { table: "entity", keys: "keys" },
+            words: WORDS,
         };
         Table::new(settings, Box::new(Disk::new(self.path)))
     }

@@ -120,6 +120,9 @@ pub struct TableEntry {
     pub text: TextSettings,
 }
 
+/// How failures name the settings of an entry.
+const WORDS: Words = Words { table: "table_name", keys: "key_properties" };
+
 /// Where the files of a table are to be looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Search {
@@ -164,13 +167,8 @@ impl TapSftpSettings {
                 .with("setting", "tables")
                 .hint("give each table a `table_name` and a `remote_path`"));
         }
-        let mut names = std::collections::BTreeSet::new();
-        match entries.iter().find(|entry| !names.insert(&entry.table_name)) {
-            Some(entry) => Err(Error::new(ErrorKind::Config, "cannot use a `table_name` twice")
-                .with("table_name", &entry.table_name)
-                .hint("let one pattern match all files of the table")),
-            None => Ok(entries),
-        }
+        files::Tables::check_names(entries.iter().map(|entry| &entry.table_name), WORDS)?;
+        Ok(entries)
     }
 
     /// Returns how to reach the server.
@@ -263,7 +261,7 @@ impl TableEntry {
             whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
             decompression_ratio_max: common.decompression_ratio_max,
-            words: Words { table: "table_name", keys: "key_properties" },
+            words: WORDS,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The tap: one connection, one table of files for each entry of `tables`.
 
-use files::Table;
+use files::{Table, Tables};
 use sftp::Server;
-use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context, Reading, Result, Rows, Stream, Tap};
 
 use crate::folder::Finder;
 use crate::settings::TapSftpSettings;
@@ -10,7 +10,7 @@ use crate::store::{Remote, Waiting};
 
 /// Reads delimited files of an SFTP server.
 #[derive(Debug)]
-pub struct TapSftp(Vec<Table>);
+pub struct TapSftp(Tables);
 
 impl Tap for TapSftp {
     const ABOUT: About = About {
@@ -34,29 +34,18 @@ impl Tap for TapSftp {
         let tables = found.into_iter().map(|(table, finder)| {
             Table::new(table, Box::new(Remote::new(&server, finder, waiting)))
         });
-        tables.collect::<Result<_>>().map(Self)
+        tables.collect::<Result<_>>().map(Tables::new).map(Self)
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
-        self.0.iter_mut().filter_map(|table| table.discover().transpose()).collect()
+        self.0.discover()
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        self.table(stream)?.sync(stream, since, rows)
+        self.0.of(stream)?.sync(stream, since, rows)
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
-        self.table(stream)?.plan(since)
-    }
-}
-
-impl TapSftp {
-    fn table(&mut self, stream: &Stream) -> Result<&mut Table> {
-        let found = self.0.iter_mut().find(|table| table.name() == stream.id);
-        found.ok_or_else(|| {
-            Error::new(ErrorKind::Config, "cannot find the files of a stream of the catalog")
-                .with("stream", &stream.id)
-                .hint("write the catalog again with --discover, or add the table to `tables`")
-        })
+        self.0.of(stream)?.plan(since)
     }
 }
