@@ -148,6 +148,13 @@ fn secrets_are_in_no_output() {
         run(&base).exits(77);
         run(&json!({ "sqlalchemy_url": url })).exits(75);
         run(&json!({ "sqlalchemy_url": broken_url })).exits(78);
+        // Characters that ought to be written as %XX.
+        for (login, code) in
+            [("u:12?CANARY-5f3a", 75), ("u:1@2?CANARY-5f3a=3", 78), ("u:1/2?CANARY-5f3a&x=3", 78)]
+        {
+            let url = format!("postgresql://{login}@127.0.0.1:1/x?sslmode=require");
+            run(&json!({ "sqlalchemy_url": url })).exits(code);
+        }
         run(&json!({ "password": ["CANARY-5f3a"] })).exits(78);
         run(&json!({ "passwort": "CANARY-5f3a", "port": "CANARY-5f3a" })).exits(78);
         let environment = ours(name)

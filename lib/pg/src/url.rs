@@ -26,7 +26,10 @@ pub(crate) fn parse(url: &str) -> Result<Parts> {
     if !matches!(scheme.split('+').next(), Some("postgresql" | "postgres")) {
         return Err(refused("it must start with `postgresql://`"));
     }
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (rest, query) = match query_start(rest) {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, ""),
+    };
     // The last `@` before the path: a password may hold others.
     let (authority, database) = match rest.rfind('@') {
         Some(at) => match rest[at..].find('/') {
@@ -53,13 +56,27 @@ pub(crate) fn parse(url: &str) -> Result<Parts> {
     }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parts.set(name, decode(value)?)?;
+        if !parts.set(name, decode(value)?)? {
+            // What looks like parameters may be the end of a password.
+            let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if !is_name || query.contains('@') {
+                return Err(refused("what follows a `?` in it is no parameter"));
+            }
+            log::warn!("the connection URL's parameter {name:?} is not used");
+        }
     }
     Ok(parts)
 }
 
+/// Finds the `?` before the parameters: a password may hold others.
+fn query_start(text: &str) -> Option<usize> {
+    let mut marks = text.match_indices('?').map(|(at, _)| at);
+    marks.find(|at| text[..*at].contains(['@', '/']) || !text[*at..].contains('@'))
+}
+
 impl Parts {
-    fn set(&mut self, name: &str, value: String) -> Result<()> {
+    /// Sets a parameter; tells whether it is one that is used.
+    fn set(&mut self, name: &str, value: String) -> Result<bool> {
         match name {
             "host" => self.host = Some(value),
             "port" => {
@@ -74,9 +91,9 @@ impl Parts {
             }
             "sslrootcert" => self.ssl_root = Some(value),
             "application_name" => self.application_name = Some(value),
-            other => log::warn!("the connection URL's parameter {other:?} is not used"),
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -132,6 +149,14 @@ mod tests {
             None,
         );
         check("postgresql://u:%20%C3%A9@h/d", ["u", " é", "h", "d"].map(Some), None);
+        check("postgresql://u:p?w@h/d?sslmode=require", ["u", "p?w", "h", "d"].map(Some), None);
+        check("postgresql://u:p?a=b/c@h", [Some("u"), Some("p?a=b/c"), Some("h"), None], None);
+        check("postgresql://h/d?user=u@s", [Some("u@s"), None, Some("h"), Some("d")], None);
+        check(
+            "postgresql://h?user=u&fallback_application_name=a",
+            [Some("u"), None, Some("h"), None],
+            None,
+        );
     }
 
     #[test]
@@ -141,6 +166,11 @@ mod tests {
             "mysql://u:canary@h/d",
             "postgresql://u:canary%zz@h/d",
             "postgresql://u:canary@h:x/d",
+            "postgresql://u:a@b?canary@h/d",
+            "postgresql://u:a@b?canary=c@h/d",
+            "postgresql://u:1/2?canary@h/d",
+            "postgresql://u:1/2?x=1&canary=3@h/d",
+            "postgresql://h/d?Canary canary",
         ] {
             assert!(!parse(url).unwrap_err().to_string().contains("canary"), "{url}");
         }
