@@ -66,6 +66,7 @@ mod source_changes;
 mod state_kills;
 mod states;
 mod stopped;
+mod tap_limits;
 mod three_ways;
 mod tidy;
 mod types;

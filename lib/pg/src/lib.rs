@@ -20,4 +20,5 @@ mod wire;
 pub use client::{Client, Row};
 pub use copy::CopyOut;
 pub use ident::{quote_ident, quote_literal, shorten_ident};
+pub use session::no_idle_limits;
 pub use settings::{Config, ConnectionSettings, Host, SslMode};

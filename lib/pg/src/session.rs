@@ -11,9 +11,11 @@ const LOOKS: usize = 64;
 
 impl Client {
     /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
-    /// pooler that gives every transaction another server connection.
+    /// pooler that gives every transaction another server connection. The server does not end it
+    /// for its pauses, nor for how long it takes: the other end of a pipe may take its time.
     pub fn begin(&mut self, mode: &str) -> Result<()> {
-        self.execute(&format!("BEGIN {mode}; {}", statements("SET LOCAL"))).map(drop)
+        let (settings, limits) = (statements("SET LOCAL"), no_idle_limits(true));
+        self.execute(&format!("BEGIN {mode}; {settings} {limits}")).map(drop)
     }
 
     /// Sets the session up.
@@ -75,6 +77,15 @@ const SETTINGS: [(&str, &str); 9] = [
     ("standard_conforming_strings", "on"),
     ("search_path", ""),
 ];
+
+/// Returns the statement that lifts the limits on idle sessions and on long transactions: for the
+/// open transaction (`local`), or for good. Older servers do not have all of them.
+pub fn no_idle_limits(local: bool) -> String {
+    format!(
+        "SELECT pg_catalog.set_config(name, '0', {local}) FROM pg_catalog.pg_settings WHERE name \
+         IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')"
+    )
+}
 
 fn statements(set: &str) -> String {
     SETTINGS.map(|(name, value)| format!("{set} {name} = '{value}';")).join(" ")
