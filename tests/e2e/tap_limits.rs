@@ -1,11 +1,122 @@
 //! Limits that tap-postgres is given, meets at the server, or finds in values.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::cluster::database;
+use crate::support::cluster::{Database, database};
 use crate::support::pipes::from_database;
+use crate::support::run::{Outcome, ours};
+
+/// Returns the catalog of one table alone.
+fn entry(source: &Database, table: &str) -> Value {
+    let discovered = from_database(source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_slice(&discovered.stdout).unwrap();
+    let streams = catalog["streams"].as_array_mut().unwrap();
+    streams.retain(|stream| stream["table_name"] == table);
+    catalog
+}
+
+/// Returns the catalog of one table alone, read by its column `k`.
+fn by_key(source: &Database, table: &str) -> Value {
+    let mut catalog = entry(source, table);
+    catalog["streams"][0]["replication_method"] = "INCREMENTAL".into();
+    catalog["streams"][0]["replication_key"] = "k".into();
+    catalog
+}
+
+fn last_state(outcome: &Outcome) -> Value {
+    let mut states = outcome.messages().into_iter().filter(|message| message["type"] == "STATE");
+    states.next_back().unwrap()["value"].clone()
+}
+
+#[test]
+fn runs_of_so_many_records_reach_the_end_of_a_table() {
+    let source = database("limited_runs");
+    // Ties, more null keys than a run reads, keys that no bookmark can have, spellings with quotes.
+    let tables = [
+        ("ties", "integer", "SELECT n, CASE WHEN n < 10 THEN 7 ELSE n END FROM n"),
+        ("missing", "bigint", "SELECT n, CASE WHEN n > 12 THEN n END FROM n"),
+        (
+            "moments",
+            "timestamptz",
+            "SELECT n, timestamptz '2026-01-01Z' + n * interval '1 h' FROM n",
+        ),
+        ("plain", "timestamp", "SELECT n, timestamp '2026-01-01' + n * interval '1 ms' FROM n"),
+        (
+            "days",
+            "date",
+            "SELECT n, CASE WHEN n < 9 THEN '-infinity' ELSE date '2026-01-01' + n END FROM n",
+        ),
+        (
+            "ends",
+            "date",
+            "SELECT n, CASE WHEN n > 9 THEN 'infinity' ELSE date '2026-01-01' + n END FROM n",
+        ),
+        ("digits", "numeric", "SELECT n, CASE WHEN n > 9 THEN 'NaN' ELSE n / 7.0 END FROM n"),
+        ("floats", "double precision", "SELECT n, n / 7.0::float8 FROM n"),
+        ("words", "text COLLATE \"C\"", "SELECT n, repeat('it''s \\ ', n / 3) FROM n"),
+        ("padded", "char(4)", "SELECT n, chr(64 + n) FROM n"),
+    ];
+    for (table, kind, rows) in tables {
+        source.psql(&format!(
+            "CREATE TABLE {table} (id integer PRIMARY KEY, k {kind});
+             WITH n AS (SELECT generate_series(1, 20) AS n) INSERT INTO {table} {rows}"
+        ));
+        let (catalog, stream) = (by_key(&source, table), format!("public-{table}"));
+        let (mut state, mut seen, mut more) = (json!({}), BTreeSet::new(), true);
+        for run in 0.. {
+            let tap = from_database(&source, &json!({ "max_record_count": 4 }));
+            let outcome = tap.json("--catalog", &catalog).json("--state", &state).go().success();
+            let records = outcome.records(&stream);
+            let before = seen.len();
+            seen.extend(records.iter().map(|record| record["id"].as_i64().unwrap()));
+            assert!(seen.len() >= before + usize::from(more), "{table}, run {run}");
+            if !more {
+                assert_eq!(seen.len(), 20, "{table}");
+                break;
+            }
+            assert!(run < 8, "{table}: the runs do not end");
+            more = outcome.stderr.contains("rows are left for the next");
+            state = last_state(&outcome);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_leaves_nothing_out_says_nothing() {
+    let source = database("exact_limit");
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, k integer);
+         INSERT INTO t VALUES (1, 1), (2, 2), (3, 2)",
+    );
+    let versions = json!({ "emit_activate_version_messages": true });
+    let full =
+        |most: u64| from_database(&source, &versions).set("max_record_count", most).go().success();
+    for (most, rows, whole) in [(2, 2, false), (3, 3, true), (u64::MAX, 3, true)] {
+        let outcome = full(most);
+        assert_eq!(outcome.records("public-t").len(), rows, "{most}");
+        assert_eq!(outcome.text().contains("ACTIVATE_VERSION"), whole, "{most}");
+        let said = format!("no more than {most} records are read");
+        assert_eq!(outcome.stderr.contains(&said), !whole, "{}", outcome.stderr);
+    }
+    let catalog = by_key(&source, "t");
+    let keyed = |most: u64| {
+        let tap = from_database(&source, &json!({})).set("max_record_count", most);
+        tap.json("--catalog", &catalog)
+    };
+    for (most, rows, left) in [(1, 1, true), (2, 3, false), (u64::MAX, 3, false)] {
+        let outcome = keyed(most).go().success();
+        assert_eq!(outcome.records("public-t").len(), rows, "{most}");
+        let says = outcome.stderr.contains("rows are left for the next");
+        assert_eq!(says, left, "{}", outcome.stderr);
+    }
+    let plan = keyed(1).args(["--plan"]).go().success();
+    assert!(plan.text().contains(r#""k" <= '1'::"#), "{}", plan.text());
+    let refused = from_database(&source, &versions).set("max_record_count", 0).go().exits(78);
+    assert!(refused.stderr.contains("setting: max_record_count"), "{}", refused.stderr);
+}
 
 #[test]
 fn a_slow_reader_is_no_reason_for_the_server_to_end_the_session() {
@@ -30,4 +141,36 @@ fn a_slow_reader_is_no_reason_for_the_server_to_end_the_session() {
     rest.read_to_string(&mut text).unwrap();
     tap.wait().success();
     assert_eq!(text.matches("\"RECORD\"").count(), 200);
+}
+
+#[test]
+fn a_start_date_and_the_default_method_are_kept_to() {
+    let source = database("kept_settings");
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, k timestamp);
+         INSERT INTO t SELECT n, timestamp '2026-01-01' + n * interval '1 day'
+         FROM generate_series(1, 5) n",
+    );
+    let mut catalog = by_key(&source, "t");
+    let rows = |catalog: &Value, more: Value| {
+        let outcome = from_database(&source, &more).json("--catalog", catalog).go().success();
+        outcome.records("public-t").len()
+    };
+    for as_text in [false, true] {
+        let more = json!({ "start_date": "2026-01-04", "dates_as_string": as_text });
+        assert_eq!(rows(&catalog, more), 3, "dates_as_string: {as_text}");
+        let column = &mut catalog["streams"][0]["schema"]["properties"]["k"];
+        column.as_object_mut().unwrap().remove("format");
+    }
+    catalog["streams"][0].as_object_mut().unwrap().remove("replication_method");
+    let from = "2026-01-04";
+    assert_eq!(rows(&catalog, json!({ "start_date": from })), 3, "a key is for INCREMENTAL");
+    for (method, expected) in [("INCREMENTAL", 3), ("FULL_TABLE", 5)] {
+        let more = json!({ "start_date": from, "default_replication_method": method });
+        assert_eq!(rows(&catalog, more), expected, "{method}");
+    }
+    let state = json!({ "bookmarks": { "public-t": { "replication_key_value": "never" } } });
+    let tap = ours("tap-postgres").config(&source.settings()).json("--catalog", &catalog);
+    let outcome = tap.set("max_record_count", 1).json("--state", &state).go().exits(78);
+    assert!(outcome.stderr.contains("bookmark: never"), "{}", outcome.stderr);
 }

@@ -15,6 +15,11 @@ pub fn quote_ident(name: &str) -> Result<String> {
     Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
+/// Quotes the name of a table and that of its schema.
+pub fn quote_qualified(schema: &str, table: &str) -> Result<String> {
+    Ok(format!("{}.{}", quote_ident(schema)?, quote_ident(table)?))
+}
+
 /// Quotes a text literal so that it means the same under any `standard_conforming_strings`.
 pub fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");

@@ -19,6 +19,6 @@ mod wire;
 
 pub use client::{Client, Row};
 pub use copy::CopyOut;
-pub use ident::{quote_ident, quote_literal, shorten_ident};
+pub use ident::{quote_ident, quote_literal, quote_qualified, shorten_ident};
 pub use session::no_idle_limits;
 pub use settings::{Config, ConnectionSettings, Host, SslMode};

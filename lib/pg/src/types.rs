@@ -125,8 +125,9 @@ pub fn is_orderable(types: &Types, oid: u32) -> bool {
     base.builtin && ORDERED.contains(&base.name.as_str())
 }
 
-/// Follows domains down to the type under them.
-fn base_of(types: &Types, mut oid: u32, mut modifier: i32) -> (u32, i32, bool) {
+/// Follows domains down to the type under them: its number and modifier, and whether there was a
+/// domain.
+pub fn base_of(types: &Types, mut oid: u32, mut modifier: i32) -> (u32, i32, bool) {
     let mut domain = false;
     // The catalog cannot hold a cycle; the bound costs nothing.
     for _ in 0..64 {

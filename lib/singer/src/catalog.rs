@@ -142,8 +142,8 @@ impl Stream {
         Value::Object(entry)
     }
 
-    /// Reads a catalog entry.
-    fn from_json(entry: &Value) -> Result<Self> {
+    /// Reads a catalog entry; one with a replication key but no method is read by this one.
+    fn from_json(entry: &Value, default: ReplicationMethod) -> Result<Self> {
         let broken = |what: &str| Error::new(ErrorKind::Config, format!("the catalog has {what}"));
         let entry = entry.as_object().ok_or_else(|| broken("an entry that is not an object"))?;
         let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
@@ -180,7 +180,7 @@ impl Stream {
             .or_else(|| string(stream.meta("forced-replication-method")));
         stream.replication_method = match method {
             Some(word) => ReplicationMethod::named(&word).map_err(|f| f.with("stream", id))?,
-            None if stream.replication_key.is_some() => ReplicationMethod::Incremental,
+            None if stream.replication_key.is_some() => default,
             None => ReplicationMethod::FullTable,
         };
         stream.fields.clone_from(entry);
@@ -207,8 +207,9 @@ pub fn to_json(streams: &[Stream]) -> Value {
 }
 
 /// Reads a catalog: `{"streams": [...]}`, with metadata or, as older ones, with `selected` and
-/// `inclusion` inside the schemas.
-pub fn from_slice(text: &[u8]) -> Result<Vec<Stream>> {
+/// `inclusion` inside the schemas. Streams with a replication key but no method get the default,
+/// else `Incremental`.
+pub fn from_slice(text: &[u8], default: Option<ReplicationMethod>) -> Result<Vec<Stream>> {
     let catalog: Value = serde_json::from_slice(text)
         .or_kind(ErrorKind::Config, "cannot read the catalog")
         .map_err(|failure| failure.hint("the catalog is the JSON that --discover prints"))?;
@@ -216,7 +217,8 @@ pub fn from_slice(text: &[u8]) -> Result<Vec<Stream>> {
         Error::new(ErrorKind::Config, "the catalog has no list `streams`")
             .hint("write one with --discover")
     })?;
-    streams.iter().map(Stream::from_json).collect()
+    let default = default.unwrap_or(ReplicationMethod::Incremental);
+    streams.iter().map(|entry| Stream::from_json(entry, default)).collect()
 }
 
 fn string(value: Option<&Value>) -> Option<String> {

@@ -89,8 +89,11 @@ fn goes_on(stream: &Stream, bookmark: &Value) -> bool {
 /// Returns the selected streams, from the catalog given or else from discovery.
 fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     let streams = match &args.catalog {
-        Some(path) => catalog::from_slice(&read_file(path, "cannot read the catalog", NO_CATALOG)?)
-            .map_err(|failure| failure.with("path", path.display()))?,
+        Some(path) => {
+            let text = read_file(path, "cannot read the catalog", NO_CATALOG)?;
+            catalog::from_slice(&text, tap.default_method())
+                .map_err(|failure| failure.with("path", path.display()))?
+        }
         None => tap.discover()?,
     };
     let found = streams.len();

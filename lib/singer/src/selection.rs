@@ -232,7 +232,7 @@ mod tests {
 
     fn selected(entry: &str) -> Option<Vec<String>> {
         let text = format!("{{\"streams\":[{entry}]}}");
-        let stream = catalog::from_slice(text.as_bytes()).unwrap().remove(0);
+        let stream = catalog::from_slice(text.as_bytes(), None).unwrap().remove(0);
         let selected = select(stream).unwrap()?;
         Some(selected.stream.columns.iter().map(|column| column.name.clone()).collect())
     }
@@ -277,7 +277,7 @@ mod tests {
         ] {
             let entry =
                 format!(r#"{{"streams":[{{"stream":"s","schema":{{"properties":{{}}}},{odd}}}]}}"#);
-            let failure = catalog::from_slice(entry.as_bytes()).unwrap_err();
+            let failure = catalog::from_slice(entry.as_bytes(), None).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Config, "{odd}");
         }
     }
@@ -295,7 +295,7 @@ mod tests {
             "properties":{"b":{},"c":{}}}}},"metadata":[
             {"breadcrumb":[],"metadata":{"selected":true}},
             {"breadcrumb":["properties","a","properties","b"],"metadata":{"selected":false}}]}]}"#;
-        let stream = catalog::from_slice(entry.as_bytes()).unwrap().remove(0);
+        let stream = catalog::from_slice(entry.as_bytes(), None).unwrap().remove(0);
         let selected = select(stream).unwrap().unwrap();
         assert_eq!(selected.stream.columns[0].schema["properties"].to_string(), r#"{"c":{}}"#);
         let mut out = Vec::new();

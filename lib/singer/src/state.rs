@@ -91,8 +91,7 @@ impl State {
                 start = start.filter(|text| !is_endless(text.as_bytes()));
             }
             let start_date = start_date.filter(|date| !date.is_empty());
-            if let (Some(date), Some(Kind::Date | Kind::DateTime)) =
-                (start_date, column.map(|column| column.kind))
+            if let Some(date) = start_date.filter(|_| column.is_some_and(is_dated))
                 && start.as_deref().is_none_or(|mark| is_before(mark, date))
             {
                 start = Some(date.to_owned());
@@ -128,14 +127,18 @@ pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
 }
 
 /// Tells whether values of a column may be infinite, or no number.
-pub(crate) fn may_be_endless(column: &Column) -> bool {
+pub fn may_be_endless(column: &Column) -> bool {
+    column.kind == Kind::Number || is_dated(column)
+}
+
+/// Tells whether values of a column are dates or moments, also as text of the source's.
+fn is_dated(column: &Column) -> bool {
     let dated = |sql: &str| sql == "date" || sql.starts_with("timestamp");
-    matches!(column.kind, Kind::Number | Kind::Date | Kind::DateTime)
-        || column.sql_datatype().is_some_and(dated)
+    matches!(column.kind, Kind::Date | Kind::DateTime) || column.sql_datatype().is_some_and(dated)
 }
 
 /// Tells whether a value of such a column is infinite, or no number.
-pub(crate) fn is_endless(text: &[u8]) -> bool {
+pub fn is_endless(text: &[u8]) -> bool {
     matches!(text, b"infinity" | b"-infinity" | b"Infinity" | b"-Infinity" | b"NaN")
 }
 
@@ -200,6 +203,12 @@ mod tests {
         check(pipelinewise, date, Some("2022-01-01"), Some("2022-01-01"));
         check("{}", date, Some("2022-01-01"), Some("2022-01-01"));
         check("null", date, None, None);
+        let text = r#"{"type":"string","x-sql-datatype":"timestamp without time zone"}"#;
+        check("{}", text, Some("2022-01-01"), Some("2022-01-01"));
+        let printed = r#"{"bookmarks":{"s":{"replication_key_value":"2022-03-04 05:06:07"}}}"#;
+        check(printed, text, Some("2022-03-04T05:00:00Z"), Some("2022-03-04 05:06:07"));
+        check(printed, text, Some("2022-03-05"), Some("2022-03-05"));
+        check("{}", r#"{"type":"string"}"#, Some("2022-01-01"), None);
         for (kind, key, expected) in [
             (date, "\"infinity\"", None),
             (r#"{"type":"number"}"#, "\"NaN\"", None),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::about::About;
-use crate::catalog::Stream;
+use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::Result;
 use crate::plan::Reading;
 use crate::rows::Rows;
@@ -22,6 +22,12 @@ pub trait Tap: Sized {
 
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
+
+    /// Returns how to read streams with a replication key whose catalog entry does not say it; by
+    /// default `Incremental`. Those without a key are read whole.
+    fn default_method(&self) -> Option<ReplicationMethod> {
+        None
+    }
 
     /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
     /// [`Rows::unchanged`], where the source is as the bookmark knows it.

@@ -92,7 +92,7 @@ pub struct Relation {
 }
 
 /// A column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attribute {
     pub relation: u32,
     pub number: i16,
@@ -225,10 +225,11 @@ pub fn null_keys(client: &mut Client, key: &Attribute, table: &str) -> Result<Op
     client.query(&sql, &[])?.first().map(|row| number(row, 0)).transpose()
 }
 
-/// Tells whether what was read is not what the snapshot of the transaction should show: rewrites of
-/// a table (TRUNCATE, most changes of a type) leave older snapshots without its rows.
-pub fn was_replaced(client: &mut Client, relation: u32, name: &str) -> Result<bool> {
-    let rows = client.query(REPLACED, &[Some(&relation.to_string()), Some(name)])?;
+/// Tells whether the relation of a column that was read is not what the snapshot of the
+/// transaction should show: rewrites of a table (TRUNCATE, most changes of a type) leave older
+/// snapshots without its rows.
+pub fn was_replaced(client: &mut Client, read: &Attribute, name: &str) -> Result<bool> {
+    let rows = client.query(REPLACED, &[Some(&read.relation.to_string()), Some(name)])?;
     Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
 }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod discover;
+mod keys;
 mod plan;
 mod settings;
 mod statement;

@@ -19,11 +19,14 @@ pub struct Settings {
     /// Schemas to discover, as a list or separated by commas; without it all but the system's.
     #[serde(default)]
     pub filter_schemas: Option<Names>,
-    /// Replication method of streams that set none: `FULL_TABLE`, or `INCREMENTAL` for those with a
-    /// replication key; `LOG_BASED` is refused until it is supported.
+    /// Replication method of streams that set none: `FULL_TABLE` for all of them, or `INCREMENTAL`
+    /// for those with a replication key, as it is without this setting; `LOG_BASED` is refused
+    /// until it is supported.
     #[serde(default)]
-    pub default_replication_method: Method,
-    /// How many records of a stream to read at most; without it all.
+    pub default_replication_method: Option<Method>,
+    /// How many records of a stream a run reads, 1 or more; without it all. A `FULL_TABLE` run
+    /// leaves out the rest; an `INCREMENTAL` run also reads the other rows of the last key, and the
+    /// next run goes on behind it.
     #[serde(default)]
     pub max_record_count: Option<u64>,
     /// Whether dates and timestamps are strings as Postgres prints them, without a format.
@@ -83,11 +86,10 @@ impl Names {
 }
 
 /// A replication method, in Singer's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Method {
     /// Every row, every time.
-    #[default]
     FullTable,
     /// Rows at or beyond the bookmark.
     Incremental,
@@ -120,10 +122,15 @@ pub enum Arrays {
 }
 
 impl Settings {
-    /// Refuses what is accepted by name only.
+    /// Refuses what is accepted by name only, and a run without a record.
     pub fn check(&self) -> Result<()> {
-        if self.default_replication_method == Method::LogBased {
+        if self.default_replication_method == Some(Method::LogBased) {
             return Err(log_based());
+        }
+        if self.max_record_count == Some(0) {
+            return Err(Error::new(ErrorKind::Config, "cannot read no record at all")
+                .with("setting", "max_record_count")
+                .hint("set it to 1 or more, or leave it out to read all"));
         }
         let options = self.stream_options.iter().flatten();
         for (stream, option) in options {
@@ -140,6 +147,15 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Returns the method of streams whose catalog entry has none.
+    pub fn method(&self) -> Option<ReplicationMethod> {
+        self.default_replication_method.map(|method| match method {
+            Method::FullTable => ReplicationMethod::FullTable,
+            Method::Incremental => ReplicationMethod::Incremental,
+            Method::LogBased => ReplicationMethod::LogBased,
+        })
     }
 
     /// Returns the choices about types.
@@ -193,6 +209,7 @@ mod tests {
         assert!(settings("{}").check().is_ok());
         for json in [
             r#"{"default_replication_method":"LOG_BASED"}"#,
+            r#"{"max_record_count":0}"#,
             r#"{"stream_options":{"a":{"custom_where_clauses":["x > 1"]}}}"#,
         ] {
             assert_eq!(settings(json).check().unwrap_err().kind(), ErrorKind::Config, "{json}");

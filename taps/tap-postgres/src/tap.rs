@@ -8,10 +8,10 @@ use singer::catalog::ReplicationMethod;
 use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
 use crate::catalog::{self, Attribute};
-use crate::discover;
 use crate::plan::Plan;
 use crate::settings::{Settings, check_method};
 use crate::statement::{self, Incremental};
+use crate::{discover, keys};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -67,13 +67,17 @@ impl Tap for TapPostgres {
             .inspect(|_| self.types = Some(types))
     }
 
+    fn default_method(&self) -> Option<ReplicationMethod> {
+        self.settings.method()
+    }
+
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         check_method(stream.replication_method)?;
         self.begin()?;
         let types = self.types()?;
         let read = self.read(stream, since, &types, rows);
         self.types = Some(types);
-        read
+        read.map_err(|failure| explained(failure, since))
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
@@ -82,7 +86,8 @@ impl Tap for TapPostgres {
         let types = self.types()?;
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
-        Ok(Reading { steps: vec![select?.sql], is_part: false })
+        let select = select.map_err(|failure| explained(failure, since))?;
+        Ok(Reading { steps: vec![select.sql], is_part: false })
     }
 }
 
@@ -90,11 +95,14 @@ impl Tap for TapPostgres {
 struct Select {
     sql: String,
     plan: Plan,
-    schema: String,
+    /// The table as SQL, for people, and by one of its columns.
+    from: String,
     table: String,
-    relation: Option<u32>,
-    /// Whether the statement has the start of the bookmark.
-    incremental: bool,
+    column: Option<Attribute>,
+    /// Of a table without order, how many rows to hand on: one more is read, to know of it.
+    rows_max: Option<u64>,
+    /// Whether an INCREMENTAL read ends before its table does.
+    ends_early: bool,
 }
 
 impl TapPostgres {
@@ -121,20 +129,20 @@ impl TapPostgres {
         rows: &mut Rows,
     ) -> Result<()> {
         let select = self.select(stream, since, types, rows.limit())?;
-        let Select { sql, mut plan, schema, table, relation, incremental } = select;
+        let Select { sql, mut plan, from, table, column, rows_max, ends_early } = select;
+        if ends_early {
+            rows.leave_out(
+                "this run ends with the last key of `max_record_count`; rows are left for the next",
+            );
+        }
         log::debug!("{sql}");
-        let read = copy(&mut self.client, &sql, &mut plan, rows)
-            .and_then(|()| self.check_replaced(relation, &schema, &table))
-            .with("table", format!("{schema}.{table}"));
-        if let Some(most) = self.settings.max_record_count.filter(|most| rows.count() >= *most) {
+        let cut = copy(&mut self.client, &sql, &mut plan, rows_max, rows)
+            .and_then(|cut| self.check_replaced(column.as_ref(), &from).map(|()| cut))
+            .with("table", table)?;
+        if let Some(most) = rows_max.filter(|_| cut) {
             rows.leave_out(&format!("no more than {most} records are read (`max_record_count`)"));
         }
-        match &since.start {
-            Some(start) if incremental && read.as_ref().is_err_and(is_refused_value) => {
-                read.with("bookmark", start).map_err(misfit)
-            }
-            _ => read,
-        }
+        Ok(())
     }
 
     /// Compares the stream with its table, and writes the statement.
@@ -143,7 +151,7 @@ impl TapPostgres {
         stream: &Stream,
         since: &Bookmark,
         types: &Types,
-        rows_max: Option<u64>,
+        wanted: Option<u64>,
     ) -> Result<Select> {
         let (schema, table) = address(stream)?;
         let found = catalog::attributes(
@@ -165,90 +173,44 @@ impl TapPostgres {
             )
         });
         let plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
-        let key = self.replication_key(stream, &columns, types)?;
-        if let Some(key) = key.filter(|_| since.start.is_some() && rows_max.is_none()) {
-            self.warn_of_null_keys(stream, key, &qualified(&schema, &table)?)?;
+        let from = pg::quote_qualified(&schema, &table)?;
+        let table = format!("{schema}.{table}");
+        let most = self.settings.max_record_count.filter(|_| wanted.is_none());
+        let client = &mut self.client;
+        let key = keys::find(client, stream, &columns, types)?;
+        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
+            keys::warn_of_nulls(client, stream, key, &from)?;
         }
-        let incremental = key.map(|column| Incremental { column, start: since.start.as_deref() });
-        let limit = match (rows_max, self.settings.max_record_count) {
-            (Some(asked), Some(most)) => Some(asked.min(most)),
-            (asked, most) => asked.or(most),
+        let start = since.start.as_deref();
+        let mut incremental = key.map(|column| Incremental { column, start, end: None });
+        let end = match (&incremental, most) {
+            (Some(read), Some(most)) => {
+                keys::last(client, stream, &from, read, (most, types)).with("table", &table)?
+            }
+            _ => None,
         };
-        let sql = statement::copy(&schema, &table, &columns, incremental.as_ref(), limit, types)?;
-        let relation = columns.first().map(|column| column.relation);
-        let incremental = incremental.is_some();
-        Ok(Select { sql, plan, schema, table, relation, incremental })
+        if let Some(read) = &mut incremental {
+            read.end = end.as_deref();
+        }
+        let rows_max = most.filter(|_| key.is_none());
+        let limit = wanted.or(rows_max.map(|most| most.saturating_add(1)));
+        let sql = statement::copy(&from, &columns, incremental.as_ref(), limit, types)?;
+        let alone = columns.iter().find(|column| column.stored_alone);
+        let column = alone.or(columns.first()).map(|column| (*column).clone());
+        Ok(Select { sql, plan, from, table, column, rows_max, ends_early: end.is_some() })
     }
 
-    /// Fails when the table is not the one of the snapshot any more; once it was read it is locked.
-    fn check_replaced(&mut self, relation: Option<u32>, schema: &str, table: &str) -> Result<()> {
-        let Some(relation) = relation else { return Ok(()) };
-        let name = qualified(schema, table)?;
-        if !catalog::was_replaced(&mut self.client, relation, &name)? {
+    /// Fails when the table of a column is not the one of the snapshot any more; once it was read
+    /// it is locked.
+    fn check_replaced(&mut self, column: Option<&Attribute>, from: &str) -> Result<()> {
+        let Some(column) = column else { return Ok(()) };
+        if !catalog::was_replaced(&mut self.client, column, from)? {
             return Ok(());
         }
         let message = "cannot read the table: it was replaced or rewritten since the run began";
         Err(Error::new(ErrorKind::Temporary, message)
             .hint("run again; the snapshot of this run shows none of the rows written anew"))
     }
-
-    /// Returns the column that orders an INCREMENTAL read.
-    fn replication_key<'a>(
-        &mut self,
-        stream: &Stream,
-        columns: &[&'a Attribute],
-        types: &Types,
-    ) -> Result<Option<&'a Attribute>> {
-        if stream.replication_method != ReplicationMethod::Incremental {
-            return Ok(None);
-        }
-        let name = stream.replication_key.as_deref().unwrap_or_default();
-        let Some(column) = columns.iter().find(|column| column.name == name) else {
-            return Err(Error::new(ErrorKind::Config, "cannot find the replication key")
-                .with("replication key", name)
-                .hint("set `replication-key` in the stream's metadata to one of its columns"));
-        };
-        if !types::is_orderable(types, column.type_oid) {
-            return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
-                .with("column", name)
-                .with("type", &column.formatted)
-                .hint("choose a number, text or time that grows with every change"));
-        }
-        if catalog::lacks_index(&mut self.client, column.relation, column.number)? {
-            log::warn!(
-                "no index starts with the replication key {name} of {}: every run reads and \
-                 sorts the whole table",
-                stream.name
-            );
-        }
-        Ok(Some(column))
-    }
-
-    /// Warns of the rows that a read from a bookmark on leaves out, as they have no key.
-    fn warn_of_null_keys(&mut self, stream: &Stream, key: &Attribute, table: &str) -> Result<()> {
-        if key.not_null {
-            return Ok(());
-        }
-        let rows = match catalog::null_keys(&mut self.client, key, table)? {
-            Some(0) => return Ok(()),
-            Some(1) => "1 row is".to_owned(),
-            Some(count) => format!("{count} rows are"),
-            None => "any rows are".to_owned(),
-        };
-        log::warn!(
-            "stream {}: {rows} left out where the replication key {} is null: an incremental run \
-             reads them only without a bookmark and without `start_date`; choose a key that is \
-             never null, or FULL_TABLE",
-            stream.name,
-            key.name
-        );
-        Ok(())
-    }
-}
-
-/// Returns the name of a table as SQL.
-fn qualified(schema: &str, table: &str) -> Result<String> {
-    Ok(format!("{}.{}", pg::quote_ident(schema)?, pg::quote_ident(table)?))
 }
 
 /// Tells whether the server refused a value as no text of its type.
@@ -257,8 +219,13 @@ fn is_refused_value(failure: &Error) -> bool {
         .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
 }
 
-fn misfit(failure: Error) -> Error {
+/// Says so where it is the bookmark that the server refused.
+fn explained(failure: Error, since: &Bookmark) -> Error {
+    let Some(start) = since.start.as_ref().filter(|_| is_refused_value(&failure)) else {
+        return failure;
+    };
     failure
+        .with("bookmark", start)
         .of_kind(ErrorKind::Config)
         .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
 }
@@ -320,24 +287,30 @@ fn pick<'a>(
         .collect()
 }
 
-/// Reads the rows of the statement.
-fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
+/// Reads the rows of the statement, and hands on so many of them; tells whether there were more.
+fn copy(
+    client: &mut Client,
+    sql: &str,
+    plan: &mut Plan,
+    rows_max: Option<u64>,
+    rows: &mut Rows,
+) -> Result<bool> {
     let bytes_max = rows.record_bytes_max();
     // Escapes at most double a text; of a row beyond that not even the text is wanted.
     client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
     let mut rest = client.copy_out(sql)?;
-    let mut count = 0_u64;
+    let (mut count, most) = (0_u64, rows_max.unwrap_or(u64::MAX));
     let mut over = Ok(());
     loop {
         if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
             rows.flush()?;
         }
         let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
-        let Some(row) = next else { return over };
-        if over.is_err() {
+        let Some(row) = next else { return over.map(|()| count > most) };
+        count += 1;
+        if over.is_err() || count > most {
             continue;
         }
-        count += 1;
         let row = row.strip_suffix(b"\n").unwrap_or(row);
         over = match plan.write(row, rows) {
             Ok(()) => rows.end(),
@@ -348,7 +321,7 @@ fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Res
         };
         match &over {
             // With enough rows the query has a limit: the few left are read over.
-            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
+            Err(failure) if failure.kind() != ErrorKind::Enough => return over.map(|()| false),
             _ => {}
         }
     }

@@ -1,0 +1,87 @@
+//! The replication key of an INCREMENTAL read: which column it is, and how far a run goes.
+
+use pg::Client;
+use pg::types::{self, Types};
+use singer::catalog::ReplicationMethod;
+use singer::state::{is_endless, may_be_endless};
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::catalog::{self, Attribute};
+use crate::statement::{self, Incremental};
+
+/// Returns the column that orders an INCREMENTAL read.
+pub fn find<'a>(
+    client: &mut Client,
+    stream: &Stream,
+    columns: &[&'a Attribute],
+    types: &Types,
+) -> Result<Option<&'a Attribute>> {
+    if stream.replication_method != ReplicationMethod::Incremental {
+        return Ok(None);
+    }
+    let name = stream.replication_key.as_deref().unwrap_or_default();
+    let Some(column) = columns.iter().find(|column| column.name == name) else {
+        return Err(Error::new(ErrorKind::Config, "cannot find the replication key")
+            .with("replication key", name)
+            .hint("set `replication-key` in the stream's metadata to one of its columns"));
+    };
+    if !types::is_orderable(types, column.type_oid) {
+        return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
+            .with("column", name)
+            .with("type", &column.formatted)
+            .hint("choose a number, text or time that grows with every change"));
+    }
+    if catalog::lacks_index(client, column.relation, column.number)? {
+        log::warn!(
+            "no index starts with the replication key {name} of {}: every run reads and sorts \
+             the whole table",
+            stream.name
+        );
+    }
+    Ok(Some(column))
+}
+
+/// Warns of the rows that a read from a bookmark on leaves out, as they have no key.
+pub fn warn_of_nulls(
+    client: &mut Client,
+    stream: &Stream,
+    key: &Attribute,
+    from: &str,
+) -> Result<()> {
+    if key.not_null {
+        return Ok(());
+    }
+    let rows = match catalog::null_keys(client, key, from)? {
+        Some(0) => return Ok(()),
+        Some(1) => "1 row is".to_owned(),
+        Some(count) => format!("{count} rows are"),
+        None => "any rows are".to_owned(),
+    };
+    log::warn!(
+        "stream {}: {rows} left out where the replication key {} is null: an incremental run \
+         reads them only without a bookmark and without `start_date`; choose a key that is never \
+         null, or FULL_TABLE",
+        stream.name,
+        key.name
+    );
+    Ok(())
+}
+
+/// Returns the key that a run of about so many rows ends with, all rows of that key included;
+/// `None` where nothing is behind it.
+pub fn last(
+    client: &mut Client,
+    stream: &Stream,
+    from: &str,
+    incremental: &Incremental<'_>,
+    (most, types): (u64, &Types),
+) -> Result<Option<String>> {
+    let sql = statement::last_key(from, incremental, most, types)?;
+    log::debug!("{sql}");
+    let rows = client.query(&sql, &[])?;
+    let key = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
+    // No bookmark can be made of it: a run that ended there would be the same for ever.
+    let at = stream.column(&incremental.column.name);
+    let may_be_endless = at.is_some_and(|at| may_be_endless(&stream.columns[at]));
+    Ok(key.filter(|key| !(may_be_endless && is_endless(key.as_bytes()))))
+}
