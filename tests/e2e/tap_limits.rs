@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
+use crate::support::cluster::{Database, database, database_of, private};
 use crate::support::pipes::from_database;
 use crate::support::run::{Outcome, ours};
 
@@ -141,6 +141,21 @@ fn a_slow_reader_is_no_reason_for_the_server_to_end_the_session() {
     rest.read_to_string(&mut text).unwrap();
     tap.wait().success();
     assert_eq!(text.matches("\"RECORD\"").count(), 200);
+}
+
+#[test]
+fn only_what_other_tables_are_behind_looks_at_all_locks() {
+    let cluster = private("log_statement = all");
+    let source = database_of(&cluster, "locks");
+    source.psql(
+        "CREATE TABLE a (id integer); CREATE TABLE b (id integer); CREATE TABLE parent (id integer);
+         CREATE TABLE child () INHERITS (parent); CREATE VIEW v AS SELECT * FROM a",
+    );
+    from_database(&source, &json!({})).go().success();
+    let log = std::fs::read_to_string(cluster.folder.join("log")).unwrap();
+    let checks = |part: &str| log.matches(part).count();
+    assert_eq!(checks("IS DISTINCT FROM to_regclass"), 5, "{log}");
+    assert_eq!(checks("FROM pg_catalog.pg_locks"), 2, "the parent and the view");
 }
 
 #[test]
