@@ -134,24 +134,24 @@ impl ConnectionSettings {
                 .hint("open the tunnel with `ssh -L` and set `host` and `port` to its end"));
         }
         let url = match &self.sqlalchemy_url {
-            Some(url) => url::parse(url.reveal())?,
-            None => url::Parts::default(),
+            Some(url) if !url.reveal().is_empty() => url::parse(url.reveal())?,
+            _ => url::Parts::default(),
         };
         let home = env("HOME");
-        let host = url.host.clone().or_else(|| self.host.clone()).or_else(|| env("PGHOST"));
-        let host = host.unwrap_or_else(|| "localhost".to_owned());
+        let host = first(&[&url.host, &self.host]);
+        let host = host.or_else(|| env("PGHOST")).unwrap_or_else(|| "localhost".to_owned());
         let port = match url.port.or(self.port) {
             Some(port) => port,
             None => number(env, "PGPORT")?.unwrap_or(5432),
         };
-        let user = url.user.clone().or_else(|| self.user.clone()).or_else(|| env("PGUSER"));
+        let user = first(&[&url.user, &self.user]).or_else(|| env("PGUSER"));
         let Some(user) = user.or_else(|| env("USER")).or_else(|| env("LOGNAME")) else {
             return Err(Error::new(ErrorKind::Config, "cannot connect without a user name")
                 .hint("set `user` or PGUSER"));
         };
-        let database = url.database.clone().or_else(|| self.database.clone());
+        let database = first(&[&url.database, &self.database]);
         let database = database.or_else(|| env("PGDATABASE")).unwrap_or_else(|| user.clone());
-        let password = url.password.clone().or_else(|| self.password.clone());
+        let password = first(&[&url.password, &self.password]);
         let password = password.or_else(|| env("PGPASSWORD").map(Secret::new));
         let password = password.or_else(|| {
             let path = env("PGPASSFILE").map(PathBuf::from);
@@ -177,8 +177,7 @@ impl ConnectionSettings {
             user,
             password,
             database,
-            application_name: (self.application_name.clone())
-                .or_else(|| url.application_name.clone())
+            application_name: first(&[&self.application_name, &url.application_name])
                 .or_else(|| env("PGAPPNAME"))
                 .unwrap_or_else(program),
             connect_timeout: Duration::from_secs(connect_seconds.max(1)),
@@ -218,7 +217,7 @@ impl ConnectionSettings {
         home: Option<&str>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Option<String> {
-        let root = url.ssl_root.clone().or_else(|| self.ssl_certificate_authority.clone());
+        let root = first(&[&url.ssl_root, &self.ssl_certificate_authority]);
         match root.or_else(|| env("PGSSLROOTCERT")) {
             Some(word) if word == "system" => None,
             Some(root) => Some(expand(root, home)),
@@ -233,12 +232,10 @@ impl ConnectionSettings {
         if !self.ssl_client_certificate_enable {
             return None;
         }
-        let certificate = self.ssl_client_certificate.clone();
+        let certificate = first(&[&self.ssl_client_certificate]);
         let certificate = certificate.unwrap_or_else(|| "~/.postgresql/postgresql.crt".to_owned());
-        let key = self
-            .ssl_client_private_key
-            .as_ref()
-            .map_or("~/.postgresql/postgresql.key", Secret::reveal);
+        let key = first(&[&self.ssl_client_private_key]);
+        let key = key.as_ref().map_or("~/.postgresql/postgresql.key", Secret::reveal);
         Some((expand(certificate, home), Secret::new(expand(key.to_owned(), home))))
     }
 }
@@ -256,6 +253,11 @@ impl SslMode {
             _ => return None,
         })
     }
+}
+
+/// Returns the first setting that has text: an empty one is not set, as for libpq.
+fn first<T: Clone + Default + PartialEq>(settings: &[&Option<T>]) -> Option<T> {
+    settings.iter().copied().flatten().find(|text| **text != T::default()).cloned()
 }
 
 pub(crate) fn unknown_mode(setting: &str, word: &str) -> Error {
@@ -357,6 +359,26 @@ mod tests {
         assert_eq!((config.port, config.user.as_str()), (1234, "us@er"));
         assert_eq!(config.database, "d b");
         assert_eq!(config.password.as_ref().map(Secret::reveal), Some("p:/@w"));
+    }
+
+    #[test]
+    fn an_empty_setting_is_not_set() {
+        let env = |name: &str| match name {
+            "PGHOST" | "PGDATABASE" | "PGUSER" | "PGPASSWORD" => Some(name.to_owned()),
+            _ => None,
+        };
+        let check = |json: &str| {
+            let config = settings(json).resolve_with(&env).unwrap();
+            assert_eq!(config.host, Host::Tcp("PGHOST".to_owned()), "{json}");
+            assert_eq!((&*config.user, &*config.database), ("PGUSER", "PGDATABASE"), "{json}");
+            assert_eq!(config.password.as_ref().map(Secret::reveal), Some("PGPASSWORD"), "{json}");
+            assert!(!config.application_name.is_empty(), "{json}");
+        };
+        check(
+            r#"{"host":"","user":"","password":"","database":"","sqlalchemy_url":"",
+                "application_name":"","ssl_certificate_authority":""}"#,
+        );
+        check(r#"{"sqlalchemy_url":"postgresql://:@/?host=&user=&password=&dbname="}"#);
     }
 
     #[test]
