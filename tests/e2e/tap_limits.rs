@@ -159,6 +159,23 @@ fn only_what_other_tables_are_behind_looks_at_all_locks() {
 }
 
 #[test]
+fn a_server_without_room_for_locks_says_what_to_do() {
+    // The fewest that the server can be given.
+    let few = "max_connections = 20\nmax_wal_senders = 0\nwal_level = replica\n\
+               max_replication_slots = 0\nmax_locks_per_transaction = 10";
+    let cluster = private(few);
+    let source = database_of(&cluster, "many_locks");
+    source.psql(
+        "CREATE TABLE t (id integer);
+         SELECT format('CREATE TABLE c%s () INHERITS (t)', n)
+         FROM generate_series(1, 3000) n \\gexec",
+    );
+    let catalog = entry(&source, "t");
+    let outcome = from_database(&source, &json!({})).json("--catalog", &catalog).go().exits(69);
+    assert!(outcome.stderr.contains("hint: raise max_locks_per_transaction"), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_start_date_and_the_default_method_are_kept_to() {
     let source = database("kept_settings");
     source.psql(

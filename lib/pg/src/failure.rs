@@ -134,8 +134,15 @@ impl Report {
     /// Makes it a failure of ours; it says nothing of the data.
     pub fn into_error(self, message: &str) -> Error {
         let Self { sqlstate, message: said, rest, hint, .. } = self.without_data();
-        let hint = hint_of(&sqlstate).map(str::to_owned).or(hint);
-        let mut failure = Error::new(kind_of(&sqlstate), message).with("server_message", said);
+        let (mut kind, mut advice) = (kind_of(&sqlstate), hint_of(&sqlstate));
+        // The name of the setting is the same in every language of the server.
+        let no_room = hint.as_ref().is_some_and(|hint| hint.contains("max_locks_per_transaction"));
+        if no_room && sqlstate == "53200" {
+            kind = ErrorKind::Unavailable;
+            advice = Some("raise max_locks_per_transaction, or use fewer tables in a run");
+        }
+        let hint = advice.map(str::to_owned).or(hint);
+        let mut failure = Error::new(kind, message).with("server_message", said);
         for (name, text) in rest {
             failure = failure.with(name, text);
         }
@@ -179,6 +186,12 @@ mod tests {
         assert_eq!(failure.context("constraint"), Some("pk"));
         assert_eq!(failure.context("detail"), None, "it has the key of a row");
         assert_eq!(sqlstate(&failure), Some("23505"));
+        let payload = b"VERROR\0C53200\0Mout of memory\0\0";
+        assert_eq!(Report::parse(payload).into_error("cannot copy").kind(), ErrorKind::Temporary);
+        let payload = b"VERROR\0C53200\0Mout of shared memory\0\
+                        HYou might need to increase \"max_locks_per_transaction\".\0\0";
+        let failure = Report::parse(payload).into_error("cannot copy");
+        assert_eq!(failure.kind(), ErrorKind::Unavailable, "a try again meets the same limit");
         let payload = b"VERROR\0C22P02\0Minvalid syntax for type bigint: \"7 x\"\0\
                         WCOPY t, line 3, column n: \"7 x\"\0\0";
         let failure = Report::parse(payload).into_error("cannot copy");
