@@ -22,8 +22,7 @@ const BEGIN: &str = "ISOLATION LEVEL REPEATABLE READ READ ONLY; \
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What to do when the catalog and the database differ.
-const REDISCOVER: &str =
-    "the catalog is older than the database, or than the user's rights: run discovery again";
+const REDISCOVER: &str = "the catalog is older than the database: run discovery again";
 
 /// Reads tables and views of a Postgres database.
 pub struct TapPostgres {
@@ -278,7 +277,11 @@ fn pick<'a>(
             named.filter(|attribute| attribute.readable).ok_or_else(|| {
                 let failure = match named {
                     Some(_) => missing("cannot read a column: the user lacks the right")
-                        .of_kind(ErrorKind::Denied),
+                        .of_kind(ErrorKind::Denied)
+                        .hint(
+                            "GRANT SELECT ON the table, or on this column of it, TO the user; or \
+                             run discovery again, which leaves it out",
+                        ),
                     None => missing("cannot read a column: it is not there"),
                 };
                 failure.with("column", &column.name)
