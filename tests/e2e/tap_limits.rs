@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database, database_of, private};
+use crate::support::cluster::{Database, PASSWORD, database, database_of, owner, private};
 use crate::support::pipes::from_database;
-use crate::support::run::{Outcome, ours};
+use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::{binaries_dir, folder};
 
 /// Returns the catalog of one table alone.
 fn entry(source: &Database, table: &str) -> Value {
@@ -173,6 +177,37 @@ fn a_server_without_room_for_locks_says_what_to_do() {
     let catalog = entry(&source, "t");
     let outcome = from_database(&source, &json!({})).json("--catalog", &catalog).go().exits(69);
     assert!(outcome.stderr.contains("hint: raise max_locks_per_transaction"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_second_address_of_a_host_has_all_of_the_time() {
+    let cluster = private("listen_addresses = '127.0.0.1,127.0.0.3'");
+    let source = database_of(&cluster, "addresses");
+    source.psql("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)");
+    // At the first one nobody accepts: one waits in the queue, and there is no room for more.
+    let deaf = TcpListener::bind(("127.0.0.2", cluster.port)).unwrap();
+    rustix::net::listen(&deaf, 0).unwrap();
+    let wait = Duration::from_millis(200);
+    let address = deaf.local_addr().unwrap();
+    let queued: Vec<_> =
+        (0..2).map_while(|_| TcpStream::connect_timeout(&address, wait).ok()).collect();
+    assert!(!queued.is_empty());
+    let scratch = folder();
+    let hosts = file(scratch.path(), "hosts", "127.0.0.2 two.test\n127.0.0.3 two.test\n");
+    let settings = json!({
+        "host": "two.test", "port": cluster.port, "user": "postgres", "password": PASSWORD,
+        "database": source.name, "ssl_mode": "require", "connect_timeout_seconds": 1,
+    });
+    // The names of hosts are those of this file, for this process alone.
+    let namespace = if owner().is_some() { "-m" } else { "-rm" };
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+    let outcome = Run::new(Path::new("/usr/bin/unshare"))
+        .args([namespace, "sh", "-c", script, "sh"])
+        .args([hosts, binaries_dir().join("tap-postgres")])
+        .config(&settings)
+        .go()
+        .success();
+    assert_eq!(outcome.records("public-t").len(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use postgres_protocol::IsNull;
@@ -99,8 +99,7 @@ impl Client {
     /// Behind a pooler the session is left as it is, for it may be another one with the next
     /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
     pub fn connect(config: &Config) -> Result<Self> {
-        let deadline = Instant::now() + config.connect_timeout;
-        let wire = connect::open(config, deadline)?;
+        let wire = connect::open(config, config.connect_timeout)?;
         let mut client = Self {
             wire,
             config: config.clone(),

@@ -1,6 +1,6 @@
 //! The start of a connection: TLS, passwords, and the request to cancel.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres_protocol::authentication::{md5_hash, sasl};
@@ -15,10 +15,10 @@ use crate::wire::Wire;
 const HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 
 /// Opens the connection and agrees on TLS.
-pub(crate) fn open(config: &Config, deadline: Instant) -> Result<Wire> {
+pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
     let mut wire = match &config.host {
-        Host::Tcp(host) => Wire::tcp(host, config.port, deadline)?,
-        Host::Unix(folder) => return Wire::unix(folder, config.port, deadline),
+        Host::Tcp(host) => Wire::tcp(host, config.port, timeout)?,
+        Host::Unix(folder) => return Wire::unix(folder, config.port, timeout),
     };
     if matches!(config.ssl_mode, SslMode::Disable | SslMode::Allow) {
         return Ok(wire);
@@ -51,7 +51,7 @@ pub(crate) fn open(config: &Config, deadline: Instant) -> Result<Wire> {
 
 /// Asks the server to cancel what the connection runs.
 pub(crate) fn cancel(config: &Config, backend: (i32, i32)) -> Result<()> {
-    let mut wire = open(config, Instant::now() + Duration::from_secs(5))?;
+    let mut wire = open(config, Duration::from_secs(5))?;
     frontend::cancel_request(backend.0, backend.1, &mut wire.output);
     wire.flush()?;
     // The server closes the connection once the request is on its way.

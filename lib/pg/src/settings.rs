@@ -50,7 +50,8 @@ pub struct ConnectionSettings {
     pub ssl: Option<bool>,
     /// Name shown in `pg_stat_activity`; without it `PGAPPNAME`, else the connector's name.
     pub application_name: Option<String>,
-    /// Seconds until an attempt to connect is given up; default 10, or `PGCONNECT_TIMEOUT`.
+    /// Seconds until an attempt to connect to an address of the host is given up; default 10, or
+    /// `PGCONNECT_TIMEOUT`.
     pub connect_timeout_seconds: Option<u64>,
     /// Seconds the server may stay silent, also while it works on a long query, until the
     /// connection is given up; default 3600.

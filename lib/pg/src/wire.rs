@@ -90,8 +90,8 @@ pub fn is_timeout(failure: &Error) -> bool {
 }
 
 impl Wire {
-    /// Connects to the first address of the host that answers in time.
-    pub fn tcp(host: &str, port: u16, deadline: Instant) -> Result<Self> {
+    /// Connects to the first address of the host that answers in time: each has all of it.
+    pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Self> {
         let peer = format!("{host}:{port}");
         let failed = |cause: io::Error| {
             Error::new(ErrorKind::Temporary, "cannot connect to the Postgres server")
@@ -100,13 +100,14 @@ impl Wire {
                 .hint("check `host` and `port`, and that the server runs and can be reached")
         };
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in resolve(host, port, deadline).map_err(failed)? {
-            match TcpStream::connect_timeout(&address, remaining(deadline)) {
+        for address in resolve(host, port, timeout).map_err(failed)? {
+            let deadline = Instant::now() + timeout;
+            match TcpStream::connect_timeout(&address, timeout) {
                 Ok(socket) => {
                     keep_alive(&socket).map_err(failed)?;
                     socket.set_nonblocking(true).map_err(failed)?;
                     let local = address.ip().is_loopback();
-                    return Ok(Self::new(Io::Tcp(socket), local, peer, deadline));
+                    return Ok(Self::new(Io::Tcp(socket), local, peer, (timeout, deadline)));
                 }
                 Err(cause) => last = cause,
             }
@@ -115,7 +116,8 @@ impl Wire {
     }
 
     /// Connects to the socket of a server on this machine.
-    pub fn unix(folder: &Path, port: u16, deadline: Instant) -> Result<Self> {
+    pub fn unix(folder: &Path, port: u16, timeout: Duration) -> Result<Self> {
+        let deadline = Instant::now() + timeout;
         let path = folder.join(format!(".s.PGSQL.{port}"));
         let peer = path.display().to_string();
         let connected = UnixStream::connect(&path).and_then(|socket| {
@@ -123,7 +125,7 @@ impl Wire {
             Ok(socket)
         });
         match connected {
-            Ok(socket) => Ok(Self::new(Io::Unix(socket), true, peer, deadline)),
+            Ok(socket) => Ok(Self::new(Io::Unix(socket), true, peer, (timeout, deadline))),
             Err(cause) => {
                 let kind = match cause.kind() {
                     io::ErrorKind::PermissionDenied => ErrorKind::Denied,
@@ -137,7 +139,8 @@ impl Wire {
         }
     }
 
-    fn new(io: Io, local: bool, peer: String, deadline: Instant) -> Self {
+    fn new(io: Io, local: bool, peer: String, limits: (Duration, Instant)) -> Self {
+        let (timeout, deadline) = limits;
         Self {
             io,
             tls: None,
@@ -145,7 +148,7 @@ impl Wire {
             start: 0,
             end: 0,
             output: BytesMut::new(),
-            timeout: remaining(deadline),
+            timeout,
             deadline: Some(deadline),
             message_bytes_max: MESSAGE_BYTES_MAX,
             row_bytes_max: MESSAGE_BYTES_MAX,
@@ -400,8 +403,8 @@ impl Wire {
     }
 
     fn wait_or_fail_for(&self, flags: PollFlags) -> Result<PollFlags> {
-        let left = self.deadline.map_or(self.timeout, remaining);
-        let ready = self.wait(flags, left.min(self.timeout))?;
+        let left = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        let ready = self.wait(flags, left.unwrap_or(self.timeout))?;
         if ready.is_empty() { Err(self.silent()) } else { Ok(ready) }
     }
 
@@ -466,12 +469,8 @@ fn read_tls(tls: &mut ClientConnection, io: &Io, room: &mut [u8]) -> io::Result<
     }
 }
 
-fn remaining(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-}
-
 /// Looks a host up; on a thread of its own, as the system call knows no timeout.
-fn resolve(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+fn resolve(host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<std::net::IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
@@ -481,7 +480,7 @@ fn resolve(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAdd
         let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         let _ = sender.send(found);
     })?;
-    receiver.recv_timeout(remaining(deadline)).unwrap_or_else(|_| {
+    receiver.recv_timeout(timeout).unwrap_or_else(|_| {
         Err(io::Error::new(io::ErrorKind::TimedOut, "looking up the host took too long"))
     })
 }
