@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, PASSWORD, database, database_of, owner, private};
-use crate::support::pipes::from_database;
-use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::pipes::{DAY, from_database, to_database, to_lake};
+use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
 use crate::support::{binaries_dir, folder};
 
 /// Returns the catalog of one table alone.
@@ -208,6 +208,32 @@ fn the_second_address_of_a_host_has_all_of_the_time() {
         .go()
         .success();
     assert_eq!(outcome.records("public-t").len(), 1);
+}
+
+#[test]
+fn json_that_nobody_else_reads_is_set_aside_with_its_place() {
+    let (source, target, scratch) = (database("odd_json"), database("odd_json_target"), folder());
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    source.psql(&format!(
+        "CREATE TABLE t (id integer PRIMARY KEY, j json, many json[]);
+         INSERT INTO t VALUES (1, '\"\\ud83d\\ude00 \\\\ud800\"', NULL), (2, '\"\\ud800\"', NULL),
+             (3, '{}', NULL), (4, '{}', NULL), (5, '1', ARRAY['\"\\udc00\"']::json[])",
+        deep(513),
+        deep(512)
+    ));
+    let refused = from_database(&source, &json!({})).go().exits(65);
+    for said in ["column: j", "place: row 2", "stream: public-t", "lone surrogate"] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+    let rejects = scratch.path().join("rejects.jsonl");
+    let lenient = json!({ "max_rejects": 3, "rejects_file": rejects });
+    pipe_succeeds(from_database(&source, &lenient), to_database(&target, &json!({})));
+    assert_eq!(target.psql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"), "1 4");
+    let rejects = std::fs::read_to_string(rejects).unwrap();
+    assert!(rejects.contains("nested too deep") && rejects.contains("row 5"), "{rejects}");
+    let into = to_lake(&scratch.path().join("output"), "postgres", DAY);
+    let (tap, _) = pipe(from_database(&source, &lenient).set("max_rejects", 2), into);
+    tap.exits(65);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From a field of COPY text to the canonical text of a cell (pure).
 
+use singer::scan::{DEPTH_MAX, Scanner};
 use singer::{Error, ErrorKind, Result};
 
 use crate::{array, copy_text};
@@ -84,6 +85,7 @@ impl Conversion {
                 let start = out.len();
                 copy_text::unescape(field, out);
                 compact(out, start);
+                check_json(&out[start..])?;
             }
             Self::Array { element, delimiter } => {
                 let Scratch { literal, element: one, json } = scratch;
@@ -95,9 +97,13 @@ impl Conversion {
                          from arrays as values (`arrays_as: text` does)",
                     ));
                 }
+                let start = out.len();
                 array::to_json(literal, *delimiter, one, out, &mut |text, quoted, out| {
                     element.element(text, quoted, policy, json, out)
                 })?;
+                if **element == Self::Json {
+                    check_json(&out[start..])?;
+                }
             }
             _ => self.value(field, policy, out)?,
         }
@@ -233,6 +239,23 @@ fn compact(out: &mut Vec<u8>, start: usize) {
     out.truncate(to);
 }
 
+/// Refuses what Postgres keeps in a `json` as it came, and no reader of the pipe takes: half a
+/// surrogate pair, and values nested without end. Others are looked through, not read.
+fn check_json(text: &[u8]) -> Result<()> {
+    let escapes = || memchr::memchr(b'\\', text).is_some();
+    let units = || memchr::memmem::find(text, b"\\u").is_some();
+    let deep = || memchr::memchr2_iter(b'[', b'{', text).nth(DEPTH_MAX).is_some();
+    if !(escapes() && units() || text.len() > DEPTH_MAX && deep()) {
+        return Ok(());
+    }
+    Scanner::new(text).value().map(drop).map_err(|fault| {
+        refused(fault.what).hint(
+            "Postgres keeps such JSON, others cannot read it: correct the value, leave the column \
+             out, or let `max_rejects` set such rows aside",
+        )
+    })
+}
+
 /// Appends a JSON string.
 fn quote(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -295,6 +318,12 @@ mod tests {
         check(&Conversion::Bytes, "\\\\x", "");
         check(&Conversion::Json, r#"{"a b": [1, "x \\" y", {}]}"#, r#"{"a b":[1,"x \" y",{}]}"#);
         check(&Conversion::Json, " null ", "null");
+        check(&Conversion::Json, r#""\\ud83d\\ude00""#, r#""\ud83d\ude00""#);
+        check(&Conversion::Json, r#""\\\\ud800""#, r#""\\ud800""#);
+        let deep = "[".repeat(DEPTH_MAX) + &"]".repeat(DEPTH_MAX);
+        check(&Conversion::Json, &deep, &deep);
+        let wide = format!("[{}0]", "[],".repeat(2 * DEPTH_MAX));
+        check(&Conversion::Json, &wide, &wide);
         check(&of(Conversion::Digits), "{1,NULL}", "[1,null]");
         check(&of(Conversion::Number), "{1.50,NaN,-Infinity}", r#"[1.50,"NaN","-Infinity"]"#);
         check(&of(Conversion::Boolean), "{t,f}", "[true,false]");
@@ -320,6 +349,11 @@ mod tests {
         check(&of(Conversion::Json), "{{1,2}}", NanPolicy::String);
         check(&of(Conversion::Digits), "[2:3]={1,2}", NanPolicy::String);
         check(&Conversion::Boolean, "yes", NanPolicy::String);
+        check(&Conversion::Json, r#"["a\\ud800"]"#, NanPolicy::String);
+        check(&Conversion::Json, r#"{"\\udc00\\ud83d":1}"#, NanPolicy::String);
+        check(&of(Conversion::Json), r#"{"\\"\\\\ud800\\""}"#, NanPolicy::String);
+        let deep = |levels| "[".repeat(levels) + &"]".repeat(levels);
+        check(&Conversion::Json, &deep(DEPTH_MAX + 1), NanPolicy::String);
     }
 
     #[test]
