@@ -1,6 +1,5 @@
 //! The connection: simple and extended queries, transactions, COPY to the server.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -24,7 +23,6 @@ pub(crate) const STATEMENT: &str = "cannot run the SQL statement";
 pub struct Client {
     pub(crate) wire: Wire,
     pub(crate) config: Config,
-    pub(crate) parameters: BTreeMap<String, String>,
     /// Process id and secret key, for cancelling.
     pub(crate) backend: (i32, i32),
     /// `I`dle, in a `T`ransaction, or in a failed one (`E`).
@@ -103,7 +101,6 @@ impl Client {
         let mut client = Self {
             wire,
             config: config.clone(),
-            parameters: BTreeMap::new(),
             backend: (0, 0),
             status: b'I',
             broken: false,
@@ -228,11 +225,6 @@ impl Client {
         self.finish_statement().map(|outcome| outcome.affected)
     }
 
-    /// Returns a server parameter such as `server_version`.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(String::as_str)
-    }
-
     /// Tells whether a transaction block is open (also a failed one).
     pub fn in_transaction(&self) -> bool {
         self.status != b'I'
@@ -283,14 +275,8 @@ impl Client {
                 let notice = Report::parse(self.wire.payload(range));
                 log::debug!("server: {}: {}", notice.severity, notice.message);
             }
-            b'S' => {
-                let text = String::from_utf8_lossy(self.wire.payload(range)).into_owned();
-                let mut parts = text.split('\0');
-                if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-                    self.parameters.insert(name.to_owned(), value.to_owned());
-                }
-            }
-            b'A' => {}
+            // Parameters of the server, and what other sessions tell each other.
+            b'S' | b'A' => {}
             _ => {
                 self.broken = true;
                 return Err(self.wire.garbled());
