@@ -91,6 +91,32 @@ fn a_table_is_not_overwritten_by_a_day_of_rows_since_a_state() {
 }
 
 #[test]
+fn what_a_limit_cut_is_not_taken_for_all() {
+    let (source, catalog) = growing("cut_source");
+    let (target, scratch) = (database("cut_target"), folder());
+    let full = || from_database(&source, &json!({}));
+    let overwrite = || to_database(&target, &json!({ "load_method": "overwrite" }));
+    let day = || to_lake(scratch.path(), "s", DAY);
+    pipe_succeeds(full(), overwrite());
+    pipe_succeeds(full(), day());
+    for keyed in [false, true] {
+        let cut = |most: u64| {
+            let tap = full().set("max_record_count", most);
+            if keyed { tap.json("--catalog", &catalog) } else { tap }
+        };
+        for target in [overwrite(), day()] {
+            fails(&pipe(cut(2), target).1, &[78]);
+        }
+        assert_eq!(ids(&target), "1,2,3");
+        for target in [overwrite(), day()] {
+            pipe_succeeds(cut(3), target);
+        }
+    }
+    let read = from_lake(scratch.path(), DAY).go().success();
+    assert_eq!(read.records("public-t").len(), 3);
+}
+
+#[test]
 fn two_streams_of_one_name_are_refused() {
     let source = database("one_name");
     source.psql(

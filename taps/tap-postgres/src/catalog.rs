@@ -233,6 +233,12 @@ pub fn null_keys(client: &mut Client, key: &Attribute, table: &str) -> Result<Op
     client.query(&sql, &[])?.first().map(|row| number(row, 0)).transpose()
 }
 
+/// Tells whether a table has more than so many rows; it reads that many.
+pub fn has_more(client: &mut Client, table: &str, rows: u64) -> Result<bool> {
+    let rows = rows.min(i64::MAX.unsigned_abs());
+    Ok(!client.query(&format!("SELECT 1 FROM {table} OFFSET {rows} LIMIT 1"), &[])?.is_empty())
+}
+
 /// Tells whether the relation of a column that was read is not what the snapshot of the
 /// transaction should show: rewrites of a table (TRUNCATE, most changes of a type) leave older
 /// snapshots without its rows.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pg::types::{self, Types};
 use pg::{Client, Config};
+use serde_json::json;
 use singer::catalog::ReplicationMethod;
 use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
 
@@ -86,7 +87,7 @@ impl Tap for TapPostgres {
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
         let select = select.map_err(|failure| explained(failure, since))?;
-        Ok(Reading { steps: vec![select.sql], is_part: false })
+        Ok(Reading { steps: vec![select.sql], is_part: select.ends_early })
     }
 }
 
@@ -98,9 +99,7 @@ struct Select {
     from: String,
     table: String,
     column: Option<Attribute>,
-    /// Of a table without order, how many rows to hand on: one more is read, to know of it.
-    rows_max: Option<u64>,
-    /// Whether an INCREMENTAL read ends before its table does.
+    /// Whether the read ends before the table does, by `max_record_count`.
     ends_early: bool,
 }
 
@@ -128,20 +127,22 @@ impl TapPostgres {
         rows: &mut Rows,
     ) -> Result<()> {
         let select = self.select(stream, since, types, rows.limit())?;
-        let Select { sql, mut plan, from, table, column, rows_max, ends_early } = select;
-        if ends_early {
-            rows.leave_out(
-                "this run ends with the last key of `max_record_count`; rows are left for the next",
-            );
+        let Select { sql, mut plan, from, table, column, ends_early } = select;
+        if let Some(most) = self.settings.max_record_count.filter(|_| ends_early) {
+            rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
+                "this run ends with the last key of `max_record_count`; rows are left for the next"
+                    .to_owned()
+            } else {
+                format!("no more than {most} records are read (`max_record_count`)")
+            });
+            // No target takes them for all there is.
+            let part = json!({ "max_record_count": most, "from": since.value });
+            rows.resume(stream, &part);
         }
         log::debug!("{sql}");
-        let cut = copy(&mut self.client, &sql, &mut plan, rows_max, rows)
-            .and_then(|cut| self.check_replaced(column.as_ref(), &from).map(|()| cut))
-            .with("table", table)?;
-        if let Some(most) = rows_max.filter(|_| cut) {
-            rows.leave_out(&format!("no more than {most} records are read (`max_record_count`)"));
-        }
-        Ok(())
+        copy(&mut self.client, &sql, &mut plan, rows)
+            .and_then(|()| self.check_replaced(column.as_ref(), &from))
+            .with("table", table)
     }
 
     /// Compares the stream with its table, and writes the statement.
@@ -191,12 +192,18 @@ impl TapPostgres {
         if let Some(read) = &mut incremental {
             read.end = end.as_deref();
         }
-        let rows_max = most.filter(|_| key.is_none());
-        let limit = wanted.or(rows_max.map(|most| most.saturating_add(1)));
+        let cut = match most.filter(|_| key.is_none()) {
+            Some(most) if catalog::has_more(client, &from, most).with("table", &table)? => {
+                Some(most)
+            }
+            _ => None,
+        };
+        let limit = wanted.or(cut);
         let sql = statement::copy(&from, &columns, incremental.as_ref(), limit, types)?;
         let alone = columns.iter().find(|column| column.stored_alone);
         let column = alone.or(columns.first()).map(|column| (*column).clone());
-        Ok(Select { sql, plan, from, table, column, rows_max, ends_early: end.is_some() })
+        let ends_early = end.is_some() || cut.is_some();
+        Ok(Select { sql, plan, from, table, column, ends_early })
     }
 
     /// Fails when the table of a column is not the one of the snapshot any more; once it was read
@@ -290,28 +297,22 @@ fn pick<'a>(
         .collect()
 }
 
-/// Reads the rows of the statement, and hands on so many of them; tells whether there were more.
-fn copy(
-    client: &mut Client,
-    sql: &str,
-    plan: &mut Plan,
-    rows_max: Option<u64>,
-    rows: &mut Rows,
-) -> Result<bool> {
+/// Reads the rows of the statement, and hands them on.
+fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
     let bytes_max = rows.record_bytes_max();
     // Escapes at most double a text; of a row beyond that not even the text is wanted.
     client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
     let mut rest = client.copy_out(sql)?;
-    let (mut count, most) = (0_u64, rows_max.unwrap_or(u64::MAX));
+    let mut count = 0_u64;
     let mut over = Ok(());
     loop {
         if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
             rows.flush()?;
         }
         let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
-        let Some(row) = next else { return over.map(|()| count > most) };
+        let Some(row) = next else { return over };
         count += 1;
-        if over.is_err() || count > most {
+        if over.is_err() {
             continue;
         }
         let row = row.strip_suffix(b"\n").unwrap_or(row);
@@ -324,7 +325,7 @@ fn copy(
         };
         match &over {
             // With enough rows the query has a limit: the few left are read over.
-            Err(failure) if failure.kind() != ErrorKind::Enough => return over.map(|()| false),
+            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
             _ => {}
         }
     }

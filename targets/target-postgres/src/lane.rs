@@ -13,10 +13,6 @@ const ATTEMPTS: u32 = 4;
 /// A COPY ends behind so much text: the lines of its rows are kept until then, for messages.
 const COPY_BYTES: usize = 4 << 20;
 
-/// What ends a session of which nothing is wanted for a while: a tap may take its time. Older
-/// servers do not have all of them.
-const IDLE: &str = "'idle_in_transaction_session_timeout', 'idle_session_timeout'";
-
 /// A connection, and the COPY open on it.
 pub struct Lane {
     client: Client,
@@ -94,11 +90,13 @@ impl Lane {
         if self.client.is_pooled() {
             self.client.set_up()?;
         }
-        // Row security would hide rows from a merge without a word: let it fail instead.
+        // A tap may take its time. And row security would hide rows from a merge without a word:
+        // let it fail instead.
         self.client.execute(&format!(
             "SET lock_timeout = {}; SET row_security = off; SET jit = off; SET work_mem = '64MB'; \
-             SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({IDLE})",
-            self.lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into())
+             {}",
+            self.lock_timeout_seconds.saturating_mul(1000).min(i32::MAX.unsigned_abs().into()),
+            pg::no_idle_limits(false)
         ))?;
         Ok(())
     }
