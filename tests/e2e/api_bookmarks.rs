@@ -198,3 +198,32 @@ fn a_property_that_was_not_inferred_is_not_lost() {
     let outcome = tap_api(&web.url, &options, &settings).go().success();
     assert_eq!(outcome.records("t")[0]["price"], 1);
 }
+
+#[test]
+fn columns_of_later_windows_and_of_a_whole_day_are_not_lost() {
+    let web = Web::start(|asked| {
+        let since = asked.param("since").unwrap();
+        let late = json!([{ "id": 2, "at": since, "late": "x" }]);
+        Reply::json(&if since == "2026-11-01" { json!([{ "id": 1, "at": since }]) } else { late })
+    });
+    let mut options = stream(&json!({ "params": { "since": "{start}" }, "window_days": 5,
+        "time_format": "date" }));
+    let settings = json!({ "start_date": "2026-11-01" });
+    let refused = tap_api(&web.url, &options, &settings).go().exits(65);
+    assert!(refused.stderr.contains("`num_inference_records`"), "{}", refused.stderr);
+    options["num_inference_records"] = 2.into();
+    let outcome = tap_api(&web.url, &options, &settings).go().success();
+    assert_eq!(outcome.records("t")[1]["late"], "x");
+
+    let web = Web::start(|asked| {
+        Reply::json(&match asked.param("page") {
+            None => json!({ "data": [{ "id": 1 }], "next_page": 2 }),
+            _ => json!({ "data": [{ "id": 2, "late": "x" }] }),
+        })
+    });
+    let options = json!({ "path": "x", "records_path": "$.data[*]", "num_inference_records": 1 });
+    let day = |more: &Value| tap_api(&web.url, &options, more).go();
+    let refused = day(&json!({ "datestamp": "2026-11-20" })).exits(65);
+    assert!(refused.stderr.contains("property: late"), "{}", refused.stderr);
+    day(&json!({})).success();
+}

@@ -193,22 +193,23 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
     let over = "- name: dev\n  config: {plugins: {extractors: [{name: tap-x, config: \
                 {params: {filter.status: closed}}}]}}\n";
     file(&project.root, "meltano.yml", text.replace("- name: dev\n", over));
-    let given = |list: &str| {
-        let variables =
-            "FLAG=false\nPORT=5432\nSHARE=0.5\nMAP='{\"a.b\": 1}'\nEMPTY=\nSOURCE=csv\n";
-        file(&project.root, ".env", format!("{variables}LIST='{list}'\n"));
-        project.run(&["tap-x", "target-csv"])
+    let given = |list: &str, flag: &str| {
+        let variables = "PORT=5432\nSHARE=0.5\nMAP='{\"a.b\": 1}'\nEMPTY=\nSOURCE=csv\n";
+        file(&project.root, ".env", format!("{variables}LIST='{list}'\nFLAG={flag}\n"));
+        let outcome = project.run(&["tap-x", "target-csv"]);
+        let config = fs::read(project.root.join("given.json")).unwrap();
+        (outcome, serde_json::from_slice::<Value>(&config).unwrap())
     };
-    let outcome = given("[\"a\"]");
-    let config: Value =
-        serde_json::from_slice(&fs::read(project.root.join("given.json")).unwrap()).unwrap();
+    let (outcome, config) = given("[\"a\"]", "false");
     let expected = json!({
         "flag": false, "port": 5432, "share": 0.5, "list": ["a"], "deep": {"map": {"a.b": 1}},
         "text": "5432", "two": [null], "headers": {"X.Y": "z", "V.W": "v"},
         "params": {"filter.status": "closed", "page.size": 5}, "flat": {"name": 1},
     });
     assert_eq!(config, expected, "{}", outcome.stderr);
-    let refused = given("s3cret").exits(78);
-    says(&refused, &["cannot read a value as its setting wants", "setting: list", "kind: array"]);
+    // In a notation of the plugin's own.
+    assert_eq!(given("a,b", "false").1["list"], "a,b");
+    let refused = given("[]", "s3cret").0.exits(78);
+    says(&refused, &["cannot read a value as its setting wants", "setting: flag", "boolean"]);
     assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
 }

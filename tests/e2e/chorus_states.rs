@@ -81,14 +81,16 @@ fn a_long_state_is_kept_whole() {
 #[test]
 fn a_state_that_is_not_kept_is_not_called_so() {
     let state = r#"cat > /dev/null; echo '{"bookmarks":{}}'"#;
+    let none = "cat > /dev/null";
     let mut loaders = String::new();
     for name in ["chatty", "endless"] {
         writeln!(loaders, "  - {{name: {name}, executable: ./{name}}}").unwrap();
     }
     let project = Project::with("", &loaders, "");
     let run = |name: &str| project.run(&["tap-csv", name, "--full-refresh"]);
-    for (more, word) in [("", "kept"), ("; echo; echo done", "-")] {
-        project.script("chatty", &format!("{state}{more}"));
+    let said = "; echo; echo done";
+    for (script, more, word) in [(none, said, "-"), (state, "", "kept"), (state, said, "kept")] {
+        project.script("chatty", &format!("{script}{more}"));
         let text = run("chatty").success().text();
         assert!(text.trim_end().ends_with(&format!(" {word}")), "{text}");
     }

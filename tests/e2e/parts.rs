@@ -172,6 +172,17 @@ fn rows_that_did_not_come_are_not_taken_for_gone() {
     // So does the version.
     load(activate(row(schema(), 3, 5), 5));
     assert_eq!(ids(&target), "3");
+    // A schema is no row.
+    let mut wide = columns();
+    wide["more"] = json!({ "type": ["null", "string"] });
+    load(activate(row(schema(), 4, 6), 6).state(&json!({})).schema("t", &wide, &["id"]));
+    assert_eq!(ids(&target), "4");
+    // And no state is printed ahead of what the version does.
+    let lines = activate(row(schema(), 5, 7), 7).state(&json!({ "version": 7 }));
+    let lines = lines.schema("u", &columns(), &["id"]).state(&json!({ "more": 1 })).raw("garbage");
+    let often = json!({ "state_interval_seconds": 0 });
+    let outcome = to_database(&target, &more).config(&often).input(lines.0).go().exits(76);
+    assert_eq!((outcome.text().as_str(), ids(&target).as_str()), ("", "4,5"));
 }
 
 #[test]

@@ -58,8 +58,8 @@ impl Pattern {
 
 /// Finds the regular files of a path, sorted by name: the file itself, those below a folder that
 /// end in one of [`ENDINGS`], or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**`
-/// for any folders). Symbolic links are followed; those that lead to nothing, or back to a folder
-/// they are in, are passed over unless a file of their name is wanted.
+/// for any folders). Symbolic links are followed; those that lead back to a folder they are in, or
+/// to nothing where nothing of their name or below is wanted, are passed over.
 ///
 /// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
@@ -105,7 +105,7 @@ fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec
     for entry in WalkDir::new(root).max_depth(depth).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(cause) if is_no_file(&cause, |path| wanted(named(path, here))) => continue,
+            Err(cause) if is_no_file(&cause, depth, |path| wanted(named(path, here))) => continue,
             Err(cause) => return Err(walk_failure(&cause)),
         };
         if entry.file_type().is_dir() {
@@ -132,13 +132,14 @@ fn named(path: &Path, here: bool) -> &Path {
     if here { path.strip_prefix("./").unwrap_or(path) } else { path }
 }
 
-/// Tells whether what cannot be looked at is no file that a run misses: a link to nothing or back
-/// to a folder it is in, or a folder that was there a moment ago. Hidden links are no files of
-/// anybody's: editors leave them beside those they hold open.
-fn is_no_file(cause: &walkdir::Error, wanted: impl Fn(&Path) -> bool) -> bool {
+/// Tells whether what cannot be looked at is nothing that a run misses: a link to nothing where no
+/// file of its name is wanted, nor any below it, or back to a folder it is in. Hidden links are
+/// nobody's files: editors leave them beside those they hold open.
+fn is_no_file(cause: &walkdir::Error, depth: usize, wanted: impl Fn(&Path) -> bool) -> bool {
     let Some(path) = cause.path().filter(|_| cause.depth() > 0) else { return false };
     let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    if !leads_nowhere(cause) || (wanted(path) && !is_hidden) {
+    let may_be_folder = cause.loop_ancestor().is_none() && cause.depth() < depth;
+    if !leads_nowhere(cause) || (!is_hidden && (may_be_folder || wanted(path))) {
         return false;
     }
     match cause.loop_ancestor() {
@@ -162,10 +163,10 @@ fn leads_nowhere(cause: &walkdir::Error) -> bool {
 fn walk_failure(cause: &walkdir::Error) -> Error {
     let link = cause.path().filter(|_| cause.depth() > 0 && leads_nowhere(cause));
     if let Some(link) = link {
-        return Error::new(ErrorKind::NoInput, "cannot find the file that a link leads to")
+        return Error::new(ErrorKind::NoInput, "cannot find what a link leads to")
             .with("link", link.display())
             .caused_by(cause.to_string())
-            .hint("mend or remove the link, or give a pattern that it does not match");
+            .hint("mend or remove the link, or give a pattern that nothing below it can match");
     }
     let kind = match cause.io_error().map(std::io::Error::kind) {
         Some(std::io::ErrorKind::PermissionDenied) => ErrorKind::Denied,
@@ -248,15 +249,19 @@ mod tests {
             std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
         };
         let wanted = |pattern: &str| find(&format!("{}/{pattern}", folder.path().display()));
-        link("/nonexistent", "latest");
         link("user@host.1", ".#a.csv");
-        link("e.txt/below", "below");
-        link("round", "round");
         link("..", "sub/loop");
         assert_eq!(names(folder.path(), ""), all);
+        link("/nonexistent", "latest");
+        link("e.txt/below", "below");
+        link("round", "round");
         assert_eq!(names(folder.path(), "*.csv"), ["b.csv"]);
+        // They may have been folders.
+        for pattern in ["", "*/c.csv.gz", "**/*.csv"] {
+            assert_eq!(wanted(pattern).unwrap_err().kind(), ErrorKind::NoInput, "{pattern}");
+        }
         for name in ["latest", "below", "round"] {
-            let failure = wanted(&format!("{}*", &name[..1])).unwrap_err();
+            let failure = wanted(&format!("{}*{}", &name[..1], &name[2..])).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::NoInput, "{name}");
             assert!(failure.context("link").unwrap().ends_with(name) && failure.has_hint());
         }

@@ -169,7 +169,7 @@ impl Table {
     /// Returns the paths of the files that a read would read.
     pub fn plan(&mut self, since: &Bookmark) -> Result<Reading> {
         let (_, steps, skipped) = self.compare(since)?;
-        Ok(Reading { steps, is_part: skipped > 0 })
+        Ok(Reading { steps, part: (skipped > 0).then(|| since.value.clone()) })
     }
 
     /// Compares the files with the bookmark: what is known of them, those to read, and how many

@@ -172,15 +172,24 @@ impl Lake {
 /// Returns the name of a source whose folder has a shortened one, as a manifest in it says; none
 /// where nothing was published.
 fn real_source(folder: &Path) -> Result<Option<String>> {
-    let mut unread = None;
+    let part = folder.file_name().and_then(|part| part.to_str());
+    let part = part.and_then(|part| part.strip_prefix("source=")).unwrap_or_default();
+    let (mut unread, mut is_other) = (None, false);
     for day in disk::names(folder)?.iter().filter(|part| part.starts_with("extracted_at=")) {
         let day = folder.join(day);
         for table in disk::names(&day)?.iter().filter(|part| part.starts_with("table=")) {
-            match read_folder(&day.join(table)).and_then(Partition::at_its_place) {
-                Ok(partition) => return Ok(Some(partition.manifest.source)),
+            match read_folder(&day.join(table)) {
+                Ok(Partition { manifest, .. }) if name::encode(&manifest.source) == part => {
+                    return Ok(Some(manifest.source));
+                }
+                Ok(_) => is_other = true,
                 Err(failure) => unread = Some(failure),
             }
         }
+    }
+    if is_other {
+        log::warn!("passing over {}: what is in it is of another source", folder.display());
+        return Ok(None);
     }
     unread.map_or(Ok(None), Err)
 }

@@ -362,8 +362,9 @@ fn check_whole(old: &Partition, from: Option<&Value>) -> Result<()> {
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
         .with("path", old.folder.display())
         .hint(
-            "the tap went on from a state, and that is not the one this day was first extracted \
-             with: run again with that one, or without state; taps of files have `whole_tables`",
+            "the tap left rows out, going on from a state or by `max_record_count`, and not as \
+             when this day was first extracted: run again as then, or without that; taps of files \
+             have `whole_tables`",
         ))
 }
 

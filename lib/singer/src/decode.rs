@@ -115,6 +115,9 @@ pub struct RecordDecoder {
     nulls: Vec<usize>,
     /// Properties that no column has, as often as they came.
     pub undeclared: Undeclared,
+    stream: String,
+    /// A `time_extracted` was none.
+    odd_times: bool,
 }
 
 struct DecodedColumn {
@@ -192,6 +195,8 @@ impl RecordDecoder {
             required,
             nulls: nulls.map(|(index, _)| index).collect(),
             undeclared: Undeclared::default(),
+            stream: stream.name.clone(),
+            odd_times: false,
         })
     }
 
@@ -322,9 +327,19 @@ impl RecordDecoder {
         None
     }
 
+    #[cold]
+    fn tell_odd_time(&mut self) {
+        if !std::mem::replace(&mut self.odd_times, true) {
+            log::warn!(
+                "stream {}: a `time_extracted` is not a date and time: such are left out",
+                self.stream
+            );
+        }
+    }
+
     #[inline]
     fn envelope(
-        &self,
+        &mut self,
         version: Option<Token<'_>>,
         time_extracted: Option<Token<'_>>,
         batch: &mut Batch,
@@ -335,8 +350,8 @@ impl RecordDecoder {
             && batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw)
             && !is_canonical(Kind::DateTime, quoted.raw)
         {
-            let what = "`time_extracted` is not a date and time";
-            return Err(Refusal::Unfit(None, what.to_owned()));
+            batch.set_null(from + TIME_EXTRACTED);
+            self.tell_odd_time();
         }
         match version {
             None | Some(Token::Null) => Ok(()),

@@ -17,8 +17,8 @@ use crate::receive::{Event, no_input};
 pub struct Reading {
     /// Statements, files or requests, in their order; none where there is nothing to read.
     pub steps: Vec<String>,
-    /// Rows are left out because of the bookmark.
-    pub is_part: bool,
+    /// What rows are left out by, as the run gives it to [`crate::Rows::resume`].
+    pub part: Option<Value>,
 }
 
 /// What a run would do with a stream.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
@@ -69,11 +69,11 @@ fn plan<T: Tap>(
     let mut planned = Vec::new();
     for Selected { stream, .. } in streams {
         let since = state.bookmark(stream, settings.start_date.as_deref());
-        let Reading { steps, is_part } =
+        let Reading { steps, part } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
         let mut stream = stream.clone();
-        let from = if since.value.is_null() { json!({}) } else { since.value };
-        stream.resumed_from = Some(from).filter(|value| is_part || goes_on(&stream, value));
+        stream.resumed_from =
+            part.or_else(|| Some(since.value).filter(|value| goes_on(&stream, value)));
         let schema = Some(schema_message(&stream));
         planned.push(Planned { stream: stream.name, steps, schema });
     }
@@ -113,14 +113,16 @@ fn check_names(selected: &[Selected]) -> Result<()> {
     let mut ids = BTreeMap::new();
     for Selected { stream, .. } in selected {
         if let Some(other) = ids.insert(stream.name.as_str(), stream.id.as_str()) {
+            let hint = if other == stream.id {
+                "the catalog has the entry twice: take one of them out"
+            } else {
+                "give each entry of the catalog a `stream` of its own, such as its tap_stream_id"
+            };
             return Err(Error::new(ErrorKind::Config, "cannot read two streams of one name")
                 .with("stream", &stream.name)
                 .with("tap_stream_id", other)
                 .with("and", &stream.id)
-                .hint(
-                    "give each entry of the catalog a `stream` of its own, such as its \
-                     tap_stream_id",
-                ));
+                .hint(hint));
         }
     }
     Ok(())

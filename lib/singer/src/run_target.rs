@@ -164,7 +164,7 @@ impl<T: Target> Delivery<T> {
             return Ok(());
         };
         let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
-        known.behind = Behind::Nothing;
+        known.behind = known.behind.min(Behind::Something);
         log::info!("the schema of stream {} changed", known.name);
         sink.evolve(stream).with("stream", &known.name)
     }
@@ -234,7 +234,8 @@ impl<T: Target> Delivery<T> {
         for stream in self.streams.iter_mut().filter(|stream| stream.dirty && !stream.late) {
             if let Some(sink) = &mut stream.sink {
                 match sink.commit().with("stream", &stream.name)? {
-                    Durability::Durable => stream.dirty = false,
+                    // What its version does is yet to come.
+                    Durability::Durable => stream.dirty = stream.version.is_some(),
                     Durability::OnComplete => stream.late = true,
                 }
             }

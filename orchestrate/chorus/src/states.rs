@@ -97,7 +97,6 @@ pub struct StateKeeper<'a> {
     pending: Option<Value>,
     written: Option<Instant>,
     failed: Option<Error>,
-    left_out: bool,
     too_long: bool,
 }
 
@@ -106,25 +105,16 @@ impl<'a> StateKeeper<'a> {
 
     /// Starts with nothing to write.
     pub fn new(store: &'a Store, id: &'a str) -> Self {
-        Self {
-            store,
-            id,
-            pending: None,
-            written: None,
-            failed: None,
-            left_out: false,
-            too_long: false,
-        }
+        Self { store, id, pending: None, written: None, failed: None, too_long: false }
     }
 
     /// Takes a line that the target has printed.
     pub fn take(&mut self, line: &[u8]) {
         self.too_long |= line.len() >= STATE_BYTES_MAX && !line.ends_with(b"\n");
-        if self.too_long {
+        if self.too_long || line.trim_ascii().is_empty() {
             return;
         }
         let state = serde_json::from_slice(line).ok().filter(Value::is_object);
-        self.left_out = state.is_none();
         let Some(state) = state else {
             log::warn!("the target has printed a line that is no state; it is left out");
             return;
@@ -141,7 +131,7 @@ impl<'a> StateKeeper<'a> {
         self.written = Some(Instant::now());
     }
 
-    /// Writes the last state; tells whether the target has printed one as its last line.
+    /// Writes the last state; tells whether the target has printed one.
     pub fn finish(mut self) -> Result<bool> {
         self.write();
         if self.too_long {
@@ -150,6 +140,6 @@ impl<'a> StateKeeper<'a> {
                 .with("bytes at most", STATE_BYTES_MAX)
                 .hint("the next run starts from the last one that was kept"));
         }
-        self.failed.map_or(Ok(self.written.is_some() && !self.left_out), Err)
+        self.failed.map_or(Ok(self.written.is_some()), Err)
     }
 }

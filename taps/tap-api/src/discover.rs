@@ -42,17 +42,13 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
     let end = loop {
         match reader.step(api, plan, &mut take)? {
             Step::End => break true,
-            Step::Slice => {
-                whole_slice = true;
+            step => {
+                whole_slice = step == Step::Slice;
+                let rows = reader.counts().rows;
                 // A slice without rows tells nothing of the columns of others.
-                if reader.counts().rows > 0 || reader.is_done() {
+                let tells = whole_slice && rows > 0 && !plan.sample.of_many_windows;
+                if tells || plan.sample.rows.is_some_and(|sample| rows >= sample) {
                     break reader.is_done();
-                }
-            }
-            Step::Page => {
-                whole_slice = false;
-                if plan.sample.is_some_and(|sample| reader.counts().rows >= sample) {
-                    break false;
                 }
             }
         }

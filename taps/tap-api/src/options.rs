@@ -71,7 +71,8 @@ pub struct StreamOptions {
     /// The JSON Schema of the rows, or the path of its file; without it types are inferred.
     pub schema: Option<Value>,
     /// From how many records types are inferred; without it from all that the first read gives, or
-    /// from 1,000 of a stream with a `replication_key` and without a `datestamp`.
+    /// from 1,000 of a stream with a `replication_key` and without a `datestamp`, of which the
+    /// first window with records is enough.
     pub num_inference_records: Option<u64>,
     /// Adds the column `_sdc_raw_json` with the record as it came.
     pub store_raw_json_message: Option<bool>,

@@ -19,6 +19,15 @@ const SAMPLE: u64 = 1000;
 const PAGES_MAX: u64 = 1_000_000;
 const DEPTH: usize = 16;
 
+/// The records that types are inferred from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// How many, if not all.
+    pub rows: Option<u64>,
+    /// So many are wanted although they may be of several windows: till then none is written.
+    pub of_many_windows: bool,
+}
+
 /// One stream.
 #[derive(Debug)]
 pub struct Plan {
@@ -56,8 +65,8 @@ pub struct Plan {
     pub window_days: Option<u32>,
     /// The schema, if it is declared.
     pub schema: Option<Map<String, Value>>,
-    /// From how many records types are inferred, if not from all.
-    pub sample: Option<u64>,
+    /// What types are inferred from.
+    pub sample: Sample,
     /// How rows are made.
     pub rules: RowRules,
     /// How further pages are asked for.
@@ -160,11 +169,14 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             time_format: options.time_format.as_deref().map(TimeFormat::named),
             window_days: options.window_days,
             schema: options.schema.as_ref().map(schema).transpose()?,
-            sample: options.num_inference_records.or_else(|| {
-                // A day ends; what is new since a start date may be years.
-                let endless = options.replication_key.is_some() && settings.datestamp.is_none();
-                endless.then_some(SAMPLE)
-            }),
+            sample: Sample {
+                rows: options.num_inference_records.or_else(|| {
+                    // A day ends; what is new since a start date may be years.
+                    let endless = options.replication_key.is_some() && settings.datestamp.is_none();
+                    endless.then_some(SAMPLE)
+                }),
+                of_many_windows: options.num_inference_records.is_some(),
+            },
             rules: rules(&options),
             replication_key: options.replication_key.clone(),
             paging: Paging::new(&options)?,

@@ -64,7 +64,9 @@ impl Tap for TapApi {
         let start = self.start(&self.plans[at], stream, since);
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
-        let inferred = found.is_some() && self.plans[at].replication_key.is_some();
+        let plan = &self.plans[at];
+        let matters = plan.replication_key.is_some() || self.api.calendar.reads_a_day();
+        let inferred = found.is_some() && matters;
         let mut columns = inferred.then(|| Columns::new(stream));
         let found = found.filter(|_| start == self.plans[at].start_date);
         let (mut reader, mut end) = match found {
@@ -116,7 +118,7 @@ impl Tap for TapApi {
             (None, None) => String::new(),
         };
         let request = format!("{method} {}{slash}{path}{span}", base.trim_end_matches('/'));
-        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], is_part: false })
+        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], part: None })
     }
 }
 

@@ -65,7 +65,7 @@ impl Day {
         let files = partition.files();
         let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
         // The day itself may have been extracted from a state on.
-        Ok(Reading { steps: steps.collect(), is_part: partition.manifest.resumed_from.is_some() })
+        Ok(Reading { steps: steps.collect(), part: partition.manifest.resumed_from.clone() })
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of

@@ -83,5 +83,13 @@ pub fn last(
     // No bookmark can be made of it: a run that ended there would be the same for ever.
     let at = stream.column(&incremental.column.name);
     let may_be_endless = at.is_some_and(|at| may_be_endless(&stream.columns[at]));
-    Ok(key.filter(|key| !(may_be_endless && is_endless(key.as_bytes()))))
+    let is_endless = key.as_ref().is_some_and(|key| may_be_endless && is_endless(key.as_bytes()));
+    if is_endless {
+        log::warn!(
+            "stream {}: `max_record_count` is not kept to: the rows up to it have keys that are \
+             infinite or no numbers, from which no run could go on",
+            stream.name
+        );
+    }
+    Ok(key.filter(|_| !is_endless))
 }

@@ -87,7 +87,8 @@ impl Tap for TapPostgres {
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
         let select = select.map_err(|failure| explained(failure, since))?;
-        Ok(Reading { steps: vec![select.sql], is_part: select.ends_early })
+        let part = select.part(since);
+        Ok(Reading { steps: vec![select.sql], part })
     }
 }
 
@@ -99,8 +100,15 @@ struct Select {
     from: String,
     table: String,
     column: Option<Attribute>,
-    /// Whether the read ends before the table does, by `max_record_count`.
-    ends_early: bool,
+    /// The `max_record_count` by which the read ends before the table does.
+    cut: Option<u64>,
+}
+
+impl Select {
+    /// Returns what rows are left out by: no target takes the others for all there is.
+    fn part(&self, since: &Bookmark) -> Option<serde_json::Value> {
+        self.cut.map(|most| json!({ "max_record_count": most, "from": since.value }))
+    }
 }
 
 impl TapPostgres {
@@ -127,16 +135,15 @@ impl TapPostgres {
         rows: &mut Rows,
     ) -> Result<()> {
         let select = self.select(stream, since, types, rows.limit())?;
-        let Select { sql, mut plan, from, table, column, ends_early } = select;
-        if let Some(most) = self.settings.max_record_count.filter(|_| ends_early) {
+        let part = select.part(since);
+        let Select { sql, mut plan, from, table, column, cut } = select;
+        if let Some((most, part)) = cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
                     .to_owned()
             } else {
                 format!("no more than {most} records are read (`max_record_count`)")
             });
-            // No target takes them for all there is.
-            let part = json!({ "max_record_count": most, "from": since.value });
             rows.resume(stream, &part);
         }
         log::debug!("{sql}");
@@ -202,8 +209,8 @@ impl TapPostgres {
         let sql = statement::copy(&from, &columns, incremental.as_ref(), limit, types)?;
         let alone = columns.iter().find(|column| column.stored_alone);
         let column = alone.or(columns.first()).map(|column| (*column).clone());
-        let ends_early = end.is_some() || cut.is_some();
-        Ok(Select { sql, plan, from, table, column, ends_early })
+        let cut = most.filter(|_| end.is_some() || limit.is_some());
+        Ok(Select { sql, plan, from, table, column, cut })
     }
 
     /// Fails when the table of a column is not the one of the snapshot any more; once it was read

@@ -44,8 +44,9 @@ impl Mapping {
                     "cannot overwrite a table by a part of its rows",
                 )
                 .hint(
-                    "these are the rows since a state: extract without one, or load with \
-                     `upsert`; taps of files have `whole_tables`",
+                    "the tap left rows out, going on from a state or by `max_record_count`: \
+                     extract without that, or load with `upsert`; taps of files have \
+                     `whole_tables`",
                 ));
             }
             _ => None,

@@ -354,8 +354,8 @@ fn part_of_partition(missing: u64) -> Error {
     Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
         .with("rows that would be lost", missing)
         .hint(
-            "the tap went on from a state: run with the one that this day began with, or without \
-             one, or load with `upsert`",
+            "the tap left rows out, going on from a state or by `max_record_count`: run as when \
+             this day was first loaded, or without that, or load with `upsert`",
         )
 }
 

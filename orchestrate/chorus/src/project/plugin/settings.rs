@@ -157,7 +157,7 @@ fn member<'a>(config: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut 
     parts.try_fold(first, |at, part| at.get_mut(part))
 }
 
-/// Makes a text that a variable stood in the kind of its setting; an empty one is none.
+/// Makes a text the kind of its setting; an empty one is none.
 fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
     let Value::String(text) = value else { return Ok(()) };
     let kind = definition.kind.as_str();
@@ -165,6 +165,8 @@ fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
         Some(Value::String(_)) => return Ok(()),
         _ if text.trim().is_empty() => Value::Null,
         Some(read) => read,
+        // It may be in a notation of the plugin's own.
+        None if matches!(kind, "array" | "object") => return Ok(()),
         None => {
             return Err(Error::new(ErrorKind::Config, "cannot read a value as its setting wants")
                 .with("setting", &definition.name)
