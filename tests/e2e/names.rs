@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::support::cluster::{Database, database};
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{Outcome, ours};
+use crate::support::run::{Outcome, Run, ours};
 use crate::support::{folder, lake};
 
 const COMPOSED: &str = "caf\u{e9}";
@@ -256,6 +256,12 @@ fn sources_of_long_names_are_found_with_the_others() {
     for stream in ["of the long one", "of the short one"] {
         assert_eq!(outcome.records(stream), [json!({ "id": "id" })]);
     }
+    // A copy that somebody has put beside them is passed over.
+    let beside = scratch.path().join("source=short~");
+    let copy = Run::new("/bin/cp".as_ref()).args(["-r"]);
+    copy.args([&scratch.path().join("source=short"), &beside]).go().success();
+    assert!(read().success().stderr.contains("passing over"));
+    fs::remove_dir_all(&beside).unwrap();
     // A day is not read without the source that cannot be told.
     let part = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains('~');
     let mut entries = fs::read_dir(scratch.path()).unwrap().map(Result::unwrap);

@@ -114,6 +114,17 @@ fn what_a_limit_cut_is_not_taken_for_all() {
     }
     let read = from_lake(scratch.path(), DAY).go().success();
     assert_eq!(read.records("public-t").len(), 3);
+
+    // The same part again is no other one, and a plan says so, too.
+    let sample = folder();
+    let cut = || full().set("max_record_count", 2);
+    for _ in 0..2 {
+        pipe_succeeds(cut(), to_lake(sample.path(), "s", DAY));
+    }
+    let plan: Value =
+        serde_json::from_str(&cut().args(["--plan=json"]).go().success().text()).unwrap();
+    let schema = Lines::default().message(&plan["streams"][0]["schema"]).0;
+    to_lake(sample.path(), "s", DAY).args(["--plan"]).input(schema).go().success();
 }
 
 #[test]
