@@ -59,13 +59,16 @@ fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
             let _ = running.child();
             running.wait();
         }
+        let nothing = "0 steps of 0 days to run, 30 in all\n";
         let outcome = project.chorus(&backfill(&[])).go().success();
-        let grid: Vec<&str> = outcome.stdout_lines_after("day ");
-        assert_eq!(grid.len(), 30, "{}", outcome.text());
-        assert!(grid.iter().all(|line| line.matches(" ok").count() == 3), "{}", outcome.text());
+        // The last kill may have come when all was done.
+        if kills == 0 || outcome.text() != nothing {
+            let grid: Vec<&str> = outcome.stdout_lines_after("day ");
+            assert_eq!(grid.len(), 30, "{}", outcome.text());
+            assert!(grid.iter().all(|line| line.matches(" ok").count() == 3), "{}", outcome.text());
+        }
         lake::check(&project.lake());
-        let again = project.chorus(&backfill(&[])).go().success().text();
-        assert_eq!(again, "0 steps of 0 days to run, 30 in all\n");
+        assert_eq!(project.chorus(&backfill(&[])).go().success().text(), nothing);
         let query = "SELECT count(*), sum(id) FROM a UNION ALL SELECT count(*), sum(id) FROM b";
         results.push((data_of_days(&project), database.psql(query)));
     }
