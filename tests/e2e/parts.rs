@@ -192,8 +192,12 @@ fn rows_that_did_not_come_are_not_taken_for_gone() {
     let lines = activate(row(schema(), 5, 7), 7).state(&json!({ "version": 7 }));
     let lines = lines.schema("u", &columns(), &["id"]).state(&json!({ "more": 1 })).raw("garbage");
     let often = json!({ "state_interval_seconds": 0 });
-    let outcome = to_database(&target, &more).config(&often).input(lines.0).go().exits(76);
+    let load = || to_database(&target, &more).config(&often).input(lines.0.clone());
+    let outcome = load().go().exits(76);
     assert_eq!((outcome.text().as_str(), ids(&target).as_str()), ("", "4,5"));
+    // Where versions do nothing, no state waits for them.
+    let outcome = load().set("activate_version", false).go().exits(76);
+    assert!(outcome.text().contains("\"version\":7"), "{}", outcome.text());
 }
 
 #[test]

@@ -182,8 +182,9 @@ impl<T: Target> Delivery<T> {
 
     fn activate(&mut self, at: usize, version: i64) -> Result<()> {
         let stream = &mut self.streams[at];
-        if stream.sink.is_none() {
-            return Err(after_end(&stream.name));
+        let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
+        if !sink.heeds_versions() {
+            return sink.activate(version).with("stream", &stream.name);
         }
         stream.dirty = true;
         stream.behind = stream.behind.max(Behind::Something);

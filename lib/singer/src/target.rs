@@ -78,7 +78,10 @@ pub trait Sink {
     /// The stream ended well: publish. No row follows.
     fn complete(&mut self, end: End<'_>) -> Result<()>;
 
-    /// Rows of versions before this one are gone; comes right before [`Sink::complete`], when all
-    /// rows of this one have come.
+    /// Rows of versions before this one are gone; where that is heeded it comes right before
+    /// [`Sink::complete`], when all rows of this one have come.
     fn activate(&mut self, version: i64) -> Result<()>;
+
+    /// Tells whether versions change anything here: a state waits for what one does.
+    fn heeds_versions(&self) -> bool;
 }

@@ -249,6 +249,10 @@ impl Sink for CsvSink {
         }
         Ok(())
     }
+
+    fn heeds_versions(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for CsvSink {

@@ -99,12 +99,10 @@ impl Mapping {
         let settled = self.plan.creates() || self.plan.statements.is_empty();
         let found = self.shape.conflict.is_empty() || self.plan.unique;
         // The text of a moment loses its offset where the column has no time zone.
-        let own = self.shape.columns.iter().zip(&self.plan.types).skip(self.width);
-        let converts = |(own, sql): (&Wanted, &SqlType)| {
-            own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"])
-        };
-        let settled = settled && !own.into_iter().any(converts);
-        settled && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
+        let mut typed = self.shape.columns.iter().zip(&self.plan.types);
+        let converts = typed
+            .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
+        settled && !converts && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
     }
 
     /// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be

@@ -60,7 +60,7 @@ impl TableName {
 
     /// Returns the quoted name for SQL.
     pub fn sql(&self) -> Result<String> {
-        Ok(format!("{}.{}", quote_ident(&self.schema)?, quote_ident(&self.table)?))
+        pg::quote_qualified(&self.schema, &self.table)
     }
 }
 

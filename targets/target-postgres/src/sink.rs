@@ -432,18 +432,18 @@ impl Sink for PostgresSink {
     }
 
     fn activate(&mut self, version: i64) -> Result<()> {
-        let stream = &self.mapping.stream.name;
-        let replaces =
-            self.mapping.partition.is_some() || self.mapping.method == LoadMethod::Overwrite;
-        if !self.settings.activate_version || replaces {
-            // What replaces all rows leaves none of an older version.
-            return Ok(());
-        }
-        if !self.settings.add_record_metadata {
+        // What replaces all rows leaves none of an older version.
+        if self.heeds_versions() {
+            self.version = Some(version);
+        } else if self.settings.activate_version && !self.mapping.replaces() {
+            let stream = &self.mapping.stream.name;
             log::warn!("ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off");
-            return Ok(());
         }
-        self.version = Some(version);
         Ok(())
+    }
+
+    fn heeds_versions(&self) -> bool {
+        let settings = &self.settings;
+        settings.activate_version && settings.add_record_metadata && !self.mapping.replaces()
     }
 }
