@@ -48,8 +48,9 @@ bench:
 	$${CARGO_TARGET_DIR:-target}/release/bench --scale $(SCALE) --rounds $(ROUNDS) \
 		$(if $(filter 0,$(LARGE)),--no-large)
 
-# Rewrites the generated parts of README.md and meltano.yml.
+# Rewrites the generated parts of README.md, meltano.yml and docs/.
 generate: build
+	UPDATE=1 cargo test -p singer -q --test warnings
 	UPDATE=1 cargo test -p tests -q what_the_binaries_say
 
 setup:

@@ -71,3 +71,4 @@ mod three_ways;
 mod tidy;
 mod types;
 mod values;
+mod warnings;

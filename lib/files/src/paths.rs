@@ -143,12 +143,15 @@ fn is_no_file(cause: &walkdir::Error, depth: usize, wanted: impl Fn(&Path) -> bo
         return false;
     }
     match cause.loop_ancestor() {
-        Some(folder) => log::warn!(
+        Some(folder) => singer::warn!(
+            "W-LINK-OUTSIDE",
             "passing over {}: the link leads back to {}, which it is in",
             path.display(),
             folder.display()
         ),
-        None => log::warn!("passing over {}: it leads to nothing", path.display()),
+        None => {
+            singer::warn!("W-LINK-DEAD", "passing over {}: it leads to nothing", path.display());
+        }
     }
     true
 }

@@ -101,7 +101,11 @@ impl Table {
         let mut properties = columns.shape.properties();
         if columns.names.is_empty() && properties.is_empty() {
             self.check_finished()?;
-            log::warn!("stream {} has no columns: it has no file with text", self.name());
+            singer::warn!(
+                "W-STREAM-EMPTY",
+                "stream {} has no columns: it has no file with text",
+                self.name()
+            );
             return Ok(None);
         }
         if !columns.names.is_empty() && !properties.is_empty() {
@@ -125,7 +129,11 @@ impl Table {
             properties.insert(name.clone(), property);
         }
         for name in text.types.keys().filter(|name| !properties.contains_key(*name)) {
-            log::warn!("`types` names column {name}, which stream {} lacks", self.name());
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "`types` names column {name}, which stream {} lacks",
+                self.name()
+            );
         }
         columns::add_metadata(&mut properties, &metadata)?;
         self.check_keys(&properties)?;
@@ -309,7 +317,8 @@ impl Table {
         let unknown = std::mem::take(&mut self.unknown);
         if !unknown.is_empty() {
             let told: Vec<_> = unknown.iter().take(COLUMNS_TOLD).map(String::as_str).collect();
-            log::warn!(
+            singer::warn!(
+                "W-COLUMN-UNKNOWN",
                 "stream {}: {} columns of its files that the catalog does not know were left out \
                  ({}{}): write the catalog again with --discover",
                 self.name(),

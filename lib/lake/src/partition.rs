@@ -188,7 +188,11 @@ fn real_source(folder: &Path) -> Result<Option<String>> {
         }
     }
     if is_other {
-        log::warn!("passing over {}: what is in it is of another source", folder.display());
+        singer::warn!(
+            "W-SOURCE-DIFFERS",
+            "passing over {}: what is in it is of another source",
+            folder.display()
+        );
         return Ok(None);
     }
     unread.map_or(Ok(None), Err)

@@ -77,7 +77,11 @@ pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()>
 pub(crate) fn clear(staging: &Path, intent: &Intent) {
     for folder in [staging.join(&intent.staged), intent.old(staging)] {
         if let Err(failure) = disk::remove(&folder) {
-            log::warn!("the old generation stays in staging: {}", failure.message());
+            singer::warn!(
+                "W-FOLDER-LEFT",
+                "the old generation stays in staging: {}",
+                failure.message()
+            );
         }
     }
 }
@@ -96,7 +100,8 @@ fn lacks_exchange(cause: &io::Error) -> bool {
 fn warn_once() {
     static WARNED: std::sync::Once = std::sync::Once::new();
     WARNED.call_once(|| {
-        log::warn!(
+        singer::warn!(
+            "W-NOT-ATOMIC",
             "the file system cannot exchange two folders: partitions are replaced in two renames, \
              so a reader may miss one for a moment"
         );

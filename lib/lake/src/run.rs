@@ -240,6 +240,7 @@ impl Staged {
         let staging = &self.shared.staging.folder;
         publish::seal(&self.folder, &files, &manifest)?;
         let sealed = read_folder(&self.folder)?;
+        singer::warning::check()?;
         self.shared.open_record(&self.intent.table)?;
         let place = publish::make_way(&self.shared.lake, &self.intent)?;
         let replaces = disk::exists(&place)?;
@@ -280,7 +281,10 @@ impl Staged {
         let known = record.tables.get(table);
         let same = known.is_none_or(|known| known.manifest_sha256 == old.manifest_sha256);
         if !died && !same {
-            log::warn!("replacing a partition whose manifest was changed: {table:?}");
+            singer::warn!(
+                "W-PARTITION-REPLACED",
+                "replacing a partition whose manifest was changed: {table:?}"
+            );
         }
         died || same
     }
@@ -331,7 +335,11 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
     match old.and_then(Partition::at_its_place) {
         Ok(old) => Ok(Some(old)),
         Err(failure) if failure.kind() == ErrorKind::Data => {
-            log::warn!("replacing a partition with a broken manifest: {}", place.display());
+            singer::warn!(
+                "W-PARTITION-REPLACED",
+                "replacing a partition with a broken manifest: {}",
+                place.display()
+            );
             Ok(None)
         }
         Err(failure) => Err(failure),
@@ -379,7 +387,10 @@ fn holds(old: &Partition, new: &Manifest) -> bool {
     match disk::names(&old.folder) {
         Ok(names) => match names.iter().find(|name| !known(name)) {
             Some(stray) => {
-                log::warn!("replacing a partition with a stray file in it: {stray:?}");
+                singer::warn!(
+                    "W-PARTITION-REPLACED",
+                    "replacing a partition with a stray file in it: {stray:?}"
+                );
                 false
             }
             None => true,
@@ -390,7 +401,11 @@ fn holds(old: &Partition, new: &Manifest) -> bool {
     .is_some_and(|verified| match verified {
         Ok(()) => true,
         Err(failure) => {
-            log::warn!("replacing a damaged partition: {}", failure.message());
+            singer::warn!(
+                "W-PARTITION-REPLACED",
+                "replacing a damaged partition: {}",
+                failure.message()
+            );
             false
         }
     })

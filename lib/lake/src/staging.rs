@@ -100,7 +100,11 @@ impl Drop for Staging {
             std::thread::sleep(RETIREMENT.saturating_sub(since.elapsed()));
         }
         if let Err(failure) = disk::remove(&self.folder) {
-            log::warn!("the staging folder stays for the next run: {}", failure.message());
+            singer::warn!(
+                "W-FOLDER-LEFT",
+                "the staging folder stays for the next run: {}",
+                failure.message()
+            );
         }
     }
 }
@@ -176,7 +180,10 @@ fn settle(lake: &Lake, staging: &Path, intent: &Intent) -> Result<()> {
     let staged = staging.join(&intent.staged);
     let old = intent.old(staging);
     if staged.join(MANIFEST_NAME).exists() {
-        log::warn!("finishing the replacement of a partition that a dead run began");
+        singer::warn!(
+            "W-PARTITION-REPAIRED",
+            "finishing the replacement of a partition that a dead run began"
+        );
         disk::rename(&staged, &place)?;
     } else if old.join(MANIFEST_NAME).exists() {
         disk::rename(&old, &place)?;

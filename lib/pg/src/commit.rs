@@ -40,11 +40,15 @@ impl Client {
     /// tell.
     pub fn commit(&mut self, table: Option<&str>) -> Result<bool> {
         let witness = self.witness()?;
+        singer::warning::check()?;
         let Err(failure) = self.execute("COMMIT") else { return Ok(false) };
         if !self.is_broken() {
             return Err(failure);
         }
-        log::warn!("the connection broke before the answer to a COMMIT: asking what became of it");
+        singer::warn!(
+            "W-COMMIT-UNSURE",
+            "the connection broke before the answer to a COMMIT: asking what became of it"
+        );
         match self.ask(&witness, table) {
             Ok((other, Fate::Committed)) => {
                 log::info!("the transaction was committed");

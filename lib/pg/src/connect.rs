@@ -41,7 +41,8 @@ pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
         _ => return Err(wire.garbled()),
     }
     if config.ssl_mode == SslMode::Require {
-        log::warn!(
+        singer::warn!(
+            "W-TLS-UNVERIFIED",
             "ssl_mode is require: the connection is encrypted, but nobody checks who is at the \
              other end; verify-full does"
         );

@@ -19,7 +19,8 @@ pub(crate) fn find(path: &Path, wanted: &Wanted<'_>) -> Option<String> {
         return None;
     }
     if status.permissions().mode() & 0o077 != 0 {
-        log::warn!(
+        singer::warn!(
+            "W-PASSWORD-FILE",
             "the password file {} is not used, as others may read it: chmod 0600",
             path.display()
         );

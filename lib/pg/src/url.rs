@@ -62,7 +62,7 @@ pub(crate) fn parse(url: &str) -> Result<Parts> {
             if !is_name || query.contains('@') {
                 return Err(refused("what follows a `?` in it is no parameter"));
             }
-            log::warn!("the connection URL's parameter {name:?} is not used");
+            singer::warn!("W-URL-PARAMETER", "the connection URL's parameter {name:?} is not used");
         }
     }
     Ok(parts)

@@ -95,7 +95,8 @@ impl Server {
             .retry(attempts)
             .when(|failure: &Failure| failure.is_lost() && !first)
             .notify(|_, pause| {
-                log::warn!(
+                singer::warn!(
+                    "W-CONNECTION-LOST",
                     "the connection to {} was lost: connecting again in {:.1} s",
                     self.options.address(),
                     pause.as_secs_f32()

@@ -22,10 +22,19 @@ impl Role {
     /// Returns Meltano's words for what every one of them can.
     pub(crate) const fn capabilities(self) -> &'static [&'static str] {
         match self {
-            Self::Tap => {
-                &["catalog", "discover", "state", "about", "test", "plan", "structured-logging"]
+            Self::Tap => &[
+                "catalog",
+                "discover",
+                "state",
+                "about",
+                "test",
+                "plan",
+                "deny-warnings",
+                "structured-logging",
+            ],
+            Self::Target => {
+                &["about", "plan", "deny-warnings", "validate-records", "structured-logging"]
             }
-            Self::Target => &["about", "plan", "validate-records", "structured-logging"],
         }
     }
 }
@@ -91,6 +100,8 @@ pub struct Args {
     pub state: Option<PathBuf>,
     /// `--input`
     pub input: Option<PathBuf>,
+    /// `--deny-warnings`: codes, or `all`.
+    pub deny_warnings: Vec<String>,
 }
 
 /// Reads the command line; `Err(Ok(text))` is help or version to print.
@@ -129,7 +140,9 @@ pub fn read(
     let (catalog, state, input) = (path("catalog"), path("state"), path("input"));
     let configs = matches.remove_many("config").map(Iterator::collect).unwrap_or_default();
     let sets = matches.remove_many("set").map(Iterator::collect).unwrap_or_default();
-    Ok(Args { action, configs, sets, catalog, state, input })
+    let deny_warnings =
+        matches.remove_many("deny-warnings").map(Iterator::collect).unwrap_or_default();
+    Ok(Args { action, configs, sets, catalog, state, input, deny_warnings })
 }
 
 /// Turns what clap cannot take into the error of wrong flags; `Ok` is help or version to print.
@@ -165,6 +178,12 @@ fn command(about: &About, role: Role) -> Command {
         .action(ArgAction::Append)
         .value_parser(setting)
         .help("Set one setting; repeatable, wins over --config; not for secrets");
+    let deny_warnings = Arg::new("deny-warnings")
+        .long("deny-warnings")
+        .value_name("CODE|all")
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+        .help("End the run, with exit code 65, at a warning of this code; repeatable");
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")
@@ -190,6 +209,7 @@ fn command(about: &About, role: Role) -> Command {
         .version(about.version)
         .arg(config.short('c').action(ArgAction::Append))
         .arg(set)
+        .arg(deny_warnings)
         .arg(flag("about", "Describe the connector and its settings"))
         .arg(format);
     match role {

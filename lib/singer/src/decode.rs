@@ -136,6 +136,8 @@ pub struct Undeclared {
     names: Vec<String>,
     /// Properties that are left out on purpose, sorted.
     deselected: Vec<String>,
+    /// The warning was given.
+    reported: bool,
 }
 
 impl Undeclared {
@@ -152,15 +154,22 @@ impl Undeclared {
         }
     }
 
-    /// Warns of what was left out of a stream.
-    pub fn report(&self, stream: &str) {
-        if self.count > 0 {
-            log::warn!(
-                "stream {stream}: {} values of properties its schema does not declare were left \
-                 out ({})",
-                self.count,
+    /// Warns, once, that something of a stream is left out.
+    pub fn report(&mut self, stream: &str) {
+        if self.count > 0 && !self.reported {
+            self.reported = true;
+            crate::warn!(
+                "W-PROPERTY-UNDECLARED",
+                "stream {stream}: properties that its schema does not declare are left out: {}",
                 self.names.join(", "),
             );
+        }
+    }
+
+    /// Tells how much was left out of a stream.
+    pub fn sum_up(&self, stream: &str) {
+        if self.count > 0 {
+            log::info!("stream {stream}: {} undeclared values were left out", self.count);
         }
     }
 }
@@ -330,7 +339,8 @@ impl RecordDecoder {
     #[cold]
     fn tell_odd_time(&mut self) {
         if !std::mem::replace(&mut self.odd_times, true) {
-            log::warn!(
+            crate::warn!(
+                "W-TIME-EXTRACTED",
                 "stream {}: a `time_extracted` is not a date and time: such are left out",
                 self.stream
             );

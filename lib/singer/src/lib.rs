@@ -30,6 +30,7 @@ pub mod state;
 pub mod tap;
 pub mod target;
 pub mod validate;
+pub mod warning;
 
 pub use about::About;
 pub use batch::{Batch, Cell};

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::about::About;
 use crate::error::{Error, ErrorKind, printable};
 use crate::settings::LogFormat;
+use crate::warning;
 
 struct Stderr {
     name: &'static str,
@@ -112,6 +113,11 @@ fn structured_line(name: &str, level: Level, logger: &str, message: &str) -> Str
         "stream_name": null,
         "message": message,
     });
+    if level == Level::Warn
+        && let Some(code) = warning::code_of(message)
+    {
+        line["code"] = code.into();
+    }
     if let Some(metric) = message.strip_prefix("METRIC: ")
         && let Ok(metric) = serde_json::from_str(metric)
     {

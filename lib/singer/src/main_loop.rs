@@ -9,7 +9,7 @@ use crate::args::{self, Action, Args, Role};
 use crate::error::Result;
 use crate::secret::keep_from_dumps;
 use crate::settings::SettingsSchema;
-use crate::{log as stderr, output};
+use crate::{log as stderr, output, warning};
 
 /// Prepares the process: its memory is for no core file, and a file that grows beyond its limit
 /// shall fail to be written, with a message, instead of ending the process by SIGXFSZ.
@@ -36,11 +36,15 @@ pub(crate) fn read_args(
         output::print(&about.render(role, schema, format))?;
         return Ok(None);
     }
+    warning::deny(args.deny_warnings.iter().map(String::as_str))?;
     Ok(Some(args))
 }
 
-/// Writes the failure, if any, and gives its exit code.
+/// Writes how often which warning came, and the failure, if any; gives the exit code.
 pub(crate) fn exit(about: &About, done: Result<()>) -> ExitCode {
+    if let Some(counts) = warning::summary() {
+        log::info!("warnings: {counts}");
+    }
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

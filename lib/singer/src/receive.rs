@@ -351,6 +351,8 @@ impl Decoding {
             return Ok(());
         }
         self.pending_bytes = self.pending_bytes.saturating_sub(full.text_bytes());
+        let Incoming { decoder, stream, .. } = &mut self.streams[at];
+        decoder.undeclared.report(&stream.name);
         self.send(Event::Rows(at, full))
     }
 
@@ -360,7 +362,7 @@ impl Decoding {
 
     fn report(&self) {
         for incoming in &self.streams {
-            incoming.decoder.undeclared.report(&incoming.stream.name);
+            incoming.decoder.undeclared.sum_up(&incoming.stream.name);
         }
     }
 }

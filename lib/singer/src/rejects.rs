@@ -84,7 +84,11 @@ impl Rejects {
         let shared = self.shared();
         if shared.count > 0 {
             let path = shared.path.display();
-            log::warn!("{} records did not fit and are in {path}", shared.count);
+            crate::warn!(
+                "W-RECORDS-REJECTED",
+                "{} records did not fit and are in {path}",
+                shared.count
+            );
             for (stream, count) in &shared.by_stream {
                 counter("reject_count", *count, stream);
             }

@@ -19,6 +19,7 @@ use crate::rejects::Rejects;
 use crate::schema::Kind;
 use crate::selection::Selected;
 use crate::state::{State, is_endless, key_bookmark, may_be_endless};
+use crate::warning;
 
 /// The oldest a row may get in a batch.
 const BATCH_AGE: Duration = Duration::from_secs(1);
@@ -137,9 +138,10 @@ impl Rows {
         self.flush()?;
         self.send_schema()?;
         if let Some(decoder) = &self.decoder {
-            decoder.undeclared.report(&self.stream);
+            decoder.undeclared.sum_up(&self.stream);
         }
         self.counter.finish(true);
+        warning::check()?;
         Ok(self.counter.total())
     }
 
@@ -194,7 +196,7 @@ impl Rows {
 
     /// Says that rows of the stream were left out, because of a limit.
     pub fn leave_out(&mut self, why: &str) {
-        log::warn!("{}: {why}", self.stream);
+        crate::warn!("W-ROWS-LEFT-OUT", "{}: {why}", self.stream);
         self.left_out = true;
     }
 
@@ -350,6 +352,10 @@ impl Rows {
         if self.column != 0 || self.batch.is_empty() {
             return Ok(());
         }
+        if let Some(decoder) = &mut self.decoder {
+            decoder.undeclared.report(&self.stream);
+        }
+        warning::check()?;
         let rows = self.batch.rows();
         if let Some((_, at)) = &self.replication_key {
             let last = (0..rows).rev().find_map(|row| match self.batch.cell(row, *at) {

@@ -18,7 +18,7 @@ use crate::selection::{Selected, select};
 use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
 use crate::state::State;
 use crate::tap::Tap;
-use crate::{log as stderr, output};
+use crate::{log as stderr, output, warning};
 
 /// The whole `main` of a tap.
 pub fn run_tap<T: Tap>() -> ExitCode {
@@ -36,9 +36,11 @@ fn run<T: Tap>() -> Result<()> {
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: Common = settings.get()?;
     stderr::set_format(common.log_format);
+    warning::check()?;
     let mut tap = T::open(settings.get()?)?;
     if args.action == Action::Discover {
         let catalog = catalog::to_json(&tap.discover()?);
+        warning::check()?;
         let text = serde_json::to_string_pretty(&catalog)
             .or_kind(ErrorKind::Internal, "cannot write the catalog")?;
         return output::print(&(text + "\n"));
@@ -50,6 +52,7 @@ fn run<T: Tap>() -> Result<()> {
     };
     let streams = streams(&mut tap, &args)?;
     let streams = order(streams, state.currently_syncing());
+    warning::check()?;
     if let Action::Plan(format) = args.action {
         return plan(tap, &streams, &state, (&settings.get()?, format));
     }
@@ -103,7 +106,10 @@ fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     }
     check_names(&selected)?;
     if selected.is_empty() {
-        log::warn!("no stream of the catalog's {found} is selected: nothing to read");
+        crate::warn!(
+            "W-NO-STREAM",
+            "no stream of the catalog's {found} is selected: nothing to read"
+        );
     }
     Ok(selected)
 }

@@ -19,7 +19,7 @@ use crate::receive::{Decoding, Event, Syncing, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
-use crate::{log as stderr, output, plan};
+use crate::{log as stderr, output, plan, warning};
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
@@ -48,6 +48,7 @@ fn run<T: Target>() -> Result<()> {
         let streams = plan::streams(&incoming, own.allow_empty)?;
         return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
+    warning::check()?;
     let target = T::open(settings.get()?)?;
     let (incoming, give_back) = begin(&args, limits, own.validate_records, &rejects)?;
     let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
@@ -137,6 +138,7 @@ impl<T: Target> Delivery<T> {
 
     fn run(mut self, incoming: &Receiver<Event>) -> Result<()> {
         for event in incoming {
+            warning::check()?;
             match event {
                 Event::Schema(at, stream) => self.schema(at, &stream)?,
                 Event::Rows(at, batch) => self.rows(at, batch)?,
@@ -191,7 +193,10 @@ impl<T: Target> Delivery<T> {
         match stream.version {
             Some(newer) if newer > version => {
                 let name = &stream.name;
-                log::warn!("ACTIVATE_VERSION {version} of {name} is ignored: {newer} was active");
+                crate::warn!(
+                    "W-VERSION-IGNORED",
+                    "ACTIVATE_VERSION {version} of {name} is ignored: {newer} was active"
+                );
             }
             _ => stream.version = Some(version),
         }
@@ -232,6 +237,7 @@ impl<T: Target> Delivery<T> {
 
     /// Makes durable what can be before its stream ends.
     fn commit(&mut self) -> Result<()> {
+        warning::check()?;
         for stream in self.streams.iter_mut().filter(|stream| stream.dirty && !stream.late) {
             if let Some(sink) = &mut stream.sink {
                 match sink.commit().with("stream", &stream.name)? {
@@ -260,11 +266,16 @@ impl<T: Target> Delivery<T> {
                 };
                 match doubt {
                     Some(doubt) => {
-                        log::warn!("ACTIVATE_VERSION of {} is ignored: {doubt}", stream.name);
+                        crate::warn!(
+                            "W-VERSION-IGNORED",
+                            "ACTIVATE_VERSION of {} is ignored: {doubt}",
+                            stream.name
+                        );
                     }
                     None => sink.activate(version).with("stream", &stream.name)?,
                 }
             }
+            warning::check()?;
             sink.complete(End { verified, state: state.as_ref() }).with("stream", &stream.name)?;
             stream.dirty = false;
             stream.counter.finish(true);
@@ -304,7 +315,9 @@ impl<T: Target> Delivery<T> {
         for at in 0..self.streams.len() {
             self.complete(at, self.streams[at].behind == Behind::End)?;
         }
+        warning::check()?;
         self.target.finish()?;
+        warning::check()?;
         self.print_state()
     }
 

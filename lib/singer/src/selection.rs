@@ -55,7 +55,11 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
         }
     }
     if stream.columns.is_empty() && !pruning.0.is_empty() {
-        log::warn!("stream {} is left out: none of its columns is selected", stream.name);
+        crate::warn!(
+            "W-STREAM-EMPTY",
+            "stream {} is left out: none of its columns is selected",
+            stream.name
+        );
         return Ok(None);
     }
     let prunings = stream

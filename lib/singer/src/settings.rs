@@ -260,7 +260,11 @@ impl Settings {
                 continue;
             }
             let hint = schema.near(name).map(|known| format!(": did you mean `{known}`?"));
-            log::warn!("unknown setting `{name}`{}", hint.unwrap_or_default());
+            crate::warn!(
+                "W-SETTING-UNKNOWN",
+                "unknown setting `{name}`{}",
+                hint.unwrap_or_default()
+            );
         }
     }
 
@@ -358,7 +362,11 @@ fn from_environment(about: &About, schema: &SettingsSchema) -> Result<Map<String
         if let Some(rest) = rest {
             let near = schema.near(&rest.to_lowercase());
             let hint = near.map(|near| format!(": did you mean `{prefix}{}`?", upper(near)));
-            log::warn!("variable `{variable}` is no setting{}", hint.unwrap_or_default());
+            crate::warn!(
+                "W-SETTING-UNKNOWN",
+                "variable `{variable}` is no setting{}",
+                hint.unwrap_or_default()
+            );
         }
     }
     Ok(settings)

@@ -58,7 +58,11 @@ impl History {
             let Ok(text) = std::fs::read(&path) else { continue };
             match serde_json::from_slice::<Value>(&text) {
                 Ok(record) if record["run"].is_string() => runs.push((folder, record)),
-                _ => log::warn!("the record {} is damaged: it is left out", path.display()),
+                _ => singer::warn!(
+                    "W-HISTORY-DAMAGED",
+                    "the record {} is damaged: it is left out",
+                    path.display()
+                ),
             }
         }
         Ok(Self { runs })
@@ -154,7 +158,9 @@ pub fn prune(project: &Project) -> Result<()> {
         }
         match std::fs::remove_dir_all(folder) {
             Ok(()) => left -= 1,
-            Err(cause) => log::warn!("cannot remove {}: {cause}", folder.display()),
+            Err(cause) => {
+                singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", folder.display());
+            }
         }
     }
     store::note(&folder.join(LEFT), &left.into())

@@ -107,7 +107,7 @@ fn sweep(parent: &Path) -> Result<()> {
         let owner = name.split('-').next().and_then(|id| id.parse::<u32>().ok());
         let alive = owner.is_some_and(|id| Path::new("/proc").join(id.to_string()).exists());
         if !alive && let Err(cause) = std::fs::remove_dir_all(&path) {
-            log::warn!("cannot remove {}: {cause}", path.display());
+            singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", path.display());
         }
     }
     Ok(())
@@ -147,7 +147,7 @@ fn tap_arguments(
             None => selected_catalog(project, plugin, files.config)?,
         };
         for warning in warnings {
-            log::warn!("{}: {warning}", plugin.name);
+            singer::warn!("W-PROJECT-UNUSED", "{}: {warning}", plugin.name);
         }
         let path = files.folder.join("catalog.json");
         write_json(&path, &catalog)?;

@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
         if let Err(failure) = history::prune(self.project) {
-            log::warn!("{failure}");
+            singer::warn!("W-RUN-UNRECORDED", "{failure}");
         }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
@@ -207,7 +207,12 @@ impl<'a> Run<'a> {
             });
             match waits.next().filter(|_| again) {
                 Some(wait) => {
-                    log::warn!("trying {} again in {} s", step.name, wait.as_secs().max(1));
+                    singer::warn!(
+                        "W-TRY-AGAIN",
+                        "trying {} again in {} s",
+                        step.name,
+                        wait.as_secs().max(1)
+                    );
                     self.pause(wait);
                 }
                 None => break,

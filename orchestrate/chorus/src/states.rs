@@ -116,7 +116,10 @@ impl<'a> StateKeeper<'a> {
         }
         let state = serde_json::from_slice(line).ok().filter(Value::is_object);
         let Some(state) = state else {
-            log::warn!("the target has printed a line that is no state; it is left out");
+            singer::warn!(
+                "W-STATE-DAMAGED",
+                "the target has printed a line that is no state; it is left out"
+            );
             return;
         };
         self.pending = Some(state);

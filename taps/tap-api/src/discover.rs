@@ -55,7 +55,8 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
     };
     let mut properties = shape.properties();
     if properties.is_empty() {
-        log::warn!(
+        singer::warn!(
+            "W-NO-RECORDS",
             "stream {}: no records to infer types from; declare a `schema` to have its columns",
             plan.name
         );

@@ -25,7 +25,8 @@ pub fn check_kind(answer: &mut Answer) -> Result<bool> {
 /// Warns when a style of pages that was not set seems to be wanted.
 pub fn warn_of_more(plan: &Plan, answer: &Answer) {
     if crate::paging::link::next(answer.headers_named("link")).is_some() {
-        log::warn!(
+        singer::warn!(
+            "W-MORE-PAGES",
             "stream {}: the answer has a Link to a next page; `pagination_request_style: \
              link_header` follows it",
             plan.name
@@ -50,7 +51,8 @@ pub fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
     let lists =
         |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
     if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
-        log::warn!(
+        singer::warn!(
+            "W-WHOLE-ANSWER",
             "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
              set `records_path` to $.{name}[*]",
             plan.name

@@ -278,7 +278,11 @@ impl Reader {
         // One small record may well be equal to another; a page of several is not.
         let alike = count == 0 || count == 1 && plan.keys.is_empty();
         if !pager.is_new(content.finish(), alike)? {
-            log::warn!("stream {}: the last page came once more, and was left out", plan.name);
+            singer::warn!(
+                "W-PAGE-AGAIN",
+                "stream {}: the last page came once more, and was left out",
+                plan.name
+            );
             self.counts = before;
             return Ok(None);
         }
@@ -375,7 +379,8 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
 fn warn_of_end(api: &Api, plan: &Plan, request: &Request, answer: &mut Answer) {
     let said = api.client.excerpt(&answer.excerpt()).unwrap_or_default();
     let (request, status) = (api.client.shown(request), answer.status);
-    log::warn!(
+    singer::warn!(
+        "W-END-BY-REFUSAL",
         "stream {}: {request}: a page refused with status {status} is taken for the end: {said}",
         plan.name,
     );

@@ -270,7 +270,11 @@ fn tell(plan: &Plan, reader: &Reader, rows: &mut Rows) {
     }
     if undated > 0 {
         let key = plan.replication_key.as_deref().unwrap_or_default();
-        log::warn!("stream {}: {undated} records without `{key}` are part of every day", plan.name);
+        singer::warn!(
+            "W-RECORDS-UNDATED",
+            "stream {}: {undated} records without `{key}` are part of every day",
+            plan.name
+        );
     }
     if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
         rows.leave_out(&format!(

@@ -128,7 +128,7 @@ impl TapCsvSettings {
         };
         let lake_only = [("source", &self.source), ("datestamp", &self.datestamp)];
         if let Some((name, _)) = lake_only.iter().find(|(_, value)| value.is_some()) {
-            log::warn!("setting `{name}` has no effect without `output`");
+            singer::warn!("W-SETTING-UNUSED", "setting `{name}` has no effect without `output`");
         }
         Ok(origin)
     }

@@ -126,7 +126,7 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
     )?;
     match rows.first().map(|row| row.get(0) == Some("t")) {
         Some(true) => {
-            log::warn!("schema {schema} has no table");
+            singer::warn!("W-NO-TABLE", "schema {schema} has no table");
             Ok(())
         }
         Some(false) => Err(Error::new(ErrorKind::Denied, "cannot look into the schema")

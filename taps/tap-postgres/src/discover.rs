@@ -34,7 +34,8 @@ pub fn streams(
             continue;
         };
         if let Some(names) = unreadable.remove(&relation.oid) {
-            log::warn!(
+            singer::warn!(
+                "W-COLUMN-NOT-READABLE",
                 "columns of {}.{} left out because the user may not read them: {}; GRANT SELECT \
                  ({}) ON ... TO the user",
                 relation.schema,
@@ -56,7 +57,8 @@ pub fn streams(
     }
     if !hidden.is_empty() {
         let (first, more) = hidden.split_at(hidden.len().min(5));
-        log::warn!(
+        singer::warn!(
+            "W-TABLE-NOT-READABLE",
             "tables left out because the user may not read them ({}): {}{}; GRANT SELECT ON ... TO \
              the user",
             hidden.len(),

@@ -32,7 +32,8 @@ pub fn find<'a>(
             .hint("choose a number, text or time that grows with every change"));
     }
     if catalog::lacks_index(client, column.relation, column.number)? {
-        log::warn!(
+        singer::warn!(
+            "W-NO-INDEX",
             "no index starts with the replication key {name} of {}: every run reads and sorts \
              the whole table",
             stream.name
@@ -57,7 +58,8 @@ pub fn warn_of_nulls(
         Some(count) => format!("{count} rows are"),
         None => "any rows are".to_owned(),
     };
-    log::warn!(
+    singer::warn!(
+        "W-NULL-KEY",
         "stream {}: {rows} left out where the replication key {} is null: an incremental run \
          reads them only without a bookmark and without `start_date`; choose a key that is never \
          null, or FULL_TABLE",
@@ -85,7 +87,8 @@ pub fn last(
     let may_be_endless = at.is_some_and(|at| may_be_endless(&stream.columns[at]));
     let is_endless = key.as_ref().is_some_and(|key| may_be_endless && is_endless(key.as_bytes()));
     if is_endless {
-        log::warn!(
+        singer::warn!(
+            "W-ROWS-LEFT-OUT",
             "stream {}: `max_record_count` is not kept to: the rows up to it have keys that are \
              infinite or no numbers, from which no run could go on",
             stream.name

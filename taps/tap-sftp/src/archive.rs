@@ -57,7 +57,11 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
         }
         let name = entry.name().map_err(failure)?.into_owned();
         if !name.split('/').all(|part| plain(part.as_bytes()).is_some()) {
-            log::warn!("passing over a member of {}: its name is {name:?}", stored.path);
+            singer::warn!(
+                "W-FILE-NOT-READ",
+                "passing over a member of {}: its name is {name:?}",
+                stored.path
+            );
             continue;
         }
         if entry.is_symlink() || name.split('/').any(|part| finder.ignores(part)) {

@@ -102,7 +102,7 @@ impl Finder {
             Search::Prefix(prefix, _) => ("search_prefix", shown(prefix)),
         };
         if self.may_be_none {
-            log::warn!("no file is found at `{setting}` {value}");
+            singer::warn!("W-NO-FILE", "no file is found at `{setting}` {value}");
             return Ok(found);
         }
         Err(Error::new(ErrorKind::NoInput, "cannot find a file to read").with(setting, value).hint(
@@ -239,7 +239,7 @@ impl Walk<'_> {
             }
             FileKind::Link if wanted(&path) => self.follow(&path)?,
             FileKind::Other if wanted(&path) => {
-                log::warn!("passing over {path}: it is no regular file");
+                singer::warn!("W-FILE-NOT-READ", "passing over {path}: it is no regular file");
             }
             _ => {}
         }
@@ -252,18 +252,24 @@ impl Walk<'_> {
         let attributes = match self.server.stat(path) {
             Ok(attributes) => attributes,
             Err(failure) if matches!(failure.kind(), ErrorKind::NoInput | ErrorKind::Denied) => {
-                log::warn!("passing over {path}: the link leads to nothing that can be read");
+                singer::warn!(
+                    "W-LINK-DEAD",
+                    "passing over {path}: the link leads to nothing that can be read"
+                );
                 return Ok(());
             }
             // A circle of links, as some servers call it.
             Err(failure) if failure.kind() == ErrorKind::Unavailable => {
-                log::warn!("passing over {path}: the link leads nowhere");
+                singer::warn!("W-LINK-DEAD", "passing over {path}: the link leads nowhere");
                 return Ok(());
             }
             Err(failure) => return Err(failure),
         };
         if attributes.kind != FileKind::File {
-            log::warn!("passing over {path}: the link leads to no regular file");
+            singer::warn!(
+                "W-FILE-NOT-READ",
+                "passing over {path}: the link leads to no regular file"
+            );
             return Ok(());
         }
         let root = match &self.real_root {
@@ -277,7 +283,11 @@ impl Walk<'_> {
         if inside {
             self.found.push(Found { path: path.to_owned(), attributes });
         } else {
-            log::warn!("passing over {path}: the link leads out of {}", shown(&self.root));
+            singer::warn!(
+                "W-LINK-OUTSIDE",
+                "passing over {path}: the link leads out of {}",
+                shown(&self.root)
+            );
         }
         Ok(())
     }
@@ -287,7 +297,8 @@ impl Walk<'_> {
         if !self.refused.is_empty() {
             let told: Vec<_> = self.refused.iter().take(NAMES_TOLD).map(String::as_str).collect();
             let more = if self.refused.len() > NAMES_TOLD { ", ..." } else { "" };
-            log::warn!(
+            singer::warn!(
+                "W-FILE-NOT-READ",
                 "passing over {} names that are not UTF-8 or hold control characters: {}{more}",
                 self.refused.len(),
                 told.join(", ")

@@ -80,7 +80,11 @@ impl Remote {
     fn at_rest(&mut self, found: Vec<Found>) -> Result<Vec<Found>> {
         let (rest, left) = self.told_apart(found)?;
         for found in &left {
-            log::warn!("leaving {} for the next run: it is still being written", found.path);
+            singer::warn!(
+                "W-FILE-UNFINISHED",
+                "leaving {} for the next run: it is still being written",
+                found.path
+            );
         }
         self.unfinished = left.into_iter().next().map(|found| found.path);
         Ok(rest)

@@ -59,6 +59,7 @@ impl PlainFile {
     /// Puts the file, now durable, into its place.
     pub fn publish(&mut self, file: DataFile) -> Result<()> {
         let (partial, _) = file.finish()?;
+        singer::warning::check()?;
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -197,7 +197,12 @@ impl Mapping {
         } else {
             "names of metadata, and `add_record_metadata` is off"
         };
-        log::warn!("stream {}: properties left out: {}: {why}", stream.name, lost.join(", "));
+        singer::warn!(
+            "W-PROPERTY-LOST",
+            "stream {}: properties left out: {}: {why}",
+            stream.name,
+            lost.join(", ")
+        );
     }
 
     /// Returns the type of a column whose schema came again.
@@ -359,7 +364,7 @@ fn staged_value(own: &Own, sql: &SqlType) -> String {
 fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
     match settings.load_method {
         Some(LoadMethod::Upsert) if stream.keys.is_empty() => {
-            log::warn!("stream {} has no keys: its rows are appended", stream.name);
+            singer::warn!("W-NO-KEYS", "stream {} has no keys: its rows are appended", stream.name);
             LoadMethod::AppendOnly
         }
         Some(method) => method,
@@ -369,7 +374,8 @@ fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
             LoadMethod::ReplacePartition
         }
         None => {
-            log::warn!(
+            singer::warn!(
+                "W-NO-KEYS",
                 "stream {} has no keys: its rows are appended, and again by the same load again; \
                  see `load_method`",
                 stream.name

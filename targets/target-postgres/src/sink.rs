@@ -437,7 +437,10 @@ impl Sink for PostgresSink {
             self.version = Some(version);
         } else if self.settings.activate_version && !self.mapping.replaces() {
             let stream = &self.mapping.stream.name;
-            log::warn!("ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off");
+            singer::warn!(
+                "W-VERSION-IGNORED",
+                "ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off"
+            );
         }
         Ok(())
     }

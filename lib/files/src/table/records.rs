@@ -217,7 +217,8 @@ impl Table {
             .into_iter()
             .find(|other| names.len() == 1 && names[0].contains(*other) && *other != delimiter);
         if let Some(other) = other {
-            log::warn!(
+            singer::warn!(
+                "W-DELIMITER-DOUBTFUL",
                 "the only column of {} has a {other:?} in its name: is `delimiter` right?",
                 self.name()
             );

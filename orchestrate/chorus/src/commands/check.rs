@@ -110,7 +110,11 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     })?;
     // The days that are there are not for a check to touch.
     if !day::write_below(&mut plugin, scratch.path()) {
-        log::warn!("the check writes stream {STREAM} to where {} writes", plugin.name);
+        singer::warn!(
+            "W-CHECK-WRITES",
+            "the check writes stream {STREAM} to where {} writes",
+            plugin.name
+        );
     }
     let alone = prepare::alone(project, &plugin, None, None)?;
     let schema = json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {

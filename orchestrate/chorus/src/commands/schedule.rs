@@ -98,7 +98,9 @@ fn run(schedule: &Schedule, due: &Zoned, open: Open<'_>, requests: &Requests) {
     });
     match ended {
         Ok(()) => log::info!("schedule {name}: done"),
-        Err(failure) => log::warn!("schedule {name}: {}", failure.message()),
+        Err(failure) => {
+            singer::warn!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message());
+        }
     }
 }
 
@@ -159,7 +161,12 @@ impl<'a> Clock<'a> {
         }
         let last = json!({ "last": due.timestamp().to_string() });
         if let Err(failure) = store::write(&self.path, &last) {
-            log::warn!("schedule {}: {}", self.schedule.name, failure.message());
+            singer::warn!(
+                "W-SCHEDULE-FAILED",
+                "schedule {}: {}",
+                self.schedule.name,
+                failure.message()
+            );
         }
     }
 }

@@ -87,7 +87,7 @@ pub fn warn_once(text: String) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
     if !said.contains(&text) {
-        log::warn!("{text}");
+        singer::warn!("W-PROJECT-UNUSED", "{text}");
         said.insert(text);
     }
 }

@@ -178,7 +178,8 @@ fn rotate(fresh: &str, state: &mut State, keeper: Option<&Keeper>) -> Result<()>
     if let Some(keeper) = keeper {
         return keeper.write(fresh);
     }
-    log::warn!(
+    singer::warn!(
+        "W-TOKEN-CHANGED",
         "the token server changed the refresh token, so the one in the settings may be of no use \
          any more: set `oauth_token_file` to keep the new ones"
     );

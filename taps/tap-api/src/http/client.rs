@@ -111,7 +111,8 @@ impl Client {
                     failed.failure
                 });
             };
-            log::warn!(
+            singer::warn!(
+                "W-TRY-AGAIN",
                 "{}: {}; trying again in {:.1} s",
                 self.shown(request),
                 failed.failure.message(),

@@ -31,14 +31,16 @@ impl Drift {
     /// Warns of what moved, at the end of the pages.
     pub fn report(&self, plan: &Plan) {
         if self.again > 0 {
-            log::warn!(
+            singer::warn!(
+                "W-DATA-MOVED",
                 "stream {}: {} records came again on the next page and were left out: the data \
                  changed while it was read; sort by a key that does not change, or page by token",
                 plan.name,
                 self.again
             );
         } else if self.totals.len() > 1 {
-            log::warn!(
+            singer::warn!(
+                "W-DATA-MOVED",
                 "stream {}: the number of all records changed while the pages were read: some may \
                  be missing; sort by a key that does not change, or page by token",
                 plan.name

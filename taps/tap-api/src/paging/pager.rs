@@ -163,7 +163,8 @@ impl Pager {
             if let Some(total) = paging.total(page.envelope)
                 && total > self.received
             {
-                log::warn!(
+                singer::warn!(
+                    "W-COUNT-DIFFERS",
                     "the API says that there are {total} records, and gave {}",
                     self.received
                 );

@@ -1,0 +1,161 @@
+//! The codes of all warnings: what each means, and what to do about it.
+
+/// Code and meaning, sorted by code; `docs/warnings.md` is made of it.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "W-CHECK-WRITES",
+        "`chorus check` writes a small stream to where the target writes. Remove it \
+         afterwards, or point the check elsewhere.",
+    ),
+    (
+        "W-COLUMN-NOT-READABLE",
+        "The user may not read some columns, so they are left out. Grant SELECT on them, or \
+         deselect them.",
+    ),
+    (
+        "W-COLUMN-UNKNOWN",
+        "Files have columns that the catalog does not know, and they are left out. Write the \
+         catalog again with `--discover`.",
+    ),
+    (
+        "W-COMMIT-UNSURE",
+        "The connection broke before the server answered a COMMIT. The target asks the server \
+         what became of it.",
+    ),
+    (
+        "W-CONNECTION-LOST",
+        "The connection was lost and is made again. Rows are neither lost nor doubled.",
+    ),
+    (
+        "W-COUNT-DIFFERS",
+        "The API announced another number of records than it gave. Check the paging settings.",
+    ),
+    (
+        "W-DATA-MOVED",
+        "The data changed while its pages were read. Sort by a key that does not change, or \
+         page by token.",
+    ),
+    ("W-DELIMITER-DOUBTFUL", "The only column has another delimiter in its name. Set `delimiter`."),
+    (
+        "W-END-BY-REFUSAL",
+        "The API refused a page, and this is taken for the end of the records. Check the page \
+         limits of the API.",
+    ),
+    (
+        "W-FILE-NOT-READ",
+        "A file is left out: it is not a regular file, or it has a name that cannot be used.",
+    ),
+    ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
+    ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
+    ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
+    (
+        "W-LINK-DEAD",
+        "A link leads to nothing that can be read. Remove the link, or mend what it leads to.",
+    ),
+    (
+        "W-LINK-OUTSIDE",
+        "A link leads out of the folder that is read, or back into it. Its target is left \
+         out.",
+    ),
+    (
+        "W-MORE-PAGES",
+        "The answer says that there are more pages, and no setting follows them. Set \
+         `pagination_request_style`.",
+    ),
+    ("W-NO-FILE", "No file matches. Check the path and the pattern."),
+    (
+        "W-NO-INDEX",
+        "No index starts with the replication key, so each run sorts the whole table. Create \
+         an index.",
+    ),
+    (
+        "W-NO-KEYS",
+        "A stream has no keys, so its rows are added; the same load again adds them again. \
+         Declare keys, or choose a `load_method`.",
+    ),
+    ("W-NO-RECORDS", "There were no records to infer types from. Declare a `schema`."),
+    (
+        "W-NO-STREAM",
+        "The catalog selects no stream, so nothing is read. Select streams in the catalog.",
+    ),
+    (
+        "W-NO-TABLE",
+        "A schema of the database has no table that can be read. Check `filter_schemas`.",
+    ),
+    (
+        "W-NOT-ATOMIC",
+        "The file system cannot exchange two folders in one step. A reader may miss a \
+         partition for a moment.",
+    ),
+    (
+        "W-NULL-KEY",
+        "Rows have no value in the replication key. An incremental run with a bookmark does \
+         not read them; choose another key, or FULL_TABLE.",
+    ),
+    ("W-PAGE-AGAIN", "The API gave its last page twice. The second copy is left out."),
+    ("W-PARTITION-REPAIRED", "A dead run had begun to replace a partition. This run finishes it."),
+    ("W-PARTITION-REPLACED", "A partition was damaged or changed by others, and is written again."),
+    (
+        "W-PASSWORD-FILE",
+        "Others may read the password file, so it is not used. Run `chmod 0600` on it.",
+    ),
+    (
+        "W-PROJECT-UNUSED",
+        "Something in `meltano.yml` or beside it is not used as written. Correct the line \
+         that the warning names.",
+    ),
+    ("W-PROPERTY-LOST", "Properties of the stream are not loaded. The warning says why."),
+    (
+        "W-PROPERTY-UNDECLARED",
+        "Records have properties that their schema does not declare, and they are left out. \
+         Declare them.",
+    ),
+    (
+        "W-RECORDS-REJECTED",
+        "Records did not fit and were set aside in the rejects file. Look at their reasons \
+         there.",
+    ),
+    ("W-RECORDS-UNDATED", "Records without a time are part of every day."),
+    ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
+    ("W-RUN-UNRECORDED", "The record of a run could not be written."),
+    ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
+    (
+        "W-SETTING-UNKNOWN",
+        "A setting or a variable has an unknown name and is ignored. Correct its name, or \
+         remove it.",
+    ),
+    ("W-SETTING-UNUSED", "A setting has no effect beside the other settings. Remove it."),
+    ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
+    (
+        "W-SOURCE-DIFFERS",
+        "A folder of the dated folders holds data of another source, and is left out.",
+    ),
+    ("W-STATE-DAMAGED", "A target printed a line that is not a state. The line is left out."),
+    (
+        "W-STREAM-EMPTY",
+        "A stream is left out, as none of its columns is selected or its files have no \
+         columns.",
+    ),
+    (
+        "W-TABLE-NOT-READABLE",
+        "The user may not read some tables, so they are left out. Grant SELECT on them.",
+    ),
+    ("W-TIME-EXTRACTED", "A `time_extracted` is not a date and time, and is left out."),
+    (
+        "W-TLS-UNVERIFIED",
+        "The connection is encrypted, but the server's certificate is not checked. Set \
+         `ssl_mode: verify-full`.",
+    ),
+    (
+        "W-TOKEN-CHANGED",
+        "The token server changed the refresh token. Set `oauth_token_file` to keep the new \
+         one.",
+    ),
+    ("W-TRY-AGAIN", "A request or a step failed for a passing reason and is tried again."),
+    (
+        "W-URL-PARAMETER",
+        "A parameter of the connection URL is not used. Remove it, or use a setting.",
+    ),
+    ("W-VERSION-IGNORED", "An ACTIVATE_VERSION message is not acted upon. The warning says why."),
+    ("W-WHOLE-ANSWER", "The whole answer of the API is taken for one record. Set `records_path`."),
+];
