@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::scrub::excerpt;
+
+/// So many characters of a name or a text from outside are shown.
+const SHOWN_MAX: usize = 4000;
+
 /// What `main` and every fallible call of the workspace return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -137,20 +142,22 @@ impl Error {
     }
 }
 
+/// Shows no secret, and of long texts the beginning.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(&self.0.message))?;
+        let shown = |text: &str| printable(&excerpt(text, SHOWN_MAX)).into_owned();
+        f.write_str(&shown(&self.0.message))?;
         for (key, value) in &self.0.context {
-            write!(f, "\n  {key}: {}", printable(value))?;
+            write!(f, "\n  {key}: {}", shown(value))?;
         }
         let mut cause: Option<&(dyn std::error::Error + 'static)> =
             self.0.source.as_deref().map(|source| source as _);
         while let Some(source) = cause {
-            write!(f, "\n  caused by: {}", printable(&source.to_string()))?;
+            write!(f, "\n  caused by: {}", shown(&source.to_string()))?;
             cause = source.source();
         }
         if let Some(hint) = &self.0.hint {
-            write!(f, "\n  hint: {}", printable(hint))?;
+            write!(f, "\n  hint: {}", shown(hint))?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ mod run_tap;
 mod run_target;
 pub mod scan;
 pub mod schema;
+pub mod scrub;
 pub mod secret;
 pub mod selection;
 pub mod settings;

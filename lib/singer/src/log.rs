@@ -8,8 +8,14 @@ use serde_json::json;
 
 use crate::about::About;
 use crate::error::{Error, ErrorKind, printable};
+use crate::scrub;
 use crate::settings::LogFormat;
 use crate::warning;
+
+/// How a line of metrics begins; what follows is JSON of ours.
+pub(crate) const METRIC: &str = "METRIC: ";
+/// So many characters of a message are written.
+const SHOWN_MAX: usize = 16_000;
 
 struct Stderr {
     name: &'static str,
@@ -88,6 +94,8 @@ impl Log for Stderr {
             return;
         }
         let message = record.args().to_string();
+        let is_metric = message.starts_with(METRIC);
+        let message = if is_metric { message.into() } else { scrub::excerpt(&message, SHOWN_MAX) };
         let message = printable(&message);
         if self.format() == LogFormat::Json {
             write(&structured_line(self.name, record.level(), record.target(), &message));
@@ -118,7 +126,7 @@ fn structured_line(name: &str, level: Level, logger: &str, message: &str) -> Str
     {
         line["code"] = code.into();
     }
-    if let Some(metric) = message.strip_prefix("METRIC: ")
+    if let Some(metric) = message.strip_prefix(METRIC)
         && let Ok(metric) = serde_json::from_str(metric)
     {
         line["metric_info"] = metric;

@@ -9,13 +9,14 @@ use crate::args::{self, Action, Args, Role};
 use crate::error::Result;
 use crate::secret::keep_from_dumps;
 use crate::settings::SettingsSchema;
-use crate::{log as stderr, output, warning};
+use crate::{log as stderr, output, scrub, warning};
 
 /// Prepares the process: its memory is for no core file, and a file that grows beyond its limit
 /// shall fail to be written, with a message, instead of ending the process by SIGXFSZ.
 pub(crate) fn start(about: &About) {
     stderr::start(about);
     keep_from_dumps();
+    scrub::learn_environment();
     let noted = Arc::new(AtomicBool::new(false));
     if signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted).is_err() {
         log::debug!("cannot handle SIGXFSZ");

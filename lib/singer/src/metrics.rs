@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::log::METRIC;
+
 /// The variable that asks for other seconds between lines.
 const INTERVAL_VARIABLE: &str = "METRICS_INTERVAL_SECONDS";
 
@@ -82,5 +84,5 @@ pub fn counter(name: &str, value: u64, stream: &str) {
 }
 
 fn metric(metric: &serde_json::Value) {
-    log::info!("METRIC: {metric}");
+    log::info!("{METRIC}{metric}");
 }

@@ -11,6 +11,7 @@ use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::output;
 use crate::receive::{Event, no_input};
+use crate::scrub::scrub;
 
 /// What a tap would read of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,8 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
     match format {
         PlanFormat::Json => {
             let stream = |one: &Planned| {
-                let mut told = json!({ "stream": one.stream, "steps": one.steps });
+                let steps: Vec<_> = one.steps.iter().map(|step| scrub(step)).collect();
+                let mut told = json!({ "stream": one.stream, "steps": steps });
                 if let Some(schema) = &one.schema {
                     told["schema"] = schema.clone();
                 }
@@ -51,7 +53,7 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
             for Planned { stream, steps, .. } in planned {
                 let _ = writeln!(text, "{}:", printable(stream));
                 for step in steps {
-                    let _ = writeln!(text, "  {}", printable(step));
+                    let _ = writeln!(text, "  {}", printable(&scrub(step)));
                 }
                 if steps.is_empty() {
                     text.push_str("  nothing to do\n");

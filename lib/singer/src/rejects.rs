@@ -15,6 +15,7 @@ use crate::encode::RecordEncoder;
 use crate::error::{Context as _, Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
 use crate::scan::Scanner;
+use crate::scrub::scrub;
 use crate::settings::Common;
 
 /// The reject file of a run, shared by the threads that find such records. The default takes none.
@@ -118,10 +119,11 @@ impl Shared {
         *self.by_stream.entry(stream.to_owned()).or_default() += 1;
         let mut line = json!({});
         for (key, value) in failure.context_pairs() {
+            let value = &*scrub(value);
             line[key] = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
         }
         if line.get("reason").is_none() {
-            line["reason"] = failure.message().into();
+            line["reason"] = scrub(failure.message()).into();
         }
         if self.include_record {
             let text = String::from_utf8_lossy(record);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::about::About;
 use crate::args::Args;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::scrub;
 
 /// Settings that every tap and target has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -215,6 +216,7 @@ impl Settings {
             merge(&mut settings, given, schema);
         }
         let settings = Self(settings);
+        scrub::learn_settings(settings.with_schemas(schema));
         settings.refuse_what_is_not_there(about, schema)?;
         settings.warn_of_unknown(schema);
         settings.check(schema)?;
@@ -232,6 +234,14 @@ impl Settings {
                 .with("reason", if named { failure } else { reason })
                 .hint("see --about for the settings and their types")
         })
+    }
+
+    /// Returns each setting with its schema; one that nobody knows has none.
+    fn with_schemas<'a>(
+        &'a self,
+        schema: &'a SettingsSchema,
+    ) -> impl Iterator<Item = (&'a Value, &'a Value)> {
+        self.0.iter().map(|(name, value)| (value, schema.property(name).unwrap_or(&Value::Null)))
     }
 
     fn refuse_what_is_not_there(&self, about: &About, schema: &SettingsSchema) -> Result<()> {
