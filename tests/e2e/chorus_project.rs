@@ -1,4 +1,4 @@
-//! What the runner makes of mistakes in `meltano.yml` and `.env`.
+//! What the runner makes of mistakes in `meltano.yml`.
 
 use std::fs;
 
@@ -81,17 +81,6 @@ schedules:
     says(&outcome, &[&line]);
     assert!(!outcome.stderr.contains("`x`"), "{}", outcome.stderr);
     assert!(project.partition("two", "b").exists() && !project.partition("csv", "a").exists());
-}
-
-#[test]
-fn a_line_of_the_variables_that_cannot_be_read_is_named_and_not_shown() {
-    for bad in ["PASSWORD=\"s3cret", "S3 cret=1", "PASSWORD='s3cret' 'x"] {
-        let project = Project::new("", &[]);
-        file(&project.root, ".env", format!("SOURCE=csv\n# more\n\n{bad}\n"));
-        let outcome = project.run(&["both"]).exits(78);
-        says(&outcome, &["/.env\n", "line: 4\n", "hint: write NAME=value"]);
-        assert!(!outcome.stderr.to_lowercase().contains("s3"), "{}", outcome.stderr);
-    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod chorus_doctor;
 mod chorus_order;
 mod chorus_project;
 mod chorus_states;
+mod chorus_variables;
 mod commits;
 mod contributing;
 mod corpora;

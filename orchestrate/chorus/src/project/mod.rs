@@ -1,5 +1,6 @@
 //! The project: its file, the active environment, its variables, plugins and jobs.
 
+mod dotenv;
 pub mod file;
 pub mod job;
 mod lines;
@@ -43,10 +44,7 @@ impl Project {
     ) -> Result<Self> {
         let root = root(folder)?;
         let file = file::read(&root)?;
-        let mut process = Variables::of_process(&root)?;
-        for (name, value) in settings {
-            process.set(name, value);
-        }
+        let mut process = Variables::of_process(&root, settings)?;
         let wanted = environment
             .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))
             .or_else(|| file["default_environment"].as_str())

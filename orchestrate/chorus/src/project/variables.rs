@@ -1,10 +1,13 @@
 //! Variables: those of the process, of `.env`, and of the project, and `${NAME}` in settings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
+
+use super::{dotenv, warn_once};
 
 /// Names and values; later ones win.
 #[derive(Clone, Debug, Default)]
@@ -13,22 +16,20 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// Takes the environment of this process over `.env` of the project's folder, if there is one.
-    pub fn of_process(root: &Path) -> Result<Self> {
-        let mut all = Self::default();
-        let path = root.join(".env");
-        if path.exists() {
-            let failure = |cause| unread(&path, cause);
-            for variable in dotenvy::from_path_iter(&path).map_err(failure)? {
-                let (name, value) = variable.map_err(failure)?;
-                all.values.insert(name, value);
-            }
-        }
+    /// Takes the environment of this process, and values given for this run, over `.env` of the
+    /// project's folder, if there is one.
+    pub fn of_process(root: &Path, given: &[(String, String)]) -> Result<Self> {
+        let mut process = Self::default();
         for (name, value) in std::env::vars_os() {
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
-                all.values.insert(name, value);
+                process.set(name, value);
             }
         }
+        for (name, value) in given {
+            process.set(name, value);
+        }
+        let mut all = of_file(&root.join(".env"), &process)?;
+        all.values.append(&mut process.values);
         Ok(all)
     }
 
@@ -114,23 +115,41 @@ impl Variables {
     }
 }
 
-/// Makes the failure of reading `.env`; the line is not shown, as it may be a secret.
-fn unread(path: &Path, cause: dotenvy::Error) -> Error {
-    let failure = Error::new(ErrorKind::Config, "cannot read the variables of .env")
-        .with("path", path.display());
-    match cause {
-        dotenvy::Error::LineParse(text, _) => {
-            let whole = std::fs::read_to_string(path).unwrap_or_default();
-            let first = text.lines().next().unwrap_or_default().trim();
-            let line = whole.lines().position(|line| line.trim() == first);
-            let failure = match line {
-                Some(line) => failure.with("line", line + 1),
-                None => failure,
-            };
-            failure.hint("write NAME=value on each line; quote values with spaces, quotes or `#`")
+/// Reads `.env`: a name in braces has the value of the process, or else that of a line above. What
+/// has no effect is told by its line; a value is never shown, as it may be a secret.
+fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(cause) => {
+            return Err(Error::new(ErrorKind::Config, "cannot read the variables of .env")
+                .with("path", path.display())
+                .caused_by(cause)
+                .hint("it must be a readable file of UTF-8"));
         }
-        cause => failure.caused_by(cause).hint("it must be a readable file of UTF-8"),
+    };
+    let dotenv::Statements { variables, odd } = dotenv::read(&text);
+    for line in odd {
+        warn_once(format!(
+            ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with a \
+             quote ends with one"
+        ));
     }
+    let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for variable in variables {
+        if variable.value.is_none() {
+            warn_once(format!(
+                ".env, line {}: a name without `=` sets nothing; write NAME= for an empty value",
+                variable.line
+            ));
+        }
+        let above = |name: &str| Some(found.get(name)?.as_deref().unwrap_or_default());
+        let value_of = |name: &str| process.get(name).or_else(|| above(name));
+        let value = variable.value.map(|text| dotenv::expand(&text, value_of));
+        found.insert(variable.name, value);
+    }
+    let set = found.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Ok(Variables { values: set.collect() })
 }
 
 /// Reads the name behind a `$`; returns it and what follows.

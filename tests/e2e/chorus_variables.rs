@@ -1,0 +1,144 @@
+//! Where the runner's variables come from: `.env` is read as python-dotenv reads it, for Meltano's sake.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::faults::Random;
+use crate::support::project::{DAY, Project};
+use crate::support::python::MELTANO;
+use crate::support::run::file;
+
+/// A project whose tap writes down the environment that it was given.
+fn project() -> Project {
+    let tap = "cat /proc/$$/environ > given; echo '{\"streams\":[]}'";
+    Project::new("  - {name: tap-sick, executable: ./sick}\n", &[("sick", tap)])
+}
+
+/// What the tap was given.
+fn given(project: &Project) -> BTreeMap<String, String> {
+    let _ = fs::remove_file(project.root.join("given"));
+    let words = ["plan", "--datestamp", DAY, "tap-sick", "target-csv"];
+    project.chorus(&words).env("HOME", "/home").go().success();
+    let text = fs::read_to_string(project.root.join("given")).unwrap();
+    let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Lines that people write, and some that nobody should.
+const LINES: &str = r#"
+SHORT=Tr0ub4dor$3
+DOLLARS=pa$$word
+LIST=["x","y"]
+JSON={"a": {"b": [1, "c # d"]}} # a comment
+SPACES=a b
+QUOTE=it's
+BARE
+export EXPORTED='it''s'
+export OTHER="a\"b\\c\nd\te\q$SHORT"
+SINGLE='a\'b\n ${SHORT}'
+PEM="-----BEGIN KEY-----
+MIIE+/=
+-----END KEY-----"
+HASH=a#b
+EMPTY=
+NOTHING= # a comment
+NUMBER=#1
+ESCAPED="a\\\\" # a comment
+DEFAULT=${MISSING:-x y}|${SHORT:-z}|${EMPTY:-z}|${BARE:-z}|${MISSING}|${SHORT:x}|${SHORT
+HERE=${HOME}/x
+LATER=${END}
+  INDENTED  =   a b   
+'QUOTED KEY' = 1
+two words=3
+=4
+OPEN="x
+CLOSED='x' y
+TWICE=1
+TWICE=${TWICE}2
+DOTS.AND-DASHES=é
+END=1"#;
+
+#[test]
+fn a_file_of_variables_is_read_as_python_dotenv_reads_it() {
+    let pieces = [
+        "A", "B", "C", "=", "=", "'", "\"", "\\", "#", " ", "\n", "\n", "\r\n", "$", "${", "}",
+        ":-", "${A}", "${B:-x}", "export ", "n", "é", "\t", "\u{a0}", "A=", "B='", "C=\"",
+    ];
+    let mut random = Random::new();
+    let texts = (0..40).map(|_| {
+        let pick = |_| pieces[usize::try_from(random.below(pieces.len() as u64)).unwrap()];
+        (0..120).map(pick).collect::<String>()
+    });
+    let texts: Vec<String> = std::iter::once(LINES.to_owned()).chain(texts).collect();
+    let project = project();
+    let script = "import io, json, sys
+from dotenv.main import DotEnv
+read = lambda text: DotEnv(None, io.StringIO(text, newline=''), override=False).dict()
+json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)";
+    let run = MELTANO.script(script).input(Value::from(texts.clone()).to_string());
+    let outcome = run.env("HOME", "/home").env("PYTHONIOENCODING", "utf-8").go().success();
+    let theirs: Vec<BTreeMap<String, Option<String>>> =
+        serde_json::from_slice(&outcome.stdout).unwrap();
+    let ours: Vec<String> =
+        given_without(&project).keys().filter(|name| *name != "SOURCE").cloned().collect();
+    for (text, expected) in texts.iter().zip(theirs) {
+        file(&project.root, ".env", text);
+        let mut given = given(&project);
+        given.retain(|name, _| !ours.contains(name));
+        let mut expected: BTreeMap<String, String> =
+            expected.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        // No process can be given such a name.
+        expected.retain(|name, _| !name.contains('='));
+        assert_eq!(given, expected, "{text}");
+    }
+}
+
+/// What the tap is given without a file.
+fn given_without(project: &Project) -> BTreeMap<String, String> {
+    fs::remove_file(project.root.join(".env")).unwrap();
+    given(project)
+}
+
+#[test]
+fn a_line_without_effect_is_named_and_not_shown() {
+    for (bad, said) in [
+        ("PASSWORD=\"s3cret", "it is not NAME=value"),
+        ("S3 cret=1", "it is not NAME=value"),
+        ("PASSWORD='s3cret' 'x", "it is not NAME=value"),
+        ("=s3cret", "it is not NAME=value"),
+        ("S3CRET", "a name without `=` sets nothing"),
+    ] {
+        let project = Project::new("", &[]);
+        file(&project.root, ".env", format!("SOURCE=csv\n# more\n\n{bad}\nX=1\n"));
+        let outcome = project.run(&["both"]).success();
+        let line = outcome.stderr.lines().find(|line| line.contains(said)).expect(bad);
+        assert!(line.contains("WARNING") && line.contains(".env, line 4:"), "{line}");
+        assert!(!outcome.stderr.to_lowercase().contains("s3"), "{}", outcome.stderr);
+    }
+    let project = Project::new("", &[]);
+    fs::write(project.root.join(".env"), b"SOURCE=\xff\n").unwrap();
+    let outcome = project.run(&["both"]).exits(78);
+    assert!(outcome.stderr.contains("a readable file of UTF-8"), "{}", outcome.stderr);
+}
+
+#[test]
+fn variables_of_the_shell_and_of_the_run_are_over_those_of_the_file() {
+    let project = project();
+    file(&project.root, ".env", "SOURCE=csv\nHOST=a\nURL=http://${HOST}/${DATESTAMP}\n");
+    let check = |host: &str| {
+        let words = ["plan", "--datestamp", DAY, "tap-sick", "target-csv"];
+        let mut run = project.chorus(&words);
+        if host != "a" {
+            run = run.env("HOST", host);
+        }
+        run.go().success();
+        let text = fs::read_to_string(project.root.join("given")).unwrap();
+        let pairs: Vec<&str> = text.split('\0').collect();
+        assert!(pairs.contains(&format!("HOST={host}").as_str()), "{pairs:?}");
+        assert!(pairs.contains(&format!("URL=http://{host}/{DAY}").as_str()), "{pairs:?}");
+    };
+    check("a");
+    check("b");
+}
