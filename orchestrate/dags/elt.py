@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# Commands of Airflow 3.0 do not look for modules in the folder of the DAGs.
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.append(str(Path(__file__).parent))
+
 try:
     from airflow.sdk import dag
 except ImportError:  # Airflow 2

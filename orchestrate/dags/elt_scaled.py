@@ -6,6 +6,13 @@ share of them. The workers need the binaries, and a folder for the output that a
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# Commands of Airflow 3.0 do not look for modules in the folder of the DAGs.
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.append(str(Path(__file__).parent))
+
 try:
     from airflow.sdk import Param, dag, task
 except ImportError:  # Airflow 2
