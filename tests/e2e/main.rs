@@ -70,6 +70,7 @@ mod stopped;
 mod tap_limits;
 mod three_ways;
 mod tidy;
+mod two_taps;
 mod types;
 mod values;
 mod warnings;

@@ -14,6 +14,7 @@ pub mod log;
 mod main_loop;
 pub mod metrics;
 pub mod output;
+mod pipe;
 pub mod plan;
 pub mod quote;
 mod receive;
@@ -32,6 +33,7 @@ pub mod tap;
 pub mod target;
 pub mod validate;
 pub mod warning;
+mod word;
 
 pub use about::About;
 pub use batch::{Batch, Cell};

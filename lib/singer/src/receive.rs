@@ -13,8 +13,9 @@ use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Next};
 use crate::rejects::{Rejects, key_of};
-use crate::scan::{Fault, Quoted, Scanner, Token};
+use crate::scan::{Fault, Quoted, Token};
 use crate::target::ENVELOPE_CELLS;
+use crate::word::Word;
 
 /// What the sinks are told, in the order of the input.
 pub(crate) enum Event {
@@ -22,23 +23,14 @@ pub(crate) enum Event {
     Schema(usize, Arc<Stream>),
     /// Rows of a stream.
     Rows(usize, Batch),
-    /// A state, as it stands, and the stream it names: `None` when it says nothing of that.
-    State(String, Option<Syncing>),
+    /// A state, as it stands but for the name of the run, and what was said last of that.
+    State(String, Word),
     /// Rows of older versions are gone.
     Activate(usize, i64),
     /// The input ended; how many messages there were.
     End(u64),
     /// The input cannot be read on.
     Failed(Error),
-}
-
-/// What a state says in `currently_syncing`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Syncing {
-    /// This stream is being read.
-    Stream(String),
-    /// None is.
-    Nothing,
 }
 
 /// All batches together hold no more than this before they are handed on.
@@ -126,7 +118,7 @@ pub(crate) struct Decoding {
     /// its place, unless it names another stream.
     state: Vec<u8>,
     state_waits: bool,
-    syncing: Option<Syncing>,
+    word: Word,
     events: SyncSender<Event>,
     spare: Receiver<Batch>,
 }
@@ -156,7 +148,7 @@ impl Decoding {
             messages: 0,
             state: Vec::new(),
             state_waits: false,
-            syncing: None,
+            word: Word::default(),
             events,
             spare,
         }
@@ -289,14 +281,14 @@ impl Decoding {
         let Some(value) = line.value else {
             return Err(broken("a STATE without `value`", number));
         };
-        let syncing = currently_syncing(value);
-        let turns = syncing.is_some() && syncing != self.syncing;
+        let mut state = Vec::with_capacity(value.len());
+        let word = Word::read(value, &mut state);
+        let turns = word.syncing.is_some() && word != self.word;
         if turns {
             self.hand_on()?;
-            self.syncing = syncing;
+            self.word = word;
         }
-        self.state.clear();
-        self.state.extend_from_slice(value);
+        self.state = state;
         self.state_waits = true;
         if turns { self.hand_on() } else { Ok(()) }
     }
@@ -309,7 +301,7 @@ impl Decoding {
         }
         self.state_waits = false;
         let value = String::from_utf8_lossy(&self.state).into_owned();
-        self.send(Event::State(value, self.syncing.clone()))
+        self.send(Event::State(value, self.word.clone()))
     }
 
     fn refused(&mut self, refusal: Refusal, text: &[u8], number: u64) -> Result<(), Stop> {
@@ -411,28 +403,6 @@ impl Stop {
             Self::Gone => Self::Gone,
         }
     }
-}
-
-/// Reads `currently_syncing` from a state; `None` when the state does not have it.
-fn currently_syncing(value: &[u8]) -> Option<Syncing> {
-    let mut scanner = Scanner::new(value);
-    let mut more = scanner.open(b'{', b'}').ok()?;
-    while more {
-        let key = scanner.key().ok()?;
-        let member = scanner.value().ok()?;
-        if key.raw == b"currently_syncing" {
-            return match member {
-                Token::String(name) => {
-                    let mut text = Vec::new();
-                    name.unescape_into(&mut text);
-                    Some(Syncing::Stream(String::from_utf8_lossy(&text).into_owned()))
-                }
-                _ => Some(Syncing::Nothing),
-            };
-        }
-        more = scanner.more(b'}').ok()?;
-    }
-    None
 }
 
 fn at_line(kind: ErrorKind, what: &str, number: u64) -> Error {

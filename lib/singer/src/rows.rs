@@ -1,8 +1,6 @@
 //! What a tap writes its rows into: batches here, lines on a thread of their own.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,12 +12,13 @@ use crate::decode::{RecordDecoder, Refusal};
 use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::RecordCounter;
-use crate::output::Output;
+use crate::pipe::{Job, Pipe};
 use crate::rejects::Rejects;
 use crate::schema::Kind;
 use crate::selection::Selected;
 use crate::state::{State, is_endless, key_bookmark, may_be_endless};
 use crate::warning;
+use crate::word::new_run;
 
 /// The oldest a row may get in a batch.
 const BATCH_AGE: Duration = Duration::from_secs(1);
@@ -52,20 +51,10 @@ pub struct Rows {
     endless_keys: bool,
     last_key: Vec<u8>,
     state: State,
+    /// The name of the run.
+    run: String,
     unstated: u64,
     state_written: Instant,
-}
-
-enum Job {
-    Rows(Arc<RecordEncoder>, Batch),
-    Line(Vec<u8>),
-}
-
-/// The writing thread and the ways to it and back.
-struct Pipe {
-    jobs: Option<SyncSender<Job>>,
-    spare: Receiver<Batch>,
-    writer: Option<JoinHandle<Result<()>>>,
 }
 
 impl Rows {
@@ -97,6 +86,7 @@ impl Rows {
             endless_keys: false,
             last_key: Vec::new(),
             state,
+            run: new_run(),
             unstated: 0,
             state_written: now,
         }
@@ -154,10 +144,24 @@ impl Rows {
     }
 
     pub(crate) fn write_state(&mut self) -> Result<()> {
+        self.write_state_of(false)
+    }
+
+    fn write_state_of(&mut self, ended: bool) -> Result<()> {
         self.unstated = 0;
         self.state_written = Instant::now();
-        let line = state_line(&self.state.to_json());
+        let line = state_line(&self.state.of_run(&self.run, ended));
         self.line(line)
+    }
+
+    /// Says that all streams were read: the run that named the last one has ended, and none is
+    /// being read.
+    pub(crate) fn end_run(&mut self) -> Result<()> {
+        if self.state.currently_syncing().is_some() {
+            self.write_state_of(true)?;
+        }
+        self.state.set_currently_syncing(None);
+        self.write_state()
     }
 
     /// Waits until everything is written.
@@ -437,55 +441,4 @@ impl Rows {
             .with("limit in bytes", self.record_bytes_max)
             .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
     }
-}
-
-impl Pipe {
-    fn start() -> Self {
-        let (jobs, todo) = sync_channel(2);
-        let (give_back, spare) = sync_channel(4);
-        let writer = std::thread::spawn(move || {
-            let mut output = Output::new();
-            loop {
-                let job = match todo.try_recv() {
-                    Ok(job) => job,
-                    Err(TryRecvError::Disconnected) => return output.flush(),
-                    Err(TryRecvError::Empty) => {
-                        output.flush()?;
-                        let Ok(job) = todo.recv() else { return Ok(()) };
-                        job
-                    }
-                };
-                match job {
-                    Job::Line(line) => output.buffer().extend_from_slice(&line),
-                    Job::Rows(encoder, batch) => {
-                        for row in 0..batch.rows() {
-                            encoder.row(&batch, row, output.buffer());
-                            output.write_if_full()?;
-                        }
-                        let _ = give_back.try_send(batch);
-                    }
-                }
-            }
-        });
-        Self { jobs: Some(jobs), spare, writer: Some(writer) }
-    }
-
-    fn send(&mut self, job: Job) -> Result<()> {
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if sent { Ok(()) } else { self.close().and_then(|()| Err(writer_gone())) }
-    }
-
-    /// Ends the writer and returns why it failed, if it did.
-    fn close(&mut self) -> Result<()> {
-        self.jobs = None;
-        match self.writer.take().map(JoinHandle::join) {
-            Some(Ok(done)) => done,
-            Some(Err(_)) => Err(writer_gone()),
-            None => Ok(()),
-        }
-    }
-}
-
-fn writer_gone() -> Error {
-    Error::new(ErrorKind::Internal, "the writing thread has ended")
 }

@@ -170,8 +170,7 @@ impl<T: Tap> Run<T> {
         match read {
             Ok(()) if self.test.is_some() => self.rows.close(),
             Ok(()) => {
-                self.rows.state().set_currently_syncing(None);
-                self.rows.write_state()?;
+                self.rows.end_run()?;
                 self.rows.close()
             }
             // What was handed on before the failure still reaches the target; the last state names

@@ -15,10 +15,11 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::input::{Input, Limits};
 use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
-use crate::receive::{Decoding, Event, Syncing, no_input, receive};
+use crate::receive::{Decoding, Event, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
+use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
 
 /// The whole `main` of a target.
@@ -112,7 +113,8 @@ struct Delivery<T: Target> {
     state: Option<String>,
     /// The state is not printed yet.
     state_pending: bool,
-    syncing: Option<Syncing>,
+    /// What was said last of the stream that is being read.
+    word: Word,
     committed: Instant,
 }
 
@@ -131,7 +133,7 @@ impl<T: Target> Delivery<T> {
             give_back,
             state: None,
             state_pending: false,
-            syncing: None,
+            word: Word::default(),
             committed: Instant::now(),
         }
     }
@@ -142,7 +144,7 @@ impl<T: Target> Delivery<T> {
             match event {
                 Event::Schema(at, stream) => self.schema(at, &stream)?,
                 Event::Rows(at, batch) => self.rows(at, batch)?,
-                Event::State(value, syncing) => self.state(value, syncing)?,
+                Event::State(value, word) => self.state(value, word)?,
                 Event::Activate(at, version) => self.activate(at, version)?,
                 Event::End(messages) => return self.end(messages),
                 Event::Failed(failure) => return Err(failure),
@@ -203,25 +205,26 @@ impl<T: Target> Delivery<T> {
         Ok(())
     }
 
-    fn state(&mut self, value: String, syncing: Option<Syncing>) -> Result<()> {
-        if let Some(Syncing::Stream(name)) = &syncing
+    fn state(&mut self, value: String, word: Word) -> Result<()> {
+        self.check_run(&word)?;
+        if let Some(Syncing::Stream(name)) = &word.syncing
             && self.streams.iter().any(|known| known.name == *name && known.sink.is_none())
         {
             return Err(after_end(name));
         }
         self.state = Some(value);
         self.state_pending = true;
-        let left = match (&self.syncing, &syncing) {
-            (Some(Syncing::Stream(left)), Some(now)) if *now != Syncing::Stream(left.clone()) => {
-                Some(left.clone())
-            }
-            _ => None,
-        };
-        let ended = syncing == Some(Syncing::Nothing);
+        let ended = word.syncing == Some(Syncing::Nothing);
         let behind = if ended { Behind::End } else { Behind::Something };
         self.streams.iter_mut().for_each(|stream| stream.behind = stream.behind.max(behind));
-        if syncing.is_some() {
-            self.syncing = syncing;
+        let mut left = None;
+        if word.syncing.is_some() {
+            let before = std::mem::replace(&mut self.word, word);
+            if let Some(Syncing::Stream(name)) = before.syncing
+                && self.word.syncing != Some(Syncing::Stream(name.clone()))
+            {
+                left = Some(name);
+            }
         }
         if let Some(name) = left
             && let Some(at) = self.streams.iter().position(|stream| stream.name == name)
@@ -233,6 +236,24 @@ impl<T: Target> Delivery<T> {
             self.commit()?;
         }
         self.print_state()
+    }
+
+    /// Refuses the word of another run before the one that began a stream has said that the stream
+    /// is read.
+    fn check_run(&self, word: &Word) -> Result<()> {
+        let Word { syncing: Some(Syncing::Stream(name)), run, ended: false } = &self.word else {
+            return Ok(());
+        };
+        if word.syncing.is_none() || word.run == *run {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Protocol, "another tap began before this stream was read")
+            .with("stream", name)
+            .with("published before", self.published())
+            .hint(
+                "the first tap was cut off: look at its own messages, then rerun; two taps that \
+                 write at once need a target each",
+            ))
     }
 
     /// Makes durable what can be before its stream ends.
@@ -299,7 +320,7 @@ impl<T: Target> Delivery<T> {
         if messages == 0 && !self.settings.allow_empty {
             return Err(no_input());
         }
-        if let Some(Syncing::Stream(name)) = &self.syncing {
+        if let Some(Syncing::Stream(name)) = &self.word.syncing {
             return Err(Error::new(ErrorKind::Protocol, "the input ended early")
                 .with("stream", name)
                 .with("published before", self.published())

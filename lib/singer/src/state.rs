@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::schema::{Column, Kind};
+use crate::word;
 
 /// Where a stream was left by an earlier run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +56,8 @@ impl State {
         if value.get("bookmarks").is_some_and(|bookmarks| !bookmarks.is_object()) {
             return Err(broken().with("member", "bookmarks"));
         }
+        // As a target that does not know it has kept it.
+        value.shift_remove(word::RUN);
         Ok(Self(value))
     }
 
@@ -108,7 +111,16 @@ impl State {
         }
     }
 
-    /// Returns the value of a STATE message.
+    /// Returns the value of a STATE message of this run, and whether the run has ended.
+    pub(crate) fn of_run(&self, run: &str, ended: bool) -> Value {
+        let mut value = self.to_json();
+        if self.currently_syncing().is_some() {
+            value[word::RUN] = word::run_member(run, ended);
+        }
+        value
+    }
+
+    /// Returns the state without a run.
     pub fn to_json(&self) -> Value {
         let mut value = self.0.clone();
         value.entry("bookmarks").or_insert_with(|| Value::Object(Map::new()));
