@@ -181,7 +181,7 @@ fn a_property_that_was_not_inferred_is_not_lost() {
     let catalog = tap(json!({})).args(["--discover"]).go().success().stdout;
     let catalog: Value = serde_json::from_slice(&catalog).unwrap();
     let chosen = tap(json!({})).json("--catalog", &catalog).go().success();
-    assert!(chosen.stderr.contains("left out (discount, more)"), "{}", chosen.stderr);
+    assert!(chosen.stderr.contains("left out: discount, more"), "{}", chosen.stderr);
     assert_eq!(bookmark(&chosen), time(1000));
     let null = web(json!({ "discount": null }));
     let outcome = tap_api(&null.url, &plain, &none).go().success();

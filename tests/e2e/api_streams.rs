@@ -308,7 +308,7 @@ fn types_come_from_all_records_and_each_is_asked_for_once() {
     sampled["num_inference_records"] = 1.into();
     let outcome = tap_api(&web.url, &sampled, &json!({})).go().success();
     assert_eq!(outcome.records("t"), [json!({"id": 1}), json!({"id": 2}), json!({"id": 3})]);
-    assert!(outcome.stderr.contains("2 values") && outcome.stderr.contains("late"));
+    assert!(outcome.stderr.contains("2 undeclared values") && outcome.stderr.contains("late"));
 }
 
 #[test]

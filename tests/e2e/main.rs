@@ -72,5 +72,6 @@ mod three_ways;
 mod tidy;
 mod two_taps;
 mod types;
+mod unknown_settings;
 mod values;
 mod warnings;

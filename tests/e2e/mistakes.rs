@@ -39,8 +39,8 @@ fn settings_that_are_wrong_say_what_they_may_be() {
     let outcome = run.env("TAP_POSTGRES_PASWORD", "x").env("TAP_POSTGRES__SELECT", "y").go();
     says(
         &outcome,
-        75,
-        &["`TAP_POSTGRES_PASWORD` is no setting: did you mean `TAP_POSTGRES_PASSWORD`?"],
+        78,
+        &["variable `TAP_POSTGRES_PASWORD`", "did you mean `TAP_POSTGRES_PASSWORD`?"],
     );
     assert!(!outcome.stderr.contains("__SELECT"), "{}", outcome.stderr);
     let lake = folder();

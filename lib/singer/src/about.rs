@@ -21,6 +21,16 @@ pub struct About {
 }
 
 impl About {
+    /// Returns how the names of its variables begin: `TAP_CSV_`.
+    pub(crate) fn variable_prefix(&self) -> String {
+        self.variable("")
+    }
+
+    /// Returns the variable of a setting: `TAP_CSV_FILES`.
+    pub(crate) fn variable(&self, setting: &str) -> String {
+        format!("{}_{setting}", self.name).to_uppercase().replace(['-', '.'], "_")
+    }
+
     /// Writes what `--about` prints.
     pub(crate) fn render(
         &self,

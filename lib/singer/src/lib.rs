@@ -46,6 +46,7 @@ pub use run_tap::run_tap;
 pub use run_target::run_target;
 pub use schema::{Column, Kind};
 pub use secret::Secret;
+pub use settings::OtherSetting;
 pub use state::Bookmark;
 pub use tap::Tap;
 pub use target::{Durability, End, Sink, Target};

@@ -31,7 +31,8 @@ fn run<T: Tap>() -> Result<()> {
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<TapCommon>,
         SettingsSchema::part::<Common>,
-    ]);
+    ])
+    .with_others(T::OTHER_SETTINGS);
     let Some(args) = read_args(&T::ABOUT, Role::Tap, &schema)? else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: Common = settings.get()?;

@@ -33,7 +33,8 @@ fn run<T: Target>() -> Result<()> {
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<TargetCommon>,
         SettingsSchema::part::<Common>,
-    ]);
+    ])
+    .with_others(T::OTHER_SETTINGS);
     let Some(args) = read_args(&T::ABOUT, Role::Target, &schema)? else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: Common = settings.get()?;

@@ -1,6 +1,8 @@
 //! Settings: files, environment and flags into one object, checked against the schema that the
 //! documented structs of the connector and of this crate give.
 
+mod names;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use names::{Accepts, OtherSetting};
 
 use crate::about::About;
 use crate::args::Args;
@@ -28,6 +32,28 @@ pub struct Common {
     pub rejects_include_record: bool,
     /// Longest record, in bytes.
     pub max_record_bytes: usize,
+    /// What a setting with an unknown name does: `fail` ends the run, `warn` goes on without it.
+    pub unknown_settings: UnknownSettings,
+}
+
+/// What a setting with an unknown name does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownSettings {
+    /// Ends the run.
+    #[default]
+    Fail,
+    /// Is warned of and ignored.
+    Warn,
+}
+
+impl UnknownSettings {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Warn => "warn",
+        }
+    }
 }
 
 /// Settings that every tap has.
@@ -75,6 +101,7 @@ impl Default for Common {
             rejects_file: "rejects.jsonl".to_owned(),
             rejects_include_record: true,
             max_record_bytes: 64 << 20,
+            unknown_settings: UnknownSettings::Fail,
         }
     }
 }
@@ -93,7 +120,10 @@ impl Default for TargetCommon {
 
 /// The schema of settings: the connector's own, then the common ones.
 #[derive(Clone, Debug)]
-pub struct SettingsSchema(Map<String, Value>);
+pub struct SettingsSchema {
+    schema: Map<String, Value>,
+    others: &'static [OtherSetting],
+}
 
 impl SettingsSchema {
     /// Joins the schemas of settings structs.
@@ -109,7 +139,13 @@ impl SettingsSchema {
         }
         joined.insert("properties".to_owned(), Value::Object(properties));
         joined.insert("required".to_owned(), Value::Array(required));
-        Self(joined)
+        Self { schema: joined, others: &[] }
+    }
+
+    /// Adds settings of other programs.
+    #[must_use]
+    pub fn with_others(self, others: &'static [OtherSetting]) -> Self {
+        Self { others, ..self }
     }
 
     /// Returns the JSON Schema of one settings struct, without references.
@@ -120,17 +156,17 @@ impl SettingsSchema {
 
     /// Returns the JSON Schema as an object.
     pub fn as_object(&self) -> &Map<String, Value> {
-        &self.0
+        &self.schema
     }
 
     /// Returns name and schema of each setting, in order.
     pub fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.0.get("properties").and_then(Value::as_object).into_iter().flatten()
+        self.schema.get("properties").and_then(Value::as_object).into_iter().flatten()
     }
 
     /// Tells whether a setting must be given.
     pub fn is_required(&self, name: &str) -> bool {
-        let required = self.0.get("required").and_then(Value::as_array);
+        let required = self.schema.get("required").and_then(Value::as_array);
         required.is_some_and(|names| names.iter().any(|required| required == name))
     }
 
@@ -156,19 +192,6 @@ impl SettingsSchema {
     }
 }
 
-/// Settings of other programs that say nothing to us, or that are refused by what they ask for.
-const ACCEPTED: [&str; 9] = [
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "flattening_max_depth",
-    "flattening_max_key_length",
-    "flattening_separator",
-    "batch_config",
-    "start_date",
-];
-
 /// Returns the other names of a setting.
 pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
     property["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str)
@@ -186,12 +209,15 @@ pub fn is_secret(property: &Value) -> bool {
 pub struct Settings(Map<String, Value>);
 
 impl Settings {
-    /// Reads every `--config` and `--set`; warns of settings nobody knows.
+    /// Reads every `--config` and `--set`; refuses settings that nobody knows.
     pub fn read(args: &Args, about: &About, schema: &SettingsSchema) -> Result<Self> {
         let mut settings = Map::new();
+        let mut unknown_variables = Vec::new();
         for path in &args.configs {
             let given = if path.as_os_str() == "ENV" {
-                from_environment(about, schema)?
+                let (given, unknown) = from_environment(about, schema)?;
+                unknown_variables = unknown;
+                given
             } else {
                 from_file(path)?
             };
@@ -200,9 +226,9 @@ impl Settings {
         for (name, text) in &args.sets {
             let known = schema.canonical_name(name).unwrap_or(name);
             let property = schema.property(known).unwrap_or(&Value::Null);
-            if property.is_null() && !ACCEPTED.contains(&known) {
+            if property.is_null() && names::other(schema.others, known).is_none() {
                 let hint = schema.near(known).map(|near| format!("did you mean `{near}`?"));
-                return Err(Error::new(ErrorKind::Usage, "cannot set what is no setting")
+                return Err(Error::new(ErrorKind::Usage, "cannot set an unknown setting")
                     .with("setting", known)
                     .hint(hint.unwrap_or_else(|| "see --about for the settings".to_owned())));
             }
@@ -217,8 +243,7 @@ impl Settings {
         }
         let settings = Self(settings);
         scrub::learn_settings(settings.with_schemas(schema));
-        settings.refuse_what_is_not_there(about, schema)?;
-        settings.warn_of_unknown(schema);
+        names::check(&settings.0, &unknown_variables, about, schema)?;
         settings.check(schema)?;
         Ok(settings)
     }
@@ -242,40 +267,6 @@ impl Settings {
         schema: &'a SettingsSchema,
     ) -> impl Iterator<Item = (&'a Value, &'a Value)> {
         self.0.iter().map(|(name, value)| (value, schema.property(name).unwrap_or(&Value::Null)))
-    }
-
-    fn refuse_what_is_not_there(&self, about: &About, schema: &SettingsSchema) -> Result<()> {
-        let empty = |value: &Value| match value {
-            Value::Object(members) => members.is_empty(),
-            Value::Bool(on) => !on,
-            other => other.is_null(),
-        };
-        for name in ["stream_maps", "flattening_enabled", "batch_config"] {
-            let known = schema.property(name).is_some();
-            if !known && self.0.get(name).is_some_and(|value| !empty(value)) {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("{} cannot do what `{name}` asks for yet", about.name),
-                )
-                .with("setting", name)
-                .hint("put a mapper between tap and target, or remove the setting"));
-            }
-        }
-        Ok(())
-    }
-
-    fn warn_of_unknown(&self, schema: &SettingsSchema) {
-        for name in self.0.keys() {
-            if schema.property(name).is_some() || ACCEPTED.contains(&name.as_str()) {
-                continue;
-            }
-            let hint = schema.near(name).map(|known| format!(": did you mean `{known}`?"));
-            crate::warn!(
-                "W-SETTING-UNKNOWN",
-                "unknown setting `{name}`{}",
-                hint.unwrap_or_default()
-            );
-        }
     }
 
     /// Checks the types, so that a failure names the setting and not its value.
@@ -348,38 +339,43 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
     }
 }
 
-/// Reads `<PLUGIN_NAME>_<SETTING>` for every setting and alias.
-fn from_environment(about: &About, schema: &SettingsSchema) -> Result<Map<String, Value>> {
+/// Reads `<PLUGIN_NAME>_<SETTING>` for every setting and alias, and for settings of other programs.
+/// Returns the variables that begin so and are no setting, too.
+fn from_environment(
+    about: &About,
+    schema: &SettingsSchema,
+) -> Result<(Map<String, Value>, Vec<String>)> {
     let mut settings = Map::new();
-    let mut known = BTreeSet::new();
-    let upper = |name: &str| name.to_uppercase().replace(['-', '.'], "_");
+    let mut known = BTreeSet::from([about.variable("loglevel")]);
     for (name, property) in schema.properties() {
         for spelled in aliases(property).chain([name.as_str()]) {
-            let variable = format!("{}_{}", upper(about.name), upper(spelled));
+            let variable = about.variable(spelled);
             if let Ok(text) = std::env::var(&variable) {
                 settings.insert(name.clone(), from_text(&text, property, &variable)?);
                 known.insert(variable);
             }
         }
     }
-    let prefix = format!("{}_", upper(about.name));
-    for (variable, _) in std::env::vars_os() {
+    let prefix = about.variable_prefix();
+    let mut unknown = Vec::new();
+    for (variable, value) in std::env::vars_os() {
         let Some(variable) = variable.to_str().filter(|name| !known.contains(*name)) else {
             continue;
         };
         // A second underscore begins the names of settings that are Meltano's own.
         let rest = variable.strip_prefix(&prefix).filter(|rest| !rest.starts_with('_'));
-        if let Some(rest) = rest {
-            let near = schema.near(&rest.to_lowercase());
-            let hint = near.map(|near| format!(": did you mean `{prefix}{}`?", upper(near)));
-            crate::warn!(
-                "W-SETTING-UNKNOWN",
-                "variable `{variable}` is no setting{}",
-                hint.unwrap_or_default()
-            );
+        let Some(rest) = rest.map(str::to_lowercase) else { continue };
+        match names::other(schema.others, &rest) {
+            Some(other) => {
+                let text = value.to_string_lossy();
+                let value = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(&*text));
+                settings.insert(other.name.to_owned(), value);
+            }
+            None => unknown.push(variable.to_owned()),
         }
     }
-    Ok(settings)
+    unknown.sort();
+    Ok((settings, unknown))
 }
 
 /// Reads a setting given as text: JSON for arrays and objects, else the text, coerced.

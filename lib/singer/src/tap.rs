@@ -8,12 +8,15 @@ use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::Result;
 use crate::plan::Reading;
 use crate::rows::Rows;
+use crate::settings::OtherSetting;
 use crate::state::Bookmark;
 
 /// A source of streams.
 pub trait Tap: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
+    /// Settings of the programs that this one replaces, which it does not carry out.
+    const OTHER_SETTINGS: &'static [OtherSetting] = &[];
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 

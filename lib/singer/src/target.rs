@@ -12,6 +12,7 @@ use crate::catalog::Stream;
 use crate::error::Result;
 use crate::plan::Planned;
 use crate::rejects::Rejects;
+use crate::settings::OtherSetting;
 
 /// Cells that every row of a target has behind its columns: here `time_extracted`, its text.
 pub const TIME_EXTRACTED: usize = 0;
@@ -24,6 +25,8 @@ pub const ENVELOPE_CELLS: usize = 2;
 pub trait Target: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
+    /// Settings of the programs that this one replaces, which it does not carry out.
+    const OTHER_SETTINGS: &'static [OtherSetting] = &[];
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;
     /// Where the rows of one stream go.

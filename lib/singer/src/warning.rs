@@ -174,7 +174,8 @@ mod tests {
         assert!(warnings.check().is_ok());
         warnings.add("W-NO-KEYS", &format_args!("two"));
         warnings.add("W-NO-KEYS", &format_args!("three"));
-        let failure = warnings.check().map(|()| String::new()).unwrap_or_else(|e| e.to_string());
+        let failure =
+            warnings.check().map_or_else(|failure| failure.to_string(), |()| String::new());
         assert!(failure.contains("code: W-NO-KEYS\n  warning: two"), "{failure}");
         assert_eq!(warnings.summary().as_deref(), Some("W-LINK-DEAD 1, W-NO-KEYS 2"));
     }

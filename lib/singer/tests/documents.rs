@@ -184,6 +184,7 @@ fn any_settings_are_read_or_refused_without_showing_a_value() {
     let document = json!({
         "name": CANARY, "password": CANARY, "headers": { "a": CANARY, "b": "x" }, "port": "5432",
         "on": "yes", "mode": "one-way", "max_rejects": 1, "log_format": "json", "nonsense": CANARY,
+        "unknown_settings": "warn",
         "parts": [{ "path": CANARY, "count": 1, "key": CANARY }, { "path": "b", "key": "" }],
     });
     let folder = tempfile::tempdir().unwrap();

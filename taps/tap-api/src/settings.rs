@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use singer::Secret;
+use singer::{OtherSetting, Secret};
 
 use crate::options::{StreamOptions, StreamSettings};
 
@@ -264,3 +264,9 @@ fn max_response_bytes() -> u64 {
 fn decompression_ratio_max() -> u64 {
     files::Limits::default().ratio_max
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[
+    OtherSetting::not_yet("aws_credentials", "{}", "requests signed for AWS are not made"),
+    OtherSetting::without_effect("flattening_max_key_length"),
+];

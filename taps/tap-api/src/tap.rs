@@ -6,7 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use singer::catalog::ReplicationMethod;
 use singer::state::key_bookmark;
-use singer::{About, Bookmark, Context as _, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
+use singer::{
+    About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream,
+    Tap,
+};
 
 use crate::discover::{self, Columns, Found};
 use crate::http::address::Address;
@@ -16,7 +19,7 @@ use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Counts, Reader, Step};
 use crate::row::Context;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::slice::{Calendar, Slice};
 
 /// Where a record that is set aside comes from: an answer has no name of its own.
@@ -40,6 +43,7 @@ impl Tap for TapApi {
         description: "Reads HTTP APIs that answer in JSON, as the settings describe them.",
         capabilities: &[],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 
     fn open(settings: Settings) -> Result<Self> {

@@ -5,7 +5,7 @@ use files::settings::Words;
 use files::{Disk, Format, Metadata, Table, TableSettings, TextSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use singer::{Context, Error, ErrorKind, Result, ResultExt};
+use singer::{Context, Error, ErrorKind, OtherSetting, Result, ResultExt};
 
 /// The settings of tap-csv.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -163,6 +163,14 @@ fn max_record_bytes() -> usize {
 fn comma() -> String {
     ",".to_owned()
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[
+    OtherSetting::not_yet("path", "null", "set `files`, with `entity`, `path` and `keys`"),
+    OtherSetting::not_yet("stream_name", "null", "set `entity` of an entry of `files`"),
+    OtherSetting::not_yet("read_mode", "null", "list the paths in `files`: an entry is a stream"),
+    OtherSetting::not_yet("filesystem", "\"local\"", "tap-sftp reads from SFTP servers"),
+];
 
 #[cfg(test)]
 mod tests {

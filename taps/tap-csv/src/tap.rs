@@ -1,10 +1,10 @@
 //! The tap: which of its two jobs the settings ask for.
 
 use files::Tables;
-use singer::{About, Bookmark, Reading, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, OtherSetting, Reading, Result, Rows, Stream, Tap};
 
 use crate::day::Day;
-use crate::settings::{FileSettings, Origin, TapCsvSettings, WORDS};
+use crate::settings::{self, FileSettings, Origin, TapCsvSettings, WORDS};
 
 /// Reads CSV files, or a day of the lake.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ impl Tap for TapCsv {
         description: "Reads CSV files with inferred types, and days of the lake with theirs.",
         capabilities: &[],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = TapCsvSettings;
 
     fn open(settings: TapCsvSettings) -> Result<Self> {

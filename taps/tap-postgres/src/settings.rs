@@ -6,7 +6,7 @@ use pg::types::Choices;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::catalog::ReplicationMethod;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, OtherSetting, Result};
 
 /// The settings of tap-postgres.
 #[expect(dead_code, reason = "the settings of LOG_BASED are accepted by name only")]
@@ -187,6 +187,24 @@ pub fn log_based() -> Error {
 pub fn check_method(method: ReplicationMethod) -> Result<()> {
     if method == ReplicationMethod::LogBased { Err(log_based()) } else { Ok(()) }
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[
+    OtherSetting::without_effect("itersize"),
+    OtherSetting::without_effect("tap_id"),
+    OtherSetting::without_effect("logical_poll_total_seconds"),
+    OtherSetting::without_effect("break_at_end_lsn"),
+    OtherSetting::without_effect("max_run_seconds"),
+    OtherSetting::without_effect("debug_lsn"),
+    OtherSetting::not_yet(
+        "use_secondary",
+        "false",
+        "set `host` and `port` to those of the replica",
+    ),
+    OtherSetting::without_effect("secondary_host"),
+    OtherSetting::without_effect("secondary_port"),
+    OtherSetting::not_yet("limit", "null", "set `max_record_count`"),
+];
 
 #[cfg(test)]
 mod tests {

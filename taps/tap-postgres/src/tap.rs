@@ -6,11 +6,13 @@ use pg::types::{self, Types};
 use pg::{Client, Config};
 use serde_json::json;
 use singer::catalog::ReplicationMethod;
-use singer::{About, Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream, Tap};
+use singer::{
+    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
+};
 
 use crate::catalog::{self, Attribute};
 use crate::plan::Plan;
-use crate::settings::{Settings, check_method};
+use crate::settings::{self, Settings, check_method};
 use crate::statement::{self, Incremental};
 use crate::{discover, keys};
 
@@ -40,6 +42,7 @@ impl Tap for TapPostgres {
         description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
         capabilities: &["activate-version"],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 
     fn open(settings: Settings) -> Result<Self> {
@@ -51,7 +54,7 @@ impl Tap for TapPostgres {
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
         self.begin()?;
-        let schemas = self.settings.filter_schemas.as_ref().map(crate::settings::Names::list);
+        let schemas = self.settings.filter_schemas.as_ref().map(settings::Names::list);
         let schemas = schemas.filter(|names| !names.is_empty());
         let relations = catalog::relations(&mut self.client, schemas.as_deref())?;
         for schema in schemas.iter().flatten() {

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sftp::{Options, Trust, keys};
-use singer::{Context, Error, ErrorKind, Result, Secret};
+use singer::{Context, Error, ErrorKind, OtherSetting, Result, Secret};
 
 /// The settings of tap-sftp.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -313,3 +313,10 @@ fn max_reconnects() -> usize {
 fn max_record_bytes() -> usize {
     files::Dialect::default().record_bytes_max
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[OtherSetting::not_yet(
+    "decryption_configs",
+    "null",
+    "decrypt the files before they are read",
+)];

@@ -2,10 +2,10 @@
 
 use files::{Table, Tables};
 use sftp::Server;
-use singer::{About, Bookmark, Context, Reading, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context, OtherSetting, Reading, Result, Rows, Stream, Tap};
 
 use crate::folder::Finder;
-use crate::settings::TapSftpSettings;
+use crate::settings::{self, TapSftpSettings};
 use crate::store::{Remote, Waiting};
 
 /// Reads delimited files of an SFTP server.
@@ -19,6 +19,7 @@ impl Tap for TapSftp {
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
         capabilities: &[],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = TapSftpSettings;
 
     fn open(settings: TapSftpSettings) -> Result<Self> {

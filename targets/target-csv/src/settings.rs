@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use singer::OtherSetting;
 
 /// What target-csv needs to know.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -84,3 +85,17 @@ impl Default for Settings {
         }
     }
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[
+    OtherSetting::without_effect("batch_size_rows"),
+    OtherSetting::without_effect("process_activate_version_messages"),
+    OtherSetting::without_effect("activate_version"),
+    OtherSetting::not_yet(
+        "load_method",
+        "\"append-only\"",
+        "remove it: a file is replaced by each run",
+    ),
+    OtherSetting::not_yet("hard_delete", "false", "remove it: files hold the rows of one run"),
+    OtherSetting::not_yet("output_path_prefix", "null", "set `output_path`"),
+];

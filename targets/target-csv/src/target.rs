@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lake::{Lake, Run};
-use singer::{About, Context, Error, ErrorKind, Planned, Result, Stream, Target};
+use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
 use crate::csv::Dialect;
 use crate::layout::Layout;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
 use crate::plain::PlainFile;
-use crate::settings::{OverwriteBehavior, Settings};
+use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::{CsvSink, Shared};
 
 const TOOL: &str = concat!("target-csv ", env!("CARGO_PKG_VERSION"));
@@ -38,6 +38,7 @@ impl Target for TargetCsv {
         description: "Writes CSV files: dated partitions that are published whole, or plain files",
         capabilities: &[],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
     type Sink = CsvSink;
 

@@ -3,6 +3,7 @@
 use pg::ConnectionSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use singer::OtherSetting;
 
 /// How rows reach the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -93,3 +94,80 @@ fn yes() -> bool {
 fn a_minute() -> u64 {
     60
 }
+
+/// Settings of the programs that this one replaces, which it does not carry out.
+pub const OTHERS: &[OtherSetting] = &[
+    OtherSetting::without_effect("flush_all_streams"),
+    OtherSetting::without_effect("parallelism"),
+    OtherSetting::without_effect("max_parallelism"),
+    OtherSetting::without_effect("temp_dir"),
+    OtherSetting::without_effect("logging_level"),
+    OtherSetting::without_effect("state_support"),
+    OtherSetting::without_effect("max_batch_rows"),
+    OtherSetting::without_effect("max_buffer_size"),
+    OtherSetting::without_effect("batch_detection_threshold"),
+    OtherSetting::without_effect("add_upsert_indexes"),
+    OtherSetting::not_yet(
+        "primary_key_required",
+        "true",
+        "remove it: `load_method` says what becomes of streams without keys",
+    ),
+    OtherSetting::not_yet(
+        "data_flattening_max_level",
+        "0",
+        "put a mapper between tap and target, or remove the setting",
+    ),
+    OtherSetting::not_yet(
+        "schema_mapping",
+        "{}",
+        "set `default_target_schema`, or run the target once for each schema",
+    ),
+    OtherSetting::not_yet(
+        "default_target_schema_select_permission",
+        "null",
+        "remove it, and run ALTER DEFAULT PRIVILEGES ... GRANT SELECT once",
+    ),
+    OtherSetting::not_yet(
+        "default_target_schema_select_permissions",
+        "null",
+        "remove it, and run ALTER DEFAULT PRIVILEGES ... GRANT SELECT once",
+    ),
+    OtherSetting::not_yet("invalid_records_detect", "true", "set `max_rejects`"),
+    OtherSetting::not_yet("invalid_records_threshold", "0", "set `max_rejects`"),
+    OtherSetting::not_yet("persist_empty_tables", "false", "remove it"),
+    OtherSetting::not_yet(
+        "before_run_sql",
+        "null",
+        "run the SQL by a step of its own ahead of the load",
+    ),
+    OtherSetting::not_yet(
+        "after_run_sql",
+        "null",
+        "run the SQL by a step of its own behind the load",
+    ),
+    OtherSetting::not_yet(
+        "before_run_sql_file",
+        "null",
+        "run the SQL by a step of its own ahead of the load",
+    ),
+    OtherSetting::not_yet(
+        "after_run_sql_file",
+        "null",
+        "run the SQL by a step of its own behind the load",
+    ),
+    OtherSetting::not_yet(
+        "postgres_sslcrl",
+        "null",
+        "remove it: lists of revoked certificates are not read",
+    ),
+    OtherSetting::not_yet("postgres_host", "null", "set `host`"),
+    OtherSetting::not_yet("postgres_port", "null", "set `port`"),
+    OtherSetting::not_yet("postgres_database", "null", "set `database`"),
+    OtherSetting::not_yet("postgres_username", "null", "set `user`"),
+    OtherSetting::not_yet("postgres_password", "null", "set `password`"),
+    OtherSetting::not_yet("postgres_schema", "null", "set `default_target_schema`"),
+    OtherSetting::not_yet("postgres_sslmode", "null", "set `ssl_mode`"),
+    OtherSetting::not_yet("postgres_sslcert", "null", "set `ssl_client_certificate`"),
+    OtherSetting::not_yet("postgres_sslkey", "null", "set `ssl_client_private_key`"),
+    OtherSetting::not_yet("postgres_sslrootcert", "null", "set `ssl_certificate_authority`"),
+];

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use singer::{About, Context, Error, ErrorKind, Planned, Result, Stream, Target};
+use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
 use crate::names::TableName;
 use crate::plan;
 use crate::session::{Session, Which};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::sink::PostgresSink;
 
 /// Loads streams into Postgres.
@@ -29,6 +29,7 @@ impl Target for TargetPostgres {
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
         capabilities: &["activate-version", "soft-delete", "hard-delete", "target-schema"],
     };
+    const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
     type Sink = PostgresSink;
 

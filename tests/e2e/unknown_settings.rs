@@ -1,0 +1,106 @@
+//! A setting that is not carried out ends the run, unless leaving it out changes nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::run::{Outcome, ours};
+use crate::tidy::CONNECTORS;
+
+/// Settings that are enough for each connector to begin, where nothing is to be reached.
+fn enough(connector: &str) -> Value {
+    match connector {
+        "tap-api" => json!({ "api_url": "http://127.0.0.1:9", "max_attempts": 1, "streams": [] }),
+        "tap-csv" => json!({ "files": [] }),
+        "tap-sftp" => json!({ "host": "127.0.0.1", "port": 9, "username": "u", "tables": [] }),
+        _ => json!({ "host": "/nowhere", "user": "u", "database": "d" }),
+    }
+}
+
+fn run(connector: &str, more: &Value) -> Outcome {
+    let mut settings = enough(connector);
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    ours(connector).config(&settings).input("").go()
+}
+
+#[track_caller]
+fn says(outcome: &Outcome, words: &[&str]) {
+    for word in words {
+        assert!(outcome.complaint().contains(word), "no {word:?} in {}", outcome.complaint());
+    }
+}
+
+#[test]
+fn an_unknown_setting_ends_the_run_of_every_connector() {
+    for connector in CONNECTORS {
+        let failed = run(connector, &json!({ "max_rejekts": 5, "zzz": "hunter2" })).exits(78);
+        says(
+            &failed,
+            &["cannot use an unknown setting", "setting: `zzz`", "`unknown_settings: warn`"],
+        );
+        says(&failed, &["setting: `max_rejekts`", "did you mean `max_rejects`?"]);
+        assert!(!failed.complaint().contains("hunter2"), "a value was shown");
+
+        let relaxed = run(connector, &json!({ "zzz": 1, "unknown_settings": "warn" }));
+        says(&relaxed, &["W-SETTING-UNKNOWN: unknown setting `zzz`"]);
+        assert!(!relaxed.complaint().contains("cannot use an unknown setting"));
+
+        let upper = connector.to_uppercase().replace('-', "_");
+        let failed = ours(connector)
+            .args(["--config", "ENV"])
+            .env(&format!("{upper}_MAX_REJEKTS"), "5")
+            .env(&format!("{upper}_LOGLEVEL"), "INFO")
+            .input("")
+            .go()
+            .exits(78);
+        let meant = format!("did you mean `{upper}_MAX_REJECTS`?");
+        says(&failed, &[&format!("variable `{upper}_MAX_REJEKTS`"), &meant]);
+        assert!(!failed.complaint().contains("LOGLEVEL"), "{}", failed.complaint());
+    }
+}
+
+#[test]
+fn settings_of_other_programs_are_taken_where_they_change_nothing() {
+    let cases = [
+        ("tap-api", "aws_credentials", json!({}), json!({ "aws_access_key_id": "k" })),
+        ("tap-csv", "stream_maps", json!({}), json!({ "orders": { "id": "int(id)" } })),
+        ("tap-csv", "filesystem", json!("local"), json!("ftp")),
+        ("tap-sftp", "decryption_configs", json!(null), json!({ "gnupghome": "x" })),
+        ("tap-postgres", "use_secondary", json!("false"), json!(true)),
+        ("tap-postgres", "batch_config", json!({}), json!({ "encoding": { "format": "jsonl" } })),
+        ("target-csv", "flattening_enabled", json!(false), json!(true)),
+        ("target-csv", "load_method", json!("append-only"), json!("upsert")),
+        ("target-postgres", "data_flattening_max_level", json!(0), json!(3)),
+        ("target-postgres", "schema_mapping", json!({}), json!({ "a": { "target_schema": "b" } })),
+        ("target-postgres", "primary_key_required", json!(true), json!(false)),
+        ("target-postgres", "postgres_host", json!(""), json!("db.example.org")),
+    ];
+    for (connector, name, taken, refused) in cases {
+        let outcome = run(connector, &json!({ name: taken }));
+        let silent = !outcome.complaint().contains(name);
+        assert!(silent, "{connector} {name}: {}", outcome.complaint());
+        let failed = run(connector, &json!({ name: refused })).exits(78);
+        says(&failed, &[&format!("cannot do what `{name}` asks for yet"), "hint: "]);
+    }
+    // No effect here, whatever the value.
+    for (connector, name) in [("tap-postgres", "itersize"), ("target-postgres", "parallelism")] {
+        let outcome = run(connector, &json!({ name: 7 }));
+        assert!(!outcome.complaint().contains(name), "{}", outcome.complaint());
+    }
+}
+
+#[test]
+fn unknown_names_within_entries_end_the_run() {
+    let cases = [
+        (
+            "tap-csv",
+            json!({ "files": [{ "entity": "a", "path": "a", "keys": [], "delimeter": ";" }] }),
+        ),
+        (
+            "tap-sftp",
+            json!({ "tables": [{ "table_name": "a", "remote_path": "a", "delimeter": ";" }] }),
+        ),
+        ("tap-api", json!({ "streams": [{ "name": "a", "path": "/", "delimeter": ";" }] })),
+    ];
+    for (connector, settings) in cases {
+        says(&run(connector, &settings).exits(78), &["delimeter"]);
+    }
+}
