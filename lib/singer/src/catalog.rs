@@ -95,6 +95,31 @@ impl Stream {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Returns the schema and the table that it is read from, as its schema says, where its name
+    /// is made of them.
+    pub fn source_table(&self) -> Option<(&str, &str)> {
+        let said = self.schema.get(schema::TABLE)?;
+        let (schema, table) = (said["schema"].as_str()?, said["table"].as_str()?);
+        let rest = self.name.strip_prefix(schema)?.strip_prefix('-')?;
+        (rest == table && !schema.is_empty() && !table.is_empty()).then_some((schema, table))
+    }
+
+    /// Says in its schema which table it is read from.
+    pub fn set_source_table(&mut self, schema: &str, table: &str) {
+        let said = json!({ "schema": schema, "table": table });
+        self.schema.insert(schema::TABLE.to_owned(), said);
+    }
+
+    /// Adds the property that says that a row was deleted, where it is not declared.
+    pub fn declare_deleted_at(&mut self) {
+        let properties = self.schema.get_mut("properties").and_then(Value::as_object_mut);
+        if let Some(properties) = properties {
+            let moment = || json!({ "type": ["null", "string"], "format": "date-time" });
+            properties.entry(schema::DELETED_AT).or_insert_with(moment);
+        }
+        self.columns = schema::columns(&self.schema);
+    }
+
     /// Returns a metadata value of the stream itself.
     pub fn meta(&self, key: &str) -> Option<&Value> {
         self.metadata.get(&[] as &[String]).and_then(|meta| meta.get(key))
@@ -234,5 +259,28 @@ fn strings(value: Option<&Value>) -> Option<Vec<String>> {
             list.iter().map(|name| name.as_str().map(str::to_owned)).collect()
         }
         Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_that_of_the_name_it_was_said_for() {
+        let check = |name: &str, schema: &str, table: &str, heeded: bool| {
+            let mut stream = Stream::new(name, Map::new(), Vec::new());
+            assert_eq!(stream.source_table(), None);
+            stream.set_source_table(schema, table);
+            let expected = heeded.then_some((schema, table));
+            assert_eq!(stream.source_table(), expected, "{name}");
+        };
+        check("public-orders", "public", "orders", true);
+        check("a-b-c", "a", "b-c", true);
+        check("a-b-c", "a-b", "c", true);
+        check("--", "-", "", false);
+        check("orders", "public", "orders", false);
+        check("public-orders_eu", "public", "orders", false);
+        check("publicorders", "public", "orders", false);
     }
 }

@@ -8,7 +8,7 @@ use crate::catalog::Stream;
 use crate::error::Result;
 use crate::quote::string_into;
 use crate::scan::{Fault, Quoted, Scanner, Token};
-use crate::schema::Kind;
+use crate::schema::{DELETED_AT, Kind};
 use crate::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
 use crate::validate::{Checks, Reason};
 
@@ -95,6 +95,9 @@ pub enum Refusal {
     Broken(Fault),
     /// A value does not fit its column (`None`: the record as a whole).
     Unfit(Option<usize>, Reason),
+    /// It says that its row was deleted, which the schema does not declare: see
+    /// [`RecordDecoder::heeding_deletions`].
+    Deletes,
 }
 
 impl From<Fault> for Refusal {
@@ -118,6 +121,7 @@ pub struct RecordDecoder {
     stream: String,
     /// A `time_extracted` was none.
     odd_times: bool,
+    heeds_deletions: bool,
 }
 
 struct DecodedColumn {
@@ -206,7 +210,15 @@ impl RecordDecoder {
             undeclared: Undeclared::default(),
             stream: stream.name.clone(),
             odd_times: false,
+            heeds_deletions: false,
         })
+    }
+
+    /// Refuses a record that says that its row was deleted where the schema does not declare that.
+    #[must_use]
+    pub fn heeding_deletions(mut self) -> Self {
+        self.heeds_deletions = true;
+        self
     }
 
     /// Takes these properties, which the schema lacks, for left out on purpose.
@@ -308,7 +320,14 @@ impl RecordDecoder {
                 self.columns[at].checks.put_next(scanner, at, batch)?;
                 expected = at + 1;
             } else {
-                scanner.value()?;
+                let value = scanner.value()?;
+                if self.heeds_deletions && self.scratch == DELETED_AT.as_bytes() {
+                    if !matches!(value, Token::Null) {
+                        return Err(Refusal::Deletes);
+                    }
+                } else {
+                    self.undeclared.note(&self.scratch);
+                }
             }
             more = scanner.more(b'}')?;
         }
@@ -323,17 +342,13 @@ impl RecordDecoder {
         Ok(())
     }
 
-    /// Finds the column of an unexpected key; counts it when there is none.
+    /// Finds the column of an unexpected key, whose text is `scratch` then.
     fn find(&mut self, key: Quoted<'_>) -> Option<usize> {
         self.scratch.clear();
         key.unescape_into(&mut self.scratch);
         let name = |at: &usize| self.columns[*at].name.as_bytes();
         let found = self.by_name.binary_search_by(|at| name(at).cmp(&self.scratch));
-        if let Ok(found) = found {
-            return Some(self.by_name[found]);
-        }
-        self.undeclared.note(&self.scratch);
-        None
+        found.ok().map(|found| self.by_name[found])
     }
 
     #[cold]

@@ -129,6 +129,8 @@ struct Incoming {
     schema: Vec<u8>,
     decoder: RecordDecoder,
     batch: Batch,
+    /// A record said that its row was deleted, and the SCHEMA did not declare that.
+    deletes: bool,
 }
 
 impl Decoding {
@@ -250,7 +252,11 @@ impl Decoding {
             return Ok(());
         }
         self.hand_on()?;
-        let stream = read_schema(&name, line, number)?;
+        let mut stream = read_schema(&name, line, number)?;
+        let deletes = at.is_some_and(|at| self.streams[at].deletes);
+        if deletes {
+            stream.declare_deleted_at();
+        }
         if let Some(at) = at {
             let known = &self.streams[at].stream;
             if known.schema == stream.schema && known.keys == stream.keys {
@@ -261,10 +267,11 @@ impl Decoding {
         let stream = Arc::new(stream);
         let width = stream.columns.len() + ENVELOPE_CELLS;
         let decoder = RecordDecoder::new(&stream, self.validate)
-            .map_err(|failure| failure.with("line", number))?;
+            .map_err(|failure| failure.with("line", number))?
+            .heeding_deletions();
         let schema = text.to_vec();
         let batch = Batch::new(width);
-        let incoming = Incoming { stream: Arc::clone(&stream), schema, decoder, batch };
+        let incoming = Incoming { stream: Arc::clone(&stream), schema, decoder, batch, deletes };
         let at = if let Some(at) = at {
             self.streams[at] = incoming;
             at
@@ -304,9 +311,31 @@ impl Decoding {
         self.send(Event::State(value, self.word.clone()))
     }
 
+    /// Declares the property in which a record says that its row was deleted: that is heeded
+    /// whether the SCHEMA declares it or not. Reads the record again.
+    #[cold]
+    fn deletes(&mut self, text: &[u8], number: u64) -> Result<(), Stop> {
+        self.hand_on()?;
+        let at = self.last;
+        let incoming = &mut self.streams[at];
+        let mut stream = Stream::clone(&incoming.stream);
+        stream.declare_deleted_at();
+        incoming.stream = Arc::new(stream);
+        incoming.deletes = true;
+        incoming.decoder.undeclared.report(&incoming.stream.name);
+        incoming.decoder = RecordDecoder::new(&incoming.stream, self.validate)
+            .map_err(|failure| failure.with("line", number))?;
+        incoming.batch = Batch::new(incoming.stream.columns.len() + ENVELOPE_CELLS);
+        let stream = Arc::clone(&incoming.stream);
+        self.send(Event::Schema(at, stream))?;
+        self.messages -= 1;
+        self.other_line(text, number)
+    }
+
     fn refused(&mut self, refusal: Refusal, text: &[u8], number: u64) -> Result<(), Stop> {
         let (at, reason) = match refusal {
             Refusal::Broken(fault) => return Err(not_json(text, number, fault).into()),
+            Refusal::Deletes => return self.deletes(text, number),
             Refusal::Unfit(at, reason) => (at, reason),
         };
         let incoming = &self.streams[self.last];

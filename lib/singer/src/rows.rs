@@ -325,6 +325,7 @@ impl Rows {
             Refusal::Broken(fault) => Error::new(ErrorKind::Data, "the record is not JSON")
                 .with("byte", fault.at + 1)
                 .with("reason", fault.what),
+            Refusal::Deletes => Error::new(ErrorKind::Internal, "a deletion was to be heeded"),
             Refusal::Unfit(at, reason) => {
                 let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
                 let failure = match at {

@@ -143,6 +143,12 @@ pub const SQL_DATATYPE: &str = "x-sql-datatype";
 pub const NO_VALUES: &str = "x-no-values";
 /// The keyword at the top of a stream's schema that names its partition: `{source, extracted_at}`.
 pub const PARTITION: &str = "x-partition";
+/// The keyword at the top of a stream's schema that names the table it is read from:
+/// `{schema, table}`. It says how the stream's name, `SCHEMA-TABLE`, is to be taken apart, and
+/// nothing of a stream that somebody gave another name.
+pub const TABLE: &str = "x-table";
+/// The property in which a record says that its row was deleted in the source.
+pub const DELETED_AT: &str = "_sdc_deleted_at";
 
 impl Column {
     /// Reads a property.

@@ -163,7 +163,8 @@ impl Checker {
             .cloned()
             .collect();
         match fits {
-            Ok(()) => {}
+            // What is heeded without a declaration fits.
+            Ok(()) | Err(Refusal::Deletes) => {}
             Err(Refusal::Broken(fault)) => self.violation(&format!("a RECORD: {}", fault.what)),
             Err(Refusal::Unfit(_, reason)) => {
                 self.violation(&format!("a RECORD of {name} does not fit its schema: {reason}"));
