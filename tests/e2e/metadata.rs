@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::cluster::database;
+use crate::support::folder;
 use crate::support::messages::{Lines, columns};
-use crate::support::pipes::to_database;
+use crate::support::pipes::{load, to_database, to_lake};
 
 fn metadata(on: bool) -> Value {
     json!({ "add_record_metadata": on })
@@ -29,6 +30,139 @@ fn rows_that_are_marked_as_deleted_go_with_and_without_metadata() {
         };
         assert_eq!(load(Value::Null), "1,2", "{on}");
         assert_eq!(load("2026-11-20T00:00:00Z".into()), "2", "{on}");
+    }
+}
+
+/// Says of rows that they are deleted, by a property that the schema declares or not.
+fn marked(declared: bool, rows: &[(i64, &str)]) -> Vec<u8> {
+    let mut schema = columns();
+    if declared {
+        schema["_sdc_deleted_at"] = json!({ "type": ["null", "string"], "format": "date-time" });
+    }
+    let mut lines = Lines::default().syncing("t").schema("t", &schema, &["id"]);
+    for (id, at) in rows {
+        let record = match *at {
+            "" => json!({ "id": id, "name": "a" }),
+            "null" => json!({ "id": id, "name": "a", "_sdc_deleted_at": null }),
+            at => json!({ "id": id, "_sdc_deleted_at": at, "name": "a" }),
+        };
+        lines = lines.record("t", &record);
+    }
+    lines.done().0
+}
+
+const AT: &str = "2026-11-20T01:02:03Z";
+
+#[test]
+fn a_row_is_deleted_whether_the_schema_declares_the_mark_or_not() {
+    let target = database("undeclared");
+    let rows = "SELECT string_agg(id || CASE WHEN to_jsonb(t) ->> '_sdc_deleted_at' IS NULL
+                  THEN '' ELSE '-' END, ' ' ORDER BY id) FROM t";
+    for (on, hard, method) in [
+        (true, true, "upsert"),
+        (true, false, "upsert"),
+        (false, true, "upsert"),
+        (true, false, "overwrite"),
+        (true, false, "append-only"),
+    ] {
+        for declared in [true, false] {
+            target.psql("DROP TABLE IF EXISTS t");
+            let case = format!("{on} {hard} {method} {declared}");
+            let more = json!({ "hard_delete": hard, "load_method": method });
+            let load = |rows: &[(i64, &str)]| {
+                let run = to_database(&target, &more).config(&metadata(on));
+                run.input(marked(declared, rows)).go().success()
+            };
+            load(&[(1, ""), (2, ""), (3, "null")]);
+            assert_eq!(target.psql(rows), "1 2 3", "{case}");
+            // A row that comes back, one that goes, and one that is deleted and was not there.
+            let outcome = load(&[(1, AT), (1, ""), (2, ""), (2, AT), (4, AT)]);
+            assert!(!outcome.stderr.contains("not declare"), "{case}: {}", outcome.stderr);
+            let expected = match method {
+                "overwrite" => "1 2- 4-",
+                "append-only" => "1 1 1- 2 2 2- 3 4-",
+                _ if hard => "1 3",
+                _ => "1 2- 3 4-",
+            };
+            let sorted = |text: String| {
+                let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+                words.sort();
+                words.join(" ")
+            };
+            assert_eq!(sorted(target.psql(rows)), expected, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_is_no_time_is_a_record_that_does_not_fit() {
+    let target = database("odd_mark");
+    let run = to_database(&target, &metadata(true)).input(marked(false, &[(1, "yesterday")]));
+    assert!(run.go().exits(65).stderr.contains("_sdc_deleted_at"));
+}
+
+#[test]
+fn a_day_keeps_the_marks_of_deleted_rows() {
+    let (target, scratch) = (database("marked_day"), folder());
+    for (day, at) in [("2026-11-20", ""), ("2026-11-21", AT)] {
+        let rows = marked(false, &[(1, ""), (2, at)]);
+        to_lake(scratch.path(), "s", day).input(rows).go().success();
+        load(
+            scratch.path(),
+            day,
+            &target,
+            &json!({ "hard_delete": true, "load_method": "upsert" }),
+        );
+    }
+    assert_eq!(target.psql("SELECT string_agg(id::text, ',') FROM t"), "1");
+}
+
+#[test]
+fn hard_delete_takes_records_that_lack_columns() {
+    let target = database("lacking_deletes");
+    for on in [true, false] {
+        target.psql("DROP TABLE IF EXISTS t");
+        let load = |lines: Lines| {
+            let run = to_database(&target, &json!({ "hard_delete": true })).config(&metadata(on));
+            run.input(lines.done().0).go().success();
+        };
+        load(Lines::opened().row(1, "a").row(2, "b"));
+        load(Lines::opened().record("t", &json!({ "id": 2 })).row(1, "c"));
+        assert_eq!(target.psql("SELECT id, name FROM t ORDER BY id"), "1|c\n2|b", "{on}");
+    }
+}
+
+#[test]
+fn versions_are_acted_on_or_refused() {
+    let version = |lines: Lines, version: i64, id: i64| {
+        let record = json!({ "id": id, "name": "a" });
+        let row = json!({ "type": "RECORD", "stream": "t", "record": record, "version": version });
+        let end = json!({ "type": "ACTIVATE_VERSION", "stream": "t", "version": version });
+        lines.message(&row).message(&end).done().0
+    };
+    // Without the columns that tell the rows' versions nothing can be acted on.
+    let target = database("versions_off");
+    let keyed = || version(Lines::opened(), 1, 1);
+    for hard in [true, false] {
+        let run = || {
+            let more = json!({ "hard_delete": hard });
+            to_database(&target, &more).config(&metadata(false)).input(keyed())
+        };
+        let refused = run().go().exits(78);
+        assert!(refused.stderr.contains("`add_record_metadata` is off"), "{}", refused.stderr);
+        run().set("activate_version", false).go().success();
+        run().set("load_method", "overwrite").go().success();
+    }
+    // Of rows without a key the old ones go, too, or are marked.
+    for (hard, expected) in [(true, "2|t"), (false, "1|f\n2|t")] {
+        target.psql("DROP TABLE IF EXISTS t");
+        for at in [1, 2] {
+            let lines = Lines::default().syncing("t").schema("t", &columns(), &[]);
+            let run = to_database(&target, &json!({ "hard_delete": hard })).config(&metadata(true));
+            run.input(version(lines, at, at)).go().success();
+        }
+        let rows = "SELECT id, _sdc_deleted_at IS NULL FROM t ORDER BY id";
+        assert_eq!(target.psql(rows), expected, "{hard}");
     }
 }
 

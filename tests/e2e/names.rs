@@ -234,7 +234,8 @@ fn every_stream_has_a_folder_and_a_table_of_its_own() {
         whole.lines().filter(|line| !line.contains("\"stream\":\"orders\"")).collect();
     let outcome = into(&database, &Lines::default().raw(others.join("\n"))).success();
     assert!(!outcome.stderr.contains('\u{1b}'), "{}", outcome.stderr);
-    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'
+        AND tablename <> '_sdc_tables'";
     assert_eq!(database.psql(tables), (streams().len() - 1).to_string());
     for (stream, table) in streams() {
         if let Some(table) = table {

@@ -217,3 +217,39 @@ fn a_tap_that_left_out_a_row_activates_no_version() {
     strict["nan_policy"] = "fail".into();
     assert_eq!(versions(&strict), 0);
 }
+
+#[test]
+fn what_the_operator_says_of_a_partition_is_not_contradicted() {
+    let (target, scratch) = (database("contradicted"), folder());
+    for (source, day) in [("s", DAY), ("s", "2026-11-21"), ("other", DAY)] {
+        to_lake(scratch.path(), source, day).input(Lines::whole(&[(1, source)]).0).go().success();
+    }
+    let load = |source: &str, day: &str, set: Value| {
+        let tap = from_lake(scratch.path(), day).set("source", source);
+        let more = json!({ "load_method": "replace-partition" });
+        pipe(tap, to_database(&target, &more).config(&set)).1
+    };
+    let held = "SELECT string_agg(_sdc_source || ' ' || _sdc_datestamp, ',' ORDER BY 1) FROM
+                (SELECT * FROM t ORDER BY _sdc_source, _sdc_datestamp) t";
+    load("s", DAY, json!({})).success();
+    load("s", "2026-11-21", json!({ "source": "s", "datestamp": "2026-11-21" })).success();
+    load("other", DAY, json!({ "source": "", "datestamp": DAY })).success();
+    let all = "other 2026-11-20,s 2026-11-20,s 2026-11-21";
+    assert_eq!(target.psql(held), all);
+    target.psql("UPDATE t SET name = 'kept'");
+    for (set, word) in [
+        (json!({ "source": "other" }), "other"),
+        (json!({ "datestamp": "2026-11-21" }), "2026-11-21"),
+        (json!({ "source": "S", "datestamp": DAY }), "S"),
+    ] {
+        let refused = load("s", DAY, set);
+        fails(&refused, &[78]);
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    assert_eq!(target.psql("SELECT count(*) FROM t WHERE name = 'kept'"), "3");
+    // Where no partition is replaced, it is nobody's affair.
+    target.psql("DROP TABLE t");
+    let tap = from_lake(scratch.path(), DAY).set("source", "s");
+    let more = json!({ "load_method": "upsert", "source": "other" });
+    pipe_succeeds(tap, to_database(&target, &more));
+}

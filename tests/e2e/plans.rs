@@ -245,7 +245,7 @@ fn the_runner_tells_the_files_and_the_statements_of_a_step() {
     assert_eq!(step["warnings"], json!([]));
     assert_eq!(step["reads"], json!([{ "stream": "a", "steps": ["in/a.csv"] }]));
     assert_eq!(step["loads"][0]["stream"], "z");
-    let create = step["loads"][0]["steps"][1].as_str().unwrap();
+    let create = step["loads"][0]["steps"][2].as_str().unwrap();
     assert!(create.starts_with("CREATE TABLE \"later\".\"z\" (\"id\" bigint NOT NULL"), "{create}");
     assert_eq!(target.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'later'"), "0");
 
@@ -352,7 +352,7 @@ fn a_plan_has_the_columns_of_the_run_and_the_words_of_who_cannot_tell() {
     };
     let planned = step(&["target-postgres"]);
     assert_eq!(planned["streams"][0]["columns"], json!(["id", "at"]));
-    let create = planned["loads"][0]["steps"][1].as_str().unwrap().to_owned();
+    let create = planned["loads"][0]["steps"][2].as_str().unwrap().to_owned();
     project.run(&["tap-postgres", "target-postgres"]).success();
     let columns = "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute
         WHERE attrelid = 'into.t'::regclass AND attnum > 0 AND attname !~ '^_sdc'";

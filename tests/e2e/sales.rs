@@ -60,13 +60,13 @@ fn shape(database: &Database) -> String {
          FROM pg_class c
          JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
          LEFT JOIN pg_index i ON i.indrelid = c.oid AND indisprimary
-         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+         WHERE relkind = 'r' AND relname <> '_sdc_tables' AND relnamespace = 'public'::regnamespace
          ORDER BY relname, attnum",
     )
 }
 
 fn tables(database: &Database) -> Vec<String> {
-    let list = "SELECT relname FROM pg_class WHERE relkind = 'r'
+    let list = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> '_sdc_tables'
                 AND relnamespace = 'public'::regnamespace ORDER BY 1";
     database.psql(list).lines().map(str::to_owned).collect()
 }

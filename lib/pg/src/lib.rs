@@ -9,6 +9,7 @@ pub mod copy;
 pub mod copy_text;
 pub mod failure;
 pub mod ident;
+pub mod ours;
 mod password_file;
 mod session;
 pub mod settings;

@@ -103,7 +103,13 @@ fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
     let found = streams.len();
     let mut selected = Vec::new();
     for stream in streams {
-        selected.extend(select(stream)?);
+        let mut found = select(stream)?;
+        if let Some(Selected { stream, .. }) = &mut found
+            && let Some((schema, table)) = tap.source_table(stream)
+        {
+            stream.set_source_table(&schema, &table);
+        }
+        selected.extend(found);
     }
     check_names(&selected)?;
     if selected.is_empty() {

@@ -116,6 +116,8 @@ struct Delivery<T: Target> {
     state_pending: bool,
     /// What was said last of the stream that is being read.
     word: Word,
+    /// Streams that were read and of which nothing came.
+    silent: BTreeSet<String>,
     committed: Instant,
 }
 
@@ -135,6 +137,7 @@ impl<T: Target> Delivery<T> {
             state: None,
             state_pending: false,
             word: Word::default(),
+            silent: BTreeSet::new(),
             committed: Instant::now(),
         }
     }
@@ -227,10 +230,11 @@ impl<T: Target> Delivery<T> {
                 left = Some(name);
             }
         }
-        if let Some(name) = left
-            && let Some(at) = self.streams.iter().position(|stream| stream.name == name)
-        {
-            self.complete(at, true)?;
+        if let Some(name) = left {
+            match self.streams.iter().position(|stream| stream.name == name) {
+                Some(at) => self.complete(at, true)?,
+                None => drop(self.silent.insert(name)),
+            }
         }
         let interval = Duration::from_secs(self.settings.state_interval_seconds);
         if self.committed.elapsed() >= interval {
@@ -337,10 +341,29 @@ impl<T: Target> Delivery<T> {
         for at in 0..self.streams.len() {
             self.complete(at, self.streams[at].behind == Behind::End)?;
         }
+        let silent = std::mem::take(&mut self.silent);
+        let unchanged = self.unchanged(&silent);
+        self.target.unchanged(&unchanged)?;
         warning::check()?;
         self.target.finish()?;
         warning::check()?;
         self.print_state()
+    }
+
+    /// Returns the streams that are as the state knows them. Only taps of ours leave such out, and
+    /// by bookmarks of whole files and days alone.
+    fn unchanged<'a>(&self, silent: &'a BTreeSet<String>) -> Vec<&'a str> {
+        let state = self.state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let marks = state.as_ref().map_or(&Value::Null, |state| &state["bookmarks"]);
+        let whole = |name: &&str| {
+            let mark = &marks[*name];
+            mark["files"].is_object() || mark["manifest_sha256"].is_string()
+        };
+        let silent = silent.iter().map(String::as_str);
+        silent
+            .filter(|name| !self.streams.iter().any(|known| known.name == *name))
+            .filter(whole)
+            .collect()
     }
 
     fn published(&self) -> String {

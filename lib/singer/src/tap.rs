@@ -32,6 +32,11 @@ pub trait Tap: Sized {
         None
     }
 
+    /// Returns the schema and the table that a stream is read from, where there are such.
+    fn source_table(&self, _stream: &Stream) -> Option<(String, String)> {
+        None
+    }
+
     /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
     /// [`Rows::unchanged`], where the source is as the bookmark knows it.
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;

@@ -41,6 +41,13 @@ pub trait Target: Sized {
     /// Tells what a load of these streams would do, and changes nothing.
     fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
 
+    /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
+    /// nothing, as their source is as their bookmarks know it: fails where the destination has
+    /// lost what the bookmarks say it has.
+    fn unchanged(&mut self, _streams: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
     /// Ends a good run, after every sink was completed.
     fn finish(&mut self) -> Result<()> {
         Ok(())

@@ -7,7 +7,8 @@ use pg::{Client, Row};
 use singer::{Error, ErrorKind, Result};
 
 /// Relations somebody can read as streams, with the columns of their key. A partition is read
-/// through its parent. `$1` is an array of schemas or null.
+/// through its parent. `$1` is an array of schemas or null. What target-postgres remembers in a
+/// table of its own (`$2`, with the comment `$3`) is nobody's data.
 const RELATIONS: &str = "\
 SELECT c.oid, n.nspname, c.relname, c.relkind,
        CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums
@@ -30,6 +31,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND n.nspname !~ '^pg_(toast_)?temp_'
    AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
    AND has_schema_privilege(n.oid, 'USAGE')
+   AND (c.relname <> $2::text OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM $3::text)
  ORDER BY n.nspname, c.relname";
 
 /// The columns of those relations. `$2` is one relation's name or null. Functions look past the
@@ -141,7 +143,8 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
 /// Reads the relations.
 pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Relation>> {
     let schemas = schemas.map(array_literal);
-    let rows = client.query(RELATIONS, &[schemas.as_deref()])?;
+    let ours = [schemas.as_deref(), Some(pg::ours::TABLE), Some(pg::ours::COMMENT)];
+    let rows = client.query(RELATIONS, &ours)?;
     rows.iter()
         .map(|row| {
             let key = row.get(5).unwrap_or("").split_ascii_whitespace();

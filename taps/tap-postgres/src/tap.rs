@@ -74,6 +74,10 @@ impl Tap for TapPostgres {
         self.settings.method()
     }
 
+    fn source_table(&self, stream: &Stream) -> Option<(String, String)> {
+        address(stream).ok()
+    }
+
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         check_method(stream.replication_method)?;
         self.begin()?;

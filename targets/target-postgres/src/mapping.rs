@@ -9,6 +9,7 @@ use crate::direct::Own;
 use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::load;
+use crate::lost;
 use crate::merge::{self, Item, Merge};
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::settings::{LoadMethod, Missing, Settings};
@@ -17,7 +18,8 @@ use crate::types::{self, Change, SqlType};
 
 /// A stream and its table.
 pub struct Mapping {
-    settings: Rc<Settings>,
+    /// The settings of the run.
+    pub settings: Rc<Settings>,
     /// The stream, with the last schema adopted.
     pub stream: Stream,
     /// How its rows reach the table.
@@ -85,6 +87,14 @@ impl Mapping {
         self.method == LoadMethod::ReplacePartition
             && self.stream.resumed_from.is_some()
             && !self.stream.schema.contains_key(singer::schema::PARTITION)
+    }
+
+    /// Tells whether the rows go on from others, so that the table has to have those. What was
+    /// published as a day is all there is of that day.
+    pub fn goes_on(&self) -> bool {
+        let whole = self.method == LoadMethod::ReplacePartition
+            && self.stream.schema.contains_key(singer::schema::PARTITION);
+        !whole && self.stream.resumed_from.as_ref().is_some_and(lost::leaves_out_loaded)
     }
 
     /// Tells whether rows that say so are deleted, so that each must be looked at.
@@ -299,12 +309,12 @@ impl Mapping {
 
     /// Returns the merge of a staging table.
     pub fn merge(&self, stage: &str, started_ms: u64) -> Result<Merge> {
-        let upsert = self.method == LoadMethod::Upsert;
+        let (upsert, replaces) = (self.method == LoadMethod::Upsert, self.replaces());
         let mut merge = Merge {
             table: self.shape.name.sql()?,
             stage: stage.to_owned(),
             scope: "true".to_owned(),
-            hard_delete: self.settings.hard_delete && upsert,
+            hard_delete: self.settings.hard_delete && !replaces,
             overriding: self.plan.overriding,
             partitioned: self.plan.partitioned,
             ..Merge::default()
@@ -315,7 +325,7 @@ impl Mapping {
             }
             let column = quote_ident(&wanted.name)?;
             let from_stream = at < self.width;
-            merge.has_deleted_at |= wanted.name == DELETED_AT;
+            merge.has_deleted_at |= from_stream && wanted.name == DELETED_AT;
             merge.foreign_keys |= self.shape.conflict.contains(&wanted.name)
                 && !self.plan.types[at].storage().is_built_in();
             let value = if from_stream {
@@ -385,12 +395,34 @@ fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
     }
 }
 
+/// Returns a part of the partition: what the settings say, which a stream must not contradict, for
+/// the rows of a partition are replaced; else what the stream says.
+fn said_by_both(
+    setting: &str,
+    set: Option<&String>,
+    said: Option<String>,
+) -> Result<Option<String>> {
+    let set = set.filter(|text| !text.is_empty());
+    match (set, said) {
+        (Some(set), Some(said)) if *set != said => {
+            Err(Error::new(ErrorKind::Config, "cannot replace another partition than the one set")
+                .with(&format!("`{setting}` of the settings"), set)
+                .with("of the rows", said)
+                .hint(format!(
+                    "load the rows that belong to it, or remove `{setting}`: rows of a day of the \
+                     lake say themselves where they belong"
+                )))
+        }
+        (set, said) => Ok(set.cloned().or(said)),
+    }
+}
+
 /// Returns the source and the day that the rows of a stream belong to.
 fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, String)> {
     let named = stream.schema.get(singer::schema::PARTITION);
     let part = |key: &str| named.and_then(|named| named[key].as_str()).map(str::to_owned);
-    let source = part("source").or_else(|| settings.source.clone());
-    let datestamp = part("extracted_at").or_else(|| settings.datestamp.clone());
+    let source = said_by_both("source", settings.source.as_ref(), part("source"))?;
+    let datestamp = said_by_both("datestamp", settings.datestamp.as_ref(), part("extracted_at"))?;
     let (Some(source), Some(datestamp)) = (source, datestamp) else {
         return Err(Error::new(ErrorKind::Config, "cannot tell the partition of the rows")
             .with("stream", &stream.name)

@@ -40,6 +40,33 @@ pub struct TableName {
 }
 
 impl TableName {
+    /// Returns the table of a stream: the one that its tap says, else the one of its name; its
+    /// schema, or its name, may be `chosen`.
+    pub fn of(stream: &Stream, (schema, table): (Option<&str>, Option<&str>)) -> Self {
+        let mut name = match stream.source_table() {
+            Some((said, table)) => {
+                Self { schema: shorten_ident(schema.unwrap_or(said)), table: shorten_ident(table) }
+            }
+            None => Self::of_stream(&stream.name, schema),
+        };
+        if let Some(table) = table {
+            name.table = shorten_ident(table);
+        }
+        name
+    }
+
+    /// Returns every table that may be that of a stream of this name, whatever its tap says of it.
+    pub fn candidates(stream: &str, schema: Option<&str>) -> Vec<Self> {
+        let parts = stream.match_indices('-').map(|(at, _)| (&stream[..at], &stream[at + 1..]));
+        let parts = parts.filter(|(schema, table)| !schema.is_empty() && !table.is_empty());
+        let named = parts.map(|(said, table)| Self {
+            schema: shorten_ident(schema.unwrap_or(said)),
+            table: shorten_ident(table),
+        });
+        let whole = [Self::of_stream(stream, schema), Self::whole(stream, schema)];
+        named.chain(whole).collect()
+    }
+
     /// Returns the table of a stream: its last part between dashes, in the schema given, else in
     /// the schema of the part before, else in `public`.
     pub fn of_stream(stream: &str, default_schema: Option<&str>) -> Self {
@@ -125,6 +152,27 @@ mod tests {
         let long = TableName::of_stream(&"é".repeat(60), None);
         assert_eq!(long.table.len(), 63);
         assert_eq!(TableName::of_stream("a-b\"c", None).sql().unwrap(), "\"a\".\"b\"\"c\"");
+    }
+
+    #[test]
+    fn the_table_that_a_tap_says_is_that_of_its_stream() {
+        let check = |stream: &str, said: Option<(&str, &str)>, chosen, expected: &str| {
+            let mut stream = Stream::new(stream, serde_json::Map::new(), Vec::new());
+            if let Some((schema, table)) = said {
+                stream.set_source_table(schema, table);
+            }
+            assert_eq!(TableName::of(&stream, chosen).to_string(), expected, "{}", stream.name);
+        };
+        let said = Some(("public", "order-items"));
+        check("public-order-items", said, (None, None), "public.order-items");
+        check("public-order-items", said, (Some("raw"), None), "raw.order-items");
+        check("public-order-items", said, (Some("raw"), Some("lines-of")), "raw.lines-of");
+        check("public-order-items", None, (None, None), "order.items");
+        check("a-b", said, (None, None), "a.b");
+        check("a-b", None, (None, Some("c")), "a.c");
+        let found = TableName::candidates("s-a-b", None);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["s.a-b", "s-a.b", "a.b", "public.s-a-b"]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use pg::{Client, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::load::{self, Load};
+use crate::lost;
 use crate::mapping::Mapping;
+use crate::memory::Memory;
 use crate::names::TableName;
 use crate::settings::{LoadMethod, Settings};
 use crate::stage;
@@ -29,13 +31,19 @@ pub fn statements(
     client.execute("SET default_transaction_read_only = on")?;
     let mut mapping = Mapping::new(Rc::clone(settings), stream, name)?;
     let fields = mapping.adopt(client, stream)?;
+    let mut memory = Memory::default();
+    let claim = lost::check(client, &mut memory, &mapping)?;
+    let (remember, claim) = match &claim {
+        Some(claim) => memory.statements(claim)?,
+        None => (None, None),
+    };
     let schema = mapping.shape.schema_statement(client)?;
     let exists = !mapping.plan.creates();
     check_changes(client, &mapping, schema.is_none())?;
-    let mut statements: Vec<String> = schema.into_iter().collect();
+    let mut statements: Vec<String> = schema.into_iter().chain(remember).collect();
     statements.extend(mapping.plan.statements.iter().cloned());
     if !mapping.has_columns() {
-        return Ok(statements);
+        return Ok(statements.into_iter().chain(claim).collect());
     }
     let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
     let direct = mapping.may_go_direct() && is_alone(client, &mapping, now)?;
@@ -44,7 +52,7 @@ pub fn statements(
     }
     if direct {
         statements.push(mapping.direct(&fields, now)?.0);
-        return Ok(statements);
+        return Ok(statements.into_iter().chain(claim).collect());
     }
     let temporary = "has_database_privilege(current_database(), 'TEMPORARY')";
     check(client, "TEMPORARY on the database, to stage rows", temporary)?;
@@ -60,6 +68,7 @@ pub fn statements(
         any_absent: false,
     };
     statements.extend(load.statements());
+    statements.extend(claim);
     Ok(statements)
 }
 

@@ -1,12 +1,15 @@
 //! The connections of a run: one that all streams share, and one for a stream whose rows go
 //! straight into their table, in a transaction of its own.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use pg::{Client, Config};
 use singer::Result;
 
-use crate::lane::{self, Lane};
+use crate::lane::{self, Effect, Lane};
+use crate::memory::{Claim, Memory};
+use crate::table::Shape;
 
 /// The connections, and numbers that are unique in the run.
 pub struct Session {
@@ -17,6 +20,9 @@ pub struct Session {
     own_state: Own,
     numbers: u64,
     started_ms: u64,
+    memory: Memory,
+    /// Schemas that are there, as the run has made sure.
+    prepared: BTreeSet<String>,
 }
 
 /// What is with the second connection.
@@ -55,7 +61,43 @@ impl Session {
             // a pooler mixes sessions up.
             numbers: RandomState::new().build_hasher().finish() >> 1,
             started_ms,
+            memory: Memory::default(),
+            prepared: BTreeSet::new(),
         })
+    }
+
+    /// Returns the connection of all streams, and what is remembered of tables.
+    pub fn remembering(&mut self) -> Result<(&mut Client, &mut Memory)> {
+        Ok((self.shared.idle()?, &mut self.memory))
+    }
+
+    /// Tells whether it is remembered, for all runs, what fills the tables of a schema.
+    pub fn remembers(&self, schema: &str) -> bool {
+        self.memory.is_kept(schema)
+    }
+
+    /// Takes note of a claim that was committed.
+    pub fn settle(&mut self, claim: &Claim) {
+        self.memory.settle(claim);
+    }
+
+    /// Makes what the tables of a schema need, where it is not there: the schema itself, if a table
+    /// of it is to be made, and the table to remember in what fills them. In a transaction of its
+    /// own that ends soon, for other runs wait for it; once a run and schema.
+    pub fn prepare(&mut self, shape: &Shape, (makes, claims): (bool, bool)) -> Result<()> {
+        let schema = &shape.name.schema;
+        let makes = makes && !self.prepared.contains(schema);
+        let memory = &mut self.memory;
+        let claims = claims && memory.is_missing(schema);
+        if !makes && !claims {
+            return Ok(());
+        }
+        self.shared.transaction(Effect::default(), |client| {
+            shape.create_schema(client)?;
+            if claims { memory.make(client, schema) } else { Ok(()) }
+        })?;
+        self.prepared.insert(schema.clone());
+        Ok(())
     }
 
     /// Returns when the run began, in milliseconds since 1970.

@@ -1,5 +1,7 @@
 //! The settings of target-postgres.
 
+use std::collections::BTreeMap;
+
 use pg::ConnectionSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,6 +32,17 @@ pub enum Missing {
     Keep,
 }
 
+/// What to do where a table is not there that rows were loaded into before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingTable {
+    /// The run fails.
+    #[default]
+    Refuse,
+    /// A table is made, which has the rows since then.
+    Make,
+}
+
 /// The settings, as `--about` shows them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
@@ -37,9 +50,17 @@ pub struct Settings {
     /// Where and how to connect.
     #[serde(flatten)]
     pub connection: ConnectionSettings,
-    /// Schema of the tables; without it the part of the stream's name before the last `-`, else
-    /// `public`.
+    /// Schema of the tables; without it the one that the tap says, or the part of the stream's name
+    /// before the last `-`, else `public`.
     pub default_target_schema: Option<String>,
+    /// Names of tables by stream, as in `{"public-orders": "orders_eu"}`, where a table is to have
+    /// another name than its stream gives it.
+    #[serde(default)]
+    pub table_names: BTreeMap<String, String>,
+    /// What to do with rows since a state (or with a stream that is as its state says) whose table
+    /// is not there: `refuse`, or `make` the table with these rows alone.
+    #[serde(default)]
+    pub missing_table: MissingTable,
     /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded; without
     /// it those of the source are left out, but for `_sdc_deleted_at` with `hard_delete`.
     #[serde(default = "yes")]
@@ -49,11 +70,12 @@ pub struct Settings {
     /// without it `upsert` for streams with keys, else `replace-partition` for days of the dated
     /// folders, else `append-only`.
     pub load_method: Option<LoadMethod>,
-    /// Whether an `upsert` takes rows marked as deleted (`_sdc_deleted_at`, or an old version) out
-    /// of the table.
+    /// Whether rows of old versions leave the table, instead of being marked as deleted, and an
+    /// `upsert` takes rows out of it whose record says `_sdc_deleted_at`.
     #[serde(default)]
     pub hard_delete: bool,
-    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come.
+    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come;
+    /// that needs `add_record_metadata`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
     pub activate_version: bool,
@@ -67,11 +89,11 @@ pub struct Settings {
     /// their source always do.
     #[serde(default)]
     pub interpret_content_encoding: bool,
-    /// Source part of the partition for `replace-partition`, where the stream's schema does not
-    /// name it in `x-partition`.
+    /// Source part of the partition for `replace-partition`; without it the one that the stream's
+    /// schema names in `x-partition`. A stream that names another one is refused.
     pub source: Option<String>,
-    /// Day of the partition for `replace-partition` as `YYYY-MM-DD`, where the stream's schema
-    /// does not name it in `x-partition`.
+    /// Day of the partition for `replace-partition` as `YYYY-MM-DD`; without it the one that the
+    /// stream's schema names in `x-partition`. A stream that names another one is refused.
     pub datestamp: Option<String>,
     /// What an upsert does with a column that a record does not have: `keep` its value or write
     /// `null`.
@@ -85,6 +107,13 @@ pub struct Settings {
     pub dialect_driver: Option<String>,
     /// Accepted for compatibility and not used: rows always travel by COPY.
     pub use_copy: Option<bool>,
+}
+
+impl Settings {
+    /// Returns the schema of all tables, if one is set.
+    pub fn schema(&self) -> Option<&str> {
+        self.default_target_schema.as_deref().filter(|schema| !schema.is_empty())
+    }
 }
 
 fn yes() -> bool {

@@ -12,7 +12,9 @@ use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
 use crate::lane::{Effect, Into, explained};
 use crate::load::{Counts, Load};
+use crate::lost;
 use crate::mapping::Mapping;
+use crate::memory::Claim;
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::session::{Session, Which};
@@ -38,6 +40,8 @@ pub struct PostgresSink {
     made: bool,
     /// How many rows were staged when the server last missed rows that they refer to.
     waiting_rows: u64,
+    /// That the stream fills the table, where that is still to be remembered.
+    claim: Option<Claim>,
 }
 
 /// How the rows since the last commit travel.
@@ -60,7 +64,13 @@ impl PostgresSink {
         name: TableName,
     ) -> Result<Self> {
         let mut mapping = Mapping::new(Rc::clone(&settings), stream, name)?;
-        let fields = mapping.adopt(session.borrow_mut().lane(Which::Shared).idle()?, stream)?;
+        let (fields, claim) = {
+            let mut session = session.borrow_mut();
+            let (client, memory) = session.remembering()?;
+            let fields = mapping.adopt(client, stream)?;
+            let claim = lost::check(client, memory, &mapping)?;
+            (fields, claim)
+        };
         Ok(Self {
             session,
             settings,
@@ -73,6 +83,7 @@ impl PostgresSink {
             counts: Counts::default(),
             made: false,
             waiting_rows: 0,
+            claim,
         })
     }
 
@@ -106,11 +117,7 @@ impl PostgresSink {
         if !session.take_own() {
             return Ok(None);
         }
-        if mapping.plan.creates() {
-            session
-                .lane(Which::Shared)
-                .transaction(Effect::default(), |client| mapping.shape.create_schema(client))?;
-        }
+        session.prepare(&mapping.shape, (mapping.plan.creates(), self.claim.is_some()))?;
         let client = session.lane(Which::Own).idle()?;
         client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
         let made = mapping.plan.creates() && mapping.shape.apply(client, &mapping.plan)?;
@@ -225,8 +232,9 @@ impl PostgresSink {
         let shared = Rc::clone(&self.session);
         let mut session = shared.borrow_mut();
         let (mapping, stage) = (&self.mapping, self.stage.as_ref());
+        let (schema, claim) = (&mapping.shape.name.schema, self.claim.clone());
         let name = stage.map(Stage::sql).unwrap_or_default();
-        let work = Work {
+        let mut work = Work {
             mapping,
             load: stage.map(|stage| (stage.rows(), stage.any_absent())),
             added_to: which == Which::Own,
@@ -234,10 +242,12 @@ impl PostgresSink {
             version: self.version.filter(|_| last),
             // The next rows may go straight into the table, on the other connection.
             drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
+            claim: claim.as_ref(),
         };
         let effect = Effect { table: Some(&work.merge.table), spends_stage: stage.is_some() };
         let counts = match which {
             Which::Own => {
+                work.claim = work.claim.filter(|_| session.remembers(schema));
                 let client = session.lane(which).idle()?;
                 let counts = work.run(client).map_err(explained)?;
                 session.lane(which).commit(effect)?;
@@ -246,14 +256,15 @@ impl PostgresSink {
             }
             Which::Shared if work.is_nothing() => Counts::default(),
             Which::Shared => {
-                if mapping.plan.creates() {
-                    let shape = &mapping.shape;
-                    let create = |client: &mut Client| shape.create_schema(client);
-                    session.lane(which).transaction(Effect::default(), create)?;
-                }
+                session.prepare(&mapping.shape, (mapping.plan.creates(), work.claim.is_some()))?;
+                work.claim = work.claim.filter(|_| session.remembers(schema));
                 session.lane(which).transaction(effect, |client| work.run(client))?
             }
         };
+        if let Some(claim) = work.claim.filter(|_| which == Which::Own || !work.is_nothing()) {
+            session.settle(claim);
+            self.claim = None;
+        }
         self.counts.add(counts);
         if let Way::Direct(direct) = way {
             self.counts.inserted += direct.rows();
@@ -304,6 +315,7 @@ struct Work<'a> {
     merge: Merge,
     version: Option<i64>,
     drops: bool,
+    claim: Option<&'a Claim>,
 }
 
 impl Work<'_> {
@@ -340,6 +352,9 @@ impl Work<'_> {
         }
         if let Some(version) = self.version {
             counts.deleted += client.execute(&merge.activate(version))?;
+        }
+        if let Some(claim) = self.claim {
+            claim.write(client)?;
         }
         if self.load.is_some() {
             let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
@@ -436,11 +451,12 @@ impl Sink for PostgresSink {
         if self.heeds_versions() {
             self.version = Some(version);
         } else if self.settings.activate_version && !self.mapping.replaces() {
-            let stream = &self.mapping.stream.name;
-            singer::warn!(
-                "W-VERSION-IGNORED",
-                "ACTIVATE_VERSION of {stream} is ignored: `add_record_metadata` is off"
-            );
+            // Rows that are gone would stay, and nobody would know.
+            let message = "cannot act on ACTIVATE_VERSION: the table has no versions of its rows";
+            return Err(Error::new(ErrorKind::Config, message).with("version", version).hint(
+                "`add_record_metadata` is off: set it, or `load_method: overwrite`, or \
+                     `activate_version: false` to leave rows in the table that are gone",
+            ));
         }
         Ok(())
     }

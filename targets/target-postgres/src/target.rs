@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
+use crate::lost;
 use crate::names::TableName;
 use crate::plan;
 use crate::session::{Session, Which};
@@ -74,20 +75,35 @@ impl Target for TargetPostgres {
         let name = self.table_of(stream)?;
         PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
     }
+
+    fn unchanged(&mut self, streams: &[&str]) -> Result<()> {
+        lost::check_unchanged(&mut self.session.borrow_mut(), &self.settings, streams)
+    }
 }
 
 impl TargetPostgres {
     /// Returns the table of a stream, which is that of no other.
     fn table_of(&mut self, stream: &Stream) -> Result<TableName> {
-        let schema = self.settings.default_target_schema.as_deref();
-        let name = TableName::of_stream(&stream.name, schema.filter(|schema| !schema.is_empty()));
+        let settings = &self.settings;
+        let table = settings.table_names.get(&stream.name).map(String::as_str);
+        let name = TableName::of(stream, (settings.schema(), table));
+        if name.table == pg::ours::TABLE {
+            let message = "cannot load a stream into the table that remembers what fills tables";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with("table", &name)
+                .with("stream", &stream.name)
+                .hint("leave the stream out, or name another table in `table_names`"));
+        }
         let other = self.tables.entry(name.clone()).or_insert_with(|| stream.name.clone());
         if *other != stream.name {
             return Err(Error::new(ErrorKind::Config, "cannot load two streams into one table")
                 .with("table", &name)
                 .with("stream", &stream.name)
                 .with("other stream", other)
-                .hint("load them in runs of their own, with another `default_target_schema`"));
+                .hint(
+                    "name another table for one of them in `table_names`, or load them in runs of \
+                     their own with another `default_target_schema`",
+                ));
         }
         Ok(name)
     }

@@ -82,7 +82,7 @@ impl Example {
     /// Returns the tables of a schema of the target, sorted.
     pub fn tables(&self, schema: &str) -> Vec<String> {
         let list = format!(
-            "SELECT relname FROM pg_class WHERE relkind = 'r'
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> '_sdc_tables'
              AND relnamespace = '{schema}'::regnamespace ORDER BY 1"
         );
         self.target.psql(&list).lines().map(str::to_owned).collect()

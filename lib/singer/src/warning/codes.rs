@@ -140,6 +140,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-TABLE-NOT-READABLE",
         "The user may not read some tables, so they are left out. Grant SELECT on them.",
     ),
+    (
+        "W-TABLES-NOT-REMEMBERED",
+        "target-postgres may not write down which stream fills which table. Two streams of one \
+         table are refused within a run alone. Grant what the warning says.",
+    ),
     ("W-TIME-EXTRACTED", "A `time_extracted` is not a date and time, and is left out."),
     (
         "W-TLS-UNVERIFIED",

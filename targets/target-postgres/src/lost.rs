@@ -1,0 +1,126 @@
+//! Tables that the target has lost: rows since a state go on from rows that are there.
+//!
+//! A state says what the target has. Where the table of a stream is gone, rows since the state, or
+//! none of a stream that is as the state says, would be taken for all: the run fails instead.
+
+use std::collections::BTreeSet;
+
+use pg::Client;
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::mapping::Mapping;
+use crate::memory::{Claim, Memory};
+use crate::names::TableName;
+use crate::session::Session;
+use crate::settings::{MissingTable, Settings};
+
+/// How to load the rows that are gone.
+const READ_ALL: &str = "what the state says was loaded is gone here: run once without the state \
+                        (`--full-refresh` of chorus, or no `--state`), which reads all rows; or \
+                        set `missing_table: make` to go on without them";
+
+/// Refuses a table that another stream fills, and one that is gone and would get the rows since a
+/// state alone. Returns what is to be remembered of it with the load.
+pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<Option<Claim>> {
+    let (name, exists) = (&mapping.shape.name, !mapping.plan.creates());
+    let claim = memory.claim(client, &mapping.stream, (name, exists))?;
+    if exists || !mapping.goes_on() || mapping.settings.missing_table == MissingTable::Make {
+        return Ok(claim);
+    }
+    Err(Error::new(ErrorKind::Config, "cannot go on from a state: the table is not there")
+        .with("table", name)
+        .hint(READ_ALL))
+}
+
+/// Tells whether a bookmark, or the one that a limit counts from, leaves out rows before it.
+pub fn leaves_out_loaded(resumed_from: &Value) -> bool {
+    let from = match resumed_from.get("max_record_count") {
+        Some(_) => &resumed_from["from"],
+        None => resumed_from,
+    };
+    !from.is_null()
+}
+
+/// Fails where the table of a stream is gone of which nothing came, as its source is as the state
+/// says.
+pub fn check_unchanged(session: &mut Session, settings: &Settings, streams: &[&str]) -> Result<()> {
+    if streams.is_empty() || settings.missing_table == MissingTable::Make {
+        return Ok(());
+    }
+    let (client, memory) = session.remembering()?;
+    let tables = Tables::read(client, settings.schema())?;
+    let mut lost = Vec::new();
+    for stream in streams {
+        if !tables.have(client, memory, (settings, stream))? {
+            lost.push(*stream);
+        }
+    }
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let (first, more) = lost.split_at(lost.len().min(5));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let message = "cannot find the tables of streams that are as the state says";
+    Err(Error::new(ErrorKind::Config, message)
+        .with("streams", format!("{}{more}", first.join(", ")))
+        .hint(READ_ALL))
+}
+
+/// The tables that are there.
+struct Tables {
+    names: BTreeSet<TableName>,
+    /// The schemas in which it is remembered what fills tables.
+    schemas: Vec<String>,
+}
+
+impl Tables {
+    /// Reads those of a schema, or else of all.
+    fn read(client: &mut Client, schema: Option<&str>) -> Result<Self> {
+        let rows = client.query(
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n \
+             ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') \
+             AND ($1::text IS NULL OR n.nspname = $1::text)",
+            &[schema],
+        )?;
+        let text = |row: &pg::Row, at| row.get(at).unwrap_or_default().to_owned();
+        let names: BTreeSet<TableName> = rows
+            .iter()
+            .map(|row| TableName { schema: text(row, 0), table: text(row, 1) })
+            .collect();
+        let ours = names.iter().filter(|name| name.table == pg::ours::TABLE);
+        let schemas = ours.map(|name| name.schema.clone()).collect();
+        Ok(Self { names, schemas })
+    }
+
+    /// Tells whether the table that a stream fills is among them: as is remembered, else the one
+    /// of its name that no other stream is known to fill.
+    fn have(
+        &self,
+        client: &mut Client,
+        memory: &mut Memory,
+        (settings, stream): (&Settings, &str),
+    ) -> Result<bool> {
+        let mut remembered = false;
+        for schema in &self.schemas {
+            for name in memory.tables_of(client, schema, stream)? {
+                remembered = true;
+                if self.names.contains(&name) {
+                    return Ok(true);
+                }
+            }
+        }
+        if remembered {
+            return Ok(false);
+        }
+        for mut name in TableName::candidates(stream, settings.schema()) {
+            if let Some(table) = settings.table_names.get(stream) {
+                name.table = pg::shorten_ident(table);
+            }
+            if self.names.contains(&name) && memory.filler(client, &name)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,331 @@
+//! What is remembered of tables: which stream fills each one.
+//!
+//! A table is filled by one stream, and another one is refused, whenever it comes. That is
+//! remembered in a table of ours in every schema that is loaded into, and written in the
+//! transaction of the load. A stream is known by the schema and the table that its tap says it
+//! reads, else by its name; never by the tap or the source, so that two tenants' taps may share a
+//! table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use pg::{Client, failure, ours, quote_literal, quote_qualified};
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::names::TableName;
+
+/// Who fills a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filler {
+    /// The stream's name.
+    pub stream: String,
+    /// The schema and the table that its tap says it reads.
+    source: Option<(String, String)>,
+}
+
+impl Filler {
+    /// Returns how a stream is known.
+    pub fn of(stream: &Stream) -> Self {
+        let source = stream.source_table();
+        let source = source.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
+        Self { stream: stream.name.clone(), source }
+    }
+
+    /// Tells whether both are one stream. What a release or a tap that says no tables wrote is
+    /// known by its name.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.stream == other.stream,
+        }
+    }
+}
+
+impl fmt::Display for Filler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.stream)
+    }
+}
+
+/// What is remembered of the tables of all schemas of a run.
+#[derive(Debug, Default)]
+pub struct Memory {
+    schemas: BTreeMap<String, Remembered>,
+}
+
+/// What is remembered of the tables of a schema.
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Who fills a table, by its name.
+    fillers: BTreeMap<String, Filler>,
+    place: Place,
+}
+
+/// Whether there is a table to remember in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// There is none yet.
+    #[default]
+    Missing,
+    There,
+    /// The user may not make it, read it or write it.
+    Refused,
+}
+
+/// A stream that is the first one to fill a table, as far as is known.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    name: TableName,
+    filler: Filler,
+    /// Who filled a table of this name that is gone.
+    before: Option<Filler>,
+    /// Whether the table was there before.
+    adopts: bool,
+}
+
+impl Memory {
+    /// Returns who fills a table.
+    pub fn filler(&mut self, client: &mut Client, name: &TableName) -> Result<Option<Filler>> {
+        Ok(self.of(client, &name.schema)?.fillers.get(&name.table).cloned())
+    }
+
+    /// Returns the tables of a schema that a stream of this name fills.
+    pub fn tables_of(
+        &mut self,
+        client: &mut Client,
+        schema: &str,
+        stream: &str,
+    ) -> Result<Vec<TableName>> {
+        let found = self.of(client, schema)?.fillers.iter();
+        let found = found.filter(|(_, filler)| filler.stream == stream);
+        let name = |table: &String| TableName { schema: schema.to_owned(), table: table.clone() };
+        Ok(found.map(|(table, _)| name(table)).collect())
+    }
+
+    /// Refuses a table that another stream fills. Returns what is to be written with the load
+    /// where nothing is remembered, or only of a table that is gone.
+    pub fn claim(
+        &mut self,
+        client: &mut Client,
+        stream: &Stream,
+        (name, exists): (&TableName, bool),
+    ) -> Result<Option<Claim>> {
+        let filler = Filler::of(stream);
+        let before = self.filler(client, name)?;
+        match before {
+            Some(known) if known.is(&filler) => Ok(None),
+            Some(known) if exists => Err(taken(name, &filler, &known)),
+            before => Ok(Some(Claim { name: name.clone(), filler, before, adopts: exists })),
+        }
+    }
+
+    /// Tells whether the table to remember in is still to be made.
+    pub fn is_missing(&self, schema: &str) -> bool {
+        self.schemas.get(schema).is_none_or(|known| known.place == Place::Missing)
+    }
+
+    /// Tells whether it can be written.
+    pub fn is_kept(&self, schema: &str) -> bool {
+        self.schemas.get(schema).is_some_and(|known| known.place == Place::There)
+    }
+
+    /// Makes the table to remember in, within a transaction under the lock of the schema; without
+    /// the right to do so, what fills a table is known within the run alone.
+    pub fn make(&mut self, client: &mut Client, schema: &str) -> Result<()> {
+        let known = self.schemas.entry(schema.to_owned()).or_default();
+        // Another run may have made it meanwhile.
+        read(client, schema, known)?;
+        if known.place != Place::Missing {
+            return Ok(());
+        }
+        let create = create(schema)?;
+        let made =
+            client.execute(&format!("SAVEPOINT remember; {create}; RELEASE SAVEPOINT remember"));
+        match made {
+            Ok(_) => known.place = Place::There,
+            Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {
+                client.execute("ROLLBACK TO SAVEPOINT remember; RELEASE SAVEPOINT remember")?;
+                let reason = refused.context("server_message").unwrap_or_default().to_owned();
+                known.refuse(schema, &format!("cannot make it: {reason}"));
+            }
+            Err(failed) => return Err(failed),
+        }
+        Ok(())
+    }
+
+    /// Returns the statements that remember a claim: before the load, and with it.
+    pub fn statements(&self, claim: &Claim) -> Result<(Option<String>, Option<String>)> {
+        let schema = &claim.name.schema;
+        let missing = self.is_missing(schema);
+        let made = if missing { Some(create(schema)?) } else { None };
+        let kept = missing || self.is_kept(schema);
+        Ok((made, if kept { Some(claim.statement()?) } else { None }))
+    }
+
+    /// Takes note of a claim that was committed.
+    pub fn settle(&mut self, claim: &Claim) {
+        if claim.adopts {
+            let (table, stream) = (&claim.name, &claim.filler);
+            log::info!("table {table}: was filled before; from now on by stream {stream} alone");
+        }
+        let known = self.schemas.entry(claim.name.schema.clone()).or_default();
+        known.fillers.insert(claim.name.table.clone(), claim.filler.clone());
+    }
+
+    fn of(&mut self, client: &mut Client, schema: &str) -> Result<&mut Remembered> {
+        if !self.schemas.contains_key(schema) {
+            let mut known = Remembered::default();
+            read(client, schema, &mut known)?;
+            self.schemas.insert(schema.to_owned(), known);
+        }
+        Ok(self.schemas.entry(schema.to_owned()).or_default())
+    }
+}
+
+impl Remembered {
+    fn refuse(&mut self, schema: &str, reason: &str) {
+        self.place = Place::Refused;
+        singer::warn!(
+            "W-TABLES-NOT-REMEMBERED",
+            "what fills the tables of schema {schema} is not remembered in {}: {reason}; two \
+             streams are kept apart within this run alone",
+            ours::TABLE
+        );
+    }
+}
+
+impl Claim {
+    /// Returns the statement that writes it, where no other stream was first.
+    pub fn statement(&self) -> Result<String> {
+        let table = quote_qualified(&self.name.schema, ours::TABLE)?;
+        let [stream, schema, source] = literals(Some(&self.filler));
+        let [old_stream, old_schema, old_source] = literals(self.before.as_ref());
+        Ok(format!(
+            "INSERT INTO {table} AS m (table_name, stream, source_schema, source_table) VALUES \
+             ({}, {stream}, {schema}, {source}) ON CONFLICT (table_name) DO UPDATE SET \
+             stream = excluded.stream, source_schema = excluded.source_schema, \
+             source_table = excluded.source_table, since = excluded.since \
+             WHERE m.stream = {old_stream} \
+             AND m.source_schema IS NOT DISTINCT FROM {old_schema} \
+             AND m.source_table IS NOT DISTINCT FROM {old_source}",
+            quote_literal(&self.name.table)
+        ))
+    }
+
+    /// Writes it, within the transaction of the load. Fails where another stream was first.
+    pub fn write(&self, client: &mut Client) -> Result<()> {
+        if client.execute(&self.statement()?)? > 0 {
+            return Ok(());
+        }
+        let sql = format!("{} WHERE table_name = $1", select(&self.name.schema)?);
+        let rows = client.query(&sql, &[Some(&self.name.table)])?;
+        match rows.first().map(filler) {
+            Some(known) if !known.is(&self.filler) => Err(taken(&self.name, &self.filler, &known)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns what is written of a filler: its stream, and the schema and table that it reads.
+fn literals(filler: Option<&Filler>) -> [String; 3] {
+    let literal = |text: Option<&String>| {
+        text.map_or_else(|| "NULL::text".to_owned(), |text| quote_literal(text))
+    };
+    let source = filler.and_then(|filler| filler.source.as_ref());
+    [
+        literal(filler.map(|filler| &filler.stream)),
+        literal(source.map(|(schema, _)| schema)),
+        literal(source.map(|(_, table)| table)),
+    ]
+}
+
+/// Returns the statement that makes the table to remember in.
+fn create(schema: &str) -> Result<String> {
+    let table = quote_qualified(schema, ours::TABLE)?;
+    Ok(format!(
+        "CREATE TABLE {table} (table_name text PRIMARY KEY, stream text NOT NULL, \
+         source_schema text, source_table text, \
+         since timestamp with time zone NOT NULL DEFAULT now()); COMMENT ON TABLE {table} IS {}",
+        quote_literal(ours::COMMENT)
+    ))
+}
+
+fn select(schema: &str) -> Result<String> {
+    let table = quote_qualified(schema, ours::TABLE)?;
+    Ok(format!("SELECT stream, source_schema, source_table, table_name FROM {table}"))
+}
+
+fn filler(row: &pg::Row) -> Filler {
+    let text = |at| row.get(at).map(str::to_owned);
+    Filler { stream: text(0).unwrap_or_default(), source: text(1).zip(text(2)) }
+}
+
+/// Reads what is remembered of the tables of a schema, where that may be.
+fn read(client: &mut Client, schema: &str, known: &mut Remembered) -> Result<()> {
+    let rows = client.query(
+        "SELECT obj_description(c.oid, 'pg_class') IS NOT DISTINCT FROM $3, \
+         has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
+         AND has_table_privilege(c.oid, 'UPDATE') \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2",
+        &[Some(schema), Some(ours::TABLE), Some(ours::COMMENT)],
+    )?;
+    let Some(row) = rows.first() else {
+        known.place = Place::Missing;
+        return Ok(());
+    };
+    if row.get(0) != Some("t") {
+        known.refuse(schema, "a table of that name is somebody else's");
+        return Ok(());
+    }
+    if row.get(1) != Some("t") {
+        let table = quote_qualified(schema, ours::TABLE)?;
+        let grant = format!("GRANT SELECT, INSERT, UPDATE ON {table} TO the user");
+        known.refuse(schema, &format!("another user made it: {grant}"));
+        return Ok(());
+    }
+    known.place = Place::There;
+    let rows = client.query(&select(schema)?, &[])?;
+    let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), filler(row))));
+    known.fillers = named.collect();
+    Ok(())
+}
+
+#[cold]
+fn taken(name: &TableName, filler: &Filler, known: &Filler) -> Error {
+    let memory = quote_qualified(&name.schema, ours::TABLE).unwrap_or_default();
+    Error::new(ErrorKind::Config, "cannot load a stream into the table of another one")
+        .with("table", name)
+        .with("stream", filler)
+        .with("filled by", known)
+        .hint(format!(
+            "load it into another table (`table_names`) or schema (`default_target_schema`); if \
+             it is to take the place of the other stream for good, run: DELETE FROM {memory} \
+             WHERE table_name = {}",
+            quote_literal(&name.table)
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_known_by_its_table_else_by_its_name() {
+        let filler = |stream: &str, source: Option<(&str, &str)>| Filler {
+            stream: stream.to_owned(),
+            source: source.map(|(schema, table)| (schema.to_owned(), table.to_owned())),
+        };
+        let check = |one: &Filler, other: &Filler, same: bool| {
+            assert_eq!(one.is(other), same, "{one:?} {other:?}");
+            assert_eq!(other.is(one), same, "{one:?} {other:?}");
+        };
+        let said = filler("a-b-c", Some(("a", "b-c")));
+        check(&said, &said, true);
+        check(&said, &filler("a-b-c", None), true);
+        check(&said, &filler("a-b-c", Some(("a-b", "c"))), false);
+        check(&said, &filler("c", None), false);
+        check(&filler("orders", None), &filler("orders", None), true);
+        check(&filler("orders", None), &filler("Orders", None), false);
+    }
+}

@@ -1,0 +1,198 @@
+//! Tables that a target has lost, though a state says what they have: noticed, and never made
+//! anew with a part of their rows.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::folder;
+use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
+use crate::support::project::Project;
+use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
+
+/// The last state that a target printed.
+fn state(target: &Outcome) -> Value {
+    serde_json::from_str(target.text().lines().last().unwrap()).unwrap()
+}
+
+/// Expects that a run is refused for what is gone, and that its hint helps.
+#[track_caller]
+fn noticed(run: impl Fn(bool) -> (Run, Run)) {
+    let (tap, target) = run(true);
+    let refused = pipe(tap, target).1.exits(78);
+    let gone = ["the table is not there", "cannot find the tables"];
+    assert!(gone.iter().any(|words| refused.stderr.contains(words)), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no `--state`"), "{}", refused.stderr);
+    let (tap, target) = run(false);
+    pipe_succeeds(tap, target);
+    let (tap, target) = run(true);
+    pipe_succeeds(tap, target);
+}
+
+fn source() -> Database {
+    let source = database("kept");
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1), (2);
+         CREATE TABLE \"a-b\" (id integer PRIMARY KEY); INSERT INTO \"a-b\" VALUES (1), (2)",
+    );
+    source
+}
+
+#[test]
+fn a_day_that_is_as_the_state_says_needs_its_tables() {
+    let (source, scratch) = (source(), folder());
+    extract(&source, scratch.path(), DAY);
+    for (schema, gone) in [
+        ("raw", "DROP SCHEMA raw CASCADE"),
+        ("raw", "DROP TABLE raw.t"),
+        ("raw", "DROP TABLE raw.\"a-b\""),
+        ("", "DROP TABLE t"),
+        ("", "DROP TABLE public.\"a-b\", _sdc_tables"),
+    ] {
+        let target = database("lost_day");
+        let more = json!({ "default_target_schema": schema });
+        let tap = || from_lake(scratch.path(), DAY);
+        let first = state(&pipe_succeeds(tap(), to_database(&target, &more)).1);
+        let resumed = || tap().json("--state", &first);
+        pipe_succeeds(resumed(), to_database(&target, &more));
+        target.psql(gone);
+        noticed(|with_state| {
+            let tap = if with_state { resumed() } else { tap() };
+            (tap, to_database(&target, &more))
+        });
+        // Unless somebody wants it so.
+        target.psql(gone);
+        let make = to_database(&target, &more).set("missing_table", "make");
+        pipe_succeeds(resumed(), make);
+    }
+}
+
+#[test]
+fn a_day_of_tables_that_were_never_remembered_is_found() {
+    let (source, scratch) = (source(), folder());
+    extract(&source, scratch.path(), DAY);
+    let target = database("never_remembered");
+    let tap = || from_lake(scratch.path(), DAY);
+    let first = state(&pipe_succeeds(tap(), to_database(&target, &json!({}))).1);
+    target.psql("DROP TABLE _sdc_tables");
+    pipe_succeeds(tap().json("--state", &first), to_database(&target, &json!({})));
+}
+
+#[test]
+fn rows_since_a_state_need_the_table_of_those_before() {
+    let source = source();
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    for entry in catalog["streams"].as_array_mut().unwrap() {
+        entry["replication_method"] = "INCREMENTAL".into();
+        entry["replication_key"] = "id".into();
+    }
+    let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
+    for (method, gone) in [
+        ("upsert", "DROP TABLE t"),
+        ("append-only", "DROP SCHEMA public CASCADE; CREATE SCHEMA public"),
+    ] {
+        let target = database("lost_rows");
+        let into = || to_database(&target, &json!({ "load_method": method }));
+        let first = state(&pipe_succeeds(tap(), into()).1);
+        target.psql(gone);
+        noticed(|with_state| {
+            let tap = if with_state { tap().json("--state", &first) } else { tap() };
+            (tap, into())
+        });
+        target.psql(gone);
+        let resumed = || tap().json("--state", &first);
+        pipe_succeeds(resumed(), into().set("missing_table", "make"));
+    }
+    // A limit alone leaves out nothing that was loaded.
+    let target = database("limited");
+    let some = tap().set("max_record_count", 1);
+    let first = state(&pipe_succeeds(some, to_database(&target, &json!({}))).1);
+    target.psql("DROP TABLE t");
+    let more = tap().set("max_record_count", 1).json("--state", &first);
+    pipe(more, to_database(&target, &json!({}))).1.exits(78);
+}
+
+#[test]
+fn files_that_are_as_the_state_says_need_their_table() {
+    let scratch = folder();
+    let path = file(scratch.path(), "in/a.csv", "id\n1\n");
+    let tap = || {
+        let files = json!([{ "entity": "a", "path": scratch.path().join("in"), "keys": ["id"] }]);
+        ours("tap-csv").config(&json!({ "files": files }))
+    };
+    let target = database("lost_files");
+    let first = state(&pipe_succeeds(tap(), to_database(&target, &json!({}))).1);
+    for more in ["", "id\n2\n"] {
+        target.psql("DROP TABLE a");
+        if !more.is_empty() {
+            fs::write(path.with_file_name("b.csv"), more).unwrap();
+        }
+        noticed(|with_state| {
+            let tap = if with_state { tap().json("--state", &first) } else { tap() };
+            (tap, to_database(&target, &json!({})))
+        });
+    }
+}
+
+#[test]
+fn a_table_of_a_stream_that_is_not_read_may_be_gone() {
+    let scratch = folder();
+    file(scratch.path(), "a.csv", "id\n1\n");
+    file(scratch.path(), "b.csv", "id\n1\n");
+    let tap = |names: &[&str]| {
+        let entry = |name: &&str| {
+            let path = scratch.path().join(format!("{name}.csv"));
+            json!({ "entity": name, "path": path, "keys": ["id"] })
+        };
+        let files: Vec<Value> = names.iter().map(entry).collect();
+        ours("tap-csv").config(&json!({ "files": files }))
+    };
+    let target = database("not_read");
+    let first = state(&pipe_succeeds(tap(&["a", "b"]), to_database(&target, &json!({}))).1);
+    target.psql("DROP TABLE b");
+    pipe_succeeds(tap(&["a"]).json("--state", &first), to_database(&target, &json!({})));
+}
+
+#[test]
+fn a_day_of_rows_since_a_state_needs_the_table_of_the_days_before() {
+    let (source, scratch, target) = (source(), folder(), database("later_day"));
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    for entry in catalog["streams"].as_array_mut().unwrap() {
+        entry["replication_method"] = "INCREMENTAL".into();
+        entry["replication_key"] = "id".into();
+    }
+    let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
+    let first = state(&pipe_succeeds(tap(), to_lake(scratch.path(), "s", DAY)).1);
+    let later = "2026-11-21";
+    pipe_succeeds(tap().json("--state", &first), to_lake(scratch.path(), "s", later));
+    let load = |day: &str| pipe(from_lake(scratch.path(), day), to_database(&target, &json!({}))).1;
+    assert!(load(later).exits(78).stderr.contains("is not there"));
+    for day in [DAY, later] {
+        load(day).success();
+    }
+}
+
+#[test]
+fn a_run_of_chorus_does_not_call_it_well_when_a_table_is_gone() {
+    let target = database("lost_by_chorus");
+    let settings = target.settings_with(&json!({ "default_target_schema": "public" }));
+    let loader =
+        format!("  - {{name: target-postgres, executable: target-postgres, config: {settings}}}\n");
+    let project = Project::with("", &loader, "");
+    let run = |more: &[&str]| {
+        let words = ["run", "tap-csv", "target-postgres"];
+        project.chorus(&[&words[..], more].concat()).go()
+    };
+    run(&[]).success();
+    run(&[]).success();
+    target.psql("DROP TABLE a");
+    let refused = run(&[]);
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--full-refresh"), "{}", refused.stderr);
+    run(&["--full-refresh"]).success();
+    assert_eq!(target.psql("SELECT count(*) FROM a"), "2");
+    run(&[]).success();
+}
