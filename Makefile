@@ -5,9 +5,14 @@
 demo:
 	@demo/run.sh
 
+# The tests of what reaches a Postgres server, which run against more than one version of it.
+OF_POSTGRES = commits:: first_loads:: loads:: metadata:: names:: parts:: reruns:: schema_changes:: \
+	selection:: source_changes:: states:: types:: values::
+
 test: setup
 	cargo build --workspace
 	cargo test --workspace
+	POSTGRES_BINARIES=$$(scripts/server.sh 18) cargo test --workspace --test e2e -- $(OF_POSTGRES)
 
 # Every test again, those under faults at length; their figures go into tests/RELIABILITY.md.
 test-faults: setup
@@ -17,10 +22,16 @@ test-faults: setup
 		{ grep -A30 "panicked at\|the same again\|^test result: FAILED" target/test-faults.log; exit 1; }
 	scripts/figures.py target/test-faults.log
 
-# The DAGs under real schedulers (catch-up, backfill, a cleared task, Celery with two workers): about six minutes.
+# Types of extensions, other versions of Postgres, and the DAGs under real schedulers (catch-up, backfill, a
+# cleared task, Celery with two workers): about fifteen minutes.
 test-slow:
 	@scripts/setup.sh slow
 	cargo build --workspace
+	cargo test --workspace --test slow
+	for version in 13 14 16 17; do \
+		POSTGRES_BINARIES=$$(scripts/server.sh $$version) \
+			cargo test --workspace --test e2e -- $(OF_POSTGRES) || exit; \
+	done
 	tests/slow/airflow.py
 
 check:

@@ -10,6 +10,12 @@ needs() { # needs PACKAGE TEST...: PACKAGE is missing when TEST fails
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has_server() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
+has_extension() { compgen -G "/usr/share/postgresql/*/extension/$1.control"; }
+# The packages of a server's extensions have its version in their names.
+newest_server() {
+    find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n | tail -1 |
+        grep . || apt-cache show postgresql 2>/dev/null | sed -n 's/^Version: \([0-9]*\).*/\1/p' | head -1
+}
 has_pgbouncer() { command -v pgbouncer || test -x /usr/sbin/pgbouncer; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
@@ -19,7 +25,7 @@ fi
 needs postgresql-client command -v psql
 needs gcc command -v cc
 if [[ ${1:-} == test ]]; then
-    needs postgresql-contrib eval 'compgen -G "/usr/share/postgresql/*/extension/hstore.control"'
+    needs postgresql-contrib has_extension hstore
     needs openssl command -v openssl
     needs pgbouncer has_pgbouncer
     needs git command -v git
@@ -38,6 +44,13 @@ if [[ ${1:-} == slow ]]; then
     needs python3 command -v python3
     needs python3-venv has_venv
     needs redis-server command -v redis-server
+    needs npm command -v npm
+    needs postgresql-contrib has_extension hstore
+    for package in postgis:postgis-3 unit:unit ip4r:ip4r semver:semver prefix:prefix \
+        debversion:debversion numeral:numeral pg_rational:rational pgmp:pgmp asn1oid:asn1oid \
+        jsquery:jsquery; do
+        needs "postgresql-$(newest_server)-${package#*:}" has_extension "${package%:*}"
+    done
 fi
 
 if ((${#missing[@]} == 0)); then
