@@ -3,7 +3,9 @@
 use pg::{array, copy_text};
 use singer::{Column, Kind, Result};
 
-use crate::limits::{self, refusal};
+use crate::elements::Elements;
+use crate::limits::{self, Length, refusal};
+use crate::source;
 use crate::types::{self, SqlType};
 
 /// Memory to reuse.
@@ -15,14 +17,14 @@ pub struct Encoder {
     form: Form,
     /// Digits after the point that the type keeps.
     scale: Option<i32>,
-    /// Characters (or bytes, for `name`) that the type keeps.
-    length: Option<usize>,
+    /// How much text the type keeps.
+    length: Option<Length>,
     /// Whether U+0000 becomes U+FFFD.
     sanitize: bool,
     /// Refuses what the type would take and change.
     refuse: Option<limits::Refuse>,
     /// What the elements of an array are held to, where their type limits them.
-    elements: Option<Box<Encoder>>,
+    elements: Option<Elements>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,38 +74,25 @@ impl Encoder {
             }
             _ => Form::Text,
         };
+        let floats = || !source::comes_from_float(column, sql);
         let refuse: Option<limits::Refuse> = match column.kind {
-            Kind::Integer if sql.is(&["double precision"]) => Some(limits::whole_in_double),
+            Kind::Integer | Kind::Number if sql.is(&["double precision"]) && floats() => {
+                Some(limits::in_double)
+            }
+            Kind::Integer | Kind::Number if sql.is(&["real"]) && floats() => Some(limits::in_real),
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
         };
-        let elements = matches!(form, Form::Array { .. }).then(|| Self::of_elements(sql));
-        let elements = elements.flatten().map(Box::new);
+        // A column of floats gives its elements as they come back, too.
+        let elements = match form {
+            Form::Array { .. } if !source::comes_from_float(column, sql) => {
+                Elements::of(sql, source::sends_hex(column))
+            }
+            _ => None,
+        };
         let length = limits::length(sql);
         Self { form, scale: sql.scale(), length, sanitize, refuse, elements }
-    }
-
-    /// Makes what only checks the elements of an array; `None` where their type keeps all of them.
-    fn of_elements(sql: &SqlType) -> Option<Self> {
-        let sql = SqlType::sized(&sql.name, &sql.modifiers);
-        let (scale, length) = (sql.scale(), limits::length(&sql));
-        let form = match &*sql.name {
-            "numeric" => Form::Verbatim,
-            name if name.starts_with("time") => {
-                Form::Moment { zoned: name != "time without time zone" }
-            }
-            _ => Form::Text,
-        };
-        let limited = scale.is_some() || length.is_some();
-        limited.then_some(Self {
-            form,
-            scale,
-            length,
-            sanitize: false,
-            refuse: None,
-            elements: None,
-        })
     }
 
     /// Appends the field of a cell.
@@ -168,14 +157,13 @@ impl Encoder {
             (Form::Moment { zoned }, scale) => limits::moment(cell, zoned, scale),
             (Form::Utc, scale) => limits::moment(cell, true, scale),
             (Form::Text, Some(scale)) => limits::fraction(cell, scale),
-            (Form::Text, None) => self.check_length(cell),
+            (Form::Text, None) => self.length.map_or(Ok(()), |length| length.check(cell)),
             _ => Ok(()),
         }
     }
 
     /// JSON may hold an escaped U+0000, which Postgres refuses in `jsonb`.
     fn json(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
-        self.check_length(cell)?;
         if find_escaped_nul(cell).is_none() {
             copy_text::escape(cell, out);
             return Ok(());
@@ -229,7 +217,7 @@ impl Encoder {
             cell = &marked;
         }
         if let Some(elements) = &self.elements {
-            limits::each_element(cell, &mut |element| elements.check(element))?;
+            limits::each_element(cell, &mut |text, string| elements.check(text, string))?;
         }
         literal.clear();
         array::from_json(cell, json, scratch, literal)?;
@@ -243,19 +231,6 @@ impl Encoder {
         }
         Err(refusal("the value has U+0000, which Postgres cannot store")
             .hint("set `sanitize_null_text_characters` to store U+FFFD in its place"))
-    }
-
-    /// Postgres would cut spaces off the end, or cut a `name`, without a word.
-    fn check_length(&self, cell: &[u8]) -> Result<()> {
-        let Some(length) = self.length.filter(|length| cell.len() > *length) else {
-            return Ok(());
-        };
-        // Bytes that do not continue a UTF-8 character.
-        let characters = cell.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
-        if characters <= length {
-            return Ok(());
-        }
-        Err(refusal("the text is longer than its column").with("characters", characters))
     }
 }
 
@@ -321,6 +296,19 @@ mod tests {
         check(STRING, "text", "a\tb\\c\n\\.", "a\\tb\\\\c\\n\\\\.");
         check(STRING, "jsonb", "a\"\n", "\"a\\\\\"\\\\u000a\"");
         check(NUMBER, "jsonb", "NaN", "\"NaN\"");
+        check(NUMBER, "real", "0.1", "0.1");
+        check(
+            r#"{"type":"number","x-sql-datatype":"real"}"#,
+            "real",
+            "3.40282347e38",
+            "3.40282347e38",
+        );
+        check(
+            r#"{"type":"array","items":{"contentEncoding":"base16"}}"#,
+            "bytea[]",
+            r#"["00"]"#,
+            r#"{"\\\\x00"}"#,
+        );
         check(NUMBER, "jsonb", "-Infinity", "\"-Infinity\"");
         check(NUMBER, "jsonb", "1.50", "1.50");
         check(NUMBER, "numeric(10,2)", "1.500", "1.500");
@@ -357,6 +345,13 @@ mod tests {
         check(NUMBER, "numeric(10,2)", "-1e-3", "more digits");
         check(NUMBER, "numeric(3,-2)", "150", "more digits");
         check(STRING, "character varying(2)", "ab  ", "longer");
+        check(STRING, "name", &"é".repeat(40), "longer");
+        check(NUMBER, "real", "123456789.12", "same number");
+        check(NUMBER, "double precision", "0.12345678901234567891", "same number");
+        check(r#"{"type":"integer"}"#, "real", "16777217", "same number");
+        check(r#"{"type":"array"}"#, "double precision[]", "[0.5,0.12345678901234567891]", "same");
+        check(r#"{"type":"array"}"#, "bytea[]", r#"["cafe"]"#, "bytes");
+        check(r#"{"type":"array"}"#, "boolean[]", "[1]", "boolean");
         check(STRING, "text", "a\0b", "U+0000");
         check("{}", "jsonb", r#"["\u0000"]"#, "U+0000");
         check(MOMENT, "timestamp with time zone", "yesterday", "no date");

@@ -5,9 +5,11 @@ use singer::target::ENVELOPE_CELLS;
 use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
 
 use crate::encode::{Encoder, Scratch};
+use crate::kept::How;
+use crate::limits;
 
 /// Where the cells of one column of the stream go.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Feed {
     /// The column of the table and how to write its cells; `None` leaves it out.
     pub to: Option<(usize, Encoder)>,
@@ -15,6 +17,10 @@ pub struct Feed {
     pub required: bool,
     /// Whether a record without it leaves the old value alone.
     pub keeps: bool,
+    /// How its cells are compared with what the column keeps of them, where that is to be seen.
+    pub how: Option<How>,
+    /// Whether it is a key whose column takes different texts for one.
+    pub spelled: bool,
 }
 
 /// How the rows of a stream become fields, and memory to reuse for it.
@@ -24,6 +30,8 @@ pub struct Fields {
     /// Columns of earlier schemas, which no record has any more.
     unfed: Vec<usize>,
     scratch: Scratch,
+    /// Cells of the next rows, by row and column of the stream, that their column would change.
+    changed: Vec<(usize, usize)>,
 }
 
 /// Lines of COPY text, and the lines of the input that they come from.
@@ -41,7 +49,36 @@ impl Fields {
         let has_cells =
             |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
         let unfed = (0..width).filter(|at| !has_cells(at)).collect();
-        Self { feed, unfed, scratch: Scratch::default() }
+        Self { feed, unfed, scratch: Scratch::default(), changed: Vec::new() }
+    }
+
+    /// Returns the columns whose cells are compared: of the stream, of the table, and how.
+    pub fn compared(&self) -> impl Iterator<Item = (usize, usize, &How)> {
+        let feed = self.feed.iter().enumerate();
+        feed.filter_map(|(at, feed)| Some((at, feed.to.as_ref()?.0, feed.how.as_ref()?)))
+    }
+
+    /// Returns the keys whose spelling counts: columns of the stream and of the table.
+    pub fn spelled(&self) -> impl Iterator<Item = (usize, usize)> {
+        let feed = self.feed.iter().enumerate().filter(|(_, feed)| feed.spelled);
+        feed.filter_map(|(at, feed)| Some((at, feed.to.as_ref()?.0)))
+    }
+
+    /// Takes note of cells of the next rows to be written, by row and column of the stream, which
+    /// their column would change: those rows are refused.
+    pub fn refuse(&mut self, changed: Vec<(usize, usize)>) {
+        self.changed = changed;
+    }
+
+    /// Appends the field of a cell; tells whether the column takes it.
+    pub fn field(&mut self, at: usize, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let to = self.feed[at].to.as_ref();
+        let taken = to.is_some_and(|to| to.1.text(text, &mut self.scratch, out).is_ok());
+        if !taken {
+            out.truncate(start);
+        }
+        taken
     }
 
     /// Returns the columns of the table in the order of the fields.
@@ -67,7 +104,11 @@ impl Fields {
         lines.numbers.clear();
         for row in 0..batch.rows() {
             let start = lines.text.len();
-            if let Err((at, failure)) = self.row(batch, row, &mut lines.text) {
+            let written = match self.changed.iter().find(|cell| cell.0 == row) {
+                None => self.row(batch, row, &mut lines.text),
+                Some(cell) => Err((cell.1, changed())),
+            };
+            if let Err((at, failure)) = written {
                 lines.text.truncate(start);
                 let failure = failure.with("column", &stream.columns[at].name);
                 rejects.row(stream, batch, row, failure)?;
@@ -80,6 +121,7 @@ impl Fields {
             lines.text.push(b'\n');
             lines.numbers.push(batch.line(row));
         }
+        self.changed.clear();
         Ok(())
     }
 
@@ -115,6 +157,14 @@ impl Fields {
         });
         lacking.chain(self.unfed.iter().copied())
     }
+}
+
+#[cold]
+fn changed() -> Error {
+    limits::refusal("the column would not keep the value as it came").hint(
+        "write the value as the column's type prints it, load it into a column of type text, or \
+         set `max_rejects` to set such records aside",
+    )
 }
 
 /// Appends a cell of the envelope and a tab.

@@ -1,27 +1,55 @@
 //! What a type of Postgres would take and change without a word: refused before it is sent (pure).
 
+use std::io::Write as _;
+
 use singer::{Error, ErrorKind, Result};
 
+use crate::decimal;
 use crate::types::SqlType;
 
 /// Refuses a cell.
 pub type Refuse = fn(&[u8]) -> Result<()>;
 
-/// Integers up to here are all exact in a `double precision`.
-const DOUBLE_EXACT_MAX: u64 = 1 << 53;
+/// How much text a type keeps, where it cuts longer text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Characters(usize),
+    Bytes(usize),
+}
 
-/// Returns how many characters (for `name`: bytes) a type keeps, where it cuts longer text.
-pub fn length(sql: &SqlType) -> Option<usize> {
+/// Returns how much text a type keeps, where it cuts longer text.
+pub fn length(sql: &SqlType) -> Option<Length> {
     if sql.array {
         return None;
     }
     match &*sql.name {
         "character" | "character varying" => {
-            sql.modifiers.first().and_then(|n| usize::try_from(*n).ok())
+            let characters = sql.modifiers.first().and_then(|n| usize::try_from(*n).ok());
+            characters.map(Length::Characters)
         }
-        "name" => Some(63),
-        "\"char\"" => Some(1),
+        "name" => Some(Length::Bytes(63)),
         _ => None,
+    }
+}
+
+impl Length {
+    /// Refuses text that is longer: Postgres would cut spaces off its end, or cut a `name`, without
+    /// a word.
+    pub fn check(self, text: &[u8]) -> Result<()> {
+        let (most, counted) = match self {
+            Self::Characters(most) | Self::Bytes(most) if text.len() <= most => return Ok(()),
+            Self::Bytes(_) => (0, "bytes"),
+            Self::Characters(most) => (most, "characters"),
+        };
+        let length = match self {
+            Self::Bytes(_) => text.len(),
+            // Bytes that do not continue a UTF-8 character.
+            Self::Characters(_) => text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count(),
+        };
+        if length <= most {
+            return Ok(());
+        }
+        Err(refusal("the text is longer than its column").with(counted, length))
     }
 }
 
@@ -83,6 +111,40 @@ pub fn moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
     Err(refusal("the time has an offset that its column would drop"))
 }
 
+/// Refuses text that is no date as it is written in full, or whose time (with so many digits of a
+/// second, and an offset if the flag is set) the type would round or drop; `None` takes no time.
+pub fn date(text: &[u8], time: Option<(i32, bool)>) -> Result<()> {
+    if matches!(text, b"infinity" | b"-infinity") {
+        return Ok(());
+    }
+    let text = text.strip_suffix(b" BC").unwrap_or(text);
+    let end = text.iter().position(|byte| matches!(byte, b' ' | b'T' | b't'));
+    let (day, rest) = text.split_at(end.unwrap_or(text.len()));
+    let mut parts = day.split(|byte| *byte == b'-');
+    let mut digits = |least: usize, most: usize| {
+        let part = parts.next().unwrap_or_default();
+        (least..=most).contains(&part.len()) && part.iter().all(u8::is_ascii_digit)
+    };
+    if !(digits(4, 7) && digits(2, 2) && digits(2, 2) && parts.next().is_none()) {
+        return Err(refusal("the text is no date"));
+    }
+    match (rest, time) {
+        ([], _) => Ok(()),
+        ([_, rest @ ..], Some((scale, zoned))) => clock(rest, zoned, Some(scale)),
+        ([_, rest @ ..], None) if rest.iter().all(|byte| b"0:.+-Z".contains(byte)) => Ok(()),
+        _ => Err(refusal("the text has a time that its column would drop")),
+    }
+}
+
+/// Refuses text that is no time of day in digits, and one that [`moment`] refuses.
+pub fn clock(text: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
+    let known = text.iter().all(|byte| byte.is_ascii_digit() || b":.+-Zz".contains(byte));
+    if !known || text.get(2) != Some(&b':') {
+        return Err(refusal("the text is no time"));
+    }
+    moment(text, zoned, scale)
+}
+
 /// Returns a moment with an offset other than zero in UTC, without one; `None` when it can stay as
 /// it is.
 pub fn to_utc(cell: &[u8]) -> Result<Option<String>> {
@@ -111,17 +173,41 @@ pub fn fraction(cell: &[u8], scale: i32) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an integer that a `double precision` would round.
-pub fn whole_in_double(number: &[u8]) -> Result<()> {
-    let digits = number.strip_prefix(b"-").unwrap_or(number);
-    let small = digits.len() < 16
-        || std::str::from_utf8(digits)
-            .is_ok_and(|digits| digits.parse().is_ok_and(|n: u64| n <= DOUBLE_EXACT_MAX));
-    if small {
+/// Refuses a number that does not come back from a `double precision` as the same number.
+pub fn in_double(number: &[u8]) -> Result<()> {
+    in_float(number, 15, |text, out| print(text.parse::<f64>().unwrap_or(f64::NAN), out))
+}
+
+/// Refuses a number that does not come back from a `real` as the same number.
+pub fn in_real(number: &[u8]) -> Result<()> {
+    in_float(number, 6, |text, out| print(text.parse::<f32>().unwrap_or(f32::NAN), out))
+}
+
+/// A float takes what comes back from it as the same number, as it is printed: with as few digits
+/// as tell it from its neighbours. So many digits without an exponent always do.
+fn in_float(number: &[u8], digits: usize, print: fn(&str, &mut [u8]) -> usize) -> Result<()> {
+    // Words: `NaN`, `Infinity`.
+    let word = number.iter().any(|byte| matches!(byte, b'N' | b'y'));
+    if word || number.len() <= digits && number.iter().all(|byte| !matches!(byte, b'e' | b'E')) {
         return Ok(());
     }
-    Err(refusal("a double precision column may round so large an integer")
-        .hint("make the column bigint or numeric"))
+    let mut printed = [0; 32];
+    let length = print(std::str::from_utf8(number).unwrap_or_default(), &mut printed);
+    if decimal::same(number, &printed[..length]) {
+        return Ok(());
+    }
+    Err(refusal("the number would not come back from its column as the same number")
+        .hint("make the column numeric"))
+}
+
+/// Prints a float with as few digits as tell it from its neighbours; returns the length.
+fn print(float: impl std::fmt::LowerExp, out: &mut [u8]) -> usize {
+    let size = out.len();
+    let mut rest = out;
+    if write!(rest, "{float:e}").is_err() {
+        return 0;
+    }
+    size - rest.len()
 }
 
 /// Refuses a number below zero, which an `oid` would wrap around.
@@ -138,9 +224,9 @@ pub fn none_at_all(_: &[u8]) -> Result<()> {
     Err(refusal("the column had no value when its type was inferred: run discovery again"))
 }
 
-/// Shows every scalar of a JSON array that is not null to a check; text that is no JSON is left
-/// to others.
-pub fn each_element(json: &[u8], check: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+/// Shows every string and number of a JSON array to a check, and whether it is a string; text that
+/// is no JSON is left to others.
+pub fn each_element(json: &[u8], check: &mut dyn FnMut(&[u8], bool) -> Result<()>) -> Result<()> {
     let mut rest = json;
     while let Some((first, behind)) = rest.split_first() {
         match first {
@@ -148,18 +234,18 @@ pub fn each_element(json: &[u8], check: &mut dyn FnMut(&[u8]) -> Result<()>) -> 
                 let end = end_of_string(behind);
                 let text = &behind[..end];
                 if memchr::memchr(b'\\', text).is_none() {
-                    check(text)?;
+                    check(text, true)?;
                 } else if let Ok(text) =
                     serde_json::from_slice::<String>(rest.get(..end + 2).unwrap_or_default())
                 {
-                    check(text.as_bytes())?;
+                    check(text.as_bytes(), true)?;
                 }
                 rest = behind.get(end + 1..).unwrap_or_default();
             }
             b'-' | b'0'..=b'9' => {
                 let end = rest.iter().position(|byte| b",] \t\n\r".contains(byte));
                 let (number, behind) = rest.split_at(end.unwrap_or(rest.len()));
-                check(number)?;
+                check(number, false)?;
                 rest = behind;
             }
             _ => rest = behind,
@@ -189,7 +275,7 @@ mod tests {
     fn shows_every_scalar() {
         let check = |json: &str, expected: &[&str]| {
             let mut seen = Vec::new();
-            each_element(json.as_bytes(), &mut |text| {
+            each_element(json.as_bytes(), &mut |text, _| {
                 seen.push(String::from_utf8(text.to_vec()).unwrap());
                 Ok(())
             })
@@ -203,9 +289,35 @@ mod tests {
 
     #[test]
     fn refuses_what_would_change() {
-        assert!(whole_in_double(b"-9007199254740992").is_ok());
-        assert!(whole_in_double(b"9007199254740993").is_err());
-        assert!(whole_in_double(b"100000000000000000000").is_err());
+        for (number, double, real) in [
+            ("-9007199254740992", true, false),
+            ("9007199254740993", false, false),
+            ("100000000000000000000", true, true),
+            ("100000000000000000001", false, false),
+            ("0.1", true, true),
+            ("123456789.12", true, false),
+            ("16777217", true, false),
+            ("16777216", true, true),
+            ("1.10e-2", true, true),
+            ("0.30000000000000004", true, false),
+            ("0.300000000000000041", false, false),
+            ("0.12345678901234567891", false, false),
+            ("3.4028235e38", true, true),
+            ("3.5e38", true, false),
+            ("5e-324", true, false),
+            ("1e400", false, false),
+            ("1e-400", false, false),
+            ("-0.0", true, true),
+            ("-Infinity", true, true),
+            ("NaN", true, true),
+        ] {
+            assert_eq!(in_double(number.as_bytes()).is_ok(), double, "{number}");
+            assert_eq!(in_real(number.as_bytes()).is_ok(), real, "{number}");
+        }
+        assert!(Length::Bytes(63).check("é".repeat(32).as_bytes()).is_err());
+        assert!(Length::Bytes(64).check("é".repeat(32).as_bytes()).is_ok());
+        assert!(Length::Characters(32).check("é".repeat(32).as_bytes()).is_ok());
+        assert!(Length::Characters(31).check("é".repeat(32).as_bytes()).is_err());
         assert!(not_negative(b"-1").is_err());
         assert!(fraction(b"PT1.1234560S", 6).is_ok());
         assert!(fraction(b"PT1.1234567S", 6).is_err());

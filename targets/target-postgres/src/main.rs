@@ -1,10 +1,17 @@
 //! The binary `target-postgres`.
 
+mod checks;
+mod compare;
+mod decimal;
 mod direct;
+mod elements;
 mod encode;
+mod facts;
 mod fields;
+mod kept;
 mod lane;
 mod limits;
+mod literal;
 mod load;
 mod lost;
 mod mapping;
@@ -15,6 +22,7 @@ mod plan;
 mod session;
 mod settings;
 mod sink;
+mod source;
 mod stage;
 mod table;
 mod target;

@@ -5,14 +5,17 @@ use std::rc::Rc;
 use pg::{Client, quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
+use crate::compare::Comparison;
 use crate::direct::Own;
 use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
+use crate::kept;
 use crate::load;
 use crate::lost;
-use crate::merge::{self, Item, Merge};
+use crate::merge::{self, Filled, Item, Merge};
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::settings::{LoadMethod, Missing, Settings};
+use crate::stage;
 use crate::table::{self, Plan, Shape, Wanted};
 use crate::types::{self, Change, SqlType};
 
@@ -32,6 +35,10 @@ pub struct Mapping {
     width: usize,
     /// What is to do to the table.
     pub plan: Plan,
+    /// Whether the server fills a column of the stream itself.
+    computes: bool,
+    /// The staged texts of keys of which the table takes different ones for equal.
+    spelled: Vec<String>,
 }
 
 impl Mapping {
@@ -68,6 +75,8 @@ impl Mapping {
             partition,
             width: 0,
             plan: Plan::default(),
+            computes: false,
+            spelled: Vec::new(),
         })
     }
 
@@ -112,7 +121,9 @@ impl Mapping {
         let mut typed = self.shape.columns.iter().zip(&self.plan.types);
         let converts = typed
             .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
-        settled && !converts && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
+        let looks = self.computes || !self.spelled.is_empty();
+        let plain = settled && !converts && !looks;
+        plain && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
     }
 
     /// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be
@@ -172,8 +183,10 @@ impl Mapping {
                 continue;
             };
             let base16 = settings.interpret_content_encoding;
-            let sql_type = table::wanted_type(client, column, base16, &self.shape.name.schema)?;
-            let mut wanted = Wanted { name: name.clone(), sql_type, source: Some(column.clone()) };
+            let (sql_type, came) =
+                table::wanted_type(client, column, base16, &self.shape.name.schema)?;
+            let source = Some(column.clone());
+            let mut wanted = Wanted { name: name.clone(), sql_type, source, came };
             if let Some(at) = data.iter().position(|other| other.name == *name) {
                 wanted.sql_type = self.evolved(&wanted, at)?;
                 data[at] = wanted;
@@ -192,7 +205,17 @@ impl Mapping {
         self.shape.conflict = self.conflict_of(stream, &names)?;
         self.plan = self.shape.plan(client)?;
         self.stream = stream.clone();
-        Ok(Fields::new(self.feed(&places), self.width))
+        let fields = Fields::new(self.feed(&places), self.width);
+        self.computes = fields.places().any(|at| self.plan.generated[at]);
+        self.spelled = fields.spelled().map(|(_, at)| stage::spelling(at)).collect();
+        Ok(fields)
+    }
+
+    /// Returns the comparison of what comes with what the table keeps, where types alone do not
+    /// tell. The number is unique in the run.
+    pub fn comparison(&self, fields: &Fields, number: u64) -> Result<Option<Comparison>> {
+        let table = self.shape.name.to_string();
+        Comparison::new(fields, number, &table, &self.staged(), &self.plan.types)
     }
 
     /// Says once which properties of the stream do not reach the table.
@@ -258,21 +281,35 @@ impl Mapping {
     fn feed(&self, places: &[Option<usize>]) -> Vec<Feed> {
         let sanitize = self.settings.sanitize_null_text_characters;
         let feed = self.stream.columns.iter().zip(places).map(|(column, place)| {
-            let place = place.filter(|at| !self.plan.generated[*at]);
-            let name = place.map(|at| &self.shape.columns[at].name);
-            let required = name.is_some_and(|name| self.shape.conflict.contains(name));
-            let marks_deleted = name.is_some_and(|name| name == DELETED_AT);
-            let keeps = !required && !marks_deleted && !column.absent_is_null;
-            let to = place.map(|at| (at, Encoder::new(column, &self.plan.types[at], sanitize)));
-            Feed { to, required, keeps }
+            let Some(at) = *place else { return Feed::default() };
+            let (wanted, sql) = (&self.shape.columns[at], &self.plan.types[at]);
+            let required = self.shape.conflict.contains(&wanted.name);
+            let marks_deleted = wanted.name == DELETED_AT;
+            let computed = self.plan.generated[at];
+            let collation = self.plan.collations[at].as_ref();
+            Feed {
+                to: Some((at, Encoder::new(column, sql, sanitize))),
+                required,
+                keeps: !required && !marks_deleted && !column.absent_is_null && !computed,
+                how: kept::compared(column, wanted.came.as_ref(), sql),
+                spelled: required && kept::is_spelled(column, wanted, sql, collation),
+            }
         });
         feed.collect()
     }
 
-    /// Returns the columns of the stream, names and types, as they are staged.
+    /// Returns the columns of the stream, names and types, as they are staged. Keys that are equal
+    /// in the table are equal there.
     pub fn staged(&self) -> Vec<(String, String)> {
-        let columns = self.shape.columns[..self.width].iter().zip(&self.plan.types);
-        columns.map(|(wanted, sql)| (wanted.name.clone(), sql.sql())).collect()
+        let columns = self.shape.columns[..self.width].iter().enumerate();
+        let staged = columns.map(|(at, wanted)| {
+            let sql = self.plan.types[at].sql();
+            match &self.plan.collations[at] {
+                Some(name) => (wanted.name.clone(), format!("{sql} COLLATE {name}")),
+                None => (wanted.name.clone(), sql),
+            }
+        });
+        staged.collect()
     }
 
     /// Returns the COPY into the table itself, and what its last columns get.
@@ -320,14 +357,22 @@ impl Mapping {
             ..Merge::default()
         };
         for (at, wanted) in self.shape.columns.iter().enumerate() {
+            let column = quote_ident(&wanted.name)?;
+            let from_stream = at < self.width;
+            let is_key = self.shape.conflict.contains(&wanted.name);
+            if from_stream && !is_key && (self.plan.generated[at] || self.plan.fixed[at]) {
+                merge.filled.push(Filled {
+                    column: column.clone(),
+                    sql: self.plan.types[at].clone(),
+                    computed: self.plan.generated[at],
+                });
+            }
             if self.plan.generated[at] {
                 continue;
             }
-            let column = quote_ident(&wanted.name)?;
-            let from_stream = at < self.width;
             merge.has_deleted_at |= from_stream && wanted.name == DELETED_AT;
-            merge.foreign_keys |= self.shape.conflict.contains(&wanted.name)
-                && !self.plan.types[at].storage().is_built_in();
+            let sql = self.plan.types[at].storage();
+            merge.foreign_keys |= is_key && !sql.is_built_in();
             let value = if from_stream {
                 format!("s.{column}")
             } else {
@@ -339,9 +384,13 @@ impl Mapping {
                 value,
                 compared: from_stream || upsert && marks,
                 settable: !self.plan.fixed[at],
+                respelled: is_key
+                    && from_stream
+                    && (!kept::has_one_spelling(sql) || self.plan.collations[at].is_some()),
                 number: Some(at).filter(|_| from_stream),
             });
         }
+        merge.spelled.clone_from(&self.spelled);
         for name in &self.shape.conflict {
             let quoted = quote_ident(name)?;
             let ours = self.partition.is_some() && [SOURCE, DATESTAMP].contains(&&**name);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::names::{DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION};
+use crate::types::SqlType;
 
 /// Takes the index of [`Merge::index_rounds`] off the staging table, which is used again.
 pub const FORGET_ROUNDS: &str = "DROP INDEX pg_temp._sdc_stage_rounds";
@@ -18,8 +19,21 @@ pub struct Item {
     pub compared: bool,
     /// Whether an update may set it.
     pub settable: bool,
+    /// Whether it is a key of which equal values may be written differently: the last one stays.
+    pub respelled: bool,
     /// The number under which the staging row lists the column when the record lacks it.
     pub number: Option<usize>,
+}
+
+/// A column of the stream that the server fills: computed, or an identity that no update may set.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// The quoted column.
+    pub column: String,
+    /// Its type.
+    pub sql: SqlType,
+    /// Whether it is computed from other columns.
+    pub computed: bool,
 }
 
 /// A merge of one staging table.
@@ -32,6 +46,10 @@ pub struct Merge {
     pub stage: String,
     /// The columns to write.
     pub items: Vec<Item>,
+    /// The columns that the server fills.
+    pub filled: Vec<Filled>,
+    /// The staged texts of keys of which the table takes different ones for equal.
+    pub spelled: Vec<String>,
     /// The quoted key columns of the stream, the same in both tables.
     pub keys: Vec<String>,
     /// Whether `=` may not be the equality of the keys' own types: operators of extensions are
@@ -54,11 +72,13 @@ pub struct Merge {
 }
 
 impl Merge {
-    fn columns(&self) -> String {
+    /// Returns the columns to write.
+    pub fn columns(&self) -> String {
         join(self.items.iter().map(|item| item.column.clone()))
     }
 
-    fn values(&self) -> String {
+    /// Returns their values, from the staging row `s`.
+    pub fn values(&self) -> String {
         join(self.items.iter().map(|item| format!("{} AS {}", item.value, item.column)))
     }
 
@@ -172,7 +192,7 @@ impl Merge {
     }
 
     /// Returns the condition that two rows have one key.
-    fn same_key(&self, one: &str, other: &str) -> String {
+    pub fn same_key(&self, one: &str, other: &str) -> String {
         if self.foreign_keys {
             let row = |of: &str| join(self.keys.iter().map(|key| format!("{of}.{key}")));
             return format!("ROW({})::record = ROW({})::record", row(one), row(other));
@@ -277,7 +297,8 @@ impl Merge {
 
     fn settable(&self) -> Vec<&Item> {
         let settable = self.items.iter().filter(|item| item.settable);
-        settable.filter(|item| !self.conflict.contains(&item.column)).collect()
+        let kept = |item: &&Item| item.respelled || !self.conflict.contains(&item.column);
+        settable.filter(kept).collect()
     }
 
     /// Leaves out rows that are to be deleted.
@@ -373,6 +394,7 @@ mod tests {
             value: format!("s.{column}"),
             compared,
             settable: true,
+            respelled: false,
             number: Some(1).filter(|_| compared),
         };
         Merge {
@@ -394,6 +416,15 @@ mod tests {
         assert!(sql.contains("ROW(t.\"v\")::record *<> ROW(excluded.\"v\")::record"), "{sql}");
         assert!(sql.contains("ROW(t.\"v\")::record *= ROW(n.\"v\")::record"), "{sql}");
         assert_eq!(merge().delete_marked(), None);
+    }
+
+    #[test]
+    fn a_key_is_set_where_equal_ones_may_look_different() {
+        let mut respelled = merge();
+        respelled.items[0].respelled = true;
+        let sql = respelled.upsert();
+        assert!(sql.contains("SET \"id\" = excluded.\"id\", \"v\""), "{sql}");
+        assert!(sql.contains("ROW(t.\"id\", t.\"v\")::record *<>"), "{sql}");
     }
 
     #[test]

@@ -50,14 +50,16 @@ pub fn statements(
     if exists {
         check_writes(client, &mapping, direct)?;
     }
+    let temporary = "has_database_privilege(current_database(), 'TEMPORARY')";
+    if !direct || fields.compared().next().is_some() {
+        check(client, "TEMPORARY on the database, to stage rows", temporary)?;
+    }
     if direct {
         statements.push(mapping.direct(&fields, now)?.0);
         return Ok(statements.into_iter().chain(claim).collect());
     }
-    let temporary = "has_database_privilege(current_database(), 'TEMPORARY')";
-    check(client, "TEMPORARY on the database, to stage rows", temporary)?;
     let stage = format!("pg_temp.{STAGE}");
-    statements.push(stage::copy(&stage, &mapping.staged(), fields.places())?);
+    statements.push(stage::copy(&stage, &mapping.staged(), &fields)?);
     let load = Load {
         merge: &mapping.merge(&stage, now)?,
         method: mapping.method,

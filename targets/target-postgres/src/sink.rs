@@ -8,6 +8,8 @@ use pg::Client;
 use pg::failure::sqlstate;
 use singer::{Batch, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
+use crate::checks;
+use crate::compare::Comparison;
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
 use crate::lane::{Effect, Into, explained};
@@ -30,6 +32,8 @@ pub struct PostgresSink {
     settings: Rc<Settings>,
     mapping: Mapping,
     fields: Fields,
+    /// What comes beside what the table keeps of it, where types alone do not tell.
+    comparison: Option<Comparison>,
     way: Way,
     stage: Option<Stage>,
     /// Whether the table, or the partition, had no row when the first of ours came.
@@ -71,11 +75,13 @@ impl PostgresSink {
             let claim = lost::check(client, memory, &mapping)?;
             (fields, claim)
         };
+        let comparison = mapping.comparison(&fields, session.borrow_mut().next_number())?;
         Ok(Self {
             session,
             settings,
             mapping,
             fields,
+            comparison,
             way: Way::Open,
             stage: None,
             fresh: None,
@@ -143,10 +149,20 @@ impl PostgresSink {
     /// Stages rows, after making the staging table if there is none.
     fn stage(&mut self, batch: &Batch, rejects: &Rejects, which: Which) -> Result<()> {
         self.open_stage(which)?;
+        self.compare(batch)?;
         let mut session = self.session.borrow_mut();
         let Some(stage) = &mut self.stage else { return Ok(()) };
         let stream = &self.mapping.stream;
         stage.write(session.lane(which), &mut self.fields, (stream, batch), rejects)
+    }
+
+    /// Finds the cells of a batch that their columns would change; its rows are to be written next.
+    fn compare(&mut self, batch: &Batch) -> Result<()> {
+        let Some(comparison) = &self.comparison else { return Ok(()) };
+        let mut session = self.session.borrow_mut();
+        let changed = comparison.changed(session.lane(Which::Shared), &mut self.fields, batch)?;
+        self.fields.refuse(changed);
+        Ok(())
     }
 
     fn open_stage(&mut self, which: Which) -> Result<()> {
@@ -158,7 +174,7 @@ impl PostgresSink {
         let table = mapping.shape.name.to_string();
         let lane = session.lane(which);
         let mut stage = Stage::new(lane, number, &table, mapping.lists_lacking())?;
-        stage.reshape(lane, mapping.staged(), self.fields.places())?;
+        stage.reshape(lane, mapping.staged(), &self.fields)?;
         self.stage = Some(stage);
         Ok(())
     }
@@ -345,7 +361,9 @@ impl Work<'_> {
                 rows,
                 any_absent,
             };
+            checks::keys(client, merge)?;
             counts = load.run(client)?;
+            checks::filled(client, merge)?;
             if mapping.replaces_by_part() && counts.deleted > 0 {
                 return Err(part_of_partition(counts.deleted));
             }
@@ -377,6 +395,9 @@ fn part_of_partition(missing: u64) -> Error {
 impl Sink for PostgresSink {
     fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
         self.set_out()?;
+        if matches!(self.way, Way::Direct(_)) {
+            self.compare(batch)?;
+        }
         let rows = match &mut self.way {
             Way::Direct(direct) => {
                 let shared = Rc::clone(&self.session);
@@ -418,10 +439,12 @@ impl Sink for PostgresSink {
         let mut session = shared.borrow_mut();
         let lane = session.lane(self.way.connection());
         self.fields = self.mapping.adopt(lane.idle()?, stream)?;
-        match &mut self.stage {
-            Some(stage) => stage.reshape(lane, self.mapping.staged(), self.fields.places()),
+        let staged = match &mut self.stage {
+            Some(stage) => stage.reshape(lane, self.mapping.staged(), &self.fields),
             None => Ok(()),
-        }
+        };
+        self.comparison = self.mapping.comparison(&self.fields, session.next_number())?;
+        staged
     }
 
     fn commit(&mut self) -> Result<Durability> {

@@ -1,8 +1,8 @@
 //! The staging table of a stream: a temporary table that its rows are copied into.
 
-use pg::{failure, quote_ident};
+use pg::{copy_text, failure, quote_ident};
 use singer::target::{TIME_EXTRACTED, VERSION};
-use singer::{Batch, Error, Rejects, Result, Stream};
+use singer::{Batch, Cell, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope, push_number};
 use crate::lane::{Into, Lane, Received};
@@ -25,6 +25,8 @@ pub struct Stage {
     into: Into,
     /// Its columns so far, with their types.
     columns: Vec<(String, String)>,
+    /// The columns that have a second one for the text of keys as it came.
+    spelled: Vec<usize>,
     /// Whether rows list the columns that their record lacks.
     lists_lacking: bool,
     rows: u64,
@@ -43,6 +45,7 @@ impl Stage {
                 sql: String::new(),
             },
             columns: Vec::new(),
+            spelled: Vec::new(),
             lists_lacking,
             rows: 0,
             line: 0,
@@ -51,7 +54,7 @@ impl Stage {
         let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
         let extra = extra.collect::<Vec<_>>().join(", ");
         let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
-        lane.idle()?.execute(&sql).map_err(|refused| made.explain(refused))?;
+        lane.idle()?.execute(&sql).map_err(|refused| explain(refused, table))?;
         lane.made_stage();
         Ok(made)
     }
@@ -78,12 +81,12 @@ impl Stage {
     }
 
     /// Gives the table these columns, names and types (those it has must be the first of them);
-    /// later rows come with those at `places`.
+    /// later rows come with these fields.
     pub fn reshape(
         &mut self,
         lane: &mut Lane,
         columns: Vec<(String, String)>,
-        places: impl Iterator<Item = usize>,
+        fields: &Fields,
     ) -> Result<()> {
         let mut actions = Vec::new();
         for (at, (name, sql)) in columns.iter().enumerate() {
@@ -94,24 +97,18 @@ impl Stage {
                 None => actions.push(format!("ADD COLUMN {quoted} {sql}")),
             }
         }
+        for (_, place) in fields.spelled().filter(|(_, place)| !self.spelled.contains(place)) {
+            actions.push(format!("ADD COLUMN {} text", spelling(place)));
+        }
+        self.spelled.extend(fields.spelled().map(|(_, place)| place));
         if !actions.is_empty() {
             let sql = format!("ALTER TABLE {} {}", self.sql(), actions.join(", "));
-            lane.idle()?.execute(&sql).map_err(|refused| self.explain(refused))?;
+            let done = lane.idle()?.execute(&sql);
+            done.map_err(|refused| explain(refused, &self.into.table))?;
         }
         self.columns = columns;
-        self.into.sql = copy(&self.sql(), &self.columns, places)?;
+        self.into.sql = copy(&self.sql(), &self.columns, fields)?;
         Ok(())
-    }
-
-    fn explain(&self, refused: Error) -> Error {
-        let denied = failure::sqlstate(&refused) == Some("42501");
-        let refused = refused.with("table", &self.into.table);
-        if denied {
-            return refused.hint(
-                "rows are staged in a temporary table: GRANT TEMPORARY ON DATABASE ... TO the user",
-            );
-        }
-        refused
     }
 
     /// Stages the rows of a batch.
@@ -136,26 +133,52 @@ impl Stage {
             if self.lists_lacking {
                 *any_absent |= push_numbers(fields.lacking(batch, row), out);
             } else {
-                out.extend_from_slice(pg::copy_text::NULL);
+                out.extend_from_slice(copy_text::NULL);
             }
             out.push(b'\t');
+            for (at, _) in fields.spelled() {
+                push_spelling(batch.cell(row, at), out);
+            }
         })?;
         self.rows += lines.numbers.len() as u64;
         lane.copy(&self.into, lines)
     }
 }
 
-/// Returns the COPY into a staging table: those of its columns, names and types, that are at
-/// `places`, and ours.
-pub fn copy(
-    stage: &str,
-    columns: &[(String, String)],
-    places: impl Iterator<Item = usize>,
-) -> Result<String> {
-    let names: Result<Vec<String>> = places.map(|at| quote_ident(&columns[at].0)).collect();
+/// Returns the COPY of fields into a staging table with these columns, names and types.
+pub fn copy(stage: &str, columns: &[(String, String)], fields: &Fields) -> Result<String> {
+    let names: Result<Vec<String>> =
+        fields.places().map(|at| quote_ident(&columns[at].0)).collect();
     let mut names = names?;
     names.extend(EXTRA.iter().map(|(name, _)| (*name).to_owned()));
+    names.extend(fields.spelled().map(|(_, place)| spelling(place)));
     Ok(format!("COPY {stage} ({}) FROM STDIN", names.join(", ")))
+}
+
+/// Returns the column that has the text of a key as it came.
+pub fn spelling(place: usize) -> String {
+    format!("_sdc_stage_spelling_{place}")
+}
+
+/// Says which right a refused temporary table wants; `table` is where its rows go in the end.
+pub fn explain(refused: Error, table: &str) -> Error {
+    let denied = failure::sqlstate(&refused) == Some("42501");
+    let refused = refused.with("table", table);
+    if denied {
+        return refused.hint(
+            "rows are staged in a temporary table: GRANT TEMPORARY ON DATABASE ... TO the user",
+        );
+    }
+    refused
+}
+
+/// Appends the text of a key and a tab. Where U+0000 in it is replaced, its spelling is not known.
+fn push_spelling(cell: Cell<'_>, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Text(text) if memchr::memchr(0, text).is_none() => copy_text::escape(text, out),
+        _ => out.extend_from_slice(copy_text::NULL),
+    }
+    out.push(b'\t');
 }
 
 /// Appends an array of numbers, or null for none; tells whether there was one.
@@ -166,6 +189,6 @@ fn push_numbers(numbers: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> bool
         push_number(number as u64, out);
     }
     let some = out.len() > start;
-    out.extend_from_slice(if some { b"}" } else { pg::copy_text::NULL });
+    out.extend_from_slice(if some { b"}" } else { copy_text::NULL });
     some
 }

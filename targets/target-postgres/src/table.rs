@@ -1,8 +1,11 @@
 //! The table as it is, the table as the stream needs it, and the DDL between the two.
 
+use pg::types::SQL_BASE_DATATYPE;
 use pg::{Client, failure, quote_ident, quote_literal};
+use serde_json::Value;
 use singer::{Column, Error, ErrorKind, Result, schema};
 
+use crate::facts::FACTS;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
 use crate::types::{self, Change, SqlType};
 
@@ -22,6 +25,8 @@ struct ExistingColumn {
     sql_type: SqlType,
     generated: bool,
     identity_always: bool,
+    /// Its collation, quoted, if that takes different texts for equal.
+    collation: Option<String>,
 }
 
 /// A column as the stream needs it.
@@ -33,6 +38,8 @@ pub struct Wanted {
     pub sql_type: SqlType,
     /// The column of the stream; none for columns that we fill.
     pub source: Option<Column>,
+    /// The type of the source, where the server has one of that name, with what is under domains.
+    pub came: Option<SqlType>,
 }
 
 /// What is there to do, and what the table is like after it.
@@ -42,6 +49,8 @@ pub struct Plan {
     pub statements: Vec<String>,
     /// The type of every wanted column afterwards, in their order.
     pub types: Vec<SqlType>,
+    /// Collations of wanted columns that take different texts for equal, quoted.
+    pub collations: Vec<Option<String>>,
     /// Wanted columns that the server computes, so that nothing can be written to them.
     pub generated: Vec<bool>,
     /// Whether a column is an identity that takes values only when told.
@@ -58,6 +67,15 @@ impl Plan {
     /// Tells whether the statements make the table.
     pub fn creates(&self) -> bool {
         self.statements.first().is_some_and(|first| first.starts_with("CREATE TABLE"))
+    }
+
+    /// Adds a wanted column, of the table as it is or to be made.
+    fn push(&mut self, sql: SqlType, found: Option<&ExistingColumn>) {
+        self.types.push(sql);
+        self.collations.push(found.and_then(|found| found.collation.clone()));
+        self.generated.push(found.is_some_and(|found| found.generated));
+        self.fixed.push(found.is_some_and(|found| found.identity_always));
+        self.overriding |= found.is_some_and(|found| found.identity_always);
     }
 }
 
@@ -115,9 +133,7 @@ impl Shape {
             let name = quote_ident(&wanted.name)?;
             let null = if required { " NOT NULL" } else { "" };
             parts.push(format!("{name} {}{null}", wanted.sql_type.sql()));
-            plan.types.push(wanted.sql_type.clone());
-            plan.generated.push(false);
-            plan.fixed.push(false);
+            plan.push(wanted.sql_type.clone(), None);
         }
         if !self.conflict.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", quoted(&self.conflict)?));
@@ -141,9 +157,7 @@ impl Shape {
         let name = quote_ident(&wanted.name)?;
         let Some(found) = existing.columns.iter().find(|column| column.name == wanted.name) else {
             actions.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
-            plan.types.push(wanted.sql_type.clone());
-            plan.generated.push(false);
-            plan.fixed.push(false);
+            plan.push(wanted.sql_type.clone(), None);
             return Ok(());
         };
         let change = match &wanted.source {
@@ -151,7 +165,7 @@ impl Shape {
             None if our_type_fits(&found.sql_type, &wanted.sql_type) => Change::Keep,
             None => Change::Refuse,
         };
-        plan.types.push(match change {
+        let sql = match change {
             Change::Keep => found.sql_type.clone(),
             Change::Widen(wide) => {
                 actions.push(types::retype(&name, &found.sql_type.sql(), &wide.sql()));
@@ -167,10 +181,8 @@ impl Shape {
                         "change the column by hand, load into another table, or change the tap",
                     ));
             }
-        });
-        plan.generated.push(found.generated);
-        plan.fixed.push(found.identity_always);
-        plan.overriding |= found.identity_always;
+        };
+        plan.push(sql, Some(found));
         Ok(())
     }
 
@@ -324,18 +336,10 @@ pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
             name: name.to_owned(),
             sql_type: SqlType::plain(sql),
             source: None,
+            came: None,
         })
         .collect()
 }
-
-/// What a domain `t` is one of in the end, with the length or precision that it has there; null
-/// for other types.
-const BASE_TYPE: &str = "(WITH RECURSIVE d (base, modifier) AS (
-       SELECT t.typbasetype, t.typtypmod WHERE t.typtype = 'd'
-       UNION ALL SELECT n.typbasetype, n.typtypmod FROM d JOIN pg_type n ON n.oid = d.base
-       WHERE n.typtype = 'd')
-     SELECT format_type(base, modifier) FROM d JOIN pg_type e ON e.oid = d.base
-     WHERE e.typtype <> 'd')";
 
 fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let params = [Some(name.schema.as_str()), Some(name.table.as_str())];
@@ -351,8 +355,11 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let columns = client.query(
         &format!(
             "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
-               attidentity = 'a', {BASE_TYPE}
+               attidentity = 'a', {FACTS}, (SELECT format('%I.%I', n.nspname, o.collname)
+                 FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
+                 WHERE o.oid = attcollation AND NOT o.collisdeterministic)
              FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+               CROSS JOIN LATERAL (SELECT atttypmod) modifier (m)
              WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
              ORDER BY attnum"
         ),
@@ -362,9 +369,10 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
         .iter()
         .map(|row| ExistingColumn {
             name: row.get(0).unwrap_or_default().to_owned(),
-            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()).over(row.get(4)),
+            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()).with_facts(row.get(4)),
             generated: row.get(2) == Some("t"),
             identity_always: row.get(3) == Some("t"),
+            collation: row.get(5).map(str::to_owned),
         })
         .collect();
     let keys = client.query(
@@ -391,25 +399,31 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
 }
 
 /// Returns the type to make a column with: its source's type where the server knows it and the
-/// values fit, else what its JSON Schema asks for.
+/// values fit, else what its JSON Schema asks for. Also returns the type that the values have in
+/// the source, where the server has one of that name; what is under a domain of the source only the
+/// source can say.
 pub fn wanted_type(
     client: &mut Client,
     column: &Column,
     base16_is_bytea: bool,
     target_schema: &str,
-) -> Result<SqlType> {
-    let fallback = types::from_schema(column, base16_is_bytea);
-    let named = [schema::SQL_DATATYPE, "x-sql-base-datatype"];
-    for text in named.iter().filter_map(|key| column.schema[*key].as_str()) {
-        let found = match SqlType::parse(text) {
-            Some(known) => Some(known),
-            None => look_up(client, text, target_schema)?,
-        };
-        if let Some(found) = found.filter(|found| types::fits(column, found)) {
-            return Ok(found);
-        }
-    }
-    Ok(fallback)
+) -> Result<(SqlType, Option<SqlType>)> {
+    let mut find = |key: &str| match column.schema[key].as_str() {
+        Some(text) => match SqlType::parse(text) {
+            Some(known) => Ok(Some(known)),
+            None => look_up(client, text, target_schema),
+        },
+        None => Ok(None),
+    };
+    let own = find(schema::SQL_DATATYPE)?;
+    let base = find(SQL_BASE_DATATYPE)?;
+    let came = match column.schema[SQL_BASE_DATATYPE] {
+        Value::Null => own.clone().filter(|own| own.storage() == own),
+        _ => base.clone(),
+    };
+    let mut found = [own, base].into_iter().flatten();
+    let wanted = found.find(|found| types::fits(column, found));
+    Ok((wanted.unwrap_or_else(|| types::from_schema(column, base16_is_bytea)), came))
 }
 
 /// Asks the server for a type; the text is data and never becomes SQL.
@@ -423,8 +437,8 @@ fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
         };
         let rows = client.query(
             &format!(
-                "SELECT format_type(oid, NULL), {BASE_TYPE} FROM pg_type t \
-                 WHERE oid = to_regtype($1)"
+                "SELECT format_type(oid, NULL), {FACTS} FROM pg_type t \
+                 CROSS JOIN (SELECT -1) modifier (m) WHERE oid = to_regtype($1)"
             ),
             &[Some(&name)],
         );
@@ -432,7 +446,7 @@ fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
             Ok(rows) => {
                 if let Some(row) = rows.first() {
                     let found = SqlType::from_server(row.get(0).unwrap_or_default());
-                    return Ok(Some(found.with_suffix_of(text).over(row.get(1))));
+                    return Ok(Some(found.with_facts(row.get(1)).with_suffix_of(text)));
                 }
             }
             // Text that is no type's name at all.

@@ -16,8 +16,24 @@ pub struct SqlType {
     pub array: bool,
     /// Modifiers of an extension's type, as text: `(Point,4326)`.
     suffix: String,
-    /// For a domain, the type it is made of.
+    /// For a domain, or an array of one, the type it is made of in the end.
     base: Option<Box<SqlType>>,
+    /// What its values (or those of its elements) are made of.
+    pub making: Making,
+    /// The extension that it (or the type of its elements) belongs to; empty for none.
+    pub extension: String,
+}
+
+/// What the values of a type are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Making {
+    /// One value.
+    #[default]
+    One,
+    /// One of the labels of an enum.
+    Label,
+    /// Parts that have types of their own: composites, ranges, arrays of arrays.
+    Parts,
 }
 
 /// Names of built-in types, each with its other names.
@@ -63,6 +79,8 @@ impl SqlType {
             array: false,
             suffix: String::new(),
             base: None,
+            making: Making::One,
+            extension: String::new(),
         }
     }
 
@@ -108,14 +126,20 @@ impl SqlType {
         self
     }
 
-    /// Makes it a domain over a type that the server's `format_type` printed.
+    /// Takes over what the server's catalog says of it: the type under domains, if there are some,
+    /// what its values are made of, and the extension it belongs to.
     #[must_use]
-    pub fn over(mut self, base: Option<&str>) -> Self {
-        self.base = base.map(|base| Box::new(Self::from_server(base)));
-        self
+    pub fn known(mut self, base: Option<&str>, making: Making, extension: &str) -> Self {
+        let of = |mut sql: Self| {
+            sql.making = making;
+            extension.clone_into(&mut sql.extension);
+            sql
+        };
+        self.base = base.map(|base| Box::new(of(Self::from_server(base))));
+        of(self)
     }
 
-    /// Returns the type that says how values are written: a domain's base, else itself.
+    /// Returns the type that says how values are written: what is under domains, else itself.
     pub fn storage(&self) -> &Self {
         self.base.as_deref().unwrap_or(self)
     }
@@ -156,7 +180,9 @@ impl SqlType {
             ("numeric", [_]) => Some(0),
             (name, [digits]) if name.starts_with("time") => Some(*digits),
             (name, []) if name.starts_with("time") => Some(6),
+            // What an interval of some fields keeps is compared.
             ("interval", digits) => Some(digits.first().copied().unwrap_or(6)),
+            (name, []) if name.starts_with("interval ") => Some(6),
             ("money", _) => Some(2),
             _ => None,
         }
@@ -238,8 +264,8 @@ fn decimal(column: &Column) -> SqlType {
     }
 }
 
-/// Tells whether the canonical text of a column's cells can be stored in a type without any loss
-/// that the server would not report.
+/// Tells whether a type may take the canonical text of a column's cells: what it would lose without
+/// a report of the server, the encoder refuses or [`crate::kept`] has compared.
 pub fn fits(column: &Column, sql: &SqlType) -> bool {
     let sql = sql.storage();
     if sql.array {
@@ -256,7 +282,7 @@ pub fn fits(column: &Column, sql: &SqlType) -> bool {
     let timed = name == "date" || name.starts_with("time");
     match column.kind {
         Kind::Boolean => name == "boolean",
-        Kind::Integer => number && name != "real" || name == "oid",
+        Kind::Integer => number || name == "oid",
         Kind::Number => matches!(name, "numeric" | "real" | "double precision"),
         Kind::Date => name == "date" || name.starts_with("timestamp"),
         Kind::Time => name.starts_with("time "),
@@ -299,7 +325,7 @@ pub fn change(column: &Column, existing: &SqlType, wanted: &SqlType) -> Change {
     match widened(existing, wanted) {
         Some(wide) if wide == *existing => Change::Keep,
         Some(wide) => Change::Widen(wide),
-        None if fitting && !loses(column, existing, wanted) => Change::Keep,
+        None if fitting => Change::Keep,
         None => Change::Refuse,
     }
 }
@@ -309,13 +335,6 @@ pub fn retype(column: &str, from: &str, to: &str) -> String {
     // By its digits: else 0.1 would become 0.10000000149011612.
     let using = if from == "real" { format!(" USING {column}::text::{to}") } else { String::new() };
     format!("ALTER COLUMN {column} TYPE {to}{using}")
-}
-
-/// Tells whether exact numbers would be rounded.
-fn loses(column: &Column, existing: &SqlType, wanted: &SqlType) -> bool {
-    existing.is(&["real", "double precision"])
-        && wanted.is(&["numeric", "bigint"])
-        && column.sql_datatype().is_some()
 }
 
 /// Returns the type that holds all values of both, where `existing` can become it safely.
@@ -435,7 +454,7 @@ mod tests {
         check(r#"{"type":"integer","x-sql-datatype":"smallint"}"#, "bigint", "keep");
         check(r#"{"type":"number"}"#, "bigint", "numeric");
         check(r#"{"type":"number"}"#, "double precision", "keep");
-        check(r#"{"type":"number","x-sql-datatype":"numeric(9,2)"}"#, "double precision", "refuse");
+        check(r#"{"type":"number","x-sql-datatype":"numeric(9,2)"}"#, "double precision", "keep");
         check(
             r#"{"type":"number","x-sql-datatype":"numeric(12,4)"}"#,
             "numeric(10,2)",

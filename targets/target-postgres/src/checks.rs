@@ -1,0 +1,158 @@
+//! What is asked of staged rows beside their merge: whether keys that are two in the source are one
+//! in the table, and whether columns that the server fills get the values that came.
+
+use pg::Client;
+use singer::{Error, ErrorKind, Result};
+
+use crate::merge::{Filled, Merge};
+
+/// The temporary table that computes what the table would.
+const COMPUTED: &str = "pg_temp._sdc_stage_computed";
+
+/// Refuses keys that the table takes for one and that came in different spellings: the later row
+/// would replace the earlier one, which is another row of the source.
+pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
+    if merge.spelled.is_empty() || merge.keys.is_empty() {
+        return Ok(());
+    }
+    let found = client.query(&merge.spelled_twice(), &[])?;
+    let Some(row) = found.first() else { return Ok(()) };
+    let texts = (0..row.width()).filter_map(|at| row.get(at));
+    Err(Error::new(ErrorKind::Data, "cannot load two keys that are one in the table")
+        .with("key", texts.collect::<Vec<_>>().join(", "))
+        .hint(
+            "the key's column takes them for equal: load into a column of the type that it has in \
+             the source, or correct the records",
+        ))
+}
+
+/// Refuses values that came for columns that the server fills, and that are not the ones there.
+/// A null says nothing of such a column.
+pub fn filled(client: &mut Client, merge: &Merge) -> Result<()> {
+    let computed = merge.filled.iter().any(|filled| filled.computed);
+    if merge.filled.is_empty() || merge.keys.is_empty() && !computed {
+        return Ok(());
+    }
+    let sql = if merge.keys.is_empty() {
+        for statement in merge.compute() {
+            client.execute(&statement)?;
+        }
+        merge.computed_otherwise()
+    } else {
+        merge.filled_otherwise()
+    };
+    let counts = client.query(&sql, &[])?;
+    let Some(counts) = counts.first() else { return Ok(()) };
+    for (at, filled) in merge.filled.iter().enumerate() {
+        if let Some(rows) = counts.get(at).filter(|rows| *rows != "0") {
+            return Err(filled.refusal(&merge.table).with("rows", rows));
+        }
+    }
+    if merge.keys.is_empty() {
+        client.execute(&format!("DROP TABLE {COMPUTED}"))?;
+    }
+    Ok(())
+}
+
+impl Merge {
+    /// Asks for the texts of one key that came in different ones.
+    fn spelled_twice(&self) -> String {
+        let texts = |sql: &dyn Fn(&String) -> String, between: &str| {
+            self.spelled.iter().map(sql).collect::<Vec<_>>().join(between)
+        };
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("s.{key}")).collect();
+        format!(
+            "SELECT {} FROM {} s GROUP BY {} HAVING {} LIMIT 1",
+            texts(&|text| format!("min(s.{text}), max(s.{text})"), ", "),
+            self.stage,
+            keys.join(", "),
+            texts(&|text| format!("min(s.{text}) <> max(s.{text})"), " OR ")
+        )
+    }
+
+    /// Counts, for each column that the server fills, the rows that came with another value than
+    /// the table has after the merge.
+    fn filled_otherwise(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("s.{key}")).collect();
+        let keys = keys.join(", ");
+        let counts = self.counts(&|_, filled| filled.differs(&format!("n.{}", filled.column)));
+        format!(
+            "SELECT {counts} FROM (SELECT DISTINCT ON ({keys}) s.* FROM {} s ORDER BY {keys}, \
+             s.\"_sdc_stage_line\" DESC) n JOIN {} t ON {} AND {}",
+            self.stage,
+            self.table,
+            self.same_key("t", "n"),
+            self.scope
+        )
+    }
+
+    /// Computes, for rows without a key, what the table does.
+    fn compute(&self) -> Vec<String> {
+        let came: Vec<String> =
+            (0..self.filled.len()).map(|at| format!("_sdc_came_{at}")).collect();
+        let types = self.filled.iter().zip(&came);
+        let types = types.map(|(filled, came)| format!(", ADD {came} {}", filled.sql.sql()));
+        let values = self.filled.iter().map(|filled| format!(", s.{}", filled.column));
+        vec![
+            format!(
+                "CREATE TABLE {COMPUTED} (LIKE {} INCLUDING GENERATED INCLUDING DEFAULTS INCLUDING \
+                 IDENTITY) ON COMMIT DROP",
+                self.table
+            ),
+            format!(
+                "ALTER TABLE {COMPUTED} {}",
+                types.collect::<String>().trim_start_matches(", ")
+            ),
+            format!(
+                "INSERT INTO {COMPUTED} ({}, {}) OVERRIDING SYSTEM VALUE SELECT {}{} FROM {} s",
+                self.columns(),
+                came.join(", "),
+                self.values(),
+                values.collect::<String>(),
+                self.stage
+            ),
+        ]
+    }
+
+    /// Counts, for each column that the server fills, the rows without a key that came with another
+    /// value than it computes.
+    fn computed_otherwise(&self) -> String {
+        let counts = self.counts(&|at, filled| filled.differs(&format!("t._sdc_came_{at}")));
+        format!("SELECT {counts} FROM {COMPUTED} t")
+    }
+
+    fn counts(&self, differs: &dyn Fn(usize, &Filled) -> String) -> String {
+        let filled = self.filled.iter().enumerate();
+        let counts =
+            filled.map(|(at, filled)| format!("count(*) FILTER (WHERE {})", differs(at, filled)));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Filled {
+    /// Returns the condition that what came is another value than that of the row `t`.
+    fn differs(&self, came: &str) -> String {
+        let kept = format!("t.{}", self.column);
+        if self.sql.storage().is(&["numeric", "real", "double precision"]) {
+            return format!("{came} IS NOT NULL AND {came} IS DISTINCT FROM {kept}");
+        }
+        format!("{came} IS NOT NULL AND ROW({came})::record *<> ROW({kept})::record")
+    }
+
+    fn refusal(&self, table: &str) -> Error {
+        let (column, data) = (&self.column, ErrorKind::Data);
+        if self.computed {
+            return Error::new(data, "cannot load values that the table itself computes otherwise")
+                .with("column", column)
+                .hint(
+                    "leave the column out of the stream, or make it an ordinary one in the table",
+                );
+        }
+        Error::new(data, "cannot change an identity column of rows that are there")
+            .with("column", column)
+            .hint(format!(
+                "leave the column out of the stream, or run: ALTER TABLE {table} ALTER COLUMN \
+                 {column} SET GENERATED BY DEFAULT"
+            ))
+    }
+}

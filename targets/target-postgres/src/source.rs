@@ -1,0 +1,30 @@
+//! What a column says of its type in the source (pure).
+
+use pg::types::SQL_BASE_DATATYPE;
+use singer::Column;
+
+use crate::types::SqlType;
+
+/// Tells whether the source holds floats that are no wider than those of the type: they come back
+/// from it as the same numbers.
+pub fn comes_from_float(column: &Column, sql: &SqlType) -> bool {
+    match (&*sql.name, base_datatype(column).and_then(SqlType::parse)) {
+        ("double precision", Some(from)) => matches!(&*from.name, "double precision" | "real"),
+        ("real", Some(from)) => from.name == "real",
+        _ => false,
+    }
+}
+
+/// Tells whether bytes in an array come as hexadecimal digits.
+pub fn sends_hex(column: &Column) -> bool {
+    column.schema["items"]["contentEncoding"] == "base16"
+        || base_datatype(column).is_some_and(|text| {
+            // A domain may be one over bytes.
+            SqlType::parse(text).is_none_or(|sql| sql.name == "bytea")
+        })
+}
+
+/// Returns the source's type of the values: of a domain the type under it.
+pub fn base_datatype(column: &Column) -> Option<&str> {
+    column.schema[SQL_BASE_DATATYPE].as_str().or_else(|| column.sql_datatype())
+}
