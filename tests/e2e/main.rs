@@ -32,6 +32,7 @@ mod csv;
 mod filled;
 mod first_loads;
 mod full_disk;
+mod future_keys;
 mod hostile;
 mod interop;
 mod kept;

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub mod future;
 pub mod input;
 pub mod log;
 mod main_loop;

@@ -11,12 +11,13 @@ use crate::catalog::{ReplicationMethod, Stream};
 use crate::decode::{RecordDecoder, Refusal};
 use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
+use crate::future::{Ahead, Cap, is_dated, report_bookmark};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
 use crate::rejects::Rejects;
-use crate::schema::Kind;
+use crate::schema::{Column, Kind};
 use crate::selection::Selected;
-use crate::state::{State, is_endless, key_bookmark, may_be_endless};
+use crate::state::{Bookmark, State, is_endless, key_bookmark, may_be_endless};
 use crate::warning;
 use crate::word::new_run;
 
@@ -50,6 +51,11 @@ pub struct Rows {
     /// The keys may be infinite or no number: nothing comes behind such a bookmark.
     endless_keys: bool,
     last_key: Vec<u8>,
+    /// Up to where bookmarks of time move, and the rows beyond.
+    cap: Cap,
+    ahead: Ahead,
+    /// The replication key where it is a time.
+    dated_key: Option<Column>,
     state: State,
     /// The name of the run.
     run: String,
@@ -63,6 +69,7 @@ impl Rows {
         rejects: Rejects,
         record_bytes_max: usize,
         limit: Option<u64>,
+        cap: Cap,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -85,6 +92,9 @@ impl Rows {
             replication_key: None,
             endless_keys: false,
             last_key: Vec::new(),
+            cap,
+            ahead: Ahead::default(),
+            dated_key: None,
             state,
             run: new_run(),
             unstated: 0,
@@ -119,8 +129,27 @@ impl Rows {
         self.endless_keys = (self.replication_key.as_ref())
             .is_some_and(|(_, at)| may_be_endless(&stream.columns[*at]));
         self.last_key.clear();
+        self.ahead = Ahead::default();
+        self.dated_key = (self.replication_key.as_ref())
+            .map(|(_, at)| stream.columns[*at].clone())
+            .filter(is_dated);
         self.unstated = 0;
         self.left_out = false;
+    }
+
+    /// Warns of a bookmark that lies in the future.
+    pub(crate) fn check_bookmark(&self, since: &Bookmark) {
+        let mark = since.value["replication_key_value"].as_str();
+        if let (Some(column), Some(mark)) = (&self.dated_key, mark)
+            && self.cap.is_ahead_key(column, mark.as_bytes())
+        {
+            report_bookmark(&self.stream, &column.name);
+        }
+    }
+
+    /// Takes up to where bookmarks of time move, by the clock of the source.
+    pub fn set_cap(&mut self, cap: Cap) {
+        self.cap = cap;
     }
 
     /// Ends the stream; returns how many rows it had.
@@ -129,6 +158,9 @@ impl Rows {
         self.send_schema()?;
         if let Some(decoder) = &self.decoder {
             decoder.undeclared.sum_up(&self.stream);
+        }
+        if let Some(column) = &self.dated_key {
+            self.ahead.report(&self.stream, &column.name);
         }
         self.counter.finish(true);
         warning::check()?;
@@ -362,17 +394,7 @@ impl Rows {
         }
         warning::check()?;
         let rows = self.batch.rows();
-        if let Some((_, at)) = &self.replication_key {
-            let last = (0..rows).rev().find_map(|row| match self.batch.cell(row, *at) {
-                Cell::Text(text) if self.endless_keys && is_endless(text) => None,
-                Cell::Text(text) => Some(text),
-                Cell::Null | Cell::Absent => None,
-            });
-            if let Some(text) = last {
-                self.last_key.clear();
-                self.last_key.extend_from_slice(text);
-            }
-        }
+        self.note_keys(rows);
         self.send_schema()?;
         self.counter.add(rows, self.batch.text_bytes());
         self.begun = Instant::now();
@@ -414,6 +436,24 @@ impl Rows {
     /// Returns how many rows are wanted (`--test` asks for one).
     pub fn limit(&self) -> Option<u64> {
         self.limit
+    }
+
+    /// Keeps the last replication key that a bookmark can be made of. The keys that come behind it
+    /// are null, infinite or of the future.
+    fn note_keys(&mut self, rows: usize) {
+        let Some((_, at)) = &self.replication_key else { return };
+        for row in (0..rows).rev() {
+            let Cell::Text(text) = self.batch.cell(row, *at) else { continue };
+            if let Some(column) = &self.dated_key
+                && self.cap.is_ahead_key(column, text)
+            {
+                self.ahead.add(self.counter.total() + row as u64 + 1);
+            } else if !(self.endless_keys && is_endless(text)) {
+                self.last_key.clear();
+                self.last_key.extend_from_slice(text);
+                return;
+            }
+        }
     }
 
     /// Makes the last replication key the stream's bookmark.

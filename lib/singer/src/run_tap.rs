@@ -10,6 +10,7 @@ use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::future::Cap;
 use crate::main_loop::{exit, read_args, start};
 use crate::plan::{self, Planned, Reading};
 use crate::rejects::Rejects;
@@ -59,8 +60,10 @@ fn run<T: Tap>() -> Result<()> {
     }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
-    let rows = Rows::new(state, Rejects::new(&common), common.max_record_bytes, limit);
-    let run = Run { tap, rows, settings: settings.get()?, test };
+    let own: TapCommon = settings.get()?;
+    let cap = Cap::new(own.bookmark_cap);
+    let rows = Rows::new(state, Rejects::new(&common), common.max_record_bytes, limit, cap);
+    let run = Run { tap, rows, settings: own, test };
     run.streams(&streams)
 }
 
@@ -204,6 +207,7 @@ impl<T: Tap> Run<T> {
         self.rows.begin(selected, version);
         if goes_on(stream, &since.value) {
             self.rows.resume(stream, &since.value);
+            self.rows.check_bookmark(&since);
         }
         log::info!("reading stream {}", stream.name);
         match self.tap.sync(stream, &since, &mut self.rows) {

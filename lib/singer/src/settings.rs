@@ -57,13 +57,16 @@ impl UnknownSettings {
 }
 
 /// Settings that every tap has.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TapCommon {
     /// Where an INCREMENTAL stream starts when there is no state: a date or an RFC 3339 time.
     pub start_date: Option<String>,
     /// Number the full-table runs and say at their end that rows of older numbers are gone.
     pub emit_activate_version_messages: bool,
+    /// Keep bookmarks of time at or before the start of the run, so that a row with a key of the
+    /// future does not end all reading; false for keys that mean the future, such as an expiry.
+    pub bookmark_cap: bool,
 }
 
 /// Settings that every target has.
@@ -103,6 +106,12 @@ impl Default for Common {
             max_record_bytes: 64 << 20,
             unknown_settings: UnknownSettings::Fail,
         }
+    }
+}
+
+impl Default for TapCommon {
+    fn default() -> Self {
+        Self { start_date: None, emit_activate_version_messages: false, bookmark_cap: true }
     }
 }
 

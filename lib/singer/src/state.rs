@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::future::{is_dated, moment};
 use crate::schema::{Column, Kind};
 use crate::word;
 
@@ -143,12 +144,6 @@ pub fn may_be_endless(column: &Column) -> bool {
     column.kind == Kind::Number || is_dated(column)
 }
 
-/// Tells whether values of a column are dates or moments, also as text of the source's.
-fn is_dated(column: &Column) -> bool {
-    let dated = |sql: &str| sql == "date" || sql.starts_with("timestamp");
-    matches!(column.kind, Kind::Date | Kind::DateTime) || column.sql_datatype().is_some_and(dated)
-}
-
 /// Tells whether a value of such a column is infinite, or no number.
 pub fn is_endless(text: &[u8]) -> bool {
     matches!(text, b"infinity" | b"-infinity" | b"Infinity" | b"-Infinity" | b"NaN")
@@ -162,7 +157,7 @@ pub fn start_date(text: &str) -> Result<Option<jiff::Timestamp>> {
     if text.is_empty() {
         return Ok(None);
     }
-    moment(text).map(Some).ok_or_else(|| {
+    moment(text).map(|(at, _)| Some(at)).ok_or_else(|| {
         Error::new(ErrorKind::Config, "cannot read the date")
             .with("setting", "start_date")
             .with("value", text)
@@ -170,15 +165,9 @@ pub fn start_date(text: &str) -> Result<Option<jiff::Timestamp>> {
     })
 }
 
-fn moment(text: &str) -> Option<jiff::Timestamp> {
-    let stamp = text.parse::<jiff::Timestamp>().ok();
-    let civil = || text.parse::<jiff::civil::DateTime>().ok();
-    stamp.or_else(|| Some(civil()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
-}
-
 /// Compares two moments where both can be read; else the bookmark wins.
 fn is_before(mark: &str, date: &str) -> bool {
-    matches!((moment(mark), moment(date)), (Some(mark), Some(date)) if mark < date)
+    matches!((moment(mark), moment(date)), (Some((mark, _)), Some((date, _))) if mark < date)
 }
 
 #[cfg(test)]

@@ -84,19 +84,88 @@ pub fn moment(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     stamp.or_else(civil)
 }
 
-/// Compares two keys: moments, numbers, else texts.
-pub fn compare(a: &str, b: &str) -> Ordering {
-    let utc = TimeZone::UTC;
-    if let (Some(a), Some(b)) = (moment(a, &utc), moment(b, &utc)) {
-        return a.cmp(&b);
+/// What a replication key is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value<'a> {
+    Moment(Timestamp),
+    Number(&'a str),
+    Text(&'a str),
+}
+
+/// How the keys of a stream are read and compared: by `time_format` where it is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    /// The form of the times.
+    pub format: Option<&'a TimeFormat>,
+    /// The zone of those that say none.
+    pub zone: &'a TimeZone,
+}
+
+impl Keys<'_> {
+    /// Returns the moment of a key, and whether it says its zone; a number is a time only by a
+    /// form.
+    pub fn moment(&self, text: &str) -> Option<(Timestamp, bool)> {
+        match self.format {
+            Some(format) => {
+                let zoned = match format {
+                    TimeFormat::Epoch | TimeFormat::EpochMs => floor(text).is_some(),
+                    TimeFormat::Pattern(pattern) => {
+                        ["%z", "%:z", "%Q", "%s"].iter().any(|part| pattern.contains(part))
+                    }
+                    TimeFormat::Rfc3339 | TimeFormat::Date => false,
+                };
+                let zoned = zoned || text.parse::<Timestamp>().is_ok();
+                Some((format.read(text, self.zone)?, zoned))
+            }
+            None if is_number(text) => None,
+            None => Some((moment(text, self.zone)?, text.parse::<Timestamp>().is_ok())),
+        }
     }
+
+    /// Tells whether a key is later than the one known: of two kinds that do not compare, a time
+    /// or a number stays, and takes the place of a text. With a form, only times count.
+    pub fn is_later(&self, key: &str, known: Option<&str>) -> bool {
+        if key.is_empty() || self.format.is_some() && self.moment(key).is_none() {
+            return false;
+        }
+        let Some(known) = known else { return true };
+        match (self.read(key), self.read(known)) {
+            (Value::Moment(key), Value::Moment(known)) => key > known,
+            (Value::Number(key), Value::Number(known)) => compare_numbers(key, known).is_gt(),
+            (Value::Text(key), Value::Text(known)) => key > known,
+            (Value::Moment(_) | Value::Number(_), Value::Text(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Tells whether a key is of another kind than the one that the read starts from.
+    pub fn differ(&self, key: &str, start: Option<&str>) -> bool {
+        let is_text = |text| matches!(self.read(text), Value::Text(_));
+        start.is_some_and(|start| is_text(key) && !is_text(start))
+    }
+
+    fn read<'t>(&self, text: &'t str) -> Value<'t> {
+        match self.moment(text) {
+            Some((at, _)) => Value::Moment(at),
+            None if is_number(text) => Value::Number(text),
+            None => Value::Text(text),
+        }
+    }
+}
+
+/// Tells whether a text is a finite number.
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn compare_numbers(a: &str, b: &str) -> Ordering {
     if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
         return a.cmp(&b);
     }
-    if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
-        return a.total_cmp(&b);
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => Ordering::Equal,
     }
-    a.cmp(b)
 }
 
 #[cfg(test)]
@@ -104,14 +173,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compares_moments_numbers_and_texts() {
-        let check = |a: &str, b: &str, expected| assert_eq!(compare(a, b), expected, "{a} {b}");
-        check("2024-01-01T00:00:00Z", "2024-01-01T00:30:00+01:00", Ordering::Greater);
-        check("2024-01-01", "2024-01-01T00:00:00Z", Ordering::Equal);
-        check("2024-01-01 10:00:00", "2024-01-01 09:00:00", Ordering::Greater);
-        check("9", "10", Ordering::Less);
-        check("9.5", "10", Ordering::Less);
-        check("b", "a", Ordering::Greater);
+    fn compares_keys_of_one_kind() {
+        let utc = TimeZone::UTC;
+        let check = |format: Option<&str>, key: &str, known: &str, expected| {
+            let format = format.map(TimeFormat::named);
+            let keys = Keys { format: format.as_ref(), zone: &utc };
+            assert_eq!(keys.is_later(key, Some(known)), expected, "{format:?} {key} {known}");
+        };
+        check(None, "2024-01-01T00:00:00Z", "2024-01-01T00:30:00+01:00", true);
+        check(None, "2024-01-01", "2024-01-01T00:00:00Z", false);
+        check(None, "2024-01-01 10:00:00", "2024-01-01 09:00:00", true);
+        check(None, "9", "10", false);
+        check(None, "9.5", "10", false);
+        check(None, "20261301", "20261231", true);
+        check(None, "b", "a", true);
+        // Kinds that do not compare do not win.
+        for odd in ["never", "infinity", "inf", "NaN", "9999", ""] {
+            check(None, odd, "2024-01-01", false);
+            check(Some("%d.%m.%Y"), odd, "01.01.2024", false);
+        }
+        check(None, "2024-01-01", "never", true);
+        check(None, "5", "never", true);
+        check(None, "infinity", "5", false);
+        // By the form, not by the text.
+        check(Some("%d.%m.%Y"), "01.02.2024", "31.01.2024", true);
+        check(Some("%d.%m.%Y"), "31.12.2023", "01.02.2024", false);
+        check(Some("epoch"), "999", "1000", false);
+        let keys = Keys { format: Some(&TimeFormat::Date), zone: &utc };
+        assert!(!keys.is_later("never", None));
+        assert!(Keys { format: None, ..keys }.is_later("never", None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod auth;
 mod discover;
 mod http;
 mod key;
+mod latest;
 mod oddities;
 mod options;
 mod paging;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use files::json::Records;
 use serde_json::Value;
+use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
 use crate::http::address::Address;
 use crate::http::answer::Answer;
 use crate::http::client::Client;
-use crate::key::{TimeFormat, compare};
+use crate::key::{Keys, TimeFormat};
+use crate::latest::Latest;
 use crate::oddities::{check_kind, check_record, no_moment, warn_of_more};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, PageFacts, Pager};
@@ -31,6 +33,8 @@ pub struct Api {
     pub calendar: Calendar,
     /// How many bytes a record may have.
     pub record_bytes_max: usize,
+    /// Up to where bookmarks move.
+    pub cap: Cap,
 }
 
 /// What a step has come to.
@@ -55,7 +59,7 @@ pub struct Reader {
     open: Option<(Pager, Request)>,
     maker: RowMaker,
     counts: Counts,
-    latest: Option<String>,
+    latest: Latest,
     cut: bool,
 }
 
@@ -77,7 +81,12 @@ pub type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
 impl Reader {
     /// Starts a read.
-    pub fn new(plan: &Plan, slices: Vec<Slice>, contexts: Arc<Vec<Context>>) -> Self {
+    pub fn new(
+        plan: &Plan,
+        slices: Vec<Slice>,
+        contexts: Arc<Vec<Context>>,
+        latest: Latest,
+    ) -> Self {
         Self {
             slices,
             contexts,
@@ -86,14 +95,14 @@ impl Reader {
             open: None,
             maker: RowMaker::new(&plan.rules),
             counts: Counts::default(),
-            latest: None,
+            latest,
             cut: false,
         }
     }
 
-    /// Returns the latest replication key so far, or where a slice without rows has ended.
-    pub fn latest(&self) -> Option<&str> {
-        self.latest.as_deref()
+    /// Returns the latest replication key so far.
+    pub fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     /// Returns what the read has come across so far.
@@ -125,7 +134,7 @@ impl Reader {
             return Ok(Step::End);
         }
         if !open {
-            return Ok(self.end_slice());
+            return Ok(self.end_slice(api, plan));
         }
         let at_once = plan.concurrency.min(self.contexts.len() - self.context);
         if at_once > 1 && self.open.is_none() && plan.limit.is_none() {
@@ -142,6 +151,7 @@ impl Reader {
         }
         let sent = api.client.send(&request, &statuses);
         let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
+        self.latest.take_clock(&answer);
         let next = if matches!(answer.status, 200..300) {
             let read = self.page(api, plan, &mut answer, &mut pager, take);
             read.map_err(|failure| explain(failure, api, &request, &mut answer))?
@@ -174,7 +184,8 @@ impl Reader {
         let contexts = &self.contexts[self.context..self.context + count];
         let read = |context: &Context| {
             let slice = Slice { reached: None, ..slice.clone() };
-            let mut reader = Self::new(plan, vec![slice], Arc::new(vec![context.clone()]));
+            let contexts = Arc::new(vec![context.clone()]);
+            let mut reader = Self::new(plan, vec![slice], contexts, self.latest.beside());
             let mut rows = Spool::new();
             while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
@@ -189,10 +200,12 @@ impl Reader {
         for read in read {
             let (reader, mut rows) = read?;
             rows.each(&mut *take)?;
+            self.latest.ahead.join(reader.latest.ahead, self.counts.rows);
             self.counts.rows += reader.counts.rows;
             self.counts.outside += reader.counts.outside;
             self.counts.undated += reader.counts.undated;
-            note(&mut self.latest, reader.latest().unwrap_or_default());
+            let latest = reader.latest.key().unwrap_or_default();
+            self.latest.note(keys(api, plan), latest, self.counts.rows);
         }
         self.context += count;
         Ok(Step::Page)
@@ -212,9 +225,9 @@ impl Reader {
         Ok((pager, request.with_params(plan, &params)?))
     }
 
-    fn end_slice(&mut self) -> Step {
+    fn end_slice(&mut self, api: &Api, plan: &Plan) -> Step {
         if let Some(reached) = self.slices[self.slice].reached.clone() {
-            note(&mut self.latest, &reached);
+            self.latest.note(keys(api, plan), &reached, self.counts.rows);
         }
         self.slice += 1;
         self.context = 0;
@@ -332,23 +345,20 @@ impl Reader {
         take(row)?;
         self.counts.rows += 1;
         if plan.replication_key.is_some() {
-            note(&mut self.latest, self.maker.key());
+            self.latest.note(keys(api, plan), self.maker.key(), self.counts.rows);
         }
         Ok(())
     }
+}
+
+fn keys<'a>(api: &'a Api, plan: &'a Plan) -> Keys<'a> {
+    Keys { format: plan.time_format.as_ref(), zone: api.calendar.zone() }
 }
 
 fn hash(text: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text);
     hasher.finish()
-}
-
-/// Keeps the later of two keys.
-fn note(latest: &mut Option<String>, key: &str) {
-    if !key.is_empty() && latest.as_ref().is_none_or(|known| compare(key, known).is_gt()) {
-        *latest = Some(key.to_owned());
-    }
 }
 
 /// Adds to a failure of an answer which request it was, and what stood there.

@@ -35,6 +35,10 @@ pub struct Settings {
     /// One of the common settings, for streams that have none of their own.
     #[schemars(skip)]
     pub start_date: Option<String>,
+    /// One of the common settings, which the reader of the keys heeds as well.
+    #[serde(default = "capped")]
+    #[schemars(skip)]
+    pub bookmark_cap: bool,
     /// One of the common settings, which the reader of the answers keeps to as well.
     #[serde(default = "max_record_bytes")]
     #[schemars(skip)]
@@ -211,6 +215,10 @@ pub enum BackoffType {
 
 fn utc() -> String {
     "UTC".to_owned()
+}
+
+fn capped() -> bool {
+    true
 }
 
 fn max_record_bytes() -> usize {

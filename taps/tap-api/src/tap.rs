@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use singer::catalog::ReplicationMethod;
+use singer::future::{Cap, is_dated, report_bookmark};
 use singer::state::key_bookmark;
 use singer::{
     About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream,
@@ -14,7 +15,8 @@ use singer::{
 use crate::discover::{self, Columns, Found};
 use crate::http::address::Address;
 use crate::http::client::Client;
-use crate::key::TimeFormat;
+use crate::key::{Keys, TimeFormat};
+use crate::latest::Latest;
 use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Counts, Reader, Step};
@@ -54,7 +56,9 @@ impl Tap for TapApi {
             plan.tell(client.secrets());
         }
         let calendar = Calendar::new(&settings)?;
-        let api = Api { client, address, calendar, record_bytes_max: settings.max_record_bytes };
+        let record_bytes_max = settings.max_record_bytes;
+        let cap = Cap::new(settings.bookmark_cap);
+        let api = Api { client, address, calendar, record_bytes_max, cap };
         Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })
     }
 
@@ -66,6 +70,7 @@ impl Tap for TapApi {
         rows.unsorted();
         let at = self.position(stream)?;
         let start = self.start(&self.plans[at], stream, since);
+        self.check_start(&self.plans[at], stream, start.as_deref());
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
         let plan = &self.plans[at];
@@ -161,10 +166,25 @@ impl TapApi {
         }
     }
 
+    /// Warns of a bookmark of the future, unless its column tells that it is a time.
+    fn check_start(&self, plan: &Plan, stream: &Stream, start: Option<&str>) {
+        let keys = Keys { format: plan.time_format.as_ref(), zone: self.api.calendar.zone() };
+        let key = plan.replication_key.as_deref().unwrap_or_default();
+        let dated = stream.column(key).is_some_and(|at| is_dated(&stream.columns[at]));
+        if start != plan.start_date.as_deref()
+            && !dated
+            && let Some((moment, zoned)) = start.and_then(|start| keys.moment(start))
+            && self.api.cap.is_to_come(moment, zoned)
+        {
+            report_bookmark(&plan.name, key);
+        }
+    }
+
     fn reader(&mut self, at: usize, start: Option<&str>) -> Result<Reader> {
         let contexts = self.contexts_of(at)?;
         let plan = &self.plans[at];
-        Ok(Reader::new(plan, self.slices(plan, start)?, contexts))
+        let latest = Latest::new(start.map(str::to_owned), self.api.cap);
+        Ok(Reader::new(plan, self.slices(plan, start)?, contexts, latest))
     }
 
     fn slices(&self, plan: &Plan, start: Option<&str>) -> Result<Vec<Slice>> {
@@ -269,6 +289,7 @@ fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(S
 /// Says what was left out.
 fn tell(plan: &Plan, reader: &Reader, rows: &mut Rows) {
     let Counts { outside, undated, .. } = reader.counts();
+    reader.latest().ahead.report(&plan.name, plan.replication_key.as_deref().unwrap_or_default());
     if outside > 0 {
         log::info!("stream {}: {outside} records of other days were left out", plan.name);
     }
@@ -298,7 +319,7 @@ fn checkpoint(
 ) -> Result<()> {
     let incremental = stream.replication_method == ReplicationMethod::Incremental;
     let key = stream.replication_key.as_ref().or(plan.replication_key.as_ref());
-    if let (Some(key), Some(latest), true) = (key, reader.latest(), incremental)
+    if let (Some(key), Some(latest), true) = (key, reader.latest().key(), incremental)
         && !api.calendar.reads_a_day()
         && let Some(at) = stream.column(key)
     {

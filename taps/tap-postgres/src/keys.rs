@@ -3,6 +3,7 @@
 use pg::Client;
 use pg::types::{self, Types};
 use singer::catalog::ReplicationMethod;
+use singer::future::{Cap, is_dated, moment};
 use singer::state::{is_endless, may_be_endless};
 use singer::{Error, ErrorKind, Result, Stream};
 
@@ -76,7 +77,7 @@ pub fn last(
     stream: &Stream,
     from: &str,
     incremental: &Incremental<'_>,
-    (most, types): (u64, &Types),
+    (most, types, cap): (u64, &Types, &Cap),
 ) -> Result<Option<String>> {
     let sql = statement::last_key(from, incremental, most, types)?;
     log::debug!("{sql}");
@@ -85,14 +86,35 @@ pub fn last(
     // No bookmark can be made of it: a run that ended there would be the same for ever.
     let at = stream.column(&incremental.column.name);
     let may_be_endless = at.is_some_and(|at| may_be_endless(&stream.columns[at]));
-    let is_endless = key.as_ref().is_some_and(|key| may_be_endless && is_endless(key.as_bytes()));
+    let is_ahead =
+        |key: &String| at.is_some_and(|at| cap.is_ahead_key(&stream.columns[at], key.as_bytes()));
+    let is_endless = key
+        .as_ref()
+        .is_some_and(|key| may_be_endless && is_endless(key.as_bytes()) || is_ahead(key));
     if is_endless {
         singer::warn!(
             "W-ROWS-LEFT-OUT",
             "stream {}: `max_record_count` is not kept to: the rows up to it have keys that are \
-             infinite or no numbers, from which no run could go on",
+             infinite, of the future or no numbers, from which no run could go on",
             stream.name
         );
     }
     Ok(key.filter(|_| !is_endless))
+}
+
+/// Takes the clock of the server at the start of the snapshot, where the key is a time.
+pub fn set_clock(
+    client: &mut Client,
+    stream: &Stream,
+    key: &Attribute,
+    cap: &mut Cap,
+) -> Result<()> {
+    if stream.column(&key.name).is_some_and(|at| is_dated(&stream.columns[at])) {
+        let rows = client.query("SELECT pg_catalog.now()::pg_catalog.text", &[])?;
+        let text = rows.first().and_then(|row| row.get(0)).unwrap_or_default();
+        if let Some((clock, _)) = moment(text) {
+            cap.set_clock(clock);
+        }
+    }
+    Ok(())
 }

@@ -42,6 +42,10 @@ pub struct Settings {
     /// How arrays travel: as `json` arrays, or as `text` in Postgres' own notation.
     #[serde(default)]
     pub arrays_as: Arrays,
+    /// One of the common settings, which the end of a run heeds as well.
+    #[serde(default = "capped")]
+    #[schemars(skip)]
+    pub bookmark_cap: bool,
     /// Options by stream; `custom_where_clauses` is refused, as it is not supported.
     #[serde(default)]
     pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
@@ -175,6 +179,10 @@ impl Settings {
             Nan::Fail => NanPolicy::Fail,
         }
     }
+}
+
+fn capped() -> bool {
+    true
 }
 
 /// Refuses `LOG_BASED`.

@@ -6,6 +6,7 @@ use pg::types::{self, Types};
 use pg::{Client, Config};
 use serde_json::json;
 use singer::catalog::ReplicationMethod;
+use singer::future::Cap;
 use singer::{
     About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
 };
@@ -33,6 +34,7 @@ pub struct TapPostgres {
     config: Config,
     client: Client,
     types: Option<Types>,
+    cap: Cap,
 }
 
 impl Tap for TapPostgres {
@@ -49,7 +51,8 @@ impl Tap for TapPostgres {
         settings.check()?;
         let config = settings.connection.resolve()?;
         let client = Client::connect(&config)?;
-        Ok(Self { settings, config, client, types: None })
+        let cap = Cap::new(settings.bookmark_cap);
+        Ok(Self { settings, config, client, types: None, cap })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
@@ -144,6 +147,7 @@ impl TapPostgres {
         let select = self.select(stream, since, types, rows.limit())?;
         let part = select.part(since);
         let Select { sql, mut plan, from, table, column, cut } = select;
+        rows.set_cap(self.cap);
         if let Some((most, part)) = cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
@@ -195,11 +199,15 @@ impl TapPostgres {
         if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
             keys::warn_of_nulls(client, stream, key, &from)?;
         }
+        if let Some(key) = key {
+            keys::set_clock(client, stream, key, &mut self.cap)?;
+        }
         let start = since.start.as_deref();
         let mut incremental = key.map(|column| Incremental { column, start, end: None });
         let end = match (&incremental, most) {
             (Some(read), Some(most)) => {
-                keys::last(client, stream, &from, read, (most, types)).with("table", &table)?
+                keys::last(client, stream, &from, read, (most, types, &self.cap))
+                    .with("table", &table)?
             }
             _ => None,
         };

@@ -3,6 +3,11 @@
 /// Code and meaning, sorted by code; `docs/warnings.md` is made of it.
 pub const CODES: &[(&str, &str)] = &[
     (
+        "W-BOOKMARK-IN-FUTURE",
+        "A bookmark is later than the start of the run, so rows before it are not read. Correct \
+         the state, or read the stream once without a bookmark.",
+    ),
+    (
         "W-CHECK-WRITES",
         "`chorus check` writes a small stream to where the target writes. Remove it \
          afterwards, or point the check elsewhere.",
@@ -48,6 +53,11 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
+    (
+        "W-KEY-IN-FUTURE",
+        "Rows have a replication key later than the start of the run. The bookmark does not move \
+         to them, and every run reads them again. Correct them, or set `bookmark_cap` to false.",
+    ),
     (
         "W-LINK-DEAD",
         "A link leads to nothing that can be read. Remove the link, or mend what it leads to.",
