@@ -20,6 +20,8 @@ mod canaries;
 mod chorus;
 mod chorus_days;
 mod chorus_doctor;
+mod chorus_environment;
+mod chorus_life;
 mod chorus_order;
 mod chorus_project;
 mod chorus_states;

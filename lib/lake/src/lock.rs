@@ -34,13 +34,28 @@ impl Lock {
     }
 
     /// Takes the lock and waits for it; only for work that takes moments.
-    pub(crate) fn wait(path: &Path) -> Result<Self> {
+    pub fn wait(path: &Path) -> Result<Self> {
         loop {
             let file = disk::open_lock(path)?;
             file.lock().map_err(|cause| disk::failure("cannot lock the file", path, cause))?;
             if is_current(&file, path) {
                 return Ok(Self { path: path.to_path_buf(), _file: file });
             }
+        }
+    }
+
+    /// Tells whether somebody holds the lock; leaves the file as it is.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        let failed = |cause| disk::failure("cannot look at the lock", path, cause);
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(cause) => return Err(failed(cause)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
 }
@@ -68,7 +83,9 @@ mod tests {
         let path = folder.path().join("a.lock");
         let held = Lock::try_take(&path).unwrap().unwrap();
         assert!(Lock::try_take(&path).unwrap().is_none());
+        assert!(Lock::is_held(&path).unwrap());
         drop(held);
+        assert!(!Lock::is_held(&path).unwrap());
         assert!(!path.exists());
         assert!(Lock::try_take(&path).unwrap().is_some());
     }

@@ -15,6 +15,7 @@ use crate::{password_file, url};
 pub struct ConnectionSettings {
     /// Host name or address of the server, or the folder of its Unix socket (starts with `/`);
     /// without it `PGHOST`, else `localhost`.
+    #[schemars(extend("x-pass-env" = ["PG*"]))]
     pub host: Option<String>,
     /// Port of the server; without it `PGPORT`, else 5432.
     pub port: Option<u16>,

@@ -103,12 +103,20 @@ impl About {
     fn meltano(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
         let quote = |text: &str| Value::from(text).to_string();
         let mut text = format!(
-            "name: {}\nnamespace: {}\nexecutable: {}\ncapabilities: [{}]\nsettings:\n",
+            "name: {}\nnamespace: {}\nexecutable: {}\ncapabilities: [{}]\n",
             self.name,
             self.name.replace('-', "_"),
             self.name,
             capabilities.join(", "),
         );
+        // The variables of the process that are read beside those of the settings.
+        let properties = schema.properties();
+        let read = properties.filter_map(|(_, property)| property["x-pass-env"].as_array());
+        let read: Vec<&str> = read.flatten().filter_map(Value::as_str).collect();
+        if !read.is_empty() {
+            let _ = writeln!(text, "annotations: {{chorus: {{pass_env: [{}]}}}}", read.join(", "));
+        }
+        text.push_str("settings:\n");
         for (name, property) in schema.properties() {
             let setting = Setting::new(schema, name, property);
             let _ = write!(text, "- name: {name}\n  kind: {}\n", setting.meltano_kind());

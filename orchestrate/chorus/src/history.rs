@@ -9,6 +9,7 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::day::day_is_there;
+use crate::life::{self, Holder};
 use crate::project::{Project, Step};
 use crate::store::{self, Store};
 
@@ -106,13 +107,13 @@ impl History {
         let here = |(_, record): &&(PathBuf, Value)| {
             record["datestamp"] == of_day && record["environment"].as_str() == environment
         };
-        for (_, record) in self.runs.iter().filter(here) {
+        for (folder, record) in self.runs.iter().filter(here) {
             let entries = record["steps"].as_array().into_iter().flatten();
             let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
             for entry in entries.filter(of_step) {
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
-                    Some("running") if is_alive(record) => Standing::Running,
+                    Some("running") if is_alive(folder, record) => Standing::Running,
                     Some("running") => Standing::Died,
                     _ => Standing::Failed,
                 };
@@ -152,7 +153,7 @@ pub fn prune(project: &Project) -> Result<()> {
         let before = told.len();
         told.extend(entries.filter(|entry| was_tried(entry)).map(|entry| of(record, entry)));
         let tells = told.len() > before;
-        let runs = record["status"] == "running" && is_alive(record);
+        let runs = record["status"] == "running" && is_alive(folder, record);
         if at < kept || tells || runs {
             continue;
         }
@@ -176,9 +177,10 @@ fn was_tried(entry: &Value) -> bool {
     entry["status"] != "waiting" && entry["attempts"] != 0
 }
 
-/// Tells whether the process that wrote a record still runs.
-pub fn is_alive(record: &Value) -> bool {
-    let process = record["process"].as_u64().unwrap_or_default();
-    let text = std::fs::read(Path::new("/proc").join(process.to_string()).join("cmdline"));
-    text.is_ok_and(|text| String::from_utf8_lossy(&text).contains("chorus"))
+/// The lock in the folder of a run that lives.
+pub const LOCK: &str = "lock";
+
+/// Tells whether the run that keeps its record in a folder lives.
+pub fn is_alive(folder: &Path, record: &Value) -> bool {
+    life::holder(&folder.join(LOCK), &record["owner"]) == Holder::Alive
 }

@@ -11,6 +11,7 @@ mod day;
 mod exit;
 mod guard;
 mod history;
+mod life;
 mod observe;
 mod pipeline;
 mod prepare;
@@ -22,6 +23,7 @@ mod signals;
 mod states;
 mod store;
 mod turn;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! Makes a step ready to run: files with the settings, the catalog and the state, and flags.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -13,32 +13,39 @@ use crate::observe;
 use crate::pipeline::Program;
 use crate::project::{Plugin, Project, Role, Step};
 use crate::store;
+use crate::work::WorkFolder;
 
-/// The programs of a step, and the folder with their files; it goes when this is dropped.
+/// The files of a plugin.
+const SETTINGS: &str = "config.json";
+const CATALOG: &str = "catalog.json";
+const STATE: &str = "state.json";
+
+/// The programs of a step, each with a folder of its own; they go when this is dropped.
 #[derive(Debug)]
 pub struct Prepared {
     /// In the order of the pipe.
     pub programs: Vec<Program>,
-    folder: tempfile::TempDir,
+    folders: Vec<WorkFolder>,
 }
 
 impl Prepared {
     /// Names the files of the step by what they are: they are gone when somebody looks for them.
     pub fn named(&self, line: String) -> String {
-        let names: Vec<&str> = self.programs.iter().map(|program| program.name.as_str()).collect();
-        named(self.folder.path(), &names, line)
+        let places = self.folders.iter().zip(&self.programs);
+        places.fold(line, |line, (folder, program)| named(folder, &program.name, line))
     }
 }
 
 /// Writes the files of a step and finds out what its tap is to read.
 pub fn prepare(project: &Project, step: &Step, state: Option<&Value>) -> Result<Prepared> {
-    let folder = work_folder(project)?;
-    let mut programs = Vec::new();
-    for (at, plugin) in step.plugins.iter().enumerate() {
+    let mut prepared = Prepared { programs: Vec::new(), folders: Vec::new() };
+    for plugin in &step.plugins {
+        let folder = WorkFolder::new(project)?;
         let given = Given { state, catalog: None };
-        programs.push(program_of(project, plugin, folder.path(), at, given)?);
+        prepared.programs.push(program_of(project, plugin, &folder, given)?);
+        prepared.folders.push(folder);
     }
-    Ok(Prepared { programs, folder })
+    Ok(prepared)
 }
 
 /// What a tap is given beside its settings.
@@ -53,31 +60,22 @@ struct Given<'a> {
 fn program_of(
     project: &Project,
     plugin: &Plugin,
-    folder: &Path,
-    at: usize,
+    folder: &WorkFolder,
     given: Given<'_>,
 ) -> Result<Program> {
-    let config = folder.join(config_name(at));
-    write_json(&config, &Value::Object(plugin.config.clone()))?;
-    let mut arguments = vec!["--config".to_owned(), text(&config)];
+    write_settings(folder, plugin)?;
+    let mut arguments = vec!["--config".to_owned(), text(&folder.path().join(SETTINGS))];
     if plugin.role == Role::Extractor {
-        let mut files = TapFiles { folder, config: &config, state: None };
-        if let Some(state) = given.state.filter(|_| plugin.can("state")) {
-            let path = folder.join("state.json");
-            write_json(&path, state)?;
-            files.state = Some(path);
-        }
-        arguments.extend(tap_arguments(project, plugin, &files, given.catalog)?);
+        arguments.extend(tap_arguments(project, plugin, folder, given)?);
     }
     Ok(program(project, plugin, arguments))
 }
 
 /// Returns the catalog that a tap would be run with, and what it has warned of.
 pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
-    let folder = work_folder(project)?;
-    let config = folder.path().join("config.json");
-    write_json(&config, &Value::Object(plugin.config.clone()))?;
-    selected_catalog(project, plugin, &config)
+    let folder = WorkFolder::new(project)?;
+    write_settings(&folder, plugin)?;
+    selected_catalog(project, plugin, &folder)
 }
 
 /// A plugin by itself, and the folder with its files; it goes when this is dropped.
@@ -85,7 +83,7 @@ pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>
 pub struct Alone {
     /// The program with its flags.
     pub program: Program,
-    _folder: tempfile::TempDir,
+    _folder: WorkFolder,
 }
 
 /// Makes a plugin ready to be run by itself; a tap, with a catalog that it was found to have.
@@ -95,45 +93,17 @@ pub fn alone(
     state: Option<&Value>,
     catalog: Option<&Value>,
 ) -> Result<Alone> {
-    let folder = work_folder(project)?;
-    let program = program_of(project, plugin, folder.path(), 0, Given { state, catalog })?;
+    let folder = WorkFolder::new(project)?;
+    let program = program_of(project, plugin, &folder, Given { state, catalog })?;
     Ok(Alone { program, _folder: folder })
 }
 
-/// Removes what killed runs have left: their settings may hold secrets.
-fn sweep(parent: &Path) -> Result<()> {
-    for path in store::entries(parent)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let owner = name.split('-').next().and_then(|id| id.parse::<u32>().ok());
-        let alive = owner.is_some_and(|id| Path::new("/proc").join(id.to_string()).exists());
-        if !alive && let Err(cause) = std::fs::remove_dir_all(&path) {
-            singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", path.display());
-        }
-    }
-    Ok(())
-}
-
-fn work_folder(project: &Project) -> Result<tempfile::TempDir> {
-    let parent = project.root.join(".chorus/work");
-    store::make_private_folder(&parent)?;
-    sweep(&parent)?;
-    tempfile::Builder::new()
-        .prefix(&format!("{}-", std::process::id()))
-        .tempdir_in(&parent)
-        .map_err(|cause| store::failure("cannot make a folder", &parent, cause))
-}
-
-struct TapFiles<'a> {
-    folder: &'a Path,
-    config: &'a Path,
-    state: Option<PathBuf>,
-}
-
+/// What a tap is told beside its settings: its catalog, and the state that it starts from.
 fn tap_arguments(
     project: &Project,
     plugin: &Plugin,
-    files: &TapFiles<'_>,
-    catalog: Option<&Value>,
+    folder: &WorkFolder,
+    given: Given<'_>,
 ) -> Result<Vec<String>> {
     let mut arguments = Vec::new();
     let flag = if plugin.declares("properties") && !plugin.declares("catalog") {
@@ -141,20 +111,22 @@ fn tap_arguments(
     } else {
         "--catalog"
     };
-    if catalog.is_some() || needs_catalog(plugin) {
-        let (catalog, warnings) = match catalog {
+    if given.catalog.is_some() || needs_catalog(plugin) {
+        let (catalog, warnings) = match given.catalog {
             Some(catalog) => (catalog.clone(), Vec::new()),
-            None => selected_catalog(project, plugin, files.config)?,
+            None => selected_catalog(project, plugin, folder)?,
         };
         for warning in warnings {
             singer::warn!("W-PROJECT-UNUSED", "{}: {warning}", plugin.name);
         }
-        let path = files.folder.join("catalog.json");
+        let path = folder.path().join(CATALOG);
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
     }
-    if let Some(state) = &files.state {
-        arguments.extend(["--state".to_owned(), text(state)]);
+    if let Some(state) = given.state.filter(|_| plugin.can("state")) {
+        let path = folder.path().join(STATE);
+        write_json(&path, state)?;
+        arguments.extend(["--state".to_owned(), text(&path)]);
     }
     Ok(arguments)
 }
@@ -170,9 +142,9 @@ fn needs_catalog(plugin: &Plugin) -> bool {
 fn selected_catalog(
     project: &Project,
     plugin: &Plugin,
-    config: &Path,
+    folder: &WorkFolder,
 ) -> Result<(Value, Vec<String>)> {
-    let (mut catalog, warnings) = given_catalog(project, plugin, config)?;
+    let (mut catalog, warnings) = given_catalog(project, plugin, folder)?;
     catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
     Ok((catalog, warnings))
@@ -182,7 +154,7 @@ fn selected_catalog(
 fn given_catalog(
     project: &Project,
     plugin: &Plugin,
-    config: &Path,
+    folder: &WorkFolder,
 ) -> Result<(Value, Vec<String>)> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
@@ -199,12 +171,17 @@ fn given_catalog(
         })?;
         return Ok((catalog, Vec::new()));
     }
-    discover(project, plugin, config)
+    discover(project, plugin, folder)
 }
 
 /// Asks a tap for its catalog.
-fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<(Value, Vec<String>)> {
-    let arguments = vec!["--config".to_owned(), text(config), "--discover".to_owned()];
+fn discover(
+    project: &Project,
+    plugin: &Plugin,
+    folder: &WorkFolder,
+) -> Result<(Value, Vec<String>)> {
+    let settings = text(&folder.path().join(SETTINGS));
+    let arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
     let program = program(project, plugin, arguments);
     let output = command(&program).output().map_err(|cause| not_started(&program, cause))?;
     let log = String::from_utf8_lossy(&output.stderr);
@@ -213,8 +190,7 @@ fn discover(project: &Project, plugin: &Plugin, config: &Path) -> Result<(Value,
         let failure = Error::new(kind, "cannot discover the streams of the tap")
             .with("plugin", &plugin.name)
             .with("exit", exit::words(output.status));
-        let folder = config.parent().unwrap_or(config);
-        let log = named(folder, &[&plugin.name], log.into_owned());
+        let log = named(folder, &plugin.name, log.into_owned());
         let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
         return Err(last_words(&log).into_iter().fold(failure, add));
     }
@@ -243,7 +219,7 @@ const METRICS_INTERVAL: (&str, &str) = ("METRICS_INTERVAL_SECONDS", "1");
 
 /// Makes the program of a plugin.
 pub fn program(project: &Project, plugin: &Plugin, arguments: Vec<String>) -> Program {
-    let pairs = plugin.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let pairs = plugin.environment.given.iter().map(|(name, value)| (name.clone(), value.clone()));
     // Progress is shown from what the plugins count.
     let often = (METRICS_INTERVAL.0.to_owned(), METRICS_INTERVAL.1.to_owned());
     let pairs = std::iter::once(often).chain(pairs);
@@ -271,25 +247,19 @@ pub fn not_started(program: &Program, cause: std::io::Error) -> Error {
 }
 
 /// Puts names in place of the paths of files that are made for a run and go with it.
-fn named(folder: &Path, plugins: &[&str], line: String) -> String {
-    let folder = text(folder);
+fn named(folder: &WorkFolder, plugin: &str, line: String) -> String {
+    let folder = text(folder.path());
     if !line.contains(&folder) {
         return line;
     }
-    let tap = plugins.first().copied().unwrap_or_default();
-    let file = |name: &str| format!("{folder}/{name}");
-    let mut line = line
-        .replace(&file("config.json"), &format!("the settings of {tap}"))
-        .replace(&file("catalog.json"), &format!("the catalog of {tap}"))
-        .replace(&file("state.json"), &format!("the state of {tap}"));
-    for (at, plugin) in plugins.iter().enumerate() {
-        line = line.replace(&file(&config_name(at)), &format!("the settings of {plugin}"));
-    }
-    line
+    let names = [(SETTINGS, "settings"), (CATALOG, "catalog"), (STATE, "state")];
+    names.into_iter().fold(line, |line, (name, what)| {
+        line.replace(&format!("{folder}/{name}"), &format!("the {what} of {plugin}"))
+    })
 }
 
-fn config_name(at: usize) -> String {
-    format!("{at}.config.json")
+fn write_settings(folder: &WorkFolder, plugin: &Plugin) -> Result<()> {
+    write_json(&folder.path().join(SETTINGS), &Value::Object(plugin.config.clone()))
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {

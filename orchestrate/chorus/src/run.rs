@@ -16,7 +16,8 @@ use singer::{Error, ErrorKind, Result};
 use crate::before;
 use crate::day::{day_written, reads_folder};
 use crate::exit;
-use crate::history;
+use crate::history::{self, LOCK};
+use crate::life::{self, Life};
 use crate::observe::{Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
@@ -69,6 +70,8 @@ pub struct Run<'a> {
     options: &'a Options,
     stop: &'a dyn Stop,
     folder: PathBuf,
+    // As long as it is held, others see that the run lives.
+    _life: Life,
     record: Mutex<Value>,
     progress: MultiProgress,
 }
@@ -85,11 +88,20 @@ impl<'a> Run<'a> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         before::check(project, job, options.datestamp)?;
         let store = Store::new(&project.root);
-        let now = jiff::Timestamp::now();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{}-{}-{count}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id());
-        let folder = store.runs().join(&id);
-        store::make_private_folder(&folder)?;
+        store::make_private_folder(&store.runs())?;
+        // Another container may have this number, too, and begin a run in the same moment: a
+        // folder is one run's.
+        let (now, id, folder) = loop {
+            let now = jiff::Timestamp::now();
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let moment = now.strftime("%Y%m%dT%H%M%S%3fZ");
+            let id = format!("{moment}-{}-{count}", std::process::id());
+            let folder = store.runs().join(&id);
+            if store::make_new_folder(&folder)? {
+                break (now, id, folder);
+            }
+        };
+        let life = Life::begin(&folder.join(LOCK))?;
         let record = json!({
             "run": id,
             "job": job.name,
@@ -98,6 +110,7 @@ impl<'a> Run<'a> {
             "started": now.to_string(),
             "status": "running",
             "process": std::process::id(),
+            "owner": life::here(),
             "state_id": options.state_id,
             "steps": [],
         });
@@ -107,6 +120,7 @@ impl<'a> Run<'a> {
             options,
             stop,
             folder,
+            _life: life,
             record: Mutex::new(record),
             progress: MultiProgress::new(),
         };

@@ -140,6 +140,15 @@ pub fn make_private_folder(path: &Path) -> Result<()> {
     made.map_err(|cause| failure("cannot make the folder", path, cause))
 }
 
+/// Makes a folder for its owner alone; tells whether there was none.
+pub fn make_new_folder(path: &Path) -> Result<bool> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(cause) => Err(failure("cannot make the folder", path, cause)),
+    }
+}
+
 /// Makes the failure of a step on a path.
 pub fn failure(message: &str, path: &Path, cause: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)

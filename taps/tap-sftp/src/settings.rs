@@ -35,6 +35,7 @@ pub struct TapSftpSettings {
     /// Passphrase of the private key.
     pub private_key_passphrase: Option<Secret>,
     /// Offers the keys of the SSH agent that `SSH_AUTH_SOCK` leads to.
+    #[schemars(extend("x-pass-env" = ["SSH_AUTH_SOCK"]))]
     #[serde(default)]
     pub use_agent: bool,
     /// File with the keys of known servers; `~/.ssh/known_hosts` by default.

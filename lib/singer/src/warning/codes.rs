@@ -68,6 +68,11 @@ pub const CODES: &[(&str, &str)] = &[
          out.",
     ),
     (
+        "W-LOCK-UNSURE",
+        "A lock cannot be looked at, or other hosts write to a folder whose locks are not seen here. \
+         Give each host a folder of its own, or mount it with shared locks.",
+    ),
+    (
         "W-MORE-PAGES",
         "The answer says that there are more pages, and no setting follows them. Set \
          `pagination_request_style`.",

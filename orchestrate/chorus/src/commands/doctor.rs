@@ -121,8 +121,8 @@ fn states(project: &Project, report: &mut Report) {
         }
     }
     let Ok(history) = history::History::read(project) else { return };
-    let died = |(_, record): &&(std::path::PathBuf, serde_json::Value)| {
-        record["status"] == "running" && !history::is_alive(record)
+    let died = |(folder, record): &&(std::path::PathBuf, serde_json::Value)| {
+        record["status"] == "running" && !history::is_alive(folder, record)
     };
     let died = history.runs.iter().filter(died).count();
     if died > 0 {

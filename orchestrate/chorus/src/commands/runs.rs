@@ -18,9 +18,9 @@ use crate::store;
 pub fn runs(project: &Project, count: usize) -> Result<()> {
     let history = History::read(project)?;
     let from = history.runs.len().saturating_sub(count);
-    let rows = history.runs[from..].iter().map(|(_, record)| {
+    let rows = history.runs[from..].iter().map(|(folder, record)| {
         let status = match record["status"].as_str() {
-            Some("running") if !history::is_alive(record) => "died",
+            Some("running") if !history::is_alive(folder, record) => "died",
             Some(status) => status,
             None => "-",
         };

@@ -78,8 +78,7 @@ impl Job {
 
 impl Step {
     fn find(project: &Project, words: &[String]) -> Result<Self> {
-        let plugins: Vec<Plugin> =
-            words.iter().map(|word| Plugin::find(project, word)).collect::<Result<_>>()?;
+        let plugins = Plugin::find_all(project, words)?;
         let roles: Vec<Role> = plugins.iter().map(|plugin| plugin.role).collect();
         let whole = roles.len() >= 2
             && roles[0] == Role::Extractor

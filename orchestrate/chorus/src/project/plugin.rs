@@ -1,5 +1,6 @@
 //! A plugin with its settings from all the places they may stand in.
 
+mod environment;
 mod settings;
 mod undeclared;
 
@@ -10,9 +11,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::variables::Variables;
+use super::variables::{Variables, names_in};
 use super::{Project, find_named};
-use settings::{Definition, definitions, variable_name};
+use environment::{Environment, Known};
+use settings::{definitions, variable_name};
 
 /// What a plugin is in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +76,7 @@ pub struct Plugin {
     /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
     pub rules: Rules,
     /// The variables of its process.
-    pub variables: Variables,
+    pub environment: Environment,
 }
 
 /// What a project wants of a tap's catalog and state.
@@ -100,8 +102,27 @@ impl Rules {
 }
 
 impl Plugin {
-    /// Finds a plugin, or the mapping of a mapper, by its name.
+    /// Finds a plugin, or the mapping of a mapper, by its name, to be run by itself.
     pub fn find(project: &Project, name: &str) -> Result<Self> {
+        let mut plugin = Self::named(project, name)?;
+        plugin.environment.without(&[], project);
+        Ok(plugin)
+    }
+
+    /// Finds the plugins of a pipeline: none is given secrets of the others.
+    pub fn find_all(project: &Project, names: &[String]) -> Result<Vec<Self>> {
+        let all: Vec<Self> =
+            names.iter().map(|name| Self::named(project, name)).collect::<Result<_>>()?;
+        let mut plugins = all.clone();
+        for (at, plugin) in plugins.iter_mut().enumerate() {
+            let others = all.iter().enumerate().filter(|(other, _)| *other != at);
+            let others: Vec<&Environment> = others.map(|(_, other)| &other.environment).collect();
+            plugin.environment.without(&others, project);
+        }
+        Ok(plugins)
+    }
+
+    fn named(project: &Project, name: &str) -> Result<Self> {
         for role in Role::ALL {
             if let Some(entry) = find_named(&project.file["plugins"][role.key()], name) {
                 return Self::resolve(project, role, entry, None);
@@ -150,8 +171,20 @@ impl Plugin {
             settings::overlay(&mut config, own);
         }
         let rules = rules(&chain, project, &variables, &mut missing)?;
-        let mut given = process_variables(project, role, &chain, &variables);
-        add_settings(&mut given, name, role, &definitions, &config);
+        // They tell which of them are secrets.
+        let is_ours = undeclared::is_ours(&executable);
+        let said = if is_ours { undeclared::settings(&executable) } else { Vec::new() };
+        let known = Known {
+            project,
+            role,
+            chain: &chain,
+            executable: &executable,
+            definitions: &definitions,
+            said: &said,
+            config: &config,
+            written: &written,
+        };
+        let environment = Environment::new(&known, &variables);
         let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
         let plugin = Self {
             name: shown.to_owned(),
@@ -159,7 +192,7 @@ impl Plugin {
             executable,
             capabilities: capabilities(&chain),
             rules,
-            variables: given,
+            environment,
             config,
             written,
             missing,
@@ -181,8 +214,7 @@ impl Plugin {
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
     pub fn variable_of(&self, setting: &str) -> String {
         let written = self.written.get(setting).and_then(Value::as_str).unwrap_or_default();
-        let mut names = BTreeSet::new();
-        Variables::default().expand(written, &mut names);
+        let names = names_in(written);
         let own = || format!("{}_{}", variable_name(&self.name), variable_name(setting));
         names.into_iter().next().unwrap_or_else(own)
     }
@@ -321,54 +353,4 @@ fn rules(
         catalog: text("catalog"),
         state: text("state"),
     })
-}
-
-/// Returns what the plugin's process is given: the variables of this one without the settings of
-/// other plugins, and those of the project.
-fn process_variables(
-    project: &Project,
-    role: Role,
-    chain: &[Entry<'_>],
-    variables: &Variables,
-) -> Variables {
-    let own: BTreeSet<&str> = chain.iter().map(|entry| entry.name).collect();
-    let others = project.plugin_names();
-    let others: Vec<String> = others
-        .iter()
-        .filter(|name| !own.contains(name.as_str()))
-        .map(|name| variable_name(name) + "_")
-        .filter(|prefix| !own.iter().any(|name| (variable_name(name) + "_").starts_with(prefix)))
-        .collect();
-    let mut given = Variables::default();
-    for (name, value) in variables.iter() {
-        if !others.iter().any(|prefix| name.starts_with(prefix)) {
-            given.set(name, value);
-        }
-    }
-    let name = chain.first().map_or("", |entry| entry.name);
-    let kind = role.key().trim_end_matches('s').to_uppercase();
-    given.set(format!("MELTANO_{kind}_NAME"), name);
-    let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
-    given.set(format!("MELTANO_{kind}_NAMESPACE"), namespace);
-    given
-}
-
-/// Adds the plugin's own settings as Meltano names them.
-fn add_settings(
-    given: &mut Variables,
-    name: &str,
-    role: Role,
-    definitions: &[Definition],
-    config: &Map<String, Value>,
-) {
-    for definition in definitions {
-        let mut parts = definition.name.split('.');
-        let first = parts.next().and_then(|part| config.get(part));
-        let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
-        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let setting = variable_name(&definition.name);
-        given.set(format!("{}_{setting}", variable_name(name)), &text);
-        given.set(format!("MELTANO_{}_{setting}", role.verb()), &text);
-    }
 }

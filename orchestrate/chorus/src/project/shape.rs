@@ -9,7 +9,7 @@ use super::{Role, nearest, warn_once};
 /// The keys of each place and what they hold, where that is known: `[x]` is a list of `x`, `{x}` a
 /// mapping whose keys are those of the place `x`. `!` is behind what must be there, and at a place
 /// with `*` other keys are somebody else's.
-const SHAPES: [(&str, &str); 15] = [
+const SHAPES: [(&str, &str); 17] = [
     (
         "file",
         "version default_environment:text project_id annotations:{file.annotations} database_uri \
@@ -39,7 +39,7 @@ const SHAPES: [(&str, &str); 15] = [
          settings:[setting] commands:{} requires executable:text keywords maintenance_status \
          quality config:{} env:{scalars} select:texts metadata:{} schema:{} catalog:text \
          load_schema state:text select_filter use_cached_catalog use_state mappings:[mapping] \
-         annotations:{annotations} prereq next_steps usage definition python update \
+         annotations:{plugin.annotations} prereq next_steps usage definition python update \
          target_schema dialect default_variant domain_url table_pattern",
     ),
     (
@@ -62,6 +62,8 @@ const SHAPES: [(&str, &str); 15] = [
         "timezone:text start_time:text end_time:text missed:text day_offset:integer watch:texts \
          watch_seconds:integer",
     ),
+    ("plugin.annotations", "* chorus:{plugin.chorus}"),
+    ("plugin.chorus", "pass_env:texts"),
     ("file.annotations", "* chorus:{file.chorus}"),
     ("file.chorus", "runs_kept:integer"),
 ];

@@ -43,6 +43,11 @@ impl Variables {
         self.values.insert(name.into(), value.into());
     }
 
+    /// Takes a name away.
+    pub fn remove(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// Returns all of them in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         self.values.iter()
@@ -113,6 +118,13 @@ impl Variables {
             other => other.clone(),
         }
     }
+}
+
+/// Returns the names of the variables that a text is made of.
+pub fn names_in(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    Variables::default().expand(text, &mut names);
+    names
 }
 
 /// Reads `.env`: a name in braces has the value of the process, or else that of a line above. What

@@ -18,9 +18,34 @@ pub struct Definition {
     default: Value,
     aliases: Vec<String>,
     variable: Option<String>,
+    sensitive: bool,
 }
 
 impl Definition {
+    /// Tells whether its value is a secret.
+    pub fn is_secret(&self) -> bool {
+        self.sensitive
+    }
+
+    /// Tells whether it has this name, or is what a setting of this name lies in.
+    pub fn is_named(&self, path: &str) -> bool {
+        let mut names = std::iter::once(&self.name).chain(&self.aliases);
+        names.any(|name| {
+            path.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// Returns the variables that set it.
+    pub fn variables(&self, chain: &[Entry<'_>]) -> Vec<String> {
+        let names = std::iter::once(&self.name).chain(&self.aliases);
+        let written = names.flat_map(|name| {
+            let prefixes = chain.iter().flat_map(Entry::prefixes);
+            prefixes.map(move |prefix| format!("{}_{}", variable_name(prefix), variable_name(name)))
+        });
+        written.chain(self.variable.clone()).collect()
+    }
+
     /// Tells whether a variable sets it, when names of settings stand behind this prefix.
     pub fn is_read_from(&self, variable: &str, prefix: &str) -> bool {
         let mut names = std::iter::once(&self.name).chain(&self.aliases);
@@ -53,6 +78,7 @@ pub fn definition(setting: &Value) -> Option<Definition> {
         default: setting["value"].clone(),
         aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
         variable: setting["env"].as_str().map(str::to_owned),
+        sensitive: setting["sensitive"] == true || setting["kind"] == "password",
     })
 }
 

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::super::{Project, file, nearest, warn_once};
-use super::Entry;
 use super::settings::{Definition, definition, variable_name};
+use super::{Entry, environment};
 
 /// Adds the settings that variables are meant for, and that the plugin says it has. Only then is it
 /// asked, and only one of ours: who knows what others do with a flag they do not know.
@@ -101,11 +101,22 @@ struct Said {
     /// Its settings; their defaults are its own affair.
     settings: Vec<Definition>,
     capabilities: Vec<String>,
+    passed: Vec<String>,
 }
 
 /// Tells whether a program is one of ours and says that it can do this.
 pub fn is_ours_and_can(executable: &Path, capability: &str) -> bool {
     is_ours(executable) && asked(executable).capabilities.iter().any(|can| can == capability)
+}
+
+/// Returns the settings that one of ours says it has.
+pub fn settings(executable: &Path) -> Vec<Definition> {
+    asked(executable).settings
+}
+
+/// Returns the variables that one of ours says it reads, beside those of its settings.
+pub fn passed(executable: &Path) -> Vec<String> {
+    asked(executable).passed
 }
 
 /// Asks a program what it is, once.
@@ -127,6 +138,7 @@ fn asked(executable: &Path) -> Said {
         Said {
             settings: settings.into_iter().filter_map(without_default).collect(),
             capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
+            passed: environment::pass_env(&about).unwrap_or_default(),
         }
     };
     asked.entry(executable.to_owned()).or_insert_with(ask).clone()

@@ -1,0 +1,328 @@
+//! The variables that the process of a plugin is given.
+//!
+//! The rule: a plugin of ours gets what it needs: those of its settings, the `env` blocks of its
+//! entry, what each program needs, and what it says it reads. Any other plugin gets what Meltano
+//! would give it. None gets a variable that holds a secret of another plugin, unless it is one of
+//! its own settings as well. `pass_env` takes the place of what is passed beyond one's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::super::Project;
+use super::super::variables::{Variables, names_in};
+use super::settings::{Definition, variable_name};
+use super::{Entry, Role, nearest_text, undeclared};
+
+/// What programs need: where they and their files are, language and time, the network, logs, the
+/// project and the day of the run.
+const NEEDED: [&str; 28] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TZDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LOGLEVEL",
+    "LOGGING_CONF_FILE",
+    "SINGER_SDK_LOG_CONFIG",
+    "METRICS_INTERVAL_SECONDS",
+    "MELTANO_PROJECT_ROOT",
+    "MELTANO_ENVIRONMENT",
+    "DATESTAMP",
+    "EXTRACTED_AT",
+];
+
+/// Words in the names of settings that hold secrets, where nobody says which ones do.
+const SECRET_WORDS: [&str; 8] =
+    ["password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "private_key"];
+
+/// Which variables a plugin has to do with.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// All that it is given when it is run.
+    pub given: Variables,
+    /// What the names of its variables begin with.
+    prefixes: BTreeSet<String>,
+    /// Those it is to have whatever others say of them.
+    own: BTreeSet<String>,
+    /// Those that hold secrets of its settings.
+    secret: BTreeSet<String>,
+}
+
+/// What is known of a plugin.
+pub(super) struct Known<'a> {
+    pub project: &'a Project,
+    pub role: Role,
+    pub chain: &'a [Entry<'a>],
+    pub executable: &'a Path,
+    /// The settings that the project declares.
+    pub definitions: &'a [Definition],
+    /// Those that the plugin says it has.
+    pub said: &'a [Definition],
+    pub config: &'a Map<String, Value>,
+    pub written: &'a Map<String, Value>,
+}
+
+impl Environment {
+    /// Gathers the variables of a plugin from all that there are.
+    pub(super) fn new(known: &Known<'_>, variables: &Variables) -> Self {
+        let Known { project, chain, .. } = known;
+        let blocks = Blocks::new(project, chain);
+        let mut own = blocks.keys(chain);
+        let (mut named, mut secret) = (BTreeSet::new(), BTreeSet::new());
+        references(&Value::Object(known.written.clone()), "", known, (&mut named, &mut secret));
+        for definition in known.definitions.iter().chain(known.said) {
+            let variables = definition.variables(chain);
+            if definition.is_secret() || is_secret_word(&definition.name) {
+                secret.extend(variables.iter().cloned());
+            }
+            own.extend(variables);
+        }
+        let named = blocks.below(named);
+        own.extend(named);
+        let secret = blocks.above(blocks.below(secret));
+        let (passed, prefixes) = (passed(known), prefixes(chain));
+        let mut given = Variables::default();
+        for (name, value) in variables.iter() {
+            let is_wanted = passed.as_ref().is_none_or(|patterns| fits(patterns, name));
+            let is_own = own.contains(name) || prefixes.iter().any(|own| name.starts_with(own));
+            if is_own || is_needed(chain, name) || is_wanted {
+                given.set(name, value);
+            }
+        }
+        // Whoever names one by its whole name means it.
+        own.extend(passed.into_iter().flatten().filter(|pattern| !pattern.contains('*')));
+        let mut environment = Self { given, prefixes, own, secret };
+        environment.add_settings(known);
+        environment
+    }
+
+    /// Takes away what is of other plugins: of those that run beside it their secrets, of all
+    /// others in the project whatever is named after them.
+    pub fn without(&mut self, beside: &[&Self], project: &Project) {
+        let known: BTreeSet<&String> =
+            beside.iter().flat_map(|other| &other.prefixes).chain(&self.prefixes).collect();
+        let others: Vec<String> = project
+            .plugin_names()
+            .iter()
+            .map(|name| variable_name(name) + "_")
+            .filter(|prefix| !known.iter().any(|own| own.starts_with(prefix.as_str())))
+            .collect();
+        let names: Vec<String> = self.given.iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let is_secret = beside.iter().any(|other| other.secret.contains(&name));
+            let is_of_others = || others.iter().any(|prefix| name.starts_with(prefix));
+            if !self.own.contains(&name) && (is_secret || is_of_others()) {
+                self.given.remove(&name);
+            }
+        }
+    }
+
+    /// Adds the plugin's names and settings as Meltano names them.
+    fn add_settings(&mut self, known: &Known<'_>) {
+        let Known { role, chain, config, .. } = known;
+        let name = chain.first().map_or("", |entry| entry.name);
+        let kind = role.key().trim_end_matches('s').to_uppercase();
+        let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
+        self.add(format!("MELTANO_{kind}_NAME"), name);
+        self.add(format!("MELTANO_{kind}_NAMESPACE"), namespace);
+        for definition in known.definitions {
+            let mut parts = definition.name.split('.');
+            let first = parts.next().and_then(|part| config.get(part));
+            let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
+            let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let setting = variable_name(&definition.name);
+            self.add(format!("{}_{setting}", variable_name(name)), &text);
+            self.add(format!("MELTANO_{}_{setting}", role.verb()), &text);
+        }
+    }
+
+    fn add(&mut self, name: String, value: &str) {
+        self.own.insert(name.clone());
+        self.given.set(name, value);
+    }
+}
+
+/// Returns the patterns of the variables that a plugin is passed beyond its own; `None` for all.
+fn passed(known: &Known<'_>) -> Option<Vec<String>> {
+    let said = known
+        .chain
+        .iter()
+        .find_map(|entry| pass_env(entry.of_environment).or_else(|| pass_env(entry.own)));
+    let is_ours = || undeclared::is_ours(known.executable);
+    said.or_else(|| is_ours().then(|| undeclared::passed(known.executable)))
+}
+
+/// Reads `pass_env` of a plugin's entry.
+pub(super) fn pass_env(entry: &Value) -> Option<Vec<String>> {
+    let texts =
+        |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    match &entry["annotations"]["chorus"]["pass_env"] {
+        Value::String(one) => Some(vec![one.clone()]),
+        list => list.as_array().map(texts),
+    }
+}
+
+fn fits(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.split_once('*') {
+        Some((start, end)) => {
+            let rest = name.strip_prefix(start);
+            rest.is_some_and(|rest| rest.ends_with(end))
+        }
+        None => pattern == name,
+    })
+}
+
+fn is_needed(chain: &[Entry<'_>], name: &str) -> bool {
+    let is_level = || {
+        let prefix = name.strip_suffix("_LOGLEVEL");
+        prefix.is_some_and(|prefix| chain.iter().any(|entry| variable_name(entry.name) == prefix))
+    };
+    NEEDED.contains(&name) || name.starts_with("LC_") || is_level()
+}
+
+fn prefixes(chain: &[Entry<'_>]) -> BTreeSet<String> {
+    chain.iter().flat_map(Entry::prefixes).map(|name| variable_name(name) + "_").collect()
+}
+
+fn is_secret_word(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Gathers the variables that settings name, and those that their secrets name.
+fn references(
+    value: &Value,
+    path: &str,
+    known: &Known<'_>,
+    (all, secret): (&mut BTreeSet<String>, &mut BTreeSet<String>),
+) {
+    match value {
+        Value::String(text) => {
+            let names = names_in(text);
+            let mut declared = known.definitions.iter().chain(known.said);
+            let is_secret =
+                |definition: &Definition| definition.is_secret() && definition.is_named(path);
+            if declared.any(is_secret) || is_secret_word(path) {
+                secret.extend(names.iter().cloned());
+            }
+            all.extend(names);
+        }
+        Value::Array(items) => {
+            for item in items {
+                references(item, path, known, (&mut *all, &mut *secret));
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                let dot = if path.is_empty() { "" } else { "." };
+                let path = format!("{path}{dot}{name}");
+                references(value, &path, known, (&mut *all, &mut *secret));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The `env` blocks: which variable is made of which.
+struct Blocks(BTreeMap<String, BTreeSet<String>>);
+
+impl Blocks {
+    fn new(project: &Project, chain: &[Entry<'_>]) -> Self {
+        let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let own = chain.iter().flat_map(|entry| [&entry.own["env"], &entry.of_environment["env"]]);
+        for block in [&project.file["env"], &project.environment["env"]].into_iter().chain(own) {
+            for (name, value) in block.as_object().into_iter().flatten() {
+                let names = value.as_str().map(names_in).unwrap_or_default();
+                made.entry(name.clone()).or_default().extend(names);
+            }
+        }
+        Self(made)
+    }
+
+    /// Returns the names in the blocks of a plugin.
+    fn keys(&self, chain: &[Entry<'_>]) -> BTreeSet<String> {
+        let own = chain.iter().flat_map(|entry| [&entry.own["env"], &entry.of_environment["env"]]);
+        let names = own.filter_map(Value::as_object).flat_map(Map::keys);
+        names.filter(|name| self.0.contains_key(*name)).cloned().collect()
+    }
+
+    /// Adds the variables that others are made of.
+    fn below(&self, names: BTreeSet<String>) -> BTreeSet<String> {
+        closure(names, |known| {
+            self.0.iter().filter(|(name, _)| known.contains(*name)).flat_map(|(_, of)| of).collect()
+        })
+    }
+
+    /// Adds the variables that are made of others.
+    fn above(&self, names: BTreeSet<String>) -> BTreeSet<String> {
+        closure(names, |known| {
+            let is_made = |(_, of): &(&String, &BTreeSet<String>)| !of.is_disjoint(known);
+            self.0.iter().filter(is_made).map(|(name, _)| name).collect()
+        })
+    }
+}
+
+/// Adds names until there are no more to add.
+fn closure<'a>(
+    mut names: BTreeSet<String>,
+    more: impl Fn(&BTreeSet<String>) -> Vec<&'a String>,
+) -> BTreeSet<String> {
+    loop {
+        let before = names.len();
+        let found: Vec<String> = more(&names).into_iter().cloned().collect();
+        names.extend(found);
+        if names.len() == before {
+            return names;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_have_one_star() {
+        let check = |pattern: &str, name: &str, expected: bool| {
+            assert_eq!(fits(&[pattern.to_owned()], name), expected, "{pattern} {name}");
+        };
+        check("PG*", "PGHOST", true);
+        check("PG*", "XPG", false);
+        check("*_PROXY", "HTTP_PROXY", true);
+        check("A*A", "A", false);
+        check("A", "AB", false);
+        check("*", "ANY", true);
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_words() {
+        for (name, expected) in [
+            ("password", true),
+            ("auth.clientSecret", true),
+            ("access-token", true),
+            ("API_KEY", true),
+            ("host", false),
+            ("keys", false),
+        ] {
+            assert_eq!(is_secret_word(name), expected, "{name}");
+        }
+    }
+}

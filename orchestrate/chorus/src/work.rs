@@ -1,0 +1,84 @@
+//! Folders with what one plugin is given for one run: they go with the run, or with the next one.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lake::Lock;
+use serde_json::Value;
+use singer::Result;
+
+use crate::life::{self, Holder, Life};
+use crate::project::Project;
+use crate::store;
+
+/// Tells who made a folder.
+const OWNER: &str = "owner.json";
+const LOCK: &str = "lock";
+
+/// A folder for its owner alone; it goes when this is dropped.
+#[derive(Debug)]
+pub struct WorkFolder {
+    path: PathBuf,
+    // Let go of when the folder is gone.
+    _life: Life,
+}
+
+impl WorkFolder {
+    /// Makes a folder in the project, after those of dead runs are swept: their settings may hold
+    /// secrets.
+    pub fn new(project: &Project) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let parent = project.root.join(".chorus/work");
+        store::make_private_folder(&parent)?;
+        sweep(&parent)?;
+        loop {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("{now:x}-{:x}-{count:x}", std::process::id()));
+            // The life begins before there is a folder that could be swept.
+            let life = Life::begin(&path.with_extension(LOCK))?;
+            if store::make_new_folder(&path)? {
+                let folder = Self { path, _life: life };
+                let owner = life::here().to_string();
+                store::write_private(&folder.path.join(OWNER), owner.as_bytes())?;
+                return Ok(folder);
+            }
+        }
+    }
+
+    /// Returns the path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next run.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Removes what killed runs have left.
+fn sweep(parent: &Path) -> Result<()> {
+    for path in store::entries(parent)? {
+        let lock = path.with_extension(LOCK);
+        let is_lock = path.extension() == Some(OsStr::new(LOCK));
+        if is_lock && path.with_extension("").exists() {
+            continue;
+        }
+        let owner = std::fs::read(path.join(OWNER)).ok();
+        let owner: Value =
+            owner.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        if life::holder(&lock, &owner) != Holder::Dead {
+            continue;
+        }
+        // Another run may be sweeping it; a lock alone goes when it is let go of.
+        let Some(_swept) = Lock::try_take(&lock)? else { continue };
+        if !is_lock && let Err(cause) = std::fs::remove_dir_all(&path) {
+            singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", path.display());
+        }
+    }
+    Ok(())
+}
