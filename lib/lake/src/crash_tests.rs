@@ -305,9 +305,10 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
             // One step after the other, until the run meets no fault.
             for at in 0.. {
                 let faults = match fault {
-                    Some(errno) => Faults { failure: Some((at, errno)), death: None, no_exchange },
-                    None => Faults { failure: None, death: Some(at), no_exchange },
+                    Some(errno) => Faults { failure: Some((at, errno)), ..Faults::default() },
+                    None => Faults { death: Some(at), ..Faults::default() },
                 };
+                let faults = Faults { no_exchange, ..faults };
                 let root = scene.before();
                 let mut progress = Progress::default();
                 let (ended, _, tried) =
@@ -332,4 +333,21 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
     }
     figure("deaths of the process", deaths);
     figure("failing steps", failures);
+}
+
+#[test]
+fn what_cannot_be_removed_fails_no_run() {
+    for scene in SCENES {
+        let root = scene.before();
+        let Scene { no_exchange, new, .. } = scene;
+        for rows in [new, new, "8\n", new] {
+            let faults = Faults { no_exchange, no_removal: true, ..Faults::default() };
+            let mut progress = Progress::default();
+            let (ended, ..) = watch(faults, || run(root.path(), day(), rows, &mut progress));
+            ended.unwrap();
+            let now = Scene { new: rows, ..scene };
+            now.check(root.path(), Progress { published: [Some(0); 2], finished: Some(0) });
+        }
+        scene.check_mended(root.path(), true);
+    }
 }

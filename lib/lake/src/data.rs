@@ -157,8 +157,9 @@ impl DataFile {
         Ok((self.path, entry))
     }
 
-    /// Removes the file.
-    pub fn discard(self) {
+    /// Removes the file, closed first: some file systems keep what is open.
+    pub fn discard(mut self) {
+        let _ = self.rest();
         let _ = disk::remove_file(&self.path);
     }
 }

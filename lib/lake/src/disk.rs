@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -141,11 +141,18 @@ pub(crate) fn create_new(path: &Path) -> Result<File> {
 
 /// Opens a file to lock it; it is created where there is none.
 pub(crate) fn open_lock(path: &Path) -> Result<File> {
-    let flags = OFlags::NOFOLLOW.bits().cast_signed();
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o640).custom_flags(flags);
-    act(Step::MakeFile(path), || options.open(path))
+    options.write(true).create(true).truncate(false).mode(0o640).custom_flags(PLAINLY);
+    act(Step::MakeFile(path), || options.open(path).and_then(regular))
         .map_err(|cause| failure("cannot open the lock file", path, cause))
+}
+
+/// Flags that follow no link and wait for nobody at the other end of a pipe.
+const PLAINLY: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+/// Refuses what is not a file: a pipe may never end, and a device never does.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
 }
 
 /// Opens a file that this run wrote, to write on.
@@ -215,14 +222,43 @@ pub(crate) fn look(path: &Path) -> io::Result<fs::Metadata> {
     act(Step::Look, || fs::symlink_metadata(path))
 }
 
-/// Opens a file to read.
+/// Opens a file to read; a link, a pipe or a device is none.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    act(Step::Look, || File::open(path))
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(PLAINLY);
+    act(Step::Look, || options.open(path).and_then(regular))
 }
 
-/// Reads a small file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    act(Step::Look, || fs::read(path))
+/// No manifest, run record or other small file is larger.
+pub(crate) const SMALL_BYTES_MAX: u64 = 128 << 20;
+
+/// Reads a small file, `None` where there is none. What is no file, or too large, is a `Data`
+/// failure.
+pub fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
+    let found = match look(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(|cause| failure("cannot look at the path", path, cause))?,
+    };
+    let refuse = |message: &str| Error::new(ErrorKind::Data, message).with("path", path.display());
+    if !found.is_file() {
+        return Err(refuse("cannot read what is not a file")
+            .hint("a link, a pipe or a device is there: remove it"));
+    }
+    let unread = |cause| failure("cannot read the file", path, cause);
+    let file = match open(path) {
+        // It was there a moment ago.
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(unread)?,
+    };
+    let mut text = Vec::new();
+    let limited = &mut file.take(SMALL_BYTES_MAX + 1);
+    act(Step::Look, || limited.read_to_end(&mut text)).map_err(unread)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > SMALL_BYTES_MAX {
+        return Err(refuse("cannot read a file that is too large")
+            .with("bytes at most", SMALL_BYTES_MAX)
+            .hint("no program of ours wrote it: remove it"));
+    }
+    Ok(Some(text))
 }
 
 /// Returns the names in a folder, sorted; none when it is not there.
@@ -259,7 +295,7 @@ pub(crate) fn random_id() -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 8];
     File::open(path)
-        .and_then(|mut file| io::Read::read_exact(&mut file, &mut bytes))
+        .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|cause| failure("cannot read random bytes", path, cause))?;
     Ok(singer::quote::hex(&bytes))
 }

@@ -15,12 +15,15 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 pub mod data;
+pub mod dated;
 pub mod datestamp;
 mod disk;
 mod lock;
 pub mod manifest;
 pub mod name;
 pub mod partition;
+#[cfg(test)]
+mod planted_tests;
 #[cfg(test)]
 #[path = "../../../tests/property.rs"]
 mod property;
@@ -32,8 +35,9 @@ mod simulation;
 mod staging;
 
 pub use data::DataFile;
+pub use dated::{DATED_SCHEME, DatedPath};
 pub use datestamp::Datestamp;
-pub use disk::allow_many_files;
+pub use disk::{allow_many_files, read_small};
 pub use lock::Lock;
 pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
 pub use partition::{Lake, Partition};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::Datestamp;
+use crate::disk::SMALL_BYTES_MAX;
 
 /// The file that makes a folder a partition.
 pub const MANIFEST_NAME: &str = "_manifest.json";
@@ -124,6 +125,12 @@ impl Manifest {
         let mut text = serde_json::to_vec_pretty(self)
             .or_kind(ErrorKind::Internal, "cannot write the manifest")?;
         text.push(b'\n');
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > SMALL_BYTES_MAX {
+            return Err(Error::new(ErrorKind::Data, "cannot write a manifest that is too large")
+                .with("bytes", text.len())
+                .with("bytes at most", SMALL_BYTES_MAX)
+                .hint("the schema of the stream, or the state of its tap, is too long"));
+        }
         Ok(text)
     }
 

@@ -209,18 +209,11 @@ pub(crate) fn collision(folder: &Path, theirs: &str, ours: &str) -> Error {
 /// Reads the manifest of a partition's folder.
 pub(crate) fn read_folder(folder: &Path) -> Result<Partition> {
     let path = folder.join(MANIFEST_NAME);
-    let text = match disk::read(&path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::new(
-                ErrorKind::NoInput,
-                "cannot find the manifest of the partition",
-            )
+    let text = disk::read_small(&path)?.ok_or_else(|| {
+        Error::new(ErrorKind::NoInput, "cannot find the manifest of the partition")
             .with("path", path.display())
-            .hint("the folder was not published by this tool; extract the day again"));
-        }
-        Err(cause) => return Err(disk::failure("cannot read the manifest", &path, cause)),
-    };
+            .hint("the folder was not published by this tool; extract the day again")
+    })?;
     let manifest = Manifest::from_json(&text).with("path", path.display())?;
     let manifest_sha256 = quote::hex(&Sha256::digest(&text));
     Ok(Partition { folder: folder.to_path_buf(), manifest, manifest_sha256 })
@@ -278,6 +271,9 @@ impl Partition {
             };
             disk::exists(&path)?;
             let size = match disk::look(&path) {
+                Ok(found) if !found.is_file() => {
+                    return Err(differs("cannot trust what is not a file"));
+                }
                 Ok(found) => found.len(),
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                     return Err(differs("cannot find a file that the manifest lists"));

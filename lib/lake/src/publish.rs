@@ -66,7 +66,9 @@ pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()>
                 return Err(failure);
             }
             sync_both(place, staging)?;
-            disk::remove(&intent.path(staging))
+            // It is settled, so one that stays has nothing left to do.
+            clear_path(&intent.path(staging));
+            Ok(())
         }
         Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
             .with("staged", staged.display())),
@@ -76,13 +78,18 @@ pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()>
 /// Step 4, a while later: the old generation goes.
 pub(crate) fn clear(staging: &Path, intent: &Intent) {
     for folder in [staging.join(&intent.staged), intent.old(staging)] {
-        if let Err(failure) = disk::remove(&folder) {
-            singer::warn!(
-                "W-FOLDER-LEFT",
-                "the old generation stays in staging: {}",
-                failure.message()
-            );
-        }
+        clear_path(&folder);
+    }
+}
+
+/// Removes what is of no more use. Cleaning up never fails a run: the next one removes what stays.
+pub(crate) fn clear_path(path: &Path) {
+    if let Err(failure) = disk::remove(path) {
+        singer::warn!(
+            "W-FOLDER-LEFT",
+            "a path stays in staging for the next run: {}",
+            failure.message()
+        );
     }
 }
 

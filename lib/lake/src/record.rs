@@ -1,7 +1,6 @@
 //! The run record of a day: which tables its finished runs published, and who is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -62,12 +61,7 @@ impl Lake {
     /// Reads the run record of a day, if there is one.
     pub fn run_record(&self, source: &str, day: Datestamp) -> Result<Option<RunRecord>> {
         let path = self.record_path(source, day);
-        disk::exists(&path)?;
-        let text = match disk::read(&path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(disk::failure("cannot read the run record", &path, cause)),
-        };
+        let Some(text) = disk::read_small(&path)? else { return Ok(None) };
         let message = "cannot read the run record";
         check_format_version(&text, message).with("path", path.display())?;
         let record = serde_json::from_slice(&text).or_kind(ErrorKind::Data, message);

@@ -228,7 +228,9 @@ impl Staged {
         let old = current(&place, &self.intent.table, true)?;
         let unchanged = |old: &&Partition| holds(old, &manifest) && self.is_recorded(old);
         if let Some(old) = old.as_ref().filter(unchanged) {
-            disk::remove(&self.folder)?;
+            // Where open files stay when they are removed (NFS, FUSE), their folder does, too.
+            drop(files);
+            publish::clear_path(&self.folder);
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
         }

@@ -30,6 +30,8 @@ pub(crate) struct Faults {
     pub failure: Option<(usize, Errno)>,
     /// The file system cannot exchange folders.
     pub no_exchange: bool,
+    /// Nothing can be removed: as where files that are open stay when they are removed.
+    pub no_removal: bool,
 }
 
 struct Watcher {
@@ -93,6 +95,11 @@ impl Watcher {
             None if self.faults.no_exchange && matches!(step, Step::Exchange(..)) => {
                 Err(Errno::INVAL.into())
             }
+            None if self.faults.no_removal => match step {
+                Step::RemoveTree(_) => Err(Errno::NOTEMPTY.into()),
+                Step::RemoveFile(_) => Err(Errno::BUSY.into()),
+                _ => Ok(()),
+            },
             None => Ok(()),
         }
     }

@@ -122,22 +122,50 @@ impl Lake {
     }
 }
 
-/// Settles and removes the staging folders whose owners are dead.
+/// Settles and removes the staging folders whose owners are dead. Cleaning up never fails a run.
 fn sweep(lake: &Lake) -> Result<()> {
     let all = lake.root().join(".staging");
     for id in disk::names(&all)? {
-        let Some(_owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? else { continue };
-        let folder = all.join(&id);
-        if !disk::look(&folder).is_ok_and(|found| found.is_dir()) {
-            // A link or a file that is none of ours; another sweeper may also have been faster.
-            continue;
-        }
-        if settle_intents(lake, &folder)? {
-            log::info!("removing what a dead run left in staging: {id}");
-            disk::remove(&folder)?;
+        let swept = match Lock::try_take(&lake.lock_path("run", &[&id])) {
+            Ok(None) => continue,
+            Ok(Some(_owner)) => sweep_run(lake, &all.join(&id), &id),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = swept {
+            let path = failure.context("path").unwrap_or_default();
+            singer::warn!(
+                "W-FOLDER-LEFT",
+                "what a dead run left in staging stays: {} ({path})",
+                failure.message()
+            );
         }
     }
     sweep_run_locks(lake)
+}
+
+fn sweep_run(lake: &Lake, folder: &Path, id: &str) -> Result<()> {
+    if !disk::look(folder).is_ok_and(|found| found.is_dir()) {
+        // A link or a file that is none of ours; another sweeper may also have been faster.
+        return Ok(());
+    }
+    match settle_intents(lake, folder)? {
+        Settled::All => {
+            log::info!("removing what a dead run left in staging: {id}");
+            disk::remove(folder)
+        }
+        Settled::InUse => Ok(()),
+        Settled::Never(why) => {
+            let aside = lake.root().join(".aside");
+            disk::make_folder(&aside)?;
+            let aside = aside.join(id);
+            singer::warn!(
+                "W-SET-ASIDE",
+                "what a dead run left is set aside, in {}: {why}",
+                aside.display()
+            );
+            disk::rename(folder, &aside)
+        }
+    }
 }
 
 /// Removes the locks of runs that died before they made their staging folder or after they removed
@@ -152,43 +180,77 @@ fn sweep_run_locks(lake: &Lake) -> Result<()> {
     Ok(())
 }
 
-/// Finishes replacements that died between their two renames; false when one must wait because
-/// its partition is in use.
-fn settle_intents(lake: &Lake, staging: &Path) -> Result<bool> {
+/// What became of the replacements that a dead run had begun.
+enum Settled {
+    /// Nothing of them is left to do.
+    All,
+    /// A partition of them is in use: the next run finishes them.
+    InUse,
+    /// They cannot be finished, for this reason.
+    Never(&'static str),
+}
+
+/// Finishes replacements that died between their two renames.
+fn settle_intents(lake: &Lake, staging: &Path) -> Result<Settled> {
     for name in disk::names(staging)?.iter().filter(|name| name.ends_with(INTENT_SUFFIX)) {
         let path = staging.join(name);
         // Written atomically, so one that cannot be read was never ours.
-        let text =
-            disk::read(&path).map_err(|c| disk::failure("cannot read the intent", &path, c))?;
-        let Ok(intent) = serde_json::from_slice::<Intent>(&text) else { continue };
+        let intent = match disk::read_small(&path) {
+            Ok(text) => serde_json::from_slice::<Intent>(&text.unwrap_or_default()).ok(),
+            Err(failure) if failure.kind() == ErrorKind::Data => None,
+            Err(failure) => return Err(failure),
+        };
+        let Some(intent) = intent else { continue };
+        // Else it would name a folder of another run, or one outside.
+        let odd = intent.staged.is_empty() || intent.staged.starts_with('.');
+        if odd || intent.staged.contains('/') || intent.path(staging) != path {
+            return Ok(Settled::Never("an intent names folders that are not of its run"));
+        }
         let Some(_lock) =
             lake.try_lock_partition(&intent.source, intent.extracted_at, &intent.table)?
         else {
-            return Ok(false);
+            return Ok(Settled::InUse);
         };
-        settle(lake, staging, &intent)?;
+        if !settle(lake, staging, &intent)? {
+            return Ok(Settled::Never("the day of the replacement that it began is gone"));
+        }
         disk::remove(&path)?;
     }
-    Ok(true)
+    Ok(Settled::All)
 }
 
-fn settle(lake: &Lake, staging: &Path, intent: &Intent) -> Result<()> {
+/// Finishes a replacement; false when its day is not there any more. Whoever removed the day did
+/// not want it back.
+fn settle(lake: &Lake, staging: &Path, intent: &Intent) -> Result<bool> {
     let place = lake.table_folder(&intent.source, intent.extracted_at, &intent.table);
-    if disk::exists(&place)? {
-        return Ok(());
+    for folder in
+        [lake.source_folder(&intent.source), lake.day_folder(&intent.source, intent.extracted_at)]
+    {
+        if !disk::exists(&folder)? {
+            return Ok(false);
+        }
     }
-    let staged = staging.join(&intent.staged);
-    let old = intent.old(staging);
-    if staged.join(MANIFEST_NAME).exists() {
+    if disk::exists(&place)? {
+        return Ok(true);
+    }
+    let (staged, old) = (staging.join(&intent.staged), intent.old(staging));
+    if is_generation(&staged) {
         singer::warn!(
             "W-PARTITION-REPAIRED",
             "finishing the replacement of a partition that a dead run began"
         );
         disk::rename(&staged, &place)?;
-    } else if old.join(MANIFEST_NAME).exists() {
+    } else if is_generation(&old) {
         disk::rename(&old, &place)?;
     }
-    disk::sync_parent(&place)
+    disk::sync_parent(&place)?;
+    Ok(true)
+}
+
+/// Tells whether a folder of the staging folder, no link, holds a manifest.
+fn is_generation(folder: &Path) -> bool {
+    disk::look(folder).is_ok_and(|found| found.is_dir())
+        && disk::look(&folder.join(MANIFEST_NAME)).is_ok_and(|found| found.is_file())
 }
 
 fn has_intents(staging: &Path) -> bool {

@@ -135,6 +135,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
     (
+        "W-SET-ASIDE",
+        "What a dead run left cannot be finished and is moved to `.aside` in the output folder. Look at it, then remove it.",
+    ),
+    (
         "W-SETTING-UNKNOWN",
         "A setting or a variable has an unknown name and is ignored. Correct its name, or \
          remove it.",
