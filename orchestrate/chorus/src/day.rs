@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lake::{Datestamp, Lake};
+use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
@@ -12,6 +12,8 @@ use crate::project::{Plugin, Project, Step, warn_once};
 const WRITER: &str = "target-csv";
 /// Where it writes, and the other name of that setting.
 const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
+/// The setting for the path below it.
+const SCHEME: &str = "file_naming_scheme";
 /// The setting of a tap that reads days, and its other names.
 const READERS: [&str; 3] = ["output", "output_path", "lake"];
 /// The folder it takes when neither is set.
@@ -31,13 +33,8 @@ pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
 
 /// Returns the output folder, source and day that a step writes, if its target writes days.
 pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
-    let (above, source) = partition(step.target())?;
-    let day = text(step.target(), "datestamp")?.parse().ok()?;
-    let mut root = project.root.join(folder(step.target())?);
-    if !above.is_empty() {
-        root.push(above);
-    }
-    Some((root, source, day))
+    let Partition { root, source, day } = partition(step.target())?;
+    Some((project.root.join(root), source, day?.parse().ok()?))
 }
 
 /// Tells whether the target of a step writes days, be it that of the run or today.
@@ -65,11 +62,17 @@ pub fn reads_folder(project: &Project, tap: &Plugin, folder: &Path) -> bool {
     tap.config.iter().any(is_read)
 }
 
-/// Returns the folder that a target writes below, if it writes files.
-pub fn folder(target: &Plugin) -> Option<&str> {
+/// Returns the folder that a target's settings name, if it writes files.
+fn folder(target: &Plugin) -> Option<&str> {
     let is_writer = || target.executable.file_name().is_some_and(|name| name == WRITER);
     let set = FOLDERS.iter().find_map(|name| text(target, name));
     set.or_else(|| is_writer().then_some(FOLDER))
+}
+
+/// Returns the folder that a target writes below, above the sources where it writes days.
+pub fn output(target: &Plugin) -> Option<PathBuf> {
+    let dated = partition(target).map(|partition| partition.root);
+    dated.or_else(|| folder(target).map(PathBuf::from))
 }
 
 /// Has a target write below another folder, if it writes files; tells whether it does.
@@ -77,9 +80,13 @@ pub fn write_below(target: &mut Plugin, folder: &Path) -> bool {
     if self::folder(target).is_none() {
         return false;
     }
+    let scheme = dated(target).map(|dated| dated.below());
     target.config.retain(|name, _| !FOLDERS.contains(&name.as_str()));
     let folder = folder.to_string_lossy().into_owned();
     target.config.insert(FOLDERS[0].to_owned(), folder.into());
+    if let Some(scheme) = scheme {
+        target.config.insert(SCHEME.to_owned(), scheme.into());
+    }
     true
 }
 
@@ -91,13 +98,16 @@ pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
         Error::new(ErrorKind::Config, message).with("step", &step.name).with("plugin", &target.name)
     };
     let partition = partition(target);
-    if partition.as_ref().is_some_and(|(_, source)| source.is_empty()) {
+    if partition.as_ref().is_some_and(|partition| partition.source.is_empty()) {
         return Err(refuse("cannot write the days of a source without a name")
             .hint(format!("set `source` of {}: is its variable empty?", target.name)));
     }
     let Some(day) = day else { return Ok(()) };
     let hint = "write `datestamp: ${DATESTAMP}` in its settings, or run without a day";
-    let given = text(target, "datestamp");
+    let given = match &partition {
+        Some(partition) => partition.day.as_deref(),
+        None => text(target, "datestamp"),
+    };
     match given.map(str::parse::<Datestamp>) {
         Some(Ok(other)) if other != day => {
             return Err(refuse("cannot write another day than that of the run")
@@ -121,24 +131,42 @@ pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the folder above the sources, and the source, of a target that writes days.
-fn partition(target: &Plugin) -> Option<(String, String)> {
-    folder(target)?;
-    let source = text(target, "source").map(str::to_owned);
-    let Some(scheme) = text(target, "file_naming_scheme") else {
-        return Some((String::new(), source?));
+/// What a target that writes days is set to write.
+struct Partition {
+    /// The folder above the sources, below the project's.
+    root: PathBuf,
+    source: String,
+    /// `None` where the target takes today.
+    day: Option<String>,
+}
+
+/// Returns the dated path that a target's settings write; placeholders are still in it.
+fn dated(target: &Plugin) -> Option<DatedPath> {
+    let folder = folder(target)?;
+    let scheme = match text(target, SCHEME) {
+        Some(scheme) => scheme,
+        None => text(target, "source").map(|_| DATED_SCHEME)?,
     };
-    let mut parts: Vec<&str> = scheme.split('/').collect();
-    parts.pop()?;
-    let is_table = parts.pop()? == "table={stream_name}";
-    let is_day = parts.pop()? == "extracted_at={datestamp}";
-    let part = parts.pop()?.strip_prefix("source=")?;
-    let above = parts.join("/");
-    let source = match part {
-        "{source}" => source?,
-        part => lake::name::decode(part)?,
+    let dated = DatedPath::read(Path::new(folder), scheme)?;
+    (dated.table == "{stream_name}").then_some(dated)
+}
+
+fn partition(target: &Plugin) -> Option<Partition> {
+    let DatedPath { root, source, day, .. } = dated(target)?;
+    let source = match source.as_str() {
+        "{source}" => text(target, "source")?.to_owned(),
+        part if part.contains('{') => return None,
+        part => lake::name::decode(part).unwrap_or_else(|| part.to_owned()),
     };
-    (is_table && is_day && !above.contains('{')).then_some((above, source))
+    let day = match day.as_str() {
+        "{datestamp}" => text(target, "datestamp").map(str::to_owned),
+        day => Some(day.to_owned()),
+    };
+    let mut root = root.to_str()?.replace("{source}", &lake::name::encode(&source));
+    if let Some(day) = &day {
+        root = root.replace("{datestamp}", day);
+    }
+    (!root.contains('{')).then(|| Partition { root: root.into(), source, day })
 }
 
 fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {

@@ -207,9 +207,9 @@ impl Schedule {
         for step in &job.steps {
             let usual = || {
                 let is_watched = |text: &String| Path::new(text).starts_with(day::FOLDER);
-                (!watched.patterns.iter().any(is_watched)).then_some(day::FOLDER)
+                (!watched.patterns.iter().any(is_watched)).then(|| day::FOLDER.into())
             };
-            if let Some(folder) = day::folder(step.target()).or_else(usual) {
+            if let Some(folder) = day::output(step.target()).or_else(usual) {
                 // `./output` and `output` are the same.
                 watched.without.push(watched.root.join(folder).components().collect());
             }

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use lake::{Datestamp, Lake};
+use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::settings::Settings;
 
-const PARTITION_SCHEME: &str =
-    "source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv";
 const PLAIN_SCHEME: &str = "{stream_name}.csv";
+const STREAM_NAME: &str = "{stream_name}";
 
 /// Where files go.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,55 +31,65 @@ pub enum Naming {
         root: PathBuf,
         /// The path below it, with `{stream_name}` still in it.
         path: String,
+        /// The path has a time of day: each run makes files of its own.
+        moves: bool,
     },
 }
 
 impl Naming {
-    /// Reads the naming scheme; touches no file.
+    /// Reads output folder and naming scheme; touches no file.
     pub fn read(settings: &Settings, now: jiff::Timestamp) -> Result<Self> {
         let scheme = match &settings.file_naming_scheme {
             Some(scheme) => scheme.as_str(),
-            None if settings.source.is_some() => PARTITION_SCHEME,
+            None if settings.source.is_some() => DATED_SCHEME,
             None => PLAIN_SCHEME,
         };
-        if settings.datestamp.is_some() && !scheme.contains("{datestamp}") {
-            return Err(Error::new(ErrorKind::Config, "cannot use `datestamp`: no name has it")
-                .with("file_naming_scheme", scheme)
-                .hint("set `source` for dated folders, or put {datestamp} into the scheme"));
-        }
         let times = Times::read(settings, now)?;
-        let parts: Vec<&str> = scheme.split('/').collect();
-        check_parts(scheme, &parts)?;
+        check_scheme(scheme)?;
         let fill = |part: &str| times.fill(part, settings).with("file_naming_scheme", scheme);
-        if let [above @ .., source, day, table, file] = parts.as_slice()
-            && let Some(source) = source.strip_prefix("source=")
-            && let Some(day) = day.strip_prefix("extracted_at=")
-            && *table == "table={stream_name}"
-            && !above.iter().any(|part| part.contains("{stream_name}"))
+        let folder = settings.output_path.as_deref();
+        if let Some(dated) = DatedPath::read(Path::new(folder.unwrap_or("output")), scheme)
+            && dated.table == STREAM_NAME
+            && !dated.root.to_string_lossy().contains(STREAM_NAME)
         {
-            let mut root = PathBuf::from(settings.output_path.as_deref().unwrap_or("output"));
-            for part in above {
-                root.push(fill(part)?);
-            }
-            // In the scheme a source is written as it is in the path, in the setting as it is.
-            let source = if source == "{source}" {
+            let root = times.fill_folder(&dated.root.to_string_lossy(), settings)?.into();
+            // In a path a source is written as folders are named, in the setting as it is.
+            let source = if dated.source == "{source}" {
                 settings.source.clone().ok_or_else(no_source)?
             } else {
-                let source = fill(source)?;
+                let source = fill(&dated.source)?;
                 lake::name::decode(&source).unwrap_or(source)
             };
             if source.is_empty() {
                 return Err(no_source());
             }
-            let day = fill(day)?;
+            let day = fill(&dated.day)?;
             let day = day.parse::<Datestamp>().hint(
                 "a partition's day is YYYY-MM-DD: check `datestamp` and `datestamp_format`",
             )?;
-            return Ok(Self::Partition { root, source, day, file: fill(file)? });
+            let given = settings.datestamp.as_deref().map(str::parse::<Datestamp>).transpose()?;
+            if let Some(given) = given.filter(|given| *given != day) {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot write another day than `datestamp`",
+                )
+                .with("datestamp", given)
+                .with("day of the path", day)
+                .hint("write extracted_at={datestamp} in the path, or remove `datestamp`"));
+            }
+            return Ok(Self::Partition { root, source, day, file: fill(&dated.file)? });
         }
-        let root = PathBuf::from(settings.output_path.as_deref().unwrap_or("."));
-        let path = parts.iter().map(|part| fill(part)).collect::<Result<Vec<_>>>()?.join("/");
-        Ok(Self::Plain { root, path })
+        let folder = folder.unwrap_or(".");
+        if settings.datestamp.is_some() && !format!("{folder}/{scheme}").contains("{datestamp}") {
+            return Err(Error::new(ErrorKind::Config, "cannot use `datestamp`: no name has it")
+                .with("file_naming_scheme", scheme)
+                .hint("set `source` for dated folders, or put {datestamp} into the scheme"));
+        }
+        let root = times.fill_folder(folder, settings)?.into();
+        let parts = scheme.split('/').filter(|part| !matches!(*part, "" | "."));
+        let path = parts.map(fill).collect::<Result<Vec<_>>>()?.join("/");
+        let moves = times.moves && format!("{folder}/{scheme}").contains("{timestamp}");
+        Ok(Self::Plain { root, path, moves })
     }
 
     /// Returns the path of a stream's file, or of the folder of its partition.
@@ -89,14 +98,17 @@ impl Naming {
             Self::Partition { root, source, day, .. } => {
                 Lake::at(root).table_folder(source, *day, stream)
             }
-            Self::Plain { root, path } => root.join(for_stream(path, stream)),
+            Self::Plain { root, path, .. } => {
+                let root = for_stream(&root.to_string_lossy(), stream);
+                Path::new(&root).join(for_stream(path, stream))
+            }
         }
     }
 }
 
 /// Puts the stream's name, encoded, into a path.
 pub fn for_stream(path: &str, stream: &str) -> String {
-    path.replace("{stream_name}", &lake::name::encode(stream))
+    path.replace(STREAM_NAME, &lake::name::encode(stream))
 }
 
 fn no_source() -> Error {
@@ -104,12 +116,14 @@ fn no_source() -> Error {
         .hint("set `source`, the name of where the data comes from")
 }
 
-fn check_parts(scheme: &str, parts: &[&str]) -> Result<()> {
-    let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains('\0');
-    if parts.iter().any(|part| odd(part)) || Path::new(scheme).is_absolute() {
+/// Refuses a scheme that leads out of the output folder, or names no file.
+fn check_scheme(scheme: &str) -> Result<()> {
+    let leaves = scheme.split('/').any(|part| part == "..") || Path::new(scheme).is_absolute();
+    let file = scheme.rsplit('/').next().unwrap_or_default();
+    if leaves || matches!(file, "" | ".") || scheme.contains('\0') {
         return Err(Error::new(ErrorKind::Config, "cannot use the naming scheme")
             .with("file_naming_scheme", scheme)
-            .hint("write a path below `output_path`, without `.`, `..` or empty parts"));
+            .hint("write the path of a file below `output_path`, without `..`"));
     }
     Ok(())
 }
@@ -118,6 +132,8 @@ fn check_parts(scheme: &str, parts: &[&str]) -> Result<()> {
 struct Times {
     datestamp: String,
     timestamp: String,
+    /// `timestamp` is another one later on the same day.
+    moves: bool,
 }
 
 impl Times {
@@ -141,7 +157,10 @@ impl Times {
         let format = settings.timestamp_format.as_str();
         let timestamp = jiff::fmt::strtime::format(format, &now);
         let timestamp = written(format, "timestamp_format", timestamp)?;
-        Ok(Self { datestamp, timestamp })
+        let midnight = now.start_of_day();
+        let moves = [midnight, now.end_of_day()]
+            .map(|at| at.ok().and_then(|at| jiff::fmt::strtime::format(format, &at).ok()));
+        Ok(Self { datestamp, timestamp, moves: moves[0] != moves[1] })
     }
 
     /// Fills in all but the stream's name; what is filled in never adds a folder.
@@ -152,7 +171,7 @@ impl Times {
             out.push_str(before);
             let (name, after) = after.split_once('}').ok_or_else(|| unknown(after))?;
             match name {
-                "stream_name" => out.push_str("{stream_name}"),
+                "stream_name" => out.push_str(STREAM_NAME),
                 "datestamp" => out.push_str(&inside(&self.datestamp)),
                 "timestamp" => out.push_str(&inside(&self.timestamp)),
                 "source" => {
@@ -164,8 +183,26 @@ impl Times {
             rest = after;
         }
         out.push_str(rest);
-        check_parts(part, &[&out])?;
+        if matches!(out.as_str(), "" | "." | "..") {
+            return Err(Error::new(ErrorKind::Config, "cannot use a name that is empty or dots")
+                .with("part", part)
+                .hint("check the settings that fill it in"));
+        }
         Ok(out)
+    }
+
+    /// Fills in a folder, whose names may have braces of their own.
+    fn fill_folder(&self, folder: &str, settings: &Settings) -> Result<String> {
+        let fill = |part: &str| {
+            let mut inside = part.split('{').skip(1).map(|text| text.split_once('}'));
+            let word = |name: &str| name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+            if inside.any(|text| text.is_some_and(|(name, _)| !name.is_empty() && word(name))) {
+                self.fill(part, settings).with("output_path", folder)
+            } else {
+                Ok(part.to_owned())
+            }
+        };
+        Ok(folder.split('/').map(fill).collect::<Result<Vec<_>>>()?.join("/"))
     }
 }
 
@@ -219,6 +256,70 @@ mod tests {
     }
 
     #[test]
+    fn knows_partitions_by_the_whole_path() {
+        let scheme = "output/source=pg/extracted_at=2024-02-29/table={stream_name}/f.csv";
+        let parts: Vec<&str> = scheme.split('/').collect();
+        for at in 1..parts.len() {
+            for (before, between) in [("", ""), ("./", "/"), ("/x/", ""), ("../", "//.")] {
+                let folder = format!("{before}{}{between}", parts[..at].join("/"));
+                let named = read(|s| {
+                    s.output_path = Some(folder.clone());
+                    s.file_naming_scheme = Some(parts[at..].join("/"));
+                });
+                let root = format!("{before}output");
+                let expected = partition(&root, "pg", "2024-02-29", "f.csv");
+                assert_eq!(named.unwrap(), expected, "{folder}");
+            }
+        }
+        let filled = read(|s| {
+            s.output_path =
+                Some("{source}/{datestamp}/source={source}/extracted_at={datestamp}".into());
+            s.file_naming_scheme = Some("table={stream_name}/{stream_name}.csv".into());
+            s.source = Some("a b".into());
+            s.datestamp = Some("2024-01-01".into());
+        });
+        let expected = partition("a%20b/2024-01-01", "a b", "2024-01-01", "{stream_name}.csv");
+        assert_eq!(filled.unwrap(), expected);
+        let two_days = read(|s| {
+            s.output_path = Some("output/source=pg/extracted_at=2024-02-29".into());
+            s.file_naming_scheme = Some("table={stream_name}/f.csv".into());
+            s.datestamp = Some("2024-01-01".into());
+        });
+        assert_eq!(two_days.unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn plain_paths_tell_whether_each_run_makes_files_of_its_own() {
+        let moves = |change: &dyn Fn(&mut Settings)| match read(change).unwrap() {
+            Naming::Plain { moves, .. } => moves,
+            Naming::Partition { .. } => panic!("not plain"),
+        };
+        let scheme = |text: &'static str| {
+            move |s: &mut Settings| s.file_naming_scheme = Some(text.to_owned())
+        };
+        assert!(moves(&scheme("{stream_name}-{timestamp}.csv")));
+        assert!(moves(&scheme("{timestamp}/{stream_name}.csv")));
+        assert!(moves(&|s| s.output_path = Some("x/{timestamp}".to_owned())));
+        assert!(!moves(&scheme("{stream_name}.csv")));
+        assert!(!moves(&scheme("{datestamp}/{stream_name}.csv")));
+        assert!(!moves(&|s| {
+            s.file_naming_scheme = Some("{stream_name}-{timestamp}.csv".to_owned());
+            s.timestamp_format = "%Y%m%d".to_owned();
+        }));
+    }
+
+    #[test]
+    fn fills_in_the_folder_and_leaves_braces_of_its_own() {
+        let path = |folder: &str| {
+            let folder = Some(folder.to_owned());
+            read(|s| s.output_path = folder).map(|naming| naming.path("a/b"))
+        };
+        assert_eq!(path("x/{stream_name}").unwrap(), Path::new("x/a%2Fb/a%2Fb.csv"));
+        assert_eq!(path("{}/{A b}/{1").unwrap(), Path::new("{}/{A b}/{1/a%2Fb.csv"));
+        assert_eq!(path("x/{stream}").unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
     fn writes_plain_files_otherwise() {
         let path = |change: fn(&mut Settings)| match read(change).unwrap() {
             Naming::Plain { path, .. } => for_stream(&path, "public-a/b"),
@@ -242,7 +343,7 @@ mod tests {
         check(|s| s.file_naming_scheme = Some("/etc/{stream_name}.csv".to_owned()));
         check(|s| s.file_naming_scheme = Some("{stream}.csv".to_owned()));
         check(|s| s.file_naming_scheme = Some("{stream_name".to_owned()));
-        check(|s| s.file_naming_scheme = Some(PARTITION_SCHEME.to_owned()));
+        check(|s| s.file_naming_scheme = Some(DATED_SCHEME.to_owned()));
         check(|s| s.timestamp_timezone = "Nowhere/Land".to_owned());
         check(|s| s.timestamp_format = "%!".to_owned());
         check(|s| {

@@ -77,7 +77,7 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
 /// Has a target connect, and one of ours that loads tables plan one.
 fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
     let name = &plugin.name;
-    let folder = day::folder(plugin).map(|path| project.root.join(path));
+    let folder = day::output(plugin).map(|path| project.root.join(path));
     if let Some(Err(cause)) = folder.as_deref().map(writable) {
         let mend = format!("give who runs this the right, or set `output_path` of {name}");
         let folder = folder.unwrap_or_default();
