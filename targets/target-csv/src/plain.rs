@@ -1,11 +1,16 @@
 //! A plain file: written beside its place, and renamed into it when the stream is complete.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use lake::{DataFile, Lock};
+use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
+
+use crate::csv::Padding;
+
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// A plain file on its way; what was written vanishes when this is dropped.
 #[derive(Debug)]
@@ -14,12 +19,15 @@ pub struct PlainFile {
     name: String,
     /// Which of the two partial files is being written: a grown schema needs the other one.
     second: bool,
+    /// The bookmark that the tap goes on from, where it leaves out rows because of it.
+    from: Option<Value>,
     _lock: Lock,
 }
 
 impl PlainFile {
-    /// Takes the file's place: no other run may write it now.
-    pub fn new(path: PathBuf) -> Result<Self> {
+    /// Takes the file's place: no other run may write it now. `from` is the bookmark that the tap
+    /// goes on from, where it leaves out rows because of it.
+    pub fn new(path: PathBuf, from: Option<Value>) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|c| failure("cannot make the folder", folder, c))?;
@@ -39,7 +47,8 @@ impl PlainFile {
             .with("path", path.display())
             .hint("wait until the other run has ended, then run again"));
         };
-        let file = Self { path, name, second: false, _lock: lock };
+        check_whole(&path, from.as_ref())?;
+        let file = Self { path, name, second: false, from, _lock: lock };
         // A dead run may have left them.
         file.clear();
         Ok(file)
@@ -60,8 +69,20 @@ impl PlainFile {
     pub fn publish(&mut self, file: DataFile) -> Result<()> {
         let (partial, _) = file.finish()?;
         singer::warning::check()?;
+        // What is said of a part goes before the whole file comes, and comes behind the part.
+        let note = part_note(&self.path);
+        match fs::remove_file(&note) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(failure("cannot remove the file", &note, cause));
+            }
+            _ => {}
+        }
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
+        if let Some(from) = &self.from {
+            fs::write(&note, from.to_string())
+                .map_err(|cause| failure("cannot write the file", &note, cause))?;
+        }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         fs::File::open(folder)
@@ -83,6 +104,48 @@ impl PlainFile {
 impl Drop for PlainFile {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// Refuses to replace a file by what is new since a bookmark: the rows before it would be lost. A
+/// part may take the place of a part that began at the same bookmark.
+pub fn check_whole(path: &Path, from: Option<&Value>) -> Result<()> {
+    let Some(from) = from else { return Ok(()) };
+    let known = lake::read_small(&part_note(path))?;
+    let known = known.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    if known.as_ref() == Some(from) || !holds_rows(path)? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot replace a file by a part of its rows")
+        .with("path", path.display())
+        .hint(
+            "the tap left rows out, going on from a state or by a limit: run it without that \
+             (`chorus run --full-refresh`), remove the file first, or put {timestamp} into \
+             `file_naming_scheme` for a file of each run; taps of files have `whole_tables`",
+        ))
+}
+
+/// Returns the path of the file beside a part that says from which bookmark it was read.
+fn part_note(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.resumed_from.json"))
+}
+
+/// Tells whether a CSV file has more than a header.
+fn holds_rows(path: &Path) -> Result<bool> {
+    let unreadable = |cause| failure("cannot read the file", path, cause);
+    let mut file = match fs::File::open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.map_err(unreadable)?,
+    };
+    let mut padding = Padding::new(b"");
+    let (mut block, mut rows) = (vec![0; BLOCK_BYTES], Vec::new());
+    loop {
+        let count = file.read(&mut block).map_err(unreadable)?;
+        padding.copy(&block[..count], &mut rows);
+        if count == 0 || !rows.is_empty() {
+            return Ok(!rows.is_empty());
+        }
     }
 }
 

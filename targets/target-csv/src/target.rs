@@ -13,7 +13,7 @@ use crate::csv::Dialect;
 use crate::layout::Layout;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
-use crate::plain::PlainFile;
+use crate::plain::{PlainFile, check_whole};
 use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::{CsvSink, Shared};
 
@@ -66,10 +66,12 @@ impl Target for TargetCsv {
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
                 Place::Partition(Some(staged), for_stream(file, &stream.name))
             }
-            (Naming::Plain { .. }, _) => {
+            (Naming::Plain { moves, .. }, _) => {
                 let path = self.naming.path(&stream.name);
                 take(&mut self.paths, &path, &stream.name)?;
-                Place::Plain(PlainFile::new(path)?)
+                // A file of its own takes the place of none.
+                let from = stream.resumed_from.clone().filter(|_| !moves);
+                Place::Plain(PlainFile::new(path, from)?)
             }
             (Naming::Partition { .. }, None) => {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
@@ -95,6 +97,9 @@ impl Target for TargetCsv {
                 let from = stream.resumed_from.as_ref();
                 let checked = Lake::open(root)?.check_place(place, settings.adopt, from);
                 checked.with("stream", &stream.name)?;
+            }
+            if matches!(naming, Naming::Plain { .. }) {
+                check_whole(&path, stream.resumed_from.as_ref()).with("stream", &stream.name)?;
             }
             let steps = vec![path.display().to_string()];
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
