@@ -39,6 +39,7 @@ mod hostile;
 mod interop;
 mod kept;
 mod kill;
+mod layouts;
 mod limits;
 mod loads;
 mod lost_tables;

@@ -15,6 +15,8 @@ pub enum Origin {
         at: usize,
         /// The text is free, not made of digits.
         free_text: bool,
+        /// It is part of the key, so it must have a value.
+        key: bool,
     },
     /// `time_extracted` of the record.
     Extracted,
@@ -116,6 +118,20 @@ impl Layout {
         Ok(self.columns.len() - before)
     }
 
+    /// Returns the stream as its rows come, its columns in the order of their cells.
+    pub fn incoming(&self, name: &str) -> Stream {
+        let mut places = BTreeMap::new();
+        for (column, origin) in self.columns.iter().zip(&self.origins) {
+            if let Origin::Cell { at, .. } = origin {
+                places.insert(*at, (column.name.clone(), column.schema.clone()));
+            }
+        }
+        let mut schema = self.top.clone();
+        let properties = places.into_values().collect();
+        schema.insert("properties".to_owned(), Value::Object(properties));
+        Stream::new(name, schema, self.keys.clone())
+    }
+
     /// Finds where the cells of each column are in the rows of the stream.
     fn connect(&mut self, stream: &Stream) {
         let names =
@@ -125,6 +141,7 @@ impl Layout {
             Some(&at) => Origin::Cell {
                 at,
                 free_text: matches!(stream.columns[at].kind, Kind::String | Kind::Json),
+                key: self.keys.contains(&column.name),
             },
             None if self.metadata => METADATA
                 .iter()
@@ -229,7 +246,7 @@ mod tests {
     }
 
     fn cell(at: usize) -> Origin {
-        Origin::Cell { at, free_text: false }
+        Origin::Cell { at, free_text: false, key: false }
     }
 
     #[test]
@@ -241,7 +258,8 @@ mod tests {
         let names: Vec<_> = layout.names().collect();
         assert_eq!(names[..3], ["id", "a", "_sdc_extracted_at"]);
         assert_eq!(names.last(), Some(&"b"));
-        assert_eq!(layout.origins[..3], [cell(1), Origin::Null, Origin::Extracted]);
+        let key = Origin::Cell { at: 1, free_text: false, key: true };
+        assert_eq!(layout.origins[..3], [key, Origin::Null, Origin::Extracted]);
         assert_eq!(layout.origins.last(), Some(&cell(0)));
         let schema = Value::Object(layout.schema());
         assert_eq!(schema["properties"]["id"], id);

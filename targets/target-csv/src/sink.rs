@@ -36,9 +36,9 @@ pub struct CsvSink {
     name: String,
     layout: Layout,
     dialect: Dialect,
-    place: Place,
-    /// `None` once it is published.
+    /// `None` once it is published. Before its place, which removes it: it is closed by then.
     file: Option<DataFile>,
+    place: Place,
     waiting: Vec<u8>,
     waiting_rows: u64,
     first_rows_at: Option<Timestamp>,
@@ -69,8 +69,8 @@ impl CsvSink {
             name: stream.name.clone(),
             layout,
             dialect,
-            place,
             file: Some(file),
+            place,
             waiting: Vec::new(),
             waiting_rows: 0,
             first_rows_at: None,
@@ -156,19 +156,61 @@ fn header(layout: &Layout, dialect: Dialect, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends the rows of a batch as CSV text.
-fn rows(batch: &Batch, layout: &Layout, dialect: Dialect, clock: &Clock, out: &mut Vec<u8>) {
+/// Sets rows aside that lack a value of their key.
+fn reject(
+    keyless: &[Keyless],
+    batch: &Batch,
+    (name, layout): (&str, &Layout),
+    rejects: &Rejects,
+) -> Result<()> {
+    if keyless.is_empty() {
+        return Ok(());
+    }
+    let stream = layout.incoming(name);
+    for Keyless { row, at } in keyless {
+        let missing = if batch.cell(*row, *at) == Cell::Null { "null" } else { "missing" };
+        let failure = Error::new(ErrorKind::Data, "cannot write a record without its key")
+            .with("reason", format!("the key column is {missing}"))
+            .with("column", &stream.columns[*at].name);
+        rejects.row(&stream, batch, *row, failure)?;
+    }
+    Ok(())
+}
+
+/// A row that lacks a value of its key.
+struct Keyless {
+    row: usize,
+    /// The cell that has none.
+    at: usize,
+}
+
+/// Appends the rows of a batch as CSV text, but those without a value in their key: a load of the
+/// day would not take them. Returns these.
+fn rows(
+    batch: &Batch,
+    layout: &Layout,
+    dialect: Dialect,
+    clock: &Clock,
+    out: &mut Vec<u8>,
+) -> Vec<Keyless> {
     let envelope = batch.width() - singer::target::ENVELOPE_CELLS;
-    for row in 0..batch.rows() {
-        for (at, origin) in layout.origins.iter().enumerate() {
-            if at > 0 {
+    let mut keyless = Vec::new();
+    'rows: for row in 0..batch.rows() {
+        let start = out.len();
+        for (column, origin) in layout.origins.iter().enumerate() {
+            if column > 0 {
                 out.push(dialect.delimiter);
             }
             let cell = match *origin {
-                Origin::Cell { at, free_text } => {
+                Origin::Cell { at, free_text, key } => {
                     match batch.cell(row, at) {
                         Cell::Text(text) if free_text => dialect.text(text, out),
                         Cell::Text(text) => dialect.field(text, out),
+                        Cell::Null | Cell::Absent if key => {
+                            out.truncate(start);
+                            keyless.push(Keyless { row, at });
+                            continue 'rows;
+                        }
                         Cell::Null | Cell::Absent => {}
                     }
                     continue;
@@ -186,10 +228,11 @@ fn rows(batch: &Batch, layout: &Layout, dialect: Dialect, clock: &Clock, out: &m
         }
         out.push(b'\n');
     }
+    keyless
 }
 
 impl Sink for CsvSink {
-    fn write(&mut self, batch: &Batch, _: &Rejects) -> Result<()> {
+    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
         let clock = self.clock();
         let file = self.file.as_mut().ok_or_else(after_end)?;
         let mut shared = self.shared.borrow_mut();
@@ -197,9 +240,11 @@ impl Sink for CsvSink {
         let block = &mut shared.block;
         block.clear();
         block.extend_from_slice(&self.waiting);
-        rows(batch, &self.layout, self.dialect, &clock, block);
+        let keyless = rows(batch, &self.layout, self.dialect, &clock, block);
+        reject(&keyless, batch, (&self.name, &self.layout), rejects)?;
         self.waiting.clear();
-        self.waiting_rows += u64::try_from(batch.rows()).unwrap_or(u64::MAX);
+        let count = batch.rows() - keyless.len();
+        self.waiting_rows += u64::try_from(count).unwrap_or(u64::MAX);
         if block.len() < if many { WAITING_BYTES_MANY } else { WAITING_BYTES } {
             self.waiting.extend_from_slice(block);
             return Ok(());

@@ -1,0 +1,222 @@
+//! Where target-csv writes: dated paths however they are set, plain files that parts would
+//! replace, and records without a key.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::invariants::fails;
+use crate::support::messages::Lines;
+use crate::support::pipes::{from_lake, to_lake};
+use crate::support::project::{DAY, Project};
+use crate::support::run::{Outcome, Run, feed, file, ours, pipe};
+use crate::support::{folder, lake};
+
+const SCHEME: &str = "table={stream_name}/{timestamp}-{stream_name}.csv";
+
+/// The names in a folder, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_dated_path_is_a_partition_however_the_settings_split_it() {
+    let dated = format!("source=csv/extracted_at={DAY}/{SCHEME}");
+    let placeholders = format!("source={{source}}/extracted_at={{datestamp}}/{SCHEME}");
+    for (scheme, more) in
+        [(dated, json!({})), (placeholders, json!({ "source": "csv", "datestamp": DAY }))]
+    {
+        let parts: Vec<&str> = scheme.split('/').collect();
+        for at in 0..parts.len() {
+            for (alias, end) in
+                [("destination_path", ""), ("output_path", "/"), ("output_path", "/x/..")]
+            {
+                let scratch = folder();
+                let lake = scratch.path().join("lake");
+                let end = if at == 0 { "" } else { end };
+                let mut above = lake.to_str().unwrap().to_owned();
+                parts[..at].iter().for_each(|part| above = format!("{above}/{part}"));
+                let mut settings = more.clone();
+                settings[alias] = format!("{above}{end}").into();
+                settings["file_naming_scheme"] = parts[at..].join("/").into();
+                let run = |lines: Lines| feed("target-csv", &settings, &lines.0);
+                run(Lines::whole(&[(1, "a"), (2, "b")])).success();
+                // A run that is cut changes nothing, one that ends takes the place of the first.
+                run(Lines::opened().row(7, "x")).exits(76);
+                run(Lines::whole(&[(3, "c")])).success();
+                lake::check(&lake);
+                let partition = lake::partition(&lake, "csv", DAY, "t");
+                assert_eq!(names(&partition).len(), 2, "{settings}");
+                assert_eq!(lake::data(&partition), "id,name\n3,c\n", "{settings}");
+                let manifest = lake::manifest(&partition);
+                assert_eq!(manifest["source"], "csv", "{settings}");
+                assert_eq!(names(scratch.path()), ["lake"], "{settings}");
+                from_lake(&lake, DAY).go().success();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_knows_the_day_that_a_split_path_names() {
+    let config = "destination_path: ./output/source=csv, \
+        file_naming_scheme: 'extracted_at=${DATESTAMP}/table={stream_name}/{timestamp}.csv'";
+    let pinned = config.replace("${DATESTAMP}", "2026-01-01");
+    let loaders = format!(
+        "  - {{name: target-split, executable: target-csv, config: {{{config}}}}}
+  - {{name: target-pinned, executable: target-csv, config: {{{pinned}}}}}
+"
+    );
+    let project = Project::with("", &loaders, "");
+    let words = ["tap-csv", "target-split"];
+    let plan = project.chorus(&["plan", "--datestamp", DAY]).args(words).go().success().text();
+    let writes = format!("/output/source=csv/extracted_at={DAY}/\n");
+    assert!(plan.contains("writes: ") && plan.contains(&writes), "{plan}");
+    let partition = project.partition("csv", "a");
+    for _ in 0..2 {
+        for _ in 0..2 {
+            project.run(&words).success();
+            assert_eq!(lake::data(&partition), "id,name\n1,a\n2,b\n");
+        }
+        // A day that is gone is read again, whatever the state says.
+        fs::remove_dir_all(project.lake()).unwrap();
+    }
+    let other = project.run(&["tap-csv", "target-pinned"]).exits(78);
+    assert!(other.stderr.contains("another day than that of the run"), "{}", other.stderr);
+    project.chorus(&["check", "target-split"]).env("DATESTAMP", DAY).go().success();
+    assert!(!project.lake().exists());
+}
+
+/// A tap of a folder of files, with a state.
+fn tap(input: &Path, state: &Value) -> Run {
+    let files = json!({ "files": [{ "entity": "t", "path": input, "keys": ["id"] }] });
+    ours("tap-csv").config(&files).json("--state", state)
+}
+
+fn state(target: &Outcome) -> Value {
+    serde_json::from_str(target.text().lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn a_plain_file_is_not_replaced_by_the_rows_since_a_state() {
+    let scratch = folder();
+    let (input, output) = (scratch.path().join("in"), scratch.path().join("out"));
+    let into = || ours("target-csv").set("output_path", output.display());
+    let run = |state: &Value| pipe(tap(&input, state), into());
+    let text = || fs::read_to_string(output.join("t.csv")).unwrap();
+    file(&input, "1.csv", "id,n\n1,a\n");
+    let first = state(&run(&json!({})).1.success());
+    file(&input, "2.csv", "id,n\n2,b\n");
+    for _ in 0..2 {
+        let (_, refused) = run(&first);
+        fails(&refused, &[78]);
+        assert!(refused.stderr.contains("a part of its rows"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("path: "), "{}", refused.stderr);
+        assert_eq!(text(), "id,n\n1,a\n");
+    }
+    // A plan says so, and a file of each run is another file.
+    let plan: Value =
+        serde_json::from_str(&tap(&input, &first).args(["--plan=json"]).go().success().text())
+            .unwrap();
+    let schema = Lines::default().message(&plan["streams"][0]["schema"]).0;
+    fails(&into().args(["--plan"]).input(schema).go(), &[78]);
+    let each = into().set("file_naming_scheme", "{stream_name}-{timestamp}.csv");
+    pipe(tap(&input, &first), each).1.success();
+    // What begins at the same bookmark may be there again, also behind a header alone.
+    fs::write(output.join("t.csv"), "\"id\n\",n\n").unwrap();
+    for _ in 0..2 {
+        run(&first).1.success();
+        assert_eq!(text(), "id,n\n2,b\n");
+    }
+    // Without a state it is the whole, and then a part is no equal any more.
+    let whole = state(&run(&json!({})).1.success());
+    assert_eq!(text(), "id,n\n1,a\n2,b\n");
+    fails(&run(&first).1, &[78]);
+    // Nothing new leaves the file alone.
+    run(&whole).1.success();
+    assert_eq!(text(), "id,n\n1,a\n2,b\n");
+    assert_eq!(names(&output).iter().filter(|name| name.starts_with('.')).count(), 0);
+}
+
+/// A stream of three columns, two of which are the key.
+fn keyed(records: &[Value]) -> Vec<u8> {
+    let integer = json!({ "type": ["null", "integer"] });
+    let properties = json!({ "a": integer, "v": { "type": ["null", "string"] }, "b": integer });
+    let lines = Lines::default().syncing("t").schema("t", &properties, &["a", "b"]);
+    records.iter().fold(lines, |lines, record| lines.record("t", record)).done().0
+}
+
+#[test]
+fn a_record_without_its_key_is_not_written() {
+    let good = json!({ "a": 1, "v": null, "b": 1 });
+    let bad = [
+        json!({ "a": null, "v": "x", "b": 1 }),
+        json!({ "a": 2, "v": "x", "b": null }),
+        json!({ "v": "x", "b": 1 }),
+        json!({ "a": 2 }),
+        json!({}),
+    ];
+    for dated in [true, false] {
+        for record in &bad {
+            let scratch = folder();
+            let run = || {
+                if dated {
+                    to_lake(scratch.path(), "s", DAY)
+                } else {
+                    ours("target-csv").set("output_path", scratch.path().display())
+                }
+            };
+            let input = || keyed(&[good.clone(), record.clone(), good.clone()]);
+            let refused = run().input(input()).go().exits(65);
+            assert!(refused.stderr.contains("without its key"), "{}", refused.stderr);
+            assert!(refused.stderr.contains("column: "), "{}", refused.stderr);
+            assert!(!scratch.path().join("t.csv").exists());
+            assert!(!scratch.path().join("source=s").exists());
+            // Or it is set aside, and what is written can be loaded.
+            let rejects = scratch.path().join("rejects.jsonl");
+            let lenient = run().set("max_rejects", 1).set("rejects_file", rejects.display());
+            lenient.input(input()).go().success();
+            let set_aside = fs::read_to_string(rejects).unwrap();
+            let set_aside: Value = serde_json::from_str(set_aside.trim()).unwrap();
+            let missing = set_aside["reason"].as_str().unwrap();
+            assert!(missing.starts_with("the key column is "), "{set_aside}");
+            assert_eq!((&set_aside["stream"], &set_aside["line"]), (&json!("t"), &json!(4)));
+            if dated {
+                let day = from_lake(scratch.path(), DAY).go().success();
+                assert_eq!(day.records("t"), [good.clone(), good.clone()]);
+                let partition = lake::partition(scratch.path(), "s", DAY, "t");
+                assert_eq!(lake::manifest(&partition)["files"][0]["rows"], 2);
+            } else {
+                let text = fs::read_to_string(scratch.path().join("t.csv")).unwrap();
+                assert_eq!(text, "a,v,b\n1,,1\n1,,1\n");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_is_found_where_its_column_is_after_the_schema_has_grown() {
+    let scratch = folder();
+    let integer = json!({ "type": ["null", "integer"] });
+    let lines = Lines::default().syncing("t").schema("t", &json!({ "id": integer }), &["id"]);
+    let grown = json!({ "n": integer, "id": integer });
+    let lines = lines.record("t", &json!({ "id": 1 })).schema("t", &grown, &["id"]);
+    let whole = lines.clone().record("t", &json!({ "n": null, "id": 2 })).done().0;
+    to_lake(scratch.path(), "s", DAY).input(whole).go().success();
+    let partition = lake::partition(scratch.path(), "s", DAY, "t");
+    assert_eq!(lake::data(&partition), "id,n\n1,\n2,\n");
+    let keyless = lines.record("t", &json!({ "n": 2, "id": null })).done().0;
+    let refused = to_lake(scratch.path(), "s", DAY).input(keyless).go().exits(65);
+    assert!(refused.stderr.contains("column: id"), "{}", refused.stderr);
+    // A stream without a key has no record without it.
+    let lines = Lines::default().syncing("t").schema("t", &json!({ "id": integer }), &[]);
+    let lines = lines.record("t", &json!({ "id": null })).done().0;
+    to_lake(scratch.path(), "s", DAY).input(lines).go().success();
+}
