@@ -345,7 +345,9 @@ fn a_target_writes_the_day_of_its_run_or_nothing() {
 
     project.run(&["both"]).success();
     let words = ["run", "--datestamp", "2026-02-01", "tap-csv--day", "target-csv--two"];
-    let outcome = project.chorus(&words).go().success();
+    // Here the target knows it, too: they are rows of a day of its source.
+    let outcome = project.chorus(&words).go().exits(78);
+    assert!(outcome.stderr.contains("the rows of another day"), "{}", outcome.stderr);
     let told = "tap-csv--day reads 2026-01-31, which is not the day of the run, 2026-02-01";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
 }

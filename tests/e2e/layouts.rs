@@ -145,6 +145,55 @@ fn a_plain_file_is_not_replaced_by_the_rows_since_a_state() {
     assert_eq!(names(&output).iter().filter(|name| name.starts_with('.')).count(), 0);
 }
 
+/// The rows of a day as a tap reads them back.
+fn of_day(source: &str, day: &str) -> Vec<u8> {
+    let schema = json!({
+        "type": "object",
+        "x-partition": { "source": source, "extracted_at": day },
+        "properties": { "id": { "type": "integer" } },
+    });
+    let schema =
+        json!({ "type": "SCHEMA", "stream": "t", "schema": schema, "key_properties": ["id"] });
+    let lines = Lines::default().syncing("t").message(&schema);
+    lines.record("t", &json!({ "id": 1 })).done().0
+}
+
+#[test]
+fn a_day_is_not_replaced_by_another_day_of_its_source() {
+    let scratch = folder();
+    let write = |rows: Vec<u8>| to_lake(scratch.path(), "s", DAY).input(rows);
+    write(of_day("s", DAY)).go().success();
+    for run in [write(of_day("s", "2026-01-30")), write(of_day("s", "")).args(["--plan"])] {
+        let refused = run.go().exits(78);
+        assert!(refused.stderr.contains("the rows of another day"), "{}", refused.stderr);
+    }
+    // A copy under another name is told.
+    let copied = write(of_day("other", DAY)).go().success();
+    assert!(copied.stderr.contains("W-PARTITION-RENAMED"), "{}", copied.stderr);
+    let partition = lake::partition(scratch.path(), "s", DAY, "t");
+    assert_eq!(lake::manifest(&partition)["source"], "s");
+}
+
+#[test]
+fn a_plain_file_with_a_time_in_its_path_is_told() {
+    let told = |settings: &Value| {
+        let scratch = folder();
+        let mut settings = settings.clone();
+        let folder = settings["output_path"].as_str().unwrap_or_default();
+        settings["output_path"] = scratch.path().join(folder).to_str().into();
+        let outcome = feed("target-csv", &settings, &Lines::whole(&[(1, "a")]).0).success();
+        outcome.stderr.contains("W-RERUN-ADDS")
+    };
+    let scheme = |text: &str| json!({ "file_naming_scheme": text });
+    assert!(told(&scheme("{stream_name}-{timestamp}.csv")));
+    assert!(told(&scheme("source=s/table={stream_name}/{timestamp}.csv")));
+    assert!(told(&scheme("source=s/extracted_at=2026-01-31/table=t/{timestamp}.csv")));
+    assert!(told(&json!({ "output_path": "{timestamp}" })));
+    assert!(!told(&json!({})));
+    assert!(!told(&scheme("{datestamp}/{stream_name}.csv")));
+    assert!(!told(&scheme("source=s/extracted_at=2026-01-31/table={stream_name}/{timestamp}.csv")));
+}
+
 /// A stream of three columns, two of which are the key.
 fn keyed(records: &[Value]) -> Vec<u8> {
     let integer = json!({ "type": ["null", "integer"] });

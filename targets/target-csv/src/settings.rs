@@ -13,9 +13,9 @@ pub struct Settings {
     #[schemars(extend("x-aliases" = ["destination_path"]))]
     pub output_path: Option<String>,
     /// Path of a stream's file below `output_path`, with `{stream_name}`, `{source}`,
-    /// `{datestamp}` and `{timestamp}`. One that ends in
-    /// `source=S/extracted_at={datestamp}/table={stream_name}/FILE` writes partitions: whole,
-    /// with a manifest, published in one step. The default is
+    /// `{datestamp}` and `{timestamp}`, which `output_path` may have, too. Where the whole of both
+    /// ends in `source=S/extracted_at={datestamp}/table={stream_name}/FILE`, partitions are
+    /// written: whole, with a manifest, published in one step. The default is
     /// `source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv` when `source`
     /// is set, else `{stream_name}.csv`.
     pub file_naming_scheme: Option<String>,

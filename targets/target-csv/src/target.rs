@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lake::{Lake, Run};
+use lake::{Datestamp, Lake, Run};
+use singer::schema::PARTITION;
 use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
 use crate::csv::Dialect;
@@ -54,7 +55,15 @@ impl Target for TargetCsv {
                 }
                 Some(Run::begin(&Lake::create(root)?, source, *day, TOOL)?)
             }
-            Naming::Plain { .. } => None,
+            Naming::Plain { moves, .. } => {
+                if *moves {
+                    let advice = "each run adds a file, also a run again: to have it replaced, \
+                        write to {stream_name}.csv, or to \
+                        source=S/extracted_at=D/table={stream_name}/";
+                    singer::warn!("W-RERUN-ADDS", "the path of the file has a time: {advice}");
+                }
+                None
+            }
         };
         let (paths, shared) = (BTreeMap::new(), Rc::default());
         Ok(Self { settings, naming, dialect, run, paths, shared })
@@ -62,7 +71,8 @@ impl Target for TargetCsv {
 
     fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
         let place = match (&self.naming, &self.run) {
-            (Naming::Partition { file, .. }, Some(run)) => {
+            (Naming::Partition { file, source, day, .. }, Some(run)) => {
+                check_day(stream, source, *day)?;
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
                 Place::Partition(Some(staged), for_stream(file, &stream.name))
             }
@@ -93,6 +103,7 @@ impl Target for TargetCsv {
             if let Naming::Partition { root, source, day, .. } = &naming
                 && root.is_dir()
             {
+                check_day(stream, source, *day).with("stream", &stream.name)?;
                 let place = (source.as_str(), *day, stream.name.as_str());
                 let from = stream.resumed_from.as_ref();
                 let checked = Lake::open(root)?.check_place(place, settings.adopt, from);
@@ -110,6 +121,29 @@ impl Target for TargetCsv {
     fn finish(&mut self) -> Result<()> {
         self.run.as_ref().map_or(Ok(()), Run::finish)
     }
+}
+
+/// Refuses rows of another day of the same source: they would take the place of that day's. What
+/// the settings say of the source counts, so that a day can be copied under another name.
+fn check_day(stream: &Stream, source: &str, day: Datestamp) -> Result<()> {
+    let Some(named) = stream.schema.get(PARTITION) else { return Ok(()) };
+    let part = |name: &str| named[name].as_str().unwrap_or_default();
+    let (theirs, their_day) = (part("source"), part("extracted_at"));
+    if theirs == source && their_day != day.to_string() {
+        return Err(Error::new(ErrorKind::Config, "cannot write the rows of another day")
+            .with("source", source)
+            .with("day of the rows", their_day)
+            .with("datestamp", day)
+            .hint("read the day that is written: both ends have a `datestamp`"));
+    }
+    if !theirs.is_empty() && theirs != source {
+        singer::warn!(
+            "W-PARTITION-RENAMED",
+            "{}: rows of source {theirs:?}, {their_day}, are written as source {source:?}, {day}",
+            singer::error::printable(&stream.name)
+        );
+    }
+    Ok(())
 }
 
 /// Refuses a path that another stream has.

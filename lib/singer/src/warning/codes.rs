@@ -40,6 +40,12 @@ pub const CODES: &[(&str, &str)] = &[
         "The data changed while its pages were read. Sort by a key that does not change, or \
          page by token.",
     ),
+    (
+        "W-DAY-OLDER",
+        "A day is loaded after a later one, and rows of it take the place of newer ones. \
+         Load the later days again with `--full-refresh`, or set `load_method: \
+         replace-partition`.",
+    ),
     ("W-DELIMITER-DOUBTFUL", "The only column has another delimiter in its name. Set `delimiter`."),
     (
         "W-END-BY-REFUSAL",
@@ -108,6 +114,11 @@ pub const CODES: &[(&str, &str)] = &[
          not read them; choose another key, or FULL_TABLE.",
     ),
     ("W-PAGE-AGAIN", "The API gave its last page twice. The second copy is left out."),
+    (
+        "W-PARTITION-RENAMED",
+        "The rows of a day are written as those of another source, as the settings say. \
+         Correct `source` and `datestamp` if that is not meant.",
+    ),
     ("W-PARTITION-REPAIRED", "A dead run had begun to replace a partition. This run finishes it."),
     ("W-PARTITION-REPLACED", "A partition was damaged or changed by others, and is written again."),
     (
@@ -131,12 +142,18 @@ pub const CODES: &[(&str, &str)] = &[
          there.",
     ),
     ("W-RECORDS-UNDATED", "Records without a time are part of every day."),
+    (
+        "W-RERUN-ADDS",
+        "The path of a plain file has a time in it, so a run again makes another file beside \
+         the first. Write the file with `{stream_name}` alone, or a dated folder.",
+    ),
     ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
     (
         "W-SET-ASIDE",
-        "What a dead run left cannot be finished and is moved to `.aside` in the output folder. Look at it, then remove it.",
+        "What a dead run left cannot be finished and is moved to `.aside` in the output \
+         folder. Look at it, then remove it.",
     ),
     (
         "W-SETTING-UNKNOWN",
