@@ -135,6 +135,28 @@ fn keys_that_are_two_in_the_source_and_one_in_the_table_are_refused_with_both() 
 }
 
 #[test]
+fn two_keys_are_found_beyond_a_commit_and_not_beyond_a_run() {
+    let target = database("two_keys_late");
+    target.psql("CREATE EXTENSION citext; CREATE TABLE t (id citext PRIMARY KEY, n text)");
+    let string = || json!({ "type": "string" });
+    let columns = json!({ "id": string(), "n": string() });
+    let lines = |rows: &[(&str, &str)]| {
+        let lines = Lines::default().syncing("t").schema("t", &columns, &["id"]);
+        // So long that each is a batch.
+        let record = |(id, n): &(&str, &str)| json!({ "id": id, "n": n.repeat(2 << 20) });
+        rows.iter().fold(lines, |lines, row| lines.record("t", &record(row))).done()
+    };
+    let more = json!({ "load_method": "upsert", "batch_size_rows": 1 });
+    let all = lines(&[("abc", "1"), ("x", "2"), ("abc", "3"), ("ABC", "4")]);
+    let refused = into(&target, &more, &all).exits(65);
+    assert!(refused.stderr.contains("cannot load two keys"), "{}", refused.stderr);
+    let held = || target.psql("SELECT id, left(n, 1) FROM t ORDER BY id");
+    assert_eq!(held(), "abc|3\nx|2");
+    into(&target, &more, &lines(&[("ABC", "4")])).success();
+    assert_eq!(held(), "ABC|4\nx|2");
+}
+
+#[test]
 fn keys_of_a_source_that_takes_them_for_one_are_one() {
     let (source, target) = (database("citext_here"), database("citext_there"));
     source.psql(

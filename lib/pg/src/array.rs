@@ -120,6 +120,9 @@ fn dimension(
         return Err(refused("it is nested deeper than arrays of Postgres can be"));
     }
     let mut more = scanner.open(b'[', b']').map_err(broken)?;
+    if !more && depth > 1 {
+        return Err(refused("it has an empty array within, which Postgres does not keep"));
+    }
     out.push(b'{');
     while more {
         if scanner.peek() == Some(b'[') && !json_elements {
@@ -247,6 +250,8 @@ mod tests {
             r#"["\udc00\udc00"]"#,
             r#"["\x"]"#,
             "[[[[[[[1]]]]]]]",
+            "[[]]",
+            "[[],[]]",
             "[\"",
             "[{]",
         ] {

@@ -4,17 +4,23 @@
 use pg::Client;
 use singer::{Error, ErrorKind, Result};
 
+use crate::load;
 use crate::merge::{Filled, Merge};
 
 /// The temporary table that computes what the table would.
 const COMPUTED: &str = "pg_temp._sdc_stage_computed";
 
-/// Refuses keys that the table takes for one and that came in different spellings: the later row
-/// would replace the earlier one, which is another row of the source.
+/// Refuses keys that the table takes for one and that came in different spellings, in all of the
+/// run: the later row would replace the earlier one, which is another row of the source.
 pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
     if merge.spelled.is_empty() || merge.keys.is_empty() {
         return Ok(());
     }
+    let asked = format!("SELECT to_regclass('{}') IS NULL", merge.seen);
+    if load::is_true(client, &asked)? {
+        client.execute(&merge.make_seen())?;
+    }
+    client.execute(&merge.see())?;
     let found = client.query(&merge.spelled_twice(), &[])?;
     let Some(row) = found.first() else { return Ok(()) };
     let texts = (0..row.width()).filter_map(|at| row.get(at));
@@ -55,6 +61,23 @@ pub fn filled(client: &mut Client, merge: &Merge) -> Result<()> {
 }
 
 impl Merge {
+    fn seen_columns(&self, of: &str) -> String {
+        let columns = self.keys.iter().chain(&self.spelled);
+        columns.map(|column| format!("{of}{column}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Makes the temporary table of the keys of the run so far.
+    fn make_seen(&self) -> String {
+        let columns = self.seen_columns("s.");
+        format!("CREATE TABLE {} AS SELECT {columns} FROM {} s WHERE false", self.seen, self.stage)
+    }
+
+    /// Adds the staged keys to those of the run.
+    fn see(&self) -> String {
+        let columns = self.seen_columns("s.");
+        format!("INSERT INTO {} SELECT DISTINCT {columns} FROM {} s", self.seen, self.stage)
+    }
+
     /// Asks for the texts of one key that came in different ones.
     fn spelled_twice(&self) -> String {
         let texts = |sql: &dyn Fn(&String) -> String, between: &str| {
@@ -64,7 +87,7 @@ impl Merge {
         format!(
             "SELECT {} FROM {} s GROUP BY {} HAVING {} LIMIT 1",
             texts(&|text| format!("min(s.{text}), max(s.{text})"), ", "),
-            self.stage,
+            self.seen,
             keys.join(", "),
             texts(&|text| format!("min(s.{text}) <> max(s.{text})"), " OR ")
         )

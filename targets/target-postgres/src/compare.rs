@@ -3,7 +3,7 @@
 use pg::{copy_text, quote_ident};
 use singer::{Batch, Cell, Result};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Lines};
 use crate::kept::How;
 use crate::lane::{Into, Lane};
 use crate::stage::{self, PREFIX};
@@ -94,6 +94,14 @@ impl Comparison {
         if lines.numbers.is_empty() {
             return Ok(Vec::new());
         }
+        let found = self.ask(lane, lines);
+        let ended = lane.idle()?.execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        // What went wrong first is what went wrong.
+        found.and_then(|found| ended.map(|_| found))
+    }
+
+    /// Has the server read the lines, in a transaction that stays open.
+    fn ask(&self, lane: &mut Lane, lines: Lines) -> Result<Vec<(usize, usize)>> {
         let made = lane.idle()?.execute(&self.create);
         made.map_err(|refused| stage::explain(refused, &self.into.table))?;
         lane.copy(&self.into, lines)?;
@@ -108,7 +116,6 @@ impl Comparison {
                 }
             }
         }
-        client.execute("COMMIT")?;
         Ok(changed)
     }
 }

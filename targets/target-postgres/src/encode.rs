@@ -81,6 +81,9 @@ impl Encoder {
             }
             Kind::Integer | Kind::Number if sql.is(&["real"]) && floats() => Some(limits::in_real),
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
+            Kind::Json if sql.name == "jsonb" && !source::is_jsonb(column) => {
+                Some(limits::distinct_keys)
+            }
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
         };
@@ -164,6 +167,7 @@ impl Encoder {
 
     /// JSON may hold an escaped U+0000, which Postgres refuses in `jsonb`.
     fn json(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+        self.refuse.map_or(Ok(()), |refuse| refuse(cell))?;
         if find_escaped_nul(cell).is_none() {
             copy_text::escape(cell, out);
             return Ok(());
@@ -204,6 +208,7 @@ impl Encoder {
         [literal, scratch]: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        self.refuse.map_or(Ok(()), |refuse| refuse(cell))?;
         let mut sanitized = Vec::new();
         let mut cell = cell;
         if find_escaped_nul(cell).is_some() {

@@ -14,7 +14,8 @@ pub const FACTS: &str = "(WITH RECURSIVE d (type, modifier, arrays) AS (
        FROM d JOIN pg_catalog.pg_type n ON n.oid = d.type
        WHERE n.typtype = 'd' OR n.typinput = 'pg_catalog.array_in'::regproc)
      SELECT json_build_object('leaf', format_type(d.type, d.modifier), 'arrays', d.arrays,
-       'making', e.typtype, 'extension', x.extname)::text
+       'making', e.typtype, 'extension', x.extname,
+       'builtin', e.typnamespace = 'pg_catalog'::regnamespace)::text
      FROM d JOIN pg_catalog.pg_type e ON e.oid = d.type
      LEFT JOIN pg_catalog.pg_depend p ON p.classid = 'pg_catalog.pg_type'::regclass
        AND p.objid = e.oid AND p.deptype = 'e'
@@ -30,6 +31,7 @@ struct Facts {
     /// How many arrays are around it, if there are domains in between.
     arrays: usize,
     making: String,
+    builtin: bool,
     extension: Option<String>,
 }
 
@@ -43,6 +45,7 @@ impl SqlType {
         let leaf = format!("{}{array}", facts.leaf);
         let making = match &*facts.making {
             _ if facts.arrays > 1 => Making::Parts,
+            "c" | "r" | "m" if facts.builtin => Making::KnownParts,
             "c" | "r" | "m" => Making::Parts,
             "e" => Making::Label,
             _ => Making::One,
@@ -64,12 +67,18 @@ mod tests {
             assert_eq!(sql.storage().making, making, "{name}");
             assert_eq!(sql.sql(), name);
         };
-        let one = r#"{"leaf":"numeric(10,2)","arrays":1,"making":"b","extension":null}"#;
+        let one =
+            r#"{"leaf":"numeric(10,2)","arrays":1,"making":"b","builtin":true,"extension":null}"#;
         check("public.d[]", one, "numeric(10,2)[]", Making::One);
         check("numeric(10,2)[]", one, "numeric(10,2)[]", Making::One);
-        let own = r#"{"leaf":"public.pt","arrays":0,"making":"c","extension":null}"#;
+        let own =
+            r#"{"leaf":"public.pt","arrays":0,"making":"c","builtin":false,"extension":null}"#;
         check("public.pt", own, "public.pt", Making::Parts);
-        let nested = r#"{"leaf":"integer","arrays":2,"making":"b","extension":null}"#;
+        let range =
+            r#"{"leaf":"int4range","arrays":0,"making":"r","builtin":true,"extension":null}"#;
+        check("int4range", range, "int4range", Making::KnownParts);
+        let nested =
+            r#"{"leaf":"integer","arrays":2,"making":"b","builtin":true,"extension":null}"#;
         check("public.list[]", nested, "integer[]", Making::Parts);
     }
 }

@@ -58,7 +58,7 @@ pub enum How {
     Letters,
     /// As amounts of money.
     Money,
-    /// As shapes of `PostGIS`, whose functions are in this schema.
+    /// As shapes of `PostGIS`, whose functions have this before their names: `public.`.
     Shape(String),
     /// With an interval of all fields, by the server.
     Interval,
@@ -85,7 +85,8 @@ pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Optio
     let how = match sql.making {
         Making::Label => None,
         Making::Parts => Some(How::Parts),
-        Making::One if KEEPING.contains(&leaf) || sql.extension == "citext" => None,
+        _ if KEEPING.contains(&leaf) || sql.extension == "citext" => None,
+        Making::KnownParts => Some(How::Parts),
         Making::One if sql.array && checked => None,
         Making::One if leaf.starts_with("interval ") => Some(How::Interval),
         Making::One if leaf == "money" => Some(How::Money),
@@ -93,7 +94,7 @@ pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Optio
         Making::One => Some(match &*sql.extension {
             "hstore" | "cube" | "seg" => How::Words,
             "isn" => How::Letters,
-            "postgis" => schema_of(leaf).map_or(How::Exactly, How::Shape),
+            "postgis" => place_of(leaf).map_or(How::Exactly, How::Shape),
             _ => How::Exactly,
         }),
     };
@@ -109,9 +110,8 @@ pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Optio
 /// database.
 fn is_same_type(came: Option<&SqlType>, sql: &SqlType) -> bool {
     // This one holds other text in newer servers.
-    let one = sql.name != "\"char\"";
-    let own = sql.name.contains('.') && sql.extension.is_empty();
-    came.is_some_and(|came| came.sql() == sql.sql()) && one && !(own && sql.making == Making::Parts)
+    let one = sql.name != "\"char\"" && sql.making != Making::Parts;
+    one && came.is_some_and(|came| came.sql() == sql.sql())
 }
 
 /// Tells whether a key's column takes texts for equal that are two keys in the source. Such keys
@@ -154,11 +154,10 @@ pub fn has_one_spelling(sql: &SqlType) -> bool {
         || sql.making == Making::Label && !sql.array
 }
 
-fn schema_of(name: &str) -> Option<String> {
-    ["geometry", "geography"].iter().find_map(|kind| {
-        let name = name.split('(').next().unwrap_or_default();
-        name.strip_suffix(kind)?.strip_suffix('.').map(str::to_owned)
-    })
+fn place_of(name: &str) -> Option<String> {
+    let name = name.split('(').next().unwrap_or_default();
+    let place = ["geometry", "geography"].iter().find_map(|kind| name.strip_suffix(kind));
+    place.filter(|place| place.is_empty() || place.ends_with('.')).map(str::to_owned)
 }
 
 impl How {
@@ -176,10 +175,10 @@ impl How {
     /// Returns the SQL of the text of what the column kept.
     pub fn kept(&self, came: &str, kept: &str) -> String {
         match self {
-            Self::Shape(schema) => format!(
+            Self::Shape(place) => format!(
                 "CASE WHEN {came} ~ '^\\s*[0-9A-Fa-f]+\\s*$' THEN format('%s', {kept}) \
-                 WHEN {came} ~ '^\\s*\\{{' THEN {schema}.st_asgeojson({kept}, 17, 0) \
-                 ELSE {schema}.st_asewkt({kept}, 17) END"
+                 WHEN {came} ~ '^\\s*\\{{' THEN {place}st_asgeojson({kept}, 17, 0) \
+                 ELSE {place}st_asewkt({kept}, 17) END"
             ),
             _ => format!("format('%s', {kept})"),
         }
@@ -288,12 +287,13 @@ mod tests {
         check(text, Some("public.hstore"), &sql("public.hstore", Making::One, "hstore"), None);
         check(text, Some("public.own"), &sql("public.own", Making::One, ""), None);
         check(text, Some("public.pt"), &sql("public.pt", Making::Parts, ""), Some(How::Parts));
-        check(text, Some("tsrange"), &sql("tsrange", Making::Parts, ""), None);
-        check(text, None, &sql("daterange", Making::Parts, ""), Some(How::Parts));
+        check(text, Some("tsrange"), &sql("tsrange", Making::KnownParts, ""), None);
+        check(text, None, &sql("daterange", Making::KnownParts, ""), Some(How::Parts));
+        check(text, None, &sql("int4range", Making::KnownParts, ""), None);
         check("{}", None, &one("jsonb"), None);
         check(r#"{"type":"number"}"#, None, &one("numeric"), None);
         let shape = sql("s.geometry(Point,4326)", Making::One, "postgis");
-        check(text, None, &shape, Some(How::Shape("s".to_owned())));
+        check(text, None, &shape, Some(How::Shape("s.".to_owned())));
     }
 
     #[test]
@@ -312,8 +312,8 @@ mod tests {
             (How::Money, "-5", "-$5.00", true),
             (How::Money, "1,5", "$15.00", false),
             (How::Money, "12,34", "$1,234.00", false),
-            (How::Shape("s".into()), "Point(1 2.50)", "SRID=4326;POINT(1 2.5)", true),
-            (How::Shape("s".into()), "SRID=1;POINT(1 2)", "SRID=4326;POINT(1 2)", false),
+            (How::Shape("s.".into()), "Point(1 2.50)", "SRID=4326;POINT(1 2.5)", true),
+            (How::Shape("s.".into()), "SRID=1;POINT(1 2)", "SRID=4326;POINT(1 2)", false),
             (How::Elements(Box::new(How::Words)), "{b a a}", "{\"'a' 'b'\"}", false),
             (How::Elements(Box::new(How::Words)), "{b a}", "{\"'a' 'b'\"}", true),
         ] {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use singer::{Error, ErrorKind, Result};
 
 use crate::decimal;
+use crate::json_keys::{self, end_of_string};
 use crate::types::SqlType;
 
 /// Refuses a cell.
@@ -210,6 +211,15 @@ fn print(float: impl std::fmt::LowerExp, out: &mut [u8]) -> usize {
     size - rest.len()
 }
 
+/// Refuses JSON with an object that has a key twice, of which a `jsonb` would keep the last alone.
+pub fn distinct_keys(json: &[u8]) -> Result<()> {
+    if json_keys::repeat(json) {
+        return Err(refusal("an object has a key twice, of which jsonb keeps one")
+            .hint("correct the record, or load it into a column of type json"));
+    }
+    Ok(())
+}
+
 /// Refuses a number below zero, which an `oid` would wrap around.
 pub fn not_negative(number: &[u8]) -> Result<()> {
     if number.first() == Some(&b'-') && number != b"-0" {
@@ -252,19 +262,6 @@ pub fn each_element(json: &[u8], check: &mut dyn FnMut(&[u8], bool) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Returns where the quote that ends a string stands.
-fn end_of_string(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(next) = memchr::memchr2(b'"', b'\\', &text[at..]) {
-        at += next;
-        if text[at] == b'"' {
-            return at;
-        }
-        at = text.len().min(at + 2);
-    }
-    text.len()
 }
 
 #[cfg(test)]

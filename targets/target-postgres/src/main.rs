@@ -8,6 +8,7 @@ mod elements;
 mod encode;
 mod facts;
 mod fields;
+mod json_keys;
 mod kept;
 mod lane;
 mod limits;

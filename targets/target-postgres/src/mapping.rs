@@ -391,6 +391,7 @@ impl Mapping {
             });
         }
         merge.spelled.clone_from(&self.spelled);
+        merge.seen = stage::seen(&self.shape.name);
         for name in &self.shape.conflict {
             let quoted = quote_ident(name)?;
             let ours = self.partition.is_some() && [SOURCE, DATESTAMP].contains(&&**name);

@@ -50,6 +50,8 @@ pub struct Merge {
     pub filled: Vec<Filled>,
     /// The staged texts of keys of which the table takes different ones for equal.
     pub spelled: Vec<String>,
+    /// The temporary table of such keys of the run so far.
+    pub seen: String,
     /// The quoted key columns of the stream, the same in both tables.
     pub keys: Vec<String>,
     /// Whether `=` may not be the equality of the keys' own types: operators of extensions are

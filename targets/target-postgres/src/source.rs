@@ -24,6 +24,11 @@ pub fn sends_hex(column: &Column) -> bool {
         })
 }
 
+/// Tells whether the source has JSON whose objects have each key once.
+pub fn is_jsonb(column: &Column) -> bool {
+    base_datatype(column).and_then(SqlType::parse).is_some_and(|sql| sql.name == "jsonb")
+}
+
 /// Returns the source's type of the values: of a domain the type under it.
 pub fn base_datatype(column: &Column) -> Option<&str> {
     column.schema[SQL_BASE_DATATYPE].as_str().or_else(|| column.sql_datatype())

@@ -1,11 +1,14 @@
 //! The staging table of a stream: a temporary table that its rows are copied into.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use pg::{copy_text, failure, quote_ident};
 use singer::target::{TIME_EXTRACTED, VERSION};
 use singer::{Batch, Cell, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope, push_number};
 use crate::lane::{Into, Lane, Received};
+use crate::names::TableName;
 use crate::types;
 
 /// How the names of staging tables begin.
@@ -158,6 +161,13 @@ pub fn copy(stage: &str, columns: &[(String, String)], fields: &Fields) -> Resul
 /// Returns the column that has the text of a key as it came.
 pub fn spelling(place: usize) -> String {
     format!("_sdc_stage_spelling_{place}")
+}
+
+/// Returns the temporary table of the keys of a run that have different spellings; one of the table.
+pub fn seen(table: &TableName) -> String {
+    let mut hash = DefaultHasher::new();
+    table.to_string().hash(&mut hash);
+    format!("pg_temp.{PREFIX}keys_{}", hash.finish())
 }
 
 /// Says which right a refused temporary table wants; `table` is where its rows go in the end.

@@ -34,6 +34,8 @@ pub enum Making {
     Label,
     /// Parts that have types of their own: composites, ranges, arrays of arrays.
     Parts,
+    /// Such parts, in a type that every server brings with it.
+    KnownParts,
 }
 
 /// Names of built-in types, each with its other names.
