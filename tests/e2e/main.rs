@@ -59,6 +59,7 @@ mod pooler;
 mod processes;
 mod readers;
 mod readme;
+mod rejects;
 mod reruns;
 mod runner_faults;
 mod sales;

@@ -41,7 +41,7 @@ pub use batch::{Batch, Cell};
 pub use catalog::Stream;
 pub use error::{Context, Error, ErrorKind, Result, ResultExt};
 pub use plan::{Planned, Reading};
-pub use rejects::Rejects;
+pub use rejects::{Refused, Rejects};
 pub use rows::Rows;
 pub use run_tap::run_tap;
 pub use run_target::run_target;

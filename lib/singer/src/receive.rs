@@ -12,7 +12,7 @@ use crate::catalog::Stream;
 use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Next};
-use crate::rejects::{Rejects, key_of};
+use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
 use crate::target::ENVELOPE_CELLS;
 use crate::word::Word;
@@ -349,7 +349,10 @@ impl Decoding {
         if let Some(at) = at {
             failure = failure.with("column", &incoming.stream.columns[at].name);
         }
-        Ok(self.rejects.add(record, failure.with("reason", reason))?)
+        let columns = &incoming.stream.columns;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let record = Refused::Object(record).selected(&names, &[]);
+        Ok(self.rejects.add(record.as_deref(), failure.with("reason", reason))?)
     }
 
     /// Hands on the rows of one stream, of which there will be more.

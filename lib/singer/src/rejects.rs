@@ -1,4 +1,7 @@
 //! Records that do not fit: set aside in a file up to a limit, beyond it the end of the run.
+//!
+//! The file holds of a record what the destination would have got: the selected properties alone.
+//! Where these cannot be told apart from the others, the place and the reason have to do.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -14,8 +17,10 @@ use crate::catalog::Stream;
 use crate::encode::RecordEncoder;
 use crate::error::{Context as _, Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
+use crate::quote::string_into;
 use crate::scan::Scanner;
 use crate::scrub::scrub;
+use crate::selection::Pruning;
 use crate::settings::Common;
 
 /// The reject file of a run, shared by the threads that find such records. The default takes none.
@@ -54,7 +59,7 @@ impl Rejects {
 
     /// Sets a record aside, or fails with `failure` when the limit is reached. The failure's
     /// context (line, stream, key, column, ...) goes into the file.
-    pub fn add(&self, record: &[u8], failure: Error) -> Result<()> {
+    pub(crate) fn add(&self, record: Option<&[u8]>, failure: Error) -> Result<()> {
         self.shared().add(record, failure)
     }
 
@@ -72,7 +77,7 @@ impl Rejects {
             Some(key) => failure.with("key", key),
             None => failure,
         };
-        self.add(&record, failure)
+        self.add(Some(&record), failure)
     }
 
     /// Tells whether a record of the stream was set aside.
@@ -102,7 +107,7 @@ impl Rejects {
 }
 
 impl Shared {
-    fn add(&mut self, record: &[u8], failure: Error) -> Result<()> {
+    fn add(&mut self, record: Option<&[u8]>, failure: Error) -> Result<()> {
         if self.forgets {
             return Ok(());
         }
@@ -125,7 +130,7 @@ impl Shared {
         if line.get("reason").is_none() {
             line["reason"] = scrub(failure.message()).into();
         }
-        if self.include_record {
+        if let Some(record) = record.filter(|_| self.include_record) {
             let text = String::from_utf8_lossy(record);
             line["record"] = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(&*text));
         }
@@ -151,6 +156,93 @@ impl Shared {
     }
 }
 
+/// A record that is set aside, as its source has it.
+#[derive(Clone, Debug)]
+pub enum Refused<'a> {
+    /// A JSON object, of which what is not selected is left out.
+    Object(&'a [u8]),
+    /// The texts of the cells, in the order of the stream's columns.
+    Cells(Vec<Option<Vec<u8>>>),
+    /// A text that has no other columns than those of the stream.
+    Text(&'a [u8]),
+    /// Nothing of it can be shown: what is selected cannot be told apart from what is not.
+    Untold,
+}
+
+impl Refused<'_> {
+    /// Returns what may be shown of it, given the names of the columns and what is left out of
+    /// their nested values.
+    pub(crate) fn selected(
+        &self,
+        columns: &[&str],
+        prunings: &[Option<Pruning>],
+    ) -> Option<Vec<u8>> {
+        let pruning = |at: usize| prunings.get(at).and_then(Option::as_ref);
+        let mut out = vec![b'{'];
+        let mut push = |name: &str, value: &mut dyn FnMut(&mut Vec<u8>)| {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            string_into(name.as_bytes(), &mut out);
+            out.push(b':');
+            value(&mut out);
+        };
+        match self {
+            Self::Text(text) => return Some(text.to_vec()),
+            Self::Untold => return None,
+            Self::Object(text) => {
+                let places: BTreeMap<&str, usize> =
+                    columns.iter().enumerate().map(|(at, name)| (*name, at)).collect();
+                for (name, value) in members(text)? {
+                    let Some(at) = places.get(name.as_str()) else { continue };
+                    // What is left out of an object may be anywhere in another value.
+                    if pruning(*at).is_none() || value.first() == Some(&b'{') {
+                        push(&name, &mut |out| match pruning(*at) {
+                            Some(pruning) => pruning.apply(value, out),
+                            None => out.extend_from_slice(value),
+                        });
+                    }
+                }
+            }
+            Self::Cells(cells) => {
+                for (at, (name, cell)) in columns.iter().zip(cells).enumerate() {
+                    match (cell, pruning(at)) {
+                        (None, _) => push(name, &mut |out| out.extend_from_slice(b"null")),
+                        (Some(text), None) => push(name, &mut |out| string_into(text, out)),
+                        (Some(text), Some(pruning)) if text.first() == Some(&b'{') => {
+                            let mut pruned = Vec::new();
+                            pruning.apply(text, &mut pruned);
+                            push(name, &mut |out| string_into(&pruned, out));
+                        }
+                        (Some(_), Some(_)) => {}
+                    }
+                }
+            }
+        }
+        out.push(b'}');
+        Some(out)
+    }
+}
+
+/// Returns the members of an object; `None` where the text is not one.
+fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
+    let mut scanner = Scanner::new(text);
+    scanner.space();
+    let mut more = scanner.open(b'{', b'}').ok()?;
+    let mut found = Vec::new();
+    while more {
+        let mut name = Vec::new();
+        scanner.key().ok()?.unescape_into(&mut name);
+        let start = scanner.at();
+        scanner.value().ok()?;
+        let name = String::from_utf8_lossy(&name).into_owned();
+        found.push((name, &text[start..scanner.at()]));
+        more = scanner.more(b'}').ok()?;
+    }
+    scanner.end().ok()?;
+    Some(found)
+}
+
 /// Returns the key values of a record, as they stand.
 pub(crate) fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
     let mut scanner = Scanner::new(record);
@@ -166,4 +258,42 @@ pub(crate) fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
         more = scanner.more(b'}').ok()?;
     }
     (!found.is_empty()).then(|| found.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{catalog, selection};
+
+    #[test]
+    fn what_is_not_selected_is_left_out() {
+        let entry = r#"{"streams":[{"stream":"s","schema":{"properties":{"id":{},"b":{},
+            "n":{"type":"object","properties":{"x":{},"y":{}}}}},"metadata":[
+            {"breadcrumb":[],"metadata":{"selected":true}},
+            {"breadcrumb":["properties","b"],"metadata":{"selected":false}},
+            {"breadcrumb":["properties","n","properties","x"],"metadata":{"selected":false}}]}]}"#;
+        let stream = catalog::from_slice(entry.as_bytes(), None).unwrap().remove(0);
+        let selected = selection::select(stream).unwrap().unwrap();
+        let names: Vec<&str> =
+            selected.stream.columns.iter().map(|column| column.name.as_str()).collect();
+        let check = |record: Refused<'_>, expected: Option<&str>| {
+            let found = record.selected(&names, &selected.prunings);
+            let found = found.map(|text| String::from_utf8(text).unwrap());
+            assert_eq!(found.as_deref(), expected, "{record:?}");
+        };
+        let object = |text: &'static str| Refused::Object(text.as_bytes());
+        check(
+            object(r#" {"id":1,"b":"S","n":{"x":"S","y":[2]},"more":"S"} "#),
+            Some(r#"{"id":1,"n":{"y":[2]}}"#),
+        );
+        check(object(r#"{"\u0062":"S","id":"a\"b"}"#), Some(r#"{"id":"a\"b"}"#));
+        // Not an object, so `x` may be anywhere in it; and what is no JSON cannot be taken apart.
+        check(object(r#"{"n":[{"x":"S"}],"id":1}"#), Some(r#"{"id":1}"#));
+        check(object(r#"{"id":1,"b":"S"#), None);
+        check(object(r#"["S"]"#), None);
+        let cells = vec![Some(b"1".to_vec()), Some(br#"{"x":"S","y":2}"#.to_vec())];
+        check(Refused::Cells(cells), Some(r#"{"id":"1","n":"{\"y\":2}"}"#));
+        check(Refused::Cells(vec![None, Some(b"[S]".to_vec())]), Some(r#"{"id":null}"#));
+        check(Refused::Untold, None);
+    }
 }

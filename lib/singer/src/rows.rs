@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::future::{Ahead, Cap, is_dated, report_bookmark};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
-use crate::rejects::Rejects;
+use crate::rejects::{Refused, Rejects};
 use crate::schema::{Column, Kind};
-use crate::selection::Selected;
+use crate::selection::{Pruning, Selected};
 use crate::state::{Bookmark, State, is_endless, key_bookmark, may_be_endless};
 use crate::warning;
 use crate::word::new_run;
@@ -38,6 +38,7 @@ pub struct Rows {
     encoder: Arc<RecordEncoder>,
     decoder: Option<RecordDecoder>,
     deselected: Vec<String>,
+    prunings: Vec<Option<Pruning>>,
     pipe: Pipe,
     rejects: Rejects,
     record_bytes_max: usize,
@@ -81,6 +82,7 @@ impl Rows {
             encoder: Arc::new(RecordEncoder::new(&Stream::default(), &[], "", None)),
             decoder: None,
             deselected: Vec::new(),
+            prunings: Vec::new(),
             pipe: Pipe::start(),
             rejects,
             record_bytes_max,
@@ -115,6 +117,7 @@ impl Rows {
         self.column = 0;
         self.decoder = None;
         self.deselected.clone_from(&selected.deselected);
+        self.prunings.clone_from(&selected.prunings);
         self.counter = RecordCounter::new(&stream.name);
         if let Some(rows) =
             stream.meta("row-count").and_then(Value::as_u64).filter(|rows| *rows > 0)
@@ -331,7 +334,7 @@ impl Rows {
         place: (&str, Option<u64>),
     ) -> Result<()> {
         if self.decoder.is_none() {
-            let deselected = std::mem::take(&mut self.deselected);
+            let deselected = self.deselected.clone();
             self.decoder = Some(RecordDecoder::new(stream, true)?.without(deselected));
         }
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
@@ -346,7 +349,7 @@ impl Rows {
                     Some(line) => failure.with("line", line),
                     None => failure,
                 };
-                self.reject(place.0, object, failure)
+                self.reject(place.0, &Refused::Object(object), failure)
             }
         }
     }
@@ -369,9 +372,14 @@ impl Rows {
         }
     }
 
+    /// Tells whether all properties are selected, nested ones too.
+    pub fn selects_all(&self) -> bool {
+        self.deselected.is_empty() && self.prunings.iter().all(Option::is_none)
+    }
+
     /// Takes back the cells of the row begun and records why: with `max_rejects` used up, fails
     /// with this failure.
-    pub fn reject(&mut self, place: &str, record: &[u8], failure: Error) -> Result<()> {
+    pub fn reject(&mut self, place: &str, record: &Refused<'_>, failure: Error) -> Result<()> {
         self.batch.rollback(self.row_start);
         self.column = 0;
         let failure = if failure.context("stream").is_none() {
@@ -381,7 +389,9 @@ impl Rows {
         };
         let failure = if place.is_empty() { failure } else { failure.with("place", place) };
         self.left_out = true;
-        self.rejects.add(record, failure)
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let record = record.selected(&names, &self.prunings);
+        self.rejects.add(record.as_deref(), failure)
     }
 
     /// Hands on what was written, before a wait. Only whole rows.

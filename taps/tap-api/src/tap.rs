@@ -8,8 +8,8 @@ use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
 use singer::state::key_bookmark;
 use singer::{
-    About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream,
-    Tap,
+    About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
+    Stream, Tap,
 };
 
 use crate::discover::{self, Columns, Found};
@@ -94,7 +94,7 @@ impl Tap for TapApi {
             let mut take =
                 |row: &[u8]| match columns.as_mut().map_or(Ok(()), |columns| columns.check(row)) {
                     Ok(()) => rows.json(stream, row, PLACE),
-                    Err(failure) => rows.reject(PLACE.0, row, failure),
+                    Err(failure) => rows.reject(PLACE.0, &Refused::Object(row), failure),
                 };
             match reader.step(&self.api, plan, &mut take)? {
                 Step::Page => {}

@@ -8,7 +8,8 @@ use serde_json::json;
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::{
-    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
+    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
+    Stream, Tap,
 };
 
 use crate::catalog::{self, Attribute};
@@ -341,7 +342,7 @@ fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Res
         over = match plan.write(row, rows) {
             Ok(()) => rows.end(),
             Err(failure) if failure.kind() == ErrorKind::Data => {
-                rows.reject(&format!("row {count}"), row, failure)
+                rows.reject(&format!("row {count}"), &refused(row, rows), failure)
             }
             Err(failure) => Err(failure),
         };
@@ -351,6 +352,19 @@ fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Res
             _ => {}
         }
     }
+}
+
+/// Returns what may be shown of a row, which has selected columns alone but all of their values.
+fn refused<'a>(row: &'a [u8], rows: &Rows) -> Refused<'a> {
+    if rows.selects_all() {
+        return Refused::Text(row);
+    }
+    let cell = |field: &[u8]| {
+        let mut text = Vec::new();
+        pg::copy_text::unescape(field, &mut text);
+        (field != b"\\N").then_some(text)
+    };
+    Refused::Cells(row.split(|byte| *byte == b'\t').map(cell).collect())
 }
 
 /// Says what to do about a row that is too large to be read at all.

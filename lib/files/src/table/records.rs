@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use singer::{Context, Error, ErrorKind, Result, Rows, Stream, quote};
+use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, origins, unknown};
 use super::{Place, Table, header};
@@ -92,18 +92,20 @@ impl Table {
                 continue;
             }
             for (raw, failure) in spaces.drain(..) {
-                rows.reject(place.path, &raw, failure)?;
+                rows.reject(place.path, &Refused::Text(&raw), failure)?;
             }
             if fits {
                 match self.row(&record, width, origins, place, rows) {
                     Ok(()) => rows.end()?,
                     Err(failure) if failure.kind() == ErrorKind::Data => {
-                        rows.reject(place.path, record.raw(), failure.with("line", record.line()))?;
+                        let failure = failure.with("line", record.line());
+                        rows.reject(place.path, &refused(&record, width, origins, rows), failure)?;
                     }
                     Err(failure) => return Err(failure),
                 }
             } else {
-                rows.reject(place.path, record.raw(), wrong_width(&record, width))?;
+                let failure = wrong_width(&record, width);
+                rows.reject(place.path, &refused(&record, width, origins, rows), failure)?;
             }
         }
         Ok(())
@@ -233,6 +235,23 @@ const SPACES_MAX: usize = 100;
 
 fn is_space(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// Returns what may be shown of a record. In one of another width the fields may be those of other
+/// columns.
+fn refused<'a>(record: &Record<'a>, width: usize, origins: &[Origin], rows: &Rows) -> Refused<'a> {
+    let is_field = |origin: &&Origin| matches!(origin, Origin::Field(_));
+    if rows.selects_all() && origins.iter().filter(is_field).count() == width {
+        return Refused::Text(record.raw());
+    }
+    if record.len() != width {
+        return Refused::Untold;
+    }
+    let cell = |origin: &Origin| match *origin {
+        Origin::Field(at) => record.field(at).map(|(text, _)| text.to_vec()),
+        Origin::Metadata(_) | Origin::Nowhere => None,
+    };
+    Refused::Cells(origins.iter().map(cell).collect())
 }
 
 fn wrong_width(record: &Record<'_>, width: usize) -> Error {
