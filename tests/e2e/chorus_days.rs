@@ -254,6 +254,51 @@ fn schedules_run_jobs_when_they_are_due_and_when_files_change() {
 }
 
 #[test]
+fn a_watched_file_starts_nothing_outside_the_window_and_is_noticed_after_a_pause() {
+    let schedules = "schedules:
+- {name: often, interval: '*/1 * * * * *', job: first}
+- name: later
+  job: second
+  annotations: {chorus: {watch: 'in/*.csv', watch_seconds: 1, start_time: 2030-01-01 00:00}}
+- name: past
+  job: second
+  interval: '*/1 * * * * *'
+  annotations: {chorus: {end_time: 2020-01-01, missed: all}}
+- name: seen
+  job: second
+  annotations: {chorus: {watch: 'in/*.csv', watch_seconds: 1}}
+";
+    let jobs = "- {name: first, tasks: [tap-csv target-csv]}
+- {name: second, tasks: [tap-csv--two target-csv--two]}
+";
+    let project = Project::with("", "", &format!("{jobs}{schedules}"));
+    let runs = |word: &str| {
+        let text = project.chorus(&["runs", "--count", "1000"]).go().success().text();
+        text.lines().filter(|line| line.contains(&format!(" {word} "))).count()
+    };
+    let watch = |names: &[&str], until: &dyn Fn() -> bool| {
+        let running = project.chorus_to_end(&["schedule"]).args(names).start(true);
+        project.wait_for(until);
+        running.signal(Signal::TERM);
+        running.wait().success();
+    };
+    let kept = |name: &str| project.has_text(&format!(".chorus/schedules/{name}.json"));
+    watch(&["often", "later", "past"], &|| {
+        if kept("later") {
+            file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n");
+        }
+        runs("first") >= 4
+    });
+    assert_eq!(runs("second"), 0);
+    // Nothing watches while the file changes.
+    watch(&["seen"], &|| kept("seen"));
+    file(&project.root, "in/b.csv", "id,secret\n1,x\n2,y\n3,z\n");
+    watch(&["seen"], &|| runs("second") == 1);
+    watch(&["often", "seen"], &|| runs("first") >= 7);
+    assert_eq!(runs("second"), 1);
+}
+
+#[test]
 fn a_failed_extract_never_leads_to_a_load() {
     let database = database("no_load");
     let project = elt(&database.settings());

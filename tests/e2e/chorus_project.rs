@@ -202,3 +202,72 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
     says(&refused, &["cannot read a value as its setting wants", "setting: flag", "boolean"]);
     assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_pattern_that_matches_nothing_is_told_and_an_exclusion_ends_the_run() {
+    let tap = |rules: &str| {
+        Project::with(
+            &format!("  - {{name: tap-x, inherit_from: tap-csv--two, {rules}}}\n"),
+            "",
+            "",
+        )
+    };
+    let run = |rules: &str| {
+        let project = tap(rules);
+        let outcome = project.run(&["tap-x", "target-csv"]);
+        (project, outcome)
+    };
+    for (rules, hint) in [
+        ("select: ['*.*', '!b.secrt']", "hint: did you mean `!b.secret`?"),
+        ("select: ['!b.secrt']", "hint: did you mean `!b.secret`?"),
+        ("select: ['*.*', '!orders']", "hint: the tap has: b"),
+        ("metadata: {b.secrt: {selected: false}}", "hint: did you mean `b.secret`?"),
+    ] {
+        let (project, outcome) = run(rules);
+        let outcome = outcome.exits(78);
+        says(&outcome, &["cannot leave out what is not there", "plugin: tap-x", hint]);
+        project.published_nothing();
+        let plan = project.chorus(&["plan", "--datestamp", DAY, "tap-x", "target-csv"]).go();
+        assert!(plan.text().contains("cannot leave out what is not there"), "{}", plan.text());
+    }
+    for (rules, told) in [
+        ("select: [b.*, orders.*]", "`orders.*` of `select` matches nothing: the tap has: b"),
+        ("metadata: {c: {replication-method: FULL_TABLE}}", "`c` of `metadata` matches nothing"),
+        ("schema: {b: {secrt: {format: date}}}", "did you mean `b.secret`?"),
+    ] {
+        let (project, outcome) = run(rules);
+        let outcome = outcome.success();
+        let line = outcome.stderr.lines().find(|line| line.contains(told)).expect(told);
+        assert!(line.contains("W-SELECT-NOTHING: tap-x: "), "{line}");
+        assert!(project.partition("csv", "b").exists());
+    }
+}
+
+#[test]
+fn days_are_not_filled_with_a_step_that_is_the_same_each_day() {
+    let loaders = "  - {name: target-plain, executable: target-csv, config: {output_path: plain}}
+  - name: target-by-env
+    inherit_from: target-plain
+    env: {DAY_OF_RUN: '${EXTRACTED_AT}'}
+";
+    let jobs = "- {name: mixed, tasks: [tap-csv target-csv, tap-csv--two target-plain]}\n";
+    let project = Project::with("", loaders, jobs);
+    let fill = |words: &[&str], from: &str| {
+        let days = ["--from", from, "--to", "2026-01-31"];
+        project.chorus(&["backfill"]).args(words).args(days).go()
+    };
+    for (words, from) in [
+        (&["tap-csv", "target-plain"][..], "2026-01-30"),
+        (&["tap-csv--two", "target-plain"], "2026-01-31"),
+        (&["mixed"], "2026-01-30"),
+    ] {
+        let outcome = fill(words, from).exits(78);
+        says(&outcome, &["a step without a day", "plugin: tap-csv", "plugin: target-plain"]);
+        says(&outcome, &["put ${DATESTAMP} into the settings"]);
+        assert!(
+            !project.root.join("plain").exists() && !project.lake().join("source=csv").exists()
+        );
+    }
+    fill(&["tap-csv", "target-by-env"], "2026-01-31").success();
+    fill(&["both"], "2026-01-30").success();
+}

@@ -9,7 +9,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::day::day_written;
 use crate::history::{History, Standing};
 use crate::pipeline::Stop;
-use crate::project::{Job, Project};
+use crate::project::{Job, Plugin, Project};
 use crate::run::{Options, Run, first_failure};
 
 /// Which steps to run.
@@ -67,6 +67,30 @@ pub fn plan(
         plan.push(DayPlan { day: *day, project, job, before, wanted });
     }
     Ok(plan)
+}
+
+/// Refuses a job with a step that is the same for every day: it would do the same again for each.
+pub fn check_days(plan: &[DayPlan], words: &[String], open: OpenDay<'_>) -> Result<()> {
+    let Some(first) = plan.first() else { return Ok(()) };
+    let elsewhere = first.day.date().yesterday().or_else(|_| first.day.date().tomorrow());
+    let Ok(day) = elsewhere.map(Datestamp::from) else { return Ok(()) };
+    let other = Job::find(&open(day)?, words)?;
+    for (step, other) in first.job.steps.iter().zip(&other.steps) {
+        if step.plugins.iter().zip(&other.plugins).any(|(one, other)| one.differs_from(other)) {
+            continue;
+        }
+        let failure = Error::new(ErrorKind::Config, "cannot fill days with a step without a day")
+            .with("step", &step.name);
+        let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
+        let hint = format!(
+            "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or run \
+             it once: chorus run {}",
+            step.tap().name,
+            step.name
+        );
+        return Err(step.plugins.iter().fold(failure, named).hint(hint));
+    }
+    Ok(())
 }
 
 /// Chooses steps. What reads a day has to run again after any step before it has; steps that write

@@ -39,7 +39,7 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
                 "set them, or set `ff.strict_env_var_mode` to false to leave their settings out",
             ));
     }
-    warn_once(format!(
+    warn_once(&format!(
         "{}: settings that want {names} are left out: no such variable is set",
         plugin.name
     ));

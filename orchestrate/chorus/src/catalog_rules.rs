@@ -1,10 +1,13 @@
 //! Applies a project's `select`, `metadata` and `schema` to the catalog of a tap, as Meltano does.
 
+mod matching;
+
 use globset::{Glob, GlobMatcher};
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use crate::project::plugin::Rules;
+use matching::Streams;
 
 /// A pattern of streams, and of properties where it has one: `public-*.address.city`.
 struct Pattern {
@@ -13,24 +16,38 @@ struct Pattern {
     excludes: bool,
 }
 
-/// Changes the catalog as the rules say. Without `select` everything is selected.
-pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<()> {
+/// Changes the catalog as the rules say. Without `select` everything is selected. Returns what to
+/// tell of patterns that match nothing; one that would leave something out is refused.
+pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let everything = ["*.*".to_owned()];
     let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
-    let select: Vec<Pattern> =
+    let patterns: Vec<Pattern> =
         select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
     let Some(streams) = catalog["streams"].as_array_mut() else {
         return Err(Error::new(ErrorKind::Protocol, "the catalog of the tap has no `streams`"));
     };
-    for stream in streams {
-        let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
-        let id = id.unwrap_or_default().to_owned();
+    let mut told = Vec::new();
+    streams.iter_mut().for_each(complete_metadata);
+    Streams::of(streams).check_schema(&rules.schema, &mut told)?;
+    for stream in streams.iter_mut() {
+        let id = id(stream);
         add_schema(stream, &id, &rules.schema)?;
         complete_metadata(stream);
-        select_stream(stream, &id, &select);
+    }
+    let all = Streams::of(streams);
+    all.check_select(&rules.select, &mut told)?;
+    all.check_metadata(&rules.metadata, &mut told)?;
+    for stream in streams {
+        let id = id(stream);
+        select_stream(stream, &id, &patterns);
         add_metadata(stream, &id, &rules.metadata)?;
     }
-    Ok(())
+    Ok(told)
+}
+
+fn id(stream: &Value) -> String {
+    let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
+    id.unwrap_or_default().to_owned()
 }
 
 impl Pattern {
@@ -261,6 +278,55 @@ mod tests {
         let inner = ["users", "users.home", "users.home.city"];
         assert_eq!(selected(&["public-users.home.city"]), inner);
         assert_eq!(selected(&["nothing.*"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn patterns_that_match_nothing_are_told_or_refused() {
+        let with = |select: Value, metadata: Value, schema: Value| {
+            let member = |value: Value| value.as_object().cloned().unwrap_or_default();
+            let select: Vec<String> = serde_json::from_value(select).unwrap();
+            let (metadata, schema) = (member(metadata), member(schema));
+            let rules = Rules { select, metadata, schema, ..Rules::default() };
+            apply(&mut catalog(), &rules)
+        };
+        let told = |select: Value, metadata: Value, schema: Value, words: &str| {
+            let told = with(select, metadata, schema).unwrap();
+            if words.is_empty() {
+                assert_eq!(told, Vec::<String>::new());
+            } else {
+                assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+            }
+        };
+        let refused = |select: Value, metadata: Value, hint: &str| {
+            let failure = with(select, metadata, json!({})).unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Config);
+            assert!(failure.to_string().contains(hint), "{failure}");
+        };
+        let none = || json!({});
+        let all = || json!([]);
+        told(json!(["*.*", "!*-users.email", "!public-orders"]), none(), none(), "");
+        told(json!(["public-users.home.city", "*.id"]), none(), none(), "");
+        told(json!(["*.*", "public-user.*"]), none(), none(), "did you mean `public-users.*`?");
+        told(json!(["*.*", "public-users.hone.city"]), none(), none(), "public-users.home.city");
+        told(json!(["*.*", "x-*"]), none(), none(), "the tap has: public-users, public-orders");
+        told(json!(["!public-users.email"]), none(), none(), "add \"*.*\"");
+        refused(json!(["*.*", "!public-users.emial"]), none(), "`!public-users.email`?");
+        refused(json!(["!public-user"]), none(), "did you mean `!public-users`?");
+        refused(json!(["!*.secret*"]), none(), "the tap has: ");
+        refused(json!(["*.*", "!public-users.home.town"]), none(), "rule: select");
+        // Metadata that keeps something out does the same as an exclusion.
+        let out = json!({"selected": false});
+        refused(all(), json!({"public-users.emial": out}), "did you mean `public-users.email`?");
+        refused(all(), json!({"public-users": {"emial": out}}), "rule: metadata");
+        refused(all(), json!({"private-*": {"inclusion": "unsupported"}}), "the tap has: ");
+        let method = json!({"replication-method": "FULL_TABLE"});
+        told(all(), json!({"public-order": method}), none(), "did you mean `public-orders`?");
+        told(all(), json!({"public-users": {"replication-key": "id", "email": out}}), none(), "");
+        let date = json!({"format": "date"});
+        told(all(), none(), json!({"public-order": {"at": date}}), "public-orders");
+        told(all(), none(), json!({"public-orders": {"new_column": date}}), "");
+        told(all(), none(), json!({"public-orders": {"id?": date}}), "matches nothing");
+        told(all(), none(), json!({"public-users": {"emial": date}}), "`public-users.email`?");
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
     if let Some(Ok(other)) = text(tap, "datestamp").map(str::parse::<Datestamp>)
         && other != day
     {
-        warn_once(format!("{} reads {other}, which is not the day of the run, {day}", tap.name));
+        warn_once(&format!("{} reads {other}, which is not the day of the run, {day}", tap.name));
     }
     Ok(())
 }

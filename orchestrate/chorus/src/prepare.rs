@@ -11,7 +11,7 @@ use crate::catalog_rules;
 use crate::exit;
 use crate::observe;
 use crate::pipeline::Program;
-use crate::project::{Plugin, Project, Role, Step};
+use crate::project::{Plugin, Project, Role, Step, is_news};
 use crate::store;
 use crate::work::WorkFolder;
 
@@ -145,8 +145,13 @@ fn selected_catalog(
     folder: &WorkFolder,
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder)?;
-    catalog_rules::apply(&mut catalog, &plugin.rules)
+    let told = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
+    for text in told.iter().map(|text| format!("{}: {text}", plugin.name)) {
+        if is_news(&text) {
+            singer::warn!("W-SELECT-NOTHING", "{text}");
+        }
+    }
     Ok((catalog, warnings))
 }
 

@@ -1,14 +1,17 @@
 //! Schedules of the project: when a job is due, and which files call for it.
 
-use std::collections::BTreeMap;
+mod window;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Year};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use lake::Datestamp;
@@ -18,6 +21,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::day;
 use crate::project::Job;
+use window::Window;
 
 /// So many missed moments are made up for at most, the last ones.
 pub const MISSED_MAX: usize = 1000;
@@ -48,7 +52,7 @@ pub struct Schedule {
     pub watch_interval: Duration,
     cron: Option<Cron>,
     zone: TimeZone,
-    window: Option<(Time, Time)>,
+    window: Window,
     day_offset: i64,
     watch: Option<Watched>,
 }
@@ -62,8 +66,11 @@ struct Watched {
     without: Vec<PathBuf>,
 }
 
-/// What watched files held when they were last looked at.
-pub type Fingerprint = BTreeMap<PathBuf, [u8; 32]>;
+/// A moment that is noticed this much later was missed: nobody watched.
+const LATE: Duration = Duration::from_secs(60);
+
+/// The sums of watched files.
+type Sums = BTreeMap<PathBuf, [u8; 32]>;
 
 impl Schedule {
     /// Reads all schedules of a project file.
@@ -91,13 +98,7 @@ impl Schedule {
                 .map_err(|cause| refuse("cannot find the time zone").caused_by(cause))?,
             None => TimeZone::UTC,
         };
-        let time = |name: &str| own[name].as_str().map(str::parse::<Time>).transpose();
-        let bad_time = |cause: jiff::Error| refuse("cannot read a time").caused_by(cause);
-        let window =
-            match (time("start_time").map_err(bad_time)?, time("end_time").map_err(bad_time)?) {
-                (None, None) => None,
-                (from, to) => Some((from.unwrap_or(Time::MIN), to.unwrap_or(Time::MAX))),
-            };
+        let window = Window::read(own["start_time"].as_str(), own["end_time"].as_str(), &zone)?;
         let missed = match own["missed"].as_str() {
             None | Some("last") => Missed::Last,
             Some("all") => Missed::Every,
@@ -157,41 +158,60 @@ impl Schedule {
     pub fn next(&self, after: &Zoned) -> Option<Zoned> {
         let cron = self.cron.as_ref()?;
         let mut at = after.clone();
+        if let Some(from) = self.window.from.filter(|from| *from > at.timestamp()) {
+            at = from.checked_sub(1.second()).ok()?.to_zoned(self.zone.clone());
+        }
         // A window that never holds a moment must not be looked for until the end of time.
         for _ in 0..100_000 {
             at = cron.find_next_occurrence(&at, false).ok()?;
-            if self.is_open(at.time()) {
+            if self.window.to.is_some_and(|to| at.timestamp() > to) {
+                return None;
+            }
+            if self.is_open(&at) {
                 return Some(at);
             }
         }
         None
     }
 
-    /// Tells whether runs may begin at this time of the day; a window may go over midnight.
-    fn is_open(&self, time: Time) -> bool {
-        match self.window {
-            None => true,
-            Some((from, to)) if from <= to => (from..=to).contains(&time),
-            Some((from, to)) => time >= from || time <= to,
-        }
+    /// Tells whether runs may begin at a moment.
+    pub fn is_open(&self, at: &Zoned) -> bool {
+        self.window.is_open(at)
     }
 
     /// Returns the moments after one and up to another that its policy wants to be made up for.
     pub fn missed_since(&self, last: &Zoned, now: &Zoned) -> Vec<Zoned> {
-        let mut passed = Vec::new();
-        let mut at = last.clone();
-        while let Some(next) = self.next(&at).filter(|next| next <= now) {
-            passed.push(next.clone());
-            at = next;
-            if passed.len() > MISSED_MAX {
-                passed.remove(0);
-            }
-        }
+        let mut passed = self.passed(last, now);
         match self.missed {
             Missed::Every => passed,
             Missed::Last => passed.pop().into_iter().collect(),
             Missed::Skip => Vec::new(),
         }
+    }
+
+    /// Returns the moments to run for when one is found to have passed: after a sleep of the
+    /// machine it is held against the clock first, as others may have passed as well.
+    pub fn due_since(&self, next: &Zoned, now: &Zoned) -> Vec<Zoned> {
+        let Ok(before) = next.checked_sub(1.nanosecond()) else { return Vec::new() };
+        let in_time = |due: &Zoned| now.duration_since(due).unsigned_abs() < LATE;
+        match self.missed {
+            Missed::Skip => self.passed(&before, now).pop().filter(in_time).into_iter().collect(),
+            Missed::Every | Missed::Last => self.missed_since(&before, now),
+        }
+    }
+
+    /// Returns the moments after one and up to another, the last ones of them.
+    fn passed(&self, last: &Zoned, now: &Zoned) -> Vec<Zoned> {
+        let mut passed = VecDeque::new();
+        let mut at = last.clone();
+        while let Some(next) = self.next(&at).filter(|next| next <= now) {
+            passed.push_back(next.clone());
+            at = next;
+            if passed.len() > MISSED_MAX {
+                passed.pop_front();
+            }
+        }
+        passed.into()
     }
 
     /// Returns the day of a run that is due at a moment.
@@ -216,13 +236,22 @@ impl Schedule {
         }
     }
 
-    /// Looks at the watched files.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let mut found = Fingerprint::new();
+    /// Returns a sum over the names of the watched files and what they hold.
+    pub fn fingerprint(&self) -> String {
+        let mut sums = Sums::new();
         if let Some(watched) = &self.watch {
-            watched.look(&watched.root, 0, &mut found);
+            watched.look(&watched.root, 0, &mut sums);
         }
-        found
+        let mut digest = Sha256::new();
+        for (path, sum) in sums {
+            digest.update(path.as_os_str().as_bytes());
+            digest.update([0]);
+            digest.update(sum);
+        }
+        digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 
@@ -230,7 +259,7 @@ const DEPTH_MAX: usize = 16;
 
 impl Watched {
     /// What cannot be read now is looked at the next time.
-    fn look(&self, folder: &Path, depth: usize, found: &mut Fingerprint) {
+    fn look(&self, folder: &Path, depth: usize, found: &mut Sums) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
             let Ok(kind) = entry.file_type() else { continue };
@@ -342,6 +371,39 @@ mod tests {
                 assert_eq!(schedule.day(due).unwrap().to_string(), "2026-01-30");
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_due_before_the_first_moment_and_after_the_last() {
+        let own = json!({"start_time": "2030-01-01 00:00", "end_time": "2030-01-02"});
+        let often = schedule("*/1 * * * *", &own);
+        assert_eq!(next(&often, "2026-01-31T12:00:00Z"), "2030-01-01T00:00:00Z");
+        assert_eq!(next(&often, "2030-01-02T23:58:30Z"), "2030-01-02T23:59:00Z");
+        assert_eq!(next(&often, "2030-01-02T23:59:00Z"), "never");
+        let daily = schedule("@daily", &json!({"start_time": "2030-01-01T00:30+01:00"}));
+        assert_eq!(next(&daily, "2026-01-31T12:00:00Z"), "2030-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_moment_is_held_against_the_clock() {
+        let check = |policy: &str, now: &str, expected: &[&str]| {
+            let schedule = schedule("@daily", &json!({"missed": policy}));
+            let next = schedule.moment("2026-01-28T00:00:00Z").unwrap();
+            let due = schedule.due_since(&next, &schedule.moment(now).unwrap());
+            let due: Vec<String> = due.iter().map(|due| due.date().to_string()).collect();
+            assert_eq!(due, expected, "{policy} {now}");
+        };
+        // In time.
+        for policy in ["last", "all", "skip"] {
+            check(policy, "2026-01-28T00:00:00Z", &["2026-01-28"]);
+            check(policy, "2026-01-28T00:00:05Z", &["2026-01-28"]);
+        }
+        // After a sleep over one midnight or more.
+        check("skip", "2026-01-29T09:00:00Z", &[]);
+        check("last", "2026-01-29T09:00:00Z", &["2026-01-29"]);
+        check("all", "2026-01-29T09:00:00Z", &["2026-01-28", "2026-01-29"]);
+        check("skip", "2026-01-30T00:00:10Z", &["2026-01-30"]);
+        check("last", "2026-01-28T09:00:00Z", &["2026-01-28"]);
     }
 
     #[test]

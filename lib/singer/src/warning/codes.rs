@@ -151,6 +151,11 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
     (
+        "W-SELECT-NOTHING",
+        "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, or \
+         remove it.",
+    ),
+    (
         "W-SET-ASIDE",
         "What a dead run left cannot be finished and is moved to `.aside` in the output \
          folder. Look at it, then remove it.",

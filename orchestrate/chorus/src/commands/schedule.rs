@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::Zoned;
+use jiff::{SignedDuration, Zoned};
 use lake::Datestamp;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -57,11 +57,15 @@ pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<(
     Ok(())
 }
 
-/// Waits for the moments and files of one schedule.
+/// Waits for the moments and files of one schedule. Outside its window it does not look at files:
+/// what changes there is noticed when the window opens.
 fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requests) {
     let mut clock = Clock::new(project, schedule);
-    let mut files = schedule.fingerprint();
-    let mut looked = Instant::now();
+    let mut looked = None;
+    if schedule.watches() && clock.files.is_none() {
+        clock.seen(schedule.fingerprint());
+        looked = Some(Instant::now());
+    }
     clock.tell();
     while requests.count() == 0 {
         if let Some(due) = clock.due() {
@@ -69,14 +73,15 @@ fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requ
             clock.done(&due);
             clock.tell();
         }
-        if schedule.watches() && looked.elapsed() >= schedule.watch_interval {
+        let is_time = |at: Instant| at.elapsed() >= schedule.watch_interval;
+        if schedule.watches() && looked.is_none_or(is_time) && schedule.is_open(&schedule.now()) {
             let now = schedule.fingerprint();
-            if now != files {
+            if clock.files.as_ref() != Some(&now) {
                 log::info!("schedule {}: files have changed", schedule.name);
-                files = now;
                 run(schedule, &schedule.now(), open, requests);
+                clock.seen(now);
             }
-            looked = Instant::now();
+            looked = Some(Instant::now());
         }
         std::thread::sleep(TICK);
     }
@@ -104,13 +109,22 @@ fn run(schedule: &Schedule, due: &Zoned, open: Open<'_>, requests: &Requests) {
     }
 }
 
-/// When a schedule was last run, across restarts.
+/// When a schedule was last run and what its files held then, across restarts.
 struct Clock<'a> {
     schedule: &'a Schedule,
     path: std::path::PathBuf,
     pending: Vec<Zoned>,
     next: Option<Zoned>,
+    last: Option<Zoned>,
+    files: Option<String>,
+    /// What the clock said when it was last looked at.
+    looked: Zoned,
 }
+
+/// A clock that goes back by less is corrected as usual.
+const BACK: SignedDuration = SignedDuration::from_secs(60);
+/// A moment this far in the future was noted by a clock that was wrong.
+const WRONG: SignedDuration = SignedDuration::from_hours(24);
 
 impl<'a> Clock<'a> {
     fn new(project: &Project, schedule: &'a Schedule) -> Self {
@@ -120,7 +134,11 @@ impl<'a> Clock<'a> {
         let known: Value =
             known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let last = known["last"].as_str().and_then(|text| schedule.moment(text));
-        let mut clock = Self { schedule, path, pending: Vec::new(), next: None };
+        let files = known["files"].as_str().map(str::to_owned);
+        let looked = schedule.now();
+        let pending = Vec::new();
+        let mut clock = Self { schedule, path, pending, next: None, last, files, looked };
+        let last = clock.last.clone();
         clock.go_on(last.as_ref());
         clock
     }
@@ -132,9 +150,7 @@ impl<'a> Clock<'a> {
         if !passed.is_empty() {
             log::info!("schedule {}: {} runs were missed", self.schedule.name, passed.len());
         }
-        self.pending.extend(passed);
-        let excess = self.pending.len().saturating_sub(MISSED_MAX);
-        self.pending.drain(..excess);
+        self.wait_for(passed);
         self.next = self.schedule.next(&now);
     }
 
@@ -147,11 +163,31 @@ impl<'a> Clock<'a> {
 
     /// Returns the moment that a run is due for.
     fn due(&mut self) -> Option<Zoned> {
-        if !self.pending.is_empty() {
-            return Some(self.pending.remove(0));
-        }
         let now = self.schedule.now();
-        self.next.clone().filter(|next| *next <= now)
+        if self.looked.duration_since(&now) > BACK {
+            // What was run before the clock was put back is not run again.
+            let known = self.last.clone().filter(|last| last.duration_since(&now) < WRONG);
+            let after = known.map_or_else(|| now.clone(), |last| last.max(now.clone()));
+            self.next = self.schedule.next(&after);
+            self.tell();
+        }
+        self.looked = now.clone();
+        if let Some(next) = self.next.clone().filter(|next| *next <= now) {
+            let due = self.schedule.due_since(&next, &now);
+            if now.duration_since(&next) > BACK {
+                let name = &self.schedule.name;
+                log::info!("schedule {name}: {next} was missed, {} runs are due", due.len());
+            }
+            self.wait_for(due);
+            self.next = self.schedule.next(&now);
+        }
+        (!self.pending.is_empty()).then(|| self.pending.remove(0))
+    }
+
+    fn wait_for(&mut self, due: Vec<Zoned>) {
+        self.pending.extend(due);
+        let excess = self.pending.len().saturating_sub(MISSED_MAX);
+        self.pending.drain(..excess);
     }
 
     fn done(&mut self, due: &Zoned) {
@@ -159,10 +195,22 @@ impl<'a> Clock<'a> {
             let last = self.pending.last().unwrap_or(due).clone();
             self.go_on(Some(&last));
         }
-        let last = json!({ "last": due.timestamp().to_string() });
-        if let Err(failure) = store::write(&self.path, &last) {
+        self.last = Some(due.clone());
+        self.note();
+    }
+
+    /// Notes what the watched files hold.
+    fn seen(&mut self, files: String) {
+        self.files = Some(files);
+        self.note();
+    }
+
+    fn note(&self) {
+        let last = self.last.as_ref().map(|last| last.timestamp().to_string());
+        let known = json!({ "last": last, "files": self.files });
+        if let Err(failure) = store::write(&self.path, &known) {
             singer::warn!(
-                "W-SCHEDULE-FAILED",
+                "W-RUN-UNRECORDED",
                 "schedule {}: {}",
                 self.schedule.name,
                 failure.message()

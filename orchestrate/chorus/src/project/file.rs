@@ -116,7 +116,7 @@ fn included(root: &Path, whole: &Value) -> Result<Vec<PathBuf>> {
             }
         })?;
         if found.len() == before {
-            warn_once(format!("`include_paths` names {pattern}, which matches no file"));
+            warn_once(&format!("`include_paths` names {pattern}, which matches no file"));
         }
     }
     found.sort();

@@ -33,7 +33,7 @@ impl Job {
             match find_named(&project.file["jobs"], word) {
                 Some(job) if pending.is_empty() => {
                     if project.plugin_names().contains(word) {
-                        warn_once(format!("{word} is a job and a plugin: the job is what runs"));
+                        warn_once(&format!("{word} is a job and a plugin: the job is what runs"));
                     }
                     let tasks = &job["tasks"];
                     let one = std::slice::from_ref(tasks);

@@ -81,13 +81,17 @@ impl Project {
 }
 
 /// Warns of something in the project, once: a backfill opens the project for each day.
-pub fn warn_once(text: String) {
+pub fn warn_once(text: &str) {
+    if is_news(text) {
+        singer::warn!("W-PROJECT-UNUSED", "{text}");
+    }
+}
+
+/// Tells whether this process has not said it before.
+pub fn is_news(text: &str) -> bool {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if !said.contains(&text) {
-        singer::warn!("W-PROJECT-UNUSED", "{text}");
-        said.insert(text);
-    }
+    said.insert(text.to_owned())
 }
 
 /// Finds the entry of a list by its name.

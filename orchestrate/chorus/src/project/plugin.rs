@@ -200,6 +200,14 @@ impl Plugin {
         Ok(plugin)
     }
 
+    /// Tells whether it would do something else than another one: by its settings, its rules, or
+    /// the variables that its entry sets or names.
+    pub fn differs_from(&self, other: &Self) -> bool {
+        self.config != other.config
+            || self.rules != other.rules
+            || self.environment.own() != other.environment.own()
+    }
+
     /// Tells whether it is one of ours.
     pub fn is_ours(&self) -> bool {
         undeclared::is_ours(&self.executable)

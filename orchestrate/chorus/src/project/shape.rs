@@ -80,7 +80,7 @@ pub fn check(value: &Value, shown: &str, text: &str) -> Result<()> {
                 let line = line(finding).map_or(String::new(), |line| format!(", line {line}"));
                 let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
                 let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                warn_once(format!(
+                warn_once(&format!(
                     "key `{key}` of {of} is not known and has no effect{hint} ({shown}{line})"
                 ));
             }
@@ -139,7 +139,7 @@ pub fn check_environments(whole: &Value) {
                     let hint =
                         hint.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                     let of = environment["name"].as_str().unwrap_or_default();
-                    warn_once(format!(
+                    warn_once(&format!(
                         "environment {of} has settings for {name}, which is no {role}{hint}"
                     ));
                 }

@@ -142,7 +142,7 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
     };
     let dotenv::Statements { variables, odd } = dotenv::read(&text);
     for line in odd {
-        warn_once(format!(
+        warn_once(&format!(
             ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with a \
              quote ends with one"
         ));
@@ -150,7 +150,7 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for variable in variables {
         if variable.value.is_none() {
-            warn_once(format!(
+            warn_once(&format!(
                 ".env, line {}: a name without `=` sets nothing; write NAME= for an empty value",
                 variable.line
             ));

@@ -113,6 +113,11 @@ impl Environment {
         environment
     }
 
+    /// Returns the variables of its settings and its entry, with their values.
+    pub fn own(&self) -> Vec<(&String, &String)> {
+        self.given.iter().filter(|(name, _)| self.own.contains(*name)).collect()
+    }
+
     /// Takes away what is of other plugins: of those that run beside it their secrets, of all
     /// others in the project whatever is named after them.
     pub fn without(&mut self, beside: &[&Self], project: &Project) {

@@ -50,7 +50,7 @@ pub fn complete(
             ),
             None => format!("{plugin} --about lists its settings"),
         };
-        warn_once(format!("{variable} is set, but {plugin} has no such setting: {hint}"));
+        warn_once(&format!("{variable} is set, but {plugin} has no such setting: {hint}"));
     }
 }
 

@@ -1,0 +1,151 @@
+//! Patterns that match nothing: a name that was written wrong must not change in silence what goes.
+//!
+//! The rule: a pattern that wants something and finds nothing is told; one that keeps something out
+//! and finds nothing ends the run, for what it names goes then.
+
+use serde_json::{Map, Value};
+use singer::{Error, ErrorKind, Result};
+
+use super::{Pattern, matcher, names, split};
+use crate::project::nearest;
+
+/// The streams of a catalog, each with the ways to its properties.
+pub(super) struct Streams(Vec<(String, Vec<String>)>);
+
+impl Streams {
+    /// Lists the names of streams whose metadata is complete.
+    pub(super) fn of(streams: &[Value]) -> Self {
+        let each = streams.iter().map(|stream| {
+            let entries = stream["metadata"].as_array().into_iter().flatten();
+            let ways = entries.map(|entry| names(&entry["breadcrumb"]).join("."));
+            (super::id(stream), ways.filter(|way| !way.is_empty()).collect())
+        });
+        Self(each.collect())
+    }
+
+    /// Tells of patterns of `select`.
+    pub(super) fn check_select(&self, select: &[String], told: &mut Vec<String>) -> Result<()> {
+        for text in select {
+            let pattern = Pattern::read(text)?;
+            if !self.has(&pattern) {
+                self.lacking("select", text, pattern.excludes, told)?;
+            }
+        }
+        if !select.is_empty() && select.iter().all(|text| text.starts_with('!')) {
+            told.push("`select` only leaves out, so nothing is selected: add \"*.*\"".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Tells of patterns of `metadata`.
+    pub(super) fn check_metadata(
+        &self,
+        rules: &Map<String, Value>,
+        told: &mut Vec<String>,
+    ) -> Result<()> {
+        for (place, values) in rules {
+            let mut nested = Vec::new();
+            let mut own = split(place).1.is_some();
+            for (key, value) in values.as_object().into_iter().flatten() {
+                let is_inner = value.is_object() && split(place).1.is_none();
+                own |= !is_inner;
+                if is_inner {
+                    nested.push((format!("{place}.{key}"), value));
+                }
+            }
+            nested.extend((own || nested.is_empty()).then(|| (place.clone(), values)));
+            for (place, values) in nested {
+                let pattern = Pattern::read(&place)?;
+                if !self.has(&pattern) {
+                    self.lacking("metadata", &place, keeps_out(values), told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of patterns of `schema`: a plain name that no property has is a new property, unless it
+    /// is almost the name of one.
+    pub(super) fn check_schema(
+        &self,
+        rules: &Map<String, Value>,
+        told: &mut Vec<String>,
+    ) -> Result<()> {
+        for (place, values) in rules {
+            let (stream, property) = split(place);
+            let inner = values.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+            let properties: Vec<&str> = property.map_or_else(|| inner.collect(), |one| vec![one]);
+            let of_stream = Pattern { stream: matcher(stream)?, property: None, excludes: false };
+            if !self.has(&of_stream) {
+                self.lacking("schema", stream, false, told)?;
+                continue;
+            }
+            for property in properties {
+                let text = format!("{stream}.{property}");
+                let pattern = Pattern::read(&text)?;
+                let is_new = !property.contains(['*', '?', '[']) && self.near(&text).is_none();
+                if !is_new && !self.has(&pattern) {
+                    self.lacking("schema", &text, false, told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, pattern: &Pattern) -> bool {
+        // Of nothing, nothing goes.
+        let mut streams = self.0.iter().filter(|(id, _)| pattern.stream.is_match(id));
+        self.0.is_empty()
+            || streams.any(|(_, ways)| match &pattern.property {
+                None => true,
+                Some(property) => {
+                    property.glob().glob() == "*" || ways.iter().any(|way| property.is_match(way))
+                }
+            })
+    }
+
+    fn lacking(&self, rule: &str, text: &str, out: bool, told: &mut Vec<String>) -> Result<()> {
+        let near = self.near(text.trim_start_matches('!'));
+        let mark = if text.starts_with('!') { "!" } else { "" };
+        let hint = near.map_or_else(
+            || {
+                let names: Vec<&str> = self.0.iter().take(5).map(|(id, _)| id.as_str()).collect();
+                let more = if self.0.len() > 5 { ", ..." } else { "" };
+                format!("the tap has: {}{more}", names.join(", "))
+            },
+            |near| format!("did you mean `{mark}{near}`?"),
+        );
+        if out {
+            return Err(Error::new(ErrorKind::Config, "cannot leave out what is not there")
+                .with("rule", rule)
+                .with("pattern", text)
+                .hint(hint));
+        }
+        told.push(format!("`{text}` of `{rule}` matches nothing: {hint}"));
+        Ok(())
+    }
+
+    /// Returns the pattern that was probably meant.
+    fn near(&self, text: &str) -> Option<String> {
+        let (stream, property) = split(text);
+        let ids: Vec<String> = self.0.iter().map(|(id, _)| id.clone()).collect();
+        let matching = matcher(stream).ok()?;
+        let here = self.0.iter().filter(|(id, _)| matching.is_match(id));
+        let ways: Vec<String> = here.flat_map(|(_, ways)| ways).cloned().collect();
+        match property {
+            Some(property) if ids.iter().any(|id| matching.is_match(id)) => {
+                Some(format!("{stream}.{}", nearest(property, &ways)?))
+            }
+            Some(property) => Some(format!("{}.{property}", nearest(stream, &ids)?)),
+            None => nearest(stream, &ids).map(str::to_owned),
+        }
+    }
+}
+
+/// Tells whether metadata has a stream or property left out.
+fn keeps_out(values: &Value) -> bool {
+    let is_false = |value: &Value| *value == false || *value == "false";
+    is_false(&values["selected"])
+        || is_false(&values["selected-by-default"])
+        || values["inclusion"] == "unsupported"
+}
