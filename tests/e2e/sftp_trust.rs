@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::support::folder;
-use crate::support::run::{Run, file, ours};
+use crate::support::run::{Outcome, Run, file, ours};
 use crate::support::sshd::{Agent, PASSPHRASE, Sshd, login};
 
 fn tables() -> Value {
@@ -35,13 +35,14 @@ fn reads(run: Run) {
 }
 
 #[track_caller]
-fn refused(run: Run, code: i32, words: &[&str]) {
+fn refused(run: Run, code: i32, words: &[&str]) -> Outcome {
     let outcome = run.go();
     assert_eq!(outcome.code, code, "{}", outcome.stderr);
     for word in words {
         assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
     }
     assert_eq!(outcome.text(), "");
+    outcome
 }
 
 #[test]
@@ -106,7 +107,9 @@ fn keys_that_cannot_be_used_are_refused_before_any_call() {
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
     let public = file(scratch.path(), "public", login().public("user_ed25519"));
     std::fs::set_permissions(&public, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let cases: [(Value, i32, &str); 7] = [
+    let pasted = std::fs::read_to_string(login().key("user_ed25519")).unwrap();
+    let body = pasted.lines().find(|line| !line.starts_with("-----")).unwrap().to_owned();
+    let cases: [(Value, i32, &str); 12] = [
         (json!({ "private_key_file": secret }), 78, "set `private_key_passphrase`"),
         (
             json!({ "private_key_file": secret, "private_key_passphrase": "CANARY-5f3a" }),
@@ -116,11 +119,18 @@ fn keys_that_cannot_be_used_are_refused_before_any_call() {
         (json!({ "private_key_file": open }), 77, "chmod 600"),
         (json!({ "private_key_file": public }), 78, "not the public one"),
         (json!({ "private_key_file": "/nonexistent" }), 78, "/nonexistent"),
+        // What is taken for a path may be the secret itself.
+        (json!({ "private_key_file": "CANARY-5f3a" }), 78, "setting: private_key_file"),
+        (json!({ "private_key_file": pasted }), 78, "setting: private_key_file"),
+        (json!({ "private_key_file": body }), 78, "setting: private_key_file"),
+        (json!({ "private_key_file": "/dev/zero" }), 78, "no regular file"),
+        (json!({ "host": "sftp://u:CANARY-5f3a@h" }), 78, "setting: host"),
         (json!({ "private_key": "CANARY-5f3a" }), 78, "setting: private_key"),
         (json!({}), 78, "set `password`"),
     ];
     for (credentials, code, words) in cases {
-        refused(with(&server, &credentials), code, &[words]);
+        let outcome = refused(with(&server, &credentials), code, &[words]);
+        assert!(!outcome.stderr.contains(&body), "{}", outcome.stderr);
     }
     let run = with(&server, &json!({ "use_agent": true }));
     refused(run.env("SSH_AUTH_SOCK", "/nonexistent"), 78, &["use_agent"]);

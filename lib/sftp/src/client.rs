@@ -1,7 +1,13 @@
 //! Requests and answers, one server's connection at a time. Nothing here survives a cut.
+//!
+//! The server is not trusted: each queue and each loop over what it sends has a bound, and an
+//! answer counts only to a request that waits for one.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use singer::{Error, ErrorKind};
@@ -41,8 +47,15 @@ impl From<Error> for Failure {
 
 /// So many lists of names are asked for at once.
 const LISTS_AHEAD: usize = 8;
-/// So many answers that nobody waits for yet are kept.
-const ARRIVED_MAX: usize = 4096;
+/// What answers may take together that nobody waits for yet: more than is ever asked for ahead.
+const ARRIVED_BYTES_MAX: usize = 16 << 20;
+/// So many requests may be unanswered that nobody waits for.
+const ABANDONED_MAX: usize = 1 << 16;
+/// An answer that is not whole after so many times the patience never will be.
+const PATIENCE_TIMES: u32 = 10;
+/// A server may give so many lists without a name, and this for each name on average.
+const EMPTY_LISTS_MAX: usize = 8;
+const NAME_BYTES_EACH: usize = 256;
 const END_OF_FILE: u32 = 1;
 const READABLE: [u8; 4] = [0, 0, 0, 1];
 
@@ -51,8 +64,12 @@ pub(crate) struct Client {
     link: Link,
     assembler: Assembler,
     rest: Bytes,
-    arrived: BTreeMap<u32, Vec<u8>>,
+    /// Requests whose answer is due, and those whose answer nobody wants any more.
+    asked: BTreeSet<u32>,
     abandoned: BTreeSet<u32>,
+    /// Answers that nobody has waited for yet, and what they take.
+    arrived: BTreeMap<u32, Vec<u8>>,
+    arrived_bytes: usize,
     next: u32,
     patience: Duration,
 }
@@ -64,15 +81,17 @@ impl Client {
             link,
             assembler: Assembler::default(),
             rest: Bytes::new(),
-            arrived: BTreeMap::new(),
+            asked: BTreeSet::new(),
             abandoned: BTreeSet::new(),
+            arrived: BTreeMap::new(),
+            arrived_bytes: 0,
             next: 0,
             patience,
         };
         let mut hello = Vec::new();
         packet::request(&mut hello, packet::INIT, 3, |_| {});
         this.link.send(hello)?;
-        let packet = this.next_packet()?;
+        let packet = this.next_packet(Instant::now())?;
         match packet::head(&packet)? {
             (packet::VERSION, 3..) => Ok(this),
             _ => Err(packet::broken("it does not answer as SFTP does").into()),
@@ -123,6 +142,7 @@ impl Client {
         let handle = self.handle(number, message, path)?;
         let mut asked = VecDeque::new();
         let mut names = Vec::new();
+        let (mut bytes, mut empty) = (0, 0);
         let read = loop {
             while asked.len() < LISTS_AHEAD {
                 let body = |out: &mut Vec<u8>| packet::string(out, &handle);
@@ -130,12 +150,19 @@ impl Client {
             }
             let Some(number) = asked.pop_front() else { break Ok(()) };
             match self.answer(number)? {
-                Reply::Names(more) => names.extend(more),
+                Reply::Names(more) => {
+                    bytes += more.iter().map(|name| name.name.len()).sum::<usize>();
+                    empty += usize::from(more.is_empty());
+                    names.extend(more);
+                }
                 Reply::Status(END_OF_FILE, _) => break Ok(()),
                 other => break Err(unexpected(other, message, path)),
             }
-            if names.len() > names_max {
+            if names.len() > names_max || bytes / NAME_BYTES_EACH > names_max {
                 break Err(too_many(path, names_max));
+            }
+            if empty > EMPTY_LISTS_MAX {
+                break Err(packet::broken("a folder without an end").with("path", path).into());
             }
         };
         for number in asked {
@@ -171,9 +198,9 @@ impl Client {
 
     /// Says that nobody will wait for an answer.
     pub(crate) fn abandon(&mut self, number: u32) {
-        if let Some(packet) = self.arrived.remove(&number) {
+        if let Some(packet) = self.take_arrived(number) {
             self.give_back(packet);
-        } else {
+        } else if self.asked.remove(&number) {
             self.abandoned.insert(number);
         }
     }
@@ -200,9 +227,13 @@ impl Client {
     fn send(&mut self, kind: u8, body: impl FnOnce(&mut Vec<u8>)) -> Attempt<u32> {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
+        if self.abandoned.len() > ABANDONED_MAX {
+            return Err(packet::broken("it leaves requests without an answer").into());
+        }
         let mut bytes = Vec::with_capacity(64);
         packet::request(&mut bytes, kind, number, body);
         self.link.send(bytes)?;
+        self.asked.insert(number);
         Ok(number)
     }
 
@@ -214,26 +245,37 @@ impl Client {
     }
 
     fn wait(&mut self, number: u32) -> Attempt<Vec<u8>> {
-        if let Some(packet) = self.arrived.remove(&number) {
+        if let Some(packet) = self.take_arrived(number) {
             return Ok(packet);
         }
+        let begun = Instant::now();
         loop {
-            let packet = self.next_packet()?;
+            let packet = self.next_packet(begun)?;
             let (_, of) = packet::head(&packet)?;
-            if of == number {
-                return Ok(packet);
-            }
             if self.abandoned.remove(&of) {
                 self.give_back(packet);
-            } else if self.arrived.len() < ARRIVED_MAX {
-                self.arrived.insert(of, packet);
-            } else {
+            } else if !self.asked.remove(&of) {
                 return Err(packet::broken("it answers what was not asked").into());
+            } else if of == number {
+                return Ok(packet);
+            } else {
+                self.arrived_bytes += packet.capacity();
+                self.arrived.insert(of, packet);
+                if self.arrived_bytes > ARRIVED_BYTES_MAX {
+                    return Err(packet::broken("it sends more than was asked for").into());
+                }
             }
         }
     }
 
-    fn next_packet(&mut self) -> Attempt<Vec<u8>> {
+    fn take_arrived(&mut self, number: u32) -> Option<Vec<u8>> {
+        let packet = self.arrived.remove(&number)?;
+        self.arrived_bytes = self.arrived_bytes.saturating_sub(packet.capacity());
+        Some(packet)
+    }
+
+    /// Waits for the next packet, for an answer that is waited for since then.
+    fn next_packet(&mut self, since: Instant) -> Attempt<Vec<u8>> {
         loop {
             while !self.rest.is_empty() {
                 let (packet, taken) = self.assembler.take(&self.rest)?;
@@ -241,6 +283,9 @@ impl Client {
                 if let Some(packet) = packet {
                     return Ok(packet);
                 }
+            }
+            if since.elapsed() > self.patience * PATIENCE_TIMES {
+                return Err(self.link.too_late(self.patience));
             }
             self.rest = self.link.receive(self.patience)?;
         }

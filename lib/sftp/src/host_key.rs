@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
-use singer::{Error, ErrorKind, Result, ResultExt};
+use singer::{Error, ErrorKind, Result, ResultExt, private_file};
 
 use crate::options::{Options, Trust};
 
@@ -31,8 +31,8 @@ impl HostKeys {
     pub(crate) fn of(options: &Options) -> Result<Self> {
         let known = match &options.trust {
             Trust::Fingerprint(_) => Vec::new(),
-            Trust::KnownHosts(path) => match std::fs::read(path) {
-                Ok(text) => {
+            Trust::KnownHosts(path) => match private_file::read(path) {
+                Ok((text, _)) => {
                     let text = String::from_utf8_lossy(&text);
                     entries(&text, &name_of(&options.host, options.port))
                 }

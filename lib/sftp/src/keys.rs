@@ -5,27 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use russh::keys::{self, PrivateKey, decode_secret_key};
-use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret};
+use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret, private_file};
 
 /// Reads a private key file, as OpenSSH, OpenSSL (PEM) or `PuTTY` write them.
 ///
 /// Fails with `Config` for a file that is not there or no key, and with `Denied` when others may
 /// read the file or the passphrase is wrong.
 pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Arc<PrivateKey>> {
-    let message = "cannot read the private key";
-    let text = std::fs::metadata(path).and_then(|metadata| {
-        let text = std::fs::read_to_string(path)?;
-        Ok((metadata, text))
-    });
-    let (metadata, text) = text
-        .map_err(|cause| {
-            let kind = match cause.kind() {
-                std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-                _ => ErrorKind::Config,
-            };
-            Error::new(kind, message).caused_by(cause)
-        })
-        .with("path", path.display())?;
+    let read = private_file::read(path);
+    let (bytes, metadata) =
+        read.map_err(|cause| private_file::failure("cannot read the private key", path, cause))?;
+    let text = String::from_utf8_lossy(&bytes);
     // As OpenSSH has it: another owner's file is that owner's business.
     let own = rustix::process::geteuid().as_raw() == metadata.uid();
     let mode = metadata.permissions().mode() & 0o777;

@@ -8,6 +8,7 @@ pub mod keys;
 mod link;
 pub mod options;
 pub mod packet;
+mod queue;
 pub mod server;
 
 pub use file::RemoteFile;

@@ -4,7 +4,7 @@
 mod login;
 
 use std::borrow::Cow;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,11 @@ use tokio::time::timeout;
 use crate::client::{Attempt, Failure};
 use crate::host_key::HostKeys;
 use crate::options::Options;
+use crate::packet;
+use crate::queue::{Filler, Put, Queue, queue};
 
+/// What may wait to be taken: far more than is ever asked for at once.
+const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// How much the server may send ahead of what was taken from the channel.
 const WINDOW_BYTES: u32 = 8 << 20;
 /// The longest packet: larger ones take less time a byte.
@@ -34,7 +38,7 @@ const GOODBYE: Duration = Duration::from_millis(200);
 /// A connection to the `sftp` subsystem of a server.
 pub(crate) struct Link {
     outgoing: UnboundedSender<Vec<u8>>,
-    incoming: Receiver<Bytes>,
+    incoming: Queue,
     ended: Arc<Mutex<Ended>>,
     address: String,
 }
@@ -48,6 +52,8 @@ struct Ended {
     sent_off: Option<String>,
     /// It did so because it has too much to do.
     busy: bool,
+    /// The server sent more than was asked for.
+    flooded: bool,
     /// The connection failed, in these words.
     failed: Option<String>,
 }
@@ -57,7 +63,7 @@ impl Link {
     pub(crate) fn open(options: &Arc<Options>, keys: &Arc<HostKeys>) -> Attempt<Self> {
         let (ready, opened) = channel();
         let (outgoing, requests) = unbounded_channel();
-        let (answers, incoming) = channel();
+        let (answers, incoming) = queue(QUEUE_BYTES_MAX);
         let ended = Arc::new(Mutex::new(Ended::default()));
         let address = options.address();
         let task = Task {
@@ -86,23 +92,29 @@ impl Link {
 
     /// Waits for bytes.
     pub(crate) fn receive(&self, patience: Duration) -> Attempt<Bytes> {
-        match self.incoming.recv_timeout(patience) {
+        match self.incoming.take(patience) {
             Ok(bytes) => Ok(bytes),
             Err(RecvTimeoutError::Disconnected) => Err(self.cut()),
-            Err(RecvTimeoutError::Timeout) => {
-                let message = "cannot get an answer from the SFTP server in time";
-                Err(Failure::Lost(
-                    Error::new(ErrorKind::Temporary, message)
-                        .with("server", &self.address)
-                        .with("request_timeout", format!("{} s", patience.as_secs_f32()))
-                        .hint("run again later; if the server is slow, raise `request_timeout`"),
-                ))
-            }
+            Err(RecvTimeoutError::Timeout) => Err(self.too_late(patience)),
         }
+    }
+
+    /// The failure of an answer that does not come in time.
+    pub(crate) fn too_late(&self, patience: Duration) -> Failure {
+        let message = "cannot get an answer from the SFTP server in time";
+        Failure::Lost(
+            Error::new(ErrorKind::Temporary, message)
+                .with("server", &self.address)
+                .with("request_timeout", format!("{} s", patience.as_secs_f32()))
+                .hint("run again later; if the server is slow, raise `request_timeout`"),
+        )
     }
 
     fn cut(&self) -> Failure {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.flooded {
+            return packet::broken("it sends more than was asked for").into();
+        }
         let mut failure = lost(&self.address);
         if let Some(words) = &ended.sent_off {
             failure = failure.with("the server says", words);
@@ -111,6 +123,17 @@ impl Link {
             failure = failure.caused_by(words.clone());
         }
         Failure::Lost(failure)
+    }
+}
+
+#[cfg(test)]
+impl Link {
+    /// Makes the end of a connection whose other end a test plays.
+    pub(crate) fn played() -> (Self, UnboundedReceiver<Vec<u8>>, Filler) {
+        let (outgoing, requests) = unbounded_channel();
+        let (answers, incoming) = queue(QUEUE_BYTES_MAX);
+        let (ended, address) = (Arc::default(), "played:22".to_owned());
+        (Self { outgoing, incoming, ended, address }, requests, answers)
     }
 }
 
@@ -126,7 +149,7 @@ struct Task {
     keys: Arc<HostKeys>,
     ended: Arc<Mutex<Ended>>,
     requests: UnboundedReceiver<Vec<u8>>,
-    answers: Sender<Bytes>,
+    answers: Filler,
 }
 
 impl Task {
@@ -164,8 +187,13 @@ impl Task {
             tokio::select! {
                 message = channel.wait() => match message {
                     Some(ChannelMsg::Data { data }) => {
-                        if self.answers.send(data).is_err() {
-                            return;
+                        match self.answers.put(data) {
+                            Put::Waits => {}
+                            Put::Gone => return,
+                            Put::Full => {
+                                self.ended().flooded = true;
+                                return;
+                            }
                         }
                     }
                     Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return,
@@ -181,6 +209,10 @@ impl Task {
                 },
             }
         }
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn open(&self) -> Attempt<(Handle<Watch>, Channel<client::Msg>)> {
@@ -263,7 +295,7 @@ impl Task {
     }
 
     fn connect_failure(&self, cause: russh::Error) -> Failure {
-        let untrusted = self.ended.lock().unwrap_or_else(PoisonError::into_inner).untrusted.take();
+        let untrusted = self.ended().untrusted.take();
         if let Some(failure) = untrusted {
             return Failure::Refused(failure);
         }

@@ -22,6 +22,13 @@ const ATTRS: u8 = 105;
 
 /// No server may send more in one packet: names of a folder come in several.
 const PACKET_BYTES_MAX: usize = 1 << 20;
+/// The protocol has no longer handles.
+const HANDLE_BYTES_MAX: usize = 256;
+/// No system has longer paths, and no server more to say.
+const NAME_BYTES_MAX: usize = 64 << 10;
+const WORDS_MAX: usize = 1000;
+/// Larger packets give their memory back, as few are so large.
+const SPARE_BYTES_MAX: usize = 256 << 10;
 /// Where the bytes of a file begin in a packet of them.
 pub(crate) const DATA_START: usize = 9;
 
@@ -125,7 +132,7 @@ impl Assembler {
 
     /// Takes back the memory of a packet.
     pub(crate) fn give_back(&mut self, mut packet: Vec<u8>) {
-        if self.spare.len() < 64 {
+        if self.spare.len() < 64 && packet.capacity() <= SPARE_BYTES_MAX {
             packet.clear();
             self.spare.push(packet);
         }
@@ -147,9 +154,12 @@ pub(crate) fn reply(packet: &[u8]) -> Result<Reply> {
             let code = fields.number()?;
             // Servers of the first days send no text.
             let text = fields.string().unwrap_or_default();
-            Reply::Status(code, String::from_utf8_lossy(text).into_owned())
+            Reply::Status(code, String::from_utf8_lossy(text).chars().take(WORDS_MAX).collect())
         }
-        HANDLE => Reply::Handle(fields.string()?.to_vec()),
+        HANDLE => match fields.string()? {
+            handle if handle.len() <= HANDLE_BYTES_MAX => Reply::Handle(handle.to_vec()),
+            _ => return Err(broken("a handle of an impossible length")),
+        },
         DATA => {
             fields.string()?;
             Reply::Data
@@ -159,6 +169,9 @@ pub(crate) fn reply(packet: &[u8]) -> Result<Reply> {
             let mut names = Vec::new();
             for _ in 0..count {
                 let name = fields.string()?.to_vec();
+                if name.len() > NAME_BYTES_MAX {
+                    return Err(broken("a name of an impossible length"));
+                }
                 let long = fields.string()?;
                 let attributes = fields.attributes(long.first().copied())?;
                 names.push(Name { name, attributes });
@@ -298,6 +311,7 @@ mod tests {
             (ATTRS, b"\0\0\0\x01\0"),
             (DATA, b"\0\0\0\x02x"),
             (7, b""),
+            (HANDLE, &[&[0, 0, 1, 1][..], &[7; 257]].concat()),
         ] {
             assert_eq!(reply(&packet(kind, &[body])).unwrap_err().kind(), ErrorKind::Unavailable);
         }
