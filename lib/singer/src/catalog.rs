@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::file_id::FileIds;
 use crate::schema::{self, Column};
 use crate::selection;
 
@@ -66,6 +67,8 @@ pub struct Stream {
     pub replication_key: Option<String>,
     /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
     pub resumed_from: Option<Value>,
+    /// In messages: the files of a disk that the rows come from.
+    pub read_from: FileIds,
     /// Catalog metadata.
     pub metadata: Metadata,
     /// Further stream-level fields of the catalog (`table_name`, `database_name`, ...), kept as is.
@@ -85,6 +88,7 @@ impl Stream {
             replication_method: ReplicationMethod::FullTable,
             replication_key: None,
             resumed_from: None,
+            read_from: FileIds::new(),
             metadata: BTreeMap::new(),
             fields: Map::new(),
         }
@@ -150,7 +154,12 @@ impl Stream {
         }
         // Meltano marks every property without metadata as automatic: each one gets an entry.
         let mut metadata = self.metadata.clone();
-        metadata.entry(Vec::new()).or_default();
+        let root = metadata.entry(Vec::new()).or_default();
+        // What a discovery prints selects what a run without a catalog reads. An entry about the
+        // stream that says nothing of its selection would leave the stream out.
+        if self.metadata.values().all(Map::is_empty) {
+            root.insert("selected-by-default".to_owned(), true.into());
+        }
         for column in &self.columns {
             let breadcrumb = vec!["properties".to_owned(), column.name.clone()];
             let automatic = self.keys.contains(&column.name);
@@ -282,5 +291,29 @@ mod tests {
         check("orders", "public", "orders", false);
         check("public-orders_eu", "public", "orders", false);
         check("publicorders", "public", "orders", false);
+    }
+
+    #[test]
+    fn what_a_discovery_prints_selects_what_a_run_without_a_catalog_reads() {
+        let schema = json!({"properties": {"id": {}, "a": {}, "b": {}}});
+        let plain = Stream::new("s", schema.as_object().unwrap().clone(), vec!["id".to_owned()]);
+        let mut described = plain.clone();
+        described.set_meta(None, "selected-by-default", true);
+        described.set_meta(Some("a"), "selected-by-default", false);
+        let mut unselected = plain.clone();
+        unselected.set_meta(None, "selected-by-default", false);
+        let mut silent = plain.clone();
+        silent.set_meta(None, "schema-name", "public");
+        let without_keys = Stream { keys: Vec::new(), ..plain.clone() };
+        for stream in [plain, without_keys, described, unselected, silent] {
+            let text = to_json(std::slice::from_ref(&stream)).to_string();
+            let read = from_slice(text.as_bytes(), None).unwrap().remove(0);
+            let names = |stream: Stream| {
+                let selected = selection::select(stream).unwrap()?;
+                let names = selected.stream.columns.into_iter().map(|column| column.name);
+                Some(names.collect::<Vec<_>>())
+            };
+            assert_eq!(names(stream), names(read), "{text}");
+        }
     }
 }

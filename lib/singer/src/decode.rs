@@ -27,6 +27,8 @@ pub struct Line<'a> {
     pub key_properties: Option<&'a [u8]>,
     /// `resumed_from` of a SCHEMA, the text of any value.
     pub resumed_from: Option<&'a [u8]>,
+    /// `read_from` of a SCHEMA, the text of any value.
+    pub read_from: Option<&'a [u8]>,
     /// `value` of a STATE, the text of any value.
     pub value: Option<&'a [u8]>,
     /// `version`
@@ -79,6 +81,7 @@ impl<'a> Line<'a> {
             b"schema" => self.schema = Some(whole),
             b"key_properties" => self.key_properties = Some(whole),
             b"resumed_from" => self.resumed_from = Some(whole),
+            b"read_from" => self.read_from = Some(whole),
             b"value" => self.value = Some(whole),
             b"version" => self.version = Some(token),
             b"time_extracted" => self.time_extracted = Some(token),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::batch::{Batch, Cell};
 use crate::catalog::Stream;
+use crate::file_id::FileId;
 use crate::quote::{escaped_into, string_into};
 use crate::schema::{Kind, Types};
 use crate::selection::Pruning;
@@ -141,6 +142,10 @@ pub fn schema_message(stream: &Stream) -> Value {
     }
     if let Some(bookmark) = &stream.resumed_from {
         message["resumed_from"] = bookmark.clone();
+    }
+    if !stream.read_from.is_empty() {
+        let files: Vec<&str> = stream.read_from.iter().map(FileId::as_str).collect();
+        message["read_from"] = json!(files);
     }
     message
 }

@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_id::FileId;
 use crate::input::{Input, Next};
 use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
@@ -419,6 +420,7 @@ fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop>
     let mut stream = Stream::new(name, schema, keys);
     let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
     stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());
+    stream.read_from = line.read_from.map(FileId::list).unwrap_or_default();
     if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
         return Err(fault("a property has an empty name").map(|f| f.with("property", &column.name)));
     }

@@ -11,6 +11,7 @@ use crate::catalog::{ReplicationMethod, Stream};
 use crate::decode::{RecordDecoder, Refusal};
 use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_id::FileIds;
 use crate::future::{Ahead, Cap, is_dated, report_bookmark};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
@@ -44,6 +45,7 @@ pub struct Rows {
     record_bytes_max: usize,
     limit: Option<u64>,
     left_out: bool,
+    read_from: FileIds,
     counter: RecordCounter,
     begun: Instant,
     stream: String,
@@ -88,6 +90,7 @@ impl Rows {
             record_bytes_max,
             limit,
             left_out: false,
+            read_from: FileIds::new(),
             counter: RecordCounter::new(""),
             begun: now,
             stream: String::new(),
@@ -138,6 +141,7 @@ impl Rows {
             .filter(is_dated);
         self.unstated = 0;
         self.left_out = false;
+        self.read_from.clear();
     }
 
     /// Warns of a bookmark that lies in the future.
@@ -225,7 +229,16 @@ impl Rows {
     /// not take them for all there is.
     pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
         let resumed_from = Some(bookmark.clone());
-        self.schema = Some(schema_line(&Stream { resumed_from, ..stream.clone() }));
+        let read_from = self.read_from.clone();
+        self.schema = Some(schema_line(&Stream { resumed_from, read_from, ..stream.clone() }));
+    }
+
+    /// Says, before the first row and before [`Rows::resume`], which files of a disk are read: no
+    /// target then replaces one of them.
+    pub fn read_from(&mut self, stream: &Stream, files: FileIds) {
+        self.read_from = files;
+        let read_from = self.read_from.clone();
+        self.schema = Some(schema_line(&Stream { read_from, ..stream.clone() }));
     }
 
     /// Returns how many rows of the stream there are by now.

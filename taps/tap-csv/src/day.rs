@@ -1,18 +1,20 @@
 //! A day of the lake, read back with the types and keys of its manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use files::dialect::RECORD_BYTES_CEILING;
 use files::open::changed;
 use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
-use serde_json::json;
+use serde_json::{Value, json};
 use singer::{Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream};
 
 use crate::settings::TapCsvSettings;
 
 /// The member of a bookmark that tells which generation of the table was read.
 const MANIFEST_SHA256: &str = "manifest_sha256";
+/// The member that names the columns which were left out of the rows.
+const LEFT_OUT: &str = "left_out";
 
 /// A day of the lake.
 #[derive(Debug)]
@@ -61,18 +63,19 @@ impl Day {
     /// Returns the paths of the files that [`Day::sync`] would read.
     pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let partition = &self.table(stream)?.partition;
-        let known = since.value[MANIFEST_SHA256] == *partition.manifest_sha256;
+        let known = is_known(stream, since, &partition.manifest_sha256);
         let files = partition.files();
         let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
         // The day itself may have been extracted from a state on.
         Ok(Reading { steps: steps.collect(), part: partition.manifest.resumed_from.clone() })
     }
 
-    /// Writes the rows of a table, unless the bookmark is of this very generation. Else all of
-    /// them: a part of a partition would be taken for the whole where it is loaded.
+    /// Writes the rows of a table, unless the bookmark is of this very generation and of all the
+    /// columns that are wanted. Else all of them: a part of a partition would be taken for the
+    /// whole where it is loaded.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         let manifest = self.table(stream)?.partition.manifest_sha256.clone();
-        if since.value[MANIFEST_SHA256] == *manifest {
+        if is_known(stream, since, &manifest) {
             log::info!("skipping stream {}: unchanged since it was read", stream.name);
             rows.unchanged();
             return Ok(());
@@ -82,6 +85,9 @@ impl Day {
                 table.verify()?;
             }
         }
+        // Before anything is read, a target must know what it may not replace.
+        let found = self.tables()?.iter().filter_map(|table| table.identities().ok()).flatten();
+        rows.read_from(stream, found.filter_map(|identity| identity.file()).collect());
         let dialect = self.dialect;
         let table = self.table(stream)?;
         let identities = table.verify()?.to_vec();
@@ -89,7 +95,12 @@ impl Day {
             rows.resume(stream, from);
         }
         table.read(stream, &identities, &dialect, rows)?;
-        rows.bookmark(json!({ MANIFEST_SHA256: manifest }));
+        let left_out = table.left_out(stream);
+        rows.bookmark(if left_out.is_empty() {
+            json!({ MANIFEST_SHA256: manifest })
+        } else {
+            json!({ MANIFEST_SHA256: manifest, LEFT_OUT: left_out })
+        });
         Ok(())
     }
 
@@ -156,7 +167,28 @@ impl Day {
     }
 }
 
+/// Tells whether the rows of a bookmark are of this generation, with all columns of the stream.
+fn is_known(stream: &Stream, since: &Bookmark, manifest: &str) -> bool {
+    let mut left_out = since.value[LEFT_OUT].as_array().into_iter().flatten();
+    let is_wanted = |name: &Value| name.as_str().is_some_and(|name| stream.column(name).is_some());
+    since.value[MANIFEST_SHA256] == *manifest && !left_out.any(is_wanted)
+}
+
 impl Table {
+    /// Returns the columns that the stream does not have.
+    fn left_out(&self, stream: &Stream) -> Vec<&str> {
+        let selected: BTreeSet<&str> =
+            stream.columns.iter().map(|column| column.name.as_str()).collect();
+        let names = self.names().into_iter();
+        names.filter(|name| !selected.contains(name)).collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let properties = self.partition.manifest.schema.get("properties");
+        let properties = properties.and_then(Value::as_object).into_iter().flatten();
+        properties.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Checks sizes and sums of the files, once; returns what the files are.
     fn verify(&mut self) -> Result<&[Identity]> {
         let identities = if let Some(identities) = self.verified.take() {
@@ -189,12 +221,7 @@ impl Table {
         rows: &mut Rows,
     ) -> Result<()> {
         let manifest = &self.partition.manifest;
-        let names: Vec<&str> = manifest
-            .schema
-            .get("properties")
-            .and_then(|properties| properties.as_object())
-            .map(|properties| properties.keys().map(String::as_str).collect())
-            .unwrap_or_default();
+        let names = self.names();
         let wanted = projection(stream, &names)?;
         let layout = Layout { names, wanted };
         let files = self.partition.files();

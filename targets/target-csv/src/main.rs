@@ -12,6 +12,7 @@ mod plain;
 mod property;
 mod settings;
 mod sink;
+mod source;
 mod target;
 
 use target::TargetCsv;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use lake::{Datestamp, Lake, Run};
 use singer::schema::PARTITION;
-use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
+use singer::{
+    About, Context, Error, ErrorKind, FileIds, OtherSetting, Planned, Result, Stream, Target,
+};
 
 use crate::csv::Dialect;
 use crate::layout::Layout;
@@ -17,6 +19,7 @@ use crate::place::Place;
 use crate::plain::{PlainFile, check_whole};
 use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::{CsvSink, Shared};
+use crate::source;
 
 const TOOL: &str = concat!("target-csv ", env!("CARGO_PKG_VERSION"));
 
@@ -29,6 +32,8 @@ pub struct TargetCsv {
     run: Option<Run>,
     /// Plain paths in use, with the streams they are for.
     paths: BTreeMap<PathBuf, String>,
+    /// The files that the rows of this run come from.
+    read_from: FileIds,
     shared: Rc<RefCell<Shared>>,
 }
 
@@ -66,10 +71,13 @@ impl Target for TargetCsv {
             }
         };
         let (paths, shared) = (BTreeMap::new(), Rc::default());
-        Ok(Self { settings, naming, dialect, run, paths, shared })
+        let read_from = FileIds::new();
+        Ok(Self { settings, naming, dialect, run, paths, read_from, shared })
     }
 
     fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
+        self.read_from.extend(stream.read_from.iter().cloned());
+        source::check(&self.naming.path(&stream.name), &self.read_from)?;
         let place = match (&self.naming, &self.run) {
             (Naming::Partition { file, source, day, .. }, Some(run)) => {
                 check_day(stream, source, *day)?;

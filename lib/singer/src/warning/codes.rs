@@ -48,13 +48,22 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("W-DELIMITER-DOUBTFUL", "The only column has another delimiter in its name. Set `delimiter`."),
     (
+        "W-ENCODING-DOUBTFUL",
+        "A file is read in one encoding, but its text is UTF-8 as well. Check `encoding`.",
+    ),
+    (
         "W-END-BY-REFUSAL",
         "The API refused a page, and this is taken for the end of the records. Check the page \
          limits of the API.",
     ),
     (
         "W-FILE-NOT-READ",
-        "A file is left out: it is not a regular file, or it has a name that cannot be used.",
+        "A file is left out: it is not a regular file, it has a name that cannot be used, or its \
+         text is no table.",
+    ),
+    (
+        "W-FILE-TWICE",
+        "Several names lead to one file. It is read once, by the name that the warning tells.",
     ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
@@ -166,6 +175,10 @@ pub const CODES: &[(&str, &str)] = &[
          remove it.",
     ),
     ("W-SETTING-UNUSED", "A setting has no effect beside the other settings. Remove it."),
+    (
+        "W-SETTINGS-CHANGED",
+        "What decides the rows of a table has changed, so all its files are read again.",
+    ),
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
     (
         "W-SOURCE-DIFFERS",
