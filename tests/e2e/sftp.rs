@@ -111,7 +111,7 @@ fn formats_and_compressions_are_told_by_their_endings() {
     shell(
         &server,
         "sed s/1/4/ a.csv | gzip > d.csv.gz; sed s/2/5/ b.tsv | zstd -q > e.tsv.zst
-         cd z; zip -q -r ../f.zip .; cd ..; rm -r z; touch -d '1 hour ago' *",
+         cd z; zip -q -r ../f.zip .; cd ..; rm -r z; touch -d '3 days ago' *",
     );
     let outcome = tap(&server, &at("/in")).go().success();
     assert_eq!(column(&outcome, "id"), [1, 2, 3, 4, 5, 6, 7]);
@@ -134,7 +134,7 @@ fn json_is_read_in_each_of_its_forms() {
     server.put("/in/b.json", "{\n  \"id\": 2,\n  \"more\": {\"x\": 1}\n}\n");
     server.put("/in/c.json", "{\"id\":3}\n\n{\"id\":4,\"tags\":[]}\n");
     server.put("/in/d.jsonl", "{\"id\":5}\r\n{\"id\":6}");
-    shell(&server, "gzip -c d.jsonl > e.ndjson.gz; zip -q f.zip a.json; touch -d '1 hour ago' *");
+    shell(&server, "gzip -c d.jsonl > e.ndjson.gz; zip -q f.zip a.json; touch -d '3 days ago' *");
     let outcome = tap(&server, &at("/in")).go().success();
     let text = outcome.text();
     let line = r#""record":{"id":1,"price":1.50,"tags":["a",{"b":null}]"#;
@@ -189,8 +189,8 @@ fn json_that_is_broken_is_refused_with_its_line() {
     let outcome = tap(&server, &entry).set("max_rejects", 1).go().success();
     assert_eq!(column(&outcome, "id"), [1, 3]);
     server.put("/in/more.csv", "id\n1\n");
-    let mixed = tap(&server, &at("/in/{line.jsonl,more.csv}")).go().exits(78);
-    assert!(mixed.stderr.contains("as one table"), "{}", mixed.stderr);
+    let mixed = tap(&server, &at("/in/{line.jsonl,more.csv}")).set("max_rejects", 1);
+    assert_eq!(column(&mixed.go().success(), "id"), [1, 3, 1]);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn another_server_gives_the_same_rows() {
     let server = Sshd::start();
     server.put("/in/1.csv", format!("id,text\n{}", "1,some text\n".repeat(100_000)));
     server.put("/in/sub/2.tsv", "text\tid\nx\t2\n");
-    shell(&server, "zip -q -r 3.zip sub; touch -d '1 hour ago' 3.zip");
+    shell(&server, "zip -q -r 3.zip sub; touch -d '3 days ago' 3.zip");
     let whole = tap(&server, &at("/in")).go().success();
     let other = Rclone::start(&server.root);
     let mut settings = server.settings(&json!([{ "table_name": "t", "remote_path": "/in" }]));
@@ -262,7 +262,7 @@ z = zipfile.ZipFile(\"odd.zip\", \"w\")
 for name in [\"../up.csv\", \"/abs.csv\", \"sub/../x.csv\", \"new\\nline.csv\", \".hid.csv\",
              \"ok/a.csv\"]:
     z.writestr(name, \"id\\n1\\n\")
-z.close()'; touch -d '1 hour ago' *",
+z.close()'; touch -d '3 days ago' *",
     );
     let outcome = tap(&server, &at("/in/odd.zip")).go().success();
     let seen = state(&outcome)["bookmarks"]["t"]["files"].clone();
@@ -412,7 +412,7 @@ fn links_lead_to_files_below_the_folder_alone() {
     link("..", "up.csv");
     std::fs::create_dir(server.root.join("in/empty.csv")).unwrap();
     let outcome = tap(&server, &at("/in")).go().success();
-    assert_eq!(column(&outcome, "id"), [1, 1]);
+    assert_eq!(column(&outcome, "id"), [1]);
     for name in ["out_of_it.csv", "absolute.csv", "dangling.csv", "round.csv", "up.csv"] {
         assert!(outcome.stderr.contains(&format!("passing over /in/{name}")), "{}", outcome.stderr);
     }
@@ -420,7 +420,7 @@ fn links_lead_to_files_below_the_folder_alone() {
     assert_eq!(column(&tap(&server, &at("/in/absolute.csv")).go().success(), "id"), [2]);
     assert_eq!(column(&tap(&server, &at("/in/loop/loop/real.csv")).go().success(), "id"), [1]);
     let folder = tap(&server, &at("/in/loop")).go().success();
-    assert_eq!(column(&folder, "id"), [1, 1]);
+    assert_eq!(column(&folder, "id"), [1]);
 }
 
 #[test]

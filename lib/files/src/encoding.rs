@@ -13,7 +13,7 @@ pub enum TextEncoding {
     /// ISO 8859-1 as Python has it: each byte is the character of that number. (On the web the
     /// same name means windows-1252, where 0x80 is the euro sign: say `cp1252` for that.)
     Latin1,
-    /// UTF-16, by its byte order mark; without one little-endian.
+    /// UTF-16, by its byte order mark; without one by where its NUL bytes are, else little-endian.
     Utf16,
     /// One of the encodings of the WHATWG standard.
     Other(&'static Encoding),
@@ -76,7 +76,7 @@ impl TextEncoding {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "UTF-8",
             Self::Latin1 => "ISO-8859-1",

@@ -1,11 +1,11 @@
 //! What is written in a file, as the ending of its name tells.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a file is written.
 // Without comments on the variants, so that its schema is a plain list of words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum Format {
@@ -19,10 +19,7 @@ pub enum Format {
 impl Format {
     /// Tells the format by the ending of a name, behind which `.gz` or `.zst` may stand.
     pub fn of(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        let (_, ending) = name.rsplit_once('.')?;
-        Some(match ending {
+        Some(match ending(name)?.as_str() {
             "csv" => Self::Csv,
             "tsv" | "tab" => Self::Tsv,
             "psv" | "pipe" => Self::Psv,
@@ -30,6 +27,11 @@ impl Format {
             "jsonl" | "ndjson" => Self::Jsonl,
             _ => return None,
         })
+    }
+
+    /// Tells whether a name ends in `.txt`, which says nothing of how the text is written.
+    pub fn is_text(name: &str) -> bool {
+        ending(name).is_some_and(|ending| ending == "txt")
     }
 
     /// Tells whether it is JSON, and no delimited text.
@@ -45,6 +47,13 @@ impl Format {
             Self::Psv => b'|',
         }
     }
+}
+
+/// Returns the ending of a name in lower case, without `.gz` or `.zst` behind it.
+fn ending(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    name.rsplit_once('.').map(|(_, ending)| ending.to_owned())
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 pub mod compress;
 pub mod dialect;
 pub mod encoding;
+mod evidence;
 pub mod format;
 pub mod infer;
 pub mod json;
+mod once;
 pub mod open;
 pub mod paths;
 pub mod progress;

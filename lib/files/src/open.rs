@@ -2,29 +2,52 @@
 
 use std::fmt::Display;
 use std::fs::Metadata;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, Result, quote};
+use singer::{Context, Error, ErrorKind, FileId, Result, quote};
 
 use crate::compress::Limits;
 use crate::encoding::TextEncoding;
+use crate::evidence;
 use crate::store::{DiskFile, Store, StoredFile};
 
 /// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Size in bytes, as stored.
     pub size: u64,
     /// Time of the last change.
     pub modified: SystemTime,
-    device: u64,
-    inode: u64,
+    /// What the disk says besides; `None` for a file that is elsewhere.
+    pub disk: Option<OnDisk>,
 }
+
+/// What a disk says of a file besides size and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnDisk {
+    /// The device it is on.
+    pub device: u64,
+    /// The number of the file on its device.
+    pub inode: u64,
+    /// When the file, its names or its rights last changed, in nanoseconds since 1970: nobody can
+    /// set this time.
+    pub changed: i128,
+}
+
+/// Within a run: names and rights may change without the bytes.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        let same = self.size == other.size && self.modified == other.modified;
+        same && self.place() == other.place()
+    }
+}
+
+impl Eq for Identity {}
 
 impl Identity {
     /// Looks at the file a path leads to.
@@ -37,7 +60,17 @@ impl Identity {
 
     /// Makes the identity of a file that is elsewhere, where size and time are all there is.
     pub fn far(size: u64, modified: SystemTime) -> Self {
-        Self { size, modified, device: 0, inode: 0 }
+        Self { size, modified, disk: None }
+    }
+
+    /// Returns which file of a disk it is, for a target that would replace it.
+    pub fn file(&self) -> Option<FileId> {
+        self.disk.map(|disk| FileId::new(disk.device, disk.inode))
+    }
+
+    /// Returns device and number of the file; nulls for a file that is elsewhere.
+    pub fn place(&self) -> (u64, u64) {
+        self.disk.map_or((0, 0), |disk| (disk.device, disk.inode))
     }
 
     pub(crate) fn regular(metadata: &Metadata) -> Result<Self> {
@@ -48,8 +81,12 @@ impl Identity {
         Ok(Self {
             size: metadata.len(),
             modified: metadata.modified().map_err(read_failure)?,
-            device: metadata.dev(),
-            inode: metadata.ino(),
+            disk: Some(OnDisk {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                changed: i128::from(metadata.ctime()) * 1_000_000_000
+                    + i128::from(metadata.ctime_nsec()),
+            }),
         })
     }
 }
@@ -90,6 +127,22 @@ impl OpenFile {
         let raw = Raw { input: self.stored.bytes()?, seen: Arc::clone(&self.seen) };
         let plain = self.stored.codec().decompress(raw, limits).with("path", &self.path)?;
         Ok(encoding.decode(plain))
+    }
+
+    /// Returns the decompressed text in UTF-8, and whether the setting of its encoding is in doubt;
+    /// call it once.
+    ///
+    /// Fails with `Data` when the first bytes prove that the setting is wrong.
+    pub fn checked_text(
+        &self,
+        setting: TextEncoding,
+        limits: Limits,
+    ) -> Result<(Box<dyn Read + Send>, bool)> {
+        let mut plain = self.text(TextEncoding::Utf8, limits)?;
+        let head = head(&mut plain)?;
+        let encoding = evidence::compare(setting, &head).with("path", &self.path)?;
+        let doubtful = evidence::looks_like_utf_8(setting, &head);
+        Ok((encoding.decode(Box::new(Cursor::new(head).chain(plain))), doubtful))
     }
 
     /// Checks that the file is still the one opened and was read to its end.
@@ -149,6 +202,14 @@ pub fn sum(store: &dyn Store, path: &str) -> Result<String> {
     let mut block = vec![0; 256 << 10];
     while raw.read(&mut block).map_err(read_failure).with("path", path)? > 0 {}
     Ok(file.finish()?.unwrap_or_default())
+}
+
+/// Reads the first bytes of an input.
+pub(crate) fn head(input: &mut impl Read) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let read = input.take(evidence::HEAD_BYTES as u64).read_to_end(&mut head);
+    read.map_err(read_failure)?;
+    Ok(head)
 }
 
 /// Reads the file as stored, counting and summing.

@@ -1,5 +1,6 @@
 //! Finds files: one file, all of a folder, or those that match a pattern.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -7,10 +8,9 @@ use rustix::io::Errno;
 use singer::{Context, Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
+use crate::format::Format;
+use crate::once::once;
 use crate::open::Identity;
-
-/// The name endings that count in a folder, in any case.
-pub const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
 
 /// A pattern of paths: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any folders.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Pattern {
     /// How many folders deep below it; beyond count when it is not known.
     pub depth: usize,
     matcher: GlobMatcher,
+    /// Its parts that begin with a dot, or may do so.
+    hidden: Vec<GlobMatcher>,
 }
 
 impl Pattern {
@@ -30,7 +32,8 @@ impl Pattern {
         let bad = |cause: globset::Error| {
             Error::new(ErrorKind::Config, "cannot read the pattern").caused_by(cause)
         };
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?;
+        let glob = |text: &str| GlobBuilder::new(text).literal_separator(true).build().map_err(bad);
+        let whole = glob(pattern)?;
         // Walk no more than the part of the tree that can match.
         let parts: Vec<&str> = pattern.split('/').collect();
         let fixed = parts.iter().take_while(|part| !Self::is_one(part)).count();
@@ -42,12 +45,22 @@ impl Pattern {
         // Alternatives may hold separators, so their depth is not known.
         let deep = rest.iter().any(|part| part.contains("**") || part.contains('{'));
         let depth = if deep { usize::MAX } else { rest.len() };
-        Ok(Self { base, depth, matcher: glob.compile_matcher() })
+        // A part of alternatives that hold separators is no pattern by itself: any name fits.
+        let part = |part: &&str| glob(part).or_else(|_| glob("*")).map(|g| g.compile_matcher());
+        let dotted = rest.iter().filter(|part| part.starts_with('.') || has_dotted_branch(part));
+        let hidden = dotted.map(part).collect::<Result<_>>()?;
+        Ok(Self { base, depth, matcher: whole.compile_matcher(), hidden })
     }
 
     /// Tells whether a text is a pattern.
     pub fn is_one(text: &str) -> bool {
         text.contains(['*', '?', '[', '{'])
+    }
+
+    /// Tells whether a part of the pattern names this hidden file or folder: as in a shell, a
+    /// pattern means hidden names only where it has the dot itself.
+    fn names_hidden(&self, name: &OsStr) -> bool {
+        self.hidden.iter().any(|part| part.is_match(Path::new(name)))
     }
 
     /// Tells whether a path matches.
@@ -56,16 +69,21 @@ impl Pattern {
     }
 }
 
-/// Finds the regular files of a path, sorted by name: the file itself, those below a folder that
-/// end in one of [`ENDINGS`], or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**`
-/// for any folders). Symbolic links are followed; those that lead back to a folder they are in, or
-/// to nothing where nothing of their name or below is wanted, are passed over.
+fn has_dotted_branch(part: &str) -> bool {
+    part.contains("{.") || part.contains(",.")
+}
+
+/// Finds the regular files of a path, sorted by name: the file itself, those below a folder whose
+/// endings tell a format, or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**` for
+/// any folders). Hidden files and folders, which begin with a dot, count where the path names them.
+/// Symbolic links are followed, and each file is found once; links that lead back to a folder they
+/// are in, or to nothing where nothing of their name or below is wanted, are passed over.
 ///
 /// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
     let literal = Path::new(path);
     let found = if literal.is_dir() {
-        walk(literal, usize::MAX, has_ending)
+        Walk { base: literal, depth: usize::MAX, pattern: None }.files()
     } else if literal.exists() || !Pattern::is_one(path) {
         Identity::of(literal).map(|_| vec![literal.to_owned()])
     } else {
@@ -76,17 +94,24 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
         return Err(Error::new(ErrorKind::NoInput, "cannot find a file to read")
             .with("path", path)
             .hint(
-                "give a file, a folder with .csv, .csv.gz or .csv.zst files, or a pattern; \
-                 relative paths start at the folder the command runs in",
+                "give a file, a folder with files whose endings tell how they are written \
+                 (.csv, .tsv, .psv, .txt, .json, .jsonl, .ndjson), or a pattern; hidden names \
+                 count only where the path has their dot; relative paths start at the folder the \
+                 command runs in",
             ));
     }
     Ok(found)
 }
 
+/// Tells whether a file of a folder counts: its ending tells a format, and it is none of the JSON
+/// files that programs leave beside data, whose names begin with an underscore.
 fn has_ending(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = name.to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    match Format::of(name) {
+        Some(format) if format.is_json() => !name.starts_with('_'),
+        Some(_) => true,
+        None => Format::is_text(name),
+    }
 }
 
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
@@ -95,65 +120,102 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     if !pattern.base.is_empty() && !base.is_dir() {
         return Ok(Vec::new());
     }
-    walk(base, pattern.depth, |file| pattern.is_match(file))
+    Walk { base, depth: pattern.depth, pattern: Some(&pattern) }.files()
 }
 
-fn walk(base: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let here = base.as_os_str().is_empty();
-    let root = if here { Path::new(".") } else { base };
-    let mut found = Vec::new();
-    for entry in WalkDir::new(root).max_depth(depth).follow_links(true) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(cause) if is_no_file(&cause, depth, |path| wanted(named(path, here))) => continue,
-            Err(cause) => return Err(walk_failure(&cause)),
+/// A walk through a folder.
+struct Walk<'a> {
+    base: &'a Path,
+    depth: usize,
+    /// What the files must match; without one their endings count.
+    pattern: Option<&'a Pattern>,
+}
+
+impl Walk<'_> {
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let here = self.base.as_os_str().is_empty();
+        let root = if here { Path::new(".") } else { self.base };
+        let mut found = Vec::new();
+        let mut hidden = 0;
+        let entries = WalkDir::new(root).max_depth(self.depth).follow_links(true).into_iter();
+        let seen = |entry: &walkdir::DirEntry| {
+            let seen = entry.depth() == 0 || self.sees(entry.file_name());
+            hidden += usize::from(!seen);
+            seen
         };
-        if entry.file_type().is_dir() {
-            continue;
-        }
-        let path = named(entry.path(), here);
-        if !wanted(path) {
-            continue;
-        }
-        if path.to_str().is_none() {
-            return Err(Error::new(ErrorKind::Config, "cannot use a file name that is not UTF-8")
+        for entry in entries.filter_entry(seen) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(cause) if self.is_no_file(&cause, here) => continue,
+                Err(cause) => return Err(walk_failure(&cause)),
+            };
+            let path = named(entry.path(), here);
+            if entry.file_type().is_dir() || !self.wants(path) {
+                continue;
+            }
+            if path.to_str().is_none() {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot use a file name that is not UTF-8",
+                )
                 .with("file", path.display())
                 .hint("rename the file"));
+            }
+            found.push((path.to_owned(), Identity::of(path)?));
         }
-        Identity::of(path)?;
-        found.push(path.to_owned());
+        if hidden > 0 {
+            log::info!("passing over {hidden} hidden files or folders in {}", root.display());
+        }
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(once(self.base, found))
     }
-    found.sort();
-    Ok(found)
+
+    fn wants(&self, path: &Path) -> bool {
+        self.pattern.map_or_else(|| has_ending(path), |pattern| pattern.is_match(path))
+    }
+
+    /// Tells whether a name is one that is not hidden, or that the pattern has with its dot.
+    fn sees(&self, name: &OsStr) -> bool {
+        !is_hidden(name) || self.pattern.is_some_and(|pattern| pattern.names_hidden(name))
+    }
+
+    /// Tells whether what cannot be looked at is nothing that a run misses: a link to nothing where
+    /// no file of its name is wanted, nor any below it, or back to a folder it is in. Hidden links
+    /// are nobody's files: editors leave them beside those they hold open.
+    fn is_no_file(&self, cause: &walkdir::Error, here: bool) -> bool {
+        let Some(path) = cause.path().filter(|_| cause.depth() > 0) else { return false };
+        let is_hidden = path.file_name().is_some_and(is_hidden);
+        let may_be_folder = cause.loop_ancestor().is_none() && cause.depth() < self.depth;
+        let may_be_wanted = may_be_folder || self.wants(named(path, here));
+        if !leads_nowhere(cause) || (!is_hidden && may_be_wanted) {
+            return false;
+        }
+        match cause.loop_ancestor() {
+            Some(folder) => singer::warn!(
+                "W-LINK-OUTSIDE",
+                "passing over {}: the link leads back to {}, which it is in",
+                path.display(),
+                folder.display()
+            ),
+            None => {
+                singer::warn!(
+                    "W-LINK-DEAD",
+                    "passing over {}: it leads to nothing",
+                    path.display()
+                );
+            }
+        }
+        true
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// Returns a path as the pattern has it, which may begin in the current folder.
 fn named(path: &Path, here: bool) -> &Path {
     if here { path.strip_prefix("./").unwrap_or(path) } else { path }
-}
-
-/// Tells whether what cannot be looked at is nothing that a run misses: a link to nothing where no
-/// file of its name is wanted, nor any below it, or back to a folder it is in. Hidden links are
-/// nobody's files: editors leave them beside those they hold open.
-fn is_no_file(cause: &walkdir::Error, depth: usize, wanted: impl Fn(&Path) -> bool) -> bool {
-    let Some(path) = cause.path().filter(|_| cause.depth() > 0) else { return false };
-    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let may_be_folder = cause.loop_ancestor().is_none() && cause.depth() < depth;
-    if !leads_nowhere(cause) || (!is_hidden && (may_be_folder || wanted(path))) {
-        return false;
-    }
-    match cause.loop_ancestor() {
-        Some(folder) => singer::warn!(
-            "W-LINK-OUTSIDE",
-            "passing over {}: the link leads back to {}, which it is in",
-            path.display(),
-            folder.display()
-        ),
-        None => {
-            singer::warn!("W-LINK-DEAD", "passing over {}: it leads to nothing", path.display());
-        }
-    }
-    true
 }
 
 fn leads_nowhere(cause: &walkdir::Error) -> bool {
@@ -203,7 +265,11 @@ mod tests {
     }
 
     fn names(folder: &Path, pattern: &str) -> Vec<String> {
-        let found = find(&format!("{}/{pattern}", folder.display())).unwrap();
+        let found = find(&format!("{}/{pattern}", folder.display()));
+        let found = match found {
+            Err(failure) if failure.kind() == ErrorKind::NoInput => Vec::new(),
+            found => found.unwrap(),
+        };
         let name = |path: &PathBuf| path.strip_prefix(folder).unwrap().display().to_string();
         found.iter().map(name).collect()
     }
@@ -216,7 +282,8 @@ mod tests {
         };
         check("b.csv", &["b.csv"]);
         check("e.txt", &["e.txt"]);
-        check("", &["a.CSV", "b.csv", "sub/c.csv.gz", "sub/deep/d.csv.zst"]);
+        let all = ["a.CSV", "b.csv", "e.txt", "sub/c.csv.gz", "sub/deep/d.csv.zst"];
+        check("", &all);
         check("*.csv", &["b.csv"]);
         check("**/*.csv*", &["b.csv", "f.csv.partial", "sub/c.csv.gz", "sub/deep/d.csv.zst"]);
         check("sub/*", &["sub/c.csv.gz"]);
@@ -230,6 +297,52 @@ mod tests {
         let folder = tree();
         fs::write(folder.path().join("[b].csv"), "x").unwrap();
         assert_eq!(names(folder.path(), "[b].csv"), ["[b].csv"]);
+    }
+
+    #[test]
+    fn hidden_names_count_where_the_path_has_their_dot() {
+        let folder = tree();
+        let all = names(folder.path(), "");
+        for path in [".git/b.csv", ".tmp.csv", "sub/.part/x.csv", "sub/.y.csv", "sub/.y.d/z.csv"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        fs::write(folder.path().join("_notes.json"), "{}").unwrap();
+        let check = |pattern: &str, expected: &[&str]| {
+            assert_eq!(names(folder.path(), pattern), expected, "{pattern}");
+        };
+        assert_eq!(names(folder.path(), ""), all);
+        check("*.csv", &["b.csv"]);
+        check("**/[a-z.]*.csv", &["b.csv"]);
+        check("s*/**/?.csv", &[]);
+        check(".tmp.csv", &[".tmp.csv"]);
+        check(".*.csv", &[".tmp.csv"]);
+        check(".git", &[".git/b.csv"]);
+        check(".git/*", &[".git/b.csv"]);
+        check("{.git,sub}/*.csv", &[".git/b.csv"]);
+        check("sub/.*", &["sub/.y.csv"]);
+        check("**/.y*/*.csv", &["sub/.y.d/z.csv"]);
+        check("sub/{.part/x,c}.csv", &["sub/.part/x.csv"]);
+        check("{b,.tmp}.csv", &[".tmp.csv", "b.csv"]);
+    }
+
+    #[test]
+    fn a_file_is_found_once_whatever_names_lead_to_it() {
+        let folder = tree();
+        let at = |name: &str| folder.path().join(name);
+        let all = names(folder.path(), "");
+        std::os::unix::fs::symlink("sub/c.csv.gz", at("a.csv.gz")).unwrap();
+        std::os::unix::fs::symlink("sub", at("current")).unwrap();
+        fs::hard_link(at("b.csv"), at("sub/b_again.csv")).unwrap();
+        assert_eq!(names(folder.path(), ""), all);
+        assert_eq!(names(folder.path(), "**/*.gz"), ["sub/c.csv.gz"]);
+        assert_eq!(names(folder.path(), "*.gz"), ["a.csv.gz"]);
+        assert_eq!(names(folder.path(), "current/*.gz"), ["current/c.csv.gz"]);
+        std::os::unix::fs::symlink("a.csv.gz", at("z.csv.gz")).unwrap();
+        assert_eq!(names(folder.path(), "*.gz"), ["a.csv.gz"]);
+        fs::write(at("twin.csv"), "x").unwrap();
+        assert_eq!(names(folder.path(), "[bt]*.csv"), ["b.csv", "twin.csv"]);
     }
 
     #[test]

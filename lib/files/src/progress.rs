@@ -1,5 +1,6 @@
-//! The bookmark of a stream of files: for each file its size, time and sum.
+//! The bookmark of a stream of files: what each file was, and how its rows were made.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
@@ -10,10 +11,19 @@ use crate::open::Identity;
 /// No file system's clock has longer steps (FAT: two seconds).
 const CLOCK_STEP_MAX: Duration = Duration::from_secs(3);
 
+/// Before this time (2000-01-01), or so far in the future, no file of today was written: such a
+/// time was set by a program, or is that of a clock that is not right.
+const TIMES_FROM: Duration = Duration::from_secs(946_684_800);
+const CLOCK_FAULT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Which files were read, and what they were then.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     files: Map<String, Value>,
+    /// The settings that decided the rows; none in a bookmark from before they were kept.
+    settings: Option<BTreeMap<String, Value>>,
+    /// The columns that the rows lack, though the files have them.
+    left_out: BTreeSet<String>,
     /// Something has changed since it was last saved.
     unsaved: bool,
 }
@@ -21,8 +31,37 @@ pub struct Progress {
 impl Progress {
     /// Reads a bookmark; anything but ours counts as none.
     pub fn of(bookmark: &Value) -> Self {
-        let files = bookmark["files"].as_object().cloned().unwrap_or_default();
-        Self { files, unsaved: false }
+        let members = |name: &str| bookmark[name].as_object().cloned();
+        let names = bookmark["left_out"].as_array().into_iter().flatten();
+        Self {
+            files: members("files").unwrap_or_default(),
+            settings: members("settings").map(|settings| settings.into_iter().collect()),
+            left_out: names.filter_map(Value::as_str).map(str::to_owned).collect(),
+            unsaved: false,
+        }
+    }
+
+    /// Returns the settings that decided the rows, where the bookmark knows them.
+    pub fn settings(&self) -> Option<&BTreeMap<String, Value>> {
+        self.settings.as_ref()
+    }
+
+    /// Sets the settings that decide the rows.
+    pub fn set_settings(&mut self, settings: BTreeMap<String, Value>) {
+        self.unsaved |= !self.is_empty() && self.settings.as_ref() != Some(&settings);
+        self.settings = Some(settings);
+    }
+
+    /// Returns the columns that were left out.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.left_out.iter().map(String::as_str)
+    }
+
+    /// Adds columns that are left out.
+    pub fn leave_out(&mut self, names: impl IntoIterator<Item = String>) {
+        let before = self.left_out.len();
+        self.left_out.extend(names);
+        self.unsaved |= !self.is_empty() && self.left_out.len() != before;
     }
 
     /// Takes over a bookmark of older plugins, which is a time alone: everything up to it was read.
@@ -42,15 +81,29 @@ impl Progress {
         Ok(Some(time.into()))
     }
 
-    /// Forgets the files that are gone.
-    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+    /// Forgets the files that are gone; tells whether there are such.
+    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) -> bool {
         let before = self.files.len();
         self.files.retain(|path, _| wanted(path));
-        self.unsaved |= self.files.len() != before;
+        let gone = self.files.len() != before;
+        self.unsaved |= gone;
+        gone
     }
 
-    /// Tells whether the file is as it was read. Where size and time do not say it, `sum` is told
-    /// whether the time is the same, and gives the sum or `None` when it is not worth reading.
+    /// Tells whether size and time are those of a file that was read.
+    pub fn seems_to_have(&self, path: &str, identity: Identity) -> bool {
+        self.files.get(path).is_some_and(|known| {
+            known["size"].as_u64() == Some(identity.size)
+                && time(identity.modified).is_ok_and(|time| known["mtime"] == *time)
+        })
+    }
+
+    /// Tells whether the file is as it was read.
+    ///
+    /// Size, time, and on a disk the file's number and the time of its last change of any kind say
+    /// so, where all are the same and the times can be trusted; else only the sum of its bytes
+    /// does. `sum` is told whether the time is the same, and gives the sum or `None` when it is not
+    /// worth reading.
     pub fn has(
         &mut self,
         path: &str,
@@ -62,14 +115,23 @@ impl Progress {
             return Ok(false);
         }
         let same_time = known["mtime"] == *time(identity.modified)?;
-        if same_time && known["recent"] != true {
+        // Bookmarks knew no numbers once, and took any time.
+        let is_old = known["inode"].is_null() && identity.disk.is_some();
+        let same_file =
+            is_old || place(identity) == (known["inode"].clone(), known["ctime"].clone());
+        let known_sum = known["sha256"].as_str().map(str::to_owned);
+        if same_time && same_file && known["recent"] != true && says_something(identity) {
+            if is_old {
+                self.set(path, identity, known_sum.as_deref())?;
+            }
             return Ok(true);
         }
-        if !known["sha256"].is_string() {
+        let adopted = known_sum.is_none() && same_time && same_file && known["recent"] != true;
+        if known_sum.is_none() && !adopted {
             return Ok(false);
         }
         let Some(sum) = sum(same_time)? else { return Ok(false) };
-        if known["sha256"] != *sum {
+        if known_sum.is_some_and(|known| known != sum) {
             return Ok(false);
         }
         self.set(path, identity, Some(&sum))?;
@@ -84,6 +146,9 @@ impl Progress {
         }
         if is_recent(identity) {
             entry["recent"] = true.into();
+        }
+        if identity.disk.is_some() {
+            (entry["inode"], entry["ctime"]) = place(identity);
         }
         self.unsaved |= self.files.get(path) != Some(&entry);
         self.files.insert(path.to_owned(), entry);
@@ -102,7 +167,14 @@ impl Progress {
 
     /// Returns the bookmark.
     pub fn to_json(&self) -> Value {
-        json!({ "files": self.files })
+        let mut bookmark = json!({ "files": self.files });
+        if let Some(settings) = &self.settings {
+            bookmark["settings"] = json!(settings);
+        }
+        if !self.left_out.is_empty() {
+            bookmark["left_out"] = json!(self.left_out);
+        }
+        bookmark
     }
 
     /// Returns the bookmark, to be saved.
@@ -123,6 +195,28 @@ impl Progress {
 pub(crate) fn is_recent(identity: Identity) -> bool {
     identity.modified.elapsed().map_or(true, |age| age < CLOCK_STEP_MAX)
 }
+
+/// Tells whether the times of a file say something of its bytes. A time that programs set to the
+/// same for all files, as archives and images do, or one of a clock that is far from right, does
+/// not; on a disk the time that nobody can set counts instead.
+pub(crate) fn says_something(identity: Identity) -> bool {
+    let from = SystemTime::UNIX_EPOCH + TIMES_FROM;
+    let is_fair = |time: SystemTime| time >= from && time <= SystemTime::now() + CLOCK_FAULT_MAX;
+    match identity.disk {
+        Some(disk) => u64::try_from(disk.changed)
+            .is_ok_and(|nanos| is_fair(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos))),
+        None => is_fair(identity.modified),
+    }
+}
+
+/// Returns the number of a file on a disk, and when it last changed in any way.
+fn place(identity: Identity) -> (Value, Value) {
+    let Some(disk) = identity.disk else { return (Value::Null, Value::Null) };
+    let (seconds, nanos) = (disk.changed.div_euclid(NANOS), disk.changed.rem_euclid(NANOS));
+    (disk.inode.into(), format!("{seconds}.{nanos:09}").into())
+}
+
+const NANOS: i128 = 1_000_000_000;
 
 /// Writes a time as RFC 3339 in UTC, with the microseconds that databases keep.
 pub(crate) fn time_for_a_column(time: SystemTime) -> Result<String> {
@@ -184,9 +278,9 @@ mod tests {
         fs::write(path, "three").unwrap();
         assert!(!has(&mut progress, path));
         progress.saved();
-        progress.keep(|path| path.ends_with("a.csv"));
+        assert!(!progress.keep(|path| path.ends_with("a.csv")));
         assert!(!progress.is_unsaved());
-        progress.keep(|path| path.ends_with("b.csv"));
+        assert!(progress.keep(|path| path.ends_with("b.csv")));
         assert!(progress.is_empty() && progress.is_unsaved());
     }
 
@@ -204,8 +298,65 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_sum_is_known_by_size_and_time_alone() {
+    fn a_file_of_equal_size_and_time_is_another_where_the_disk_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = &file(&folder);
+        let fixed = |seconds: u64| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        };
+        // 1970, the first day of zip, 2001, 2020, 2100.
+        for seconds in [0, 315_532_800, 1_000_000_000, 1_600_000_000, 4_102_444_800] {
+            fs::write(path, "one").unwrap();
+            fixed(seconds);
+            let mut progress = Progress::default();
+            set(&mut progress, path);
+            let mut before = Progress::of(&json!({"files": {path: {"size": 3,
+                "mtime": progress.to_json()["files"][path]["mtime"],
+                "sha256": progress.to_json()["files"][path]["sha256"]}}}));
+            assert!(has(&mut progress, path), "{seconds}");
+            assert!(has(&mut before, path), "a bookmark from before, {seconds}");
+            fs::write(path, "two").unwrap();
+            fixed(seconds);
+            assert!(!has(&mut progress, path), "written again, {seconds}");
+            assert!(!has(&mut before, path), "written again, {seconds}");
+            set(&mut progress, path);
+            fs::write(format!("{path}.new"), "ten").unwrap();
+            fs::rename(format!("{path}.new"), path).unwrap();
+            fixed(seconds);
+            assert!(!has(&mut progress, path), "replaced, {seconds}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_says_nothing_is_settled_by_the_sum_far_away_too() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        for (seconds, trusted) in [(0, false), (1, false), (1_600_000_000, true), (1 << 33, false)]
+        {
+            let identity = Identity::far(3, at(seconds));
+            assert_eq!(says_something(identity), trusted, "{seconds}");
+            let mut progress = Progress::default();
+            progress.set("a", identity, Some("aa")).unwrap();
+            let mut has =
+                |sum: &str| progress.has("a", identity, |_| Ok(Some(sum.to_owned()))).unwrap();
+            assert!(has("aa"), "{seconds}");
+            assert_eq!(has("bb"), trusted, "{seconds}");
+        }
+        // What was read before such times were doubted is taken for read, and has a sum from then
+        // on.
+        let old = json!({"files": {"a": {"size": 3, "mtime": "1970-01-01T00:00:00Z"}}});
+        let mut progress = Progress::of(&old);
+        let mut has = |sum: &str| {
+            progress.has("a", Identity::far(3, at(0)), |_| Ok(Some(sum.to_owned()))).unwrap()
+        };
+        assert!(has("aa"));
+        assert!(!has("bb"));
+    }
+
+    #[test]
+    fn a_file_without_a_sum_is_known_by_size_and_time_alone() {
+        let at =
+            |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000 + seconds);
         let mut progress = Progress::default();
         progress.set("a", Identity::far(3, at(9)), None).unwrap();
         let mut has = |size, seconds| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use singer::{Kind, Result};
 
 use crate::dialect::{Dialect, byte_or_none};
@@ -28,11 +28,16 @@ pub struct TableSettings {
     pub whole: bool,
     /// Longest record.
     pub record_bytes_max: usize,
+    /// How many columns a table may have.
+    pub columns_max: usize,
     /// How many bytes a compressed file may give for each of its own.
     pub decompression_ratio_max: u64,
     /// How failures name the settings.
     pub words: Words,
 }
+
+/// How many columns a table may have by default: each takes some KB of memory.
+pub const COLUMNS_MAX: usize = 50_000;
 
 /// How a connector calls two of its settings.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,7 @@ impl Metadata {
 }
 
 /// How the text of files is written: part of the settings of a table.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
 pub struct TextSettings {
     /// The encoding, such as utf-8, utf-16, latin-1 or cp1252.
@@ -136,7 +141,7 @@ impl TextSettings {
 
 /// The type of a column.
 // Without comments on the variants, so that its schema is a plain list of words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum ColumnType {

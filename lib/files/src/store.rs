@@ -12,8 +12,12 @@ use crate::paths;
 
 /// Where the files of a table lie.
 pub trait Store: std::fmt::Debug {
-    /// Finds the files as they are now, sorted by path.
-    fn find(&mut self) -> Result<Vec<String>>;
+    /// Looks at what there is, so that a later look can tell which files are being written.
+    fn glance(&mut self) {}
+
+    /// Finds the files as they are now, sorted by path; `known` tells whether a file seems to be
+    /// one that was read already.
+    fn find(&mut self, known: &dyn Fn(&str, Identity) -> bool) -> Result<Vec<String>>;
 
     /// Returns a file that [`Store::find`] left for another run, for it is still being written.
     fn unfinished(&self) -> Option<&str> {
@@ -53,18 +57,31 @@ pub trait StoredFile {
 #[derive(Clone, Debug)]
 pub struct Disk {
     path: String,
+    own: Option<String>,
 }
 
 impl Disk {
     /// Takes a path as [`paths::find`] does.
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), own: None }
+    }
+
+    /// Leaves out a file that the tap itself writes.
+    #[must_use]
+    pub fn without(self, own: impl Into<String>) -> Self {
+        Self { own: Some(own.into()), ..self }
     }
 }
 
 impl Store for Disk {
-    fn find(&mut self) -> Result<Vec<String>> {
-        paths::find(&self.path)?.iter().map(|path| utf_8(path).map(str::to_owned)).collect()
+    fn find(&mut self, _: &dyn Fn(&str, Identity) -> bool) -> Result<Vec<String>> {
+        let own = self.own.as_ref().and_then(|own| Identity::of(Path::new(own)).ok());
+        let is_own = |path: &Path| {
+            own.is_some_and(|own| Identity::of(path).is_ok_and(|it| it.place() == own.place()))
+        };
+        let found = paths::find(&self.path)?;
+        let found = found.iter().filter(|path| !is_own(path));
+        found.map(|path| utf_8(path).map(str::to_owned)).collect()
     }
 
     fn identity(&self, path: &str) -> Result<Identity> {

@@ -2,26 +2,31 @@
 
 mod columns;
 mod documents;
+mod form;
 mod header;
 mod records;
+mod since;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use singer::{Bookmark, Context, Error, ErrorKind, Kind, Reading, Result, Rows, Stream};
+use singer::{Bookmark, Context, Error, ErrorKind, FileIds, Kind, Reading, Result, Rows, Stream};
 
 use crate::compress::Limits;
 use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
 use crate::encoding::TextEncoding;
-use crate::format::Format;
 use crate::open::{self, Identity, OpenFile};
-use crate::progress::{Progress, is_recent, time_for_a_column};
+use crate::progress::{is_recent, says_something, time_for_a_column};
 use crate::settings::{Metadata, TableSettings};
 use crate::store::Store;
 use columns::Columns;
+use form::Form;
+use since::Due;
 
 /// A table of files in a store, read as one stream.
 #[derive(Debug)]
@@ -32,8 +37,16 @@ pub struct Table {
     limits: Limits,
     /// Rows may have more fields than the header.
     wider: bool,
+    /// The files that were found, until they are looked at.
+    found: Option<Vec<String>>,
+    /// How each of the files is written.
+    forms: BTreeMap<String, Form>,
     /// The files that the columns were found in, and what they were; none with a catalog.
     discovered: Vec<(String, Identity)>,
+    /// The setting of the encoding was found to be in doubt, and that was told.
+    doubted: Cell<bool>,
+    /// The delimiter was found to be in doubt, and that was told.
+    doubted_delimiter: Cell<bool>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
 }
@@ -55,12 +68,16 @@ impl Table {
             encoding: TextEncoding::named(&settings.text.encoding).with(label, &name)?,
             limits: Limits { ratio_max, ..Limits::default() },
             wider: settings.metadata.contains(&Metadata::Extra),
+            found: None,
+            forms: BTreeMap::new(),
             discovered: Vec::new(),
+            doubted: Cell::new(false),
+            doubted_delimiter: Cell::new(false),
             unknown: BTreeSet::new(),
             settings,
             store,
         };
-        this.dialect(this.settings.format.unwrap_or(Format::Csv)).with(label, &name)?;
+        this.dialect(this.settings.delimiter.unwrap_or(b',')).with(label, &name)?;
         let refuse = |message: &str| Err(Error::new(ErrorKind::Config, message).with(label, &name));
         if name.is_empty() {
             return refuse(&format!("cannot name a stream by an empty `{label}`"));
@@ -80,23 +97,37 @@ impl Table {
         }
     }
 
+    /// Returns which files of a disk the table is made of; what cannot be found is not for here to
+    /// refuse.
+    pub fn files(&mut self) -> FileIds {
+        if !self.store.is_near() {
+            return FileIds::new();
+        }
+        if self.discovered.is_empty() {
+            self.found = self.store.find(&|_, _| false).ok();
+            let found = self.found.iter().flatten();
+            let identities = found.filter_map(|path| self.store.identity(path).ok());
+            return identities.filter_map(|identity| identity.file()).collect();
+        }
+        self.discovered.iter().filter_map(|(_, identity)| identity.file()).collect()
+    }
+
     /// Returns the name of the stream.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
 
+    /// Looks at the files, see [`Store::glance`].
+    pub fn glance(&mut self) {
+        self.store.glance();
+    }
+
     /// Reads every file once for its columns and their types; `None` when there are no columns.
     pub fn discover(&mut self) -> Result<Option<Stream>> {
-        let mut columns = Columns::default();
-        for path in self.store.find().with(self.settings.words.table, self.name())? {
-            let surveyed = if self.format(&path).is_json() {
-                self.survey_documents(&path, &mut columns)
-            } else {
-                self.survey_records(&path, &mut columns)
-            };
-            let identity = surveyed.with("path", &path)?;
-            self.discovered.push((path, identity));
-        }
+        let mut columns = Columns::new(self.settings.columns_max);
+        let paths = self.store.find(&|_, _| false).with(self.settings.words.table, self.name())?;
+        self.forms = self.with_forms(paths)?;
+        self.survey(&mut columns)?;
         let text = &self.settings.text;
         let mut properties = columns.shape.properties();
         if columns.names.is_empty() && properties.is_empty() {
@@ -108,24 +139,26 @@ impl Table {
             );
             return Ok(None);
         }
-        if !columns.names.is_empty() && !properties.is_empty() {
-            return Err(documents::mixed().with(self.settings.words.table, self.name()));
-        }
         for (name, property) in &mut properties {
             if let Some(given) = text.types.get(name) {
                 *property = crate::infer::property(given.kind());
             }
         }
         // Objects have no surplus.
-        let added = |column: &Metadata| properties.is_empty() || *column != Metadata::Extra;
+        let has_records = !columns.names.is_empty();
+        let added = |column: &Metadata| has_records || *column != Metadata::Extra;
         let metadata = self.settings.metadata.iter().copied().filter(added).collect::<Vec<_>>();
         for (at, name) in columns.names.iter().enumerate() {
             let typed = text.types.get(name).map(|given| given.kind());
-            let property = match typed {
+            let mut property = match typed {
                 Some(kind) => crate::infer::property(kind),
                 None if text.infer_types => columns.inference.property(at),
                 None => crate::infer::property(Kind::String),
             };
+            if let Some(other) = properties.get(name) {
+                let table = self.settings.words.table;
+                property = columns::joined(name, &property, other).with(table, self.name())?;
+            }
             properties.insert(name.clone(), property);
         }
         for name in text.types.keys().filter(|name| !properties.contains_key(*name)) {
@@ -146,19 +179,44 @@ impl Table {
         Ok(Some(Stream::new(self.name(), schema, self.settings.keys.clone())))
     }
 
+    /// Reads every file for its columns: delimited files first, as JSON beside them must have one
+    /// of their columns to belong to the table.
+    fn survey(&mut self, columns: &mut Columns) -> Result<()> {
+        let (records, documents): (Vec<_>, Vec<_>) =
+            self.forms.clone().into_iter().partition(|(_, form)| matches!(form, Form::Records(_)));
+        for (path, form) in records.into_iter().chain(documents) {
+            let surveyed = match form {
+                Form::Records(delimiter) => {
+                    self.survey_records(&path, delimiter, columns).map(Some)
+                }
+                Form::Documents { lines } => self.survey_documents(&path, lines, columns),
+            };
+            match surveyed.with("path", &path)? {
+                Some(identity) => self.discovered.push((path, identity)),
+                None => drop(self.forms.remove(&path)),
+            }
+        }
+        self.discovered.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(())
+    }
+
     /// Writes the rows of all files but those that are as the bookmark says.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        let (mut progress, unread, skipped) = self.compare(since)?;
+        let Due { mut progress, unread, skipped } = self.compare(stream, &since.value)?;
         if unread.is_empty() {
             rows.unchanged();
-        } else if skipped > 0 {
-            rows.resume(stream, &since.value);
+        } else {
+            progress.leave_out(Self::deselected(stream));
+            if skipped > 0 {
+                rows.resume(stream, &since.value);
+            }
         }
         let mut written = Instant::now();
         for path in &unread {
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             progress.set(path, identity, sum.as_deref())?;
+            progress.leave_out(self.unknown.iter().cloned());
             // A bookmark of many files is long: written after each of them, it would be the most
             // of what is written.
             if progress.len() <= BOOKMARK_FILES || written.elapsed() >= BOOKMARK_PAUSE {
@@ -175,84 +233,9 @@ impl Table {
     }
 
     /// Returns the paths of the files that a read would read.
-    pub fn plan(&mut self, since: &Bookmark) -> Result<Reading> {
-        let (_, steps, skipped) = self.compare(since)?;
-        Ok(Reading { steps, part: (skipped > 0).then(|| since.value.clone()) })
-    }
-
-    /// Compares the files with the bookmark: what is known of them, those to read, and how many
-    /// are not.
-    fn compare(&mut self, since: &Bookmark) -> Result<(Progress, Vec<String>, usize)> {
-        let files = self.find()?;
-        self.check_finished()?;
-        let mut progress = Progress::of(&since.value);
-        let found: BTreeSet<_> = files.iter().map(|(path, _)| path.as_str()).collect();
-        progress.keep(|path| found.contains(path));
-        let some_are_gone = progress.is_unsaved();
-        if let Some(time) = Progress::read_until(&since.value)? {
-            for (path, identity) in &files {
-                if identity.modified <= time {
-                    progress.set(path, *identity, None)?;
-                }
-            }
-        }
-        let (mut unread, mut skipped) = (Vec::new(), Vec::new());
-        for (path, identity) in &files {
-            let known = progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
-            let list = if known { &mut skipped } else { &mut unread };
-            list.push(path.clone());
-        }
-        if self.settings.whole && (some_are_gone || !unread.is_empty()) {
-            // A state on the way must not name what this read has yet to come to.
-            let paths = files.into_iter().map(|(path, _)| path);
-            return Ok((Progress::default(), paths.collect(), 0));
-        }
-        for path in skipped.iter().take(SKIPPED_TOLD) {
-            log::info!("skipping {path}: unchanged since it was read");
-        }
-        if skipped.len() > SKIPPED_TOLD {
-            log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
-        }
-        Ok((progress, unread, skipped.len()))
-    }
-
-    /// Finds the files and what they are. After a discovery they are those it saw, as they were: a
-    /// file that came since may have columns that the stream lacks, so it is left for the next run.
-    fn find(&mut self) -> Result<Vec<(String, Identity)>> {
-        if self.discovered.is_empty() {
-            let paths = self.store.find()?.into_iter();
-            let identified = |path: String| {
-                let identity = found_once(&path, self.store.identity(&path))?;
-                Ok((path, identity))
-            };
-            return paths.map(identified).collect();
-        }
-        for (path, before) in &self.discovered {
-            if found_once(path, self.store.identity(path))? != *before {
-                return Err(open::changed(path));
-            }
-        }
-        Ok(self.discovered.clone())
-    }
-
-    /// Refuses a table that is to be whole while one of its files is left for another run.
-    fn check_finished(&self) -> Result<()> {
-        match self.store.unfinished() {
-            Some(path) if self.settings.whole => {
-                let message = "cannot read a whole table while a file of it is being written";
-                Err(Error::new(ErrorKind::Temporary, message)
-                    .with(self.settings.words.table, self.name())
-                    .with("path", path)
-                    .hint("run again when its writer is done"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns the sum of a file that may be as it was, where it is worth reading for that.
-    fn settle(&self, path: &str, same_time: bool) -> Result<Option<String>> {
-        let worth = same_time || self.store.is_near();
-        if worth { open::sum(&*self.store, path).map(Some) } else { Ok(None) }
+    pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
+        let Due { unread, skipped, .. } = self.compare(stream, &since.value)?;
+        Ok(Reading { steps: unread, part: (skipped > 0).then(|| since.value.clone()) })
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum where one is of use.
@@ -262,11 +245,11 @@ impl Table {
         path: &str,
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
-        let summed = self.store.is_near() || is_recent(self.store.identity(path)?);
-        if self.format(path).is_json() {
-            self.read_documents(stream, path, summed, rows)
-        } else {
-            self.read_records(stream, path, summed, rows)
+        let identity = self.store.identity(path)?;
+        let summed = self.store.is_near() || is_recent(identity) || !says_something(identity);
+        match self.forms.get(path).copied().unwrap_or(Form::Records(b',')) {
+            Form::Documents { lines } => self.read_documents(stream, (path, lines), summed, rows),
+            Form::Records(delimiter) => self.read_records(stream, (path, delimiter), summed, rows),
         }
     }
 
@@ -275,17 +258,27 @@ impl Table {
         Ok(OpenFile::new(path.to_owned(), stored, summed))
     }
 
-    fn format(&self, path: &str) -> Format {
-        self.settings.format.or_else(|| Format::of(path)).unwrap_or(Format::Csv)
+    /// Returns the text of a file that was opened.
+    fn text(&self, path: &str, file: &OpenFile) -> Result<Box<dyn Read + Send>> {
+        let (text, doubtful) = file.checked_text(self.encoding, self.limits)?;
+        if doubtful && !self.doubted.replace(true) {
+            singer::warn!(
+                "W-ENCODING-DOUBTFUL",
+                "{path} is read as {}, but its text is UTF-8 as well: is `encoding` right?",
+                self.settings.text.encoding
+            );
+        }
+        Ok(text)
     }
 
-    fn delimiter(&self, format: Format) -> u8 {
-        self.settings.delimiter.unwrap_or(format.delimiter())
-    }
-
-    fn dialect(&self, format: Format) -> Result<Dialect> {
+    fn dialect(&self, delimiter: u8) -> Result<Dialect> {
         let record_bytes_max = self.settings.record_bytes_max.min(RECORD_BYTES_CEILING);
-        self.settings.text.dialect(self.delimiter(format), record_bytes_max)
+        self.settings.text.dialect(delimiter, record_bytes_max)
+    }
+
+    /// Refuses more columns than a table may have: each takes memory in every step.
+    fn check_width(&self, columns: usize) -> Result<()> {
+        columns::check_count(columns, self.settings.columns_max)
     }
 
     /// Refuses a file without text, unless that is no fault.

@@ -1,11 +1,13 @@
 //! The settings of tap-csv.
 
+use std::path::Path;
+
 use files::dialect::one_byte;
 use files::settings::Words;
 use files::{Disk, Format, Metadata, Table, TableSettings, TextSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use singer::{Context, Error, ErrorKind, OtherSetting, Result, ResultExt};
+use singer::{Context, Error, ErrorKind, OtherSetting, Result, ResultExt, private_file};
 
 /// The settings of tap-csv.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,6 +34,9 @@ pub struct TapCsvSettings {
     /// replace whole days or tables.
     #[serde(default)]
     pub whole_tables: bool,
+    /// How many columns a table may have; each takes some KB of memory.
+    #[serde(default = "max_columns")]
+    pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -39,6 +44,10 @@ pub struct TapCsvSettings {
     #[serde(default = "max_record_bytes")]
     #[schemars(skip)]
     pub max_record_bytes: usize,
+    /// One of the common settings: a file that the tap itself writes is none of those it reads.
+    #[serde(default = "rejects_file")]
+    #[schemars(skip)]
+    pub rejects_file: String,
 }
 
 /// One entry of `files`.
@@ -47,14 +56,18 @@ pub struct TapCsvSettings {
 pub struct FileSettings {
     /// The name of the stream.
     pub entity: String,
-    /// A file, a folder (its .csv, .csv.gz and .csv.zst files, at any depth) or a pattern.
+    /// A file, a folder (its files with known endings, at any depth) or a pattern; hidden files and
+    /// folders count only where the path has their dot.
     pub path: String,
+    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
+    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz or .zst behind them),
+    /// what their first lines say for .txt, and csv for others.
+    pub format: Option<Format>,
     /// The columns that identify a row.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// The character between fields; `\t` is a tab.
-    #[serde(default = "comma")]
-    pub delimiter: String,
+    /// The character between fields; `\t` is a tab; that of the format by default.
+    pub delimiter: Option<String>,
     #[serde(flatten)]
     pub text: TextSettings,
 }
@@ -80,21 +93,22 @@ impl FileSettings {
     /// Returns the table of the files.
     pub fn table(self, common: &TapCsvSettings) -> Result<Table> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
-        let delimiter =
-            one_byte("delimiter", &self.delimiter).with("entity", &self.entity).map(Some)?;
+        let delimiter = self.delimiter.as_deref().map(|text| one_byte("delimiter", text));
+        let delimiter = delimiter.transpose().with("entity", &self.entity)?;
         let settings = TableSettings {
             name: self.entity,
             keys: self.keys,
-            format: Some(Format::Csv),
+            format: self.format,
             delimiter,
             text: self.text,
             metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
             whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
+            columns_max: common.max_columns,
             decompression_ratio_max: common.decompression_ratio_max,
             words: WORDS,
         };
-        Table::new(settings, Box::new(Disk::new(self.path)))
+        Table::new(settings, Box::new(Disk::new(self.path).without(&common.rejects_file)))
     }
 }
 
@@ -136,7 +150,8 @@ impl TapCsvSettings {
 
 fn definition_of(path: &str) -> Result<Vec<FileSettings>> {
     let message = "cannot read the definition of the files";
-    let text = std::fs::read(path).or_kind(ErrorKind::Config, message).with("path", path)?;
+    let read = private_file::read(Path::new(path));
+    let (text, _) = read.or_kind(ErrorKind::Config, message).with("path", path)?;
     let files: Vec<FileSettings> = serde_json::from_slice(&text)
         .or_kind(ErrorKind::Config, message)
         .with("setting", "csv_files_definition")
@@ -156,12 +171,16 @@ fn decompression_ratio_max() -> u64 {
     files::Limits::default().ratio_max
 }
 
+fn rejects_file() -> String {
+    singer::settings::Common::default().rejects_file
+}
+
 fn max_record_bytes() -> usize {
     files::Dialect::default().record_bytes_max
 }
 
-fn comma() -> String {
-    ",".to_owned()
+fn max_columns() -> usize {
+    files::settings::COLUMNS_MAX
 }
 
 /// Settings of the programs that this one replaces, which it does not carry out.

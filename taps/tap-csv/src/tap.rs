@@ -49,14 +49,14 @@ impl Tap for TapCsv {
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         match self {
             Self::Day(day) => day.sync(stream, since, rows),
-            Self::Files(tables) => tables.of(stream)?.sync(stream, since, rows),
+            Self::Files(tables) => tables.sync(stream, since, rows),
         }
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         match self {
             Self::Day(day) => day.plan(stream, since),
-            Self::Files(tables) => tables.of(stream)?.plan(since),
+            Self::Files(tables) => tables.of(stream)?.plan(stream, since),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The members of a zip archive, each read as a file of its own straight out of the archive.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -28,9 +29,15 @@ pub struct Member {
     ratio_max: u64,
 }
 
+/// What may be read to list the members: some at least, and so much for each that is allowed.
+const LISTING_BYTES: usize = 16 << 20;
+const LISTING_BYTES_EACH: usize = 1 << 10;
 /// The bytes before a member: a header of fixed length, then a name and more.
 const HEADER_BYTES: usize = 30;
 const HEADER_MAGIC: [u8; 4] = *b"PK\x03\x04";
+/// An entry of the directory: fields of fixed length, then a name and more.
+const ENTRY_BYTES: usize = 46;
+const ENTRY_MAGIC: [u8; 4] = *b"PK\x01\x02";
 
 /// Tells whether a path is that of an archive.
 pub fn is_one(path: &str) -> bool {
@@ -43,7 +50,8 @@ pub fn is_one(path: &str) -> bool {
 pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<Vec<Member>> {
     let file = RemoteFile::open(server, &stored.path)?;
     let size = file.attributes().size;
-    let input = Seeking { file, size, at: 0, moved: false };
+    let budget = LISTING_BYTES + finder.names_max().saturating_mul(LISTING_BYTES_EACH);
+    let input = Seeking { file, size, at: 0, moved: false, budget };
     let archive = zip::ZipArchive::new(input).map_err(failure)?;
     if archive.len() > finder.names_max() {
         return Err(Error::new(ErrorKind::Config, "cannot list an archive with this many members")
@@ -79,11 +87,54 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             ratio_max: finder.ratio_max(),
         });
     }
+    if archive.has_duplicate_names() {
+        let start = archive.central_directory_start();
+        refuse_repeated(archive.into_inner(), start, finder)?;
+    }
+    refuse_alike(&members)?;
     // An archive of a table often holds a note besides; one without known endings is all table.
     if !finder.takes_all() && members.iter().any(|member| Format::of(&member.name).is_some()) {
         members.retain(|member| Format::of(&member.name).is_some());
     }
     Ok(members)
+}
+
+/// Refuses an archive in which several members have one name, but for those that are ignored: only
+/// one of them can be read by it.
+fn refuse_repeated(mut input: Seeking, start: u64, finder: &Finder) -> Result<()> {
+    let mut names = BTreeSet::new();
+    input.seek(SeekFrom::Start(start)).map_err(files::open::read_failure)?;
+    loop {
+        let mut entry = [0; ENTRY_BYTES];
+        input.read_exact(&mut entry[..4]).map_err(files::open::read_failure)?;
+        if entry[..4] != ENTRY_MAGIC {
+            return Ok(());
+        }
+        input.read_exact(&mut entry[4..]).map_err(files::open::read_failure)?;
+        let length = |at: usize| usize::from(entry[at]) | usize::from(entry[at + 1]) << 8;
+        let mut name = vec![0; length(28)];
+        input.read_exact(&mut name).map_err(files::open::read_failure)?;
+        let rest = i64::try_from(length(30) + length(32)).unwrap_or_default();
+        input.seek(SeekFrom::Current(rest)).map_err(files::open::read_failure)?;
+        let text = String::from_utf8_lossy(&name).into_owned();
+        let counts = !text.ends_with('/') && !text.split('/').any(|part| finder.ignores(part));
+        if counts && !names.insert(name) {
+            return Err(twice(&text));
+        }
+    }
+}
+
+/// Refuses members whose names are one when they are read as text.
+fn refuse_alike(members: &[Member]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let again = members.iter().find(|member| !names.insert(member.name.as_str()));
+    again.map_or(Ok(()), |member| Err(twice(&member.name)))
+}
+
+fn twice(name: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot read an archive with several members of one name")
+        .with("member", name)
+        .hint("have the archive written with a name of its own for each member")
 }
 
 impl Member {
@@ -162,7 +213,7 @@ fn is_ours(cause: &io::Error) -> bool {
 }
 
 fn damaged(how: &str) -> Error {
-    Error::new(ErrorKind::Data, "cannot read a member of the archive")
+    Error::new(ErrorKind::Data, "cannot read the archive, or a member of it")
         .with("reason", how)
         .hint("the archive is damaged or cut short: have it written again")
 }
@@ -182,6 +233,8 @@ struct Seeking {
     size: u64,
     at: u64,
     moved: bool,
+    /// How much may still be read.
+    budget: usize,
 }
 
 impl Read for Seeking {
@@ -192,6 +245,10 @@ impl Read for Seeking {
         }
         let bytes = self.file.read(buffer)?;
         self.at += bytes as u64;
+        let Some(budget) = self.budget.checked_sub(bytes) else {
+            return Err(io::Error::other(damaged("its directory has no end in reach")));
+        };
+        self.budget = budget;
         Ok(bytes)
     }
 }

@@ -1,5 +1,6 @@
 //! Finds the files of a table on the server: one file, a folder, a pattern, a regular expression.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use files::Format;
@@ -14,6 +15,8 @@ use crate::settings::{Search, TableEntry, TapSftpSettings};
 
 /// No tree of folders that is meant goes deeper.
 const DEPTH_MAX: usize = 64;
+/// What the paths of so many files may take together, each on average.
+const PATH_BYTES_EACH: usize = 1024;
 /// So many names are told when some are refused.
 const NAMES_TOLD: usize = 5;
 
@@ -47,8 +50,14 @@ struct Walk<'a> {
     root: String,
     real_root: Option<Vec<u8>>,
     names: usize,
+    /// How long the paths are together.
+    path_bytes: usize,
     found: Vec<Found>,
+    /// The links among them, and what they lead to.
+    links: BTreeMap<String, Vec<u8>>,
     refused: Vec<String>,
+    /// What is passed over was told before, or will be.
+    quiet: bool,
 }
 
 impl Finder {
@@ -87,13 +96,7 @@ impl Finder {
     ///
     /// Fails with `NoInput` when there are none, unless that is no fault.
     pub fn find(&self, server: &Arc<Server>) -> Result<Vec<Found>> {
-        let mut found = match &self.search {
-            Search::Path(path) => self.at(server, path).with("remote_path", path)?,
-            Search::Prefix(prefix, _) => self
-                .walk(server, prefix, usize::MAX, |_| true)
-                .with("search_prefix", shown(prefix))?,
-        };
-        found.sort_by(|one, other| one.path.cmp(&other.path));
+        let found = self.look(server, false)?;
         if !found.is_empty() {
             return Ok(found);
         }
@@ -110,6 +113,20 @@ impl Finder {
                  `user_dir`, else where a login lands; if none is no fault, set \
                  `warning_if_no_files`",
         ))
+    }
+
+    /// Returns the files that are there now, be there none, sorted by path; a quiet look does not
+    /// tell what is passed over.
+    pub fn look(&self, server: &Arc<Server>, quiet: bool) -> Result<Vec<Found>> {
+        let mut found = match &self.search {
+            Search::Path(path) => self.at(server, path, quiet).with("remote_path", path)?,
+            Search::Prefix(prefix, _) => {
+                let walk = Walk::new(self, server, prefix, quiet);
+                walk.go(usize::MAX, &|_| true).with("search_prefix", shown(prefix))?
+            }
+        };
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(found)
     }
 
     /// Tells whether files of any ending count.
@@ -137,10 +154,11 @@ impl Finder {
         self.names_max
     }
 
-    fn at(&self, server: &Arc<Server>, path: &str) -> Result<Vec<Found>> {
+    fn at(&self, server: &Arc<Server>, path: &str, quiet: bool) -> Result<Vec<Found>> {
         match server.stat(shown(path)) {
             Ok(attributes) if attributes.kind == FileKind::Folder => {
-                self.walk(server, path, usize::MAX, |path| self.takes(path))
+                let walk = Walk::new(self, server, path, quiet);
+                walk.go(usize::MAX, &|path| self.takes(path))
             }
             // To open a pipe would wait for its writer.
             Ok(attributes) if attributes.kind != FileKind::File => {
@@ -149,9 +167,8 @@ impl Finder {
             Ok(attributes) => Ok(vec![Found { path: path.to_owned(), attributes }]),
             Err(failure) if failure.kind() == ErrorKind::NoInput && Pattern::is_one(path) => {
                 let pattern = Pattern::new(path)?;
-                let base = pattern.base.clone();
-                let depth = pattern.depth;
-                match self.walk(server, &base, depth, |path| pattern.is_match(path)) {
+                let walk = Walk::new(self, server, &pattern.base, quiet);
+                match walk.go(pattern.depth, &|path| pattern.is_match(path)) {
                     Err(failure) if failure.kind() == ErrorKind::NoInput => Ok(Vec::new()),
                     found => found,
                 }
@@ -162,35 +179,39 @@ impl Finder {
             Err(failure) => Err(failure),
         }
     }
+}
 
-    fn walk(
-        &self,
-        server: &Arc<Server>,
-        root: &str,
-        depth: usize,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Found>> {
-        let mut walk = Walk {
-            finder: self,
+impl<'a> Walk<'a> {
+    fn new(finder: &'a Finder, server: &'a Arc<Server>, root: &str, quiet: bool) -> Self {
+        Self {
+            finder,
             server,
             root: root.to_owned(),
             real_root: None,
             names: 0,
+            path_bytes: 0,
             found: Vec::new(),
+            links: BTreeMap::new(),
             refused: Vec::new(),
-        };
-        let wanted =
-            |path: &str| self.expression.as_ref().is_none_or(|e| e.is_match(path)) && wanted(path);
-        let mut folders = vec![(root.to_owned(), 1)];
+            quiet,
+        }
+    }
+
+    /// Walks through the folder; returns the files that are wanted.
+    fn go(mut self, depth: usize, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Found>> {
+        let names_max = self.finder.names_max;
+        let expression = self.finder.expression.as_ref();
+        let wanted = |path: &str| expression.is_none_or(|e| e.is_match(path)) && wanted(path);
+        let mut folders = vec![(self.root.clone(), 1)];
         while let Some((folder, level)) = folders.pop() {
-            let names = match server.list(shown(&folder), self.names_max - walk.names) {
+            let names = match self.server.list(shown(&folder), names_max - self.names) {
                 // It was there a moment ago.
                 Err(failure) if failure.kind() == ErrorKind::NoInput && level > 1 => continue,
                 names => names?,
             };
             for name in names {
-                walk.names += 1;
-                let Some((path, kind)) = walk.meet(&folder, &name, &wanted)? else { continue };
+                self.names += 1;
+                let Some((path, kind)) = self.meet(&folder, &name, &wanted)? else { continue };
                 if kind != FileKind::Folder {
                     continue;
                 }
@@ -202,15 +223,16 @@ impl Finder {
                     folders.push((path, level + 1));
                 }
             }
-            if walk.names >= self.names_max {
+            if self.names >= names_max || self.path_bytes / PATH_BYTES_EACH > names_max {
                 let message = "cannot look at this many files";
                 return Err(Error::new(ErrorKind::Config, message)
-                    .with("max_files", self.names_max)
+                    .with("max_files", names_max)
                     .hint("name a smaller folder, or raise `max_files`"));
             }
         }
-        walk.tell();
-        Ok(walk.found)
+        self.tell_refused();
+        self.once()?;
+        Ok(self.found)
     }
 }
 
@@ -232,15 +254,14 @@ impl Walk<'_> {
             return Ok(None);
         }
         let path = below(folder, text);
+        self.path_bytes += path.len();
         let attributes = name.attributes;
         match attributes.kind {
             FileKind::File if wanted(&path) => {
                 self.found.push(Found { path: path.clone(), attributes });
             }
             FileKind::Link if wanted(&path) => self.follow(&path)?,
-            FileKind::Other if wanted(&path) => {
-                singer::warn!("W-FILE-NOT-READ", "passing over {path}: it is no regular file");
-            }
+            FileKind::Other if wanted(&path) => self.not_read(&path, "it is no regular file"),
             _ => {}
         }
         Ok(Some((path, attributes.kind)))
@@ -252,49 +273,93 @@ impl Walk<'_> {
         let attributes = match self.server.stat(path) {
             Ok(attributes) => attributes,
             Err(failure) if matches!(failure.kind(), ErrorKind::NoInput | ErrorKind::Denied) => {
-                singer::warn!(
-                    "W-LINK-DEAD",
-                    "passing over {path}: the link leads to nothing that can be read"
-                );
+                self.dead(path, "the link leads to nothing that can be read");
                 return Ok(());
             }
             // A circle of links, as some servers call it.
             Err(failure) if failure.kind() == ErrorKind::Unavailable => {
-                singer::warn!("W-LINK-DEAD", "passing over {path}: the link leads nowhere");
+                self.dead(path, "the link leads nowhere");
                 return Ok(());
             }
             Err(failure) => return Err(failure),
         };
         if attributes.kind != FileKind::File {
-            singer::warn!(
-                "W-FILE-NOT-READ",
-                "passing over {path}: the link leads to no regular file"
-            );
+            self.not_read(path, "the link leads to no regular file");
             return Ok(());
         }
-        let root = match &self.real_root {
-            Some(root) => root,
-            None => self.real_root.insert(self.server.real_path(shown(&self.root))?),
-        };
+        let root = self.real_root()?;
         let target = self.server.real_path(path)?;
         let inside = target
             .strip_prefix(root.as_slice())
             .is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/"));
         if inside {
             self.found.push(Found { path: path.to_owned(), attributes });
-        } else {
+            self.links.insert(path.to_owned(), target);
+        } else if !self.quiet {
+            let root = shown(&self.root);
+            singer::warn!("W-LINK-OUTSIDE", "passing over {path}: the link leads out of {root}");
+        }
+        Ok(())
+    }
+
+    fn real_root(&mut self) -> Result<Vec<u8>> {
+        if let Some(root) = &self.real_root {
+            return Ok(root.clone());
+        }
+        let root = self.server.real_path(shown(&self.root))?;
+        Ok(self.real_root.insert(root).clone())
+    }
+
+    /// Leaves each file one name, whatever links lead to it: its own, else the first.
+    fn once(&mut self) -> Result<()> {
+        let links = std::mem::take(&mut self.links);
+        if links.is_empty() {
+            return Ok(());
+        }
+        let root = self.real_root()?;
+        let real = |path: &str| {
+            let below = path.strip_prefix(self.root.as_str()).unwrap_or(path);
+            let mut real = root.strip_suffix(b"/").unwrap_or(&root).to_vec();
+            real.push(b'/');
+            real.extend_from_slice(below.trim_start_matches('/').as_bytes());
+            real
+        };
+        let own = self.found.iter().filter(|found| !links.contains_key(&found.path));
+        let mut names: BTreeMap<Vec<u8>, String> =
+            own.map(|found| (real(&found.path), found.path.clone())).collect();
+        let mut twice = BTreeMap::new();
+        for (link, target) in links {
+            if let Some(name) = names.get(&target) {
+                twice.insert(link, name.clone());
+            } else {
+                names.insert(target, link);
+            }
+        }
+        self.found.retain(|found| !twice.contains_key(&found.path));
+        for (link, name) in twice.iter().filter(|_| !self.quiet) {
             singer::warn!(
-                "W-LINK-OUTSIDE",
-                "passing over {path}: the link leads out of {}",
-                shown(&self.root)
+                "W-FILE-TWICE",
+                "passing over {link}: it leads to the same file as {name}"
             );
         }
         Ok(())
     }
 
+    fn not_read(&self, path: &str, why: &str) {
+        if !self.quiet {
+            singer::warn!("W-FILE-NOT-READ", "passing over {path}: {why}");
+        }
+    }
+
+    fn dead(&self, path: &str, why: &str) {
+        if !self.quiet {
+            singer::warn!("W-LINK-DEAD", "passing over {path}: {why}");
+        }
+    }
+
     /// Names what was refused.
-    fn tell(&self) {
-        if !self.refused.is_empty() {
+    fn tell_refused(&self) {
+        if !self.refused.is_empty() && !self.quiet {
             let told: Vec<_> = self.refused.iter().take(NAMES_TOLD).map(String::as_str).collect();
             let more = if self.refused.len() > NAMES_TOLD { ", ..." } else { "" };
             singer::warn!(

@@ -28,7 +28,8 @@ pub struct TapSftpSettings {
     pub username: String,
     /// Password, if the server wants one.
     pub password: Option<Secret>,
-    /// Path of a private key: ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or `PuTTY`.
+    /// Path of a private key: ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or `PuTTY`; nobody
+    /// but its owner may be able to read it.
     pub private_key_file: Option<String>,
     /// The text of a private key itself.
     pub private_key: Option<Secret>,
@@ -52,7 +53,8 @@ pub struct TapSftpSettings {
     /// Encoding of the tables that set none.
     pub encoding_format: Option<String>,
     /// How long a file must have been at rest, in seconds: up to 10 the run waits for it; what is
-    /// not at rest then, or beyond 10, is left for the next run.
+    /// not at rest then, or beyond 10, is left for the next run. A file whose time the clocks of
+    /// server and client cannot vouch for is looked at twice, so far apart, but at most 10 seconds.
     #[serde(default = "stability_seconds")]
     pub stability_seconds: u64,
     /// Patterns of names that are passed over, of files and of folders.
@@ -68,6 +70,9 @@ pub struct TapSftpSettings {
     /// replace whole days or tables; while one is still being written, the run ends with code 75.
     #[serde(default)]
     pub whole_tables: bool,
+    /// How many columns a table may have; each takes some KB of memory.
+    #[serde(default = "max_columns")]
+    pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -174,6 +179,14 @@ impl TapSftpSettings {
 
     /// Returns how to reach the server.
     pub fn options(&self) -> Result<Options> {
+        if self.host.contains(['/', '@']) {
+            return Err(Error::new(ErrorKind::Config, "cannot use this text as a server's name")
+                .with("setting", "host")
+                .hint(
+                    "`host` is a name or an address alone; `username`, `password` and `port` are \
+                     settings of their own",
+                ));
+        }
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let secret =
             |text: &Option<Secret>| text.clone().filter(|secret| !secret.reveal().is_empty());
@@ -261,6 +274,7 @@ impl TableEntry {
             metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
             whole: common.whole_tables,
             record_bytes_max: common.max_record_bytes,
+            columns_max: common.max_columns,
             decompression_ratio_max: common.decompression_ratio_max,
             words: WORDS,
         })
@@ -289,6 +303,10 @@ fn stability_seconds() -> u64 {
 
 fn ignore_patterns() -> Vec<String> {
     ["*.part", "*.filepart", "*.tmp", ".*"].map(str::to_owned).into()
+}
+
+fn max_columns() -> usize {
+    files::settings::COLUMNS_MAX
 }
 
 fn max_files() -> usize {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use files::{Codec, Identity, Store, StoredFile};
 use jiff::Timestamp;
@@ -16,6 +16,10 @@ use crate::folder::{Finder, Found};
 
 /// A run waits no longer than this for files to come to rest.
 const PATIENCE_SECONDS: u64 = 10;
+/// No clock that is meant to be right is further from another one: local time taken for UTC.
+const CLOCK_FAULT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Times before this (2000-01-01) are those of no clock.
+const TIMES_FROM: Duration = Duration::from_secs(946_684_800);
 
 /// Which files are left out by their times.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,8 @@ pub struct Remote {
     found: BTreeMap<String, Item>,
     /// A file that was left out because it is still being written.
     unfinished: Option<String>,
+    /// What an earlier look has found, and when that was.
+    seen: Option<(Instant, BTreeMap<String, Attributes>)>,
 }
 
 /// A file, or a member of an archive.
@@ -60,6 +66,7 @@ impl Remote {
             waiting,
             found: BTreeMap::new(),
             unfinished: None,
+            seen: None,
         }
     }
 
@@ -76,9 +83,13 @@ impl Remote {
         kept
     }
 
-    /// Leaves out the files that are still being written.
-    fn at_rest(&mut self, found: Vec<Found>) -> Result<Vec<Found>> {
-        let (rest, left) = self.told_apart(found)?;
+    /// Leaves out the files that are still being written; `known` ones are not read again.
+    fn at_rest(
+        &mut self,
+        found: Vec<Found>,
+        known: &dyn Fn(&str, Identity) -> bool,
+    ) -> Result<Vec<Found>> {
+        let (rest, left) = self.told_apart(found, known)?;
         for found in &left {
             singer::warn!(
                 "W-FILE-UNFINISHED",
@@ -91,26 +102,50 @@ impl Remote {
     }
 
     /// Tells the files at rest from those that are still being written.
-    fn told_apart(&self, found: Vec<Found>) -> Result<(Vec<Found>, Vec<Found>)> {
+    ///
+    /// A time is believed when it says that a file is older than the window, whatever clock of a
+    /// day more or less it is by. Files with other times are at rest when they look the same twice.
+    fn told_apart(
+        &mut self,
+        found: Vec<Found>,
+        known: &dyn Fn(&str, Identity) -> bool,
+    ) -> Result<(Vec<Found>, Vec<Found>)> {
         let seconds = self.waiting.seconds;
+        let looked = Instant::now();
+        let seen = self.seen.take();
         if seconds == 0 {
             return Ok((found, Vec::new()));
         }
-        // The protocol does not tell the server's time; it is not before that of its newest file.
-        let newest = found.iter().map(|found| found.attributes.modified).max();
-        let now = newest.unwrap_or(SystemTime::UNIX_EPOCH).max(SystemTime::now());
-        let window = Duration::from_secs(seconds);
-        let is_young = |found: &Found| {
-            now.duration_since(found.attributes.modified).is_ok_and(|age| age < window)
-        };
-        let (young, mut rest): (Vec<_>, Vec<_>) = found.into_iter().partition(is_young);
-        if young.is_empty() || seconds > PATIENCE_SECONDS {
-            return Ok((rest, young));
+        let (mut rest, mut left, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
+        let now = SystemTime::now();
+        for found in found {
+            match Rest::of(found.attributes.modified, now, Duration::from_secs(seconds)) {
+                Rest::Old => rest.push(found),
+                _ if known(&found.path, far(found.attributes)) => rest.push(found),
+                Rest::Young if seconds > PATIENCE_SECONDS => left.push(found),
+                Rest::Young | Rest::Unknown => doubtful.push(found),
+            }
         }
-        log::info!("waiting {seconds} s to see whether {} new files are at rest", young.len());
-        std::thread::sleep(window);
-        let mut left = Vec::new();
-        for found in young {
+        if doubtful.is_empty() {
+            return Ok((rest, left));
+        }
+        let window = Duration::from_secs(seconds.min(PATIENCE_SECONDS));
+        let (since, before) = seen.unwrap_or((looked, BTreeMap::new()));
+        // Files that an earlier look did not find as they are now have been looked at once.
+        let is_new = |found: &Found| {
+            before.get(&found.path).is_none_or(|before| !same(*before, found.attributes))
+        };
+        let since = if doubtful.iter().any(is_new) { looked } else { since };
+        let pause = window.saturating_sub(since.elapsed());
+        if !pause.is_zero() {
+            let seconds = pause.as_secs_f32();
+            log::info!(
+                "waiting {seconds:.0} s to see whether {} files are at rest",
+                doubtful.len()
+            );
+            std::thread::sleep(pause);
+        }
+        for found in doubtful {
             match self.server.stat(&found.path) {
                 Ok(attributes) if same(attributes, found.attributes) => rest.push(found),
                 Err(failure) if failure.kind() != ErrorKind::NoInput => return Err(failure),
@@ -121,11 +156,53 @@ impl Remote {
     }
 }
 
+/// What the time of a file says of its rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// It was written long ago, by any clock.
+    Old,
+    /// It was written within the window, by our clock.
+    Young,
+    /// Its time says nothing: it is that of no clock, yet to come, or a wrong clock could have it.
+    Unknown,
+}
+
+impl Rest {
+    fn of(modified: SystemTime, now: SystemTime, window: Duration) -> Self {
+        let age = now.duration_since(modified);
+        let apart = age.clone().unwrap_or_else(|cause| cause.duration());
+        match age {
+            _ if apart < window => Self::Young,
+            Ok(age) if age >= window + CLOCK_FAULT_MAX => {
+                let from = SystemTime::UNIX_EPOCH + TIMES_FROM;
+                if modified >= from { Self::Old } else { Self::Unknown }
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn far(attributes: Attributes) -> Identity {
+    Identity::far(attributes.size, attributes.modified)
+}
+
 impl Store for Remote {
-    fn find(&mut self) -> Result<Vec<String>> {
+    fn glance(&mut self) {
+        let looked = Instant::now();
+        if self.waiting.seconds == 0 {
+            return;
+        }
+        // What goes wrong here goes wrong again when the files are looked for in earnest.
+        if let Ok(found) = self.finder.look(&self.server, true) {
+            let attributes = found.into_iter().map(|found| (found.path, found.attributes));
+            self.seen = Some((looked, attributes.collect()));
+        }
+    }
+
+    fn find(&mut self, known: &dyn Fn(&str, Identity) -> bool) -> Result<Vec<String>> {
         let found = self.not_too_old(self.finder.find(&self.server)?);
         self.found.clear();
-        for stored in self.at_rest(found)? {
+        for stored in self.at_rest(found, known)? {
             if !archive::is_one(&stored.path) {
                 self.found.insert(stored.path.clone(), Item { stored, member: None });
                 continue;
@@ -215,4 +292,31 @@ impl StoredFile for Opened {
 
 fn same(one: Attributes, other: Attributes) -> bool {
     one.size == other.size && one.modified == other.modified
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_counts_as_old_where_no_clock_can_be_the_reason() {
+        let window = Duration::from_secs(5);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let hour = Duration::from_secs(3600);
+        let check = |modified: SystemTime, expected: Rest| {
+            assert_eq!(Rest::of(modified, now, window), expected, "{modified:?}");
+        };
+        check(now, Rest::Young);
+        check(now - window / 2, Rest::Young);
+        check(now + window / 2, Rest::Young);
+        check(now - window, Rest::Unknown);
+        check(now - hour, Rest::Unknown);
+        check(now - 14 * hour, Rest::Unknown);
+        check(now + hour, Rest::Unknown);
+        check(now + 50_000 * hour, Rest::Unknown);
+        check(now - 25 * hour, Rest::Old);
+        check(now - 100_000 * hour, Rest::Old);
+        check(SystemTime::UNIX_EPOCH, Rest::Unknown);
+        check(SystemTime::UNIX_EPOCH + Duration::from_secs(315_532_800), Rest::Unknown);
+    }
 }

@@ -43,10 +43,10 @@ impl Tap for TapSftp {
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        self.0.of(stream)?.sync(stream, since, rows)
+        self.0.sync(stream, since, rows)
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
-        self.0.of(stream)?.plan(since)
+        self.0.of(stream)?.plan(stream, since)
     }
 }

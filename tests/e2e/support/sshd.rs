@@ -163,10 +163,10 @@ impl Sshd {
         }
     }
 
-    /// Writes a file at a path of the login, an hour old and the user's own.
+    /// Writes a file at a path of the login, three days old and the user's own.
     pub fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.fresh(path, bytes);
-        age(&path, Duration::from_secs(3600));
+        age(&path, Duration::from_secs(3 * 24 * 3600));
         path
     }
 

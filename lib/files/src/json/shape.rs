@@ -56,6 +56,21 @@ impl Shape {
         scanner.end()
     }
 
+    /// Returns the names of the columns.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|seen| seen.name.as_str())
+    }
+
+    /// Returns how many columns there are.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// Returns the schema of each column; all of them may be null.
     pub fn properties(&self) -> Map<String, Value> {
         self.columns.iter().map(|seen| (seen.name.clone(), seen.property())).collect()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use singer::schema::NO_VALUES;
 use singer::{Error, ErrorKind, Kind, Result, Stream};
 
 use crate::infer::{self, Inference};
@@ -20,11 +21,29 @@ pub(super) struct Columns {
     pub(super) shape: Shape,
     /// A file, and a key of the table that is none of its columns.
     pub(super) lacking: Option<(String, String)>,
+    /// How many there may be.
+    max: usize,
 }
 
 impl Columns {
+    /// Starts without columns.
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, ..Self::default() }
+    }
+
+    /// Tells whether a delimited file has a column.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Takes the object of a JSON file into account; what is no object is not for here to refuse.
+    pub(super) fn see(&mut self, object: &[u8]) -> Result<()> {
+        let _ = self.shape.see(object);
+        check_count(self.shape.len(), self.max)
+    }
+
     /// Adds the columns of a file.
-    pub(super) fn join(&mut self, names: Vec<String>, inference: &Inference) {
+    pub(super) fn join(&mut self, names: Vec<String>, inference: &Inference) -> Result<()> {
         for (theirs, name) in names.into_iter().enumerate() {
             let ours = self.places.get(&name).copied().unwrap_or(self.names.len());
             if ours == self.names.len() {
@@ -33,6 +52,39 @@ impl Columns {
                 self.inference.grow(ours + 1);
             }
             self.inference.merge(ours, inference, theirs);
+        }
+        check_count(self.names.len(), self.max)
+    }
+}
+
+/// Refuses more columns than a table may have.
+pub(super) fn check_count(count: usize, max: usize) -> Result<()> {
+    if count <= max {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "cannot read a table with this many columns")
+        .with("columns", count)
+        .with("max_columns", max)
+        .hint("is the delimiter right, and is the first line a header? else raise `max_columns`"))
+}
+
+/// Returns the schema of a column that delimited files and JSON files have, from those of both:
+/// text of a delimited file can be a string, but what is no string in JSON cannot become text.
+pub(super) fn joined(name: &str, delimited: &Value, json: &Value) -> Result<Value> {
+    let is = |property: &Value, word: &str| property["type"] == json!([word, "null"]);
+    let has_values = |property: &Value| property[NO_VALUES] != true;
+    let numbers = |property| is(property, "integer") || is(property, "number");
+    match (delimited, json) {
+        (one, other) if one == other || !has_values(other) => Ok(one.clone()),
+        (one, other) if !has_values(one) => Ok(other.clone()),
+        (one, other) if numbers(one) && numbers(other) => Ok(infer::property(Kind::Number)),
+        (_, other) if is(other, "string") => Ok(infer::property(Kind::String)),
+        _ => {
+            Err(Error::new(ErrorKind::Data, "cannot join a column of JSON and of delimited files")
+                .with("column", name)
+                .with("type in delimited files", &delimited["type"])
+                .with("type in JSON files", &json["type"])
+                .hint("give the JSON files and the delimited files a table each"))
         }
     }
 }

@@ -2,53 +2,84 @@
 
 use std::io::{Chain, Cursor, Read};
 
-use singer::scan::Scanner;
-use singer::{Error, ErrorKind, Result, Rows, Stream, quote};
+use singer::{Result, Rows, Stream, quote};
 
 use super::columns::Columns;
+use super::form::{Form, is_object_on_line};
 use super::{Place, Table};
-use crate::format::Format;
-use crate::json::{Records, RecordsPath};
-use crate::open::{Identity, OpenFile, read_failure};
+use crate::json::{Records, RecordsPath, Shape};
+use crate::open::{self, Identity, OpenFile};
 use crate::settings::Metadata;
-
-/// How much of a file is looked at to tell an array from objects on lines.
-const HEAD_BYTES: usize = 64 << 10;
 
 type Input = Records<Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>>;
 
 impl Table {
     /// Takes the columns of one file, and the types of its values, into account; returns what the
-    /// file was.
-    pub(super) fn survey_documents(&self, path: &str, columns: &mut Columns) -> Result<Identity> {
-        let (file, records) = self.open_documents(path, false)?;
+    /// file was, or `None` when it is passed over, as in [`Table::is_foreign`].
+    pub(super) fn survey_documents(
+        &self,
+        path: &str,
+        lines: bool,
+        columns: &mut Columns,
+    ) -> Result<Option<Identity>> {
+        let (file, records) = self.open_documents((path, lines), false)?;
         let identity = file.identity();
-        let Some(mut records) = records else { return Ok(identity) };
+        let Some(mut records) = records else { return Ok(Some(identity)) };
+        let mut is_first = true;
         while let Some(record) = records.next().map_err(|failure| file.explain(failure))? {
-            // What is no object is not for this pass to refuse.
-            let _ = columns.shape.see(record.text);
+            if std::mem::take(&mut is_first)
+                && self.is_foreign(path, record.text, |name| columns.has(name))
+            {
+                return Ok(None);
+            }
+            columns.see(record.text)?;
         }
         file.finish()?;
-        Ok(identity)
+        Ok(Some(identity))
+    }
+
+    /// Tells whether a JSON file beside delimited ones is none of the table: programs leave their
+    /// own JSON files beside data, and these have no column of it. That is told.
+    fn is_foreign(&self, path: &str, first: &[u8], has: impl Fn(&str) -> bool) -> bool {
+        if !self.forms.values().any(|form| matches!(form, Form::Records(_))) {
+            return false;
+        }
+        let mut shape = Shape::default();
+        // What is no object is not for here to refuse.
+        let is_table = shape.see(first).is_err() || shape.is_empty() || shape.names().any(has);
+        if !is_table {
+            singer::warn!(
+                "W-FILE-NOT-READ",
+                "passing over {path}: it has no column of the delimited files beside it; if its \
+                 objects are rows, give it a table of its own"
+            );
+        }
+        !is_table
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum if asked for.
     pub(super) fn read_documents(
         &self,
         stream: &Stream,
-        path: &str,
+        (path, lines): (&str, bool),
         summed: bool,
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
-        let (file, records) = self.open_documents(path, summed)?;
+        let (file, records) = self.open_documents((path, lines), summed)?;
         let identity = file.identity();
         let place = Place::new(path, identity)?;
         let Some(mut records) = records else { return Ok((identity, None)) };
         let metadata: Vec<Metadata> = self.metadata(stream);
+        let known = Self::deselected(stream);
+        let has = |name: &str| known.contains(name) || stream.column(name).is_some();
         let mut row = Vec::new();
+        let mut is_first = true;
         loop {
             let next = records.next().map_err(|failure| file.explain(failure))?;
             let Some(record) = next else { break };
+            if std::mem::take(&mut is_first) && self.is_foreign(path, record.text, has) {
+                return Ok((identity, None));
+            }
             with_metadata(record.text, record.line, &metadata, &place, &mut row);
             rows.json(stream, &row, (path, Some(record.line)))?;
         }
@@ -62,24 +93,20 @@ impl Table {
     }
 
     /// Opens a file; no records where it is empty and may be.
-    fn open_documents(&self, path: &str, summed: bool) -> Result<(OpenFile, Option<Input>)> {
+    fn open_documents(
+        &self,
+        (path, lines): (&str, bool),
+        summed: bool,
+    ) -> Result<(OpenFile, Option<Input>)> {
         let file = self.open(path, summed)?;
-        let mut text = file.text(self.encoding, self.limits)?;
-        let mut head = vec![0; HEAD_BYTES];
-        let mut filled = 0;
-        while filled < head.len() {
-            match text.read(&mut head[filled..]).map_err(read_failure)? {
-                0 => break,
-                bytes => filled += bytes,
-            }
-        }
-        head.truncate(filled);
+        let mut text = self.text(path, &file)?;
+        let head = open::head(&mut text)?;
         if head.trim_ascii().is_empty() {
             self.check_empty(path)?;
             return Ok((file, None));
         }
         let bytes_max = self.settings.record_bytes_max;
-        let lines = self.format(path) == Format::Jsonl || is_object_on_line(&head);
+        let lines = lines || is_object_on_line(&head);
         let input = Cursor::new(head).chain(text);
         let records = if lines {
             Records::lines(input, bytes_max)
@@ -88,14 +115,6 @@ impl Table {
         };
         Ok((file, Some(records)))
     }
-}
-
-/// Tells whether the first line is a whole object: then each line is one, as in many a .json.
-fn is_object_on_line(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let Some(end) = head.iter().position(|byte| *byte == b'\n') else { return false };
-    let mut scanner = Scanner::new(head[..end].trim_ascii_end());
-    head.first() == Some(&b'{') && scanner.value().is_ok() && scanner.end().is_ok()
 }
 
 /// Makes the text of a row: that of an object, with the tap's own columns as its last members.
@@ -131,30 +150,9 @@ fn with_metadata(
     row.push(b'}');
 }
 
-/// The failure of a table that is neither.
-pub(super) fn mixed() -> Error {
-    Error::new(ErrorKind::Config, "cannot read JSON and delimited files as one table")
-        .hint("make two tables of them, or set `format`")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_objects_on_lines_from_one_object() {
-        for (head, expected) in [
-            ("{\"a\":1}\n{\"a\":2}\n", true),
-            ("\u{feff} {\"a\": {\"b\": [1]}} \r\n", true),
-            ("{\"a\":1}", false),
-            ("{\n\"a\":1}\n", false),
-            ("[{\"a\":1}]\n", false),
-            ("{\"a\":1},\n", false),
-            ("1\n2\n", false),
-        ] {
-            assert_eq!(is_object_on_line(head.as_bytes()), expected, "{head}");
-        }
-    }
 
     #[test]
     fn rows_have_the_columns_of_the_tap_behind_their_own() {

@@ -5,6 +5,7 @@ use std::io::Read;
 use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, origins, unknown};
+use super::form::DELIMITERS;
 use super::{Place, Table, header};
 use crate::infer::Inference;
 use crate::open::{Identity, OpenFile};
@@ -24,8 +25,13 @@ struct Opened {
 impl Table {
     /// Takes the columns of one file, and the types of its values, into account; returns what the
     /// file was.
-    pub(super) fn survey_records(&self, path: &str, columns: &mut Columns) -> Result<Identity> {
-        let Opened { file, mut reader, names } = self.open_records(path, false)?;
+    pub(super) fn survey_records(
+        &self,
+        path: &str,
+        delimiter: u8,
+        columns: &mut Columns,
+    ) -> Result<Identity> {
+        let Opened { file, mut reader, names } = self.open_records((path, delimiter), false)?;
         let identity = file.identity();
         if let Some(key) = self.lacking(&self.settings.keys, &names) {
             columns.lacking.get_or_insert_with(|| (path.to_owned(), key.to_owned()));
@@ -46,7 +52,7 @@ impl Table {
             }
             file.finish()?;
         }
-        columns.join(names, &inference);
+        columns.join(names, &inference)?;
         Ok(identity)
     }
 
@@ -54,11 +60,11 @@ impl Table {
     pub(super) fn read_records(
         &mut self,
         stream: &Stream,
-        path: &str,
+        (path, delimiter): (&str, u8),
         summed: bool,
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
-        let Opened { file, mut reader, names } = self.open_records(path, summed)?;
+        let Opened { file, mut reader, names } = self.open_records((path, delimiter), summed)?;
         let identity = file.identity();
         if let Some(key) = self.lacking(&stream.keys, &names) {
             return Err(self.without_key(path, key));
@@ -170,17 +176,19 @@ impl Table {
     }
 
     /// Opens a file and reads its column names.
-    fn open_records(&self, path: &str, summed: bool) -> Result<Opened> {
-        let (file, mut reader) = self.reader(path, summed)?;
+    fn open_records(&self, (path, delimiter): (&str, u8), summed: bool) -> Result<Opened> {
+        let (file, mut reader) = self.reader(path, delimiter, summed)?;
         let text = &self.settings.text;
         let names = if let Some(names) = &text.columns {
             Some(names.clone())
         } else if text.header {
-            self.header(path, &mut reader)?
+            self.header(path, delimiter, &mut reader)?
         } else {
             // The first row has rows' values: another reader looks at it for its width.
-            let (_, mut other) = self.reader(path, false)?;
-            other.record()?.map(|record| header::numbered(record.len()))
+            let (_, mut other) = self.reader(path, delimiter, false)?;
+            let width = other.record()?.map(|record| record.len());
+            self.check_width(width.unwrap_or_default())?;
+            width.map(header::numbered)
         };
         if file.identity().size == 0 || names.is_none() {
             self.check_empty(path)?;
@@ -195,15 +203,15 @@ impl Table {
         keys.iter().find(|key| !has(key)).map(String::as_str)
     }
 
-    fn reader(&self, path: &str, summed: bool) -> Result<(OpenFile, Input)> {
+    fn reader(&self, path: &str, delimiter: u8, summed: bool) -> Result<(OpenFile, Input)> {
         let file = self.open(path, summed)?;
-        let dialect = self.dialect(self.format(path))?;
-        let mut reader = Reader::new(file.text(self.encoding, self.limits)?, &dialect);
+        let dialect = self.dialect(delimiter)?;
+        let mut reader = Reader::new(self.text(path, &file)?, &dialect);
         reader.skip_lines(self.settings.text.skip_rows)?;
         Ok((file, reader))
     }
 
-    fn header(&self, path: &str, reader: &mut Input) -> Result<Option<Vec<String>>> {
+    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Vec<String>>> {
         let Some(record) = reader.record()? else { return Ok(None) };
         if let Some([delimiter]) = record.raw().strip_prefix(b"sep=") {
             let delimiter = char::from(*delimiter);
@@ -212,17 +220,15 @@ impl Table {
                 .with("line", record.line())
                 .hint(format!("set `delimiter` to `{delimiter}` and `skip_rows` to 1")));
         }
+        self.check_width(record.len())?;
         let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
         let names: Vec<String> = record.fields().map(name).collect();
-        let delimiter = char::from(self.delimiter(self.format(path)));
-        let other = [',', ';', '\t', '|']
-            .into_iter()
-            .find(|other| names.len() == 1 && names[0].contains(*other) && *other != delimiter);
-        if let Some(other) = other {
+        let other = DELIMITERS.into_iter().filter(|other| *other != delimiter).map(char::from);
+        let other = other.into_iter().find(|other| names.len() == 1 && names[0].contains(*other));
+        if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
-                "the only column of {} has a {other:?} in its name: is `delimiter` right?",
-                self.name()
+                "the only column of {path} has a {other:?} in its name: is `delimiter` right?"
             );
         }
         let rename = self.settings.text.rename_headers;

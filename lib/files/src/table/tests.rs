@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::columns::{Origin, origins};
 use super::*;
+use crate::format::Format;
 use crate::settings::Words;
 use crate::store::Disk;
 
@@ -31,6 +32,7 @@ fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Strea
         },
         whole: false,
         record_bytes_max: 1 << 20,
+        columns_max: 100,
         decompression_ratio_max: 200,
         words: Words { table: "entity", keys: "keys" },
     };

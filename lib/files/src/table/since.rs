@@ -1,0 +1,196 @@
+//! What a bookmark says of a table: which of its files are to be read, and whether all are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use singer::{Error, ErrorKind, Result, Stream, quote};
+
+use super::{SKIPPED_TOLD, Table, found_once};
+use crate::open::{self, Identity};
+use crate::progress::Progress;
+use crate::settings::TextSettings;
+
+/// What is to be read of a table.
+pub(super) struct Due {
+    /// What is known of its files.
+    pub(super) progress: Progress,
+    /// The files to read.
+    pub(super) unread: Vec<String>,
+    /// How many are not read, as they are unchanged.
+    pub(super) skipped: usize,
+}
+
+/// Values of settings up to this length stand in a bookmark as they are, others by their sum.
+const VALUE_BYTES_MAX: usize = 24;
+
+impl Table {
+    /// Compares the files with the bookmark.
+    ///
+    /// What decides the rows of a file is part of what the bookmark knows: its bytes, the settings
+    /// that it is read by, and the columns that were left out. A change of one reads it again.
+    pub(super) fn compare(&mut self, stream: &Stream, since: &Value) -> Result<Due> {
+        let mut progress = Progress::of(since);
+        let files = self.find(&progress)?;
+        self.check_finished()?;
+        if let Some(why) = self.outdated(&progress, stream) {
+            singer::warn!(
+                "W-SETTINGS-CHANGED",
+                "stream {}: {why}: reading all of its files again",
+                self.name()
+            );
+            return Ok(self.all(files));
+        }
+        progress.set_settings(self.row_settings());
+        let found: BTreeSet<_> = files.iter().map(|(path, _)| path.as_str()).collect();
+        let some_are_gone = progress.keep(|path| found.contains(path));
+        if let Some(time) = Progress::read_until(since)? {
+            for (path, identity) in &files {
+                if identity.modified <= time {
+                    progress.set(path, *identity, None)?;
+                }
+            }
+        }
+        let (mut unread, mut skipped) = (Vec::new(), Vec::new());
+        for (path, identity) in &files {
+            let known = progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
+            let list = if known { &mut skipped } else { &mut unread };
+            list.push(path.clone());
+        }
+        if self.settings.whole && (some_are_gone || !unread.is_empty()) {
+            // A state on the way must not name what this read has yet to come to.
+            return Ok(self.all(files));
+        }
+        for path in skipped.iter().take(SKIPPED_TOLD) {
+            log::info!("skipping {path}: unchanged since it was read");
+        }
+        if skipped.len() > SKIPPED_TOLD {
+            log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
+        }
+        Ok(Due { progress, unread, skipped: skipped.len() })
+    }
+
+    /// Takes all files for unread.
+    fn all(&self, files: Vec<(String, Identity)>) -> Due {
+        let mut progress = Progress::default();
+        progress.set_settings(self.row_settings());
+        Due { progress, unread: files.into_iter().map(|(path, _)| path).collect(), skipped: 0 }
+    }
+
+    /// Says what has changed since the files were read, other than the files.
+    fn outdated(&self, progress: &Progress, stream: &Stream) -> Option<String> {
+        if progress.is_empty() {
+            return None;
+        }
+        // A bookmark from before settings were kept in it is taken as it is.
+        let now = self.row_settings();
+        let changed: Vec<&str> = progress.settings().map_or_else(Vec::new, |before| {
+            let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+            let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+            changed.map(String::as_str).collect()
+        });
+        if !changed.is_empty() {
+            return Some(format!("`{}` changed since its files were read", changed.join("`, `")));
+        }
+        let columns = names(stream);
+        let wanted: Vec<&str> = progress.left_out().filter(|name| columns.contains(name)).collect();
+        let told = wanted.first()?;
+        Some(format!("{} columns, such as {told}, were left out of it before", wanted.len()))
+    }
+
+    /// Returns the settings that decide the rows, where they are not the default.
+    fn row_settings(&self) -> BTreeMap<String, Value> {
+        let settings = &self.settings;
+        let default: Option<TextSettings> = serde_json::from_value(json!({})).ok();
+        let values = |text: &TextSettings| serde_json::to_value(text).unwrap_or_default();
+        let default = default.as_ref().map(values).unwrap_or_default();
+        let given = values(&settings.text);
+        let mut found = BTreeMap::new();
+        for (name, value) in given.as_object().into_iter().flatten() {
+            // It decides about files without rows.
+            if *value != default[name] && name != "allow_empty_files" {
+                found.insert(name.clone(), value.clone());
+            }
+        }
+        if let Some(format) = settings.format {
+            found.insert("format".to_owned(), json!(format));
+        }
+        if let Some(delimiter) = settings.delimiter {
+            found.insert("delimiter".to_owned(), char::from(delimiter).to_string().into());
+        }
+        if !settings.metadata.is_empty() {
+            let names: Vec<_> = settings.metadata.iter().map(|column| column.name()).collect();
+            found.insert("add_metadata_columns".to_owned(), json!(names));
+        }
+        found.into_iter().map(|(name, value)| (name, short(value))).collect()
+    }
+
+    /// Returns the columns that the stream does not have, though the catalog knows them.
+    pub(super) fn deselected(stream: &Stream) -> BTreeSet<String> {
+        let property = |breadcrumb: &Vec<String>| match breadcrumb.as_slice() {
+            [properties, name] if properties == "properties" => Some(name.clone()),
+            _ => None,
+        };
+        let selected = names(stream);
+        let known = stream.metadata.keys().filter_map(property);
+        known.filter(|name| !selected.contains(name.as_str())).collect()
+    }
+
+    /// Finds the files and what they are. After a discovery they are those it saw, as they were: a
+    /// file that came since may have columns that the stream lacks, so it is left for the next run.
+    fn find(&mut self, progress: &Progress) -> Result<Vec<(String, Identity)>> {
+        if self.discovered.is_empty() {
+            let known = |path: &str, identity: Identity| progress.seems_to_have(path, identity);
+            let paths = match self.found.take() {
+                Some(paths) => paths,
+                None => self.store.find(&known)?,
+            };
+            self.forms = self.with_forms(paths)?;
+            let identified = self.forms.keys().map(|path| {
+                let identity = found_once(path, self.store.identity(path))?;
+                Ok((path.clone(), identity))
+            });
+            return identified.collect();
+        }
+        for (path, before) in &self.discovered {
+            if found_once(path, self.store.identity(path))? != *before {
+                return Err(open::changed(path));
+            }
+        }
+        Ok(self.discovered.clone())
+    }
+
+    /// Refuses a table that is to be whole while one of its files is left for another run.
+    pub(super) fn check_finished(&self) -> Result<()> {
+        match self.store.unfinished() {
+            Some(path) if self.settings.whole => {
+                let message = "cannot read a whole table while a file of it is being written";
+                Err(Error::new(ErrorKind::Temporary, message)
+                    .with(self.settings.words.table, self.name())
+                    .with("path", path)
+                    .hint("run again when its writer is done"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the sum of a file that may be as it was, where it is worth reading for that.
+    fn settle(&self, path: &str, same_time: bool) -> Result<Option<String>> {
+        let worth = same_time || self.store.is_near();
+        if worth { open::sum(&*self.store, path).map(Some) } else { Ok(None) }
+    }
+}
+
+fn names(stream: &Stream) -> BTreeSet<&str> {
+    stream.columns.iter().map(|column| column.name.as_str()).collect()
+}
+
+/// Keeps what a bookmark holds of a setting short.
+fn short(value: Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= VALUE_BYTES_MAX {
+        return value;
+    }
+    let sum = quote::hex(&Sha256::digest(text));
+    format!("sha256:{}", sum.get(..16).unwrap_or_default()).into()
+}

@@ -1,0 +1,191 @@
+//! Files read by what they are: formats, encodings, hidden names, several names of one file.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::folder;
+use crate::support::run::{Outcome, Run, file, ours};
+
+fn tap(path: &Path, more: &Value) -> Run {
+    let mut entry = json!({ "entity": "t", "path": path });
+    for (name, value) in more.as_object().unwrap() {
+        entry[name] = value.clone();
+    }
+    ours("tap-csv").config(&json!({ "files": [entry] }))
+}
+
+/// The values of `id`, in order of the files.
+fn ids(outcome: &Outcome) -> Vec<Value> {
+    outcome.records("t").iter().map(|record| record["id"].clone()).collect()
+}
+
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn a_folder_may_hold_every_kind_of_file() {
+    let scratch = folder();
+    let put = |name: &str, text: &str| file(scratch.path(), &format!("in/{name}"), text);
+    put("a.csv", "id,name\n1,a\n");
+    put("b.json", "[{\"id\": 2, \"name\": \"b\"}, {\"id\": 3, \"tags\": [1]}]");
+    put("c.json", "{\n  \"id\": 4\n}\n");
+    put("d.jsonl", "{\"id\":5}\n{\"id\":6}\n");
+    put("e.ndjson", "{\"id\":7}");
+    put("f.tsv", "id\tname\n8\tx,y\n");
+    put("g.psv", "id|name\n9|x\n");
+    put("h.txt", "id;name\n10;x\n");
+    put("i.txt", "id\tname\n11\tx\n");
+    put("j.txt", "{\"id\":12}\n{\"id\":13}\n");
+    put("k.TXT", "name,id\n\"x;y\",14\n");
+    put("_manifest.json", "{\"files\": []}");
+    put("package.json", "{\"version\": \"1.0\"}");
+    put("readme.txt", "These are the files of a day,\nsent by the shop.\n");
+    let outcome = tap(&scratch.path().join("in"), &json!({})).go().success();
+    assert_eq!(ids(&outcome), (1..=14).map(Value::from).collect::<Vec<_>>());
+    let records = outcome.records("t");
+    assert_eq!(records[2]["tags"], json!([1]));
+    assert_eq!(records[7]["name"], "x,y");
+    assert_eq!(records[13]["name"], "x;y");
+    assert!(outcome.stderr.contains("readme.txt"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("package.json"), "{}", outcome.stderr);
+    assert!(records.iter().all(|record| record.get("version").is_none()), "{records:?}");
+    // A catalog reads the same.
+    let config = json!({ "files": [{ "entity": "t", "path": scratch.path().join("in") }] });
+    let catalog = ours("tap-csv").config(&config).args(["--discover"]).go().success().text();
+    let catalog: Value = serde_json::from_str(&catalog).unwrap();
+    let again = ours("tap-csv").config(&config).json("--catalog", &catalog).go().success();
+    assert_eq!(again.records("t"), records);
+}
+
+#[test]
+fn each_kind_is_read_by_what_it_is() {
+    let scratch = folder();
+    let reads = |name: &str, text: &str, more: &Value, expected: &Value| {
+        let outcome = tap(&file(scratch.path(), name, text), more).go();
+        assert_eq!(outcome.code, 0, "{name} {text:?}: {}", outcome.stderr);
+        assert_eq!(Value::from(outcome.records("t")), *expected, "{name} {text:?}");
+    };
+    let no = json!({});
+    let one = json!([{ "a": 1, "b": "x" }]);
+    reads("a.json", "[{\"a\":1,\"b\":\"x\"}]", &no, &one);
+    reads("a.json", "{\"a\":1,\"b\":\"x\"}", &no, &one);
+    reads("a.txt", "a,b\n1,x\n", &no, &one);
+    reads("a.txt", "a|b\n1|x\n", &no, &one);
+    reads("a.txt", "note; of nothing\na;b\n1;x\n", &json!({ "skip_rows": 1 }), &one);
+    reads("a.txt", "a~b\n1~x\n", &json!({ "delimiter": "~" }), &one);
+    reads("a.tsv", "a\tb\n1\tx\n", &no, &one);
+    reads("a.tab", "a\tb\n1\tx\n", &no, &one);
+    reads("a.tsv", "a,b\n1,x\n", &json!({ "delimiter": "," }), &one);
+    reads("a.dat", "a,b\n1,x\n", &no, &one);
+    reads("a.dat", "a\tb\n1\tx\n", &json!({ "format": "tsv" }), &one);
+    reads("a.json", "a,b\n1,x\n", &json!({ "format": "csv" }), &one);
+    reads("a.txt", "[{\"a\":1,\"b\":\"x\"}]", &no, &one);
+    // A list without a delimiter is a column.
+    reads("a.txt", "a\n1\n2\n", &no, &json!([{ "a": 1 }, { "a": 2 }]));
+    let outcome = tap(&file(scratch.path(), "a.txt", "a,b;c\n1;2,3\n"), &no).go();
+    assert_ne!(outcome.code, 0, "either may be the delimiter: {}", outcome.text());
+}
+
+#[test]
+fn columns_of_json_and_delimited_files_are_joined_or_refused() {
+    let read = |csv: &str, json: &str| {
+        let scratch = folder();
+        file(scratch.path(), "a.csv", csv);
+        file(scratch.path(), "b.json", json);
+        tap(scratch.path(), &json!({})).go()
+    };
+    for (csv, json, expected) in [
+        ("n\n1\n", "{\"n\":2.5}", json!([1, 2.5])),
+        ("n\n1\n", "{\"n\":\"x\"}", json!(["1", "x"])),
+        ("n\n2026-01-01\n", "{\"n\":\"2026-01-02\"}", json!(["2026-01-01", "2026-01-02"])),
+        ("n\n2026-01-01\n", "{\"n\":\"x\"}", json!(["2026-01-01", "x"])),
+        ("n,m\n,1\n", "{\"n\":{\"a\":1}}", json!([null, {"a": 1}])),
+        ("n\nx\n", "{\"n\":null}", json!(["x", null])),
+        ("n\ntrue\n", "{\"n\":false}", json!([true, false])),
+    ] {
+        let outcome = read(csv, json);
+        assert_eq!(outcome.code, 0, "{csv} {json}: {}", outcome.stderr);
+        let found: Vec<_> = outcome.records("t").iter().map(|row| row["n"].clone()).collect();
+        assert_eq!(Value::from(found), expected, "{csv} {json}");
+    }
+    for (csv, json) in
+        [("n\nx\n", "{\"n\":1}"), ("n\n1\n", "{\"n\":[1]}"), ("n\n1\n", "{\"n\":true}")]
+    {
+        let outcome = read(csv, json).exits(65);
+        assert!(outcome.stderr.contains("column: n"), "{}", outcome.stderr);
+        assert_eq!(outcome.records("t").len(), 0);
+    }
+}
+
+#[test]
+fn an_encoding_that_the_bytes_contradict_is_refused() {
+    let scratch = folder();
+    let check = |name: &str, bytes: &[u8], setting: &str, words: &str| {
+        let path = file(scratch.path(), name, bytes);
+        let outcome = tap(&path, &json!({ "encoding": setting })).go().exits(65);
+        assert_eq!(outcome.records("t").len(), 0, "{setting}");
+        assert!(outcome.stderr.contains("encoding: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(words), "{setting}: {}", outcome.stderr);
+    };
+    check("a.csv", b"id,n\n1,ab\n", "utf-16", "not UTF-16");
+    check("a.csv", "id,näme\n1,ab\n".as_bytes(), "utf-16be", "not UTF-16");
+    check("a.csv", &utf_16("id,n\n1,ab\n"), "utf-8", "UTF-16LE");
+    check("a.csv", &utf_16("id,n\n1,ab\n"), "cp1252", "UTF-16LE");
+    check("a.csv", &utf_16("\u{feff}id,n\n1,ab\n"), "latin-1", "UTF-16LE");
+    check("a.csv", "\u{feff}id,n\n1,ab\n".as_bytes(), "latin-1", "UTF-8");
+    check("a.json", &utf_16("[{\"id\": 1}]"), "utf-8", "UTF-16LE");
+    let fine =
+        tap(&file(scratch.path(), "b.csv", utf_16("id,n\n1,é\n")), &json!({"encoding": "utf-16"}));
+    assert_eq!(ids(&fine.go().success()), [1]);
+    // What may be either is read as told, with a warning.
+    let both = file(scratch.path(), "c.csv", "id,n\n1,größer\n");
+    let outcome = tap(&both, &json!({ "encoding": "latin-1" })).go().success();
+    assert_eq!(outcome.records("t")[0]["n"], "grÃ¶Ã\u{9f}er");
+    assert!(outcome.stderr.contains("is `encoding` right?"), "{}", outcome.stderr);
+}
+
+#[test]
+fn hidden_files_and_several_names_of_a_file_bring_no_rows_twice() {
+    let scratch = folder();
+    for name in ["orders_1.csv", ".git/b.csv", ".tmp.csv", "sub/.hidden.csv"] {
+        file(scratch.path(), &format!("in/{name}"), format!("id\n{}\n", name.len()));
+    }
+    let at = |name: &str| scratch.path().join("in").join(name);
+    symlink("orders_1.csv", at("latest.csv")).unwrap();
+    fs::hard_link(at("orders_1.csv"), at("sub/same.csv")).unwrap();
+    symlink("sub", at("current")).unwrap();
+    for path in [at(""), at("*.csv"), at("**/*.csv")] {
+        let outcome = tap(&path, &json!({})).go().success();
+        assert_eq!(ids(&outcome), [12], "{}", path.display());
+        assert!(outcome.stderr.contains("latest.csv: it is the same file"), "{}", outcome.stderr);
+    }
+    assert_eq!(ids(&tap(&at("latest.csv"), &json!({})).go().success()), [12]);
+    assert_eq!(ids(&tap(&at(".*.csv"), &json!({})).go().success()), [8]);
+    assert_eq!(ids(&tap(&at(".git"), &json!({})).go().success()), [10]);
+}
+
+#[test]
+fn columns_beyond_the_limit_are_refused() {
+    let scratch = folder();
+    let header: Vec<_> = (0..300).map(|n| format!("c{n}")).collect();
+    let wide = file(scratch.path(), "a.csv", header.join(",") + "\n");
+    let object: serde_json::Map<_, _> =
+        header.iter().map(|name| (name.clone(), json!(1))).collect();
+    let objects = file(scratch.path(), "b.jsonl", json!(object).to_string());
+    for path in [&wide, &objects] {
+        let run = |max: u64| tap(path, &json!({})).set("max_columns", max).go();
+        run(300).success();
+        let outcome = run(299).exits(65);
+        assert!(outcome.stderr.contains("max_columns: 299"), "{}", outcome.stderr);
+    }
+    let outcome = tap(&wide, &json!({ "header": false })).set("max_columns", 10).go().exits(65);
+    assert!(outcome.stderr.contains("raise `max_columns`"), "{}", outcome.stderr);
+    // By default memory has a limit, whatever the file holds.
+    let many = file(scratch.path(), "c.csv", "abc,".repeat(1_000_000));
+    let outcome = tap(&many, &json!({})).go().exits(65);
+    assert!(outcome.stderr.contains("max_columns"), "{}", outcome.stderr);
+}
