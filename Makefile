@@ -7,7 +7,7 @@ demo:
 
 # The tests of what reaches a Postgres server, which run against more than one version of it.
 OF_POSTGRES = commits:: first_loads:: loads:: metadata:: names:: parts:: reruns:: schema_changes:: \
-	selection:: source_changes:: states:: types:: values::
+	selection:: session_settings:: source_changes:: states:: types:: values:: view_zones::
 
 test: setup
 	cargo build --workspace

@@ -16,6 +16,9 @@ use crate::wire::{self, Wire};
 
 /// COPY data is sent in messages of about this size.
 const COPY_BYTES: usize = 128 << 10;
+/// So much memory the rows of an answer may take; a catalog of a million columns takes less. No
+/// answer is larger but that of somebody who wants to fill our memory.
+const ANSWER_BYTES_MAX: usize = 512 << 20;
 /// What a simple query failed at, when the server says so.
 pub(crate) const STATEMENT: &str = "cannot run the SQL statement";
 
@@ -30,6 +33,11 @@ pub struct Client {
     broken: bool,
     /// Whether somebody is in between who answers for the server.
     pub(crate) pooled: bool,
+    /// Whether views compute by settings of the role, and not by ours.
+    pub(crate) lent: bool,
+    /// The `lc_monetary` of the role, once it was asked for, and the one pinned in place of `C`.
+    pub(crate) own_monetary: Option<String>,
+    pub(crate) lc_monetary: Option<String>,
     copying: Copying,
 }
 
@@ -56,6 +64,11 @@ impl Row {
     pub fn get(&self, column: usize) -> Option<&str> {
         let (start, end) = (*self.cells.get(column)?)?;
         self.text.get(start..end)
+    }
+
+    /// Returns about how much memory it takes.
+    fn bytes(&self) -> usize {
+        self.text.capacity() + self.cells.capacity() * size_of::<Option<(usize, usize)>>() + 64
     }
 
     /// Returns how many columns there are.
@@ -91,8 +104,8 @@ struct Outcome {
 }
 
 impl Client {
-    /// Connects, authenticates and sets the session up: UTF-8, UTC, ISO dates, ISO 8601
-    /// intervals, shortest exact floats, hex bytea, plain money, empty search path.
+    /// Connects, authenticates and sets the session up: every setting that changes text, rows or
+    /// whether a COMMIT lasts is pinned (`parameters.rs`).
     ///
     /// Behind a pooler the session is left as it is, for it may be another one with the next
     /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
@@ -105,6 +118,9 @@ impl Client {
             status: b'I',
             broken: false,
             pooled: false,
+            lent: false,
+            own_monetary: None,
+            lc_monetary: None,
             copying: Copying::No,
         };
         connect::log_in(&mut client)?;
@@ -313,6 +329,17 @@ impl Client {
         failure
     }
 
+    /// Makes the failure for an answer that has no end, and gives the connection up.
+    fn too_much(&mut self) -> Error {
+        self.give_up();
+        Error::new(ErrorKind::Unavailable, "cannot take the server's answer: it is too large")
+            .with("limit in bytes", ANSWER_BYTES_MAX)
+            .hint(
+                "check that `host` and `port` are those of your server; for a catalog that large \
+                 set `filter_schemas`",
+            )
+    }
+
     fn start(&mut self, sql: &str) -> Result<()> {
         self.check_idle()?;
         frontend::query(sql, &mut self.wire.output)
@@ -365,7 +392,7 @@ impl Client {
 
     /// Reads the answers to a statement to their end.
     fn finish_statement(&mut self) -> Result<Outcome> {
-        let mut outcome = Outcome::default();
+        let (mut outcome, mut bytes) = (Outcome::default(), 0);
         loop {
             let (kind, range) = match self.message() {
                 Ok(message) => message,
@@ -373,7 +400,13 @@ impl Client {
             };
             match kind {
                 b'D' => match Row::parse(self.wire.payload(range)) {
-                    Some(row) => outcome.rows.push(row),
+                    Some(row) => {
+                        bytes += row.bytes();
+                        if bytes > ANSWER_BYTES_MAX {
+                            return Err(self.too_much());
+                        }
+                        outcome.rows.push(row);
+                    }
                     None => return Err(self.wire.garbled()),
                 },
                 b'C' => outcome.affected = affected(self.wire.payload(range)),

@@ -6,6 +6,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::client::Client;
 use crate::failure;
+use crate::session::Changed;
 
 /// For so many times as long as connecting may take, the server is asked again: it may restart.
 const PATIENCE: u32 = 3;
@@ -19,6 +20,8 @@ struct Witness {
     /// When the server last lost its statistics, which it does by a crash. What a crash took back
     /// may have left its number to another transaction.
     crashed: Option<String>,
+    /// The settings of its session.
+    settings: String,
 }
 
 /// What the server knows of a transaction.
@@ -38,8 +41,19 @@ impl Client {
     ///
     /// Where the server crashed meanwhile, rows that the transaction added to `table` (quoted)
     /// tell.
-    pub fn commit(&mut self, table: Option<&str>) -> Result<bool> {
+    ///
+    /// Settings that a trigger changed are set back, so that the COMMIT lasts and what comes next
+    /// is read as it is meant. Rows that went straight into a table (`direct`) while a setting of
+    /// reading was changed are refused.
+    pub fn commit(&mut self, table: Option<&str>, direct: bool) -> Result<bool> {
         let witness = self.witness()?;
+        let changed = self.changed(&witness.settings);
+        if let Some(setting) = changed.iter().find(|setting| direct && setting.is_of_reading()) {
+            return Err(read_otherwise(setting));
+        }
+        if !changed.is_empty() {
+            self.set_up()?;
+        }
         singer::warning::check()?;
         let Err(failure) = self.execute("COMMIT") else { return Ok(false) };
         if !self.is_broken() {
@@ -62,10 +76,15 @@ impl Client {
     }
 
     fn witness(&mut self) -> Result<Witness> {
-        let sql = "SELECT txid_current_if_assigned(), stats_reset FROM pg_stat_bgwriter";
-        let rows = self.query(sql, &[])?;
+        let settings = Self::settings_now();
+        let sql = format!(
+            "SELECT pg_catalog.txid_current_if_assigned(), stats_reset, {settings} \
+               FROM pg_catalog.pg_stat_bgwriter"
+        );
+        let rows = self.query(&sql, &[])?;
         let text = |at| rows.first().and_then(|row| row.get(at)).map(str::to_owned);
-        Ok(Witness { number: text(0), crashed: text(1) })
+        let settings = text(2).unwrap_or_default();
+        Ok(Witness { number: text(0), crashed: text(1), settings })
     }
 
     /// Asks on another connection until there is an answer, or no more time.
@@ -131,6 +150,17 @@ impl Client {
         let found = rows.first().and_then(|row| row.get(0)) == Some("t");
         Ok(if found { Fate::Committed } else { Fate::Unknown })
     }
+}
+
+fn read_otherwise(setting: &Changed) -> Error {
+    let message = "cannot trust the rows: a trigger changed the session while they were loaded";
+    Error::new(ErrorKind::Unavailable, message)
+        .with("setting", setting.name)
+        .with("reason", setting.reason)
+        .hint(
+            "let the function of the trigger leave the setting alone, or have it set back at its \
+             end: ALTER FUNCTION ... SET ...",
+        )
 }
 
 fn unknown(witness: &Witness, cause: &Error) -> Error {

@@ -50,6 +50,14 @@ pub fn shorten_ident(name: &str) -> String {
     short
 }
 
+/// Writes names as a literal of `text[]`.
+pub fn array_literal(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let quoted = names
+        .into_iter()
+        .map(|name| format!("\"{}\"", name.as_ref().replace('\\', "\\\\").replace('"', "\\\"")));
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ pub mod copy_text;
 pub mod failure;
 pub mod ident;
 pub mod ours;
+mod parameters;
 mod password_file;
 mod session;
 pub mod settings;
@@ -20,6 +21,6 @@ mod wire;
 
 pub use client::{Client, Row};
 pub use copy::CopyOut;
-pub use ident::{quote_ident, quote_literal, quote_qualified, shorten_ident};
-pub use session::no_idle_limits;
+pub use ident::{array_literal, quote_ident, quote_literal, quote_qualified, shorten_ident};
+pub use session::{Changed, no_idle_limits};
 pub use settings::{Config, ConnectionSettings, Host, SslMode};

@@ -120,9 +120,29 @@ const ORDERED: &[&str] = &[
 /// Tells whether values of the type can be compared in the order of their text's meaning, so that
 /// it can be a replication key.
 pub fn is_orderable(types: &Types, oid: u32) -> bool {
-    let (base, _, _) = base_of(types, oid, -1);
-    let Some(base) = types.get(&base) else { return false };
-    base.builtin && ORDERED.contains(&base.name.as_str())
+    builtin_name(types, oid).is_some_and(|name| ORDERED.contains(&name))
+}
+
+/// Returns the name of a type of Postgres' own, also of the one under a domain.
+pub fn builtin_name(types: &Types, oid: u32) -> Option<&str> {
+    let (base, ..) = base_of(types, oid, -1);
+    types.get(&base).filter(|found| found.builtin).map(|found| found.name.as_str())
+}
+
+/// Tells whether the text of a type may change with a setting that changes the text of types of
+/// these names (`*`: of all). What is made of other types, or is not known, may.
+pub fn is_shown_by(types: &Types, oid: u32, names: &[&str]) -> bool {
+    let (base, ..) = base_of(types, oid, -1);
+    match types.get(&base) {
+        Some(PgType { class: Class::Array { element, .. }, .. }) => {
+            is_shown_by(types, *element, names)
+        }
+        Some(PgType { class: Class::Base, builtin: true, name, .. }) => {
+            names.contains(&"*") || names.contains(&name.as_str())
+        }
+        Some(PgType { class: Class::Enum(_), .. }) => names.contains(&"*"),
+        _ => !names.is_empty(),
+    }
 }
 
 /// Follows domains down to the type under them: its number and modifier, and whether there was a
@@ -312,6 +332,23 @@ mod tests {
         // A user's own type of that name, and one that is not known.
         check(6, -1, false, json!({"type": ["string"]}));
         check(999, -1, false, json!({"type": ["string"]}));
+    }
+
+    #[test]
+    fn settings_show_in_the_types_that_they_change() {
+        let check = |oid, names: &[&str], expected| {
+            assert_eq!(is_shown_by(&types(), oid, names), expected, "{oid} {names:?}");
+        };
+        check(701, &["float4", "float8"], true);
+        check(5, &["float4", "float8"], true);
+        check(3, &["float4", "float8"], false);
+        check(4, &["float4", "varchar"], true);
+        check(1, &["float4"], false);
+        check(1, &["*"], true);
+        // A type of an extension, and one that is not known.
+        check(6, &["float4"], true);
+        check(999, &["float4"], true);
+        check(999, &[], false);
     }
 
     #[test]

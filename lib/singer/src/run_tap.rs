@@ -53,7 +53,9 @@ fn run<T: Tap>() -> Result<()> {
         None => State::empty(),
     };
     let streams = streams(&mut tap, &args)?;
-    let streams = order(streams, state.currently_syncing());
+    let mut streams = order(streams, state.currently_syncing());
+    let mut known: Vec<&mut Stream> = streams.iter_mut().map(|one| &mut one.stream).collect();
+    tap.prepare(&mut known)?;
     warning::check()?;
     if let Action::Plan(format) = args.action {
         return plan(tap, &streams, &state, (&settings.get()?, format));

@@ -37,6 +37,12 @@ pub trait Tap: Sized {
         None
     }
 
+    /// Takes note of all streams that the run reads, before the first of them; what is not true of
+    /// them in this run, such as a key, it may correct.
+    fn prepare(&mut self, _streams: &mut [&mut Stream]) -> Result<()> {
+        Ok(())
+    }
+
     /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
     /// [`Rows::unchanged`], where the source is as the bookmark knows it.
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;

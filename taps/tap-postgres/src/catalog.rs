@@ -6,14 +6,20 @@ use pg::types::{Class, PgType, Types};
 use pg::{Client, Row};
 use singer::{Error, ErrorKind, Result};
 
-/// Relations somebody can read as streams, with the columns of their key. A partition is read
-/// through its parent. `$1` is an array of schemas or null. What target-postgres remembers in a
-/// table of its own (`$2`, with the comment `$3`) is nobody's data.
+/// Relations somebody can read as streams, with the columns of their key, and the extension that
+/// one belongs to. A partition is read through its parent, and so is what an extension made of a
+/// table in a schema of its own. A key is one where the index is over all rows, and no column of it
+/// can be null: of 18 on, a NOT NULL may be there that old rows do not meet. `$1` is an array of
+/// schemas or null. What target-postgres remembers in a table of its own (`$2`, with the comment
+/// `$3`) is nobody's data.
 const RELATIONS: &str = "\
 SELECT c.oid, n.nspname, c.relname, c.relkind,
-       CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums
+       CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums, x.extname
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass
+       AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
+  LEFT JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
   LEFT JOIN (
     SELECT DISTINCT ON (i.indrelid) i.indrelid,
            array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' ') AS attnums
@@ -22,8 +28,12 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
        AND i.indpred IS NULL AND i.indexprs IS NULL
        AND NOT EXISTS (
              SELECT FROM pg_catalog.pg_attribute a
-              WHERE a.attrelid = i.indrelid AND NOT a.attnotnull
-                AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+              WHERE a.attrelid = i.indrelid
+                AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+                AND (NOT a.attnotnull OR EXISTS (
+                      SELECT FROM pg_catalog.pg_constraint o
+                       WHERE o.conrelid = a.attrelid AND o.contype = 'n' AND NOT o.convalidated
+                         AND a.attnum = ANY (o.conkey))))
      ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
   ) k ON k.indrelid = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
@@ -32,18 +42,35 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
    AND has_schema_privilege(n.oid, 'USAGE')
    AND (c.relname <> $2::text OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM $3::text)
+   AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_inherits h
+           JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+           JOIN pg_catalog.pg_depend s ON s.classid = 'pg_catalog.pg_namespace'::regclass
+                AND s.objid = c.relnamespace AND s.deptype = 'e'
+          WHERE h.inhrelid = c.oid AND p.relnamespace <> c.relnamespace)
  ORDER BY n.nspname, c.relname";
 
 /// The columns of those relations. `$2` is one relation's name or null. Functions look past the
-/// snapshot: of a column that is gone since, nobody has or lacks the right.
+/// snapshot: of a column that is gone since, nobody has or lacks the right. Nobody holds the rows
+/// of a foreign table to their NOT NULL, nor, since 18, old rows to one that is not validated.
 const COLUMNS: &str = "\
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
-       format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       format_type(a.atttypid, a.atttypmod),
+       a.attnotnull AND NOT f.foreign_rows AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_constraint o
+          WHERE o.conrelid = a.attrelid AND o.contype = 'n' AND NOT o.convalidated
+            AND a.attnum = ANY (o.conkey)),
        c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = '',
-       has_column_privilege(c.oid, a.attnum, 'SELECT')
+       has_column_privilege(c.oid, a.attnum, 'SELECT'),
+       c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+ CROSS JOIN LATERAL (
+    SELECT c.relkind = 'f' OR c.relhassubclass AND EXISTS (
+      SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class p ON p.oid = h.inhrelid
+       WHERE h.inhparent = c.oid AND p.relkind = 'f')
+  ) f (foreign_rows)
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ($2::text IS NOT NULL OR NOT c.relispartition)
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
    AND n.nspname !~ '^pg_(toast_)?temp_'
@@ -87,6 +114,30 @@ SELECT $1::oid IS DISTINCT FROM to_regclass($2)::oid OR EXISTS (
      AND c.relkind = 'r' AND c.relfilenode <> 0
      AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid))";
 
+/// The children of tables, theirs too, each with its parent, and whether an extension made it in a
+/// schema of its own. `$1` and `$2` are the schemas and the names of the tables.
+const DESCENDANTS: &str = "\
+WITH RECURSIVE family (root, parent, child) AS (
+  SELECT h.inhparent, h.inhparent, h.inhrelid
+    FROM unnest($1::text[], $2::text[]) wanted (nspname, relname)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.nspname
+    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.relname
+    JOIN pg_catalog.pg_inherits h ON h.inhparent = c.oid
+   WHERE c.relkind IN ('r', 'f') AND c.relhassubclass
+   UNION
+  SELECT f.root, f.child, h.inhrelid
+    FROM family f JOIN pg_catalog.pg_inherits h ON h.inhparent = f.child)
+SELECT rn.nspname, r.relname, c.oid, n.nspname, c.relname, EXISTS (
+         SELECT FROM pg_catalog.pg_depend s
+          WHERE s.classid = 'pg_catalog.pg_namespace'::regclass AND s.objid = n.oid
+            AND s.deptype = 'e'), f.root, f.parent
+  FROM family f
+  JOIN pg_catalog.pg_class r ON r.oid = f.root
+  JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+  JOIN pg_catalog.pg_class c ON c.oid = f.child
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ ORDER BY c.oid";
+
 /// A table, view or the like.
 #[derive(Debug)]
 pub struct Relation {
@@ -99,9 +150,12 @@ pub struct Relation {
     pub rows: Option<i64>,
     /// The numbers of the columns of its key.
     pub key: Vec<i16>,
+    /// The extension that it is a part of.
+    pub extension: Option<String>,
 }
 
 /// A column.
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing that the catalog tells")]
 #[derive(Clone, Debug)]
 pub struct Attribute {
     pub relation: u32,
@@ -117,6 +171,66 @@ pub struct Attribute {
     pub stored_alone: bool,
     /// Whether the user may read it.
     pub readable: bool,
+    /// Whether something of the user's computes while its relation is read: a view, the policies
+    /// of a table, a foreign server.
+    pub computed: bool,
+    /// How it is read.
+    pub form: Form,
+}
+
+/// How a column is read, so that its text is the same whatever the session has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    #[default]
+    Plain,
+    /// A moment as the time of day in UTC.
+    InUtc,
+    /// An amount of money as a number.
+    Amount,
+    /// The same, of each element.
+    Amounts,
+}
+
+/// A table that inherits from another one.
+#[derive(Debug)]
+pub struct Child {
+    /// The schema and the name of the table whose children were asked for, and its oid.
+    pub root: (String, String),
+    pub root_oid: u32,
+    /// The one that it inherits from.
+    pub parent_oid: u32,
+    pub oid: u32,
+    /// Its schema and its name.
+    pub table: (String, String),
+    /// Whether it lies in a schema that an extension brought.
+    pub of_extension: bool,
+}
+
+/// Returns the children of tables, and theirs.
+pub fn children(client: &mut Client, tables: &[(String, String)]) -> Result<Vec<Child>> {
+    let schemas = pg::array_literal(tables.iter().map(|(schema, _)| schema));
+    let names = pg::array_literal(tables.iter().map(|(_, name)| name));
+    let rows = client.query(DESCENDANTS, &[Some(&schemas), Some(&names)])?;
+    let children = rows.iter().map(|row| {
+        Ok(Child {
+            root: (word(row, 0)?, word(row, 1)?),
+            root_oid: number(row, 6)?,
+            parent_oid: number(row, 7)?,
+            oid: number(row, 2)?,
+            table: (word(row, 3)?, word(row, 4)?),
+            of_extension: row.get(5) == Some("t"),
+        })
+    });
+    children.collect()
+}
+
+/// Tells whether two rows have the same key.
+pub fn shares_key(client: &mut Client, from: &str, key: &[String]) -> Result<bool> {
+    let names: Vec<String> = key.iter().map(|name| pg::quote_ident(name)).collect::<Result<_>>()?;
+    let names = names.join(", ");
+    let sql = format!("SELECT FROM {from} GROUP BY {names} HAVING count(*) > 1 LIMIT 1");
+    Ok(!client.query(&sql, &[])?.is_empty())
 }
 
 /// Says why a schema that was asked for has no table: it is not there, or not open to the user.
@@ -142,7 +256,7 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
 
 /// Reads the relations.
 pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Relation>> {
-    let schemas = schemas.map(array_literal);
+    let schemas = schemas.map(pg::array_literal);
     let ours = [schemas.as_deref(), Some(pg::ours::TABLE), Some(pg::ours::COMMENT)];
     let rows = client.query(RELATIONS, &ours)?;
     rows.iter()
@@ -155,6 +269,7 @@ pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<
                 kind: row.get(3).and_then(|text| text.chars().next()).unwrap_or('r'),
                 rows: row.get(4).map(|_| number(row, 4)).transpose()?,
                 key: key.filter_map(|number| number.parse().ok()).collect(),
+                extension: row.get(6).map(str::to_owned),
             })
         })
         .collect()
@@ -166,7 +281,7 @@ pub fn attributes(
     schemas: Option<&[String]>,
     relation: Option<&str>,
 ) -> Result<Vec<Attribute>> {
-    let schemas = schemas.map(array_literal);
+    let schemas = schemas.map(pg::array_literal);
     let rows = client.query(COLUMNS, &[schemas.as_deref(), relation])?;
     rows.iter()
         .map(|row| {
@@ -180,6 +295,8 @@ pub fn attributes(
                 not_null: row.get(6) == Some("t"),
                 stored_alone: row.get(7) == Some("t"),
                 readable: row.get(8) == Some("t"),
+                computed: row.get(9) == Some("t"),
+                form: Form::Plain,
             })
         })
         .collect()
@@ -242,19 +359,29 @@ pub fn has_more(client: &mut Client, table: &str, rows: u64) -> Result<bool> {
     Ok(!client.query(&format!("SELECT 1 FROM {table} OFFSET {rows} LIMIT 1"), &[])?.is_empty())
 }
 
-/// Tells whether the relation of a column that was read is not what the snapshot of the
-/// transaction should show: rewrites of a table (TRUNCATE, most changes of a type) leave older
-/// snapshots without its rows.
-pub fn was_replaced(client: &mut Client, read: &Attribute, name: &str) -> Result<bool> {
-    let query = if read.stored_alone { REPLACED } else { ANY_REPLACED };
-    let rows = client.query(query, &[Some(&read.relation.to_string()), Some(name)])?;
-    Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
+/// What became of a table and of the session while it was read.
+pub struct After {
+    /// Whether the relation is not what the snapshot of the transaction should show: rewrites of a
+    /// table (TRUNCATE, most changes of a type) leave older snapshots without its rows.
+    pub replaced: bool,
+    /// The settings of the session that are not what we set.
+    pub changed: Vec<pg::Changed>,
 }
 
-fn array_literal(names: &[String]) -> String {
-    let quoted =
-        names.iter().map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")));
-    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+/// Looks at both, once a column of the relation was read.
+pub fn after(client: &mut Client, read: &Attribute, name: &str) -> Result<After> {
+    let replaced = if read.stored_alone { REPLACED } else { ANY_REPLACED };
+    let query = format!("{replaced}, {}", Client::settings_now());
+    let rows = client.query(&query, &[Some(&read.relation.to_string()), Some(name)])?;
+    let answer = |column| rows.first().and_then(|row| row.get(column));
+    let changed = client.changed(answer(1).unwrap_or_default());
+    Ok(After { replaced: answer(0) == Some("t"), changed })
+}
+
+/// Returns a bookmark of a moment with its offset, that of the session where it has none.
+pub fn with_offset(client: &mut Client, moment: &str) -> Result<String> {
+    let rows = client.query("SELECT $1::pg_catalog.timestamptz", &[Some(moment)])?;
+    rows.first().map_or_else(|| Err(unexpected()), |row| word(row, 0))
 }
 
 fn word(row: &Row, column: usize) -> Result<String> {

@@ -27,8 +27,13 @@ pub fn streams(
     }
     let mut seen = BTreeSet::new();
     let mut streams = Vec::with_capacity(relations.len());
-    let mut hidden = Vec::new();
+    let (mut hidden, mut extensions) = (Vec::new(), BTreeMap::new());
     for relation in relations {
+        if let Some(extension) = relation.extension {
+            let names: &mut Vec<String> = extensions.entry(extension).or_default();
+            names.push(format!("{}.{}", relation.schema, relation.name));
+            continue;
+        }
         let Some(columns) = by_relation.remove(&relation.oid) else {
             hidden.push(format!("{}.{}", relation.schema, relation.name));
             continue;
@@ -54,6 +59,10 @@ pub fn streams(
             .hint("leave one of the schemas out with `filter_schemas`"));
         }
         streams.push(stream);
+    }
+    for (extension, names) in extensions {
+        // They come with the extension, wherever that is created: to load them would be in its way.
+        log::info!("left out as part of the extension {extension}: {}", names.join(", "));
     }
     if !hidden.is_empty() {
         let (first, more) = hidden.split_at(hidden.len().min(5));
@@ -139,9 +148,18 @@ fn key(relation: &Relation, columns: &[Attribute]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Form;
 
     fn relation(schema: &str, name: &str, oid: u32, key: Vec<i16>) -> Relation {
-        Relation { oid, schema: schema.into(), name: name.into(), kind: 'r', rows: Some(7), key }
+        Relation {
+            oid,
+            schema: schema.into(),
+            name: name.into(),
+            kind: 'r',
+            rows: Some(7),
+            key,
+            extension: None,
+        }
     }
 
     fn column(relation: u32, number: i16, name: &str) -> Attribute {
@@ -155,6 +173,8 @@ mod tests {
             not_null: number == 1,
             stored_alone: true,
             readable: true,
+            computed: false,
+            form: Form::Plain,
         }
     }
 
@@ -171,6 +191,15 @@ mod tests {
         let property = &found[0].metadata[&vec!["properties".to_owned(), "a".to_owned()]];
         assert_eq!(property["inclusion"], "automatic");
         assert_eq!(property["sql-datatype"], "text");
+    }
+
+    #[test]
+    fn what_belongs_to_an_extension_is_no_stream() {
+        let mut relations = vec![relation("s", "t", 1, vec![]), relation("s", "units", 2, vec![])];
+        relations[1].extension = Some("unit".into());
+        let columns = vec![column(1, 1, "a"), column(2, 1, "a")];
+        let found = streams(relations, columns, &Types::new(), Choices::default(), "db").unwrap();
+        assert_eq!(found.iter().map(|stream| stream.id.as_str()).collect::<Vec<_>>(), ["s-t"]);
     }
 
     #[test]

@@ -43,6 +43,21 @@ pub fn find<'a>(
     Ok(Some(column))
 }
 
+/// Gives a bookmark its offset, for a session that is not in UTC.
+pub fn add_offset(
+    client: &mut Client,
+    start: &mut Option<String>,
+    key: Option<&Attribute>,
+    types: &Types,
+) -> Result<()> {
+    let (Some(start), Some(key)) = (start, key) else { return Ok(()) };
+    let timed = ["timestamp", "timestamptz", "date"];
+    if types::builtin_name(types, key.type_oid).is_some_and(|name| timed.contains(&name)) {
+        *start = catalog::with_offset(client, start)?;
+    }
+    Ok(())
+}
+
 /// Warns of the rows that a read from a bookmark on leaves out, as they have no key.
 pub fn warn_of_nulls(
     client: &mut Client,

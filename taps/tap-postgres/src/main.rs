@@ -2,7 +2,9 @@
 
 mod catalog;
 mod discover;
+mod family;
 mod keys;
+mod money;
 mod plan;
 mod settings;
 mod statement;

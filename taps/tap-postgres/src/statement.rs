@@ -4,7 +4,7 @@ use pg::types::{self, Types};
 use pg::{quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result};
 
-use crate::catalog::Attribute;
+use crate::catalog::{Attribute, Form};
 
 /// The server knows no larger number of rows.
 const ROWS_MAX: u64 = i64::MAX.unsigned_abs();
@@ -19,6 +19,17 @@ pub struct Incremental<'a> {
     pub end: Option<&'a str>,
 }
 
+/// Writes what is read of a column.
+fn printed(column: &Attribute) -> Result<String> {
+    let name = quote_ident(&column.name)?;
+    Ok(match column.form {
+        Form::Plain => name,
+        Form::InUtc => format!("{name} AT TIME ZONE 'UTC'"),
+        Form::Amount => format!("{name}::pg_catalog.numeric"),
+        Form::Amounts => format!("{name}::pg_catalog.numeric[]"),
+    })
+}
+
 /// Writes the statement; null keys come first, and only where there is no start. `from` is the
 /// quoted name.
 pub fn copy(
@@ -28,8 +39,7 @@ pub fn copy(
     limit: Option<u64>,
     types: &Types,
 ) -> Result<String> {
-    let names: Vec<String> =
-        columns.iter().map(|column| quote_ident(&column.name)).collect::<Result<_>>()?;
+    let names: Vec<String> = columns.iter().map(|column| printed(column)).collect::<Result<_>>()?;
     let mut filter = String::new();
     let mut order = String::new();
     if let Some(Incremental { column, start, end }) = incremental {
@@ -52,15 +62,16 @@ pub fn copy(
     let limit = limit.map(|limit| format!(" LIMIT {}", limit.min(ROWS_MAX))).unwrap_or_default();
     let names = names.join(", ");
     let whole = incremental.is_none() && limit.is_empty();
-    if whole && columns.iter().all(|column| column.stored_alone) {
+    let plain = |column: &&Attribute| column.stored_alone && column.form == Form::Plain;
+    if whole && columns.iter().all(plain) {
         // Cheaper by a tenth: no row passes through a plan.
         return Ok(format!("COPY {from} ({names}) TO STDOUT"));
     }
     Ok(format!("COPY (SELECT {names} FROM {from}{filter}{order}{limit}) TO STDOUT"))
 }
 
-/// Writes the query for the key of the n-th row beyond the start, null keys not counted. It has no
-/// row where no larger key follows that one.
+/// Writes the query for the key of the n-th row beyond the start, null keys not counted; a moment
+/// with its offset. It has no row where no larger key follows that one.
 pub fn last_key(
     from: &str,
     incremental: &Incremental<'_>,
@@ -74,25 +85,33 @@ pub fn last_key(
         None => "IS NOT NULL".to_owned(),
     };
     let before = rows.saturating_sub(1).min(ROWS_MAX);
+    let zoned = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
+        _ if column.form == Form::Amount => format!("last.{name}::pg_catalog.numeric"),
+        "timestamp" => format!("(last.{name} AT TIME ZONE 'UTC')"),
+        "date" => format!("(last.{name}::pg_catalog.timestamp AT TIME ZONE 'UTC')"),
+        _ => format!("last.{name}"),
+    };
     Ok(format!(
-        "SELECT last.{name}::pg_catalog.text FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
+        "SELECT {zoned}::pg_catalog.text FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
          ORDER BY {name} OFFSET {before} LIMIT 1) last \
-         WHERE EXISTS (SELECT FROM {from} rest WHERE rest.{name} > last.{name})"
+         WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest WHERE rest.{name} > last.{name})"
     ))
 }
 
 /// Writes a bookmark as a value of the column's type, without its length: a cast to `varchar(3)`
-/// would cut the value.
+/// would cut the value. A moment has its offset, unless the session is in UTC.
 fn literal(text: &str, column: &Attribute, types: &Types) -> Result<String> {
     let text = quote_literal(text);
-    let (base, ..) = types::base_of(types, column.type_oid, -1);
-    let Some(found) = types.get(&base).filter(|found| found.builtin) else {
+    let Some(name) = types::builtin_name(types, column.type_oid) else {
         return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
             .with("column", &column.name)
             .with("type", &column.formatted));
     };
-    Ok(match found.name.as_str() {
-        // A cast to timestamp or date would drop the offset without a word; the session is in UTC.
+    Ok(match name {
+        _ if column.form == Form::Amount => {
+            format!("{text}::pg_catalog.numeric::pg_catalog.money")
+        }
+        // A cast to timestamp or date would drop the offset without a word.
         "timestamp" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')"),
         "date" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')::pg_catalog.date"),
         name => format!("{text}::pg_catalog.{}", quote_ident(name)?),
@@ -115,6 +134,8 @@ mod tests {
             not_null: false,
             stored_alone: false,
             readable: true,
+            computed: false,
+            form: Form::Plain,
         }
     }
 
@@ -141,6 +162,18 @@ mod tests {
         let columns: Vec<&Attribute> = columns.iter().collect();
         let full = copy("s.t", &columns, None, None, &types()).unwrap();
         assert_eq!(full, r#"COPY (SELECT "a""; --", "b" FROM s.t) TO STDOUT"#);
+        let forms = [
+            Attribute { form: Form::InUtc, ..attribute("b", 1184) },
+            Attribute { form: Form::Amount, stored_alone: true, ..attribute("c", 790) },
+            Attribute { form: Form::Amounts, ..attribute("d", 791) },
+        ];
+        let forms: Vec<&Attribute> = forms.iter().collect();
+        let seen = copy("s.v", &forms, None, None, &types()).unwrap();
+        assert_eq!(
+            seen,
+            "COPY (SELECT \"b\" AT TIME ZONE 'UTC', \"c\"::pg_catalog.numeric, \
+             \"d\"::pg_catalog.numeric[] FROM s.v) TO STDOUT"
+        );
         let alone = Attribute { stored_alone: true, ..attribute("c", 20) };
         let whole = |limit| copy("s.t", &[&alone], None, limit, &types()).unwrap();
         assert_eq!(whole(None), r#"COPY s.t ("c") TO STDOUT"#);

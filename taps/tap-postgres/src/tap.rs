@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pg::types::{self, Types};
+use pg::convert::Conversion;
+use pg::types::{self, Mapping, Types};
 use pg::{Client, Config};
 use serde_json::json;
 use singer::catalog::ReplicationMethod;
@@ -12,11 +13,12 @@ use singer::{
     Stream, Tap,
 };
 
-use crate::catalog::{self, Attribute};
+use crate::catalog::{self, After, Attribute, Form};
+use crate::family::Families;
 use crate::plan::Plan;
 use crate::settings::{self, Settings, check_method};
 use crate::statement::{self, Incremental};
-use crate::{discover, keys};
+use crate::{discover, keys, money};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -36,6 +38,9 @@ pub struct TapPostgres {
     client: Client,
     types: Option<Types>,
     cap: Cap,
+    families: Families,
+    /// How many digits behind the point money has here, once it is known.
+    money_digits: Option<usize>,
 }
 
 impl Tap for TapPostgres {
@@ -52,8 +57,8 @@ impl Tap for TapPostgres {
         settings.check()?;
         let config = settings.connection.resolve()?;
         let client = Client::connect(&config)?;
-        let cap = Cap::new(settings.bookmark_cap);
-        Ok(Self { settings, config, client, types: None, cap })
+        let (cap, families) = (Cap::new(settings.bookmark_cap), Families::default());
+        Ok(Self { settings, config, client, types: None, cap, families, money_digits: None })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
@@ -82,6 +87,23 @@ impl Tap for TapPostgres {
         address(stream).ok()
     }
 
+    fn prepare(&mut self, streams: &mut [&mut Stream]) -> Result<()> {
+        if streams.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.client.warn_of_server(false)?;
+        let tables: Vec<(String, String)> =
+            streams.iter().filter_map(|stream| address(stream).ok()).collect();
+        self.families = Families::of(&mut self.client, &tables)?;
+        for stream in streams {
+            if let Ok((schema, table)) = address(stream) {
+                self.families.check_key(&mut self.client, (&schema, &table), stream)?;
+            }
+        }
+        Ok(())
+    }
+
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         check_method(stream.replication_method)?;
         self.begin()?;
@@ -98,6 +120,9 @@ impl Tap for TapPostgres {
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
         let select = select.map_err(|failure| explained(failure, since))?;
+        if select.lent {
+            self.client.take_back()?;
+        }
         let part = select.part(since);
         Ok(Reading { steps: vec![select.sql], part })
     }
@@ -107,10 +132,12 @@ impl Tap for TapPostgres {
 struct Select {
     sql: String,
     plan: Plan,
-    /// The table as SQL, for people, and by one of its columns.
-    from: String,
+    /// The table as SQL, for people, and by its columns.
+    name: String,
     table: String,
-    column: Option<Attribute>,
+    columns: Vec<Attribute>,
+    /// Whether the session is as the role has it, for views and the like to compute by.
+    lent: bool,
     /// The `max_record_count` by which the read ends before the table does.
     cut: Option<u64>,
 }
@@ -145,11 +172,10 @@ impl TapPostgres {
         types: &Types,
         rows: &mut Rows,
     ) -> Result<()> {
-        let select = self.select(stream, since, types, rows.limit())?;
+        let mut select = self.select(stream, since, types, rows.limit())?;
         let part = select.part(since);
-        let Select { sql, mut plan, from, table, column, cut } = select;
         rows.set_cap(self.cap);
-        if let Some((most, part)) = cut.zip(part) {
+        if let Some((most, part)) = select.cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
                     .to_owned()
@@ -158,10 +184,10 @@ impl TapPostgres {
             });
             rows.resume(stream, &part);
         }
-        log::debug!("{sql}");
-        copy(&mut self.client, &sql, &mut plan, rows)
-            .and_then(|()| self.check_replaced(column.as_ref(), &from))
-            .with("table", table)
+        log::debug!("{}", select.sql);
+        copy(&mut self.client, &select.sql, &mut select.plan, rows)
+            .and_then(|()| self.check(&select, types))
+            .with("table", select.table)
     }
 
     /// Compares the stream with its table, and writes the statement.
@@ -173,37 +199,35 @@ impl TapPostgres {
         wanted: Option<u64>,
     ) -> Result<Select> {
         let (schema, table) = address(stream)?;
-        let found = catalog::attributes(
+        let mut found = catalog::attributes(
             &mut self.client,
             Some(std::slice::from_ref(&schema)),
             Some(&table),
         )?;
+        self.set_forms(&mut found, types)?;
         let columns = pick(stream, &found, &schema, &table)?;
-        let choices = self.settings.choices();
-        let mappings = columns.iter().map(|column| {
-            let nullable = !column.not_null;
-            types::map(
-                types,
-                column.type_oid,
-                column.modifier,
-                &column.formatted,
-                nullable,
-                choices,
-            )
-        });
-        let plan = Plan::new(&stream.columns, mappings.collect(), self.settings.nan());
-        let from = pg::quote_qualified(&schema, &table)?;
+        let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
+        let plan = Plan::new(&stream.columns, mappings, self.settings.nan());
+        let names = columns.iter().map(|column| column.name.as_str());
+        let from = self.families.item((&schema, &table), names)?;
+        let name = pg::quote_qualified(&schema, &table)?;
         let table = format!("{schema}.{table}");
         let most = self.settings.max_record_count.filter(|_| wanted.is_none());
         let client = &mut self.client;
         let key = keys::find(client, stream, &columns, types)?;
-        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
-            keys::warn_of_nulls(client, stream, key, &from)?;
-        }
         if let Some(key) = key {
             keys::set_clock(client, stream, key, &mut self.cap)?;
         }
-        let start = since.start.as_deref();
+        let mut start = since.start.clone();
+        let lent = columns.iter().any(|column| column.computed);
+        if lent {
+            keys::add_offset(client, &mut start, key, types)?;
+            client.lend()?;
+        }
+        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
+            keys::warn_of_nulls(client, stream, key, &from)?;
+        }
+        let start = start.as_deref();
         let mut incremental = key.map(|column| Incremental { column, start, end: None });
         let end = match (&incremental, most) {
             (Some(read), Some(most)) => {
@@ -223,23 +247,97 @@ impl TapPostgres {
         };
         let limit = wanted.or(cut);
         let sql = statement::copy(&from, &columns, incremental.as_ref(), limit, types)?;
-        let alone = columns.iter().find(|column| column.stored_alone);
-        let column = alone.or(columns.first()).map(|column| (*column).clone());
         let cut = most.filter(|_| end.is_some() || limit.is_some());
-        Ok(Select { sql, plan, from, table, column, cut })
+        let columns = columns.into_iter().cloned().collect();
+        Ok(Select { sql, plan, name, table, columns, lent, cut })
     }
 
-    /// Fails when the table of a column is not the one of the snapshot any more; once it was read
-    /// it is locked.
-    fn check_replaced(&mut self, column: Option<&Attribute>, from: &str) -> Result<()> {
-        let Some(column) = column else { return Ok(()) };
-        if !catalog::was_replaced(&mut self.client, column, from)? {
-            return Ok(());
+    /// Returns how a column travels.
+    fn mapping(&self, column: &Attribute, types: &Types) -> Mapping {
+        let (oid, modifier, nullable) = (column.type_oid, column.modifier, !column.not_null);
+        let choices = self.settings.choices();
+        let mut mapping = types::map(types, oid, modifier, &column.formatted, nullable, choices);
+        if column.form == Form::InUtc {
+            mapping.conversion = Conversion::Timestamp;
         }
-        let message = "cannot read the table: it was replaced or rewritten since the run began";
-        Err(Error::new(ErrorKind::Temporary, message)
-            .hint("run again; the snapshot of this run shows none of the rows written anew"))
+        mapping
     }
+
+    /// Decides how each column is read, so that its text does not depend on the zone that views
+    /// compute in, nor on what money is counted in.
+    fn set_forms(&mut self, columns: &mut [Attribute], types: &Types) -> Result<()> {
+        let as_text = self.settings.choices().dates_as_string;
+        for column in columns {
+            let moment = types::builtin_name(types, column.type_oid) == Some("timestamptz");
+            if column.computed && moment && !as_text {
+                column.form = Form::InUtc;
+            }
+            if types::is_shown_by(types, column.type_oid, &["money"]) && self.money_digits()? != 2 {
+                column.form = money::form(&mut self.client, types, column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many digits behind the point money has.
+    fn money_digits(&mut self) -> Result<usize> {
+        if let Some(digits) = self.money_digits {
+            return Ok(digits);
+        }
+        let digits = self.client.money_digits()?;
+        if digits != 2 {
+            self.client.keep_money()?;
+        }
+        self.money_digits = Some(digits);
+        Ok(digits)
+    }
+
+    /// Fails when the table is not the one of the snapshot any more (once it was read it is
+    /// locked), or when a setting that the text of a column depends on was changed meanwhile. Sets
+    /// the session up for the next stream.
+    fn check(&mut self, select: &Select, types: &Types) -> Result<()> {
+        let stored = select.columns.iter().find(|column| column.stored_alone);
+        let Some(column) = stored.or(select.columns.first()) else { return Ok(()) };
+        let After { replaced, changed } = catalog::after(&mut self.client, column, &select.name)?;
+        if replaced {
+            let message = "cannot read the table: it was replaced or rewritten since the run began";
+            return Err(Error::new(ErrorKind::Temporary, message)
+                .hint("run again; the snapshot of this run shows none of the rows written anew"));
+        }
+        if select.lent || !changed.is_empty() {
+            self.client.take_back()?;
+        }
+        for setting in changed {
+            let names: Vec<&str> = setting.types().collect();
+            let mut columns = select.columns.iter();
+            if let Some(shown) =
+                columns.find(|column| types::is_shown_by(types, column.type_oid, &names))
+            {
+                return Err(changed_text(&setting, shown));
+            }
+            singer::warn!(
+                "W-SESSION-CHANGED",
+                "a function changed the setting {} of the session while {} was read: it is set \
+                 back; none of its columns depends on it",
+                setting.name,
+                select.table
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Makes the failure for rows whose text nobody can trust.
+fn changed_text(setting: &pg::Changed, column: &Attribute) -> Error {
+    let message = "cannot trust the rows: a function changed the session while they were read";
+    Error::new(ErrorKind::Unavailable, message)
+        .with("setting", setting.name)
+        .with("reason", setting.reason)
+        .with("column", &column.name)
+        .hint(
+            "let the function leave the setting alone, or have it set back at its end: ALTER \
+             FUNCTION ... SET ...",
+        )
 }
 
 /// Tells whether the server refused a value as no text of its type.

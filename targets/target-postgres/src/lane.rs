@@ -31,6 +31,8 @@ pub struct Effect<'a> {
     pub table: Option<&'a str>,
     /// Whether it needs nothing of a staging table any more.
     pub spends_stage: bool,
+    /// Whether rows went straight into the table.
+    pub direct: bool,
 }
 
 /// Where a COPY goes.
@@ -193,7 +195,7 @@ impl Lane {
     /// Commits the open transaction, also when the connection breaks before the server's answer
     /// and another one tells that it was done.
     pub fn commit(&mut self, effect: Effect<'_>) -> Result<()> {
-        if !self.idle()?.commit(effect.table)? {
+        if !self.idle()?.commit(effect.table, effect.direct)? {
             return Ok(());
         }
         let lost = self.staged > usize::from(effect.spends_stage);

@@ -20,6 +20,7 @@ mod memory;
 mod merge;
 mod names;
 mod plan;
+mod promises;
 mod session;
 mod settings;
 mod sink;

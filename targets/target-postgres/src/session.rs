@@ -50,6 +50,7 @@ impl Session {
         if client.is_pooled_by_transaction()? {
             return Err(lane::no_session());
         }
+        client.warn_of_server(true)?;
         let shared = Lane::new(client, lock_timeout_seconds)?;
         Ok(Self {
             config,

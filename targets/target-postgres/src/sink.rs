@@ -19,6 +19,7 @@ use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::merge::Merge;
 use crate::names::TableName;
+use crate::promises;
 use crate::session::{Session, Which};
 use crate::settings::{LoadMethod, Settings};
 use crate::stage::Stage;
@@ -73,6 +74,10 @@ impl PostgresSink {
             let (client, memory) = session.remembering()?;
             let fields = mapping.adopt(client, stream)?;
             let claim = lost::check(client, memory, &mapping)?;
+            if !mapping.plan.creates() {
+                let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
+                promises::warn(client, &mapping.shape.name, columns)?;
+            }
             (fields, claim)
         };
         let comparison = mapping.comparison(&fields, session.borrow_mut().next_number())?;
@@ -260,7 +265,9 @@ impl PostgresSink {
             drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
             claim: claim.as_ref(),
         };
-        let effect = Effect { table: Some(&work.merge.table), spends_stage: stage.is_some() };
+        let direct = which == Which::Own;
+        let effect =
+            Effect { table: Some(&work.merge.table), spends_stage: stage.is_some(), direct };
         let counts = match which {
             Which::Own => {
                 work.claim = work.claim.filter(|_| session.remembers(schema));

@@ -36,6 +36,11 @@ pub const CODES: &[(&str, &str)] = &[
         "The API announced another number of records than it gave. Check the paging settings.",
     ),
     (
+        "W-DAMAGED-PAGES",
+        "The server is set to pass over damaged pages, so that rows may be missing. Switch the \
+         setting off, and look after its disk.",
+    ),
+    (
         "W-DATA-MOVED",
         "The data changed while its pages were read. Sort by a key that does not change, or \
          page by token.",
@@ -65,6 +70,10 @@ pub const CODES: &[(&str, &str)] = &[
         "W-FILE-TWICE",
         "Several names lead to one file. It is read once, by the name that the warning tells.",
     ),
+    (
+        "W-FILE-OPEN-TO-ALL",
+        "Everybody can change a file that says whom to trust. Run `chmod o-w` on it.",
+    ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
@@ -72,6 +81,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-KEY-IN-FUTURE",
         "Rows have a replication key later than the start of the run. The bookmark does not move \
          to them, and every run reads them again. Correct them, or set `bookmark_cap` to false.",
+    ),
+    (
+        "W-KEY-OVER-CHILDREN",
+        "A stream has the rows of child tables too, and nothing holds those to its key. Select the \
+         child tables as streams of their own.",
     ),
     (
         "W-LINK-DEAD",
@@ -118,6 +132,10 @@ pub const CODES: &[(&str, &str)] = &[
          partition for a moment.",
     ),
     (
+        "W-NOT-DURABLE",
+        "The database may lose committed rows in a crash. The warning says which setting or table it is.",
+    ),
+    (
         "W-NULL-KEY",
         "Rows have no value in the replication key. An incremental run with a bookmark does \
          not read them; choose another key, or FULL_TABLE.",
@@ -132,7 +150,12 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-PARTITION-REPLACED", "A partition was damaged or changed by others, and is written again."),
     (
         "W-PASSWORD-FILE",
-        "Others may read the password file, so it is not used. Run `chmod 0600` on it.",
+        "The password file is not used, mostly because others may read it. Run `chmod 0600` on it.",
+    ),
+    (
+        "W-PASSWORD-UNCHECKED-SERVER",
+        "The password went to a server whose identity nobody has checked. Set `ssl_mode: \
+         verify-full`, or use scram-sha-256 for the role.",
     ),
     (
         "W-PROJECT-UNUSED",
@@ -163,6 +186,16 @@ pub const CODES: &[(&str, &str)] = &[
         "W-SELECT-NOTHING",
         "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, or \
          remove it.",
+    ),
+    (
+        "W-SESSION-CHANGED",
+        "A function changed a setting of the session. It is set back; give the function the \
+         setting by ALTER FUNCTION ... SET.",
+    ),
+    (
+        "W-SESSION-ZONE",
+        "Triggers compute in UTC, and not in the time zone of the role. Give their functions the \
+         zone by ALTER FUNCTION ... SET TimeZone.",
     ),
     (
         "W-SET-ASIDE",
