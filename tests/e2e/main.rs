@@ -60,6 +60,7 @@ mod places;
 mod plans;
 mod planted;
 mod pooler;
+mod private_files;
 mod processes;
 mod readers;
 mod readme;

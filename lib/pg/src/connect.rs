@@ -154,11 +154,13 @@ impl Dialogue<'_> {
             }
             3 => {
                 check_private(client)?;
+                self.warn_of_stranger(client, "in clear text");
                 let password = self.password()?;
                 send_password(password.reveal().as_bytes(), &mut client.wire.output)?;
             }
             5 => {
                 check_private(client)?;
+                self.warn_of_stranger(client, "as an md5 sum");
                 let Some(salt) = rest.first_chunk::<4>() else {
                     return Err(client.wire.garbled());
                 };
@@ -178,6 +180,19 @@ impl Dialogue<'_> {
             }
         }
         if client.wire.output.is_empty() { Ok(()) } else { client.send() }
+    }
+
+    /// Says that the password, or what it is easily guessed from, goes to a server that may be
+    /// anybody: the connection is encrypted, and nobody has checked who is at its other end.
+    fn warn_of_stranger(&self, client: &Client, form: &str) {
+        let checked = matches!(self.config.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        if !checked && client.wire.has_tls() {
+            singer::warn!(
+                "W-PASSWORD-UNCHECKED-SERVER",
+                "the server asks for the password {form}, and nobody has checked that it is the \
+                 server you mean: set `ssl_mode: verify-full`, or use scram-sha-256 for the role"
+            );
+        }
     }
 
     fn password(&self) -> Result<&Secret> {

@@ -1,6 +1,12 @@
 //! What the server reports as failed, as an error of ours.
 
+use singer::scrub::excerpt;
 use singer::{Error, ErrorKind};
+
+/// So much of a text of the server is looked at for secrets.
+const TEXT_BYTES_MAX: usize = 128 << 10;
+/// And so much of it is shown.
+const TEXT_CHARS_MAX: usize = 2000;
 
 /// Returns the SQLSTATE of a failure that came from the server.
 pub fn sqlstate(failure: &Error) -> Option<&str> {
@@ -73,7 +79,9 @@ impl Report {
         let mut report = Self::default();
         for field in payload.split(|byte| *byte == 0) {
             let Some((code, text)) = field.split_first() else { continue };
-            let text = String::from_utf8_lossy(text).into_owned();
+            // Nobody reads on, and a server can write what it wants.
+            let text = String::from_utf8_lossy(&text[..text.len().min(TEXT_BYTES_MAX)]);
+            let text = excerpt(&text, TEXT_CHARS_MAX).into_owned();
             let name = match code {
                 b'V' => {
                     report.severity = text;

@@ -1,7 +1,10 @@
 //! The password file of libpq: `host:port:database:user:password` lines.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use crate::private_file;
 
 /// What a line has to match.
 pub(crate) struct Wanted<'a> {
@@ -14,19 +17,21 @@ pub(crate) struct Wanted<'a> {
 /// Returns the password of the first line that matches; ignores a file others may read, as libpq
 /// does.
 pub(crate) fn find(path: &Path, wanted: &Wanted<'_>) -> Option<String> {
-    let status = std::fs::metadata(path).ok()?;
-    if !status.is_file() {
-        return None;
+    let unused = |why: &str| {
+        singer::warn!("W-PASSWORD-FILE", "the password file {} is not used: {why}", path.display());
+        None
+    };
+    match private_file::read(path) {
+        Ok((_, status)) if status.permissions().mode() & 0o077 != 0 => {
+            unused("others may read it: chmod 600")
+        }
+        Ok((text, _)) => match std::str::from_utf8(&text) {
+            Ok(text) => search(text, wanted),
+            Err(_) => unused("it is no UTF-8"),
+        },
+        Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+        Err(cause) => unused(&cause.to_string()),
     }
-    if status.permissions().mode() & 0o077 != 0 {
-        singer::warn!(
-            "W-PASSWORD-FILE",
-            "the password file {} is not used, as others may read it: chmod 0600",
-            path.display()
-        );
-        return None;
-    }
-    search(&std::fs::read_to_string(path).ok()?, wanted)
 }
 
 fn search(text: &str, wanted: &Wanted<'_>) -> Option<String> {

@@ -1,5 +1,7 @@
 //! TLS by rustls: whom to trust, and which certificate to show.
 
+use std::fs::Metadata;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,9 +14,12 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
-use singer::{Error, ErrorKind, Result, ResultExt};
+use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
+use crate::private_file;
 use crate::settings::{Config, Host, SslMode};
+
+const PRIVATE_KEY: &str = "ssl_client_private_key";
 
 /// Prepares a TLS session for the host of the configuration.
 pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
@@ -84,18 +89,38 @@ fn certificate_hint(reason: &CertificateError) -> &'static str {
     }
 }
 
-/// Reads PEM text, or the file it is in.
-fn pem(setting: &str, text: &str) -> Result<Vec<u8>> {
-    if text.contains("-----BEGIN") {
-        return Ok(text.as_bytes().to_vec());
-    }
-    std::fs::read(text)
-        .or_kind(ErrorKind::Config, "cannot read the PEM file")
-        .map_err(|failure| failure.with("setting", setting).with("path", text))
+/// Reads the file that a setting names, where it is no PEM text itself.
+fn pem_file(setting: &str, path: &str) -> Result<(Vec<u8>, Metadata)> {
+    // What a secret setting holds may be no path at all: it is shown once a file has that name.
+    let known = Path::new(path).exists();
+    let read = private_file::read(Path::new(path)).map_err(|cause| {
+        let kind = match cause.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+            _ => ErrorKind::Config,
+        };
+        Error::new(kind, "cannot read the PEM file").caused_by(cause).with("setting", setting)
+    });
+    if known || setting != PRIVATE_KEY { read.with("path", path) } else { read }
+}
+
+fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN")
 }
 
 fn certificates(setting: &str, text: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_slice_iter(&pem(setting, text)?)
+    let mut pem = text.as_bytes().to_vec();
+    if !is_pem(text) {
+        let (bytes, metadata) = pem_file(setting, text)?;
+        if private_file::is_open_to_all(&metadata) {
+            singer::warn!(
+                "W-FILE-OPEN-TO-ALL",
+                "everybody can change the file {text} (`{setting}`), and with it whom to trust: \
+                 chmod o-w"
+            );
+        }
+        pem = bytes;
+    }
+    let found = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<Vec<_>, _>>()
         .or_kind(ErrorKind::Config, "cannot read the certificate")
         .map_err(|failure| failure.with("setting", setting))?;
@@ -107,12 +132,16 @@ fn certificates(setting: &str, text: &str) -> Result<Vec<CertificateDer<'static>
 }
 
 fn private_key(text: &str) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(&pem("ssl_client_private_key", text)?)
+    let mut pem = text.as_bytes().to_vec();
+    if !is_pem(text) {
+        let (bytes, metadata) = pem_file(PRIVATE_KEY, text)?;
+        private_file::check_private(Path::new(text), &metadata).with("setting", PRIVATE_KEY)?;
+        pem = bytes;
+    }
+    PrivateKeyDer::from_pem_slice(&pem)
         .or_kind(ErrorKind::Config, "cannot read the private key")
         .map_err(|failure| {
-            failure
-                .with("setting", "ssl_client_private_key")
-                .hint("it must be PEM text without a passphrase")
+            failure.with("setting", PRIVATE_KEY).hint("it must be PEM text without a passphrase")
         })
 }
 

@@ -1,19 +1,20 @@
 //! The socket under a connection: never blocking, with or without TLS, waits with a timeout.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::{SendFlags, sockopt};
+use rustix::net::SendFlags;
 use rustls::ClientConnection;
 use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::socket;
 
 /// The size of the read buffer, unless a message needs more.
 const INPUT_BYTES: usize = 256 << 10;
@@ -21,6 +22,8 @@ const INPUT_BYTES: usize = 256 << 10;
 const INPUT_BYTES_KEPT: usize = 4 << 20;
 /// Postgres itself refuses messages beyond 1 GiB.
 const MESSAGE_BYTES_MAX: usize = (1 << 30) + 64;
+/// What is no row of a COPY is an answer to a small question, or a message for people.
+const CONTROL_BYTES_MAX: usize = 256 << 20;
 
 enum Io {
     Tcp(TcpStream),
@@ -100,11 +103,11 @@ impl Wire {
                 .hint("check `host` and `port`, and that the server runs and can be reached")
         };
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in resolve(host, port, timeout).map_err(failed)? {
+        for address in socket::resolve(host, port, timeout).map_err(failed)? {
             let deadline = Instant::now() + timeout;
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(socket) => {
-                    keep_alive(&socket).map_err(failed)?;
+                    socket::keep_alive(&socket).map_err(failed)?;
                     socket.set_nonblocking(true).map_err(failed)?;
                     let local = address.ip().is_loopback();
                     return Ok(Self::new(Io::Tcp(socket), local, peer, (timeout, deadline)));
@@ -167,6 +170,11 @@ impl Wire {
     /// Tells whether nobody on the way can read along.
     pub fn is_private(&self) -> bool {
         self.local || self.tls.is_some()
+    }
+
+    /// Tells whether the connection is encrypted.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Reads the one byte that answers a request for TLS.
@@ -347,10 +355,12 @@ impl Wire {
             return Ok(None);
         };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if !(4..=self.message_bytes_max).contains(&length) {
+        let copied = self.input[self.start] == b'd';
+        let most = if copied { MESSAGE_BYTES_MAX } else { CONTROL_BYTES_MAX };
+        if !(4..=self.message_bytes_max.min(most)).contains(&length) {
             return Err(self.garbled());
         }
-        if length > self.row_bytes_max && self.input[self.start] == b'd' {
+        if copied && length > self.row_bytes_max {
             return Err(Error::new(ErrorKind::Data, "a row is larger than the limit")
                 .with("bytes of COPY text", length - 4));
         }
@@ -467,30 +477,4 @@ fn read_tls(tls: &mut ClientConnection, io: &Io, room: &mut [u8]) -> io::Result<
             Err(cause) => return Err(cause),
         }
     }
-}
-
-/// Looks a host up; on a thread of its own, as the system call knows no timeout.
-fn resolve(host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<std::net::IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        let _ = sender.send(found);
-    })?;
-    receiver.recv_timeout(timeout).unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, "looking up the host took too long"))
-    })
-}
-
-/// Notices a peer that is gone without a word, also while a long query runs.
-fn keep_alive(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, Duration::from_secs(30))?;
-    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10))?;
-    sockopt::set_tcp_keepcnt(socket, 6)?;
-    Ok(())
 }

@@ -342,7 +342,7 @@ fn part<'a>(
     let branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema[*key].as_array());
     let branches: Vec<&Value> = branches.flatten().filter(|one| one["type"] != "null").collect();
     match (value, &branches[..]) {
-        (Value::String(text), _) if is_secret(schema) => secrets.push(text),
+        (Value::String(text), _) if is_secret(schema) && !is_place(text) => secrets.push(text),
         (Value::String(text), _) => shown.push(text),
         (Value::Object(_) | Value::Array(_), [first, ..]) => {
             let of_kind = |one: &&&Value| one["type"] == "object" || one["type"] == "array";
@@ -362,6 +362,11 @@ fn part<'a>(
         }
         _ => {}
     }
+}
+
+/// Tells whether a secret setting names a file that is there, whose path people need to know.
+fn is_place(text: &str) -> bool {
+    text.contains('/') && !text.contains('\n') && std::path::Path::new(text).is_file()
 }
 
 /// Tells whether a text is the inside of a key in PEM, without the lines around it.

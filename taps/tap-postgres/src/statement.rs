@@ -94,7 +94,8 @@ pub fn last_key(
     Ok(format!(
         "SELECT {zoned}::pg_catalog.text FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
          ORDER BY {name} OFFSET {before} LIMIT 1) last \
-         WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest WHERE rest.{name} > last.{name})"
+         WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest \
+                        WHERE rest.{name} > last.{name})"
     ))
 }
 

@@ -84,8 +84,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-KEY-OVER-CHILDREN",
-        "A stream has the rows of child tables too, and nothing holds those to its key. Select the \
-         child tables as streams of their own.",
+        "A stream has the rows of child tables too, and nothing holds those to its key. Select \
+         the child tables as streams of their own.",
     ),
     (
         "W-LINK-DEAD",
@@ -133,7 +133,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-NOT-DURABLE",
-        "The database may lose committed rows in a crash. The warning says which setting or table it is.",
+        "The database may lose committed rows in a crash. The warning says which setting or \
+         table it is.",
     ),
     (
         "W-NULL-KEY",
