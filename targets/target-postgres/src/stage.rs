@@ -163,7 +163,7 @@ pub fn spelling(place: usize) -> String {
     format!("_sdc_stage_spelling_{place}")
 }
 
-/// Returns the temporary table of the keys of a run that have different spellings; one of the table.
+/// Returns the temporary table of the keys of a run that may be spelled in more than one way.
 pub fn seen(table: &TableName) -> String {
     let mut hash = DefaultHasher::new();
     table.to_string().hash(&mut hash);
