@@ -22,6 +22,7 @@ mod chorus_days;
 mod chorus_doctor;
 mod chorus_environment;
 mod chorus_life;
+mod chorus_loads;
 mod chorus_order;
 mod chorus_project;
 mod chorus_states;

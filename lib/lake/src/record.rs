@@ -1,7 +1,7 @@
 //! The run record of a day: which tables its finished runs published, and who is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
@@ -31,6 +31,9 @@ pub struct RunRecord {
     /// Runs that began to publish and did not finish, with the tables they may have changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, BTreeSet<String>>,
+    /// Steps of the runner that are to extract the source and have not done so, by their states.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub awaited: BTreeMap<String, String>,
 }
 
 /// One table of a finished run.
@@ -53,22 +56,62 @@ impl RunRecord {
             finished_at: None,
             tables: BTreeMap::new(),
             open: BTreeMap::new(),
+            awaited: BTreeMap::new(),
         }
+    }
+
+    /// Tells whether it says what the other one says of tables and runs.
+    fn settles(&self, other: &Self) -> bool {
+        self.tables == other.tables && self.open == other.open && self.awaited == other.awaited
     }
 }
 
 impl Lake {
     /// Reads the run record of a day, if there is one.
     pub fn run_record(&self, source: &str, day: Datestamp) -> Result<Option<RunRecord>> {
-        let path = self.record_path(source, day);
-        let Some(text) = disk::read_small(&path)? else { return Ok(None) };
-        let message = "cannot read the run record";
-        check_format_version(&text, message).with("path", path.display())?;
-        let record = serde_json::from_slice(&text).or_kind(ErrorKind::Data, message);
-        record
-            .with("path", path.display())
-            .hint("remove the file, and extract all tables of the day again")
-            .map(Some)
+        read_record(&self.record_path(source, day))
+    }
+
+    /// Says that a step of the runner is about to extract a source: until it has, nobody takes the
+    /// day for whole. `state` is what the step keeps its state under.
+    pub fn await_step(&self, source: &str, day: Datestamp, state: &str, step: &str) -> Result<()> {
+        disk::make_folder(&self.root().join(".locks"))?;
+        self.update_record(source, day, |record| {
+            record.awaited.insert(state.to_owned(), step.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Says that the step has extracted the source.
+    pub fn step_done(&self, source: &str, day: Datestamp, state: &str) -> Result<()> {
+        if self.run_record(source, day)?.is_none_or(|record| !record.awaited.contains_key(state)) {
+            return Ok(());
+        }
+        self.update_record(source, day, |record| {
+            record.awaited.remove(state);
+            Ok(())
+        })
+    }
+
+    /// Refuses a day that a source is still to be extracted for.
+    pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
+        let records = self.root().join(".runs");
+        for folder in disk::names(&records)?.iter().filter(|name| name.starts_with("source=")) {
+            let path = records.join(folder).join(format!("extracted_at={day}.json"));
+            let Some(record) = read_record(&path)? else { continue };
+            if let Some(step) = record.awaited.values().next() {
+                return Err(Error::new(ErrorKind::NoInput, "cannot read a day that is not whole")
+                    .with("extracted_at", day)
+                    .with("source", record.source)
+                    .with("step that has not ended well", step)
+                    .with("run record", path.display())
+                    .hint(format!(
+                        "wait for it, or run it again: chorus run {step} --datestamp {day}; or set \
+                         `source` to read another source alone"
+                    )));
+            }
+        }
+        Ok(())
     }
 
     fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {
@@ -89,9 +132,11 @@ impl Lake {
         let before = self.run_record(source, day)?;
         let mut record = before.clone().unwrap_or_else(|| RunRecord::new(source, day));
         change(&mut record)?;
-        let settled = before.is_some_and(|b| b.tables == record.tables && b.open == record.open);
-        if settled {
+        if before.as_ref().is_some_and(|before| before.settles(&record)) {
             return Ok(());
+        }
+        if record.settles(&RunRecord::new(source, day)) {
+            return disk::remove(&path);
         }
         disk::make_folder(&self.root().join(".runs"))?;
         if let Some(folder) = path.parent() {
@@ -159,4 +204,15 @@ impl Lake {
             None => Ok(()),
         }
     }
+}
+
+fn read_record(path: &Path) -> Result<Option<RunRecord>> {
+    let Some(text) = disk::read_small(path)? else { return Ok(None) };
+    let message = "cannot read the run record";
+    check_format_version(&text, message).with("path", path.display())?;
+    let record = serde_json::from_slice(&text).or_kind(ErrorKind::Data, message);
+    record
+        .with("path", path.display())
+        .hint("remove the file, and extract all tables of the day again")
+        .map(Some)
 }

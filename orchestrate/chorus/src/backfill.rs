@@ -1,15 +1,17 @@
 //! Many days of one job: which steps of which days to run, and running them.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use lake::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
-use crate::day::day_written;
+use crate::day::{day_written, writes_days};
 use crate::history::{History, Standing};
+use crate::order;
 use crate::pipeline::Stop;
-use crate::project::{Job, Plugin, Project};
+use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, Run, first_failure};
 
 /// Which steps to run.
@@ -20,6 +22,8 @@ pub enum Only {
     Missing,
     /// What has failed
     Failed,
+    /// What has failed, and the steps before it that wrote the day it reads
+    FailedAndBefore,
     /// Everything
     All,
 }
@@ -38,10 +42,30 @@ pub struct DayPlan {
     pub wanted: Vec<usize>,
 }
 
+impl DayPlan {
+    /// Returns the first of the steps to run that keeps what it did last.
+    pub fn keeps_last(&self) -> Option<&Step> {
+        let mut steps = self.wanted.iter().map(|at| &self.job.steps[*at]);
+        steps.find(|step| order::keeps_last(step, self.day))
+    }
+
+    /// Tells whether a step to run has failed by the rows of a day that a step before it wrote, and
+    /// that is not written again.
+    pub fn failed_by_its_day(&self) -> bool {
+        let writes = |at: &usize| writes_days(&self.job.steps[*at]);
+        self.wanted.iter().any(|at| {
+            self.before[*at] == Standing::FailedByData
+                && !writes(at)
+                && (0..*at).any(|before| writes(&before) && !self.wanted.contains(&before))
+        })
+    }
+}
+
 /// Opens a project for a day.
 pub type OpenDay<'a> = &'a dyn Fn(Datestamp) -> Result<Project>;
 
-/// Finds out what there is to do, the latest day first.
+/// Finds out what there is to do: the latest day first, but the earliest one where a step keeps
+/// what it did last.
 pub fn plan(
     words: &[String],
     days: &[Datestamp],
@@ -65,6 +89,9 @@ pub fn plan(
             job.steps.iter().map(|step| day_written(&project, step).is_some()).collect();
         let wanted = wanted(&before, &writes, only);
         plan.push(DayPlan { day: *day, project, job, before, wanted });
+    }
+    if plan.iter().any(|day| day.keeps_last().is_some()) {
+        plan.reverse();
     }
     Ok(plan)
 }
@@ -93,6 +120,16 @@ pub fn check_days(plan: &[DayPlan], words: &[String], open: OpenDay<'_>) -> Resu
     Ok(())
 }
 
+/// Warns of the first day that is older than one that was done before.
+pub fn warn_of_older(plan: &[DayPlan]) -> Result<()> {
+    let mut days = plan.iter().filter(|day| day.keeps_last().is_some());
+    if let Some(first) = days.next() {
+        let history = History::read(&first.project)?;
+        order::warn_of_older(&first.project, &first.job, first.day, &history);
+    }
+    Ok(())
+}
+
 /// Chooses steps. What reads a day has to run again after any step before it has; steps that write
 /// days of their own do not depend on each other.
 fn wanted(before: &[Standing], writes_day: &[bool], only: Only) -> Vec<usize> {
@@ -100,9 +137,12 @@ fn wanted(before: &[Standing], writes_day: &[bool], only: Only) -> Vec<usize> {
     for (at, standing) in before.iter().enumerate() {
         let own = match only {
             Only::All => true,
-            Only::Failed => matches!(standing, Standing::Failed | Standing::Died),
+            Only::Failed | Only::FailedAndBefore => standing.has_failed(),
             Only::Missing => !matches!(standing, Standing::Done | Standing::Running),
         };
+        if own && only == Only::FailedAndBefore && !writes_day[at] {
+            wanted = (0..at).filter(|at| writes_day[*at] || wanted.contains(at)).collect();
+        }
         if own || !wanted.is_empty() && !writes_day[at] {
             wanted.push(at);
         }
@@ -110,29 +150,77 @@ fn wanted(before: &[Standing], writes_day: &[bool], only: Only) -> Vec<usize> {
     wanted
 }
 
-/// Runs the wanted steps of the days, so many days at once; `seen` is told of each that has ended.
+/// How a day has ended.
+pub enum Ended {
+    /// All its steps are done.
+    Done,
+    /// A step that keeps what it did last waits for a day before, which has failed.
+    Waits,
+    /// A step has failed.
+    Failed(Error),
+}
+
+/// How the days of a backfill have ended, for steps that must follow those before.
+struct Order {
+    /// Whether each day is done; `None` while it is not over.
+    done: Mutex<Vec<Option<bool>>>,
+    changed: Condvar,
+}
+
+impl Order {
+    fn over(&self, at: usize, done: bool) {
+        let mut days = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        days[at] = Some(done);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the days before to be over; tells whether all of them are done.
+    fn follows(&self, at: usize, stop: &dyn Stop) -> bool {
+        let mut days = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if stop.requested().is_some() || days[..at].contains(&Some(false)) {
+                return false;
+            }
+            if !days[..at].contains(&None) {
+                return true;
+            }
+            let waited = self.changed.wait_timeout(days, LOOK_AGAIN);
+            days = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Runs the wanted steps of the days, so many days at once; `seen` is told of each that is over.
 /// Returns the first failure of each day that has one.
 pub fn run(
     days: &[DayPlan],
     parallel: usize,
     options: &Options,
     stop: &dyn Stop,
-    seen: &(dyn Fn(&DayPlan, &Result<()>) + Sync),
+    seen: &(dyn Fn(&DayPlan, &Ended) + Sync),
 ) -> Vec<(Datestamp, Error)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
+    let order = Order { done: Mutex::new(vec![None; days.len()]), changed: Condvar::new() };
     std::thread::scope(|scope| {
         for _ in 0..parallel.clamp(1, days.len().max(1)) {
             scope.spawn(|| {
-                while stop.requested().is_none()
-                    && let Some(day) = days.get(next.fetch_add(1, Ordering::Relaxed))
-                {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(day) = days.get(at).filter(|_| stop.requested().is_none()) else {
+                        break;
+                    };
                     if day.wanted.is_empty() {
+                        order.over(at, true);
                         continue;
                     }
-                    let ended = run_day(day, options, stop);
+                    let follows = || order.follows(at, stop);
+                    let ended = run_day(day, options, stop, &follows).unwrap_or_else(Ended::Failed);
+                    order.over(at, matches!(ended, Ended::Done));
                     seen(day, &ended);
-                    if let (Err(failure), Ok(mut failures)) = (ended, failures.lock()) {
+                    if let (Ended::Failed(failure), Ok(mut failures)) = (ended, failures.lock()) {
                         failures.push((day.day, failure));
                     }
                 }
@@ -142,13 +230,24 @@ pub fn run(
     failures.into_inner().unwrap_or_default()
 }
 
-fn run_day(day: &DayPlan, options: &Options, stop: &dyn Stop) -> Result<()> {
+fn run_day(
+    day: &DayPlan,
+    options: &Options,
+    stop: &dyn Stop,
+    follows: &dyn Fn() -> bool,
+) -> Result<Ended> {
     let options = Options { datestamp: Some(day.day), quiet: true, ..options.clone() };
     let run = Run::begin(&day.project, &day.job, &options, stop)?;
     let steps: Vec<_> = day.wanted.iter().map(|at| day.job.steps[*at].clone()).collect();
-    let ends = run.steps(&steps)?;
+    let may_begin = |step: &Step| !order::keeps_last(step, day.day) || follows();
+    let ends = run.steps(&steps, &may_begin)?;
     run.end(&ends, steps.len())?;
-    first_failure(ends).map_or(Ok(()), |failure| Err(failure.with("day", day.day)))
+    let count = ends.len();
+    Ok(match first_failure(ends) {
+        Some(failure) => Ended::Failed(failure.with("day", day.day)),
+        None if count < steps.len() => Ended::Waits,
+        None => Ended::Done,
+    })
 }
 
 /// A hundred years: more is a slip of the hand.
@@ -178,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_reads_a_day_runs_after_what_writes_it() {
-        use Standing::{Died, Done, Failed, Gone, Missing, Running};
+        use Standing::{Died, Done, Failed, FailedByData, Gone, Missing, Running};
         // Two extracts and a load.
         let check = |before: [Standing; 3], only, expected: &[usize]| {
             let wanted = wanted(&before, &[true, true, false], only);
@@ -193,6 +292,11 @@ mod tests {
         check([Missing, Died, Missing], Only::Failed, &[1, 2]);
         check([Missing, Missing, Done], Only::Failed, &[]);
         check([Done, Done, Done], Only::All, &[0, 1, 2]);
+        check([Done, Done, FailedByData], Only::Failed, &[2]);
+        check([Done, Done, FailedByData], Only::FailedAndBefore, &[0, 1, 2]);
+        check([Failed, Done, Done], Only::FailedAndBefore, &[0, 2]);
+        check([Done, Failed, Failed], Only::FailedAndBefore, &[0, 1, 2]);
+        check([Done, Done, Done], Only::FailedAndBefore, &[]);
     }
 
     #[test]

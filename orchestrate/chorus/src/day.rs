@@ -28,7 +28,7 @@ pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
     let lake = Lake::open(root)?;
     let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
     let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
-    Ok(Some(record.tables.keys().all(there)))
+    Ok(Some(!record.tables.is_empty() && record.tables.keys().all(there)))
 }
 
 /// Returns the output folder, source and day that a step writes, if its target writes days.
@@ -73,6 +73,15 @@ fn folder(target: &Plugin) -> Option<&str> {
 pub fn output(target: &Plugin) -> Option<PathBuf> {
     let dated = partition(target).map(|partition| partition.root);
     dated.or_else(|| folder(target).map(PathBuf::from))
+}
+
+/// Tells whether a target writes each day to a place of its own: the path of its files, or the
+/// schema of its tables, has the day in it.
+pub fn is_of_day(target: &Plugin, day: Datestamp) -> bool {
+    let day = day.to_string();
+    let names = FOLDERS.iter().chain(&[SCHEME, "default_target_schema"]);
+    let mut texts = names.filter_map(|name| text(target, name));
+    texts.any(|text| text.contains("{datestamp}") || text.contains(&day))
 }
 
 /// Has a target write below another folder, if it writes files; tells whether it does.

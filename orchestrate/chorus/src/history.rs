@@ -8,9 +8,11 @@ use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::awaited;
 use crate::day::day_is_there;
 use crate::life::{self, Holder};
 use crate::project::{Project, Step};
+use crate::run::Options;
 use crate::store::{self, Store};
 
 /// The records of runs, oldest first.
@@ -29,6 +31,8 @@ pub enum Standing {
     Running,
     /// Its last run has failed.
     Failed,
+    /// Its last run has failed by what it read: the rows do not fit.
+    FailedByData,
     /// Its last run ended without saying how: it was killed.
     Died,
     /// It has succeeded, but the day it wrote is not there any more.
@@ -37,12 +41,19 @@ pub enum Standing {
     Done,
 }
 
+impl Standing {
+    /// Tells whether the last run of the step did not end well.
+    pub fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::FailedByData | Self::Died)
+    }
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "-",
             Self::Running => "running",
-            Self::Failed => "failed",
+            Self::Failed | Self::FailedByData => "failed",
             Self::Died => "died",
             Self::Gone => "gone",
             Self::Done => "ok",
@@ -99,6 +110,18 @@ impl History {
         days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).collect()
     }
 
+    /// Returns the latest day that a step has done.
+    pub fn newest_done(&self, project: &Project, step: &Step) -> Option<Datestamp> {
+        let environment = project.environment_name();
+        let done = |record: &Value| {
+            let mut steps = record["steps"].as_array().into_iter().flatten();
+            record["environment"].as_str() == environment
+                && steps.any(|entry| entry["step"] == step.name && entry["status"] == "succeeded")
+        };
+        let days = self.runs.iter().filter(|(_, record)| done(record));
+        days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).max()
+    }
+
     /// Tells how a step of a day stands. The plugins of the step must be those of that day.
     pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
         let of_day = day.to_string();
@@ -115,12 +138,17 @@ impl History {
                     Some("succeeded") => Standing::Done,
                     Some("running") if is_alive(folder, record) => Standing::Running,
                     Some("running") => Standing::Died,
+                    _ if entry["exit"] == ErrorKind::Data.exit_code() => Standing::FailedByData,
                     _ => Standing::Failed,
                 };
             }
         }
         Ok(match (last, day_is_there(project, step)?) {
-            (Standing::Missing, Some(true)) => Standing::Done,
+            (Standing::Missing, Some(true)) => {
+                let options = Options { datestamp: Some(day), ..Options::default() };
+                let awaited = awaited::is_awaited(project, &options, step)?;
+                if awaited { Standing::Missing } else { Standing::Done }
+            }
             (Standing::Done, Some(false)) => Standing::Gone,
             (last, _) => last,
         })

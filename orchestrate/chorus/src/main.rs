@@ -1,5 +1,6 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
+mod awaited;
 mod backfill;
 mod before;
 mod capture;
@@ -13,6 +14,7 @@ mod guard;
 mod history;
 mod life;
 mod observe;
+mod order;
 mod pipeline;
 mod prepare;
 mod progress;

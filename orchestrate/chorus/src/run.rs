@@ -13,6 +13,7 @@ use lake::Datestamp;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
+use crate::awaited;
 use crate::before;
 use crate::day::{day_written, reads_folder};
 use crate::exit;
@@ -128,15 +129,19 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Runs the steps in their order until one fails; neighbours that do not need each other run at
-    /// once.
-    pub fn steps(&self, steps: &[Step]) -> Result<Vec<StepEnd>> {
+    /// Runs the steps in their order until one fails, or may not begin; neighbours that do not need
+    /// each other run at once.
+    pub fn steps(&self, steps: &[Step], may_begin: &dyn Fn(&Step) -> bool) -> Result<Vec<StepEnd>> {
         let begun = |step: &Step| json!({ "step": step.name, "status": "waiting" });
         let waiting: Value = steps.iter().map(begun).collect();
         self.note(|record| record["steps"] = waiting)?;
         let mut ends = Vec::new();
         while ends.len() < steps.len() {
             let from = ends.len();
+            if !may_begin(&steps[from]) {
+                break;
+            }
+            awaited::begin(self.project, self.options, &steps[from..]);
             let count = independent(self.project, &steps[from..]).min(self.options.parallel.max(1));
             let group: Vec<Result<StepEnd>> = std::thread::scope(|scope| {
                 let started: Vec<_> = (from..from + count)
@@ -172,6 +177,9 @@ impl<'a> Run<'a> {
     fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         self.note(|record| record["steps"][at]["status"] = "running".into())?;
         let end = self.step(at, step)?;
+        if end.failure.is_none() {
+            awaited::end(self.project, self.options, step);
+        }
         self.note(|record| record["steps"][at] = entry(&end))?;
         Ok(end)
     }

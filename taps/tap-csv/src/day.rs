@@ -125,9 +125,13 @@ impl Day {
     }
 
     fn find(&self) -> Result<Vec<Table>> {
-        let sources = match &self.source {
-            Some(source) => vec![source.clone()],
-            None => self.sources()?,
+        let sources = if let Some(source) = &self.source {
+            vec![source.clone()]
+        } else {
+            if !self.unfinished_too {
+                self.lake.check_awaited(self.datestamp)?;
+            }
+            self.sources()?
         };
         let mut tables: Vec<Table> = Vec::new();
         for source in &sources {

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use singer::output::print;
 use singer::{Error, Result};
 
-use crate::backfill::{self, DayPlan, OpenDay};
+use crate::backfill::{self, DayPlan, Ended, OpenDay};
 use crate::cli::BackfillArgs;
 use crate::commands::table;
 use crate::history::Standing;
+use crate::order;
 use crate::run::Options;
 use crate::signals::Signals;
 
@@ -18,6 +19,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
     let plan = backfill::plan(&args.words, &days, args.only, open)?;
     backfill::check_days(&plan, &args.words, open)?;
     print(&listing(&plan))?;
+    print(&by_data(&plan, args))?;
     if args.preview || plan.iter().all(|day| day.wanted.is_empty()) {
         return Ok(());
     }
@@ -27,13 +29,19 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
         verbose: args.verbose,
         ..Options::default()
     };
+    backfill::warn_of_older(&plan)?;
     let signals = Signals::note();
     let failures = backfill::run(&plan, args.parallel, &options, &signals, &|day, ended| {
-        let word = if ended.is_ok() { "ok" } else { "failed" };
+        let word = match ended {
+            Ended::Done => "ok",
+            Ended::Waits => "waits for a day before it",
+            Ended::Failed(_) => "failed",
+        };
         let _ = print(&format!("{} {word}\n", day.day));
     });
     let after = backfill::plan(&args.words, &days, args.only, open)?;
     print(&grid(&after))?;
+    print(&by_data(&after, args))?;
     let count = failures.len();
     match failures.into_iter().next() {
         Some((_, failure)) if count == 1 => Err(failure),
@@ -60,8 +68,28 @@ fn listing(plan: &[DayPlan]) -> String {
             let _ = writeln!(text, "{} {}{standing}", day.day, day.job.steps[*at].name);
         }
     }
+    let last = plan.iter().find_map(DayPlan::keeps_last);
+    let _ = match last {
+        _ if days < 2 => Ok(()),
+        Some(step) => writeln!(text, "the earliest day first: {}", order::words(step)),
+        None => writeln!(text, "the latest day first: the days are kept apart"),
+    };
     let _ = writeln!(text, "{steps} steps of {days} days to run, {} in all", plan.len());
     text
+}
+
+/// Names what there is to do where a load has failed by the rows of its day.
+fn by_data(plan: &[DayPlan], args: &BackfillArgs) -> String {
+    let mut days: Vec<_> = plan.iter().filter(|day| day.failed_by_its_day()).collect();
+    days.sort_by_key(|day| day.day);
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
+    let words = args.words.join(" ");
+    let command = format!("chorus backfill {words} --from {} --to {}", first.day, last.day);
+    format!(
+        "a step has failed by the rows of its day\n  when their source is mended, to write the day \
+         again: {command} --only failed-and-before\n  to load the day as it is: {command} --only \
+         failed\n"
+    )
 }
 
 /// Draws days by steps, the first day first.
@@ -73,5 +101,7 @@ pub fn grid(plan: &[DayPlan]) -> String {
         let cells = day.before.iter().map(Standing::to_string);
         std::iter::once(day.day.to_string()).chain(cells).collect()
     };
-    table::render(&header, plan.iter().rev().map(row).collect(), &[])
+    let mut days: Vec<_> = plan.iter().collect();
+    days.sort_by_key(|day| day.day);
+    table::render(&header, days.into_iter().map(row).collect(), &[])
 }

@@ -8,7 +8,9 @@ use crate::before::{self, DAY_VARIABLES};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
+use crate::history::History;
 use crate::observe::StreamCount;
+use crate::order;
 use crate::project::{Job, Project};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
@@ -48,7 +50,10 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
 pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
     let signals = Signals::note();
     let run = Run::begin(project, job, options, &signals)?;
-    let ends = run.steps(&job.steps)?;
+    if let Some(day) = options.datestamp {
+        order::warn_of_older(project, job, day, &History::read(project)?);
+    }
+    let ends = run.steps(&job.steps, &|_| true)?;
     let record = run.end(&ends, job.steps.len())?;
     let text = if as_json { record.to_string() + "\n" } else { summary(&ends) };
     print(&text)?;

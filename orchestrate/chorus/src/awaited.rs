@@ -1,0 +1,61 @@
+//! Days that a job is about to write: their run records say so, until each step has done it. A load
+//! of all sources of such a day is refused, also when the step has failed before its first row.
+
+use lake::Lake;
+use singer::Result;
+
+use crate::day::day_written;
+use crate::project::{Project, Step};
+use crate::run::Options;
+use crate::states::state_id;
+
+/// Says which days the next steps are about to write, up to the first step that writes none: what
+/// that one reads is there by then.
+pub fn begin(project: &Project, options: &Options, steps: &[Step]) {
+    for step in steps.iter().map_while(|step| writes(project, step).then_some(step)) {
+        let said = note(project, options, step, |lake, source, day, state| {
+            lake.await_step(source, day, state, &step.name)
+        });
+        tell(step, said);
+    }
+}
+
+/// Says that a step has written its day.
+pub fn end(project: &Project, options: &Options, step: &Step) {
+    let said = note(project, options, step, Lake::step_done);
+    tell(step, said);
+}
+
+/// Tells whether a step of a day that is not being run is still to write it.
+pub fn is_awaited(project: &Project, options: &Options, step: &Step) -> Result<bool> {
+    let Some((root, source, day)) = day_written(project, step) else { return Ok(false) };
+    let state = state_id(project, options, step);
+    let record = Lake::at(root).run_record(&source, day)?;
+    Ok(record.is_some_and(|record| record.awaited.contains_key(&state)))
+}
+
+fn writes(project: &Project, step: &Step) -> bool {
+    day_written(project, step).is_some()
+}
+
+fn note(
+    project: &Project,
+    options: &Options,
+    step: &Step,
+    say: impl FnOnce(&Lake, &str, lake::Datestamp, &str) -> Result<()>,
+) -> Result<()> {
+    // Others may put anything else there.
+    let Some((root, source, day)) = day_written(project, step).filter(|_| step.target().is_ours())
+    else {
+        return Ok(());
+    };
+    say(&Lake::create(root)?, &source, day, &state_id(project, options, step))
+}
+
+/// Where nothing can be written, the target says so, too.
+fn tell(step: &Step, said: Result<()>) {
+    if let Err(failure) = said {
+        let path = failure.context("path").unwrap_or_default();
+        singer::warn!("W-RUN-UNRECORDED", "{}: {} ({path})", step.name, failure.message());
+    }
+}

@@ -1,0 +1,219 @@
+//! Loads of days by the runner: none of a day that is not whole, and none of an older day behind a
+//! newer one without a word.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Database, database};
+use crate::support::project::{DAY, Project};
+use crate::support::run::{Outcome, file};
+
+/// A job that extracts a file of each day and loads the day, and one that only loads.
+fn daily(settings: &Value) -> Project {
+    let more = "  - name: tap-daily
+    inherit_from: tap-csv
+    config: {files: [{entity: t, path: 'in/${DATESTAMP}.csv', keys: [id]}]}
+  - name: tap-csv--day
+    inherit_from: tap-csv
+    config: {files: null, output: output, datestamp: '${DATESTAMP}'}
+  - name: tap-csv--one
+    inherit_from: tap-csv--day
+    config: {source: csv}
+";
+    let loaders = format!(
+        "  - name: target-postgres
+    executable: target-postgres
+    config: {settings}
+"
+    );
+    let jobs = "- {name: elt, tasks: [tap-daily target-csv, tap-csv--day target-postgres]}
+- {name: load, tasks: [tap-csv--day target-postgres]}
+- name: two
+  tasks: [tap-csv target-csv, tap-csv--two target-csv--two, tap-csv--day target-postgres]
+";
+    Project::with(more, &loaders, jobs)
+}
+
+fn settings(database: &Database, method: &str) -> Value {
+    let mut settings = database.settings();
+    settings["load_method"] = method.into();
+    settings["default_target_schema"] = "public".into();
+    settings
+}
+
+const DAYS: [&str; 4] = ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"];
+
+fn put(project: &Project, day: &str, value: &str) {
+    file(&project.root, &format!("in/{day}.csv"), format!("id,v\n1,{value}\n"));
+}
+
+/// Puts a file for each day, with the day in it.
+fn put_all(project: &Project) {
+    for day in DAYS {
+        put(project, day, &format!("of {day}"));
+    }
+}
+
+fn backfill(project: &Project, more: &[&str]) -> Outcome {
+    let words = ["backfill", "elt", "--from", DAYS[0], "--to", DAYS[3]];
+    project.chorus(&words).args(more).go()
+}
+
+fn value(database: &Database) -> String {
+    database.psql("SELECT string_agg(v, ',') FROM t")
+}
+
+#[test]
+fn the_days_of_a_load_that_keeps_the_last_go_in_their_order() {
+    for (method, parallel) in [("upsert", "1"), ("upsert", "4"), ("overwrite", "3")] {
+        let database = database("in_order");
+        let project = daily(&settings(&database, method));
+        put_all(&project);
+        let preview = backfill(&project, &["--preview"]).success().text();
+        let begins = format!("{} tap-daily target-csv\n", DAYS[0]);
+        assert!(preview.starts_with(&begins), "{preview}");
+        let why = format!("keeps what it did last (`load_method: {method}`)\n8 steps of 4 days");
+        assert!(
+            preview.contains("the earliest day first: ") && preview.contains(&why),
+            "{preview}"
+        );
+        backfill(&project, &["--parallel", parallel]).success();
+        assert_eq!(value(&database), format!("of {}", DAYS[3]), "{method} {parallel}");
+    }
+    // Partitions are kept apart.
+    let database = database("apart");
+    let project = daily(&settings(&database, "replace-partition"));
+    put_all(&project);
+    let preview = backfill(&project, &["--preview"]).success().text();
+    assert!(preview.starts_with(&format!("{} tap-daily", DAYS[3])), "{preview}");
+    assert!(preview.contains("the latest day first: the days are kept apart\n"), "{preview}");
+}
+
+#[test]
+fn the_days_behind_one_that_failed_wait_for_it() {
+    for parallel in ["1", "4"] {
+        let database = database("waits");
+        let project = daily(&settings(&database, "upsert"));
+        put_all(&project);
+        let gone = project.root.join(format!("in/{}.csv", DAYS[1]));
+        fs::remove_file(&gone).unwrap();
+        let failed = backfill(&project, &["--parallel", parallel]).exits(66);
+        let waits = format!("{} waits for a day before it\n", DAYS[3]);
+        assert!(failed.text().contains(&waits), "{}", failed.text());
+        assert_eq!(value(&database), format!("of {}", DAYS[0]), "{parallel}");
+        put(&project, DAYS[1], "late");
+        backfill(&project, &["--parallel", parallel]).success();
+        assert_eq!(value(&database), format!("of {}", DAYS[3]), "{parallel}");
+        let nothing = backfill(&project, &[]).success().text();
+        assert_eq!(nothing, "0 steps of 0 days to run, 4 in all\n");
+    }
+}
+
+#[test]
+fn an_older_day_is_not_loaded_behind_a_newer_one_without_a_word() {
+    let database = database("older");
+    let project = daily(&settings(&database, "upsert"));
+    put_all(&project);
+    let run = |day: &str| project.chorus(&["run", "elt", "--datestamp", day]).go().success();
+    let warned = |outcome: &Outcome| outcome.stderr.contains("W-DAY-OLDER");
+    assert!(!warned(&run(DAYS[1])) && !warned(&run(DAYS[2])) && !warned(&run(DAYS[2])));
+    let older = run(DAYS[0]);
+    let again = format!("chorus backfill elt --from {} --to {}", DAYS[1], DAYS[2]);
+    assert!(warned(&older) && older.stderr.contains(&again), "{}", older.stderr);
+    // What it names puts the table in order again.
+    project
+        .chorus(&again.split_whitespace().skip(1).collect::<Vec<_>>())
+        .args(["--only", "all", "--full-refresh"])
+        .go()
+        .success();
+    assert_eq!(value(&database), format!("of {}", DAYS[2]));
+    put(&project, DAYS[0], "mended");
+    assert!(warned(&backfill(&project, &["--only", "all"]).success()));
+}
+
+#[test]
+fn a_load_that_failed_by_its_rows_offers_to_write_the_day_again() {
+    let database = database("by_its_rows");
+    database.psql("CREATE TABLE t (id bigint PRIMARY KEY, v text CHECK (v <> 'bad'))");
+    let project = daily(&settings(&database, "upsert"));
+    put_all(&project);
+    put(&project, DAYS[2], "bad");
+    let failed = backfill(&project, &[]).exits(65);
+    let range = format!("--from {0} --to {0} --only failed", DAYS[2]);
+    let before = format!("chorus backfill elt {range}-and-before\n");
+    let alone = format!("chorus backfill elt {range}\n");
+    let told = |text: &str| text.contains(&before) && text.contains(&alone);
+    assert!(told(&failed.text()), "{}", failed.text());
+    put(&project, DAYS[2], "mended");
+    // The load alone has the rows of the day that was written before.
+    let alone = backfill(&project, &["--only", "failed"]).exits(65);
+    assert!(told(&alone.text()), "{}", alone.text());
+    let mended = backfill(&project, &["--only", "failed-and-before"]).success();
+    assert!(mended.text().starts_with(&format!("{} tap-daily target-csv", DAYS[2])));
+    assert!(!told(&mended.text()), "{}", mended.text());
+    assert_eq!(value(&database), "mended");
+    backfill(&project, &[]).success();
+    assert_eq!(value(&database), format!("of {}", DAYS[3]));
+}
+
+#[test]
+fn a_day_that_lacks_a_source_of_its_job_is_not_loaded() {
+    // The first step fails, and the second one is never begun; or the second one fails.
+    for (lost, one) in [("in/b.csv", "a"), ("in/a.csv", "none")] {
+        let database = database("whole_day");
+        let project = daily(&settings(&database, "upsert"));
+        let text = fs::read(project.root.join(lost)).unwrap();
+        fs::remove_file(project.root.join(lost)).unwrap();
+        for parallel in ["1", "2"] {
+            project.run(&["two", "--parallel", parallel]).exits(66);
+        }
+        let refused = project.run(&["load"]).exits(66);
+        assert!(refused.stderr.contains("a day that is not whole"), "{}", refused.stderr);
+        assert_eq!(database.psql("SELECT to_regclass('a') IS NULL"), "t");
+        // A load that names its source has it, if it is there.
+        let alone = project.run(&["tap-csv--one", "target-postgres"]);
+        assert_eq!(alone.code, if one == "a" { 0 } else { 66 }, "{}", alone.stderr);
+        file(&project.root, lost, text);
+        let step = if one == "a" {
+            ["tap-csv--two", "target-csv--two"]
+        } else {
+            ["tap-csv", "target-csv"]
+        };
+        assert!(refused.stderr.contains(&step.join(" ")), "{}", refused.stderr);
+        project.run(&step).success();
+        if one != "a" {
+            project.run(&["tap-csv--two", "target-csv--two"]).success();
+        }
+        project.run(&["load"]).success();
+        assert_eq!(
+            database.psql("SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b)"),
+            "3"
+        );
+        // And the whole job, again.
+        project.run(&["two"]).success();
+    }
+}
+
+#[test]
+fn a_day_that_was_whole_waits_for_its_source_to_be_read_again() {
+    let database = database("read_again");
+    let project = daily(&settings(&database, "upsert"));
+    project.run(&["two"]).success();
+    let input = project.root.join("in/b.csv");
+    let text = fs::read(&input).unwrap();
+    fs::remove_file(&input).unwrap();
+    project.run(&["two"]).exits(66);
+    project.run(&["load"]).exits(66);
+    fs::remove_dir_all(project.root.join(".chorus")).unwrap();
+    // Also where nothing but the folders tells what was done.
+    let words = ["backfill", "two", "--from", DAY, "--to", DAY];
+    let preview = project.chorus(&words).args(["--preview"]).go().success().text();
+    assert!(preview.starts_with(&format!("{DAY} tap-csv--two target-csv--two\n")), "{preview}");
+    fs::write(&input, text).unwrap();
+    project.chorus(&words).go().success();
+    project.run(&["load"]).success();
+    let record = project.lake().join(format!(".runs/source=two/extracted_at={DAY}.json"));
+    let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    assert_eq!(record.get("awaited"), None, "{}", json!(record));
+}
