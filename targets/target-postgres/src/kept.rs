@@ -10,7 +10,7 @@ use singer::{Column, Kind};
 use crate::decimal;
 use crate::literal;
 use crate::table::Wanted;
-use crate::types::{Making, SqlType};
+use crate::types::{Making, SqlType, fits};
 
 /// Types that keep all text they take, or all that it means, beside what [`crate::limits`] checks.
 const KEEPING: &[&str] = &[
@@ -74,10 +74,9 @@ pub enum How {
 pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Option<How> {
     let sql = sql.storage();
     let literal = column.kind == Kind::String;
-    if !(literal || column.kind == Kind::Json && sql.array) {
-        return None;
-    }
-    if is_same_type(came, sql) {
+    let read = literal || column.kind == Kind::Json && sql.array;
+    // Of a guess that does not fit no value is taken.
+    if !read || !fits(column, sql) || is_same_type(came, sql) {
         return None;
     }
     let leaf = &*sql.name;
@@ -291,6 +290,7 @@ mod tests {
         check(text, None, &sql("daterange", Making::KnownParts, ""), Some(How::Parts));
         check(text, None, &sql("int4range", Making::KnownParts, ""), None);
         check("{}", None, &one("jsonb"), None);
+        check(r#"{"type":"string","x-no-values":true}"#, None, &one("integer"), None);
         check(r#"{"type":"number"}"#, None, &one("numeric"), None);
         let shape = sql("s.geometry(Point,4326)", Making::One, "postgis");
         check(text, None, &shape, Some(How::Shape("s.".to_owned())));
