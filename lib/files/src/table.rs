@@ -245,8 +245,10 @@ impl Table {
         path: &str,
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
-        let identity = self.store.identity(path)?;
-        let summed = self.store.is_near() || is_recent(identity) || !says_something(identity);
+        let summed = self.store.is_near() || {
+            let identity = self.store.identity(path)?;
+            is_recent(identity) || !says_something(identity)
+        };
         match self.forms.get(path).copied().unwrap_or(Form::Records(b',')) {
             Form::Documents { lines } => self.read_documents(stream, (path, lines), summed, rows),
             Form::Records(delimiter) => self.read_records(stream, (path, delimiter), summed, rows),

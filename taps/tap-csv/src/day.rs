@@ -174,15 +174,19 @@ impl Day {
 /// Tells whether the rows of a bookmark are of this generation, with all columns of the stream.
 fn is_known(stream: &Stream, since: &Bookmark, manifest: &str) -> bool {
     let mut left_out = since.value[LEFT_OUT].as_array().into_iter().flatten();
-    let is_wanted = |name: &Value| name.as_str().is_some_and(|name| stream.column(name).is_some());
+    let selected = selected(stream);
+    let is_wanted = |name: &Value| name.as_str().is_some_and(|name| selected.contains(name));
     since.value[MANIFEST_SHA256] == *manifest && !left_out.any(is_wanted)
+}
+
+fn selected(stream: &Stream) -> BTreeSet<&str> {
+    stream.columns.iter().map(|column| column.name.as_str()).collect()
 }
 
 impl Table {
     /// Returns the columns that the stream does not have.
     fn left_out(&self, stream: &Stream) -> Vec<&str> {
-        let selected: BTreeSet<&str> =
-            stream.columns.iter().map(|column| column.name.as_str()).collect();
+        let selected = selected(stream);
         let names = self.names().into_iter();
         names.filter(|name| !selected.contains(name)).collect()
     }

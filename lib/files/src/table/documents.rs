@@ -70,8 +70,9 @@ impl Table {
         let place = Place::new(path, identity)?;
         let Some(mut records) = records else { return Ok((identity, None)) };
         let metadata: Vec<Metadata> = self.metadata(stream);
-        let known = Self::deselected(stream);
-        let has = |name: &str| known.contains(name) || stream.column(name).is_some();
+        let mut known = Self::deselected(stream);
+        known.extend(stream.columns.iter().map(|column| column.name.clone()));
+        let has = |name: &str| known.contains(name);
         let mut row = Vec::new();
         let mut is_first = true;
         loop {
