@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -134,4 +134,30 @@ fn a_manifest_names_no_file_but_those_of_its_folder() {
         assert!([65, 66, 78].contains(&tap.code), "{name:?}: {} {}", tap.code, tap.stderr);
         assert!(!tap.text().contains("secret"), "{name:?}: {}", tap.text());
     }
+}
+
+#[test]
+fn rejects_go_into_a_plain_file_of_this_user_alone() {
+    let scratch = folder();
+    let rejects = scratch.path().join("rejects.jsonl");
+    let run = || {
+        let settings = json!({ "output_path": scratch.path().join("out"), "max_rejects": 5,
+            "rejects_file": rejects });
+        let record = json!({ "type": "RECORD", "stream": "t", "record": { "id": "x" } });
+        let lines = Lines::opened().raw(record.to_string()).done();
+        fs::create_dir_all(scratch.path().join("out")).unwrap();
+        ours("target-csv").config(&settings).input(lines.0).go()
+    };
+    let theirs = scratch.path().join("theirs");
+    fs::write(&theirs, "theirs").unwrap();
+    symlink(&theirs, &rejects).unwrap();
+    let outcome = run().exits(78);
+    assert!(outcome.stderr.contains("rejects_file"), "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+    fs::remove_file(&rejects).unwrap();
+    fs::write(&rejects, "").unwrap();
+    fs::set_permissions(&rejects, fs::Permissions::from_mode(0o666)).unwrap();
+    run().success();
+    assert_eq!(fs::metadata(&rejects).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(&rejects).unwrap().lines().count(), 1);
 }

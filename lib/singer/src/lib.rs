@@ -16,6 +16,7 @@ pub mod log;
 mod main_loop;
 pub mod metrics;
 pub mod output;
+pub mod own_file;
 mod pipe;
 pub mod plan;
 pub mod private_file;

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::log::METRIC;
 
+/// So many characters of the name of a stream are written.
+const NAME_MAX: usize = 1000;
 /// The variable that asks for other seconds between lines.
 const INTERVAL_VARIABLE: &str = "METRICS_INTERVAL_SECONDS";
 
@@ -64,7 +66,7 @@ impl RecordCounter {
         let seconds = self.started.elapsed().as_secs_f64();
         metric(&json!({
             "type": "timer", "metric": "sync_duration", "value": seconds,
-            "tags": { "stream": self.stream, "context": {}, "status": status },
+            "tags": { "stream": shown(&self.stream), "context": {}, "status": status },
         }));
     }
 
@@ -79,8 +81,14 @@ impl RecordCounter {
 /// Writes how many of something a stream has.
 pub fn counter(name: &str, value: u64, stream: &str) {
     metric(&json!({
-        "type": "counter", "metric": name, "value": value, "tags": { "stream": stream },
+        "type": "counter", "metric": name, "value": value, "tags": { "stream": shown(stream) },
     }));
+}
+
+/// Returns as much of a name as is written.
+fn shown(stream: &str) -> &str {
+    let end = stream.char_indices().nth(NAME_MAX).map(|(at, _)| at);
+    &stream[..end.unwrap_or(stream.len())]
 }
 
 fn metric(metric: &serde_json::Value) {

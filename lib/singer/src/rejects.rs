@@ -4,9 +4,8 @@
 //! Where these cannot be told apart from the others, the place and the reason have to do.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +14,9 @@ use serde_json::{Value, json};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::encode::RecordEncoder;
-use crate::error::{Context as _, Error, ErrorKind, Result, ResultExt as _};
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
+use crate::own_file;
 use crate::quote::string_into;
 use crate::scan::Scanner;
 use crate::scrub::scrub;
@@ -119,9 +119,6 @@ impl Shared {
             };
             return Err(if failure.has_hint() { failure } else { failure.hint(hint) });
         }
-        self.count += 1;
-        let stream = failure.context("stream").unwrap_or_default();
-        *self.by_stream.entry(stream.to_owned()).or_default() += 1;
         let mut line = json!({});
         for (key, value) in failure.context_pairs() {
             let value = &*scrub(value);
@@ -136,21 +133,24 @@ impl Shared {
         }
         let mut text = line.to_string();
         text.push('\n');
-        self.write(text.as_bytes()).map_err(|failure| failure.with("path", self.path.display()))
+        let written = self.write(text.as_bytes());
+        written.map_err(|failure| failure.with("path", self.path.display()))?;
+        self.count += 1;
+        let stream = failure.context("stream").unwrap_or_default();
+        *self.by_stream.entry(stream.to_owned()).or_default() += 1;
+        Ok(())
     }
 
     fn write(&mut self, line: &[u8]) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(
-                OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .mode(0o600)
-                    .open(&self.path)
-                    .or_kind(ErrorKind::Io, "cannot open the rejects file")
-                    .hint("`rejects_file` is a path whose folder must be there and be writable")?,
-            ),
+            none => none.insert(own_file::append(&self.path).map_err(|failure| {
+                let failure = failure.with("setting", "rejects_file");
+                if failure.has_hint() {
+                    return failure;
+                }
+                failure.hint("`rejects_file` is a path whose folder must be there and be writable")
+            })?),
         };
         file.write_all(line).or_kind(ErrorKind::Io, "cannot write the rejects file")
     }

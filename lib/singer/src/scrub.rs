@@ -77,6 +77,11 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     KNOWN.read().unwrap_or_else(PoisonError::into_inner).scrub(text)
 }
 
+/// Replaces every known secret in a text whose end was cut off, a part of one at its end included.
+pub fn scrub_start(text: &str) -> Cow<'_, str> {
+    KNOWN.read().unwrap_or_else(PoisonError::into_inner).scrub_start(text)
+}
+
 /// Replaces every known secret in a text, and then cuts it to so many characters.
 pub fn excerpt(text: &str, chars_max: usize) -> Cow<'_, str> {
     KNOWN.read().unwrap_or_else(PoisonError::into_inner).excerpt(text, chars_max)

@@ -128,15 +128,21 @@ pub(super) fn check(
     Ok(())
 }
 
+/// So many unknown settings are named.
+const NAMED_MAX: usize = 50;
+
 fn refuse(unknown: &[(String, Option<String>)]) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
     let mut failure = Error::new(ErrorKind::Config, "cannot use an unknown setting");
     let mut near = Vec::new();
-    for (name, meant) in unknown {
+    for (name, meant) in unknown.iter().take(NAMED_MAX) {
         failure = failure.with("setting", name);
         near.extend(meant.as_ref().map(|meant| format!("did you mean `{meant}`? ")));
+    }
+    if unknown.len() > NAMED_MAX {
+        failure = failure.with("and others", unknown.len() - NAMED_MAX);
     }
     let hint = "see --about for the settings; `unknown_settings: warn` goes on without it";
     Err(failure.hint(near.concat() + hint))
