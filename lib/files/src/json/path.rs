@@ -51,6 +51,19 @@ impl RecordsPath {
         }
         Ok(Self { steps, text: trimmed.to_owned() })
     }
+
+    /// Returns the names that the path begins with.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map_while(|step| match step {
+            Step::Name(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Tells whether the path is `$`, or `$[*]`: then an object is a record, all of it.
+    pub fn is_root(&self) -> bool {
+        self.steps.iter().all(|step| *step == Step::Elements)
+    }
 }
 
 impl FromStr for RecordsPath {

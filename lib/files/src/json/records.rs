@@ -1,8 +1,10 @@
 //! Reads the records of a JSON document one after the other, without the document in memory.
 
+mod numbered;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter};
@@ -21,6 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Memory is one block, or the longest record where that is longer, and the document around the
 /// records. Failures are `Data` and carry `line` (1-based) and `byte` (0-based).
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Records<R> {
     input: R,
     steps: Vec<Step>,
@@ -45,6 +48,10 @@ pub struct Records<R> {
     key: Vec<u8>,
     /// The last record of the innermost container that has one, with its key.
     held: Vec<u8>,
+    /// Records in the buffer that are still to be given: members of a numbered object.
+    members: VecDeque<Span>,
+    /// The record at hand is the value at the end of the path itself.
+    alone: bool,
 }
 
 /// One record; borrowed until the next.
@@ -56,6 +63,8 @@ pub struct Record<'a> {
     pub line: u64,
     /// The 0-based offset of its first byte.
     pub byte: u64,
+    /// It is the value at the end of the path itself, not an element or member of it.
+    pub alone: bool,
 }
 
 /// A container that holds records somewhere below.
@@ -108,6 +117,8 @@ impl<R: Read> Records<R> {
             envelope: Vec::new(),
             key: Vec::new(),
             held: Vec::new(),
+            members: VecDeque::new(),
+            alone: false,
         }
     }
 
@@ -144,7 +155,8 @@ impl<R: Read> Records<R> {
         let Some(Span { start, length }) = found else { return Ok(None) };
         let line = self.line_at(start);
         let byte = self.base + start as u64;
-        Ok(Some(Record { text: &self.buffer[start..start + length], line, byte }))
+        let alone = self.alone;
+        Ok(Some(Record { text: &self.buffer[start..start + length], line, byte, alone }))
     }
 
     fn next_line(&mut self) -> Result<Option<Span>> {
@@ -179,6 +191,9 @@ impl<R: Read> Records<R> {
 
     /// Goes on to the next record; returns where it lies in the buffer.
     fn next_of_document(&mut self) -> Result<Option<Span>> {
+        if let Some(member) = self.members.pop_front() {
+            return Ok(Some(member));
+        }
         if self.stage == Stage::Start {
             self.stage = Stage::Inside;
             if self.skip_space()?.is_none() {
@@ -268,7 +283,15 @@ impl<R: Read> Records<R> {
         }
         match (self.steps.get(step).cloned(), byte) {
             (None, b'[') if !record => self.open(step, None, true),
-            (None, _) => return self.record(record),
+            (None, _) => {
+                let span = self.record(record)?;
+                let elements = self.steps.last() == Some(&Step::Elements);
+                self.alone = !record;
+                return Ok(match span {
+                    Some(span) if !record && elements && byte == b'{' => self.numbered(span),
+                    span => span,
+                });
+            }
             (Some(Step::Elements), b'[') | (Some(Step::Members), b'{' | b'[') => {
                 self.open(step + 1, None, step + 1 == self.steps.len());
             }
@@ -305,6 +328,18 @@ impl<R: Read> Records<R> {
             None => self.envelope.extend_from_slice(&self.held),
         }
         Ok((!none).then_some(span))
+    }
+
+    /// Takes an object in the place of a list for the list, if its keys are numbers and its members
+    /// objects: so some languages write a list with gaps, and an empty one. Returns the first
+    /// record.
+    fn numbered(&mut self, span: Span) -> Option<Span> {
+        let text = &self.buffer[span.start..span.start + span.length];
+        let Some(members) = numbered::members(text) else { return Some(span) };
+        self.alone = false;
+        let place = |(start, length)| Span { start: span.start + start, length };
+        self.members = members.into_iter().map(place).collect();
+        self.members.pop_front()
     }
 
     /// Reads a value that is no record into the envelope.

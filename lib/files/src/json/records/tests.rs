@@ -28,6 +28,33 @@ fn read(path: &str, text: &str, step: usize) -> Result<(Vec<String>, Value, bool
 }
 
 #[test]
+fn an_object_with_numbers_for_keys_is_a_list() {
+    let check = |path: &str, text: &str, expected: &[(&str, bool)]| {
+        for step in [1, 3, 1000] {
+            let path = RecordsPath::parse(path).unwrap();
+            let mut records = Records::new(Trickle(text.as_bytes(), step), &path, 1000);
+            let mut found = Vec::new();
+            while let Some(record) = records.next().unwrap() {
+                found.push((String::from_utf8(record.text.to_vec()).unwrap(), record.alone));
+            }
+            let expected: Vec<_> = expected.iter().map(|(a, b)| (a.to_string(), *b)).collect();
+            assert_eq!(found, expected, "{path} of {text}");
+            assert!(records.found(), "{path} of {text}");
+        }
+    };
+    let gaps = "{\"data\": {\"0\": {\"a\":1} , \n\"2\":{\"a\":2} }, \"n\": 1}";
+    check("$.data[*]", gaps, &[("{\"a\":1}", false), ("{\"a\":2}", false)]);
+    check("$.data", gaps, &[("{\"0\": {\"a\":1} , \n\"2\":{\"a\":2} }", true)]);
+    check("$[*]", "{\"7\":{\"a\":1}}", &[("{\"a\":1}", false)]);
+    check("$.data[*]", "{\"data\":{}}", &[]);
+    // A record stays one, and what is no list of objects.
+    for one in ["{\"a\":{\"b\":1}}", "{\"0\":{},\"a\":{}}", "{\"0\":1}", "{\"\":{}}"] {
+        check("$[*]", one, &[(one, true)]);
+    }
+    check("$[*]", "[{\"0\":{\"a\":1}}]", &[("{\"0\":{\"a\":1}}", false)]);
+}
+
+#[test]
 fn follows_the_path_and_keeps_the_rest() {
     let check = |path: &str, text: &str, expected: &[&str], envelope: &str| {
         for step in [1, 3, 1000] {
