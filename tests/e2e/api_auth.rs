@@ -249,3 +249,65 @@ fn settings_with_a_wrong_type_do_not_show_their_value() {
     let outcome = tap_apis(&web.url, &[odd], &json!({})).go().exits(78);
     assert!(outcome.stderr.contains("pasword"));
 }
+
+#[test]
+fn a_secret_that_a_server_writes_again_is_not_shown_in_any_encoding() {
+    let secret = "CANARY-5f3a/ b+c&d\"e";
+    let percent = "CANARY-5f3a%2f%20b%2bc%26d%22e";
+    let forms = [
+        secret.to_owned(),
+        percent.to_owned(),
+        percent.replace("%20", "+").replace('f', "F"),
+        "CANARY-5f3a\\/ b+c\\u0026d\\u0022e".to_owned(),
+        "CANARY-5f3a&#x2f; b&plus;c&amp;d&quot;e".to_owned(),
+        "eTpDQU5BUlktNWYzYS8gYitjJmQiZQ".to_owned(),
+        "43414E4152592D35663361".to_owned() + "2f20622b6326642265",
+        percent.replace('%', "%25"),
+    ];
+    let forms: Vec<String> = forms.into_iter().filter(|form| !form.contains("CANARY-5F")).collect();
+    for form in &forms {
+        // At the end of what is shown of an answer, and of what is looked at of it.
+        for before in [0, 150, 190, 196, 4070, 4090] {
+            let said = format!("{} {form} {}", "x".repeat(before), "y".repeat(5000));
+            let web = Web::start(move |_| Reply::text(400, "text/plain", &said));
+            let settings = json!({ "auth_method": "bearer_token", "bearer_token": secret });
+            let outcome = tap_api(&web.url, &pages(), &settings).go().exits(69);
+            let shown = outcome.text();
+            let is_told = (0..form.len() - 6).any(|at| shown.contains(&form[at..at + 6]));
+            assert!(!is_told, "{form} behind {before}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_token_file_is_a_plain_file_of_this_user() {
+    let scratch = folder();
+    let path = scratch.path().join("token.json");
+    let web = token_server(3);
+    let settings =
+        oauth(&web, &json!({ "refresh_token": "CANARY-5f3a-first", "oauth_token_file": path }));
+    let elsewhere = scratch.path().join("elsewhere");
+    std::fs::write(&elsewhere, "{\"refresh_token\":\"theirs\"}").unwrap();
+    for name in ["token.json", "token.json.lock"] {
+        let link = scratch.path().join(name);
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let outcome = tap_api(&web.url, &pages(), &settings).go().exits(78);
+        assert!(outcome.stderr.contains("it is a link"), "{name}: {}", outcome.stderr);
+        let kept = std::fs::read_to_string(&elsewhere).unwrap();
+        assert!(kept.contains("theirs"), "{name}: {kept}");
+        std::fs::remove_file(&link).unwrap();
+    }
+    // What is written beside the file replaces a link that stands there.
+    let beside = scratch.path().join("token.json.new");
+    std::os::unix::fs::symlink(&elsewhere, beside).unwrap();
+    tap_api(&web.url, &pages(), &settings).go().success();
+    assert!(std::fs::read_to_string(&elsewhere).unwrap().contains("theirs"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    let outcome = tap_api(&web.url, &pages(), &settings).go().exits(78);
+    assert!(outcome.stderr.contains("chmod 600"), "{}", outcome.stderr);
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&path, vec![b' '; 1 << 20]).unwrap();
+    let outcome = tap_api(&web.url, &pages(), &settings).go().exits(78);
+    assert!(outcome.stderr.contains("too large"), "{}", outcome.stderr);
+}

@@ -211,7 +211,9 @@ fn answers_that_are_no_records() {
     let outcome = tap_api(&web.url, &stream, &json!({})).go().exits(65);
     assert!(outcome.stderr.contains("quota"), "{}", outcome.stderr);
     let stream = json!({ "path": "x", "records_path": "$.data[*]", "allow_missing_records": true });
-    tap_api(&web.url, &stream, &json!({})).go().success();
+    tap_api(&web.url, &stream, &json!({})).go().exits(65);
+    let none = Web::replies(vec![Reply::json(&json!({ "message": "no orders yet" }))]);
+    tap_api(&none.url, &stream, &json!({})).go().success();
     let web = Web::replies(vec![Reply::raw(b"HTTP/1.1 204 No Content\r\n\r\n")]);
     assert!(read(&web, &json!({})).success().records("t").is_empty());
 }

@@ -3,9 +3,9 @@
 pub mod secrets;
 pub mod token;
 
-use singer::{Error, ErrorKind, Result, Secret};
+use singer::{Error, ErrorKind, Result, Secret, scrub};
 
-use crate::auth::secrets::{Secrets, basic};
+use crate::auth::secrets::basic;
 use crate::auth::token::TokenSource;
 use crate::settings::{AuthMethod, AuthSettings, KeyPlace};
 
@@ -39,17 +39,17 @@ impl Auth {
     /// Takes what the method needs from the settings, and makes its secrets known.
     ///
     /// Fails with `Config` when something is missing.
-    pub fn new(settings: &AuthSettings, secrets: &Secrets) -> Result<Self> {
+    pub fn new(settings: &AuthSettings) -> Result<Self> {
         for secret in [
             &settings.password,
             &settings.bearer_token,
             &settings.client_secret,
             &settings.refresh_token,
         ] {
-            secrets.add(secret.as_ref().map(Secret::reveal).unwrap_or_default());
+            scrub::learn(secret.as_ref().map(Secret::reveal).unwrap_or_default());
         }
         let extras = settings.api_keys.values().chain(settings.oauth_extras.values());
-        extras.for_each(|secret| secrets.add(secret.reveal()));
+        extras.for_each(|secret| scrub::learn(secret.reveal()));
         let signature = match settings.auth_method {
             AuthMethod::NoAuth => Signature::default(),
             AuthMethod::Basic => {
@@ -57,8 +57,7 @@ impl Auth {
                 let password = settings.password.as_ref().map_or("", Secret::reveal);
                 let password = password.trim_end_matches(['\r', '\n']);
                 let value = basic(user, password);
-                secrets.add(&value);
-                secrets.add(value.trim_start_matches("Basic "));
+                scrub::learn(value.trim_start_matches("Basic "));
                 Signature::authorization(value)
             }
             AuthMethod::BearerToken => {
@@ -71,7 +70,7 @@ impl Auth {
             }
             AuthMethod::ApiKey => keys(settings)?,
             AuthMethod::Oauth => {
-                let source = TokenSource::new(settings, secrets)?;
+                let source = TokenSource::new(settings)?;
                 return Ok(Self::Tokens(Box::new(source)));
             }
             AuthMethod::Aws => {

@@ -29,7 +29,7 @@ pub struct Found {
 /// Reads the first slice of a stream that has rows, or as many records as are wanted; returns the
 /// schema too.
 pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, Value>, Found)> {
-    let mut rows = Spool::new();
+    let mut rows = Spool::new(&api.spool);
     let mut shape = Shape::default();
     let mut whole_slice = false;
     log::info!("stream {}: reading records to infer types", plan.name);

@@ -5,6 +5,7 @@ mod discover;
 mod http;
 mod key;
 mod latest;
+mod more;
 mod oddities;
 mod options;
 mod paging;
@@ -17,6 +18,7 @@ mod slice;
 mod spool;
 mod tap;
 mod template;
+mod told;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Answers that are not what they should be: no JSON, failures that look like records, more pages.
+//! Answers that are not what they should be: no JSON, or one record in place of many.
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -22,32 +22,10 @@ pub fn check_kind(answer: &mut Answer) -> Result<bool> {
     Ok(matches!(kind, "application/x-ndjson" | "application/ndjson" | "application/jsonl"))
 }
 
-/// Warns when a style of pages that was not set seems to be wanted.
-pub fn warn_of_more(plan: &Plan, answer: &Answer) {
-    if crate::paging::link::next(answer.headers_named("link")).is_some() {
-        singer::warn!(
-            "W-MORE-PAGES",
-            "stream {}: the answer has a Link to a next page; `pagination_request_style: \
-             link_header` follows it",
-            plan.name
-        );
-    }
-}
-
-/// Looks at an answer that is an object, and for want of a `records_path` a record: refuses one
-/// that tells of a failure, and warns of one that seems to hold the records.
-pub fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
-    let Some(members) = envelope.as_object() else { return Ok(()) };
-    let says = |name: &str| match members.get(name) {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::Array(list)) => !list.is_empty(),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(_) => true,
-    };
-    if says("error") || says("errors") {
-        return Err(Error::new(ErrorKind::Data, "the answer tells of a failure")
-            .hint("see the answer; if it is a record all the same, set `records_path` to $"));
-    }
+/// Warns when an answer that is an object, and for want of a `records_path` a record, seems to hold
+/// the records.
+pub fn warn_of_records(plan: &Plan, envelope: &Value) {
+    let Some(members) = envelope.as_object() else { return };
     let lists =
         |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
     if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
@@ -58,7 +36,6 @@ pub fn check_record(plan: &Plan, envelope: &Value) -> Result<()> {
             plan.name
         );
     }
-    Ok(())
 }
 
 /// Refuses a replication key by which nobody can tell the day of its record.

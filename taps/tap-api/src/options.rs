@@ -55,6 +55,9 @@ pub struct StreamOptions {
     pub allow_missing_records: Option<bool>,
     /// What becomes of an answer 404: `fail`, or `empty` for no records.
     pub not_found: Option<NotFound>,
+    /// What becomes of an answer without records that tells of a failure beside the place of the
+    /// records, such as `"error": {...}`: `fail`, or `warn` to take it as it is.
+    pub error_in_answer: Option<ErrorInAnswer>,
     /// The columns that identify a row.
     pub primary_keys: Option<Vec<String>>,
     /// The column that says what is new; rows may come in any order.
@@ -93,6 +96,8 @@ pub struct StreamOptions {
     /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
     /// for `header_token`.
     pub next_page_token_path: Option<String>,
+    /// Sends a token that is an array or object as JSON text where the request has no body.
+    pub pagination_token_as_json: Option<bool>,
     /// Parameter for the page, offset or token; by default `page`, or `offset`.
     pub pagination_next_page_param: Option<String>,
     /// Parameter for the size of a page; by default `limit` if there is a size.
@@ -133,6 +138,15 @@ pub enum NotFound {
     Empty,
 }
 
+/// What becomes of an answer that tells of a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorInAnswer {
+    #[default]
+    Fail,
+    Warn,
+}
+
 /// Takes the fields that are set here, else those of the top level.
 macro_rules! either {
     ($own:ident, $top:ident: $($field:ident),* $(,)?) => {
@@ -152,10 +166,11 @@ impl StreamOptions {
     pub fn or(&self, top: &Self) -> Self {
         let own = self;
         either!(own, top: path, method, body, records_path, allow_missing_records, not_found,
-            primary_keys, replication_key, source_search_field, source_search_query, window_days,
-            time_format, schema, num_inference_records, store_raw_json_message,
-            flattening_enabled, flattening_max_depth, flattening_separator, except_keys,
-            pagination_request_style, pagination_response_style, next_page_token_path,
+            error_in_answer, primary_keys, replication_key, source_search_field,
+            source_search_query, window_days, time_format, schema, num_inference_records,
+            store_raw_json_message, flattening_enabled, flattening_max_depth,
+            flattening_separator, except_keys, pagination_request_style,
+            pagination_response_style, next_page_token_path, pagination_token_as_json,
             pagination_next_page_param, pagination_limit_per_page_param, pagination_page_size,
             pagination_initial_offset, pagination_results_limit, pagination_total_limit_param,
             offset_records_jsonpath, use_request_body_not_params, concurrency, max_pages)

@@ -44,6 +44,8 @@ pub struct Paging {
     pub first: u64,
     /// Where the token, address or "there is more" is in an answer.
     pub path: Option<JsonPath>,
+    /// A token that is an array or object is JSON text in a query.
+    pub token_as_json: bool,
     /// The header of the token, in lower case.
     pub header: String,
     /// Where the number of all records is in an answer.
@@ -95,6 +97,7 @@ impl Paging {
             size: options.pagination_page_size.map(|size| (size_param.to_owned(), size)),
             first: options.pagination_initial_offset.unwrap_or(first),
             path: path.transpose()?,
+            token_as_json: options.pagination_token_as_json.unwrap_or(false),
             header: given.unwrap_or("x-next-page").to_ascii_lowercase(),
             total: total.map(total_path).transpose()?,
             total_name: total.unwrap_or("total").to_owned(),
@@ -106,9 +109,13 @@ impl Paging {
         matches!(self.style, Style::PageNumber | Style::Offset)
     }
 
-    /// Returns what the path leads to; null, an empty text and `false` count as nothing.
-    pub fn found(&self, envelope: &Value) -> Option<String> {
-        text(self.path.as_ref()?.query(envelope).first()?)
+    /// Returns what the path leads to, of the kind that it has.
+    ///
+    /// The rule: null, `false`, and an empty text, array or object are the end, as a missing place
+    /// is; anything else, 0 included, is a token.
+    pub fn found(&self, envelope: &Value) -> Option<Value> {
+        let found = self.path.as_ref()?.query(envelope).first()?;
+        (!is_end(found)).then(|| found.clone())
     }
 
     /// Returns how many records the answer says there are.
@@ -145,12 +152,13 @@ fn json_path(text: &str, setting: &str) -> Result<JsonPath> {
         .map_err(|failure| failure.with("setting", setting).with("path", text))
 }
 
-fn text(value: &Value) -> Option<String> {
+fn is_end(value: &Value) -> bool {
     match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(true) => Some("true".to_owned()),
-        _ => None,
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
     }
 }
 
@@ -187,16 +195,20 @@ mod tests {
         let answer = json!({
             "next_page": "",
             "link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "b"}],
-            "meta": {"total": "12", "more": false},
+            "meta": {"total": "12", "more": false, "zero": 0, "yes": true, "none": {}, "list": []},
+            "hits": [{"sort": [1.50, "a"]}],
         });
-        let check = |path: &str, expected: Option<&str>| {
+        let check = |path: &str, expected: Option<Value>| {
             let found = paging(json!({"next_page_token_path": path})).unwrap().found(&answer);
-            assert_eq!(found.as_deref(), expected, "{path}");
+            assert_eq!(found, expected, "{path}");
         };
-        check("$.next_page", None);
-        check("$.link[?(@.relation=='next')].url", Some("b"));
-        check("$.meta.more", None);
-        check("$.nothing", None);
+        check("$.link[?(@.relation=='next')].url", Some("b".into()));
+        for end in ["next_page", "meta.more", "meta.none", "meta.list", "nothing"] {
+            check(&format!("$.{end}"), None);
+        }
+        check("$.meta.zero", Some(0.into()));
+        check("$.meta.yes", Some(true.into()));
+        check("$.hits[-1].sort", Some(answer["hits"][0]["sort"].clone()));
         let total = paging(json!({"pagination_total_limit_param": "meta.total"})).unwrap();
         assert_eq!(total.total(&answer), Some(12));
     }

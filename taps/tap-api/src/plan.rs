@@ -1,18 +1,19 @@
 //! What is done for one stream, checked before the first request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 use files::json::RecordsPath;
 use serde_json::{Map, Value};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::auth::secrets::Secrets;
+use crate::auth::secrets::{Secrets, learn_header};
 use crate::key::TimeFormat;
-use crate::options::{Method, NotFound, StreamOptions, StreamSettings};
+use crate::options::{ErrorInAnswer, Method, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
 use crate::row::{Context, RowRules};
 use crate::settings::Settings;
-use crate::template::{Template, names_in};
+use crate::template::{Fills, Template, names_in};
 
 /// From so many records the types of an incremental stream are inferred.
 const SAMPLE: u64 = 1000;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub allow_missing: bool,
     /// What becomes of an answer 404.
     pub not_found: NotFound,
+    /// What becomes of an answer that tells of a failure.
+    pub on_told_failure: ErrorInAnswer,
     /// `primary_keys`.
     pub keys: Vec<String>,
     /// `replication_key`.
@@ -81,6 +84,17 @@ pub struct Plan {
     pub inputs: Vec<Context>,
     /// The stream whose rows it is read for.
     pub parent: Option<Parent>,
+    /// What was warned of.
+    pub warned: Warned,
+}
+
+/// What a run warns of once for a stream.
+#[derive(Debug, Default)]
+pub struct Warned {
+    /// There is more than was read.
+    pub of_more: AtomicBool,
+    /// An answer tells of a failure beside its records.
+    pub of_failure: AtomicBool,
 }
 
 /// The position of the parent among the plans, and which column comes from which property.
@@ -89,19 +103,34 @@ type Parent = (usize, Vec<(String, String)>);
 impl Plan {
     /// Makes the values known that may be secrets.
     pub fn tell(&self, secrets: &Secrets) {
-        self.params.values().for_each(|value| secrets.add_all(value));
-        secrets.add_all(self.body.as_ref().unwrap_or(&Value::Null));
-        self.headers.iter().for_each(|(_, value)| secrets.add(value.reveal()));
+        self.params.iter().for_each(|(name, value)| secrets.add_named(name, value));
+        secrets.add_named("body", self.body.as_ref().unwrap_or(&Value::Null));
+        self.headers.iter().for_each(|(name, value)| learn_header(name, value.reveal()));
+        let path = self.path.fill(&Fills::new(), str::to_owned).unwrap_or_default();
+        singer::scrub::learn_address(&format!("https://api/{path}"));
     }
 
-    /// Tells whether days of the stream can be told apart.
-    pub fn has_days(&self) -> bool {
+    /// Returns the placeholders of the request.
+    fn placeholders(&self) -> Vec<String> {
         let mut names = Vec::new();
         self.params.values().for_each(|value| names_in(value, &mut names));
         names_in(self.body.as_ref().unwrap_or(&Value::Null), &mut names);
         names.extend(self.path.names().map(str::to_owned));
-        self.replication_key.is_some()
-            || names.iter().any(|name| ["start", "end", "datestamp"].contains(&name.as_str()))
+        for (_, value) in &self.headers {
+            names.extend(Template::new(value.reveal()).names().map(str::to_owned));
+        }
+        names
+    }
+
+    /// Tells whether the request asks for a part of the time.
+    pub fn asks_for_times(&self) -> bool {
+        let is_time = |name: &String| ["start", "end", "datestamp"].contains(&name.as_str());
+        self.placeholders().iter().any(is_time)
+    }
+
+    /// Tells whether days of the stream can be told apart.
+    pub fn has_days(&self) -> bool {
+        self.replication_key.is_some() || self.asks_for_times()
     }
 }
 
@@ -130,6 +159,7 @@ pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
     let plans = settings.streams.iter().map(plan).collect::<Result<Vec<_>>>()?;
     check_parents(&plans)?;
     check_placeholders(&plans, settings)?;
+    plans.iter().try_for_each(check_windows)?;
     Ok(plans)
 }
 
@@ -164,6 +194,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             records_by_default: options.records_path.is_none(),
             allow_missing: options.allow_missing_records.unwrap_or(false),
             not_found: options.not_found.unwrap_or_default(),
+            on_told_failure: options.error_in_answer.unwrap_or_default(),
             keys: options.primary_keys.clone().unwrap_or_default(),
             start_date: stream.start_date.clone().or_else(|| settings.start_date.clone()),
             time_format: options.time_format.as_deref().map(TimeFormat::named),
@@ -185,6 +216,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             limit: options.pagination_results_limit,
             inputs: inputs(stream)?,
             parent: parent(stream, settings)?,
+            warned: Warned::default(),
         })
     };
     made().with("stream", &stream.name)
@@ -272,6 +304,18 @@ fn check_parents(plans: &[Plan]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses windows that all give the same rows.
+fn check_windows(plan: &Plan) -> Result<()> {
+    let cut = plan.window_days.is_some_and(|days| days > 0) && plan.replication_key.is_some();
+    if !cut || plan.asks_for_times() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
+        .with("stream", &plan.name)
+        .with("reason", "the request is the same for each window")
+        .hint("put {start} and {end} into `params`, or remove `window_days`"))
 }
 
 /// Returns what fills the placeholders of a plan besides times.

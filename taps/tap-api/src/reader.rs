@@ -1,10 +1,10 @@
 //! Reads a stream page by page: slices of time, contexts within them, pages within those.
 
+mod page;
+
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use files::json::Records;
-use serde_json::Value;
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
@@ -13,14 +13,16 @@ use crate::http::answer::Answer;
 use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::Latest;
-use crate::oddities::{check_kind, check_record, no_moment, warn_of_more};
+use crate::oddities::no_moment;
 use crate::options::NotFound;
-use crate::paging::pager::{Next, PageFacts, Pager};
+use crate::paging::pager::{Next, Pager};
 use crate::plan::Plan;
+use crate::reader::page::{Forms, Turn};
 use crate::request::{self, Request};
 use crate::row::{Context, RowMaker};
 use crate::slice::{Calendar, Slice};
-use crate::spool::Spool;
+use crate::spool::{Budget, Spool};
+use crate::told;
 
 /// What all readers share.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Api {
     pub record_bytes_max: usize,
     /// Up to where bookmarks move.
     pub cap: Cap,
+    /// What rows may be kept in.
+    pub spool: Budget,
 }
 
 /// What a step has come to.
@@ -59,6 +63,7 @@ pub struct Reader {
     open: Option<(Pager, Request)>,
     maker: RowMaker,
     counts: Counts,
+    forms: Forms,
     latest: Latest,
     cut: bool,
 }
@@ -95,6 +100,7 @@ impl Reader {
             open: None,
             maker: RowMaker::new(&plan.rules),
             counts: Counts::default(),
+            forms: Forms::default(),
             latest,
             cut: false,
         }
@@ -149,17 +155,25 @@ impl Reader {
         if plan.not_found == NotFound::Empty {
             statuses.push(404);
         }
-        let sent = api.client.send(&request, &statuses);
-        let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
-        self.latest.take_clock(&answer);
-        let next = if matches!(answer.status, 200..300) {
-            let read = self.page(api, plan, &mut answer, &mut pager, take);
-            read.map_err(|failure| explain(failure, api, &request, &mut answer))?
-        } else {
-            if pager.pages() > 0 {
-                warn_of_end(api, plan, &request, &mut answer);
+        let mut attempts = api.client.attempts();
+        let next = loop {
+            let sent = api.client.send(&request, &statuses);
+            let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
+            self.latest.take_clock(&answer);
+            if !matches!(answer.status, 200..300) {
+                if pager.pages() > 0 {
+                    warn_of_end(api, plan, &request, &mut answer);
+                }
+                break None;
             }
-            None
+            let turn = self.page(api, plan, &mut answer, &mut pager, &mut *take);
+            match turn.map_err(|failure| explain(failure, api, &request, &mut answer))? {
+                Turn::Next(next) => break next,
+                Turn::Again(failure) => {
+                    let failure = explain(failure, api, &request, &mut answer);
+                    api.client.wait_again(&mut attempts, &request, failure, &answer)?;
+                }
+            }
         };
         match next {
             None => self.context += 1,
@@ -186,7 +200,7 @@ impl Reader {
             let slice = Slice { reached: None, ..slice.clone() };
             let contexts = Arc::new(vec![context.clone()]);
             let mut reader = Self::new(plan, vec![slice], contexts, self.latest.beside());
-            let mut rows = Spool::new();
+            let mut rows = Spool::new(&api.spool);
             while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
         };
@@ -232,89 +246,6 @@ impl Reader {
         self.slice += 1;
         self.context = 0;
         Step::Slice
-    }
-
-    /// Gives the rows of a page to `take`; returns what to ask for next.
-    fn page(
-        &mut self,
-        api: &Api,
-        plan: &Plan,
-        answer: &mut Answer,
-        pager: &mut Pager,
-        take: Take<'_>,
-    ) -> Result<Option<Next>> {
-        let lines = check_kind(answer)?;
-        let mut count = 0;
-        let mut content = DefaultHasher::new();
-        let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
-        let before = self.counts;
-        let mut held = pager.may_repeat().then(Spool::new);
-        let envelope = if answer.status == 204 {
-            Value::Null
-        } else {
-            let body = answer.body()?;
-            let mut records = if lines {
-                Records::lines(body, api.record_bytes_max)
-            } else {
-                Records::new(body, &plan.records, api.record_bytes_max)
-            };
-            while let Some(record) = records.next()? {
-                count += 1;
-                content.write(record.text);
-                let wanted = !self.is_full(plan);
-                self.counts.beyond |= !wanted;
-                if wanted && !(moves && pager.drift.is_again(hash(record.text))) {
-                    let line = record.line;
-                    let mut keep = |row: &[u8]| match &mut held {
-                        Some(held) => held.push(row),
-                        None => take(row),
-                    };
-                    self.row(api, plan, record.text, &mut keep).map_err(|failure| {
-                        if failure.kind() == ErrorKind::Data {
-                            failure.with("line", line)
-                        } else {
-                            failure
-                        }
-                    })?;
-                }
-            }
-            if !records.found() && !plan.allow_missing {
-                return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
-                    .with("records_path", &plan.records)
-                    .hint(
-                        "set `records_path` to where they are; `allow_missing_records` takes such \
-                         an answer for one without records",
-                    ));
-            }
-            if lines { Value::Null } else { records.envelope()? }
-        };
-        // One small record may well be equal to another; a page of several is not.
-        let alike = count == 0 || count == 1 && plan.keys.is_empty();
-        if !pager.is_new(content.finish(), alike)? {
-            singer::warn!(
-                "W-PAGE-AGAIN",
-                "stream {}: the last page came once more, and was left out",
-                plan.name
-            );
-            self.counts = before;
-            return Ok(None);
-        }
-        if let Some(mut held) = held {
-            held.each(&mut *take)?;
-        }
-        let facts = PageFacts { answer, envelope: &envelope, records: count };
-        pager.drift.end_page(plan.paging.total(&envelope));
-        let next = pager.next(&plan.paging, facts)?;
-        if next.is_none() && plan.paging.is_numbered() {
-            pager.drift.report(plan);
-        }
-        if plan.records_by_default {
-            check_record(plan, &envelope)?;
-        }
-        if next.is_none() && pager.pages() == 1 && plan.paging.by_default {
-            warn_of_more(plan, answer);
-        }
-        Ok(next)
     }
 
     fn row(&mut self, api: &Api, plan: &Plan, record: &[u8], take: Take<'_>) -> Result<()> {
@@ -363,7 +294,8 @@ fn hash(text: &[u8]) -> u64 {
 
 /// Adds to a failure of an answer which request it was, and what stood there.
 fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) -> Error {
-    if failure.kind() != ErrorKind::Data || failure.context("request").is_some() {
+    let of_answer = failure.kind() == ErrorKind::Data || failure.message() == told::MESSAGE;
+    if !of_answer || failure.context("request").is_some() {
         return failure;
     }
     let hinted = failure.has_hint();

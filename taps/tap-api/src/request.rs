@@ -8,7 +8,7 @@ use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 use crate::http::address::{Address, encoded};
 use crate::options::Method;
 use crate::plan::Plan;
-use crate::template::{Fills, Template, fill_in, put};
+use crate::template::{Fills, Template, fill_in, fill_texts, put, text_of};
 
 /// A request without what signs it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,12 @@ fn method_name(method: Method) -> &'static str {
 /// Fails with `Config` when the path needs a time that is not known.
 pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
     for value in plan.path.names().filter_map(|name| fills.get(name)) {
+        if value.is_array() || value.is_object() {
+            return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
+                .with("reason", "it is an array or object")
+                .hint("check `inputs` and `parent_keys`; such values can be sent in a `body`"));
+        }
+        let value = text_of(value);
         if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("value", value)
@@ -96,10 +102,11 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
     let mut params = Vec::new();
     let mut body = plan.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
     for (name, value) in &plan.params {
-        let Some(value) = fill_in(value, fills) else { continue };
         if plan.in_body {
-            put(&mut body, name, nested(value));
-        } else {
+            let is_whole = value.as_str().is_some_and(|text| Template::new(text).whole().is_some());
+            let Some(value) = fill_in(value, fills) else { continue };
+            put(&mut body, name, if is_whole { value } else { nested(value) });
+        } else if let Some(value) = fill_texts(value, fills) {
             add_params(&mut params, name, &value);
         }
     }
@@ -118,19 +125,30 @@ impl Request {
         }
     }
 
-    /// Returns the same request with these parameters, in the query or the body.
-    pub fn with_params(&self, plan: &Plan, params: &[(String, String)]) -> Result<Self> {
+    /// Returns the same request with these parameters: in the body as they are, in the query as
+    /// texts.
+    ///
+    /// Fails with `Data` for an array or object that a query cannot hold.
+    pub fn with_params(&self, plan: &Plan, params: &[(String, Value)]) -> Result<Self> {
         let mut request = self.clone();
         if plan.in_body {
             let sent = self.body.as_ref().map_or(&b"null"[..], |(body, _)| body.as_slice());
             let mut body: Value = serde_json::from_slice(sent)
                 .or_kind(ErrorKind::Internal, "cannot read the body of a request")?;
             for (name, value) in params {
-                put(&mut body, name, number_or_text(value));
+                put(&mut body, name, value.clone());
             }
             request.set_body(&body);
         } else {
-            request.address = request.address.with_params(params)?;
+            let mut texts = Vec::new();
+            for (name, value) in params {
+                let nested = value.is_array() || value.is_object();
+                if nested && !plan.paging.token_as_json {
+                    return Err(unsendable(name));
+                }
+                texts.push((name.clone(), text_of(value).into_owned()));
+            }
+            request.address = request.address.with_params(&texts)?;
         }
         Ok(request)
     }
@@ -160,7 +178,13 @@ fn nested(value: Value) -> Value {
     parsed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value)
 }
 
-/// Offsets and page numbers are numbers in a body; tokens are texts unless they are plain digits.
-fn number_or_text(value: &str) -> Value {
-    value.parse::<u64>().map_or_else(|_| value.into(), Value::from)
+fn unsendable(name: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot send the token of the next page")
+        .with("parameter", name)
+        .with("reason", "it is an array or object, and a query holds texts")
+        .hint(
+            "set `use_request_body_not_params: true` if the API takes it in a body, or \
+             `pagination_token_as_json: true` if it takes JSON text in the query; or let \
+             `next_page_token_path` lead to one value of it",
+        )
 }

@@ -32,13 +32,15 @@ impl Context {
         Self { texts: members.iter().map(text).collect(), members }
     }
 
+    /// Returns how much memory the context takes, about.
+    pub fn bytes(&self) -> usize {
+        let texts = self.texts.iter().map(|text| 2 * text.len() + 64);
+        64 + texts.sum::<usize>()
+    }
+
     /// Returns what placeholders stand for.
     pub fn fills(&self) -> Fills {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        self.members.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+        self.members.iter().cloned().collect()
     }
 }
 

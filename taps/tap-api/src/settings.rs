@@ -175,6 +175,9 @@ pub struct NetworkSettings {
     /// How many bytes an answer may have, decompressed.
     #[serde(default = "max_response_bytes")]
     pub max_response_bytes: u64,
+    /// How many bytes of rows may be kept in the folder for temporary files at once.
+    #[serde(default = "max_spool_bytes")]
+    pub max_spool_bytes: u64,
     /// How many bytes a compressed answer may give for each of its own, beyond the first 16 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -267,6 +270,10 @@ fn one() -> u32 {
 
 fn max_response_bytes() -> u64 {
     4 << 30
+}
+
+fn max_spool_bytes() -> u64 {
+    16 << 30
 }
 
 fn decompression_ratio_max() -> u64 {

@@ -81,7 +81,7 @@ impl Calendar {
             ("datestamp", day.to_string()),
         ];
         Ok(Some(Slice {
-            fills: fills.map(|(name, value)| (name.to_owned(), value)).into(),
+            fills: fills.map(|(name, value)| (name.to_owned(), value.into())).into(),
             bounds: Some((from.timestamp(), to.timestamp())),
             reached: None,
         }))
@@ -128,8 +128,8 @@ impl Calendar {
 }
 
 fn slice(start: Option<String>, end: String, reached: Option<String>) -> Slice {
-    let fills = start.map(|start| ("start".to_owned(), start));
-    let fills = fills.into_iter().chain([("end".to_owned(), end)]).collect();
+    let fills = start.map(|start| ("start".to_owned(), start.into()));
+    let fills = fills.into_iter().chain([("end".to_owned(), end.into())]).collect();
     Slice { fills, bounds: None, reached }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn ends(slice: &Slice) -> (&str, &str) {
-        (slice.fills["start"].as_str(), slice.fills["end"].as_str())
+        (slice.fills["start"].as_str().unwrap(), slice.fills["end"].as_str().unwrap())
     }
 
     #[test]

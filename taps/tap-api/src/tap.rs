@@ -23,9 +23,13 @@ use crate::reader::{Api, Counts, Reader, Step};
 use crate::row::Context;
 use crate::settings::{self, Settings};
 use crate::slice::{Calendar, Slice};
+use crate::spool::Budget;
 
 /// Where a record that is set aside comes from: an answer has no name of its own.
 const PLACE: (&str, Option<u64>) = ("the source", None);
+
+/// So much of the rows of a parent is kept in memory.
+const PARENT_BYTES_MAX: usize = 1 << 30;
 
 /// Reads an HTTP API.
 #[derive(Debug)]
@@ -56,9 +60,14 @@ impl Tap for TapApi {
             plan.tell(client.secrets());
         }
         let calendar = Calendar::new(&settings)?;
-        let record_bytes_max = settings.max_record_bytes;
-        let cap = Cap::new(settings.bookmark_cap);
-        let api = Api { client, address, calendar, record_bytes_max, cap };
+        let api = Api {
+            client,
+            address,
+            calendar,
+            record_bytes_max: settings.max_record_bytes,
+            cap: Cap::new(settings.bookmark_cap),
+            spool: Budget::new(settings.network.max_spool_bytes),
+        };
         Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })
     }
 
@@ -71,6 +80,7 @@ impl Tap for TapApi {
         let at = self.position(stream)?;
         let start = self.start(&self.plans[at], stream, since);
         self.check_start(&self.plans[at], stream, start.as_deref());
+        warn_of_all(&self.plans[at], stream);
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
         let plan = &self.plans[at];
@@ -109,7 +119,7 @@ impl Tap for TapApi {
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let plan = &self.plans[self.position(stream)?];
         // Queries and headers may be secret; the path is known up to its placeholders.
-        let names = plan.path.names().map(|name| (name.to_owned(), format!("{{{name}}}")));
+        let names = plan.path.names().map(|name| (name.to_owned(), format!("{{{name}}}").into()));
         let path = plan.path.fill(&names.collect(), str::to_owned).unwrap_or_default();
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let base = self.api.address.to_string();
@@ -120,7 +130,7 @@ impl Tap for TapApi {
         };
         let start = self.start(plan, stream, since);
         let slices = self.slices(plan, start.as_deref())?;
-        let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name));
+        let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name)?.as_str());
         let span = match (known("datestamp"), known("start")) {
             (Some(day), _) => format!(", the day {day}"),
             (None, Some(start)) => format!(", from {start} on"),
@@ -233,8 +243,19 @@ impl TapApi {
     fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<Vec<Context>> {
         let mut parents = Vec::new();
         let name = self.plans[at].name.clone();
+        let mut bytes = 0;
         let mut take = |row: &[u8]| {
-            parents.push(Context::new(members(row, keys, &name)?));
+            let parent = Context::new(members(row, keys, &name)?);
+            bytes += parent.bytes();
+            if bytes > PARENT_BYTES_MAX {
+                return Err(Error::new(ErrorKind::Data, "there are more parents than can be kept")
+                    .with("parent", &name)
+                    .with("limit in bytes", PARENT_BYTES_MAX)
+                    .hint(
+                        "check whether the pages of the parent come to an end, or ask for less",
+                    ));
+            }
+            parents.push(parent);
             Ok(())
         };
         if let Some(found) = self.found.get_mut(&name).filter(|found| found.end) {
@@ -284,6 +305,20 @@ fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(S
         Ok((to.clone(), value.ok_or_else(|| unusable(&format!("no {from}")))?))
     };
     pairs.map(member).collect()
+}
+
+/// Warns of a stream that asks for everything each time although it need not.
+fn warn_of_all(plan: &Plan, stream: &Stream) {
+    let incremental = stream.replication_method == ReplicationMethod::Incremental;
+    if let (Some(key), true, false) = (&plan.replication_key, incremental, plan.asks_for_times()) {
+        singer::warn!(
+            "W-START-UNUSED",
+            "stream {}: the replication key `{key}` does not reach the API, so each run reads \
+             everything: add the parameter by which the API gives what is new, such as `params: \
+             {{\"{key}_from\": \"{{start}}\"}}`, to the stream",
+            plan.name
+        );
+    }
 }
 
 /// Says what was left out.

@@ -1,11 +1,20 @@
 //! Texts with `{placeholders}`. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 /// What placeholders stand for.
-pub type Fills = BTreeMap<String, String>;
+pub type Fills = BTreeMap<String, Value>;
+
+/// Returns the text of a value that stands in a text.
+pub fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
 
 /// Placeholders that are not always known.
 const TIMES: [&str; 3] = ["start", "end", "datestamp"];
@@ -62,6 +71,14 @@ impl Template {
         })
     }
 
+    /// Returns the placeholder that the text is all of.
+    pub fn whole(&self) -> Option<&str> {
+        match &self.0[..] {
+            [Part::Name(name)] => Some(name),
+            _ => None,
+        }
+    }
+
     /// Fills the placeholders, each value changed by `form`; `None` when a time is not known.
     /// Other names that are not known stand for themselves: a body may have braces of its own.
     pub fn fill(&self, fills: &Fills, form: impl Fn(&str) -> String) -> Option<String> {
@@ -75,12 +92,12 @@ impl Template {
                 Part::Name(name) => (name, false),
                 Part::Path(name) => (name, true),
             };
-            match fills.get(name) {
+            match fills.get(name).map(text_of) {
                 Some(value) if of_path => {
                     let segments: Vec<String> = value.split('/').map(&form).collect();
                     text.push_str(&segments.join("/"));
                 }
-                Some(value) => text.push_str(&form(value)),
+                Some(value) => text.push_str(&form(&value)),
                 None if TIMES.contains(&name.as_str()) => return None,
                 None => text.extend(["{", name, "}"]),
             }
@@ -105,16 +122,30 @@ pub fn names_in(value: &Value, names: &mut Vec<String>) {
 }
 
 /// Fills the placeholders in all strings of a JSON value; members with a time that is not known go.
+///
+/// A placeholder that is all of a string becomes the value itself, of the kind that it has.
 pub fn fill_in(value: &Value, fills: &Fills) -> Option<Value> {
+    fill_each(value, &|template| match template.whole().and_then(|name| fills.get(name)) {
+        Some(value) => Some(value.clone()),
+        None => template.fill(fills, str::to_owned).map(Value::from),
+    })
+}
+
+/// Fills the placeholders as [`fill_in`] does, with texts alone: for what is no JSON.
+pub fn fill_texts(value: &Value, fills: &Fills) -> Option<Value> {
+    fill_each(value, &|template| template.fill(fills, str::to_owned).map(Value::from))
+}
+
+fn fill_each(value: &Value, fill: &impl Fn(&Template) -> Option<Value>) -> Option<Value> {
     Some(match value {
-        Value::String(text) => Template::new(text).fill(fills, str::to_owned)?.into(),
+        Value::String(text) => fill(&Template::new(text))?,
         Value::Array(elements) => {
-            elements.iter().filter_map(|element| fill_in(element, fills)).collect()
+            elements.iter().filter_map(|element| fill_each(element, fill)).collect()
         }
         Value::Object(members) => {
             let filled = members.iter();
             filled
-                .filter_map(|(name, value)| Some((name.clone(), fill_in(value, fills)?)))
+                .filter_map(|(name, value)| Some((name.clone(), fill_each(value, fill)?)))
                 .collect()
         }
         other => other.clone(),
@@ -145,7 +176,7 @@ mod tests {
 
     fn fills() -> Fills {
         [("id", "a/b c"), ("start", "2024-01-01")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .map(|(name, value)| (name.to_owned(), value.into()))
             .into()
     }
 
@@ -177,6 +208,17 @@ mod tests {
         assert_eq!(names, ["id", "start", "end", "end"]);
         let mut filled = fill_in(&value, &fills()).unwrap();
         assert_eq!(filled, json!({"q": "id=a/b c", "list": ["2024-01-01"], "n": 1}));
+        let kinds =
+            [json!("007"), json!(7), json!(1.50), json!(true), json!(null), json!([1, "1"])];
+        for kind in kinds {
+            let fills = Fills::from([("id".to_owned(), kind.clone())]);
+            let body = json!({ "whole": ["{id}"], "part": "x{id}" });
+            let filled = fill_in(&body, &fills).unwrap();
+            assert_eq!(filled["whole"][0], kind);
+            assert_eq!(filled["part"], format!("x{}", text_of(&kind)));
+            let texts = fill_texts(&body, &fills).unwrap();
+            assert_eq!(texts["whole"][0], *text_of(&kind));
+        }
         put(&mut filled, "variables.after", "t".into());
         put(&mut filled, "variables.first", 5.into());
         assert_eq!(filled["variables"], json!({"after": "t", "first": 5}));

@@ -62,6 +62,11 @@ pub const CODES: &[(&str, &str)] = &[
          limits of the API.",
     ),
     (
+        "W-ERROR-IN-ANSWER",
+        "An answer of the API tells of a failure beside its records, or `error_in_answer: warn` \
+         takes it. Look at what it says.",
+    ),
+    (
         "W-FILE-NOT-READ",
         "A file is left out: it is not a regular file, it has a name that cannot be used, or its \
          text is no table.",
@@ -217,6 +222,11 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-SOURCE-DIFFERS",
         "A folder of the dated folders holds data of another source, and is left out.",
+    ),
+    (
+        "W-START-UNUSED",
+        "A stream has a replication key that does not reach the API, so each run reads everything. \
+         Add the parameter of the API with `{start}`.",
     ),
     ("W-STATE-DAMAGED", "A target printed a line that is not a state. The line is left out."),
     (

@@ -1,60 +1,61 @@
-//! What must not be shown, also when a server echoes it.
+//! What must not be shown, also when a server writes it again.
 
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-
 use serde_json::Value;
+use singer::scrub::{self, Scrubber};
 
-use crate::http::address::encoded;
-
-/// Texts shorter than this are left alone: they would be found everywhere.
-const LENGTH_MIN: usize = 4;
+/// Values that are not known to be secrets are words, if they are shorter than this.
 const WORD_LENGTH: usize = 8;
+/// Headers whose parts are words.
+const PLAIN_HEADERS: [&str; 6] =
+    ["accept", "accept-language", "content-type", "user-agent", "prefer", "referer"];
 
-/// Takes secrets out of texts for people.
+/// Takes secrets out of what servers write: those that no output may hold, and values of requests
+/// that may be secrets.
 #[derive(Debug, Default)]
-pub struct Secrets(Mutex<Vec<String>>);
+pub struct Secrets(Mutex<Scrubber>);
 
 impl Secrets {
-    /// Adds a secret, in the forms in which it may come back.
-    pub fn add(&self, secret: &str) {
-        let secret = secret.trim();
-        if secret.len() < LENGTH_MIN {
-            return;
-        }
-        let quoted = Value::from(secret).to_string();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for form in [
-            secret.to_owned(),
-            encoded(secret),
-            STANDARD.encode(secret),
-            quoted.trim_matches('"').to_owned(),
-        ] {
-            if !known.contains(&form) {
-                known.push(form);
-            }
-        }
-        // The longest first, so that no part of one is left standing.
-        known.sort_by_key(|form| std::cmp::Reverse(form.len()));
-    }
-
-    /// Adds the texts of a value that may well be no secrets: short ones are words.
-    pub fn add_all(&self, value: &Value) {
+    /// Makes a value of a request known by its name: one that is named like a secret is one, others
+    /// may be, if they are no words.
+    pub fn add_named(&self, name: &str, value: &Value) {
         match value {
-            Value::String(text) if text.len() >= WORD_LENGTH => self.add(text),
-            Value::Array(values) => values.iter().for_each(|value| self.add_all(value)),
-            Value::Object(members) => members.values().for_each(|value| self.add_all(value)),
+            Value::String(text) if scrub::is_secret_name(name) => scrub::learn(text),
+            Value::String(text) if text.len() >= WORD_LENGTH => {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).add(text);
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.add_named(name, value)),
+            Value::Object(members) => {
+                members.iter().for_each(|(name, value)| self.add_named(name, value));
+            }
             _ => {}
         }
     }
 
-    /// Replaces every secret in a text.
+    /// Replaces every secret in a text, and a part of one at an end that was cut off.
     pub fn scrub(&self, text: &str) -> String {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        let text = scrub::scrub_start(text);
+        let maybe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        maybe.scrub_start(&text).into_owned()
     }
+}
+
+/// Makes the value of a header known to all outputs, and what stands in it behind `Bearer`, or in a
+/// cookie.
+pub fn learn_header(name: &str, value: &str) {
+    if PLAIN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return;
+    }
+    scrub::learn(value);
+    let parts = value.split([' ', ';', ',']).map(str::trim);
+    let parts = parts.map(|part| part.split_once('=').map_or(part, |(_, value)| value));
+    parts.filter(|part| part.len() >= WORD_LENGTH).for_each(scrub::learn);
+    let login = value.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text.trim()).ok());
+    let login = login.and_then(|login| String::from_utf8(login).ok()).unwrap_or_default();
+    scrub::learn(login.split_once(':').map_or("", |(_, password)| password));
 }
 
 /// Encodes user and password as basic authorization does.
@@ -64,14 +65,20 @@ pub fn basic(user: &str, password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn takes_secrets_out_in_all_forms() {
+    fn values_of_requests_are_known_by_their_names_and_parts() {
         let secrets = Secrets::default();
-        secrets.add("s3cr\"t/x");
-        secrets.add("ab");
-        let text = "a s3cr\"t/x b s3cr%22t%2Fx c s3cr\\\"t/x d czNjciJ0L3g= ab";
-        assert_eq!(secrets.scrub(text), "a *** b *** c *** d *** ab");
+        secrets.add_named("api_key", &json!("k3y-1"));
+        secrets.add_named("q", &json!({ "filter": ["longer-text"], "sort": "name" }));
+        learn_header("Cookie", "session=abcdefgh1; theme=dark");
+        learn_header("X-Auth", "Bearer 0123456789");
+        learn_header("Authorization", &basic("user", "pa$$word"));
+        learn_header("Accept", "application/json");
+        let text = "k3y-1 longer%2Dtext name abcdefgh1 dark 0123456789 pa$$word application/json.";
+        assert_eq!(secrets.scrub(text), "*** *** name *** dark *** *** application/json.");
     }
 }

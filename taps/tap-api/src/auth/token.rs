@@ -1,16 +1,15 @@
 //! OAuth: tokens of client credentials, of a refresh token, or of a password.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret};
+use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret, own_file, scrub};
 
-use crate::auth::secrets::{Secrets, basic};
+use crate::auth::secrets::basic;
 use crate::auth::{Signature, needed, secret};
 use crate::http::address::Address;
 use crate::http::client::Client;
@@ -19,6 +18,8 @@ use crate::settings::AuthSettings;
 
 /// A token is renewed so long before its time is up.
 const MARGIN: Duration = Duration::from_secs(30);
+/// A file of a token is no larger.
+const TOKEN_BYTES_MAX: u64 = 64 << 10;
 const SAVE: &str = "cannot keep the refresh token";
 
 /// Where tokens come from.
@@ -44,7 +45,7 @@ impl TokenSource {
     /// Takes what the grant needs from the settings.
     ///
     /// Fails with `Config` when something is missing.
-    pub fn new(settings: &AuthSettings, secrets: &Secrets) -> Result<Self> {
+    pub fn new(settings: &AuthSettings) -> Result<Self> {
         let url = needed(settings.access_token_url.as_deref(), "access_token_url", "oauth")?;
         let address = Address::parse(url).with("setting", "access_token_url")?;
         let by_default = if settings.refresh_token.is_some() || settings.oauth_token_file.is_some()
@@ -78,7 +79,7 @@ impl TokenSource {
             }
         }
         let client = settings.oauth_basic_client.then(|| Secret::new(basic(id, client_secret)));
-        secrets.add(client.as_ref().map(Secret::reveal).unwrap_or_default());
+        scrub::learn(client.as_ref().map(Secret::reveal).unwrap_or_default());
         if client.is_none() {
             [("client_id", id), ("client_secret", client_secret)]
                 .into_iter()
@@ -132,7 +133,7 @@ impl TokenSource {
         let mut form = self.form.clone();
         if self.refreshes {
             if let Some(kept) = keeper.as_ref().map(Keeper::read).transpose()?.flatten() {
-                client.secrets().add(kept.reveal());
+                scrub::learn(kept.reveal());
                 state.refresh = Some(kept);
             }
             let Some(refresh) = &state.refresh else {
@@ -156,13 +157,13 @@ impl TokenSource {
                 .with("request", request.shown())
                 .hint("check `access_token_url`, `grant_type` and `scope`"));
         };
-        client.secrets().add(token);
+        scrub::learn(token);
         let life = &body["expires_in"];
         let life = life.as_u64().or_else(|| life.as_str()?.parse().ok()).map(Duration::from_secs);
         let life = life.or(self.default_life).map(|life| life.saturating_sub(MARGIN.min(life / 2)));
         state.access = Some((Secret::new(token), life.map(|life| Instant::now() + life)));
         if let Some(fresh) = body["refresh_token"].as_str().filter(|_| self.refreshes) {
-            client.secrets().add(fresh);
+            scrub::learn(fresh);
             rotate(fresh, state, keeper.as_ref())?;
         }
         Ok(Secret::new(token))
@@ -211,26 +212,22 @@ impl Keeper {
             PathBuf::from(name)
         };
         let (beside, lock) = (with(".new"), with(".lock"));
-        let open = |path: &Path| {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            options.open(path).or_kind(ErrorKind::Io, SAVE).with("path", path.display())
-        };
-        let lock =
-            open(&lock).hint("`oauth_token_file` must be in a folder that can be written")?;
+        let lock = own_file::write(&lock).map_err(|failure| {
+            if failure.has_hint() {
+                return failure;
+            }
+            failure.hint("`oauth_token_file` must be in a folder that can be written")
+        })?;
         lock.lock().or_kind(ErrorKind::Io, SAVE)?;
-        open(&beside)?;
+        // What a run left here that was cut short.
+        let _ = std::fs::remove_file(&beside);
+        own_file::write(&beside)?;
         Ok(Self { path: path.to_owned(), beside, _lock: lock })
     }
 
     fn read(&self) -> Result<Option<Secret>> {
-        let text = match std::fs::read(&self.path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => {
-                return Err(cause).or_kind(ErrorKind::Io, "cannot read the refresh token");
-            }
-        };
+        let text = own_file::read(&self.path, TOKEN_BYTES_MAX);
+        let Some(text) = text.with("setting", "oauth_token_file")? else { return Ok(None) };
         let value: Value = serde_json::from_slice(&text).unwrap_or_default();
         match value["refresh_token"].as_str() {
             Some(token) => Ok(Some(Secret::new(token))),
@@ -243,10 +240,9 @@ impl Keeper {
     /// Replaces the file by one rename, once the new one is on the disk.
     fn write(&self, token: &str) -> Result<()> {
         let text = json!({ "refresh_token": token }).to_string();
-        let save = || {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&self.beside)?;
+        let mut file = own_file::write(&self.beside)?;
+        let mut save = || {
+            file.set_len(0)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&self.beside, &self.path)?;

@@ -12,7 +12,7 @@ use crate::http::address::{Address, Origin};
 use crate::http::answer::{Answer, BodyLimits};
 use crate::http::failure;
 use crate::http::network::Network;
-use crate::http::retry::{RetryPolicy, number_in, reset_of, wait_of};
+use crate::http::retry::{Attempts, RetryPolicy, number_in, reset_of, wait_of};
 use crate::http::throttle::Throttle;
 use crate::options::Method;
 use crate::request::Request;
@@ -56,11 +56,10 @@ impl Client {
             let address = Address::parse(origin).with("setting", "allowed_origins");
             trusted.push(address.with("origin", origin)?.origin());
         }
-        let secrets = Secrets::default();
         Ok(Self {
-            auth: Auth::new(&settings.auth, &secrets)?,
+            auth: Auth::new(&settings.auth)?,
             network: Network::new(network),
-            secrets,
+            secrets: Secrets::default(),
             policy: RetryPolicy::new(network),
             throttle: Mutex::new(Throttle::new(
                 network.requests_per_second.map(|rate| rate.0).filter(|rate| *rate > 0.0),
@@ -111,14 +110,7 @@ impl Client {
                     failed.failure
                 });
             };
-            singer::warn!(
-                "W-TRY-AGAIN",
-                "{}: {}; trying again in {:.1} s",
-                self.shown(request),
-                failed.failure.message(),
-                wait.as_secs_f64()
-            );
-            std::thread::sleep(wait);
+            self.wait(request, &failed.failure, wait);
         }
     }
 
@@ -234,17 +226,15 @@ impl Client {
         statuses: &[u16],
     ) -> Result<Answer, Failed> {
         let status = answer.status;
-        if matches!(status, 200..300) || statuses.contains(&status) {
+        // What was accepted is not answered.
+        if matches!(status, 200..300) && status != 202 || statuses.contains(&status) {
             return Ok(answer);
         }
         let text = answer.excerpt();
         let now = Timestamp::now();
-        let asked = answer.header(&self.policy.header().to_ascii_lowercase());
-        let asked = asked.and_then(|value| wait_of(value, now));
-        let asked = asked
-            .or_else(|| answer.header("retry-after").and_then(|value| wait_of(value, now)))
-            .or_else(|| exhausted(&answer, now))
-            .or_else(|| self.policy.reads_message().then(|| number_in(&text)).flatten());
+        let asked = self.asked_wait(&answer, now);
+        let asked =
+            asked.or_else(|| self.policy.reads_message().then(|| number_in(&text)).flatten());
         let mut failure = failure::of_status(status);
         // Some APIs say so that too much was asked for.
         if status == 403 && asked.is_some() {
@@ -257,6 +247,47 @@ impl Client {
         Err(Failed { failure, status: Some(status), asked })
     }
 
+    /// Returns how long the headers of an answer ask to wait.
+    fn asked_wait(&self, answer: &Answer, now: Timestamp) -> Option<Duration> {
+        let asked = answer.header(&self.policy.header().to_ascii_lowercase());
+        let asked = asked.and_then(|value| wait_of(value, now));
+        asked
+            .or_else(|| answer.header("retry-after").and_then(|value| wait_of(value, now)))
+            .or_else(|| exhausted(answer, now))
+    }
+
+    /// Starts to count the attempts of a request.
+    pub fn attempts(&self) -> Attempts<'_> {
+        self.policy.attempts()
+    }
+
+    /// Waits before another attempt after an answer that tells of a passing failure; returns the
+    /// failure when there is no other attempt.
+    pub fn wait_again(
+        &self,
+        attempts: &mut Attempts<'_>,
+        request: &Request,
+        failure: Error,
+        answer: &Answer,
+    ) -> Result<()> {
+        let Some(wait) = attempts.next_wait(self.asked_wait(answer, Timestamp::now())) else {
+            return Err(failure.with("attempts", attempts.made()));
+        };
+        self.wait(request, &failure, wait);
+        Ok(())
+    }
+
+    fn wait(&self, request: &Request, failure: &Error, wait: Duration) {
+        singer::warn!(
+            "W-TRY-AGAIN",
+            "{}: {}; trying again in {:.1} s",
+            self.shown(request),
+            failure.message(),
+            wait.as_secs_f64()
+        );
+        std::thread::sleep(wait);
+    }
+
     /// Returns method and address for people.
     pub fn shown(&self, request: &Request) -> String {
         self.secrets.scrub(&request.shown())
@@ -264,7 +295,8 @@ impl Client {
 
     /// Returns the first characters of a text, without secrets.
     pub fn excerpt(&self, text: &str) -> Option<String> {
-        let text = self.secrets.scrub(text.trim());
+        // The text may end in the middle of a character and of a secret.
+        let text = self.secrets.scrub(text.trim_end_matches('\u{fffd}').trim());
         let excerpt: String = text.chars().take(EXCERPT_CHARS).collect();
         (!excerpt.is_empty()).then_some(excerpt)
     }

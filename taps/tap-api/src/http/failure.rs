@@ -112,6 +112,11 @@ fn find<'a, E: StdError + 'static>(cause: &'a (dyn StdError + 'static)) -> Optio
 /// Says what an answer that is no success means, and what to do.
 pub fn of_status(status: u16) -> Error {
     let (kind, message, hint) = match status {
+        202 => (
+            ErrorKind::Temporary,
+            "the API has not made the answer yet",
+            "run again later; if it is always so, check `path`: the result may be at another one",
+        ),
         401 => (
             ErrorKind::Denied,
             "the API refused the credentials",

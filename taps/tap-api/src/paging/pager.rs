@@ -16,6 +16,8 @@ use crate::paging::{Paging, Style};
 pub struct Pager {
     pages: u64,
     received: u64,
+    /// How many records there are, by the last page that says so.
+    total: Option<u64>,
     number: u64,
     /// The most records a page had: servers may give fewer than asked for.
     largest: u64,
@@ -34,7 +36,7 @@ pub struct Pager {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The same address with these parameters.
-    Params(Vec<(String, String)>),
+    Params(Vec<(String, Value)>),
     /// This address.
     Address(Address),
 }
@@ -52,7 +54,7 @@ pub struct PageFacts<'a> {
 
 impl Pager {
     /// Returns the parameters of the first page.
-    pub fn first(&mut self, paging: &Paging) -> Vec<(String, String)> {
+    pub fn first(&mut self, paging: &Paging) -> Vec<(String, Value)> {
         self.number = paging.first;
         match paging.style {
             Style::PageNumber | Style::Offset => self.numbered(paging),
@@ -83,6 +85,17 @@ impl Pager {
         )
     }
 
+    /// Returns how many records the API announced, and how many it gave, where these are fewer.
+    pub fn missing(&self) -> Option<(u64, u64)> {
+        let total = self.total.filter(|total| *total > self.received)?;
+        Some((total, self.received))
+    }
+
+    /// Returns how many records came so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Returns how many pages were read.
     pub fn pages(&self) -> u64 {
         self.pages
@@ -92,6 +105,7 @@ impl Pager {
     pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
         self.pages += 1;
         self.received += page.records;
+        self.total = paging.total(page.envelope).or(self.total);
         Ok(match paging.style {
             Style::None => None,
             Style::PageNumber => {
@@ -110,12 +124,13 @@ impl Pager {
             },
             Style::HeaderToken => match page.answer.header(&paging.header) {
                 Some(token) if !token.is_empty() => {
-                    Some(by_token(paging, token.to_owned(), page.answer)?)
+                    Some(by_token(paging, of_header(token), page.answer)?)
                 }
                 _ => None,
             },
             Style::NextUrl => match paging.found(page.envelope) {
-                Some(url) => Some(Next::Address(page.answer.address.join(&url)?)),
+                Some(Value::String(url)) => Some(Next::Address(page.answer.address.join(&url)?)),
+                Some(_) => return Err(no_address()),
                 None => None,
             },
             Style::LinkHeader => match link::next(page.answer.headers_named("link")) {
@@ -160,15 +175,6 @@ impl Pager {
         self.probing = false;
         self.short = false;
         if page.records == 0 {
-            if let Some(total) = paging.total(page.envelope)
-                && total > self.received
-            {
-                singer::warn!(
-                    "W-COUNT-DIFFERS",
-                    "the API says that there are {total} records, and gave {}",
-                    self.received
-                );
-            }
             return false;
         }
         if let Some(total) = paging.total(page.envelope) {
@@ -186,23 +192,37 @@ impl Pager {
         true
     }
 
-    fn numbered(&self, paging: &Paging) -> Vec<(String, String)> {
-        let number = (paging.param.clone(), self.number.to_string());
+    fn numbered(&self, paging: &Paging) -> Vec<(String, Value)> {
+        let number = (paging.param.clone(), self.number.into());
         std::iter::once(number).chain(size(paging)).collect()
     }
 }
 
-fn size(paging: &Paging) -> Vec<(String, String)> {
-    paging.size.iter().map(|(name, size)| (name.clone(), size.to_string())).collect()
+fn size(paging: &Paging) -> Vec<(String, Value)> {
+    paging.size.iter().map(|(name, size)| (name.clone(), (*size).into())).collect()
 }
 
 /// A token that is an address is followed.
-fn by_token(paging: &Paging, token: String, answer: &Answer) -> Result<Next> {
-    if token.starts_with("https://") || token.starts_with("http://") {
-        return answer.address.join(&token).map(Next::Address);
+fn by_token(paging: &Paging, token: Value, answer: &Answer) -> Result<Next> {
+    if let Some(url) = token.as_str()
+        && (url.starts_with("https://") || url.starts_with("http://"))
+    {
+        return answer.address.join(url).map(Next::Address);
     }
     let param = (paging.param.clone(), token);
     Ok(Next::Params(std::iter::once(param).chain(size(paging)).collect()))
+}
+
+/// A header has texts alone: one that is a number as JSON writes it is one in a body.
+fn of_header(text: &str) -> Value {
+    let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    number.map_or_else(|| text.into(), Value::from)
+}
+
+fn no_address() -> Error {
+    Error::new(ErrorKind::Data, "cannot follow the address in the answer")
+        .with("reason", "it is not a text")
+        .hint("`next_page_token_path` must lead to the text of the address, like `$.next.href`")
 }
 
 fn in_circles(message: &str) -> Error {

@@ -1,0 +1,244 @@
+//! Signs in the last answer that there is more than was read. Pure but for the warning.
+//!
+//! The rule: an answer that says that there is more is followed, or warned of with the settings
+//! that follow it. Where paging is switched off by `none` that is what was asked for.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value};
+
+use crate::paging::Style;
+use crate::paging::link;
+use crate::paging::pager::{PageFacts, Pager};
+use crate::plan::Plan;
+use crate::told::plain;
+
+/// Members that hold the next address or token. Names are compared without case and marks.
+const NEXT: [&str; 20] = [
+    "next",
+    "nextpage",
+    "nextpagetoken",
+    "nexttoken",
+    "nextcursor",
+    "nexturl",
+    "nexturi",
+    "nextlink",
+    "nexthref",
+    "nextpageurl",
+    "nextpagelink",
+    "nextrecordsurl",
+    "odatanextlink",
+    "nextoffset",
+    "nextkey",
+    "nextmarker",
+    "continuationtoken",
+    "paginationtoken",
+    "scrollid",
+    "cursor",
+];
+/// Members that are true where there is more.
+const YES: [&str; 11] = [
+    "hasmore",
+    "hasnext",
+    "hasnextpage",
+    "hasmoreresults",
+    "hasmorepages",
+    "hasmoreitems",
+    "more",
+    "moreitems",
+    "moreresults",
+    "moreitemsincollection",
+    "istruncated",
+];
+/// Members that are false where there is more.
+const NO: [&str; 5] = ["done", "islast", "islastpage", "lastpage", "last"];
+/// Members that say how many pages there are.
+const PAGES: [&str; 7] =
+    ["totalpages", "pagecount", "numpages", "totalpagecount", "pagestotal", "pages", "lastpage"];
+/// Members that say how many records there are.
+const TOTALS: [&str; 8] = [
+    "total",
+    "totalcount",
+    "totalresults",
+    "totalrecords",
+    "totalitems",
+    "totalelements",
+    "totalhits",
+    "odatacount",
+];
+/// Members in which such members lie.
+const AROUND: [&str; 12] = [
+    "meta",
+    "metadata",
+    "pagination",
+    "paging",
+    "page",
+    "pageinfo",
+    "paginginfo",
+    "links",
+    "cursors",
+    "responsemetadata",
+    "result",
+    "response",
+];
+const DEPTH: u8 = 2;
+
+/// A sign that there is more.
+#[derive(Debug, PartialEq, Eq)]
+struct Sign {
+    place: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Link,
+    Url,
+    Flag,
+    Token,
+    HeaderToken,
+    Pages,
+    Total,
+}
+
+/// Warns, once for a stream, when the last answer says that there is more.
+pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
+    let paging = &plan.paging;
+    if paging.style == Style::None || last.records == 0 {
+        return;
+    }
+    let mut search = Search { pager, signs: in_headers(pager, last) };
+    if !plan.records.is_root() {
+        let mut names = plan.records.names().peekable();
+        let (mut at, mut place) = (last.envelope.as_object(), "$".to_owned());
+        while let (Some(members), Some(name)) = (at, names.next()) {
+            search.look(members, &place, name, DEPTH);
+            at = names.peek().and_then(|_| members.get(name)?.as_object());
+            place = step(&place, name);
+        }
+    }
+    let mut signs = search.signs;
+    // A style that was chosen has come to the end that it knows; what it may have missed is told
+    // by what says nothing but that there is more.
+    signs.retain(|sign| paging.by_default || sign.kind <= Kind::Flag);
+    signs.retain(|sign| !(paging.style == Style::LinkHeader && sign.kind == Kind::Link));
+    let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
+    if plan.warned.of_more.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let Sign { place, kind } = sign;
+    let remedy = remedy(&place, kind);
+    singer::warn!(
+        "W-MORE-PAGES",
+        "stream {}: {place} in the answer says that there is more, and it is not read: {remedy}",
+        plan.name
+    );
+}
+
+fn remedy(place: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Link => "`pagination_request_style: link_header` follows it".to_owned(),
+        Kind::Url => format!(
+            "`pagination_request_style: next_url` with `next_page_token_path: {place}` follows it"
+        ),
+        Kind::Token => format!(
+            "`pagination_request_style: token` with `next_page_token_path: {place}` follows it, \
+             and `pagination_next_page_param` names its parameter"
+        ),
+        Kind::HeaderToken => format!(
+            "`pagination_request_style: header_token` with `next_page_token_path: {}` follows it",
+            place.trim_start_matches("the header ")
+        ),
+        Kind::Flag | Kind::Pages => "`pagination_request_style: page_number` or `offset` asks for \
+                                     further pages, `token` or `next_url` follows what the answer \
+                                     names"
+            .to_owned(),
+        Kind::Total => format!(
+            "`pagination_request_style: page_number` or `offset` with \
+             `pagination_total_limit_param: {place}` reads on"
+        ),
+    }
+}
+
+fn in_headers(pager: &Pager, last: PageFacts<'_>) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    let mut add = |name: &str, kind| {
+        signs.push(Sign { place: format!("the header {name}"), kind });
+    };
+    if link::next(last.answer.headers_named("link")).is_some() {
+        add("Link", Kind::Link);
+    }
+    for name in ["x-next-page", "x-next-cursor", "x-next-token", "x-ms-continuation"] {
+        if last.answer.header(name).is_some_and(|text| !text.trim().is_empty()) {
+            add(name, Kind::HeaderToken);
+        }
+    }
+    let number = |name: &str| last.answer.header(name).and_then(|text| text.trim().parse().ok());
+    if number("x-total-pages").is_some_and(|pages: u64| pages > pager.pages()) {
+        add("x-total-pages", Kind::Pages);
+    }
+    signs
+}
+
+/// Looks for signs around the records.
+struct Search<'a> {
+    pager: &'a Pager,
+    signs: Vec<Sign>,
+}
+
+impl Search<'_> {
+    fn look(&mut self, members: &Map<String, Value>, place: &str, skip: &str, depth: u8) {
+        for (name, value) in members.iter().filter(|(name, _)| *name != skip) {
+            let at = step(place, name);
+            let name = plain(name);
+            let kind = self.kind(&name, value);
+            self.signs.extend(kind.map(|kind| Sign { place: at.clone(), kind }));
+            let Some(inner) = value.as_object() else { continue };
+            let mut forms = ["href", "url", "link"].iter();
+            let href = forms.find(|form| inner.get(**form).is_some_and(is_text));
+            if let (Some(href), true) = (href, NEXT.contains(&name.as_str())) {
+                self.signs.push(Sign { place: step(&at, href), kind: Kind::Url });
+            } else if AROUND.contains(&name.as_str()) && depth > 0 {
+                self.look(inner, &at, "", depth - 1);
+            }
+        }
+    }
+
+    fn kind(&self, name: &str, value: &Value) -> Option<Kind> {
+        let is = |names: &[&str]| names.contains(&name);
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        match value {
+            Value::Bool(true) if is(&YES) || is(&NEXT) => Some(Kind::Flag),
+            Value::Bool(false) if is(&NO) => Some(Kind::Flag),
+            Value::String(text) if is(&YES) && text.eq_ignore_ascii_case("true") => {
+                Some(Kind::Flag)
+            }
+            Value::String(text) if is(&NEXT) && !text.is_empty() => Some(of_text(text)),
+            Value::Number(_) if is(&NEXT) => Some(Kind::Token),
+            _ if is(&PAGES) => {
+                number.filter(|pages| *pages > self.pager.pages()).map(|_| Kind::Pages)
+            }
+            _ if is(&TOTALS) => {
+                number.filter(|total| *total > self.pager.received()).map(|_| Kind::Total)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+fn of_text(text: &str) -> Kind {
+    let is_address = text.contains("://") || text.starts_with(['/', '?']) && text.len() > 1;
+    if is_address { Kind::Url } else { Kind::Token }
+}
+
+/// Adds a member to a `JSONPath`.
+fn step(place: &str, name: &str) -> String {
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return format!("{place}.{name}");
+    }
+    format!("{place}['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
+}

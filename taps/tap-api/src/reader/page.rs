@@ -1,0 +1,252 @@
+//! One page: its rows, whether it is an answer at all, and what to ask for next.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::atomic::Ordering;
+
+use files::json::Records;
+use serde_json::Value;
+use singer::scan::{Fault, Scanner, Token};
+use singer::{Error, ErrorKind, Result};
+
+use super::{Api, Reader, Take};
+use crate::http::answer::Answer;
+use crate::more;
+use crate::oddities::{check_kind, warn_of_records};
+use crate::options::{ErrorInAnswer, NotFound};
+use crate::paging::pager::{Next, PageFacts, Pager};
+use crate::plan::Plan;
+use crate::spool::Spool;
+use crate::told::{self, Told};
+
+/// What has come of an answer.
+pub(super) enum Turn {
+    /// Its rows are taken; this is to be asked for next.
+    Next(Option<Next>),
+    /// It tells of a failure that may pass, and nothing was taken.
+    Again(Error),
+}
+
+/// How the records of a stream stood in its answers.
+#[derive(Debug, Default)]
+pub(super) struct Forms {
+    /// As elements of a list.
+    listed: bool,
+    /// As an object whose members are objects, taken for one record.
+    mapped: bool,
+}
+
+/// The page at hand.
+struct Page<'a> {
+    api: &'a Api,
+    plan: &'a Plan,
+    pager: &'a mut Pager,
+    take: Take<'a>,
+    count: u64,
+    content: DefaultHasher,
+    /// Rows kept until it is known whether the page is a new one.
+    held: Option<Spool>,
+}
+
+impl Reader {
+    /// Gives the rows of a page to `take`; returns what to ask for next.
+    pub(super) fn page(
+        &mut self,
+        api: &Api,
+        plan: &Plan,
+        answer: &mut Answer,
+        pager: &mut Pager,
+        take: Take<'_>,
+    ) -> Result<Turn> {
+        let lines = check_kind(answer)?;
+        let before = self.counts;
+        let held = pager.may_repeat().then(|| Spool::new(&api.spool));
+        let content = DefaultHasher::new();
+        let mut page =
+            Page { api, plan, pager: &mut *pager, take: &mut *take, count: 0, content, held };
+        let envelope = if answer.status == 204 {
+            Value::Null
+        } else {
+            match self.records(&mut page, answer, lines)? {
+                Ok(envelope) => envelope,
+                Err(told) => return Ok(Turn::Again(told)),
+            }
+        };
+        let Page { count, content, held, .. } = page;
+        // One small record may well be equal to another; a page of several is not.
+        let alike = count == 0 || count == 1 && plan.keys.is_empty();
+        if !pager.is_new(content.finish(), alike)? {
+            singer::warn!(
+                "W-PAGE-AGAIN",
+                "stream {}: the last page came once more, and was left out",
+                plan.name
+            );
+            self.counts = before;
+            return Ok(Turn::Next(None));
+        }
+        if let Some(mut held) = held {
+            held.each(&mut *take)?;
+        }
+        let facts = PageFacts { answer, envelope: &envelope, records: count };
+        pager.drift.end_page(plan.paging.total(&envelope));
+        let next = pager.next(&plan.paging, facts)?;
+        if plan.records_by_default {
+            warn_of_records(plan, &envelope);
+        }
+        if next.is_none() && !self.is_full(plan) {
+            end(plan, pager, facts);
+        }
+        Ok(Turn::Next(next))
+    }
+
+    /// Takes the records of an answer; returns what stands around them, or the failure that it
+    /// tells of, if it may pass.
+    fn records(
+        &mut self,
+        page: &mut Page<'_>,
+        answer: &mut Answer,
+        lines: bool,
+    ) -> Result<Result<Value>> {
+        let plan = page.plan;
+        let body = answer.body()?;
+        let mut records = if lines {
+            Records::lines(body, page.api.record_bytes_max)
+        } else {
+            Records::new(body, &plan.records, page.api.record_bytes_max)
+        };
+        let mut alone = None;
+        while let Some(record) = records.next()? {
+            if record.alone {
+                // Whether it is a record is known by what stands around it.
+                alone = Some((record.text.to_vec(), record.line));
+                continue;
+            }
+            self.forms.listed = true;
+            if self.forms.mapped {
+                return Err(mixed(plan));
+            }
+            self.record(page, record.text, record.line)?;
+        }
+        let found = records.found();
+        let envelope = if lines { Value::Null } else { records.envelope()? };
+        let known = told::Records { count: page.count, found };
+        if let Some(told) = told::failure_of(plan, &envelope, known)
+            && let Some(failure) = heed(page, &told)
+        {
+            return if failure.kind() == ErrorKind::Temporary {
+                Ok(Err(failure))
+            } else {
+                Err(failure)
+            };
+        }
+        if !found && !plan.allow_missing {
+            return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
+                .with("records_path", &plan.records)
+                .hint(
+                    "set `records_path` to where they are; `allow_missing_records` takes such an \
+                     answer for one without records",
+                ));
+        }
+        if let Some((text, line)) = alone {
+            if is_map(&text, plan) {
+                self.forms.mapped = true;
+                if self.forms.listed {
+                    return Err(mixed(plan));
+                }
+            }
+            self.record(page, &text, line)?;
+        }
+        Ok(Ok(envelope))
+    }
+
+    /// Takes one record, unless it came on the page before or is beyond the limit.
+    fn record(&mut self, page: &mut Page<'_>, text: &[u8], line: u64) -> Result<()> {
+        let Page { api, plan, pager, take, count, content, held } = page;
+        *count += 1;
+        content.write(text);
+        let wanted = !self.is_full(plan);
+        self.counts.beyond |= !wanted;
+        let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
+        if !wanted || moves && pager.drift.is_again(super::hash(text)) {
+            return Ok(());
+        }
+        let mut keep = |row: &[u8]| match held {
+            Some(held) => held.push(row),
+            None => take(row),
+        };
+        self.row(api, plan, text, &mut keep).map_err(|failure| {
+            if failure.kind() == ErrorKind::Data { failure.with("line", line) } else { failure }
+        })
+    }
+}
+
+/// Says what the last page of a context leaves open.
+fn end(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
+    if plan.paging.is_numbered() {
+        pager.drift.report(plan);
+    }
+    if let Some((total, received)) = pager.missing() {
+        singer::warn!(
+            "W-COUNT-DIFFERS",
+            "stream {}: the API says that there are {total} records, and gave {received}",
+            plan.name
+        );
+    } else {
+        more::warn(plan, pager, last);
+    }
+}
+
+/// Returns the failure of an answer that tells of one, or warns of it where there are records, or
+/// where the settings say so.
+fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
+    let plan = page.plan;
+    if told.status == Some(404) && plan.not_found == NotFound::Empty && page.count == 0 {
+        return None;
+    }
+    if page.count == 0 && plan.on_told_failure == ErrorInAnswer::Fail {
+        return Some(told.failure());
+    }
+    if !plan.warned.of_failure.swap(true, Ordering::Relaxed) {
+        let said = page.api.client.excerpt(&told.words).unwrap_or_default();
+        let status = told.status.map(|status| format!("status {status}, ")).unwrap_or_default();
+        singer::warn!(
+            "W-ERROR-IN-ANSWER",
+            "stream {}: an answer tells of a failure beside its {} records: {status}{said}",
+            plan.name,
+            page.count
+        );
+    }
+    None
+}
+
+/// Tells whether a record looks like a map of records: all its members are objects, and it has none
+/// of the keys of the stream.
+fn is_map(text: &[u8], plan: &Plan) -> bool {
+    let mut scanner = Scanner::new(text);
+    let mut name = Vec::new();
+    let mut look = || -> Result<bool, Fault> {
+        let mut objects = 0;
+        let mut more = scanner.open(b'{', b'}')?;
+        while more {
+            name.clear();
+            scanner.key()?.unescape_into(&mut name);
+            let is_object = matches!(scanner.value()?, Token::Object(_));
+            if !is_object || plan.keys.iter().any(|key| key.as_bytes() == name) {
+                return Ok(false);
+            }
+            objects += 1;
+            more = scanner.more(b'}')?;
+        }
+        Ok(objects > 0)
+    };
+    look().unwrap_or(false)
+}
+
+/// One stream has its records in one way.
+fn mixed(plan: &Plan) -> Error {
+    Error::new(ErrorKind::Data, "the records are a list in one answer and an object in another")
+        .with("records_path", &plan.records)
+        .hint(
+            "a `records_path` that ends with `.*` in place of `[*]` takes the members of an \
+             object, and the elements of a list",
+        )
+}

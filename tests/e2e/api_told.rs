@@ -1,0 +1,147 @@
+//! Answers that tell of a failure although their status is that of success.
+
+use serde_json::{Value, json};
+
+use crate::support::apis::tap_api;
+use crate::support::run::Outcome;
+use crate::support::web::{Reply, Web};
+
+fn read(web: &Web, options: &Value) -> Outcome {
+    let mut stream = json!({ "path": "items", "records_path": "$.items[*]" });
+    stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    tap_api(&web.url, &stream, &json!({})).go()
+}
+
+/// Asserts how a read of this answer ends, with and without the place of the records.
+#[track_caller]
+fn ends(answer: &Value, options: &Value, code: i32) {
+    let web = Web::replies(vec![Reply::json(answer)]);
+    let outcome = read(&web, options);
+    assert_eq!(outcome.code, code, "{answer} {options}: {}", outcome.stderr);
+    let asked = web.asked().len();
+    assert_eq!(asked, if code == 75 { 3 } else { 1 }, "{answer} {options}: {}", outcome.stderr);
+    if code != 0 {
+        assert!(outcome.stderr.contains("error_in_answer"), "{answer}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("tells of a failure"), "{answer}: {}", outcome.stderr);
+    }
+}
+
+/// Failures as APIs write them, and how a run must end.
+fn failures() -> Vec<(Value, i32)> {
+    vec![
+        (json!({ "error": { "code": 429 } }), 75),
+        (json!({ "error": { "code": "503", "message": "x" } }), 75),
+        (json!({ "errors": [{ "message": "no", "extensions": { "code": "FORBIDDEN" } }] }), 77),
+        (json!({ "errors": [{ "message": "bad field" }] }), 65),
+        (json!({ "errors": [{ "status": "500", "title": "oops" }] }), 75),
+        (json!({ "success": false, "message": "bad parameter" }), 65),
+        (json!({ "success": false, "statusCode": 429 }), 75),
+        (json!({ "ok": false, "error": "ratelimited" }), 75),
+        (json!({ "ok": "false", "description": "x" }), 65),
+        (json!({ "status": "error", "message": "Too many requests" }), 75),
+        (json!({ "status": "FAILED", "reason": "Unauthorized" }), 77),
+        (json!({ "status": "OVER_QUERY_LIMIT" }), 75),
+        (json!({ "status": 404 }), 69),
+        (json!({ "meta": { "status": "fail", "code": 500 } }), 75),
+        (json!({ "status": { "code": 401, "message": "who?" } }), 77),
+        (
+            json!({ "soap:Envelope": { "soap:Body": { "soap:Fault":
+            { "faultcode": "soap:Server", "faultstring": "timeout" } } } }),
+            75,
+        ),
+        (json!({ "jsonrpc": "2.0", "error": { "code": -32000, "message": "x" } }), 65),
+        (json!({ "hasErrors": true }), 65),
+        (json!({ "errorMessages": ["The value is wrong"], "errors": {} }), 65),
+        (json!({ "code": 40001, "msg": "invalid credential" }), 77),
+    ]
+}
+
+#[test]
+fn an_answer_that_tells_of_a_failure_is_one() {
+    for (answer, code) in failures() {
+        let mut beside = answer.clone();
+        beside["items"] = json!([]);
+        ends(&beside, &json!({}), code);
+        ends(&beside, &json!({ "allow_missing_records": true }), code);
+        ends(&answer, &json!({ "allow_missing_records": true }), code);
+        ends(
+            &json!({ "data": { "items": [], "x": 1 }, "errors": [{ "message": "bad" }] }),
+            &json!({ "records_path": "$.data.items[*]" }),
+            65,
+        );
+        let inner = json!({ "response": beside });
+        ends(&inner, &json!({ "records_path": "$.response.items[*]" }), code);
+        ends(&beside, &json!({ "error_in_answer": "warn" }), 0);
+    }
+    let gone = json!({ "status": 404, "items": null });
+    ends(&gone, &json!({ "not_found": "empty" }), 0);
+}
+
+#[test]
+fn a_failure_that_passes_is_tried_again() {
+    let bad = Reply::json(&json!({ "error": { "code": 429 }, "items": [] }));
+    let good = Reply::json(&json!({ "items": [{ "id": 1 }] }));
+    let web = Web::replies(vec![bad, good]);
+    let outcome = read(&web, &json!({})).success();
+    assert_eq!(outcome.records("t"), [json!({ "id": 1 })]);
+    assert_eq!(web.asked().len(), 2);
+}
+
+#[test]
+fn a_failure_beside_records_is_a_warning() {
+    for (mut answer, _) in failures().into_iter().filter(|(answer, _)| answer["code"].is_null()) {
+        answer["items"] = json!([{ "id": 1 }]);
+        let web = Web::replies(vec![Reply::json(&answer)]);
+        let outcome = read(&web, &json!({})).success();
+        assert_eq!(outcome.records("t"), [json!({ "id": 1 })], "{answer}");
+        assert!(outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{answer}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn records_and_good_answers_may_speak_of_failures() {
+    let row = json!({ "id": 1, "error": "timeout", "errors": [1], "status": "failed", "code": 500,
+        "success": false, "ok": false });
+    let gives = |answer: &Value, options: &Value| {
+        let web = Web::replies(vec![Reply::json(answer)]);
+        let outcome = read(&web, options).success();
+        assert_eq!(outcome.records("t").len(), 1, "{answer} {options}");
+        assert!(!outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{answer}: {}", outcome.stderr);
+    };
+    gives(&json!({ "items": [row] }), &json!({}));
+    gives(&json!([row]), &json!({ "records_path": "$[*]" }));
+    gives(&json!([row]), &json!({ "records_path": "$" }));
+    gives(&row, &json!({ "records_path": "$" }));
+    gives(&row, &json!({ "records_path": "$[*]" }));
+    gives(&row, &json!({ "records_path": "$[*]", "primary_keys": ["id"] }));
+    gives(&json!({ "item": row }), &json!({ "records_path": "$.item" }));
+    gives(&json!({ "errors": [row] }), &json!({ "records_path": "$.errors[*]" }));
+    gives(&json!({ "error": row }), &json!({ "records_path": "$.error" }));
+    gives(&json!({ "a": row }), &json!({ "records_path": "$.*" }));
+    let good = json!({ "error": null, "errors": [], "success": true, "ok": 1, "status": "OK",
+        "code": 0, "msg": "success", "error_code": 0, "errmsg": "", "status_code": 200,
+        "meta": { "status": 200, "error": {}, "errors": false }, "result": "no error",
+        "failed": 0, "hasErrors": false, "items": [] });
+    for options in [json!({}), json!({ "allow_missing_records": true })] {
+        ends(&good, &options, 0);
+    }
+    ends(&json!({ "code": 10, "msg": "No records", "items": [] }), &json!({}), 0);
+    // An object that is a record for want of anything better.
+    for options in [
+        json!({ "records_path": "$[*]" }),
+        json!({ "records_path": "$[*]",
+        "primary_keys": ["id"] }),
+    ] {
+        ends(&json!({ "error": { "code": 429, "message": "slow down" } }), &options, 75);
+    }
+}
+
+#[test]
+fn what_is_only_accepted_is_not_answered() {
+    let later = || Reply::text(202, "application/json", "{\"items\":[]}");
+    let web = Web::replies(vec![later(), Reply::json(&json!({ "items": [{ "id": 1 }] }))]);
+    assert_eq!(read(&web, &json!({})).success().records("t").len(), 1);
+    let web = Web::replies(vec![later()]);
+    read(&web, &json!({ "allow_missing_records": true })).exits(75);
+    assert_eq!(web.asked().len(), 3);
+}
