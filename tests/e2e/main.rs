@@ -29,6 +29,7 @@ mod chorus_order;
 mod chorus_project;
 mod chorus_states;
 mod chorus_variables;
+mod chorus_warnings;
 mod commits;
 mod contributing;
 mod corpora;

@@ -1,8 +1,10 @@
 //! Runs a plugin by itself to its end: its whole input, and all that it writes.
 
 use std::fs::File;
-use std::io::{Seek, Write};
-use std::process::Stdio;
+use std::io::{Read, Seek, Write};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use singer::{Error, ErrorKind, Result};
 
@@ -30,14 +32,99 @@ pub fn last_words(log: &str) -> Vec<&str> {
     lines.split_off(from.unwrap_or(lines.len().saturating_sub(12)))
 }
 
+/// What an answer may be at most.
+pub struct Limits {
+    /// Its length.
+    pub bytes: usize,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+impl Limits {
+    /// What a plugin says of itself, or would do.
+    pub const WORDS: Self = Self { bytes: 64 << 20, time: Duration::from_secs(600) };
+}
+
+/// So much of a log is kept, its end.
+const LOG_BYTES_MAX: usize = 1 << 20;
+
+/// Runs a program to its end and returns what it writes, if that is within limits; else the program
+/// is ended.
+pub fn output(program: &Program, mut command: Command, limits: &Limits) -> Result<Output> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|cause| prepare::not_started(program, cause))?;
+    let end = Instant::now() + limits.time;
+    let log = child.stderr.take().map(|log| std::thread::spawn(move || last_of(log)));
+    let (sender, answer) = channel();
+    if let Some(output) = child.stdout.take() {
+        let most = limits.bytes as u64 + 1;
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = output.take(most).read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        });
+    }
+    let answer = answer.recv_timeout(limits.time).ok();
+    let mut status = None;
+    while answer.as_ref().is_some_and(|bytes| bytes.len() <= limits.bytes)
+        && status.is_none()
+        && Instant::now() < end
+    {
+        status = child.try_wait().map_err(|cause| prepare::not_started(program, cause))?;
+        if status.is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    if let (Some(stdout), Some(status)) = (&answer, status) {
+        // What it has left behind may hold its log open.
+        let log = log.filter(|log| {
+            let until = Instant::now() + Duration::from_secs(1);
+            while !log.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            log.is_finished()
+        });
+        let stderr = log.and_then(|log| log.join().ok()).unwrap_or_default();
+        return Ok(Output { status, stdout: stdout.clone(), stderr });
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let failed = |kind, message: &str| Error::new(kind, message).with("plugin", &program.name);
+    Err(match answer {
+        Some(bytes) if bytes.len() > limits.bytes => {
+            failed(ErrorKind::Protocol, "cannot take the answer of the plugin: it is too long")
+                .with("bytes at most", limits.bytes)
+        }
+        _ => failed(ErrorKind::Temporary, "cannot wait longer for the answer of the plugin")
+            .with("seconds", limits.time.as_secs()),
+    }
+    .with("arguments", program.arguments.last().map_or("", String::as_str)))
+}
+
+/// Reads a log to its end, and returns the last part of it.
+fn last_of(mut log: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut block = vec![0; 64 << 10];
+    while let Ok(bytes @ 1..) = log.read(&mut block) {
+        kept.extend_from_slice(&block[..bytes]);
+        if kept.len() > 2 * LOG_BYTES_MAX {
+            kept.drain(..kept.len() - LOG_BYTES_MAX);
+        }
+    }
+    kept
+}
+
 /// Runs a program with this input.
 pub fn run(program: &Program, input: &str) -> Result<Captured> {
     let input = file_of(input).map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot make a temporary file").caused_by(cause)
     })?;
     let mut command = prepare::command(program);
-    let output = command.stdin(Stdio::from(input)).output();
-    let output = output.map_err(|cause| prepare::not_started(program, cause))?;
+    command.stdin(Stdio::from(input));
+    let output = output(program, command, &Limits::WORDS)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Captured {
         failed: (!output.status.success()).then(|| exit::kind(output.status)),

@@ -56,6 +56,9 @@ pub enum Command {
     Schedule {
         /// Schedules; all of them when none is named
         names: Vec<String>,
+        /// End a run with exit code 65 at a warning of this code, or at `all`; repeatable
+        #[arg(long, value_name = "CODE", value_delimiter = ',')]
+        deny_warnings: Vec<String>,
     },
     /// Look for what stands in the way of a run, and say what mends it
     Doctor,
@@ -100,6 +103,9 @@ pub struct RunArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub deny_warnings: Vec<String>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -155,6 +161,9 @@ pub struct BackfillArgs {
     /// How often to try again what may go well the next time (exit 75)
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub retries: usize,
+    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub deny_warnings: Vec<String>,
     /// Show every line of the plugins' logs
     #[arg(long, short)]
     pub verbose: bool,

@@ -122,6 +122,17 @@ impl History {
         days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).max()
     }
 
+    /// Returns what the last run of a step for a day has noted.
+    pub fn entry(&self, project: &Project, step: &str, day: Datestamp) -> Option<&Value> {
+        let (environment, day) = (project.environment_name(), day.to_string());
+        let here = self.runs.iter().rev().filter(|(_, record)| {
+            record["datestamp"] == day && record["environment"].as_str() == environment
+        });
+        let mut entries =
+            here.flat_map(|(_, record)| record["steps"].as_array().into_iter().flatten());
+        entries.find(|entry| entry["step"] == step && was_tried(entry))
+    }
+
     /// Tells how a step of a day stands. The plugins of the step must be those of that day.
     pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
         let of_day = day.to_string();

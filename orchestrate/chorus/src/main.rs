@@ -25,6 +25,7 @@ mod signals;
 mod states;
 mod store;
 mod turn;
+mod warnings;
 mod work;
 
 use std::path::PathBuf;
@@ -75,6 +76,11 @@ fn told(failure: &clap::Error) -> Result<()> {
     singer::output::print(&singer::args::told(failure)?)
 }
 
+/// Has warnings of these codes end a run.
+fn deny(codes: &[String]) -> Result<()> {
+    singer::warning::deny(codes.iter().map(String::as_str))
+}
+
 fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
     let folder = folder.unwrap_or(PathBuf::from("."));
@@ -93,6 +99,7 @@ fn execute(cli: Cli) -> Result<()> {
     let of_day = |day: Datestamp| open(Some(day));
     match command {
         Command::Run(args) => {
+            deny(&args.deny_warnings)?;
             let day = datestamp(args.datestamp.as_deref())?;
             commands::run::run(&open(day)?, &args)
         }
@@ -103,7 +110,10 @@ fn execute(cli: Cli) -> Result<()> {
                 run::Options { datestamp: day, full_refresh, state_id, ..run::Options::default() };
             commands::plan::plan(&open(day)?, &args, &options)
         }
-        Command::Backfill(args) => commands::backfill::run(&args, &of_day),
+        Command::Backfill(args) => {
+            deny(&args.deny_warnings)?;
+            commands::backfill::run(&args, &of_day)
+        }
         Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
         Command::Runs { count } => commands::runs::runs(&open(None)?, count),
         Command::Logs { run } => commands::runs::logs(&open(None)?, &run),
@@ -111,9 +121,10 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Check { plugin, records } => {
             commands::check::check(&open(datestamp(None)?)?, &plugin, records)
         }
-        Command::Schedule { names } => {
+        Command::Schedule { names, deny_warnings } => {
             let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
-            commands::schedule::schedule(&open(None)?, &names, &of_schedule)
+            deny(&deny_warnings)?;
+            commands::schedule::schedule(&open(None)?, &names, &of_schedule, &deny_warnings)
         }
         Command::Doctor => {
             let day = datestamp(None)?;

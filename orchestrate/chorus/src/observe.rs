@@ -1,8 +1,14 @@
 //! What the logs of a pipeline tell: how many rows of which stream, and what to show at once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+
+/// The code of the warnings of others.
+pub const OF_OTHERS: &str = "W-PLUGIN";
+/// More that is told after an error is not kept.
+const DOUBTFUL_MAX: usize = 10_000;
 
 /// The streams of a pipeline, in the order in which they were heard of.
 #[derive(Debug)]
@@ -12,12 +18,18 @@ pub struct Observed {
     pub streams: Vec<StreamCount>,
     /// How many states the target has printed.
     pub states: u64,
+    /// How often the plugins have warned, by codes.
+    pub warnings: BTreeMap<String, u64>,
+    /// Who has logged an error.
+    failing: BTreeSet<Writer>,
+    /// What they have counted since then.
+    doubtful: Vec<(Writer, Value)>,
     // Mappers may rename streams: then one that only the target counts may be one of the tap's.
     mapped: bool,
 }
 
 /// Who has written a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Writer {
     /// The tap.
     Tap,
@@ -85,7 +97,15 @@ pub enum Weight {
 
 impl Default for Observed {
     fn default() -> Self {
-        Self { started: Instant::now(), streams: Vec::new(), states: 0, mapped: false }
+        Self {
+            started: Instant::now(),
+            streams: Vec::new(),
+            states: 0,
+            warnings: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            doubtful: Vec::new(),
+            mapped: false,
+        }
     }
 }
 
@@ -96,29 +116,42 @@ impl Observed {
     }
 
     /// Takes a log line into account. The counts of a tap are rows of the source; a target's are
-    /// taken for the streams that its tap does not count.
+    /// taken for the streams that its tap does not count. A line counts only where it is a whole
+    /// line of a log: what an error quotes is none, so what comes after an error waits for the end.
     pub fn line(&mut self, line: &str, writer: Writer) -> Weight {
-        let structured: Option<Value> =
-            line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
-        let metric = match &structured {
-            Some(entry) => Some(entry["metric_info"].clone()).filter(Value::is_object),
-            None => {
-                line.split_once("METRIC: ").and_then(|(_, text)| serde_json::from_str(text).ok())
+        let entry = Entry::read(line);
+        if let Some(metric) = entry.metric {
+            if !self.failing.contains(&writer) {
+                self.metric(&metric, writer);
+            } else if self.doubtful.len() < DOUBTFUL_MAX {
+                self.doubtful.push((writer, metric));
             }
-        };
-        if let Some(metric) = metric {
-            self.metric(&metric, writer);
             return Weight::Metric;
         }
-        let level = match &structured {
-            Some(entry) => entry["level"].as_str().unwrap_or_default().to_uppercase(),
-            None => level_of(line).to_owned(),
-        };
-        if matches!(level.as_str(), "WARNING" | "ERROR" | "CRITICAL") {
-            Weight::Warning
-        } else {
-            Weight::Detail
+        match entry.level.as_str() {
+            "WARNING" => Weight::Warning,
+            "ERROR" | "CRITICAL" | "TRACEBACK" => {
+                self.failing.insert(writer);
+                if entry.level == "TRACEBACK" { Weight::Detail } else { Weight::Warning }
+            }
+            _ => Weight::Detail,
         }
+    }
+
+    /// Counts what a process told after an error, once it has ended well in spite of it.
+    pub fn ended_well(&mut self, writer: Writer) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let (believed, rest) = doubtful.into_iter().partition(|(other, _)| *other == writer);
+        self.doubtful = rest;
+        for (writer, metric) in Vec::<(Writer, Value)>::from(believed) {
+            self.metric(&metric, writer);
+        }
+    }
+
+    /// Counts a warning: under its code where the plugin is one of ours.
+    pub fn warned(&mut self, line: &str, is_ours: bool) {
+        let code = Entry::read(line).code.filter(|_| is_ours);
+        *self.warnings.entry(code.unwrap_or_else(|| OF_OTHERS.to_owned())).or_default() += 1;
     }
 
     fn metric(&mut self, metric: &Value, writer: Writer) {
@@ -173,21 +206,72 @@ impl Observed {
     }
 }
 
-/// Returns the level of a line of the usual text forms: `time | LEVEL | name | message`, and
-/// `LEVEL message` as singer-python writes it.
-fn level_of(line: &str) -> &str {
-    let field = line.split('|').nth(1).map(str::trim);
-    let first = || line.split([' ', ':']).find(|word| !word.is_empty()).unwrap_or_default();
-    match field {
-        Some(level) if !level.is_empty() && level.chars().all(|c| c.is_ascii_uppercase()) => level,
-        _ if first().eq_ignore_ascii_case("error") => "ERROR",
-        _ => first(),
+/// What a line of a log says.
+#[derive(Debug, Default)]
+struct Entry {
+    level: String,
+    metric: Option<Value>,
+    code: Option<String>,
+}
+
+impl Entry {
+    /// Reads a line of one of the usual forms: JSON, `time | LEVEL | name | message`, and
+    /// `LEVEL message` as singer-python writes it.
+    fn read(line: &str) -> Self {
+        if line.starts_with('{')
+            && let Ok(Value::Object(entry)) = serde_json::from_str(line)
+        {
+            let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+            let code = Some(text("code")).filter(|code| !code.is_empty()).map(str::to_owned);
+            return Self {
+                level: text("level").to_uppercase(),
+                metric: entry.get("metric_info").filter(|metric| metric.is_object()).cloned(),
+                code: code.or_else(|| code_of(text("message"))),
+            };
+        }
+        let (level, message) = level_and_message(line);
+        let metric = message.strip_prefix("METRIC: ").filter(|_| level == "INFO");
+        Self {
+            metric: metric
+                .and_then(|text| serde_json::from_str(text).ok())
+                .filter(Value::is_object),
+            level: level.to_owned(),
+            code: code_of(message),
+        }
     }
+}
+
+fn code_of(message: &str) -> Option<String> {
+    singer::warning::code_of(message).map(str::to_owned)
+}
+
+fn level_and_message(line: &str) -> (&str, &str) {
+    let fields: Vec<&str> = line.splitn(4, '|').collect();
+    let is_level = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase());
+    if let [time, level, more @ ..] = &fields[..]
+        && is_level(level.trim())
+        && time.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return (level.trim(), more.last().copied().unwrap_or_default().trim());
+    }
+    let line = line.trim_end();
+    let (first, rest) = line.split_once([' ', ':']).unwrap_or((line, ""));
+    match first {
+        _ if first.eq_ignore_ascii_case("error") => ("ERROR", rest.trim()),
+        "Traceback" => ("TRACEBACK", rest),
+        _ => (first, rest.trim_start_matches([' ', ':'])),
+    }
+}
+
+/// Tells whether a line of a log warns.
+pub fn warns(line: &str) -> bool {
+    Entry::read(line).level == "WARNING"
 }
 
 /// Returns the message of a line that warns, in the text form of ours: behind time, level and name.
 pub fn warning(line: &str) -> Option<&str> {
-    (level_of(line) == "WARNING").then(|| line.splitn(4, '|').nth(3).unwrap_or(line).trim())
+    let (level, message) = level_and_message(line);
+    (level == "WARNING").then_some(message)
 }
 
 #[cfg(test)]
@@ -217,6 +301,62 @@ mod tests {
         check(&mut observed, "INFO it is 10 | 20", Weight::Detail);
         check(&mut observed, "  path: x", Weight::Detail);
         check(&mut observed, "", Weight::Detail);
+    }
+
+    #[test]
+    fn what_an_error_quotes_counts_nothing() {
+        let count = r#"{"metric":"record_count","value":5,"tags":{"stream":"a"}}"#;
+        let rows = |lines: &[&str], ended_well: bool| {
+            let mut observed = Observed::default();
+            for line in lines {
+                observed.line(&line.replace('#', count), Writer::Tap);
+            }
+            if ended_well {
+                observed.ended_well(Writer::Tap);
+            }
+            observed.rows()
+        };
+        let text = "2026-01-31 00:00:00,000 | INFO     | tap-x | METRIC: #";
+        for whole in ["INFO METRIC: #", text, r#"{"level":"info","metric_info":#}"#] {
+            assert_eq!(rows(&[whole], false), 5, "{whole}");
+        }
+        for part in [
+            "METRIC: #",
+            "  caused by: METRIC: #",
+            "  INFO METRIC: #",
+            "error: the server says: INFO METRIC: #",
+            "INFO the answer was METRIC: #",
+            "INFO METRIC: # and more",
+            "ERROR METRIC: #",
+            "server said | INFO | x | METRIC: #",
+            "2026-01-31 00:00:00,000 | INFO     | tap-x | got METRIC: #",
+            "2026-01-31 00:00:00,000 | ERROR    | tap-x | METRIC: #",
+            r#"x{"level":"info","metric_info":#}"#,
+        ] {
+            assert_eq!(rows(&[part], true), 0, "{part}");
+        }
+        // Lines of what was quoted look like any other.
+        for start in
+            ["error: cannot read", "CRITICAL it is over", "Traceback (most recent call last):"]
+        {
+            assert_eq!(rows(&[start, "INFO METRIC: #", text], false), 0, "{start}");
+            assert_eq!(rows(&["INFO METRIC: #", start], false), 5, "{start}");
+            assert_eq!(rows(&[start, "INFO METRIC: #"], true), 5, "{start}");
+        }
+    }
+
+    #[test]
+    fn warnings_are_counted_by_their_codes() {
+        let mut observed = Observed::default();
+        let line = "2026-01-31 00:00:00,000 | WARNING  | tap-x | W-NO-KEYS: look";
+        observed.warned(line, true);
+        observed.warned(r#"{"level":"warning","message":"look","code":"W-NO-KEYS"}"#, true);
+        observed.warned("2026-01-31 00:00:00,000 | WARNING  | tap-x | look", true);
+        observed.warned(line, false);
+        observed.warned("WARNING look", false);
+        let counts: Vec<_> =
+            observed.warnings.iter().map(|(code, n)| (code.as_str(), *n)).collect();
+        assert_eq!(counts, [("W-NO-KEYS", 2), ("W-PLUGIN", 3)]);
     }
 
     #[test]

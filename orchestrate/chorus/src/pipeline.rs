@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader, PipeWriter, Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -44,6 +44,16 @@ pub struct Program {
     pub variables: Vec<(String, String)>,
     /// The folder it runs in.
     pub folder: PathBuf,
+}
+
+impl Program {
+    /// Names a program that is run for what it says alone.
+    pub fn bare(executable: &Path) -> Self {
+        let name = executable.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (arguments, variables) = (vec!["--about".to_owned()], Vec::new());
+        let folder = PathBuf::from(".");
+        Self { name, executable: executable.to_owned(), arguments, variables, folder }
+    }
 }
 
 /// What is seen of a running pipeline.
@@ -151,25 +161,30 @@ fn wait(process: usize, mut child: Child, sender: SyncSender<Event>) {
     });
 }
 
-fn log_text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned()
+/// The rest of a line that was cut begins none of its own.
+fn log_text(line: &[u8], is_rest: bool) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    if is_rest { format!("... {text}") } else { text.to_owned() }
 }
 
 fn read_lines(
     input: impl Read + Send + 'static,
     bytes_max: usize,
     sender: SyncSender<Event>,
-    event: impl Fn(&[u8]) -> Event + Send + 'static,
+    event: impl Fn(&[u8], bool) -> Event + Send + 'static,
 ) {
     std::thread::spawn(move || {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
+        let mut is_rest = false;
         loop {
             line.clear();
             match input.by_ref().take(bytes_max as u64).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => break,
-                Ok(_) => drop(sender.send(event(&line))),
+                Ok(_) => drop(sender.send(event(&line, is_rest))),
             }
+            is_rest = !line.ends_with(b"\n");
         }
         let _ = sender.send(Event::End(End::Output));
     });
@@ -204,12 +219,12 @@ impl Watch<'_> {
             }
             if let Some(log) = child.stderr.take() {
                 self.outputs += 1;
-                let event = move |line: &[u8]| Event::Log(at, log_text(line));
+                let event = move |line: &[u8], is_rest| Event::Log(at, log_text(line, is_rest));
                 read_lines(log, LOG_BYTES_MAX, sender.clone(), event);
             }
             if at == last {
                 self.outputs += 1;
-                let event = |line: &[u8]| Event::State(line.to_vec());
+                let event = |line: &[u8], _| Event::State(line.to_vec());
                 read_lines(reader, STATE_BYTES_MAX, sender.clone(), event);
             } else {
                 input = Stdio::from(reader);

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::capture::last_words;
+use crate::capture::{self, Limits, last_words};
 use crate::catalog_rules;
 use crate::exit;
 use crate::observe;
@@ -25,6 +26,8 @@ const STATE: &str = "state.json";
 pub struct Prepared {
     /// In the order of the pipe.
     pub programs: Vec<Program>,
+    /// Lines in which the tap has warned when it was asked for its catalog.
+    pub warnings: Vec<String>,
     folders: Vec<WorkFolder>,
 }
 
@@ -37,12 +40,20 @@ impl Prepared {
 }
 
 /// Writes the files of a step and finds out what its tap is to read.
-pub fn prepare(project: &Project, step: &Step, state: Option<&Value>) -> Result<Prepared> {
-    let mut prepared = Prepared { programs: Vec::new(), folders: Vec::new() };
+/// Ours among its plugins end at warnings of the codes that are denied.
+pub fn prepare(
+    project: &Project,
+    step: &Step,
+    state: Option<&Value>,
+    deny: &[String],
+) -> Result<Prepared> {
+    let mut prepared = Prepared { programs: Vec::new(), warnings: Vec::new(), folders: Vec::new() };
     for plugin in &step.plugins {
         let folder = WorkFolder::new(project)?;
-        let given = Given { state, catalog: None };
-        prepared.programs.push(program_of(project, plugin, &folder, given)?);
+        let given = Given { state, catalog: None, deny };
+        let (program, warnings) = program_of(project, plugin, &folder, given)?;
+        prepared.programs.push(program);
+        prepared.warnings.extend(warnings);
         prepared.folders.push(folder);
     }
     Ok(prepared)
@@ -54,6 +65,8 @@ struct Given<'a> {
     state: Option<&'a Value>,
     /// In place of what it discovers.
     catalog: Option<&'a Value>,
+    /// Codes of warnings that it is to end at.
+    deny: &'a [String],
 }
 
 /// Writes the files of a plugin and makes its command line.
@@ -62,20 +75,34 @@ fn program_of(
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<Program> {
+) -> Result<(Program, Vec<String>)> {
     write_settings(folder, plugin)?;
     let mut arguments = vec!["--config".to_owned(), text(&folder.path().join(SETTINGS))];
+    arguments.extend(denied(plugin, given.deny));
+    let mut warnings = Vec::new();
     if plugin.role == Role::Extractor {
-        arguments.extend(tap_arguments(project, plugin, folder, given)?);
+        let (more, told) = tap_arguments(project, plugin, folder, given)?;
+        arguments.extend(more);
+        warnings = told;
     }
-    Ok(program(project, plugin, arguments))
+    Ok((program(project, plugin, arguments), warnings))
 }
 
 /// Returns the catalog that a tap would be run with, and what it has warned of.
 pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
     let folder = WorkFolder::new(project)?;
     write_settings(&folder, plugin)?;
-    selected_catalog(project, plugin, &folder)
+    let (catalog, lines) = selected_catalog(project, plugin, &folder, &[])?;
+    let messages = lines.iter().filter_map(|line| observe::warning(line));
+    Ok((catalog, messages.map(str::to_owned).collect()))
+}
+
+/// Returns the flag for codes of warnings that are denied, for one of ours that knows it.
+fn denied(plugin: &Plugin, codes: &[String]) -> Vec<String> {
+    if codes.is_empty() || !plugin.denies_warnings() {
+        return Vec::new();
+    }
+    vec!["--deny-warnings".to_owned(), codes.join(",")]
 }
 
 /// A plugin by itself, and the folder with its files; it goes when this is dropped.
@@ -94,7 +121,8 @@ pub fn alone(
     catalog: Option<&Value>,
 ) -> Result<Alone> {
     let folder = WorkFolder::new(project)?;
-    let program = program_of(project, plugin, &folder, Given { state, catalog })?;
+    let given = Given { state, catalog, deny: &[] };
+    let (program, _) = program_of(project, plugin, &folder, given)?;
     Ok(Alone { program, _folder: folder })
 }
 
@@ -104,21 +132,23 @@ fn tap_arguments(
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Vec<String>)> {
     let mut arguments = Vec::new();
+    let mut warnings = Vec::new();
     let flag = if plugin.declares("properties") && !plugin.declares("catalog") {
         "--properties"
     } else {
         "--catalog"
     };
     if given.catalog.is_some() || needs_catalog(plugin) {
-        let (catalog, warnings) = match given.catalog {
-            Some(catalog) => (catalog.clone(), Vec::new()),
-            None => selected_catalog(project, plugin, folder)?,
+        let catalog = match given.catalog {
+            Some(catalog) => catalog.clone(),
+            None => {
+                let (catalog, told) = selected_catalog(project, plugin, folder, given.deny)?;
+                warnings = told;
+                catalog
+            }
         };
-        for warning in warnings {
-            singer::warn!("W-PROJECT-UNUSED", "{}: {warning}", plugin.name);
-        }
         let path = folder.path().join(CATALOG);
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -128,7 +158,7 @@ fn tap_arguments(
         write_json(&path, state)?;
         arguments.extend(["--state".to_owned(), text(&path)]);
     }
-    Ok(arguments)
+    Ok((arguments, warnings))
 }
 
 /// A tap made after the Singer SDK (it has `--about`) reads everything when it is given no
@@ -143,8 +173,9 @@ fn selected_catalog(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
+    deny: &[String],
 ) -> Result<(Value, Vec<String>)> {
-    let (mut catalog, warnings) = given_catalog(project, plugin, folder)?;
+    let (mut catalog, warnings) = given_catalog(project, plugin, folder, deny)?;
     let told = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
     for text in told.iter().map(|text| format!("{}: {text}", plugin.name)) {
@@ -160,6 +191,7 @@ fn given_catalog(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
+    deny: &[String],
 ) -> Result<(Value, Vec<String>)> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
@@ -176,7 +208,7 @@ fn given_catalog(
         })?;
         return Ok((catalog, Vec::new()));
     }
-    discover(project, plugin, folder)
+    discover(project, plugin, folder, deny)
 }
 
 /// Asks a tap for its catalog.
@@ -184,11 +216,13 @@ fn discover(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
+    deny: &[String],
 ) -> Result<(Value, Vec<String>)> {
     let settings = text(&folder.path().join(SETTINGS));
-    let arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
+    let mut arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
+    arguments.extend(denied(plugin, deny));
     let program = program(project, plugin, arguments);
-    let output = command(&program).output().map_err(|cause| not_started(&program, cause))?;
+    let output = capture::output(&program, command(&program), &discovery_limits(project))?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let kind = exit::kind(output.status);
@@ -204,7 +238,14 @@ fn discover(
             .with("plugin", &plugin.name)
             .caused_by(cause)
     })?;
-    Ok((catalog, log.lines().filter_map(observe::warning).map(str::to_owned).collect()))
+    Ok((catalog, log.lines().filter(|line| observe::warns(line)).map(str::to_owned).collect()))
+}
+
+/// A catalog of five thousand tables has some ten megabytes; a tap of others may take a second for
+/// each of them.
+fn discovery_limits(project: &Project) -> Limits {
+    let seconds = project.file["annotations"]["chorus"]["discovery_seconds"].as_u64();
+    Limits { bytes: 256 << 20, time: Duration::from_secs(seconds.unwrap_or(3600)) }
 }
 
 /// Makes a command without input.

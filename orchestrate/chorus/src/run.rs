@@ -19,14 +19,15 @@ use crate::day::{day_written, reads_folder};
 use crate::exit;
 use crate::history::{self, LOCK};
 use crate::life::{self, Life};
-use crate::observe::{Observed, Weight, Writer};
+use crate::observe::{self, Observed, Weight, Writer};
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
-use crate::project::{Job, Project, Step};
+use crate::project::{Job, Plugin, Project, Step};
 use crate::states::{self, StateKeeper, state_id};
 use crate::store::{self, Store};
 use crate::turn::Turn;
+use crate::warnings;
 
 /// How a run is to be made.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,8 @@ pub struct Options {
     pub verbose: bool,
     /// Shows no progress.
     pub quiet: bool,
+    /// Codes of warnings that end a step.
+    pub deny: Vec<String>,
 }
 
 /// How a step has ended.
@@ -88,6 +91,7 @@ impl<'a> Run<'a> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         before::check(project, job, options.datestamp)?;
+        singer::warning::check()?;
         let store = Store::new(&project.root);
         store::make_private_folder(&store.runs())?;
         // Another container may have this number, too, and begin a run in the same moment: a
@@ -164,7 +168,10 @@ impl<'a> Run<'a> {
     /// Closes the record, and returns it.
     pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<Value> {
         let done = ends.len() == steps && ends.iter().all(|end| end.failure.is_none());
+        let mut counts = warnings::news();
+        ends.iter().for_each(|end| warnings::add(&mut counts, &end.observed.warnings));
         self.note(|record| {
+            record["warnings"] = json!(counts);
             record["status"] = if done { "succeeded" } else { "failed" }.into();
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
@@ -254,7 +261,8 @@ impl<'a> Run<'a> {
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
         let state_id = &end.state.0;
         let state = states::start(self.project, &self.store, self.options, state_id, step)?;
-        let prepared = prepare(self.project, step, state.as_ref())?;
+        let prepared = prepare(self.project, step, state.as_ref(), &self.options.deny)?;
+        singer::warning::check()?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
             .append(true)
@@ -266,12 +274,22 @@ impl<'a> Run<'a> {
             Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
         let mut state = StateKeeper::new(&self.store, state_id);
         let observed = &mut end.observed;
+        let is_ours: Vec<bool> = step.plugins.iter().map(Plugin::is_ours).collect();
+        let name = &prepared.programs[0].name;
+        for line in &prepared.warnings {
+            let _ = writeln!(log, "{name}: {line}");
+            observed.warned(line, is_ours[0]);
+            progress.line(name, line, Weight::Warning);
+        }
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
             Event::Log(process, line) => {
                 let line = prepared.named(line);
                 let name = &prepared.programs[process].name;
                 let _ = writeln!(log, "{name}: {line}");
                 let weight = observed.line(&line, writer(process, &prepared));
+                if weight == Weight::Warning && observe::warns(&line) {
+                    observed.warned(&line, is_ours[process]);
+                }
                 progress.line(name, &line, weight);
                 if weight != Weight::Metric {
                     remember(&mut last[process], line);
@@ -286,7 +304,15 @@ impl<'a> Run<'a> {
         progress.finish();
         end.state.1 = state.finish()?;
         let outcome = outcome?;
+        for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
+            observed.ended_well(writer(at, &prepared));
+        }
         judge(&outcome, step, &last)
+            .and_then(|()| {
+                let counts = &observed.warnings;
+                let checked = warnings::check_others(counts, &self.options.deny);
+                checked.map_err(|failure| failure.with("step", &step.name))
+            })
             .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
     }
 }
@@ -334,6 +360,7 @@ fn entry(end: &StepEnd) -> Value {
         "state_id": end.state.0,
         "states": end.observed.states,
         "streams": end.observed.to_json(),
+        "warnings": end.observed.warnings,
     })
 }
 

@@ -164,6 +164,10 @@ pub const CODES: &[(&str, &str)] = &[
          verify-full`, or use scram-sha-256 for the role.",
     ),
     (
+        "W-PLUGIN",
+        "A plugin of others logged a warning, which has no code of ours. `chorus logs` shows it.",
+    ),
+    (
         "W-PROJECT-UNUSED",
         "Something in `meltano.yml` or beside it is not used as written. Correct the line \
          that the warning names.",

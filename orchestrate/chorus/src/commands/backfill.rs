@@ -27,6 +27,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
         full_refresh: args.full_refresh,
         retries: args.retries,
         verbose: args.verbose,
+        deny: args.deny_warnings.clone(),
         ..Options::default()
     };
     backfill::warn_of_older(&plan)?;

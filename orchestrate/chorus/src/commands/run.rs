@@ -14,6 +14,7 @@ use crate::order;
 use crate::project::{Job, Project};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
+use crate::warnings;
 
 /// Returns the day that a command or its environment names; never today.
 pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
@@ -31,6 +32,7 @@ pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
         retries: args.retries,
         parallel: args.parallel,
         verbose: args.verbose,
+        deny: args.deny_warnings.clone(),
         quiet: false,
     };
     let job = Job::find(project, &args.words)?;
@@ -55,7 +57,9 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     }
     let ends = run.steps(&job.steps, &|_| true)?;
     let record = run.end(&ends, job.steps.len())?;
-    let text = if as_json { record.to_string() + "\n" } else { summary(&ends) };
+    let warnings = warnings::words(&record["warnings"]);
+    let warnings = warnings.map_or(String::new(), |words| format!("warnings: {words}\n"));
+    let text = if as_json { record.to_string() + "\n" } else { summary(&ends) + &warnings };
     print(&text)?;
     first_failure(ends).map_or(Ok(()), Err)
 }

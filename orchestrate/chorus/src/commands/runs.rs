@@ -13,6 +13,7 @@ use crate::commands::{backfill, run, table};
 use crate::history::{self, History};
 use crate::project::{Job, Project};
 use crate::store;
+use crate::warnings;
 
 /// Lists the runs, the last one last.
 pub fn runs(project: &Project, count: usize) -> Result<()> {
@@ -36,9 +37,10 @@ pub fn runs(project: &Project, count: usize) -> Result<()> {
             status.to_owned(),
             rows.to_string(),
             format!("{seconds:.1}"),
+            warnings::words(&record["warnings"]).unwrap_or_else(|| "-".to_owned()),
         ]
     });
-    let header = ["run", "job", "day", "status", "rows", "seconds"];
+    let header = ["run", "job", "day", "status", "rows", "seconds", "warnings"];
     print(&table::render(&header, rows.collect(), &[4, 5]))
 }
 
@@ -107,9 +109,21 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
         }
         print(&format!("{word}\n"))?;
         let none = "no day of it was run\n".to_owned();
-        print(&(if grid.is_empty() { none } else { backfill::grid(&grid) } + "\n"))?;
+        let warned: String = grid.iter().rev().map(|day| warned(&history, day)).collect();
+        let text = if grid.is_empty() { none } else { backfill::grid(&grid) };
+        print(&(text + &warned + "\n"))?;
     }
     Ok(())
+}
+
+/// Tells what the last runs of a day's steps have warned of.
+fn warned(history: &History, day: &DayPlan) -> String {
+    let steps = day.job.steps.iter().filter_map(|step| {
+        let words =
+            warnings::words(&history.entry(&day.project, &step.name, day.day)?["warnings"])?;
+        Some(format!("{} {}: {words}\n", day.day, step.name))
+    });
+    steps.collect()
 }
 
 fn jobs(project: &Project) -> Vec<String> {

@@ -28,11 +28,23 @@ struct Requests {
     signal: Arc<AtomicI32>,
 }
 
+/// What the runs of all schedules share.
+struct Running<'a> {
+    open: Open<'a>,
+    requests: &'a Requests,
+    deny: &'a [String],
+}
+
 /// Opens the project for a day, with variables of the schedule.
 pub type Open<'a> = &'a (dyn Fn(Datestamp, &Value) -> Result<Project> + Sync);
 
 /// Runs until it is asked to end.
-pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<()> {
+pub fn schedule(
+    project: &Project,
+    names: &[String],
+    open: Open<'_>,
+    deny: &[String],
+) -> Result<()> {
     let mut all = Schedule::read_all(&project.root, &project.file)?;
     if let Some(name) = names.iter().find(|name| all.iter().all(|one| one.name != **name)) {
         return Err(Error::new(ErrorKind::Config, "cannot find the schedule").with("name", name));
@@ -46,12 +58,13 @@ pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<(
     for schedule in &mut all {
         schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
+    singer::warning::check()?;
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
     std::thread::scope(|scope| {
         for schedule in &all {
             let requests = &requests;
-            scope.spawn(move || watch(project, schedule, open, requests));
+            scope.spawn(move || watch(project, schedule, &Running { open, requests, deny }));
         }
     });
     Ok(())
@@ -59,7 +72,7 @@ pub fn schedule(project: &Project, names: &[String], open: Open<'_>) -> Result<(
 
 /// Waits for the moments and files of one schedule. Outside its window it does not look at files:
 /// what changes there is noticed when the window opens.
-fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requests) {
+fn watch(project: &Project, schedule: &Schedule, running: &Running<'_>) {
     let mut clock = Clock::new(project, schedule);
     let mut looked = None;
     if schedule.watches() && clock.files.is_none() {
@@ -67,9 +80,9 @@ fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requ
         looked = Some(Instant::now());
     }
     clock.tell();
-    while requests.count() == 0 {
+    while running.requests.count() == 0 {
         if let Some(due) = clock.due() {
-            run(schedule, &due, open, requests);
+            run(schedule, &due, running);
             clock.done(&due);
             clock.tell();
         }
@@ -78,7 +91,7 @@ fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requ
             let now = schedule.fingerprint();
             if clock.files.as_ref() != Some(&now) {
                 log::info!("schedule {}: files have changed", schedule.name);
-                run(schedule, &schedule.now(), open, requests);
+                run(schedule, &schedule.now(), running);
                 clock.seen(now);
             }
             looked = Some(Instant::now());
@@ -88,15 +101,23 @@ fn watch(project: &Project, schedule: &Schedule, open: Open<'_>, requests: &Requ
 }
 
 /// A failure is told, and the schedule goes on: the next day is another one.
-fn run(schedule: &Schedule, due: &Zoned, open: Open<'_>, requests: &Requests) {
+fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
+    let Running { open, requests, deny } = running;
     let name = &schedule.name;
+    // What ended an earlier run is not of this one.
+    singer::warning::forgive();
     let ended = schedule.day(due).and_then(|day| {
         log::info!("schedule {name}: running {} for {day}", schedule.words.join(" "));
         let project = open(day, &schedule.env)?;
         let job = Job::find(&project, &schedule.words)?;
-        let options =
-            Options { datestamp: Some(day), retries: 3, quiet: true, ..Options::default() };
-        let run = Run::begin(&project, &job, &options, requests)?;
+        let options = Options {
+            datestamp: Some(day),
+            retries: 3,
+            quiet: true,
+            deny: deny.to_vec(),
+            ..Options::default()
+        };
+        let run = Run::begin(&project, &job, &options, *requests)?;
         let ends = run.steps(&job.steps, &|_| true)?;
         run.end(&ends, job.steps.len())?;
         first_failure(ends).map_or(Ok(()), Err)

@@ -219,6 +219,11 @@ impl Plugin {
         undeclared::is_ours_and_can(&self.executable, "plan")
     }
 
+    /// Tells whether it is one of ours that can end at a warning.
+    pub fn denies_warnings(&self) -> bool {
+        undeclared::is_ours_and_can(&self.executable, "deny-warnings")
+    }
+
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
     pub fn variable_of(&self, setting: &str) -> String {
         let written = self.written.get(setting).and_then(Value::as_str).unwrap_or_default();

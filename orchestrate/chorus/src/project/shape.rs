@@ -65,7 +65,7 @@ const SHAPES: [(&str, &str); 17] = [
     ("plugin.annotations", "* chorus:{plugin.chorus}"),
     ("plugin.chorus", "pass_env:texts"),
     ("file.annotations", "* chorus:{file.chorus}"),
-    ("file.chorus", "runs_kept:integer"),
+    ("file.chorus", "runs_kept:integer discovery_seconds:integer"),
 ];
 
 /// Looks at the keys and types of one file: refuses what cannot be used, warns of keys that nobody

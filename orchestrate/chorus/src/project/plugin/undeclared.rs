@@ -6,8 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::capture::{self, Limits};
+use crate::pipeline::Program;
 
 use super::super::{Project, file, nearest, warn_once};
 use super::settings::{Definition, definition, variable_name};
@@ -126,7 +130,10 @@ fn asked(executable: &Path) -> Said {
     let ask = || {
         let mut command = Command::new(executable);
         command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
-        let output = command.output().ok().filter(|output| output.status.success());
+        let program = Program::bare(executable);
+        let limits = Limits { bytes: 4 << 20, time: Duration::from_secs(60) };
+        let output = capture::output(&program, command, &limits);
+        let output = output.ok().filter(|output| output.status.success());
         let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
         let about = text.and_then(|text| file::parse(&text).ok()).unwrap_or_default();
         let settings = about["settings"].as_array().cloned().unwrap_or_default();

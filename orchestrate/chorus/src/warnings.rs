@@ -1,0 +1,52 @@
+//! How often was warned, by codes: of the plugins' logs, and of this program's own.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
+
+use crate::observe::OF_OTHERS;
+
+/// Counts by codes.
+pub type Counts = BTreeMap<String, u64>;
+
+/// Returns what this program has warned of since it was last asked: each run has its own.
+pub fn news() -> Counts {
+    static TOLD: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = singer::warning::counts();
+    let since = |code: &str, count: u64| count - told.get(code).copied().unwrap_or(0);
+    let news = now.iter().map(|(code, count)| ((*code).to_owned(), since(code, *count)));
+    let news = news.filter(|(_, count)| *count > 0).collect();
+    *told = now;
+    news
+}
+
+/// Adds counts to others.
+pub fn add(all: &mut Counts, more: &Counts) {
+    for (code, count) in more {
+        *all.entry(code.clone()).or_default() += count;
+    }
+}
+
+/// Returns the counts of a record in words: `W-NO-KEYS 2, W-PLUGIN 1`.
+pub fn words(counts: &Value) -> Option<String> {
+    let counts = counts.as_object()?.iter().map(|(code, count)| format!("{code} {count}"));
+    let counts: Vec<String> = counts.collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
+}
+
+/// Refuses what a plugin of others has warned of, if that is denied: it knows no such flag.
+pub fn check_others(counts: &Counts, denied: &[String]) -> Result<()> {
+    let is_denied =
+        |code: &String| code.eq_ignore_ascii_case("all") || code.eq_ignore_ascii_case(OF_OTHERS);
+    let count = counts.get(OF_OTHERS).copied().unwrap_or(0);
+    if count == 0 || !denied.iter().any(is_denied) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "a warning ends the run, as `--deny-warnings` asks")
+        .with("code", OF_OTHERS)
+        .with("warnings", count)
+        .hint("the step has ended, and what it wrote stays; its log shows the warnings"))
+}
