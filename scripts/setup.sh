@@ -26,6 +26,7 @@ needs postgresql-client command -v psql
 needs gcc command -v cc
 if [[ ${1:-} == test ]]; then
     needs postgresql-contrib has_extension hstore
+    needs locales test -e /usr/share/i18n/locales/POSIX
     needs openssl command -v openssl
     needs pgbouncer has_pgbouncer
     needs git command -v git

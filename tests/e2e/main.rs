@@ -54,6 +54,7 @@ mod meltano;
 mod messages;
 mod metadata;
 mod mistakes;
+mod money;
 mod moving_files;
 mod names;
 mod network;

@@ -37,6 +37,8 @@ pub struct Client {
     pub(crate) lent: bool,
     /// The `lc_monetary` of the role, once it was asked for, and the one pinned in place of `C`.
     pub(crate) own_monetary: Option<String>,
+    /// How many digits money has by it, once that was asked for.
+    pub(crate) money_digits: Option<usize>,
     pub(crate) lc_monetary: Option<String>,
     copying: Copying,
 }
@@ -120,6 +122,7 @@ impl Client {
             pooled: false,
             lent: false,
             own_monetary: None,
+            money_digits: None,
             lc_monetary: None,
             copying: Copying::No,
         };

@@ -128,6 +128,9 @@ impl Client {
     /// Returns how many digits behind the point `money` has in this database, by its own
     /// `lc_monetary`: an amount is kept as a whole number of the smallest unit.
     pub fn money_digits(&mut self) -> Result<usize> {
+        if let Some(digits) = self.money_digits {
+            return Ok(digits);
+        }
         // The parts of a row are computed one after the other.
         let rows = self.query(
             "SELECT s.reset_val, \
@@ -139,7 +142,9 @@ impl Client {
         )?;
         let digits = rows.first().and_then(|row| row.get(2)).and_then(|text| text.parse().ok());
         self.own_monetary = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
-        Ok(digits.unwrap_or(2))
+        let digits = digits.unwrap_or(2);
+        self.money_digits = Some(digits);
+        Ok(digits)
     }
 
     /// Has amounts of money be what they are in this database, as numbers: after

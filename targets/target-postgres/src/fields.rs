@@ -6,7 +6,7 @@ use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
 
 use crate::encode::{Encoder, Scratch};
 use crate::kept::How;
-use crate::limits;
+use crate::{limits, money};
 
 /// Where the cells of one column of the stream go.
 #[derive(Clone, Default)]
@@ -19,6 +19,8 @@ pub struct Feed {
     pub keeps: bool,
     /// How its cells are compared with what the column keeps of them, where that is to be seen.
     pub how: Option<How>,
+    /// How many digits behind the point an amount of money has here, where these are not two.
+    pub money_digits: Option<usize>,
     /// Whether it is a key whose column takes different texts for one.
     pub spelled: bool,
 }
@@ -30,6 +32,8 @@ pub struct Fields {
     /// Columns of earlier schemas, which no record has any more.
     unfed: Vec<usize>,
     scratch: Scratch,
+    /// An amount of money as our session reads it.
+    amount: Vec<u8>,
     /// Cells of the next rows, by row and column of the stream, that their column would change.
     changed: Vec<(usize, usize)>,
 }
@@ -49,7 +53,7 @@ impl Fields {
         let has_cells =
             |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
         let unfed = (0..width).filter(|at| !has_cells(at)).collect();
-        Self { feed, unfed, scratch: Scratch::default(), changed: Vec::new() }
+        Self { feed, unfed, scratch: Scratch::default(), amount: Vec::new(), changed: Vec::new() }
     }
 
     /// Returns the columns whose cells are compared: of the stream, of the table, and how.
@@ -132,6 +136,11 @@ impl Fields {
             let Some((_, encoder)) = &feed.to else { continue };
             match cell {
                 Cell::Text(text) => {
+                    let text = match feed.money_digits {
+                        None => text,
+                        Some(digits) => money::counted(text, digits, &mut self.amount)
+                            .map_err(|failure| (at, failure))?,
+                    };
                     encoder.text(text, &mut self.scratch, out).map_err(|failure| (at, failure))?;
                 }
                 Cell::Null | Cell::Absent if feed.required => {

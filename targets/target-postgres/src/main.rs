@@ -18,6 +18,7 @@ mod lost;
 mod mapping;
 mod memory;
 mod merge;
+mod money;
 mod names;
 mod plan;
 mod promises;

@@ -33,6 +33,8 @@ pub struct Mapping {
     pub shape: Shape,
     /// How many of the columns of `shape` come from the stream.
     width: usize,
+    /// How many digits behind the point money has here.
+    money_digits: usize,
     /// What is to do to the table.
     pub plan: Plan,
     /// Whether the server fills a column of the stream itself.
@@ -74,6 +76,7 @@ impl Mapping {
             },
             partition,
             width: 0,
+            money_digits: 2,
             plan: Plan::default(),
             computes: false,
             spelled: Vec::new(),
@@ -204,6 +207,9 @@ impl Mapping {
         self.shape.columns.extend(own);
         self.shape.conflict = self.conflict_of(stream, &names)?;
         self.plan = self.shape.plan(client)?;
+        if self.plan.types.iter().any(|sql| sql.storage().name == "money") {
+            self.money_digits = client.money_digits()?;
+        }
         self.stream = stream.clone();
         let fields = Fields::new(self.feed(&places), self.width);
         self.computes = fields.places().any(|at| self.plan.generated[at]);
@@ -287,11 +293,16 @@ impl Mapping {
             let marks_deleted = wanted.name == DELETED_AT;
             let computed = self.plan.generated[at];
             let collation = self.plan.collations[at].as_ref();
+            let money_digits = Some(self.money_digits)
+                .filter(|digits| *digits != 2 && sql.storage().name == "money");
             Feed {
                 to: Some((at, Encoder::new(column, sql, sanitize))),
                 required,
                 keeps: !required && !marks_deleted && !column.absent_is_null && !computed,
-                how: kept::compared(column, wanted.came.as_ref(), sql),
+                // Of amounts whose point was moved nothing is cut.
+                how: kept::compared(column, wanted.came.as_ref(), sql)
+                    .filter(|_| money_digits.is_none()),
+                money_digits,
                 spelled: required && kept::is_spelled(column, wanted, sql, collation),
             }
         });
