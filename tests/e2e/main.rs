@@ -74,6 +74,7 @@ mod rejects;
 mod reruns;
 mod runner_faults;
 mod sales;
+mod schema_bombs;
 mod schema_changes;
 mod security;
 mod selection;

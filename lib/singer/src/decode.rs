@@ -10,7 +10,7 @@ use crate::quote::string_into;
 use crate::scan::{Fault, Quoted, Scanner, Token};
 use crate::schema::{DELETED_AT, Kind};
 use crate::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
-use crate::validate::{Checks, Reason};
+use crate::validate::{Checks, Compiler, Reason};
 
 /// A line, its parts unread.
 #[derive(Debug, Default)]
@@ -184,11 +184,12 @@ impl Undeclared {
 impl RecordDecoder {
     /// Prepares for a stream.
     pub fn new(stream: &Stream, validate: bool) -> Result<Self> {
+        let mut compiler = Compiler::new(&stream.schema);
         let column = |column: &crate::Column| {
             let mut key = Vec::new();
             string_into(column.name.as_bytes(), &mut key);
             key.push(b':');
-            let checks = Checks::new(column, &stream.schema, validate)
+            let checks = Checks::new(column, &mut compiler, validate)
                 .map_err(|failure| failure.with("stream", &stream.name))?;
             Ok(DecodedColumn { name: column.name.clone(), key, checks })
         };

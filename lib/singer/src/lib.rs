@@ -37,6 +37,7 @@ pub mod tap;
 pub mod target;
 pub mod validate;
 pub mod warning;
+mod weight;
 mod word;
 
 pub use about::About;

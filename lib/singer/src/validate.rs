@@ -1,6 +1,9 @@
 //! One cell against its column's JSON Schema: what can be told from the token is told from it,
 //! the rest goes through the `jsonschema` crate, compiled once.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::batch::Batch;
@@ -9,6 +12,7 @@ use crate::decode::Refusal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{Nested, Quoted, Scanner, Token};
 use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
+use crate::weight::{Scale, definitions, is_bounded};
 
 /// Why a value does not fit its column, for people; never the value itself.
 pub type Reason = String;
@@ -25,13 +29,45 @@ pub struct Checks {
     scale: Option<usize>,
     words: Option<Vec<Vec<u8>>>,
     /// What only the whole JSON Schema can tell.
-    rest: Option<jsonschema::Validator>,
+    rest: Option<Arc<Rest>>,
+}
+
+/// A compiled JSON Schema.
+struct Rest {
+    validator: jsonschema::Validator,
+    /// The schema, where it refers to itself: the work on a value is bounded by the value.
+    recursive: Option<Value>,
+}
+
+/// Compiles the columns of a stream, each schema once.
+pub struct Compiler<'a> {
+    root: &'a Map<String, Value>,
+    scale: Scale<'a>,
+    known: BTreeMap<String, Arc<Rest>>,
+}
+
+impl<'a> Compiler<'a> {
+    /// Takes the schema of the stream, for its definitions.
+    pub fn new(root: &'a Map<String, Value>) -> Self {
+        Self { root, scale: Scale::new(root), known: BTreeMap::new() }
+    }
+
+    fn compile(&mut self, column: &Column) -> Result<Arc<Rest>> {
+        let text = column.schema.to_string();
+        if let Some(known) = self.known.get(&text) {
+            return Ok(Arc::clone(known));
+        }
+        let recursive = self.scale.add(&column.schema).map_err(|fault| unusable(column, fault))?;
+        let rest = Arc::new(compile(column, self.root, recursive)?);
+        self.known.insert(text, Arc::clone(&rest));
+        Ok(rest)
+    }
 }
 
 impl Checks {
-    /// Reads a column's schema; `root` holds the definitions it may refer to. Without `validate`
+    /// Reads a column's schema; `compiler` has the definitions it may refer to. Without `validate`
     /// only what the row form itself needs is checked.
-    pub fn new(column: &Column, root: &Map<String, Value>, validate: bool) -> Result<Self> {
+    pub fn new(column: &Column, compiler: &mut Compiler<'_>, validate: bool) -> Result<Self> {
         let mut checks = Self {
             kind: column.kind,
             types: column.types,
@@ -45,7 +81,7 @@ impl Checks {
             rest: None,
         };
         if validate && checks.read(&column.schema) {
-            checks.rest = Some(compile(column, root)?);
+            checks.rest = Some(compiler.compile(column)?);
         }
         Ok(checks)
     }
@@ -84,7 +120,9 @@ impl Checks {
                 }
                 "enum" if self.kind == Kind::String => {
                     let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-                    self.words = Some(words.map(|word| word.as_bytes().to_vec()).collect());
+                    let mut words: Vec<_> = words.map(|word| word.as_bytes().to_vec()).collect();
+                    words.sort_unstable();
+                    self.words = Some(words);
                     true
                 }
                 _ => false,
@@ -231,7 +269,7 @@ impl Checks {
             }
         }
         if let Some(words) = &self.words
-            && !words.iter().any(|word| word == text)
+            && words.binary_search_by(|word| word.as_slice().cmp(text)).is_err()
         {
             return Err("the text is none of the words of its enum".to_owned());
         }
@@ -305,7 +343,7 @@ impl Checks {
     }
 
     #[cold]
-    fn check_rest(rest: &jsonschema::Validator, token: Token<'_>) -> Result<(), Reason> {
+    fn check_rest(rest: &Rest, token: Token<'_>) -> Result<(), Reason> {
         let value = match token {
             Token::Null => Value::Null,
             Token::Boolean(value) => Value::Bool(value),
@@ -317,7 +355,10 @@ impl Checks {
             }
             Token::Object(nested) | Token::Array(nested) => parse(nested.text)?,
         };
-        rest.validate(&value).map_err(|fault| {
+        if rest.recursive.as_ref().is_some_and(|schema| !is_bounded(schema, &value)) {
+            return Err("the value takes too much work to check by its schema".to_owned());
+        }
+        rest.validator.validate(&value).map_err(|fault| {
             let place = fault.instance_path().to_string();
             let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
             format!("{}{place}", fault.masked())
@@ -378,27 +419,29 @@ fn only_types(branches: &Value) -> bool {
     })
 }
 
-fn compile(column: &Column, root: &Map<String, Value>) -> Result<jsonschema::Validator> {
+fn compile(column: &Column, root: &Map<String, Value>, recursive: bool) -> Result<Rest> {
     let mut schema = column.schema.clone();
+    let needed = definitions(&schema, root);
     if let Some(schema) = schema.as_object_mut() {
-        for key in ["definitions", "$defs"] {
-            if let Some(definitions) = root.get(key) {
-                schema.entry(key).or_insert_with(|| definitions.clone());
-            }
+        for (key, definitions) in needed {
+            schema.entry(key).or_insert(definitions);
         }
         schema.remove(ABSENT_IS_NULL);
     }
     modernise(&mut schema);
-    jsonschema::options()
+    let built = jsonschema::options()
         .with_draft(jsonschema::Draft::Draft7)
         .should_validate_formats(false)
-        .build(&schema)
-        .map_err(|fault| {
-            Error::new(ErrorKind::Protocol, "cannot use the JSON Schema of a column")
-                .with("column", &column.name)
-                .with("reason", fault.to_string())
-                .hint("correct the tap's schema, or set `validate_records: false`")
-        })
+        .build(&schema);
+    let validator = built.map_err(|fault| unusable(column, fault.to_string()))?;
+    Ok(Rest { validator, recursive: recursive.then_some(schema) })
+}
+
+fn unusable(column: &Column, reason: String) -> Error {
+    Error::new(ErrorKind::Protocol, "cannot use the JSON Schema of a column")
+        .with("column", &column.name)
+        .with("reason", reason)
+        .hint("correct the tap's schema, or set `validate_records: false`")
 }
 
 /// Draft 4 spelled exclusive bounds as booleans, and taps still write them, also in definitions.

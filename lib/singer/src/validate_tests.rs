@@ -6,7 +6,8 @@ use crate::scan::Scanner;
 
 fn put(schema: &str, value: &str, validate: bool) -> Result<String, Reason> {
     let column = Column::new("c", serde_json::from_str(schema).unwrap());
-    let checks = Checks::new(&column, &Map::new(), validate).unwrap();
+    let root = Map::new();
+    let checks = Checks::new(&column, &mut Compiler::new(&root), validate).unwrap();
     let mut batch = Batch::new(1);
     batch.begin_row();
     let token = Scanner::new(value.as_bytes()).value().unwrap();
