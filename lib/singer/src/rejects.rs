@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 
 use crate::batch::Batch;
 use crate::catalog::Stream;
+use crate::decode::Refusal;
 use crate::encode::RecordEncoder;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
 use crate::own_file;
 use crate::quote::string_into;
 use crate::scan::Scanner;
+use crate::schema::Kind;
 use crate::scrub::scrub;
 use crate::selection::Pruning;
 use crate::settings::Common;
@@ -221,6 +223,25 @@ impl Refused<'_> {
         }
         out.push(b'}');
         Some(out)
+    }
+}
+
+/// Says why an object is no row of these columns.
+#[cold]
+pub(crate) fn misfit(refusal: Refusal, columns: &[(String, Kind)]) -> Error {
+    match refusal {
+        Refusal::Broken(fault) => Error::new(ErrorKind::Data, "the record is not JSON")
+            .with("byte", fault.at + 1)
+            .with("reason", fault.what),
+        Refusal::Deletes => Error::new(ErrorKind::Internal, "a deletion was to be heeded"),
+        Refusal::Unfit(at, reason) => {
+            let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
+            let failure = match at {
+                Some(at) => failure.with("column", &columns[at].0),
+                None => failure,
+            };
+            failure.with("reason", reason)
+        }
     }
 }
 

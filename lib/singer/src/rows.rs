@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::batch::{Batch, Cell, Mark};
 use crate::canonical;
 use crate::catalog::{ReplicationMethod, Stream};
-use crate::decode::{RecordDecoder, Refusal};
+use crate::decode::RecordDecoder;
 use crate::encode::{RecordEncoder, schema_line, state_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileIds;
 use crate::future::{Ahead, Cap, is_dated, report_bookmark};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
-use crate::rejects::{Refused, Rejects};
+use crate::rejects::{Refused, Rejects, misfit};
 use crate::schema::{Column, Kind};
 use crate::selection::{Pruning, Selected};
 use crate::state::{Bookmark, State, is_endless, key_bookmark, may_be_endless};
@@ -357,30 +357,12 @@ impl Rows {
                 self.end()
             }
             Err(refusal) => {
-                let failure = self.misfit(refusal);
+                let failure = misfit(refusal, &self.columns);
                 let failure = match place.1 {
                     Some(line) => failure.with("line", line),
                     None => failure,
                 };
                 self.reject(place.0, &Refused::Object(object), failure)
-            }
-        }
-    }
-
-    #[cold]
-    fn misfit(&self, refusal: Refusal) -> Error {
-        match refusal {
-            Refusal::Broken(fault) => Error::new(ErrorKind::Data, "the record is not JSON")
-                .with("byte", fault.at + 1)
-                .with("reason", fault.what),
-            Refusal::Deletes => Error::new(ErrorKind::Internal, "a deletion was to be heeded"),
-            Refusal::Unfit(at, reason) => {
-                let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
-                let failure = match at {
-                    Some(at) => failure.with("column", &self.columns[at].0),
-                    None => failure,
-                };
-                failure.with("reason", reason)
             }
         }
     }
