@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Database, database};
 use crate::support::folder;
 use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
+use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
 use crate::support::run::{Outcome, pipe_succeeds};
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
@@ -55,16 +55,13 @@ fn a_dash_in_a_name_is_no_separator() {
     for (way, schema) in ways.iter().flat_map(|way| [(way, ""), (way, "raw")]) {
         let target = database("dashes");
         let more = json!({ "default_target_schema": schema });
-        match *way {
-            "straight" => {
-                drop(pipe_succeeds(from_database(&source, &json!({})), to_database(&target, &more)))
-            }
-            "by a catalog" => drop(pipe_succeeds(
-                from_database(&source, &json!({})).json("--catalog", &catalog),
-                to_database(&target, &more),
-            )),
-            _ => drop(load(scratch.path(), DAY, &target, &more)),
-        }
+        let catalogued = from_database(&source, &json!({})).json("--catalog", &catalog);
+        let tap = match *way {
+            "straight" => from_database(&source, &json!({})),
+            "by a catalog" => catalogued,
+            _ => from_lake(scratch.path(), DAY),
+        };
+        pipe_succeeds(tap, to_database(&target, &more));
         let expected = if schema.is_empty() {
             "a-b.c public.items public.order-items public.x--"
         } else {

@@ -11,6 +11,7 @@ use singer::{Error, ErrorKind, Result, ResultExt};
 use crate::connect;
 use crate::copy::CopyOut;
 use crate::failure::Report;
+use crate::notice;
 use crate::settings::Config;
 use crate::wire::{self, Wire};
 
@@ -291,8 +292,7 @@ impl Client {
     pub(crate) fn aside(&mut self, kind: u8, range: Range<usize>) -> Result<()> {
         match kind {
             b'N' => {
-                let notice = Report::parse(self.wire.payload(range));
-                log::debug!("server: {}: {}", notice.severity, notice.message);
+                notice::tell(&Report::parse(self.wire.payload(range)));
             }
             // Parameters of the server, and what other sessions tell each other.
             b'S' | b'A' => {}

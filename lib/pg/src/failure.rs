@@ -118,6 +118,13 @@ impl Report {
         report
     }
 
+    /// Returns the function that says it, and where in it.
+    pub fn function(&self) -> Option<&str> {
+        let (_, place) = self.rest.iter().find(|(name, _)| *name == "where")?;
+        let line = place.lines().next()?;
+        (line.starts_with("PL/") && line.contains(" function ")).then_some(line)
+    }
+
     /// Tells whether the server ends the connection after this.
     pub fn is_fatal(&self) -> bool {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")

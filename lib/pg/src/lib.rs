@@ -9,6 +9,7 @@ pub mod copy;
 pub mod copy_text;
 pub mod failure;
 pub mod ident;
+mod notice;
 pub mod ours;
 mod parameters;
 mod password_file;

@@ -138,6 +138,9 @@ pub struct Column {
 pub const ABSENT_IS_NULL: &str = "x-absent-is-null";
 /// The keyword that carries the type a column has in its SQL source, as `format_type` prints it.
 pub const SQL_DATATYPE: &str = "x-sql-datatype";
+/// The keyword with the name of the extension that the type of a column belongs to in its SQL
+/// source, or the one under its domain or of its elements: it may be in another schema elsewhere.
+pub const SQL_EXTENSION: &str = "x-sql-extension";
 /// The keyword of a column whose type is a guess, as none of its cells had a value: it says nothing
 /// against any type that a table has for the column.
 pub const NO_VALUES: &str = "x-no-values";

@@ -62,7 +62,16 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
             AND a.attnum = ANY (o.conkey)),
        c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = '',
        has_column_privilege(c.oid, a.attnum, 'SELECT'),
-       c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows
+       c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows,
+       CASE WHEN a.atttypid >= 16384 THEN (
+         SELECT e.extname
+           FROM pg_catalog.pg_type t
+           LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+           JOIN pg_catalog.pg_depend d ON d.deptype = 'e'
+            AND d.classid = 'pg_catalog.pg_type'::regclass
+            AND d.objid IN (t.oid, t.typelem, b.oid, b.typelem)
+           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+          WHERE t.oid = a.atttypid LIMIT 1) END
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
@@ -174,6 +183,8 @@ pub struct Attribute {
     /// Whether something of the user's computes while its relation is read: a view, the policies
     /// of a table, a foreign server.
     pub computed: bool,
+    /// The extension that its type belongs to, or the one of its elements or under its domain.
+    pub extension: Option<String>,
     /// How it is read.
     pub form: Form,
 }
@@ -297,6 +308,7 @@ pub fn attributes(
                 readable: row.get(8) == Some("t"),
                 computed: row.get(9) == Some("t"),
                 form: Form::Plain,
+                extension: row.get(10).map(str::to_owned),
             })
         })
         .collect()

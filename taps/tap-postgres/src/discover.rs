@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pg::types::{self, Choices, Types};
 use serde_json::{Map, Value, json};
+use singer::schema::SQL_EXTENSION;
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::catalog::{Attribute, Relation};
@@ -92,7 +93,7 @@ fn stream(
 ) -> Stream {
     let mut properties = Map::new();
     for column in columns {
-        let mapped = types::map(
+        let mut mapped = types::map(
             types,
             column.type_oid,
             column.modifier,
@@ -100,6 +101,9 @@ fn stream(
             !column.not_null,
             choices,
         );
+        if let Some(extension) = &column.extension {
+            mapped.schema.insert(SQL_EXTENSION.to_owned(), extension.clone().into());
+        }
         properties.insert(column.name.clone(), Value::Object(mapped.schema));
     }
     let schema = Map::from_iter([
@@ -175,6 +179,7 @@ mod tests {
             readable: true,
             computed: false,
             form: Form::Plain,
+            extension: None,
         }
     }
 

@@ -137,6 +137,7 @@ mod tests {
             readable: true,
             computed: false,
             form: Form::Plain,
+            extension: None,
         }
     }
 

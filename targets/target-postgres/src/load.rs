@@ -1,7 +1,7 @@
 //! One merge: the statements of each load method, in their order.
 
 use pg::Client;
-use singer::Result;
+use singer::{Context, Error, ErrorKind, Result};
 
 use crate::merge::{self, Merge};
 use crate::names::TableName;
@@ -57,6 +57,10 @@ impl Load<'_> {
                 }
             }
             LoadMethod::Upsert if self.rows == 0 => {}
+            LoadMethod::Upsert if self.merge.children => {
+                lock(client, self.name, None)?;
+                counts = merge_lacking(client, self.merge).with("table", self.name)?;
+            }
             LoadMethod::Upsert if self.any_absent => counts = merge_lacking(client, self.merge)?,
             LoadMethod::Upsert => {
                 if let Some(delete) = self.merge.delete_marked() {
@@ -92,6 +96,10 @@ impl Load<'_> {
         let merge = self.merge;
         match self.method {
             LoadMethod::AppendOnly => vec![merge.append()],
+            LoadMethod::Upsert if merge.children => {
+                let merged = [merge.insert_new()].into_iter().chain(merge.update_known());
+                merge.delete_marked().into_iter().chain(merged).collect()
+            }
             LoadMethod::Upsert => {
                 merge.delete_marked().into_iter().chain([merge.upsert()]).collect()
             }
@@ -118,7 +126,8 @@ pub fn lock(
     Ok(())
 }
 
-/// Merges records that lack columns: first those of one key into one.
+/// Merges records that lack columns, or whose rows may be in several tables: first those of one
+/// key into one.
 fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     let [number, last] = merge.number_rounds();
     client.execute(&format!("SET LOCAL enable_nestloop = off; {number}"))?;
@@ -137,6 +146,14 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     }
     client.execute(&merge.drop_older())?;
     client.execute(&format!("SET LOCAL enable_nestloop = on; ANALYZE {}", merge.stage))?;
+    if merge.children && is_true(client, &merge.is_ambiguous())? {
+        let message = "cannot find a row by its key: several rows of the table and its children \
+                       have it";
+        return Err(Error::new(ErrorKind::Data, message).with("key", merge.keys.join(", ")).hint(
+            "make the key unique across the children, or load by `append-only` or into another \
+             table (`table_names`)",
+        ));
+    }
     let mut counts = Counts::default();
     if let Some(delete) = merge.delete_marked() {
         counts.deleted = client.execute(&delete)?;

@@ -1,5 +1,6 @@
 //! How a stream maps onto its table: columns, types, keys, and the SQL that merges its rows.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pg::{Client, quote_ident, quote_literal};
@@ -11,9 +12,11 @@ use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::kept;
 use crate::load;
+use crate::lookup;
 use crate::lost;
 use crate::merge::{self, Filled, Item, Merge};
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
+use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
 use crate::stage;
 use crate::table::{self, Plan, Shape, Wanted};
@@ -41,6 +44,8 @@ pub struct Mapping {
     computes: bool,
     /// The staged texts of keys of which the table takes different ones for equal.
     spelled: Vec<String>,
+    /// Columns whose type became another one, as was told.
+    told: BTreeSet<String>,
 }
 
 impl Mapping {
@@ -63,14 +68,15 @@ impl Mapping {
             _ => None,
         };
         Ok(Self {
-            settings,
             stream: stream.clone(),
             method,
             shape: Shape {
                 name,
                 columns: Vec::new(),
                 conflict: Vec::new(),
-                unique_optional: method != LoadMethod::Upsert,
+                method,
+                removes: settings.hard_delete
+                    || matches!(method, LoadMethod::Overwrite | LoadMethod::ReplacePartition),
                 partitioned: partition.is_some(),
                 stream: stream.name.clone(),
             },
@@ -80,6 +86,8 @@ impl Mapping {
             plan: Plan::default(),
             computes: false,
             spelled: Vec::new(),
+            told: BTreeSet::new(),
+            settings,
         })
     }
 
@@ -119,7 +127,8 @@ impl Mapping {
     /// added). A table that changes must not be locked for as long as that takes.
     pub fn may_go_direct(&self) -> bool {
         let settled = self.plan.creates() || self.plan.statements.is_empty();
-        let found = self.shape.conflict.is_empty() || self.plan.unique;
+        // Where a trigger puts rows elsewhere, the index does not see a key that comes again.
+        let found = self.shape.conflict.is_empty() || self.plan.unique && !self.plan.routes;
         // The text of a moment loses its offset where the column has no time zone.
         let mut typed = self.shape.columns.iter().zip(&self.plan.types);
         let converts = typed
@@ -186,10 +195,10 @@ impl Mapping {
                 continue;
             };
             let base16 = settings.interpret_content_encoding;
-            let (sql_type, came) =
-                table::wanted_type(client, column, base16, &self.shape.name.schema)?;
+            let found = lookup::wanted_type(client, column, base16, &self.shape.name.schema)?;
+            let (sql_type, came, unknown) = (found.sql_type, found.came, found.unknown);
             let source = Some(column.clone());
-            let mut wanted = Wanted { name: name.clone(), sql_type, source, came };
+            let mut wanted = Wanted { name: name.clone(), sql_type, source, came, unknown };
             if let Some(at) = data.iter().position(|other| other.name == *name) {
                 wanted.sql_type = self.evolved(&wanted, at)?;
                 data[at] = wanted;
@@ -210,6 +219,7 @@ impl Mapping {
         if self.plan.types.iter().any(|sql| sql.storage().name == "money") {
             self.money_digits = client.money_digits()?;
         }
+        self.tell_unknown_types();
         self.stream = stream.clone();
         let fields = Fields::new(self.feed(&places), self.width);
         self.computes = fields.places().any(|at| self.plan.generated[at]);
@@ -222,6 +232,22 @@ impl Mapping {
     pub fn comparison(&self, fields: &Fields, number: u64) -> Result<Option<Comparison>> {
         let table = self.shape.name.to_string();
         Comparison::new(fields, number, &table, &self.staged(), &self.plan.types)
+    }
+
+    /// Says once which columns are not of the type of their source.
+    fn tell_unknown_types(&mut self) {
+        for (wanted, sql) in self.shape.columns.iter().zip(&self.plan.types) {
+            let Some(why) = wanted.unknown.as_ref().filter(|_| wanted.sql_type == *sql) else {
+                continue;
+            };
+            if self.told.insert(wanted.name.clone()) {
+                let (table, name, sql) = (&self.shape.name, &wanted.name, sql.sql());
+                singer::warn!(
+                    "W-TYPE-AS-TEXT",
+                    "column {name} of table {table} is {sql}, not the type of its source: {why}"
+                );
+            }
+        }
     }
 
     /// Says once which properties of the stream do not reach the table.
@@ -365,6 +391,8 @@ impl Mapping {
             hard_delete: self.settings.hard_delete && !replaces,
             overriding: self.plan.overriding,
             partitioned: self.plan.partitioned,
+            children: self.plan.children,
+            only: self.plan.only,
             ..Merge::default()
         };
         for (at, wanted) in self.shape.columns.iter().enumerate() {
@@ -454,46 +482,4 @@ fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
             LoadMethod::AppendOnly
         }
     }
-}
-
-/// Returns a part of the partition: what the settings say, which a stream must not contradict, for
-/// the rows of a partition are replaced; else what the stream says.
-fn said_by_both(
-    setting: &str,
-    set: Option<&String>,
-    said: Option<String>,
-) -> Result<Option<String>> {
-    let set = set.filter(|text| !text.is_empty());
-    match (set, said) {
-        (Some(set), Some(said)) if *set != said => {
-            Err(Error::new(ErrorKind::Config, "cannot replace another partition than the one set")
-                .with(&format!("`{setting}` of the settings"), set)
-                .with("of the rows", said)
-                .hint(format!(
-                    "load the rows that belong to it, or remove `{setting}`: rows of a day of the \
-                     lake say themselves where they belong"
-                )))
-        }
-        (set, said) => Ok(set.cloned().or(said)),
-    }
-}
-
-/// Returns the source and the day that the rows of a stream belong to.
-fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, String)> {
-    let named = stream.schema.get(singer::schema::PARTITION);
-    let part = |key: &str| named.and_then(|named| named[key].as_str()).map(str::to_owned);
-    let source = said_by_both("source", settings.source.as_ref(), part("source"))?;
-    let datestamp = said_by_both("datestamp", settings.datestamp.as_ref(), part("extracted_at"))?;
-    let (Some(source), Some(datestamp)) = (source, datestamp) else {
-        return Err(Error::new(ErrorKind::Config, "cannot tell the partition of the rows")
-            .with("stream", &stream.name)
-            .hint("set `source` and `datestamp`, or read the rows from a day of the lake"));
-    };
-    let day = datestamp.parse::<jiff::civil::Date>();
-    if datestamp.len() != 10 || day.is_err() {
-        return Err(Error::new(ErrorKind::Config, "cannot read the datestamp as a day")
-            .with("datestamp", &datestamp)
-            .hint("it is a calendar date, YYYY-MM-DD"));
-    }
-    Ok((source, datestamp))
 }

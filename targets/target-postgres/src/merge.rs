@@ -69,6 +69,10 @@ pub struct Merge {
     pub overriding: bool,
     /// Whether inserted and updated rows cannot be told apart.
     pub partitioned: bool,
+    /// Whether rows may be in child tables, so that no index tells whether a key is there.
+    pub children: bool,
+    /// Whether rows of child tables are left alone.
+    pub only: bool,
     /// Whether no two staged rows have one key.
     pub distinct: bool,
 }
@@ -259,13 +263,30 @@ impl Merge {
 
     /// Adds the staged rows, one for each key, that the table does not have.
     pub fn insert_new(&self) -> String {
+        let alive = self.alive();
+        let known = if self.children {
+            format!(
+                "{} NOT EXISTS (SELECT FROM {} t WHERE {})",
+                if alive.is_empty() { " WHERE" } else { " AND" },
+                self.table,
+                self.same_key("t", "n")
+            )
+        } else {
+            format!(" ON CONFLICT ({}) DO NOTHING", self.conflict.join(", "))
+        };
+        let (insert, columns, rows) = (self.insert(), self.columns(), self.rows());
+        format!("{insert} SELECT {columns} FROM ({rows}) n{alive}{known}")
+    }
+
+    /// Asks whether one key is in several rows of the table and its children; of one staged row a
+    /// key.
+    pub fn is_ambiguous(&self) -> String {
         format!(
-            "{} SELECT {} FROM ({}) n{} ON CONFLICT ({}) DO NOTHING",
-            self.insert(),
-            self.columns(),
-            self.rows(),
-            self.alive(),
-            self.conflict.join(", ")
+            "SELECT EXISTS (SELECT FROM {} s JOIN {} t ON {} GROUP BY {} HAVING count(*) > 1)",
+            self.stage,
+            self.table,
+            self.same_key("t", "s"),
+            join(self.keys.iter().map(|key| format!("s.{key}")))
         )
     }
 
@@ -361,11 +382,12 @@ impl Merge {
     /// Acts on a version: rows of older ones, or of none, leave the table or get marked.
     pub fn activate(&self, version: i64) -> String {
         let old = format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)");
+        let only = if self.only { "ONLY " } else { "" };
         if self.hard_delete {
-            format!("DELETE FROM {} t WHERE {old}", self.table)
+            format!("DELETE FROM {only}{} t WHERE {old}", self.table)
         } else {
             format!(
-                "UPDATE {} t SET \"{DELETED_AT}\" = now() \
+                "UPDATE {only}{} t SET \"{DELETED_AT}\" = now() \
                  WHERE {old} AND t.\"{DELETED_AT}\" IS NULL",
                 self.table
             )

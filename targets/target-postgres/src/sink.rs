@@ -381,6 +381,8 @@ impl Work<'_> {
         if let Some(claim) = self.claim {
             claim.write(client)?;
         }
+        // What the server has said of the rows may be denied.
+        singer::warning::check()?;
         if self.load.is_some() {
             let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
             client.execute(&format!("{end} {}", merge.stage))?;

@@ -1,12 +1,12 @@
 //! The table as it is, the table as the stream needs it, and the DDL between the two.
 
-use pg::types::SQL_BASE_DATATYPE;
-use pg::{Client, failure, quote_ident, quote_literal};
-use serde_json::Value;
-use singer::{Column, Error, ErrorKind, Result, schema};
+use pg::{Client, quote_ident, quote_literal};
+use singer::{Column, Error, ErrorKind, Result};
 
 use crate::facts::FACTS;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
+use crate::relatives::Relatives;
+use crate::settings::LoadMethod;
 use crate::types::{self, Change, SqlType};
 
 /// A table, read from the catalog.
@@ -17,6 +17,7 @@ pub struct Existing {
     /// The columns of each unique index that ON CONFLICT can use; the primary key first.
     unique: Vec<Vec<String>>,
     has_primary_key: bool,
+    relatives: Relatives,
 }
 
 #[derive(Debug)]
@@ -40,10 +41,13 @@ pub struct Wanted {
     pub source: Option<Column>,
     /// The type of the source, where the server has one of that name, with what is under domains.
     pub came: Option<SqlType>,
+    /// Why it is not of the type that it has in its source, where the server does not know that.
+    pub unknown: Option<String>,
 }
 
 /// What is there to do, and what the table is like after it.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts of the table")]
 pub struct Plan {
     /// The statements, in order.
     pub statements: Vec<String>,
@@ -59,8 +63,15 @@ pub struct Plan {
     pub fixed: Vec<bool>,
     /// Whether ON CONFLICT can use the conflict columns.
     pub unique: bool,
-    /// Whether rows are in partitions, so that system columns cannot be returned.
+    /// Whether rows are in several tables: inserts cannot return system columns, and two rows may
+    /// have one address.
     pub partitioned: bool,
+    /// Whether those are children, so that no index tells whether a key is there.
+    pub children: bool,
+    /// Whether a trigger may put new rows elsewhere.
+    pub routes: bool,
+    /// Whether rows of children are left alone.
+    pub only: bool,
 }
 
 impl Plan {
@@ -88,8 +99,10 @@ pub struct Shape {
     pub columns: Vec<Wanted>,
     /// The columns that identify a row, for ON CONFLICT; empty for none.
     pub conflict: Vec<String>,
-    /// Whether a merge works without a unique index on them.
-    pub unique_optional: bool,
+    /// How rows reach the table.
+    pub method: LoadMethod,
+    /// Whether a load may take rows out of the table.
+    pub removes: bool,
     /// Whether rows belong to a partition (source, datestamp).
     pub partitioned: bool,
     /// The stream, for messages.
@@ -107,7 +120,13 @@ impl Shape {
             return Ok(plan);
         };
         match &*existing.kind {
-            "r" | "p" => plan.partitioned = existing.kind == "p",
+            "r" | "p" => {
+                let relatives = &existing.relatives;
+                plan.children = relatives.children;
+                plan.partitioned = existing.kind == "p" || relatives.children;
+                plan.routes = relatives.routes;
+                plan.only = relatives.wider_child.is_some();
+            }
             _ => {
                 return Err(self
                     .refusal(ErrorKind::Unavailable, "cannot load into what is no table")
@@ -121,6 +140,7 @@ impl Shape {
         if !actions.is_empty() {
             plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
         }
+        existing.relatives.check(self, &plan)?;
         self.check_keys(&existing, &table, &mut plan)?;
         Ok(plan)
     }
@@ -191,12 +211,13 @@ impl Shape {
             columns.len() == self.conflict.len()
                 && columns.iter().all(|column| self.conflict.contains(column))
         };
-        plan.unique = !self.conflict.is_empty() && existing.unique.iter().any(same);
+        let unique = !self.conflict.is_empty() && existing.unique.iter().any(same);
+        plan.unique = unique && !plan.children;
         let new_partition = |column: &&ExistingColumn| column.name == DATESTAMP;
         if self.partitioned && !existing.columns.iter().any(|column| new_partition(&column)) {
             plan.statements.push(partition_index(table));
         }
-        if plan.unique || self.conflict.is_empty() {
+        if unique || self.conflict.is_empty() {
             return Ok(());
         }
         let columns = quoted(&self.conflict)?;
@@ -211,7 +232,7 @@ impl Shape {
                     &format!("CREATE UNIQUE INDEX ON {table} ({columns})"),
                 )));
         }
-        if self.unique_optional {
+        if self.method != LoadMethod::Upsert || plan.children {
             return Ok(());
         }
         Err(self
@@ -337,6 +358,7 @@ pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
             sql_type: SqlType::plain(sql),
             source: None,
             came: None,
+            unknown: None,
         })
         .collect()
 }
@@ -352,6 +374,7 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let oid = [row.get(0)];
     let mut existing =
         Existing { kind: row.get(1).unwrap_or_default().to_owned(), ..Existing::default() };
+    existing.relatives = Relatives::read(client, oid[0])?;
     let columns = client.query(
         &format!(
             "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
@@ -396,63 +419,4 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
         }
     }
     Ok(Some(existing))
-}
-
-/// Returns the type to make a column with: its source's type where the server knows it and the
-/// values fit, else what its JSON Schema asks for. Also returns the type that the values have in
-/// the source, where the server has one of that name; what is under a domain of the source only the
-/// source can say.
-pub fn wanted_type(
-    client: &mut Client,
-    column: &Column,
-    base16_is_bytea: bool,
-    target_schema: &str,
-) -> Result<(SqlType, Option<SqlType>)> {
-    let mut find = |key: &str| match column.schema[key].as_str() {
-        Some(text) => match SqlType::parse(text) {
-            Some(known) => Ok(Some(known)),
-            None => look_up(client, text, target_schema),
-        },
-        None => Ok(None),
-    };
-    let own = find(schema::SQL_DATATYPE)?;
-    let base = find(SQL_BASE_DATATYPE)?;
-    let came = match column.schema[SQL_BASE_DATATYPE] {
-        Value::Null => own.clone().filter(|own| own.storage() == own),
-        _ => base.clone(),
-    };
-    let mut found = [own, base].into_iter().flatten();
-    let wanted = found.find(|found| types::fits(column, found));
-    Ok((wanted.unwrap_or_else(|| types::from_schema(column, base16_is_bytea)), came))
-}
-
-/// Asks the server for a type; the text is data and never becomes SQL.
-fn look_up(client: &mut Client, text: &str, target_schema: &str) -> Result<Option<SqlType>> {
-    let places = [None, Some(target_schema), Some("public")];
-    for place in places {
-        let name = match place {
-            None => text.to_owned(),
-            Some(_) if text.contains('.') => break,
-            Some(schema) => format!("{}.{text}", quote_ident(schema)?),
-        };
-        let rows = client.query(
-            &format!(
-                "SELECT format_type(oid, NULL), {FACTS} FROM pg_type t \
-                 CROSS JOIN (SELECT -1) modifier (m) WHERE oid = to_regtype($1)"
-            ),
-            &[Some(&name)],
-        );
-        match rows {
-            Ok(rows) => {
-                if let Some(row) = rows.first() {
-                    let found = SqlType::from_server(row.get(0).unwrap_or_default());
-                    return Ok(Some(found.with_facts(row.get(1)).with_suffix_of(text)));
-                }
-            }
-            // Text that is no type's name at all.
-            Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {}
-            Err(failed) => return Err(failed),
-        }
-    }
-    Ok(None)
 }

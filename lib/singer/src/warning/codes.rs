@@ -198,6 +198,11 @@ pub const CODES: &[(&str, &str)] = &[
          remove it.",
     ),
     (
+        "W-SERVER-NOTICE",
+        "The Postgres server, or a function or trigger in it, has sent a NOTICE or WARNING. The \
+         text is shown once, without values; the log of the server has all of it.",
+    ),
+    (
         "W-SESSION-CHANGED",
         "A function changed a setting of the session. It is set back; give the function the \
          setting by ALTER FUNCTION ... SET.",
@@ -259,6 +264,11 @@ pub const CODES: &[(&str, &str)] = &[
          one.",
     ),
     ("W-TRY-AGAIN", "A request or a step failed for a passing reason and is tried again."),
+    (
+        "W-TYPE-AS-TEXT",
+        "The target database lacks a type of the source, so that the column is made as text or \
+         JSON. Install the extension or make the type, or grant USAGE on its schema, beforehand.",
+    ),
     (
         "W-URL-PARAMETER",
         "A parameter of the connection URL is not used. Remove it, or use a setting.",

@@ -1,0 +1,92 @@
+//! Tables that are not alone: parents, whose children have rows of theirs, and those of an
+//! extension.
+//!
+//! The rows of a table are those that a query of it finds, so that those of its children count:
+//! they are found by table and address, within what a load replaces, and no index of the parent
+//! knows their keys. A child with columns of its own has more than rows of the table: no load of
+//! the parent touches it. What belongs to an extension is neither replaced nor changed.
+
+use pg::Client;
+use singer::{Error, ErrorKind, Result};
+
+use crate::settings::LoadMethod;
+use crate::table::{Plan, Shape};
+
+/// What a table has to do with others.
+#[derive(Debug, Default)]
+pub struct Relatives {
+    /// Whether it has children (which are no partitions of it).
+    pub children: bool,
+    /// Whether a trigger may put new rows elsewhere.
+    pub routes: bool,
+    /// A child, or one of its children, that has columns of its own.
+    pub wider_child: Option<String>,
+    /// The extension that it belongs to.
+    extension: Option<String>,
+}
+
+impl Relatives {
+    /// Looks at a table, by its number.
+    pub fn read(client: &mut Client, oid: Option<&str>) -> Result<Self> {
+        let rows = client.query(
+            "SELECT c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
+             EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal \
+               AND tgenabled <> 'D' AND tgtype & 7 = 7), \
+             (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
+               WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' \
+               AND d.refclassid = 'pg_extension'::regclass LIMIT 1) \
+             FROM pg_class c WHERE c.oid = $1::oid",
+            &[oid],
+        )?;
+        let Some(row) = rows.first() else { return Ok(Self::default()) };
+        let children = row.get(0) == Some("t");
+        let wider_child = if children { wider_child(client, oid)? } else { None };
+        let extension = row.get(2).map(str::to_owned);
+        Ok(Self { children, routes: row.get(1) == Some("t"), wider_child, extension })
+    }
+
+    /// Refuses a load that would touch rows or columns which are not the stream's to touch.
+    pub fn check(&self, shape: &Shape, plan: &Plan) -> Result<()> {
+        let refusal = |message: &str| {
+            Error::new(ErrorKind::Config, message)
+                .with("stream", &shape.stream)
+                .with("table", &shape.name)
+        };
+        if let Some(extension) = &self.extension
+            && (shape.removes || !plan.statements.is_empty())
+        {
+            return Err(refusal("cannot replace or change a table that belongs to an extension")
+                .with("extension", extension)
+                .hint(
+                    "leave the stream out, or load it into another schema \
+                     (`default_target_schema`) or table (`table_names`); rows are added by \
+                     `append-only` or `upsert` without `add_record_metadata` and `hard_delete`",
+                ));
+        }
+        if let Some(child) = &self.wider_child
+            && (shape.method != LoadMethod::AppendOnly || shape.removes)
+        {
+            let message = "cannot tell the rows of a table from those of its child";
+            return Err(refusal(message).with("child", child).hint(
+                "the child has columns of its own, which rows of the stream know nothing of: load \
+                 into another schema (`default_target_schema`) or table (`table_names`), or by \
+                 `append-only` without `hard_delete`",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Returns a descendant that has a column which the table lacks.
+fn wider_child(client: &mut Client, oid: Option<&str>) -> Result<Option<String>> {
+    let rows = client.query(
+        "WITH RECURSIVE d (oid) AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::oid \
+           UNION SELECT i.inhrelid FROM pg_inherits i JOIN d ON i.inhparent = d.oid) \
+         SELECT d.oid::regclass::text FROM d JOIN pg_attribute a ON a.attrelid = d.oid \
+           AND a.attnum > 0 AND NOT a.attisdropped WHERE NOT EXISTS (SELECT FROM pg_attribute p \
+           WHERE p.attrelid = $1::oid AND p.attname = a.attname AND NOT p.attisdropped) \
+         ORDER BY 1 LIMIT 1",
+        &[oid],
+    )?;
+    Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
+}
