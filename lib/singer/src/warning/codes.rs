@@ -72,12 +72,12 @@ pub const CODES: &[(&str, &str)] = &[
          text is no table.",
     ),
     (
-        "W-FILE-TWICE",
-        "Several names lead to one file. It is read once, by the name that the warning tells.",
-    ),
-    (
         "W-FILE-OPEN-TO-ALL",
         "Everybody can change a file that says whom to trust. Run `chmod o-w` on it.",
+    ),
+    (
+        "W-FILE-TWICE",
+        "Several names lead to one file. It is read once, by the name that the warning tells.",
     ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
