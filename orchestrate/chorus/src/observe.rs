@@ -141,9 +141,10 @@ impl Observed {
     /// Counts what a process told after an error, once it has ended well in spite of it.
     pub fn ended_well(&mut self, writer: Writer) {
         let doubtful = std::mem::take(&mut self.doubtful);
-        let (believed, rest) = doubtful.into_iter().partition(|(other, _)| *other == writer);
+        let (believed, rest): (Vec<_>, Vec<_>) =
+            doubtful.into_iter().partition(|(other, _)| *other == writer);
         self.doubtful = rest;
-        for (writer, metric) in Vec::<(Writer, Value)>::from(believed) {
+        for (writer, metric) in believed {
             self.metric(&metric, writer);
         }
     }

@@ -141,13 +141,12 @@ fn tap_arguments(
         "--catalog"
     };
     if given.catalog.is_some() || needs_catalog(plugin) {
-        let catalog = match given.catalog {
-            Some(catalog) => catalog.clone(),
-            None => {
-                let (catalog, told) = selected_catalog(project, plugin, folder, given.deny)?;
-                warnings = told;
-                catalog
-            }
+        let catalog = if let Some(catalog) = given.catalog {
+            catalog.clone()
+        } else {
+            let (catalog, told) = selected_catalog(project, plugin, folder, given.deny)?;
+            warnings = told;
+            catalog
         };
         let path = folder.path().join(CATALOG);
         write_json(&path, &catalog)?;

@@ -169,7 +169,9 @@ impl<'a> Run<'a> {
     pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<Value> {
         let done = ends.len() == steps && ends.iter().all(|end| end.failure.is_none());
         let mut counts = warnings::news();
-        ends.iter().for_each(|end| warnings::add(&mut counts, &end.observed.warnings));
+        for end in ends {
+            warnings::add(&mut counts, &end.observed.warnings);
+        }
         self.note(|record| {
             record["warnings"] = json!(counts);
             record["status"] = if done { "succeeded" } else { "failed" }.into();
