@@ -70,7 +70,8 @@ fn amounts_arrive_between_currencies() {
         source.psql(
             "CREATE DOMAIN fee AS money;
              CREATE TABLE t (id integer PRIMARY KEY, m money, ma money[], d fee);
-             INSERT INTO t VALUES (1, 1500::money, ARRAY[2::money, NULL, (-1234567)::money], 7::money),
+             INSERT INTO t VALUES
+               (1, 1500::money, ARRAY[2::money, NULL, (-1234567)::money], 7::money),
                (2, (-1234567)::money, '{}', NULL), (3, 0::money, NULL, 1::money)",
         );
         for (to, ..) in CURRENCIES {

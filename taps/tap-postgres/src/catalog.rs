@@ -390,6 +390,19 @@ pub fn after(client: &mut Client, read: &Attribute, name: &str) -> Result<After>
     Ok(After { replaced: answer(0) == Some("t"), changed })
 }
 
+/// Makes the failure for rows whose text nobody can trust.
+pub fn changed_text(setting: &pg::Changed, column: &Attribute) -> Error {
+    let message = "cannot trust the rows: a function changed the session while they were read";
+    Error::new(ErrorKind::Unavailable, message)
+        .with("setting", setting.name)
+        .with("reason", setting.reason)
+        .with("column", &column.name)
+        .hint(
+            "let the function leave the setting alone, or have it set back at its end: ALTER \
+             FUNCTION ... SET ...",
+        )
+}
+
 /// Returns a bookmark of a moment with its offset, that of the session where it has none.
 pub fn with_offset(client: &mut Client, moment: &str) -> Result<String> {
     let rows = client.query("SELECT $1::pg_catalog.timestamptz", &[Some(moment)])?;

@@ -313,7 +313,7 @@ impl TapPostgres {
             if let Some(shown) =
                 columns.find(|column| types::is_shown_by(types, column.type_oid, &names))
             {
-                return Err(changed_text(&setting, shown));
+                return Err(catalog::changed_text(&setting, shown));
             }
             singer::warn!(
                 "W-SESSION-CHANGED",
@@ -325,19 +325,6 @@ impl TapPostgres {
         }
         Ok(())
     }
-}
-
-/// Makes the failure for rows whose text nobody can trust.
-fn changed_text(setting: &pg::Changed, column: &Attribute) -> Error {
-    let message = "cannot trust the rows: a function changed the session while they were read";
-    Error::new(ErrorKind::Unavailable, message)
-        .with("setting", setting.name)
-        .with("reason", setting.reason)
-        .with("column", &column.name)
-        .hint(
-            "let the function leave the setting alone, or have it set back at its end: ALTER \
-             FUNCTION ... SET ...",
-        )
 }
 
 /// Tells whether the server refused a value as no text of its type.
