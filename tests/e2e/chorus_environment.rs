@@ -36,7 +36,8 @@ const PLUGINS: &str = "  - name: tap-sick
 const TARGETS: &str = "  - name: target-sick
     executable: ./target
     settings: [{name: login, kind: password}]
-    config: {login: '${DB_LOGIN}', api_token: '${MADE}', schema: $SCHEMA, deep: {client_secret: $DEEP}}
+    config:
+      {login: '${DB_LOGIN}', api_token: '${MADE}', schema: $SCHEMA, deep: {client_secret: $DEEP}}
     env: {MADE: 'x-${PART}'}
   - name: target-other
     executable: ./target

@@ -1,4 +1,4 @@
-//! Where the runner's variables come from: `.env` is read as python-dotenv reads it, for Meltano's sake.
+//! Where the runner's variables come from: `.env` is read as python-dotenv reads it.
 
 use std::collections::BTreeMap;
 use std::fs;

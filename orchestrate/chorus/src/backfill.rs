@@ -110,8 +110,8 @@ pub fn check_days(plan: &[DayPlan], words: &[String], open: OpenDay<'_>) -> Resu
             .with("step", &step.name);
         let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
         let hint = format!(
-            "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or run \
-             it once: chorus run {}",
+            "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or \
+             run it once: chorus run {}",
             step.tap().name,
             step.name
         );

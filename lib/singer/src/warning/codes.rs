@@ -103,8 +103,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-LOCK-UNSURE",
-        "A lock cannot be looked at, or other hosts write to a folder whose locks are not seen here. \
-         Give each host a folder of its own, or mount it with shared locks.",
+        "A lock cannot be looked at, or other hosts write to a folder whose locks are not seen \
+         here. Give each host a folder of its own, or mount it with shared locks.",
     ),
     (
         "W-MORE-PAGES",
@@ -194,8 +194,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
     (
         "W-SELECT-NOTHING",
-        "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, or \
-         remove it.",
+        "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, \
+         or remove it.",
     ),
     (
         "W-SERVER-NOTICE",

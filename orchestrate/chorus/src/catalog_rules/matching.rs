@@ -64,8 +64,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Tells of patterns of `schema`: a plain name that no property has is a new property, unless it
-    /// is almost the name of one.
+    /// Tells of patterns of `schema`: a plain name that no property has is a new property, unless
+    /// it is almost the name of one.
     pub(super) fn check_schema(
         &self,
         rules: &Map<String, Value>,

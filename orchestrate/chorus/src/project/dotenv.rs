@@ -1,7 +1,7 @@
 //! `.env` as python-dotenv reads it: what Meltano reads from it is what is read here.
 //!
 //! The rule: an unquoted value is what stands there up to a comment, quotes have escapes and may
-//! hold lines, and only `${NAME}` and `${NAME:-default}` are replaced, in quotes of both kinds, too.
+//! hold lines, and only `${NAME}` and `${NAME:-default}` are replaced, in quotes, too.
 
 /// What a text of variables holds.
 #[derive(Debug, Default)]

@@ -143,8 +143,8 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
     let dotenv::Statements { variables, odd } = dotenv::read(&text);
     for line in odd {
         warn_once(&format!(
-            ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with a \
-             quote ends with one"
+            ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with \
+             a quote ends with one"
         ));
     }
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
