@@ -81,6 +81,9 @@ pub(super) fn other<'a>(others: &'a [OtherSetting], name: &str) -> Option<&'a Ot
     others.iter().chain(OF_THE_SDK).find(|known| known.name == name)
 }
 
+/// So many unknown settings of a file are told: there may be very many.
+const UNKNOWN_TOLD: usize = 20;
+
 /// Refuses settings that cannot be carried out, and unknown ones.
 ///
 /// `variables` are those whose names begin like those of settings, and end like none.
@@ -91,6 +94,7 @@ pub(super) fn check(
     schema: &SettingsSchema,
 ) -> Result<()> {
     let mut unknown = Vec::new();
+    let mut more = 0;
     for (name, value) in settings {
         if schema.property(name).is_some() {
             continue;
@@ -107,6 +111,7 @@ pub(super) fn check(
                 .with("setting", name)
                 .hint(known.hint));
             }
+            None if unknown.len() >= UNKNOWN_TOLD => more += 1,
             None => unknown.push((format!("`{name}`"), schema.near(name).map(str::to_owned))),
         }
     }
@@ -119,11 +124,14 @@ pub(super) fn check(
     let relaxed = settings.get("unknown_settings").and_then(Value::as_str)
         == Some(UnknownSettings::Warn.word());
     if !relaxed {
-        return refuse(&unknown);
+        return refuse(&unknown, more);
     }
     for (name, near) in unknown {
         let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
         crate::warn!("W-SETTING-UNKNOWN", "unknown setting {name}{hint}");
+    }
+    if more > 0 {
+        crate::warn!("W-SETTING-UNKNOWN", "{more} more unknown settings");
     }
     Ok(())
 }
@@ -131,7 +139,7 @@ pub(super) fn check(
 /// So many unknown settings are named.
 const NAMED_MAX: usize = 50;
 
-fn refuse(unknown: &[(String, Option<String>)]) -> Result<()> {
+fn refuse(unknown: &[(String, Option<String>)], more: usize) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
@@ -140,6 +148,9 @@ fn refuse(unknown: &[(String, Option<String>)]) -> Result<()> {
     for (name, meant) in unknown.iter().take(NAMED_MAX) {
         failure = failure.with("setting", name);
         near.extend(meant.as_ref().map(|meant| format!("did you mean `{meant}`? ")));
+    }
+    if more > 0 {
+        failure = failure.with("and more", more);
     }
     if unknown.len() > NAMED_MAX {
         failure = failure.with("and others", unknown.len() - NAMED_MAX);
