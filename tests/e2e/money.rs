@@ -1,5 +1,6 @@
 //! Amounts of money arrive whatever the currency of a database is counted in.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,7 +28,7 @@ fn make_locale(folder: &Path, (name, sign, point, digits): (&str, &str, &str, u3
          n_sep_by_space 0\np_sign_posn 4\nn_sign_posn 4\nEND LC_MONETARY\n"
     );
     for category in ["LC_CTYPE", "LC_COLLATE", "LC_NUMERIC", "LC_TIME", "LC_MESSAGES"] {
-        text += &format!("{category}\ncopy \"POSIX\"\nEND {category}\n");
+        writeln!(text, "{category}\ncopy \"POSIX\"\nEND {category}").unwrap();
     }
     let definition = folder.join(format!("{name}.def"));
     fs::write(&definition, text).unwrap();
@@ -44,7 +45,9 @@ fn with_currencies() -> Arc<Cluster> {
     cluster.control(&["-m", "fast", "stop"]);
     let locales = cluster.folder.join("locales");
     fs::create_dir(&locales).unwrap();
-    CURRENCIES.iter().for_each(|currency| make_locale(&locales, *currency));
+    for currency in CURRENCIES {
+        make_locale(&locales, currency);
+    }
     let copied = Command::new("cp").args(["-r", "/usr/lib/locale/C.utf8"]).arg(&locales).status();
     assert!(copied.unwrap().success());
     let mut start = server(&cluster.binaries.join("pg_ctl"), owner());

@@ -124,7 +124,13 @@ fn types_of_extensions_arrive_as_they_are() {
         for (at, case) in CASES.iter().enumerate() {
             let kind = column_type(&source, at, "public");
             assert_eq!(column_type(&target, at, path), kind, "{purpose} {}", case.kind);
-            assert_eq!(rows(&target, at, path), rows(&source, at, "public"), "{} {}", purpose, kind);
+            assert_eq!(
+                rows(&target, at, path),
+                rows(&source, at, "public"),
+                "{} {}",
+                purpose,
+                kind
+            );
         }
         load();
         assert_eq!(target.psql(stamp), stamped, "the same again changed rows");

@@ -117,6 +117,10 @@ pub(super) fn check(
     }
     let prefix = about.variable_prefix();
     for variable in variables {
+        if unknown.len() >= UNKNOWN_TOLD {
+            more += 1;
+            continue;
+        }
         let rest = variable.strip_prefix(&prefix).unwrap_or(variable).to_lowercase();
         let near = schema.near(&rest).map(|near| about.variable(near));
         unknown.push((format!("variable `{variable}`"), near));
@@ -136,24 +140,18 @@ pub(super) fn check(
     Ok(())
 }
 
-/// So many unknown settings are named.
-const NAMED_MAX: usize = 50;
-
 fn refuse(unknown: &[(String, Option<String>)], more: usize) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
     let mut failure = Error::new(ErrorKind::Config, "cannot use an unknown setting");
     let mut near = Vec::new();
-    for (name, meant) in unknown.iter().take(NAMED_MAX) {
+    for (name, meant) in unknown {
         failure = failure.with("setting", name);
         near.extend(meant.as_ref().map(|meant| format!("did you mean `{meant}`? ")));
     }
     if more > 0 {
         failure = failure.with("and more", more);
-    }
-    if unknown.len() > NAMED_MAX {
-        failure = failure.with("and others", unknown.len() - NAMED_MAX);
     }
     let hint = "see --about for the settings; `unknown_settings: warn` goes on without it";
     Err(failure.hint(near.concat() + hint))
