@@ -15,8 +15,9 @@ use crate::support::run::file;
 fn plant(project: &Example) -> String {
     let folder = project.path().join("planted");
     let script = "#!/bin/sh\n\
-                  echo try >>\"$PLANTED_TRIES\"\n\
-                  test \"$(wc -l <\"$PLANTED_TRIES\")\" -gt 1 || exit \"$PLANTED_CODE\"\n\
+                  [ \"$1\" = --about ] && PATH=${PATH#*:} exec tap-postgres \"$@\"\n\
+                  echo try >>\"$TAP_POSTGRES__TRIES\"\n\
+                  test $(wc -l <\"$TAP_POSTGRES__TRIES\") -gt 1 || exit $TAP_POSTGRES__CODE\n\
                   PATH=${PATH#*:} exec tap-postgres \"$@\"\n";
     let path = file(&folder, "tap-postgres", script);
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -53,11 +54,15 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
         (&with(r#"{"datestamp": "yesterday"}"#), json!({})),
         (
             &test("2026-02-10"),
-            json!({ "PATH": planted, "PLANTED_CODE": "75", "PLANTED_TRIES": again }),
+            json!({ "PATH": planted, "TAP_POSTGRES__CODE": "75", "TAP_POSTGRES__TRIES": again }),
         ),
         (
             &test("2026-02-11"),
-            json!({ "PLANTED_CODE": "78", "PLANTED_TRIES": never, "SCHEMA": "untouched" }),
+            json!({
+                "TAP_POSTGRES__CODE": "78",
+                "TAP_POSTGRES__TRIES": never,
+                "SCHEMA": "untouched",
+            }),
         ),
     ]);
     let printed: Vec<_> = ended.iter().map(|one| one.printed.as_str()).collect();

@@ -115,6 +115,33 @@ fn rows_since_a_state_need_the_table_of_those_before() {
 }
 
 #[test]
+fn a_table_that_was_emptied_is_warned_of() {
+    let source = source();
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    for entry in catalog["streams"].as_array_mut().unwrap() {
+        entry["replication_method"] = "INCREMENTAL".into();
+        entry["replication_key"] = "id".into();
+    }
+    let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
+    for emptied in ["DELETE FROM t", "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY)"] {
+        let target = database("emptied");
+        let into = || to_database(&target, &json!({}));
+        let first = pipe_succeeds(tap(), into()).1;
+        assert!(!first.stderr.contains("W-TABLE-EMPTY"), "{}", first.stderr);
+        let resumed = || tap().json("--state", &state(&first));
+        assert!(!pipe_succeeds(resumed(), into()).1.stderr.contains("W-TABLE-EMPTY"));
+        target.psql(emptied);
+        let denied = into().args(["--deny-warnings", "W-TABLE-EMPTY"]);
+        let refused = pipe(resumed(), denied).1.exits(65);
+        assert!(refused.stderr.contains("code: W-TABLE-EMPTY"), "{}", refused.stderr);
+        assert_eq!(target.psql("SELECT count(*) FROM t"), "0");
+        let told = pipe_succeeds(resumed(), into()).1;
+        assert!(told.stderr.contains("W-TABLE-EMPTY: table public.t is empty"), "{}", told.stderr);
+    }
+}
+
+#[test]
 fn files_that_are_as_the_state_says_need_their_table() {
     let scratch = folder();
     let path = file(scratch.path(), "in/a.csv", "id\n1\n");

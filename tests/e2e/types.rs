@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::support::cluster::{Database, database};
 use crate::support::faults::{Random, figure, tries};
 use crate::support::folder;
-use crate::support::pipes::{DAY, extract, load};
+use crate::support::pipes::{DAY, extract, from_database, load, to_database};
+use crate::support::run::pipe_succeeds;
 
 /// Types of our own that a target database has too (extensions) or need not have (the rest).
 const EXTENSIONS: &str =
@@ -324,11 +325,11 @@ fn arrays_with_bounds_go_as_text_and_else_say_so() {
     let (source, target, lake) = (database("bounds"), database("bounds_back"), folder());
     source.psql("CREATE TABLE t_0 (id integer PRIMARY KEY, v integer[])");
     source.psql("INSERT INTO t_0 VALUES (1, '[2:3]={7,8}')");
-    let tap = crate::support::pipes::from_database(&source, &json!({})).go().exits(65);
+    let tap = from_database(&source, &json!({})).go().exits(65);
     assert!(tap.stderr.contains("arrays_as"), "{}", tap.stderr);
-    let tap = crate::support::pipes::from_database(&source, &json!({ "arrays_as": "text" }));
+    let tap = from_database(&source, &json!({ "arrays_as": "text" }));
     let into = crate::support::pipes::to_lake(lake.path(), "postgres", DAY);
-    crate::support::run::pipe_succeeds(tap, into);
+    pipe_succeeds(tap, into);
     load(lake.path(), DAY, &target, &json!({}));
     assert_eq!(rows(&source, 0), rows(&target, 0));
     assert_eq!(type_of(&target, 0), "integer[]");
@@ -464,4 +465,24 @@ fn random_values_of_every_type_come_back_equal() {
         assert!(before == after, "{name}: {different:#?}");
     }
     figure("random values of Postgres types", values * types.len());
+}
+
+#[test]
+fn a_column_of_a_domain_is_as_long_as_the_type_under_it() {
+    let (source, target) = (database("lengths_here"), database("lengths_there"));
+    source.psql(
+        "CREATE DOMAIN code AS char(4); CREATE DOMAIN flags AS bit(3);
+         CREATE DOMAIN many AS char(3)[];
+         CREATE TABLE t (id code PRIMARY KEY, f flags, m many);
+         INSERT INTO t VALUES ('a', B'101', '{x,abc}'), ('abcd', B'000', NULL)",
+    );
+    let run =
+        || pipe_succeeds(from_database(&source, &json!({})), to_database(&target, &json!({})));
+    run();
+    let types = "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = 't'::regclass AND attname IN ('id', 'f', 'm')";
+    assert_eq!(target.psql(types), "character(4),bit(3),character(3)[]");
+    let rows = "SELECT id, f, m FROM t ORDER BY id";
+    assert_eq!(target.psql(rows), source.psql(rows));
+    run();
 }

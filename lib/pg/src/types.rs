@@ -90,9 +90,26 @@ pub fn map(
     }
     mapping.schema.insert(SQL_DATATYPE.to_owned(), formatted.into());
     if domain && let Some(base) = types.get(&base) {
-        mapping.schema.insert(SQL_BASE_DATATYPE.to_owned(), base.formatted.clone().into());
+        let declared = declared(&base.formatted, base_modifier);
+        mapping.schema.insert(SQL_BASE_DATATYPE.to_owned(), declared.into());
     }
     mapping
+}
+
+/// Returns how a column of a type is declared that keeps what the modifier lets it keep. Alone,
+/// `character` and `bit` have one place.
+fn declared(formatted: &str, modifier: i32) -> String {
+    let (name, array) = match formatted.strip_suffix("[]") {
+        Some(name) => (name, "[]"),
+        None => (formatted, ""),
+    };
+    match (name, modifier) {
+        ("character", 5..) => format!("character({}){array}", modifier - 4),
+        ("character", _) => format!("bpchar{array}"),
+        ("bit", 1..) => format!("bit({modifier}){array}"),
+        ("bit", _) => format!("bit varying{array}"),
+        _ => formatted.to_owned(),
+    }
 }
 
 /// The types that have an order a bookmark can follow.
@@ -290,6 +307,20 @@ mod tests {
             (6, other("int4", Class::Base)),
         ]
         .into()
+    }
+
+    #[test]
+    fn the_type_under_a_domain_keeps_its_length() {
+        let check = |formatted: &str, modifier, expected: &str| {
+            assert_eq!(declared(formatted, modifier), expected);
+        };
+        check("character", 8, "character(4)");
+        check("character[]", 7, "character(3)[]");
+        check("character", -1, "bpchar");
+        check("bit", 3, "bit(3)");
+        check("bit", -1, "bit varying");
+        check("numeric", 655_366, "numeric");
+        check("character varying", 14, "character varying");
     }
 
     #[test]

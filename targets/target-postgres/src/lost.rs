@@ -1,7 +1,8 @@
 //! Tables that the target has lost: rows since a state go on from rows that are there.
 //!
 //! A state says what the target has. Where the table of a stream is gone, rows since the state, or
-//! none of a stream that is as the state says, would be taken for all: the run fails instead.
+//! none of a stream that is as the state says, would be taken for all: the run fails instead. A
+//! table that is there and empty is warned of.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use pg::Client;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::load;
 use crate::mapping::Mapping;
 use crate::memory::{Claim, Memory};
 use crate::names::TableName;
@@ -25,7 +27,19 @@ const READ_ALL: &str = "what the state says was loaded is gone here: run once wi
 pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<Option<Claim>> {
     let (name, exists) = (&mapping.shape.name, !mapping.plan.creates());
     let claim = memory.claim(client, &mapping.stream, (name, exists))?;
-    if exists || !mapping.goes_on() || mapping.settings.missing_table == MissingTable::Make {
+    if !mapping.goes_on() || mapping.settings.missing_table == MissingTable::Make {
+        return Ok(claim);
+    }
+    if exists {
+        // Rows may have been deleted for good reason, so this is no refusal.
+        let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
+        if load::is_true(client, &asked)? {
+            singer::warn!(
+                "W-TABLE-EMPTY",
+                "table {name} is empty, though the state says that rows were loaded into it: this \
+                 run adds the rows since the state alone; run once without the state to load all"
+            );
+        }
         return Ok(claim);
     }
     Err(Error::new(ErrorKind::Config, "cannot go on from a state: the table is not there")

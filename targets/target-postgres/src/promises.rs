@@ -9,7 +9,11 @@ use crate::names::TableName;
 /// session while rows are added: triggers, or defaults of columns that the stream lacks (`$3` are
 /// those it has).
 const TABLE: &str = "\
-SELECT c.relpersistence = 'u', EXISTS (
+SELECT c.relpersistence = 'u' OR EXISTS (
+         SELECT FROM pg_catalog.pg_partition_tree(c.oid) p
+           JOIN pg_catalog.pg_class part ON part.oid = p.relid
+          WHERE part.relpersistence = 'u'
+       ), EXISTS (
          SELECT FROM pg_catalog.pg_trigger t
           WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
        ) OR EXISTS (
@@ -35,8 +39,8 @@ pub fn warn<'a>(
     if is(0) {
         singer::warn!(
             "W-NOT-DURABLE",
-            "table {name} is unlogged: a crash of the server empties it, though the state says \
-             that its rows are loaded; ALTER TABLE ... SET LOGGED"
+            "table {name} or a partition of it is unlogged: a crash of the server empties that, \
+             though the state says that its rows are loaded; ALTER TABLE ... SET LOGGED"
         );
     }
     if is(1) && client.has_other_zone()? {

@@ -88,7 +88,7 @@ pub fn datasette(folder: &Path, rows: u32, token: &str) -> Server {
         "import sqlite3; c = sqlite3.connect(r'{}'); \
          c.execute('create table orders (id integer primary key, price text, updated_at text)'); \
          c.executemany('insert into orders values (?, ?, ?)', \
-         [(i, '%d.%02d' % (i, i % 100), '2026-%02d-%02dT%02d:00:00Z' % (1 + i % 12, 1 + i % 28, \
+         [(i, '%d.%02d' % (i, i % 100), '2025-%02d-%02dT%02d:00:00Z' % (1 + i % 12, 1 + i % 28, \
          i % 24)) for i in range(1, {rows} + 1)]); c.commit()",
         folder.join("shop.db").display()
     );

@@ -244,6 +244,11 @@ pub const CODES: &[(&str, &str)] = &[
          columns.",
     ),
     (
+        "W-TABLE-EMPTY",
+        "A table is empty, though the state says that rows were loaded into it. Run once without \
+         the state to load all rows.",
+    ),
+    (
         "W-TABLE-NOT-READABLE",
         "The user may not read some tables, so they are left out. Grant SELECT on them.",
     ),
