@@ -35,7 +35,9 @@ const PLUGINS: &str = "  - name: tap-sick
 ";
 const TARGETS: &str = "  - name: target-sick
     executable: ./target
-    settings: [{name: login, kind: password}]
+    settings:
+      - {name: login, kind: password}
+      - {name: address, sensitive: true, value: 'pg://u:${BY_DEFAULT}@h'}
     config:
       {login: '${DB_LOGIN}', api_token: '${MADE}', schema: $SCHEMA, deep: {client_secret: $DEEP}}
     env: {MADE: 'x-${PART}'}
@@ -57,6 +59,7 @@ fn run(project: &Project) -> (Variables, Variables) {
         "DB_LOGIN",
         "PART",
         "DEEP",
+        "BY_DEFAULT",
         "SCHEMA",
         "TARGET_SICK_LOGIN",
         "TARGET_SICK_SCHEMA",
@@ -82,8 +85,11 @@ fn a_plugin_of_others_gets_no_secret_of_the_other_plugins() {
     // Settings that are declared, named like a secret, or nested; what they are made of, and what
     // is made of them.
     lacks(&tap, &["TARGET_SICK_LOGIN", "DB_LOGIN", "MADE", "PART", "DEEP", "URL"]);
-    lacks(&tap, &["TARGET_OTHER_PASSWORD"]);
-    has(&target, &["TARGET_SICK_LOGIN", "DB_LOGIN", "MADE", "PART", "DEEP", "URL", "ANYTHING"]);
+    lacks(&tap, &["TARGET_OTHER_PASSWORD", "BY_DEFAULT"]);
+    has(
+        &target,
+        &["BY_DEFAULT", "TARGET_SICK_LOGIN", "DB_LOGIN", "MADE", "PART", "DEEP", "URL", "ANYTHING"],
+    );
     lacks(&target, &["TAP_SECRET", "TAP_SICK_PASSWORD", "MELTANO_EXTRACT_PASSWORD"]);
     has(&target, &["TAP_SICK_URL"]);
 }

@@ -230,6 +230,12 @@ fn a_pattern_that_matches_nothing_is_told_and_an_exclusion_ends_the_run() {
         let plan = project.chorus(&["plan", "--datestamp", DAY, "tap-x", "target-csv"]).go();
         assert!(plan.text().contains("cannot leave out what is not there"), "{}", plan.text());
     }
+    for rules in ["select: ['*.*'], select_filter: [b]", "select_filter: '!b'"] {
+        let (project, outcome) = run(rules);
+        says(&outcome.exits(78), &["cannot filter streams by `select_filter` yet", "`select`"]);
+        project.published_nothing();
+    }
+    run("select_filter: []").1.success();
     for (rules, told) in [
         ("select: [b.*, orders.*]", "`orders.*` of `select` matches nothing: the tap has: b"),
         ("metadata: {c: {replication-method: FULL_TABLE}}", "`c` of `metadata` matches nothing"),

@@ -1,6 +1,6 @@
 //! Tests that need packages the ordinary run does without; `make test-slow` runs them.
 
-#[expect(dead_code, unused_imports, reason = "these tests need a part of it")]
+#[expect(dead_code, reason = "these tests need a part of it")]
 #[path = "../e2e/support/mod.rs"]
 mod support;
 

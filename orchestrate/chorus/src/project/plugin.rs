@@ -331,7 +331,7 @@ fn rules(
     missing: &mut BTreeSet<String>,
 ) -> Result<Rules> {
     let mut found = Map::new();
-    for name in ["select", "metadata", "schema", "catalog", "state"] {
+    for name in ["select", "select_filter", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
             for at in [&entry.own[name], &entry.of_environment[name]] {
@@ -353,6 +353,7 @@ fn rules(
         }
         found.insert(name.to_owned(), value);
     }
+    refuse_filter(chain, found.get("select_filter").unwrap_or(&Value::Null))?;
     let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
     let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
     let select = match found.get("select") {
@@ -366,4 +367,19 @@ fn rules(
         catalog: text("catalog"),
         state: text("state"),
     })
+}
+
+/// Refuses `select_filter`: without it, streams are read that the project leaves out.
+fn refuse_filter(chain: &[Entry<'_>], filter: &Value) -> Result<()> {
+    let is_empty = match filter {
+        Value::Array(patterns) => patterns.is_empty(),
+        Value::String(pattern) => pattern.is_empty(),
+        other => other.is_null(),
+    };
+    if is_empty {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot filter streams by `select_filter` yet")
+        .with("plugin", chain.first().map_or("", |entry| entry.name))
+        .hint("write the streams into `select`, and those to leave out as `!STREAM.*`"))
 }

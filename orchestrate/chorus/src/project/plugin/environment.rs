@@ -88,6 +88,8 @@ impl Environment {
         let (mut named, mut secret) = (BTreeSet::new(), BTreeSet::new());
         references(&Value::Object(known.written.clone()), "", known, (&mut named, &mut secret));
         for definition in known.definitions.iter().chain(known.said) {
+            let (name, default) = (&definition.name, &definition.default);
+            references(default, name, known, (&mut named, &mut secret));
             let variables = definition.variables(chain);
             if definition.is_secret() || is_secret_word(&definition.name) {
                 secret.extend(variables.iter().cloned());

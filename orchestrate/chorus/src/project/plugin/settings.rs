@@ -15,7 +15,8 @@ pub struct Definition {
     /// The name, dots between levels.
     pub name: String,
     kind: String,
-    default: Value,
+    /// What it is where nothing sets it.
+    pub default: Value,
     aliases: Vec<String>,
     variable: Option<String>,
     sensitive: bool,
