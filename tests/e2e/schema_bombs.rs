@@ -1,12 +1,18 @@
 //! A stream is not trusted: a small SCHEMA cannot make a target fill memory or work without end.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
+use crate::limits::{measured, peak};
 use crate::support::cluster::database;
 use crate::support::folder;
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::Run;
+use crate::support::run::{Run, file, ours};
+
+/// Many times what work in proportion to a schema takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn schema(properties: &Value, definitions: &Value) -> Lines {
     Lines::default().syncing("t").message(&json!({
@@ -76,6 +82,107 @@ fn a_value_that_would_be_checked_without_end_is_refused() {
     let input = lines.record("t", &json!({ "id": 1, "c": deep })).done().0;
     let outcome = to_lake(output.path(), "s", DAY).input(input).go().exits(65);
     assert!(outcome.stderr.contains("too much work"), "{outcome:?}");
+}
+
+#[test]
+fn columns_beyond_the_limit_are_refused() {
+    let (scratch, database) = (folder(), database("wide_schemas"));
+    let many = |count: usize| -> Value {
+        let column = |at: usize| (format!("c{at}"), json!({ "type": ["null", "string"] }));
+        (0..count).map(column).collect::<Map<_, _>>().into()
+    };
+    let lines = |count: usize| {
+        let lines = Lines::default().syncing("t").schema("t", &many(count), &[]);
+        lines.record("t", &json!({ "c0": "x" })).done().0
+    };
+    let targets: [(_, _, &dyn Fn() -> Run); 2] = [
+        ("target-csv", 3000, &|| to_lake(scratch.path(), "s", DAY)),
+        ("target-postgres", 1500, &|| to_database(&database, &json!({}))),
+    ];
+    for (name, count, target) in targets {
+        target().set("max_columns", count).input(lines(count)).go().success();
+        let outcome = target().set("max_columns", count - 1).input(lines(count)).go().exits(65);
+        let told = format!("columns: {count}\n  max_columns: {}\n", count - 1);
+        assert!(outcome.stderr.contains(&told), "{name}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("raise `max_columns`"), "{name}: {}", outcome.stderr);
+    }
+    // By default memory has a limit, whatever comes.
+    let outcome = measured("target-csv")
+        .config(&json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY }))
+        .input(lines(1_000_000))
+        .go()
+        .exits(65);
+    assert!(outcome.stderr.contains("columns: 1000000\n"), "{}", outcome.stderr);
+    assert!(peak(&outcome) < 1 << 30, "{} bytes", peak(&outcome));
+    // A catalog is read by the same rule, also where little of it is selected.
+    let rows = file(scratch.path(), "t.csv", "c0\nx\n");
+    let catalog = json!({ "streams": [{ "tap_stream_id": "t", "stream": "t",
+        "schema": { "type": "object", "properties": many(2000) },
+        "metadata": [{ "breadcrumb": [], "metadata": { "selected": true } }] }] });
+    let config = json!({ "files": [{ "entity": "t", "path": rows, "keys": [] }] });
+    let tap = |max: u64| {
+        ours("tap-csv").config(&config).json("--catalog", &catalog).set("max_columns", max).go()
+    };
+    tap(2000).success();
+    let outcome = tap(1999).exits(65);
+    assert!(outcome.stderr.contains("columns: 2000\n"), "{}", outcome.stderr);
+}
+
+/// As many keys as columns, and as many definitions as columns: work that grows with the square of
+/// their number does not come to its end within the patience of a run.
+#[test]
+fn work_grows_with_the_columns_and_not_with_their_square() {
+    let scratch = folder();
+    let wide = |count: usize, column: &dyn Fn(usize) -> Value| -> Map<String, Value> {
+        (0..count).map(|at| (format!("c{at}"), column(at))).collect()
+    };
+    let target =
+        || to_lake(scratch.path(), "s", DAY).set("max_columns", 150_000).patience(PATIENCE);
+
+    let keyed = wide(150_000, &|_| json!({ "type": "string" }));
+    let keys: Vec<&str> = keyed.keys().map(String::as_str).collect();
+    let row: Map<_, _> = keyed.keys().map(|name| (name.clone(), json!("x"))).collect();
+    let columns = Value::Object(keyed.clone());
+    let lines = Lines::default().syncing("t").schema("t", &columns, &keys);
+    target().input(lines.record("t", &row.into()).done().0).go().success();
+
+    let referring = wide(
+        20_000,
+        &|at| json!({ "anyOf": [{ "$ref": format!("#/definitions/c{at}") }, { "type": "null" }] }),
+    );
+    let definitions = wide(20_000, &|_| json!({ "type": "string" }));
+    let lines = Lines::default().syncing("t").message(&json!({
+        "type": "SCHEMA", "stream": "t", "key_properties": [],
+        "schema": { "type": "object", "properties": referring, "definitions": definitions },
+    }));
+    target().input(lines.record("t", &json!({ "c0": "x" })).done().0).go().success();
+}
+
+/// A copy for each column of what they refer to would be larger than any memory.
+#[test]
+fn columns_that_share_a_large_definition_are_refused() {
+    let scratch = folder();
+    let words: Vec<String> = (0..100_000).map(|at| format!("word {at}")).collect();
+    let definitions = json!({ "large": { "properties": { "x": { "type": "string" } },
+        "enum": words } });
+    let check = |column: &dyn Fn(usize) -> Value, said: &str| {
+        let columns: Map<_, _> = (0..20_000).map(|at| (format!("c{at}"), column(at))).collect();
+        let lines = schema(&columns.into(), &definitions).raw("").done();
+        let lines = String::from_utf8(lines.0).unwrap().replace(r#"["id"]"#, "[]");
+        let outcome = measured("target-csv")
+            .config(&json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY }))
+            .input(lines)
+            .go();
+        assert!([65, 76].contains(&outcome.code), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+        assert!(peak(&outcome) < 1 << 30, "{} bytes", peak(&outcome));
+    };
+    check(&|_| json!({ "$ref": "#/definitions/large" }), "cannot follow the references");
+    let part = "#/definitions/large/properties/x";
+    check(
+        &|at| json!({ "minLength": at, "allOf": [{ "$ref": part }] }),
+        "its references lead to more than",
+    );
 }
 
 #[test]

@@ -36,9 +36,6 @@ pub struct TableSettings {
     pub words: Words,
 }
 
-/// How many columns a table may have by default: each takes some KB of memory.
-pub const COLUMNS_MAX: usize = 50_000;
-
 /// How a connector calls two of its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {

@@ -1,6 +1,6 @@
 //! Streams and the catalog file: what discovery writes and what a run reads back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -99,6 +99,11 @@ impl Stream {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Tells whether there is a column of this name, at once however many there are.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.schema.get("properties").is_some_and(|properties| properties.get(name).is_some())
+    }
+
     /// Returns the schema and the table that it is read from, as its schema says, where its name
     /// is made of them.
     pub fn source_table(&self) -> Option<(&str, &str)> {
@@ -160,9 +165,10 @@ impl Stream {
         if self.metadata.values().all(Map::is_empty) {
             root.insert("selected-by-default".to_owned(), true.into());
         }
+        let keys: BTreeSet<&String> = self.keys.iter().collect();
         for column in &self.columns {
             let breadcrumb = vec!["properties".to_owned(), column.name.clone()];
-            let automatic = self.keys.contains(&column.name);
+            let automatic = keys.contains(&column.name);
             metadata
                 .entry(breadcrumb)
                 .or_default()
@@ -177,7 +183,7 @@ impl Stream {
     }
 
     /// Reads a catalog entry; one with a replication key but no method is read by this one.
-    fn from_json(entry: &Value, default: ReplicationMethod) -> Result<Self> {
+    fn from_json(entry: &Value, default: ReplicationMethod, columns_max: usize) -> Result<Self> {
         let broken = |what: &str| Error::new(ErrorKind::Config, format!("the catalog has {what}"));
         let entry = entry.as_object().ok_or_else(|| broken("an entry that is not an object"))?;
         let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
@@ -187,6 +193,7 @@ impl Stream {
         let schema = schema.filter(|schema| schema.get("properties").is_some_and(Value::is_object));
         let schema =
             schema.ok_or_else(|| broken("a schema without `properties`").with("stream", id))?;
+        schema::check_size(schema, columns_max).map_err(|failure| failure.with("stream", id))?;
         let mut stream = Self::new(text("stream").unwrap_or(id), schema.clone(), Vec::new());
         id.clone_into(&mut stream.id);
         stream.metadata =
@@ -242,8 +249,12 @@ pub fn to_json(streams: &[Stream]) -> Value {
 
 /// Reads a catalog: `{"streams": [...]}`, with metadata or, as older ones, with `selected` and
 /// `inclusion` inside the schemas. Streams with a replication key but no method get the default,
-/// else `Incremental`.
-pub fn from_slice(text: &[u8], default: Option<ReplicationMethod>) -> Result<Vec<Stream>> {
+/// else `Incremental`; none may have more columns than `columns_max`.
+pub fn from_slice(
+    text: &[u8],
+    default: Option<ReplicationMethod>,
+    columns_max: usize,
+) -> Result<Vec<Stream>> {
     let catalog: Value = serde_json::from_slice(text)
         .or_kind(ErrorKind::Config, "cannot read the catalog")
         .map_err(|failure| failure.hint("the catalog is the JSON that --discover prints"))?;
@@ -252,7 +263,7 @@ pub fn from_slice(text: &[u8], default: Option<ReplicationMethod>) -> Result<Vec
             .hint("write one with --discover")
     })?;
     let default = default.unwrap_or(ReplicationMethod::Incremental);
-    streams.iter().map(|entry| Stream::from_json(entry, default)).collect()
+    streams.iter().map(|entry| Stream::from_json(entry, default, columns_max)).collect()
 }
 
 fn string(value: Option<&Value>) -> Option<String> {
@@ -307,7 +318,7 @@ mod tests {
         let without_keys = Stream { keys: Vec::new(), ..plain.clone() };
         for stream in [plain, without_keys, described, unselected, silent] {
             let text = to_json(std::slice::from_ref(&stream)).to_string();
-            let read = from_slice(text.as_bytes(), None).unwrap().remove(0);
+            let read = from_slice(text.as_bytes(), None, schema::COLUMNS_MAX).unwrap().remove(0);
             let names = |stream: Stream| {
                 let selected = selection::select(stream).unwrap()?;
                 let names = selected.stream.columns.into_iter().map(|column| column.name);

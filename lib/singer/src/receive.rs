@@ -15,6 +15,7 @@ use crate::file_id::FileId;
 use crate::input::{Input, Next};
 use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
+use crate::schema;
 use crate::target::ENVELOPE_CELLS;
 use crate::word::Word;
 
@@ -107,6 +108,7 @@ impl From<Error> for Stop {
 /// The streams seen so far and the rows of each that wait to be handed on.
 pub(crate) struct Decoding {
     validate: bool,
+    columns_max: usize,
     rejects: Rejects,
     streams: Vec<Incoming>,
     names: BTreeMap<String, usize>,
@@ -137,12 +139,14 @@ struct Incoming {
 impl Decoding {
     pub(crate) fn new(
         validate: bool,
+        columns_max: usize,
         rejects: Rejects,
         events: SyncSender<Event>,
         spare: Receiver<Batch>,
     ) -> Self {
         Self {
             validate,
+            columns_max,
             rejects,
             streams: Vec::new(),
             names: BTreeMap::new(),
@@ -253,7 +257,7 @@ impl Decoding {
             return Ok(());
         }
         self.hand_on()?;
-        let mut stream = read_schema(&name, line, number)?;
+        let mut stream = read_schema(&name, line, number, self.columns_max)?;
         let deletes = at.is_some_and(|at| self.streams[at].deletes);
         if deletes {
             stream.declare_deleted_at();
@@ -403,7 +407,12 @@ fn stream_name(name: Option<Quoted<'_>>, kind: &str, number: u64) -> Result<Stri
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop> {
+fn read_schema(
+    name: &str,
+    line: &Line<'_>,
+    number: u64,
+    columns_max: usize,
+) -> Result<Stream, Stop> {
     let fault =
         |what: &str| Stop::Failed(at_line(ErrorKind::Protocol, what, number).with("stream", name));
     let schema = line.schema.and_then(|text| serde_json::from_slice::<Map<_, _>>(text).ok());
@@ -411,6 +420,8 @@ fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop>
     if !schema.get("properties").is_some_and(Value::is_object) {
         return Err(fault("the schema of a stream needs `properties`, an object"));
     }
+    schema::check_size(&schema, columns_max)
+        .map_err(|failure| failure.with("stream", name).with("line", number))?;
     let keys = match line.key_properties {
         None => return Err(fault("a SCHEMA needs `key_properties`, a list that may be empty")),
         Some(b"null") => Vec::new(),
@@ -424,7 +435,7 @@ fn read_schema(name: &str, line: &Line<'_>, number: u64) -> Result<Stream, Stop>
     if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
         return Err(fault("a property has an empty name").map(|f| f.with("property", &column.name)));
     }
-    match stream.keys.iter().find(|key| stream.column(key).is_none()) {
+    match stream.keys.iter().find(|key| !stream.has_column(key)) {
         Some(key) => Err(fault("a key property is not in the schema").map(|f| f.with("key", key))),
         None => Ok(stream),
     }

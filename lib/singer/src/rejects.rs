@@ -3,7 +3,7 @@
 //! The file holds of a record what the destination would have got: the selected properties alone.
 //! Where these cannot be told apart from the others, the place and the reason have to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -268,12 +268,13 @@ fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
 pub(crate) fn key_of(record: &[u8], keys: &[String]) -> Option<String> {
     let mut scanner = Scanner::new(record);
     let mut more = scanner.open(b'{', b'}').ok()?;
+    let keys: BTreeSet<&[u8]> = keys.iter().map(String::as_bytes).collect();
     let mut found = Vec::new();
     while more {
         let key = scanner.key().ok()?;
         let start = scanner.at();
         scanner.value().ok()?;
-        if keys.iter().any(|name| name.as_bytes() == key.raw) {
+        if keys.contains(key.raw) {
             found.push(String::from_utf8_lossy(&record[start..scanner.at()]).into_owned());
         }
         more = scanner.more(b'}').ok()?;
@@ -293,7 +294,9 @@ mod tests {
             {"breadcrumb":[],"metadata":{"selected":true}},
             {"breadcrumb":["properties","b"],"metadata":{"selected":false}},
             {"breadcrumb":["properties","n","properties","x"],"metadata":{"selected":false}}]}]}"#;
-        let stream = catalog::from_slice(entry.as_bytes(), None).unwrap().remove(0);
+        let stream = catalog::from_slice(entry.as_bytes(), None, crate::schema::COLUMNS_MAX)
+            .unwrap()
+            .remove(0);
         let selected = selection::select(stream).unwrap().unwrap();
         let names: Vec<&str> =
             selected.stream.columns.iter().map(|column| column.name.as_str()).collect();

@@ -19,7 +19,7 @@ use crate::selection::{Selected, select};
 use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
 use crate::state::State;
 use crate::tap::Tap;
-use crate::{log as stderr, output, warning};
+use crate::{log as stderr, output, schema, warning};
 
 /// The whole `main` of a tap.
 pub fn run_tap<T: Tap>() -> ExitCode {
@@ -41,7 +41,7 @@ fn run<T: Tap>() -> Result<()> {
     warning::check()?;
     let mut tap = T::open(settings.get()?)?;
     if args.action == Action::Discover {
-        let catalog = catalog::to_json(&tap.discover()?);
+        let catalog = catalog::to_json(&discover(&mut tap, common.max_columns)?);
         warning::check()?;
         let text = serde_json::to_string_pretty(&catalog)
             .or_kind(ErrorKind::Internal, "cannot write the catalog")?;
@@ -52,7 +52,7 @@ fn run<T: Tap>() -> Result<()> {
             .map_err(|failure| failure.with("path", path.display()))?,
         None => State::empty(),
     };
-    let streams = streams(&mut tap, &args)?;
+    let streams = streams(&mut tap, &args, common.max_columns)?;
     let mut streams = order(streams, state.currently_syncing());
     let mut known: Vec<&mut Stream> = streams.iter_mut().map(|one| &mut one.stream).collect();
     tap.prepare(&mut known)?;
@@ -96,14 +96,14 @@ fn goes_on(stream: &Stream, bookmark: &Value) -> bool {
 }
 
 /// Returns the selected streams, from the catalog given or else from discovery.
-fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
+fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<Selected>> {
     let streams = match &args.catalog {
         Some(path) => {
             let text = read_file(path, "cannot read the catalog", NO_CATALOG)?;
-            catalog::from_slice(&text, tap.default_method())
+            catalog::from_slice(&text, tap.default_method(), columns_max)
                 .map_err(|failure| failure.with("path", path.display()))?
         }
-        None => tap.discover()?,
+        None => discover(tap, columns_max)?,
     };
     let found = streams.len();
     let mut selected = Vec::new();
@@ -124,6 +124,16 @@ fn streams<T: Tap>(tap: &mut T, args: &Args) -> Result<Vec<Selected>> {
         );
     }
     Ok(selected)
+}
+
+/// Returns the streams that the tap finds, each with as many columns as it may have.
+fn discover<T: Tap>(tap: &mut T, columns_max: usize) -> Result<Vec<Stream>> {
+    let found = tap.discover()?;
+    for stream in &found {
+        schema::check_size(&stream.schema, columns_max)
+            .map_err(|failure| with_stream(failure, stream))?;
+    }
+    Ok(found)
 }
 
 /// Refuses two streams that would be one for a target.

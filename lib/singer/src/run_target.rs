@@ -45,14 +45,15 @@ fn run<T: Target>() -> Result<()> {
         idle: Duration::from_secs(own.idle_timeout_seconds),
     };
     let rejects = Rejects::new(&common);
+    let checks = (own.validate_records, common.max_columns);
     if let Action::Plan(format) = args.action {
-        let (incoming, _) = begin(&args, limits, own.validate_records, &rejects)?;
+        let (incoming, _) = begin(&args, limits, checks, &rejects)?;
         let streams = plan::streams(&incoming, own.allow_empty)?;
         return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;
-    let (incoming, give_back) = begin(&args, limits, own.validate_records, &rejects)?;
+    let (incoming, give_back) = begin(&args, limits, checks, &rejects)?;
     let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
     rejects.report();
     ended
@@ -63,7 +64,7 @@ fn run<T: Target>() -> Result<()> {
 fn begin(
     args: &Args,
     limits: Limits,
-    validate: bool,
+    (validate, columns_max): (bool, usize),
     rejects: &Rejects,
 ) -> Result<(Receiver<Event>, SyncSender<Batch>)> {
     let input = match &args.input {
@@ -72,7 +73,7 @@ fn begin(
     };
     let (events, incoming) = sync_channel(4);
     let (give_back, spare) = sync_channel(4);
-    let decoding = Decoding::new(validate, rejects.clone(), events, spare);
+    let decoding = Decoding::new(validate, columns_max, rejects.clone(), events, spare);
     // Not joined: when a sink fails, the reader may be waiting for input that never comes.
     std::thread::spawn(move || receive(input, decoding));
     Ok((incoming, give_back))

@@ -1,6 +1,11 @@
 //! Columns and their kinds, read from JSON Schema.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::weight::{COPIED_MAX, size};
 
 /// What the text of a column means. The text is canonical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,13 +197,57 @@ pub fn columns(schema: &Map<String, Value>) -> Vec<Column> {
         .collect()
 }
 
+/// How many columns a stream may have, unless `max_columns` says otherwise.
+pub const COLUMNS_MAX: usize = 50_000;
+
+/// Refuses a schema whose columns would take more memory than its text lets expect: each column
+/// takes some KB, and has a copy of what its reference leads to.
+pub fn check_size(schema: &Map<String, Value>, columns_max: usize) -> Result<()> {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return Ok(());
+    };
+    check_count(properties.len(), columns_max)?;
+    // A target of many columns is measured once.
+    let mut sizes = BTreeMap::new();
+    let mut copied = 0_u64;
+    for (name, property) in properties {
+        let Some((path, target)) = target(property, schema) else { continue };
+        let size = *sizes.entry(path).or_insert_with(|| size(target));
+        copied = copied.saturating_add(size);
+        if copied > COPIED_MAX {
+            return Err(Error::new(ErrorKind::Data, "cannot follow the references of a schema")
+                .with("column", name)
+                .with("reason", format!("they lead to more than {COPIED_MAX} parts"))
+                .hint("write `{}` in place of references of columns to large definitions"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses more columns than a stream may have.
+fn check_count(columns: usize, columns_max: usize) -> Result<()> {
+    if columns <= columns_max {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "cannot take a stream of this many columns")
+        .with("columns", columns)
+        .with("max_columns", columns_max)
+        .hint(
+            "are the names of properties data? put such into one object; else raise `max_columns`",
+        ))
+}
+
 /// Follows a `$ref` into the schema's own definitions, one level; others stay as they are.
 fn resolve(property: &Value, schema: &Map<String, Value>) -> Value {
-    let target = property["$ref"].as_str().and_then(|path| path.strip_prefix("#/"));
-    let Some(path) = target else { return property.clone() };
+    target(property, schema).map_or(property, |(_, target)| target).clone()
+}
+
+/// Returns the path of a `$ref` and what it leads to.
+fn target<'a>(property: &'a Value, schema: &'a Map<String, Value>) -> Option<(&'a str, &'a Value)> {
+    let path = property["$ref"].as_str()?.strip_prefix("#/")?;
     let mut parts = path.split('/');
-    let first = parts.next().and_then(|part| schema.get(part));
-    parts.fold(first, |at, part| at.and_then(|at| at.get(part))).unwrap_or(property).clone()
+    let first = schema.get(parts.next()?)?;
+    Some((path, parts.try_fold(first, |at, part| at.get(part))?))
 }
 
 fn kind_of(property: &Value, types: Types) -> Kind {
@@ -244,6 +293,32 @@ fn branches(property: &Value) -> Option<&Vec<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_share_a_large_definition_only_so_often() {
+        let check = |columns: usize, reference: &str, large: Value| {
+            let column = |at: usize| (format!("c{at}"), json!({ "$ref": reference }));
+            let properties: Map<_, _> = (0..columns).map(column).collect();
+            let schema = json!({ "properties": properties, "definitions": { "a": large } });
+            check_size(schema.as_object().unwrap(), 5000).map_err(|failure| failure.to_string())
+        };
+        let words = || json!({ "enum": vec!["word"; 1000] });
+        check(500, "#/definitions/a", words()).unwrap();
+        let text = json!({ "description": "x".repeat(100_000) });
+        for (columns, reference, large) in [
+            (1500, "#/definitions/a", words()),
+            (1500, "#/definitions", words()),
+            (1500, "#/properties", json!({})),
+            (2000, "#/definitions/a", text),
+        ] {
+            let failure = check(columns, reference, large).unwrap_err();
+            assert!(failure.contains("cannot follow the references"), "{failure}");
+        }
+        check(5000, "#/definitions/none", json!({})).unwrap();
+        let failure = check(5001, "#/definitions/none", json!({})).unwrap_err();
+        assert!(failure.contains("max_columns"), "{failure}");
+    }
 
     #[test]
     fn reads_kinds_from_the_shapes_taps_write() {

@@ -1,6 +1,6 @@
 //! Which streams and properties a run writes, by the metadata of the catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -35,7 +35,7 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
     stream.columns = schema::columns(&schema);
     stream.schema = schema;
     for key in &stream.keys {
-        if stream.column(key).is_none() {
+        if !stream.has_column(key) {
             return Err(Error::new(ErrorKind::Config, "a key property is not in the schema")
                 .with("stream", &stream.id)
                 .with("column", key)
@@ -44,7 +44,7 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
     }
     if stream.replication_method == ReplicationMethod::Incremental {
         let key = stream.replication_key.as_deref();
-        if key.is_none_or(|key| stream.column(key).is_none()) {
+        if key.is_none_or(|key| !stream.has_column(key)) {
             return Err(Error::new(
                 ErrorKind::Config,
                 "an INCREMENTAL stream needs a replication key that is one of its columns",
@@ -73,13 +73,13 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
 }
 
 /// Keys and the replication key are written whatever the metadata says.
-fn automatic(stream: &Stream) -> Vec<String> {
+fn automatic(stream: &Stream) -> BTreeSet<String> {
     stream.keys.iter().chain(&stream.replication_key).cloned().collect()
 }
 
 struct Rules<'a> {
     metadata: &'a Metadata,
-    automatic: Vec<String>,
+    automatic: BTreeSet<String>,
 }
 
 impl Rules<'_> {
@@ -236,7 +236,8 @@ mod tests {
 
     fn selected(entry: &str) -> Option<Vec<String>> {
         let text = format!("{{\"streams\":[{entry}]}}");
-        let stream = catalog::from_slice(text.as_bytes(), None).unwrap().remove(0);
+        let stream =
+            catalog::from_slice(text.as_bytes(), None, schema::COLUMNS_MAX).unwrap().remove(0);
         let selected = select(stream).unwrap()?;
         Some(selected.stream.columns.iter().map(|column| column.name.clone()).collect())
     }
@@ -281,7 +282,8 @@ mod tests {
         ] {
             let entry =
                 format!(r#"{{"streams":[{{"stream":"s","schema":{{"properties":{{}}}},{odd}}}]}}"#);
-            let failure = catalog::from_slice(entry.as_bytes(), None).unwrap_err();
+            let failure =
+                catalog::from_slice(entry.as_bytes(), None, schema::COLUMNS_MAX).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Config, "{odd}");
         }
     }
@@ -299,7 +301,8 @@ mod tests {
             "properties":{"b":{},"c":{}}}}},"metadata":[
             {"breadcrumb":[],"metadata":{"selected":true}},
             {"breadcrumb":["properties","a","properties","b"],"metadata":{"selected":false}}]}]}"#;
-        let stream = catalog::from_slice(entry.as_bytes(), None).unwrap().remove(0);
+        let stream =
+            catalog::from_slice(entry.as_bytes(), None, schema::COLUMNS_MAX).unwrap().remove(0);
         let selected = select(stream).unwrap().unwrap();
         assert_eq!(selected.stream.columns[0].schema["properties"].to_string(), r#"{"c":{}}"#);
         let mut out = Vec::new();

@@ -32,6 +32,8 @@ pub struct Common {
     pub rejects_include_record: bool,
     /// Longest record, in bytes.
     pub max_record_bytes: usize,
+    /// How many columns a stream may have; each takes some KB of memory.
+    pub max_columns: usize,
     /// What a setting with an unknown name does: `fail` ends the run, `warn` goes on without it.
     pub unknown_settings: UnknownSettings,
 }
@@ -104,6 +106,7 @@ impl Default for Common {
             rejects_file: "rejects.jsonl".to_owned(),
             rejects_include_record: true,
             max_record_bytes: 64 << 20,
+            max_columns: crate::schema::COLUMNS_MAX,
             unknown_settings: UnknownSettings::Fail,
         }
     }

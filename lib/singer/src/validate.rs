@@ -12,7 +12,7 @@ use crate::decode::Refusal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{Nested, Quoted, Scanner, Token};
 use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
-use crate::weight::{Scale, definitions, is_bounded};
+use crate::weight::{COPIED_MAX, Scale, definitions, is_bounded, size};
 
 /// Why a value does not fit its column, for people; never the value itself.
 pub type Reason = String;
@@ -44,12 +44,14 @@ pub struct Compiler<'a> {
     root: &'a Map<String, Value>,
     scale: Scale<'a>,
     known: BTreeMap<String, Arc<Rest>>,
+    /// The parts of the definitions that were copied into columns.
+    copied: u64,
 }
 
 impl<'a> Compiler<'a> {
     /// Takes the schema of the stream, for its definitions.
     pub fn new(root: &'a Map<String, Value>) -> Self {
-        Self { root, scale: Scale::new(root), known: BTreeMap::new() }
+        Self { root, scale: Scale::new(root), known: BTreeMap::new(), copied: 0 }
     }
 
     fn compile(&mut self, column: &Column) -> Result<Arc<Rest>> {
@@ -58,7 +60,14 @@ impl<'a> Compiler<'a> {
             return Ok(Arc::clone(known));
         }
         let recursive = self.scale.add(&column.schema).map_err(|fault| unusable(column, fault))?;
-        let rest = Arc::new(compile(column, self.root, recursive)?);
+        let needed = definitions(&column.schema, self.root);
+        let parts = needed.iter().map(|(_, definitions)| size(definitions));
+        self.copied = parts.fold(self.copied, u64::saturating_add);
+        if self.copied > COPIED_MAX {
+            let reason = format!("its references lead to more than {COPIED_MAX} parts");
+            return Err(unusable(column, reason));
+        }
+        let rest = Arc::new(compile(column, needed, recursive)?);
         self.known.insert(text, Arc::clone(&rest));
         Ok(rest)
     }
@@ -419,9 +428,8 @@ fn only_types(branches: &Value) -> bool {
     })
 }
 
-fn compile(column: &Column, root: &Map<String, Value>, recursive: bool) -> Result<Rest> {
+fn compile(column: &Column, needed: Vec<(String, Value)>, recursive: bool) -> Result<Rest> {
     let mut schema = column.schema.clone();
-    let needed = definitions(&schema, root);
     if let Some(schema) = schema.as_object_mut() {
         for (key, definitions) in needed {
             schema.entry(key).or_insert(definitions);

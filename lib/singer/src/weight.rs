@@ -11,6 +11,8 @@ const WEIGHT_MAX: u64 = 200_000;
 const HEIGHT_MAX: usize = 100;
 /// How many schemas may be looked at for one value, where schemas refer to themselves.
 const WORK_MAX: u64 = 1_000_000;
+/// How many parts the copies may have that are made of what references lead to.
+pub(crate) const COPIED_MAX: u64 = 1_000_000;
 /// A class such as `\w` stands for many ranges.
 const CLASS_WEIGHT: u64 = 40;
 
@@ -41,6 +43,8 @@ pub(crate) struct Scale<'a> {
     /// References that come to an end for one value; and those that are being followed there.
     settled: BTreeSet<String>,
     open: BTreeSet<String>,
+    /// References of the last column that lead elsewhere in each column.
+    own: Vec<String>,
     total: u64,
     recursive: bool,
 }
@@ -53,6 +57,7 @@ impl<'a> Scale<'a> {
             known: BTreeMap::new(),
             settled: BTreeSet::new(),
             open: BTreeSet::new(),
+            own: Vec::new(),
             total: 0,
             recursive: false,
         }
@@ -61,10 +66,15 @@ impl<'a> Scale<'a> {
     /// Adds a column; tells whether schemas of it refer to themselves.
     pub(crate) fn add(&mut self, schema: &Value) -> Result<bool, Fault> {
         let shared = ["definitions", "$defs"].iter().all(|key| schema.get(*key).is_none());
-        // Other paths lead to other schemas in each column.
-        let kept = |path: &String| shared && definition(path).is_some();
-        self.known.retain(|path, _| kept(path));
-        self.settled.retain(kept);
+        // Those of the column before, and no others: there may be very many.
+        for path in std::mem::take(&mut self.own) {
+            self.known.remove(&path);
+            self.settled.remove(&path);
+        }
+        if !shared {
+            self.known.clear();
+            self.settled.clear();
+        }
         self.recursive = false;
         let (weight, _) = self.weigh(schema, schema, 0)?;
         self.total = self.total.saturating_add(weight);
@@ -139,6 +149,7 @@ impl<'a> Scale<'a> {
             None => {}
         }
         let target = resolve(path, own, self.root).ok_or("a reference leads nowhere")?;
+        self.note_own(path);
         self.known.insert(path.to_owned(), None);
         self.check_progress(path, own, 0)?;
         let weighed = self.weigh(target, own, depth)?;
@@ -165,8 +176,16 @@ impl<'a> Scale<'a> {
             self.check_progress(reference, own, depth + 1)?;
         }
         self.open.remove(path);
+        self.note_own(path);
         self.settled.insert(path.to_owned());
         Ok(())
+    }
+
+    /// Notes a path that leads to other schemas in each column.
+    fn note_own(&mut self, path: &str) {
+        if definition(path).is_none() {
+            self.own.push(path.to_owned());
+        }
     }
 }
 
@@ -240,6 +259,20 @@ fn definition(path: &str) -> Option<(&'static str, String)> {
         _ => return None,
     };
     Some((key, parts.next()?.replace("~1", "/").replace("~0", "~")))
+}
+
+/// Returns how many parts a copy of a value has; a long text counts for several.
+pub(crate) fn size(value: &Value) -> u64 {
+    let text = |text: &str| 1 + text.len() as u64 / 64;
+    match value {
+        Value::String(string) => text(string),
+        Value::Array(list) => list.iter().map(size).fold(1, u64::saturating_add),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| text(name) + size(value))
+            .fold(1, u64::saturating_add),
+        _ => 1,
+    }
 }
 
 fn data_weight(value: &Value) -> u64 {

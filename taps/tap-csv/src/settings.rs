@@ -34,8 +34,9 @@ pub struct TapCsvSettings {
     /// replace whole days or tables.
     #[serde(default)]
     pub whole_tables: bool,
-    /// How many columns a table may have; each takes some KB of memory.
+    /// One of the common settings, which the reader of the files keeps to as well.
     #[serde(default = "max_columns")]
+    #[schemars(skip)]
     pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
@@ -180,7 +181,7 @@ fn max_record_bytes() -> usize {
 }
 
 fn max_columns() -> usize {
-    files::settings::COLUMNS_MAX
+    singer::schema::COLUMNS_MAX
 }
 
 /// Settings of the programs that this one replaces, which it does not carry out.

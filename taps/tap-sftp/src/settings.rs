@@ -70,8 +70,9 @@ pub struct TapSftpSettings {
     /// replace whole days or tables; while one is still being written, the run ends with code 75.
     #[serde(default)]
     pub whole_tables: bool,
-    /// How many columns a table may have; each takes some KB of memory.
+    /// One of the common settings, which the reader of the files keeps to as well.
     #[serde(default = "max_columns")]
+    #[schemars(skip)]
     pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
@@ -306,7 +307,7 @@ fn ignore_patterns() -> Vec<String> {
 }
 
 fn max_columns() -> usize {
-    files::settings::COLUMNS_MAX
+    singer::schema::COLUMNS_MAX
 }
 
 fn max_files() -> usize {

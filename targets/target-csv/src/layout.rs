@@ -137,11 +137,12 @@ impl Layout {
         let names =
             stream.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
         let places: BTreeMap<_, _> = names.collect();
+        let keys: BTreeSet<&String> = self.keys.iter().collect();
         let origin = |column: &Column| match places.get(column.name.as_str()) {
             Some(&at) => Origin::Cell {
                 at,
                 free_text: matches!(stream.columns[at].kind, Kind::String | Kind::Json),
-                key: self.keys.contains(&column.name),
+                key: keys.contains(&column.name),
             },
             None if self.metadata => METADATA
                 .iter()
@@ -175,7 +176,7 @@ fn incoming(stream: &Stream, metadata: bool) -> Vec<Column> {
         })
         .collect();
     for (name, origin) in METADATA {
-        if metadata && stream.column(name).is_none() {
+        if metadata && !stream.has_column(name) {
             let integer = matches!(origin, Origin::Sequence | Origin::Version);
             let schema = if integer {
                 json!({"type": ["null", "integer"]})

@@ -214,6 +214,7 @@ impl Mapping {
         let own: Vec<Wanted> = own.collect();
         self.shape.columns = data;
         self.shape.columns.extend(own);
+        names::check_width(stream, self.shape.columns.len())?;
         self.shape.conflict = self.conflict_of(stream, &names)?;
         self.plan = self.shape.plan(client)?;
         if self.plan.types.iter().any(|sql| sql.storage().name == "money") {

@@ -1,5 +1,6 @@
 //! Names: from streams and properties to tables and columns (pure).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use pg::{quote_ident, shorten_ident};
@@ -15,6 +16,8 @@ pub const METADATA: [(&str, &str); 7] = [
     (TABLE_VERSION, "bigint"),
     ("_sdc_sync_started_at", "bigint"),
 ];
+/// How many columns Postgres lets a table have.
+const COLUMNS_MAX: usize = 1600;
 /// When the tap read the row.
 pub const EXTRACTED_AT: &str = "_sdc_extracted_at";
 /// When the row was deleted in its source.
@@ -105,7 +108,8 @@ pub fn column_names(
     partitioned: bool,
 ) -> Result<Vec<Option<String>>> {
     let mut names: Vec<Option<String>> = Vec::with_capacity(stream.columns.len());
-    for column in &stream.columns {
+    let mut places = BTreeMap::new();
+    for (at, column) in stream.columns.iter().enumerate() {
         let property = column.name.as_str();
         let ours = METADATA.iter().any(|(name, _)| *name == property);
         if ours && !(keeps_deleted_at && property == DELETED_AT) {
@@ -121,7 +125,7 @@ pub fn column_names(
         }
         quote_ident(property).map_err(|failure| failure.with("stream", &stream.name))?;
         let name = shorten_ident(property);
-        if let Some(at) = names.iter().position(|other| other.as_ref() == Some(&name)) {
+        if let Some(at) = places.insert(name.clone(), at) {
             return Err(Error::new(ErrorKind::Data, "cannot tell two columns apart")
                 .with("stream", &stream.name)
                 .with("column", property)
@@ -130,7 +134,23 @@ pub fn column_names(
         }
         names.push(Some(name));
     }
+    check_width(stream, places.len())?;
     Ok(names)
+}
+
+/// Refuses more columns than a table can have, before the table is touched.
+pub fn check_width(stream: &Stream, columns: usize) -> Result<()> {
+    if columns <= COLUMNS_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "cannot put this many columns into one table")
+        .with("stream", &stream.name)
+        .with("columns", columns)
+        .with("limit of Postgres", COLUMNS_MAX)
+        .hint(
+            "leave columns out by selection in the tap, read the stream as several ones, or put \
+             properties whose names are data into one object, which becomes a jsonb column",
+        ))
 }
 
 #[cfg(test)]
@@ -194,5 +214,13 @@ mod tests {
             [some("Id"), some("id"), None, some(DELETED_AT), some("_sdc_lsn"), some(SOURCE)]
         );
         assert_eq!(column_names(&stream(&names), false, false).unwrap()[3], None);
+        // What we write ourselves, or leave out, does not count among those of the stream.
+        let many: Vec<String> = (0..1600).map(|at| format!("c{at}")).collect();
+        let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+        many.push("_sdc_sequence");
+        assert_eq!(column_names(&stream(&many), false, false).unwrap().len(), 1601);
+        many.push("one_more");
+        let failure = column_names(&stream(&many), false, false).unwrap_err();
+        assert_eq!(failure.context("columns"), Some("1601"));
     }
 }
