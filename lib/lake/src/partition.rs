@@ -248,6 +248,14 @@ impl Partition {
         read_folder(&self.folder).is_ok_and(|now| now.manifest_sha256 != self.manifest_sha256)
     }
 
+    /// Tells whether the files that the manifest lists are there, of the size they had.
+    pub fn has_files(&self) -> bool {
+        self.manifest.files.iter().all(|entry| {
+            let found = disk::look(&self.folder.join(&entry.name));
+            found.is_ok_and(|found| found.is_file() && found.len() == entry.bytes)
+        })
+    }
+
     /// Checks sizes and sums of all files; a difference is a `Data` failure naming the file, or
     /// `Temporary` when the partition was published again meanwhile.
     pub fn verify(&self) -> Result<()> {

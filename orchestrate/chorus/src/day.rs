@@ -31,6 +31,21 @@ pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
     Ok(Some(!record.tables.is_empty() && record.tables.keys().all(there)))
 }
 
+/// Tells whether the day that a step writes has lost something: a table, or a file of one. What a
+/// state says of such a day is not so any more.
+pub fn day_is_damaged(project: &Project, step: &Step) -> Result<bool> {
+    match day_is_there(project, step)? {
+        None => return Ok(false),
+        Some(false) => return Ok(true),
+        Some(true) => {}
+    }
+    let Some((root, source, day)) = day_written(project, step) else { return Ok(false) };
+    let lake = Lake::open(root)?;
+    let Some(record) = lake.run_record(&source, day)? else { return Ok(true) };
+    let whole = |table: &String| lake.read(&source, day, table).is_ok_and(|one| one.has_files());
+    Ok(!record.tables.keys().all(whole))
+}
+
 /// Returns the output folder, source and day that a step writes, if its target writes days.
 pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, Datestamp)> {
     let Partition { root, source, day } = partition(step.target())?;

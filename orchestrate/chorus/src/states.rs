@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::day::{day_is_there, writes_days};
+use crate::day::{day_is_damaged, writes_days};
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::project::{Project, Step};
 use crate::run::Options;
@@ -67,8 +67,8 @@ pub fn start(
         return Ok(None);
     }
     let known = known(project, store, id, step)?;
-    if known.is_some() && day_is_there(project, step)? == Some(false) {
-        log::info!("the day that {id} speaks of is not there: everything is read");
+    if known.is_some() && day_is_damaged(project, step)? {
+        log::info!("the day that {id} speaks of is not there, or not whole: everything is read");
         return Ok(None);
     }
     let Some(state) = known.as_ref().filter(|_| writes_days(step)) else { return Ok(known) };
