@@ -152,6 +152,53 @@ fn the_announced_total_counts_for_every_style() {
 }
 
 #[test]
+fn a_total_that_is_lower_than_what_came_does_not_end_the_read() {
+    type Total = fn(u64, u64) -> Value;
+    let lower: [(&str, Total); 5] = [
+        ("none", |_, _| json!(0)),
+        ("too few", |_, _| json!("2")),
+        ("those of the page less one", |_, count| json!(count.saturating_sub(1))),
+        ("true after it was untrue", |from, count| json!(if from == 0 { 1 } else { from + count })),
+        ("true before it is untrue", |from, _| json!(if from == 0 { 7 } else { 4 })),
+    ];
+    let pages = |total: Total, style: &str, size: u64| {
+        let (first, numbered) = (u64::from(style == "page_number"), style == "page_number");
+        let web = Web::start(move |asked| {
+            let at = asked.param(if numbered { "page" } else { "offset" });
+            let at: u64 = at.unwrap().parse().unwrap();
+            let from = 7.min(if numbered { (at - first) * 3 } else { at });
+            let ids: Vec<Value> = (from..7.min(from + 3)).map(|id| json!({ "id": id })).collect();
+            let total = total(from, ids.len() as u64);
+            Reply::json(&json!({ "data": ids, "total": total }))
+        });
+        let mut options = json!({ "pagination_request_style": style, "primary_keys": ["id"],
+            "pagination_total_limit_param": "total" });
+        if size > 0 {
+            options["pagination_page_size"] = size.into();
+        }
+        let outcome = read(&web, &options).success();
+        (outcome.records("t").len(), outcome.stderr, web.asked().len())
+    };
+    for (name, total) in lower {
+        for style in ["offset", "page_number"] {
+            for size in [0, 3, 50] {
+                let (rows, said, _) = pages(total, style, size);
+                assert_eq!(rows, 7, "{name} {style} {size}: {said}");
+                assert!(said.contains("W-COUNT-DIFFERS"), "{name} {style} {size}: {said}");
+            }
+        }
+    }
+    // A true one ends the read without a further request.
+    let (rows, said, asked) = pages(|_, _| json!(7), "offset", 3);
+    assert_eq!((rows, asked), (7, 3), "{said}");
+    assert!(!said.contains("W-COUNT-DIFFERS"), "{said}");
+    // Where nothing is asked for by number, the total is told all the same.
+    let web = Web::start(|_| Reply::json(&json!({ "data": [{ "id": 1 }, { "id": 2 }], "n": 1 })));
+    let outcome = read(&web, &json!({ "pagination_total_limit_param": "n" })).success();
+    assert!(outcome.stderr.contains("there are 1 records, and gave 2"), "{}", outcome.stderr);
+}
+
+#[test]
 fn an_answer_that_says_that_there_is_more_is_followed_or_warned_of() {
     let answer = |more: &Value| {
         let mut answer = json!({ "data": [{ "id": 1 }], "count": 1, "user": { "next": "x" } });

@@ -18,6 +18,8 @@ pub struct Pager {
     received: u64,
     /// How many records there are, by the last page that says so.
     total: Option<u64>,
+    /// A page said that there are fewer records than had come by then.
+    untrue: Option<(u64, u64)>,
     number: u64,
     /// The most records a page had: servers may give fewer than asked for.
     largest: u64,
@@ -91,6 +93,11 @@ impl Pager {
         Some((total, self.received))
     }
 
+    /// Returns the first total that was lower than what had come, and how many records had come.
+    pub fn untrue(&self) -> Option<(u64, u64)> {
+        self.untrue
+    }
+
     /// Returns how many records came so far.
     pub fn received(&self) -> u64 {
         self.received
@@ -105,7 +112,11 @@ impl Pager {
     pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
         self.pages += 1;
         self.received += page.records;
-        self.total = paging.total(page.envelope).or(self.total);
+        let total = paging.total(page.envelope);
+        self.total = total.or(self.total);
+        if let Some(total) = total.filter(|total| *total < self.received) {
+            self.untrue.get_or_insert((total, self.received));
+        }
         Ok(match paging.style {
             Style::None => None,
             Style::PageNumber => {
@@ -171,13 +182,18 @@ impl Pager {
     }
 
     /// Tells whether there may be more pages of a numbered kind.
+    ///
+    /// The rule: a total that is lower than what came cannot be true, and neither it nor a later
+    /// one ends the read; the pages do.
     fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> bool {
         self.probing = false;
         self.short = false;
         if page.records == 0 {
             return false;
         }
-        if let Some(total) = paging.total(page.envelope) {
+        if self.untrue.is_none()
+            && let Some(total) = paging.total(page.envelope)
+        {
             return total > self.received;
         }
         if paging.path.is_some() {
@@ -188,7 +204,9 @@ impl Pager {
         // Fewer than asked for, or than before, can be all that the server gives at once, or what
         // a filter of its leaves of a page: only the next one tells.
         self.short = page.records < self.largest;
-        self.probing = self.short || asked.is_none_or(|asked| page.records < asked);
+        // A total that was true up to this page may say that it is the last one, as rows went.
+        let sank = self.untrue.is_some_and(|(_, received)| received == self.received);
+        self.probing = self.short || sank || asked.is_none_or(|asked| page.records < asked);
         true
     }
 

@@ -88,7 +88,16 @@ impl Reader {
         }
         let facts = PageFacts { answer, envelope: &envelope, records: count };
         pager.drift.end_page(plan.paging.total(&envelope));
+        let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
+        if let Some((total, received)) = pager.untrue().filter(|_| believed) {
+            singer::warn!(
+                "W-COUNT-DIFFERS",
+                "stream {}: the API says that there are {total} records, and gave {received}: \
+                 that total does not end the read",
+                plan.name
+            );
+        }
         if plan.records_by_default {
             warn_of_records(plan, &envelope);
         }
