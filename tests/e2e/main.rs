@@ -15,6 +15,7 @@ mod api_bookmarks;
 mod api_faults;
 mod api_more;
 mod api_pages;
+mod api_parents;
 mod api_streams;
 mod api_told;
 mod backfill;

@@ -15,7 +15,8 @@ pub struct StreamSettings {
     pub name: String,
     /// Where an INCREMENTAL stream starts when there is no state.
     pub start_date: Option<String>,
-    /// The stream whose rows this one is read for; `parent_keys` says what is taken from them.
+    /// The stream whose rows this one is read for, whatever day or `start_date` filters those that
+    /// are written; `parent_keys` says what is taken from them.
     pub parent: Option<String>,
     /// Columns to add to each row, and the property of the parent's row each is taken from; they
     /// fill `{placeholders}` of the same names.

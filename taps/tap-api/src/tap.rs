@@ -240,6 +240,9 @@ impl TapApi {
     }
 
     /// Reads the keys of a parent's rows: from what discovery has kept, or from the API.
+    ///
+    /// The rule: a row of a parent that did not change may have children that did, so parents are
+    /// read whole for their children, whatever day or start filters the rows that are written.
     fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<Vec<Context>> {
         let mut parents = Vec::new();
         let name = self.plans[at].name.clone();
@@ -258,14 +261,35 @@ impl TapApi {
             parents.push(parent);
             Ok(())
         };
-        if let Some(found) = self.found.get_mut(&name).filter(|found| found.end) {
+        let filtered = self.filters_parents(&self.plans[at]);
+        let kept = self.found.get_mut(&name);
+        if let Some(found) = kept.filter(|found| found.end && !filtered) {
             found.rows.each(&mut take)?;
             return Ok(parents);
         }
-        let start = self.plans[at].start_date.clone();
-        let mut reader = self.reader(at, start.as_deref())?;
+        let mut reader = if filtered {
+            let (contexts, plan) = (self.contexts_of(at)?, &self.plans[at]);
+            // Windows need a start, and together are whole from there on.
+            let start = plan.start_date.as_deref().filter(|_| plan.window_days.is_some());
+            let windows = plan.window_days.filter(|_| start.is_some());
+            let slices = self.api.calendar.since(start, plan.time_format.as_ref(), windows)?;
+            Reader::new(plan, slices, contexts, Latest::new(None, self.api.cap))
+        } else {
+            let start = self.plans[at].start_date.clone();
+            self.reader(at, start.as_deref())?
+        };
         while reader.step(&self.api, &self.plans[at], &mut take)? != Step::End {}
         Ok(parents)
+    }
+
+    /// Tells whether the rows that are written of a stream are not all that its children are read
+    /// for. A path that names the time has no other rows.
+    fn filters_parents(&self, plan: &Plan) -> bool {
+        let from_start = plan.start_date.is_some() && plan.asks_for_times();
+        let filters = self.api.calendar.reads_a_day() || from_start;
+        plan.replication_key.is_some()
+            && filters
+            && !plan.path.names().any(|name| matches!(name, "start" | "datestamp"))
     }
 }
 

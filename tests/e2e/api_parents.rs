@@ -1,0 +1,94 @@
+//! Rows of parents that children are read for: all of them, each under a name of its own.
+
+use serde_json::{Value, json};
+
+use crate::support::apis::tap_apis;
+use crate::support::web::{Asked, Reply, Web};
+
+/// Answers with those rows that are as new as asked for.
+fn since(asked: &Asked, rows: &Value) -> Reply {
+    let since = asked.param("since").unwrap_or_default();
+    let mut rows = rows.as_array().unwrap().clone();
+    rows.retain(|row| row["u"].as_str().unwrap() >= &*since);
+    Reply::json(&Value::from(rows))
+}
+
+fn groups_of_teams() -> Web {
+    Web::start(|asked| {
+        let parts: Vec<&str> = asked.path().split('/').collect();
+        let old = "2024-01-01T00:00:00Z";
+        let new = "2024-01-10T05:00:00Z";
+        match parts[..] {
+            ["", "p"] => since(asked, &json!([{ "id": 1, "u": old }, { "id": 2, "u": new }])),
+            ["", "p", _, "c"] => since(asked, &json!([{ "x": 1, "u": new }, { "x": 2, "u": old }])),
+            ["", "p", _, "c", _, "g"] => since(asked, &json!([{ "y": 1, "u": new }])),
+            _ => Reply::status(404),
+        }
+    })
+}
+
+fn streams(more: &Value) -> Vec<Value> {
+    let with = |mut stream: Value| {
+        let common = json!({ "replication_key": "u", "params": { "since": "{start}" } });
+        let members = stream.as_object_mut().unwrap();
+        members.extend(common.as_object().unwrap().clone());
+        members.extend(more.as_object().unwrap().clone());
+        stream
+    };
+    vec![
+        with(json!({ "name": "p", "path": "p", "primary_keys": ["id"] })),
+        with(json!({ "name": "c", "path": "p/{p}/c", "parent": "p", "parent_keys": { "p": "id" },
+            "primary_keys": ["p", "x"] })),
+        with(json!({ "name": "g", "path": "p/{p}/c/{c}/g", "parent": "c",
+            "parent_keys": { "p": "p", "c": "x" }, "primary_keys": ["p", "c", "y"] })),
+    ]
+}
+
+#[test]
+fn parents_are_read_whole_for_their_children() {
+    let u = json!({ "type": "string", "format": "date-time" });
+    let properties = json!({ "id": {}, "x": {}, "y": {}, "u": u });
+    let schema = json!({ "schema": { "type": "object", "properties": properties } });
+    let cases = [
+        (json!({}), json!({ "datestamp": "2024-01-10" })),
+        (json!({ "start_date": "2024-01-05T00:00:00Z" }), json!({})),
+        (json!({ "start_date": "2024-01-05T00:00:00Z" }), json!({ "datestamp": "2024-01-10" })),
+        (json!({ "params": {} }), json!({ "datestamp": "2024-01-10" })),
+    ];
+    for (more, settings) in cases {
+        for declared in [false, true] {
+            let mut more = more.clone();
+            if declared {
+                more.as_object_mut().unwrap().extend(schema.as_object().unwrap().clone());
+            }
+            let web = groups_of_teams();
+            let streams = streams(&more);
+            let outcome = tap_apis(&web.url, &streams, &settings).go().success();
+            let rows = |name: &str| outcome.records(name).len();
+            // Of the written rows there are those of the day alone.
+            assert_eq!((rows("p"), rows("c"), rows("g")), (1, 2, 4), "{more} {settings}");
+            let discover = tap_apis(&web.url, &streams, &settings).args(["--discover"]);
+            let catalog = discover.go().success().stdout;
+            let mut catalog: Value = serde_json::from_slice(&catalog).unwrap();
+            for (at, name, count) in [(2, "g", 4), (1, "c", 2)] {
+                let mut one = catalog.clone();
+                one["streams"] = json!([catalog["streams"][at].take()]);
+                let run = tap_apis(&web.url, &streams, &settings).json("--catalog", &one);
+                let outcome = run.go().success();
+                assert_eq!(outcome.records(name).len(), count, "{name} alone: {more} {settings}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parents_that_are_asked_for_by_windows_are_read_from_their_start_on() {
+    let web = groups_of_teams();
+    let more = json!({ "window_days": 400, "start_date": "2023-12-20" });
+    let settings = json!({ "datestamp": "2024-01-10" });
+    let outcome = tap_apis(&web.url, &streams(&more), &settings).go().success();
+    assert_eq!(outcome.records("p").len(), 1);
+    // Rows of parents come with each window that they are as new as.
+    let rows = outcome.records("c");
+    assert!(rows.iter().any(|row| row["p"] == 1) && rows.iter().any(|row| row["p"] == 2));
+}
