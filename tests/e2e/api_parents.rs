@@ -92,3 +92,50 @@ fn parents_that_are_asked_for_by_windows_are_read_from_their_start_on() {
     let rows = outcome.records("c");
     assert!(rows.iter().any(|row| row["p"] == 1) && rows.iter().any(|row| row["p"] == 2));
 }
+
+#[test]
+fn a_record_that_contradicts_its_parent_or_input_is_refused() {
+    let read = |own: &Value, keys: &str, inputs: bool| {
+        let own = own.clone();
+        let keys = keys.to_owned();
+        let web = Web::start(move |asked| {
+            Reply::json(&match asked.path() {
+                "/p" => json!([{ "id": 7, "n": "a/b" }, { "id": 7, "n": "a/b" }]),
+                _ => json!([{ "x": asked.before, "pid": own }]),
+            })
+        });
+        let parent = json!({ "name": "p", "path": "p" });
+        let mut child = json!({ "name": "c", "path": "c", "primary_keys": ["pid", "x"] });
+        if inputs {
+            let value = if keys == "id" { json!(7) } else { json!("a/b") };
+            child["inputs"] = json!([{ "pid": value }, { "pid": value }]);
+        } else {
+            child["parent"] = "p".into();
+            child["parent_keys"] = json!({ "pid": keys });
+        }
+        tap_apis(&web.url, &[parent, child], &json!({})).go()
+    };
+    for inputs in [false, true] {
+        for (own, keys) in [(json!(7), "id"), (json!("7"), "id"), (json!("a/b"), "n")] {
+            let outcome = read(&own, keys, inputs).success();
+            assert_eq!(outcome.records("c").len(), 2, "{own} {keys}");
+        }
+        for (own, keys) in
+            [(json!(8), "id"), (json!("a"), "n"), (Value::Null, "id"), (json!({ "id": 7 }), "id")]
+        {
+            let outcome = read(&own, keys, inputs).exits(65);
+            let setting = if inputs { "`inputs`" } else { "`parent_keys`" };
+            let said = &outcome.stderr;
+            assert!(said.contains("pid") && said.contains(setting), "{own} {keys}: {said}");
+            assert!(inputs || said.contains(&format!("property of the parent: {keys}")), "{said}");
+            assert!(outcome.records("c").is_empty(), "{own} {keys}");
+        }
+    }
+    let both = [
+        json!({ "name": "p", "path": "p" }),
+        json!({ "name": "c", "path": "c", "parent": "p", "parent_keys": { "a": "id" },
+            "inputs": [{ "b": 1, "a": 2 }] }),
+    ];
+    let outcome = tap_apis("http://127.0.0.1:9", &both, &json!({})).go().exits(78);
+    assert!(outcome.stderr.contains("one column"), "{}", outcome.stderr);
+}

@@ -5,6 +5,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::http::answer::Answer;
 use crate::plan::Plan;
+use crate::row::{Context, Unusable};
 
 /// Refuses what is no JSON by its own words; tells whether each line is a record.
 pub fn check_kind(answer: &mut Answer) -> Result<bool> {
@@ -47,4 +48,33 @@ pub fn no_moment(plan: &Plan, key: &str) -> Error {
             "set `time_format` to how the API writes it; without a `replication_key` all records \
              are taken that the API gives for the day",
         )
+}
+
+/// Refuses a record of which no row can be made.
+pub fn no_row(plan: &Plan, context: &Context, unusable: Unusable) -> Error {
+    let failure = Error::new(ErrorKind::Data, "cannot make a row of a record");
+    let at = match unusable {
+        Unusable::Fault(fault) => {
+            return failure.with("reason", fault.what).hint("`records_path` must lead to objects");
+        }
+        Unusable::Differs(at) => at,
+    };
+    let name = context.members.get(at).map(|(name, _)| name.as_str()).unwrap_or_default();
+    let mut keys = plan.parent.iter().flat_map(|(_, keys)| keys);
+    let failure = failure.with("stream", &plan.name).with("member of the record", name);
+    match keys.find(|(to, _)| to == name) {
+        Some((_, from)) => failure
+            .with("property of the parent", from)
+            .with("reason", "the record and its parent have different values for one column")
+            .hint(
+                "choose another name for the parent's value in `parent_keys`, as in \
+                 {\"parent_id\": \"id\"}, and use it in `path`, `params` and `primary_keys`",
+            ),
+        None => failure
+            .with("reason", "the record and its input have different values for one column")
+            .hint(
+                "choose another name for the member of `inputs`, and use it in `path`, `params` \
+                 and `primary_keys`",
+            ),
+    }
 }

@@ -19,7 +19,8 @@ pub struct StreamSettings {
     /// are written; `parent_keys` says what is taken from them.
     pub parent: Option<String>,
     /// Columns to add to each row, and the property of the parent's row each is taken from; they
-    /// fill `{placeholders}` of the same names.
+    /// fill `{placeholders}` of the same names. A record that has such a column itself with another
+    /// value is refused.
     #[serde(default)]
     pub parent_keys: BTreeMap<String, String>,
     /// A list of objects to read the stream for, one after the other; their members become columns

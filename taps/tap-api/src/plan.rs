@@ -160,6 +160,7 @@ pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
     check_parents(&plans)?;
     check_placeholders(&plans, settings)?;
     plans.iter().try_for_each(check_windows)?;
+    plans.iter().try_for_each(check_members)?;
     Ok(plans)
 }
 
@@ -316,6 +317,18 @@ fn check_windows(plan: &Plan) -> Result<()> {
         .with("stream", &plan.name)
         .with("reason", "the request is the same for each window")
         .hint("put {start} and {end} into `params`, or remove `window_days`"))
+}
+
+/// Refuses a column that has a value of the parent and one of an input.
+fn check_members(plan: &Plan) -> Result<()> {
+    let mut keys = plan.parent.iter().flat_map(|(_, keys)| keys);
+    let inputs = plan.inputs.first().map(|input| &input.members);
+    let is_input = |name: &String| inputs.is_some_and(|all| all.iter().any(|(at, _)| at == name));
+    let Some((name, _)) = keys.find(|(name, _)| is_input(name)) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Config, "`inputs` and `parent_keys` give one column a value each")
+        .with("stream", &plan.name)
+        .with("column", name)
+        .hint("choose another name in `parent_keys`"))
 }
 
 /// Returns what fills the placeholders of a plan besides times.

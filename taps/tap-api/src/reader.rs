@@ -13,7 +13,7 @@ use crate::http::answer::Answer;
 use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::Latest;
-use crate::oddities::no_moment;
+use crate::oddities::{no_moment, no_row};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
 use crate::plan::Plan;
@@ -250,11 +250,8 @@ impl Reader {
 
     fn row(&mut self, api: &Api, plan: &Plan, record: &[u8], take: Take<'_>) -> Result<()> {
         let context = &self.contexts[self.context];
-        let row = self.maker.make(record, context).map_err(|fault| {
-            Error::new(ErrorKind::Data, "cannot make a row of a record")
-                .with("reason", fault.what)
-                .hint("`records_path` must lead to objects")
-        })?;
+        let row = self.maker.make(record, context);
+        let row = row.map_err(|unusable| no_row(plan, context, unusable))?;
         let bounds = self.slices[self.slice].bounds;
         if let Some((from, to)) = bounds {
             // `maker` is borrowed by `row`, so the key is read behind it.

@@ -19,6 +19,21 @@ pub struct Context {
     texts: Vec<Vec<u8>>,
 }
 
+/// Why no row can be made of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is no JSON object.
+    Fault(Fault),
+    /// It has another value than its context in the member of this position.
+    Differs(usize),
+}
+
+impl From<Fault> for Unusable {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 impl Context {
     /// Takes the members.
     pub fn new(members: Vec<(String, Value)>) -> Self {
@@ -89,8 +104,15 @@ impl RowMaker {
         std::str::from_utf8(&self.key).unwrap_or_default()
     }
 
-    /// Makes a row of a record. Fails when it is not a JSON object.
-    pub fn make<'a>(&'a mut self, record: &'a [u8], context: &Context) -> Result<&'a [u8], Fault> {
+    /// Makes a row of a record.
+    ///
+    /// The rule: a column has one value. A record that has a member of its context itself has it
+    /// with the same value, or no row is made.
+    pub fn make<'a>(
+        &'a mut self,
+        record: &'a [u8],
+        context: &Context,
+    ) -> Result<&'a [u8], Unusable> {
         let mut flatten = self.flatten.take();
         let flattened = match &mut flatten {
             Some(flatten) => self.flatten(flatten, record).map(|()| true),
@@ -110,7 +132,7 @@ impl RowMaker {
     }
 
     /// Takes the replication key out, and tells which members of the context the record has.
-    fn look(&mut self, object: &[u8], context: &Context) -> Result<Vec<bool>, Fault> {
+    fn look(&mut self, object: &[u8], context: &Context) -> Result<Vec<bool>, Unusable> {
         let mut known = vec![false; context.members.len()];
         self.key.clear();
         let mut scanner = Scanner::new(object);
@@ -119,8 +141,13 @@ impl RowMaker {
             let name = scanner.key()?;
             let value = scanner.value()?;
             let name = text_of(name, &mut self.name);
-            for (at, (member, _)) in context.members.iter().enumerate() {
-                known[at] |= member.as_bytes() == name;
+            for (at, (member, given)) in context.members.iter().enumerate() {
+                if member.as_bytes() == name {
+                    if !is_same(&value, given) {
+                        return Err(Unusable::Differs(at));
+                    }
+                    known[at] = true;
+                }
             }
             if self.rules.key.as_ref().is_some_and(|key| key.as_bytes() == name) {
                 match value {
@@ -202,6 +229,43 @@ impl RowMaker {
     }
 }
 
+/// Tells whether a value of a record is one of a context; a number may be written as a text.
+fn is_same(value: &Token<'_>, given: &Value) -> bool {
+    let text = match value {
+        Token::Null => return given.is_null(),
+        Token::Boolean(value) => return text_is(given, if *value { b"true" } else { b"false" }),
+        Token::String(text) if text.plain => return text_is(given, text.raw),
+        Token::String(text) => {
+            let mut whole = Vec::new();
+            text.unescape_into(&mut whole);
+            return text_is(given, &whole);
+        }
+        Token::Integer(text) | Token::Decimal(text) => *text,
+        Token::Object(nested) | Token::Array(nested) => {
+            return serde_json::from_slice(nested.text).is_ok_and(|value: Value| value == *given);
+        }
+    };
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+    let is_plain = |text: &[u8]| text.iter().all(|byte| !matches!(byte, b'.' | b'e' | b'E'));
+    let numbers = || match given {
+        // Integers are equal by their digits alone.
+        Value::Number(given) if !(is_plain(text) && is_plain(given.as_str().as_bytes())) => {
+            number(text).is_some_and(|number| given.as_f64() == Some(number))
+        }
+        _ => false,
+    };
+    text_is(given, text) || numbers()
+}
+
+fn text_is(given: &Value, text: &[u8]) -> bool {
+    match given {
+        Value::String(given) => given.as_bytes() == text,
+        Value::Number(given) => given.as_str().as_bytes() == text,
+        Value::Bool(given) => text == if *given { "true" } else { "false" }.as_bytes(),
+        _ => false,
+    }
+}
+
 fn text_of<'a>(quoted: Quoted<'a>, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     if quoted.plain {
         return quoted.raw;
@@ -235,11 +299,38 @@ mod tests {
         check("{\"a\": 1.50}", json!({}), "{\"a\": 1.50}");
         check("{\"a\":1}", json!({"id": 7, "n": "x\""}), "{\"id\":7,\"n\":\"x\\\"\",\"a\":1}");
         check("{ }", json!({"id": 7}), "{\"id\":7}");
-        check("{\"\\u0069d\":8}", json!({"id": 7}), "{\"\\u0069d\":8}");
+        check("{\"\\u0069d\":7}", json!({"id": 7}), "{\"\\u0069d\":7}");
         assert_eq!(made(&key(), "{\"at\":\"a\\n\"}", &json!({})).1, "a\n");
         assert_eq!(made(&key(), "{\"at\":12}", &json!({})).1, "12");
         assert_eq!(made(&key(), "{\"at\":null}", &json!({})).1, "");
         assert!(RowMaker::new(&key()).make(b"[1]", &Context::default()).is_err());
+    }
+
+    #[test]
+    fn a_record_has_the_values_of_its_context() {
+        let check = |record: &str, given: Value, same: bool| {
+            let text = format!("{{\"id\":{record}}}");
+            let context = Context::new(vec![("n".into(), json!(1)), ("id".into(), given.clone())]);
+            let mut maker = RowMaker::new(&RowRules::default());
+            let made = maker.make(text.as_bytes(), &context);
+            assert_eq!(made.err(), (!same).then_some(Unusable::Differs(1)), "{record} {given}");
+        };
+        check("7", json!(7), true);
+        check("\"7\"", json!(7), true);
+        check("7", json!("7"), true);
+        check("7.0", json!(7), true);
+        check("\"\\u00e4\"", json!("ä"), true);
+        check("[1, {\"a\":2}]", json!([1, {"a": 2}]), true);
+        check("true", json!(true), true);
+        check("null", json!(null), true);
+        check("8", json!(7), false);
+        check("\"\"", json!(7), false);
+        check("\"07\"", json!("7"), false);
+        check("12345678901234567891", json!(12_345_678_901_234_567_890_u64), false);
+        check("null", json!(7), false);
+        check("[1]", json!([2]), false);
+        check("{\"id\":7}", json!(7), false);
+        check("false", json!(true), false);
     }
 
     #[test]
