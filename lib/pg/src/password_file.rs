@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::private_file;
 
 /// What a line has to match.
 pub(crate) struct Wanted<'a> {
@@ -21,7 +20,7 @@ pub(crate) fn find(path: &Path, wanted: &Wanted<'_>) -> Option<String> {
         singer::warn!("W-PASSWORD-FILE", "the password file {} is not used: {why}", path.display());
         None
     };
-    match private_file::read(path) {
+    match singer::private_file::read(path) {
         Ok((_, status)) if status.permissions().mode() & 0o077 != 0 => {
             unused("others may read it: chmod 600")
         }

@@ -93,7 +93,7 @@ fn certificate_hint(reason: &CertificateError) -> &'static str {
 fn pem_file(setting: &str, path: &str) -> Result<(Vec<u8>, Metadata)> {
     // What a secret setting holds may be no path at all: it is shown once a file has that name.
     let known = Path::new(path).exists();
-    let read = private_file::read(Path::new(path)).map_err(|cause| {
+    let read = singer::private_file::read(Path::new(path)).map_err(|cause| {
         let kind = match cause.kind() {
             std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
             _ => ErrorKind::Config,
