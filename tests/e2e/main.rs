@@ -90,6 +90,7 @@ mod sftp_trust;
 mod sizes;
 mod source_changes;
 mod state_kills;
+mod state_sizes;
 mod states;
 mod stopped;
 mod tables;

@@ -29,6 +29,8 @@ pub struct Line<'a> {
     pub resumed_from: Option<&'a [u8]>,
     /// `read_from` of a SCHEMA, the text of any value.
     pub read_from: Option<&'a [u8]>,
+    /// `syncing_run` of a SCHEMA, the text of any value.
+    pub syncing_run: Option<&'a [u8]>,
     /// `value` of a STATE, the text of any value.
     pub value: Option<&'a [u8]>,
     /// `version`
@@ -82,6 +84,7 @@ impl<'a> Line<'a> {
             b"key_properties" => self.key_properties = Some(whole),
             b"resumed_from" => self.resumed_from = Some(whole),
             b"read_from" => self.read_from = Some(whole),
+            b"syncing_run" => self.syncing_run = Some(whole),
             b"value" => self.value = Some(whole),
             b"version" => self.version = Some(token),
             b"time_extracted" => self.time_extracted = Some(token),

@@ -126,7 +126,7 @@ impl RecordEncoder {
 
 /// Returns the SCHEMA line of a stream.
 pub fn schema_line(stream: &Stream) -> Vec<u8> {
-    line(&schema_message(stream))
+    message_line(&schema_message(stream))
 }
 
 /// Returns the SCHEMA message of a stream.
@@ -152,15 +152,16 @@ pub fn schema_message(stream: &Stream) -> Value {
 
 /// Returns a STATE line.
 pub fn state_line(value: &Value) -> Vec<u8> {
-    line(&json!({ "type": "STATE", "value": value }))
+    message_line(&json!({ "type": "STATE", "value": value }))
 }
 
 /// Returns an `ACTIVATE_VERSION` line.
 pub fn activate_version_line(stream: &str, version: i64) -> Vec<u8> {
-    line(&json!({ "type": "ACTIVATE_VERSION", "stream": stream, "version": version }))
+    message_line(&json!({ "type": "ACTIVATE_VERSION", "stream": stream, "version": version }))
 }
 
-fn line(message: &Value) -> Vec<u8> {
+/// Returns a message as a line.
+pub(crate) fn message_line(message: &Value) -> Vec<u8> {
     let mut line = message.to_string().into_bytes();
     line.push(b'\n');
     line

@@ -33,6 +33,7 @@ pub mod secret;
 pub mod selection;
 pub mod settings;
 pub mod state;
+mod states;
 pub mod tap;
 pub mod target;
 pub mod validate;

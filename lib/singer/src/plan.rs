@@ -72,7 +72,7 @@ pub(crate) fn streams(incoming: &Receiver<Event>, allow_empty: bool) -> Result<V
         match event {
             Event::Schema(at, stream) if at < streams.len() => streams[at] = stream,
             Event::Schema(_, stream) => streams.push(stream),
-            Event::Rows(..) | Event::State(..) | Event::Activate(..) => {}
+            Event::Rows(..) | Event::State(..) | Event::Turn(_) | Event::Activate(..) => {}
             Event::End(0) if !allow_empty => return Err(no_input()),
             Event::End(_) => return Ok(streams),
             Event::Failed(failure) => return Err(failure),

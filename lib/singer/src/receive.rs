@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Rows(usize, Batch),
     /// A state, as it stands but for the name of the run, and what was said last of that.
     State(String, Word),
+    /// A SCHEMA says which stream is being read now.
+    Turn(Word),
     /// Rows of older versions are gone.
     Activate(usize, i64),
     /// The input ended; how many messages there were.
@@ -257,6 +259,10 @@ impl Decoding {
             return Ok(());
         }
         self.hand_on()?;
+        if let Some(word) = line.syncing_run.and_then(|run| Word::of_schema(&name, run)) {
+            self.word = word.clone();
+            self.send(Event::Turn(word))?;
+        }
         let mut stream = read_schema(&name, line, number, self.columns_max)?;
         let deletes = at.is_some_and(|at| self.streams[at].deletes);
         if deletes {

@@ -9,7 +9,7 @@ use crate::batch::{Batch, Cell, Mark};
 use crate::canonical;
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::decode::RecordDecoder;
-use crate::encode::{RecordEncoder, schema_line, state_line};
+use crate::encode::{RecordEncoder, message_line, schema_message};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileIds;
 use crate::future::{Ahead, Cap, is_dated, report_bookmark};
@@ -19,8 +19,8 @@ use crate::rejects::{Refused, Rejects, misfit};
 use crate::schema::{Column, Kind};
 use crate::selection::{Pruning, Selected};
 use crate::state::{Bookmark, State, is_endless, key_bookmark, may_be_endless};
+use crate::states::States;
 use crate::warning;
-use crate::word::new_run;
 
 /// The oldest a row may get in a batch.
 const BATCH_AGE: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub struct Rows {
     column: usize,
     columns: Vec<(String, Kind)>,
     /// The SCHEMA, until the first rows or the end of the stream send it.
-    schema: Option<Vec<u8>>,
+    schema: Option<Value>,
     encoder: Arc<RecordEncoder>,
     decoder: Option<RecordDecoder>,
     deselected: Vec<String>,
@@ -59,11 +59,8 @@ pub struct Rows {
     ahead: Ahead,
     /// The replication key where it is a time.
     dated_key: Option<Column>,
-    state: State,
-    /// The name of the run.
-    run: String,
+    states: States,
     unstated: u64,
-    state_written: Instant,
 }
 
 impl Rows {
@@ -74,7 +71,6 @@ impl Rows {
         limit: Option<u64>,
         cap: Cap,
     ) -> Self {
-        let now = Instant::now();
         Self {
             batch: Batch::default(),
             row_start: Batch::default().mark(),
@@ -92,7 +88,7 @@ impl Rows {
             left_out: false,
             read_from: FileIds::new(),
             counter: RecordCounter::new(""),
-            begun: now,
+            begun: Instant::now(),
             stream: String::new(),
             replication_key: None,
             endless_keys: false,
@@ -100,10 +96,8 @@ impl Rows {
             cap,
             ahead: Ahead::default(),
             dated_key: None,
-            state,
-            run: new_run(),
+            states: States::new(state),
             unstated: 0,
-            state_written: now,
         }
     }
 
@@ -111,7 +105,7 @@ impl Rows {
     pub(crate) fn begin(&mut self, selected: &Selected, version: Option<i64>) {
         let stream = &selected.stream;
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
-        self.schema = Some(schema_line(stream));
+        self.schema = Some(schema_message(stream));
         self.encoder = Arc::new(RecordEncoder::new(stream, &selected.prunings, &now, version));
         self.columns =
             stream.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
@@ -171,36 +165,42 @@ impl Rows {
         }
         self.counter.finish(true);
         warning::check()?;
+        self.states.finish(&self.stream);
         Ok(self.counter.total())
     }
 
     pub(crate) fn state(&mut self) -> &mut State {
-        &mut self.state
+        self.states.state()
     }
 
     pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {
         self.pipe.send(Job::Line(line))
     }
 
-    pub(crate) fn write_state(&mut self) -> Result<()> {
-        self.write_state_of(false)
+    /// Says that a stream is being read, or leaves that to its SCHEMA.
+    pub(crate) fn name(&mut self, stream: &str) -> Result<()> {
+        let state = self.states.begin(stream);
+        self.write_state(state)
     }
 
-    fn write_state_of(&mut self, ended: bool) -> Result<()> {
+    fn write_state(&mut self, state: Option<Vec<u8>>) -> Result<()> {
+        let Some(line) = state else { return Ok(()) };
         self.unstated = 0;
-        self.state_written = Instant::now();
-        let line = state_line(&self.state.of_run(&self.run, ended));
         self.line(line)
     }
 
     /// Says that all streams were read: the run that named the last one has ended, and none is
     /// being read.
     pub(crate) fn end_run(&mut self) -> Result<()> {
-        if self.state.currently_syncing().is_some() {
-            self.write_state_of(true)?;
-        }
-        self.state.set_currently_syncing(None);
-        self.write_state()
+        let lines = self.states.end();
+        self.line(lines)
+    }
+
+    /// Says at a failure what no state has said yet.
+    pub(crate) fn fail(mut self) {
+        let state = self.states.held_back();
+        let _ = self.write_state(state);
+        let _ = self.close();
     }
 
     /// Waits until everything is written.
@@ -210,7 +210,9 @@ impl Rows {
     }
 
     fn send_schema(&mut self) -> Result<()> {
-        self.schema.take().map_or(Ok(()), |schema| self.line(schema))
+        let Some(schema) = self.schema.take() else { return Ok(()) };
+        let schema = self.states.naming(schema);
+        self.line(message_line(&schema))
     }
 
     /// Says that the source is as the bookmark knows it: a stream without rows that says so is
@@ -230,7 +232,7 @@ impl Rows {
     pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
         let resumed_from = Some(bookmark.clone());
         let read_from = self.read_from.clone();
-        self.schema = Some(schema_line(&Stream { resumed_from, read_from, ..stream.clone() }));
+        self.schema = Some(schema_message(&Stream { resumed_from, read_from, ..stream.clone() }));
     }
 
     /// Says, before the first row and before [`Rows::resume`], which files of a disk are read: no
@@ -238,7 +240,7 @@ impl Rows {
     pub fn read_from(&mut self, stream: &Stream, files: FileIds) {
         self.read_from = files;
         let read_from = self.read_from.clone();
-        self.schema = Some(schema_line(&Stream { read_from, ..stream.clone() }));
+        self.schema = Some(schema_message(&Stream { read_from, ..stream.clone() }));
     }
 
     /// Returns how many rows of the stream there are by now.
@@ -402,6 +404,7 @@ impl Rows {
         self.note_keys(rows);
         self.send_schema()?;
         self.counter.add(rows, self.batch.text_bytes());
+        self.states.add_rows(self.batch.text_bytes());
         self.begun = Instant::now();
         let mut fresh = self.pipe.spare.try_recv().unwrap_or_default();
         fresh.reset(self.columns.len());
@@ -410,9 +413,10 @@ impl Rows {
         self.pipe.send(Job::Rows(Arc::clone(&self.encoder), full))?;
         self.unstated += rows as u64;
         self.bookmark_key();
-        let due = self.unstated >= STATE_ROWS || self.state_written.elapsed() >= STATE_AGE;
+        let due = self.unstated >= STATE_ROWS || self.states.age() >= STATE_AGE;
         if due && !self.last_key.is_empty() && self.limit.is_none() {
-            self.write_state()?;
+            let state = self.states.within_share();
+            self.write_state(state)?;
         }
         Ok(())
     }
@@ -423,14 +427,15 @@ impl Rows {
         self.flush()?;
         // State must not speak of a stream that the target has not heard of.
         self.send_schema()?;
-        self.state.set_bookmark(&self.stream, progress);
-        self.write_state()
+        self.states.state().set_bookmark(&self.stream, progress);
+        let state = self.states.within_share();
+        self.write_state(state)
     }
 
     /// Sets the bookmark behind the last row of the stream: the state with which the next stream
     /// begins has it, or that of the end. One state less where there are thousands of streams.
     pub fn bookmark(&mut self, progress: Value) {
-        self.state.set_bookmark(&self.stream, progress);
+        self.states.set_behind(progress);
     }
 
     /// Returns how many bytes a row may have.
@@ -467,7 +472,8 @@ impl Rows {
         if let Ok(text) = std::str::from_utf8(&self.last_key)
             && !text.is_empty()
         {
-            self.state.set_bookmark(&self.stream, key_bookmark(name, self.columns[*at].1, text));
+            let mark = key_bookmark(name, self.columns[*at].1, text);
+            self.states.state().set_bookmark(&self.stream, mark);
         }
     }
 

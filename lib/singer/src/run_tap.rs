@@ -185,8 +185,7 @@ impl<T: Tap> Run<T> {
     fn streams(mut self, streams: &[Selected]) -> Result<()> {
         if self.test.is_some() {
             // Named for the whole run and never cleared: no target takes a test for an extract.
-            self.rows.state().set_currently_syncing(Some("--test"));
-            self.rows.write_state()?;
+            self.rows.name("--test")?;
         }
         let read = streams.iter().try_for_each(|selected| self.stream(selected));
         match read {
@@ -195,10 +194,10 @@ impl<T: Tap> Run<T> {
                 self.rows.end_run()?;
                 self.rows.close()
             }
-            // What was handed on before the failure still reaches the target; the last state names
-            // the stream, so that it is not taken for whole.
+            // What was handed on before the failure still reaches the target; the last state or
+            // SCHEMA names the stream, so that it is not taken for whole.
             Err(failure) => {
-                let _ = self.rows.close();
+                self.rows.fail();
                 Err(failure)
             }
         }
@@ -208,8 +207,7 @@ impl<T: Tap> Run<T> {
         let stream = &selected.stream;
         let version = self.version(stream);
         if self.test.is_none() {
-            self.rows.state().set_currently_syncing(Some(&stream.name));
-            self.rows.write_state()?;
+            self.rows.name(&stream.name)?;
         }
         if self.test == Some(TestDepth::Schema) {
             return self.rows.line(schema_line(stream));

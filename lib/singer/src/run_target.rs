@@ -150,6 +150,11 @@ impl<T: Target> Delivery<T> {
                 Event::Schema(at, stream) => self.schema(at, &stream)?,
                 Event::Rows(at, batch) => self.rows(at, batch)?,
                 Event::State(value, word) => self.state(value, word)?,
+                Event::Turn(word) => {
+                    self.check(&word)?;
+                    self.turn(word)?;
+                    self.print_state()?;
+                }
                 Event::Activate(at, version) => self.activate(at, version)?,
                 Event::End(messages) => return self.end(messages),
                 Event::Failed(failure) => return Err(failure),
@@ -211,32 +216,13 @@ impl<T: Target> Delivery<T> {
     }
 
     fn state(&mut self, value: String, word: Word) -> Result<()> {
-        self.check_run(&word)?;
-        if let Some(Syncing::Stream(name)) = &word.syncing
-            && self.streams.iter().any(|known| known.name == *name && known.sink.is_none())
-        {
-            return Err(after_end(name));
-        }
+        self.check(&word)?;
         self.state = Some(value);
         self.state_pending = true;
         let ended = word.syncing == Some(Syncing::Nothing);
         let behind = if ended { Behind::End } else { Behind::Something };
         self.streams.iter_mut().for_each(|stream| stream.behind = stream.behind.max(behind));
-        let mut left = None;
-        if word.syncing.is_some() {
-            let before = std::mem::replace(&mut self.word, word);
-            if let Some(Syncing::Stream(name)) = before.syncing
-                && self.word.syncing != Some(Syncing::Stream(name.clone()))
-            {
-                left = Some(name);
-            }
-        }
-        if let Some(name) = left {
-            match self.streams.iter().position(|stream| stream.name == name) {
-                Some(at) => self.complete(at, true)?,
-                None => drop(self.silent.insert(name)),
-            }
-        }
+        self.turn(word)?;
         let interval = Duration::from_secs(self.settings.state_interval_seconds);
         if self.committed.elapsed() >= interval {
             self.commit()?;
@@ -244,10 +230,42 @@ impl<T: Target> Delivery<T> {
         self.print_state()
     }
 
+    /// Completes the stream that is not being read any more.
+    fn turn(&mut self, mut word: Word) -> Result<()> {
+        if word.syncing.is_none() {
+            return Ok(());
+        }
+        self.silent.extend(std::mem::take(&mut word.unchanged));
+        let before = std::mem::replace(&mut self.word, word);
+        let Some(Syncing::Stream(name)) = before.syncing else { return Ok(()) };
+        if self.word.syncing == Some(Syncing::Stream(name.clone())) {
+            return Ok(());
+        }
+        match self.streams.iter().position(|stream| stream.name == name) {
+            Some(at) => self.complete(at, true)?,
+            None => drop(self.silent.insert(name)),
+        }
+        Ok(())
+    }
+
+    /// Refuses the word of another run, and a stream that had ended.
+    fn check(&self, word: &Word) -> Result<()> {
+        self.check_run(word)?;
+        match &word.syncing {
+            Some(Syncing::Stream(name))
+                if self.streams.iter().any(|known| known.name == *name && known.sink.is_none()) =>
+            {
+                Err(after_end(name))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses the word of another run before the one that began a stream has said that the stream
     /// is read.
     fn check_run(&self, word: &Word) -> Result<()> {
-        let Word { syncing: Some(Syncing::Stream(name)), run, ended: false } = &self.word else {
+        let Word { syncing: Some(Syncing::Stream(name)), run, ended: false, .. } = &self.word
+        else {
             return Ok(());
         };
         if word.syncing.is_none() || word.run == *run {

@@ -112,15 +112,6 @@ impl State {
         }
     }
 
-    /// Returns the value of a STATE message of this run, and whether the run has ended.
-    pub(crate) fn of_run(&self, run: &str, ended: bool) -> Value {
-        let mut value = self.to_json();
-        if self.currently_syncing().is_some() {
-            value[word::RUN] = word::run_member(run, ended);
-        }
-        value
-    }
-
     /// Returns the state without a run.
     pub fn to_json(&self) -> Value {
         let mut value = self.0.clone();

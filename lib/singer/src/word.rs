@@ -1,7 +1,7 @@
-//! What a state says of the stream that is being read, and which run says it.
+//! What a state or a SCHEMA says of the stream that is being read, and which run says it.
 //!
-//! A stream is complete by the word of the run that began it: a run of ours names itself in the
-//! states that name a stream, and says so when it has ended. When another run speaks before that,
+//! A stream is complete by the word of the run that began it: a run of ours names itself where it
+//! names a stream, and says so when it has ended. When another run speaks before that,
 //! the first one was cut off. Programs that name no run are all one.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::scan::{Fault, Scanner, Token};
 
-/// The member of a state with the run's name. It stands beside the name of a stream alone, and no
-/// target prints it: what is kept between runs does not have it.
+/// The member of a state or a SCHEMA with the run's name. It stands beside the name of a stream
+/// alone, and no target prints it: what is kept between runs does not have it.
 pub(crate) const RUN: &str = "syncing_run";
 
 /// What a state says in `currently_syncing`.
@@ -32,6 +32,8 @@ pub(crate) struct Word {
     pub run: Option<String>,
     /// The run has read all that it is to read.
     pub ended: bool,
+    /// Streams that it has read, and of which it wrote nothing.
+    pub unchanged: Vec<String>,
 }
 
 impl Word {
@@ -44,6 +46,22 @@ impl Word {
             rest.drain(start + from..start + to);
         }
         word
+    }
+
+    /// Reads it from the member of the SCHEMA of this stream; `None` when it names no run.
+    pub(crate) fn of_schema(stream: &str, member: &[u8]) -> Option<Self> {
+        let syncing = Some(Syncing::Stream(stream.to_owned()));
+        let mut word = Self { syncing, ..Self::default() };
+        word.run_of(member);
+        word.run.is_some().then_some(word)
+    }
+
+    fn run_of(&mut self, member: &[u8]) {
+        let run: Value = serde_json::from_slice(member).unwrap_or_default();
+        self.run = run["id"].as_str().map(str::to_owned);
+        self.ended = run["ended"] == true;
+        let unchanged = run["unchanged"].as_array().into_iter().flatten();
+        self.unchanged = unchanged.filter_map(Value::as_str).map(str::to_owned).collect();
     }
 
     /// Reads the members; returns where the name of the run stands, with one comma.
@@ -70,9 +88,7 @@ impl Word {
             } else if key.raw == RUN.as_bytes()
                 && let Token::Object(nested) = member
             {
-                let run: Value = serde_json::from_slice(nested.text).unwrap_or_default();
-                self.run = run["id"].as_str().map(str::to_owned);
-                self.ended = run["ended"] == true;
+                self.run_of(nested.text);
                 place = match before {
                     _ if more => Some((start, scanner.at())),
                     Some(before) => Some((before, end)),
@@ -91,8 +107,15 @@ pub(crate) fn new_run() -> String {
 }
 
 /// Returns the member by which a run names itself.
-pub(crate) fn run_member(run: &str, ended: bool) -> Value {
-    if ended { json!({ "id": run, "ended": true }) } else { json!({ "id": run }) }
+pub(crate) fn run_member(run: &str, ended: bool, unchanged: &[String]) -> Value {
+    let mut member = json!({ "id": run });
+    if ended {
+        member["ended"] = true.into();
+    }
+    if !unchanged.is_empty() {
+        member["unchanged"] = unchanged.into();
+    }
+    member
 }
 
 #[cfg(test)]
