@@ -28,7 +28,7 @@ test-slow:
 	@scripts/setup.sh slow
 	cargo build --workspace
 	cargo test --workspace --test slow
-	for version in 13 14 16 17; do \
+	for version in 14 16 17; do \
 		POSTGRES_BINARIES=$$(scripts/server.sh $$version) \
 			cargo test --workspace --test e2e -- $(OF_POSTGRES) || exit; \
 	done

@@ -3,10 +3,10 @@
 # fetches it from the npm registry when it is not there.
 set -euo pipefail
 declare -A releases=(
-    [13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [15]=15.18.0-beta.17
+    [14]=14.23.0-beta.17 [15]=15.18.0-beta.17
     [16]=16.14.0-beta.17 [17]=17.10.0-beta.17 [18]=18.4.0-beta.17
 )
-version=${1:?usage: scripts/server.sh 13|14|15|16|17|18}
+version=${1:?usage: scripts/server.sh 14|15|16|17|18}
 release=${releases[$version]:?there is no such version}
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${CARGO_TARGET_DIR:-$root/target}/servers/$release

@@ -52,7 +52,7 @@ impl Tables {
     /// Writes the rows of a stream, see [`Table::sync`]. A target is told which files of a disk any
     /// of the tables reads, for it must not replace one before, while or after it is read.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        if self.files.is_none() {
+        if rows.wants_files() && self.files.is_none() {
             self.files = Some(self.all.iter_mut().flat_map(Table::files).collect());
         }
         if let Some(files) = self.files.as_ref().filter(|files| !files.is_empty()) {

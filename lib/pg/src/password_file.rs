@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-
 /// What a line has to match.
 pub(crate) struct Wanted<'a> {
     pub host: &'a str,

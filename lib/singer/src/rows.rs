@@ -1,5 +1,7 @@
 //! What a tap writes its rows into: batches here, lines on a thread of their own.
 
+mod failure;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,8 @@ pub struct Rows {
     limit: Option<u64>,
     left_out: bool,
     read_from: FileIds,
+    /// A SCHEMA of the run has said which files are read.
+    files_told: bool,
     counter: RecordCounter,
     begun: Instant,
     stream: String,
@@ -87,6 +91,7 @@ impl Rows {
             limit,
             left_out: false,
             read_from: FileIds::new(),
+            files_told: false,
             counter: RecordCounter::new(""),
             begun: Instant::now(),
             stream: String::new(),
@@ -211,6 +216,7 @@ impl Rows {
 
     fn send_schema(&mut self) -> Result<()> {
         let Some(schema) = self.schema.take() else { return Ok(()) };
+        self.files_told |= !self.read_from.is_empty();
         let schema = self.states.naming(schema);
         self.line(message_line(&schema))
     }
@@ -235,9 +241,18 @@ impl Rows {
         self.schema = Some(schema_message(&Stream { resumed_from, read_from, ..stream.clone() }));
     }
 
-    /// Says, before the first row and before [`Rows::resume`], which files of a disk are read: no
-    /// target then replaces one of them.
+    /// Tells whether no SCHEMA of the run has said yet which files are read.
+    pub fn wants_files(&self) -> bool {
+        !self.files_told
+    }
+
+    /// Says, before the first row and before [`Rows::resume`], which files of a disk the run reads,
+    /// for all its streams: no target then replaces one of them. The first SCHEMA of the run says
+    /// it; in each one, the files of many streams would be more than their rows.
     pub fn read_from(&mut self, stream: &Stream, files: FileIds) {
+        if self.files_told {
+            return;
+        }
         self.read_from = files;
         let read_from = self.read_from.clone();
         self.schema = Some(schema_message(&Stream { read_from, ..stream.clone() }));
@@ -475,22 +490,5 @@ impl Rows {
             let mark = key_bookmark(name, self.columns[*at].1, text);
             self.states.state().set_bookmark(&self.stream, mark);
         }
-    }
-
-    #[cold]
-    fn wrong_width(&self) -> Error {
-        Error::new(ErrorKind::Internal, "a row has the wrong number of cells")
-            .with("stream", &self.stream)
-            .with("cells", self.column)
-            .with("columns", self.columns.len())
-    }
-
-    #[cold]
-    fn too_large(&self, bytes: usize) -> Error {
-        Error::new(ErrorKind::Data, "a record is larger than the limit")
-            .with("stream", &self.stream)
-            .with("bytes", bytes)
-            .with("limit in bytes", self.record_bytes_max)
-            .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
     }
 }

@@ -86,8 +86,10 @@ impl Day {
             }
         }
         // Before anything is read, a target must know what it may not replace.
-        let found = self.tables()?.iter().filter_map(|table| table.identities().ok()).flatten();
-        rows.read_from(stream, found.filter_map(|identity| identity.file()).collect());
+        if rows.wants_files() {
+            let found = self.tables()?.iter().filter_map(|table| table.identities().ok()).flatten();
+            rows.read_from(stream, found.filter_map(|identity| identity.file()).collect());
+        }
         let dialect = self.dialect;
         let table = self.table(stream)?;
         let identities = table.verify()?.to_vec();

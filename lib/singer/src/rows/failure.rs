@@ -1,0 +1,23 @@
+//! What is wrong with a row that a tap has written.
+
+use super::Rows;
+use crate::error::{Error, ErrorKind};
+
+impl Rows {
+    #[cold]
+    pub(super) fn wrong_width(&self) -> Error {
+        Error::new(ErrorKind::Internal, "a row has the wrong number of cells")
+            .with("stream", &self.stream)
+            .with("cells", self.column)
+            .with("columns", self.columns.len())
+    }
+
+    #[cold]
+    pub(super) fn too_large(&self, bytes: usize) -> Error {
+        Error::new(ErrorKind::Data, "a record is larger than the limit")
+            .with("stream", &self.stream)
+            .with("bytes", bytes)
+            .with("limit in bytes", self.record_bytes_max)
+            .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
+    }
+}
