@@ -24,7 +24,8 @@ const CASES: [(&str, Signal); 8] = [
     ("target-csv", Signal::STOP),
 ];
 
-/// Finds a process below the runner by its name.
+/// Finds a process of the pipeline below the runner by its name; one that is asked what it is moves
+/// no rows.
 fn process_of(runner: u32, name: &str) -> Option<Pid> {
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()).find_map(|number| {
@@ -33,7 +34,9 @@ fn process_of(runner: u32, name: &str) -> Option<Pid> {
         let (head, rest) = text.rsplit_once(") ")?;
         let parent = rest.split(' ').nth(1)?.parse::<u32>().ok()?;
         let named = head.split_once('(').is_some_and(|(_, found)| found == name);
-        (named && parent == runner).then(|| Pid::from_raw(number)).flatten()
+        let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let asked = words.split(|byte| *byte == 0).any(|word| word == b"--about");
+        (named && parent == runner && !asked).then(|| Pid::from_raw(number)).flatten()
     })
 }
 
