@@ -86,15 +86,20 @@ fn whatever_happens_to_a_process_of_the_runner_the_old_day_or_the_new_is_there()
         let project = Project::new("", &[]);
         let lake = project.lake();
         let place = Partition { lake: &lake, source: "csv", day: DAY, table: "a" };
-        write_rows(&project, "new", 20_000);
+        write_rows(&project, "new", 60_000);
         run(&project).wait().success();
         let new = place.seen().unwrap();
         for _ in 0..tries(2, 40) {
             write_rows(&project, "old", 10);
             run(&project).wait().success();
             let trial = Trial { place: &place, old: place.seen(), new: new.clone(), gaps: false };
-            write_rows(&project, "new", 20_000);
-            let pause = Duration::from_micros(random.lock().unwrap().below(150_000));
+            write_rows(&project, "new", 60_000);
+            // Short ones are more frequent: a fast machine has moved all rows soon.
+            let pause = {
+                let mut random = random.lock().unwrap();
+                let most = random.below(150_000);
+                Duration::from_micros(random.below(most + 1))
+            };
             let outcome = disturbed(&project, *case, pause);
             // What a process says goes through the runner, which then says how it ended.
             let saw = trial.after_fault(&outcome, &[0, 69, 75, 76]);
