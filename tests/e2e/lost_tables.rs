@@ -39,6 +39,17 @@ fn source() -> Database {
     source
 }
 
+/// Returns a catalog that reads the rows since a state.
+fn incremental(source: &Database) -> Value {
+    let found = from_database(source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    for entry in catalog["streams"].as_array_mut().unwrap() {
+        entry["replication_method"] = "INCREMENTAL".into();
+        entry["replication_key"] = "id".into();
+    }
+    catalog
+}
+
 #[test]
 fn a_day_that_is_as_the_state_says_needs_its_tables() {
     let (source, scratch) = (source(), folder());
@@ -82,12 +93,7 @@ fn a_day_of_tables_that_were_never_remembered_is_found() {
 #[test]
 fn rows_since_a_state_need_the_table_of_those_before() {
     let source = source();
-    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
-    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
-    for entry in catalog["streams"].as_array_mut().unwrap() {
-        entry["replication_method"] = "INCREMENTAL".into();
-        entry["replication_key"] = "id".into();
-    }
+    let catalog = incremental(&source);
     let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
     for (method, gone) in [
         ("upsert", "DROP TABLE t"),
@@ -117,12 +123,7 @@ fn rows_since_a_state_need_the_table_of_those_before() {
 #[test]
 fn a_table_that_was_emptied_is_warned_of() {
     let source = source();
-    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
-    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
-    for entry in catalog["streams"].as_array_mut().unwrap() {
-        entry["replication_method"] = "INCREMENTAL".into();
-        entry["replication_key"] = "id".into();
-    }
+    let catalog = incremental(&source);
     let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
     for emptied in ["DELETE FROM t", "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY)"] {
         let target = database("emptied");
@@ -185,12 +186,7 @@ fn a_table_of_a_stream_that_is_not_read_may_be_gone() {
 #[test]
 fn a_day_of_rows_since_a_state_needs_the_table_of_the_days_before() {
     let (source, scratch, target) = (source(), folder(), database("later_day"));
-    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
-    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
-    for entry in catalog["streams"].as_array_mut().unwrap() {
-        entry["replication_method"] = "INCREMENTAL".into();
-        entry["replication_key"] = "id".into();
-    }
+    let catalog = incremental(&source);
     let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
     let first = state(&pipe_succeeds(tap(), to_lake(scratch.path(), "s", DAY)).1);
     let later = "2026-11-21";
