@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::support::airflow::Airflow;
 use crate::support::example::{Example, search_path};
 use crate::support::lake;
-use crate::support::run::file;
+use crate::support::project::Project;
+use crate::support::root;
+use crate::support::run::{Run, file};
 
 /// Puts a tap before ours on the path that fails at the first call, with the code of a variable.
 fn plant(project: &Example) -> String {
@@ -121,4 +123,53 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
     assert_eq!(days(&project, "postgres"), there);
     there.insert(2, "2026-02-11");
     assert_eq!(days(&project, "csv"), there);
+}
+
+/// Stands in for Airflow where a file of ours is imported alone.
+const STANDS_IN: [(&str, &str); 3] = [
+    ("airflow/__init__.py", ""),
+    ("airflow/sdk/__init__.py", "def task(**options):\n    return lambda function: function\n"),
+    ("airflow/sdk/exceptions.py", "class AirflowFailException(Exception):\n    pass\n"),
+];
+
+#[test]
+fn the_check_of_a_day_agrees_with_its_load() {
+    let of_other = |source: &str| {
+        format!(
+            "  - {{name: to-{source}, inherit_from: target-csv, config: {{source: {source}}}}}\n"
+        )
+    };
+    let project = Project::with("", &(of_other("postgres") + &of_other("third")), "");
+    for (name, text) in STANDS_IN {
+        file(&project.root, name, text);
+    }
+    let check = || {
+        let program = "from chorus_airflow.days import tables; print(tables('2026-01-31'))";
+        let dags = root().join("orchestrate/dags");
+        let path = format!("{}:{}", project.root.display(), dags.display());
+        let python = Run::new("/usr/bin/python3".as_ref()).args(["-B", "-c", program]);
+        python.env("PYTHONPATH", path).env("CHORUS_PROJECT", &project.root).go()
+    };
+    let fails = |words: &str| {
+        let outcome = check();
+        assert!(outcome.code != 0 && outcome.stderr.contains(words), "{}", outcome.stderr);
+    };
+    project.run(&["tap-csv", "target-csv", "tap-csv--two", "to-postgres"]).success();
+    assert_eq!(check().success().text(), "{'a': 2, 'b': 1}\n");
+    // A source that is not one of the example, but of the day.
+    let input = project.root.join("in/b.csv");
+    let text = fs::read(&input).unwrap();
+    fs::remove_file(&input).unwrap();
+    project.run(&["tap-csv--two", "to-third"]).exits(66);
+    fails("third 2026-01-31 is not whole: tap-csv--two to-third has not ended well");
+    fs::write(&input, text).unwrap();
+    project.run(&["tap-csv--two", "to-third"]).success();
+    check().success();
+    // A table that no finished run has made.
+    let day = project.lake().join("source=csv/extracted_at=2026-01-31");
+    let manifest = fs::read_to_string(day.join("table=a/_manifest.json")).unwrap();
+    let stray = manifest.replace("\"a\"", "\"x\"");
+    assert_ne!(stray, manifest);
+    file(&day, "table=x/_manifest.json", stray);
+    fails("no finished run has x");
 }

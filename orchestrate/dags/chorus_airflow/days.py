@@ -65,9 +65,11 @@ def tables(day: str) -> dict[str, int]:
 
     Fails the task when the day is not finished, or a file is not what its manifest says.
     """
+    output = project() / "output"
+    _awaited(output, day)
     there: dict[str, int] = {}
     for source in SOURCES:
-        for table, rows in _tables(project() / "output", source, day).items():
+        for table, rows in _tables(output, source, day).items():
             there[table] = there.get(table, 0) + rows
     return there
 
@@ -79,6 +81,16 @@ def rows_of(summary: dict) -> dict[str, int]:
         for stream in step["streams"]:
             rows[stream["stream"]] = rows.get(stream["stream"], 0) + stream["rows"]
     return rows
+
+
+def _awaited(output: Path, day: str) -> None:
+    """Fails the task when a source of the day is still to be extracted, as a load would fail."""
+    for path in sorted((output / ".runs").glob(f"source=*/extracted_at={day}.json")):
+        record = json.loads(_read(path))
+        for step in record.get("awaited", {}).values():
+            raise AirflowFailException(
+                f"{record['source']} {day} is not whole: {step} has not ended well"
+            )
 
 
 def _tables(output: Path, source: str, day: str) -> dict[str, int]:
@@ -95,6 +107,9 @@ def _tables(output: Path, source: str, day: str) -> dict[str, int]:
         if hashlib.sha256(text).hexdigest() != entry["manifest_sha256"]:
             raise AirflowFailException(f"{source} {day}: {table} is not that of the finished run")
         there[table] = _rows(folder, json.loads(text))
+    unknown = sorted(set(manifests) - set(there))
+    if unknown:
+        raise AirflowFailException(f"{source} {day}: no finished run has {', '.join(unknown)}")
     return there
 
 
