@@ -277,3 +277,45 @@ fn days_are_not_filled_with_a_step_that_is_the_same_each_day() {
     fill(&["tap-csv", "target-by-env"], "2026-01-31").success();
     fill(&["both"], "2026-01-30").success();
 }
+
+#[test]
+fn numbers_are_what_their_settings_want() {
+    let more = "  - name: tap-num
+    executable: ./num
+    env: {ZIP: 04109}
+    settings: [{name: zip, kind: string}, {name: pin, kind: password}, {name: port, kind: integer}]
+    config: {zip: 04109, pin: 123456789012345678901234567890, port: 5432, flag: True, rate: 1.50}
+";
+    let project = Project::new(more, &[("num", "cat \"$2\" > given; echo \"$ZIP\" >> given")]);
+    let run = || project.run(&["tap-num", "target-csv"]);
+    run();
+    let given = fs::read_to_string(project.root.join("given")).unwrap();
+    let (config, zip) = given.trim_end().rsplit_once('}').unwrap();
+    let config: Value = serde_json::from_str(&format!("{config}}}")).unwrap();
+    let pin = "123456789012345678901234567890";
+    let expected = json!({"zip": "04109", "pin": pin, "port": 5432, "flag": true, "rate": 1.5});
+    assert_eq!((config, zip.trim()), (expected, "04109"));
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    for (other, setting) in [("port: 0x1538", "port"), ("port: {a: [010]}", "port.a")] {
+        file(&project.root, "meltano.yml", text.replace("port: 5432", other));
+        let refused = run().exits(78);
+        says(&refused, &[&format!("setting: {setting}"), "plugin: tap-num", "quotes"]);
+    }
+    // Ours say themselves what a setting is.
+    let more = "  - {name: tap-own, executable: tap-csv, config: {csv_files_definition: 007}}\n";
+    let refused = Project::with(more, "", "").run(&["tap-own", "target-csv"]).exits(78);
+    says(&refused, &["path: 007\n"]);
+}
+
+#[test]
+fn a_job_may_have_spaces_in_its_name() {
+    let jobs = "- {name: a, tasks: [tap-csv--two target-csv--two]}
+- {name: a é, tasks: [tap-csv target-csv]}
+- {name: é, tasks: [tap-csv--two target-csv--two]}
+";
+    let project = Project::with("", "", jobs);
+    project.run(&["a é"]).success();
+    let words = ["rerun", "last", "--full-refresh", "--deny-warnings", "all"];
+    project.chorus(&words).go().success();
+    assert!(project.partition("csv", "a").exists() && !project.partition("two", "b").exists());
+}

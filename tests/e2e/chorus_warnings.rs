@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::support::binaries_dir;
 use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, file};
+use crate::support::run::{Outcome, Run, file};
 
 /// A foreign tap that warns, and goes on.
 const WARNS: &str = r#"
@@ -127,4 +128,42 @@ fn the_answer_to_a_discovery_has_limits() {
     let noise = format!("yes DEBUG | head -c 9000000 >&2\n{WARNS}");
     let project = Project::new(tap, &[("sick", noise.as_str())]);
     project.run(&["tap-sick", "target-csv"]).success();
+}
+
+#[test]
+fn a_program_beside_ours_says_what_it_is_or_is_told() {
+    let project = project();
+    let beside = project.root.join("bin");
+    std::fs::create_dir(&beside).unwrap();
+    for name in ["chorus", "tap-csv", "target-csv"] {
+        std::fs::copy(binaries_dir().join(name), beside.join(name)).unwrap();
+    }
+    let run = |more: &[&str]| {
+        let path = format!("{}:/usr/bin:/bin", beside.display());
+        let words = ["run", "--datestamp", DAY, "tap-csv", "target-csv", "--retries", "0"];
+        let run = Run::new(&beside.join("chorus")).env("PATH", path).args(words);
+        run.args(["--project".as_ref(), project.root.as_os_str()]).args(more).go()
+    };
+    run(&["--deny-warnings", "all"]).success();
+    // It does not know the question, or cannot be asked.
+    std::fs::copy("/bin/false", beside.join("tap-csv")).unwrap();
+    let told = run(&[]);
+    assert!(told.stderr.contains("W-PLUGIN-UNKNOWN"), "{}", told.stderr);
+    run(&["--deny-warnings", "all"]).exits(65);
+    std::fs::write(beside.join("tap-csv"), "\u{7f}ELF is not all").unwrap();
+    let refused = run(&[]);
+    assert!(refused.stderr.contains("cannot ask a program what it is"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("plugin: tap-csv"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_rerun_ends_at_warnings_that_are_denied() {
+    let project = project();
+    run(&project, "tap-odd", &[]).success();
+    let rerun = |codes: &str| {
+        let words = ["rerun", "last", "--full-refresh", "--deny-warnings", codes];
+        project.chorus(&words).go()
+    };
+    rerun("W-NO-KEYS").success();
+    rerun("W-DELIMITER-DOUBTFUL").exits(65);
 }

@@ -48,7 +48,7 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-DAY-OLDER",
         "A day is loaded after a later one, and rows of it take the place of newer ones. \
-         Load the later days again with `--full-refresh`, or set `load_method: \
+         Load the later days again by the command that the warning names, or set `load_method: \
          replace-partition`.",
     ),
     ("W-DELIMITER-DOUBTFUL", "The only column has another delimiter in its name. Set `delimiter`."),
@@ -168,6 +168,11 @@ pub const CODES: &[(&str, &str)] = &[
         "A plugin of others logged a warning, which has no code of ours. `chorus logs` shows it.",
     ),
     (
+        "W-PLUGIN-UNKNOWN",
+        "A program beside `chorus` does not say what it is, so it is run as a plugin of others. \
+         Install it again, or put a plugin of others into another folder.",
+    ),
+    (
         "W-PROJECT-UNUSED",
         "Something in `meltano.yml` or beside it is not used as written. Correct the line \
          that the warning names.",
@@ -238,6 +243,11 @@ pub const CODES: &[(&str, &str)] = &[
          Add the parameter of the API with `{start}`.",
     ),
     ("W-STATE-DAMAGED", "A target printed a line that is not a state. The line is left out."),
+    (
+        "W-STATE-SHARED",
+        "A step goes on from a state that another step has moved, so that it does not read what \
+         that one has read. Give each step a state of its own.",
+    ),
     (
         "W-STREAM-EMPTY",
         "A stream is left out, as none of its columns is selected or its files have no \

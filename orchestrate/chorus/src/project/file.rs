@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::MessageFormatter;
 use singer::{Error, ErrorKind, Result};
 
-use super::{shape, warn_once};
+use super::{shape, spelled, warn_once};
 
 /// The name of the file that makes a folder a project.
 pub const FILE_NAME: &str = "meltano.yml";
@@ -41,7 +41,10 @@ fn read_one(path: &Path) -> Result<Value> {
             .hint(hint)
     })?;
     let shown = path.file_name().unwrap_or_default().to_string_lossy();
-    let value = parse(&text).and_then(|value| shape::check(&value, &shown, &text).map(|()| value));
+    let value = parse(&text).and_then(|mut value| {
+        shape::check(&value, &shown, &text)?;
+        spelled::keep(&mut value, &text).map(|()| value)
+    });
     value.map_err(|failure| failure.with("path", path.display()))
 }
 
@@ -58,19 +61,21 @@ pub fn options() -> serde_saphyr::Options {
 /// Reads YAML; anchors, depth and size are bounded.
 pub fn parse(text: &str) -> Result<Value> {
     let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
-    let value = value.map_err(|cause| {
-        let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
-        let failure = match cause.location() {
-            Some(place) => failure.with("line", place.line()).with("column", place.column()),
-            None => failure,
-        };
-        failure.with("reason", reason(&cause))
-    })?;
-    match value {
+    match value.map_err(|cause| unreadable(&cause))? {
         Some(value @ Value::Object(_)) => Ok(value),
         None => Ok(Value::Object(Map::new())),
         Some(_) => Err(Error::new(ErrorKind::Config, "the YAML is not a mapping")),
     }
+}
+
+/// The failure of a file that is no YAML of ours.
+pub fn unreadable(cause: &serde_saphyr::Error) -> Error {
+    let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
+    let failure = match cause.location() {
+        Some(place) => failure.with("line", place.line()).with("column", place.column()),
+        None => failure,
+    };
+    failure.with("reason", reason(cause))
 }
 
 /// Tells what is wrong, in words of who wrote the file.

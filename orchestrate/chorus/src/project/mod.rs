@@ -6,12 +6,14 @@ pub mod job;
 mod lines;
 pub mod plugin;
 mod shape;
+pub mod spelled;
 pub mod variables;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
@@ -32,7 +34,13 @@ pub struct Project {
     pub process: Variables,
     /// These over the `env` blocks of the project and its environment.
     pub variables: Variables,
+    /// The same project for another day, where it was opened for one: what is the same in both has
+    /// nothing to do with the day.
+    pub other_day: Option<Box<Self>>,
 }
+
+/// The variables that name the day of a run.
+pub const DAY_VARIABLES: [&str; 2] = ["DATESTAMP", "EXTRACTED_AT"];
 
 impl Project {
     /// Reads the project of a folder, or of the nearest folder above it that has one. The
@@ -44,6 +52,36 @@ impl Project {
     ) -> Result<Self> {
         let root = root(folder)?;
         let file = file::read(&root)?;
+        Self::of_file(root, file, environment, settings)
+    }
+
+    /// Opens the project for a day: its variables name that day, whatever else does.
+    pub fn open_for(
+        folder: &Path,
+        environment: Option<&str>,
+        settings: &[(String, String)],
+        day: Datestamp,
+    ) -> Result<Self> {
+        let with = |day: Datestamp| -> Vec<(String, String)> {
+            let named = DAY_VARIABLES.map(|name| (name.to_owned(), day.to_string()));
+            settings.iter().cloned().chain(named).collect()
+        };
+        let mut project = Self::open(folder, environment, &with(day))?;
+        let other = day.date().yesterday().or_else(|_| day.date().tomorrow());
+        if let Ok(other) = other.map(Datestamp::from) {
+            let (root, file) = (project.root.clone(), project.file.clone());
+            let other = Self::of_file(root, file, environment, &with(other))?;
+            project.other_day = Some(Box::new(other));
+        }
+        Ok(project)
+    }
+
+    fn of_file(
+        root: PathBuf,
+        file: Value,
+        environment: Option<&str>,
+        settings: &[(String, String)],
+    ) -> Result<Self> {
         let mut process = Variables::of_process(&root, settings)?;
         let wanted = environment
             .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))
@@ -58,7 +96,13 @@ impl Project {
         let mut variables = process.clone();
         variables.add_block(&file["env"], &process);
         variables.add_block(&environment["env"], &process);
-        Ok(Self { root, file, environment, process, variables })
+        Ok(Self { root, file, environment, process, variables, other_day: None })
+    }
+
+    /// Returns the day that the variables name: those of the process, of `.env`, and of the `env`
+    /// blocks of the project and its environment. Two days are refused.
+    pub fn day(&self) -> Result<Option<Datestamp>> {
+        day_of(|name| self.variables.get(name).map(str::to_owned))
     }
 
     /// Returns the name of the active environment.
@@ -78,6 +122,25 @@ impl Project {
         }
         names
     }
+}
+
+/// Returns the day that variables name, if they do.
+pub fn day_of(value_of: impl Fn(&str) -> Option<String>) -> Result<Option<Datestamp>> {
+    let mut found: Option<(&str, Datestamp)> = None;
+    for name in DAY_VARIABLES {
+        let Some(text) = value_of(name).filter(|text| !text.is_empty()) else { continue };
+        let day = text.parse().map_err(|failure: Error| failure.with("variable", name))?;
+        match found {
+            Some((first, other)) if other != day => {
+                return Err(Error::new(ErrorKind::Usage, "cannot run for two days at once")
+                    .with(first, other)
+                    .with(name, day)
+                    .hint("set one of these variables, or give --datestamp"));
+            }
+            _ => found = Some((name, day)),
+        }
+    }
+    Ok(found.map(|(_, day)| day))
 }
 
 /// Warns of something in the project, once: a backfill opens the project for each day.

@@ -156,11 +156,15 @@ impl Plugin {
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
         let executable = executable(project, role, &chain);
+        undeclared::check(&executable).map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain);
         undeclared::complete(&mut definitions, project, &chain, &executable);
+        // They tell which of them are secrets, and their kinds.
+        let said = undeclared::settings(&executable);
         let mut missing = BTreeSet::new();
+        let of_plugin = |failure: Error| failure.with("plugin", name);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
-            .map_err(|failure| failure.with("plugin", name))?;
+            .map_err(of_plugin)?;
         let mut written = Map::new();
         for entry in chain.iter().rev() {
             settings::overlay(&mut written, entry.own["config"].clone());
@@ -170,10 +174,8 @@ impl Plugin {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
         }
+        settings::settle(&mut config, &said).map_err(of_plugin)?;
         let rules = rules(&chain, project, &variables, &mut missing)?;
-        // They tell which of them are secrets.
-        let is_ours = undeclared::is_ours(&executable);
-        let said = if is_ours { undeclared::settings(&executable) } else { Vec::new() };
         let known = Known {
             project,
             role,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::{dotenv, warn_once};
+use super::{dotenv, spelled, warn_once};
 
 /// Names and values; later ones win.
 #[derive(Clone, Debug, Default)]
@@ -53,18 +53,15 @@ impl Variables {
         self.values.iter()
     }
 
-    /// Adds an `env` block of the project, its values expanded. The process' own values win.
+    /// Adds an `env` block of the project, its values expanded, numbers as they are spelled. The
+    /// process' own values win.
     pub fn add_block(&mut self, block: &Value, process: &Self) {
         for (name, value) in block.as_object().into_iter().flatten() {
             if process.get(name).is_some() {
                 continue;
             }
-            let expanded = match value {
-                Value::String(text) => self.expand(text, &mut BTreeSet::new()),
-                Value::Null => continue,
-                other => other.to_string(),
-            };
-            self.set(name, expanded);
+            let Some(text) = spelled::text(value) else { continue };
+            self.set(name, self.expand(&text, &mut BTreeSet::new()));
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Number, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::super::Project;
 use super::super::variables::Variables;
+use super::super::{Project, spelled};
 use super::Entry;
 
 /// A setting as `settings` of the project describes it.
@@ -14,7 +14,7 @@ use super::Entry;
 pub struct Definition {
     /// The name, dots between levels.
     pub name: String,
-    kind: String,
+    kind: Option<String>,
     /// What it is where nothing sets it.
     pub default: Value,
     aliases: Vec<String>,
@@ -23,6 +23,10 @@ pub struct Definition {
 }
 
 impl Definition {
+    fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or("string")
+    }
+
     /// Tells whether its value is a secret.
     pub fn is_secret(&self) -> bool {
         self.sensitive
@@ -75,7 +79,7 @@ pub fn definition(setting: &Value) -> Option<Definition> {
     let aliases = setting["aliases"].as_array().into_iter().flatten();
     Some(Definition {
         name: setting["name"].as_str()?.to_owned(),
-        kind: setting["kind"].as_str().unwrap_or("string").to_owned(),
+        kind: setting["kind"].as_str().map(str::to_owned),
         default: setting["value"].clone(),
         aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
         variable: setting["env"].as_str().map(str::to_owned),
@@ -108,10 +112,10 @@ pub fn resolve(
         }
         for definition in definitions {
             if let Some((variable, text)) = from_variables(definition, entry, &project.process) {
-                let value = read_as(&definition.kind, text).ok_or_else(|| {
+                let value = read_as(definition.kind(), text).ok_or_else(|| {
                     Error::new(ErrorKind::Config, "cannot read a variable as its setting wants")
                         .with("variable", variable)
-                        .with("kind", &definition.kind)
+                        .with("kind", definition.kind())
                 })?;
                 put(&mut config, &definition.name, value);
             }
@@ -126,6 +130,19 @@ pub fn resolve(
     }
     drop_nulls(&mut config);
     Ok(config)
+}
+
+/// Reads the numbers and truth values whose kinds the project does not say: as the plugin says, or
+/// as what they mean to everybody.
+pub fn settle(config: &mut Map<String, Value>, said: &[Definition]) -> Result<()> {
+    for definition in said {
+        for name in std::iter::once(&definition.name).chain(&definition.aliases) {
+            if let Some(value) = member(config, name).filter(|one| spelled::unread(one).is_some()) {
+                cast(value, definition)?;
+            }
+        }
+    }
+    spelled::settle_members(config)
 }
 
 /// Puts the members of a mapping, their names dotted, over those that are there.
@@ -186,8 +203,18 @@ fn member<'a>(config: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut 
 
 /// Makes a text the kind of its setting; an empty one is none.
 fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
+    if let Some(spelled) = spelled::unread(value) {
+        return match as_spelled(definition.kind.as_deref(), spelled) {
+            Ok(Some(read)) => {
+                *value = read;
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure.with("setting", &definition.name)),
+        };
+    }
     let Value::String(text) = value else { return Ok(()) };
-    let kind = definition.kind.as_str();
+    let kind = definition.kind();
     *value = match read_as(kind, text) {
         Some(Value::String(_)) => return Ok(()),
         _ if text.trim().is_empty() => Value::Null,
@@ -201,6 +228,38 @@ fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
         }
     };
     Ok(())
+}
+
+/// Reads a number or truth value as the kind of its setting; `None` where the kind says nothing.
+fn as_spelled(kind: Option<&str>, spelled: &str) -> Result<Option<Value>> {
+    let refuse = |kind: &str| {
+        Error::new(ErrorKind::Config, "cannot read a value as its setting wants").with("kind", kind)
+    };
+    let read = match kind {
+        None | Some("array" | "object") => return Ok(None),
+        Some("boolean") => read_as("boolean", spelled).ok_or_else(|| refuse("boolean"))?,
+        Some(kind @ ("integer" | "decimal")) => {
+            let value = spelled::plain(spelled).ok_or_else(spelled::ambiguous)?;
+            match (kind, value.as_f64()) {
+                (_, None) => return Err(refuse(kind)),
+                ("integer", Some(_)) if value.is_f64() => {
+                    whole(&value).ok_or_else(|| refuse(kind))?
+                }
+                _ => value,
+            }
+        }
+        Some(_) => Value::from(spelled),
+    };
+    Ok(Some(read))
+}
+
+/// Returns a number without a fraction as a whole one.
+fn whole(value: &Value) -> Option<Value> {
+    format!("{:.0}", value.as_f64()?)
+        .parse::<i64>()
+        .ok()
+        .map(Value::from)
+        .filter(|whole| whole.as_f64() == value.as_f64())
 }
 
 fn drop_nulls(config: &mut Map<String, Value>) {
@@ -284,5 +343,32 @@ mod tests {
         check("object", "{\"a\":1}", Some(json!({"a": 1})));
         check("string", "00123", Some(json!("00123")));
         check("password", "p'w", Some(json!("p'w")));
+    }
+
+    #[test]
+    fn a_number_of_the_file_becomes_what_its_setting_wants() {
+        let check = |kind: Option<&str>, spelled: &str, expected: Option<Value>| {
+            assert_eq!(as_spelled(kind, spelled).unwrap(), expected, "{kind:?} {spelled}");
+        };
+        for text in ["007", "1_000", "0x1F", "1.50", "True", "123456789012345678901234567890"] {
+            check(Some("string"), text, Some(json!(text)));
+            check(Some("password"), text, Some(json!(text)));
+            check(None, text, None);
+        }
+        check(Some("integer"), "5432", Some(json!(5432)));
+        check(Some("integer"), "2e3", Some(json!(2000)));
+        check(Some("decimal"), "1.50", Some(json!(1.5)));
+        check(Some("boolean"), "1", Some(json!(true)));
+        check(Some("array"), "5", None);
+        for (kind, text) in [
+            ("integer", "05432"),
+            ("integer", "1_000"),
+            ("integer", "1.5"),
+            ("integer", "true"),
+            ("decimal", "007.5"),
+            ("boolean", "2"),
+        ] {
+            assert!(as_spelled(Some(kind), text).is_err(), "{kind} {text}");
+        }
     }
 }

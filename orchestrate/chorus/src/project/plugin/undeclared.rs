@@ -9,8 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
 
 use crate::capture::{self, Limits};
+use crate::exit;
 use crate::pipeline::Program;
 
 use super::super::{Project, file, nearest, warn_once};
@@ -29,7 +31,7 @@ pub fn complete(
     if undeclared.is_empty() {
         return;
     }
-    let known = if is_ours(executable) { asked(executable).settings } else { Vec::new() };
+    let known = settings(executable);
     for own in &known {
         if !definitions.iter().any(|definition| definition.name == own.name) {
             definitions.push(own.clone());
@@ -87,8 +89,20 @@ fn undeclared(
     found
 }
 
-/// Tells whether a program is one of ours: it lies beside this one and is no script.
+/// Tells whether a program is one of ours: it lies beside this one, is no script, and says what it
+/// is.
 pub fn is_ours(executable: &Path) -> bool {
+    lies_beside(executable) && matches!(asked(executable), Ok(Some(_)))
+}
+
+/// Looks at a program that lies beside this one: it must say what it is. One that cannot be asked
+/// is refused, as it would be run without what it needs and what it must end at; one that does not
+/// know the question is told, and is one of others.
+pub fn check(executable: &Path) -> Result<()> {
+    if lies_beside(executable) { asked(executable).map(drop) } else { Ok(()) }
+}
+
+fn lies_beside(executable: &Path) -> bool {
     let folder = |path: PathBuf| Some(path.canonicalize().ok()?.parent()?.to_owned());
     let own = std::env::current_exe().ok().and_then(folder);
     let is_binary = || {
@@ -108,45 +122,77 @@ struct Said {
     passed: Vec<String>,
 }
 
+/// Returns what one of ours says of itself; nothing of any other.
+fn said(executable: &Path) -> Said {
+    if !lies_beside(executable) {
+        return Said::default();
+    }
+    asked(executable).ok().flatten().unwrap_or_default()
+}
+
 /// Tells whether a program is one of ours and says that it can do this.
 pub fn is_ours_and_can(executable: &Path, capability: &str) -> bool {
-    is_ours(executable) && asked(executable).capabilities.iter().any(|can| can == capability)
+    said(executable).capabilities.iter().any(|can| can == capability)
 }
 
 /// Returns the settings that one of ours says it has.
 pub fn settings(executable: &Path) -> Vec<Definition> {
-    asked(executable).settings
+    said(executable).settings
 }
 
 /// Returns the variables that one of ours says it reads, beside those of its settings.
 pub fn passed(executable: &Path) -> Vec<String> {
-    asked(executable).passed
+    said(executable).passed
 }
 
-/// Asks a program what it is, once.
-fn asked(executable: &Path) -> Said {
-    static ASKED: Mutex<BTreeMap<PathBuf, Said>> = Mutex::new(BTreeMap::new());
+/// Asks a program what it is, until it has answered; `None` where it does not know the question.
+fn asked(executable: &Path) -> Result<Option<Said>> {
+    static ASKED: Mutex<BTreeMap<PathBuf, Option<Said>>> = Mutex::new(BTreeMap::new());
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-    let ask = || {
-        let mut command = Command::new(executable);
-        command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
-        let program = Program::bare(executable);
-        let limits = Limits { bytes: 4 << 20, time: Duration::from_secs(60) };
-        let output = capture::output(&program, command, &limits);
-        let output = output.ok().filter(|output| output.status.success());
-        let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
-        let about = text.and_then(|text| file::parse(&text).ok()).unwrap_or_default();
-        let settings = about["settings"].as_array().cloned().unwrap_or_default();
-        let without_default = |mut setting: Value| {
-            setting["value"] = Value::Null;
-            definition(&setting)
-        };
-        let capabilities = about["capabilities"].as_array().into_iter().flatten();
-        Said {
-            settings: settings.into_iter().filter_map(without_default).collect(),
-            capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
-            passed: environment::pass_env(&about).unwrap_or_default(),
-        }
+    if let Some(known) = asked.get(executable) {
+        return Ok(known.clone());
+    }
+    let said = ask(executable)?;
+    asked.insert(executable.to_owned(), said.clone());
+    Ok(said)
+}
+
+fn ask(executable: &Path) -> Result<Option<Said>> {
+    let mut command = Command::new(executable);
+    command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
+    let program = Program::bare(executable);
+    let limits = Limits { bytes: 4 << 20, time: Duration::from_secs(60) };
+    let refuse = |kind: ErrorKind| {
+        Error::new(kind, "cannot ask a program what it is").with("program", executable.display())
     };
-    asked.entry(executable.to_owned()).or_insert_with(ask).clone()
+    let output = capture::output(&program, command, &limits).map_err(|cause| {
+        refuse(cause.kind()).caused_by(cause.message()).hint("does `--about` of it work?")
+    })?;
+    if output.status.code().is_none() {
+        let kind = exit::kind(output.status);
+        return Err(refuse(kind).with("exit", exit::words(output.status)));
+    }
+    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
+    let about = text.and_then(|text| file::parse(&text).ok());
+    let Some(about) = about.filter(|about| about["name"].is_string()) else {
+        singer::warn!(
+            "W-PLUGIN-UNKNOWN",
+            "{} lies beside chorus, but `--about --format meltano` does not say what it is \
+             (exit {}): it is run as a plugin of others, without `--deny-warnings`",
+            executable.display(),
+            exit::words(output.status)
+        );
+        return Ok(None);
+    };
+    let settings = about["settings"].as_array().cloned().unwrap_or_default();
+    let without_default = |mut setting: Value| {
+        setting["value"] = Value::Null;
+        definition(&setting)
+    };
+    let capabilities = about["capabilities"].as_array().into_iter().flatten();
+    Ok(Some(Said {
+        settings: settings.into_iter().filter_map(without_default).collect(),
+        capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
+        passed: environment::pass_env(&about).unwrap_or_default(),
+    }))
 }
