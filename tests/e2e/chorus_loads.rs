@@ -119,17 +119,85 @@ fn an_older_day_is_not_loaded_behind_a_newer_one_without_a_word() {
     let warned = |outcome: &Outcome| outcome.stderr.contains("W-DAY-OLDER");
     assert!(!warned(&run(DAYS[1])) && !warned(&run(DAYS[2])) && !warned(&run(DAYS[2])));
     let older = run(DAYS[0]);
-    let again = format!("chorus backfill elt --from {} --to {}", DAYS[1], DAYS[2]);
+    let step = "tap-csv--day target-postgres";
+    let again = format!("chorus backfill {step} --from {} --to {}", DAYS[1], DAYS[2]);
     assert!(warned(&older) && older.stderr.contains(&again), "{}", older.stderr);
+    assert_eq!(value(&database), format!("of {}", DAYS[0]));
+    let status = project.chorus(&["status", "elt"]).go().success().text();
+    assert_eq!(status.matches("under an older day").count(), 2, "{status}");
     // What it names puts the table in order again.
-    project
-        .chorus(&again.split_whitespace().skip(1).collect::<Vec<_>>())
-        .args(["--only", "all", "--full-refresh"])
-        .go()
-        .success();
+    let words: Vec<_> = again.split_whitespace().skip(1).collect();
+    assert!(!warned(&project.chorus(&words).args(["--environment", "dev"]).go().success()));
     assert_eq!(value(&database), format!("of {}", DAYS[2]));
-    put(&project, DAYS[0], "mended");
-    assert!(warned(&backfill(&project, &["--only", "all"]).success()));
+    let nothing = project.chorus(&words).go().success().text();
+    assert_eq!(nothing, "0 steps of 0 days to run, 2 in all\n");
+}
+
+#[test]
+fn the_later_days_follow_an_older_one_that_is_loaded_again() {
+    for method in ["upsert", "overwrite"] {
+        let database = database("follow");
+        let project = daily(&settings(&database, method));
+        put_all(&project);
+        let all = || backfill(&project, &["--only", "all"]).success();
+        all();
+        for (day, rows) in [(1, "id,v\n1,mended\n"), (0, "id,v\n")] {
+            file(&project.root, &format!("in/{}.csv", DAYS[day]), rows);
+            let again = all();
+            assert!(!again.stderr.contains("W-DAY-OLDER"), "{}", again.stderr);
+            assert_eq!(value(&database), format!("of {}", DAYS[3]), "{method} {day}");
+        }
+        // A rerun without a change loads nothing.
+        let before = database.psql("SELECT string_agg(xmin::text, ',') FROM t");
+        all();
+        assert_eq!(database.psql("SELECT string_agg(xmin::text, ',') FROM t"), before);
+        // The one that was killed behind the older day, in effect: the rest is done later.
+        put(&project, DAYS[1], "again");
+        let one = ["backfill", "elt", "--from", DAYS[1], "--to", DAYS[2], "--only", "all"];
+        let older = project.chorus(&one).go().success();
+        assert!(older.stderr.contains("W-DAY-OLDER"), "{}", older.stderr);
+        assert_eq!(value(&database), format!("of {}", DAYS[2]), "{method}");
+        backfill(&project, &[]).success();
+        assert_eq!(value(&database), format!("of {}", DAYS[3]), "{method}");
+        // A day that is gone, and comes back between others.
+        fs::remove_dir_all(project.root.join(".chorus/runs")).unwrap();
+        let run = |day: &str| project.chorus(&["run", "elt", "--datestamp", day]).go().success();
+        for day in [0, 1, 3] {
+            put(&project, DAYS[day], &format!("once more {day}"));
+            run(DAYS[day]);
+        }
+        backfill(&project, &[]).success();
+        assert_eq!(value(&database), "once more 3", "{method}");
+    }
+}
+
+#[test]
+fn a_newer_day_is_seen_whoever_has_loaded_it() {
+    let database = database("whoever");
+    let settings = settings(&database, "upsert");
+    let project = daily(&settings);
+    put_all(&project);
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let more = format!(
+        "  - {{name: target-else, executable: target-postgres, config: {settings}}}\njobs:\n"
+    );
+    file(&project.root, "meltano.yml", text.replace("jobs:\n", &more));
+    let run = |words: &[&str], day: &str| {
+        let outcome = project.chorus(&["run", "--datestamp", day]).args(words).go().success();
+        outcome.stderr.contains("W-DAY-OLDER")
+    };
+    assert!(!run(&["elt"], DAYS[2]));
+    // Another name, another environment, and another stream of the same schema.
+    assert!(run(&["tap-daily", "target-else"], DAYS[0]));
+    assert!(run(&["tap-daily", "target-postgres", "--environment", "other"], DAYS[1]));
+    assert!(!run(&["tap-csv", "target-else"], DAYS[0]));
+    let denied = ["--deny-warnings", "W-DAY-OLDER"];
+    let words = ["run", "--datestamp", DAYS[1], "tap-daily", "target-else"];
+    project.chorus(&words).args(denied).go().exits(65);
+    // What the first job did lies under it, and the warning says how to mend that.
+    let words = ["backfill", "tap-csv--day", "target-postgres", "--from", DAYS[2], "--to", DAYS[2]];
+    project.chorus(&words).go().success();
+    assert_eq!(value(&database), format!("of {}", DAYS[2]));
 }
 
 #[test]

@@ -104,3 +104,23 @@ fn moments_that_pass_while_a_run_is_on_are_made_up_for() {
     let passed = seconds(known["last"].as_str().unwrap()) - seconds(first.trim());
     assert_eq!(runs() as u64, passed, "runs and moments");
 }
+
+#[test]
+fn a_rerun_leaves_alone_what_the_run_left_alone() {
+    let project = Project::with("", "", "");
+    project.run(&["tap-csv", "target-csv"]).success();
+    let days = ["backfill", "both", "--from", DAY, "--to", DAY];
+    let filled = project.chorus(&days).go().success().text();
+    assert!(filled.starts_with(&format!("{DAY} tap-csv--two target-csv--two\n")), "{filled}");
+    file(&project.root, "in/a.csv", "id,name\n1,of today\n");
+    file(&project.root, "in/b.csv", "id,secret\n2,y\n");
+    project.chorus(&["rerun", "last", "--full-refresh"]).go().success();
+    assert_eq!(lake::data(&project.partition("csv", "a")), "id,name\n1,a\n2,b\n");
+    assert_eq!(lake::data(&project.partition("two", "b")), "id,secret\n2,y\n");
+    // The job has another step now.
+    let path = project.root.join("meltano.yml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(", [tap-csv--two, target-csv--two]", "")).unwrap();
+    let refused = project.chorus(&["rerun", "last"]).go().exits(78);
+    assert!(refused.stderr.contains("cannot find a step of the run"), "{}", refused.stderr);
+}

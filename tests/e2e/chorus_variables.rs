@@ -144,3 +144,43 @@ fn variables_of_the_shell_and_of_the_run_are_over_those_of_the_file() {
     check("a");
     check("b");
 }
+
+#[test]
+fn a_run_has_one_day_wherever_it_is_said() {
+    let more = "  - {name: tap-fixed, inherit_from: tap-csv, env: {DATESTAMP: 2026-03-03}}\n";
+    let places: [(&str, &str); 3] = [
+        (".env", "SOURCE=csv\nDATESTAMP=2026-02-02\n"),
+        (".env", "SOURCE=csv\nEXTRACTED_AT='2026-02-02'\n"),
+        ("meltano.yml", "env: {EXTRACTED_AT: 2026-02-02}\n"),
+    ];
+    for (name, text) in places {
+        let project = Project::with(more, "", "");
+        let before = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+        let text = if name == ".env" { text.to_owned() } else { text.to_owned() + &before };
+        file(&project.root, name, text);
+        let run =
+            |more: &[&str]| project.chorus(&["run", "--json", "tap-csv", "target-csv"]).args(more);
+        let day = |more: &[&str]| {
+            let record: Value = serde_json::from_str(&run(more).go().success().text()).unwrap();
+            record["datestamp"].clone()
+        };
+        assert_eq!(day(&[]), "2026-02-02", "{name}");
+        assert_eq!(day(&["--datestamp", DAY]), DAY, "{name}");
+        let shell = run(&[]).env("DATESTAMP", "2026-01-01").go().success().text();
+        assert!(shell.contains("\"datestamp\":\"2026-01-01\""), "{shell}");
+        let folders = fs::read_dir(project.root.join("output/source=csv")).unwrap();
+        assert_eq!(folders.count(), 3, "{name}");
+        let two = run(&[]).env("DATESTAMP", "2026-01-01").env("EXTRACTED_AT", DAY).go().exits(64);
+        assert!(two.stderr.contains("two days at once"), "{}", two.stderr);
+    }
+    // A plugin's own day is not that of the run, unless the run has it.
+    let project = Project::with(more, "", "");
+    let words = ["run", "tap-fixed", "target-csv"];
+    let refused = project.chorus(&words).go().exits(64);
+    assert!(refused.stderr.contains("--datestamp 2026-03-03"), "{}", refused.stderr);
+    project.chorus(&words).args(["--datestamp", "2026-03-03"]).go().success();
+    let schedules = "schedules: [{name: s, interval: '@daily', job: both, env: {DATESTAMP: x}}]\n";
+    let project = Project::with("", "", schedules);
+    let refused = project.chorus(&["schedule"]).go().exits(78);
+    assert!(refused.stderr.contains("the day of a schedule"), "{}", refused.stderr);
+}

@@ -1,6 +1,6 @@
 //! Many days of one job: which steps of which days to run, and running them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::day::{day_written, writes_days};
 use crate::history::{History, Standing};
-use crate::order;
+use crate::order::{self, Loading};
 use crate::pipeline::Stop;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, Run, first_failure};
@@ -90,44 +90,76 @@ pub fn plan(
         let wanted = wanted(&before, &writes, only);
         plan.push(DayPlan { day: *day, project, job, before, wanted });
     }
+    if only != Only::Failed && only != Only::FailedAndBefore {
+        follow(&mut plan);
+    }
     if plan.iter().any(|day| day.keeps_last().is_some()) {
         plan.reverse();
     }
     Ok(plan)
 }
 
-/// Refuses a job with a step that is the same for every day: it would do the same again for each.
-pub fn check_days(plan: &[DayPlan], words: &[String], open: OpenDay<'_>) -> Result<()> {
-    let Some(first) = plan.first() else { return Ok(()) };
-    let elsewhere = first.day.date().yesterday().or_else(|_| first.day.date().tomorrow());
-    let Ok(day) = elsewhere.map(Datestamp::from) else { return Ok(()) };
-    let other = Job::find(&open(day)?, words)?;
-    for (step, other) in first.job.steps.iter().zip(&other.steps) {
-        if step.plugins.iter().zip(&other.plugins).any(|(one, other)| one.differs_from(other)) {
-            continue;
+/// Has the days that are done follow the older ones that are to be loaded over them; the days are
+/// given with the latest one first.
+fn follow(plan: &mut [DayPlan]) {
+    let mut loaded: BTreeSet<usize> = BTreeSet::new();
+    for day in plan.iter_mut().rev() {
+        for at in 0..day.job.steps.len() {
+            let step = &day.job.steps[at];
+            if !order::replaces(step, day.day) {
+                continue;
+            }
+            if day.wanted.contains(&at) {
+                loaded.insert(at);
+            } else if loaded.contains(&at) && day.before[at] == Standing::Done {
+                let follows = |after: &usize| *after == at || !writes_days(&day.job.steps[*after]);
+                day.wanted.extend((at..day.job.steps.len()).filter(follows));
+            }
         }
-        let failure = Error::new(ErrorKind::Config, "cannot fill days with a step without a day")
-            .with("step", &step.name);
-        let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
-        let hint = format!(
-            "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or \
-             run it once: chorus run {}",
-            step.tap().name,
-            step.name
-        );
-        return Err(step.plugins.iter().fold(failure, named).hint(hint));
+        day.wanted.sort_unstable();
+        day.wanted.dedup();
+    }
+}
+
+/// Refuses a job with a step that is the same for every day: it would do the same again for each.
+pub fn check_days(plan: &[DayPlan]) -> Result<()> {
+    let Some(first) = plan.first() else { return Ok(()) };
+    let Some(step) = first.job.steps.iter().find(|step| !step.is_of_day) else { return Ok(()) };
+    let failure = Error::new(ErrorKind::Config, "cannot fill days with a step without a day")
+        .with("step", &step.name);
+    let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
+    let hint = format!(
+        "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or run it \
+         once: chorus run {}",
+        step.tap().name,
+        step.name
+    );
+    Err(step.plugins.iter().fold(failure, named).hint(hint))
+}
+
+/// Warns of the first day that is older than one that was done before and does not follow.
+pub fn warn_of_older(plan: &[DayPlan]) -> Result<()> {
+    let Some(first) = plan.iter().find(|day| day.keeps_last().is_some()) else { return Ok(()) };
+    let history = History::read(&first.project)?;
+    for at in &first.wanted {
+        let (project, step, day) = (&first.project, &first.job.steps[*at], first.day);
+        let loading = Loading { project, step, day, followed_to: followed_to(plan, first) };
+        order::warn_of_older(loading, &BTreeSet::new(), &history);
     }
     Ok(())
 }
 
-/// Warns of the first day that is older than one that was done before.
-pub fn warn_of_older(plan: &[DayPlan]) -> Result<()> {
-    let mut days = plan.iter().filter(|day| day.keeps_last().is_some());
-    if let Some(first) = days.next() {
-        let history = History::read(&first.project)?;
-        order::warn_of_older(&first.project, &first.job, first.day, &history);
-    }
-    Ok(())
+/// Returns the last day up to which all days behind one are loaded in their order.
+fn followed_to(plan: &[DayPlan], first: &DayPlan) -> Option<Datestamp> {
+    let mut later: Vec<_> = plan.iter().filter(|day| day.day > first.day).collect();
+    later.sort_by_key(|day| day.day);
+    let keeps_last = |at: &&usize| order::keeps_last(&first.job.steps[**at], first.day);
+    let ordered: Vec<usize> = first.wanted.iter().filter(keeps_last).copied().collect();
+    let follows = |day: &&&DayPlan| {
+        let stays = |at: &usize| day.before[*at] != Standing::Missing && !day.wanted.contains(at);
+        !ordered.iter().any(stays)
+    };
+    later.iter().take_while(follows).last().map(|day| day.day)
 }
 
 /// Chooses steps. What reads a day has to run again after any step before it has; steps that write
@@ -201,23 +233,30 @@ pub fn run(
     stop: &dyn Stop,
     seen: &(dyn Fn(&DayPlan, &Ended) + Sync),
 ) -> Vec<(Datestamp, Error)> {
-    let next = AtomicUsize::new(0);
+    // Runs are read in the order in which they begin: it is to be that of the days.
+    let next = Mutex::new(days.iter().enumerate());
     let failures = Mutex::new(Vec::new());
     let order = Order { done: Mutex::new(vec![None; days.len()]), changed: Condvar::new() };
     std::thread::scope(|scope| {
         for _ in 0..parallel.clamp(1, days.len().max(1)) {
             scope.spawn(|| {
                 loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(day) = days.get(at).filter(|_| stop.requested().is_none()) else {
+                    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some((at, day)) = next.next().filter(|_| stop.requested().is_none()) else {
                         break;
                     };
                     if day.wanted.is_empty() {
                         order.over(at, true);
                         continue;
                     }
+                    let (datestamp, followed_to) = (Some(day.day), followed_to(days, day));
+                    let options =
+                        Options { datestamp, followed_to, quiet: true, ..options.clone() };
+                    let run = Run::begin(&day.project, &day.job, &options, stop);
+                    drop(next);
                     let follows = || order.follows(at, stop);
-                    let ended = run_day(day, options, stop, &follows).unwrap_or_else(Ended::Failed);
+                    let ended = run.and_then(|run| run_day(day, run, &follows));
+                    let ended = ended.unwrap_or_else(Ended::Failed);
                     order.over(at, matches!(ended, Ended::Done));
                     seen(day, &ended);
                     if let (Ended::Failed(failure), Ok(mut failures)) = (ended, failures.lock()) {
@@ -230,14 +269,7 @@ pub fn run(
     failures.into_inner().unwrap_or_default()
 }
 
-fn run_day(
-    day: &DayPlan,
-    options: &Options,
-    stop: &dyn Stop,
-    follows: &dyn Fn() -> bool,
-) -> Result<Ended> {
-    let options = Options { datestamp: Some(day.day), quiet: true, ..options.clone() };
-    let run = Run::begin(&day.project, &day.job, &options, stop)?;
+fn run_day(day: &DayPlan, run: Run<'_>, follows: &dyn Fn() -> bool) -> Result<Ended> {
     let steps: Vec<_> = day.wanted.iter().map(|at| day.job.steps[*at].clone()).collect();
     let may_begin = |step: &Step| !order::keeps_last(step, day.day) || follows();
     let ends = run.steps(&steps, &may_begin)?;

@@ -4,18 +4,31 @@ use lake::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
 use crate::day;
-use crate::project::{Job, Plugin, Project, warn_once};
-
-/// The variables that name the day of a run, the first one wins.
-pub const DAY_VARIABLES: [&str; 2] = ["DATESTAMP", "EXTRACTED_AT"];
+use crate::project::{DAY_VARIABLES, Job, Plugin, Project, day_of, warn_once};
 
 /// Looks at the steps of a job, for a day.
 pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()> {
+    check_day(project.day()?, day, "what the variables of the project name", "the project")?;
     for step in &job.steps {
+        for plugin in &step.plugins {
+            let named = day_of(|name| plugin.environment.given.get(name).map(str::to_owned))?;
+            check_day(named, day, "what the variables of a plugin name", &plugin.name)?;
+        }
         step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
         day::check(step, day)?;
     }
     Ok(())
+}
+
+/// A run has one day, wherever it is said: its record, its states and its folders name the same.
+fn check_day(named: Option<Datestamp>, day: Option<Datestamp>, what: &str, of: &str) -> Result<()> {
+    let Some(named) = named.filter(|named| Some(*named) != day) else { return Ok(()) };
+    let day = day.map_or_else(|| "none".to_owned(), |day| day.to_string());
+    Err(Error::new(ErrorKind::Usage, "cannot run for another day than the variables name")
+        .with("day of the run", day)
+        .with(what, named)
+        .with("variables of", of)
+        .hint(format!("run it for that day: chorus run ... --datestamp {named}")))
 }
 
 /// A setting that lacks its variable is left out, unless the project is strict; a day that lacks it

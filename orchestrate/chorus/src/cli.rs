@@ -180,6 +180,9 @@ pub struct RerunArgs {
     /// Read everything, whatever the state says
     #[arg(long)]
     pub full_refresh: bool,
+    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub deny_warnings: Vec<String>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -189,7 +192,8 @@ impl RerunArgs {
     /// Returns how to run it for a day, with the state that was named for it.
     pub fn options(&self, datestamp: Option<Datestamp>, state_id: Option<&str>) -> Options {
         let (full_refresh, state_id) = (self.full_refresh, state_id.map(str::to_owned));
-        Options { datestamp, full_refresh, state_id, retries: 3, ..Options::default() }
+        let deny = self.deny_warnings.clone();
+        Options { datestamp, full_refresh, state_id, retries: 3, deny, ..Options::default() }
     }
 }
 

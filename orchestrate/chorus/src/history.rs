@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -11,6 +14,8 @@ use singer::{Error, ErrorKind, Result};
 use crate::awaited;
 use crate::day::day_is_there;
 use crate::life::{self, Holder};
+use crate::order::replaces;
+use crate::place;
 use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::{self, Store};
@@ -37,6 +42,8 @@ pub enum Standing {
     Died,
     /// It has succeeded, but the day it wrote is not there any more.
     Gone,
+    /// It has succeeded, but an older day was loaded after it, over its rows.
+    Under,
     /// It has succeeded.
     Done,
 }
@@ -56,6 +63,7 @@ impl fmt::Display for Standing {
             Self::Failed | Self::FailedByData => "failed",
             Self::Died => "died",
             Self::Gone => "gone",
+            Self::Under => "under an older day",
             Self::Done => "ok",
         })
     }
@@ -110,16 +118,59 @@ impl History {
         days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).collect()
     }
 
-    /// Returns the latest day that a step has done.
-    pub fn newest_done(&self, project: &Project, step: &Step) -> Option<Datestamp> {
-        let environment = project.environment_name();
-        let done = |record: &Value| {
-            let mut steps = record["steps"].as_array().into_iter().flatten();
-            record["environment"].as_str() == environment
-                && steps.any(|entry| entry["step"] == step.name && entry["status"] == "succeeded")
+    /// Returns the latest day that was done for what a step loads, by that step or another one.
+    pub fn newest_done(
+        &self,
+        project: &Project,
+        step: &Step,
+        streams: &BTreeSet<&str>,
+    ) -> Option<Newest> {
+        let filled = Filled::new(self, project, step, streams);
+        let newest = |(_, record): &(PathBuf, Value)| {
+            let day = day_of(record)?;
+            let mut entries = entries(record);
+            let entry = entries.find(|entry| {
+                entry["status"] == "succeeded" && filled.has_part_in(record, entry)
+            })?;
+            let step = entry["step"].as_str()?.to_owned();
+            let environment = record["environment"].as_str().map(str::to_owned);
+            Some(Newest { day, step, environment })
         };
-        let days = self.runs.iter().filter(|(_, record)| done(record));
-        days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).max()
+        self.runs.iter().filter_map(newest).max_by_key(|newest| newest.day)
+    }
+
+    /// Returns an older day that was loaded after a day that is done, over its rows.
+    pub fn older_on_top(
+        &self,
+        project: &Project,
+        step: &Step,
+        day: Datestamp,
+    ) -> Option<Datestamp> {
+        let filled = Filled::new(self, project, step, &BTreeSet::new());
+        let (mut is_done, mut older) = (false, None);
+        for (folder, record) in &self.runs {
+            let Some(of) = day_of(record).filter(|of| *of <= day) else { continue };
+            let is_dead = || !is_alive(folder, record);
+            let wrote = |entry: &Value| wrote(entry) || entry["status"] == "running" && is_dead();
+            for entry in entries(record).filter(|entry| filled.has_part_in(record, entry)) {
+                if of < day && wrote(entry) {
+                    older = Some(of);
+                } else if of == day && wrote(entry) {
+                    is_done |= filled.is_own(record, entry);
+                    older = None;
+                }
+            }
+        }
+        older.filter(|_| is_done)
+    }
+
+    /// Returns the step that was the last to move a state.
+    pub fn mover(&self, id: &str) -> Option<&str> {
+        let moved = |entry: &&Value| {
+            entry["state_id"] == id && entry["states"].as_u64().is_some_and(|count| count > 0)
+        };
+        let last = |record| entries(record).filter(moved).last();
+        self.runs.iter().rev().find_map(|(_, record)| last(record)?["step"].as_str())
     }
 
     /// Returns what the last run of a step for a day has noted.
@@ -154,7 +205,9 @@ impl History {
                 };
             }
         }
+        let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
         Ok(match (last, day_is_there(project, step)?) {
+            (Standing::Done, None) if is_under() => Standing::Under,
             (Standing::Missing, Some(true)) => {
                 let options = Options { datestamp: Some(day), ..Options::default() };
                 let awaited = awaited::is_awaited(project, &options, step)?;
@@ -164,6 +217,106 @@ impl History {
             (last, _) => last,
         })
     }
+}
+
+/// Returns the moment that the id of a new run begins with. Runs are read in the order of their
+/// ids, so a clock that was put back gives none before the last one.
+pub fn moment(store: &Store, now: Timestamp) -> Result<String> {
+    let write = |moment: Timestamp| moment.strftime("%Y%m%dT%H%M%S%3fZ").to_string();
+    let folders = store::entries(&store.runs())?;
+    let names = folders.iter().filter_map(|path| path.file_name()?.to_str());
+    let mut moments = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+    let Some(last) = moments.next_back().and_then(|name| name.split('-').next()) else {
+        return Ok(write(now));
+    };
+    if write(now).as_str() > last {
+        return Ok(write(now));
+    }
+    Ok(after(last).map_or_else(|| write(now), write))
+}
+
+/// Returns the next moment after one that is written in an id.
+fn after(written: &str) -> Option<Timestamp> {
+    let (seconds, thousandths) = written.strip_suffix('Z')?.split_at_checked(15)?;
+    let last = DateTime::strptime("%Y%m%dT%H%M%S", seconds).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    let thousandths = thousandths.parse::<i64>().ok()? + 1;
+    last.timestamp().checked_add(thousandths.milliseconds()).ok()
+}
+
+/// The latest day that was done for a table, and by what.
+pub struct Newest {
+    /// The day.
+    pub day: Datestamp,
+    /// The step that has done it.
+    pub step: String,
+    /// The environment that it was done in.
+    pub environment: Option<String>,
+}
+
+/// What a step loads: where its target writes, and which streams.
+struct Filled<'a> {
+    step: &'a str,
+    environment: Option<&'a str>,
+    place: String,
+    streams: BTreeSet<&'a str>,
+}
+
+impl<'a> Filled<'a> {
+    /// The streams are those that are given, or else those that the step has loaded before.
+    fn new(
+        history: &'a History,
+        project: &'a Project,
+        step: &'a Step,
+        streams: &BTreeSet<&'a str>,
+    ) -> Self {
+        let (place, environment) = (place::of(step), project.environment_name());
+        let streams = streams.clone();
+        let mut filled = Self { step: &step.name, environment, place, streams };
+        if filled.streams.is_empty() {
+            for (_, record) in &history.runs {
+                let own = entries(record).filter(|entry| filled.is_own(record, entry));
+                let streams: Vec<&str> = own.flat_map(streams_of).collect();
+                filled.streams.extend(streams);
+            }
+        }
+        filled
+    }
+
+    /// Tells whether an entry of a record is of the step itself. What it wrote to another place is
+    /// not what it writes now.
+    fn is_own(&self, record: &Value, entry: &Value) -> bool {
+        entry["step"] == self.step
+            && record["environment"].as_str() == self.environment
+            && entry["into"].as_str().is_none_or(|into| into == self.place)
+    }
+
+    /// Tells whether an entry of a record has loaded the same, under whatever name.
+    fn has_part_in(&self, record: &Value, entry: &Value) -> bool {
+        self.is_own(record, entry)
+            || entry["into"] == self.place.as_str()
+                && streams_of(entry).any(|stream| self.streams.contains(stream))
+    }
+}
+
+fn entries(record: &Value) -> impl Iterator<Item = &Value> {
+    record["steps"].as_array().into_iter().flatten()
+}
+
+fn streams_of(entry: &Value) -> impl Iterator<Item = &str> {
+    let streams = entry["streams"].as_array().into_iter().flatten();
+    streams.filter_map(|stream| stream["stream"].as_str())
+}
+
+fn day_of(record: &Value) -> Option<Datestamp> {
+    record["datestamp"].as_str()?.parse().ok()
+}
+
+/// Tells whether a step may have changed what its target had; older records tell its rows alone.
+fn wrote(entry: &Value) -> bool {
+    entry["wrote"].as_bool().unwrap_or_else(|| {
+        let streams = entry["streams"].as_array().into_iter().flatten();
+        streams.filter_map(|stream| stream["rows"].as_u64()).any(|rows| rows > 0)
+    })
 }
 
 /// How many runs are kept where the project does not say.
@@ -190,7 +343,11 @@ pub fn prune(project: &Project) -> Result<()> {
     for (at, (folder, record)) in runs.iter().rev().enumerate() {
         let entries = record["steps"].as_array().into_iter().flatten();
         let before = told.len();
-        told.extend(entries.filter(|entry| was_tried(entry)).map(|entry| of(record, entry)));
+        for entry in entries.filter(|entry| was_tried(entry)) {
+            // Which day lies on top is told by the last run that has changed something.
+            told.extend((entry["wrote"] == true).then(|| (true, of(record, entry))));
+            told.insert((false, of(record, entry)));
+        }
         let tells = told.len() > before;
         let runs = record["status"] == "running" && is_alive(folder, record);
         if at < kept || tells || runs {
@@ -222,4 +379,24 @@ pub const LOCK: &str = "lock";
 /// Tells whether the run that keeps its record in a folder lives.
 pub fn is_alive(folder: &Path, record: &Value) -> bool {
     life::holder(&folder.join(LOCK), &record["owner"]) == Holder::Alive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_keep_their_order_when_the_clock_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let now: Timestamp = "2026-01-31T12:00:00.5Z".parse().unwrap();
+        let check = |last: &str, expected: &str| {
+            std::fs::create_dir_all(store.runs().join(last)).unwrap();
+            assert_eq!(moment(&store, now).unwrap(), expected, "{last}");
+        };
+        check("left.json", "20260131T120000500Z");
+        check("20260131T120000499Z-7-0", "20260131T120000500Z");
+        check("20260131T120000500Z-7-1", "20260131T120000501Z");
+        check("20991231T235959999Z-7-2", "21000101T000000000Z");
+    }
 }

@@ -16,6 +16,7 @@ mod life;
 mod observe;
 mod order;
 mod pipeline;
+mod place;
 mod prepare;
 mod progress;
 mod project;
@@ -31,12 +32,11 @@ mod work;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use before::DAY_VARIABLES;
 use clap::Parser;
 use cli::{Cli, Command};
 use commands::run::datestamp;
 use lake::Datestamp;
-use project::Project;
+use project::{Project, spelled};
 use serde_json::Value;
 use singer::{About, Error, ErrorKind, Result};
 
@@ -85,30 +85,38 @@ fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
     let folder = folder.unwrap_or(PathBuf::from("."));
     let open_with = |day: Option<Datestamp>, more: &Value| {
-        let mut variables = Vec::new();
-        for (name, value) in more.as_object().into_iter().flatten() {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            variables.push((name.clone(), text));
+        let more = more.as_object().into_iter().flatten();
+        let variables: Vec<(String, String)> =
+            more.filter_map(|(name, value)| Some((name.clone(), spelled::text(value)?))).collect();
+        match day {
+            Some(day) => Project::open_for(&folder, environment.as_deref(), &variables, day),
+            None => Project::open(&folder, environment.as_deref(), &variables),
         }
-        for name in DAY_VARIABLES {
-            variables.extend(day.map(|day| (name.to_owned(), day.to_string())));
-        }
-        Project::open(&folder, environment.as_deref(), &variables)
     };
     let open = |day: Option<Datestamp>| open_with(day, &Value::Null);
     let of_day = |day: Datestamp| open(Some(day));
+    // The day that is given, or else the one that the project names: it is the one of the run.
+    let of_run = |given: Option<&str>| {
+        let day = datestamp(given)?;
+        let project = open(day)?;
+        let named = if day.is_none() { project.day()? } else { None };
+        Ok::<_, Error>(match named {
+            Some(named) => (of_day(named)?, Some(named)),
+            None => (project, day),
+        })
+    };
     match command {
         Command::Run(args) => {
             deny(&args.deny_warnings)?;
-            let day = datestamp(args.datestamp.as_deref())?;
-            commands::run::run(&open(day)?, &args)
+            let (project, day) = of_run(args.datestamp.as_deref())?;
+            commands::run::run(&project, day, &args)
         }
         Command::Plan(args) => {
-            let day = datestamp(args.datestamp.as_deref())?;
+            let (project, day) = of_run(args.datestamp.as_deref())?;
             let (full_refresh, state_id) = (args.full_refresh, args.state_id.clone());
             let options =
                 run::Options { datestamp: day, full_refresh, state_id, ..run::Options::default() };
-            commands::plan::plan(&open(day)?, &args, &options)
+            commands::plan::plan(&project, &args, &options)
         }
         Command::Backfill(args) => {
             deny(&args.deny_warnings)?;
@@ -117,9 +125,12 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
         Command::Runs { count } => commands::runs::runs(&open(None)?, count),
         Command::Logs { run } => commands::runs::logs(&open(None)?, &run),
-        Command::Rerun(args) => commands::runs::rerun(&open(None)?, &args, &of_day),
+        Command::Rerun(args) => {
+            deny(&args.deny_warnings)?;
+            commands::runs::rerun(&open(None)?, &args, &of_day)
+        }
         Command::Check { plugin, records } => {
-            commands::check::check(&open(datestamp(None)?)?, &plugin, records)
+            commands::check::check(&of_run(None)?.0, &plugin, records)
         }
         Command::Schedule { names, deny_warnings } => {
             let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
@@ -127,8 +138,8 @@ fn execute(cli: Cli) -> Result<()> {
             commands::schedule::schedule(&open(None)?, &names, &of_schedule, &deny_warnings)
         }
         Command::Doctor => {
-            let day = datestamp(None)?;
-            commands::doctor::doctor(&open(day)?, day)
+            let (project, day) = of_run(None)?;
+            commands::doctor::doctor(&project, day)
         }
         Command::State { command } => commands::state::state(&open(None)?, command),
     }

@@ -1,11 +1,19 @@
 //! The order of days: what a step leaves behind may be that of the day it did last.
+//!
+//! The rule: where the result depends on the order, the latest day is on top, over reruns, too.
+//! When an older day is loaded again, the days after it are read whole and follow it; those that do
+//! not are named in a warning. What fills a table is known from the records of this project: a load
+//! from another project, a host without its folder, or another program is not seen.
+
+use std::collections::BTreeSet;
 
 use lake::Datestamp;
 use serde_json::Value;
+use singer::Result;
 
 use crate::day::{is_of_day, writes_days};
-use crate::history::History;
-use crate::project::{Job, Project, Step};
+use crate::history::{History, Newest};
+use crate::project::{Project, Step, is_news};
 
 /// Tells whether a step keeps what it did last, so that days must be done in their order. It does
 /// not where days are kept apart: in dated folders, in paths and schemas with the day in their
@@ -13,6 +21,25 @@ use crate::project::{Job, Project, Step};
 pub fn keeps_last(step: &Step, day: Datestamp) -> bool {
     let by_partition = load_method(step) == Some("replace-partition");
     !(by_partition || writes_days(step) || is_of_day(step.target(), day))
+}
+
+/// Tells whether the rows of a day take the place of those of the day that was loaded before it,
+/// so that to load it again puts it on top. What is only added takes no other row's place; what a
+/// target of others does with a row that it has is known by its `load_method` alone.
+pub fn replaces(step: &Step, day: Datestamp) -> bool {
+    let replaces = match load_method(step) {
+        Some(method) => matches!(method, "upsert" | "overwrite"),
+        None => step.target().is_ours(),
+    };
+    replaces && step.is_of_day && keeps_last(step, day)
+}
+
+/// Returns an older day whose rows lie over those of a day that a step has loaded.
+pub fn lies_under(project: &Project, step: &Step, day: Datestamp) -> Result<Option<Datestamp>> {
+    if !replaces(step, day) {
+        return Ok(None);
+    }
+    Ok(History::read(project)?.older_on_top(project, step, day))
 }
 
 /// Says how a step treats the days before, for people.
@@ -24,25 +51,45 @@ pub fn words(step: &Step) -> String {
     format!("{} keeps what it did last{method}", step.name)
 }
 
-/// Warns of the steps that are about to do a day which is older than one that they have done.
-pub fn warn_of_older(project: &Project, job: &Job, day: Datestamp, history: &History) {
-    for step in &job.steps {
-        // What is only added takes no other row's place.
-        if !keeps_last(step, day) || load_method(step) == Some("append-only") {
-            continue;
-        }
-        let Some(newest) = history.newest_done(project, step).filter(|newest| *newest > day) else {
-            continue;
-        };
-        let next = day.date().tomorrow().map_or(newest, Datestamp::from);
-        singer::warn!(
-            "W-DAY-OLDER",
-            "{}: {day} is done after {newest}, and what it has takes the place of what is newer; \
-             do the later days again behind it: chorus backfill {} --from {next} --to {newest} \
-             --only all --full-refresh",
-            step.name,
-            job.name
-        );
+/// A day that a step is to load.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading<'a> {
+    /// The project of that day.
+    pub project: &'a Project,
+    /// The step.
+    pub step: &'a Step,
+    /// The day.
+    pub day: Datestamp,
+    /// The last of the days that follow it, each behind the one before.
+    pub followed_to: Option<Datestamp>,
+}
+
+/// Warns of a day which is older than one that was done before, unless the days up to that one
+/// follow. `streams` are what is loaded, where that is known.
+pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &History) {
+    let Loading { project, step, day, followed_to } = loading;
+    // What is only added takes no other row's place.
+    let adds = load_method(step) == Some("append-only");
+    if adds || !step.is_of_day || !keeps_last(step, day) {
+        return;
+    }
+    let newest = history.newest_done(project, step, streams);
+    let is_older =
+        |newest: &Newest| newest.day > day && followed_to.is_none_or(|to| newest.day > to);
+    let Some(Newest { day: newest, step: other, environment }) = newest.filter(is_older) else {
+        return;
+    };
+    let next = day.date().tomorrow().map_or(newest, Datestamp::from);
+    let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
+    let by = if other == step.name { String::new() } else { format!(" (by {other})") };
+    let text = format!(
+        "{}: {day} is done after {newest}{by}, and what it has takes the place of what is newer; \
+         do the later days again behind it: chorus backfill {other} --from {next} --to \
+         {newest}{environment}",
+        step.name
+    );
+    if is_news(&text) {
+        singer::warn!("W-DAY-OLDER", "{text}");
     }
 }
 

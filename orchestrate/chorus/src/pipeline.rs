@@ -89,6 +89,13 @@ pub struct Outcome {
     pub stopped: Option<i32>,
 }
 
+impl Outcome {
+    /// Tells whether all of it was done.
+    pub fn is_well(&self) -> bool {
+        self.failed.is_none() && self.stopped.is_none()
+    }
+}
+
 /// Asks for the end of a pipeline from outside.
 pub trait Stop: Sync {
     /// Returns the signal that was received, if one was.

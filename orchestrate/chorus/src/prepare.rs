@@ -1,5 +1,6 @@
 //! Makes a step ready to run: files with the settings, the catalog and the state, and flags.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::capture::{self, Limits, last_words};
 use crate::catalog_rules;
+use crate::commands::plan::{Selected, selected};
 use crate::exit;
 use crate::observe;
 use crate::pipeline::Program;
@@ -28,6 +30,8 @@ pub struct Prepared {
     pub programs: Vec<Program>,
     /// Lines in which the tap has warned when it was asked for its catalog.
     pub warnings: Vec<String>,
+    /// The streams that the tap is to read, where it is told.
+    pub reads: Option<BTreeSet<String>>,
     folders: Vec<WorkFolder>,
 }
 
@@ -47,13 +51,15 @@ pub fn prepare(
     state: Option<&Value>,
     deny: &[String],
 ) -> Result<Prepared> {
-    let mut prepared = Prepared { programs: Vec::new(), warnings: Vec::new(), folders: Vec::new() };
+    let mut prepared =
+        Prepared { programs: Vec::new(), warnings: Vec::new(), reads: None, folders: Vec::new() };
     for plugin in &step.plugins {
         let folder = WorkFolder::new(project)?;
         let given = Given { state, catalog: None, deny };
-        let (program, warnings) = program_of(project, plugin, &folder, given)?;
+        let (program, told) = program_of(project, plugin, &folder, given)?;
         prepared.programs.push(program);
-        prepared.warnings.extend(warnings);
+        prepared.warnings.extend(told.warnings);
+        prepared.reads = prepared.reads.or(told.reads);
         prepared.folders.push(folder);
     }
     Ok(prepared)
@@ -69,23 +75,30 @@ struct Given<'a> {
     deny: &'a [String],
 }
 
+/// What was found out of a tap.
+#[derive(Default)]
+struct Told {
+    warnings: Vec<String>,
+    reads: Option<BTreeSet<String>>,
+}
+
 /// Writes the files of a plugin and makes its command line.
 fn program_of(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<(Program, Vec<String>)> {
+) -> Result<(Program, Told)> {
     write_settings(folder, plugin)?;
     let mut arguments = vec!["--config".to_owned(), text(&folder.path().join(SETTINGS))];
     arguments.extend(denied(plugin, given.deny));
-    let mut warnings = Vec::new();
+    let mut told = Told::default();
     if plugin.role == Role::Extractor {
-        let (more, told) = tap_arguments(project, plugin, folder, given)?;
+        let (more, of_tap) = tap_arguments(project, plugin, folder, given)?;
         arguments.extend(more);
-        warnings = told;
+        told = of_tap;
     }
-    Ok((program(project, plugin, arguments), warnings))
+    Ok((program(project, plugin, arguments), told))
 }
 
 /// Returns the catalog that a tap would be run with, and what it has warned of.
@@ -132,9 +145,9 @@ fn tap_arguments(
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<(Vec<String>, Vec<String>)> {
+) -> Result<(Vec<String>, Told)> {
     let mut arguments = Vec::new();
-    let mut warnings = Vec::new();
+    let mut told = Told::default();
     let flag = if plugin.declares("properties") && !plugin.declares("catalog") {
         "--properties"
     } else {
@@ -144,10 +157,11 @@ fn tap_arguments(
         let catalog = if let Some(catalog) = given.catalog {
             catalog.clone()
         } else {
-            let (catalog, told) = selected_catalog(project, plugin, folder, given.deny)?;
-            warnings = told;
+            let (catalog, warnings) = selected_catalog(project, plugin, folder, given.deny)?;
+            told.warnings = warnings;
             catalog
         };
+        told.reads = Some(names_selected(&catalog));
         let path = folder.path().join(CATALOG);
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -157,7 +171,16 @@ fn tap_arguments(
         write_json(&path, state)?;
         arguments.extend(["--state".to_owned(), text(&path)]);
     }
-    Ok((arguments, warnings))
+    Ok((arguments, told))
+}
+
+/// Returns the names of the selected streams of a catalog, as bookmarks may have them.
+fn names_selected(catalog: &Value) -> BTreeSet<String> {
+    let names = |stream: &Selected<'_>| {
+        let ids = [&stream.entry["tap_stream_id"], &stream.entry["stream"]];
+        ids.map(|id| id.as_str().map(str::to_owned))
+    };
+    selected(catalog).iter().flat_map(names).flatten().collect()
 }
 
 /// A tap made after the Singer SDK (it has `--about`) reads everything when it is given no

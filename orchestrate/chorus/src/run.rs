@@ -15,12 +15,14 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::awaited;
 use crate::before;
-use crate::day::{day_written, reads_folder};
+use crate::day::{day_written, reads_folder, writes_days};
 use crate::exit;
-use crate::history::{self, LOCK};
+use crate::history::{self, History, LOCK};
 use crate::life::{self, Life};
 use crate::observe::{self, Observed, Weight, Writer};
+use crate::order::{self, Loading};
 use crate::pipeline::{self, Event, Outcome, Stop};
+use crate::place;
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Plugin, Project, Step};
@@ -31,11 +33,14 @@ use crate::warnings;
 
 /// How a run is to be made.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub struct Options {
     /// The day, for the state's name and the record.
     pub datestamp: Option<Datestamp>,
     /// Reads everything, whatever the state says.
     pub full_refresh: bool,
+    /// Goes on from what an earlier try of the same run has kept, which is not done again.
+    pub resumed: bool,
     /// The name of the state, in place of the one made of the plugins.
     pub state_id: Option<String>,
     /// How often a step is tried again when a rerun helps.
@@ -48,6 +53,8 @@ pub struct Options {
     pub quiet: bool,
     /// Codes of warnings that end a step.
     pub deny: Vec<String>,
+    /// The last of the days that follow this one in the same backfill.
+    pub followed_to: Option<Datestamp>,
 }
 
 /// How a step has ended.
@@ -65,6 +72,8 @@ pub struct StepEnd {
     pub seconds: f64,
     /// The name of its state, and whether that moved.
     pub state: (String, bool),
+    /// Where its target writes, and whether it may have changed what is there.
+    pub wrote: (String, bool),
 }
 
 /// A run: its record, and the folder with its logs.
@@ -91,6 +100,7 @@ impl<'a> Run<'a> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         before::check(project, job, options.datestamp)?;
+        states::check_name(project, options)?;
         singer::warning::check()?;
         let store = Store::new(&project.root);
         store::make_private_folder(&store.runs())?;
@@ -99,7 +109,7 @@ impl<'a> Run<'a> {
         let (now, id, folder) = loop {
             let now = jiff::Timestamp::now();
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let moment = now.strftime("%Y%m%dT%H%M%S%3fZ");
+            let moment = history::moment(&store, now)?;
             let id = format!("{moment}-{}-{count}", std::process::id());
             let folder = store.runs().join(&id);
             if store::make_new_folder(&folder)? {
@@ -110,6 +120,7 @@ impl<'a> Run<'a> {
         let record = json!({
             "run": id,
             "job": job.name,
+            "words": job.words,
             "environment": project.environment_name(),
             "datestamp": options.datestamp.map(|day| day.to_string()),
             "started": now.to_string(),
@@ -185,12 +196,26 @@ impl<'a> Run<'a> {
 
     fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         self.note(|record| record["steps"][at]["status"] = "running".into())?;
-        let end = self.step(at, step)?;
+        let mut end = self.step(at, step)?;
         if end.failure.is_none() {
             awaited::end(self.project, self.options, step);
         }
+        self.warn_of_older(step, &mut end)?;
         self.note(|record| record["steps"][at] = entry(&end))?;
         Ok(end)
+    }
+
+    /// Warns of an older day once the streams are known: others may have loaded newer ones of them.
+    fn warn_of_older(&self, step: &Step, end: &mut StepEnd) -> Result<()> {
+        let Some(day) = self.options.datestamp.filter(|_| end.wrote.1) else { return Ok(()) };
+        let streams = end.observed.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let (project, followed_to) = (self.project, self.options.followed_to);
+        let loading = Loading { project, step, day, followed_to };
+        order::warn_of_older(loading, &streams, &History::read(self.project)?);
+        if end.failure.is_none() {
+            end.failure = singer::warning::check().err();
+        }
+        Ok(())
     }
 
     /// Changes the record and writes it down.
@@ -203,9 +228,7 @@ impl<'a> Run<'a> {
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         let started = Instant::now();
         let state_id = state_id(self.project, self.options, step);
-        let lock_folder = self.project.root.join(".chorus/locks");
-        store::make_private_folder(&lock_folder)?;
-        let turn = Turn::take(&lock_folder.join(lake::name::encode(&state_id)), self.stop)?;
+        let turn = Turn::take(&states::lock(self.project, &state_id)?, self.stop)?;
         let mut end = StepEnd {
             name: step.name.clone(),
             failure: None,
@@ -213,6 +236,7 @@ impl<'a> Run<'a> {
             attempts: 0,
             seconds: 0.0,
             state: (state_id, false),
+            wrote: (place::of(step), false),
         };
         if turn.is_none() {
             end.failure = Some(
@@ -223,6 +247,10 @@ impl<'a> Run<'a> {
             );
             return Ok(end);
         }
+        if !self.options.full_refresh {
+            states::warn_of_another(&History::read(self.project)?, &end.state.0, step);
+        }
+        let before = self.store.state(&end.state.0).ok();
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_max_delay(Duration::from_secs(60))
@@ -233,6 +261,7 @@ impl<'a> Run<'a> {
             end.attempts += 1;
             end.observed = Observed::start(step.plugins.len() > 2);
             end.failure = self.attempt(at, step, &mut end).err();
+            end.wrote.1 |= end.observed.rows() > 0;
             let again = end.failure.as_ref().is_some_and(|failure| {
                 failure.kind() == ErrorKind::Temporary && self.stop.requested().is_none()
             });
@@ -249,6 +278,11 @@ impl<'a> Run<'a> {
                 None => break,
             }
         }
+        // A target of others may tell nothing of its rows.
+        let untold = end.observed.streams.is_empty() && !step.target().is_ours();
+        end.wrote.1 |= untold || self.store.state(&end.state.0).ok() != before;
+        // Days that are kept apart lie on top of none.
+        end.wrote.1 &= !writes_days(step);
         end.seconds = started.elapsed().as_secs_f64();
         Ok(end)
     }
@@ -262,8 +296,10 @@ impl<'a> Run<'a> {
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
         let state_id = &end.state.0;
-        let state = states::start(self.project, &self.store, self.options, state_id, step)?;
-        let prepared = prepare(self.project, step, state.as_ref(), &self.options.deny)?;
+        let resumed = self.options.full_refresh && end.state.1;
+        let options = Options { resumed, ..self.options.clone() };
+        let start = states::start(self.project, &self.store, &options, state_id, step)?;
+        let prepared = prepare(self.project, step, start.given.as_ref(), &self.options.deny)?;
         singer::warning::check()?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
@@ -274,7 +310,8 @@ impl<'a> Run<'a> {
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
         let mut progress =
             Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
-        let mut state = StateKeeper::new(&self.store, state_id);
+        let reads = prepared.reads.as_ref();
+        let mut state = StateKeeper::new(&self.store, state_id, start.kept, reads);
         let observed = &mut end.observed;
         let is_ours: Vec<bool> = step.plugins.iter().map(Plugin::is_ours).collect();
         let name = &prepared.programs[0].name;
@@ -304,8 +341,11 @@ impl<'a> Run<'a> {
             Event::Tick | Event::End(_) => progress.show(observed),
         });
         progress.finish();
-        end.state.1 = state.finish()?;
+        let well = outcome.as_ref().is_ok_and(Outcome::is_well);
+        let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
+        end.state.1 |= state.finish(well.then_some(&read))?;
         let outcome = outcome?;
+        end.wrote.1 |= outcome.is_well() && start.given.is_none();
         for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
             observed.ended_well(writer(at, &prepared));
         }
@@ -360,6 +400,8 @@ fn entry(end: &StepEnd) -> Value {
         "attempts": end.attempts,
         "seconds": end.seconds,
         "state_id": end.state.0,
+        "into": end.wrote.0,
+        "wrote": end.wrote.1,
         "states": end.observed.states,
         "streams": end.observed.to_json(),
         "warnings": end.observed.warnings,

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day;
-use crate::project::Job;
+use crate::project::{DAY_VARIABLES, Job};
 use window::Window;
 
 /// So many missed moments are made up for at most, the last ones.
@@ -92,6 +92,13 @@ impl Schedule {
             (None, Some(extractor), Some(loader)) => vec![extractor, loader],
             _ => return Err(refuse("a schedule needs a `job`, or an `extractor` and a `loader`")),
         };
+        if let Some(name) = DAY_VARIABLES.iter().find(|name| !entry["env"][**name].is_null()) {
+            return Err(refuse("cannot take the day of a schedule from its `env`")
+                .with("variable", name)
+                .hint(
+                    "each run is for the day it is due on: `day_offset: -1` takes the one before",
+                ));
+        }
         let own = &entry["annotations"]["chorus"];
         let zone = match own["timezone"].as_str() {
             Some(zone) => TimeZone::get(zone)

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day::{day_is_damaged, writes_days};
+use crate::history::History;
+use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::project::{Project, Step};
 use crate::run::Options;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Names the state of a step as Meltano does, with the day where the project has no suffix of its
-/// own: a day that is read again starts where that day was left, not where the last one was.
+/// own: a day that is read again starts where that day was left, not where the last one was. A step
+/// that does the same for every day has one state: else each day would read everything again.
 pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     if let Some(id) = &options.state_id {
         return id.clone();
@@ -23,11 +27,32 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     let id = format!("{environment}{}-to-{}", step.tap().name, step.target().name);
     let suffix = project.environment["state_id_suffix"].as_str();
     let suffix = suffix.map(|text| project.variables.expand(text, &mut BTreeSet::new()));
-    let day = || options.datestamp.map(|day| day.to_string());
+    let day = || options.datestamp.filter(|_| step.is_of_day).map(|day| day.to_string());
     match suffix.filter(|text| !text.is_empty()).or_else(day) {
         Some(suffix) => format!("{id}:{suffix}"),
         None => id,
     }
+}
+
+/// Refuses a state whose name lacks a variable: it would be that of others who lack it, too.
+pub fn check_name(project: &Project, options: &Options) -> Result<()> {
+    let suffix = project.environment["state_id_suffix"].as_str().unwrap_or_default();
+    let mut missing = BTreeSet::new();
+    project.variables.expand(suffix, &mut missing);
+    match missing.first().filter(|_| options.state_id.is_none()) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(ErrorKind::Usage, "cannot name the state of a run")
+            .with("state_id_suffix", suffix)
+            .with("variable that is not set", name)
+            .hint(format!("set {name}, or give --state-id"))),
+    }
+}
+
+/// Returns the path of the lock that whoever changes a state holds, from before it reads it.
+pub fn lock(project: &Project, id: &str) -> Result<PathBuf> {
+    let folder = project.root.join(".chorus/locks");
+    store::make_private_folder(&folder)?;
+    Ok(folder.join(lake::name::encode(id)))
 }
 
 /// Returns the state that a step starts from: that of the file that its tap names, or else the one
@@ -52,6 +77,15 @@ fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Opti
     }
 }
 
+/// What a step starts from.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// The state that its tap is given.
+    pub given: Option<Value>,
+    /// The bookmarks that are kept: those of streams that the run does not read stay.
+    pub kept: Map<String, Value>,
+}
+
 /// Returns the state that a step is run with. One that speaks of a day that is gone would leave the
 /// day as it is: away. And a day is replaced as a whole: to go on from where its last read ended
 /// would leave it with what came after that alone. Only our taps are known to have bookmarks that
@@ -62,21 +96,58 @@ pub fn start(
     options: &Options,
     id: &str,
     step: &Step,
-) -> Result<Option<Value>> {
-    if options.full_refresh {
-        return Ok(None);
+) -> Result<Start> {
+    if options.full_refresh && !options.resumed {
+        // Whatever is wrong with it: it will be replaced.
+        let state = store.state(id).ok().flatten();
+        let damaged = state.is_some() && day_is_damaged(project, step)?;
+        let kept = state.filter(|_| !damaged).map(bookmarks).unwrap_or_default();
+        return Ok(Start { given: None, kept });
     }
-    let known = known(project, store, id, step)?;
+    let known = if options.resumed { store.state(id)? } else { known(project, store, id, step)? };
     if known.is_some() && day_is_damaged(project, step)? {
         log::info!("the day that {id} speaks of is not there, or not whole: everything is read");
-        return Ok(None);
+        return Ok(Start::default());
     }
-    let Some(state) = known.as_ref().filter(|_| writes_days(step)) else { return Ok(known) };
+    let kept = match &step.tap().rules.state {
+        Some(_) => store.state(id)?,
+        None => known.clone(),
+    };
+    let kept = kept.map(bookmarks).unwrap_or_default();
+    if let Some(day) = options.datestamp
+        && let Some(older) = order::lies_under(project, step, day)?
+    {
+        log::info!("{}: {older} was loaded after {day}, which is read as a whole again", step.name);
+        return Ok(Start { given: None, kept });
+    }
+    let Some(state) = known.as_ref().filter(|_| writes_days(step)) else {
+        return Ok(Start { given: known, kept });
+    };
     let whole = step.tap().is_ours().then(|| of_whole_files(state));
     if whole.as_ref() != Some(state) {
         log::info!("{id}: a day is read as a whole, not from where its last read ended");
     }
-    Ok(whole)
+    Ok(Start { given: whole, kept })
+}
+
+/// Warns of a state that another step was the last to move: what that one has read is not read
+/// again, though it did something else with it.
+pub fn warn_of_another(history: &History, id: &str, step: &Step) {
+    let Some(other) = history.mover(id).filter(|other| *other != step.name) else { return };
+    singer::warn!(
+        "W-STATE-SHARED",
+        "{} goes on from the state {id}, which `{other}` has moved: what that one has read is not \
+         read again; give each its own: another name for the tap or the target by `inherit_from`, \
+         or --state-id",
+        step.name
+    );
+}
+
+fn bookmarks(mut state: Value) -> Map<String, Value> {
+    match state["bookmarks"].take() {
+        Value::Object(bookmarks) => bookmarks,
+        _ => Map::new(),
+    }
 }
 
 /// Returns what a state says of whole files and days.
@@ -91,9 +162,18 @@ fn of_whole_files(state: &Value) -> Value {
 
 /// Writes down the states that a target prints: at once, and then at most one a second. One that
 /// is older than what is durable costs time at the next run, and nothing else.
+///
+/// A state takes the place of the one before as a whole, but what a run does not read keeps its
+/// bookmark: that of a stream which is not selected stays at once, that of one which the tap has
+/// not named when the run has ended well.
 pub struct StateKeeper<'a> {
     store: &'a Store,
     id: &'a str,
+    /// The bookmarks from before that are to stay.
+    kept: Map<String, Value>,
+    /// Those of streams that may still be read.
+    open: Map<String, Value>,
+    last: Option<Value>,
     pending: Option<Value>,
     written: Option<Instant>,
     failed: Option<Error>,
@@ -103,9 +183,19 @@ pub struct StateKeeper<'a> {
 impl<'a> StateKeeper<'a> {
     const INTERVAL: Duration = Duration::from_secs(1);
 
-    /// Starts with nothing to write.
-    pub fn new(store: &'a Store, id: &'a str) -> Self {
-        Self { store, id, pending: None, written: None, failed: None, too_long: false }
+    /// Starts with nothing to write; `before` are the bookmarks that are there, `reads` the streams
+    /// that are to be read, where they are known.
+    pub fn new(
+        store: &'a Store,
+        id: &'a str,
+        before: Map<String, Value>,
+        reads: Option<&BTreeSet<String>>,
+    ) -> Self {
+        let is_read = |name: &String| reads.is_none_or(|reads| reads.contains(name));
+        let (open, kept) = before.into_iter().partition(|(name, _)| is_read(name));
+        let open = if reads.is_some() { Map::new() } else { open };
+        let (pending, written, failed) = (None, None, None);
+        Self { store, id, kept, open, last: None, pending, written, failed, too_long: false }
     }
 
     /// Takes a line that the target has printed.
@@ -129,13 +219,24 @@ impl<'a> StateKeeper<'a> {
     }
 
     fn write(&mut self) {
-        let Some(state) = self.pending.take() else { return };
+        let Some(mut state) = self.pending.take() else { return };
+        self.last = Some(state.clone());
+        keep(&mut state, &self.kept);
         self.failed = self.store.set_state(self.id, &state).err();
         self.written = Some(Instant::now());
     }
 
-    /// Writes the last state; tells whether the target has printed one.
-    pub fn finish(mut self) -> Result<bool> {
+    /// Writes the last state; tells whether the target has printed one. `read` are the streams
+    /// that were read, when the run has ended well.
+    pub fn finish(mut self, read: Option<&BTreeSet<String>>) -> Result<bool> {
+        if let Some(read) = read {
+            let open = std::mem::take(&mut self.open);
+            let before = self.kept.len();
+            self.kept.extend(open.into_iter().filter(|(name, _)| !read.contains(name)));
+            if self.kept.len() > before {
+                self.pending = self.pending.take().or_else(|| self.last.take());
+            }
+        }
         self.write();
         if self.too_long {
             return Err(Error::new(ErrorKind::Protocol, "cannot keep the state: it is too long")
@@ -144,5 +245,46 @@ impl<'a> StateKeeper<'a> {
                 .hint("the next run starts from the last one that was kept"));
         }
         self.failed.map_or(Ok(self.written.is_some()), Err)
+    }
+}
+
+/// Adds the bookmarks that a state lacks.
+fn keep(state: &mut Value, kept: &Map<String, Value>) {
+    let Some(members) = state.as_object_mut().filter(|_| !kept.is_empty()) else { return };
+    let bookmarks = members.entry("bookmarks").or_insert_with(|| Value::Object(Map::new()));
+    for (name, bookmark) in kept {
+        if let Some(bookmarks) = bookmarks.as_object_mut() {
+            bookmarks.entry(name).or_insert_with(|| bookmark.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_read_keeps_its_bookmark() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let before = || bookmarks(json!({"bookmarks": {"a": 1, "b": 1, "c": 1}}));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let check = |reads: Option<&[&str]>, read: Option<&[&str]>, state: Value, kept: Value| {
+            let (reads, read) = (reads.map(names), read.map(names));
+            let mut keeper = StateKeeper::new(&store, "id", before(), reads.as_ref());
+            keeper.take(state.to_string().as_bytes());
+            assert!(keeper.finish(read.as_ref()).unwrap());
+            assert_eq!(store.state("id").unwrap().unwrap(), kept, "{reads:?} {read:?} {state}");
+        };
+        let (new, b_stays) = (json!({"bookmarks": {"a": 2}}), json!({"a": 2, "b": 1}));
+        check(Some(&["a", "c"]), None, new.clone(), json!({"bookmarks": b_stays}));
+        check(Some(&["a", "b", "c"]), Some(&["a"]), new.clone(), new.clone());
+        check(None, Some(&["a", "c"]), new.clone(), json!({"bookmarks": b_stays}));
+        check(None, None, new.clone(), new);
+        let none = json!({"currently_syncing": null});
+        let all = json!({"currently_syncing": null, "bookmarks": {"b": 1, "c": 1}});
+        check(Some(&["a"]), Some(&["a"]), none, all);
     }
 }

@@ -17,7 +17,7 @@ use crate::signals::Signals;
 pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
     let days = backfill::days(args.from.parse()?, args.to.parse()?)?;
     let plan = backfill::plan(&args.words, &days, args.only, open)?;
-    backfill::check_days(&plan, &args.words, open)?;
+    backfill::check_days(&plan)?;
     print(&listing(&plan))?;
     print(&by_data(&plan, args))?;
     if args.preview || plan.iter().all(|day| day.wanted.is_empty()) {

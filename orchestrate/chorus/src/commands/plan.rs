@@ -35,7 +35,7 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
 
 fn step_plan(project: &Project, step: &Step, follows: bool, options: &Options) -> Result<Value> {
     let id = state_id(project, options, step);
-    let state = states::start(project, &Store::new(&project.root), options, &id, step)?;
+    let state = states::start(project, &Store::new(&project.root), options, &id, step)?.given;
     let mut warnings = Vec::new();
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {

@@ -1,39 +1,42 @@
 //! `chorus run`: a job, or a pipeline named on the command line.
 
+use std::collections::BTreeSet;
+
 use lake::Datestamp;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::before::{self, DAY_VARIABLES};
+use crate::before;
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
 use crate::history::History;
 use crate::observe::StreamCount;
-use crate::order;
-use crate::project::{Job, Project};
+use crate::order::{self, Loading};
+use crate::project::{Job, Project, day_of};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
 use crate::warnings;
 
-/// Returns the day that a command or its environment names; never today.
+/// Returns the day that a command or the environment of its process names; never today.
 pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
-    let variable = |name: &&str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let text = given.map(str::to_owned).or_else(|| DAY_VARIABLES.iter().find_map(variable));
-    text.map(|text| text.parse()).transpose()
+    match given {
+        Some(text) => text.parse().map(Some),
+        None => day_of(|name| std::env::var(name).ok()),
+    }
 }
 
-/// Runs what the command names; tells how it ended.
-pub fn run(project: &Project, args: &RunArgs) -> Result<()> {
+/// Runs what the command names, for a day; tells how it ended.
+pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<()> {
     let options = Options {
-        datestamp: datestamp(args.datestamp.as_deref())?,
+        datestamp: day,
         full_refresh: args.full_refresh,
         state_id: args.state_id.clone(),
         retries: args.retries,
         parallel: args.parallel,
         verbose: args.verbose,
         deny: args.deny_warnings.clone(),
-        quiet: false,
+        ..Options::default()
     };
     let job = Job::find(project, &args.words)?;
     before::check(project, &job, options.datestamp)?;
@@ -53,7 +56,11 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     let signals = Signals::note();
     let run = Run::begin(project, job, options, &signals)?;
     if let Some(day) = options.datestamp {
-        order::warn_of_older(project, job, day, &History::read(project)?);
+        let history = History::read(project)?;
+        for step in &job.steps {
+            let loading = Loading { project, step, day, followed_to: None };
+            order::warn_of_older(loading, &BTreeSet::new(), &history);
+        }
     }
     let ends = run.steps(&job.steps, &|_| true)?;
     let record = run.end(&ends, job.steps.len())?;

@@ -1,6 +1,6 @@
 //! `chorus runs`, `logs`, `rerun` and `status`: what was run, and how it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use lake::Datestamp;
 use serde_json::Value;
@@ -70,12 +70,18 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
             .with("environment of the run", environment)
             .hint(format!("chorus rerun --environment {environment} ...")));
     }
-    let words = record["job"].as_str().unwrap_or_default();
-    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    let texts = |list: &Vec<Value>| {
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Older records have the words in one text.
+    let job = record["job"].as_str().unwrap_or_default();
+    let of_job = || job.split_whitespace().map(str::to_owned).collect();
+    let words = record["words"].as_array().map_or_else(of_job, texts);
     let day: Option<Datestamp> = record["datestamp"].as_str().map(str::parse).transpose()?;
     let of_day = day.map(open).transpose()?;
     let project = of_day.as_ref().unwrap_or(project);
     let mut job = Job::find(project, &words)?;
+    only_those_of(record, &mut job)?;
     if let Some(from) = &args.from {
         let number = from.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         let by_name = job.steps.iter().position(|step| step.name == *from);
@@ -88,6 +94,30 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
         job.steps.drain(..at);
     }
     run::run_job(project, &job, &args.options(day, record["state_id"].as_str()), args.json)
+}
+
+/// Leaves out the steps of a job that a run did not have: a backfill runs those that are to be
+/// done, and to write a day again that was left alone would put today's rows into it.
+fn only_those_of(record: &Value, job: &mut Job) -> Result<()> {
+    let mut names: VecDeque<&str> =
+        steps(record).filter_map(|step| step["step"].as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    job.steps.retain(|step| {
+        let is_next = names.front() == Some(&step.name.as_str());
+        if is_next {
+            names.pop_front();
+        }
+        is_next
+    });
+    match names.front() {
+        None => Ok(()),
+        Some(name) => Err(Error::new(ErrorKind::Config, "cannot find a step of the run")
+            .with("job", &job.name)
+            .with("step", name)
+            .hint(format!("the job has changed since: chorus run {}", job.words.join(" ")))),
+    }
 }
 
 /// Draws how the steps of a job stand, for the days that are known.

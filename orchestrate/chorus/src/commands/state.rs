@@ -2,12 +2,14 @@
 
 use std::io::Read;
 
+use lake::Lock;
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::StateCommand;
 use crate::project::Project;
+use crate::states;
 use crate::store::Store;
 
 /// Does what the command says.
@@ -19,20 +21,32 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             Some(state) => print(&(json!({ "singer_state": state }).to_string() + "\n")),
             None => Err(no_state(&store, &id)),
         },
-        StateCommand::Set { id, state } => store.set_state(&id, &read(&state)?),
+        StateCommand::Set { id, state } => {
+            let state = read(&state)?;
+            let _held = hold(project, &id)?;
+            store.set_state(&id, &state)
+        }
         StateCommand::Merge { id, state } => {
+            let state = read(&state)?;
+            let _held = hold(project, &id)?;
             let mut known = store.state(&id)?.unwrap_or_else(|| Value::Object(Map::new()));
-            merge(&mut known, read(&state)?);
+            merge(&mut known, state);
             store.set_state(&id, &known)
         }
         StateCommand::Clear { id } => {
-            if store.clear_state(&id)? {
-                Ok(())
-            } else {
-                Err(no_state(&store, &id))
-            }
+            let _held = hold(project, &id)?;
+            if store.clear_state(&id)? { Ok(()) } else { Err(no_state(&store, &id)) }
         }
     }
+}
+
+/// Takes a state for the time of a change; a run that has it would write over what is changed.
+fn hold(project: &Project, id: &str) -> Result<Lock> {
+    Lock::try_take(&states::lock(project, id)?)?.ok_or_else(|| {
+        Error::new(ErrorKind::Temporary, "cannot change a state that a run is at")
+            .with("id", id)
+            .hint("wait for its end: `chorus runs` lists what is running")
+    })
 }
 
 fn no_state(store: &Store, id: &str) -> Error {

@@ -11,6 +11,8 @@ use super::{Project, find_named, nearest, warn_once};
 pub struct Job {
     /// The name in the project, or the plugins one after the other.
     pub name: String,
+    /// What it was named by: a name may have spaces.
+    pub words: Vec<String>,
     /// The steps in their order.
     pub steps: Vec<Step>,
 }
@@ -22,6 +24,8 @@ pub struct Step {
     pub name: String,
     /// A tap, mappers, a target.
     pub plugins: Vec<Plugin>,
+    /// Whether another day has it do something else; it has not where no day is known.
+    pub is_of_day: bool,
 }
 
 impl Job {
@@ -72,7 +76,7 @@ impl Job {
             return Err(Error::new(ErrorKind::Usage, "cannot run nothing")
                 .hint("name a job, or a tap and a target: chorus run tap-csv target-csv"));
         }
-        Ok(Self { name: words.join(" "), steps })
+        Ok(Self { name: words.join(" "), words: words.to_vec(), steps })
     }
 }
 
@@ -84,7 +88,17 @@ impl Step {
             && roles[0] == Role::Extractor
             && roles[roles.len() - 1] == Role::Loader
             && roles[1..roles.len() - 1].iter().all(|role| *role == Role::Mapper);
-        if whole { Ok(Self { name: words.join(" "), plugins }) } else { Err(incomplete(words)) }
+        if !whole {
+            return Err(incomplete(words));
+        }
+        let is_of_day = match &project.other_day {
+            Some(other) => {
+                let others = Plugin::find_all(other, words)?;
+                plugins.iter().zip(&others).any(|(one, other)| one.differs_from(other))
+            }
+            None => false,
+        };
+        Ok(Self { name: words.join(" "), plugins, is_of_day })
     }
 
     /// Returns the tap.
