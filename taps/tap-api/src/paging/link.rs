@@ -9,6 +9,11 @@ pub fn next<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
 fn links(value: &str) -> Vec<(String, bool)> {
     let mut links = Vec::new();
     let mut rest = value;
+    if !value.contains('<') {
+        // Some servers forget the brackets.
+        let (address, behind) = value.split_at(value.find(';').unwrap_or(value.len()));
+        return vec![(address.trim().to_owned(), params(behind).0)];
+    }
     while let Some(start) = rest.find('<') {
         let Some(length) = rest[start..].find('>') else { break };
         let address = rest[start + 1..start + length].trim().to_owned();
@@ -39,8 +44,15 @@ fn params(text: &str) -> (bool, &str) {
     (next, rest)
 }
 
-/// Reads a value, in quotes or not; returns it and what follows.
+/// Reads a value, in quotes or not; returns it and what follows. Quotes may be single ones, which
+/// the standard does not know and servers write.
 fn value(text: &str) -> (String, &str) {
+    if let Some(quoted) = text.strip_prefix('\'')
+        && let Some((value, rest)) = quoted.split_once('\'')
+        && (rest.trim().is_empty() || rest.trim_start().starts_with([';', ',']))
+    {
+        return (value.to_owned(), rest);
+    }
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_at(text.find([';', ',']).unwrap_or(text.len()));
         return (value.trim().to_owned(), rest);
@@ -80,7 +92,14 @@ mod tests {
         check(&["</a>; title=\"\\\"\"; REL = \"prev Next\" ; foo"], Some("/a"));
         check(&["</a?x=1,2;3>; rel=next"], Some("/a?x=1,2;3"));
         check(&["</a>; rel=prev; rel=next"], None);
-        check(&["</a>; rel=prev", "</b> ;rel='next'; results=\"true\""], None);
+        check(&["</a>; rel=prev", "</b> ;rel='next'; results=\"true\""], Some("/b"));
+        check(&["</a>; rel='prev', </b>; title='x, y'; rel='next last'"], Some("/b"));
+        check(&["</a>; title='a; rel=next', </b>; Rel = 'NEXT' "], Some("/b"));
+        check(&["</a>; title='open; rel=next"], Some("/a"));
+        check(&["</a>; rel='http://x/next'; foo='next'"], None);
+        check(&["</a>;rel=\"last next\"", "</b>;rel=next"], Some("/a"));
+        check(&["/a?p=2; rel=next"], Some("/a?p=2"));
+        check(&["/a?p=2; rel=prev"], None);
         check(&["</a>; rel=prev", "</b> ; rel=next ; results=\"true\""], Some("/b"));
         check(&["nonsense", "", "<unclosed; rel=next"], None);
     }
