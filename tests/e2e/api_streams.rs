@@ -370,3 +370,21 @@ fn a_test_reads_one_record() {
     let outcome = tap_api(&web.url, &limited, &json!({})).go().success();
     assert_eq!(outcome.records("t").len(), 3);
 }
+
+#[test]
+fn a_declared_schema_may_name_its_definitions() {
+    for (reference, definition) in [
+        ("i.json", json!({ "$id": "i.json", "type": "integer" })),
+        ("#i", json!({ "$anchor": "i", "type": "integer" })),
+        ("#i", json!({ "$id": "#i", "type": "integer" })),
+    ] {
+        for row in [json!({ "id": 1 }), json!({ "id": "x" })] {
+            let web = Web::replies(vec![Reply::json(&json!([row]))]);
+            let stream = json!({ "path": "x", "schema": { "type": "object",
+                "properties": { "id": { "$ref": reference } },
+                "definitions": { "number": definition } } });
+            let outcome = tap_api(&web.url, &stream, &json!({})).go();
+            assert_eq!(outcome.code, if row["id"] == 1 { 0 } else { 65 }, "{}", outcome.stderr);
+        }
+    }
+}

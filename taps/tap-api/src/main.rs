@@ -13,6 +13,7 @@ mod plan;
 mod reader;
 mod request;
 mod row;
+mod schema;
 mod settings;
 mod slice;
 mod spool;

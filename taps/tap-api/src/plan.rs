@@ -12,6 +12,7 @@ use crate::key::TimeFormat;
 use crate::options::{ErrorInAnswer, Method, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
 use crate::row::{Context, RowRules};
+use crate::schema::with_pointers;
 use crate::settings::Settings;
 use crate::template::{Fills, Template, names_in};
 
@@ -285,7 +286,8 @@ fn schema(given: &Value) -> Result<Map<String, Value>> {
         other => other.clone(),
     };
     match value {
-        Value::Object(schema) if schema.get("properties").is_some_and(Value::is_object) => {
+        Value::Object(mut schema) if schema.get("properties").is_some_and(Value::is_object) => {
+            with_pointers(&mut schema);
             Ok(schema)
         }
         _ => Err(unusable()),
