@@ -256,6 +256,19 @@ fn redirects_are_followed_with_care() {
     let outcome = read(&web, &auth).exits(69);
     assert!(outcome.stderr.contains("without end"), "{}", outcome.stderr);
     assert_eq!(web.asked().len(), 11);
+    // What is asked for is not lost on the way.
+    let web = Web::start(|asked| match (asked.path(), asked.method.as_str()) {
+        ("/items", "POST") => Reply::status(302).header("Location", "/found"),
+        ("/items", _) => Reply::status(301).header("Location", "/items/"),
+        _ => good(),
+    });
+    let body = json!({ "path": "items", "body": { "filter": "x" } });
+    let outcome = tap_api(&web.url, &body, &json!({})).go().exits(69);
+    assert!(outcome.stderr.contains("the body asks for"), "{}", outcome.stderr);
+    let params = json!({ "path": "items", "params": { "filter": "x" } });
+    let outcome = tap_api(&web.url, &params, &json!({})).go().exits(69);
+    assert!(outcome.stderr.contains("without the parameters"), "{}", outcome.stderr);
+    assert_eq!(read(&web, &json!({})).success().records("t").len(), 2);
     let secret = "http://169.254.169.254/latest/meta-data";
     let web = Web::replies(vec![Reply::status(302).header("Location", secret)]);
     let blocked = json!({ "block_private_addresses": true });

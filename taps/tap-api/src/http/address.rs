@@ -111,6 +111,21 @@ impl Address {
         Origin { scheme, host: host.unwrap_or_default(), port }
     }
 
+    /// Returns host, path and query: what is asked, whatever the way there.
+    pub fn place(&self) -> String {
+        let (path, query) = (self.0.path().as_str().trim_end_matches('/'), self.0.query());
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{path}{query}", self.origin().host)
+    }
+
+    /// Tells whether it leads to another place of the same path but for its end, and has lost the
+    /// parameters.
+    pub fn loses_params_of(&self, before: &Self) -> bool {
+        let path = |address: &Self| address.0.path().as_str().trim_end_matches('/').to_owned();
+        let has = |address: &Self| address.0.query().is_some_and(|query| !query.is_empty());
+        has(before) && !has(self) && path(before).eq_ignore_ascii_case(&path(self))
+    }
+
     /// Tells whether TLS guards the way.
     pub fn is_secure(&self) -> bool {
         self.0.scheme().as_str() == "https"

@@ -166,10 +166,16 @@ impl Client {
                     .with("request", self.shown(request))
                     .with("to", self.secrets.scrub(&next.to_string()))
                     .with("reason", why)
-                    .hint("set `api_url` to where the API is"))
+                    .hint("set `api_url` and `path` to where the API is"))
             };
             if hop.address.is_secure() && !next.is_secure() {
                 return refuse("it leads from https to http");
+            }
+            if next.loses_params_of(&hop.address) {
+                return refuse("it leads to the same path without the parameters");
+            }
+            if hop.body.is_some() && matches!(answer.status, 301 | 302) {
+                return refuse("what the body asks for would be lost");
             }
             if matches!(answer.status, 301..=303) {
                 (hop.method, hop.body) = (Method::Get, None);
