@@ -199,6 +199,74 @@ fn a_total_that_is_lower_than_what_came_does_not_end_the_read() {
 }
 
 #[test]
+fn a_total_that_is_the_count_of_its_page_neither_ends_the_read_nor_warns() {
+    let paged = |sizes: &'static [u64], beyond: fn() -> Reply| {
+        Web::start(move |asked| {
+            let page: usize = asked.param("page").map_or(1, |text| text.parse().unwrap());
+            let offset = asked.param("offset").map(|text| text.parse::<u64>().unwrap());
+            let starts = |at: usize| sizes[..at].iter().sum::<u64>();
+            let at = offset.map_or(page - 1, |offset| {
+                (0..sizes.len()).find(|at| starts(*at) == offset).unwrap_or(sizes.len())
+            });
+            let Some(size) = sizes.get(at) else { return beyond() };
+            let ids: Vec<Value> =
+                (starts(at)..starts(at) + size).map(|id| json!({ "id": id })).collect();
+            let next = (at + 1 < sizes.len()).then_some(at + 2);
+            Reply::json(&json!({ "data": ids, "count": ids.len(), "next": next }))
+        })
+    };
+    let none = || Reply::json(&json!({ "data": [], "count": 0 }));
+    let gone = || Reply::status(404);
+    let options = |style: &str, more: Value| {
+        let mut options = json!({ "pagination_request_style": style,
+            "pagination_total_limit_param": "count" });
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+    };
+    for sizes in [&[3, 3, 2][..], &[3, 3], &[1, 1, 1], &[4, 2], &[5]] {
+        let all = usize::try_from(sizes.iter().sum::<u64>()).unwrap();
+        for style in ["page_number", "offset", "token"] {
+            for more in [json!({}), json!({ "primary_keys": ["id"], "pagination_page_size": 9 })] {
+                let mut options = options(style, more);
+                if style == "token" {
+                    options["next_page_token_path"] = "$.next".into();
+                }
+                for beyond in [none, gone] {
+                    let outcome = read(&paged(sizes, beyond), &options).success();
+                    assert_eq!(outcome.records("t").len(), all, "{sizes:?} {options}");
+                    for code in ["W-COUNT-DIFFERS", "W-DATA-MOVED", "W-PAGE-AGAIN"] {
+                        assert!(!outcome.stderr.contains(code), "{options}: {}", outcome.stderr);
+                    }
+                }
+            }
+        }
+    }
+    // One page that is all there is: by a server that knows of no pages, or has no second one.
+    let same =
+        Web::start(|_| Reply::json(&json!({ "data": [{ "id": 1 }, { "id": 2 }], "count": 2 })));
+    for style in ["page_number", "offset"] {
+        for web in [&same, &paged(&[5], gone), &paged(&[5], none)] {
+            let outcome = read(web, &options(style, json!({}))).success();
+            assert!(!outcome.stderr.contains("W-"), "{style}: {}", outcome.stderr);
+        }
+    }
+    // Once a total has shown to be one, single pages are believed.
+    let web = Web::start(|asked| {
+        let rows: Vec<Value> = match (asked.param("n"), asked.param("page")) {
+            (Some("0"), Some("1")) => vec![json!({ "id": 1 }), json!({ "id": 2 })],
+            (_, Some("1")) => vec![json!({ "id": 3 })],
+            _ => vec![json!({ "id": 4 })],
+        };
+        let count = if asked.param("n") == Some("0") { 3 } else { 1 };
+        Reply::json(&json!({ "data": rows, "count": count }))
+    });
+    let inputs =
+        json!({ "inputs": [{ "n": 0 }, { "n": 1 }, { "n": 2 }], "params": { "n": "{n}" } });
+    assert_eq!(read(&web, &options("page_number", inputs)).success().records("t").len(), 5);
+    assert_eq!(web.asked().len(), 4, "{:?}", web.targets());
+}
+
+#[test]
 fn an_answer_that_says_that_there_is_more_is_followed_or_warned_of() {
     let answer = |more: &Value| {
         let mut answer = json!({ "data": [{ "id": 1 }], "count": 1, "user": { "next": "x" } });

@@ -64,8 +64,11 @@ fn tokens_and_addresses_in_answers() {
 
 #[test]
 fn links_and_tokens_in_headers() {
-    let forms: [fn(u64) -> String; 5] = [
+    let forms: [fn(u64) -> String; 8] = [
         |at| format!("</v1/items?after={at}>; rel=\"next\""),
+        |at| format!("<?after=9>; title='a, b; c'; rel='prev', <?after={at}>; rel='next last'"),
+        |at| format!("<?after={at}>; Rel = 'NEXT'"),
+        |at| format!("?after={at}; rel=next"),
         |at| format!("<?after=0>; rel=first, <?after={at}>;rel=next;title=\"a, b; c\""),
         |at| format!("<items?after={at}>; REL=\"prev next\""),
         |at| format!("<?after={at}&q=ü x>; rel=next"),
@@ -94,9 +97,11 @@ fn links_and_tokens_in_headers() {
         "next_page_token_path": "x-NEXT" });
     gives(&web, &options, 6);
     let plain = json!({ "path": "items" });
-    let web = Web::replies(vec![Reply::json(&rows(0, 2)).header("Link", "<?page=2>; rel=next")]);
-    let outcome = read(&web, &plain).success();
-    assert!(outcome.stderr.contains("link_header` follows it"), "{}", outcome.stderr);
+    for link in ["<?page=2>; rel=next", "<?page=2>; rel='last next'"] {
+        let web = Web::replies(vec![Reply::json(&rows(0, 2)).header("Link", link)]);
+        let outcome = read(&web, &plain).success();
+        assert!(outcome.stderr.contains("link_header` follows it"), "{}", outcome.stderr);
+    }
 }
 
 #[test]
@@ -172,6 +177,65 @@ fn a_short_page_need_not_be_the_last() {
     let web = Web::start(|asked| Reply::json(&rows(0, 3.min(number(asked, "page") * 3))));
     let options = json!({ "path": "x", "pagination_request_style": "page_number" });
     assert!(read(&web, &options).exits(65).stderr.contains("gives a page again"));
+}
+
+#[test]
+fn a_page_without_records_that_says_that_there_is_more_is_not_the_last() {
+    // A filter behind the pages leaves 2, 0, 0 and 1 rows of them.
+    let starts = [0, 2, 2, 2, 3];
+    let web = Web::start(move |asked| {
+        let page = number(asked, "page");
+        let at = usize::try_from(page).unwrap();
+        let data = starts.get(at).map_or(rows(0, 0), |end| rows(starts[at - 1], *end));
+        Reply::json(&json!({ "data": data, "has_more": page < 4 }))
+    });
+    let options = json!({ "path": "x", "records_path": "$.data[*]",
+        "pagination_request_style": "page_number" });
+    let mut told = options.clone();
+    told["next_page_token_path"] = "$.has_more".into();
+    gives(&web, &told, 3);
+    assert_eq!(web.asked().len(), 4);
+    // Without the path it ends there, aloud, as a chosen token that is none does.
+    let outcome = read(&web, &options).success();
+    assert_eq!(outcome.records("t").len(), 2);
+    assert!(outcome.stderr.contains("W-MORE-PAGES"), "{}", outcome.stderr);
+    let empty = Web::replies(vec![Reply::json(&json!({ "data": [], "truncated": true }))]);
+    for options in [json!({}), json!({ "next_page_token_path": "$.next" })] {
+        let mut stream = json!({ "path": "x", "records_path": "$.data[*]" });
+        stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let outcome = read(&empty, &stream).success();
+        assert!(outcome.stderr.contains("$.truncated"), "{options}: {}", outcome.stderr);
+    }
+    let endless = Web::replies(vec![Reply::json(&json!({ "data": [], "has_more": true }))]);
+    let outcome = read(&endless, &told).exits(65);
+    assert!(outcome.stderr.contains("says that there is more"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_page_that_the_api_has_named_is_there() {
+    let web = Web::start(|asked| match number(asked, "page") {
+        0 => Reply::json(&json!({ "data": rows(0, 2), "next_page": 2 })),
+        _ => Reply::status(404),
+    });
+    for not_found in ["fail", "empty"] {
+        let options = json!({ "path": "x", "records_path": "$.data[*]", "not_found": not_found });
+        let outcome = read(&web, &options).exits(69);
+        assert!(outcome.stderr.contains("itself has named this page"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn totals_in_headers_are_told() {
+    for (name, value) in [("X-Total-Count", "7"), ("Content-Range", "items 0-1/7")] {
+        let web = Web::replies(vec![Reply::json(&rows(0, 2)).header(name, value)]);
+        let outcome = read(&web, &json!({ "path": "x" })).success();
+        assert!(outcome.stderr.contains("W-MORE-PAGES"), "{name}: {}", outcome.stderr);
+    }
+    for (name, value) in [("X-Total-Count", "2"), ("Content-Range", "items 0-1/*")] {
+        let web = Web::replies(vec![Reply::json(&rows(0, 2)).header(name, value)]);
+        let outcome = read(&web, &json!({ "path": "x" })).success();
+        assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{name}: {}", outcome.stderr);
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ const NEXT: [&str; 20] = [
     "cursor",
 ];
 /// Members that are true where there is more.
-const YES: [&str; 11] = [
+const YES: [&str; 16] = [
     "hasmore",
     "hasnext",
     "hasnextpage",
@@ -49,6 +49,11 @@ const YES: [&str; 11] = [
     "moreresults",
     "moreitemsincollection",
     "istruncated",
+    "truncated",
+    "resultstruncated",
+    "resulttruncated",
+    "recordstruncated",
+    "responsetruncated",
 ];
 /// Members that are false where there is more.
 const NO: [&str; 5] = ["done", "islast", "islastpage", "lastpage", "last"];
@@ -99,12 +104,13 @@ enum Kind {
     HeaderToken,
     Pages,
     Total,
+    HeaderTotal,
 }
 
 /// Warns, once for a stream, when the last answer says that there is more.
 pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     let paging = &plan.paging;
-    if paging.style == Style::None || last.records == 0 {
+    if paging.style == Style::None {
         return;
     }
     let mut search = Search { pager, signs: in_headers(pager, last) };
@@ -119,8 +125,10 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     }
     let mut signs = search.signs;
     // A style that was chosen has come to the end that it knows; what it may have missed is told
-    // by what says nothing but that there is more.
-    signs.retain(|sign| paging.by_default || sign.kind <= Kind::Flag);
+    // by what says nothing but that there is more. Behind the last page of a numbered style there
+    // may be links to further ones as empty.
+    let most = if last.records > 0 { Kind::Link..=Kind::Flag } else { Kind::Flag..=Kind::Flag };
+    signs.retain(|sign| paging.by_default || most.contains(&sign.kind));
     signs.retain(|sign| !(paging.style == Style::LinkHeader && sign.kind == Kind::Link));
     let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
     if plan.warned.of_more.swap(true, Ordering::Relaxed) {
@@ -149,10 +157,12 @@ fn remedy(place: &str, kind: Kind) -> String {
             "`pagination_request_style: header_token` with `next_page_token_path: {}` follows it",
             place.trim_start_matches("the header ")
         ),
-        Kind::Flag | Kind::Pages => "`pagination_request_style: page_number` or `offset` asks for \
+        Kind::Flag | Kind::Pages | Kind::HeaderTotal => {
+            "`pagination_request_style: page_number` or `offset` asks for \
                                      further pages, `token` or `next_url` follows what the answer \
                                      names"
-            .to_owned(),
+                .to_owned()
+        }
         Kind::Total => format!(
             "`pagination_request_style: page_number` or `offset` with \
              `pagination_total_limit_param: {place}` reads on"
@@ -176,6 +186,17 @@ fn in_headers(pager: &Pager, last: PageFacts<'_>) -> Vec<Sign> {
     let number = |name: &str| last.answer.header(name).and_then(|text| text.trim().parse().ok());
     if number("x-total-pages").is_some_and(|pages: u64| pages > pager.pages()) {
         add("x-total-pages", Kind::Pages);
+    }
+    // As `items 0-24/3573`.
+    let range = last.answer.header("content-range");
+    let all = range.and_then(|text| text.rsplit_once('/')?.1.trim().parse().ok());
+    if all.is_some_and(|all: u64| all > pager.received()) {
+        add("content-range", Kind::HeaderTotal);
+    }
+    for name in ["x-total-count", "x-total"] {
+        if number(name).is_some_and(|all: u64| all > pager.received()) {
+            add(name, Kind::HeaderTotal);
+        }
     }
     signs
 }

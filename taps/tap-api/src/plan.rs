@@ -85,6 +85,10 @@ pub struct Plan {
     pub inputs: Vec<Context>,
     /// The stream whose rows it is read for.
     pub parent: Option<Parent>,
+    /// The totals of the answers are those of all pages together, as one of them has shown.
+    pub has_totals: AtomicBool,
+    /// The sums of the settings that decide the rows.
+    pub decides: Map<String, Value>,
     /// What was warned of.
     pub warned: Warned,
 }
@@ -218,6 +222,8 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             limit: options.pagination_results_limit,
             inputs: inputs(stream)?,
             parent: parent(stream, settings)?,
+            has_totals: AtomicBool::new(false),
+            decides: Map::new(),
             warned: Warned::default(),
         })
     };

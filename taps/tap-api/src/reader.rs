@@ -4,6 +4,7 @@ mod page;
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
@@ -152,7 +153,8 @@ impl Reader {
         };
         pager.check_request(request.identity(), plan.pages_max)?;
         let mut statuses = pager.ends().to_vec();
-        if plan.not_found == NotFound::Empty {
+        // A page that the API itself has named is there, or something is wrong.
+        if plan.not_found == NotFound::Empty && (pager.pages() == 0 || plan.paging.is_numbered()) {
             statuses.push(404);
         }
         let mut attempts = api.client.attempts();
@@ -161,7 +163,7 @@ impl Reader {
             let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
             self.latest.take_clock(&answer);
             if !matches!(answer.status, 200..300) {
-                if pager.pages() > 0 {
+                if pager.pages() > 0 && !pager.may_be_all() {
                     warn_of_end(api, plan, &request, &mut answer);
                 }
                 break None;
@@ -233,7 +235,7 @@ impl Reader {
     fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
-        let mut pager = Pager::default();
+        let mut pager = Pager::new(plan.has_totals.load(Ordering::Relaxed));
         let params = pager.first(&plan.paging);
         let request = request::first(&api.address, plan, &fills)?;
         Ok((pager, request.with_params(plan, &params)?))

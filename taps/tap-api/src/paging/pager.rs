@@ -11,6 +11,9 @@ use crate::paging::drift::Drift;
 use crate::paging::link;
 use crate::paging::{Paging, Style};
 
+/// So many pages without records may say that there is more.
+const EMPTY_PAGES_MAX: u32 = 100;
+
 /// Where a read of pages stands.
 #[derive(Debug, Default)]
 pub struct Pager {
@@ -27,6 +30,10 @@ pub struct Pager {
     probing: bool,
     /// The page before had fewer records than another: some servers give the last one for ever.
     short: bool,
+    /// A page announced another number of records than its own, or one of the stream did before.
+    has_totals: bool,
+    /// Pages without records in a row that say that there is more.
+    empty: u32,
     requests: BTreeSet<u64>,
     contents: BTreeSet<u64>,
     before: Option<u64>,
@@ -55,6 +62,11 @@ pub struct PageFacts<'a> {
 }
 
 impl Pager {
+    /// Starts where totals are known to be those of all pages together, or not.
+    pub fn new(has_totals: bool) -> Self {
+        Self { has_totals, ..Self::default() }
+    }
+
     /// Returns the parameters of the first page.
     pub fn first(&mut self, paging: &Paging) -> Vec<(String, Value)> {
         self.number = paging.first;
@@ -62,6 +74,17 @@ impl Pager {
             Style::PageNumber | Style::Offset => self.numbered(paging),
             _ => size(paging),
         }
+    }
+
+    /// Tells whether the only page so far announced as many records as it had: that may be all
+    /// there are, or the count of each page.
+    pub fn may_be_all(&self) -> bool {
+        self.pages == 1 && !self.has_totals && self.total.is_some()
+    }
+
+    /// Tells whether the totals are those of all pages together, as a page has shown.
+    pub fn has_totals(&self) -> bool {
+        self.has_totals && self.untrue.is_none()
     }
 
     /// Returns the statuses by which an API says that the page asked for is not there. One that
@@ -76,6 +99,15 @@ impl Pager {
 
     /// Says of a page that was refused, and is not taken for the end, what that may mean.
     pub fn explain(&self, paging: &Paging, failure: Error) -> Error {
+        if self.pages > 0
+            && !paging.is_numbered()
+            && matches!(failure.context("status"), Some("400" | "404" | "410" | "422"))
+        {
+            return failure.with("pages before it", self.pages).hint(
+                "the API itself has named this page: what it named may have expired, so run again; \
+                 if it stays so, check `next_page_token_path` and `pagination_next_page_param`",
+            );
+        }
         let refused = matches!(failure.context("status"), Some("400" | "404" | "416" | "422"));
         if !(refused && paging.is_numbered() && self.pages > 0) {
             return failure;
@@ -114,19 +146,20 @@ impl Pager {
         self.received += page.records;
         let total = paging.total(page.envelope);
         self.total = total.or(self.total);
-        if let Some(total) = total.filter(|total| *total < self.received) {
+        self.has_totals |= total.is_some_and(|total| total != page.records);
+        if let Some(total) = total.filter(|total| *total < self.received && self.has_totals) {
             self.untrue.get_or_insert((total, self.received));
         }
         Ok(match paging.style {
             Style::None => None,
             Style::PageNumber => {
                 self.number += 1;
-                let more = self.more(paging, page);
+                let more = self.more(paging, page)?;
                 more.then(|| Next::Params(self.numbered(paging)))
             }
             Style::Offset => {
                 self.number += page.records;
-                let more = self.more(paging, page);
+                let more = self.more(paging, page)?;
                 more.then(|| Next::Params(self.numbered(paging)))
             }
             Style::Token => match paging.found(page.envelope) {
@@ -151,6 +184,12 @@ impl Pager {
         })
     }
 
+    /// Ends a page for what is known of data that moves. A total that may be the count of a page
+    /// says nothing of that.
+    pub fn end_page(&mut self, paging: &Paging, envelope: &Value) {
+        self.drift.end_page(paging.total(envelope).filter(|_| self.has_totals));
+    }
+
     /// Refuses a request that was made before, and one too many.
     pub fn check_request(&mut self, request: u64, pages_max: u64) -> Result<()> {
         if !self.requests.insert(request) {
@@ -166,13 +205,13 @@ impl Pager {
 
     /// Tells whether a page may be the one before once more, in place of none.
     pub fn may_repeat(&self) -> bool {
-        self.short
+        self.short || self.may_be_all()
     }
 
     /// Tells whether a page is a new one; false is the end. Refuses one that came before, where
     /// two of them cannot well be `alike`.
     pub fn is_new(&mut self, content: u64, alike: bool) -> Result<bool> {
-        if self.before.replace(content) == Some(content) && self.short {
+        if self.before.replace(content) == Some(content) && self.may_repeat() {
             return Ok(false);
         }
         if alike || self.contents.insert(content) {
@@ -183,21 +222,25 @@ impl Pager {
 
     /// Tells whether there may be more pages of a numbered kind.
     ///
-    /// The rule: a total that is lower than what came cannot be true, and neither it nor a later
-    /// one ends the read; the pages do.
-    fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> bool {
+    /// The rule: a total that is lower than what came cannot be true, and one that is the number of
+    /// records of its own page need not be more than that. Neither it nor a later one ends the
+    /// read; the pages do.
+    fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<bool> {
         self.probing = false;
         self.short = false;
+        let found = paging.found(page.envelope);
         if page.records == 0 {
-            return false;
+            return self.more_behind_none(paging, found.as_ref());
         }
-        if self.untrue.is_none()
-            && let Some(total) = paging.total(page.envelope)
-        {
-            return total > self.received;
+        self.empty = 0;
+        let total = paging.total(page.envelope).filter(|_| self.untrue.is_none());
+        if let Some(total) = total.filter(|_| self.has_totals) {
+            return Ok(total > self.received);
         }
-        if paging.path.is_some() {
-            return paging.found(page.envelope).is_some();
+        // It may lead to the object that holds the total.
+        let is_holder = matches!(found, Some(Value::Object(_)));
+        if paging.path.is_some() && !is_holder {
+            return Ok(found.is_some());
         }
         let asked = paging.size.as_ref().map(|(_, size)| *size);
         self.largest = self.largest.max(page.records);
@@ -206,8 +249,31 @@ impl Pager {
         self.short = page.records < self.largest;
         // A total that was true up to this page may say that it is the last one, as rows went.
         let sank = self.untrue.is_some_and(|(_, received)| received == self.received);
-        self.probing = self.short || sank || asked.is_none_or(|asked| page.records < asked);
-        true
+        let told = sank || self.may_be_all();
+        self.probing = self.short || told || asked.is_none_or(|asked| page.records < asked);
+        Ok(true)
+    }
+
+    /// Tells whether there may be more pages behind one without records: where it says so itself.
+    ///
+    /// Fails with `Data` where that goes on and on.
+    fn more_behind_none(&mut self, paging: &Paging, found: Option<&Value>) -> Result<bool> {
+        let is_yes = match found {
+            Some(Value::Bool(yes)) => *yes,
+            Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+            _ => false,
+        };
+        // By offset nothing else would be asked for.
+        if !is_yes || paging.style != Style::PageNumber {
+            return Ok(false);
+        }
+        self.empty += 1;
+        if self.empty <= EMPTY_PAGES_MAX {
+            return Ok(true);
+        }
+        Err(Error::new(ErrorKind::Data, "the API says that there is more, and gives no records")
+            .with("pages without records", self.empty)
+            .hint("check `next_page_token_path`: it must lead to what is false on the last page"))
     }
 
     fn numbered(&self, paging: &Paging) -> Vec<(String, Value)> {

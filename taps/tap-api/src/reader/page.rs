@@ -74,12 +74,16 @@ impl Reader {
         let Page { count, content, held, .. } = page;
         // One small record may well be equal to another; a page of several is not.
         let alike = count == 0 || count == 1 && plan.keys.is_empty();
+        // An API that knows of no pages gives the one there is again.
+        let is_all = pager.may_be_all();
         if !pager.is_new(content.finish(), alike)? {
-            singer::warn!(
-                "W-PAGE-AGAIN",
-                "stream {}: the last page came once more, and was left out",
-                plan.name
-            );
+            if !is_all {
+                singer::warn!(
+                    "W-PAGE-AGAIN",
+                    "stream {}: the last page came once more, and was left out",
+                    plan.name
+                );
+            }
             self.counts = before;
             return Ok(Turn::Next(None));
         }
@@ -87,9 +91,10 @@ impl Reader {
             held.each(&mut *take)?;
         }
         let facts = PageFacts { answer, envelope: &envelope, records: count };
-        pager.drift.end_page(plan.paging.total(&envelope));
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
+        pager.end_page(&plan.paging, &envelope);
+        plan.has_totals.fetch_or(pager.has_totals(), Ordering::Relaxed);
         if let Some((total, received)) = pager.untrue().filter(|_| believed) {
             singer::warn!(
                 "W-COUNT-DIFFERS",
