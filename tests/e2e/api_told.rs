@@ -145,3 +145,88 @@ fn what_is_only_accepted_is_not_answered() {
     read(&web, &json!({ "allow_missing_records": true })).exits(75);
     assert_eq!(web.asked().len(), 3);
 }
+
+#[test]
+fn an_answer_that_says_that_it_is_incomplete_is_none() {
+    let lacks = [
+        json!({ "timed_out": true }),
+        json!({ "incompleteResults": "true" }),
+        json!({ "meta": { "is_partial": true } }),
+        json!({ "_shards": { "total": 5, "skipped": 3, "failed": 1 } }),
+        json!({ "_clusters": { "partial": 2 } }),
+        json!({ "jobComplete": false }),
+    ];
+    let nested = json!({ "records_path": "$.hits.items[*]" });
+    for lack in &lacks {
+        for (items, asked) in [(json!([]), 3), (json!([{ "id": 1 }]), 1)] {
+            let mut flat = lack.clone();
+            flat["items"] = items.clone();
+            let mut deep = lack.clone();
+            deep["hits"] = json!({ "items": items });
+            let mut inner = lack.clone();
+            inner["items"] = items;
+            let inner = json!({ "hits": inner });
+            for (answer, options) in
+                [(flat, json!({})), (deep, nested.clone()), (inner, nested.clone())]
+            {
+                let web = Web::replies(vec![Reply::json(&answer)]);
+                let outcome = read(&web, &options).exits(75);
+                for word in ["incomplete", "member: $.", "`error_in_answer: warn`"] {
+                    assert!(outcome.stderr.contains(word), "{answer}: {}", outcome.stderr);
+                }
+                assert_eq!(web.asked().len(), asked, "{answer}");
+                assert!(!outcome.text().contains("\"currently_syncing\":null"), "{answer}");
+                let mut options = options;
+                options["error_in_answer"] = "warn".into();
+                let outcome = read(&web, &options).success();
+                assert!(outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{}", outcome.stderr);
+            }
+        }
+    }
+    // What says that it is whole, what asks so, and what a record says of itself.
+    let whole = json!({ "timed_out": false, "partial": null, "incomplete_results": "no",
+        "_shards": { "failed": 0, "skipped": 4 }, "query": { "partial": true },
+        "items": [{ "id": 1, "partial": true, "timed_out": true }] });
+    let one = json!({ "id": 1, "partial": true, "_shards": { "failed": 1 } });
+    let gives = |answer: &Value, options: &Value| {
+        let web = Web::replies(vec![Reply::json(answer)]);
+        let outcome = read(&web, options).success();
+        assert_eq!(outcome.records("t").len(), 1, "{answer}");
+        assert!(!outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{}", outcome.stderr);
+    };
+    gives(&whole, &json!({}));
+    gives(&one, &json!({ "records_path": "$[*]", "primary_keys": ["id"] }));
+    gives(&json!({ "items": one }), &json!({ "records_path": "$.items" }));
+    // A passing one is tried again.
+    let replies =
+        vec![json!({ "timed_out": true, "items": [] }), json!({ "items": [{ "id": 1 }] })];
+    let web = Web::replies(replies.iter().map(Reply::json).collect());
+    assert_eq!(read(&web, &json!({})).success().records("t").len(), 1);
+}
+
+#[test]
+fn a_last_line_that_tells_of_a_failure_is_no_record() {
+    let lines = |lines: &[Value], options: &Value| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let web = Web::replies(vec![Reply::text(200, "application/x-ndjson", &text)]);
+        let mut stream = json!({ "path": "items" });
+        stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        tap_api(&web.url, &stream, &json!({})).go()
+    };
+    let row = json!({ "id": 1, "sku": "a", "error": "timeout" });
+    for (complaint, code) in [
+        (json!({ "error": { "code": 503, "message": "shard is gone" } }), 75),
+        (json!({ "error": "the query was cancelled", "status": 400 }), 69),
+        (json!({ "errors": [{ "message": "stopped" }], "request_id": "x" }), 65),
+    ] {
+        let outcome = lines(&[row.clone(), complaint.clone()], &json!({})).exits(code);
+        assert!(outcome.stderr.contains("line: 2"), "{}", outcome.stderr);
+        let warned = json!({ "error_in_answer": "warn" });
+        let outcome = lines(&[row.clone(), complaint.clone()], &warned).success();
+        assert!(outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{}", outcome.stderr);
+        // Where all are such, they are records.
+        lines(&[complaint.clone(), complaint.clone()], &json!({})).success();
+        lines(&[complaint], &json!({})).success();
+    }
+    assert_eq!(lines(&[row.clone(), row], &json!({})).success().records("t").len(), 2);
+}

@@ -9,6 +9,7 @@ mod more;
 mod oddities;
 mod options;
 mod paging;
+mod partial;
 mod plan;
 mod reader;
 mod request;

@@ -58,7 +58,8 @@ pub struct StreamOptions {
     /// What becomes of an answer 404: `fail`, or `empty` for no records.
     pub not_found: Option<NotFound>,
     /// What becomes of an answer without records that tells of a failure beside the place of the
-    /// records, such as `"error": {...}`: `fail`, or `warn` to take it as it is.
+    /// records, such as `"error": {...}`, and of one that says there that it is incomplete, such as
+    /// `"timed_out": true`: `fail`, or `warn` to take it as it is.
     pub error_in_answer: Option<ErrorInAnswer>,
     /// The columns that identify a row.
     pub primary_keys: Option<Vec<String>>,

@@ -17,6 +17,7 @@ use crate::latest::Latest;
 use crate::oddities::{no_moment, no_row};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
+use crate::partial;
 use crate::plan::Plan;
 use crate::reader::page::{Forms, Turn};
 use crate::request::{self, Request};
@@ -293,7 +294,8 @@ fn hash(text: &[u8]) -> u64 {
 
 /// Adds to a failure of an answer which request it was, and what stood there.
 fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) -> Error {
-    let of_answer = failure.kind() == ErrorKind::Data || failure.message() == told::MESSAGE;
+    let of_answer = failure.kind() == ErrorKind::Data
+        || [told::MESSAGE, partial::MESSAGE].contains(&failure.message());
     if !of_answer || failure.context("request").is_some() {
         return failure;
     }

@@ -95,6 +95,8 @@ const AROUND: [&str; 12] = [
 /// So deep lies a fault in the bodies of envelopes.
 const DEPTH: u8 = 3;
 const WORDS_BYTES: usize = 2000;
+/// A longer line is a record.
+const LINE_BYTES: usize = 16 << 10;
 
 /// A failure that an answer tells of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -222,18 +224,29 @@ fn tells_alone(plan: &Plan, members: &Map<String, Value>) -> bool {
         return !plan.keys.iter().all(has);
     }
     let is_error = |name: &str| is_one_of(&["error", "errors"], name);
-    let is_beside = |name: &str| {
-        is_failing(name)
-            || is_one_of(&CODES, name)
-            || is_one_of(&WORDS, name)
-            || is_one_of(&MESSAGES, name)
-            || is_one_of(&BESIDE, name)
-    };
     let only = members.keys().all(|name| is_beside(&plain(name)));
     // Where the path says that the answer is a record, it is one.
     let asked_for = plan.records.to_string() == "$";
     !asked_for
         && (only || plan.records_by_default && members.keys().any(|name| is_error(&plain(name))))
+}
+
+/// Finds the failure that the last line of an answer of lines tells of, in place of a record: it
+/// has nothing but what answers about failures have, and the line before it does not.
+pub fn failure_of_line(plan: &Plan, line: &[u8], before: &[u8]) -> Option<Told> {
+    let complaint = |line: &[u8]| {
+        let members: Map<String, Value> = serde_json::from_slice(line).ok()?;
+        let names = || members.keys().map(|name| plain(name));
+        let has_key = plan.keys.iter().any(|key| members.contains_key(key));
+        let tells = !has_key && names().all(|name| is_beside(&name));
+        let fails = members.iter().any(|(name, value)| is_failing(&plain(name)) && is_set(value));
+        (tells && fails).then_some(members)
+    };
+    if line.len() > LINE_BYTES || complaint(before).is_some() {
+        return None;
+    }
+    let mut told = Told::default();
+    look(&complaint(line)?, None, DEPTH, &mut told).then_some(told)
 }
 
 /// Looks at the members of an object around the records; tells whether one is a failure.
@@ -250,9 +263,7 @@ fn look(members: &Map<String, Value>, skip: Option<&str>, depth: u8, told: &mut 
             note(&name, value, 4, told);
         }
         found |= fails;
-        let around =
-            AROUND.contains(&name.as_str()) || name.ends_with("envelope") || name.ends_with("body");
-        if let (Some(inner), true) = (value.as_object(), around && depth > 0) {
+        if let (Some(inner), true) = (value.as_object(), is_around(&name) && depth > 0) {
             found |= look(inner, None, depth - 1, told);
         }
     }
@@ -342,9 +353,23 @@ fn note(name: &str, value: &Value, depth: u8, told: &mut Told) {
     }
 }
 
+/// Tells whether an answer about a failure may have a member of this name.
+fn is_beside(name: &str) -> bool {
+    is_failing(name)
+        || is_one_of(&CODES, name)
+        || is_one_of(&WORDS, name)
+        || is_one_of(&MESSAGES, name)
+        || is_one_of(&BESIDE, name)
+}
+
 /// Returns a name without case and marks.
 pub fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Tells whether a member of this name holds what is said about the answer.
+pub fn is_around(name: &str) -> bool {
+    AROUND.contains(&name) || name.ends_with("envelope") || name.ends_with("body")
 }
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
@@ -391,7 +416,8 @@ fn is_no(value: &Value) -> bool {
     }
 }
 
-fn is_yes(value: &Value) -> bool {
+/// Tells whether a member says yes.
+pub fn is_yes(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => *yes,
         Value::String(text) => {

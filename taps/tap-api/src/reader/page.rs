@@ -14,6 +14,7 @@ use crate::more;
 use crate::oddities::{check_kind, warn_of_records};
 use crate::options::{ErrorInAnswer, NotFound};
 use crate::paging::pager::{Next, PageFacts, Pager};
+use crate::partial;
 use crate::plan::Plan;
 use crate::spool::Spool;
 use crate::told::{self, Told};
@@ -128,6 +129,8 @@ impl Reader {
             Records::new(body, &plan.records, page.api.record_bytes_max)
         };
         let mut alone = None;
+        // The last line may tell of a failure, so that each waits for the next.
+        let (mut before, mut last) = (Vec::new(), None::<(Vec<u8>, u64)>);
         while let Some(record) = records.next()? {
             if record.alone {
                 // Whether it is a record is known by what stands around it.
@@ -138,7 +141,23 @@ impl Reader {
             if self.forms.mapped {
                 return Err(mixed(plan));
             }
-            self.record(page, record.text, record.line)?;
+            if !lines {
+                self.record(page, record.text, record.line)?;
+            } else if let Some((text, line)) = last.replace((record.text.to_vec(), record.line)) {
+                self.record(page, &text, line)?;
+                before = text;
+            }
+        }
+        if let Some((text, line)) = last {
+            if page.count > 0
+                && let Some(told) = told::failure_of_line(plan, &text, &before)
+            {
+                if plan.on_told_failure == ErrorInAnswer::Fail {
+                    return Err(told.failure().with("line", line));
+                }
+                heed(page, &told);
+            }
+            self.record(page, &text, line)?;
         }
         let found = records.found();
         let envelope = if lines { Value::Null } else { records.envelope()? };
@@ -151,6 +170,12 @@ impl Reader {
             } else {
                 Err(failure)
             };
+        }
+        if let Some(place) = partial::place_in(plan, &envelope)
+            && let Some(failure) = lacks(plan, &place)
+        {
+            // What was taken is not taken back: the run ends then.
+            return if page.count == 0 { Ok(Err(failure)) } else { Err(failure) };
         }
         if !found && !plan.allow_missing {
             return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
@@ -227,6 +252,22 @@ fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
             "stream {}: an answer tells of a failure beside its {} records: {status}{said}",
             plan.name,
             page.count
+        );
+    }
+    None
+}
+
+/// Returns the failure of an answer that says that it is incomplete, or warns of it.
+fn lacks(plan: &Plan, place: &str) -> Option<Error> {
+    if plan.on_told_failure == ErrorInAnswer::Fail {
+        return Some(partial::failure(place));
+    }
+    if !plan.warned.of_failure.swap(true, Ordering::Relaxed) {
+        singer::warn!(
+            "W-ERROR-IN-ANSWER",
+            "stream {}: {place} says that an answer is incomplete, and `error_in_answer: warn` \
+             takes it",
+            plan.name
         );
     }
     None
