@@ -128,6 +128,20 @@ fn records_have_one_form_or_the_run_fails() {
     }
     let outcome = read(&page(&list, &json!({})), &json!({})).success();
     assert_eq!(outcome.records("t").len(), 2);
+    // Inputs that are read at once are compared as those that are read one after the other.
+    for (forms, code) in [([&list, &map], 65), ([&map, &list], 65), ([&list, &one], 0)] {
+        let forms = forms.map(Clone::clone);
+        let web = Web::start(move |asked| {
+            let n: usize = asked.param("n").unwrap().parse().unwrap();
+            Reply::json(&json!({ "data": forms[n % 2] }))
+        });
+        for concurrency in [1, 2, 3, 4] {
+            let options = json!({ "inputs": [{ "n": 0 }, { "n": 2 }, { "n": 1 }, { "n": 3 }],
+                "params": { "n": "{n}" }, "concurrency": concurrency });
+            let outcome = read(&web, &options);
+            assert_eq!(outcome.code, code, "{concurrency}: {}", outcome.stderr);
+        }
+    }
 }
 
 #[test]
@@ -334,6 +348,19 @@ fn a_replication_key_that_does_not_reach_the_api_is_told() {
         let outcome = read(&web, &keyed(asks.clone())).success();
         assert!(!outcome.stderr.contains("W-START-UNUSED"), "{asks}: {}", outcome.stderr);
     }
+    let catalog = json!({ "streams": [{ "tap_stream_id": "t", "stream": "t",
+        "replication_method": "INCREMENTAL", "replication_key": "id", "metadata": [],
+        "schema": { "type": "object", "properties": { "id": { "type": "integer" },
+            "at": { "type": "string" } } } }] });
+    let with = |options: Value| {
+        let mut stream = json!({ "path": "items", "records_path": "$.data[*]" });
+        stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        tap_api(&web.url, &stream, &json!({})).json("--catalog", &catalog).go()
+    };
+    let outcome = with(json!({})).success();
+    assert!(outcome.stderr.contains("W-START-UNUSED"), "{}", outcome.stderr);
+    let outcome = with(keyed(json!({ "params": { "since": "{start}" } }))).exits(78);
+    assert!(outcome.stderr.contains("another key"), "{}", outcome.stderr);
     let windows = keyed(json!({ "window_days": 5, "start_date": "2026-01-01" }));
     let outcome = read(&web, &windows).exits(78);
     assert!(outcome.stderr.contains("{start} and {end}"), "{}", outcome.stderr);

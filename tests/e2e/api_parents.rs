@@ -100,7 +100,7 @@ fn a_record_that_contradicts_its_parent_or_input_is_refused() {
         let keys = keys.to_owned();
         let web = Web::start(move |asked| {
             Reply::json(&match asked.path() {
-                "/p" => json!([{ "id": 7, "n": "a/b" }, { "id": 7, "n": "a/b" }]),
+                "/p" => json!([{ "id": 7, "n": "a/b", "k": 1 }, { "id": 7, "n": "a/b", "k": 2 }]),
                 _ => json!([{ "x": asked.before, "pid": own }]),
             })
         });
@@ -108,10 +108,10 @@ fn a_record_that_contradicts_its_parent_or_input_is_refused() {
         let mut child = json!({ "name": "c", "path": "c", "primary_keys": ["pid", "x"] });
         if inputs {
             let value = if keys == "id" { json!(7) } else { json!("a/b") };
-            child["inputs"] = json!([{ "pid": value }, { "pid": value }]);
+            child["inputs"] = json!([{ "pid": value, "k": 1 }, { "pid": value, "k": 2 }]);
         } else {
             child["parent"] = "p".into();
-            child["parent_keys"] = json!({ "pid": keys });
+            child["parent_keys"] = json!({ "pid": keys, "k": "k" });
         }
         tap_apis(&web.url, &[parent, child], &json!({})).go()
     };
@@ -138,4 +138,84 @@ fn a_record_that_contradicts_its_parent_or_input_is_refused() {
     ];
     let outcome = tap_apis("http://127.0.0.1:9", &both, &json!({})).go().exits(78);
     assert!(outcome.stderr.contains("one column"), "{}", outcome.stderr);
+}
+
+#[test]
+fn children_are_read_once_for_the_same_values() {
+    let web = Web::start(|asked| {
+        let orders: Value = (0..6).map(|id| json!({ "id": id, "customer": id / 2 })).collect();
+        Reply::json(&match asked.path() {
+            "/orders" => orders,
+            path => json!([{ "path": path }]),
+        })
+    });
+    let orders = json!({ "name": "orders", "path": "orders" });
+    let child = |more: Value| {
+        let mut child = json!({ "name": "c", "path": "customers/{customer}", "parent": "orders",
+            "parent_keys": { "customer": "customer" } });
+        child.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        child
+    };
+    let inputs = json!([{ "n": 1 }, { "n": 2 }, { "n": 1 }]);
+    for (more, rows) in [
+        (json!({}), 3),
+        (json!({ "concurrency": 4 }), 3),
+        (json!({ "inputs": inputs }), 6),
+        (json!({ "parent_keys": {}, "path": "all" }), 1),
+        (json!({ "parent_keys": { "customer": "customer", "order": "id" } }), 6),
+    ] {
+        let before = web.asked().len();
+        let outcome = tap_apis(&web.url, &[orders.clone(), child(more.clone())], &json!({})).go();
+        assert_eq!(outcome.success().records("c").len(), rows, "{more}");
+        assert_eq!(web.asked().len() - before, rows + 1, "{more}");
+    }
+}
+
+#[test]
+fn children_of_a_part_of_the_parents_move_no_bookmark() {
+    let web = Web::start(|asked| {
+        Reply::json(&match asked.path() {
+            "/a" => (0..5).map(|id| json!({ "id": id })).collect(),
+            path => json!([{ "id": path, "at": "2026-01-01" }]),
+        })
+    });
+    for limit in [2, 9] {
+        let incremental = json!({ "replication_key": "at", "params": { "since": "{start}" } });
+        let with = |mut stream: Value| {
+            stream.as_object_mut().unwrap().extend(incremental.as_object().unwrap().clone());
+            stream
+        };
+        let streams = [
+            json!({ "name": "a", "path": "a", "pagination_results_limit": limit }),
+            with(json!({ "name": "b", "path": "b/{a}", "parent": "a",
+                "parent_keys": { "a": "id" } })),
+            with(json!({ "name": "c", "path": "c/{b}", "parent": "b",
+                "parent_keys": { "b": "id" } })),
+        ];
+        let outcome = tap_apis(&web.url, &streams, &json!({})).go().success();
+        let moved = outcome.text().contains("\"replication_key_value\"");
+        assert_eq!(moved, limit == 9, "{limit}: {}", outcome.text());
+        let told = outcome.stderr.matches("a part of the rows of its parent").count();
+        assert_eq!(told, if limit == 9 { 0 } else { 2 }, "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_replication_key_may_be_a_column_of_the_parent() {
+    let web = Web::start(|asked| {
+        Reply::json(&match asked.path() {
+            "/p" => json!([{ "id": 1, "u": "2026-01-02" }, { "id": 2, "u": "2026-01-01" }]),
+            _ => json!([{ "x": 1 }]),
+        })
+    });
+    let child = json!({ "name": "c", "path": "c/{p}", "parent": "p",
+        "parent_keys": { "p": "id", "u": "u" }, "replication_key": "u",
+        "params": { "since": "{start}" } });
+    let streams = [json!({ "name": "p", "path": "p" }), child];
+    let outcome = tap_apis(&web.url, &streams, &json!({})).go().success();
+    let text = outcome.text();
+    assert!(text.contains("\"replication_key_value\":\"2026-01-02\""), "{text}");
+    // A day has the rows of its parents of that day.
+    let day = tap_apis(&web.url, &streams, &json!({ "datestamp": "2026-01-01" })).go().success();
+    assert_eq!(day.records("c").len(), 1);
 }

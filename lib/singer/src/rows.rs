@@ -234,9 +234,9 @@ impl Rows {
     }
 
     /// Says, before the first row, that rows are left out because of a bookmark: a target then does
-    /// not take them for all there is.
+    /// not take them for all there is. Null takes it back.
     pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
-        let resumed_from = Some(bookmark.clone());
+        let resumed_from = Some(bookmark.clone()).filter(|bookmark| !bookmark.is_null());
         let read_from = self.read_from.clone();
         self.schema = Some(schema_message(&Stream { resumed_from, read_from, ..stream.clone() }));
     }

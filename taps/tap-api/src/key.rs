@@ -138,6 +138,14 @@ impl Keys<'_> {
         }
     }
 
+    /// Tells whether a key is a number, and smaller than the one that the read starts from.
+    pub fn is_smaller(&self, key: &str, start: Option<&str>) -> bool {
+        match start.map(|start| (self.read(key), self.read(start))) {
+            Some((Value::Number(key), Value::Number(start))) => compare_numbers(key, start).is_lt(),
+            _ => false,
+        }
+    }
+
     /// Tells whether a key is of another kind than the one that the read starts from.
     pub fn differ(&self, key: &str, start: Option<&str>) -> bool {
         let is_text = |text| matches!(self.read(text), Value::Text(_));

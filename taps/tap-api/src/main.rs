@@ -1,6 +1,8 @@
 //! tap-api: HTTP APIs that answer in JSON, described by settings.
 
 mod auth;
+mod borders;
+mod decides;
 mod discover;
 mod http;
 mod key;

@@ -63,13 +63,17 @@ pub struct StreamOptions {
     pub error_in_answer: Option<ErrorInAnswer>,
     /// The columns that identify a row.
     pub primary_keys: Option<Vec<String>>,
-    /// The column that says what is new; rows may come in any order.
+    /// The column that says what is new; rows may come in any order. A change of the settings that
+    /// decide which rows there are, but for headers and secrets, reads the stream from its start
+    /// again.
     pub replication_key: Option<String>,
     /// Parameter that asks for what is new, with `source_search_query` as its value.
     pub source_search_field: Option<String>,
     /// Value of `source_search_field`; `$last_run_date` or `{start}` is where to start.
     pub source_search_query: Option<String>,
-    /// Reads what is new in windows of so many days, with a bookmark after each.
+    /// Reads what is new in windows of so many days, with a bookmark after each. A window begins
+    /// where the one before it ended: the API must give what lies at `{start}`, and may give what
+    /// lies at `{end}`, for a row that two windows give comes once.
     pub window_days: Option<u32>,
     /// How `{start}` and `{end}` are written, and the `replication_key` if not in RFC 3339:
     /// `rfc3339`, `date`, `epoch`, `epoch_ms`, or a pattern such as `%Y%m%d`.

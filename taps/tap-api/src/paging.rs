@@ -130,6 +130,14 @@ impl Paging {
     }
 }
 
+impl Style {
+    /// Returns our word for it.
+    pub fn word(self) -> &'static str {
+        let found = WORDS.iter().find(|(style, _)| *style == self);
+        found.and_then(|(_, words)| words.first()).copied().unwrap_or_default()
+    }
+}
+
 fn style_of(word: &str) -> Result<Style> {
     let found = WORDS.iter().find(|(_, words)| words.contains(&word));
     found.map(|(style, _)| *style).ok_or_else(|| {

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
+use crate::borders::{Borders, Place};
 use crate::http::address::Address;
 use crate::http::answer::Answer;
 use crate::http::client::Client;
@@ -67,6 +68,7 @@ pub struct Reader {
     counts: Counts,
     forms: Forms,
     latest: Latest,
+    borders: Borders,
     cut: bool,
 }
 
@@ -104,6 +106,7 @@ impl Reader {
             counts: Counts::default(),
             forms: Forms::default(),
             latest,
+            borders: Borders::default(),
             cut: false,
         }
     }
@@ -116,6 +119,11 @@ impl Reader {
     /// Returns what the read has come across so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Returns what is known of the borders of windows.
+    pub fn borders(&self) -> &Borders {
+        &self.borders
     }
 
     /// Tells whether all slices were read.
@@ -203,6 +211,7 @@ impl Reader {
             let slice = Slice { reached: None, ..slice.clone() };
             let contexts = Arc::new(vec![context.clone()]);
             let mut reader = Self::new(plan, vec![slice], contexts, self.latest.beside());
+            reader.borders = self.borders.beside();
             let mut rows = Spool::new(&api.spool);
             while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
@@ -216,13 +225,13 @@ impl Reader {
         });
         for read in read {
             let (reader, mut rows) = read?;
+            self.forms.join(&reader.forms, plan)?;
             rows.each(&mut *take)?;
-            self.latest.ahead.join(reader.latest.ahead, self.counts.rows);
+            self.latest.join(keys(api, plan), &reader.latest, self.counts.rows);
             self.counts.rows += reader.counts.rows;
             self.counts.outside += reader.counts.outside;
             self.counts.undated += reader.counts.undated;
-            let latest = reader.latest.key().unwrap_or_default();
-            self.latest.note(keys(api, plan), latest, self.counts.rows);
+            self.borders.join(&reader.borders);
         }
         self.context += count;
         Ok(Step::Page)
@@ -246,6 +255,7 @@ impl Reader {
         if let Some(reached) = self.slices[self.slice].reached.clone() {
             self.latest.note(keys(api, plan), &reached, self.counts.rows);
         }
+        self.borders.end_window();
         self.slice += 1;
         self.context = 0;
         Step::Slice
@@ -255,7 +265,7 @@ impl Reader {
         let context = &self.contexts[self.context];
         let row = self.maker.make(record, context);
         let row = row.map_err(|unusable| no_row(plan, context, unusable))?;
-        let bounds = self.slices[self.slice].bounds;
+        let Slice { bounds, from, to: end, .. } = self.slices[self.slice];
         if let Some((from, to)) = bounds {
             // `maker` is borrowed by `row`, so the key is read behind it.
             let row = row.to_vec();
@@ -273,10 +283,19 @@ impl Reader {
             self.counts.rows += 1;
             return take(&row);
         }
-        take(row)?;
+        if let Some(end) = end {
+            let row = row.to_vec();
+            let place = Place::of(keys(api, plan), self.maker.key(), end);
+            if self.borders.is_again(&row, place) {
+                return Ok(());
+            }
+            take(&row)?;
+        } else {
+            take(row)?;
+        }
         self.counts.rows += 1;
         if plan.replication_key.is_some() {
-            self.latest.note(keys(api, plan), self.maker.key(), self.counts.rows);
+            self.latest.note_row(keys(api, plan), self.maker.key(), from, self.counts.rows);
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use files::json::Flatten;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
 
-use crate::template::Fills;
+use crate::template::{self, Fills};
 
 /// The column of the record as it came.
 pub const RAW: &str = "_sdc_raw_json";
@@ -51,6 +52,17 @@ impl Context {
     pub fn bytes(&self) -> usize {
         let texts = self.texts.iter().map(|text| 2 * text.len() + 64);
         64 + texts.sum::<usize>()
+    }
+
+    /// Returns a sum that tells these values from others.
+    pub fn sum(&self) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        for text in &self.texts {
+            // The texts are JSON, so that a line break parts them.
+            sum.update(text);
+            sum.update(b"\n");
+        }
+        sum.finalize().into()
     }
 
     /// Returns what placeholders stand for.
@@ -161,6 +173,13 @@ impl RowMaker {
             more = scanner.more(b'}')?;
         }
         scanner.end()?;
+        // The key may be a column of the context.
+        for ((member, given), _) in context.members.iter().zip(&known).filter(|(_, known)| !**known)
+        {
+            if self.rules.key.as_ref() == Some(member) && !(given.is_array() || given.is_object()) {
+                self.key.extend_from_slice(template::text_of(given).as_bytes());
+            }
+        }
         Ok(known)
     }
 
@@ -302,6 +321,9 @@ mod tests {
         check("{\"\\u0069d\":7}", json!({"id": 7}), "{\"\\u0069d\":7}");
         assert_eq!(made(&key(), "{\"at\":\"a\\n\"}", &json!({})).1, "a\n");
         assert_eq!(made(&key(), "{\"at\":12}", &json!({})).1, "12");
+        assert_eq!(made(&key(), "{\"id\":1}", &json!({ "at": "2026" })).1, "2026");
+        assert_eq!(made(&key(), "{\"at\":5}", &json!({ "at": 5 })).1, "5");
+        assert_eq!(made(&key(), "{\"id\":1}", &json!({ "at": [5] })).1, "");
         assert_eq!(made(&key(), "{\"at\":null}", &json!({})).1, "");
         assert!(RowMaker::new(&key()).make(b"[1]", &Context::default()).is_err());
     }

@@ -19,6 +19,10 @@ pub struct Slice {
     pub bounds: Option<(Timestamp, Timestamp)>,
     /// The key from which on the next run reads when this slice has no rows.
     pub reached: Option<String>,
+    /// The moment that `{start}` stands for, as it is written.
+    pub from: Option<Timestamp>,
+    /// The end of a window.
+    pub to: Option<Timestamp>,
 }
 
 /// The times of a run.
@@ -83,7 +87,7 @@ impl Calendar {
         Ok(Some(Slice {
             fills: fills.map(|(name, value)| (name.to_owned(), value.into())).into(),
             bounds: Some((from.timestamp(), to.timestamp())),
-            reached: None,
+            ..Slice::default()
         }))
     }
 
@@ -105,7 +109,8 @@ impl Calendar {
                 (Some(moment), Some(format)) => Some(format.write(moment)),
                 _ => start.map(str::to_owned),
             };
-            return Ok(vec![slice(text, written.write(&self.now), None)]);
+            let from = text.as_deref().and_then(read);
+            return Ok(vec![Slice { from, ..slice(text, written.write(&self.now), None) }]);
         };
         let Some(begin) = parsed else {
             return Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
@@ -120,7 +125,10 @@ impl Calendar {
             let to = next.clone().min(self.now.clone()).max(from.clone());
             let whole = next < self.now;
             let reached = whole.then(|| written.write(&next));
-            slices.push(slice(Some(written.write(&from)), written.write(&to), reached));
+            let text = written.write(&from);
+            let (asked, to_moment) = (read(&text), Some(to.timestamp()));
+            let one = slice(Some(text), written.write(&to), reached);
+            slices.push(Slice { from: asked, to: to_moment, ..one });
             from = next;
         }
         Ok(slices)
@@ -130,7 +138,7 @@ impl Calendar {
 fn slice(start: Option<String>, end: String, reached: Option<String>) -> Slice {
     let fills = start.map(|start| ("start".to_owned(), start.into()));
     let fills = fills.into_iter().chain([("end".to_owned(), end.into())]).collect();
-    Slice { fills, bounds: None, reached }
+    Slice { fills, reached, ..Slice::default() }
 }
 
 #[cfg(test)]

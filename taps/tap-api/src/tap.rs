@@ -1,35 +1,35 @@
 //! The tap: streams by the settings, rows by their readers.
 
+mod bookmark;
+mod parents;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value;
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
-use singer::state::key_bookmark;
 use singer::{
     About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
     Stream, Tap,
 };
 
+use self::bookmark::{Bookmarks, warn_of_all, warn_of_change};
+use self::parents::Contexts;
+use crate::decides;
 use crate::discover::{self, Columns, Found};
 use crate::http::address::Address;
 use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
-use crate::latest::Latest;
+use crate::latest::{Latest, Start};
 use crate::options::Method;
 use crate::plan::{Plan, plans};
-use crate::reader::{Api, Counts, Reader, Step};
-use crate::row::Context;
+use crate::reader::{Api, Reader, Step};
 use crate::settings::{self, Settings};
 use crate::slice::{Calendar, Slice};
 use crate::spool::Budget;
 
 /// Where a record that is set aside comes from: an answer has no name of its own.
 const PLACE: (&str, Option<u64>) = ("the source", None);
-
-/// So much of the rows of a parent is kept in memory.
-const PARENT_BYTES_MAX: usize = 1 << 30;
 
 /// Reads an HTTP API.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct TapApi {
     /// What discovery has read, by stream.
     found: BTreeMap<String, Found>,
     /// What streams are read for, by stream.
-    contexts: BTreeMap<String, Arc<Vec<Context>>>,
+    contexts: BTreeMap<String, Contexts>,
 }
 
 impl Tap for TapApi {
@@ -55,10 +55,13 @@ impl Tap for TapApi {
     fn open(settings: Settings) -> Result<Self> {
         let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
         let client = Client::new(&settings, &address)?;
-        let plans = plans(&settings)?;
+        let mut plans = plans(&settings)?;
         for plan in &plans {
             plan.tell(client.secrets());
         }
+        let all = (0..plans.len()).map(|at| decides::sums(&plans, at, &settings));
+        let all: Vec<_> = all.collect();
+        plans.iter_mut().zip(all).for_each(|(plan, sums)| plan.decides = sums);
         let calendar = Calendar::new(&settings)?;
         let api = Api {
             client,
@@ -78,41 +81,50 @@ impl Tap for TapApi {
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
         rows.unsorted();
         let at = self.position(stream)?;
+        let changed = self.changed(&self.plans[at], stream, since);
+        let anew = !changed.is_empty();
+        if anew {
+            warn_of_change(&self.plans[at], &changed);
+            // It is no part of the rows then.
+            rows.resume(stream, &Value::Null);
+        }
         let start = self.start(&self.plans[at], stream, since);
-        self.check_start(&self.plans[at], stream, start.as_deref());
-        warn_of_all(&self.plans[at], stream);
+        self.check_start(&self.plans[at], stream, &start);
+        warn_of_all(&self.plans[at], stream)?;
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
         let plan = &self.plans[at];
         let matters = plan.replication_key.is_some() || self.api.calendar.reads_a_day();
         let inferred = found.is_some() && matters;
         let mut columns = inferred.then(|| Columns::new(stream));
-        let found = found.filter(|_| start == self.plans[at].start_date);
-        let (mut reader, mut end) = match found {
+        let found = found.filter(|_| !start.is_bookmark);
+        let is_part = self.contexts_of(at)?.is_part;
+        let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
                 found.rows.each(|row| rows.json(stream, row, PLACE))?;
-                if found.whole_slice {
-                    checkpoint(&self.api, &self.plans[at], stream, &found.reader, rows)?;
-                }
-                (found.reader, found.end)
+                (found.reader, found.end, found.whole_slice)
             }
-            None => (self.reader(at, start.as_deref())?, false),
+            None => (self.reader(at, start)?, false, false),
         };
         let plan = &self.plans[at];
-        while !end {
+        let bookmarks = Bookmarks { api: &self.api, plan, stream, is_part, anew };
+        loop {
+            if whole_slice {
+                bookmarks.checkpoint(&reader, rows)?;
+            }
+            if end {
+                break;
+            }
             rows.flush()?;
             let mut take =
                 |row: &[u8]| match columns.as_mut().map_or(Ok(()), |columns| columns.check(row)) {
                     Ok(()) => rows.json(stream, row, PLACE),
                     Err(failure) => rows.reject(PLACE.0, &Refused::Object(row), failure),
                 };
-            match reader.step(&self.api, plan, &mut take)? {
-                Step::Page => {}
-                Step::Slice => checkpoint(&self.api, plan, stream, &reader, rows)?,
-                Step::End => end = true,
-            }
+            let step = reader.step(&self.api, plan, &mut take)?;
+            (whole_slice, end) = (step == Step::Slice, step == Step::End);
         }
-        tell(plan, &reader, rows);
+        bookmarks.tell(&reader, rows);
         Ok(())
     }
 
@@ -129,7 +141,7 @@ impl Tap for TapApi {
             Method::Post => "POST",
         };
         let start = self.start(plan, stream, since);
-        let slices = self.slices(plan, start.as_deref())?;
+        let slices = self.slices(plan, start.key.as_deref())?;
         let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name)?.as_str());
         let span = match (known("datestamp"), known("start")) {
             (Some(day), _) => format!(", the day {day}"),
@@ -137,7 +149,13 @@ impl Tap for TapApi {
             (None, None) => String::new(),
         };
         let request = format!("{method} {}{slash}{path}{span}", base.trim_end_matches('/'));
-        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], part: None })
+        let changed = self.changed(plan, stream, since);
+        let anew = !changed.is_empty();
+        if anew {
+            warn_of_change(plan, &changed);
+        }
+        let part = anew.then_some(Value::Null);
+        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], part })
     }
 }
 
@@ -155,8 +173,8 @@ impl TapApi {
             let schema = discover::declared(&self.plans[at], schema);
             return discover::stream(&self.plans[at], schema);
         }
-        let start = self.plans[at].start_date.clone();
-        let reader = self.reader(at, start.as_deref()).with("stream", &self.plans[at].name)?;
+        let start = Start { key: self.plans[at].start_date.clone(), is_bookmark: false };
+        let reader = self.reader(at, start).with("stream", &self.plans[at].name)?;
         let plan = &self.plans[at];
         let (schema, found) =
             discover::infer(&self.api, plan, reader).with("stream", &plan.name)?;
@@ -164,37 +182,47 @@ impl TapApi {
         discover::stream(plan, schema)
     }
 
-    /// Returns where a stream starts: its bookmark, else its start date.
-    fn start(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Option<String> {
+    /// Tells whether a stream goes on from its bookmark.
+    fn goes_on(&self, stream: &Stream, since: &Bookmark) -> bool {
         let bookmarked = since.value.get("replication_key_value").is_some_and(|v| !v.is_null());
         let incremental = stream.replication_method == ReplicationMethod::Incremental;
-        match &since.start {
-            Some(start) if bookmarked && incremental && !self.api.calendar.reads_a_day() => {
-                Some(start.clone())
-            }
-            _ => plan.start_date.clone(),
-        }
+        bookmarked && incremental && !self.api.calendar.reads_a_day()
+    }
+
+    /// Returns what has changed of the settings that decide the rows since the bookmark was made.
+    fn changed(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Vec<String> {
+        let goes_on = self.goes_on(stream, since);
+        if goes_on { decides::changed(&since.value, &plan.decides) } else { Vec::new() }
+    }
+
+    /// Returns where a stream starts: its bookmark, else its start date.
+    fn start(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Start {
+        let is_bookmark = since.start.is_some()
+            && self.goes_on(stream, since)
+            && self.changed(plan, stream, since).is_empty();
+        let key = if is_bookmark { since.start.clone() } else { plan.start_date.clone() };
+        Start { key, is_bookmark }
     }
 
     /// Warns of a bookmark of the future, unless its column tells that it is a time.
-    fn check_start(&self, plan: &Plan, stream: &Stream, start: Option<&str>) {
+    fn check_start(&self, plan: &Plan, stream: &Stream, start: &Start) {
         let keys = Keys { format: plan.time_format.as_ref(), zone: self.api.calendar.zone() };
         let key = plan.replication_key.as_deref().unwrap_or_default();
         let dated = stream.column(key).is_some_and(|at| is_dated(&stream.columns[at]));
-        if start != plan.start_date.as_deref()
+        if start.key != plan.start_date
             && !dated
-            && let Some((moment, zoned)) = start.and_then(|start| keys.moment(start))
+            && let Some((moment, zoned)) = start.key.as_deref().and_then(|key| keys.moment(key))
             && self.api.cap.is_to_come(moment, zoned)
         {
             report_bookmark(&plan.name, key);
         }
     }
 
-    fn reader(&mut self, at: usize, start: Option<&str>) -> Result<Reader> {
-        let contexts = self.contexts_of(at)?;
+    fn reader(&mut self, at: usize, start: Start) -> Result<Reader> {
+        let contexts = self.contexts_of(at)?.all;
         let plan = &self.plans[at];
-        let latest = Latest::new(start.map(str::to_owned), self.api.cap);
-        Ok(Reader::new(plan, self.slices(plan, start)?, contexts, latest))
+        let slices = self.slices(plan, start.key.as_deref())?;
+        Ok(Reader::new(plan, slices, contexts, Latest::new(start, self.api.cap)))
     }
 
     fn slices(&self, plan: &Plan, start: Option<&str>) -> Result<Vec<Slice>> {
@@ -211,178 +239,4 @@ impl TapApi {
         let start = start.filter(|_| plan.replication_key.is_some());
         self.api.calendar.since(start, plan.time_format.as_ref(), windows)
     }
-
-    /// Returns what a stream is read for: its inputs, for each row of its parent if it has one.
-    fn contexts_of(&mut self, at: usize) -> Result<Arc<Vec<Context>>> {
-        let name = self.plans[at].name.clone();
-        if let Some(known) = self.contexts.get(&name) {
-            return Ok(Arc::clone(known));
-        }
-        let contexts = match &self.plans[at].parent {
-            None => self.plans[at].inputs.clone(),
-            Some((parent, keys)) => {
-                let (parent, keys) = (*parent, keys.clone());
-                let parents = self.parents(parent, &keys)?;
-                let inputs = &self.plans[at].inputs;
-                let join = |parent: &Context| {
-                    let join = |input: &Context| {
-                        let members = parent.members.iter().chain(&input.members);
-                        Context::new(members.cloned().collect())
-                    };
-                    inputs.iter().map(join).collect::<Vec<_>>()
-                };
-                parents.iter().flat_map(join).collect()
-            }
-        };
-        let contexts = Arc::new(contexts);
-        self.contexts.insert(name, Arc::clone(&contexts));
-        Ok(contexts)
-    }
-
-    /// Reads the keys of a parent's rows: from what discovery has kept, or from the API.
-    ///
-    /// The rule: a row of a parent that did not change may have children that did, so parents are
-    /// read whole for their children, whatever day or start filters the rows that are written.
-    fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<Vec<Context>> {
-        let mut parents = Vec::new();
-        let name = self.plans[at].name.clone();
-        let mut bytes = 0;
-        let mut take = |row: &[u8]| {
-            let parent = Context::new(members(row, keys, &name)?);
-            bytes += parent.bytes();
-            if bytes > PARENT_BYTES_MAX {
-                return Err(Error::new(ErrorKind::Data, "there are more parents than can be kept")
-                    .with("parent", &name)
-                    .with("limit in bytes", PARENT_BYTES_MAX)
-                    .hint(
-                        "check whether the pages of the parent come to an end, or ask for less",
-                    ));
-            }
-            parents.push(parent);
-            Ok(())
-        };
-        let filtered = self.filters_parents(&self.plans[at]);
-        let kept = self.found.get_mut(&name);
-        if let Some(found) = kept.filter(|found| found.end && !filtered) {
-            found.rows.each(&mut take)?;
-            return Ok(parents);
-        }
-        let mut reader = if filtered {
-            let (contexts, plan) = (self.contexts_of(at)?, &self.plans[at]);
-            // Windows need a start, and together are whole from there on.
-            let start = plan.start_date.as_deref().filter(|_| plan.window_days.is_some());
-            let windows = plan.window_days.filter(|_| start.is_some());
-            let slices = self.api.calendar.since(start, plan.time_format.as_ref(), windows)?;
-            Reader::new(plan, slices, contexts, Latest::new(None, self.api.cap))
-        } else {
-            let start = self.plans[at].start_date.clone();
-            self.reader(at, start.as_deref())?
-        };
-        while reader.step(&self.api, &self.plans[at], &mut take)? != Step::End {}
-        Ok(parents)
-    }
-
-    /// Tells whether the rows that are written of a stream are not all that its children are read
-    /// for. A path that names the time has no other rows.
-    fn filters_parents(&self, plan: &Plan) -> bool {
-        let from_start = plan.start_date.is_some() && plan.asks_for_times();
-        let filters = self.api.calendar.reads_a_day() || from_start;
-        plan.replication_key.is_some()
-            && filters
-            && !plan.path.names().any(|name| matches!(name, "start" | "datestamp"))
-    }
-}
-
-/// Takes members out of a row.
-fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(String, Value)>> {
-    let unusable = |reason: &str| {
-        Error::new(ErrorKind::Data, "cannot take the keys of a parent's row")
-            .with("parent", parent)
-            .with("reason", reason)
-            .hint("check `parent_keys`: each column comes from a property that all rows have")
-    };
-    let mut found = vec![None; keys.len()];
-    let mut scanner = singer::scan::Scanner::new(row);
-    let mut read = || {
-        let mut name = Vec::new();
-        let mut more = scanner.open(b'{', b'}')?;
-        while more {
-            let key = scanner.key()?;
-            name.clear();
-            key.unescape_into(&mut name);
-            let start = scanner.at();
-            scanner.value()?;
-            for (at, (_, from)) in keys.iter().enumerate() {
-                if from.as_bytes() == name {
-                    found[at] = Some(&row[start..scanner.at()]);
-                }
-            }
-            more = scanner.more(b'}')?;
-        }
-        Ok(())
-    };
-    read().map_err(|fault: singer::scan::Fault| unusable(fault.what))?;
-    let pairs = keys.iter().zip(found);
-    let member = |((to, from), value): (&(String, String), Option<&[u8]>)| {
-        let value = value.and_then(|text| serde_json::from_slice::<Value>(text).ok());
-        let value = value.filter(|value| !value.is_null());
-        Ok((to.clone(), value.ok_or_else(|| unusable(&format!("no {from}")))?))
-    };
-    pairs.map(member).collect()
-}
-
-/// Warns of a stream that asks for everything each time although it need not.
-fn warn_of_all(plan: &Plan, stream: &Stream) {
-    let incremental = stream.replication_method == ReplicationMethod::Incremental;
-    if let (Some(key), true, false) = (&plan.replication_key, incremental, plan.asks_for_times()) {
-        singer::warn!(
-            "W-START-UNUSED",
-            "stream {}: the replication key `{key}` does not reach the API, so each run reads \
-             everything: add the parameter by which the API gives what is new, such as `params: \
-             {{\"{key}_from\": \"{{start}}\"}}`, to the stream",
-            plan.name
-        );
-    }
-}
-
-/// Says what was left out.
-fn tell(plan: &Plan, reader: &Reader, rows: &mut Rows) {
-    let Counts { outside, undated, .. } = reader.counts();
-    reader.latest().ahead.report(&plan.name, plan.replication_key.as_deref().unwrap_or_default());
-    if outside > 0 {
-        log::info!("stream {}: {outside} records of other days were left out", plan.name);
-    }
-    if undated > 0 {
-        let key = plan.replication_key.as_deref().unwrap_or_default();
-        singer::warn!(
-            "W-RECORDS-UNDATED",
-            "stream {}: {undated} records without `{key}` are part of every day",
-            plan.name
-        );
-    }
-    if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
-        rows.leave_out(&format!(
-            "no more than {most} records are read (`pagination_results_limit`), and no bookmark \
-             moves beyond the rest"
-        ));
-    }
-}
-
-/// Moves the bookmark behind a slice.
-fn checkpoint(
-    api: &Api,
-    plan: &Plan,
-    stream: &Stream,
-    reader: &Reader,
-    rows: &mut Rows,
-) -> Result<()> {
-    let incremental = stream.replication_method == ReplicationMethod::Incremental;
-    let key = stream.replication_key.as_ref().or(plan.replication_key.as_ref());
-    if let (Some(key), Some(latest), true) = (key, reader.latest().key(), incremental)
-        && !api.calendar.reads_a_day()
-        && let Some(at) = stream.column(key)
-    {
-        rows.checkpoint(key_bookmark(key, stream.columns[at].kind, latest))?;
-    }
-    Ok(())
 }

@@ -144,7 +144,7 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-NULL-KEY",
         "Rows have no value in the replication key. An incremental run with a bookmark does \
-         not read them; choose another key, or FULL_TABLE.",
+         not read them, and no bookmark can be made of them; choose another key, or FULL_TABLE.",
     ),
     ("W-PAGE-AGAIN", "The API gave its last page twice. The second copy is left out."),
     (
@@ -230,12 +230,18 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-SETTING-UNUSED", "A setting has no effect beside the other settings. Remove it."),
     (
         "W-SETTINGS-CHANGED",
-        "What decides the rows of a table has changed, so all its files are read again.",
+        "What decides the rows of a table or stream has changed, so all its files are read again, \
+         or the stream from its start. Under `append-only` rows then come twice.",
     ),
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
     (
         "W-SOURCE-DIFFERS",
         "A folder of the dated folders holds data of another source, and is left out.",
+    ),
+    (
+        "W-START-IGNORED",
+        "Most records of the API lie well before the start that it was asked for. Check the name \
+         and the form of the parameter with `{start}`.",
     ),
     (
         "W-START-UNUSED",
@@ -290,4 +296,9 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("W-VERSION-IGNORED", "An ACTIVATE_VERSION message is not acted upon. The warning says why."),
     ("W-WHOLE-ANSWER", "The whole answer of the API is taken for one record. Set `records_path`."),
+    (
+        "W-WINDOWS-OVERLAP",
+        "Windows of time gave records that may be the same, and have no key to tell. Ask for times \
+         that do not overlap, or load by `primary_keys`.",
+    ),
 ];

@@ -36,6 +36,15 @@ pub(super) struct Forms {
     mapped: bool,
 }
 
+impl Forms {
+    /// Adds those of a read of other inputs or parents.
+    pub(super) fn join(&mut self, other: &Self, plan: &Plan) -> Result<()> {
+        self.listed |= other.listed;
+        self.mapped |= other.mapped;
+        if self.listed && self.mapped { Err(mixed(plan)) } else { Ok(()) }
+    }
+}
+
 /// The page at hand.
 struct Page<'a> {
     api: &'a Api,

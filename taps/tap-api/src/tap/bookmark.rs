@@ -1,0 +1,163 @@
+//! Bookmarks: what they are made of, and what is told of the rows beside them.
+
+use serde_json::{Value, json};
+use singer::catalog::ReplicationMethod;
+use singer::state::key_bookmark;
+use singer::{Error, ErrorKind, Result, Rows, Stream};
+
+use crate::decides;
+use crate::plan::Plan;
+use crate::reader::{Api, Counts, Reader};
+
+/// What the bookmark of a stream is made by.
+pub(super) struct Bookmarks<'a> {
+    pub(super) api: &'a Api,
+    pub(super) plan: &'a Plan,
+    pub(super) stream: &'a Stream,
+    /// What it is read for is not all of it, so that no bookmark moves.
+    pub(super) is_part: bool,
+    /// It is read from its start again, and the bookmark that it had is of no use.
+    pub(super) anew: bool,
+}
+
+impl Bookmarks<'_> {
+    /// Tells whether the bookmark moves by this read, if all of it comes.
+    fn are_made(&self) -> bool {
+        let incremental = self.stream.replication_method == ReplicationMethod::Incremental;
+        incremental && !self.api.calendar.reads_a_day()
+    }
+
+    /// Moves the bookmark behind a slice. One that stays where it is learns by which settings its
+    /// rows were read.
+    pub(super) fn checkpoint(&self, reader: &Reader, rows: &mut Rows) -> Result<()> {
+        let key = self.stream.replication_key.as_ref().or(self.plan.replication_key.as_ref());
+        let Some(key) = key.filter(|_| self.are_made() && !self.is_part) else { return Ok(()) };
+        let Some(at) = self.stream.column(key) else { return Ok(()) };
+        let mut bookmark = match reader.latest().known() {
+            Some(latest) => key_bookmark(key, self.stream.columns[at].kind, latest),
+            None if self.anew => json!({ "replication_key": key }),
+            None => return Ok(()),
+        };
+        bookmark[decides::MEMBER] = Value::Object(self.plan.decides.clone());
+        rows.checkpoint(bookmark)
+    }
+
+    /// Says what was left out, and what is odd about the keys.
+    pub(super) fn tell(&self, reader: &Reader, rows: &mut Rows) {
+        let Self { plan, .. } = self;
+        let Counts { outside, undated, .. } = reader.counts();
+        let key = plan.replication_key.as_deref().unwrap_or_default();
+        reader.latest().ahead.report(&plan.name, key);
+        if outside > 0 {
+            log::info!("stream {}: {outside} records of other days were left out", plan.name);
+        }
+        if undated > 0 {
+            singer::warn!(
+                "W-RECORDS-UNDATED",
+                "stream {}: {undated} records without `{key}` are part of every day",
+                plan.name
+            );
+        }
+        if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
+            rows.leave_out(&format!(
+                "no more than {most} records are read (`pagination_results_limit`), and no \
+                 bookmark moves beyond the rest"
+            ));
+        }
+        if self.is_part {
+            rows.leave_out(
+                "it is read for a part of the rows of its parent, which \
+                 `pagination_results_limit` cuts, and no bookmark moves",
+            );
+        }
+        self.tell_of_keys(reader);
+    }
+
+    fn tell_of_keys(&self, reader: &Reader) {
+        let Self { plan, .. } = self;
+        let Some(key) = &plan.replication_key else { return };
+        let rows = reader.counts().rows;
+        let counts = reader.latest().counts;
+        // By its key a row is of this read or of the one before, unless the API says otherwise for
+        // most of them.
+        if plan.asks_for_times() && counts.before * 2 > counts.keyed {
+            singer::warn!(
+                "W-START-IGNORED",
+                "stream {}: by their `{key}` {} of {} records lie well before what was asked for \
+                 by {{start}}: the API does not heed it, or goes by another field. Check name and \
+                 form of the parameter, and `time_format`",
+                plan.name,
+                counts.before,
+                counts.keyed
+            );
+        }
+        if self.are_made() && rows > 0 && counts.keyed == 0 {
+            singer::warn!(
+                "W-NULL-KEY",
+                "stream {}: none of {rows} records has a `{key}` that can be read, so the bookmark \
+                 does not move, and each run reads from the same start: check `replication_key` \
+                 and `time_format`",
+                plan.name
+            );
+        }
+        let borders = reader.borders();
+        if borders.unsure > 0 || borders.full {
+            let some = if borders.unsure > 0 { "records without" } else { "too many records by" };
+            singer::warn!(
+                "W-WINDOWS-OVERLAP",
+                "stream {}: {some} `{key}` to tell whether those of two windows are the same: they \
+                 may have come twice. Ask for times that do not overlap, or load by \
+                 `primary_keys`",
+                plan.name
+            );
+        }
+    }
+}
+
+/// Warns of a stream that is read from its start again.
+pub(super) fn warn_of_change(plan: &Plan, changed: &[String]) {
+    singer::warn!(
+        "W-SETTINGS-CHANGED",
+        "stream {}: `{}` changed since its bookmark was made, and decides which rows there are: \
+         reading it from its start again",
+        plan.name,
+        changed.join("`, `")
+    );
+}
+
+/// Warns of a stream that asks for everything each time although it need not.
+///
+/// Fails with `Config` where the catalog has another key than the settings: the bookmark would be
+/// one of a key that nobody asked for.
+pub(super) fn warn_of_all(plan: &Plan, stream: &Stream) -> Result<()> {
+    if stream.replication_method != ReplicationMethod::Incremental {
+        return Ok(());
+    }
+    let known = stream.replication_key.as_ref();
+    let Some(key) = &plan.replication_key else {
+        singer::warn!(
+            "W-START-UNUSED",
+            "stream {}: the replication key `{}` of the catalog is not among the settings, so each \
+             run reads everything: set `replication_key` of the stream",
+            plan.name,
+            known.map(String::as_str).unwrap_or_default()
+        );
+        return Ok(());
+    };
+    if let Some(known) = known.filter(|known| *known != key) {
+        return Err(Error::new(ErrorKind::Config, "the catalog has another key than the settings")
+            .with("replication key of the catalog", known)
+            .with("replication_key", key)
+            .hint("write the catalog again with --discover, or set the same key in both"));
+    }
+    if !plan.asks_for_times() {
+        singer::warn!(
+            "W-START-UNUSED",
+            "stream {}: the replication key `{key}` does not reach the API, so each run reads \
+             everything: add the parameter by which the API gives what is new, such as `params: \
+             {{\"{key}_from\": \"{{start}}\"}}`, to the stream",
+            plan.name
+        );
+    }
+    Ok(())
+}
