@@ -9,8 +9,9 @@ use rustix::io::Errno;
 use serde_json::json;
 use singer::{ErrorKind, Result};
 
+use crate::sample::{contents, day};
 use crate::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
-use crate::{Completeness, Contents, Datestamp, Lake, Run, disk};
+use crate::{Datestamp, Lake, Run, disk};
 
 const TABLES: [&str; 2] = ["a", "b"];
 
@@ -43,10 +44,6 @@ struct Progress {
     finished: Option<usize>,
 }
 
-fn day() -> Datestamp {
-    "2024-02-29".parse().unwrap()
-}
-
 /// Memory where the system has a file system in it: nothing here need outlive the test.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
@@ -64,15 +61,7 @@ fn publish(run: &Run, table: &str, rows: &str) -> Result<()> {
     for row in rows.split_inclusive('\n') {
         file.write(row.as_bytes(), 1)?;
     }
-    let schema = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
-    let contents = Contents {
-        schema: schema.as_object().unwrap().clone(),
-        key_properties: vec!["id".to_owned()],
-        complete: Completeness::Verified,
-        resumed_from: None,
-        state: None,
-    };
-    staged.publish(vec![file], contents).map(drop)
+    staged.publish(vec![file], contents(&json!({}))).map(drop)
 }
 
 /// Publishes both tables and finishes the run.

@@ -10,30 +10,19 @@ use singer::{ErrorKind, Result};
 
 use crate::changes::{Change, changed, changes};
 use crate::property::holds;
-use crate::{Completeness, Contents, Datestamp, Lake, Manifest, Outcome, Run};
+use crate::sample::{contents, day};
+use crate::{Contents, Lake, Manifest, Outcome, Run};
 
 const ROWS: &str = "id,name\n1,a\n2,b\n";
-
-fn day() -> Datestamp {
-    "2024-02-29".parse().unwrap()
-}
 
 fn publish(lake: &Lake, table: &str) -> Result<Outcome> {
     let run = Run::begin(lake, "pg", day(), "test 1")?;
     let mut staged = run.stage(table, false)?;
     let mut file = staged.file("part.csv")?;
     file.write(ROWS.as_bytes(), 2)?;
-    let schema = json!({"type": "object", "properties": {
-        "id": {"type": "integer"}, "name": {"type": ["string", "null"]},
-    }});
-    let contents = Contents {
-        schema: schema.as_object().unwrap().clone(),
-        key_properties: vec!["id".to_owned()],
-        complete: Completeness::Verified,
-        resumed_from: None,
-        state: Some(json!({"bookmarks": {"t": {"id": 2}}})),
-    };
-    let outcome = staged.publish(vec![file], contents)?;
+    let state = Some(json!({"bookmarks": {"t": {"id": 2}}}));
+    let contents = contents(&json!({"name": {"type": ["string", "null"]}}));
+    let outcome = staged.publish(vec![file], Contents { state, ..contents })?;
     run.finish()?;
     Ok(outcome)
 }

@@ -31,6 +31,8 @@ mod publish;
 pub mod record;
 pub mod run;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod simulation;
 mod staging;
 

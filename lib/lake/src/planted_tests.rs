@@ -10,11 +10,8 @@ use serde_json::{Value, json};
 use singer::{ErrorKind, Result};
 
 use crate::disk::{self, SMALL_BYTES_MAX};
-use crate::{Completeness, Contents, Datestamp, Lake, Outcome, Run};
-
-fn day() -> Datestamp {
-    "2024-02-29".parse().unwrap()
-}
+use crate::sample::{contents, day};
+use crate::{Lake, Outcome, Run};
 
 fn lake() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().unwrap();
@@ -29,15 +26,7 @@ fn publish(lake: &Lake, rows: &str) -> Result<Outcome> {
     let mut file = staged.file("part.csv")?;
     file.write(b"id\n", 0)?;
     file.write(rows.as_bytes(), 1)?;
-    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
-    let contents = Contents {
-        schema: schema.as_object().unwrap().clone(),
-        key_properties: vec!["id".to_owned()],
-        complete: Completeness::Verified,
-        resumed_from: None,
-        state: None,
-    };
-    let outcome = staged.publish(vec![file], contents)?;
+    let outcome = staged.publish(vec![file], contents(&json!({})))?;
     run.finish()?;
     Ok(outcome)
 }

@@ -6,12 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::name;
-
-const DAY: &str = "2024-02-29";
-
-fn day() -> Datestamp {
-    DAY.parse().unwrap()
-}
+use crate::sample::{self, day};
 
 fn lake() -> (tempfile::TempDir, Lake) {
     let folder = tempfile::tempdir().unwrap();
@@ -20,14 +15,7 @@ fn lake() -> (tempfile::TempDir, Lake) {
 }
 
 fn contents() -> Contents {
-    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
-    Contents {
-        schema: schema.as_object().unwrap().clone(),
-        key_properties: vec!["id".to_owned()],
-        complete: Completeness::Verified,
-        resumed_from: None,
-        state: None,
-    }
+    sample::contents(&json!({}))
 }
 
 fn begin(lake: &Lake) -> Run {
