@@ -107,10 +107,18 @@ impl From<Error> for Stop {
     }
 }
 
+/// How strictly records and schemas are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strictness {
+    /// Records are checked against their schema.
+    pub validate: bool,
+    /// The most columns that a stream may have.
+    pub columns_max: usize,
+}
+
 /// The streams seen so far and the rows of each that wait to be handed on.
 pub(crate) struct Decoding {
-    validate: bool,
-    columns_max: usize,
+    strictness: Strictness,
     rejects: Rejects,
     streams: Vec<Incoming>,
     names: BTreeMap<String, usize>,
@@ -140,15 +148,13 @@ struct Incoming {
 
 impl Decoding {
     pub(crate) fn new(
-        validate: bool,
-        columns_max: usize,
+        strictness: Strictness,
         rejects: Rejects,
         events: SyncSender<Event>,
         spare: Receiver<Batch>,
     ) -> Self {
         Self {
-            validate,
-            columns_max,
+            strictness,
             rejects,
             streams: Vec::new(),
             names: BTreeMap::new(),
@@ -263,7 +269,7 @@ impl Decoding {
             self.word = word.clone();
             self.send(Event::Turn(word))?;
         }
-        let mut stream = read_schema(&name, line, number, self.columns_max)?;
+        let mut stream = read_schema(&name, line, number, self.strictness.columns_max)?;
         let deletes = at.is_some_and(|at| self.streams[at].deletes);
         if deletes {
             stream.declare_deleted_at();
@@ -277,7 +283,7 @@ impl Decoding {
         }
         let stream = Arc::new(stream);
         let width = stream.columns.len() + ENVELOPE_CELLS;
-        let decoder = RecordDecoder::new(&stream, self.validate)
+        let decoder = RecordDecoder::new(&stream, self.strictness.validate)
             .map_err(|failure| failure.with("line", number))?
             .heeding_deletions();
         let schema = text.to_vec();
@@ -334,7 +340,7 @@ impl Decoding {
         incoming.stream = Arc::new(stream);
         incoming.deletes = true;
         incoming.decoder.undeclared.report(&incoming.stream.name);
-        incoming.decoder = RecordDecoder::new(&incoming.stream, self.validate)
+        incoming.decoder = RecordDecoder::new(&incoming.stream, self.strictness.validate)
             .map_err(|failure| failure.with("line", number))?;
         incoming.batch = Batch::new(incoming.stream.columns.len() + ENVELOPE_CELLS);
         let stream = Arc::clone(&incoming.stream);

@@ -58,7 +58,7 @@ fn run<T: Tap>() -> Result<()> {
     tap.prepare(&mut known)?;
     warning::check()?;
     if let Action::Plan(format) = args.action {
-        return plan(tap, &streams, &state, (&settings.get()?, format));
+        return plan(tap, &streams, &state, &settings.get()?, format);
     }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
@@ -73,7 +73,8 @@ fn plan<T: Tap>(
     mut tap: T,
     streams: &[Selected],
     state: &State,
-    (settings, format): (&TapCommon, PlanFormat),
+    settings: &TapCommon,
+    format: PlanFormat,
 ) -> Result<()> {
     let mut planned = Vec::new();
     for Selected { stream, .. } in streams {

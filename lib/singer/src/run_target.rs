@@ -15,7 +15,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::input::{Input, Limits};
 use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
-use crate::receive::{Decoding, Event, no_input, receive};
+use crate::receive::{Decoding, Event, Strictness, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
@@ -45,15 +45,15 @@ fn run<T: Target>() -> Result<()> {
         idle: Duration::from_secs(own.idle_timeout_seconds),
     };
     let rejects = Rejects::new(&common);
-    let checks = (own.validate_records, common.max_columns);
+    let strictness = Strictness { validate: own.validate_records, columns_max: common.max_columns };
     if let Action::Plan(format) = args.action {
-        let (incoming, _) = begin(&args, limits, checks, &rejects)?;
+        let (incoming, _) = begin(&args, limits, strictness, &rejects)?;
         let streams = plan::streams(&incoming, own.allow_empty)?;
         return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;
-    let (incoming, give_back) = begin(&args, limits, checks, &rejects)?;
+    let (incoming, give_back) = begin(&args, limits, strictness, &rejects)?;
     let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
     rejects.report();
     ended
@@ -64,16 +64,16 @@ fn run<T: Target>() -> Result<()> {
 fn begin(
     args: &Args,
     limits: Limits,
-    (validate, columns_max): (bool, usize),
+    strictness: Strictness,
     rejects: &Rejects,
 ) -> Result<(Receiver<Event>, SyncSender<Batch>)> {
     let input = match &args.input {
         Some(path) => Input::from_path(path, limits)?,
         None => Input::from_stdin(limits)?,
     };
-    let (events, incoming) = sync_channel(4);
-    let (give_back, spare) = sync_channel(4);
-    let decoding = Decoding::new(validate, columns_max, rejects.clone(), events, spare);
+    let (events, incoming) = sync_channel(WAITING_BATCHES_MAX);
+    let (give_back, spare) = sync_channel(WAITING_BATCHES_MAX);
+    let decoding = Decoding::new(strictness, rejects.clone(), events, spare);
     // Not joined: when a sink fails, the reader may be waiting for input that never comes.
     std::thread::spawn(move || receive(input, decoding));
     Ok((incoming, give_back))

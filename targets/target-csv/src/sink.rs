@@ -160,7 +160,8 @@ fn header(layout: &Layout, dialect: Dialect, out: &mut Vec<u8>) {
 fn reject(
     keyless: &[Keyless],
     batch: &Batch,
-    (name, layout): (&str, &Layout),
+    name: &str,
+    layout: &Layout,
     rejects: &Rejects,
 ) -> Result<()> {
     if keyless.is_empty() {
@@ -241,7 +242,7 @@ impl Sink for CsvSink {
         block.clear();
         block.extend_from_slice(&self.waiting);
         let keyless = rows(batch, &self.layout, self.dialect, &clock, block);
-        reject(&keyless, batch, (&self.name, &self.layout), rejects)?;
+        reject(&keyless, batch, &self.name, &self.layout, rejects)?;
         self.waiting.clear();
         let count = batch.rows() - keyless.len();
         self.waiting_rows += u64::try_from(count).unwrap_or(u64::MAX);
