@@ -21,6 +21,10 @@ use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
+/// How many batches may wait between the two threads. A batch takes up to 2 MB, so this number
+/// decides how much more memory one run takes than another.
+const WAITING_BATCHES_MAX: usize = 2;
+
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
