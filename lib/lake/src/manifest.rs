@@ -34,7 +34,7 @@ pub struct Manifest {
     pub resumed_from: Option<Value>,
     /// The data files, in reading order.
     pub files: Vec<FileEntry>,
-    /// The last state received before the stream ended.
+    /// The last state received before the stream ended, without the bookmarks of other streams.
     pub state: Option<Value>,
     /// The run that published the partition.
     pub run_id: String,

@@ -61,7 +61,7 @@ pub struct Contents {
     pub complete: Completeness,
     /// The bookmark that the tap went on from, where it left out rows because of it.
     pub resumed_from: Option<Value>,
-    /// The last state received.
+    /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }
 

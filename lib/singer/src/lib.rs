@@ -13,6 +13,7 @@ mod file_id;
 pub mod future;
 pub mod input;
 pub mod log;
+mod last_state;
 mod main_loop;
 pub mod metrics;
 pub mod output;

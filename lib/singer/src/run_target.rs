@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::args::{Action, Args, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::input::{Input, Limits};
+use crate::last_state::LastState;
 use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
 use crate::receive::{Decoding, Event, Strictness, no_input, receive};
@@ -21,10 +20,10 @@ use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, Sink, Target};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
+
 /// How many batches may wait between the two threads. A batch takes up to 2 MB, so this number
 /// decides how much more memory one run takes than another.
 const WAITING_BATCHES_MAX: usize = 2;
-
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
@@ -116,7 +115,7 @@ struct Delivery<T: Target> {
     rejects: Rejects,
     streams: Vec<Outgoing<T::Sink>>,
     give_back: SyncSender<Batch>,
-    state: Option<String>,
+    state: Option<LastState>,
     /// The state is not printed yet.
     state_pending: bool,
     /// What was said last of the stream that is being read.
@@ -221,7 +220,7 @@ impl<T: Target> Delivery<T> {
 
     fn state(&mut self, value: String, word: Word) -> Result<()> {
         self.check(&word)?;
-        self.state = Some(value);
+        self.state = Some(LastState::new(value));
         self.state_pending = true;
         let ended = word.syncing == Some(Syncing::Nothing);
         let behind = if ended { Behind::End } else { Behind::Something };
@@ -301,7 +300,6 @@ impl<T: Target> Delivery<T> {
     }
 
     fn complete(&mut self, at: usize, verified: bool) -> Result<()> {
-        let state = self.state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let stream = &mut self.streams[at];
         if let Some(mut sink) = stream.sink.take() {
             if let Some(version) = stream.version {
@@ -325,7 +323,8 @@ impl<T: Target> Delivery<T> {
                 }
             }
             warning::check()?;
-            sink.complete(End { verified, state: state.as_ref() }).with("stream", &stream.name)?;
+            let state = self.state.as_ref().map(|state| state.of_stream(&stream.name));
+            sink.complete(End { verified, state }).with("stream", &stream.name)?;
             stream.dirty = false;
             stream.counter.finish(true);
         }
@@ -339,7 +338,7 @@ impl<T: Target> Delivery<T> {
         }
         self.state_pending = false;
         match &self.state {
-            Some(state) => output::print(&format!("{state}\n")),
+            Some(state) => output::print(&format!("{}\n", state.text())),
             None => Ok(()),
         }
     }
@@ -376,11 +375,11 @@ impl<T: Target> Delivery<T> {
     /// Returns the streams that are as the state knows them. Only taps of ours leave such out, and
     /// by bookmarks of whole files and days alone.
     fn unchanged<'a>(&self, silent: &'a BTreeSet<String>) -> Vec<&'a str> {
-        let state = self.state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let marks = state.as_ref().map_or(&Value::Null, |state| &state["bookmarks"]);
         let whole = |name: &&str| {
-            let mark = &marks[*name];
-            mark["files"].is_object() || mark["manifest_sha256"].is_string()
+            let mark = self.state.as_ref().map(|state| state.bookmark(name));
+            mark.is_some_and(|mark| {
+                mark["files"].is_object() || mark["manifest_sha256"].is_string()
+            })
         };
         let silent = silent.iter().map(String::as_str);
         silent

@@ -64,12 +64,12 @@ pub enum Durability {
 }
 
 /// How a stream ended, and the state that came with it.
-#[derive(Clone, Copy, Debug)]
-pub struct End<'a> {
+#[derive(Clone, Debug)]
+pub struct End {
     /// The tap said that the stream was read to its end; else input merely ended.
     pub verified: bool,
-    /// The last state received.
-    pub state: Option<&'a Value>,
+    /// The last state received, without the bookmarks of other streams.
+    pub state: Option<Value>,
 }
 
 /// The rows of one stream on their way into a destination. Dropped without
@@ -86,7 +86,7 @@ pub trait Sink {
     fn commit(&mut self) -> Result<Durability>;
 
     /// The stream ended well: publish. No row follows.
-    fn complete(&mut self, end: End<'_>) -> Result<()>;
+    fn complete(&mut self, end: End) -> Result<()>;
 
     /// Rows of versions before this one are gone; where that is heeded it comes right before
     /// [`Sink::complete`], when all rows of this one have come.

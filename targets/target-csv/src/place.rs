@@ -32,7 +32,7 @@ impl Place {
         &mut self,
         file: DataFile,
         layout: &Layout,
-        end: End<'_>,
+        end: End,
     ) -> Result<(PathBuf, &'static str)> {
         match self {
             Self::Partition(staged, _) => {
@@ -47,7 +47,7 @@ impl Place {
                         Completeness::Unverified
                     },
                     resumed_from: layout.resumed_from.clone(),
-                    state: end.state.cloned(),
+                    state: end.state,
                 };
                 let done = match staged.publish(vec![file], contents)? {
                     Outcome::New => "new",

@@ -270,11 +270,10 @@ impl Sink for CsvSink {
         Ok(Durability::OnComplete)
     }
 
-    fn complete(&mut self, end: End<'_>) -> Result<()> {
+    fn complete(&mut self, end: End) -> Result<()> {
         self.flush()?;
         let file = self.file.take().ok_or_else(after_end)?;
         let (rows, bytes) = (file.rows(), file.bytes());
-        let (path, done) = self.place.publish(file, &self.layout, end)?;
         let unverified = if end.verified { "" } else { ", not known to be complete" };
         log::info!(
             "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
@@ -283,6 +282,7 @@ impl Sink for CsvSink {
         );
         Ok(())
     }
+        let (path, done) = self.place.publish(file, &self.layout, end)?;
 
     fn activate(&mut self, version: i64) -> Result<()> {
         if !self.versions_noted {

@@ -466,7 +466,7 @@ impl Sink for PostgresSink {
         Ok(Durability::Durable)
     }
 
-    fn complete(&mut self, _end: End<'_>) -> Result<()> {
+    fn complete(&mut self, _end: End) -> Result<()> {
         self.commit_rows(true)?;
         let Counts { inserted, updated, deleted } = self.counts;
         let table = &self.mapping.shape.name;
