@@ -45,4 +45,4 @@ pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
 pub use partition::{Lake, Partition};
 pub use publish::Outcome;
 pub use record::RunRecord;
-pub use run::{Contents, Run, Staged};
+pub use run::{Contents, Run, Staged, check_place};

@@ -107,7 +107,8 @@ impl Manifest {
         singer::Stream::new(self.stream.clone(), schema, self.key_properties.clone())
     }
 
-    /// Tells whether the other one describes the same rows in the same form.
+    /// Tells whether the other one, which would take the place of this one, describes the same rows
+    /// in the same form. A whole read says more than one since a bookmark that gave the same rows.
     pub fn same_data(&self, other: &Self) -> bool {
         let same_bytes = |(a, b): (&FileEntry, &FileEntry)| {
             a.rows == b.rows && a.bytes == b.bytes && a.sha256 == b.sha256
@@ -116,6 +117,7 @@ impl Manifest {
             && self.schema == other.schema
             && self.key_properties == other.key_properties
             && self.complete == other.complete
+            && (self.resumed_from.is_none() || other.resumed_from.is_some())
             && self.files.len() == other.files.len()
             && self.files.iter().zip(&other.files).all(same_bytes)
     }

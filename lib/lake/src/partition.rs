@@ -122,12 +122,7 @@ impl Lake {
                 .with("path", folder.display())
                 .hint("extract this table for this day first"));
         }
-        let partition = read_folder(&folder)?;
-        let theirs = &partition.manifest.stream;
-        if theirs != table && name::fold_together(theirs, table) {
-            return Err(collision(&folder, theirs, table));
-        }
-        partition.at_its_place()
+        read_folder(&folder)?.at_its_place()
     }
 
     /// Reads all tables of a day, sorted by folder name. Unless `unfinished_too`, a day whose run
@@ -198,14 +193,6 @@ fn real_source(folder: &Path) -> Result<Option<String>> {
     unread.map_or(Ok(None), Err)
 }
 
-pub(crate) fn collision(folder: &Path, theirs: &str, ours: &str) -> Error {
-    Error::new(ErrorKind::Data, "cannot use the folder of another table")
-        .with("path", folder.display())
-        .with("its table", theirs)
-        .with("wanted", ours)
-        .hint("two names are one on this file system: rename one of the streams")
-}
-
 /// Reads the manifest of a partition's folder.
 pub(crate) fn read_folder(folder: &Path) -> Result<Partition> {
     let path = folder.join(MANIFEST_NAME);
@@ -226,7 +213,8 @@ impl Partition {
     }
 
     /// Refuses a folder that was moved, or whose manifest was changed: its rows would be loaded as
-    /// those of another source, day or table.
+    /// those of another source, day or table. A folder of names that differ in case alone belongs
+    /// to these (`Config`): the file system takes both for one.
     pub(crate) fn at_its_place(self) -> Result<Self> {
         let Manifest { source, extracted_at, stream, .. } = &self.manifest;
         let parts = [
@@ -236,6 +224,16 @@ impl Partition {
         ];
         if self.folder.ends_with(parts.iter().collect::<PathBuf>()) {
             return Ok(self);
+        }
+        let here = self.folder.components().rev().zip(parts.iter().rev());
+        if here.filter(|(here, part)| here.as_os_str().eq_ignore_ascii_case(part)).count() == 3 {
+            return Err(Error::new(ErrorKind::Config, "cannot use the folder of other names")
+                .with("path", self.folder.display())
+                .with("its names", parts.join("/"))
+                .hint(
+                    "the file system takes names for one that differ in upper and lower case \
+                     alone: rename the source or the stream",
+                ));
         }
         Err(Error::new(ErrorKind::Data, "cannot trust a manifest of another place")
             .with("path", self.folder.display())

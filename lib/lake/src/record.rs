@@ -68,8 +68,24 @@ impl RunRecord {
 
 impl Lake {
     /// Reads the run record of a day, if there is one.
+    /// One of another source or day is none (`Data`): it was moved here, or the file system takes
+    /// the names of two sources for one.
     pub fn run_record(&self, source: &str, day: Datestamp) -> Result<Option<RunRecord>> {
-        read_record(&self.record_path(source, day))
+        let path = self.record_path(source, day);
+        match read_record(&path)? {
+            Some(record) if record.source != source || record.extracted_at != day => Err(
+                Error::new(ErrorKind::Data, "cannot use the run record of another day or source")
+                    .with("path", path.display())
+                    .with("its source", record.source)
+                    .with("its day", record.extracted_at)
+                    .hint(
+                        "a source is not renamed by moving its folder, and names of sources differ \
+                         in more than upper and lower case; else remove the file, and extract all \
+                         tables of the day again",
+                    ),
+            ),
+            record => Ok(record),
+        }
     }
 
     /// Says that a step of the runner is about to extract a source: until it has, nobody takes the

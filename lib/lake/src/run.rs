@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
-use crate::partition::{Lake, Partition, collision, read_folder};
+use crate::partition::{Lake, Partition, read_folder};
 use crate::publish::{self, Outcome};
 use crate::record::{RunRecord, TableRecord};
 use crate::staging::{Intent, Staging};
-use crate::{DataFile, Datestamp, Lock, disk, name};
+use crate::{DataFile, Datestamp, Lock, disk};
 
 /// A run that writes partitions of one source and day. It holds its partitions until it and all
 /// it staged are dropped; what it did not publish vanishes then.
@@ -108,7 +108,7 @@ impl Run {
             .with("table", table)
             .hint("wait until the other run has ended, then run again"));
         };
-        current(&place, table, adopt)?;
+        current(&place, adopt)?;
         let mut progress = self.shared.progress();
         let intent = Intent {
             source: source.clone(),
@@ -225,7 +225,7 @@ impl Staged {
         let manifest = self.manifest(contents, entries);
         let place = self.place();
         // The partition is locked since staging, but a person may have been there.
-        let old = current(&place, &self.intent.table, true)?;
+        let old = current(&place, true)?;
         let unchanged = |old: &&Partition| holds(old, &manifest) && self.is_recorded(old);
         if let Some(old) = old.as_ref().filter(unchanged) {
             // Where open files stay when they are removed (NFS, FUSE), their folder does, too.
@@ -307,7 +307,7 @@ impl Drop for Staged {
 }
 
 /// Reads what is at a partition's place: nothing of use, or a generation that can be compared.
-fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> {
+fn current(place: &Path, adopt: bool) -> Result<Option<Partition>> {
     if !disk::exists(place)? {
         return Ok(None);
     }
@@ -327,14 +327,7 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
         .with("path", place.display())
         .hint("it has no manifest: move it away, or set `adopt: true` to replace what it holds"));
     }
-    let old = read_folder(place);
-    if let Ok(old) = &old
-        && old.manifest.stream != table
-        && name::fold_together(&old.manifest.stream, table)
-    {
-        return Err(collision(place, &old.manifest.stream, table));
-    }
-    match old.and_then(Partition::at_its_place) {
+    match read_folder(place).and_then(Partition::at_its_place) {
         Ok(old) => Ok(Some(old)),
         Err(failure) if failure.kind() == ErrorKind::Data => {
             singer::warn!(
@@ -348,19 +341,12 @@ fn current(place: &Path, table: &str, adopt: bool) -> Result<Option<Partition>> 
     }
 }
 
-impl Lake {
-    /// Refuses what a run that publishes a table would refuse: what is at its place cannot be
-    /// replaced, or not by what is new since the bookmark `from`. Writes nothing.
-    pub fn check_place(
-        &self,
-        (source, day, table): (&str, Datestamp, &str),
-        adopt: bool,
-        from: Option<&Value>,
-    ) -> Result<()> {
-        match current(&self.table_folder(source, day, table), table, adopt)? {
-            Some(old) => check_whole(&old, from),
-            None => Ok(()),
-        }
+/// Refuses what a run that publishes a table would refuse: what is in the table's folder cannot be
+/// replaced, or not by what is new since the bookmark `from`. Writes nothing.
+pub fn check_place(table_folder: &Path, adopt: bool, from: Option<&Value>) -> Result<()> {
+    match current(table_folder, adopt)? {
+        Some(old) => check_whole(&old, from),
+        None => Ok(()),
     }
 }
 

@@ -273,3 +273,54 @@ fn missing_things_are_no_input() {
     run_once(&lake, "orders", "1\n");
     assert_eq!(lake.read("pg", day(), "other").unwrap_err().kind(), ErrorKind::NoInput);
 }
+
+#[test]
+fn a_whole_read_of_the_same_rows_makes_a_day_whole() {
+    let (_folder, lake) = lake();
+    let publish = |from: Option<Value>| {
+        let run = begin(&lake);
+        let mut staged = run.stage("t", false).unwrap();
+        let mut file = staged.file("t.csv").unwrap();
+        file.write(b"id\n1\n", 1).unwrap();
+        let outcome = staged.publish(vec![file], Contents { resumed_from: from, ..contents() });
+        run.finish().unwrap();
+        (outcome.unwrap(), lake.read("pg", day(), "t").unwrap().manifest.resumed_from)
+    };
+    let (one, two) = (Some(json!(1)), Some(json!(2)));
+    assert_eq!(publish(one.clone()), (Outcome::New, one.clone()));
+    // Both say that the day is a part, and it is of the same rows.
+    assert_eq!(publish(two.clone()), (Outcome::Unchanged, one));
+    assert_eq!(publish(None), (Outcome::Replaced, None));
+    assert_eq!(publish(two), (Outcome::Unchanged, None));
+}
+
+#[test]
+fn names_that_the_file_system_takes_for_one_replace_nothing() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "Orders", "1\n");
+    // What a file system shows that folds case.
+    let day_folder = lake.day_folder("pg", day());
+    fs::rename(day_folder.join("table=Orders"), day_folder.join("table=orders")).unwrap();
+    fs::rename(lake.source_folder("pg"), lake.source_folder("PG")).unwrap();
+    let records = lake.root().join(".runs");
+    fs::rename(records.join("source=pg"), records.join("source=PG")).unwrap();
+    for (source, table) in [("PG", "orders"), ("PG", "Orders")] {
+        if table == "Orders" {
+            let folder = lake.day_folder(source, day());
+            fs::rename(folder.join("table=orders"), folder.join("table=Orders")).unwrap();
+        }
+        let refused = Run::begin(&lake, source, day(), "test 1").unwrap().stage(table, true);
+        let refused = refused.map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+        assert!(refused.to_string().contains("its names: source=pg/"), "{refused}");
+        assert_eq!(lake.read(source, day(), table).unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(lake.read_day(source, day(), true).unwrap_err().kind(), ErrorKind::Config);
+    }
+    // Another table would be recorded with those of the other source.
+    let run = Run::begin(&lake, "PG", day(), "test 1").unwrap();
+    let refused = publish_in(&run, "items", "1\n").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Data, "{refused}");
+    assert!(refused.to_string().contains("its source: pg"), "{refused}");
+    drop(run);
+    assert!(!lake.table_folder("PG", day(), "items").exists());
+}

@@ -112,9 +112,8 @@ impl Target for TargetCsv {
                 && root.is_dir()
             {
                 check_day(stream, source, *day).with("stream", &stream.name)?;
-                let place = (source.as_str(), *day, stream.name.as_str());
                 let from = stream.resumed_from.as_ref();
-                let checked = Lake::open(root)?.check_place(place, settings.adopt, from);
+                let checked = lake::check_place(&path, settings.adopt, from);
                 checked.with("stream", &stream.name)?;
             }
             if matches!(naming, Naming::Plain { .. }) {
