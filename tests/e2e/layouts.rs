@@ -269,3 +269,18 @@ fn a_key_is_found_where_its_column_is_after_the_schema_has_grown() {
     let lines = lines.record("t", &json!({ "id": null })).done().0;
     to_lake(scratch.path(), "s", DAY).input(lines).go().success();
 }
+
+#[test]
+fn a_stream_without_columns_and_rows_does_not_keep_its_day_from_being_read() {
+    let scratch = folder();
+    let lines = Lines::default().schema("empty", &json!({}), &[]).schema(
+        "t",
+        &json!({ "id": { "type": "integer" } }),
+        &["id"],
+    );
+    let lines = lines.record("t", &json!({ "id": 1 })).done().0;
+    to_lake(scratch.path(), "s", DAY).input(lines).go().success();
+    let day = from_lake(scratch.path(), DAY).go().success();
+    assert_eq!((day.records("empty").len(), day.records("t").len()), (0, 1));
+    assert!(day.text().contains(r#"{"type":"SCHEMA","stream":"empty""#), "{}", day.text());
+}

@@ -1,12 +1,13 @@
 //! A plain file: written beside its place, and renamed into it when the stream is complete.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use lake::{DataFile, Lock};
 use serde_json::Value;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, FileId, Result};
 
 use crate::csv::Padding;
 
@@ -21,13 +22,16 @@ pub struct PlainFile {
     second: bool,
     /// The bookmark that the tap goes on from, where it leaves out rows because of it.
     from: Option<Value>,
+    /// Each run makes a file of its own.
+    moves: bool,
     _lock: Lock,
 }
 
 impl PlainFile {
     /// Takes the file's place: no other run may write it now. `from` is the bookmark that the tap
-    /// goes on from, where it leaves out rows because of it.
-    pub fn new(path: PathBuf, from: Option<Value>) -> Result<Self> {
+    /// goes on from, where it leaves out rows because of it; `moves` says that each run makes a
+    /// file of its own.
+    pub fn new(path: PathBuf, from: Option<Value>, moves: bool) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|c| failure("cannot make the folder", folder, c))?;
@@ -39,7 +43,7 @@ impl PlainFile {
             }
             _ => {}
         }
-        let Some(lock) = Lock::try_take(&path.with_file_name(format!(".{name}.lock")))? else {
+        let Some(lock) = Lock::try_take(&lock_path(&path))? else {
             return Err(Error::new(
                 ErrorKind::Temporary,
                 "cannot write the file: another run is writing it",
@@ -47,8 +51,8 @@ impl PlainFile {
             .with("path", path.display())
             .hint("wait until the other run has ended, then run again"));
         };
-        check_whole(&path, from.as_ref())?;
-        let file = Self { path, name, second: false, from, _lock: lock };
+        check_whole(&path, from.as_ref(), moves)?;
+        let file = Self { path, name, second: false, from, moves, _lock: lock };
         // A dead run may have left them.
         file.clear();
         Ok(file)
@@ -79,7 +83,7 @@ impl PlainFile {
         }
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
-        if let Some(from) = &self.from {
+        if let Some(from) = self.from.as_ref().filter(|_| !self.moves) {
             fs::write(&note, from.to_string())
                 .map_err(|cause| failure("cannot write the file", &note, cause))?;
         }
@@ -107,14 +111,71 @@ impl Drop for PlainFile {
     }
 }
 
+/// The plain files of a run.
+#[derive(Debug, Default)]
+pub struct Paths {
+    /// The path and the stream of each, by the path in lower case.
+    taken: BTreeMap<String, Vec<(PathBuf, String)>>,
+}
+
+impl Paths {
+    /// Refuses a path that another stream has, also one that the file system takes for the same.
+    pub fn take(&mut self, path: &Path, stream: &str) -> Result<()> {
+        let near = self.taken.entry(path.to_string_lossy().to_ascii_lowercase()).or_default();
+        let Some((_, other)) = near.iter().find(|(known, _)| is_same(known, path)) else {
+            near.push((path.to_owned(), stream.to_owned()));
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Config, "cannot write two streams to a file")
+            .with("path", path.display())
+            .with("other stream", other)
+            .hint(
+                "put {stream_name} into `file_naming_scheme`; where the file system takes upper \
+                 and lower case for one, give one of the streams another name",
+            ))
+    }
+}
+
+/// Tells whether two paths, which differ in case at most, lead to one file, or will: a file that is
+/// being written has a lock.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| fs::symlink_metadata(path).ok().map(|found| FileId::of(&found));
+    let is_one = |one: &Path, other: &Path| id(one).is_some_and(|found| Some(found) == id(other));
+    one == other || is_one(one, other) || is_one(&lock_path(one), &lock_path(other))
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.lock"))
+}
+
 /// Refuses to replace a file by what is new since a bookmark: the rows before it would be lost. A
-/// part may take the place of a part that began at the same bookmark.
-pub fn check_whole(path: &Path, from: Option<&Value>) -> Result<()> {
-    let Some(from) = from else { return Ok(()) };
+/// part may take the place of a part that began at the same bookmark. Where each run makes a file
+/// of its own (`moves`), one that is there is of a run whose time is written the same.
+pub fn check_whole(path: &Path, from: Option<&Value>, moves: bool) -> Result<()> {
+    let Some(from) = from else {
+        if moves && holds_rows(path)? {
+            singer::warn!(
+                "W-FILE-REPLACED",
+                "a file of an earlier run, whose time is written the same, is replaced: {}",
+                path.display()
+            );
+        }
+        return Ok(());
+    };
     let known = lake::read_small(&part_note(path))?;
     let known = known.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     if known.as_ref() == Some(from) || !holds_rows(path)? {
         return Ok(());
+    }
+    if moves {
+        return Err(Error::new(ErrorKind::Config, "cannot replace the file of an earlier run")
+            .with("path", path.display())
+            .hint(
+                "its name has the time at which a run begins: run again a second later; \
+                 `timestamp_format` must go down to the second, and in `timestamp_timezone` no \
+                 hour may come twice, as in UTC",
+            ));
     }
     Err(Error::new(ErrorKind::Config, "cannot replace a file by a part of its rows")
         .with("path", path.display())

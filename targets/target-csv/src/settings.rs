@@ -25,7 +25,8 @@ pub struct Settings {
     pub datestamp: Option<String>,
     /// How `{datestamp}` is written, as for strftime; partitions need the default.
     pub datestamp_format: String,
-    /// How `{timestamp}`, the time the run began, is written, as for strftime.
+    /// How `{timestamp}`, the time the run began, is written, as for strftime; runs whose times are
+    /// written the same have one file.
     pub timestamp_format: String,
     /// Time zone of `{timestamp}` and of today, by its IANA name.
     pub timestamp_timezone: String,

@@ -234,6 +234,13 @@ fn rows(
 
 impl Sink for CsvSink {
     fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
+        if self.layout.origins.is_empty() {
+            // They would be blank lines, which nobody can read back.
+            let failure = Error::new(ErrorKind::Data, "cannot write rows without columns");
+            return Err(failure.hint(
+                "let the tap declare the properties of the stream, or set `add_record_metadata`",
+            ));
+        }
         let clock = self.clock();
         let file = self.file.as_mut().ok_or_else(after_end)?;
         let mut shared = self.shared.borrow_mut();
@@ -275,6 +282,7 @@ impl Sink for CsvSink {
         let file = self.file.take().ok_or_else(after_end)?;
         let (rows, bytes) = (file.rows(), file.bytes());
         let unverified = if end.verified { "" } else { ", not known to be complete" };
+        let (path, done) = self.place.publish(file, &self.layout, end)?;
         log::info!(
             "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
             singer::error::printable(&self.name),
@@ -282,7 +290,6 @@ impl Sink for CsvSink {
         );
         Ok(())
     }
-        let (path, done) = self.place.publish(file, &self.layout, end)?;
 
     fn activate(&mut self, version: i64) -> Result<()> {
         if !self.versions_noted {

@@ -1,8 +1,6 @@
 //! The target: settings checked, then one file a stream.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,7 +14,7 @@ use crate::csv::Dialect;
 use crate::layout::Layout;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
-use crate::plain::{PlainFile, check_whole};
+use crate::plain::{Paths, PlainFile, check_whole};
 use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::{CsvSink, Shared};
 use crate::source;
@@ -30,8 +28,7 @@ pub struct TargetCsv {
     dialect: Dialect,
     /// The run of a partitioned target.
     run: Option<Run>,
-    /// Plain paths in use, with the streams they are for.
-    paths: BTreeMap<PathBuf, String>,
+    paths: Paths,
     /// The files that the rows of this run come from.
     read_from: FileIds,
     shared: Rc<RefCell<Shared>>,
@@ -70,8 +67,7 @@ impl Target for TargetCsv {
                 None
             }
         };
-        let (paths, shared) = (BTreeMap::new(), Rc::default());
-        let read_from = FileIds::new();
+        let (paths, read_from, shared) = (Paths::default(), FileIds::new(), Rc::default());
         Ok(Self { settings, naming, dialect, run, paths, read_from, shared })
     }
 
@@ -86,10 +82,8 @@ impl Target for TargetCsv {
             }
             (Naming::Plain { moves, .. }, _) => {
                 let path = self.naming.path(&stream.name);
-                take(&mut self.paths, &path, &stream.name)?;
-                // A file of its own takes the place of none.
-                let from = stream.resumed_from.clone().filter(|_| !moves);
-                Place::Plain(PlainFile::new(path, from)?)
+                self.paths.take(&path, &stream.name)?;
+                Place::Plain(PlainFile::new(path, stream.resumed_from.clone(), *moves)?)
             }
             (Naming::Partition { .. }, None) => {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
@@ -103,11 +97,11 @@ impl Target for TargetCsv {
         refuse_unsupported(&settings)?;
         let naming = Naming::read(&settings, jiff::Timestamp::now())?;
         dialect(&settings, &naming)?;
-        let mut paths = BTreeMap::new();
+        let mut paths = Paths::default();
         let mut planned = Vec::new();
         for stream in streams {
             let path = naming.path(&stream.name);
-            take(&mut paths, &path, &stream.name).with("stream", &stream.name)?;
+            paths.take(&path, &stream.name).with("stream", &stream.name)?;
             if let Naming::Partition { root, source, day, .. } = &naming
                 && root.is_dir()
             {
@@ -116,8 +110,9 @@ impl Target for TargetCsv {
                 let checked = lake::check_place(&path, settings.adopt, from);
                 checked.with("stream", &stream.name)?;
             }
-            if matches!(naming, Naming::Plain { .. }) {
-                check_whole(&path, stream.resumed_from.as_ref()).with("stream", &stream.name)?;
+            if let Naming::Plain { moves, .. } = naming {
+                let checked = check_whole(&path, stream.resumed_from.as_ref(), moves);
+                checked.with("stream", &stream.name)?;
             }
             let steps = vec![path.display().to_string()];
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
@@ -151,15 +146,6 @@ fn check_day(stream: &Stream, source: &str, day: Datestamp) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Refuses a path that another stream has.
-fn take(paths: &mut BTreeMap<PathBuf, String>, path: &Path, stream: &str) -> Result<()> {
-    let Some(other) = paths.insert(path.to_owned(), stream.to_owned()) else { return Ok(()) };
-    Err(Error::new(ErrorKind::Config, "cannot write two streams to a file")
-        .with("path", path.display())
-        .with("other stream", other)
-        .hint("put {stream_name} into `file_naming_scheme`"))
 }
 
 fn refuse_unsupported(settings: &Settings) -> Result<()> {

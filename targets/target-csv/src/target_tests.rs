@@ -228,3 +228,53 @@ fn refuses_what_it_cannot_do() {
     let two = target.sink(&stream("b", &json!({"a": text()})));
     assert_eq!(two.unwrap_err().kind(), ErrorKind::Config);
 }
+
+#[test]
+fn a_run_whose_time_is_written_the_same_replaces_no_part_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |row: &str, from: Option<Value>| {
+        let mut target = open(folder.path(), |s| {
+            s.file_naming_scheme = Some("{stream_name}-{timestamp}.csv".to_owned());
+            s.timestamp_format = "%p".to_owned();
+        });
+        let mut stream = stream("t", &json!({"a": text()}));
+        stream.resumed_from = from;
+        let mut sink = target.sink(&stream)?;
+        sink.write(&batch(&[&[Some(row)]]), &Rejects::default())?;
+        sink.complete(END)
+    };
+    run("1", Some(json!(1))).unwrap();
+    for from in [json!(1), json!(2)] {
+        let refused = run("2", Some(from)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+        assert!(refused.to_string().contains("of an earlier run"), "{refused}");
+    }
+    let before = singer::warning::counts().get("W-FILE-REPLACED").copied().unwrap_or_default();
+    // All rows again are in place of all rows, and a note of a part would lie about for ever.
+    run("3", None).unwrap();
+    let told = singer::warning::counts().get("W-FILE-REPLACED").copied().unwrap_or_default();
+    assert_eq!(told, before + 1);
+    let names = fs::read_dir(folder.path().join("output")).unwrap();
+    assert_eq!(names.count(), 1);
+}
+
+#[test]
+fn streams_whose_files_are_one_to_the_file_system_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |_| ());
+    let properties = json!({"a": text()});
+    target.sink(&stream("Orders", &properties)).unwrap().complete(END).unwrap();
+    let mut other = target.sink(&stream("ORDERS", &properties)).unwrap();
+    other.complete(END).unwrap();
+    let output = folder.path().join("output");
+    // What a file system shows that folds case.
+    fs::hard_link(output.join("Orders.csv"), output.join("orders.csv")).unwrap();
+    let refused = target.sink(&stream("orders", &properties)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+    assert!(refused.to_string().contains("other stream: Orders"), "{refused}");
+    // The first one may not have been published yet.
+    let _open = target.sink(&stream("Items", &properties)).unwrap();
+    fs::hard_link(output.join(".Items.csv.lock"), output.join(".items.csv.lock")).unwrap();
+    let refused = target.sink(&stream("items", &properties)).unwrap_err();
+    assert!(refused.to_string().contains("other stream: Items"), "{refused}");
+}

@@ -76,6 +76,11 @@ pub const CODES: &[(&str, &str)] = &[
         "Everybody can change a file that says whom to trust. Run `chmod o-w` on it.",
     ),
     (
+        "W-FILE-REPLACED",
+        "A file of an earlier run has the same time in its name and is replaced. Let \
+         `timestamp_format` go down to the second, in UTC.",
+    ),
+    (
         "W-FILE-TWICE",
         "Several names lead to one file. It is read once, by the name that the warning tells.",
     ),
