@@ -40,6 +40,11 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Wanted)> {
         ("M02 the last line is cut", cut(3), Fails(BROKEN, "ended in the middle of a message")),
         ("M02 the last line lacks its end", cut(1), Rows("1,a\n")),
         (
+            "M02 the last line lacks its end, and is no message",
+            [t().0, br#"{"type":"STATE","value":{"a":"\x"}}"#.to_vec()].concat(),
+            Fails(BROKEN, "is not a JSON message"),
+        ),
+        (
             "M03 blank lines, CRLF, trailing spaces",
             t().raw("").raw(format!("{row}  \r")).raw("\r").done().0,
             Rows("1,a\n"),
@@ -115,9 +120,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Wanted)> {
                 .message(
                     &json!({"type": "SCHEMA", "stream": "t", "schema": {"properties": columns()}}),
                 )
+                .row(1, "a")
                 .done()
                 .0,
-            Fails(BROKEN, "needs `key_properties`"),
+            Rows("1,a\n"),
+        ),
+        (
+            "M11 a key named twice",
+            Lines::default().schema("t", &columns(), &["id", "id"]).row(1, "a").done().0,
+            Rows("1,a\n"),
+        ),
+        (
+            "M11 rows of a stream without properties",
+            Lines::default().schema("t", &json!({}), &[]).record("t", &json!({})).done().0,
+            Fails(DATA, "rows without columns"),
         ),
         (
             "M11 key not in properties",
@@ -138,6 +154,27 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Wanted)> {
         (
             "M15 two records in one message: neither is meant for sure",
             t().raw(row.replace("}}", r#"},"record":{"id":7}}"#)).done().0,
+            Fails(BROKEN, "twice"),
+        ),
+        (
+            "M15 two bookmarks in one message",
+            t().row(1, "a").raw(r#"{"type":"STATE","value":{"b":1},"value":{"b":2}}"#).done().0,
+            Fails(BROKEN, "twice"),
+        ),
+        (
+            "M15 two keys in one message",
+            t().raw(
+                r#"{"type":"SCHEMA","stream":"t","key_properties":[],"key_properties":["id"],"#
+                    .to_owned()
+                    + r#""schema":{"properties":{"id":{"type":"integer"}}}}"#,
+            )
+            .done()
+            .0,
+            Fails(BROKEN, "twice"),
+        ),
+        (
+            "M15 two versions in one message",
+            t().raw(row.replace("}}", r#"},"version":1,"version":2}"#)).done().0,
             Fails(BROKEN, "twice"),
         ),
         (

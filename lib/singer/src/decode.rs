@@ -39,6 +39,7 @@ pub struct Line<'a> {
     pub time_extracted: Option<Token<'a>>,
 }
 
+/// Which of the two is meant? A reader that takes the first one would read another message.
 const TWICE: &str = "a part of the message is there twice";
 
 impl<'a> Line<'a> {
@@ -67,31 +68,27 @@ impl<'a> Line<'a> {
         let token = scanner.value()?;
         let whole = &text[start..scanner.at()];
         let string = |token| if let Token::String(quoted) = token { Some(quoted) } else { None };
-        // Which of the two is meant? A reader that takes the first would read another message.
-        if match key.raw {
-            b"type" => self.kind.is_some(),
-            b"stream" => self.stream.is_some(),
-            b"record" => self.record.is_some(),
+        let twice = match key.raw {
+            b"type" => replaces(&mut self.kind, string(token)),
+            b"stream" => replaces(&mut self.stream, string(token)),
+            b"record" => replaces(&mut self.record, Some(whole)),
+            b"schema" => replaces(&mut self.schema, Some(whole)),
+            b"key_properties" => replaces(&mut self.key_properties, Some(whole)),
+            b"resumed_from" => replaces(&mut self.resumed_from, Some(whole)),
+            b"read_from" => replaces(&mut self.read_from, Some(whole)),
+            b"syncing_run" => replaces(&mut self.syncing_run, Some(whole)),
+            b"value" => replaces(&mut self.value, Some(whole)),
+            b"version" => replaces(&mut self.version, Some(token)),
+            b"time_extracted" => replaces(&mut self.time_extracted, Some(token)),
             _ => false,
-        } {
-            return scanner.fault(TWICE);
-        }
-        match key.raw {
-            b"type" => self.kind = string(token),
-            b"stream" => self.stream = string(token),
-            b"record" => self.record = Some(whole),
-            b"schema" => self.schema = Some(whole),
-            b"key_properties" => self.key_properties = Some(whole),
-            b"resumed_from" => self.resumed_from = Some(whole),
-            b"read_from" => self.read_from = Some(whole),
-            b"syncing_run" => self.syncing_run = Some(whole),
-            b"value" => self.value = Some(whole),
-            b"version" => self.version = Some(token),
-            b"time_extracted" => self.time_extracted = Some(token),
-            _ => {}
-        }
-        Ok(())
+        };
+        if twice { scanner.fault(TWICE) } else { Ok(()) }
     }
+}
+
+/// Sets a part of a message; tells whether it was there before.
+fn replaces<T>(part: &mut Option<T>, found: Option<T>) -> bool {
+    std::mem::replace(part, found).is_some()
 }
 
 /// Why a record was not taken.
@@ -127,6 +124,8 @@ pub struct RecordDecoder {
     stream: String,
     /// A `time_extracted` was none.
     odd_times: bool,
+    /// A property came twice in a record.
+    repeats: bool,
     heeds_deletions: bool,
 }
 
@@ -217,6 +216,7 @@ impl RecordDecoder {
             undeclared: Undeclared::default(),
             stream: stream.name.clone(),
             odd_times: false,
+            repeats: false,
             heeds_deletions: false,
         })
     }
@@ -265,9 +265,11 @@ impl RecordDecoder {
             let key = scanner.key()?;
             let value = scanner.value()?;
             match key.raw {
-                b"version" => version = Some(value),
-                b"time_extracted" => time_extracted = Some(value),
-                b"type" | b"stream" | b"record" => scanner.fault(TWICE)?,
+                b"version" if !replaces(&mut version, Some(value)) => {}
+                b"time_extracted" if !replaces(&mut time_extracted, Some(value)) => {}
+                b"type" | b"stream" | b"record" | b"version" | b"time_extracted" => {
+                    scanner.fault(TWICE)?;
+                }
                 _ => {}
             }
         }
@@ -312,6 +314,8 @@ impl RecordDecoder {
             return Err(Refusal::Unfit(None, "the record is not an object".to_owned()));
         }
         let mut expected = 0;
+        // While keys come in the order of the columns, none of them comes twice.
+        let mut ordered = true;
         let mut more = scanner.open(b'{', b'}')?;
         while more {
             let predicted =
@@ -324,6 +328,10 @@ impl RecordDecoder {
                 self.find(key)
             };
             if let Some(at) = at {
+                ordered &= at >= expected;
+                if !ordered && !batch.is_last_absent(at) {
+                    self.tell_repeat(at);
+                }
                 self.columns[at].checks.put_next(scanner, at, batch)?;
                 expected = at + 1;
             } else {
@@ -358,6 +366,19 @@ impl RecordDecoder {
         found.ok().map(|found| self.by_name[found])
     }
 
+    /// Of a property that comes twice the last value is kept, as most readers of JSON do.
+    #[cold]
+    fn tell_repeat(&mut self, at: usize) {
+        if !std::mem::replace(&mut self.repeats, true) {
+            crate::warn!(
+                "W-PROPERTY-TWICE",
+                "stream {}: the property {:?} comes twice in a record: the last value is kept",
+                self.stream,
+                self.columns[at].name
+            );
+        }
+    }
+
     #[cold]
     fn tell_odd_time(&mut self) {
         if !std::mem::replace(&mut self.odd_times, true) {
@@ -378,12 +399,17 @@ impl RecordDecoder {
     ) -> Result<(), Refusal> {
         let from = self.columns.len();
         debug_assert_eq!(batch.width(), from + ENVELOPE_CELLS);
-        if let Some(Token::String(quoted)) = time_extracted
-            && batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw)
-            && !is_canonical(Kind::DateTime, quoted.raw)
-        {
-            batch.set_null(from + TIME_EXTRACTED);
-            self.tell_odd_time();
+        match time_extracted {
+            None | Some(Token::Null) => {}
+            Some(Token::String(quoted)) => {
+                if batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw)
+                    && !is_canonical(Kind::DateTime, quoted.raw)
+                {
+                    batch.set_null(from + TIME_EXTRACTED);
+                    self.tell_odd_time();
+                }
+            }
+            Some(_) => self.tell_odd_time(),
         }
         match version {
             None | Some(Token::Null) => Ok(()),
@@ -399,4 +425,63 @@ impl RecordDecoder {
 fn required(schema: &Map<String, Value>) -> Vec<String> {
     let names = schema.get("required").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_that_comes_twice_is_told_and_others_are_not() {
+        let schema = r#"{"properties":{"a":{},"b":{},"c":{"x-absent-is-null":true},"d":{}}}"#;
+        let stream = Stream::new("s", serde_json::from_str(schema).unwrap(), Vec::new());
+        let repeats = |record: &str| {
+            let mut decoder = RecordDecoder::new(&stream, true).unwrap();
+            let mut batch = Batch::new(4 + ENVELOPE_CELLS);
+            // A row before it has them all.
+            for record in [r#"{"a":1,"b":2,"c":3,"d":4}"#, record] {
+                let line = format!(r#"{{"type":"RECORD","stream":"s","record":{record}}}"#);
+                decoder.predicted(line.as_bytes(), &mut batch).unwrap();
+            }
+            decoder.repeats
+        };
+        for once in [
+            r#"{"a":1,"b":2,"c":3,"d":4}"#,
+            r#"{"d":1,"c":2,"b":3,"a":4}"#,
+            r#"{"b":1,"d":2,"a":3,"c":4}"#,
+            r#"{"c":null,"a":1,"x":1,"x":2}"#,
+            "{}",
+        ] {
+            assert!(!repeats(once), "{once}");
+        }
+        for twice in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":null,"b":2,"a":3}"#,
+            r#"{"b":1,"a":2,"b":3}"#,
+            r#"{"c":null,"c":1}"#,
+            r#"{"a":1,"b":2,"c":3,"d":4,"\u0061":5}"#,
+            r#"{"d":1,"a":2,"b":3,"c":4,"d":5}"#,
+        ] {
+            assert!(repeats(twice), "{twice}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_extraction_that_is_none_is_told() {
+        let stream = Stream::new("s", Map::new(), Vec::new());
+        let is_told = |time: &str| {
+            let mut decoder = RecordDecoder::new(&stream, true).unwrap();
+            let mut batch = Batch::new(ENVELOPE_CELLS);
+            let line = format!(r#"{{"type":"RECORD","stream":"s","record":{{}}{time}}}"#);
+            decoder.predicted(line.as_bytes(), &mut batch).unwrap();
+            decoder.odd_times
+        };
+        for time in ["", r#","time_extracted":null"#, r#","time_extracted":"2026-01-02T03:04:05Z""#]
+        {
+            assert!(!is_told(time), "{time}");
+        }
+        for time in ["17", "true", r#""yesterday""#, r#"["2026-01-02T03:04:05Z"]"#] {
+            assert!(is_told(&format!(r#","time_extracted":{time}"#)), "{time}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The reading half of a target: lines from input into batches and events, on its own thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::batch::Batch;
 use crate::catalog::Stream;
+use crate::cut_off;
 use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
@@ -58,11 +59,11 @@ fn read(input: &mut Input, decoding: &mut Decoding) -> Result<(), Stop> {
         match input.next_line() {
             Next::Line(line, number) => {
                 if let Err(stop) = decoding.line(line, number) {
-                    return Err(match stop {
-                        Stop::Failed(failure) if input.cut_short() => {
-                            Stop::Failed(ended_early(failure))
-                        }
-                        stop => stop,
+                    let unfinished = is_unfinished(line, &stop);
+                    return Err(if unfinished && input.cut_short() {
+                        Stop::Failed(ended_early(number))
+                    } else {
+                        stop
                     });
                 }
             }
@@ -80,12 +81,14 @@ fn read(input: &mut Input, decoding: &mut Decoding) -> Result<(), Stop> {
     }
 }
 
-fn ended_early(failure: Error) -> Error {
-    if failure.context("byte").is_none() {
-        return failure;
-    }
-    Error::new(ErrorKind::Protocol, "the input ended in the middle of a message")
-        .with("line", failure.context("line").unwrap_or_default())
+fn is_unfinished(line: &[u8], stop: &Stop) -> bool {
+    let Stop::Failed(failure) = stop else { return false };
+    let byte = failure.context("byte").and_then(|byte| byte.parse::<usize>().ok());
+    byte.is_some_and(|byte| cut_off::may_go_on(line, byte - 1))
+}
+
+fn ended_early(number: u64) -> Error {
+    at_line(ErrorKind::Protocol, "the input ended in the middle of a message", number)
         .hint("the tap was cut off: look at its own messages")
 }
 
@@ -435,11 +438,16 @@ fn read_schema(
     schema::check_size(&schema, columns_max)
         .map_err(|failure| failure.with("stream", name).with("line", number))?;
     let keys = match line.key_properties {
-        None => return Err(fault("a SCHEMA needs `key_properties`, a list that may be empty")),
-        Some(b"null") => Vec::new(),
+        None | Some(b"null") => {
+            crate::warn!("W-KEYS-MISSING", "the SCHEMA of stream {name} has no `key_properties`");
+            Vec::new()
+        }
         Some(text) => serde_json::from_slice::<Vec<String>>(text)
             .map_err(|_| fault("`key_properties` is not a list of names"))?,
     };
+    // A column that is named twice is one column of the key.
+    let mut named = BTreeSet::new();
+    let keys = keys.into_iter().filter(|key| named.insert(key.clone())).collect();
     let mut stream = Stream::new(name, schema, keys);
     let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
     stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());

@@ -104,21 +104,20 @@ impl Types {
         })
     }
 
-    /// Reads the types a property schema allows: `type`, else the union of `anyOf`/`oneOf`,
-    /// else every type.
+    /// Reads the types a property schema allows: `type`, else the union of `anyOf`/`oneOf`. A word
+    /// that JSON Schema does not know, and no word at all, allow every type: what is meant cannot
+    /// be refused.
     fn of(property: &Value) -> Self {
-        match &property["type"] {
-            Value::String(word) => Self::named(word).unwrap_or(Self::ANY),
-            Value::Array(words) => words
-                .iter()
-                .filter_map(Value::as_str)
-                .filter_map(Self::named)
-                .fold(Self::default(), Self::or),
-            _ => match branches(property) {
-                Some(branches) => branches.iter().map(Self::of).fold(Self::default(), Self::or),
-                None => Self::ANY,
-            },
-        }
+        let named = |word: &Value| word.as_str().and_then(Self::named).unwrap_or(Self::ANY);
+        let all = match &property["type"] {
+            word @ Value::String(_) => named(word),
+            Value::Array(words) => words.iter().map(named).fold(Self::default(), Self::or),
+            _ => {
+                let branches = branches(property).into_iter().flatten();
+                branches.map(Self::of).fold(Self::default(), Self::or)
+            }
+        };
+        if all == Self::default() { Self::ANY } else { all }
     }
 }
 
@@ -338,5 +337,11 @@ mod tests {
         check("{}", Kind::Json);
         check(r#"{"type":"null"}"#, Kind::Json);
         check(r#"{"type":"string","format":"x-singer.decimal"}"#, Kind::Number);
+        // What allows every type is JSON.
+        for any in [r#""varchar""#, r#"["null","int"]"#, "[]", r#"[{"type":"string"}]"#, "7"] {
+            check(&format!(r#"{{"type":{any}}}"#), Kind::Json);
+            check(&format!(r#"{{"anyOf":[{{"type":{any}}},{{"type":"null"}}]}}"#), Kind::Json);
+        }
+        check(r#"{"oneOf":[]}"#, Kind::Json);
     }
 }

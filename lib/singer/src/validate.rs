@@ -348,7 +348,9 @@ impl Checks {
 
     #[cold]
     fn mismatch(&self, found: Types) -> Reason {
-        format!("{} where {} belongs", found.words(), self.types.without(Types::NULL).words())
+        let types = self.types.without(Types::NULL);
+        let types = if types == Types::default() { Types::NULL } else { types };
+        format!("{} where {} belongs", found.words(), types.words())
     }
 
     #[cold]

@@ -98,6 +98,11 @@ pub const CODES: &[(&str, &str)] = &[
          the child tables as streams of their own.",
     ),
     (
+        "W-KEYS-MISSING",
+        "A SCHEMA says nothing of the keys of its stream, so the stream has none. Let the tap \
+         write `key_properties`, a list that may be empty.",
+    ),
+    (
         "W-LINK-DEAD",
         "A link leads to nothing that can be read. Remove the link, or mend what it leads to.",
     ),
@@ -183,6 +188,11 @@ pub const CODES: &[(&str, &str)] = &[
          that the warning names.",
     ),
     ("W-PROPERTY-LOST", "Properties of the stream are not loaded. The warning says why."),
+    (
+        "W-PROPERTY-TWICE",
+        "A property comes twice in one record, and its last value is kept. Correct the source, \
+         or the program that writes the records.",
+    ),
     (
         "W-PROPERTY-UNDECLARED",
         "Records have properties that their schema does not declare, and they are left out. \
