@@ -225,6 +225,7 @@ impl Rows {
     /// left out of the output, and a target leaves alone what it has of it.
     pub fn unchanged(&mut self) {
         self.schema = None;
+        self.left_out = true;
     }
 
     /// Says that the rows do not come in the order of the replication key: no bookmark is made of
@@ -237,6 +238,7 @@ impl Rows {
     /// not take them for all there is. Null takes it back.
     pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
         let resumed_from = Some(bookmark.clone()).filter(|bookmark| !bookmark.is_null());
+        self.left_out |= resumed_from.is_some();
         let read_from = self.read_from.clone();
         self.schema = Some(schema_message(&Stream { resumed_from, read_from, ..stream.clone() }));
     }

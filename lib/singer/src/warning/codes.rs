@@ -13,6 +13,11 @@ pub const CODES: &[(&str, &str)] = &[
          afterwards, or point the check elsewhere.",
     ),
     (
+        "W-COLUMN-ALIKE",
+        "Files of one table spell a column in ways that differ in case, spaces or `_-.` alone. Each \
+         spelling is a column of its own. Correct the headers.",
+    ),
+    (
         "W-COLUMN-NOT-READABLE",
         "The user may not read some columns, so they are left out. Grant SELECT on them, or \
          deselect them.",
@@ -67,9 +72,19 @@ pub const CODES: &[(&str, &str)] = &[
          takes it. Look at what it says.",
     ),
     (
+        "W-FILE-APART",
+        "A JSON file has none of the columns of the files before it, and is read. Give it a table \
+         of its own if its objects are other rows.",
+    ),
+    (
+        "W-FILE-MOVED",
+        "A file has another name than when it was read, or was compressed since. It is not read \
+         again where its bytes prove it; else the warning says so, and its rows may come twice.",
+    ),
+    (
         "W-FILE-NOT-READ",
-        "A file is left out: it is not a regular file, it has a name that cannot be used, or its \
-         text is no table.",
+        "A file is left out: it is not a regular file, it has a name that cannot be used, its \
+         ending tells no format, or its text is no table.",
     ),
     (
         "W-FILE-OPEN-TO-ALL",
@@ -82,10 +97,21 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-FILE-TWICE",
-        "Several names lead to one file. It is read once, by the name that the warning tells.",
+        "Several names lead to one file, which is read once, by the name that the warning tells. Or \
+         a file and one that may be its compressed copy are both read: remove one.",
     ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
+    (
+        "W-HEADER-DOUBTFUL",
+        "The first line of a file is taken for its header, but looks like a row. Set `header` to \
+         false if it is one.",
+    ),
+    (
+        "W-HEADER-REPEATED",
+        "Lines within a file are its header once more, and are passed over. Have the file written \
+         with one header.",
+    ),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
     (
         "W-KEY-IN-FUTURE",
@@ -103,6 +129,11 @@ pub const CODES: &[(&str, &str)] = &[
          write `key_properties`, a list that may be empty.",
     ),
     (
+        "W-KINDS-MIXED",
+        "JSON values of a column are of several kinds, and are kept as JSON. Set `types` of the \
+         column (`schema` in tap-api) to have another type.",
+    ),
+    (
         "W-LINK-DEAD",
         "A link leads to nothing that can be read. Remove the link, or mend what it leads to.",
     ),
@@ -115,6 +146,10 @@ pub const CODES: &[(&str, &str)] = &[
         "W-LOCK-UNSURE",
         "A lock cannot be looked at, or other hosts write to a folder whose locks are not seen \
          here. Give each host a folder of its own, or mount it with shared locks.",
+    ),
+    (
+        "W-MARK-INSIDE",
+        "Byte order marks within a file are passed over. Have the file written without them.",
     ),
     (
         "W-MORE-PAGES",
