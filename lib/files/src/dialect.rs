@@ -20,6 +20,9 @@ pub struct Dialect {
     pub strict: bool,
     /// NUL bytes are text.
     pub nul_allowed: bool,
+    /// A byte order mark at the start of a later record is text, and is not passed over as what a
+    /// file had that was put together with others.
+    pub marks_allowed: bool,
     /// The longest record; a longer one is a failure.
     pub record_bytes_max: usize,
 }
@@ -34,6 +37,7 @@ impl Default for Dialect {
             skip_initial_space: false,
             strict: false,
             nul_allowed: false,
+            marks_allowed: false,
             record_bytes_max: 64 << 20,
         }
     }
@@ -45,7 +49,7 @@ pub const RECORD_BYTES_CEILING: usize = 1 << 30;
 impl Dialect {
     /// The dialect of the lake: Postgres COPY CSV, where every byte counts.
     pub fn lake() -> Self {
-        Self { strict: true, nul_allowed: true, ..Self::default() }
+        Self { strict: true, nul_allowed: true, marks_allowed: true, ..Self::default() }
     }
 
     /// Checks that the parts of the dialect fit together.

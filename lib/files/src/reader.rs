@@ -15,6 +15,9 @@ use singer::{Error, ErrorKind, Result};
 use crate::dialect::Dialect;
 use parse::{Fault, Field, Parser, Stop};
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A reader of CSV records. The input must be UTF-8: see [`crate::TextEncoding`] for others.
 ///
 /// Memory is one block, or the longest record where that is longer. Nothing is allocated per
@@ -33,6 +36,26 @@ pub struct Reader<R> {
     /// The offset of the buffer's first byte in the input.
     base: u64,
     block_bytes: usize,
+    marks: Lines,
+}
+
+/// Lines of which something was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// How many there are.
+    pub count: u64,
+    /// The first one, 1-based; 0 when there is none.
+    pub first: u64,
+}
+
+impl Lines {
+    /// Adds a line behind those so far.
+    pub(crate) fn add(&mut self, line: u64) {
+        self.count += 1;
+        if self.first == 0 {
+            self.first = line;
+        }
+    }
 }
 
 /// One record; borrowed until the next.
@@ -129,6 +152,7 @@ impl<R: Read> Reader<R> {
             line: 1,
             base: 0,
             block_bytes: block_bytes.max(1),
+            marks: Lines::default(),
         }
     }
 
@@ -158,6 +182,8 @@ impl<R: Read> Reader<R> {
                 if self.ended || !self.fill()? {
                     return Ok(None);
                 }
+            } else if self.buffer[self.start] == MARK[0] && self.pass_mark()? {
+                // What follows it is a record, or nothing.
             } else {
                 match self.parser.parse(&self.buffer[self.start..self.end], self.ended) {
                     Ok(parsed) => break parsed,
@@ -173,6 +199,30 @@ impl<R: Read> Reader<R> {
         self.check(raw, line, offset)?;
         let (fields, scratch) = (&self.parser.fields[..], &self.parser.scratch[..]);
         Ok(Some(Record { raw, scratch, fields, line, offset }))
+    }
+
+    /// Returns the lines that began with a byte order mark which was passed over, other than that
+    /// at the start of the input.
+    pub fn marks(&self) -> Lines {
+        self.marks
+    }
+
+    /// Passes over a byte order mark at the start of a record: files that were put together have
+    /// them. Tells whether there was one.
+    #[cold]
+    fn pass_mark(&mut self) -> Result<bool> {
+        if self.parser.dialect.marks_allowed {
+            return Ok(false);
+        }
+        while self.end - self.start < MARK.len() && !self.ended {
+            self.fill()?;
+        }
+        let is_mark = self.buffer[self.start..self.end].starts_with(MARK);
+        if is_mark {
+            self.start += MARK.len();
+            self.marks.add(self.line);
+        }
+        Ok(is_mark)
     }
 
     /// Reads more, or says what is wrong.
@@ -197,6 +247,11 @@ impl<R: Read> Reader<R> {
                 .with("bytes_max", self.parser.dialect.record_bytes_max)
                 .hint("a quote may be missing; else raise `max_record_bytes`"),
             Fault::OpenQuote => failure.hint("the line is that of the opening quote"),
+            Fault::OverLines => failure.hint(
+                "the line is that of the opening quote; the quote that closes the field is \
+                 followed by text, so one is missing or one too many: correct it, or set \
+                 `quotechar` to an empty text if quotes are ordinary text",
+            ),
             Fault::AfterQuote | Fault::InsideText => {
                 failure.hint("set `strict` to false to read such quotes as text")
             }
@@ -228,8 +283,8 @@ impl<R: Read> Reader<R> {
         while self.end < 3 && !self.ended {
             self.fill()?;
         }
-        if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
-            self.start = 3;
+        if self.buffer[..self.end].starts_with(MARK) {
+            self.start = MARK.len();
         }
         self.opened = true;
         Ok(())

@@ -48,7 +48,13 @@ impl Plain<'_> {
         let Dialect { strict, nul_allowed, .. } = *dialect;
         let mut plain = Plain { text, at: 0, line: 1, strict, nul_allowed };
         let mut rows = Vec::new();
-        while plain.at < text.len() {
+        loop {
+            while text[plain.at..].starts_with(b"\xef\xbb\xbf") {
+                plain.at += 3;
+            }
+            if plain.at == text.len() {
+                break;
+            }
             match plain.row() {
                 Ok(row) => rows.push(row),
                 Err(line) => return (rows, Some(line)),
@@ -99,7 +105,12 @@ impl Plain<'_> {
             if self.strict {
                 return Err(self.line);
             }
-            text.extend_from_slice(&self.bare()?.0);
+            let spans_lines = text.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+            let behind = self.bare()?.0;
+            if spans_lines && behind.iter().any(|byte| *byte != b' ') {
+                return Err(open);
+            }
+            text.extend_from_slice(&behind);
         }
         Ok((text, true))
     }

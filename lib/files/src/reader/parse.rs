@@ -58,6 +58,7 @@ pub(super) enum Stop {
 pub(super) enum Fault {
     OpenQuote,
     AfterQuote,
+    OverLines,
     InsideText,
     TooLong,
 }
@@ -67,6 +68,7 @@ impl Fault {
         match self {
             Self::OpenQuote => "cannot find the end of a quoted field",
             Self::AfterQuote => "cannot take text after a closing quote",
+            Self::OverLines => "cannot tell where a quoted field of several lines ends",
             Self::InsideText => "cannot take a quote inside an unquoted field",
             Self::TooLong => "cannot hold a record of this size",
         }
@@ -184,6 +186,13 @@ impl Parser {
                     }
                     self.scratch.extend_from_slice(&text[from..hit]);
                     let end = self.literal(text, ended, hit + 1)?;
+                    // A quote that is missing, or one too many, makes one field of several lines,
+                    // and rows would be lost in it.
+                    if memchr2(b'\n', b'\r', &text[open..hit]).is_some()
+                        && text[hit + 1..end].iter().any(|byte| *byte != b' ')
+                    {
+                        return Err(Stop::Fault(Fault::OverLines, open));
+                    }
                     self.push_scratch(scratch, QUOTED);
                     return Ok(end);
                 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 use singer::{ErrorKind, Result};
 
-use super::Reader;
+use super::{Lines, Reader};
 use crate::dialect::Dialect;
 
 /// Hands out the input a few bytes at a time.
@@ -70,7 +70,20 @@ fn reads_every_line_end_and_counts_lines() {
     check("", &dialect, &[]);
     check("\u{feff}", &dialect, &[]);
     check("\u{feff}a\n", &dialect, &[(1, &[Some("a")])]);
-    check("a\n\u{feff}b", &dialect, &[(1, &[Some("a")]), (2, &[Some("\u{feff}b")])]);
+    // Files that were put together have marks inside; what we write has them as text alone.
+    let ab: &[(u64, &[Option<&str>])] = &[(1, &[Some("a")]), (2, &[Some("b,c")])];
+    for text in [
+        "a\n\u{feff}\"b,c\"",
+        "\u{feff}\u{feff}a\r\n\u{feff}\"b,c\"\r\n\u{feff}",
+        "a\n\u{feff}\u{feff}\"b,c\"\n",
+    ] {
+        check(text, &dialect, ab);
+    }
+    let mut reader = Reader::new("\u{feff}a\nb\n\u{feff}c\n\u{feff}".as_bytes(), &dialect);
+    while reader.record().unwrap().is_some() {}
+    assert_eq!(reader.marks(), Lines { count: 2, first: 3 });
+    let lake = Dialect::lake();
+    check("a\n\u{feff}b", &lake, &[(1, &[Some("a")]), (2, &[Some("\u{feff}b")])]);
     check("a,", &dialect, &[(1, &[Some("a"), None])]);
 }
 
@@ -108,6 +121,11 @@ fn reads_quotes_delimiters_and_escapes_of_each_dialect() {
 fn quotes_at_odd_places_are_text_unless_strict() {
     let dialect = Dialect::default();
     check("\"a\"b,c\n", &dialect, &[(1, &[Some("ab"), Some("c")])]);
+    check("\"a\nb\"  ,c\n", &dialect, &[(1, &[Some("a\nb  "), Some("c")])]);
+    for text in ["1,\"5 in\n2,\"6 in\n", "1,\"a\n2,b\n3,\"c\"\n", "1,\"\r2,\"x"] {
+        let failure = read_in(text.as_bytes(), &dialect, 3, 1).unwrap_err();
+        assert_eq!(failure.context("line"), Some("1"), "{failure}");
+    }
     check("\"a\"\"b\"c\"d\",e", &dialect, &[(1, &[Some("a\"bc\"d\""), Some("e")])]);
     check("a\"b,c\"\n", &dialect, &[(1, &[Some("a\"b"), Some("c\"")])]);
     let strict = Dialect { strict: true, ..dialect };
