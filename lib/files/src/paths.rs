@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 use crate::format::Format;
 use crate::once::once;
 use crate::open::Identity;
+use crate::unread::Unread;
 
 /// A pattern of paths: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any folders.
 #[derive(Clone, Debug)]
@@ -137,6 +138,7 @@ impl Walk<'_> {
         let root = if here { Path::new(".") } else { self.base };
         let mut found = Vec::new();
         let mut hidden = 0;
+        let mut unread = Unread::default();
         let entries = WalkDir::new(root).max_depth(self.depth).follow_links(true).into_iter();
         let seen = |entry: &walkdir::DirEntry| {
             let seen = entry.depth() == 0 || self.sees(entry.file_name());
@@ -151,6 +153,10 @@ impl Walk<'_> {
             };
             let path = named(entry.path(), here);
             if entry.file_type().is_dir() || !self.wants(path) {
+                if self.pattern.is_none() && entry.file_type().is_file() {
+                    let below = path.strip_prefix(self.base).unwrap_or(path);
+                    unread.note(&below.to_string_lossy());
+                }
                 continue;
             }
             if path.to_str().is_none() {
@@ -166,6 +172,10 @@ impl Walk<'_> {
         if hidden > 0 {
             log::info!("passing over {hidden} hidden files or folders in {}", root.display());
         }
+        unread.tell(
+            &root.display().to_string(),
+            "to read such a file, give an entry its path, or a pattern for its ending",
+        );
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(once(self.base, found))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use files::{Format, Limits};
+use files::{Format, Limits, Unread};
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use sftp::{RemoteFile, Server};
@@ -94,7 +94,15 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
     refuse_alike(&members)?;
     // An archive of a table often holds a note besides; one without known endings is all table.
     if !finder.takes_all() && members.iter().any(|member| Format::of(&member.name).is_some()) {
-        members.retain(|member| Format::of(&member.name).is_some());
+        let mut unread = Unread::default();
+        members.retain(|member| {
+            let counts = Format::of(&member.name).is_some();
+            if !counts {
+                unread.note(&member.name);
+            }
+            counts
+        });
+        unread.tell(&stored.path, "to read all members, set `format`");
     }
     Ok(members)
 }

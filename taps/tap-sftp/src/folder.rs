@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use files::Format;
 use files::paths::Pattern;
+use files::{Format, Unread};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use regex::Regex;
 use sftp::{Attributes, FileKind, Name, Server};
@@ -56,6 +56,10 @@ struct Walk<'a> {
     /// The links among them, and what they lead to.
     links: BTreeMap<String, Vec<u8>>,
     refused: Vec<String>,
+    /// Files of a folder whose endings tell no format.
+    unread: Unread,
+    /// Files are wanted by their endings.
+    by_endings: bool,
     /// What is passed over was told before, or will be.
     quiet: bool,
 }
@@ -158,6 +162,7 @@ impl Finder {
         match server.stat(shown(path)) {
             Ok(attributes) if attributes.kind == FileKind::Folder => {
                 let walk = Walk::new(self, server, path, quiet);
+                let walk = Walk { by_endings: true, ..walk };
                 walk.go(usize::MAX, &|path| self.takes(path))
             }
             // To open a pipe would wait for its writer.
@@ -193,6 +198,8 @@ impl<'a> Walk<'a> {
             found: Vec::new(),
             links: BTreeMap::new(),
             refused: Vec::new(),
+            unread: Unread::default(),
+            by_endings: false,
             quiet,
         }
     }
@@ -231,6 +238,12 @@ impl<'a> Walk<'a> {
             }
         }
         self.tell_refused();
+        if !self.quiet {
+            self.unread.tell(
+                shown(&self.root),
+                "to read such a file, give a table its path, or a pattern for its ending",
+            );
+        }
         self.once()?;
         Ok(self.found)
     }
@@ -261,7 +274,13 @@ impl Walk<'_> {
                 self.found.push(Found { path: path.clone(), attributes });
             }
             FileKind::Link if wanted(&path) => self.follow(&path)?,
+            FileKind::Link => self.pass_over_folder(&path)?,
             FileKind::Other if wanted(&path) => self.not_read(&path, "it is no regular file"),
+            // By a pattern or an expression it was left out on purpose.
+            FileKind::File if self.by_endings => {
+                let below = path.strip_prefix(&self.root).unwrap_or(&path);
+                self.unread.note(below.trim_start_matches('/'));
+            }
             _ => {}
         }
         Ok(Some((path, attributes.kind)))
@@ -287,12 +306,8 @@ impl Walk<'_> {
             self.not_read(path, "the link leads to no regular file");
             return Ok(());
         }
-        let root = self.real_root()?;
         let target = self.server.real_path(path)?;
-        let inside = target
-            .strip_prefix(root.as_slice())
-            .is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/"));
-        if inside {
+        if self.is_inside(&target)? {
             self.found.push(Found { path: path.to_owned(), attributes });
             self.links.insert(path.to_owned(), target);
         } else if !self.quiet {
@@ -300,6 +315,30 @@ impl Walk<'_> {
             singer::warn!("W-LINK-OUTSIDE", "passing over {path}: the link leads out of {root}");
         }
         Ok(())
+    }
+
+    /// Tells of a link to a folder elsewhere: nothing in it is read.
+    fn pass_over_folder(&mut self, path: &str) -> Result<()> {
+        let is_folder = |attributes: Attributes| attributes.kind == FileKind::Folder;
+        if self.quiet || !self.server.stat(path).is_ok_and(is_folder) {
+            return Ok(());
+        }
+        let target = self.server.real_path(path)?;
+        if !self.is_inside(&target)? {
+            let root = shown(&self.root);
+            singer::warn!(
+                "W-LINK-OUTSIDE",
+                "passing over {path}: the link leads to a folder out of {root}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Tells whether a real path is below the root.
+    fn is_inside(&mut self, target: &[u8]) -> Result<bool> {
+        let root = self.real_root()?;
+        let rest = target.strip_prefix(root.as_slice());
+        Ok(rest.is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/")))
     }
 
     fn real_root(&mut self) -> Result<Vec<u8>> {
