@@ -69,6 +69,11 @@ impl Inference {
         }
     }
 
+    /// Tells whether a column has no value yet.
+    pub(crate) fn is_unseen(&self, column: usize) -> bool {
+        self.columns.get(column).is_none_or(|candidates| candidates.0 & UNSEEN != 0)
+    }
+
     /// Returns the JSON Schema of a column.
     pub fn property(&self, column: usize) -> Value {
         let candidates = self.columns.get(column).map_or(0, |candidates| candidates.0);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Kind, Result};
+
+use crate::infer::Inference;
 
 /// Checks names, or with `rename` gives empty ones a name by position and repeated ones a number.
 ///
@@ -31,7 +33,36 @@ pub fn checked(names: Vec<String>, rename: bool) -> Result<Vec<String>> {
     if !repeated.is_empty() {
         failure = failure.with("more than once", repeated.join(", "));
     }
-    Err(failure.hint("correct the header, or set `rename_headers` to true"))
+    Err(failure.hint(
+        "correct the header, or set `rename_headers` to true; if its line is a row, set `header` \
+         to false",
+    ))
+}
+
+/// Tells whether a header may be a row: some of its names are numbers, booleans or times, and each
+/// name is a value of the kind that its column has.
+///
+/// Years, days and other numbers in a row are names where a table is written crosswise.
+pub(super) fn may_be_row(names: &[String], columns: &Inference) -> bool {
+    let mut alone = Inference::new(names.len());
+    for (at, name) in names.iter().enumerate() {
+        alone.see(at, name.as_bytes());
+    }
+    let values: Vec<usize> =
+        (0..names.len()).filter(|at| alone.kind(*at) != Kind::String).collect();
+    let mut both = columns.clone();
+    (0..names.len()).for_each(|at| both.merge(at, &alone, at));
+    let is_text = |of: &Inference, at: usize| of.kind(at) == Kind::String;
+    let fits = |at: usize| is_text(columns, at) || !is_text(&both, at);
+    let tells = |at: &usize| columns.is_unseen(*at) || !is_text(columns, *at);
+    let numbers: Vec<i64> = values.iter().filter_map(|at| names[*at].parse().ok()).collect();
+    let is_year = |number: &i64| (1900..=2100).contains(number);
+    let is_sequence =
+        numbers.len() > 1 && numbers.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+    let is_crosswise = numbers.len() == values.len()
+        && (numbers.iter().all(is_year) || is_sequence)
+        || values.len() > 1 && values.iter().all(|at| alone.kind(*at) == Kind::Date);
+    !values.is_empty() && values.iter().all(tells) && !is_crosswise && (0..names.len()).all(fits)
 }
 
 /// Names columns without a header: c1, c2, ...
@@ -80,6 +111,33 @@ mod tests {
         assert_eq!(failure.kind(), ErrorKind::Data);
         assert_eq!(failure.context("without a name"), Some("column 2, 5"));
         assert_eq!(failure.context("more than once"), Some("a, b, b"));
+    }
+
+    #[test]
+    fn a_header_of_values_may_be_a_row() {
+        let check = |header: &str, row: &str, expected: bool| {
+            let header = names(header);
+            let mut columns = Inference::new(header.len());
+            for (at, value) in names(row).iter().enumerate() {
+                if !value.is_empty() {
+                    columns.see(at, value.as_bytes());
+                }
+            }
+            assert_eq!(may_be_row(&header, &columns), expected, "{header:?} {row}");
+        };
+        check("1,anna", "2,bert", true);
+        check("7.5,x,2026-01-02", "1,y,2026-01-03", true);
+        check("true,a", "false,b", true);
+        check("2026-01-02T10:00:00Z,a", ",b", true);
+        check("1,anna", ",", true);
+        check("id,name", "1,anna", false);
+        check("id,1.5", "1,2", false);
+        check("id,name", ",", false);
+        check("1,name", "x,anna", false);
+        check("product,2025,2026", "pen,1,2", false);
+        check("product,2026", "pen,1", false);
+        check("name,1,2,3", "anna,0,7,8", false);
+        check("name,2026-01-01,2026-01-02", "anna,2026-02-01,2026-02-02", false);
     }
 
     #[test]

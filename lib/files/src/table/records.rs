@@ -5,11 +5,12 @@ use std::io::Read;
 use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, origins, unknown};
-use super::form::DELIMITERS;
+use super::form::{DELIMITERS, is_json};
+use super::likeness::{Spellings, apart};
 use super::{Place, Table, header};
 use crate::infer::Inference;
 use crate::open::{Identity, OpenFile};
-use crate::reader::{Reader, Record};
+use crate::reader::{Lines, Reader, Record};
 use crate::settings::Metadata;
 
 type Input = Reader<Box<dyn Read + Send>>;
@@ -18,8 +19,26 @@ type Input = Reader<Box<dyn Read + Send>>;
 struct Opened {
     file: OpenFile,
     reader: Input,
+    header: Header,
+}
+
+/// The columns of a file.
+#[derive(Default)]
+struct Header {
     /// None in an empty file.
     names: Vec<String>,
+    /// The line of the header as it stands, and its number; none in a file without one.
+    text: Vec<u8>,
+    line: u64,
+}
+
+impl Header {
+    /// Tells whether a record is the header once more, as in files that were put together. One
+    /// column may have its own name for a value.
+    #[inline]
+    fn is_repeated_by(&self, record: &Record<'_>) -> bool {
+        self.names.len() > 1 && record.raw() == self.text
+    }
 }
 
 impl Table {
@@ -31,9 +50,15 @@ impl Table {
         delimiter: u8,
         columns: &mut Columns,
     ) -> Result<Identity> {
-        let Opened { file, mut reader, names } = self.open_records((path, delimiter), false)?;
+        let Opened { file, mut reader, header } = self.open_records((path, delimiter), false)?;
         let identity = file.identity();
-        if let Some(key) = self.lacking(&self.settings.keys, &names) {
+        let names = &header.names;
+        let is_apart = !columns.names.is_empty() && !names.is_empty();
+        if is_apart && !names.iter().any(|name| columns.has(name)) {
+            let has_header = self.settings.text.header;
+            return Err(apart(header.line.max(1), names, &columns.spellings, has_header));
+        }
+        if let Some(key) = self.lacking(&self.settings.keys, names) {
             columns.lacking.get_or_insert_with(|| (path.to_owned(), key.to_owned()));
         }
         let mut inference = Inference::new(names.len());
@@ -41,7 +66,7 @@ impl Table {
         if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
             while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
                 // The rows of another width are not for this pass to refuse.
-                if !self.fits(&record, names.len()) {
+                if !self.fits(&record, names.len()) || header.is_repeated_by(&record) {
                     continue;
                 }
                 for (column, (text, quoted)) in record.fields().take(names.len()).enumerate() {
@@ -52,7 +77,18 @@ impl Table {
             }
             file.finish()?;
         }
-        columns.join(names, &inference)?;
+        if self.settings.text.header
+            && header::may_be_row(names, &inference)
+            && !self.doubted_header.replace(true)
+        {
+            singer::warn!(
+                "W-HEADER-DOUBTFUL",
+                "the header of {path} may be a row, for its names are values like those below it: \
+                 if the file has no header, set `header` to false, and `columns`"
+            );
+        }
+        columns.spellings.see(names, path);
+        columns.join(header.names, &inference)?;
         Ok(identity)
     }
 
@@ -64,27 +100,41 @@ impl Table {
         summed: bool,
         rows: &mut Rows,
     ) -> Result<(Identity, Option<String>)> {
-        let Opened { file, mut reader, names } = self.open_records((path, delimiter), summed)?;
+        let Opened { file, mut reader, header } = self.open_records((path, delimiter), summed)?;
         let identity = file.identity();
-        if let Some(key) = self.lacking(&stream.keys, &names) {
+        let names = &header.names;
+        if let Some(key) = self.lacking(&stream.keys, names) {
             return Err(self.without_key(path, key));
         }
-        self.unknown.extend(unknown(stream, &names));
-        let origins = origins(stream, &names, self.settings.metadata);
+        let unknown = unknown(stream, names);
+        if !names.is_empty() && unknown.len() == names.len() {
+            let failure = apart(header.line.max(1), names, &Spellings::default(), header.line > 0);
+            return Err(failure.hint(
+                "if the columns were renamed, write the catalog again with --discover; if the \
+                 first line is a row, set `header` to false, and `columns`",
+            ));
+        }
+        self.unknown.extend(unknown);
+        let origins = origins(stream, names, self.settings.metadata);
         let place = Place::new(path, identity)?;
-        let read = self.rows(&mut reader, names.len(), &origins, &place, rows);
-        read.map_err(|failure| file.explain(failure))?;
-        Ok((identity, file.finish()?))
+        let read = self.rows(&mut reader, &header, &origins, &place, rows);
+        let repeated = read.map_err(|failure| file.explain(failure))?;
+        let sum = file.finish()?;
+        tell_seams(path, repeated, reader.marks());
+        Ok((identity, sum))
     }
 
+    /// Writes the rows; returns the lines that repeat the header.
     fn rows(
         &self,
         reader: &mut Input,
-        width: usize,
+        header: &Header,
         origins: &[Origin],
         place: &Place<'_>,
         rows: &mut Rows,
-    ) -> Result<()> {
+    ) -> Result<Lines> {
+        let width = header.names.len();
+        let mut repeated = Lines::default();
         let mut spaces = Vec::new();
         while let Some(record) = reader.record()? {
             let fits = self.fits(&record, width);
@@ -100,7 +150,9 @@ impl Table {
             for (raw, failure) in spaces.drain(..) {
                 rows.reject(place.path, &Refused::Text(&raw), failure)?;
             }
-            if fits {
+            if fits && header.is_repeated_by(&record) {
+                repeated.add(record.line());
+            } else if fits {
                 match self.row(&record, width, origins, place, rows) {
                     Ok(()) => rows.end()?,
                     Err(failure) if failure.kind() == ErrorKind::Data => {
@@ -114,7 +166,7 @@ impl Table {
                 rows.reject(place.path, &refused(&record, width, origins, rows), failure)?;
             }
         }
-        Ok(())
+        Ok(repeated)
     }
 
     #[inline]
@@ -179,8 +231,9 @@ impl Table {
     fn open_records(&self, (path, delimiter): (&str, u8), summed: bool) -> Result<Opened> {
         let (file, mut reader) = self.reader(path, delimiter, summed)?;
         let text = &self.settings.text;
-        let names = if let Some(names) = &text.columns {
-            Some(names.clone())
+        let named = |names| Header { names, ..Header::default() };
+        let header = if let Some(names) = &text.columns {
+            Some(named(names.clone()))
         } else if text.header {
             self.header(path, delimiter, &mut reader)?
         } else {
@@ -188,12 +241,12 @@ impl Table {
             let (_, mut other) = self.reader(path, delimiter, false)?;
             let width = other.record()?.map(|record| record.len());
             self.check_width(width.unwrap_or_default())?;
-            width.map(header::numbered)
+            width.map(header::numbered).map(named)
         };
-        if file.identity().size == 0 || names.is_none() {
+        if file.identity().size == 0 || header.is_none() {
             self.check_empty(path)?;
         }
-        Ok(Opened { file, reader, names: names.unwrap_or_default() })
+        Ok(Opened { file, reader, header: header.unwrap_or_default() })
     }
 
     /// Returns a key that a file with these columns does not have.
@@ -211,8 +264,10 @@ impl Table {
         Ok((file, reader))
     }
 
-    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Vec<String>>> {
+    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Header>> {
         let Some(record) = reader.record()? else { return Ok(None) };
+        let line = record.line();
+        self.check_header(&record).with("line", line)?;
         if let Some([delimiter]) = record.raw().strip_prefix(b"sep=") {
             let delimiter = char::from(*delimiter);
             let message = "cannot take a `sep=` line for the header";
@@ -232,7 +287,60 @@ impl Table {
             );
         }
         let rename = self.settings.text.rename_headers;
-        header::checked(names, rename).with("line", record.line()).map(Some)
+        let text = record.raw().to_vec();
+        let names = header::checked(names, rename).with("line", line)?;
+        Ok(Some(Header { names, text, line }))
+    }
+
+    /// Refuses a first line that is no header of delimited text.
+    fn check_header(&self, record: &Record<'_>) -> Result<()> {
+        if record.is_blank() && !self.settings.text.rename_headers {
+            return Err(Error::new(ErrorKind::Data, "cannot take an empty line for the header")
+                .hint("set `skip_rows` to the number of lines before the header"));
+        }
+        if self.settings.format.is_some() {
+            return Ok(());
+        }
+        let raw = record.raw();
+        if is_json(raw).is_some() || raw.trim_ascii() == b"[" || starts(raw, b"{\"") {
+            return Err(Error::new(ErrorKind::Data, "cannot take JSON for the header")
+                .hint("set `format` to json or jsonl; if it is a header, to csv"));
+        }
+        if [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|begin| starts(raw, begin)) {
+            return Err(Error::new(ErrorKind::Data, "cannot take HTML or XML for the header")
+                .hint(
+                    "is it what a server says of a failure? if it is a header, set `format` to csv",
+                ));
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a line begins so, in any case.
+fn starts(line: &[u8], begin: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    line.get(..begin.len()).is_some_and(|start| start.eq_ignore_ascii_case(begin))
+}
+
+/// Warns of what shows that a file was put together from several.
+fn tell_seams(path: &str, repeated: Lines, marks: Lines) {
+    if repeated.count > 0 {
+        singer::warn!(
+            "W-HEADER-REPEATED",
+            "passing over {} lines of {path} that are its header once more, the first one on line \
+             {}: was it put together from several files?",
+            repeated.count,
+            repeated.first
+        );
+    }
+    if marks.count > 0 {
+        singer::warn!(
+            "W-MARK-INSIDE",
+            "passing over {} byte order marks within {path}, the first one on line {}: was it put \
+             together from several files?",
+            marks.count,
+            marks.first
+        );
     }
 }
 

@@ -1,0 +1,158 @@
+//! Headers of delimited files: no row becomes one unseen, and none becomes a row.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::folder;
+use crate::support::run::{Outcome, Run, file, ours};
+
+fn tap(path: &Path, more: &Value) -> Run {
+    let mut entry = json!({ "entity": "t", "path": path });
+    entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    ours("tap-csv").config(&json!({ "files": [entry] }))
+}
+
+/// Reads files that are named by their place.
+fn read(files: &[&str], more: &Value) -> Outcome {
+    let scratch = folder();
+    for (at, text) in files.iter().enumerate() {
+        file(scratch.path(), &format!("in/{at}.csv"), text);
+    }
+    tap(&scratch.path().join("in"), more).go()
+}
+
+#[track_caller]
+fn rows(outcome: Outcome, warnings: &[&str], expected: &Value) {
+    let outcome = outcome.success();
+    for code in ["W-HEADER-DOUBTFUL", "W-HEADER-REPEATED", "W-MARK-INSIDE", "W-COLUMN-ALIKE"] {
+        let told = outcome.stderr.contains(&format!("{code}: "));
+        assert_eq!(told, warnings.contains(&code), "{code} in {}", outcome.stderr);
+    }
+    assert_eq!(Value::from(outcome.records("t")), *expected);
+}
+
+#[test]
+fn a_file_that_has_no_column_of_the_table_is_refused() {
+    let no = json!({});
+    let alone = |words: &str, files: &[&str], more: &Value| {
+        let outcome = read(files, more).exits(65);
+        assert_eq!(outcome.records("t").len(), 0);
+        for word in ["cannot find a column of the table in a file", "1.csv", words] {
+            assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
+        }
+    };
+    // A later part without a header; its first line is no header.
+    alone("`header: false`", &["id,n\n1,a\n", "2,b\n3,c\n"], &no);
+    alone("line: 3", &["-\n-\nid,n\n1,a\n", "-\n-\nx,y\n"], &json!({ "skip_rows": 2 }));
+    alone("spelled otherwise in: ", &["id,n\n1,a\n", "ID,N\n3,c\n"], &no);
+    alone("this `delimiter`", &["id,n\n1,a\n", "id;n\n1;a\n"], &no);
+    // What the message says helps.
+    let scratch = folder();
+    file(scratch.path(), "1.csv", "id,n\n1,a\n");
+    file(scratch.path(), "2.csv", "2,b\n3,c\n");
+    let path = scratch.path().join("2.csv");
+    let own = tap(&path, &json!({ "header": false, "columns": ["id", "n"] })).go();
+    rows(own, &[], &json!([{ "id": 2, "n": "b" }, { "id": 3, "n": "c" }]));
+    // A catalog is held to the same.
+    let catalog = tap(&scratch.path().join("1.csv"), &no).args(["--discover"]).go().success();
+    let catalog: Value = serde_json::from_slice(&catalog.stdout).unwrap();
+    let outcome = tap(scratch.path(), &no).json("--catalog", &catalog).go().exits(65);
+    assert!(outcome.stderr.contains("2.csv") && outcome.stderr.contains("line: 1"));
+    // Files may share some columns, in any order, and have more or fewer.
+    rows(
+        read(&["id,n\n1,a\n", "n,id\nb,2\n", "m,id\nx,3\n", "id\n4\n"], &no),
+        &[],
+        &json!([
+            { "id": 1, "n": "a", "m": null }, { "id": 2, "n": "b", "m": null },
+            { "id": 3, "n": null, "m": "x" }, { "id": 4, "n": null, "m": null },
+        ]),
+    );
+}
+
+#[test]
+fn names_that_differ_little_are_told() {
+    rows(
+        read(&["id,Order Date\n1,a\n", "id,order_date\n2,b\n"], &json!({})),
+        &["W-COLUMN-ALIKE"],
+        &json!([
+            { "id": 1, "Order Date": "a", "order_date": null },
+            { "id": 2, "Order Date": null, "order_date": "b" },
+        ]),
+    );
+    // One file has both, so they are two.
+    let both = json!([{ "id": 1, "ID": 2 }, { "id": null, "ID": 3 }]);
+    rows(read(&["id,ID\n1,2\n", "ID\n3\n"], &json!({})), &[], &both);
+}
+
+#[test]
+fn a_row_that_is_taken_for_the_header_is_told() {
+    let told = ["W-HEADER-DOUBTFUL"];
+    rows(read(&["1,anna\n2,bert\n"], &json!({})), &told, &json!([{ "1": 2, "anna": "bert" }]));
+    rows(
+        read(&["x,2026-01-02\ny,2026-01-03\n"], &json!({})),
+        &told,
+        &json!([
+            { "x": "y", "2026-01-02": "2026-01-03" }
+        ]),
+    );
+    let named = json!({ "header": false });
+    rows(read(&["1,anna\n"], &named), &[], &json!([{ "c1": 1, "c2": "anna" }]));
+    // Crosswise tables, and names that no value below is like.
+    rows(
+        read(&["product,2025,2026\npen,1,2\n"], &json!({})),
+        &[],
+        &json!([
+            { "product": "pen", "2025": 1, "2026": 2 }
+        ]),
+    );
+    rows(read(&["1,id\nx,1\n"], &json!({})), &[], &json!([{ "1": "x", "id": 1 }]));
+    // What is no delimited text at all.
+    for (text, words) in [
+        ("{\"a\":1}\n{\"a\":2}\n", "set `format` to json or jsonl"),
+        ("[\n{\"a\":1}\n]\n", "set `format` to json or jsonl"),
+        ("<!DOCTYPE html>\n<p>Sign in</p>\n", "HTML"),
+        ("<?xml version=\"1.0\"?>\n<a/>\n", "XML"),
+        ("\n\nid,n\n1,a\n", "set `skip_rows`"),
+    ] {
+        let outcome = read(&[text], &json!({})).exits(65);
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+    }
+    let lines = read(&["{\"a\":1}\n{\"a\":2}\n"], &json!({ "format": "jsonl" }));
+    rows(lines, &[], &json!([{ "a": 1 }, { "a": 2 }]));
+    let meant = read(&["<html>\nx\n"], &json!({ "format": "csv" }));
+    rows(meant, &[], &json!([{ "<html>": "x" }]));
+}
+
+#[test]
+fn files_that_were_put_together_give_their_rows_alone() {
+    let expected = json!([{ "id": 1, "n": "a,b" }, { "id": 2, "n": "c" }]);
+    let two = ["W-HEADER-REPEATED", "W-MARK-INSIDE"];
+    for (text, warnings) in [
+        ("id,n\n1,\"a,b\"\nid,n\n2,c\n", &two[..1]),
+        ("id,n\r\n1,\"a,b\"\r\nid,n\r\nid,n\r\n2,c", &two[..1]),
+        ("\u{feff}id,n\n1,\"a,b\"\n\u{feff}id,n\n2,c\n", &two),
+        ("\u{feff}\"id\",n\n1,\"a,b\"\n\u{feff}\"id\",n\n2,c\n", &two),
+        ("\u{feff}\u{feff}id,n\n\u{feff}1,\"a,b\"\n\u{feff}2,c\n\u{feff}", &two[1..]),
+    ] {
+        rows(read(&[text], &json!({})), warnings, &expected);
+    }
+    // One column may have its name for a value; without a header there is none to come again.
+    rows(read(&["n\nx\nn\n"], &json!({})), &[], &json!([{ "n": "x" }, { "n": "n" }]));
+    let all = json!([{ "c1": "id", "c2": "n" }, { "c1": "id", "c2": "n" }]);
+    rows(read(&["id,n\nid,n\n"], &json!({ "header": false })), &[], &all);
+    // A mark within a value is part of it.
+    rows(read(&["id,n\n1,\u{feff}x\n"], &json!({})), &[], &json!([{"id": 1, "n": "\u{feff}x"}]));
+}
+
+#[test]
+fn a_quote_that_is_missing_swallows_no_rows() {
+    for text in ["id,n\n1,\"5 in\n2,\"6 in\n", "id,n\n1,\"a\n2,b\n3,\"c\"\n"] {
+        let outcome = read(&[text], &json!({})).exits(65);
+        assert!(outcome.stderr.contains("line: 2"), "{}", outcome.stderr);
+        let quotes = read(&[text], &json!({ "quotechar": "" })).success();
+        assert!(quotes.records("t").len() > 1, "the hint helps");
+    }
+    let fine = read(&["id,n\n1,\"a\nb\" \n2,\"c\"d\n"], &json!({}));
+    rows(fine, &[], &json!([{ "id": 1, "n": "a\nb " }, { "id": 2, "n": "cd" }]));
+}
