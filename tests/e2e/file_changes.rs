@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::support::cluster::database;
 use crate::support::folder;
 use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, from_lake, to_lake};
@@ -154,4 +155,78 @@ fn a_file_of_equal_size_and_time_is_read_when_it_is_another() {
         put("id\n2\n", seconds);
         assert_eq!(again().records("t"), [json!({ "id": 2 })], "{seconds}");
     }
+}
+
+#[test]
+fn a_file_by_another_name_brings_no_rows_twice() {
+    let scratch = folder();
+    let at = |name: &str| scratch.path().join("in").join(name);
+    let path = file(scratch.path(), "in/a.csv", "id\n1\n");
+    file(scratch.path(), "in/b.csv", "id\n2\n");
+    let folder = path.parent().unwrap();
+    let first = state(&tap(folder, &json!({})).go().success());
+    let read = |state: &Value| tap(folder, &json!({})).json("--state", state).go().success();
+    // Renamed, moved into a folder, compressed there.
+    fs::rename(&path, at("c.csv")).unwrap();
+    let renamed = read(&first);
+    fs::create_dir(at("archive")).unwrap();
+    fs::rename(at("c.csv"), at("archive/c.csv")).unwrap();
+    let moved = read(&state(&renamed));
+    let gzip = |name: &str| {
+        Run::new(Path::new("/bin/gzip")).args(["-n".into(), at(name)]).go().success();
+    };
+    gzip("archive/c.csv");
+    let compressed = read(&state(&moved));
+    for (outcome, name) in
+        [(&renamed, "in/c.csv"), (&moved, "archive/c.csv"), (&compressed, "c.csv.gz")]
+    {
+        assert_eq!(outcome.records("t").len(), 0, "{name}");
+        assert!(outcome.stderr.contains("W-FILE-MOVED: skipping "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(name), "{}", outcome.stderr);
+    }
+    let last = read(&state(&compressed));
+    assert_eq!(last.records("t").len(), 0);
+    assert!(!last.stderr.contains("W-FILE-MOVED"), "{}", last.stderr);
+    // Another file of the same bytes is another: a day like the one before.
+    fs::remove_file(at("b.csv")).unwrap();
+    file(scratch.path(), "in/d.csv", "id\n2\n");
+    assert_eq!(read(&state(&last)).records("t"), [json!({ "id": 2 })]);
+    // Of one name, but with other rows.
+    gzip("d.csv");
+    file(scratch.path(), "in/d.csv", "id\n3\n");
+    let both = read(&state(&last));
+    assert_eq!(both.records("t").len(), 2);
+    assert!(both.stderr.contains("W-FILE-TWICE: reading both "), "{}", both.stderr);
+}
+
+#[test]
+fn a_run_that_skips_files_activates_no_version() {
+    let scratch = folder();
+    let path = file(scratch.path(), "in/a.csv", "id\n1\n");
+    let folder = path.parent().unwrap();
+    let database = database("skipped_files");
+    let settings = database.settings_with(&json!({
+        "default_target_schema": "s", "add_record_metadata": true, "hard_delete": true,
+    }));
+    let load = |since: &Value, whole: bool, versions: usize| {
+        let tap = tap(folder, &json!({ "keys": ["id"] })).json("--state", since);
+        let tap = tap.set("emit_activate_version_messages", true).set("whole_tables", whole);
+        let read = tap.go().success();
+        assert_eq!(read.text().matches("ACTIVATE_VERSION").count(), versions, "{}", read.text());
+        let target = ours("target-postgres").config(&settings).set("allow_empty", true);
+        target.input(read.stdout.clone()).go().success();
+        (state(&read), database.psql("select string_agg(id::text, ',' order by id) from s.t"))
+    };
+    let (first, ids) = load(&json!({}), false, 1);
+    assert_eq!(ids, "1");
+    // The rows of a file that is skipped are not gone.
+    file(scratch.path(), "in/b.csv", "id\n2\n");
+    let (second, ids) = load(&first, false, 0);
+    assert_eq!(ids, "1,2");
+    let (third, ids) = load(&second, false, 0);
+    assert_eq!(ids, "1,2");
+    // All files are all there is.
+    fs::write(&path, "id\n3\n").unwrap();
+    let (_, ids) = load(&third, true, 1);
+    assert_eq!(ids, "2,3");
 }

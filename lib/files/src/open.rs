@@ -204,6 +204,22 @@ pub fn sum(store: &dyn Store, path: &str) -> Result<String> {
     Ok(file.finish()?.unwrap_or_default())
 }
 
+/// Returns the SHA-256 of what is compressed in a file, in hexadecimal.
+pub(crate) fn plain_sum(store: &dyn Store, path: &str, limits: Limits) -> Result<String> {
+    let file = OpenFile::new(path.to_owned(), store.open(path)?, false);
+    let mut text = file.text(TextEncoding::Utf8, limits)?;
+    let (mut sum, mut block) = (Sha256::new(), vec![0; 256 << 10]);
+    loop {
+        let bytes = text.read(&mut block).map_err(read_failure).with("path", path)?;
+        if bytes == 0 {
+            break;
+        }
+        sum.update(&block[..bytes]);
+    }
+    file.finish()?;
+    Ok(quote::hex(&sum.finalize()))
+}
+
 /// Reads the first bytes of an input.
 pub(crate) fn head(input: &mut impl Read) -> Result<Vec<u8>> {
     let mut head = Vec::new();

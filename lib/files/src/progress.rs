@@ -90,12 +90,20 @@ impl Progress {
         gone
     }
 
+    /// Returns the files that are gone, and what they were.
+    pub(crate) fn gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Gone> {
+        let gone = self.files.iter().filter(|(path, _)| !is_there(path));
+        gone.map(|(path, entry)| Gone { path: path.clone(), entry: entry.clone() }).collect()
+    }
+
+    /// Tells whether a file of this name was read.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// Tells whether size and time are those of a file that was read.
     pub fn seems_to_have(&self, path: &str, identity: Identity) -> bool {
-        self.files.get(path).is_some_and(|known| {
-            known["size"].as_u64() == Some(identity.size)
-                && time(identity.modified).is_ok_and(|time| known["mtime"] == *time)
-        })
+        self.files.get(path).is_some_and(|known| is_alike(known, identity))
     }
 
     /// Tells whether the file is as it was read.
@@ -187,6 +195,31 @@ impl Progress {
     pub fn is_unsaved(&self) -> bool {
         self.unsaved
     }
+}
+
+/// A file that was read, and is no longer there.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) path: String,
+    entry: Value,
+}
+
+impl Gone {
+    /// Tells whether size and time are those of this file, and on a disk its number.
+    pub(crate) fn is_like(&self, identity: Identity) -> bool {
+        let number = identity.disk.map_or(Value::Null, |disk| disk.inode.into());
+        says_something(identity) && is_alike(&self.entry, identity) && self.entry["inode"] == number
+    }
+
+    /// Returns the sum of its bytes, where it is known.
+    pub(crate) fn sum(&self) -> Option<&str> {
+        self.entry["sha256"].as_str()
+    }
+}
+
+fn is_alike(known: &Value, identity: Identity) -> bool {
+    known["size"].as_u64() == Some(identity.size)
+        && time(identity.modified).is_ok_and(|time| known["mtime"] == *time)
 }
 
 /// Tells whether a file may still change without its time showing it: the clock of a file system

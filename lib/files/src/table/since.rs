@@ -43,6 +43,7 @@ impl Table {
         }
         progress.set_settings(self.row_settings());
         let found: BTreeSet<_> = files.iter().map(|(path, _)| path.as_str()).collect();
+        let mut gone = progress.gone(|path| found.contains(path));
         let some_are_gone = progress.keep(|path| found.contains(path));
         if let Some(time) = Progress::read_until(since)? {
             for (path, identity) in &files {
@@ -53,7 +54,12 @@ impl Table {
         }
         let (mut unread, mut skipped) = (Vec::new(), Vec::new());
         for (path, identity) in &files {
-            let known = progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
+            let mut known =
+                progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
+            // All of a whole table is read again as one is gone.
+            if !known && !gone.is_empty() && !self.settings.whole && !progress.knows(path) {
+                known = self.has_moved(path, *identity, &mut gone, &mut progress)?;
+            }
             let list = if known { &mut skipped } else { &mut unread };
             list.push(path.clone());
         }
@@ -99,7 +105,7 @@ impl Table {
     }
 
     /// Returns the settings that decide the rows, where they are not the default.
-    fn row_settings(&self) -> BTreeMap<String, Value> {
+    pub(super) fn row_settings(&self) -> BTreeMap<String, Value> {
         let settings = &self.settings;
         let default: Option<TextSettings> = serde_json::from_value(json!({})).ok();
         let values = |text: &TextSettings| serde_json::to_value(text).unwrap_or_default();
@@ -108,7 +114,8 @@ impl Table {
         let mut found = BTreeMap::new();
         for (name, value) in given.as_object().into_iter().flatten() {
             // It decides about files without rows.
-            if *value != default[name] && name != "allow_empty_files" {
+            let is_default = *value == default[name] || name == "allow_empty_files";
+            if !is_default && !(name == "encoding" && *value == TextSettings::ENCODING) {
                 found.insert(name.clone(), value.clone());
             }
         }
