@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::support::cluster::database;
 use crate::support::folder;
-use crate::support::run::{Outcome, Run, file, ours};
+use crate::support::run::{Outcome, Run, file, ours, pipe};
 
 fn tap(path: &Path, more: &Value) -> Run {
     let mut entry = json!({ "entity": "t", "path": path });
@@ -188,4 +189,124 @@ fn columns_beyond_the_limit_are_refused() {
     let many = file(scratch.path(), "c.csv", "abc,".repeat(1_000_000));
     let outcome = tap(&many, &json!({})).go().exits(65);
     assert!(outcome.stderr.contains("max_columns"), "{}", outcome.stderr);
+}
+
+#[test]
+fn files_of_other_endings_are_told_once_for_a_folder() {
+    let scratch = folder();
+    let put = |name: &str| file(scratch.path(), &format!("in/{name}"), "id\n1\n");
+    put("a.csv");
+    for name in ["_SUCCESS", "a.csv.crc", "a.csv.md5", ".hidden", "README", "README.md", "x.tmp"] {
+        put(name);
+    }
+    let read = |path: &str| tap(&scratch.path().join(path), &json!({})).go().success();
+    let quiet = read("in");
+    assert!(!quiet.stderr.contains("W-FILE-NOT-READ"), "{}", quiet.stderr);
+    let others = ["b.xlsx", "c.parquet", "d.csv.bak", "e.dat.gz", "f", "sub/g.xml"];
+    others.iter().for_each(|name| drop(put(name)));
+    let outcome = read("in");
+    assert_eq!(ids(&outcome), [1]);
+    assert_eq!(outcome.stderr.matches("W-FILE-NOT-READ: ").count(), 1, "{}", outcome.stderr);
+    let told = "passing over 6 files in ";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("b.xlsx, c.parquet, d.csv.bak, "), "{}", outcome.stderr);
+    // What the warning says works, and a pattern is meant as it stands.
+    let pattern = read("in/*.bak");
+    assert_eq!(ids(&pattern), [1]);
+    assert!(!pattern.stderr.contains("W-FILE-NOT-READ"), "{}", pattern.stderr);
+}
+
+#[test]
+fn json_values_of_several_kinds_keep_them() {
+    let scratch = folder();
+    let lines = "{\"id\":1,\"v\":1,\"o\":{\"a\":1}}\n{\"id\":2,\"v\":\"1\",\"o\":\"x\"}\n\
+                 {\"id\":3,\"v\":true,\"o\":[1]}\n{\"id\":4,\"v\":1.0}\n{\"id\":5,\"v\":\"x\"}\n";
+    let path = file(scratch.path(), "a.jsonl", lines);
+    let values = |outcome: &Outcome, name: &str| -> Vec<Value> {
+        outcome.records("t").iter().map(|record| record[name].clone()).collect()
+    };
+    let outcome = tap(&path, &json!({})).go().success();
+    assert_eq!(Value::from(values(&outcome, "v")), json!([1, "1", true, 1.0, "x"]));
+    assert_eq!(Value::from(values(&outcome, "o")), json!([{"a": 1}, "x", [1], null, null]));
+    let told = "W-KINDS-MIXED: stream t: JSON values of several kinds";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("in columns v, o: "), "{}", outcome.stderr);
+    // So they arrive.
+    let database = database("json_kinds");
+    let settings = database.settings_with(&json!({ "default_target_schema": "s" }));
+    let load = |tap: Run| pipe(tap, ours("target-postgres").config(&settings));
+    let (_, loaded) = load(tap(&path, &json!({})));
+    loaded.success();
+    let found = "select string_agg(v::text, ' ' order by id) from s.t";
+    assert_eq!(database.psql(found), "1 \"1\" true 1.0 \"x\"");
+    // A type that is set is meant; as text all of them are text.
+    let quiet = tap(&path, &json!({ "types": { "v": "string", "o": "json" } })).go().success();
+    assert_eq!(values(&quiet, "v"), ["1", "1", "true", "1.0", "x"]);
+    assert!(!quiet.stderr.contains("W-KINDS-MIXED"), "{}", quiet.stderr);
+    // A column of text does not get strings in quotes beside its texts.
+    database.psql("drop table s.t; create table s.t (id bigint, v text, o jsonb)");
+    let (_, refused) = load(tap(&path, &json!({})));
+    let refused = refused.exits(65);
+    assert!(refused.stderr.contains("would have its quotes"), "{}", refused.stderr);
+    let (_, loaded) = load(tap(&path, &json!({ "types": { "v": "string", "o": "json" } })));
+    loaded.success();
+    assert_eq!(database.psql(found), "1 1 true 1.0 x");
+    // Objects and arrays, and numbers with a fraction among others, are of one kind.
+    let path = file(scratch.path(), "b.jsonl", "{\"a\":1,\"b\":{}}\n{\"a\":1.5,\"b\":[]}\n");
+    let outcome = tap(&path, &json!({})).go().success();
+    assert!(!outcome.stderr.contains("W-KINDS-MIXED"), "{}", outcome.stderr);
+}
+
+#[test]
+fn delimited_text_may_hold_json_where_its_type_says_so() {
+    let scratch = folder();
+    let path =
+        file(scratch.path(), "a.csv", "id,v\n1,\"{\"\"a\"\":[1]}\"\n2,7\n3,\"\"\"x\"\"\"\n4,\n");
+    let typed = json!({ "types": { "v": "json" } });
+    let outcome = tap(&path, &typed).go().success();
+    let values: Vec<_> = outcome.records("t").iter().map(|record| record["v"].clone()).collect();
+    assert_eq!(Value::from(values), json!([{ "a": [1] }, 7, "x", null]));
+    file(scratch.path(), "a.csv", "id,v\n1,{a\n");
+    let outcome = tap(&path, &typed).go().exits(65);
+    assert!(outcome.stderr.contains("column: v"), "{}", outcome.stderr);
+}
+
+#[test]
+fn texts_that_mean_null_do_so_in_json_too() {
+    let scratch = folder();
+    file(scratch.path(), "in/a.csv", "id,v,w\n1,NA,x\n2,7,\"\"\n");
+    file(
+        scratch.path(),
+        "in/b.jsonl",
+        "{\"id\":3,\"v\":\"NA\",\"w\":\"\"}\n{\"id\":4,\"v\":8,\"w\":\"na\"}\n",
+    );
+    let nulls = json!({ "null_values": ["NA", ""] });
+    let outcome = tap(&scratch.path().join("in"), &nulls).go().success();
+    assert_eq!(
+        Value::from(outcome.records("t")),
+        json!([
+            { "id": 1, "v": null, "w": "x" }, { "id": 2, "v": 7, "w": null },
+            { "id": 3, "v": null, "w": null }, { "id": 4, "v": 8, "w": "na" },
+        ])
+    );
+    // What says how delimited text is written does nothing to JSON, and that is told.
+    let path = scratch.path().join("in/b.jsonl");
+    let outcome = tap(&path, &json!({ "infer_types": false, "skip_rows": 1 })).go().success();
+    for name in ["infer_types", "skip_rows"] {
+        let told = format!("W-SETTING-UNUSED: `{name}` has no effect on stream t");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn json_of_another_table_is_told() {
+    let scratch = folder();
+    file(scratch.path(), "in/a.json", "[{\"id\":1,\"n\":\"x\"}]");
+    file(scratch.path(), "in/b.json", "[{\"id\":2,\"more\":true}]");
+    let read = || tap(&scratch.path().join("in"), &json!({})).go().success();
+    assert!(!read().stderr.contains("W-FILE-APART"), "{}", read().stderr);
+    file(scratch.path(), "in/package.json", "{\"version\":\"1.0\"}");
+    let outcome = read();
+    assert!(outcome.stderr.contains("W-FILE-APART: "), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("package.json has no column"), "{}", outcome.stderr);
 }

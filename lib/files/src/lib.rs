@@ -20,6 +20,7 @@ pub mod settings;
 pub mod store;
 pub mod table;
 pub mod tables;
+pub mod unread;
 
 pub use compress::{Codec, Limits};
 pub use dialect::Dialect;
@@ -33,3 +34,4 @@ pub use settings::{Metadata, TableSettings, TextSettings};
 pub use store::{Disk, Store, StoredFile};
 pub use table::Table;
 pub use tables::Tables;
+pub use unread::Unread;

@@ -74,9 +74,8 @@ impl Metadata {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
 pub struct TextSettings {
-    /// The encoding, such as utf-8, utf-16, latin-1 or cp1252.
-    #[serde(default = "utf_8")]
-    pub encoding: String,
+    /// The encoding: utf-8 by default; or utf-16, latin-1, cp1252 or the like.
+    pub encoding: Option<String>,
     /// The character around fields; empty for none.
     #[serde(default = "quote")]
     pub quotechar: String,
@@ -91,7 +90,8 @@ pub struct TextSettings {
     /// Quotes at odd places end the run, instead of being read as text.
     #[serde(default)]
     pub strict: bool,
-    /// Texts that mean null, quoted or not; an unquoted empty field is always null.
+    /// Texts that mean null, quoted or not, and strings of JSON as well; an unquoted empty field
+    /// is always null.
     #[serde(default)]
     pub null_values: Vec<String>,
     /// How many lines to pass over before the header.
@@ -102,7 +102,7 @@ pub struct TextSettings {
     pub header: bool,
     /// The column names of files without a header; c1, c2, ... by default.
     pub columns: Option<Vec<String>>,
-    /// Types by column, instead of the inferred ones.
+    /// Types by column, instead of the inferred ones; `json` takes values of any kind, as JSON.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnType>,
     /// Infers types from all values of a column; else columns are strings.
@@ -117,6 +117,14 @@ pub struct TextSettings {
 }
 
 impl TextSettings {
+    /// The encoding of files for which none is set.
+    pub const ENCODING: &str = "utf-8";
+
+    /// Returns the encoding.
+    pub fn encoding(&self) -> &str {
+        self.encoding.as_deref().unwrap_or(Self::ENCODING)
+    }
+
     /// Returns the dialect of files with this delimiter.
     ///
     /// Fails with `Config`.
@@ -130,6 +138,7 @@ impl TextSettings {
             skip_initial_space: self.skipinitialspace,
             strict: self.strict,
             nul_allowed: false,
+            marks_allowed: false,
             record_bytes_max,
         }
         .check()
@@ -149,6 +158,7 @@ pub enum ColumnType {
     Date,
     Time,
     DateTime,
+    Json,
 }
 
 impl ColumnType {
@@ -162,16 +172,13 @@ impl ColumnType {
             Self::Date => Kind::Date,
             Self::Time => Kind::Time,
             Self::DateTime => Kind::DateTime,
+            Self::Json => Kind::Json,
         }
     }
 }
 
 fn yes() -> bool {
     true
-}
-
-fn utf_8() -> String {
-    "utf-8".to_owned()
 }
 
 fn quote() -> String {

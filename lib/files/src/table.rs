@@ -4,6 +4,8 @@ mod columns;
 mod documents;
 mod form;
 mod header;
+mod likeness;
+mod moved;
 mod records;
 mod since;
 #[cfg(test)]
@@ -47,6 +49,8 @@ pub struct Table {
     doubted: Cell<bool>,
     /// The delimiter was found to be in doubt, and that was told.
     doubted_delimiter: Cell<bool>,
+    /// A header was found to be in doubt, and that was told.
+    doubted_header: Cell<bool>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
 }
@@ -65,7 +69,7 @@ impl Table {
         let (label, name) = (settings.words.table, settings.name.clone());
         let ratio_max = settings.decompression_ratio_max;
         let this = Self {
-            encoding: TextEncoding::named(&settings.text.encoding).with(label, &name)?,
+            encoding: TextEncoding::named(settings.text.encoding()).with(label, &name)?,
             limits: Limits { ratio_max, ..Limits::default() },
             wider: settings.metadata.contains(&Metadata::Extra),
             found: None,
@@ -73,6 +77,7 @@ impl Table {
             discovered: Vec::new(),
             doubted: Cell::new(false),
             doubted_delimiter: Cell::new(false),
+            doubted_header: Cell::new(false),
             unknown: BTreeSet::new(),
             settings,
             store,
@@ -139,9 +144,10 @@ impl Table {
             );
             return Ok(None);
         }
+        self.tell_doubts(&columns);
         for (name, property) in &mut properties {
             if let Some(given) = text.types.get(name) {
-                *property = crate::infer::property(given.kind());
+                *property = columns::of_json(given.kind(), property);
             }
         }
         // Objects have no surplus.
@@ -149,13 +155,15 @@ impl Table {
         let added = |column: &Metadata| has_records || *column != Metadata::Extra;
         let metadata = self.settings.metadata.iter().copied().filter(added).collect::<Vec<_>>();
         for (at, name) in columns.names.iter().enumerate() {
-            let typed = text.types.get(name).map(|given| given.kind());
-            let mut property = match typed {
-                Some(kind) => crate::infer::property(kind),
-                None if text.infer_types => columns.inference.property(at),
-                None => crate::infer::property(Kind::String),
+            let (typed, other) = (text.types.get(name), properties.get(name));
+            let mut property = match (typed, other) {
+                // What its type takes of JSON is more than what it takes of text.
+                (Some(_), Some(other)) => other.clone(),
+                (Some(given), None) => crate::infer::property(given.kind()),
+                _ if text.infer_types => columns.inference.property(at),
+                _ => crate::infer::property(Kind::String),
             };
-            if let Some(other) = properties.get(name) {
+            if let Some(other) = other.filter(|_| typed.is_none()) {
                 let table = self.settings.words.table;
                 property = columns::joined(name, &property, other).with(table, self.name())?;
             }
@@ -267,7 +275,7 @@ impl Table {
             singer::warn!(
                 "W-ENCODING-DOUBTFUL",
                 "{path} is read as {}, but its text is UTF-8 as well: is `encoding` right?",
-                self.settings.text.encoding
+                self.settings.text.encoding()
             );
         }
         Ok(text)
@@ -305,6 +313,31 @@ impl Table {
             .with("key", key)
             .with("columns", names.join(", "))
             .hint("a key is the name of a column in the header, as it stands there"))
+    }
+
+    /// Warns of columns that may be meant otherwise: names that differ little, values of several
+    /// kinds.
+    fn tell_doubts(&self, columns: &Columns) {
+        for [(one, path), (other, other_path)] in columns.spellings.doubtful().take(COLUMNS_TOLD) {
+            singer::warn!(
+                "W-COLUMN-ALIKE",
+                "stream {}: {path} has a column {one:?}, and {other_path} has {other:?}: each is a \
+                 column of its own, and null in the rows of the other file",
+                self.name()
+            );
+        }
+        let is_open = |name: &&str| !self.settings.text.types.contains_key(*name);
+        let mixed: Vec<_> = columns.shape.mixed().filter(is_open).collect();
+        if !mixed.is_empty() {
+            singer::warn!(
+                "W-KINDS-MIXED",
+                "stream {}: JSON values of several kinds, such as 1 and \"1\", are kept as JSON in \
+                 columns {}: set their `types` to json, or to string for numbers and booleans as \
+                 text",
+                self.name(),
+                mixed[..mixed.len().min(COLUMNS_TOLD)].join(", ")
+            );
+        }
     }
 
     /// Warns of the columns that were left out because the catalog does not know them.

@@ -13,6 +13,9 @@ use crate::reader::{Api, Reader, Step};
 use crate::row::RAW;
 use crate::spool::Spool;
 
+/// So many columns are named in a warning.
+const COLUMNS_TOLD: usize = 20;
+
 /// What discovery has read of a stream.
 #[derive(Debug)]
 pub struct Found {
@@ -59,6 +62,16 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
             "W-NO-RECORDS",
             "stream {}: no records to infer types from; declare a `schema` to have its columns",
             plan.name
+        );
+    }
+    let mixed: Vec<_> = shape.mixed().take(COLUMNS_TOLD).collect();
+    if !mixed.is_empty() {
+        singer::warn!(
+            "W-KINDS-MIXED",
+            "stream {}: values of several kinds, such as 1 and \"1\", are kept as JSON in columns \
+             {}; declare them in `schema` to have another type",
+            plan.name,
+            mixed.join(", ")
         );
     }
     complete(plan, &mut properties);

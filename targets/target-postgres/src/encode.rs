@@ -84,6 +84,13 @@ impl Encoder {
             Kind::Json if sql.name == "jsonb" && !source::is_jsonb(column) => {
                 Some(limits::distinct_keys)
             }
+            // What an SQL source has is the text that Postgres itself would make of it.
+            Kind::Json
+                if sql.is(&["text", "character varying"])
+                    && source::base_datatype(column).is_none() =>
+            {
+                Some(limits::no_json_string)
+            }
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
         };

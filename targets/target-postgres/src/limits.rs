@@ -228,6 +228,18 @@ pub fn not_negative(number: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a string of JSON for a text column: it would have quotes there, unlike a text that came
+/// when all values were texts.
+pub fn no_json_string(cell: &[u8]) -> Result<()> {
+    if cell.first() == Some(&b'"') {
+        return Err(refusal(
+            "a string of a column of any JSON would have its quotes in a column of text: have the \
+             tap give the column as text, or change the type of the column to jsonb",
+        ));
+    }
+    Ok(())
+}
+
 /// Refuses every value: those of a column that had none when its type was guessed do not belong
 /// to the type that the table has for it.
 pub fn none_at_all(_: &[u8]) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use singer::Kind;
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
 use singer::schema::Types;
@@ -12,7 +13,8 @@ use crate::infer;
 /// The columns of the records seen so far, in the order in which they came first.
 ///
 /// A column has every JSON type that its values had; integers among numbers are numbers, and so
-/// are integers beyond 64 bits. Strings have a `format` when all of them are a date, a time or a
+/// are integers beyond 64 bits. A column of several kinds is of any JSON, so that its values keep
+/// their kinds: `1` and `"1"` are not the same. Strings have a `format` when all of them are a date, a time or a
 /// date-time by the rules of [`crate::Inference`]. A column without a value is a string, and says
 /// that it is a guess.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,11 @@ impl Shape {
         self.columns.iter().map(|seen| seen.name.as_str())
     }
 
+    /// Tells whether there is a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name.as_bytes())
+    }
+
     /// Returns how many columns there are.
     pub fn len(&self) -> usize {
         self.columns.len()
@@ -74,6 +81,12 @@ impl Shape {
     /// Returns the schema of each column; all of them may be null.
     pub fn properties(&self) -> Map<String, Value> {
         self.columns.iter().map(|seen| (seen.name.clone(), seen.property())).collect()
+    }
+
+    /// Returns the names of the columns whose values are of several kinds, other than objects and
+    /// arrays, which are JSON anyway.
+    pub fn mixed(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|seen| seen.is_mixed()).map(|seen| seen.name.as_str())
     }
 
     fn find(&mut self, key: Quoted<'_>) -> usize {
@@ -113,15 +126,23 @@ impl Seen {
         self.types = self.types.or(types);
     }
 
+    fn is_mixed(&self) -> bool {
+        let nested = Types::OBJECT.or(Types::ARRAY);
+        let kinds = [Types::BOOLEAN, Types::NUMBER, Types::STRING, nested];
+        kinds.into_iter().filter(|kind| self.types.meets(*kind)).count() > 1
+    }
+
     fn property(&self) -> Value {
-        const WORDS: [(Types, &str); 6] = [
+        const WORDS: [(Types, &str); 5] = [
             (Types::BOOLEAN, "boolean"),
             (Types::NUMBER, "number"),
             (Types::INTEGER, "integer"),
-            (Types::STRING, "string"),
             (Types::OBJECT, "object"),
             (Types::ARRAY, "array"),
         ];
+        if self.is_mixed() {
+            return infer::property(Kind::Json);
+        }
         let alone = self.types.without(Types::NULL);
         if alone == Types::STRING {
             return infer::property(infer::temporal_kind(self.temporal));
@@ -166,9 +187,34 @@ mod tests {
         check(&["\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"],"format":"date-time"}"#);
         check(&["\"2024-02-29\"", "\"2024-02-29T00:00:00Z\""], r#"{"type":["string","null"]}"#);
         check(&["\"2024-02-29\"", "\"\""], r#"{"type":["string","null"]}"#);
-        check(&["\"1\"", "1"], r#"{"type":["integer","string","null"]}"#);
         check(&["{\"b\":1}", "[]"], r#"{"type":["object","array","null"]}"#);
-        check(&["1", "1.5", "{}"], r#"{"type":["number","object","null"]}"#);
+    }
+
+    #[test]
+    fn values_of_several_kinds_keep_them() {
+        let any = r#"{"type":["object","array","string","number","boolean","null"]}"#;
+        for values in [
+            ["\"1\"", "1"],
+            ["1", "\"x\""],
+            ["1", "true"],
+            ["\"true\"", "true"],
+            ["1.5", "{}"],
+            ["[]", "\"2026-01-01\""],
+            ["false", "[1]"],
+        ] {
+            let records = values.map(|value| format!("{{\"a\":{value},\"b\":1}}"));
+            let mut seen = Shape::default();
+            records.iter().for_each(|record| seen.see(record.as_bytes()).unwrap());
+            assert_eq!(seen.mixed().collect::<Vec<_>>(), ["a"], "{values:?}");
+            let found = Value::Object(seen.properties()).to_string();
+            let expected = format!("{{\"a\":{any},\"b\":{{\"type\":[\"integer\",\"null\"]}}}}");
+            assert_eq!(found, expected);
+        }
+        let mut seen = Shape::default();
+        for record in ["{\"a\":1,\"b\":{}}", "{\"a\":2.5,\"b\":[]}", "{\"a\":null,\"b\":null}"] {
+            seen.see(record.as_bytes()).unwrap();
+        }
+        assert_eq!(seen.mixed().count(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use singer::{Error, ErrorKind, Kind, Result, Stream};
 use crate::infer::{self, Inference};
 use crate::json::Shape;
 use crate::settings::Metadata;
+use crate::table::likeness::Spellings;
 
 /// The union of the columns of the files read so far.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Columns {
     pub(super) shape: Shape,
     /// A file, and a key of the table that is none of its columns.
     pub(super) lacking: Option<(String, String)>,
+    /// How delimited files spell the names.
+    pub(super) spellings: Spellings,
     /// How many there may be.
     max: usize,
 }
@@ -34,6 +37,16 @@ impl Columns {
     /// Tells whether a delimited file has a column.
     pub(super) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
+    }
+
+    /// Tells whether any file has a column.
+    pub(super) fn has_any(&self, name: &str) -> bool {
+        self.has(name) || self.shape.has(name)
+    }
+
+    /// Tells whether no file has a column yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.shape.is_empty()
     }
 
     /// Takes the object of a JSON file into account; what is no object is not for here to refuse.
@@ -66,6 +79,16 @@ pub(super) fn check_count(count: usize, max: usize) -> Result<()> {
         .with("columns", count)
         .with("max_columns", max)
         .hint("is the delimiter right, and is the first line a header? else raise `max_columns`"))
+}
+
+/// Returns the schema of a column of JSON files whose type is set: numbers and booleans of one that
+/// is to be text become text.
+pub(super) fn of_json(kind: Kind, found: &Value) -> Value {
+    let is_string = found["type"] == json!(["string", "null"]);
+    if kind == Kind::String && !is_string {
+        return json!({"type": ["boolean", "number", "string", "null"]});
+    }
+    infer::property(kind)
 }
 
 /// Returns the schema of a column that delimited files and JSON files have, from those of both:

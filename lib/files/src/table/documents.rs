@@ -2,6 +2,7 @@
 
 use std::io::{Chain, Cursor, Read};
 
+use singer::scan::{Fault, Scanner, Token};
 use singer::{Result, Rows, Stream, quote};
 
 use super::columns::Columns;
@@ -25,14 +26,15 @@ impl Table {
         let (file, records) = self.open_documents((path, lines), false)?;
         let identity = file.identity();
         let Some(mut records) = records else { return Ok(Some(identity)) };
-        let mut is_first = true;
+        let (mut is_first, mut row) = (true, Vec::new());
         while let Some(record) = records.next().map_err(|failure| file.explain(failure))? {
-            if std::mem::take(&mut is_first)
-                && self.is_foreign(path, record.text, |name| columns.has(name))
-            {
-                return Ok(None);
+            if std::mem::take(&mut is_first) {
+                if self.is_foreign(path, record.text, |name| columns.has(name)) {
+                    return Ok(None);
+                }
+                self.tell_apart(path, record.text, columns);
             }
-            columns.see(record.text)?;
+            columns.see(self.with_nulls(record.text, &mut row))?;
         }
         file.finish()?;
         Ok(Some(identity))
@@ -57,6 +59,21 @@ impl Table {
         !is_table
     }
 
+    /// Tells of a JSON file beside others whose first object has no column of theirs: it may be of
+    /// another table.
+    fn tell_apart(&self, path: &str, first: &[u8], columns: &Columns) {
+        let mut shape = Shape::default();
+        let is_object = shape.see(first).is_ok() && !shape.is_empty();
+        if is_object && !columns.is_empty() && !shape.names().any(|name| columns.has_any(name)) {
+            singer::warn!(
+                "W-FILE-APART",
+                "{path} has no column of the files before it in stream {}: if its objects are rows \
+                 of another table, give it one of its own",
+                self.name()
+            );
+        }
+    }
+
     /// Writes the rows of one file; returns what the file was, and its sum if asked for.
     pub(super) fn read_documents(
         &self,
@@ -73,7 +90,7 @@ impl Table {
         let mut known = Self::deselected(stream);
         known.extend(stream.columns.iter().map(|column| column.name.clone()));
         let has = |name: &str| known.contains(name);
-        let mut row = Vec::new();
+        let (mut row, mut nulled) = (Vec::new(), Vec::new());
         let mut is_first = true;
         loop {
             let next = records.next().map_err(|failure| file.explain(failure))?;
@@ -81,10 +98,18 @@ impl Table {
             if std::mem::take(&mut is_first) && self.is_foreign(path, record.text, has) {
                 return Ok((identity, None));
             }
-            with_metadata(record.text, record.line, &metadata, &place, &mut row);
+            let object = self.with_nulls(record.text, &mut nulled);
+            with_metadata(object, record.line, &metadata, &place, &mut row);
             rows.json(stream, &row, (path, Some(record.line)))?;
         }
         Ok((identity, file.finish()?))
+    }
+
+    /// Returns an object with null in place of strings that mean it: those of its columns alone.
+    fn with_nulls<'a>(&self, object: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
+        let nulls = &self.settings.text.null_values;
+        // What is no object is for the reader of the row to refuse.
+        if nulls.is_empty() || nulled(object, nulls, out).is_err() { object } else { out }
     }
 
     /// Returns the columns that the tap adds, those that are selected.
@@ -116,6 +141,33 @@ impl Table {
         };
         Ok((file, Some(records)))
     }
+}
+
+/// Writes an object with null in place of members that are one of these strings.
+fn nulled(object: &[u8], nulls: &[String], out: &mut Vec<u8>) -> std::result::Result<(), Fault> {
+    out.clear();
+    let mut text = Vec::new();
+    let mut scanner = Scanner::new(object);
+    scanner.space();
+    let mut copied = 0;
+    let mut more = scanner.open(b'{', b'}')?;
+    while more {
+        scanner.key()?;
+        scanner.space();
+        let start = scanner.at();
+        if let Token::String(quoted) = scanner.value()? {
+            text.clear();
+            quoted.unescape_into(&mut text);
+            if nulls.iter().any(|null| null.as_bytes() == text) {
+                out.extend_from_slice(&object[copied..start]);
+                out.extend_from_slice(b"null");
+                copied = scanner.at();
+            }
+        }
+        more = scanner.more(b'}')?;
+    }
+    out.extend_from_slice(&object[copied..]);
+    scanner.end()
 }
 
 /// Makes the text of a row: that of an object, with the tap's own columns as its last members.
@@ -154,6 +206,24 @@ fn with_metadata(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_that_mean_null_are_null() {
+        let nulls = ["NA".to_owned(), String::new(), "1".to_owned(), "é\"".to_owned()];
+        for (object, expected) in [
+            ("{\"a\":\"NA\",\"NA\":1}", "{\"a\":null,\"NA\":1}"),
+            (" { \"a\" : \"\" , \"b\" : \"1\" } ", " { \"a\" : null , \"b\" : null } "),
+            ("{\"a\":1,\"b\":[\"NA\"],\"c\":{\"d\":\"NA\"}}", ""),
+            (r#"{"a":"\u00e9\"","b":"na"}"#, r#"{"a":null,"b":"na"}"#),
+            ("{}", ""),
+        ] {
+            let mut out = Vec::new();
+            nulled(object.as_bytes(), &nulls, &mut out).unwrap();
+            let expected = if expected.is_empty() { object } else { expected };
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        assert!(nulled(b"[1]", &nulls, &mut Vec::new()).is_err());
+    }
 
     #[test]
     fn rows_have_the_columns_of_the_tap_behind_their_own() {

@@ -61,7 +61,37 @@ impl Table {
         });
         let kept: BTreeMap<_, _> = kept.collect();
         self.check_forms(&kept, all_are_texts)?;
+        self.tell_unused(&kept);
+        Self::tell_copies(kept.keys());
         Ok(kept)
+    }
+
+    /// Tells of settings that say how delimited text is written, where there is none.
+    fn tell_unused(&self, kept: &BTreeMap<String, Form>) {
+        let of_text = [
+            "columns",
+            "delimiter",
+            "doublequote",
+            "escapechar",
+            "header",
+            "infer_types",
+            "quotechar",
+            "rename_headers",
+            "skip_rows",
+            "skipinitialspace",
+            "strict",
+        ];
+        let all_are_json = kept.values().all(|form| matches!(form, Form::Documents { .. }));
+        if kept.is_empty() || !all_are_json {
+            return;
+        }
+        for name in self.row_settings().keys().filter(|name| of_text.contains(&name.as_str())) {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "`{name}` has no effect on stream {}: all of its files are JSON",
+                self.name()
+            );
+        }
     }
 
     /// Refuses texts that are all there is, but have several bytes that may be their delimiter.
@@ -135,7 +165,7 @@ impl Table {
 }
 
 /// Tells whether a text is JSON, and if so whether each line is an object.
-fn is_json(head: &[u8]) -> Option<bool> {
+pub(super) fn is_json(head: &[u8]) -> Option<bool> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if is_object_on_line(text) {
         return Some(true);
