@@ -33,7 +33,7 @@ fn tap(path: &Path, more: &Value) -> Run {
 fn a_change_of_what_decides_the_rows_reads_them_again_and_says_so() {
     let scratch = folder();
     let path = file(scratch.path(), "in/a.csv", "id;n\n1;NA\n3;y\n");
-    file(scratch.path(), "in/b.csv", "id;n\n2;x\n4;z\n");
+    file(scratch.path(), "in/b.csv", "id;n\n1;x\n4;z\n");
     let folder = path.parent().unwrap();
     let base = json!({ "delimiter": ";" });
     let first = state(&tap(folder, &base).go().success());

@@ -203,7 +203,9 @@ fn files_of_other_endings_are_told_once_for_a_folder() {
     let quiet = read("in");
     assert!(!quiet.stderr.contains("W-FILE-NOT-READ"), "{}", quiet.stderr);
     let others = ["b.xlsx", "c.parquet", "d.csv.bak", "e.dat.gz", "f", "sub/g.xml"];
-    others.iter().for_each(|name| drop(put(name)));
+    for name in others {
+        put(name);
+    }
     let outcome = read("in");
     assert_eq!(ids(&outcome), [1]);
     assert_eq!(outcome.stderr.matches("W-FILE-NOT-READ: ").count(), 1, "{}", outcome.stderr);

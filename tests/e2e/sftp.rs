@@ -157,8 +157,10 @@ fn json_is_read_in_each_of_its_forms() {
         { "id": 4, "tags": [], "_sdc_source_file": "/in/c.json", "_sdc_source_lineno": 3 },
     ]);
     assert_eq!(Value::from(outcome.records("t")), wanted);
-    let entry = json!({ "remote_path": "/in/d.jsonl", "types": { "id": "string" } });
-    let refused = tap(&server, &entry).go().exits(65);
+    let entry = |kind: &str| json!({ "remote_path": "/in/d.jsonl", "types": { "id": kind } });
+    let text = tap(&server, &entry("string")).go().success();
+    assert_eq!(column(&text, "id"), ["5", "6"]);
+    let refused = tap(&server, &entry("date")).go().exits(65);
     assert!(refused.stderr.contains("column: id"), "{}", refused.stderr);
 }
 

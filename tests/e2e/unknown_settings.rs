@@ -104,3 +104,25 @@ fn unknown_names_within_entries_end_the_run() {
         says(&run(connector, &settings).exits(78), &["delimeter"]);
     }
 }
+
+#[test]
+fn settings_of_tap_csv_without_effect_are_told() {
+    let scratch = crate::support::folder();
+    let path = crate::support::run::file(scratch.path(), "a.csv", "id\n1\n");
+    let files = json!({ "files": [{ "entity": "t", "path": path }] });
+    let told = |base: &Value, more: Value, name: &str| {
+        let mut settings = base.clone();
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let outcome = ours("tap-csv").config(&settings).go();
+        says(&outcome, &["W-SETTING-UNUSED", &format!("setting `{name}` has no effect")]);
+        outcome
+    };
+    // It reads all the same: no row is left out by it.
+    let outcome = told(&files, json!({ "start_date": "2099-01-01" }), "start_date").success();
+    assert_eq!(outcome.records("t").len(), 1);
+    told(&files, json!({ "require_run_record": false }), "require_run_record").success();
+    told(&files, json!({ "datestamp": "2026-01-01" }), "datestamp").success();
+    let day = json!({ "output": scratch.path(), "datestamp": "2026-01-01" });
+    told(&day, json!({ "add_metadata_columns": true }), "add_metadata_columns");
+    told(&day, json!({ "whole_tables": true }), "whole_tables");
+}

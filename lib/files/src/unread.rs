@@ -1,7 +1,9 @@
 //! Files of a folder that are not read, as their endings tell no format: they are told.
 //!
-//! The rule: a file that somebody may take for rows is not passed over without a word; what programs
+//! The rule: a file that somebody may take for rows is not passed over in silence. What programs
 //! leave beside data (marks, sums, notes, files that are still being written) is.
+
+use std::collections::BTreeSet;
 
 /// So many names are told.
 const NAMES_TOLD: usize = 5;
@@ -59,7 +61,8 @@ const ENDINGS: [&str; 28] = [
 #[derive(Debug, Default)]
 pub struct Unread {
     count: usize,
-    names: Vec<String>,
+    /// The first of their names.
+    names: BTreeSet<String>,
 }
 
 impl Unread {
@@ -69,21 +72,23 @@ impl Unread {
             return;
         }
         self.count += 1;
-        if self.names.len() < NAMES_TOLD {
-            self.names.push(path.to_owned());
+        self.names.insert(path.to_owned());
+        if self.names.len() > NAMES_TOLD {
+            self.names.pop_last();
         }
     }
 
     /// Warns of them, once for the place that they are in.
     pub fn tell(&self, place: &str, what_to_do: &str) {
         if self.count > 0 {
+            let names: Vec<_> = self.names.iter().map(String::as_str).collect();
             let more = if self.count > self.names.len() { ", ..." } else { "" };
             singer::warn!(
                 "W-FILE-NOT-READ",
                 "passing over {} files in {place}, as their endings do not tell how they are \
                  written: {}{more}; {what_to_do}",
                 self.count,
-                self.names.join(", "),
+                names.join(", "),
             );
         }
     }

@@ -45,6 +45,9 @@ pub struct TapCsvSettings {
     #[serde(default = "max_record_bytes")]
     #[schemars(skip)]
     pub max_record_bytes: usize,
+    /// One of the common settings, which has no effect here: that is told.
+    #[schemars(skip)]
+    pub start_date: Option<String>,
     /// One of the common settings: a file that the tap itself writes is none of those it reads.
     #[serde(default = "rejects_file")]
     #[schemars(skip)]
@@ -119,33 +122,48 @@ impl TapCsvSettings {
         let definition = self.csv_files_definition.as_ref().filter(|path| !path.is_empty());
         let output = self.output.as_ref().filter(|path| !path.is_empty());
         let files = !self.files.is_empty();
-        let origin = match (files, definition, output) {
-            (true, None, None) => Origin::Files(self.files.clone()),
-            (false, Some(path), None) => Origin::Files(definition_of(path)?),
+        self.tell_unused(output.is_some());
+        match (files, definition, output) {
+            (true, None, None) => Ok(Origin::Files(self.files.clone())),
+            (false, Some(path), None) => definition_of(path).map(Origin::Files),
             (false, None, Some(output)) => {
                 let datestamp = self.datestamp.clone().ok_or_else(|| {
                     Error::new(ErrorKind::Config, "cannot read a day of `output` without its date")
                         .hint("set `datestamp` to the day, as YYYY-MM-DD")
                 })?;
-                return Ok(Origin::Day { output: output.clone(), datestamp });
+                Ok(Origin::Day { output: output.clone(), datestamp })
             }
-            (false, None, None) => {
-                return Err(Error::new(ErrorKind::Config, "cannot tell what to read")
-                    .hint("set `files`, or `csv_files_definition`, or `output` and `datestamp`"));
-            }
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "cannot read from several origins at once",
-                )
-                .hint("set one of `files`, `csv_files_definition` and `output`"));
-            }
-        };
-        let lake_only = [("source", &self.source), ("datestamp", &self.datestamp)];
-        if let Some((name, _)) = lake_only.iter().find(|(_, value)| value.is_some()) {
-            singer::warn!("W-SETTING-UNUSED", "setting `{name}` has no effect without `output`");
+            (false, None, None) => Err(Error::new(ErrorKind::Config, "cannot tell what to read")
+                .hint("set `files`, or `csv_files_definition`, or `output` and `datestamp`")),
+            _ => Err(Error::new(ErrorKind::Config, "cannot read from several origins at once")
+                .hint("set one of `files`, `csv_files_definition` and `output`")),
         }
-        Ok(origin)
+    }
+
+    /// Tells of settings that are not the default and have no effect: none is passed over silently.
+    fn tell_unused(&self, is_day: bool) {
+        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if given(&self.start_date) {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "setting `start_date` has no effect: rows are read whatever their dates; the state \
+                 says which files were read, and a pattern in `path` says which there are"
+            );
+        }
+        let of_files = [
+            ("add_metadata_columns", self.add_metadata_columns),
+            ("whole_tables", self.whole_tables),
+            ("decompression_ratio_max", self.decompression_ratio_max != decompression_ratio_max()),
+        ];
+        let of_days = [
+            ("source", given(&self.source)),
+            ("datestamp", given(&self.datestamp)),
+            ("require_run_record", !self.require_run_record),
+        ];
+        let (unused, beside) = if is_day { (of_files, "with") } else { (of_days, "without") };
+        for (name, _) in unused.iter().filter(|(_, is_set)| *is_set) {
+            singer::warn!("W-SETTING-UNUSED", "setting `{name}` has no effect {beside} `output`");
+        }
     }
 }
 

@@ -334,11 +334,12 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Tells whether a real path is below the root.
+    /// Tells whether a real path is the root, or below it.
     fn is_inside(&mut self, target: &[u8]) -> Result<bool> {
         let root = self.real_root()?;
         let rest = target.strip_prefix(root.as_slice());
-        Ok(rest.is_some_and(|rest| root.ends_with(b"/") || rest.starts_with(b"/")))
+        let is_below = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
+        Ok(rest.is_some_and(|rest| root.ends_with(b"/") || is_below(rest)))
     }
 
     fn real_root(&mut self) -> Result<Vec<u8>> {

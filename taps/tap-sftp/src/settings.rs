@@ -258,11 +258,9 @@ impl TableEntry {
         let delimiter = self.delimiter.as_deref().filter(|text| !text.is_empty());
         let delimiter = delimiter.map(|text| one_byte("delimiter", text)).transpose();
         let mut text = self.text.clone();
-        if let Some(encoding) = &common.encoding_format
-            && text.encoding == "utf-8"
-        {
-            text.encoding.clone_from(encoding);
-        }
+        text.encoding = text
+            .encoding
+            .or_else(|| common.encoding_format.clone().filter(|name| !name.is_empty()));
         for column in &self.date_overrides {
             text.types.entry(column.clone()).or_insert(ColumnType::DateTime);
         }

@@ -14,9 +14,9 @@ use crate::infer;
 ///
 /// A column has every JSON type that its values had; integers among numbers are numbers, and so
 /// are integers beyond 64 bits. A column of several kinds is of any JSON, so that its values keep
-/// their kinds: `1` and `"1"` are not the same. Strings have a `format` when all of them are a date, a time or a
-/// date-time by the rules of [`crate::Inference`]. A column without a value is a string, and says
-/// that it is a guess.
+/// their kinds: `1` and `"1"` are not the same. Strings have a `format` when all of them are a
+/// date, a time or a date-time by the rules of [`crate::Inference`]. A column without a value is a
+/// string, and says that it is a guess.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     columns: Vec<Seen>,
@@ -204,7 +204,9 @@ mod tests {
         ] {
             let records = values.map(|value| format!("{{\"a\":{value},\"b\":1}}"));
             let mut seen = Shape::default();
-            records.iter().for_each(|record| seen.see(record.as_bytes()).unwrap());
+            for record in &records {
+                seen.see(record.as_bytes()).unwrap();
+            }
             assert_eq!(seen.mixed().collect::<Vec<_>>(), ["a"], "{values:?}");
             let found = Value::Object(seen.properties()).to_string();
             let expected = format!("{{\"a\":{any},\"b\":{{\"type\":[\"integer\",\"null\"]}}}}");

@@ -35,7 +35,7 @@ impl Spellings {
         }
     }
 
-    /// Tells whether a name is spelled otherwise in the files so far; returns one that spells it so.
+    /// Returns a file that has a name in some spelling.
     pub(super) fn of(&self, name: &str) -> Option<&str> {
         let alike = self.0.get(&word(name))?;
         alike.names.first().map(|(_, path)| path.as_str())

@@ -48,8 +48,8 @@ impl Table {
             (None, _) => {
                 singer::warn!(
                     "W-FILE-MOVED",
-                    "reading {path}, which may be {before} by another name: if it is, its rows come \
-                     twice where they have no key"
+                    "reading {path}, which may be {before} by another name: if it is, its rows \
+                     come twice where they have no key"
                 );
                 gone.swap_remove(at);
                 Ok(false)

@@ -114,8 +114,10 @@ impl Table {
         let mut found = BTreeMap::new();
         for (name, value) in given.as_object().into_iter().flatten() {
             // It decides about files without rows.
-            let is_default = *value == default[name] || name == "allow_empty_files";
-            if !is_default && !(name == "encoding" && *value == TextSettings::ENCODING) {
+            let is_default = *value == default[name]
+                || name == "allow_empty_files"
+                || name == "encoding" && *value == TextSettings::ENCODING;
+            if !is_default {
                 found.insert(name.clone(), value.clone());
             }
         }

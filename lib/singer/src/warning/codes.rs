@@ -14,8 +14,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ALIKE",
-        "Files of one table spell a column in ways that differ in case, spaces or `_-.` alone. Each \
-         spelling is a column of its own. Correct the headers.",
+        "Files of one table spell a column in ways that differ in case, spaces or `_-.` alone. \
+         Each spelling is a column of its own. Correct the headers.",
     ),
     (
         "W-COLUMN-NOT-READABLE",
@@ -97,8 +97,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-FILE-TWICE",
-        "Several names lead to one file, which is read once, by the name that the warning tells. Or \
-         a file and one that may be its compressed copy are both read: remove one.",
+        "Several names lead to one file, which is read once, by the name that the warning tells. \
+         Or a file and one that may be its compressed copy are both read: remove one.",
     ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
