@@ -196,3 +196,64 @@ fn what_a_catalog_says_and_the_table_lacks_is_named() {
     };
     assert_eq!(of_b(&lake::sums(scratch.path())), of_b(&before));
 }
+
+/// Discovers table `t`, alters it, and reads it by the catalog from before.
+fn by_older_catalog(change: &str) -> Outcome {
+    let source = database("older_catalog");
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, moment timestamptz, plain timestamp, word text,
+                         bytes bytea, hour timetz);
+         INSERT INTO t VALUES (1, '2026-07-01 12:00Z', '2026-07-01 12:00', 'ab', 'ab', '1:00Z')",
+    );
+    let catalog = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let catalog: Value = serde_json::from_slice(&catalog.stdout).unwrap();
+    source.psql(change);
+    from_database(&source, &json!({})).json("--catalog", &catalog).go()
+}
+
+#[test]
+fn a_text_that_means_another_value_than_the_catalog_says_is_refused() {
+    for (change, column, before) in [
+        ("ALTER moment TYPE timestamp", "moment", "timestamp with time zone"),
+        ("ALTER plain TYPE timestamptz", "plain", "timestamp without time zone"),
+        ("ALTER hour TYPE time", "hour", "time with time zone"),
+        ("ALTER bytes TYPE text USING encode(bytes, 'escape')", "bytes", "bytea"),
+        ("ALTER word TYPE bytea USING word::bytea", "word", "text"),
+    ] {
+        let outcome = by_older_catalog(&format!("ALTER TABLE t {change}")).exits(69);
+        for said in [format!("column: {column}\n"), format!("type in the catalog: {before}\n")] {
+            assert!(outcome.stderr.contains(&said), "{change}: {}", outcome.stderr);
+        }
+        assert!(outcome.stderr.contains("run discovery again"), "{}", outcome.stderr);
+    }
+    // What means the same goes on.
+    for change in ["ALTER word TYPE varchar(9)", "ALTER moment TYPE timestamptz(0)"] {
+        by_older_catalog(&format!("ALTER TABLE t {change}")).success();
+    }
+}
+
+#[test]
+fn rows_that_share_the_key_of_the_catalog_are_told() {
+    let told = |change: &str| {
+        let outcome = by_older_catalog(change).success();
+        outcome.stderr.contains("W-KEY-SHARED: stream public-t: rows share its key id")
+    };
+    let loose = "ALTER TABLE t DROP CONSTRAINT t_pkey";
+    let viewed = "ALTER TABLE t RENAME TO u; CREATE VIEW t AS SELECT * FROM u";
+    for (change, expected) in [
+        (format!("{loose}; INSERT INTO t VALUES (1)"), true),
+        (format!("{loose}; ALTER TABLE t ADD UNIQUE (id, word); INSERT INTO t VALUES (1)"), true),
+        (
+            format!(
+                "{loose}; CREATE UNIQUE INDEX ON t (id) WHERE word > ''; INSERT INTO t VALUES (1)"
+            ),
+            true,
+        ),
+        (format!("{viewed} UNION ALL SELECT * FROM u"), true),
+        (format!("{loose}; INSERT INTO t VALUES (2)"), false),
+        (viewed.to_owned(), false),
+        (format!("{loose}; CREATE UNIQUE INDEX ON t (id)"), false),
+    ] {
+        assert_eq!(told(&change), expected, "{change}");
+    }
+}

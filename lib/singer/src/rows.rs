@@ -1,26 +1,28 @@
 //! What a tap writes its rows into: batches here, lines on a thread of their own.
 
 mod failure;
+mod keys;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::batch::{Batch, Cell, Mark};
+use self::keys::Settled;
+use crate::batch::{Batch, Mark};
 use crate::canonical;
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::decode::RecordDecoder;
 use crate::encode::{RecordEncoder, message_line, schema_message};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileIds;
-use crate::future::{Ahead, Cap, is_dated, report_bookmark};
+use crate::future::{Ahead, Cap, is_dated};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
 use crate::rejects::{Refused, Rejects, misfit};
 use crate::schema::{Column, Kind};
 use crate::selection::{Pruning, Selected};
-use crate::state::{Bookmark, State, is_endless, key_bookmark, may_be_endless};
+use crate::state::{State, may_be_endless};
 use crate::states::States;
 use crate::warning;
 
@@ -63,6 +65,8 @@ pub struct Rows {
     ahead: Ahead,
     /// The replication key where it is a time.
     dated_key: Option<Column>,
+    /// Up to where no row may still come.
+    settled: Settled,
     states: States,
     unstated: u64,
 }
@@ -101,6 +105,7 @@ impl Rows {
             cap,
             ahead: Ahead::default(),
             dated_key: None,
+            settled: Settled::All,
             states: States::new(state),
             unstated: 0,
         }
@@ -135,22 +140,13 @@ impl Rows {
             .is_some_and(|(_, at)| may_be_endless(&stream.columns[*at]));
         self.last_key.clear();
         self.ahead = Ahead::default();
+        self.settled = Settled::All;
         self.dated_key = (self.replication_key.as_ref())
             .map(|(_, at)| stream.columns[*at].clone())
             .filter(is_dated);
         self.unstated = 0;
         self.left_out = false;
         self.read_from.clear();
-    }
-
-    /// Warns of a bookmark that lies in the future.
-    pub(crate) fn check_bookmark(&self, since: &Bookmark) {
-        let mark = since.value["replication_key_value"].as_str();
-        if let (Some(column), Some(mark)) = (&self.dated_key, mark)
-            && self.cap.is_ahead_key(column, mark.as_bytes())
-        {
-            report_bookmark(&self.stream, &column.name);
-        }
     }
 
     /// Takes up to where bookmarks of time move, by the clock of the source.
@@ -463,34 +459,5 @@ impl Rows {
     /// Returns how many rows are wanted (`--test` asks for one).
     pub fn limit(&self) -> Option<u64> {
         self.limit
-    }
-
-    /// Keeps the last replication key that a bookmark can be made of. The keys that come behind it
-    /// are null, infinite or of the future.
-    fn note_keys(&mut self, rows: usize) {
-        let Some((_, at)) = &self.replication_key else { return };
-        for row in (0..rows).rev() {
-            let Cell::Text(text) = self.batch.cell(row, *at) else { continue };
-            if let Some(column) = &self.dated_key
-                && self.cap.is_ahead_key(column, text)
-            {
-                self.ahead.add(self.counter.total() + row as u64 + 1);
-            } else if !(self.endless_keys && is_endless(text)) {
-                self.last_key.clear();
-                self.last_key.extend_from_slice(text);
-                return;
-            }
-        }
-    }
-
-    /// Makes the last replication key the stream's bookmark.
-    fn bookmark_key(&mut self) {
-        let Some((name, at)) = &self.replication_key else { return };
-        if let Ok(text) = std::str::from_utf8(&self.last_key)
-            && !text.is_empty()
-        {
-            let mark = key_bookmark(name, self.columns[*at].1, text);
-            self.states.state().set_bookmark(&self.stream, mark);
-        }
     }
 }

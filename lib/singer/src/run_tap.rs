@@ -218,8 +218,8 @@ impl<T: Tap> Run<T> {
         self.rows.begin(selected, version);
         if goes_on(stream, &since.value) {
             self.rows.resume(stream, &since.value);
-            self.rows.check_bookmark(&since);
         }
+        self.rows.check_bookmark(&since);
         log::info!("reading stream {}", stream.name);
         match self.tap.sync(stream, &since, &mut self.rows) {
             Err(failure) if failure.kind() != ErrorKind::Enough => {

@@ -18,6 +18,33 @@ pub struct Bookmark {
     pub start: Option<String>,
 }
 
+impl Bookmark {
+    /// Says why a bookmark that is there is not used for a replication key, in words.
+    pub fn unused(&self, key: &str) -> Option<String> {
+        let value = self.value.as_object()?;
+        let of_key = value.get("replication_key").and_then(Value::as_str);
+        if let Some(other) = of_key.filter(|other| *other != key) {
+            return Some(format!("it is one of `{other}`, and the replication key is now `{key}`"));
+        }
+        match value.get("replication_key_value") {
+            Some(Value::String(_) | Value::Number(_)) => None,
+            Some(Value::Null) | None if !value.contains_key(key) => None,
+            Some(_) => Some("its `replication_key_value` is neither a text nor a number".into()),
+            None => Some("it has no `replication_key_value`".into()),
+        }
+    }
+
+    /// Tells whether the start is the key that an earlier run came to.
+    pub fn is_of_state(&self) -> bool {
+        let mark = match &self.value["replication_key_value"] {
+            Value::String(text) => text.clone(),
+            Value::Number(digits) => digits.to_string(),
+            _ => return false,
+        };
+        self.start.as_ref() == Some(&mark)
+    }
+}
+
 /// The state of a tap's run.
 #[derive(Clone, Debug)]
 pub struct State(Map<String, Value>);
@@ -120,10 +147,13 @@ impl State {
     }
 }
 
-/// Makes the bookmark of an INCREMENTAL stream from a key, as text.
+/// Makes the bookmark of an INCREMENTAL stream from a key, as text. A number with a fraction stays
+/// text where a double would change it: who keeps states reads numbers as doubles, and behind a
+/// bookmark that is a little higher rows would be lost.
 pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
     let number = match kind {
-        Kind::Integer | Kind::Number => serde_json::from_str::<Value>(text).ok(),
+        Kind::Integer => serde_json::from_str::<Value>(text).ok(),
+        Kind::Number if keeps_double(text) => serde_json::from_str::<Value>(text).ok(),
         _ => None,
     };
     let value = number.unwrap_or_else(|| text.into());
@@ -156,6 +186,18 @@ pub fn start_date(text: &str) -> Result<Option<jiff::Timestamp>> {
     })
 }
 
+/// Tells whether a double keeps a number: whole numbers are read as such.
+fn keeps_double(number: &str) -> bool {
+    const DIGITS_KEPT: usize = 15;
+    let whole =
+        number.strip_prefix('-').unwrap_or(number).bytes().all(|byte| byte.is_ascii_digit());
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');
+    let double = number.parse::<f64>().unwrap_or(f64::INFINITY);
+    let normal = double == 0.0 || double.is_normal();
+    whole || normal && (digits.count() <= DIGITS_KEPT || double.to_string() == number)
+}
+
 /// Compares two moments where both can be read; else the bookmark wins.
 fn is_before(mark: &str, date: &str) -> bool {
     matches!((moment(mark), moment(date)), (Some((mark, _)), Some((date, _))) if mark < date)
@@ -171,6 +213,46 @@ mod tests {
         stream.replication_method = ReplicationMethod::Incremental;
         stream.replication_key = Some("k".to_owned());
         stream
+    }
+
+    #[test]
+    fn a_number_that_no_double_keeps_is_a_bookmark_of_text() {
+        let check = |kind, text: &str, as_number: bool| {
+            let mark = key_bookmark("k", kind, text)["replication_key_value"].take();
+            assert_eq!(mark.is_number(), as_number, "{text}");
+            let seen = mark.as_str().map_or_else(|| mark.to_string(), str::to_owned);
+            assert_eq!(seen, text);
+        };
+        for kept in ["1.5", "-0.1", "0.30000000000000004", "123456789.123456", "0.00", "1e+20"] {
+            check(Kind::Number, kept, true);
+        }
+        for whole in ["9223372036854775807", "-123456789012345678901234567890"] {
+            check(Kind::Number, whole, true);
+            check(Kind::Integer, whole, true);
+        }
+        let digits = "123456789012345678.12345678901234567891";
+        for changed in [digits, "0.1000000000000000055", "1e+400", "1e-310", "12345678901.1234567"]
+        {
+            check(Kind::Number, changed, false);
+        }
+    }
+
+    #[test]
+    fn a_bookmark_that_is_not_used_is_told() {
+        let check = |value: Value, told: Option<&str>| {
+            let seen = Bookmark { value, start: None }.unused("k");
+            assert_eq!(seen.is_some(), told.is_some(), "{seen:?}");
+            assert!(told.is_none_or(|part| seen.unwrap_or_default().contains(part)));
+        };
+        check(json!(null), None);
+        check(json!({}), None);
+        check(json!({ "replication_key": "k", "replication_key_value": 7 }), None);
+        check(json!({ "replication_key": "k", "replication_key_value": null }), None);
+        check(json!({ "last_replication_method": "FULL_TABLE", "version": 1 }), None);
+        check(json!({ "replication_key": "j", "replication_key_value": 7 }), Some("`j`"));
+        check(json!({ "replication_key_value": true }), Some("neither"));
+        check(json!({ "replication_key_value": { "k": 7 } }), Some("neither"));
+        check(json!({ "k": 7 }), Some("no `replication_key_value`"));
     }
 
     #[test]

@@ -354,6 +354,17 @@ pub fn lacks_index(client: &mut Client, relation: u32, column: i16) -> Result<bo
     Ok(!rows.is_empty())
 }
 
+/// Tells whether an index starts with the column.
+pub fn has_index(client: &mut Client, relation: u32, column: i16) -> Result<bool> {
+    let rows = client.query(
+        "SELECT FROM pg_catalog.pg_index i \
+          WHERE i.indrelid = $1::oid AND i.indisvalid AND i.indpred IS NULL \
+            AND (i.indkey::int2[])[0] = $2::int2",
+        &[Some(&relation.to_string()), Some(&column.to_string())],
+    )?;
+    Ok(!rows.is_empty())
+}
+
 /// Counts the rows whose key is null; none where that could take long, as in a view.
 pub fn null_keys(client: &mut Client, key: &Attribute, table: &str) -> Result<Option<u64>> {
     let kind = "SELECT FROM pg_catalog.pg_class WHERE oid = $1::oid AND relkind IN ('r', 'p', 'm')";

@@ -1,5 +1,6 @@
 //! The replication key of an INCREMENTAL read: which column it is, and how far a run goes.
 
+use jiff::Timestamp;
 use pg::Client;
 use pg::types::{self, Types};
 use singer::catalog::ReplicationMethod;
@@ -8,6 +9,7 @@ use singer::state::{is_endless, may_be_endless};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::catalog::{self, Attribute};
+use crate::settings::Settings;
 use crate::statement::{self, Incremental};
 
 /// Returns the column that orders an INCREMENTAL read.
@@ -115,6 +117,99 @@ pub fn last(
         );
     }
     Ok(key.filter(|_| !is_endless))
+}
+
+/// Returns how far before its bookmark a stream is read; warns where its key has no distances.
+pub fn lookback(stream: &Stream, key: &Attribute, types: &Types, settings: &Settings) -> u64 {
+    let lookback = settings.lookback(&stream.id);
+    if lookback == 0 || statement::looks_back(key, types) {
+        return lookback;
+    }
+    singer::warn!(
+        "W-SETTING-UNUSED",
+        "stream {}: `lookback_window` has no effect, for the replication key {} is neither a \
+         number nor a time",
+        stream.name,
+        key.name
+    );
+    0
+}
+
+/// Returns up to when keys of time are settled, on the clock of the column: a moment by the clock
+/// of the server, and others by the highest key, as nobody knows their zone.
+pub fn settled(
+    client: &mut Client,
+    from: &str,
+    key: &Attribute,
+    (since, clock, zoned): (Option<i64>, i64, bool),
+    types: &Types,
+) -> Result<Option<Timestamp>> {
+    let micros = match since {
+        _ if zoned => Some(since.unwrap_or(clock)),
+        None => None,
+        Some(since) => {
+            let sql = statement::settled_time(from, key, (since, clock), types)?;
+            log::debug!("{sql}");
+            let rows = client.query(&sql, &[])?;
+            rows.first().and_then(|row| row.get(0)).and_then(|text| text.parse().ok())
+        }
+    };
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+/// Whether the sequence behind column `$2` (named `$4`) of table `$1` (named `$3`) has not come to
+/// the bookmark `$5`; null where none is known, or the user may not look at it.
+const RESTARTED: &str = "\
+SELECT CASE WHEN has_sequence_privilege(s.oid, 'SELECT, USAGE')
+            THEN coalesce(pg_sequence_last_value(s.oid) < $5::numeric, true) END
+  FROM (SELECT pg_get_serial_sequence($3, $4)::regclass::oid
+         UNION
+        SELECT d.refobjid
+          FROM pg_catalog.pg_attrdef a
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass
+           AND d.objid = a.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+          JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind = 'S'
+         WHERE a.adrelid = $1::oid AND a.adnum = $2::int2) s (oid)
+ WHERE s.oid IS NOT NULL ORDER BY 1 NULLS LAST LIMIT 1";
+
+/// Warns where no row has a key at or beyond the bookmark, nor the one that it was taken from, if
+/// the numbers of a sequence may have begun anew: a row that was removed gives no number back.
+pub fn warn_of_restart(
+    client: &mut Client,
+    stream: &Stream,
+    key: &Attribute,
+    (name, from, start): (&str, &str, &str),
+    types: &Types,
+) -> Result<()> {
+    let kind = types::builtin_name(types, key.type_oid).unwrap_or_default();
+    if !["int2", "int4", "int8"].contains(&kind) || key.computed {
+        return Ok(());
+    }
+    let (relation, number) = (key.relation.to_string(), key.number.to_string());
+    let params = [&relation, &number, name, &key.name, start];
+    let rows = client.query(RESTARTED, &params.map(Some))?;
+    let restarted = rows.first().and_then(|row| row.get(0));
+    let is_told = match restarted {
+        Some(restarted) => restarted == "t",
+        None => !client.query(&format!("SELECT FROM {from} LIMIT 1"), &[])?.is_empty(),
+    };
+    if is_told {
+        let (or, how) = match restarted {
+            Some(_) => ("", ""),
+            None => (
+                ", or its last rows were removed",
+                "; GRANT SELECT ON its sequence lets a run tell which it is",
+            ),
+        };
+        singer::warn!(
+            "W-BOOKMARK-BEYOND",
+            "stream {}: no row has its `{}` at or beyond the bookmark: the numbers have begun anew\
+             {or}. No run reads rows before the bookmark: read the stream once without it{how}",
+            stream.name,
+            key.name
+        );
+    }
+    Ok(())
 }
 
 /// Takes the clock of the server at the start of the snapshot, where the key is a time.

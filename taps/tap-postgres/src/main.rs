@@ -6,9 +6,14 @@ mod family;
 mod keys;
 mod money;
 mod plan;
+mod read;
 mod settings;
+mod settled;
 mod statement;
+mod table;
 mod tap;
+mod unheld;
+mod writers;
 
 fn main() -> std::process::ExitCode {
     singer::run_tap::<tap::TapPostgres>()

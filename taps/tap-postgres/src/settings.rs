@@ -1,5 +1,7 @@
 //! The settings of tap-postgres.
 
+use std::time::Duration;
+
 use pg::ConnectionSettings;
 use pg::convert::NanPolicy;
 use pg::types::Choices;
@@ -46,7 +48,19 @@ pub struct Settings {
     #[serde(default = "capped")]
     #[schemars(skip)]
     pub bookmark_cap: bool,
-    /// Options by stream; `custom_where_clauses` is refused, as it is not supported.
+    /// How far before its bookmark an INCREMENTAL stream is read again: in seconds where the
+    /// replication key is a date or time, else in units of the key. For rows that come later than
+    /// their key says: keys that a program took long before it writes, the rows of a foreign
+    /// server, jobs that write times of the past. Targets that only add rows add them again.
+    #[serde(default)]
+    pub lookback_window: u64,
+    /// How many seconds a run waits, before it reads INCREMENTAL streams, for the transactions that
+    /// write their tables: they may add rows before others that are read. What stays open longer
+    /// keeps the bookmark where it was, with a warning, and the next run reads the rows again.
+    #[serde(default = "five")]
+    pub writers_wait_seconds: u64,
+    /// Options by stream: `lookback_window`; `custom_where_clauses` is refused, as it is not
+    /// supported.
     #[serde(default)]
     pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
     /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
@@ -138,6 +152,13 @@ impl Settings {
         }
         let options = self.stream_options.iter().flatten();
         for (stream, option) in options {
+            let lookback = option.get("lookback_window");
+            if lookback.is_some_and(|value| value.as_u64().is_none()) {
+                return Err(Error::new(ErrorKind::Config, "cannot look back so far")
+                    .with("setting", "stream_options.lookback_window")
+                    .with("stream", stream)
+                    .hint("write it as a whole number: seconds, or units of the key"));
+            }
             let clauses = &option["custom_where_clauses"];
             if clauses.as_array().is_some_and(|clauses| !clauses.is_empty()) || clauses.is_string()
             {
@@ -151,6 +172,18 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Returns how far before its bookmark a stream is read.
+    pub fn lookback(&self, stream: &str) -> u64 {
+        let option = self.stream_options.iter().find_map(|options| options.get(stream));
+        let own = option.and_then(|option| option.get("lookback_window"));
+        own.and_then(serde_json::Value::as_u64).unwrap_or(self.lookback_window)
+    }
+
+    /// Returns how long to wait for writers.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.writers_wait_seconds)
     }
 
     /// Returns the method of streams whose catalog entry has none.
@@ -183,6 +216,10 @@ impl Settings {
 
 fn capped() -> bool {
     true
+}
+
+fn five() -> u64 {
+    5
 }
 
 /// Refuses `LOG_BASED`.
@@ -231,12 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_may_look_back_further_than_the_others() {
+        let options =
+            r#"{"lookback_window":5,"stream_options":{"a":{"lookback_window":9},"b":{}}}"#;
+        let settings = settings(options);
+        assert_eq!(["a", "b", "c"].map(|stream| settings.lookback(stream)), [9, 5, 5]);
+    }
+
+    #[test]
     fn what_is_not_supported_is_refused() {
         assert!(settings("{}").check().is_ok());
         for json in [
             r#"{"default_replication_method":"LOG_BASED"}"#,
             r#"{"max_record_count":0}"#,
             r#"{"stream_options":{"a":{"custom_where_clauses":["x > 1"]}}}"#,
+            r#"{"stream_options":{"a":{"lookback_window":"1 h"}}}"#,
         ] {
             assert_eq!(settings(json).check().unwrap_err().kind(), ErrorKind::Config, "{json}");
         }

@@ -8,15 +8,82 @@ use crate::catalog::{Attribute, Form};
 
 /// The server knows no larger number of rows.
 const ROWS_MAX: u64 = i64::MAX.unsigned_abs();
+const SECONDS_OF_DAY: u64 = 86_400;
 
 /// The order of an INCREMENTAL read, and its part.
+#[derive(Clone, Copy)]
 pub struct Incremental<'a> {
     /// The replication key.
     pub column: &'a Attribute,
     /// Where to start.
     pub start: Option<&'a str>,
+    /// How far before the start to begin.
+    pub lookback: u64,
     /// The last key to read.
     pub end: Option<&'a str>,
+    /// The key at which the read is cut in two, and its part.
+    pub settled: Option<(Part, &'a str)>,
+}
+
+/// A part of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Up to the key, and the rows without one.
+    UpTo,
+    /// The keys beyond.
+    Beyond,
+}
+
+impl Incremental<'_> {
+    /// Writes the condition on the key; null keys are read only where there is no start.
+    pub fn condition(&self, types: &Types) -> Result<String> {
+        let Self { column, start, lookback, end, settled } = self;
+        let name = quote_ident(&column.name)?;
+        let mut conditions = Vec::new();
+        if let Some(start) = start {
+            let start = literal(start, column, types)?;
+            let start = before(start, *lookback, column, types).unwrap_or_default();
+            conditions.push(format!("{name} >= {start}"));
+        }
+        let nulls = start.is_none() && !column.not_null;
+        let mut up_to = |key: &str, nulls: bool| -> Result<()> {
+            let end = format!("{name} <= {}", literal(key, column, types)?);
+            let end = if nulls { format!("({name} IS NULL OR {end})") } else { end };
+            conditions.push(end);
+            Ok(())
+        };
+        let beyond = settled.filter(|(part, _)| *part == Part::Beyond);
+        if let Some(end) = end {
+            up_to(end, nulls && beyond.is_none())?;
+        }
+        if let Some((Part::UpTo, key)) = settled {
+            up_to(key, nulls)?;
+        }
+        if let Some((_, key)) = beyond {
+            conditions.push(format!("{name} > {}", literal(key, column, types)?));
+        }
+        let joined = conditions.join(" AND ");
+        Ok(if joined.is_empty() { joined } else { format!(" WHERE {joined}") })
+    }
+}
+
+/// Tells whether a read can begin before a bookmark of the column.
+pub fn looks_back(column: &Attribute, types: &Types) -> bool {
+    before(String::new(), 1, column, types).is_some()
+}
+
+/// Writes the value so far before another one: seconds for times, days for dates, else the unit of
+/// the number; `None` for what is neither.
+fn before(value: String, lookback: u64, column: &Attribute, types: &Types) -> Option<String> {
+    let interval = |seconds: u64| format!("pg_catalog.make_interval(secs => {seconds})");
+    let back = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
+        _ if lookback == 0 => return Some(value),
+        "timestamp" | "timestamptz" => interval(lookback),
+        "date" => lookback.div_ceil(SECONDS_OF_DAY).to_string(),
+        "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => lookback.to_string(),
+        _ => return None,
+    };
+    Some(format!("({value} - {back})"))
 }
 
 /// Writes what is read of a column.
@@ -42,21 +109,13 @@ pub fn copy(
     let names: Vec<String> = columns.iter().map(|column| printed(column)).collect::<Result<_>>()?;
     let mut filter = String::new();
     let mut order = String::new();
-    if let Some(Incremental { column, start, end }) = incremental {
+    if let Some(incremental) = incremental {
+        let Incremental { column, start, settled, .. } = incremental;
         let name = quote_ident(&column.name)?;
-        if let Some(start) = start {
-            filter = format!(" WHERE {name} >= {}", literal(start, column, types)?);
-        }
-        if let Some(end) = end {
-            let end = format!("{name} <= {}", literal(end, column, types)?);
-            filter = match (start, column.not_null) {
-                (Some(_), _) => format!("{filter} AND {end}"),
-                (None, true) => format!(" WHERE {end}"),
-                (None, false) => format!(" WHERE ({name} IS NULL OR {end})"),
-            };
-        }
+        filter = incremental.condition(types)?;
+        let nulls = start.is_none() && settled.is_none_or(|(part, _)| part == Part::UpTo);
         // An index in the default order serves only where nulls need no place of their own.
-        let nulls = if start.is_none() && !column.not_null { " NULLS FIRST" } else { "" };
+        let nulls = if nulls && !column.not_null { " NULLS FIRST" } else { "" };
         order = format!(" ORDER BY {name} ASC{nulls}");
     }
     let limit = limit.map(|limit| format!(" LIMIT {}", limit.min(ROWS_MAX))).unwrap_or_default();
@@ -85,17 +144,74 @@ pub fn last_key(
         None => "IS NOT NULL".to_owned(),
     };
     let before = rows.saturating_sub(1).min(ROWS_MAX);
+    let last = key_text(column, types)?;
+    Ok(format!(
+        "SELECT {last} FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
+         ORDER BY {name} OFFSET {before} LIMIT 1) last \
+         WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest \
+                        WHERE rest.{name} > last.{name})"
+    ))
+}
+
+/// Writes the key of the row `last` as text: a moment with its offset.
+fn key_text(column: &Attribute, types: &Types) -> Result<String> {
+    let name = quote_ident(&column.name)?;
     let zoned = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
         _ if column.form == Form::Amount => format!("last.{name}::pg_catalog.numeric"),
         "timestamp" => format!("(last.{name} AT TIME ZONE 'UTC')"),
         "date" => format!("(last.{name}::pg_catalog.timestamp AT TIME ZONE 'UTC')"),
         _ => format!("last.{name}"),
     };
+    Ok(format!("{zoned}::pg_catalog.text"))
+}
+
+/// Writes the query for the highest key, as text; of numbers, the highest one that is finite.
+pub fn highest_key(from: &str, column: &Attribute, types: &Types) -> Result<String> {
+    let name = quote_ident(&column.name)?;
+    let finite = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
+        "float4" | "float8" => format!("{name} < 'Infinity'::pg_catalog.float8"),
+        // Older servers know no infinite number of this type.
+        "numeric" => format!("{name} < '1e131071'::pg_catalog.numeric"),
+        _ => format!("{name} IS NOT NULL"),
+    };
+    let last = key_text(column, types)?;
     Ok(format!(
-        "SELECT {zoned}::pg_catalog.text FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
-         ORDER BY {name} OFFSET {before} LIMIT 1) last \
-         WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest \
-                        WHERE rest.{name} > last.{name})"
+        "SELECT {last} FROM (SELECT {name} FROM {from} WHERE {finite} \
+         ORDER BY {name} DESC LIMIT 1) last"
+    ))
+}
+
+/// Writes the query for the last settled key of a time without a zone or of a date, in
+/// microseconds since 1970 and read in UTC: before the highest key by as much as the transaction
+/// that is open `since` then is before the `clock`. A key of half a day ago is one of the past in
+/// every zone.
+pub fn settled_time(
+    from: &str,
+    column: &Attribute,
+    (since, clock): (i64, i64),
+    types: &Types,
+) -> Result<String> {
+    let name = quote_ident(&column.name)?;
+    let at = |micros: i64| {
+        format!("('1970-01-01 00:00'::pg_catalog.timestamp + {micros} * 'PT0.000001S'::interval)")
+    };
+    let (since, clock, half_day) = (at(since), at(clock), "'PT12H'::pg_catalog.interval");
+    let settled = if types::builtin_name(types, column.type_oid) == Some("date") {
+        format!(
+            "greatest(last.key - ( \
+               SELECT max((({clock} AT TIME ZONE 'UTC') AT TIME ZONE zone)::pg_catalog.date \
+                          - (({since} AT TIME ZONE 'UTC') AT TIME ZONE zone)::pg_catalog.date) \
+                 FROM (VALUES ('UTC'), ((SELECT reset_val FROM pg_catalog.pg_settings \
+                                          WHERE name = 'TimeZone'))) zones (zone)), \
+             least(last.key, ({since} - {half_day})::pg_catalog.date - 1))::pg_catalog.timestamp"
+        )
+    } else {
+        format!("greatest(last.key - ({clock} - {since}), least(last.key, {since} - {half_day}))")
+    };
+    Ok(format!(
+        "SELECT (extract(epoch FROM {settled}) * 1000000)::pg_catalog.int8 \
+           FROM (SELECT max({name}) AS key FROM {from} \
+                  WHERE {name} <= {clock} + 'PT14H'::pg_catalog.interval) last"
     ))
 }
 
@@ -182,7 +298,7 @@ mod tests {
         assert_eq!(whole(Some(3)), r#"COPY (SELECT "c" FROM s.t LIMIT 3) TO STDOUT"#);
         let check = |type_oid, start: Option<&str>, limit, expected: &str| {
             let key = attribute("k", type_oid);
-            let incremental = Incremental { column: &key, start, end: None };
+            let incremental = reading(&key, start, None);
             let seen = copy("s.t", &[&key], Some(&incremental), limit, &types()).unwrap();
             assert_eq!(seen, format!(r#"COPY (SELECT "k" FROM s.t{expected}) TO STDOUT"#));
         };
@@ -202,15 +318,63 @@ mod tests {
              'UTC') ORDER BY \"k\" ASC",
         );
         let key = attribute("k", 8);
-        let incremental = Incremental { column: &key, start: Some("1"), end: None };
+        let incremental = reading(&key, Some("1"), None);
         assert!(copy("s.t", &[&key], Some(&incremental), None, &types()).is_err());
+    }
+
+    fn reading<'a>(
+        column: &'a Attribute,
+        start: Option<&'a str>,
+        end: Option<&'a str>,
+    ) -> Incremental<'a> {
+        Incremental { column, start, lookback: 0, end, settled: None }
+    }
+
+    #[test]
+    fn a_read_is_cut_in_two_at_the_settled_key() {
+        let check = |start, end, part, not_null, expected: &str| {
+            let key = Attribute { not_null, ..attribute("k", 20) };
+            let settled = Some((part, "7"));
+            let read = Incremental { settled, ..reading(&key, start, end) };
+            let seen = copy("s.t", &[&key], Some(&read), None, &types()).unwrap();
+            let seen = seen.replace(r#"::pg_catalog."int8""#, "");
+            assert_eq!(seen, format!(r#"COPY (SELECT "k" FROM s.t WHERE {expected}) TO STDOUT"#));
+        };
+        let (up_to, beyond) = (Part::UpTo, Part::Beyond);
+        let first = r#"("k" IS NULL OR "k" <= '7') ORDER BY "k" ASC NULLS FIRST"#;
+        check(None, None, up_to, false, first);
+        check(None, None, beyond, false, r#""k" > '7' ORDER BY "k" ASC"#);
+        check(None, None, up_to, true, r#""k" <= '7' ORDER BY "k" ASC"#);
+        let later = r#""k" >= '5' AND "k" <= '9' AND "k" <= '7' ORDER BY "k" ASC"#;
+        check(Some("5"), Some("9"), up_to, false, later);
+        let later = r#""k" >= '5' AND "k" <= '9' AND "k" > '7' ORDER BY "k" ASC"#;
+        check(Some("5"), Some("9"), beyond, false, later);
+        check(None, Some("9"), beyond, false, r#""k" <= '9' AND "k" > '7' ORDER BY "k" ASC"#);
+    }
+
+    #[test]
+    fn a_read_begins_before_its_bookmark() {
+        let check = |type_oid, expected: Option<&str>| {
+            let key = attribute("k", type_oid);
+            let read = Incremental { lookback: 90_000, ..reading(&key, Some("5"), None) };
+            assert_eq!(looks_back(&key, &types()), expected.is_some());
+            let Some(expected) = expected else { return };
+            let seen = copy("s.t", &[&key], Some(&read), None, &types()).unwrap();
+            assert!(seen.contains(&format!(r#"WHERE "k" >= ({expected}) ORDER"#)), "{seen}");
+            let last = last_key("s.t", &read, 3, &types()).unwrap();
+            assert!(!last.contains("90000"), "each run goes on behind its bookmark: {last}");
+        };
+        check(20, Some(r#"'5'::pg_catalog."int8" - 90000"#));
+        let naive = "('5'::pg_catalog.timestamptz AT TIME ZONE 'UTC')";
+        check(1114, Some(&format!("{naive} - pg_catalog.make_interval(secs => 90000)")));
+        check(1042, None);
     }
 
     #[test]
     fn a_run_ends_with_all_rows_of_a_key() {
         let check = |start: Option<&str>, not_null, expected: [&str; 2]| {
             let key = Attribute { not_null, ..attribute("k", 20) };
-            let incremental = Incremental { column: &key, start, end: Some("9") };
+            let incremental = reading(&key, start, Some("9"));
             let seen = copy("s.t", &[&key], Some(&incremental), None, &types()).unwrap();
             assert_eq!(
                 seen,

@@ -1,7 +1,6 @@
 //! The tap: one connection, one snapshot for all streams of a run.
 
-use std::time::Duration;
-
+use jiff::Timestamp;
 use pg::convert::Conversion;
 use pg::types::{self, Mapping, Types};
 use pg::{Client, Config};
@@ -9,15 +8,18 @@ use serde_json::json;
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::{
-    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
-    Stream, Tap,
+    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
 };
 
 use crate::catalog::{self, After, Attribute, Form};
 use crate::family::Families;
 use crate::plan::Plan;
+use crate::read::copy;
 use crate::settings::{self, Settings, check_method};
-use crate::statement::{self, Incremental};
+use crate::settled::{Settled, Settling, Until};
+use crate::statement::{self, Incremental, Part};
+use crate::table::{address, pick};
+use crate::unheld::Unheld;
 use crate::{discover, keys, money};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
@@ -25,11 +27,8 @@ use crate::{discover, keys, money};
 const BEGIN: &str = "ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
 
-/// The server may pause so long before what was read so far is handed on.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// What to do when the catalog and the database differ.
-const REDISCOVER: &str = "the catalog is older than the database: run discovery again";
+/// What is looked at before the snapshot: each statement sees what was committed until then.
+const BEFORE: &str = "ISOLATION LEVEL READ COMMITTED READ ONLY";
 
 /// Reads tables and views of a Postgres database.
 pub struct TapPostgres {
@@ -39,6 +38,8 @@ pub struct TapPostgres {
     types: Option<Types>,
     cap: Cap,
     families: Families,
+    settled: Settled,
+    unheld: Unheld,
     /// How many digits behind the point money has here, once it is known.
     money_digits: Option<usize>,
 }
@@ -57,8 +58,18 @@ impl Tap for TapPostgres {
         settings.check()?;
         let config = settings.connection.resolve()?;
         let client = Client::connect(&config)?;
-        let (cap, families) = (Cap::new(settings.bookmark_cap), Families::default());
-        Ok(Self { settings, config, client, types: None, cap, families, money_digits: None })
+        let cap = Cap::new(settings.bookmark_cap);
+        Ok(Self {
+            settings,
+            config,
+            client,
+            types: None,
+            cap,
+            families: Families::default(),
+            settled: Settled::default(),
+            unheld: Unheld::default(),
+            money_digits: None,
+        })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
@@ -91,10 +102,12 @@ impl Tap for TapPostgres {
         if streams.is_empty() {
             return Ok(());
         }
-        self.begin()?;
+        let known = streams.iter().filter_map(|one| Some((&**one, address(one).ok()?)));
+        let known: Vec<_> = known.collect();
+        self.settle(&known)?;
         self.client.warn_of_server(false)?;
-        let tables: Vec<(String, String)> =
-            streams.iter().filter_map(|stream| address(stream).ok()).collect();
+        self.unheld = Unheld::of(&mut self.client, &known)?;
+        let tables: Vec<(String, String)> = known.into_iter().map(|(_, table)| table).collect();
         self.families = Families::of(&mut self.client, &tables)?;
         for stream in streams {
             if let Ok((schema, table)) = address(stream) {
@@ -124,17 +137,25 @@ impl Tap for TapPostgres {
             self.client.take_back()?;
         }
         let part = select.part(since);
-        Ok(Reading { steps: vec![select.sql], part })
+        let steps = std::iter::once(select.sql).chain(select.beyond).collect();
+        Ok(Reading { steps, part })
     }
 }
 
 /// How the rows of a stream are read.
 struct Select {
     sql: String,
+    /// What reads the rows behind which the bookmark does not move, where that is a statement of
+    /// its own.
+    beyond: Option<String>,
+    until: Until,
     plan: Plan,
     /// The table as SQL, for people, and by its columns.
     name: String,
     table: String,
+    /// The item of FROM, and the condition on its rows.
+    from: String,
+    filter: String,
     columns: Vec<Attribute>,
     /// Whether the session is as the role has it, for views and the like to compute by.
     lent: bool,
@@ -143,6 +164,12 @@ struct Select {
 }
 
 impl Select {
+    /// Returns the column of the replication key.
+    fn key(&self, stream: &Stream) -> Option<&Attribute> {
+        let name = stream.replication_key.as_deref();
+        self.columns.iter().find(|column| Some(column.name.as_str()) == name)
+    }
+
     /// Returns what rows are left out by: no target takes the others for all there is.
     fn part(&self, since: &Bookmark) -> Option<serde_json::Value> {
         self.cut.map(|most| json!({ "max_record_count": most, "from": since.value }))
@@ -156,6 +183,35 @@ impl TapPostgres {
             return Ok(());
         }
         self.client.begin(BEGIN)
+    }
+
+    /// The same, once the writers of the tables of INCREMENTAL streams have ended or were waited
+    /// for.
+    fn settle(&mut self, streams: &[(&Stream, (String, String))]) -> Result<()> {
+        self.begin()?;
+        let types = self.types()?;
+        let how = (self.settings.wait(), self.settings.bookmark_cap);
+        let mut settling = Settling::of(&mut self.client, streams, &types, how)?;
+        while !settling.is_empty() {
+            if self.client.in_transaction() {
+                self.client.execute("ROLLBACK")?;
+            }
+            self.client.begin(BEFORE)?;
+            settling.read_last(&mut self.client, &types)?;
+            self.client.execute("ROLLBACK")?;
+            // The first writer may come at any time: before the wait, and until the snapshot.
+            if settling.has_more(&mut self.client)? {
+                continue;
+            }
+            let writers = settling.wait(&mut self.client)?;
+            self.begin()?;
+            if !settling.has_more(&mut self.client)? {
+                self.settled = settling.end(&writers);
+                break;
+            }
+        }
+        self.types = Some(types);
+        Ok(())
     }
 
     fn types(&mut self) -> Result<Types> {
@@ -184,10 +240,49 @@ impl TapPostgres {
             });
             rows.resume(stream, &part);
         }
+        match &select.until {
+            Until::Start => rows.hold_bookmark()?,
+            Until::Time { .. } => {
+                if let Some(settled) = self.settled_time(&select, stream, types)? {
+                    rows.settle(settled);
+                }
+            }
+            Until::Key(_) | Until::End => {}
+        }
+        if rows.limit().is_none() {
+            let (client, table) = (&mut self.client, address(stream)?);
+            let of = format!("{}{}", select.from, select.filter);
+            self.unheld.check(client, stream, &table, &of).with("table", &select.table)?;
+        }
         log::debug!("{}", select.sql);
-        copy(&mut self.client, &select.sql, &mut select.plan, rows)
-            .and_then(|()| self.check(&select, types))
+        let read = copy(&mut self.client, &select.sql, &mut select.plan, rows);
+        let read = read.and_then(|()| match &select.beyond {
+            Some(sql) => {
+                rows.hold_bookmark()?;
+                copy(&mut self.client, sql, &mut select.plan, rows)
+            }
+            None => Ok(()),
+        });
+        read.and_then(|()| self.check(&select, types))
+            .and_then(|()| self.check_start(stream, since, &select, (types, rows)))
             .with("table", select.table)
+    }
+
+    /// Warns where not even the row is left that the bookmark was taken from, as after a restart of
+    /// its numbers.
+    fn check_start(
+        &mut self,
+        stream: &Stream,
+        since: &Bookmark,
+        select: &Select,
+        (types, rows): (&Types, &Rows),
+    ) -> Result<()> {
+        let start = since.start.as_deref().filter(|_| since.is_of_state() && rows.count() == 0);
+        if let Some((start, key)) = start.zip(select.key(stream)) {
+            let names = (select.name.as_str(), select.from.as_str(), start);
+            keys::warn_of_restart(&mut self.client, stream, key, names, types)?;
+        }
+        Ok(())
     }
 
     /// Compares the stream with its table, and writes the statement.
@@ -198,7 +293,8 @@ impl TapPostgres {
         types: &Types,
         wanted: Option<u64>,
     ) -> Result<Select> {
-        let (schema, table) = address(stream)?;
+        let address = address(stream)?;
+        let (schema, table) = address.clone();
         let mut found = catalog::attributes(
             &mut self.client,
             Some(std::slice::from_ref(&schema)),
@@ -207,7 +303,8 @@ impl TapPostgres {
         self.set_forms(&mut found, types)?;
         let columns = pick(stream, &found, &schema, &table)?;
         let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
-        let plan = Plan::new(&stream.columns, mappings, self.settings.nan());
+        let plan = Plan::new(&stream.columns, mappings, self.settings.nan())
+            .with("table", format!("{schema}.{table}"))?;
         let names = columns.iter().map(|column| column.name.as_str());
         let from = self.families.item((&schema, &table), names)?;
         let name = pg::quote_qualified(&schema, &table)?;
@@ -227,8 +324,13 @@ impl TapPostgres {
         if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
             keys::warn_of_nulls(client, stream, key, &from)?;
         }
+        let lookback = match key.filter(|_| since.is_of_state()) {
+            Some(key) => keys::lookback(stream, key, types, &self.settings),
+            None => 0,
+        };
         let start = start.as_deref();
-        let mut incremental = key.map(|column| Incremental { column, start, end: None });
+        let mut incremental =
+            key.map(|column| Incremental { column, start, lookback, end: None, settled: None });
         let end = match (&incremental, most) {
             (Some(read), Some(most)) => {
                 keys::last(client, stream, &from, read, (most, types, &self.cap))
@@ -246,10 +348,36 @@ impl TapPostgres {
             _ => None,
         };
         let limit = wanted.or(cut);
-        let sql = statement::copy(&from, &columns, incremental.as_ref(), limit, types)?;
+        let until = match &incremental {
+            Some(_) if wanted.is_none() => self.settled.until(&address),
+            _ => Until::End,
+        };
+        let filter = incremental.as_ref().map(|read| read.condition(types)).transpose()?;
+        let filter = filter.unwrap_or_default();
+        let mut part = |part| {
+            if let (Some(read), Until::Key(key)) = (&mut incremental, &until) {
+                read.settled = Some((part, key));
+            }
+            statement::copy(&from, &columns, incremental.as_ref(), limit, types)
+        };
+        let sql = part(Part::UpTo)?;
+        let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
         let cut = most.filter(|_| end.is_some() || limit.is_some());
         let columns = columns.into_iter().cloned().collect();
-        Ok(Select { sql, plan, name, table, columns, lent, cut })
+        Ok(Select { sql, beyond, until, plan, name, table, from, filter, columns, lent, cut })
+    }
+
+    /// Returns up to when keys of time are settled, on the clock of the column.
+    fn settled_time(
+        &mut self,
+        select: &Select,
+        stream: &Stream,
+        types: &Types,
+    ) -> Result<Option<Timestamp>> {
+        let Until::Time { since, clock } = select.until else { return Ok(None) };
+        let Some(key) = select.key(stream) else { return Ok(None) };
+        let zoned = types::builtin_name(types, key.type_oid) == Some("timestamptz");
+        keys::settled(&mut self.client, &select.from, key, (since, clock, zoned), types)
     }
 
     /// Returns how a column travels.
@@ -342,148 +470,4 @@ fn explained(failure: Error, since: &Bookmark) -> Error {
         .with("bookmark", start)
         .of_kind(ErrorKind::Config)
         .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
-}
-
-/// Returns the schema and name of a stream's table, as its metadata says, else by its id.
-fn address(stream: &Stream) -> Result<(String, String)> {
-    let schema = stream.meta("schema-name").and_then(serde_json::Value::as_str);
-    let table = stream.fields.get("table_name").and_then(serde_json::Value::as_str);
-    let found = match (schema, table) {
-        (Some(schema), Some(table)) => Some((schema, table)),
-        (Some(schema), None) => stream
-            .id
-            .strip_prefix(schema)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .map(|table| (schema, table)),
-        (None, Some(table)) => stream
-            .id
-            .strip_suffix(table)
-            .and_then(|rest| rest.strip_suffix('-'))
-            .map(|schema| (schema, table)),
-        (None, None) => stream.id.split_once('-'),
-    };
-    let (schema, table) = found.ok_or_else(|| {
-        Error::new(ErrorKind::Config, "cannot tell which table a stream of the catalog is")
-            .hint("run discovery again, or set `schema-name` in its metadata and `table_name`")
-    })?;
-    Ok((schema.to_owned(), table.to_owned()))
-}
-
-/// Finds the columns of a stream among those of its table.
-fn pick<'a>(
-    stream: &Stream,
-    found: &'a [Attribute],
-    schema: &str,
-    table: &str,
-) -> Result<Vec<&'a Attribute>> {
-    let missing = |what: &str| {
-        Error::new(ErrorKind::Unavailable, what)
-            .with("table", format!("{schema}.{table}"))
-            .hint(REDISCOVER)
-    };
-    if found.is_empty() {
-        return Err(missing("cannot read the table: it is not there"));
-    }
-    stream
-        .columns
-        .iter()
-        .map(|column| {
-            let named = found.iter().find(|attribute| attribute.name == column.name);
-            named.filter(|attribute| attribute.readable).ok_or_else(|| {
-                let failure = match named {
-                    Some(_) => missing("cannot read a column: the user lacks the right")
-                        .of_kind(ErrorKind::Denied)
-                        .hint(
-                            "GRANT SELECT ON the table, or on this column of it, TO the user; or \
-                             run discovery again, which leaves it out",
-                        ),
-                    None => missing("cannot read a column: it is not there"),
-                };
-                failure.with("column", &column.name)
-            })
-        })
-        .collect()
-}
-
-/// Reads the rows of the statement, and hands them on.
-fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
-    let bytes_max = rows.record_bytes_max();
-    // Escapes at most double a text; of a row beyond that not even the text is wanted.
-    client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
-    let mut rest = client.copy_out(sql)?;
-    let mut count = 0_u64;
-    let mut over = Ok(());
-    loop {
-        if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
-            rows.flush()?;
-        }
-        let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
-        let Some(row) = next else { return over };
-        count += 1;
-        if over.is_err() {
-            continue;
-        }
-        let row = row.strip_suffix(b"\n").unwrap_or(row);
-        over = match plan.write(row, rows) {
-            Ok(()) => rows.end(),
-            Err(failure) if failure.kind() == ErrorKind::Data => {
-                rows.reject(&format!("row {count}"), &refused(row, rows), failure)
-            }
-            Err(failure) => Err(failure),
-        };
-        match &over {
-            // With enough rows the query has a limit: the few left are read over.
-            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
-            _ => {}
-        }
-    }
-}
-
-/// Returns what may be shown of a row, which has selected columns alone but all of their values.
-fn refused<'a>(row: &'a [u8], rows: &Rows) -> Refused<'a> {
-    if rows.selects_all() {
-        return Refused::Text(row);
-    }
-    let cell = |field: &[u8]| {
-        let mut text = Vec::new();
-        pg::copy_text::unescape(field, &mut text);
-        (field != b"\\N").then_some(text)
-    };
-    Refused::Cells(row.split(|byte| *byte == b'\t').map(cell).collect())
-}
-
-/// Says what to do about a row that is too large to be read at all.
-fn too_large(failure: Error, bytes_max: usize) -> Error {
-    if failure.context("bytes of COPY text").is_none() {
-        return failure;
-    }
-    failure
-        .with("limit in bytes", bytes_max)
-        .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_of_other_taps_find_their_table() {
-        let check = |id: &str, schema: Option<&str>, table: Option<&str>, expected: &str| {
-            let mut stream = Stream::new(id, serde_json::Map::new(), Vec::new());
-            if let Some(schema) = schema {
-                stream.set_meta(None, "schema-name", schema);
-            }
-            if let Some(table) = table {
-                stream.fields.insert("table_name".into(), table.into());
-            }
-            let (schema, table) = address(&stream).unwrap();
-            assert_eq!(format!("{schema}|{table}"), expected, "{id}");
-        };
-        check("public-orders", None, None, "public|orders");
-        check("a-b-c", Some("a-b"), None, "a-b|c");
-        check("a-b-c", None, Some("b-c"), "a|b-c");
-        check("anything", Some("s"), Some("t"), "s|t");
-        let stream = Stream::new("orders", serde_json::Map::new(), Vec::new());
-        assert_eq!(address(&stream).unwrap_err().kind(), ErrorKind::Config);
-    }
 }

@@ -3,9 +3,25 @@
 /// Code and meaning, sorted by code; `docs/warnings.md` is made of it.
 pub const CODES: &[(&str, &str)] = &[
     (
+        "W-BOOKMARK-BEYOND",
+        "No row of a table has a key at or beyond the bookmark, and its numbers may have begun \
+         anew. No run reads such rows: read the stream once without a bookmark.",
+    ),
+    (
+        "W-BOOKMARK-HELD",
+        "A transaction that writes a table stayed open longer than `writers_wait_seconds`, and may \
+         add rows before those that were read. The bookmark stays before them, so that none is \
+         lost, and the next run reads them again. End the transaction, or wait longer.",
+    ),
+    (
         "W-BOOKMARK-IN-FUTURE",
         "A bookmark is later than the start of the run, so rows before it are not read. Correct \
          the state, or read the stream once without a bookmark.",
+    ),
+    (
+        "W-BOOKMARK-UNUSED",
+        "A bookmark of the state is of another replication key, or has no value that can be read. \
+         All rows are read again. Correct the state, or remove the bookmark.",
     ),
     (
         "W-CHECK-WRITES",
@@ -122,6 +138,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-KEY-OVER-CHILDREN",
         "A stream has the rows of child tables too, and nothing holds those to its key. Select \
          the child tables as streams of their own.",
+    ),
+    (
+        "W-KEY-SHARED",
+        "Rows of a table share the key that the catalog has for it, and a load by key keeps one of \
+         them. Write the catalog again with `--discover`, or correct the key.",
     ),
     (
         "W-KEYS-MISSING",

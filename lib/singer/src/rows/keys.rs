@@ -1,0 +1,94 @@
+//! The bookmark of an INCREMENTAL stream whose rows come in the order of their key.
+
+use jiff::Timestamp;
+
+use super::Rows;
+use crate::batch::Cell;
+use crate::error::Result;
+use crate::future::{moment, report_bookmark};
+use crate::state::{Bookmark, is_endless, key_bookmark};
+
+/// The keys of a stream that no row may still come before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Those that are read.
+    All,
+    /// Times up to this one.
+    Until(Timestamp),
+    /// None of those that follow.
+    None,
+}
+
+impl Rows {
+    /// Says that rows may still come whose key is a time later than this: the bookmark does not
+    /// move beyond it. A time without a zone is taken as one of UTC.
+    pub fn settle(&mut self, until: Timestamp) {
+        self.settled = Settled::Until(until);
+    }
+
+    /// Says that rows may still come before those that follow: the bookmark stays.
+    pub fn hold_bookmark(&mut self) -> Result<()> {
+        self.flush()?;
+        self.settled = Settled::None;
+        Ok(())
+    }
+
+    /// Warns of a bookmark that lies in the future, or that is not used.
+    pub(crate) fn check_bookmark(&self, since: &Bookmark) {
+        let unused = self.replication_key.as_ref().and_then(|(key, _)| since.unused(key));
+        if let Some(why) = unused {
+            crate::warn!(
+                "W-BOOKMARK-UNUSED",
+                "stream {}: its bookmark of the state is not used, for {why}: the stream is \
+                 read as without one, and `append-only` adds its rows again",
+                self.stream
+            );
+        }
+        let mark = since.value["replication_key_value"].as_str();
+        if let (Some(column), Some(mark)) = (&self.dated_key, mark)
+            && self.cap.is_ahead_key(column, mark.as_bytes())
+        {
+            report_bookmark(&self.stream, &column.name);
+        }
+    }
+
+    /// Keeps the last replication key that a bookmark can be made of. The keys that come behind it
+    /// are null, infinite or of the future.
+    pub(super) fn note_keys(&mut self, rows: usize) {
+        let Some((_, at)) = &self.replication_key else { return };
+        for row in (0..rows).rev() {
+            let Cell::Text(text) = self.batch.cell(row, *at) else { continue };
+            if let Some(column) = &self.dated_key
+                && self.cap.is_ahead_key(column, text)
+            {
+                self.ahead.add(self.counter.total() + row as u64 + 1);
+            } else if !(self.endless_keys && is_endless(text) || self.is_open(text)) {
+                self.last_key.clear();
+                self.last_key.extend_from_slice(text);
+                return;
+            }
+        }
+    }
+
+    /// Tells whether rows may still come before this key.
+    fn is_open(&self, key: &[u8]) -> bool {
+        let until = match self.settled {
+            Settled::All => return false,
+            Settled::None => return true,
+            Settled::Until(until) => until,
+        };
+        let key = std::str::from_utf8(key).ok().and_then(moment);
+        key.is_some_and(|(at, _)| at > until)
+    }
+
+    /// Makes the last replication key the stream's bookmark.
+    pub(super) fn bookmark_key(&mut self) {
+        let Some((name, at)) = &self.replication_key else { return };
+        if let Ok(text) = std::str::from_utf8(&self.last_key)
+            && !text.is_empty()
+        {
+            let mark = key_bookmark(name, self.columns[*at].1, text);
+            self.states.state().set_bookmark(&self.stream, mark);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The rows of a statement on their way into batches.
+
+use std::time::Duration;
+
+use pg::Client;
+use singer::{Error, ErrorKind, Refused, Result, Rows};
+
+use crate::plan::Plan;
+
+/// The server may pause so long before what was read so far is handed on.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads the rows of the statement, and hands them on.
+pub fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
+    let bytes_max = rows.record_bytes_max();
+    // Escapes at most double a text; of a row beyond that not even the text is wanted.
+    client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
+    let mut rest = client.copy_out(sql)?;
+    let mut over = Ok(());
+    loop {
+        if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
+            rows.flush()?;
+        }
+        let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
+        let Some(row) = next else { return over };
+        plan.count += 1;
+        if over.is_err() {
+            continue;
+        }
+        let row = row.strip_suffix(b"\n").unwrap_or(row);
+        over = match plan.write(row, rows) {
+            Ok(()) => rows.end(),
+            Err(failure) if failure.kind() == ErrorKind::Data => {
+                rows.reject(&format!("row {}", plan.count), &refused(row, rows), failure)
+            }
+            Err(failure) => Err(failure),
+        };
+        match &over {
+            // With enough rows the query has a limit: the few left are read over.
+            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
+            _ => {}
+        }
+    }
+}
+
+/// Returns what may be shown of a row, which has selected columns alone but all of their values.
+fn refused<'a>(row: &'a [u8], rows: &Rows) -> Refused<'a> {
+    if rows.selects_all() {
+        return Refused::Text(row);
+    }
+    let cell = |field: &[u8]| {
+        let mut text = Vec::new();
+        pg::copy_text::unescape(field, &mut text);
+        (field != b"\\N").then_some(text)
+    };
+    Refused::Cells(row.split(|byte| *byte == b'\t').map(cell).collect())
+}
+
+/// Says what to do about a row that is too large to be read at all.
+fn too_large(failure: Error, bytes_max: usize) -> Error {
+    if failure.context("bytes of COPY text").is_none() {
+        return failure;
+    }
+    failure
+        .with("limit in bytes", bytes_max)
+        .hint("raise `max_record_bytes` on both sides of the pipe, or leave out the column")
+}

@@ -1,0 +1,95 @@
+//! The table of a stream, and its columns there.
+
+use singer::{Error, ErrorKind, Result, Stream};
+
+use crate::catalog::Attribute;
+
+/// What to do when the catalog and the database differ.
+pub const REDISCOVER: &str = "the catalog is older than the database: run discovery again";
+
+/// Returns the schema and name of a stream's table, as its metadata says, else by its id.
+pub fn address(stream: &Stream) -> Result<(String, String)> {
+    let schema = stream.meta("schema-name").and_then(serde_json::Value::as_str);
+    let table = stream.fields.get("table_name").and_then(serde_json::Value::as_str);
+    let found = match (schema, table) {
+        (Some(schema), Some(table)) => Some((schema, table)),
+        (Some(schema), None) => stream
+            .id
+            .strip_prefix(schema)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .map(|table| (schema, table)),
+        (None, Some(table)) => stream
+            .id
+            .strip_suffix(table)
+            .and_then(|rest| rest.strip_suffix('-'))
+            .map(|schema| (schema, table)),
+        (None, None) => stream.id.split_once('-'),
+    };
+    let (schema, table) = found.ok_or_else(|| {
+        Error::new(ErrorKind::Config, "cannot tell which table a stream of the catalog is")
+            .hint("run discovery again, or set `schema-name` in its metadata and `table_name`")
+    })?;
+    Ok((schema.to_owned(), table.to_owned()))
+}
+
+/// Finds the columns of a stream among those of its table.
+pub fn pick<'a>(
+    stream: &Stream,
+    found: &'a [Attribute],
+    schema: &str,
+    table: &str,
+) -> Result<Vec<&'a Attribute>> {
+    let missing = |what: &str| {
+        Error::new(ErrorKind::Unavailable, what)
+            .with("table", format!("{schema}.{table}"))
+            .hint(REDISCOVER)
+    };
+    if found.is_empty() {
+        return Err(missing("cannot read the table: it is not there"));
+    }
+    stream
+        .columns
+        .iter()
+        .map(|column| {
+            let named = found.iter().find(|attribute| attribute.name == column.name);
+            named.filter(|attribute| attribute.readable).ok_or_else(|| {
+                let failure = match named {
+                    Some(_) => missing("cannot read a column: the user lacks the right")
+                        .of_kind(ErrorKind::Denied)
+                        .hint(
+                            "GRANT SELECT ON the table, or on this column of it, TO the user; or \
+                             run discovery again, which leaves it out",
+                        ),
+                    None => missing("cannot read a column: it is not there"),
+                };
+                failure.with("column", &column.name)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_other_taps_find_their_table() {
+        let check = |id: &str, schema: Option<&str>, table: Option<&str>, expected: &str| {
+            let mut stream = Stream::new(id, serde_json::Map::new(), Vec::new());
+            if let Some(schema) = schema {
+                stream.set_meta(None, "schema-name", schema);
+            }
+            if let Some(table) = table {
+                stream.fields.insert("table_name".into(), table.into());
+            }
+            let (schema, table) = address(&stream).unwrap();
+            assert_eq!(format!("{schema}|{table}"), expected, "{id}");
+        };
+        check("public-orders", None, None, "public|orders");
+        check("a-b-c", Some("a-b"), None, "a-b|c");
+        check("a-b-c", None, Some("b-c"), "a|b-c");
+        check("anything", Some("s"), Some("t"), "s|t");
+        let stream = Stream::new("orders", serde_json::Map::new(), Vec::new());
+        assert_eq!(address(&stream).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
