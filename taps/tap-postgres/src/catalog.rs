@@ -64,14 +64,18 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
        has_column_privilege(c.oid, a.attnum, 'SELECT'),
        c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows,
        CASE WHEN a.atttypid >= 16384 THEN (
+         WITH RECURSIVE under (oid) AS (
+           SELECT a.atttypid
+            UNION
+           SELECT u.oid FROM under JOIN pg_catalog.pg_type t ON t.oid = under.oid
+            CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) u (oid)
+            WHERE u.oid >= 16384)
          SELECT e.extname
-           FROM pg_catalog.pg_type t
-           LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+           FROM under
            JOIN pg_catalog.pg_depend d ON d.deptype = 'e'
-            AND d.classid = 'pg_catalog.pg_type'::regclass
-            AND d.objid IN (t.oid, t.typelem, b.oid, b.typelem)
+            AND d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = under.oid
            JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-          WHERE t.oid = a.atttypid LIMIT 1) END
+          LIMIT 1) END
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
