@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::folder;
+use crate::support::messages::Lines;
 use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
 use crate::support::project::Project;
 use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
@@ -218,4 +219,60 @@ fn a_run_of_chorus_does_not_call_it_well_when_a_table_is_gone() {
     run(&["--full-refresh"]).success();
     assert_eq!(target.psql("SELECT count(*) FROM a"), "2");
     run(&[]).success();
+}
+
+#[test]
+fn a_table_that_was_filled_and_is_gone_is_told_whatever_the_tap_says() {
+    let target = database("gone");
+    let rows = |id: i64| Lines::opened().row(id, "x").state(&json!({ "id": id })).done().0;
+    for (way, told) in [
+        (json!({ "load_method": "upsert" }), true),
+        (json!({ "load_method": "append-only" }), true),
+        // Other days went with it.
+        (json!({ "load_method": "replace-partition", "source": "s", "datestamp": DAY }), true),
+        (json!({ "load_method": "upsert", "missing_table": "make" }), false),
+        (json!({ "load_method": "overwrite" }), false),
+    ] {
+        target.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+        let run = |id| to_database(&target, &way).input(rows(id)).go().success();
+        assert!(!run(1).stderr.contains("W-TABLE-GONE"), "{way}");
+        assert!(!run(1).stderr.contains("W-TABLE-GONE"), "{way}");
+        target.psql("DROP TABLE t");
+        let denied = to_database(&target, &way).input(rows(2));
+        let code = denied.args(["--deny-warnings", "W-TABLE-GONE"]).go().code;
+        assert_eq!(code, if told { 65 } else { 0 }, "{way}");
+        assert_eq!(run(2).stderr.contains("W-TABLE-GONE: table public.t"), told, "{way}");
+        assert!(!run(3).stderr.contains("W-TABLE-GONE"), "{way}");
+    }
+    // A tap of ours says where it leaves rows out, and reads all of them here.
+    let (source, target) = (source(), database("gone_by_hand"));
+    let run = || {
+        let tap = from_database(&source, &json!({}));
+        pipe_succeeds(tap, to_database(&target, &json!({}))).1
+    };
+    run();
+    target.psql("DROP TABLE t");
+    assert!(!run().stderr.contains("W-TABLE-GONE"));
+}
+
+#[test]
+fn a_table_emptied_behind_an_unchanged_day_is_warned_of() {
+    let (source, scratch) = (source(), folder());
+    source.psql("CREATE TABLE nothing (id integer PRIMARY KEY)");
+    extract(&source, scratch.path(), DAY);
+    for method in ["upsert", "overwrite", "replace-partition"] {
+        let target = database("emptied_day");
+        let into = || to_database(&target, &json!({ "load_method": method }));
+        let tap = || from_lake(scratch.path(), DAY);
+        let first = state(&pipe_succeeds(tap(), into()).1);
+        let resumed = || pipe_succeeds(tap().json("--state", &first), into()).1;
+        assert!(!resumed().stderr.contains("W-TABLE-EMPTY"));
+        target.psql("DELETE FROM t");
+        let told = resumed();
+        assert_eq!(told.stderr.matches("W-TABLE-EMPTY: table ").count(), 1, "{}", told.stderr);
+        assert!(told.stderr.contains("public.t is empty"), "{}", told.stderr);
+        pipe_succeeds(tap(), into());
+        assert_eq!(target.psql("SELECT count(*) FROM t"), "2");
+        assert!(!resumed().stderr.contains("W-TABLE-EMPTY"));
+    }
 }

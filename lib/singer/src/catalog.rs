@@ -67,6 +67,9 @@ pub struct Stream {
     pub replication_key: Option<String>,
     /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
     pub resumed_from: Option<Value>,
+    /// In a target: whether the tap says where it leaves rows out (`resumed_from`); of one that does
+    /// not, nobody knows.
+    pub says_part: bool,
     /// In messages: the files of a disk that the rows come from.
     pub read_from: FileIds,
     /// Catalog metadata.
@@ -88,6 +91,7 @@ impl Stream {
             replication_method: ReplicationMethod::FullTable,
             replication_key: None,
             resumed_from: None,
+            says_part: false,
             read_from: FileIds::new(),
             metadata: BTreeMap::new(),
             fields: Map::new(),

@@ -25,6 +25,8 @@ pub struct Line<'a> {
     pub schema: Option<&'a [u8]>,
     /// `key_properties`, the text of any value.
     pub key_properties: Option<&'a [u8]>,
+    /// `bookmark_properties` of a SCHEMA, the text of any value.
+    pub bookmark_properties: Option<&'a [u8]>,
     /// `resumed_from` of a SCHEMA, the text of any value.
     pub resumed_from: Option<&'a [u8]>,
     /// `read_from` of a SCHEMA, the text of any value.
@@ -74,6 +76,7 @@ impl<'a> Line<'a> {
             b"record" => replaces(&mut self.record, Some(whole)),
             b"schema" => replaces(&mut self.schema, Some(whole)),
             b"key_properties" => replaces(&mut self.key_properties, Some(whole)),
+            b"bookmark_properties" => replaces(&mut self.bookmark_properties, Some(whole)),
             b"resumed_from" => replaces(&mut self.resumed_from, Some(whole)),
             b"read_from" => replaces(&mut self.read_from, Some(whole)),
             b"syncing_run" => replaces(&mut self.syncing_run, Some(whole)),

@@ -449,6 +449,8 @@ fn read_schema(
     let mut named = BTreeSet::new();
     let keys = keys.into_iter().filter(|key| named.insert(key.clone())).collect();
     let mut stream = Stream::new(name, schema, keys);
+    let ordered_by = line.bookmark_properties.and_then(|text| serde_json::from_slice(text).ok());
+    stream.replication_key = ordered_by.and_then(|names: Vec<String>| names.into_iter().next());
     let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
     stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());
     stream.read_from = line.read_from.map(FileId::list).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::metrics::RecordCounter;
 use crate::receive::{Decoding, Event, Strictness, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
-use crate::target::{Durability, End, Sink, Target};
+use crate::target::{Durability, End, Sink, Target, Unchanged};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
 
@@ -168,7 +168,9 @@ impl<T: Target> Delivery<T> {
 
     fn schema(&mut self, at: usize, stream: &Arc<Stream>) -> Result<()> {
         let Some(known) = self.streams.get_mut(at) else {
-            let sink = self.target.sink(stream).with("stream", &stream.name)?;
+            let mut first = Stream::clone(stream);
+            first.says_part = self.word.run.is_some();
+            let sink = self.target.sink(&first).with("stream", &stream.name)?;
             self.streams.push(Outgoing {
                 name: stream.name.clone(),
                 sink: Some(sink),
@@ -374,18 +376,14 @@ impl<T: Target> Delivery<T> {
 
     /// Returns the streams that are as the state knows them. Only taps of ours leave such out, and
     /// by bookmarks of whole files and days alone.
-    fn unchanged<'a>(&self, silent: &'a BTreeSet<String>) -> Vec<&'a str> {
-        let whole = |name: &&str| {
-            let mark = self.state.as_ref().map(|state| state.bookmark(name));
-            mark.is_some_and(|mark| {
-                mark["files"].is_object() || mark["manifest_sha256"].is_string()
-            })
+    fn unchanged<'a>(&self, silent: &'a BTreeSet<String>) -> Vec<Unchanged<'a>> {
+        let known = |name: &&str| !self.streams.iter().any(|known| known.name == *name);
+        let unchanged = |name: &'a str| {
+            let mark = self.state.as_ref()?.bookmark(name);
+            let whole = mark["files"].is_object() || mark["manifest_sha256"].is_string();
+            whole.then(|| Unchanged { name, rows: mark["rows"].as_u64() })
         };
-        let silent = silent.iter().map(String::as_str);
-        silent
-            .filter(|name| !self.streams.iter().any(|known| known.name == *name))
-            .filter(whole)
-            .collect()
+        silent.iter().map(String::as_str).filter(known).filter_map(unchanged).collect()
     }
 
     fn published(&self) -> String {

@@ -44,7 +44,7 @@ pub trait Target: Sized {
     /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
     /// nothing, as their source is as their bookmarks know it: fails where the destination has
     /// lost what the bookmarks say it has.
-    fn unchanged(&mut self, _streams: &[&str]) -> Result<()> {
+    fn unchanged(&mut self, _streams: &[Unchanged<'_>]) -> Result<()> {
         Ok(())
     }
 
@@ -61,6 +61,15 @@ pub enum Durability {
     Durable,
     /// The rows become durable when the stream is completed.
     OnComplete,
+}
+
+/// A stream of which nothing came, as its source is as its bookmark knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchanged<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many rows its source has, where the bookmark says that.
+    pub rows: Option<u64>,
 }
 
 /// How a stream ended, and the state that came with it.

@@ -13,6 +13,8 @@ use crate::settings::TapCsvSettings;
 
 /// The member of a bookmark that tells which generation of the table was read.
 const MANIFEST_SHA256: &str = "manifest_sha256";
+/// How many rows the table has in the day: a target looks for them where nothing has changed.
+const ROWS: &str = "rows";
 /// The member that names the columns which were left out of the rows.
 const LEFT_OUT: &str = "left_out";
 
@@ -74,7 +76,8 @@ impl Day {
     /// columns that are wanted. Else all of them: a part of a partition would be taken for the
     /// whole where it is loaded.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        let manifest = self.table(stream)?.partition.manifest_sha256.clone();
+        let partition = &self.table(stream)?.partition;
+        let (manifest, count) = (partition.manifest_sha256.clone(), partition.manifest.rows());
         if is_known(stream, since, &manifest) {
             log::info!("skipping stream {}: unchanged since it was read", stream.name);
             rows.unchanged();
@@ -99,9 +102,9 @@ impl Day {
         table.read(stream, &identities, &dialect, rows)?;
         let left_out = table.left_out(stream);
         rows.bookmark(if left_out.is_empty() {
-            json!({ MANIFEST_SHA256: manifest })
+            json!({ MANIFEST_SHA256: manifest, ROWS: count })
         } else {
-            json!({ MANIFEST_SHA256: manifest, LEFT_OUT: left_out })
+            json!({ MANIFEST_SHA256: manifest, ROWS: count, LEFT_OUT: left_out })
         });
         Ok(())
     }

@@ -32,6 +32,8 @@ pub fn statements(
     let mut mapping = Mapping::new(Rc::clone(settings), stream, name)?;
     let fields = mapping.adopt(client, stream)?;
     let mut memory = Memory::default();
+    // Nothing has been said yet of the run.
+    mapping.stream.says_part = true;
     let claim = lost::check(client, &mut memory, &mapping)?;
     let (remember, claim) = match &claim {
         Some(claim) => memory.statements(claim)?,

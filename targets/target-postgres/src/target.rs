@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use singer::target::Unchanged;
 use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
 use crate::lost;
@@ -76,7 +77,7 @@ impl Target for TargetPostgres {
         PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
     }
 
-    fn unchanged(&mut self, streams: &[&str]) -> Result<()> {
+    fn unchanged(&mut self, streams: &[Unchanged<'_>]) -> Result<()> {
         lost::check_unchanged(&mut self.session.borrow_mut(), &self.settings, streams)
     }
 }

@@ -150,6 +150,11 @@ pub const CODES: &[(&str, &str)] = &[
          write `key_properties`, a list that may be empty.",
     ),
     (
+        "W-KEYS-REPEATED",
+        "A later row of a full read has the key of an earlier one, and takes its place. Choose \
+         keys that are unique in the source, or load by `append-only`.",
+    ),
+    (
         "W-KINDS-MIXED",
         "JSON values of a column are of several kinds, and are kept as JSON. Set `types` of the \
          column (`schema` in tap-api) to have another type.",
@@ -265,7 +270,22 @@ pub const CODES: &[(&str, &str)] = &[
         "The path of a plain file has a time in it, so a run again makes another file beside \
          the first. Write the file with `{stream_name}` alone, or a dated folder.",
     ),
+    (
+        "W-ROWS-CASCADED",
+        "Foreign keys removed or changed rows of other tables with those that left a table. Load by \
+         `upsert`, or drop ON DELETE CASCADE, if that is not meant.",
+    ),
     ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
+    (
+        "W-ROWS-NOT-DELETED",
+        "Rows that were to leave a table are still there, as a trigger or rule of the table kept \
+         them. Change or disable it, if that is not meant.",
+    ),
+    (
+        "W-ROWS-NOT-TAKEN",
+        "Rows that came are not in the table, as a trigger or rule of the table kept them out. \
+         Change or disable it, if that is not meant.",
+    ),
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
     (
@@ -336,6 +356,11 @@ pub const CODES: &[(&str, &str)] = &[
          the state to load all rows.",
     ),
     (
+        "W-TABLE-GONE",
+        "A table that was filled before is gone, and is made anew with the rows of this run alone. \
+         Load again what it had, without a state, if those are not all.",
+    ),
+    (
         "W-TABLE-NOT-READABLE",
         "The user may not read some tables, so they are left out. Grant SELECT on them.",
     ),
@@ -364,6 +389,11 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-URL-PARAMETER",
         "A parameter of the connection URL is not used. Remove it, or use a setting.",
+    ),
+    (
+        "W-VALUES-CHANGED",
+        "A trigger of the table gave rows other values than came. Change or disable it, if that is \
+         not meant.",
     ),
     ("W-VERSION-IGNORED", "An ACTIVATE_VERSION message is not acted upon. The warning says why."),
     ("W-WHOLE-ANSWER", "The whole answer of the API is taken for one record. Set `records_path`."),
