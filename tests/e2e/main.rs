@@ -46,6 +46,7 @@ mod filled;
 mod first_loads;
 mod full_disk;
 mod future_keys;
+mod guarded;
 mod hostile;
 mod inherited;
 mod interop;

@@ -32,6 +32,16 @@ pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
         ))
 }
 
+/// Counts the rows that are not in the scope of a merge, of so many that came for it and no others:
+/// a later one has their key.
+pub fn repeated(client: &mut Client, merge: &Merge, came: u64) -> Result<u64> {
+    if merge.keys.is_empty() {
+        return Ok(0);
+    }
+    let sql = format!("SELECT count(*) FROM {} t WHERE {}", merge.table, merge.scope);
+    Ok(came.saturating_sub(load::pair(client, &sql)?.0))
+}
+
 /// Refuses values that came for columns that the server fills, and that are not the ones there.
 /// A null says nothing of such a column.
 pub fn filled(client: &mut Client, merge: &Merge) -> Result<()> {

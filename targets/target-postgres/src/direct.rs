@@ -6,6 +6,7 @@ use singer::target::{TIME_EXTRACTED, VERSION};
 use singer::{Batch, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope};
+use crate::guards;
 use crate::lane::{Into, Lane, Received};
 
 /// The SQLSTATE of a second row with one key.
@@ -23,6 +24,8 @@ pub struct Direct {
     rows: u64,
     pending_rows: u64,
     saved: bool,
+    /// Whether a trigger puts rows into children of the table, which COPY does not count.
+    routed: bool,
 }
 
 /// The value of a column that we fill.
@@ -53,8 +56,9 @@ pub enum Sent {
 }
 
 impl Direct {
-    /// Describes a COPY whose last columns are `own`.
-    pub fn new(into: Into, own: Vec<Own>, keyed: bool) -> Self {
+    /// Describes a COPY whose last columns are `own`; of rows that are `routed` into children of the
+    /// table the server does not say how many it took.
+    pub fn new(into: Into, own: Vec<Own>, keyed: bool, routed: bool) -> Self {
         Self {
             into,
             own,
@@ -64,6 +68,7 @@ impl Direct {
             rows: 0,
             pending_rows: 0,
             saved: false,
+            routed,
         }
     }
 
@@ -119,6 +124,11 @@ impl Direct {
         }
         self.spare.append(&mut self.pending);
         self.rows += std::mem::take(&mut self.pending_rows);
+        let missed = lane.take_missed();
+        if missed > 0 && !self.routed {
+            self.rows -= missed.min(self.rows);
+            guards::warn_of_missed(&self.into.table, missed);
+        }
         Ok(None)
     }
 

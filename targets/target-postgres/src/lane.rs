@@ -22,6 +22,8 @@ pub struct Lane {
     lock_timeout_seconds: u64,
     /// How many staging tables are on it.
     staged: usize,
+    /// Rows that were sent and that the server says it has not taken.
+    missed: u64,
 }
 
 /// A transaction to be: what it is about when its end is not known.
@@ -82,8 +84,8 @@ impl Received {
 impl Lane {
     /// Sets a connection up for loads.
     pub fn new(client: Client, lock_timeout_seconds: u64) -> Result<Self> {
-        let (copying, spare, staged) = (None, Lines::default(), 0);
-        let mut lane = Self { client, copying, spare, lock_timeout_seconds, staged };
+        let (copying, spare, staged, missed) = (None, Lines::default(), 0, 0);
+        let mut lane = Self { client, copying, spare, lock_timeout_seconds, staged, missed };
         lane.set_up()?;
         Ok(lane)
     }
@@ -134,9 +136,15 @@ impl Lane {
     /// Returns the connection with no COPY open on it.
     pub fn idle(&mut self) -> Result<&mut Client> {
         if let Some(copying) = self.copying.take() {
-            self.client.end_copy_in().map_err(|failure| copying.refused(failure))?;
+            let taken = self.client.end_copy_in().map_err(|failure| copying.refused(failure))?;
+            self.missed += (copying.numbers.len() as u64).saturating_sub(taken);
         }
         Ok(&mut self.client)
+    }
+
+    /// Returns, once, how many rows of the COPYs that ended the server has not taken.
+    pub fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 
     /// Sends rows, going on with the COPY of the same owner if that is the one open.
@@ -254,12 +262,20 @@ pub fn explained(failure: Error) -> Error {
         Some("55P03") => failure
             .of_kind(ErrorKind::Temporary)
             .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
+        Some("42501") if says(&failure, "row-level security") => failure.hint(
+            "its policies would hide rows from the load: give the user BYPASSRLS or, where it owns \
+             the table, run ALTER TABLE ... NO FORCE ROW LEVEL SECURITY",
+        ),
         _ => failure,
     }
 }
 
 fn says_stage(failure: &Error) -> bool {
-    failure.context("server_message").is_some_and(|message| message.contains(stage::PREFIX))
+    says(failure, stage::PREFIX)
+}
+
+fn says(failure: &Error, part: &str) -> bool {
+    failure.context("server_message").is_some_and(|message| message.contains(part))
 }
 
 #[cfg(test)]

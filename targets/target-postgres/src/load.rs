@@ -3,6 +3,7 @@
 use pg::Client;
 use singer::{Context, Error, ErrorKind, Result};
 
+use crate::guards;
 use crate::merge::{self, Merge};
 use crate::names::TableName;
 use crate::settings::LoadMethod;
@@ -17,6 +18,8 @@ pub struct Counts {
     pub updated: u64,
     /// Rows removed, or marked as deleted by a version.
     pub deleted: u64,
+    /// Rows whose key came again behind them, of rows that are to be all of the table.
+    pub repeated: u64,
 }
 
 impl Counts {
@@ -25,6 +28,7 @@ impl Counts {
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.deleted += other.deleted;
+        self.repeated += other.repeated;
     }
 }
 
@@ -53,20 +57,25 @@ impl Load<'_> {
         match self.method {
             LoadMethod::AppendOnly => {
                 if self.rows > 0 {
-                    counts.inserted = client.execute(&self.merge.append())?;
+                    counts.inserted = guards::append(client, self.merge, self.name, self.rows)?;
                 }
             }
             LoadMethod::Upsert if self.rows == 0 => {}
             LoadMethod::Upsert if self.merge.children => {
                 lock(client, self.name, None)?;
                 counts = merge_lacking(client, self.merge).with("table", self.name)?;
+                guards::merged(client, self.merge, self.name, false)?;
             }
-            LoadMethod::Upsert if self.any_absent => counts = merge_lacking(client, self.merge)?,
+            LoadMethod::Upsert if self.any_absent => {
+                counts = merge_lacking(client, self.merge)?;
+                guards::merged(client, self.merge, self.name, false)?;
+            }
             LoadMethod::Upsert => {
                 if let Some(delete) = self.merge.delete_marked() {
                     counts.deleted = client.execute(&delete)?;
                 }
                 (counts.inserted, counts.updated) = pair(client, &self.merge.upsert())?;
+                guards::merged(client, self.merge, self.name, false)?;
             }
             LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
                 lock(client, self.name, self.partition)?;
@@ -76,14 +85,19 @@ impl Load<'_> {
                     format!("SET LOCAL enable_nestloop = off; ANALYZE {}", self.merge.stage);
                 client.execute(&prepare)?;
                 if self.merge.keys.is_empty() || !self.unique {
+                    if !self.merge.keys.is_empty() {
+                        counts.repeated = pair(client, &self.merge.repeated())?.0;
+                    }
                     (counts.deleted, counts.inserted) =
                         pair(client, &self.merge.replace_multiset())?;
+                    guards::replaced(client, self.merge, self.name)?;
                 } else {
                     // An upsert was not faster for knowing this.
-                    let distinct = is_true(client, &self.merge.is_distinct())?;
-                    let merge = Merge { distinct, ..self.merge.clone() };
+                    counts.repeated = pair(client, &self.merge.repeated())?.0;
+                    let merge = Merge { distinct: counts.repeated == 0, ..self.merge.clone() };
                     counts.deleted = client.execute(&merge.delete_stale())?;
                     (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
+                    guards::merged(client, &merge, self.name, true)?;
                 }
             }
         }
@@ -95,7 +109,7 @@ impl Load<'_> {
     pub fn statements(&self) -> Vec<String> {
         let merge = self.merge;
         match self.method {
-            LoadMethod::AppendOnly => vec![merge.append()],
+            LoadMethod::AppendOnly => vec![guards::append_statement(merge)],
             LoadMethod::Upsert if merge.children => {
                 let merged = [merge.insert_new()].into_iter().chain(merge.update_known());
                 merge.delete_marked().into_iter().chain(merged).collect()
@@ -166,7 +180,7 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
 }
 
 /// Runs a statement that returns two counts.
-fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
+pub fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
     let rows = client.query(sql, &[])?;
     let count = |at| rows.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
     Ok((count(0), count(1)))

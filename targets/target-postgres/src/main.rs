@@ -8,6 +8,7 @@ mod elements;
 mod encode;
 mod facts;
 mod fields;
+mod guards;
 mod json_keys;
 mod kept;
 mod lane;
@@ -33,6 +34,7 @@ mod stage;
 mod table;
 mod target;
 mod types;
+mod work;
 
 fn main() -> std::process::ExitCode {
     singer::run_target::<target::TargetPostgres>()

@@ -134,7 +134,9 @@ impl Mapping {
         let converts = typed
             .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
         let looks = self.computes || !self.spelled.is_empty();
-        let plain = settled && !converts && !looks;
+        // What a trigger makes of rows is seen where they are staged.
+        let guarded = self.plan.guards.inserts && !self.plan.children;
+        let plain = settled && !converts && !looks && !guarded;
         plain && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
     }
 
@@ -394,6 +396,7 @@ impl Mapping {
             partitioned: self.plan.partitioned,
             children: self.plan.children,
             only: self.plan.only,
+            guards: self.plan.guards,
             ..Merge::default()
         };
         for (at, wanted) in self.shape.columns.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::guards::Guards;
 use crate::names::{DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION};
 use crate::types::SqlType;
 
@@ -75,6 +76,8 @@ pub struct Merge {
     pub only: bool,
     /// Whether no two staged rows have one key.
     pub distinct: bool,
+    /// What the table may do to rows otherwise than asked.
+    pub guards: Guards,
 }
 
 impl Merge {
@@ -94,7 +97,7 @@ impl Merge {
     }
 
     /// The staged rows; of those with one key only the last.
-    fn rows(&self) -> String {
+    pub fn rows(&self) -> String {
         let (values, stage) = (self.values(), &self.stage);
         if self.keys.is_empty() || self.distinct {
             return format!("SELECT {values} FROM {stage} s");
@@ -117,11 +120,12 @@ impl Merge {
         format!("SELECT NOT EXISTS (SELECT FROM {} t WHERE {})", self.table, self.scope)
     }
 
-    /// Asks whether no two staged rows have one key; cheaper than to sort whole rows by it.
-    pub fn is_distinct(&self) -> String {
+    /// Counts the staged rows whose key a later one has; cheaper than to sort whole rows by it.
+    pub fn repeated(&self) -> String {
         let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
         format!(
-            "SELECT NOT EXISTS (SELECT FROM {} s GROUP BY {keys} HAVING count(*) > 1)",
+            "SELECT coalesce(sum(k.n - 1), 0) FROM (SELECT count(*) AS n FROM {} s GROUP BY {keys} \
+             HAVING count(*) > 1) k",
             self.stage
         )
     }
@@ -381,17 +385,28 @@ impl Merge {
 
     /// Acts on a version: rows of older ones, or of none, leave the table or get marked.
     pub fn activate(&self, version: i64) -> String {
-        let old = format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)");
-        let only = if self.only { "ONLY " } else { "" };
+        let (of, old) = self.old(version);
         if self.hard_delete {
-            format!("DELETE FROM {only}{} t WHERE {old}", self.table)
+            format!("DELETE FROM {of} WHERE {old}")
         } else {
-            format!(
-                "UPDATE {only}{} t SET \"{DELETED_AT}\" = now() \
-                 WHERE {old} AND t.\"{DELETED_AT}\" IS NULL",
-                self.table
-            )
+            format!("UPDATE {of} SET \"{DELETED_AT}\" = now() WHERE {old}")
         }
+    }
+
+    /// Counts the rows that a version is to act on.
+    pub fn count_old(&self, version: i64) -> String {
+        let (of, old) = self.old(version);
+        format!("SELECT count(*) FROM {of} WHERE {old}")
+    }
+
+    /// Returns the table, and the condition of the rows that a version is to act on.
+    fn old(&self, version: i64) -> (String, String) {
+        let of = format!("{}{} t", if self.only { "ONLY " } else { "" }, self.table);
+        let old = format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)");
+        if self.hard_delete {
+            return (of, old);
+        }
+        (of, format!("{old} AND t.\"{DELETED_AT}\" IS NULL"))
     }
 }
 
@@ -466,7 +481,7 @@ mod tests {
         let distinct = Merge { distinct: true, ..merge() };
         assert!(!distinct.upsert().contains("DISTINCT ON"), "{}", distinct.upsert());
         assert!(!distinct.append().contains("ORDER BY"));
-        assert!(distinct.is_distinct().contains("GROUP BY s.\"id\" HAVING"));
+        assert!(distinct.repeated().contains("GROUP BY s.\"id\" HAVING"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use pg::Client;
 use singer::{Error, ErrorKind, Result};
 
+use crate::guards::{GUARDS, Guards};
 use crate::settings::LoadMethod;
 use crate::table::{Plan, Shape};
 
@@ -21,6 +22,10 @@ pub struct Relatives {
     pub routes: bool,
     /// A child, or one of its children, that has columns of its own.
     pub wider_child: Option<String>,
+    /// What may be done to its rows otherwise than asked.
+    pub guards: Guards,
+    /// Whether foreign keys remove or change rows of other tables with its own.
+    pub cascades: bool,
     /// The extension that it belongs to.
     extension: Option<String>,
 }
@@ -28,21 +33,30 @@ pub struct Relatives {
 impl Relatives {
     /// Looks at a table, by its number.
     pub fn read(client: &mut Client, oid: Option<&str>) -> Result<Self> {
-        let rows = client.query(
+        let sql = format!(
             "SELECT c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
              EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal \
                AND tgenabled <> 'D' AND tgtype & 7 = 7), \
              (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' \
-               AND d.refclassid = 'pg_extension'::regclass LIMIT 1) \
-             FROM pg_class c WHERE c.oid = $1::oid",
-            &[oid],
-        )?;
+               AND d.refclassid = 'pg_extension'::regclass LIMIT 1), {GUARDS}, \
+             EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f' \
+               AND confdeltype IN ('c', 'n', 'd')) \
+             FROM pg_class c WHERE c.oid = $1::oid"
+        );
+        let rows = client.query(&sql, &[oid])?;
         let Some(row) = rows.first() else { return Ok(Self::default()) };
         let children = row.get(0) == Some("t");
         let wider_child = if children { wider_child(client, oid)? } else { None };
         let extension = row.get(2).map(str::to_owned);
-        Ok(Self { children, routes: row.get(1) == Some("t"), wider_child, extension })
+        Ok(Self {
+            children,
+            routes: row.get(1) == Some("t"),
+            wider_child,
+            guards: Guards::of(row.get(3)),
+            cascades: row.get(4) == Some("t"),
+            extension,
+        })
     }
 
     /// Refuses a load that would touch rows or columns which are not the stream's to touch.

@@ -4,25 +4,23 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pg::Client;
 use pg::failure::sqlstate;
 use singer::{Batch, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
-use crate::checks;
 use crate::compare::Comparison;
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
 use crate::lane::{Effect, Into, explained};
-use crate::load::{Counts, Load};
+use crate::load::Counts;
 use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Claim;
-use crate::merge::Merge;
 use crate::names::TableName;
 use crate::promises;
 use crate::session::{Session, Which};
 use crate::settings::{LoadMethod, Settings};
 use crate::stage::Stage;
+use crate::work::Work;
 
 /// The SQLSTATE of a row that refers to one that is not there.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
@@ -148,7 +146,8 @@ impl PostgresSink {
         let name = &mapping.shape.name;
         let (relation, table) = (name.table.clone(), name.to_string());
         let into = Into { owner: session.next_number(), relation, table, sql };
-        Ok(Some(Direct::new(into, own, !mapping.shape.conflict.is_empty())))
+        let routed = mapping.plan.routes && mapping.plan.children;
+        Ok(Some(Direct::new(into, own, !mapping.shape.conflict.is_empty(), routed)))
     }
 
     /// Stages rows, after making the staging table if there is none.
@@ -258,7 +257,7 @@ impl PostgresSink {
         let mut work = Work {
             mapping,
             load: stage.map(|stage| (stage.rows(), stage.any_absent())),
-            added_to: which == Which::Own,
+            added_to: (which == Which::Own).then_some(self.counts.inserted),
             merge: mapping.merge(&name, session.started_ms())?,
             version: self.version.filter(|_| last),
             // The next rows may go straight into the table, on the other connection.
@@ -328,79 +327,6 @@ impl Way {
     }
 }
 
-/// What one transaction does.
-struct Work<'a> {
-    mapping: &'a Mapping,
-    /// How many rows are staged and whether one lacks columns; `None` without a staging table.
-    load: Option<(u64, bool)>,
-    /// Whether the table, or the partition, has no rows but those of this transaction.
-    added_to: bool,
-    merge: Merge,
-    version: Option<i64>,
-    drops: bool,
-    claim: Option<&'a Claim>,
-}
-
-impl Work<'_> {
-    fn is_nothing(&self) -> bool {
-        let changes = !self.mapping.plan.statements.is_empty();
-        self.load.is_none() && self.version.is_none() && !changes
-    }
-
-    fn run(&self, client: &mut Client) -> Result<Counts> {
-        let (mapping, merge) = (self.mapping, &self.merge);
-        let mut counts = Counts::default();
-        if !mapping.plan.statements.is_empty() {
-            mapping.shape.apply(client, &mapping.plan)?;
-        }
-        if let Some((rows, any_absent)) = self.load {
-            let method = match mapping.method {
-                method if !self.added_to => method,
-                _ if mapping.shape.conflict.is_empty() => LoadMethod::AppendOnly,
-                _ => LoadMethod::Upsert,
-            };
-            let load = Load {
-                merge,
-                method,
-                partition: mapping.partition.as_ref(),
-                name: &mapping.shape.name,
-                unique: mapping.plan.unique,
-                rows,
-                any_absent,
-            };
-            checks::keys(client, merge)?;
-            counts = load.run(client)?;
-            checks::filled(client, merge)?;
-            if mapping.replaces_by_part() && counts.deleted > 0 {
-                return Err(part_of_partition(counts.deleted));
-            }
-        }
-        if let Some(version) = self.version {
-            counts.deleted += client.execute(&merge.activate(version))?;
-        }
-        if let Some(claim) = self.claim {
-            claim.write(client)?;
-        }
-        // What the server has said of the rows may be denied.
-        singer::warning::check()?;
-        if self.load.is_some() {
-            let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
-            client.execute(&format!("{end} {}", merge.stage))?;
-        }
-        Ok(counts)
-    }
-}
-
-#[cold]
-fn part_of_partition(missing: u64) -> Error {
-    Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
-        .with("rows that would be lost", missing)
-        .hint(
-            "the tap left rows out, going on from a state or by `max_record_count`: run as when \
-             this day was first loaded, or without that, or load with `upsert`",
-        )
-}
-
 impl Sink for PostgresSink {
     fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
         self.set_out()?;
@@ -468,7 +394,7 @@ impl Sink for PostgresSink {
 
     fn complete(&mut self, _end: End) -> Result<()> {
         self.commit_rows(true)?;
-        let Counts { inserted, updated, deleted } = self.counts;
+        let Counts { inserted, updated, deleted, .. } = self.counts;
         let table = &self.mapping.shape.name;
         if inserted + updated + deleted == 0 && !self.made {
             log::info!("table {table}: unchanged");

@@ -4,6 +4,7 @@ use pg::{Client, quote_ident, quote_literal};
 use singer::{Column, Error, ErrorKind, Result};
 
 use crate::facts::FACTS;
+use crate::guards::Guards;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
 use crate::relatives::Relatives;
 use crate::settings::LoadMethod;
@@ -72,6 +73,10 @@ pub struct Plan {
     pub routes: bool,
     /// Whether rows of children are left alone.
     pub only: bool,
+    /// What may be done to rows otherwise than asked.
+    pub guards: Guards,
+    /// Whether foreign keys remove or change rows of other tables with those of this one.
+    pub cascades: bool,
 }
 
 impl Plan {
@@ -126,6 +131,8 @@ impl Shape {
                 plan.partitioned = existing.kind == "p" || relatives.children;
                 plan.routes = relatives.routes;
                 plan.only = relatives.wider_child.is_some();
+                plan.guards = relatives.guards;
+                plan.cascades = relatives.cascades;
             }
             _ => {
                 return Err(self
@@ -378,11 +385,16 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
     let columns = client.query(
         &format!(
             "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
-               attidentity = 'a', {FACTS}, (SELECT format('%I.%I', n.nspname, o.collname)
+               attidentity = 'a', types.facts, (SELECT format('%I.%I', n.nspname, o.collname)
                  FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
                  WHERE o.oid = attcollation AND NOT o.collisdeterministic)
-             FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
-               CROSS JOIN LATERAL (SELECT atttypmod) modifier (m)
+             FROM pg_attribute JOIN (
+               SELECT used.oid, used.m, {FACTS} AS facts
+                 FROM (SELECT DISTINCT atttypid AS oid, atttypmod AS m FROM pg_attribute
+                        WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped) used
+                 JOIN pg_type t ON t.oid = used.oid
+               OFFSET 0 -- Once a type, however many columns have it.
+             ) types ON types.oid = atttypid AND types.m = atttypmod
              WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
              ORDER BY attnum"
         ),

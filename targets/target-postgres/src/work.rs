@@ -1,0 +1,119 @@
+//! One transaction: changes of the table, a merge, a version that becomes active, and what is
+//! remembered of it.
+
+use pg::Client;
+use singer::{Error, ErrorKind, Result};
+
+use crate::load::{Counts, Load};
+use crate::mapping::Mapping;
+use crate::memory::Claim;
+use crate::merge::Merge;
+use crate::settings::LoadMethod;
+use crate::{checks, guards};
+
+/// What one transaction does.
+pub struct Work<'a> {
+    /// The stream and its table.
+    pub mapping: &'a Mapping,
+    /// How many rows are staged and whether one lacks columns; `None` without a staging table.
+    pub load: Option<(u64, bool)>,
+    /// Where the table, or the partition, has no rows but those of this transaction: how many of
+    /// them went straight there.
+    pub added_to: Option<u64>,
+    /// The SQL of the merge.
+    pub merge: Merge,
+    /// A version that becomes active.
+    pub version: Option<i64>,
+    /// Whether the staging table is not needed any more.
+    pub drops: bool,
+    /// That the stream fills the table, where that is still to be remembered.
+    pub claim: Option<&'a Claim>,
+}
+
+impl Work<'_> {
+    /// Tells whether there is nothing to do.
+    pub fn is_nothing(&self) -> bool {
+        let changes = !self.mapping.plan.statements.is_empty();
+        self.load.is_none() && self.version.is_none() && !changes
+    }
+
+    /// Does it; within the transaction.
+    pub fn run(&self, client: &mut Client) -> Result<Counts> {
+        let (mapping, merge) = (self.mapping, &self.merge);
+        let mut counts = Counts::default();
+        if !mapping.plan.statements.is_empty() {
+            mapping.shape.apply(client, &mapping.plan)?;
+        }
+        if let Some((rows, any_absent)) = self.load {
+            let method = match mapping.method {
+                method if self.added_to.is_none() => method,
+                _ if mapping.shape.conflict.is_empty() => LoadMethod::AppendOnly,
+                _ => LoadMethod::Upsert,
+            };
+            let load = Load {
+                merge,
+                method,
+                partition: mapping.partition.as_ref(),
+                name: &mapping.shape.name,
+                unique: mapping.plan.unique,
+                rows,
+                any_absent,
+            };
+            checks::keys(client, merge)?;
+            counts = load.run(client)?;
+            if let Some(sent) = self.added_to.filter(|_| mapping.replaces()) {
+                counts.repeated = checks::repeated(client, merge, sent + rows)?;
+            }
+            self.warn_of_repeated(counts);
+            checks::filled(client, merge)?;
+            if mapping.replaces_by_part() && counts.deleted > 0 {
+                return Err(part_of_partition(counts.deleted));
+            }
+        }
+        if let Some(version) = self.version {
+            counts.deleted += client.execute(&merge.activate(version))?;
+            guards::activated(client, merge, &mapping.shape.name, version)?;
+        }
+        if mapping.plan.cascades {
+            guards::cascaded(client, &mapping.shape.name, counts)?;
+        }
+        if let Some(claim) = self.claim {
+            claim.write(client)?;
+        }
+        // What the server has said of the rows may be denied.
+        singer::warning::check()?;
+        if self.load.is_some() {
+            let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
+            client.execute(&format!("{end} {}", merge.stage))?;
+        }
+        Ok(counts)
+    }
+
+    /// Warns of rows that are to be all of the table, and of which only the last of a key stays.
+    /// Of rows since a bookmark, which may be changes, that is to be expected.
+    fn warn_of_repeated(&self, counts: Counts) {
+        let stream = &self.mapping.stream;
+        let changes = stream.resumed_from.is_some() || stream.replication_key.is_some();
+        if counts.repeated > 0 && !changes {
+            singer::warn!(
+                "W-KEYS-REPEATED",
+                "table {}: rows whose key a later row of the run has, which took their place: {}; in \
+                 the source of stream {} the key is not unique: {}",
+                self.mapping.shape.name,
+                counts.repeated,
+                stream.name,
+                stream.keys.join(", ")
+            );
+        }
+    }
+}
+
+#[cold]
+fn part_of_partition(missing: u64) -> Error {
+    Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
+        .with("rows that would be lost", missing)
+        .hint(
+            "the tap left rows out, going on from a state or by `max_record_count`: run as when \
+             this day was first loaded, or without that, or load with `upsert`",
+        )
+}
