@@ -355,3 +355,96 @@ fn types_of_our_own_travel_and_a_second_load_changes_nothing() {
     load(lake.path(), DAY, &target, &json!({}));
     assert_eq!(target.psql("SELECT xmin, ctid FROM t"), touched);
 }
+
+/// What a SCHEMA says of the type of a value need not be so: only what a tap of ours has read from
+/// a server of Postgres is that type's own text.
+#[test]
+fn a_value_that_is_not_of_the_type_its_schema_says_is_refused() {
+    let target = database("claims");
+    let claimed = |kind: &str, sql: &str| json!({ "type": [kind, "null"], "x-sql-datatype": sql });
+    let moment = |sql: &str| json!({ "type": ["string", "null"], "format": "date-time", "x-sql-datatype": sql });
+    for (schema, value, fate) in [
+        (claimed("number", "real"), "1.23456789012", Refused),
+        (claimed("integer", "real"), "16777217", Refused),
+        (claimed("number", "real"), "0.1", Kept("0.1")),
+        // All digits of a float, as programs write them.
+        (claimed("number", "real"), "0.10000000149011612", Kept("0.1")),
+        (claimed("number", "real"), "0.100000001", Kept("0.1")),
+        (claimed("number", "double precision"), "0.10000000000000001", Kept("0.1")),
+        (claimed("number", "double precision"), "0.12345678901234567891", Refused),
+        (claimed("array", "real[]"), "[1.23456789]", Refused),
+        (claimed("array", "double precision[]"), "[0.10000000000000001]", Kept("{0.1}")),
+        (claimed("string", "real[]"), r#""{1.23456789}""#, Refused),
+        (claimed("string", "tsvector"), r#""b a a""#, Refused),
+        (claimed("string", "tstzrange"), r#""[yesterday,)""#, Refused),
+        (claimed("string", "daterange"), r#""[2026-01-01 23:00,)""#, Refused),
+        (claimed("string", "point"), r#""(1.123456789012345678,2)""#, Refused),
+        (claimed("string", "interval(0)[]"), r#""{PT1.6S}""#, Refused),
+        (claimed("string", "name"), &format!("{:?}", "x".repeat(64)), Refused),
+        (claimed("string", "character varying(3)"), r#""abc ""#, Refused),
+        (claimed("string", "bit(3)"), r#""1010""#, Refused),
+        (moment("timestamp(0)"), r#""2026-01-01T00:00:00.7Z""#, Refused),
+        (claimed("object", "jsonb"), r#"{"a":1,"a":2}"#, Refused),
+        // Words that mean a type have its limits, whatever they are.
+        (claimed("number", "dec(5,2)"), "1.239", Refused),
+        (claimed("number", "pg_catalog.numeric(5,2)"), "1.239", Refused),
+        (claimed("number", "pg_catalog.numeric(5,2)"), "1.23", Kept("1.23")),
+        (claimed("string", "national character varying(3)"), r#""abc ""#, Refused),
+        (claimed("string", "nchar"), r#""abc ""#, Kept("abc ")),
+        (claimed("string", "character"), r#""a ""#, Refused),
+        (claimed("number", "float(24)"), "1.5", Kept("1.5")),
+    ] {
+        for way in ways() {
+            target.psql("DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS _sdc_tables");
+            // New, and there with what was made of it.
+            for _ in 0..2 {
+                let outcome = into(&target, &way, &rows(&schema, &[value]));
+                match fate {
+                    Kept(text) => {
+                        assert_eq!(outcome.code, 0, "{schema} {value}: {}", outcome.stderr);
+                        assert!(held(&target).starts_with(text), "{schema} {value}");
+                    }
+                    Refused => {
+                        assert_eq!(outcome.code, 65, "{schema} {value}: {}", outcome.stderr);
+                        let empty = into(&target, &way, &rows(&schema, &["null"]));
+                        assert_eq!(empty.code, 0, "{schema}: {}", empty.stderr);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_column_of_another_type_than_the_schema_says_keeps_the_meaning() {
+    let target = database("meanings");
+    for (sql, schema, value, fate) in [
+        // Between two integers a range of numbers has more.
+        ("int4range", from("numrange"), r#""[1,5]""#, Refused),
+        ("int4range", from("numrange"), r#""(1,5)""#, Refused),
+        ("int4range", from("numrange"), r#""[1,5)""#, Kept("[1,5)")),
+        ("int8range", from("int4range"), r#""[1,5]""#, Kept("[1,6)")),
+        ("int4multirange", from("nummultirange"), r#""{[1,5]}""#, Refused),
+        ("daterange", from("tsrange"), r#""[2026-01-01 00:00:00,2026-01-02 00:00:00]""#, Refused),
+        ("daterange", string(), r#""[2026-01-01 00:00:00,2026-01-02 00:00:00]""#, Refused),
+        ("daterange", string(), r#""[2026-01-01,2026-01-02]""#, Kept("[2026-01-01,2026-01-03)")),
+        // Spaces at the end are lost among those that the column adds.
+        ("char(5)", string(), r#""abc ""#, Refused),
+        ("char(5)", string(), r#""abc""#, Kept("abc  ")),
+        ("char(5)", string(), r#""ab   ""#, Kept("ab   ")),
+        ("char(5)", from("character(4)"), r#""abc ""#, Kept("abc  ")),
+        ("char(5)[]", list(), r#"["abc "]"#, Refused),
+    ] {
+        for way in ways() {
+            table(&target, sql, &way, false);
+            let outcome = into(&target, &way, &rows(&schema, &[value]));
+            match fate {
+                Kept(text) => {
+                    assert_eq!(outcome.code, 0, "{sql} {value}: {}", outcome.stderr);
+                    assert_eq!(held(&target), text, "{sql} {schema} {value}");
+                }
+                Refused => assert_eq!(outcome.code, 65, "{sql} {value}: {}", outcome.stderr),
+            }
+        }
+    }
+}

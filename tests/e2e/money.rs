@@ -115,6 +115,39 @@ fn amounts_arrive_between_currencies() {
 }
 
 #[test]
+fn money_inside_another_type_goes_where_it_means_the_same() {
+    let cluster = with_currencies();
+    for (currency, code) in [("yen", 69), ("dinar", 69), ("euro", 0)] {
+        let target = database_in(&cluster, "inside", currency);
+        target.psql(
+            "CREATE TYPE wage AS (name text, pay money); CREATE DOMAIN wages AS wage[];
+             CREATE TYPE span AS RANGE (subtype = money); CREATE TYPE place AS (name text, n int)",
+        );
+        for (sql, value) in [
+            ("wage", "(bob,$15.00)"),
+            ("wage[]", "{\"(bob,$15.00)\"}"),
+            ("wages", "{\"(bob,$15.00)\"}"),
+            ("span", "[$15.00,$16.00)"),
+            ("place", "(bob,15)"),
+        ] {
+            for there in [false, true] {
+                target.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+                if there {
+                    target.psql(&format!("CREATE TABLE t (id integer PRIMARY KEY, v {sql})"));
+                }
+                let v = json!({ "type": "string", "x-sql-datatype": format!("public.{sql}") });
+                let columns = json!({ "id": { "type": "integer" }, "v": v });
+                let lines = Lines::default().syncing("t").schema("t", &columns, &["id"]);
+                let lines = lines.record("t", &json!({ "id": 1, "v": value })).done();
+                let outcome = to_database(&target, &json!({})).input(lines.0).go();
+                let expected = if sql == "place" { 0 } else { code };
+                assert_eq!(outcome.code, expected, "{currency} {sql}: {}", outcome.stderr);
+            }
+        }
+    }
+}
+
+#[test]
 fn an_amount_of_any_tap_goes_into_money() {
     let cluster = with_currencies();
     for (currency, value, kept) in [

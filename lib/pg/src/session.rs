@@ -46,6 +46,23 @@ impl Changed {
     }
 }
 
+/// Whether a type has money in it, at any depth. `$1` is its name or number.
+const HOLDS_MONEY: &str = "\
+WITH RECURSIVE part (oid) AS (
+  SELECT $1::pg_catalog.regtype::oid
+   UNION
+  SELECT inner_part.oid
+    FROM part JOIN pg_catalog.pg_type t ON t.oid = part.oid
+   CROSS JOIN LATERAL (
+      SELECT t.typbasetype UNION ALL SELECT t.typelem
+       UNION ALL
+      SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
+       UNION ALL
+      SELECT a.atttypid FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+    ) inner_part (oid))
+SELECT FROM part WHERE oid = 'pg_catalog.money'::regtype";
+
 impl Client {
     /// Begins a transaction (`mode` as in `BEGIN mode`) and sets the session up for it anew, for a
     /// pooler that gives every transaction another server connection. The server does not end it
@@ -145,6 +162,12 @@ impl Client {
         let digits = digits.unwrap_or(2);
         self.money_digits = Some(digits);
         Ok(digits)
+    }
+
+    /// Tells whether a type, by its name or number, has money in it: amounts inside composites and
+    /// ranges are text that depends on `lc_monetary`.
+    pub fn holds_money(&mut self, sql_type: &str) -> Result<bool> {
+        Ok(!self.query(HOLDS_MONEY, &[Some(sql_type)])?.is_empty())
     }
 
     /// Has amounts of money be what they are in this database, as numbers: after

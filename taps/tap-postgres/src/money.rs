@@ -9,23 +9,6 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::catalog::{Attribute, Form};
 
-/// Whether a type has money in it, at any depth. `$1` is the type.
-const HOLDS_MONEY: &str = "\
-WITH RECURSIVE part (oid) AS (
-  SELECT $1::oid
-   UNION
-  SELECT inner_part.oid
-    FROM part JOIN pg_catalog.pg_type t ON t.oid = part.oid
-   CROSS JOIN LATERAL (
-      SELECT t.typbasetype UNION ALL SELECT t.typelem
-       UNION ALL
-      SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
-       UNION ALL
-      SELECT a.atttypid FROM pg_catalog.pg_attribute a
-       WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-    ) inner_part (oid))
-SELECT FROM part WHERE oid = 'pg_catalog.money'::regtype";
-
 /// Decides how a column that may have money in it is read.
 pub fn form(client: &mut Client, types: &Types, column: &Attribute) -> Result<Form> {
     let is_money = |oid| types::builtin_name(types, oid) == Some("money");
@@ -39,7 +22,7 @@ pub fn form(client: &mut Client, types: &Types, column: &Attribute) -> Result<Fo
         return Ok(Form::Amounts);
     }
     let oid = column.type_oid.to_string();
-    if client.query(HOLDS_MONEY, &[Some(&oid)])?.is_empty() {
+    if !client.holds_money(&oid)? {
         return Ok(column.form);
     }
     let message = "cannot read money inside another type: its text depends on `lc_monetary`";

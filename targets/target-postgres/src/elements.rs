@@ -32,14 +32,16 @@ enum Form {
 
 impl Elements {
     /// Returns the rule of an array's elements; `None` where their type keeps all that it takes.
-    /// `hex` tells that the source sends bytes as hexadecimal digits.
-    pub fn of(array: &SqlType, hex: bool) -> Option<Self> {
+    /// `hex` tells that the source sends bytes as hexadecimal digits, `floats` and `padded` what it
+    /// holds.
+    pub fn of(array: &SqlType, hex: bool, (floats, padded): (bool, bool)) -> Option<Self> {
         let sql = SqlType::sized(&array.name, &array.modifiers);
         let form = match &*sql.name {
             "boolean" => Form::Boolean,
             "smallint" | "integer" | "bigint" | "numeric" => Form::Number(None),
-            "real" => Form::Number(Some(limits::in_real)),
-            "double precision" => Form::Number(Some(limits::in_double)),
+            name @ ("real" | "double precision") => {
+                Form::Number(limits::in_float_type(name, floats))
+            }
             "oid" => Form::Number(Some(limits::not_negative)),
             "date" => Form::Date,
             "timestamp without time zone" => Form::Moment(false),
@@ -50,7 +52,7 @@ impl Elements {
             "bytea" => Form::Bytes,
             _ => Form::Text,
         };
-        let (scale, length) = (sql.scale(), limits::length(&sql));
+        let (scale, length) = (sql.scale(), limits::length(&sql, padded));
         let free = matches!(form, Form::Text) && scale.is_none() && length.is_none();
         (!free).then_some(Self { form, scale, length })
     }
@@ -94,7 +96,7 @@ mod tests {
     #[test]
     fn elements_obey_what_scalars_obey() {
         let check = |sql: &str, element: &str, string: bool, expected: bool| {
-            let rule = Elements::of(&SqlType::from_server(sql), false);
+            let rule = Elements::of(&SqlType::from_server(sql), false, (false, false));
             let taken = rule.is_none_or(|rule| rule.check(element.as_bytes(), string).is_ok());
             assert_eq!(taken, expected, "{sql} <- {element}");
         };

@@ -51,7 +51,9 @@ enum Form {
 
 impl Encoder {
     /// Makes the encoder of a column's cells for a type that [`crate::types::fits`] them.
-    pub fn new(column: &Column, sql: &SqlType, sanitize: bool) -> Self {
+    /// `printed` tells that a server of Postgres has printed them, so that they are of the type that
+    /// their schema says.
+    pub fn new(column: &Column, sql: &SqlType, (sanitize, printed): (bool, bool)) -> Self {
         let sql = sql.storage();
         let json = sql.is(&["json", "jsonb"]);
         let form = match column.kind {
@@ -74,14 +76,16 @@ impl Encoder {
             }
             _ => Form::Text,
         };
-        let floats = || !source::comes_from_float(column, sql);
+        let floats = source::comes_from_float(column, sql);
         let refuse: Option<limits::Refuse> = match column.kind {
-            Kind::Integer | Kind::Number if sql.is(&["double precision"]) && floats() => {
-                Some(limits::in_double)
+            Kind::Integer | Kind::Number if !sql.array && !(printed && floats) => {
+                limits::in_float_type(&sql.name, floats)
             }
-            Kind::Integer | Kind::Number if sql.is(&["real"]) && floats() => Some(limits::in_real),
+            _ => None,
+        };
+        let refuse = refuse.or(match column.kind {
             Kind::Integer if sql.is(&["oid"]) => Some(limits::not_negative),
-            Kind::Json if sql.name == "jsonb" && !source::is_jsonb(column) => {
+            Kind::Json if sql.name == "jsonb" && !(printed && source::is_jsonb(column)) => {
                 Some(limits::distinct_keys)
             }
             // What an SQL source has is the text that Postgres itself would make of it.
@@ -93,15 +97,15 @@ impl Encoder {
             }
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
             _ => None,
-        };
-        // A column of floats gives its elements as they come back, too.
+        });
+        let padded = source::is_padded(column);
         let elements = match form {
-            Form::Array { .. } if !source::comes_from_float(column, sql) => {
-                Elements::of(sql, source::sends_hex(column))
+            Form::Array { .. } if !(printed && floats) => {
+                Elements::of(sql, source::sends_hex(column), (floats, padded))
             }
             _ => None,
         };
-        let length = limits::length(sql);
+        let length = limits::length(sql, padded);
         Self { form, scale: sql.scale(), length, sanitize, refuse, elements }
     }
 
@@ -287,7 +291,7 @@ mod tests {
 
     fn encode(schema: &str, sql: &str, cell: &str, sanitize: bool) -> String {
         let column = Column::new("c", serde_json::from_str(schema).unwrap());
-        let encoder = Encoder::new(&column, &SqlType::from_server(sql), sanitize);
+        let encoder = Encoder::new(&column, &SqlType::from_server(sql), (sanitize, false));
         let mut out = Vec::new();
         match encoder.text(cell.as_bytes(), &mut Scratch::default(), &mut out) {
             Ok(()) => String::from_utf8(out).unwrap(),

@@ -64,26 +64,36 @@ pub enum How {
     Interval,
     /// Part by part.
     Parts,
+    /// Part by part, and ranges with the bounds that they came with.
+    Bounds,
     /// Element by element.
     Elements(Box<How>),
 }
 
 /// Returns how the cells of a column are compared with what the type keeps of them; `None` where
-/// there is nothing to find. `came` is the type of the source, if it is known to be of one shape
-/// there and here.
-pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Option<How> {
+/// there is nothing to find. `came` is the type of the source, where it is known here, and
+/// `printed` tells that the source is a server of Postgres which has printed the values: what
+/// another one says of their type need not be so.
+pub fn compared(
+    column: &Column,
+    came: Option<&SqlType>,
+    sql: &SqlType,
+    printed: bool,
+) -> Option<How> {
     let sql = sql.storage();
     let literal = column.kind == Kind::String;
     let read = literal || column.kind == Kind::Json && sql.array;
     // Of a guess that does not fit no value is taken.
-    if !read || !fits(column, sql) || is_same_type(came, sql) {
+    if !read || !fits(column, sql) || printed && is_same_type(came, sql) {
         return None;
     }
     let leaf = &*sql.name;
+    let bounds = came.is_some_and(|came| is_of_other_bounds(came.storage(), sql));
     let checked = CHECKED.contains(&leaf) || leaf.starts_with("time") || leaf == "oid";
     let how = match sql.making {
         Making::Label => None,
         Making::Parts => Some(How::Parts),
+        _ if bounds => Some(How::Bounds),
         _ if KEEPING.contains(&leaf) || sql.extension == "citext" => None,
         Making::KnownParts => Some(How::Parts),
         Making::One if sql.array && checked => None,
@@ -103,6 +113,18 @@ pub fn compared(column: &Column, came: Option<&SqlType>, sql: &SqlType) -> Optio
         Some(how) if sql.array => Some(How::Elements(Box::new(how))),
         how => how,
     }
+}
+
+/// Tells whether a type has ranges of integers or days, and its source ranges of something between:
+/// with another bound such a range has other values in the source.
+fn is_of_other_bounds(came: &SqlType, sql: &SqlType) -> bool {
+    const FAMILIES: [&[&str]; 2] = [
+        &["int4range", "int8range", "int4multirange", "int8multirange"],
+        &["daterange", "datemultirange"],
+    ];
+    let family = FAMILIES.iter().find(|family| family.contains(&&*sql.name));
+    let of_parts = matches!(came.making, Making::Parts | Making::KnownParts);
+    of_parts && family.is_some_and(|family| !family.contains(&&*came.name))
 }
 
 /// Tells whether the source has the same type: one of the same name, and of one shape in every
@@ -196,6 +218,7 @@ impl How {
                 }),
                 Self::Shape(_) => is_same_shape(&came.to_uppercase(), &kept.to_uppercase()),
                 Self::Parts => literal::same(came, kept, &literal::is_same_value),
+                Self::Bounds => literal::same_parts(came, kept, &literal::is_same_value),
                 Self::Elements(how) => {
                     literal::same(came, kept, &|came, kept| how.is_same(came, kept))
                 }
@@ -262,7 +285,12 @@ mod tests {
                 name.clone_into(&mut came.name);
                 came
             });
-            assert_eq!(compared(&column, came.as_ref(), sql), expected, "{schema} {}", sql.sql());
+            assert_eq!(
+                compared(&column, came.as_ref(), sql, true),
+                expected,
+                "{schema} {}",
+                sql.sql()
+            );
         };
         let (text, list) = (r#"{"type":"string"}"#, r#"{"type":"array"}"#);
         let one = |name: &str| sql(name, Making::One, "");
@@ -300,6 +328,9 @@ mod tests {
     fn spellings_are_not_changes() {
         for (how, came, kept, expected) in [
             (How::Exactly, "a", "A", false),
+            (How::Bounds, "[1.0,5)", "[1,5)", true),
+            (How::Bounds, "[1,5]", "[1,6)", false),
+            (How::Bounds, "{(1,5)}", "{[2,5)}", false),
             (How::Words, "a=>1", r#""a"=>"1""#, true),
             (How::Words, "a=>1, a=>2", r#""a"=>"1""#, false),
             (How::Words, "the cat", "'cat' 'the'", true),

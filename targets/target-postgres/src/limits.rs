@@ -15,19 +15,23 @@ pub type Refuse = fn(&[u8]) -> Result<()>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
     Characters(usize),
+    /// Characters that are filled up with spaces: of text that ends with some, and is no padded
+    /// text in its source, those could not be told from the ones added.
+    Padded(usize),
     Bytes(usize),
 }
 
-/// Returns how much text a type keeps, where it cuts longer text.
-pub fn length(sql: &SqlType) -> Option<Length> {
+/// Returns how much text a type keeps, where it cuts longer text; of a source that has `padded`
+/// text, or not.
+pub fn length(sql: &SqlType, padded: bool) -> Option<Length> {
     if sql.array {
         return None;
     }
+    let characters = || sql.modifiers.first().and_then(|n| usize::try_from(*n).ok());
     match &*sql.name {
-        "character" | "character varying" => {
-            let characters = sql.modifiers.first().and_then(|n| usize::try_from(*n).ok());
-            characters.map(Length::Characters)
-        }
+        "character varying" => characters().map(Length::Characters),
+        "character" if padded => Some(Length::Characters(characters().unwrap_or(1))),
+        "character" => Some(Length::Padded(characters().unwrap_or(1))),
         "name" => Some(Length::Bytes(63)),
         _ => None,
     }
@@ -37,21 +41,26 @@ impl Length {
     /// Refuses text that is longer: Postgres would cut spaces off its end, or cut a `name`, without
     /// a word.
     pub fn check(self, text: &[u8]) -> Result<()> {
-        let (most, counted) = match self {
-            Self::Characters(most) | Self::Bytes(most) if text.len() <= most => return Ok(()),
-            Self::Bytes(_) => (0, "bytes"),
-            Self::Characters(most) => (most, "characters"),
-        };
-        let length = match self {
-            Self::Bytes(_) => text.len(),
-            // Bytes that do not continue a UTF-8 character.
-            Self::Characters(_) => text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count(),
-        };
-        if length <= most {
-            return Ok(());
+        // Bytes that do not continue a UTF-8 character.
+        let characters = || text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
+        match self {
+            Self::Padded(most) if text.ends_with(b" ") && characters() < most => {
+                Err(refusal("the spaces at the end of the text mean nothing in its column"))
+            }
+            Self::Characters(most) | Self::Padded(most) | Self::Bytes(most)
+                if text.len() <= most =>
+            {
+                Ok(())
+            }
+            Self::Characters(most) | Self::Padded(most) if characters() <= most => Ok(()),
+            Self::Bytes(_) => Err(longer().with("bytes", text.len())),
+            Self::Characters(_) | Self::Padded(_) => Err(longer().with("characters", characters())),
         }
-        Err(refusal("the text is longer than its column").with(counted, length))
     }
+}
+
+fn longer() -> Error {
+    refusal("the text is longer than its column")
 }
 
 /// Returns the failure for a value.
@@ -184,6 +193,47 @@ pub fn in_real(number: &[u8]) -> Result<()> {
     in_float(number, 6, |text, out| print(text.parse::<f32>().unwrap_or(f32::NAN), out))
 }
 
+/// Returns what refuses numbers that a type of floats would change. A column that holds floats in
+/// its source may write all digits of one.
+pub fn in_float_type(name: &str, comes_from_float: bool) -> Option<Refuse> {
+    match (name, comes_from_float) {
+        ("real", false) => Some(in_real),
+        ("real", true) => Some(came_from_real),
+        ("double precision", false) => Some(in_double),
+        ("double precision", true) => Some(came_from_double),
+        _ => None,
+    }
+}
+
+/// The same as [`in_double`], but takes all 17 digits of a float.
+fn came_from_double(number: &[u8]) -> Result<()> {
+    in_double(number).or_else(|refused| {
+        let float: f64 = text_of(number).parse().unwrap_or(f64::NAN);
+        if is_printed(number, format_args!("{float:.16e}")) { Ok(()) } else { Err(refused) }
+    })
+}
+
+/// The same as [`in_real`], but takes all 9 digits of a float, and those of the wider float that
+/// many programs have of it.
+fn came_from_real(number: &[u8]) -> Result<()> {
+    in_real(number).or_else(|refused| {
+        let float: f32 = text_of(number).parse().unwrap_or(f32::NAN);
+        let wide = f64::from(float);
+        let all = is_printed(number, format_args!("{float:.8e}"))
+            || is_printed(number, format_args!("{wide:e}"))
+            || is_printed(number, format_args!("{wide:.16e}"));
+        if all { Ok(()) } else { Err(refused) }
+    })
+}
+
+fn text_of(number: &[u8]) -> &str {
+    std::str::from_utf8(number).unwrap_or_default()
+}
+
+fn is_printed(number: &[u8], printed: std::fmt::Arguments<'_>) -> bool {
+    decimal::same(number, printed.to_string().as_bytes())
+}
+
 /// A float takes what comes back from it as the same number, as it is printed: with as few digits
 /// as tell it from its neighbours. So many digits without an exponent always do.
 fn in_float(number: &[u8], digits: usize, print: fn(&str, &mut [u8]) -> usize) -> Result<()> {
@@ -193,7 +243,7 @@ fn in_float(number: &[u8], digits: usize, print: fn(&str, &mut [u8]) -> usize) -
         return Ok(());
     }
     let mut printed = [0; 32];
-    let length = print(std::str::from_utf8(number).unwrap_or_default(), &mut printed);
+    let length = print(text_of(number), &mut printed);
     if decimal::same(number, &printed[..length]) {
         return Ok(());
     }

@@ -22,6 +22,16 @@ pub fn same(came: &str, kept: &str, is_same: &dyn Fn(&str, &str) -> bool) -> boo
     {
         return came.is_same(&kept, is_same);
     }
+    are_same(&came, &kept, is_same)
+}
+
+/// Tells whether two literals have the same parts, ranges with the same bounds.
+pub fn same_parts(came: &str, kept: &str, is_same: &dyn Fn(&str, &str) -> bool) -> bool {
+    let (Some(came), Some(kept)) = (parts(came), parts(kept)) else { return false };
+    are_same(&came, &kept, is_same)
+}
+
+fn are_same(came: &[Part], kept: &[Part], is_same: &dyn Fn(&str, &str) -> bool) -> bool {
     let pair = |(came, kept): (&Part, &Part)| match (came, kept) {
         (Part::Text(one, quoted), Part::Text(other, quoted_too)) => {
             let nothing = |text: &str| text.is_empty() || text.eq_ignore_ascii_case("null");
@@ -30,7 +40,7 @@ pub fn same(came: &str, kept: &str, is_same: &dyn Fn(&str, &str) -> bool) -> boo
         }
         (came, kept) => came == kept,
     };
-    came.len() == kept.len() && came.iter().zip(&kept).all(pair)
+    came.len() == kept.len() && came.iter().zip(kept).all(pair)
 }
 
 /// Tells whether two texts are one value of a common type: a number, a boolean, a moment or a
@@ -84,7 +94,9 @@ fn next(text: &str) -> Option<String> {
     if let Ok(number) = text.parse::<i64>() {
         return number.checked_add(1).map(|number| number.to_string());
     }
-    text.parse::<Date>().ok()?.tomorrow().ok().map(|day| day.to_string())
+    // A time of day is not the day.
+    let day = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse::<Date>().ok().filter(|_| day)?.tomorrow().ok().map(|day| day.to_string())
 }
 
 /// Takes a range apart: two bounds between brackets, each of which may be missing. A composite of
@@ -171,6 +183,7 @@ mod tests {
             ("[2026-01-01T10:00:00+02:00,)", "[\"2026-01-01 10:00:00\",)", false),
             ("[today,)", "[2026-01-01,)", false),
             ("[1.123456789012345678,2]", "[1.1234567890123457,2]", false),
+            ("[2026-01-01 00:00:00,2026-01-02 00:00:00]", "[2026-01-01,2026-01-03)", false),
             ("{[1,3),[2,5)}", "{[1,5)}", false),
             ("(1,2", "(1,2)", false),
             ("(\"1", "(1)", false),

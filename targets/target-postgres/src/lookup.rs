@@ -3,10 +3,11 @@
 use pg::types::SQL_BASE_DATATYPE;
 use pg::{Client, failure, quote_ident};
 use serde_json::Value;
-use singer::{Column, Result, schema};
+use singer::{Column, Error, ErrorKind, Result, schema};
 
 use crate::facts::FACTS;
-use crate::types::{self, SqlType};
+use crate::table::{Plan, Shape};
+use crate::types::{self, Making, SqlType};
 
 /// The type of a column to be made.
 pub struct Found {
@@ -55,6 +56,32 @@ pub fn wanted_type(
     })
 }
 
+/// Returns how many digits behind the point money has here. Where these are not two, refuses a
+/// column that has amounts inside another type: only those of a column itself can be counted anew.
+pub fn money_digits(client: &mut Client, shape: &Shape, plan: &Plan) -> Result<usize> {
+    let has_parts = |sql: &SqlType| sql.storage().making == Making::Parts;
+    if !plan.types.iter().any(|sql| sql.storage().name == "money" || has_parts(sql)) {
+        return Ok(2);
+    }
+    let digits = client.money_digits()?;
+    if digits == 2 {
+        return Ok(digits);
+    }
+    for (wanted, sql) in shape.columns.iter().zip(&plan.types).filter(|(_, sql)| has_parts(sql)) {
+        if client.holds_money(&sql.sql())? {
+            let message = "cannot load money inside another type: its text depends on \
+                           `lc_monetary`";
+            return Err(Error::new(ErrorKind::Unavailable, message)
+                .with("stream", &shape.stream)
+                .with("table", &shape.name)
+                .with("column", &wanted.name)
+                .with("type", sql.sql())
+                .hint("make the amount numeric in the type, or the column text"));
+        }
+    }
+    Ok(digits)
+}
+
 /// Looks for a type: one of an extension by that and its name, in whatever schema the target
 /// database has the extension; any other one where its name says, in the schema of the table, and
 /// in `public`. Returns why it cannot be used where that is so.
@@ -101,7 +128,7 @@ fn of_extension(
     let Some((name, array)) = bare_name(text) else { return Ok(None) };
     let rows = client.query(
         &format!(
-            "SELECT format_type(t.oid, NULL), {FACTS}, has_schema_privilege(n.oid, 'USAGE'), \
+            "SELECT format_type(t.oid, -1), {FACTS}, has_schema_privilege(n.oid, 'USAGE'), \
              n.nspname FROM pg_type b JOIN pg_namespace n ON n.oid = b.typnamespace \
              JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = b.oid \
                AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass \
@@ -146,7 +173,8 @@ fn bare_name(text: &str) -> Option<(String, bool)> {
     (!name.is_empty() && parts.len() < 2).then_some((name, array))
 }
 
-/// Asks the server for a type by its name; the text is data and never becomes SQL.
+/// Asks the server for a type by its name; the text is data and never becomes SQL. Without a length
+/// `character` has no limit here (and would have that of one character in a statement).
 fn by_name(client: &mut Client, text: &str, target_schema: &str) -> Result<Option<SqlType>> {
     let places = [None, Some(target_schema), Some("public")];
     for place in places {
@@ -157,7 +185,7 @@ fn by_name(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
         };
         let rows = client.query(
             &format!(
-                "SELECT format_type(oid, NULL), {FACTS} FROM pg_type t \
+                "SELECT format_type(oid, -1), {FACTS} FROM pg_type t \
                  CROSS JOIN (SELECT -1) modifier (m) WHERE oid = to_regtype($1)"
             ),
             &[Some(&name)],

@@ -219,9 +219,7 @@ impl Mapping {
         names::check_width(stream, self.shape.columns.len())?;
         self.shape.conflict = self.conflict_of(stream, &names)?;
         self.plan = self.shape.plan(client)?;
-        if self.plan.types.iter().any(|sql| sql.storage().name == "money") {
-            self.money_digits = client.money_digits()?;
-        }
+        self.money_digits = lookup::money_digits(client, &self.shape, &self.plan)?;
         self.tell_unknown_types();
         self.stream = stream.clone();
         let fields = Fields::new(self.feed(&places), self.width);
@@ -315,6 +313,8 @@ impl Mapping {
 
     fn feed(&self, places: &[Option<usize>]) -> Vec<Feed> {
         let sanitize = self.settings.sanitize_null_text_characters;
+        // Only a tap of ours says so, and only of what a server of Postgres printed.
+        let printed = self.stream.schema.contains_key(singer::schema::TABLE);
         let feed = self.stream.columns.iter().zip(places).map(|(column, place)| {
             let Some(at) = *place else { return Feed::default() };
             let (wanted, sql) = (&self.shape.columns[at], &self.plan.types[at]);
@@ -325,11 +325,11 @@ impl Mapping {
             let money_digits = Some(self.money_digits)
                 .filter(|digits| *digits != 2 && sql.storage().name == "money");
             Feed {
-                to: Some((at, Encoder::new(column, sql, sanitize))),
+                to: Some((at, Encoder::new(column, sql, (sanitize, printed)))),
                 required,
                 keeps: !required && !marks_deleted && !column.absent_is_null && !computed,
                 // Of amounts whose point was moved nothing is cut.
-                how: kept::compared(column, wanted.came.as_ref(), sql)
+                how: kept::compared(column, wanted.came.as_ref(), sql, printed)
                     .filter(|_| money_digits.is_none()),
                 money_digits,
                 spelled: required && kept::is_spelled(column, wanted, sql, collation),

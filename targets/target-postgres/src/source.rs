@@ -5,14 +5,20 @@ use singer::Column;
 
 use crate::types::SqlType;
 
-/// Tells whether the source holds floats that are no wider than those of the type: they come back
-/// from it as the same numbers.
+/// Tells whether the source holds floats that are no wider than those of the type, as it says: their
+/// numbers may be written with more digits than tell them from others.
 pub fn comes_from_float(column: &Column, sql: &SqlType) -> bool {
     match (&*sql.name, base_datatype(column).and_then(SqlType::parse)) {
         ("double precision", Some(from)) => matches!(&*from.name, "double precision" | "real"),
         ("real", Some(from)) => from.name == "real",
         _ => false,
     }
+}
+
+/// Tells whether the source pads text with spaces, so that those at its end mean nothing.
+pub fn is_padded(column: &Column) -> bool {
+    let padded = |sql: SqlType| matches!(&*sql.name, "character" | "bpchar");
+    base_datatype(column).and_then(SqlType::parse).is_some_and(padded)
 }
 
 /// Tells whether bytes in an array come as hexadecimal digits.

@@ -123,7 +123,13 @@ impl SqlType {
             && let Some(inner) = rest.strip_suffix(')')
             && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,-".contains(&byte))
         {
-            self.suffix = format!("({inner})");
+            if self.is_built_in() {
+                // By these, not by the text, a value is held to its type; floats have none.
+                let sized = Self::parse(&format!("{}({inner})", self.name));
+                self.modifiers = sized.map(|sized| sized.modifiers).unwrap_or_default();
+            } else {
+                self.suffix = format!("({inner})");
+            }
         }
         self
     }
