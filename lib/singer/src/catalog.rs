@@ -67,8 +67,8 @@ pub struct Stream {
     pub replication_key: Option<String>,
     /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
     pub resumed_from: Option<Value>,
-    /// In a target: whether the tap says where it leaves rows out (`resumed_from`); of one that does
-    /// not, nobody knows.
+    /// In a target: whether the tap says where it leaves rows out (`resumed_from`); of another one
+    /// nobody knows.
     pub says_part: bool,
     /// In messages: the files of a disk that the rows come from.
     pub read_from: FileIds,

@@ -56,8 +56,8 @@ pub enum Sent {
 }
 
 impl Direct {
-    /// Describes a COPY whose last columns are `own`; of rows that are `routed` into children of the
-    /// table the server does not say how many it took.
+    /// Describes a COPY whose last columns are `own`; of rows that are `routed` into children of
+    /// the table the server does not say how many it took.
     pub fn new(into: Into, own: Vec<Own>, keyed: bool, routed: bool) -> Self {
         Self {
             into,

@@ -51,8 +51,8 @@ enum Form {
 
 impl Encoder {
     /// Makes the encoder of a column's cells for a type that [`crate::types::fits`] them.
-    /// `printed` tells that a server of Postgres has printed them, so that they are of the type that
-    /// their schema says.
+    /// `printed` tells that a server of Postgres has printed them, so that they are of the type
+    /// that their schema says.
     pub fn new(column: &Column, sql: &SqlType, (sanitize, printed): (bool, bool)) -> Self {
         let sql = sql.storage();
         let json = sql.is(&["json", "jsonb"]);

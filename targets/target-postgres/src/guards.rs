@@ -70,8 +70,8 @@ impl Found {
         if self.changed > 0 {
             singer::warn!(
                 "W-VALUES-CHANGED",
-                "table {table}: rows with other values than came: {}; a trigger of the table changed \
-                 them, or left them as they were",
+                "table {table}: rows with other values than came: {}; a trigger of the table \
+                 changed them, or left them as they were",
                 self.changed
             );
         }
@@ -182,8 +182,8 @@ pub fn cascaded(client: &mut Client, name: &TableName, counts: Counts) -> Result
         let text = |at| row.get(at).unwrap_or_default();
         singer::warn!(
             "W-ROWS-CASCADED",
-            "table {name}: with its rows that left, foreign keys took rows of table {}: {} removed, \
-             {} changed",
+            "table {name}: with its rows that left, foreign keys took rows of table {}: {} \
+             removed, {} changed",
             text(0),
             text(1),
             text(2)

@@ -150,7 +150,8 @@ impl Lane {
     /// Sends rows, going on with the COPY of the same owner if that is the one open.
     pub fn copy(&mut self, into: &Into, lines: Lines) -> Result<()> {
         if !self.is_copying(into.owner) {
-            self.idle()?.begin_copy_in(&into.sql).with("table", &into.table)?;
+            let begun = self.idle()?.begin_copy_in(&into.sql).map_err(explained);
+            begun.with("table", &into.table)?;
             let (into, numbers) = (into.clone(), Vec::new());
             self.copying = Some(Copying { into, bytes: 0, numbers, closed: false });
         }

@@ -160,8 +160,8 @@ impl Tables {
         Ok(Self { names, schemas })
     }
 
-    /// Returns the table that a stream fills, if it is among them: as is remembered, else the one of
-    /// its name that no other stream is known to fill.
+    /// Returns the table that a stream fills, if it is among them: as is remembered, else the one
+    /// of its name that no other stream is known to fill.
     fn find(
         &self,
         client: &mut Client,

@@ -58,8 +58,8 @@ pub struct Settings {
     #[serde(default)]
     pub table_names: BTreeMap<String, String>,
     /// What to do with rows since a state (or with a stream that is as its state says) whose table
-    /// is not there: `refuse`, or `make` the table with these rows alone. Of a tap that does not say
-    /// where it leaves rows out, `refuse` warns.
+    /// is not there: `refuse`, or `make` the table with these rows alone. Of a tap that does not
+    /// say where it leaves rows out, `refuse` warns.
     #[serde(default)]
     pub missing_table: MissingTable,
     /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded; without
@@ -67,9 +67,9 @@ pub struct Settings {
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
     pub add_record_metadata: bool,
-    /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition` (of rows
-    /// with one key the last stays; the two last warn of them, and of rows of other tables that go by
-    /// ON DELETE CASCADE);
+    /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition` (of
+    /// rows with one key the last stays; the two last warn of them, and of rows of other tables
+    /// that go by ON DELETE CASCADE);
     /// without it `upsert` for streams with keys, else `replace-partition` for days of the dated
     /// folders, else `append-only`.
     pub load_method: Option<LoadMethod>,

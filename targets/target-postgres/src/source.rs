@@ -5,8 +5,8 @@ use singer::Column;
 
 use crate::types::SqlType;
 
-/// Tells whether the source holds floats that are no wider than those of the type, as it says: their
-/// numbers may be written with more digits than tell them from others.
+/// Tells whether the source holds floats that are no wider than those of the type, as it says:
+/// their numbers may be written with more digits than tell them from others.
 pub fn comes_from_float(column: &Column, sql: &SqlType) -> bool {
     match (&*sql.name, base_datatype(column).and_then(SqlType::parse)) {
         ("double precision", Some(from)) => matches!(&*from.name, "double precision" | "real"),

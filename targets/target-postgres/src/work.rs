@@ -97,8 +97,8 @@ impl Work<'_> {
         if counts.repeated > 0 && !changes {
             singer::warn!(
                 "W-KEYS-REPEATED",
-                "table {}: rows whose key a later row of the run has, which took their place: {}; in \
-                 the source of stream {} the key is not unique: {}",
+                "table {}: rows whose key a later row of the run has, which took their place: {}; \
+                 in the source of stream {} the key is not unique: {}",
                 self.mapping.shape.name,
                 counts.repeated,
                 stream.name,

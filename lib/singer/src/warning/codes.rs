@@ -272,8 +272,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-ROWS-CASCADED",
-        "Foreign keys removed or changed rows of other tables with those that left a table. Load by \
-         `upsert`, or drop ON DELETE CASCADE, if that is not meant.",
+        "Foreign keys removed or changed rows of other tables with those that left a table. Load \
+         by `upsert`, or drop ON DELETE CASCADE, if that is not meant.",
     ),
     ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
     (
