@@ -234,6 +234,22 @@ fn rows_of_other_tables_that_go_with_a_load_are_told() {
             assert_eq!(target.psql("SELECT count(*) FROM items WHERE id = 1"), before);
         }
     }
+    // Rows of the table itself that refer to one that leaves.
+    let upsert = json!({ "load_method": "upsert", "hard_delete": true });
+    table(&target, &upsert, false, "ALTER TABLE t ADD boss bigint REFERENCES t ON DELETE CASCADE");
+    target.psql("INSERT INTO t (id, boss) VALUES (1, NULL), (2, 1), (3, 1), (4, NULL)");
+    let columns = json!({
+        "id": { "type": "integer" },
+        "_sdc_deleted_at": { "type": ["string", "null"], "format": "date-time" },
+    });
+    let leaves = |id: i64| {
+        let marked = json!({ "id": id, "_sdc_deleted_at": "2026-01-01T00:00:00Z" });
+        Lines::default().syncing("t").schema("t", &columns, &["id"]).record("t", &marked).done()
+    };
+    tells_nothing(&into(&target, &upsert, &leaves(4)).success());
+    let outcome = into(&target, &upsert, &leaves(1)).success();
+    assert!(outcome.stderr.contains("table public.t: 2 removed"), "{}", outcome.stderr);
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "0");
 }
 
 #[test]

@@ -362,7 +362,10 @@ fn types_of_our_own_travel_and_a_second_load_changes_nothing() {
 fn a_value_that_is_not_of_the_type_its_schema_says_is_refused() {
     let target = database("claims");
     let claimed = |kind: &str, sql: &str| json!({ "type": [kind, "null"], "x-sql-datatype": sql });
-    let moment = |sql: &str| json!({ "type": ["string", "null"], "format": "date-time", "x-sql-datatype": sql });
+    let moment = |sql: &str| {
+        let kind = ["string", "null"];
+        json!({ "type": kind, "format": "date-time", "x-sql-datatype": sql })
+    };
     for (schema, value, fate) in [
         (claimed("number", "real"), "1.23456789012", Refused),
         (claimed("integer", "real"), "16777217", Refused),

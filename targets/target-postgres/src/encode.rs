@@ -77,8 +77,9 @@ impl Encoder {
             _ => Form::Text,
         };
         let floats = source::comes_from_float(column, sql);
+        let kept = printed && floats;
         let refuse: Option<limits::Refuse> = match column.kind {
-            Kind::Integer | Kind::Number if !sql.array && !(printed && floats) => {
+            Kind::Integer | Kind::Number if !(sql.array || kept) => {
                 limits::in_float_type(&sql.name, floats)
             }
             _ => None,
@@ -100,7 +101,7 @@ impl Encoder {
         });
         let padded = source::is_padded(column);
         let elements = match form {
-            Form::Array { .. } if !(printed && floats) => {
+            Form::Array { .. } if !kept => {
                 Elements::of(sql, source::sends_hex(column), (floats, padded))
             }
             _ => None,

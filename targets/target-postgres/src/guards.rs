@@ -162,8 +162,14 @@ pub fn activated(client: &mut Client, merge: &Merge, name: &TableName, version: 
     Ok(())
 }
 
-/// Warns of rows of other tables that went, or were changed, with those that left the table.
-pub fn cascaded(client: &mut Client, name: &TableName, counts: Counts) -> Result<()> {
+/// Warns of rows of other tables that went, or were changed, with those that left the table; and of
+/// more rows of itself, unless all of them are `replaced`.
+pub fn cascaded(
+    client: &mut Client,
+    name: &TableName,
+    counts: Counts,
+    replaced: bool,
+) -> Result<()> {
     if counts.deleted == 0 {
         return Ok(());
     }
@@ -173,10 +179,17 @@ pub fn cascaded(client: &mut Client, name: &TableName, counts: Counts) -> Result
            JOIN pg_constraint o ON o.confrelid = k.oid AND o.contype = 'f' \
              AND o.confdeltype IN ('c', 'n', 'd')) \
          SELECT k.oid::regclass::text, n.deleted, n.updated FROM k CROSS JOIN LATERAL (SELECT \
-           pg_stat_get_xact_tuples_deleted(k.oid), pg_stat_get_xact_tuples_updated(k.oid) \
-         ) n (deleted, updated) WHERE k.oid <> to_regclass($1)::oid AND deleted + updated > 0 \
-         ORDER BY 1",
-        &[Some(&name.sql()?)],
+           pg_stat_get_xact_tuples_deleted(k.oid) - CASE WHEN k.oid = to_regclass($1)::oid \
+             THEN $2::bigint ELSE 0 END, \
+           CASE WHEN k.oid = to_regclass($1)::oid THEN 0 \
+             ELSE pg_stat_get_xact_tuples_updated(k.oid) END \
+         ) n (deleted, updated) WHERE n.deleted + n.updated > 0 \
+           AND (k.oid <> to_regclass($1)::oid OR NOT $3::boolean) ORDER BY 1",
+        &[
+            Some(&name.sql()?),
+            Some(&counts.deleted.to_string()),
+            Some(if replaced { "true" } else { "false" }),
+        ],
     )?;
     for row in &rows {
         let text = |at| row.get(at).unwrap_or_default();

@@ -75,7 +75,7 @@ impl Work<'_> {
             guards::activated(client, merge, &mapping.shape.name, version)?;
         }
         if mapping.plan.cascades {
-            guards::cascaded(client, &mapping.shape.name, counts)?;
+            guards::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
         }
         if let Some(claim) = self.claim {
             claim.write(client)?;
