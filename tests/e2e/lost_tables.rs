@@ -17,17 +17,27 @@ fn state(target: &Outcome) -> Value {
     serde_json::from_str(target.text().lines().last().unwrap()).unwrap()
 }
 
+fn resumed_from(tap: Run, state: Option<&Value>) -> Run {
+    match state {
+        Some(state) => tap.json("--state", state),
+        None => tap,
+    }
+}
+
 /// Expects that a run is refused for what is gone, and that its hint helps.
 #[track_caller]
-fn noticed(run: impl Fn(bool) -> (Run, Run)) {
-    let (tap, target) = run(true);
+fn noticed(first: &Value, run: impl Fn(Option<&Value>) -> (Run, Run)) {
+    let (tap, target) = run(Some(first));
     let refused = pipe(tap, target).1.exits(78);
     let gone = ["the table is not there", "cannot find the tables"];
     assert!(gone.iter().any(|words| refused.stderr.contains(words)), "{}", refused.stderr);
-    assert!(refused.stderr.contains("no `--state`"), "{}", refused.stderr);
-    let (tap, target) = run(false);
-    pipe_succeeds(tap, target);
-    let (tap, target) = run(true);
+    assert!(refused.stderr.contains("`--state`"), "{}", refused.stderr);
+    let (tap, target) = run(None);
+    // The table is another one: the state from before is not of it.
+    let now = state(&pipe_succeeds(tap, target).1);
+    let (tap, target) = run(Some(first));
+    pipe(tap, target).1.exits(78);
+    let (tap, target) = run(Some(&now));
     pipe_succeeds(tap, target);
 }
 
@@ -69,8 +79,8 @@ fn a_day_that_is_as_the_state_says_needs_its_tables() {
         let resumed = || tap().json("--state", &first);
         pipe_succeeds(resumed(), to_database(&target, &more));
         target.psql(gone);
-        noticed(|with_state| {
-            let tap = if with_state { resumed() } else { tap() };
+        noticed(&first, |from| {
+            let tap = resumed_from(tap(), from);
             (tap, to_database(&target, &more))
         });
         // Unless somebody wants it so.
@@ -88,7 +98,58 @@ fn a_day_of_tables_that_were_never_remembered_is_found() {
     let tap = || from_lake(scratch.path(), DAY);
     let first = state(&pipe_succeeds(tap(), to_database(&target, &json!({}))).1);
     target.psql("DROP TABLE _sdc_tables");
-    pipe_succeeds(tap().json("--state", &first), to_database(&target, &json!({})));
+    // As a state from before says nothing of its tables.
+    let mut before = first.clone();
+    for (_, bookmark) in before["bookmarks"].as_object_mut().unwrap() {
+        assert!(bookmark["filled_since"].is_string(), "{first}");
+        bookmark.as_object_mut().unwrap().remove("filled_since");
+    }
+    pipe_succeeds(tap().json("--state", &before), to_database(&target, &json!({})));
+    let refused = pipe(tap().json("--state", &first), to_database(&target, &json!({}))).1;
+    assert!(refused.exits(78).stderr.contains("of other tables of their names"));
+}
+
+#[test]
+fn a_state_is_of_the_tables_that_it_was_written_for() {
+    let (source, scratch) = (source(), folder());
+    extract(&source, scratch.path(), DAY);
+    let catalog = incremental(&source);
+    let by_key = || from_database(&source, &json!({})).json("--catalog", &catalog);
+    let by_day = || from_lake(scratch.path(), DAY);
+    let taps: [&dyn Fn() -> Run; 2] = [&by_key, &by_day];
+    for tap in taps {
+        let [one, other] = ["one", "other"].map(database);
+        let into = |target: &Database| to_database(target, &json!({}));
+        let first = state(&pipe_succeeds(tap(), into(&one)).1);
+        pipe_succeeds(tap(), into(&other));
+        other.psql("DELETE FROM t");
+        let resumed = || tap().json("--state", &first);
+        let second = state(&pipe_succeeds(resumed(), into(&one)).1);
+        assert_eq!(second["bookmarks"], first["bookmarks"]);
+        // Another database with tables of these names, filled by the same streams.
+        let refused = pipe(resumed(), into(&other)).1.exits(78);
+        assert!(
+            refused.stderr.contains("of another table of this name")
+                || refused.stderr.contains("of other tables of their names"),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(other.psql("SELECT count(*) FROM t"), "0");
+        // Unless they are said to be the ones.
+        let taken = pipe_succeeds(resumed(), into(&other).set("missing_table", "make")).1;
+        let taken = state(&taken);
+        pipe_succeeds(tap().json("--state", &taken), into(&other));
+        pipe(tap().json("--state", &taken), into(&one)).1.exits(78);
+        // A table that a load has made anew is another one, too.
+        one.psql("DROP TABLE t, \"a-b\"");
+        pipe_succeeds(tap(), into(&one));
+        pipe(resumed(), into(&one)).1.exits(78);
+        // A state tells its target nothing where the user may remember nothing.
+        other.psql("DROP TABLE t, \"a-b\", _sdc_tables; CREATE TABLE _sdc_tables (n integer)");
+        let untold = state(&pipe_succeeds(tap(), into(&other)).1);
+        pipe_succeeds(tap().json("--state", &untold), into(&other));
+        assert!(!untold.to_string().contains("filled_since"), "{untold}");
+    }
 }
 
 #[test]
@@ -104,8 +165,8 @@ fn rows_since_a_state_need_the_table_of_those_before() {
         let into = || to_database(&target, &json!({ "load_method": method }));
         let first = state(&pipe_succeeds(tap(), into()).1);
         target.psql(gone);
-        noticed(|with_state| {
-            let tap = if with_state { tap().json("--state", &first) } else { tap() };
+        noticed(&first, |from| {
+            let tap = resumed_from(tap(), from);
             (tap, into())
         });
         target.psql(gone);
@@ -158,8 +219,8 @@ fn files_that_are_as_the_state_says_need_their_table() {
         if !more.is_empty() {
             fs::write(path.with_file_name("b.csv"), more).unwrap();
         }
-        noticed(|with_state| {
-            let tap = if with_state { tap().json("--state", &first) } else { tap() };
+        noticed(&first, |from| {
+            let tap = resumed_from(tap(), from);
             (tap, to_database(&target, &json!({})))
         });
     }
@@ -215,8 +276,9 @@ fn a_run_of_chorus_does_not_call_it_well_when_a_table_is_gone() {
     target.psql("DROP TABLE a");
     let refused = run(&[]);
     assert_ne!(refused.code, 0, "{}", refused.stderr);
-    assert!(refused.stderr.contains("--full-refresh"), "{}", refused.stderr);
-    run(&["--full-refresh"]).success();
+    assert!(refused.stderr.contains("`chorus state clear ID --stream a`"), "{}", refused.stderr);
+    clear(&project, &refused, "a");
+    run(&[]).success();
     assert_eq!(target.psql("SELECT count(*) FROM a"), "2");
     run(&[]).success();
 }
@@ -275,4 +337,50 @@ fn a_table_emptied_behind_an_unchanged_day_is_warned_of() {
         assert_eq!(target.psql("SELECT count(*) FROM t"), "2");
         assert!(!resumed().stderr.contains("W-TABLE-EMPTY"));
     }
+}
+
+/// Follows the hint for one stream: the failure names the state.
+fn clear(project: &Project, refused: &Outcome, stream: &str) {
+    let id = refused.stderr.lines().find_map(|line| line.trim().strip_prefix("state: ")).unwrap();
+    let words = ["state", "clear", id, "--stream"];
+    let typo = [&words[..], &["publik-t"]].concat();
+    assert_eq!(project.chorus(&typo).go().code, 66);
+    project.chorus(&[&words[..], &[stream]].concat()).go().success();
+}
+
+#[test]
+fn one_stream_of_several_is_read_again_alone() {
+    let (source, target) = (source(), database("one_lost"));
+    source.psql("CREATE TABLE log (n integer); INSERT INTO log VALUES (1), (2), (3)");
+    let (reads, writes) =
+        (source.settings(), target.settings_with(&json!({ "load_method": null })));
+    let tap = format!(
+        "  - name: tap-postgres
+    executable: tap-postgres
+    capabilities: [catalog, discover, state, about]
+    config: {reads}
+    select: [public-t.*, public-log.*]
+    metadata:
+      public-t: {{replication-method: INCREMENTAL, replication-key: id}}
+      public-log: {{replication-method: INCREMENTAL, replication-key: n}}
+"
+    );
+    let loader =
+        format!("  - {{name: target-postgres, executable: target-postgres, config: {writes}}}\n");
+    let project = Project::with(&tap, &loader, "");
+    let run = || project.chorus(&["run", "tap-postgres", "target-postgres"]).go();
+    let count = |table: &str| target.psql(&format!("SELECT count(*) FROM {table}"));
+    let told = run().success().stderr;
+    let again = "W-NO-KEYS: stream public-log has no keys: its rows are appended, and each run \
+                 adds those at its bookmark (the last n) again";
+    assert!(told.contains(again), "{told}");
+    run().success();
+    assert_eq!((count("t"), count("log")), ("2".to_owned(), "4".to_owned()));
+    target.psql("DROP TABLE t");
+    let refused = run();
+    assert!(refused.stderr.contains("--stream public-t`"), "{}", refused.stderr);
+    clear(&project, &refused.exits(78), "public-t");
+    let before: u32 = count("log").parse().unwrap();
+    run().success();
+    assert_eq!((count("t"), count("log")), ("2".to_owned(), (before + 1).to_string()));
 }

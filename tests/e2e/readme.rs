@@ -66,14 +66,12 @@ fn the_lines_about_state_go_on_from_the_last_run() {
         }
     }
     file(scratch.path(), "catalog.json", catalog.to_string());
-    let lake = scratch.path().join("output");
+    let target = database("readme_state_target");
+    file(scratch.path(), "t.json", target.settings().to_string());
     let lines = lines_of_the_readme("State");
-    for (day, rows, bookmark) in [(DAY, "id\n1\n2\n", 2), ("2026-11-21", "id\n2\n3\n", 3)] {
-        let target = json!({ "output_path": lake, "source": "s", "datestamp": day });
-        file(scratch.path(), "t.json", target.to_string());
-        let partition = lake::partition(&lake, "s", day, "public-t");
+    for (rows, bookmark) in [("1 2", 2), ("1 2 3", 3)] {
         shell(scratch.path(), &lines);
-        assert_eq!(lake::data(&partition), rows);
+        assert_eq!(target.psql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"), rows);
         let state = std::fs::read(scratch.path().join("state.json")).unwrap();
         let state: Value = serde_json::from_slice(&state).unwrap();
         assert_eq!(state["bookmarks"]["public-t"]["replication_key_value"], bookmark, "{state}");

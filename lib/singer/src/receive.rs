@@ -94,8 +94,10 @@ fn ended_early(number: u64) -> Error {
 
 /// The failure of an input without a message.
 pub(crate) fn no_input() -> Error {
-    Error::new(ErrorKind::Protocol, "the input is empty")
-        .hint("the tap wrote nothing: look at its own messages, or set `allow_empty: true`")
+    Error::new(ErrorKind::Protocol, "the input is empty").hint(
+        "the tap wrote nothing: look at its own messages; where one that ends well may write \
+             nothing, set `allow_empty: true`",
+    )
 }
 
 /// The sinks have ended early, for a reason that is theirs to tell; or the input is at fault.

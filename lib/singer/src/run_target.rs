@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::args::{Action, Args, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
@@ -17,7 +19,7 @@ use crate::metrics::RecordCounter;
 use crate::receive::{Decoding, Event, Strictness, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
-use crate::target::{Durability, End, Sink, Target, Unchanged};
+use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
 
@@ -120,8 +122,12 @@ struct Delivery<T: Target> {
     state_pending: bool,
     /// What was said last of the stream that is being read.
     word: Word,
+    /// The tap is one of ours: its bookmarks may take along which place they are of.
+    ours: bool,
     /// Streams that were read and of which nothing came.
     silent: BTreeSet<String>,
+    /// Those of them whose rows the target has, as it was found.
+    found: Vec<String>,
     committed: Instant,
 }
 
@@ -141,7 +147,9 @@ impl<T: Target> Delivery<T> {
             state: None,
             state_pending: false,
             word: Word::default(),
+            ours: false,
             silent: BTreeSet::new(),
+            found: Vec::new(),
             committed: Instant::now(),
         }
     }
@@ -254,8 +262,9 @@ impl<T: Target> Delivery<T> {
     }
 
     /// Refuses the word of another run, and a stream that had ended.
-    fn check(&self, word: &Word) -> Result<()> {
+    fn check(&mut self, word: &Word) -> Result<()> {
         self.check_run(word)?;
+        self.ours |= word.run.is_some();
         match &word.syncing {
             Some(Syncing::Stream(name))
                 if self.streams.iter().any(|known| known.name == *name && known.sink.is_none()) =>
@@ -339,10 +348,22 @@ impl<T: Target> Delivery<T> {
             return Ok(());
         }
         self.state_pending = false;
-        match &self.state {
-            Some(state) => output::print(&format!("{}\n", state.text())),
+        let marked = self.marked(false)?;
+        let state = marked.as_deref().or(self.state.as_ref().map(LastState::text));
+        match state {
+            Some(state) => output::print(&format!("{state}\n")),
             None => Ok(()),
         }
+    }
+
+    /// Returns the last state with the places of the rows in its bookmarks, where it has others: of
+    /// all streams, or of those alone that were found to be as the state knows them.
+    fn marked(&mut self, only_found: bool) -> Result<Option<String>> {
+        let Some(state) = self.state.as_ref().filter(|_| T::KNOWS_PLACES && self.ours) else {
+            return Ok(None);
+        };
+        let written = self.streams.iter().map(|stream| &stream.name).filter(|_| !only_found);
+        with_places(state.text(), written.chain(&self.found), &mut |name| self.target.place(name))
     }
 
     fn end(mut self, messages: u64) -> Result<()> {
@@ -366,8 +387,11 @@ impl<T: Target> Delivery<T> {
             self.complete(at, self.streams[at].behind == Behind::End)?;
         }
         let silent = std::mem::take(&mut self.silent);
-        let unchanged = self.unchanged(&silent);
+        let unchanged = self.unchanged(silent);
         self.target.unchanged(&unchanged)?;
+        self.found.extend(unchanged.into_iter().map(|stream| stream.name));
+        // The last state may be out, without what was found since.
+        self.state_pending |= self.marked(true)?.is_some();
         warning::check()?;
         self.target.finish()?;
         warning::check()?;
@@ -376,14 +400,17 @@ impl<T: Target> Delivery<T> {
 
     /// Returns the streams that are as the state knows them. Only taps of ours leave such out, and
     /// by bookmarks of whole files and days alone.
-    fn unchanged<'a>(&self, silent: &'a BTreeSet<String>) -> Vec<Unchanged<'a>> {
-        let known = |name: &&str| !self.streams.iter().any(|known| known.name == *name);
-        let unchanged = |name: &'a str| {
-            let mark = self.state.as_ref()?.bookmark(name);
-            let whole = mark["files"].is_object() || mark["manifest_sha256"].is_string();
-            whole.then(|| Unchanged { name, rows: mark["rows"].as_u64() })
+    fn unchanged(&self, silent: BTreeSet<String>) -> Vec<Unchanged> {
+        let known = |name: &String| !self.streams.iter().any(|known| known.name == *name);
+        let unchanged = |name: String| {
+            let mark = self.state.as_ref()?.bookmark(&name);
+            let is_of_day = mark["manifest_sha256"].is_string();
+            let filled_since = mark[FILLED_SINCE].as_str().map(str::to_owned);
+            let whole = is_of_day || mark["files"].is_object();
+            let rows = mark["rows"].as_u64();
+            whole.then_some(Unchanged { name, rows, filled_since, is_of_day })
         };
-        silent.iter().map(String::as_str).filter(known).filter_map(unchanged).collect()
+        silent.into_iter().filter(known).filter_map(unchanged).collect()
     }
 
     fn published(&self) -> String {
@@ -393,8 +420,67 @@ impl<T: Target> Delivery<T> {
     }
 }
 
+/// Returns a state whose bookmarks of these streams name the places that have their rows; `None`
+/// where they do so already.
+fn with_places<'a>(
+    state: &str,
+    streams: impl Iterator<Item = &'a String>,
+    place: &mut dyn FnMut(&str) -> Result<Option<String>>,
+) -> Result<Option<String>> {
+    let Ok(mut state) = serde_json::from_str::<Value>(state) else { return Ok(None) };
+    let Some(bookmarks) = state.get_mut("bookmarks").and_then(Value::as_object_mut) else {
+        return Ok(None);
+    };
+    let mut changed = false;
+    for name in streams {
+        let Some(bookmark) = bookmarks.get_mut(name).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        let place = place(name)?.map(Value::String);
+        if bookmark.get(FILLED_SINCE) != place.as_ref() {
+            changed = true;
+            match place {
+                Some(place) => drop(bookmark.insert(FILLED_SINCE.to_owned(), place)),
+                None => drop(bookmark.shift_remove(FILLED_SINCE)),
+            }
+        }
+    }
+    Ok(changed.then(|| state.to_string()))
+}
+
 fn after_end(name: &str) -> Error {
     Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
         .with("stream", name)
         .hint("the tap's `currently_syncing` had moved on: are two taps writing into one pipe?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_name_the_places_of_their_rows() {
+        let check = |state: &str, expected: Option<&str>| {
+            let streams = ["a", "b", "c"].map(str::to_owned);
+            let mut place = |name: &str| Ok((name != "b").then(|| format!("{name} now")));
+            let marked = with_places(state, streams.iter(), &mut place).unwrap();
+            assert_eq!(marked.as_deref(), expected, "{state}");
+        };
+        check(
+            r#"{"bookmarks":{"d":{"n":1.50},"a":{"n":2.50},"b":{"filled_since":"x","n":1}}}"#,
+            Some(concat!(
+                r#"{"bookmarks":{"d":{"n":1.50},"#,
+                r#""a":{"n":2.50,"filled_since":"a now"},"b":{"n":1}}}"#
+            )),
+        );
+        for state in [
+            r#"{"bookmarks":{"c":{"filled_since":"c now"},"b":{},"a":7}}"#,
+            r#"{"bookmarks":{}}"#,
+            r#"{"bookmarks":7}"#,
+            "7",
+            "{",
+        ] {
+            check(state, None);
+        }
+    }
 }

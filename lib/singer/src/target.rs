@@ -21,8 +21,13 @@ pub const VERSION: usize = 1;
 /// How many cells a row has behind its columns.
 pub const ENVELOPE_CELLS: usize = 2;
 
+/// The member of a bookmark that tells which place has the rows before it: see [`Target::place`].
+pub const FILLED_SINCE: &str = "filled_since";
+
 /// A destination of streams.
 pub trait Target: Sized {
+    /// Whether it can tell the place of a stream from another one that takes its name.
+    const KNOWS_PLACES: bool = false;
     /// Name, description and capabilities.
     const ABOUT: About;
     /// Settings of the programs that this one replaces, which it does not carry out.
@@ -44,8 +49,15 @@ pub trait Target: Sized {
     /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
     /// nothing, as their source is as their bookmarks know it: fails where the destination has
     /// lost what the bookmarks say it has.
-    fn unchanged(&mut self, _streams: &[Unchanged<'_>]) -> Result<()> {
+    fn unchanged(&mut self, _streams: &[Unchanged]) -> Result<()> {
         Ok(())
+    }
+
+    /// Returns what tells the place that has the rows of a stream of this run from any other. The
+    /// bookmarks of our taps take it along, as [`FILLED_SINCE`]: a state is believed by the place
+    /// that it is of alone.
+    fn place(&mut self, _stream: &str) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// Ends a good run, after every sink was completed.
@@ -64,12 +76,16 @@ pub enum Durability {
 }
 
 /// A stream of which nothing came, as its source is as its bookmark knows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Unchanged<'a> {
+#[derive(Clone, Debug)]
+pub struct Unchanged {
     /// Its name.
-    pub name: &'a str,
+    pub name: String,
     /// How many rows its source has, where the bookmark says that.
     pub rows: Option<u64>,
+    /// The place that the bookmark is of, where it says that.
+    pub filled_since: Option<String>,
+    /// Whether it is a day's.
+    pub is_of_day: bool,
 }
 
 /// How a stream ended, and the state that came with it.

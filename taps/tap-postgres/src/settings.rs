@@ -6,7 +6,7 @@ use pg::ConnectionSettings;
 use pg::convert::NanPolicy;
 use pg::types::Choices;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use singer::catalog::ReplicationMethod;
 use singer::{Error, ErrorKind, OtherSetting, Result};
 
@@ -116,7 +116,7 @@ pub enum Method {
 }
 
 /// What becomes of numbers that are none.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Nan {
     /// They stay, as strings.
@@ -129,7 +129,7 @@ pub enum Nan {
 }
 
 /// How arrays travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrays {
     /// As JSON arrays.

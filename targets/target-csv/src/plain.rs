@@ -181,8 +181,8 @@ pub fn check_whole(path: &Path, from: Option<&Value>, moves: bool) -> Result<()>
         .with("path", path.display())
         .hint(
             "the tap left rows out, going on from a state or by a limit: run it without that \
-             (`chorus run --full-refresh`), remove the file first, or put {timestamp} into \
-             `file_naming_scheme` for a file of each run; taps of files have `whole_tables`",
+             (`chorus run --full-refresh`), or put {timestamp} into `file_naming_scheme` for a \
+             file of each run, beside this one; taps of files have `whole_tables`",
         ))
 }
 

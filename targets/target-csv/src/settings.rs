@@ -1,7 +1,7 @@
 //! The settings of target-csv.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use singer::OtherSetting;
 
 /// What target-csv needs to know.
@@ -54,7 +54,7 @@ pub struct Settings {
 }
 
 /// What to do with a file that is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverwriteBehavior {
     /// The new file takes its place.

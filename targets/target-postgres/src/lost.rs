@@ -1,15 +1,16 @@
 //! Tables that the target has lost: rows since a state go on from rows that are there.
 //!
 //! A state says what the target has. Where the table of a stream is gone, rows since the state, or
-//! none of a stream that is as the state says, would be taken for all: the run fails instead. A
-//! table that is there and empty is warned of, and so is one that is known to have been filled and
-//! is gone, where nobody says whether these rows are all that it had.
+//! none of a stream that is as the state says, would be taken for all: the run fails instead. So
+//! it does where a table has the name, and is another one: it was made anew since, or the state is
+//! of another database. A table that is there and empty is warned of, and so is one that is known
+//! to have been filled and is gone, where nobody says whether these rows are all that it had.
 
 use std::collections::BTreeMap;
 
 use pg::{Client, quote_literal};
 use serde_json::Value;
-use singer::target::Unchanged;
+use singer::target::{FILLED_SINCE, Unchanged};
 use singer::{Error, ErrorKind, Result};
 
 use crate::load;
@@ -19,10 +20,42 @@ use crate::names::TableName;
 use crate::session::Session;
 use crate::settings::{LoadMethod, MissingTable, Settings};
 
-/// How to load the rows that are gone.
-const READ_ALL: &str = "what the state says was loaded is gone here: run once without the state \
-                        (`--full-refresh` of chorus, or no `--state`), which reads all rows; or \
-                        set `missing_table: make` to go on without them";
+/// How days are loaded again.
+const LOAD_DAYS: &str = "`chorus backfill TAP TARGET --from DAY --to DAY --only again \
+                         --full-refresh`; in a plain pipe each day without `--state`";
+
+/// What a state speaks of that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Had {
+    /// Rows of files, or up to a bookmark.
+    Rows,
+    /// A whole day: a table has others, too.
+    Day,
+}
+
+/// Says how to load the rows that are gone, of a stream or of several; `is_there` tells that there
+/// is a table, which may have rows.
+fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> String {
+    let adds = settings.load_method == Some(LoadMethod::AppendOnly);
+    let load = if had == Had::Day && !adds {
+        format!("load all days of these tables again, the earliest first: {LOAD_DAYS}")
+    } else {
+        let of = if had == Had::Day { "of the state of each of its days" } else { "of the state" };
+        let empty =
+            if is_there { "; empty the table before, if its rows have no keys" } else { "" };
+        let names = streams.iter().map(|name| format!("--stream {name}")).collect::<Vec<_>>();
+        format!(
+            "read again what was loaded: take the bookmark of the stream out {of} (`chorus state \
+             clear ID {}`; in a plain pipe by hand, in the file of `--state`), then run \
+             again{empty}",
+            names.join(" ")
+        )
+    };
+    format!(
+        "{load}. Where the rows are not wanted, or the table was moved here with them, set \
+         `missing_table: make` for one run"
+    )
+}
 
 /// Refuses a table that another stream fills, and one that is gone and would get the rows since a
 /// state alone. Returns what is to be remembered of it with the load.
@@ -36,6 +69,11 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
         return Ok(claim);
     }
     if exists {
+        let said = filled_since(mapping);
+        if said.is_some() && memory.since(client, name)?.as_deref() != said {
+            let message = "cannot go on from a state: it is of another table of this name";
+            return Err(refused(message, mapping));
+        }
         // Rows may have been deleted for good reason, so this is no refusal.
         let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
         if load::is_true(client, &asked)? {
@@ -47,22 +85,45 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
         }
         return Ok(claim);
     }
-    Err(Error::new(ErrorKind::Config, "cannot go on from a state: the table is not there")
-        .with("table", name)
-        .hint(READ_ALL))
+    Err(refused("cannot go on from a state: the table is not there", mapping))
+}
+
+#[cold]
+fn refused(message: &str, mapping: &Mapping) -> Error {
+    let (settings, stream) = (&mapping.settings, mapping.stream.name.as_str());
+    let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
+    let had = if of_day { Had::Day } else { Had::Rows };
+    let advice = hint(settings, (had, !mapping.plan.creates()), &[stream]);
+    Error::new(ErrorKind::Config, message).with("table", &mapping.shape.name).hint(advice)
+}
+
+/// Returns which place the state is of that the rows go on from. A day says what its source was
+/// read from, which was no state of this table.
+fn filled_since(mapping: &Mapping) -> Option<&str> {
+    let from = mapping.stream.resumed_from.as_ref()?;
+    let from = if from.get("max_record_count").is_some() { &from["from"] } else { from };
+    let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
+    from[FILLED_SINCE].as_str().filter(|_| !of_day)
 }
 
 /// Warns of a table that was filled and is gone. What replaces all rows makes it whole, and so does
 /// a tap that says which rows it leaves out, but for other days.
 fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<()> {
     let (name, stream) = (&mapping.shape.name, &mapping.stream);
+    let of_day = stream.schema.contains_key(singer::schema::PARTITION);
     let whole = match mapping.method {
         LoadMethod::Overwrite => true,
         LoadMethod::ReplacePartition => false,
-        LoadMethod::AppendOnly | LoadMethod::Upsert => stream.says_part,
+        LoadMethod::AppendOnly | LoadMethod::Upsert => stream.says_part && !of_day,
     };
     let filled = memory.filler(client, name)?.is_some_and(|known| known.is(&Filler::of(stream)));
-    if !whole && filled {
+    if !whole && filled && of_day {
+        singer::warn!(
+            "W-TABLE-GONE",
+            "table {name} was filled before and is gone: it is made anew with the rows of this day \
+             alone; load its other days again, the earliest first: {LOAD_DAYS}"
+        );
+    } else if !whole && filled {
         singer::warn!(
             "W-TABLE-GONE",
             "table {name} was filled before and is gone: it is made anew with the rows of this run \
@@ -82,35 +143,57 @@ pub fn leaves_out_loaded(resumed_from: &Value) -> bool {
 }
 
 /// Fails where the table of a stream is gone of which nothing came, as its source is as the state
-/// says; warns where it is empty, and the source is not.
+/// says, or where the state is of another table of its name; warns where it is empty, and the
+/// source is not. Returns the tables.
 pub fn check_unchanged(
     session: &mut Session,
     settings: &Settings,
-    streams: &[Unchanged<'_>],
-) -> Result<()> {
-    if streams.is_empty() || settings.missing_table == MissingTable::Make {
-        return Ok(());
+    streams: &[Unchanged],
+) -> Result<Vec<(String, TableName)>> {
+    let mut found = Vec::new();
+    if streams.is_empty() {
+        return Ok(found);
     }
     let (client, memory) = session.remembering()?;
     let tables = Tables::read(client, settings.schema())?;
-    let (mut lost, mut filled) = (Vec::new(), Vec::new());
-    for Unchanged { name, rows } in streams {
-        match tables.find(client, memory, (settings, name))? {
-            None => lost.push(*name),
-            Some(table) if *rows > Some(0) && tables.names[&table] => filled.push(table),
-            Some(_) => {}
+    let (mut gone, mut others, mut filled) = (Vec::new(), Vec::new(), Vec::new());
+    for stream in streams {
+        let Some(name) = tables.find(client, memory, (settings, &stream.name))? else {
+            gone.push(stream);
+            continue;
+        };
+        let since = memory.since(client, &name)?;
+        if stream.filled_since.is_some() && stream.filled_since != since {
+            others.push(stream);
         }
+        if stream.rows > Some(0) && tables.names[&name] {
+            filled.push(name.clone());
+        }
+        found.push((stream.name.clone(), name));
+    }
+    if settings.missing_table == MissingTable::Make {
+        return Ok(found);
     }
     warn_of_empty(client, &filled)?;
-    if lost.is_empty() {
-        return Ok(());
+    for (lost, is_there, message) in [
+        (gone, false, "cannot find the tables of streams that are as the state says"),
+        (
+            others,
+            true,
+            "cannot take streams for loaded: the state is of other tables of their names",
+        ),
+    ] {
+        if let Some(first) = lost.first() {
+            let had = if first.is_of_day { Had::Day } else { Had::Rows };
+            let names: Vec<&str> = lost.iter().take(5).map(|stream| stream.name.as_str()).collect();
+            let more = lost.len() - names.len();
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            return Err(Error::new(ErrorKind::Config, message)
+                .with("streams", format!("{}{more}", names.join(", ")))
+                .hint(hint(settings, (had, is_there), &names)));
+        }
     }
-    let (first, more) = lost.split_at(lost.len().min(5));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-    let message = "cannot find the tables of streams that are as the state says";
-    Err(Error::new(ErrorKind::Config, message)
-        .with("streams", format!("{}{more}", first.join(", ")))
-        .hint(READ_ALL))
+    Ok(found)
 }
 
 /// Warns of tables without rows, of those that are to have some. One question for many of them, for

@@ -20,6 +20,7 @@ mod lost;
 mod mapping;
 mod memory;
 mod merge;
+mod method;
 mod money;
 mod names;
 mod partition;

@@ -15,6 +15,7 @@ use crate::load;
 use crate::lookup;
 use crate::lost;
 use crate::merge::{self, Filled, Item, Merge};
+use crate::method;
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
@@ -51,7 +52,7 @@ pub struct Mapping {
 impl Mapping {
     /// Decides how the rows of a stream reach their table; takes no column over yet.
     pub fn new(settings: Rc<Settings>, stream: &Stream, name: TableName) -> Result<Self> {
-        let method = method_of(&settings, stream);
+        let method = method::of(&settings, stream);
         let partition = match method {
             LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
             LoadMethod::Overwrite if stream.resumed_from.is_some() => {
@@ -461,29 +462,5 @@ fn staged_value(own: &Own, sql: &SqlType) -> String {
             "('epoch'::timestamptz + s._sdc_stage_received * interval '1 microsecond')".to_owned()
         }
         Own::Sequence => "(s._sdc_stage_received / 1000)".to_owned(),
-    }
-}
-
-fn method_of(settings: &Settings, stream: &Stream) -> LoadMethod {
-    match settings.load_method {
-        Some(LoadMethod::Upsert) if stream.keys.is_empty() => {
-            singer::warn!("W-NO-KEYS", "stream {} has no keys: its rows are appended", stream.name);
-            LoadMethod::AppendOnly
-        }
-        Some(method) => method,
-        None if !stream.keys.is_empty() => LoadMethod::Upsert,
-        // A day that is loaded again must not double its rows.
-        None if stream.schema.contains_key(singer::schema::PARTITION) => {
-            LoadMethod::ReplacePartition
-        }
-        None => {
-            singer::warn!(
-                "W-NO-KEYS",
-                "stream {} has no keys: its rows are appended, and again by the same load again; \
-                 see `load_method`",
-                stream.name
-            );
-            LoadMethod::AppendOnly
-        }
     }
 }

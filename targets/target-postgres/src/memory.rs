@@ -1,10 +1,13 @@
-//! What is remembered of tables: which stream fills each one.
+//! What is remembered of tables: which stream fills each one, and since when.
 //!
 //! A table is filled by one stream, and another one is refused, whenever it comes. That is
 //! remembered in a table of ours in every schema that is loaded into, and written in the
 //! transaction of the load. A stream is known by the schema and the table that its tap says it
 //! reads, else by its name; never by the tap or the source, so that two tenants' taps may share a
 //! table.
+//!
+//! The moment since which a table is filled tells it from another one that takes its name, in this
+//! database or another: bookmarks have it, so that a state is believed by the table that it is of.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +50,13 @@ impl fmt::Display for Filler {
     }
 }
 
+/// Who fills a table, and since when: a moment in UTC, to the microsecond.
+#[derive(Clone, Debug)]
+struct Known {
+    filler: Filler,
+    since: String,
+}
+
 /// What is remembered of the tables of all schemas of a run.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -57,7 +67,7 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct Remembered {
     /// Who fills a table, by its name.
-    fillers: BTreeMap<String, Filler>,
+    fillers: BTreeMap<String, Known>,
     place: Place,
 }
 
@@ -77,8 +87,8 @@ enum Place {
 pub struct Claim {
     name: TableName,
     filler: Filler,
-    /// Who filled a table of this name that is gone.
-    before: Option<Filler>,
+    /// What was known of a table of this name that is gone.
+    before: Option<Known>,
     /// Whether the table was there before.
     adopts: bool,
 }
@@ -86,6 +96,15 @@ pub struct Claim {
 impl Memory {
     /// Returns who fills a table.
     pub fn filler(&mut self, client: &mut Client, name: &TableName) -> Result<Option<Filler>> {
+        Ok(self.known(client, name)?.map(|known| known.filler))
+    }
+
+    /// Returns since when a table is filled.
+    pub fn since(&mut self, client: &mut Client, name: &TableName) -> Result<Option<String>> {
+        Ok(self.known(client, name)?.map(|known| known.since))
+    }
+
+    fn known(&mut self, client: &mut Client, name: &TableName) -> Result<Option<Known>> {
         Ok(self.of(client, &name.schema)?.fillers.get(&name.table).cloned())
     }
 
@@ -97,7 +116,7 @@ impl Memory {
         stream: &str,
     ) -> Result<Vec<TableName>> {
         let found = self.of(client, schema)?.fillers.iter();
-        let found = found.filter(|(_, filler)| filler.stream == stream);
+        let found = found.filter(|(_, known)| known.filler.stream == stream);
         let name = |table: &String| TableName { schema: schema.to_owned(), table: table.clone() };
         Ok(found.map(|(table, _)| name(table)).collect())
     }
@@ -111,10 +130,10 @@ impl Memory {
         (name, exists): (&TableName, bool),
     ) -> Result<Option<Claim>> {
         let filler = Filler::of(stream);
-        let before = self.filler(client, name)?;
+        let before = self.known(client, name)?;
         match before {
-            Some(known) if known.is(&filler) => Ok(None),
-            Some(known) if exists => Err(taken(name, &filler, &known)),
+            Some(known) if exists && known.filler.is(&filler) => Ok(None),
+            Some(known) if exists => Err(taken(name, &filler, &known.filler)),
             before => Ok(Some(Claim { name: name.clone(), filler, before, adopts: exists })),
         }
     }
@@ -163,13 +182,17 @@ impl Memory {
     }
 
     /// Takes note of a claim that was committed.
-    pub fn settle(&mut self, claim: &Claim) {
+    pub fn settle(&mut self, client: &mut Client, claim: &Claim) -> Result<()> {
         if claim.adopts {
             let (table, stream) = (&claim.name, &claim.filler);
             log::info!("table {table}: was filled before; from now on by stream {stream} alone");
         }
-        let known = self.schemas.entry(claim.name.schema.clone()).or_default();
-        known.fillers.insert(claim.name.table.clone(), claim.filler.clone());
+        // Another run may have been the first: its moment is the one that counts.
+        if let Some(known) = claim.written(client)? {
+            let schema = self.schemas.entry(claim.name.schema.clone()).or_default();
+            schema.fillers.insert(claim.name.table.clone(), known);
+        }
+        Ok(())
     }
 
     fn of(&mut self, client: &mut Client, schema: &str) -> Result<&mut Remembered> {
@@ -199,7 +222,9 @@ impl Claim {
     pub fn statement(&self) -> Result<String> {
         let table = quote_qualified(&self.name.schema, ours::TABLE)?;
         let [stream, schema, source] = literals(Some(&self.filler));
-        let [old_stream, old_schema, old_source] = literals(self.before.as_ref());
+        let before = self.before.as_ref();
+        let [old_stream, old_schema, old_source] = literals(before.map(|known| &known.filler));
+        let old_since = before.map_or("NULL".to_owned(), |known| quote_literal(&known.since));
         Ok(format!(
             "INSERT INTO {table} AS m (table_name, stream, source_schema, source_table) VALUES \
              ({}, {stream}, {schema}, {source}) ON CONFLICT (table_name) DO UPDATE SET \
@@ -207,7 +232,8 @@ impl Claim {
              source_table = excluded.source_table, since = excluded.since \
              WHERE m.stream = {old_stream} \
              AND m.source_schema IS NOT DISTINCT FROM {old_schema} \
-             AND m.source_table IS NOT DISTINCT FROM {old_source}",
+             AND m.source_table IS NOT DISTINCT FROM {old_source} \
+             AND m.since = {old_since}::timestamp with time zone",
             quote_literal(&self.name.table)
         ))
     }
@@ -217,12 +243,19 @@ impl Claim {
         if client.execute(&self.statement()?)? > 0 {
             return Ok(());
         }
-        let sql = format!("{} WHERE table_name = $1", select(&self.name.schema)?);
-        let rows = client.query(&sql, &[Some(&self.name.table)])?;
-        match rows.first().map(filler) {
-            Some(known) if !known.is(&self.filler) => Err(taken(&self.name, &self.filler, &known)),
+        match self.written(client)? {
+            Some(known) if !known.filler.is(&self.filler) => {
+                Err(taken(&self.name, &self.filler, &known.filler))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Returns what is written of the table.
+    fn written(&self, client: &mut Client) -> Result<Option<Known>> {
+        let sql = format!("{} WHERE table_name = $1", select(&self.name.schema)?);
+        let rows = client.query(&sql, &[Some(&self.name.table)])?;
+        Ok(rows.first().map(known))
     }
 }
 
@@ -252,16 +285,20 @@ fn create(schema: &str) -> Result<String> {
 
 fn select(schema: &str) -> Result<String> {
     let table = quote_qualified(schema, ours::TABLE)?;
-    Ok(format!("SELECT stream, source_schema, source_table, table_name FROM {table}"))
+    Ok(format!(
+        "SELECT stream, source_schema, source_table, table_name, \
+         to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM {table}"
+    ))
 }
 
-fn filler(row: &pg::Row) -> Filler {
+fn known(row: &pg::Row) -> Known {
     let text = |at| row.get(at).map(str::to_owned);
-    Filler { stream: text(0).unwrap_or_default(), source: text(1).zip(text(2)) }
+    let filler = Filler { stream: text(0).unwrap_or_default(), source: text(1).zip(text(2)) };
+    Known { filler, since: text(4).unwrap_or_default() }
 }
 
 /// Reads what is remembered of the tables of a schema, where that may be.
-fn read(client: &mut Client, schema: &str, known: &mut Remembered) -> Result<()> {
+fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Result<()> {
     let rows = client.query(
         "SELECT obj_description(c.oid, 'pg_class') IS NOT DISTINCT FROM $3, \
          has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
@@ -271,23 +308,23 @@ fn read(client: &mut Client, schema: &str, known: &mut Remembered) -> Result<()>
         &[Some(schema), Some(ours::TABLE), Some(ours::COMMENT)],
     )?;
     let Some(row) = rows.first() else {
-        known.place = Place::Missing;
+        remembered.place = Place::Missing;
         return Ok(());
     };
     if row.get(0) != Some("t") {
-        known.refuse(schema, "a table of that name is somebody else's");
+        remembered.refuse(schema, "a table of that name is somebody else's");
         return Ok(());
     }
     if row.get(1) != Some("t") {
         let table = quote_qualified(schema, ours::TABLE)?;
         let grant = format!("GRANT SELECT, INSERT, UPDATE ON {table} TO the user");
-        known.refuse(schema, &format!("another user made it: {grant}"));
+        remembered.refuse(schema, &format!("another user made it: {grant}"));
         return Ok(());
     }
-    known.place = Place::There;
+    remembered.place = Place::There;
     let rows = client.query(&select(schema)?, &[])?;
-    let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), filler(row))));
-    known.fillers = named.collect();
+    let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), known(row))));
+    remembered.fillers = named.collect();
     Ok(())
 }
 

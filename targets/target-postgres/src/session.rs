@@ -78,8 +78,9 @@ impl Session {
     }
 
     /// Takes note of a claim that was committed.
-    pub fn settle(&mut self, claim: &Claim) {
-        self.memory.settle(claim);
+    pub fn settle(&mut self, claim: &Claim) -> Result<()> {
+        let (client, memory) = self.remembering()?;
+        memory.settle(client, claim)
     }
 
     /// Makes what the tables of a schema need, where it is not there: the schema itself, if a table

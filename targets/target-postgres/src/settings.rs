@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pg::ConnectionSettings;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use singer::OtherSetting;
 
 /// How rows reach the table.
@@ -22,7 +22,7 @@ pub enum LoadMethod {
 }
 
 /// What an upsert does with a column that a record does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// The column becomes null.
@@ -33,7 +33,7 @@ pub enum Missing {
 }
 
 /// What to do where a table is not there that rows were loaded into before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingTable {
     /// The run fails.
@@ -58,8 +58,9 @@ pub struct Settings {
     #[serde(default)]
     pub table_names: BTreeMap<String, String>,
     /// What to do with rows since a state (or with a stream that is as its state says) whose table
-    /// is not there: `refuse`, or `make` the table with these rows alone. Of a tap that does not
-    /// say where it leaves rows out, `refuse` warns.
+    /// is not there, or is not the one that the state is of: `refuse`, or `make` the table with
+    /// these rows alone, or take the one that is there. Of a tap that does not say where it leaves
+    /// rows out, `refuse` warns.
     #[serde(default)]
     pub missing_table: MissingTable,
     /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded; without

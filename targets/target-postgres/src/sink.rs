@@ -284,7 +284,7 @@ impl PostgresSink {
             }
         };
         if let Some(claim) = work.claim.filter(|_| which == Which::Own || !work.is_nothing()) {
-            session.settle(claim);
+            session.settle(claim)?;
             self.claim = None;
         }
         self.counts.add(counts);

@@ -22,6 +22,8 @@ pub struct TargetPostgres {
     settings: Rc<Settings>,
     /// The stream of every table.
     tables: BTreeMap<TableName, String>,
+    /// The table of every stream whose rows are there, or on their way.
+    filled: BTreeMap<String, TableName>,
 }
 
 impl Target for TargetPostgres {
@@ -31,6 +33,7 @@ impl Target for TargetPostgres {
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
         capabilities: &["activate-version", "soft-delete", "hard-delete", "target-schema"],
     };
+    const KNOWS_PLACES: bool = true;
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
     type Sink = PostgresSink;
@@ -55,6 +58,7 @@ impl Target for TargetPostgres {
             session: Rc::new(RefCell::new(session)),
             settings: Rc::new(settings),
             tables: BTreeMap::new(),
+            filled: BTreeMap::new(),
         })
     }
 
@@ -74,11 +78,22 @@ impl Target for TargetPostgres {
 
     fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
         let name = self.table_of(stream)?;
+        self.filled.insert(stream.name.clone(), name.clone());
         PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
     }
 
-    fn unchanged(&mut self, streams: &[Unchanged<'_>]) -> Result<()> {
-        lost::check_unchanged(&mut self.session.borrow_mut(), &self.settings, streams)
+    fn unchanged(&mut self, streams: &[Unchanged]) -> Result<()> {
+        let mut session = self.session.borrow_mut();
+        let found = lost::check_unchanged(&mut session, &self.settings, streams)?;
+        self.filled.extend(found);
+        Ok(())
+    }
+
+    fn place(&mut self, stream: &str) -> Result<Option<String>> {
+        let Some(name) = self.filled.get(stream) else { return Ok(None) };
+        let mut session = self.session.borrow_mut();
+        let (client, memory) = session.remembering()?;
+        memory.since(client, name)
     }
 }
 

@@ -190,8 +190,9 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-NO-KEYS",
-        "A stream has no keys, so its rows are added; the same load again adds them again. \
-         Declare keys, or choose a `load_method`.",
+        "A stream has no keys, so its rows are added, and added again when they come again: by the \
+         same load, from a file that has grown, or as those at a bookmark, which each run reads \
+         again. Declare keys, or choose a `load_method`.",
     ),
     ("W-NO-RECORDS", "There were no records to infer types from. Declare a `schema`."),
     (
@@ -363,6 +364,11 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-TABLE-NOT-READABLE",
         "The user may not read some tables, so they are left out. Grant SELECT on them.",
+    ),
+    (
+        "W-TABLE-STAYS",
+        "A table that a step wrote into a day before, and has not read now, stays in the day and \
+         is loaded with it. Take it out as the warning says, if its source has it no more.",
     ),
     (
         "W-TABLES-NOT-REMEMBERED",
