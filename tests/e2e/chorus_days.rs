@@ -384,7 +384,9 @@ fn a_target_writes_the_day_of_its_run_or_nothing() {
     refused(&["both"], ("TARGET_CSV_DATESTAMP", "2026-01-30"), other);
     refused(&["tap-csv", "target-today"], none, "the target takes today\n");
     refused(&["both"], ("SOURCE", ""), "a source without a name\n");
-    // Without a day it is the setting's own.
+    // Without a day it is the setting's own, and never today.
+    let unnamed = project.chorus(&["run", "tap-csv", "target-today"]).go().exits(78);
+    assert!(unnamed.stderr.contains("cannot write a day that nobody names"), "{}", unnamed.stderr);
     project.chorus(&["run", "tap-csv", "target-pinned"]).go().success();
     assert!(project.lake().join("source=pinned/extracted_at=2026-01-01").exists());
 

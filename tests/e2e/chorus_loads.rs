@@ -10,7 +10,7 @@ use crate::support::project::{DAY, Project};
 use crate::support::run::{Outcome, file};
 
 /// A job that extracts a file of each day and loads the day, and one that only loads.
-fn daily(settings: &Value) -> Project {
+pub fn daily(settings: &Value) -> Project {
     let more = "  - name: tap-daily
     inherit_from: tap-csv
     config: {files: [{entity: t, path: 'in/${DATESTAMP}.csv', keys: [id]}]}
@@ -35,7 +35,8 @@ fn daily(settings: &Value) -> Project {
     Project::with(more, &loaders, jobs)
 }
 
-fn settings(database: &Database, method: &str) -> Value {
+/// Returns the settings of a load into a database.
+pub fn settings(database: &Database, method: &str) -> Value {
     let mut settings = database.settings();
     settings["load_method"] = method.into();
     settings["default_target_schema"] = "public".into();
@@ -101,6 +102,11 @@ fn the_days_behind_one_that_failed_wait_for_it() {
         let failed = backfill(&project, &["--parallel", parallel]).exits(66);
         let waits = format!("{} waits for a day before it\n", DAYS[3]);
         assert!(failed.text().contains(&waits), "{}", failed.text());
+        // That is no failure of theirs.
+        let runs = project.chorus(&["runs"]).go().success().text();
+        let of_day = |day: &str| runs.lines().find(|line| line.contains(day)).unwrap_or_default();
+        assert!(of_day(DAYS[1]).contains(" failed "), "{runs}");
+        assert!(of_day(DAYS[3]).contains(" waited "), "{runs}");
         assert_eq!(value(&database), format!("of {}", DAYS[0]), "{parallel}");
         put(&project, DAYS[1], "late");
         backfill(&project, &["--parallel", parallel]).success();

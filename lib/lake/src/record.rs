@@ -130,7 +130,8 @@ impl Lake {
         Ok(())
     }
 
-    fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {
+    /// Returns the path of the run record of a day, whether or not it is there.
+    pub fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {
         let folder = self.root().join(".runs").join(format!("source={}", name::encode(source)));
         folder.join(format!("extracted_at={day}.json"))
     }

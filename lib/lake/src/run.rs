@@ -14,6 +14,9 @@ use crate::record::{RunRecord, TableRecord};
 use crate::staging::{Intent, Staging};
 use crate::{DataFile, Datestamp, Lock, disk};
 
+/// How many tables are named that a run has left as they were.
+const TABLES_TOLD: usize = 20;
+
 /// A run that writes partitions of one source and day. It holds its partitions until it and all
 /// it staged are dropped; what it did not publish vanishes then.
 #[derive(Clone, Debug)]
@@ -131,6 +134,7 @@ impl Run {
             return Ok(());
         }
         lake.update_record(source, *day, |record| {
+            tell_left(record, &done);
             record.open.remove(self.id());
             // This run held the partitions, so other entries with them are of dead runs.
             record.open.values_mut().for_each(|tables| {
@@ -178,6 +182,22 @@ impl Lake {
     ) -> Result<Option<Lock>> {
         // Names that fall together on a file system without case are told apart by the manifest.
         Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
+    }
+}
+
+/// Lists the tables of a day that a run has left as they were: it may have been one of a part of
+/// the streams, or their source may have them no more.
+fn tell_left(record: &RunRecord, done: &BTreeMap<String, TableRecord>) {
+    let left: Vec<&str> = record
+        .tables
+        .keys()
+        .filter(|table| !done.contains_key(*table))
+        .map(String::as_str)
+        .collect();
+    if !left.is_empty() {
+        let (count, RunRecord { source, extracted_at, .. }) = (left.len(), record);
+        let some = left.get(..TABLES_TOLD).unwrap_or(&left).join(", ");
+        log::info!("{count} tables of {source}, {extracted_at}, stay as they were: {some}");
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Only {
     Failed,
     /// What has failed, and the steps before it that wrote the day it reads
     FailedAndBefore,
+    /// What was run before, however it ended, and what reads it
+    Again,
     /// Everything
     All,
 }
@@ -170,6 +172,7 @@ fn wanted(before: &[Standing], writes_day: &[bool], only: Only) -> Vec<usize> {
         let own = match only {
             Only::All => true,
             Only::Failed | Only::FailedAndBefore => standing.has_failed(),
+            Only::Again => !matches!(standing, Standing::Missing | Standing::Running),
             Only::Missing => !matches!(standing, Standing::Done | Standing::Running),
         };
         if own && only == Only::FailedAndBefore && !writes_day[at] {
@@ -324,6 +327,9 @@ mod tests {
         check([Missing, Died, Missing], Only::Failed, &[1, 2]);
         check([Missing, Missing, Done], Only::Failed, &[]);
         check([Done, Done, Done], Only::All, &[0, 1, 2]);
+        check([Done, Done, Done], Only::Again, &[0, 1, 2]);
+        check([Missing, Missing, Failed], Only::Again, &[2]);
+        check([Missing, Missing, Missing], Only::Again, &[]);
         check([Done, Done, FailedByData], Only::Failed, &[2]);
         check([Done, Done, FailedByData], Only::FailedAndBefore, &[0, 1, 2]);
         check([Failed, Done, Done], Only::FailedAndBefore, &[0, 2]);

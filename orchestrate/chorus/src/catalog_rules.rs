@@ -45,6 +45,17 @@ pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     Ok(told)
 }
 
+/// Tells whether patterns leave a stream in, as far as its name tells; without patterns all are.
+pub fn selects(select: &[String], stream: &str) -> Result<bool> {
+    let patterns: Vec<Pattern> =
+        select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
+    let here = || patterns.iter().filter(|pattern| pattern.stream.is_match(stream));
+    let all =
+        |pattern: &Pattern| pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*");
+    let is_out = here().any(|pattern| pattern.excludes && all(pattern));
+    Ok(select.is_empty() || here().any(|pattern| !pattern.excludes) && !is_out)
+}
+
 fn id(stream: &Value) -> String {
     let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
     id.unwrap_or_default().to_owned()

@@ -31,7 +31,7 @@ pub enum Command {
     /// Say what a run would do: streams, columns, keys, replication, files, SQL
     #[command(visible_alias = "explain")]
     Plan(PlanArgs),
-    /// Run a job for many days, the latest first; what is done is left alone
+    /// Run a job for many days, in an order that is told; what is done is left alone
     Backfill(BackfillArgs),
     /// Show how the steps of jobs stand, day by day
     Status {
@@ -221,9 +221,13 @@ pub enum StateCommand {
         /// The state as JSON: `{"singer_state": {...}}`; `-` reads it from stdin
         state: String,
     },
-    /// Remove the state of an id: the next run reads everything
+    /// Remove the state of an id, or the bookmarks of some of its streams: the next run reads them
+    /// from their beginning
     Clear {
         /// The id
         id: String,
+        /// A stream whose bookmark goes, in place of all; repeatable
+        #[arg(long = "stream", value_name = "STREAM")]
+        streams: Vec<String>,
     },
 }

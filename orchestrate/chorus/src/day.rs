@@ -126,7 +126,18 @@ pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
         return Err(refuse("cannot write the days of a source without a name")
             .hint(format!("set `source` of {}: is its variable empty?", target.name)));
     }
-    let Some(day) = day else { return Ok(()) };
+    let Some(day) = day else {
+        return match &partition {
+            Some(Partition { day: None, .. }) => {
+                Err(refuse("cannot write a day that nobody names: the target would take today")
+                    .hint(
+                        "write `datestamp: ${DATESTAMP}` in its settings, and name the day: \
+                         `--datestamp YYYY-MM-DD`",
+                    ))
+            }
+            _ => Ok(()),
+        };
+    };
     let hint = "write `datestamp: ${DATESTAMP}` in its settings, or run without a day";
     let given = match &partition {
         Some(partition) => partition.day.as_deref(),

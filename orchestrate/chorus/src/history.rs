@@ -369,7 +369,7 @@ fn of(record: &Value, entry: &Value) -> [String; 3] {
 }
 
 /// Tells whether a step was begun: one that waited, or found another run at it, was not.
-fn was_tried(entry: &Value) -> bool {
+pub fn was_tried(entry: &Value) -> bool {
     entry["status"] != "waiting" && entry["attempts"] != 0
 }
 

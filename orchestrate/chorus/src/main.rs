@@ -12,6 +12,7 @@ mod day;
 mod exit;
 mod guard;
 mod history;
+mod left_behind;
 mod life;
 mod observe;
 mod order;

@@ -18,6 +18,7 @@ use crate::before;
 use crate::day::{day_written, reads_folder, writes_days};
 use crate::exit;
 use crate::history::{self, History, LOCK};
+use crate::left_behind;
 use crate::life::{self, Life};
 use crate::observe::{self, Observed, Weight, Writer};
 use crate::order::{self, Loading};
@@ -185,7 +186,9 @@ impl<'a> Run<'a> {
         }
         self.note(|record| {
             record["warnings"] = json!(counts);
-            record["status"] = if done { "succeeded" } else { "failed" }.into();
+            let failed = ends.iter().any(|end| end.failure.is_some());
+            let short = if failed { "failed" } else { "waited" };
+            record["status"] = if done { "succeeded" } else { short }.into();
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
         if let Err(failure) = history::prune(self.project) {
@@ -199,6 +202,7 @@ impl<'a> Run<'a> {
         let mut end = self.step(at, step)?;
         if end.failure.is_none() {
             awaited::end(self.project, self.options, step);
+            end.failure = left_behind::warn(self.project, self.options.datestamp, step, &end).err();
         }
         self.warn_of_older(step, &mut end)?;
         self.note(|record| record["steps"][at] = entry(&end))?;
@@ -355,7 +359,10 @@ impl<'a> Run<'a> {
                 let checked = warnings::check_others(counts, &self.options.deny);
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
-            .map_err(|failure| failure.hint(format!("the whole log is in {}", path.display())))
+            .map_err(|failure| {
+                let failure = failure.with("state", &end.state.0);
+                failure.hint(format!("the whole log is in {}", path.display()))
+            })
     }
 }
 

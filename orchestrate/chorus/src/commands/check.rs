@@ -112,7 +112,8 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     if !day::write_below(&mut plugin, scratch.path()) {
         singer::warn!(
             "W-CHECK-WRITES",
-            "the check writes stream {STREAM} to where {} writes",
+            "the check writes stream {STREAM} to where {} writes, and leaves it there, with what \
+             the target remembers of it: remove it afterwards",
             plugin.name
         );
     }

@@ -11,7 +11,7 @@ use crate::backfill::{DayPlan, OpenDay};
 use crate::cli::RerunArgs;
 use crate::commands::{backfill, run, table};
 use crate::history::{self, History};
-use crate::project::{Job, Project};
+use crate::project::{Job, Project, Step};
 use crate::store;
 use crate::warnings;
 
@@ -29,7 +29,10 @@ pub fn runs(project: &Project, count: usize) -> Result<()> {
             .filter_map(|step| step["streams"].as_array())
             .flatten()
             .fold(0, |sum, stream| sum + stream["rows"].as_u64().unwrap_or_default());
-        let seconds: f64 = steps(record).filter_map(|step| step["seconds"].as_f64()).sum();
+        // The sum of no numbers would be -0.
+        let seconds = steps(record)
+            .filter_map(|step| step["seconds"].as_f64())
+            .fold(0.0, |sum, one| sum + one);
         vec![
             text(&record["run"]),
             text(&record["job"]),
@@ -138,12 +141,38 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
             grid.push(DayPlan { day, project, job, before, wanted: Vec::new() });
         }
         print(&format!("{word}\n"))?;
-        let none = "no day of it was run\n".to_owned();
+        let none = without_days(&history, project, &job);
         let warned: String = grid.iter().rev().map(|day| warned(&history, day)).collect();
         let text = if grid.is_empty() { none } else { backfill::grid(&grid) };
         print(&(text + &warned + "\n"))?;
     }
     Ok(())
+}
+
+/// Tells how the last runs of a job without days have ended.
+fn without_days(history: &History, project: &Project, job: &Job) -> String {
+    let row = |step: &Step| {
+        let runs = history.runs.iter().rev().filter(|(_, record)| {
+            record["datestamp"].is_null()
+                && record["environment"].as_str() == project.environment_name()
+        });
+        let (folder, record, entry) = runs
+            .flat_map(|(folder, record)| steps(record).map(move |entry| (folder, record, entry)))
+            .find(|(.., entry)| entry["step"] == step.name && history::was_tried(entry))?;
+        let status = match entry["status"].as_str() {
+            Some("succeeded") => "ok",
+            Some("running") if !history::is_alive(folder, record) => "died",
+            Some(status) => status,
+            None => "-",
+        };
+        let warned = warnings::words(&entry["warnings"]).unwrap_or_else(|| "-".to_owned());
+        Some(vec![step.name.clone(), text(&record["started"]), status.to_owned(), warned])
+    };
+    let rows: Vec<_> = job.steps.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return "it was not run yet\n".to_owned();
+    }
+    table::render(&["step", "last run", "status", "warnings"], rows, &[])
 }
 
 /// Tells what the last runs of a day's steps have warned of.

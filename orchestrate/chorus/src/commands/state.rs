@@ -33,7 +33,13 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             merge(&mut known, state);
             store.set_state(&id, &known)
         }
-        StateCommand::Clear { id } => {
+        StateCommand::Clear { id, streams } if !streams.is_empty() => {
+            let _held = hold(project, &id)?;
+            let mut state = store.state(&id)?.ok_or_else(|| no_state(&store, &id))?;
+            forget(&mut state, &streams).map_err(|failure| failure.with("id", &id))?;
+            store.set_state(&id, &state)
+        }
+        StateCommand::Clear { id, .. } => {
             let _held = hold(project, &id)?;
             if store.clear_state(&id)? { Ok(()) } else { Err(no_state(&store, &id)) }
         }
@@ -47,6 +53,23 @@ fn hold(project: &Project, id: &str) -> Result<Lock> {
             .with("id", id)
             .hint("wait for its end: `chorus runs` lists what is running")
     })
+}
+
+/// Removes the bookmarks of streams.
+fn forget(state: &mut Value, streams: &[String]) -> Result<()> {
+    for stream in streams {
+        let bookmarks = state["bookmarks"].as_object_mut();
+        let known: Vec<String> = bookmarks.iter().flat_map(|all| all.keys()).cloned().collect();
+        if bookmarks.and_then(|all| all.shift_remove(stream)).is_none() {
+            let failure = Error::new(ErrorKind::NoInput, "cannot find the bookmark of the stream")
+                .with("stream", stream);
+            return Err(match crate::project::nearest(stream, &known) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint("`chorus state get ID` shows the bookmarks"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn no_state(store: &Store, id: &str) -> Error {

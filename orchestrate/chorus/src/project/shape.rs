@@ -37,7 +37,7 @@ const SHAPES: [(&str, &str); 17] = [
         "name:text! inherit_from:text namespace:text label logo_url description variant variants \
          hidden pip_url repo docs ext_repo settings_group_validation capabilities:[text] \
          settings:[setting] commands:{} requires executable:text keywords maintenance_status \
-         quality config:{} env:{scalars} select:texts metadata:{} schema:{} catalog:text \
+         quality config:{} env:{scalars} select:texts metadata:rules schema:{} catalog:text \
          load_schema state:text select_filter use_cached_catalog use_state mappings:[mapping] \
          annotations:{plugin.annotations} prereq next_steps usage definition python update \
          target_schema dialect default_variant domain_url table_pattern",
@@ -242,6 +242,10 @@ fn look(value: &Value, kind: &'static str, place: &Place, found: &mut Vec<Findin
         "flag" => fits(value.is_boolean(), "true or false", found),
         "integer" => fits(value.is_i64(), "a whole number", found),
         "{}" => fits(value.is_object(), "a mapping", found),
+        "rules" => match value.as_object() {
+            Some(_) => metadata(value, place, found),
+            None => fits(false, "a mapping", found),
+        },
         "{scalars}" => match value.as_object() {
             Some(members) => {
                 for (key, value) in members.iter().filter(|(_, value)| !is_scalar(value)) {
@@ -262,6 +266,37 @@ fn look(value: &Value, kind: &'static str, place: &Place, found: &mut Vec<Findin
             } else {
                 mapping(value, kind.trim_matches(['{', '}']), place, found);
             }
+        }
+    }
+}
+
+/// Keys of a catalog's metadata that taps go by; a tap may have others.
+const METADATA: [&str; 6] = [
+    "replication-method",
+    "replication-key",
+    "table-key-properties",
+    "view-key-properties",
+    "selected",
+    "inclusion",
+];
+
+/// Looks for keys of metadata that are spelled nearly like one that taps go by: no tap reads those.
+/// They stand below patterns of streams and of properties.
+fn metadata(value: &Value, place: &Place, found: &mut Vec<Finding>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let inner = place.key(key);
+        if value.is_object() {
+            metadata(value, &inner, found);
+            continue;
+        }
+        let near = METADATA.into_iter().find(|known| {
+            known != key
+                && strsim::jaro_winkler(known, &key.to_lowercase().replace('_', "-")) > 0.95
+        });
+        if near.is_some() {
+            let fault = Fault::Unknown { key: key.clone(), near };
+            let Place { parts, .. } = inner;
+            found.push(Finding { place: Place { parts, shown: place.shown.clone() }, fault });
         }
     }
 }
@@ -308,6 +343,42 @@ mod tests {
         let at = |key: &str| format!("schedules.s.annotations.chorus.{key}");
         check(&own("{day_offset: x}"), &at("day_offset"), "2", "a whole number");
         check(&own("{watch: [[]]}"), &at("watch[0]"), "2", "a text");
+    }
+
+    #[test]
+    fn keys_of_metadata_that_no_tap_reads_are_found() {
+        let check = |text: &str, expected: &[(&str, &str)]| {
+            let file = format!(
+                "plugins: {{extractors: [{{name: t, metadata: {text}}}]}}\n\
+                 environments:\n- name: e\n  \
+                 config: {{plugins: {{extractors: [{{name: t, metadata: {text}}}]}}}}\n"
+            );
+            let mut found = Vec::new();
+            mapping(&parse(&file).unwrap(), "file", &Place::default(), &mut found);
+            let told: Vec<_> = found
+                .iter()
+                .filter_map(|finding| match &finding.fault {
+                    Fault::Unknown { key, near } => Some((key.as_str(), near.unwrap_or_default())),
+                    Fault::Wrong { .. } => None,
+                })
+                .collect();
+            assert_eq!(told, [expected, expected].concat(), "{text}");
+        };
+        check("{a: {replication_method: X}}", &[("replication_method", "replication-method")]);
+        check("{a: {Replication-Key: id}}", &[("Replication-Key", "replication-key")]);
+        check("{a: {b: {selectd: true}}}", &[("selectd", "selected")]);
+        check(
+            "{'*': {table_key_properties: [x]}}",
+            &[("table_key_properties", "table-key-properties")],
+        );
+        check(
+            "{a: {replication-method: X, replication-key: y, forced-replication-method: z}}",
+            &[],
+        );
+        check(
+            "{replication_method: {selected: true, my_own: 1, schema-name: s, sql-datatype: t}}",
+            &[],
+        );
     }
 
     #[test]

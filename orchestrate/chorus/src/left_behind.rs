@@ -1,0 +1,81 @@
+//! Tables of a day that a step wrote before, and does not read any more.
+//!
+//! What a run publishes takes the place of one table. One that is gone from the source is not
+//! published, so its folder stays, and is loaded with the day. That is told where it is known: the
+//! step wrote the table in an earlier run of the day, and has now read all that it is to read. A
+//! table that `select` or a catalog leaves out is left out by will.
+
+use std::collections::BTreeSet;
+
+use lake::{Datestamp, Lake};
+use singer::Result;
+
+use crate::catalog_rules;
+use crate::day::day_written;
+use crate::history::History;
+use crate::project::{Project, Step};
+use crate::run::StepEnd;
+use crate::store::Store;
+
+/// Names of metrics are cut behind so many characters.
+const SHOWN_CHARS: usize = 1000;
+
+/// Warns of tables that stay in the day of a step which has ended well.
+pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEnd) -> Result<()> {
+    let (Some(_), Some((root, source, day))) = (day, day_written(project, step)) else {
+        return Ok(());
+    };
+    let rules = &step.tap().rules;
+    // A mapper may give streams other names.
+    if rules.catalog.is_some() || step.plugins.len() > 2 || !root.is_dir() {
+        return Ok(());
+    }
+    let lake = Lake::open(&root)?;
+    let Some(record) = lake.run_record(&source, day)? else { return Ok(()) };
+    let read: Vec<&str> = end.observed.streams.iter().map(|stream| stream.name.as_str()).collect();
+    let is_read = |table: &str| {
+        let cut = |name: &str| name.chars().count() >= SHOWN_CHARS && table.starts_with(name);
+        read.iter().any(|name| *name == table || cut(name))
+    };
+    let state = Store::new(&project.root).state(&end.state.0)?.unwrap_or_default();
+    let is_unchanged = |table: &str| {
+        let mark = &state["bookmarks"][table];
+        mark["files"].is_object() || mark["manifest_sha256"].is_string()
+    };
+    let unread = record.tables.keys().filter(|table| !is_read(table) && !is_unchanged(table));
+    let unread: Vec<&String> = unread.collect();
+    if unread.is_empty() || read.is_empty() {
+        return Ok(());
+    }
+    let written = written(&History::read(project)?, project, &step.name, day);
+    for table in unread.into_iter().filter(|table| written.contains(*table)) {
+        if !catalog_rules::selects(&rules.select, table)? {
+            continue;
+        }
+        let folder = lake.table_folder(&source, day, table);
+        let day_folder = folder.parent().unwrap_or(&folder);
+        singer::warn!(
+            "W-TABLE-STAYS",
+            "table {table} of {source}, {day}, stays as an earlier run of {} wrote it: its source \
+             has it no more, or the settings leave it out; to take it out of the day, remove {} \
+             and {}, then run the step again",
+            step.name,
+            day_folder.display(),
+            lake.record_path(&source, day).display()
+        );
+    }
+    singer::warning::check()
+}
+
+/// Returns the streams that runs of a step have read for a day.
+fn written(history: &History, project: &Project, step: &str, day: Datestamp) -> BTreeSet<String> {
+    let (environment, day) = (project.environment_name(), day.to_string());
+    let here = history.runs.iter().filter(|(_, record)| {
+        record["datestamp"] == day && record["environment"].as_str() == environment
+    });
+    let entries = here.flat_map(|(_, record)| record["steps"].as_array().into_iter().flatten());
+    let streams = entries
+        .filter(|entry| entry["step"] == step)
+        .flat_map(|entry| entry["streams"].as_array().into_iter().flatten());
+    streams.filter_map(|stream| stream["stream"].as_str()).map(str::to_owned).collect()
+}
