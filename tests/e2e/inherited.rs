@@ -192,7 +192,7 @@ fn a_key_is_what_holds_for_every_row() {
         [json!({ "a": 1, "b": null }), json!({ "a": null, "b": "x" })]
     );
     // Of 18 on, a NOT NULL may be there that old rows do not meet.
-    if source.psql("SHOW server_version_num").parse::<u32>().unwrap() >= 180_000 {
+    if source.is_at_least(18) {
         source.psql(
             "CREATE TABLE old (id integer); INSERT INTO old VALUES (NULL), (1);
              CREATE UNIQUE INDEX ON old (id); ALTER TABLE old ADD NOT NULL id NOT VALID",

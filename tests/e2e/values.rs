@@ -138,7 +138,12 @@ fn silent_changes() -> Vec<(&'static str, Value, &'static str, Fate)> {
 fn values_are_stored_exactly_or_refused() {
     let target = database("edges");
     let mut faults = Vec::new();
+    // Before version 15 a scale lies within its precision.
+    let has_scales = target.is_at_least(15);
+    let has =
+        |sql_type: &str| has_scales || !["numeric(2,4)", "numeric(10,-2)"].contains(&sql_type);
     let cases = cases().into_iter().chain(silent_changes());
+    let cases = cases.filter(|(sql_type, ..)| has(sql_type));
     for (at, (sql_type, schema, value, fate)) in cases.enumerate() {
         target.psql(&format!("CREATE TABLE public.t_{at} (id integer PRIMARY KEY, v {sql_type})"));
         let name = format!("t_{at}");

@@ -100,6 +100,12 @@ impl Database {
         self.try_psql(sql).unwrap_or_else(|stderr| panic!("psql failed: {stderr}\n{sql}"))
     }
 
+    /// Tells whether the server is of this version or a later one.
+    pub fn is_at_least(&self, version: u32) -> bool {
+        let number: u32 = self.psql("SHOW server_version_num").parse().unwrap();
+        number >= version * 10_000
+    }
+
     /// Runs SQL; on failure returns what `psql` says.
     pub fn try_psql(&self, sql: &str) -> Result<String, String> {
         let mut child = self
