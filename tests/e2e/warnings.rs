@@ -90,6 +90,29 @@ fn a_denied_warning_of_a_tap_cuts_its_stream() {
 }
 
 #[test]
+fn a_record_that_is_set_aside_ends_a_run_that_denies_it() {
+    let (lake, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    file(files.path(), "a.csv", "id,n\n1,1\n2,x\n3,3\n");
+    let types = json!({ "n": "integer" });
+    let entry = json!({ "entity": "a", "path": files.path(), "keys": ["id"], "types": types });
+    let tap = json!({ "files": [entry], "max_rejects": 3 });
+    let day = json!({ "output_path": lake.path(), "source": "s", "datestamp": "2026-11-20" });
+    let lines = Lines::opened().row(1, "a").record("t", &json!({ "id": "x" })).done();
+    for denied in ["W-RECORDS-REJECTED", "all"] {
+        for run in [
+            ours("tap-csv").config(&tap),
+            ours("target-csv").config(&day).set("max_rejects", 3).input(lines.0.clone()),
+        ] {
+            let failed = run.args(["--deny-warnings", denied]).go().exits(65);
+            assert!(failed.complaint().contains("code: W-RECORDS-REJECTED"), "{denied}");
+            assert!(!failed.text().contains(END), "{}", failed.text());
+        }
+        assert!(!lake.path().join("source=s/extracted_at=2026-11-20").exists());
+    }
+    ours("tap-csv").config(&tap).go().success();
+}
+
+#[test]
 fn a_code_that_does_not_exist_cannot_be_denied() {
     let failed = ours("tap-csv").args(["--deny-warnings", "W-LINK-DED"]).go().exits(64);
     assert!(failed.complaint().contains("did you mean `W-LINK-DEAD`?"), "{}", failed.complaint());

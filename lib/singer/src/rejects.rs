@@ -25,6 +25,9 @@ use crate::scrub::scrub;
 use crate::selection::Pruning;
 use crate::settings::Common;
 
+/// The warning of a run that has set records aside.
+const REJECTED: &str = "W-RECORDS-REJECTED";
+
 /// The reject file of a run, shared by the threads that find such records. The default takes none.
 #[derive(Clone, Default)]
 pub struct Rejects(Arc<Mutex<Shared>>);
@@ -113,12 +116,16 @@ impl Shared {
         if self.forgets {
             return Ok(());
         }
-        if self.count >= self.limit {
-            let hint = if self.limit == 0 {
+        let denied = crate::warning::denies(REJECTED);
+        if denied || self.count >= self.limit {
+            let hint = if denied && self.limit > 0 {
+                format!("correct the record, or take {REJECTED} out of `--deny-warnings`")
+            } else if self.limit == 0 {
                 "correct the record, or set `max_rejects` to set such records aside".to_owned()
             } else {
                 format!("`max_rejects` of {} is used up: see {}", self.limit, self.path.display())
             };
+            let failure = if denied { failure.with("code", REJECTED) } else { failure };
             return Err(if failure.has_hint() { failure } else { failure.hint(hint) });
         }
         let mut line = json!({});

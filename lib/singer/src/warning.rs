@@ -138,6 +138,12 @@ pub fn check() -> Result<()> {
     Warnings::lock().check()
 }
 
+/// Tells whether a warning of this code ends the run. What a run sums up at its end must ask when
+/// the first of it happens: by then rows were handed on, and committed.
+pub fn denies(code: &str) -> bool {
+    Warnings::lock().denied.contains(code)
+}
+
 /// Forgets the warning that ended a run, in a program that goes on to the next one.
 pub fn forgive() {
     Warnings::lock().first_denied = None;
