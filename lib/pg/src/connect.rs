@@ -70,7 +70,8 @@ pub(crate) fn log_in(client: &mut Client) -> Result<()> {
         ("application_name", config.application_name.as_str()),
         ("client_encoding", "UTF8"),
     ];
-    frontend::startup_message(parameters, &mut client.wire.output)
+    let further = config.start_up.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    frontend::startup_message(parameters.into_iter().chain(further), &mut client.wire.output)
         .or_kind(ErrorKind::Config, "cannot use the user or database name")?;
     client.send()?;
     let mut dialogue = Dialogue { config: &config, scram: None };

@@ -117,6 +117,8 @@ pub struct Config {
     pub ssl_client: Option<(String, Secret)>,
     /// The name shown in `pg_stat_activity`.
     pub application_name: String,
+    /// Further parameters of the first message, such as `replication`.
+    pub start_up: Vec<(String, String)>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long the server may stay silent.
@@ -182,6 +184,7 @@ impl ConnectionSettings {
             application_name: first(&[&self.application_name, &url.application_name])
                 .or_else(|| env("PGAPPNAME"))
                 .unwrap_or_else(program),
+            start_up: Vec::new(),
             connect_timeout: Duration::from_secs(connect_seconds.max(1)),
             read_timeout: Duration::from_secs(self.read_timeout_seconds.unwrap_or(3600).max(1)),
         })
