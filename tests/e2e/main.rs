@@ -55,6 +55,7 @@ mod kill;
 mod layouts;
 mod limits;
 mod loads;
+mod logs;
 mod lost_days;
 mod lost_tables;
 mod meltano;

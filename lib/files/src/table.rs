@@ -209,7 +209,7 @@ impl Table {
     }
 
     /// Writes the rows of all files but those that are as the bookmark says.
-    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         let Due { mut progress, unread, skipped } = self.compare(stream, &since.value)?;
         if unread.is_empty() {
             rows.unchanged();
@@ -223,6 +223,9 @@ impl Table {
         for path in &unread {
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
+            if rows.has_enough() {
+                return Ok(());
+            }
             progress.set(path, identity, sum.as_deref())?;
             progress.leave_out(self.unknown.iter().cloned());
             // A bookmark of many files is long: written after each of them, it would be the most
@@ -251,7 +254,7 @@ impl Table {
         &mut self,
         stream: &Stream,
         path: &str,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
         let summed = self.store.is_near() || {
             let identity = self.store.identity(path)?;
@@ -376,7 +379,7 @@ impl<'a> Place<'a> {
         Ok(Self { path, modified: time_for_a_column(identity.modified)? })
     }
 
-    fn cell(&self, column: Metadata, line: u64, rows: &mut Rows) -> Result<()> {
+    fn cell(&self, column: Metadata, line: u64, rows: &mut Rows<'_>) -> Result<()> {
         match column {
             Metadata::File => rows.cell(self.path.as_bytes()),
             Metadata::Modified => rows.cell(self.modified.as_bytes()),
@@ -403,5 +406,5 @@ fn found_once<T>(path: &str, result: Result<T>) -> Result<T> {
 /// Adds the path, unless the failure has it.
 fn located(failure: Error, path: &str) -> Error {
     let has = failure.context("path").is_some() || failure.context("place").is_some();
-    if has || failure.kind() == ErrorKind::Enough { failure } else { failure.with("path", path) }
+    if has { failure } else { failure.with("path", path) }
 }

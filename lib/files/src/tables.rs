@@ -51,7 +51,7 @@ impl Tables {
 
     /// Writes the rows of a stream, see [`Table::sync`]. A target is told which files of a disk any
     /// of the tables reads, for it must not replace one before, while or after it is read.
-    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         if rows.wants_files() && self.files.is_none() {
             self.files = Some(self.all.iter_mut().flat_map(Table::files).collect());
         }

@@ -148,6 +148,12 @@ impl Batch {
         self.cells.push(Span::NULL);
     }
 
+    /// Appends an absent cell.
+    #[inline]
+    pub fn push_absent(&mut self) {
+        self.cells.push(Span::ABSENT);
+    }
+
     /// Appends a cell whose text `fill` appends to the buffer; on failure nothing is kept.
     #[inline]
     pub fn push_with<E>(

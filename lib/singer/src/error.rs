@@ -35,8 +35,6 @@ pub enum ErrorKind {
     Config,
     /// The reader of our output has gone (141); reported by the exit code alone.
     ReaderGone,
-    /// The caller has all the rows it asked for; never leaves the process.
-    Enough,
 }
 
 impl ErrorKind {
@@ -54,7 +52,6 @@ impl ErrorKind {
             Self::Denied => 77,
             Self::Config => 78,
             Self::ReaderGone => 141,
-            Self::Enough => 0,
         }
     }
 }

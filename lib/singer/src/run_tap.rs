@@ -12,13 +12,13 @@ use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::future::Cap;
 use crate::main_loop::{exit, read_args, start};
+use crate::outbox::{Closed, Outbox};
 use crate::plan::{self, Planned, Reading};
 use crate::rejects::Rejects;
-use crate::rows::Rows;
 use crate::selection::{Selected, select};
 use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
-use crate::state::State;
-use crate::tap::Tap;
+use crate::state::{Bookmark, State};
+use crate::tap::{LOG_BASED, Tap, no_log};
 use crate::{log as stderr, output, schema, warning};
 
 /// The whole `main` of a tap.
@@ -64,8 +64,8 @@ fn run<T: Tap>() -> Result<()> {
     let limit = test.map(|_| 1);
     let own: TapCommon = settings.get()?;
     let cap = Cap::new(own.bookmark_cap);
-    let rows = Rows::new(state, Rejects::new(&common), common.max_record_bytes, limit, cap);
-    let run = Run { tap, rows, settings: own, test };
+    let out = Outbox::new(state, Rejects::new(&common), common.max_record_bytes, limit, cap);
+    let run = Run { tap, out, settings: own, test };
     run.streams(&streams)
 }
 
@@ -118,6 +118,12 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
         selected.extend(found);
     }
     check_names(&selected)?;
+    if !T::ABOUT.capabilities.contains(&LOG_BASED) {
+        let by_log = |one: &&Selected| one.stream.replication_method == ReplicationMethod::LogBased;
+        if let Some(Selected { stream, .. }) = selected.iter().find(by_log) {
+            return Err(with_stream(no_log(), stream));
+        }
+    }
     if selected.is_empty() {
         crate::warn!(
             "W-NO-STREAM",
@@ -177,7 +183,7 @@ fn read_file(path: &Path, what: &str, hint: &str) -> Result<Vec<u8>> {
 
 struct Run<T> {
     tap: T,
-    rows: Rows,
+    out: Outbox,
     settings: TapCommon,
     test: Option<TestDepth>,
 }
@@ -186,54 +192,83 @@ impl<T: Tap> Run<T> {
     fn streams(mut self, streams: &[Selected]) -> Result<()> {
         if self.test.is_some() {
             // Named for the whole run and never cleared: no target takes a test for an extract.
-            self.rows.name("--test")?;
+            self.out.name("--test")?;
         }
-        let read = streams.iter().try_for_each(|selected| self.stream(selected));
+        let read = self.read(streams);
         match read {
-            Ok(()) if self.test.is_some() => self.rows.close(),
-            Ok(()) => {
-                self.rows.end_run()?;
-                self.rows.close()
-            }
+            Ok(()) if self.test.is_some() => self.out.close(),
+            Ok(()) => self.out.end(),
             // What was handed on before the failure still reaches the target; the last state or
             // SCHEMA names the stream, so that it is not taken for whole.
             Err(failure) => {
-                self.rows.fail();
+                self.out.fail();
                 Err(failure)
             }
         }
+    }
+
+    fn read(&mut self, streams: &[Selected]) -> Result<()> {
+        let by_log = |one: &&Selected| one.stream.replication_method == ReplicationMethod::LogBased;
+        let (logged, tables): (Vec<_>, Vec<_>) = streams.iter().partition(by_log);
+        tables.into_iter().try_for_each(|selected| self.stream(selected))?;
+        if logged.is_empty() { Ok(()) } else { self.log(&logged) }
     }
 
     fn stream(&mut self, selected: &Selected) -> Result<()> {
         let stream = &selected.stream;
         let version = self.version(stream);
         if self.test.is_none() {
-            self.rows.name(&stream.name)?;
+            self.out.name(&stream.name)?;
         }
         if self.test == Some(TestDepth::Schema) {
-            return self.rows.line(schema_line(stream));
+            return self.out.line(schema_line(stream));
         }
-        let start_date = self.settings.start_date.as_deref();
-        let since = self.rows.state().bookmark(stream, start_date);
-        self.rows.begin(selected, version);
+        let since = self.since(stream);
+        let place = self.out.open(selected, version);
+        let mut rows = self.out.rows(place)?;
         if goes_on(stream, &since.value) {
-            self.rows.resume(stream, &since.value);
+            rows.resume(stream, &since.value);
         }
-        self.rows.check_bookmark(&since);
+        rows.check_bookmark(&since);
         log::info!("reading stream {}", stream.name);
-        match self.tap.sync(stream, &since, &mut self.rows) {
-            Err(failure) if failure.kind() != ErrorKind::Enough => {
-                return Err(with_stream(failure, stream));
-            }
-            _ => {}
-        }
-        let count = self.rows.finish()?;
+        let read = self.tap.sync(stream, &since, &mut rows);
+        read.map_err(|failure| with_stream(failure, stream))?;
+        let Closed { count, left_out } = self.out.close_stream()?;
         // What was left out is not gone.
-        if let Some(version) = version.filter(|_| !self.rows.left_out()) {
-            self.rows.line(activate_version_line(&stream.name, version))?;
+        if let Some(version) = version.filter(|_| !left_out) {
+            self.out.line(activate_version_line(&stream.name, version))?;
         }
         log::info!("read stream {}: {count} records", stream.name);
         Ok(())
+    }
+
+    /// Reads what has changed in these streams since their bookmarks, all at once.
+    fn log(&mut self, selected: &[&Selected]) -> Result<()> {
+        if self.test.is_none() {
+            self.out.name_log()?;
+        }
+        if self.test == Some(TestDepth::Schema) {
+            return (selected.iter().map(|one| schema_line(&one.stream)))
+                .try_for_each(|line| self.out.line(line));
+        }
+        let mut streams = Vec::new();
+        for one in selected {
+            let since = self.since(&one.stream);
+            let place = self.out.open(one, None);
+            self.out.rows(place)?.resume(&one.stream, &since.value);
+            streams.push((one.stream.clone(), since));
+        }
+        log::info!("reading the log of {} streams", streams.len());
+        self.tap.sync_log(&streams, &mut self.out)?;
+        for (stream, _) in streams.iter().rev() {
+            let count = self.out.close_stream()?.count;
+            log::info!("read stream {}: {count} records", stream.name);
+        }
+        Ok(())
+    }
+
+    fn since(&mut self, stream: &Stream) -> Bookmark {
+        self.out.state().bookmark(stream, self.settings.start_date.as_deref())
     }
 
     /// Full tables are numbered by the millisecond they are read in, if wanted.

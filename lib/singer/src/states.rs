@@ -19,6 +19,9 @@ const ROW_BYTES: u64 = 10;
 /// The longest that a state waits for its share, while there is something to say.
 const WAIT: Duration = Duration::from_secs(60);
 
+/// Stands for the name of a stream while the log of several is read.
+const LOG: &str = "--log";
+
 /// The state of a run, and what was written of it.
 pub(crate) struct States {
     state: State,
@@ -75,6 +78,14 @@ impl States {
         self.named = false;
         self.behind = None;
         self.within_share()
+    }
+
+    /// Begins to read the log of several streams; returns the state that says so. It names none of
+    /// them, and no SCHEMA can say it: each stream is read until that of all is.
+    pub(crate) fn begin_log(&mut self) -> Vec<u8> {
+        self.state.set_currently_syncing(Some(LOG));
+        self.behind = None;
+        self.line(false)
     }
 
     /// Takes the bookmark behind the last row of the stream.

@@ -5,11 +5,15 @@ use serde::de::DeserializeOwned;
 
 use crate::about::About;
 use crate::catalog::{ReplicationMethod, Stream};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::outbox::Outbox;
 use crate::plan::Reading;
 use crate::rows::Rows;
 use crate::settings::OtherSetting;
 use crate::state::Bookmark;
+
+/// The capability of a tap that reads what has changed from a log: see [`Tap::sync_log`].
+pub const LOG_BASED: &str = "log-based";
 
 /// A source of streams.
 pub trait Tap: Sized {
@@ -45,8 +49,22 @@ pub trait Tap: Sized {
 
     /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
     /// [`Rows::unchanged`], where the source is as the bookmark knows it.
-    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()>;
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()>;
+
+    /// Writes what has changed in these streams since their bookmarks, as it comes: several are
+    /// open at once, each by its place in `streams`. Only a tap with the capability [`LOG_BASED`]
+    /// is asked for it.
+    fn sync_log(&mut self, _: &[(Stream, Bookmark)], _: &mut Outbox) -> Result<()> {
+        Err(no_log())
+    }
 
     /// Tells what [`Tap::sync`] would read, without doing so: statements, files or requests.
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading>;
+}
+
+/// The failure of a tap that reads no log.
+#[must_use]
+pub fn no_log() -> Error {
+    Error::new(ErrorKind::Config, "cannot read a stream LOG_BASED: this tap reads no log")
+        .hint("set `replication-method` to INCREMENTAL with a `replication-key`, or to FULL_TABLE")
 }

@@ -78,7 +78,7 @@ impl Tap for TapApi {
         (0..self.plans.len()).map(|at| self.discover_one(at)).collect()
     }
 
-    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         rows.unsorted();
         let at = self.position(stream)?;
         let changed = self.changed(&self.plans[at], stream, since);
@@ -112,7 +112,7 @@ impl Tap for TapApi {
             if whole_slice {
                 bookmarks.checkpoint(&reader, rows)?;
             }
-            if end {
+            if end || rows.has_enough() {
                 break;
             }
             rows.flush()?;

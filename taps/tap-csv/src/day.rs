@@ -75,7 +75,7 @@ impl Day {
     /// Writes the rows of a table, unless the bookmark is of this very generation and of all the
     /// columns that are wanted. Else all of them: a part of a partition would be taken for the
     /// whole where it is loaded.
-    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         let partition = &self.table(stream)?.partition;
         let (manifest, count) = (partition.manifest_sha256.clone(), partition.manifest.rows());
         if is_known(stream, since, &manifest) {
@@ -231,7 +231,7 @@ impl Table {
         stream: &Stream,
         identities: &[Identity],
         dialect: &Dialect,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<()> {
         let manifest = &self.partition.manifest;
         let names = self.names();
@@ -259,6 +259,9 @@ impl Table {
                     failure
                 }
             })?;
+            if rows.has_enough() {
+                return Ok(());
+            }
             file.finish_held()?;
             if count != entry.rows {
                 let message = "cannot find as many rows as the manifest says";
@@ -296,12 +299,14 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     /// Writes the rows of a file; returns how many there were.
-    fn read(&self, file: &OpenFile, dialect: &Dialect, rows: &mut Rows) -> Result<u64> {
+    fn read(&self, file: &OpenFile, dialect: &Dialect, rows: &mut Rows<'_>) -> Result<u64> {
         let limits = Limits { ratio_max: u64::MAX, ..Limits::default() };
         let mut reader = Reader::new(file.text(TextEncoding::Utf8, limits)?, dialect);
         check_header(reader.record()?, &self.names)?;
         let mut count = 0;
-        while let Some(record) = reader.record()? {
+        while !rows.has_enough()
+            && let Some(record) = reader.record()?
+        {
             if record.len() != self.names.len() {
                 return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
                     .with("line", record.line())
@@ -324,7 +329,7 @@ impl Layout<'_> {
 }
 
 #[inline]
-fn push_all(record: Record<'_>, rows: &mut Rows) {
+fn push_all(record: Record<'_>, rows: &mut Rows<'_>) {
     let places = record.places();
     let Some((places, start)) = places.and_then(|places| Some((places, rows.text(record.raw())?)))
     else {
@@ -340,7 +345,7 @@ fn push_all(record: Record<'_>, rows: &mut Rows) {
 }
 
 #[inline]
-fn push((text, quoted): (&[u8], bool), rows: &mut Rows) {
+fn push((text, quoted): (&[u8], bool), rows: &mut Rows<'_>) {
     if quoted || !text.is_empty() { rows.verbatim(text) } else { rows.null() }
 }
 

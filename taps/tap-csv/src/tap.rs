@@ -46,7 +46,7 @@ impl Tap for TapCsv {
         }
     }
 
-    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         match self {
             Self::Day(day) => day.sync(stream, since, rows),
             Self::Files(tables) => tables.sync(stream, since, rows),

@@ -63,7 +63,7 @@ impl Plan {
     }
 
     /// Writes the cells of a row of COPY text, without its newline.
-    pub fn write(&mut self, row: &[u8], rows: &mut Rows) -> Result<()> {
+    pub fn write(&mut self, row: &[u8], rows: &mut Rows<'_>) -> Result<()> {
         let whole = if self.copies { rows.text(row) } else { None };
         let escapes = whole.is_some() && has_escapes(row);
         let mut start = 0;
@@ -94,14 +94,14 @@ impl Plan {
         at: usize,
         field: &[u8],
         copied: Option<usize>,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<()> {
         let Self { steps, policy, scratch, checked, .. } = self;
         if field == NULL {
             rows.null();
             return Ok(());
         }
-        let as_it_is = |rows: &mut Rows| match copied {
+        let as_it_is = |rows: &mut Rows<'_>| match copied {
             Some(start) => rows.within(start, field.len()),
             None => rows.verbatim(field),
         };

@@ -11,40 +11,31 @@ use crate::plan::Plan;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads the rows of the statement, and hands them on.
-pub fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows) -> Result<()> {
+pub fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows<'_>) -> Result<()> {
     let bytes_max = rows.record_bytes_max();
     // Escapes at most double a text; of a row beyond that not even the text is wanted.
     client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
     let mut rest = client.copy_out(sql)?;
-    let mut over = Ok(());
     loop {
         if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
             rows.flush()?;
         }
         let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
-        let Some(row) = next else { return over };
+        let Some(row) = next else { return Ok(()) };
         plan.count += 1;
-        if over.is_err() {
-            continue;
-        }
         let row = row.strip_suffix(b"\n").unwrap_or(row);
-        over = match plan.write(row, rows) {
-            Ok(()) => rows.end(),
+        match plan.write(row, rows) {
+            Ok(()) => rows.end()?,
             Err(failure) if failure.kind() == ErrorKind::Data => {
-                rows.reject(&format!("row {}", plan.count), &refused(row, rows), failure)
+                rows.reject(&format!("row {}", plan.count), &refused(row, rows), failure)?;
             }
-            Err(failure) => Err(failure),
-        };
-        match &over {
-            // With enough rows the query has a limit: the few left are read over.
-            Err(failure) if failure.kind() != ErrorKind::Enough => return over,
-            _ => {}
+            Err(failure) => return Err(failure),
         }
     }
 }
 
 /// Returns what may be shown of a row, which has selected columns alone but all of their values.
-fn refused<'a>(row: &'a [u8], rows: &Rows) -> Refused<'a> {
+fn refused<'a>(row: &'a [u8], rows: &Rows<'_>) -> Refused<'a> {
     if rows.selects_all() {
         return Refused::Text(row);
     }

@@ -143,7 +143,7 @@ impl Settings {
     /// Refuses what is accepted by name only, and a run without a record.
     pub fn check(&self) -> Result<()> {
         if self.default_replication_method == Some(Method::LogBased) {
-            return Err(log_based());
+            return Err(singer::tap::no_log());
         }
         if self.max_record_count == Some(0) {
             return Err(Error::new(ErrorKind::Config, "cannot read no record at all")
@@ -220,17 +220,6 @@ fn capped() -> bool {
 
 fn five() -> u64 {
     5
-}
-
-/// Refuses `LOG_BASED`.
-pub fn log_based() -> Error {
-    Error::new(ErrorKind::Config, "cannot read a stream LOG_BASED: it comes in a later version")
-        .hint("set `replication-method` to INCREMENTAL with a `replication-key`, or to FULL_TABLE")
-}
-
-/// Refuses a stream's method if it is not supported.
-pub fn check_method(method: ReplicationMethod) -> Result<()> {
-    if method == ReplicationMethod::LogBased { Err(log_based()) } else { Ok(()) }
 }
 
 /// Settings of the programs that this one replaces, which it does not carry out.

@@ -15,7 +15,7 @@ use crate::catalog::{self, After, Attribute, Form};
 use crate::family::Families;
 use crate::plan::Plan;
 use crate::read::copy;
-use crate::settings::{self, Settings, check_method};
+use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
 use crate::statement::{self, Incremental, Part};
 use crate::table::{address, pick};
@@ -117,8 +117,7 @@ impl Tap for TapPostgres {
         Ok(())
     }
 
-    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
-        check_method(stream.replication_method)?;
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         self.begin()?;
         let types = self.types()?;
         let read = self.read(stream, since, &types, rows);
@@ -127,7 +126,6 @@ impl Tap for TapPostgres {
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
-        check_method(stream.replication_method)?;
         self.begin()?;
         let types = self.types()?;
         let select = self.select(stream, since, &types, None);
@@ -226,7 +224,7 @@ impl TapPostgres {
         stream: &Stream,
         since: &Bookmark,
         types: &Types,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<()> {
         let mut select = self.select(stream, since, types, rows.limit())?;
         let part = select.part(since);
@@ -275,7 +273,7 @@ impl TapPostgres {
         stream: &Stream,
         since: &Bookmark,
         select: &Select,
-        (types, rows): (&Types, &Rows),
+        (types, rows): (&Types, &Rows<'_>),
     ) -> Result<()> {
         let start = since.start.as_deref().filter(|_| since.is_of_state() && rows.count() == 0);
         if let Some((start, key)) = start.zip(select.key(stream)) {

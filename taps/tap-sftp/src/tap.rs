@@ -42,7 +42,7 @@ impl Tap for TapSftp {
         self.0.discover()
     }
 
-    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         self.0.sync(stream, since, rows)
     }
 

@@ -54,7 +54,7 @@ impl Tap for TapExample {
         Ok(vec![Stream::new("files", schema, vec!["path".to_owned()])])
     }
 
-    fn sync(&mut self, stream: &Stream, _since: &Bookmark, rows: &mut Rows) -> Result<()> {
+    fn sync(&mut self, stream: &Stream, _since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         // Sorted, so that the same folder always gives the same rows.
         for entry in walkdir::WalkDir::new(&self.settings.path).sort_by_file_name() {
             let entry = entry.or_kind(ErrorKind::Io, "cannot list the folder")?;

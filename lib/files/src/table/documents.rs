@@ -80,7 +80,7 @@ impl Table {
         stream: &Stream,
         (path, lines): (&str, bool),
         summed: bool,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
         let (file, records) = self.open_documents((path, lines), summed)?;
         let identity = file.identity();
@@ -92,7 +92,7 @@ impl Table {
         let has = |name: &str| known.contains(name);
         let (mut row, mut nulled) = (Vec::new(), Vec::new());
         let mut is_first = true;
-        loop {
+        while !rows.has_enough() {
             let next = records.next().map_err(|failure| file.explain(failure))?;
             let Some(record) = next else { break };
             if std::mem::take(&mut is_first) && self.is_foreign(path, record.text, has) {
@@ -102,7 +102,8 @@ impl Table {
             with_metadata(object, record.line, &metadata, &place, &mut row);
             rows.json(stream, &row, (path, Some(record.line)))?;
         }
-        Ok((identity, file.finish()?))
+        let sum = if rows.has_enough() { None } else { file.finish()? };
+        Ok((identity, sum))
     }
 
     /// Returns an object with null in place of strings that mean it: those of its columns alone.

@@ -98,7 +98,7 @@ impl Table {
         stream: &Stream,
         (path, delimiter): (&str, u8),
         summed: bool,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
         let Opened { file, mut reader, header } = self.open_records((path, delimiter), summed)?;
         let identity = file.identity();
@@ -119,7 +119,7 @@ impl Table {
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, &header, &origins, &place, rows);
         let repeated = read.map_err(|failure| file.explain(failure))?;
-        let sum = file.finish()?;
+        let sum = if rows.has_enough() { None } else { file.finish()? };
         tell_seams(path, repeated, reader.marks());
         Ok((identity, sum))
     }
@@ -131,12 +131,14 @@ impl Table {
         header: &Header,
         origins: &[Origin],
         place: &Place<'_>,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<Lines> {
         let width = header.names.len();
         let mut repeated = Lines::default();
         let mut spaces = Vec::new();
-        while let Some(record) = reader.record()? {
+        while !rows.has_enough()
+            && let Some(record) = reader.record()?
+        {
             let fits = self.fits(&record, width);
             if !fits && record.is_blank() {
                 continue;
@@ -176,7 +178,7 @@ impl Table {
         width: usize,
         origins: &[Origin],
         place: &Place<'_>,
-        rows: &mut Rows,
+        rows: &mut Rows<'_>,
     ) -> Result<()> {
         for origin in origins {
             match *origin {
@@ -193,7 +195,7 @@ impl Table {
     }
 
     /// Writes the fields beyond those of the header as a JSON array.
-    fn extra(&self, record: &Record<'_>, width: usize, rows: &mut Rows) -> Result<()> {
+    fn extra(&self, record: &Record<'_>, width: usize, rows: &mut Rows<'_>) -> Result<()> {
         if record.len() <= width {
             rows.null();
             return Ok(());
@@ -353,7 +355,12 @@ fn is_space(text: &[u8]) -> bool {
 
 /// Returns what may be shown of a record. In one of another width the fields may be those of other
 /// columns.
-fn refused<'a>(record: &Record<'a>, width: usize, origins: &[Origin], rows: &Rows) -> Refused<'a> {
+fn refused<'a>(
+    record: &Record<'a>,
+    width: usize,
+    origins: &[Origin],
+    rows: &Rows<'_>,
+) -> Refused<'a> {
     let is_field = |origin: &&Origin| matches!(origin, Origin::Field(_));
     if rows.selects_all() && origins.iter().filter(is_field).count() == width {
         return Refused::Text(record.raw());

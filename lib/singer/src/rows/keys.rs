@@ -10,7 +10,7 @@ use crate::state::{Bookmark, is_endless, key_bookmark};
 
 /// The keys of a stream that no row may still come before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
+pub(crate) enum Settled {
     /// Those that are read.
     All,
     /// Times up to this one.
@@ -19,52 +19,52 @@ pub(super) enum Settled {
     None,
 }
 
-impl Rows {
+impl Rows<'_> {
     /// Says that rows may still come whose key is a time later than this: the bookmark does not
     /// move beyond it. A time without a zone is taken as one of UTC.
     pub fn settle(&mut self, until: Timestamp) {
-        self.settled = Settled::Until(until);
+        self.open.settled = Settled::Until(until);
     }
 
     /// Says that rows may still come before those that follow: the bookmark stays.
     pub fn hold_bookmark(&mut self) -> Result<()> {
         self.flush()?;
-        self.settled = Settled::None;
+        self.open.settled = Settled::None;
         Ok(())
     }
 
     /// Warns of a bookmark that lies in the future, or that is not used.
     pub(crate) fn check_bookmark(&self, since: &Bookmark) {
-        let unused = self.replication_key.as_ref().and_then(|(key, _)| since.unused(key));
+        let unused = self.open.replication_key.as_ref().and_then(|(key, _)| since.unused(key));
         if let Some(why) = unused {
             crate::warn!(
                 "W-BOOKMARK-UNUSED",
                 "stream {}: its bookmark of the state is not used, for {why}: the stream is \
                  read as without one, and `append-only` adds its rows again",
-                self.stream
+                self.open.id
             );
         }
         let mark = since.value["replication_key_value"].as_str();
-        if let (Some(column), Some(mark)) = (&self.dated_key, mark)
-            && self.cap.is_ahead_key(column, mark.as_bytes())
+        if let (Some(column), Some(mark)) = (&self.open.dated_key, mark)
+            && self.run.cap.is_ahead_key(column, mark.as_bytes())
         {
-            report_bookmark(&self.stream, &column.name);
+            report_bookmark(&self.open.id, &column.name);
         }
     }
 
     /// Keeps the last replication key that a bookmark can be made of. The keys that come behind it
     /// are null, infinite or of the future.
     pub(super) fn note_keys(&mut self, rows: usize) {
-        let Some((_, at)) = &self.replication_key else { return };
+        let Some((_, at)) = &self.open.replication_key else { return };
         for row in (0..rows).rev() {
-            let Cell::Text(text) = self.batch.cell(row, *at) else { continue };
-            if let Some(column) = &self.dated_key
-                && self.cap.is_ahead_key(column, text)
+            let Cell::Text(text) = self.open.batch.cell(row, *at) else { continue };
+            if let Some(column) = &self.open.dated_key
+                && self.run.cap.is_ahead_key(column, text)
             {
-                self.ahead.add(self.counter.total() + row as u64 + 1);
-            } else if !(self.endless_keys && is_endless(text) || self.is_open(text)) {
-                self.last_key.clear();
-                self.last_key.extend_from_slice(text);
+                self.open.ahead.add(self.open.counter.total() + row as u64 + 1);
+            } else if !(self.open.endless_keys && is_endless(text) || self.is_open(text)) {
+                self.open.last_key.clear();
+                self.open.last_key.extend_from_slice(text);
                 return;
             }
         }
@@ -72,7 +72,7 @@ impl Rows {
 
     /// Tells whether rows may still come before this key.
     fn is_open(&self, key: &[u8]) -> bool {
-        let until = match self.settled {
+        let until = match self.open.settled {
             Settled::All => return false,
             Settled::None => return true,
             Settled::Until(until) => until,
@@ -83,12 +83,12 @@ impl Rows {
 
     /// Makes the last replication key the stream's bookmark.
     pub(super) fn bookmark_key(&mut self) {
-        let Some((name, at)) = &self.replication_key else { return };
-        if let Ok(text) = std::str::from_utf8(&self.last_key)
+        let Some((name, at)) = &self.open.replication_key else { return };
+        if let Ok(text) = std::str::from_utf8(&self.open.last_key)
             && !text.is_empty()
         {
-            let mark = key_bookmark(name, self.columns[*at].1, text);
-            self.states.state().set_bookmark(&self.stream, mark);
+            let mark = key_bookmark(name, self.open.columns[*at].1, text);
+            self.run.states.state().set_bookmark(&self.open.id, mark);
         }
     }
 }

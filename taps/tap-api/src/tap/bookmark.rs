@@ -29,7 +29,7 @@ impl Bookmarks<'_> {
 
     /// Moves the bookmark behind a slice. One that stays where it is learns by which settings its
     /// rows were read.
-    pub(super) fn checkpoint(&self, reader: &Reader, rows: &mut Rows) -> Result<()> {
+    pub(super) fn checkpoint(&self, reader: &Reader, rows: &mut Rows<'_>) -> Result<()> {
         let key = self.stream.replication_key.as_ref().or(self.plan.replication_key.as_ref());
         let Some(key) = key.filter(|_| self.are_made() && !self.is_part) else { return Ok(()) };
         let Some(at) = self.stream.column(key) else { return Ok(()) };
@@ -43,7 +43,7 @@ impl Bookmarks<'_> {
     }
 
     /// Says what was left out, and what is odd about the keys.
-    pub(super) fn tell(&self, reader: &Reader, rows: &mut Rows) {
+    pub(super) fn tell(&self, reader: &Reader, rows: &mut Rows<'_>) {
         let Self { plan, .. } = self;
         let Counts { outside, undated, .. } = reader.counts();
         let key = plan.replication_key.as_deref().unwrap_or_default();

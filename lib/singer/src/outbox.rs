@@ -1,0 +1,174 @@
+//! What a tap writes into: one pipe, one state and one count of rejects a run, and the streams
+//! that are open.
+
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::future::Cap;
+use crate::pipe::{Job, Pipe};
+use crate::rejects::Rejects;
+use crate::rows::{OpenStream, Rows};
+use crate::selection::Selected;
+use crate::state::State;
+use crate::states::States;
+
+/// The batches of all open streams hold no more than this before they are handed on.
+const PENDING_BYTES: usize = 8 << 20;
+
+/// What all streams of a run share.
+pub(crate) struct Shared {
+    pub pipe: Pipe,
+    pub rejects: Rejects,
+    pub states: States,
+    /// Up to where bookmarks of time move.
+    pub cap: Cap,
+    /// How many rows of a stream are wanted.
+    pub limit: Option<u64>,
+    pub record_bytes_max: usize,
+    /// A SCHEMA of the run has said which files are read.
+    pub files_told: bool,
+    /// Text of the rows that wait in the batches of the open streams.
+    pub pending_bytes: usize,
+}
+
+impl Shared {
+    pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {
+        self.pipe.send(Job::Line(line))
+    }
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Closed {
+    /// How many rows it had.
+    pub count: u64,
+    /// Rows of it were left out.
+    pub left_out: bool,
+}
+
+/// A run on its way out: several streams of it may be open at once.
+pub struct Outbox {
+    shared: Shared,
+    open: Vec<OpenStream>,
+}
+
+impl Outbox {
+    pub(crate) fn new(
+        state: State,
+        rejects: Rejects,
+        record_bytes_max: usize,
+        limit: Option<u64>,
+        cap: Cap,
+    ) -> Self {
+        let shared = Shared {
+            pipe: Pipe::start(),
+            rejects,
+            states: States::new(state),
+            cap,
+            limit,
+            record_bytes_max,
+            files_told: false,
+            pending_bytes: 0,
+        };
+        Self { shared, open: Vec::new() }
+    }
+
+    /// Opens a stream; returns its place for [`Outbox::rows`].
+    pub(crate) fn open(&mut self, selected: &Selected, version: Option<i64>) -> usize {
+        self.open.push(OpenStream::new(selected, version));
+        self.open.len() - 1
+    }
+
+    /// Returns the rows of an open stream, to be written into. The streams of
+    /// [`Tap::sync_log`](crate::Tap::sync_log) have the places that they have there.
+    ///
+    /// # Errors
+    /// Those of writing the rows that wait, which happens when they are many.
+    pub fn rows(&mut self, place: usize) -> Result<Rows<'_>> {
+        if self.shared.pending_bytes > PENDING_BYTES {
+            self.flush()?;
+        }
+        Ok(Rows::new(&mut self.shared, &mut self.open[place]))
+    }
+
+    /// Hands on the rows of all open streams, before a wait.
+    ///
+    /// # Errors
+    /// Those of writing them.
+    pub fn flush(&mut self) -> Result<()> {
+        let Self { shared, open } = self;
+        open.iter_mut().try_for_each(|stream| Rows::new(shared, stream).flush())
+    }
+
+    /// Says that everything up to here is covered: each stream gets its bookmark, by its place.
+    /// A run that wants so many rows alone keeps no bookmark.
+    ///
+    /// # Errors
+    /// Those of writing the rows and the state.
+    pub fn checkpoint(&mut self, bookmarks: Vec<(usize, Value)>) -> Result<()> {
+        let Self { shared, open } = self;
+        open.iter_mut().try_for_each(|stream| Rows::new(shared, stream).hand_on())?;
+        if shared.limit.is_some() {
+            return Ok(());
+        }
+        for (place, bookmark) in bookmarks {
+            shared.states.state().set_bookmark(&open[place].id, bookmark);
+        }
+        let Some(line) = shared.states.within_share() else { return Ok(()) };
+        for stream in open {
+            stream.unstated = 0;
+        }
+        shared.line(line)
+    }
+
+    /// Closes the stream that was opened last; returns how it ended.
+    pub(crate) fn close_stream(&mut self) -> Result<Closed> {
+        let Some(mut stream) = self.open.pop() else { return Ok(Closed::default()) };
+        let count = Rows::new(&mut self.shared, &mut stream).finish()?;
+        Ok(Closed { count, left_out: stream.left_out })
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.shared.states.state()
+    }
+
+    pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {
+        self.shared.line(line)
+    }
+
+    /// Says that the log is being read, which is the end of no stream.
+    pub(crate) fn name_log(&mut self) -> Result<()> {
+        let line = self.shared.states.begin_log();
+        self.line(line)
+    }
+
+    /// Says that a stream is being read, or leaves that to its SCHEMA.
+    pub(crate) fn name(&mut self, stream: &str) -> Result<()> {
+        match self.shared.states.begin(stream) {
+            Some(line) => self.line(line),
+            None => Ok(()),
+        }
+    }
+
+    /// Says that all streams were read: the run that named the last one has ended, and none is
+    /// being read.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let lines = self.shared.states.end();
+        self.line(lines)?;
+        self.close()
+    }
+
+    /// Says at a failure what no state has said yet.
+    pub(crate) fn fail(mut self) {
+        if let Some(line) = self.shared.states.held_back() {
+            let _ = self.line(line);
+        }
+        let _ = self.close();
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.shared.rejects.report();
+        self.shared.pipe.close()
+    }
+}

@@ -1,0 +1,97 @@
+//! A stream that is open: the rows that wait, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::keys::Settled;
+use crate::batch::{Batch, Mark};
+use crate::catalog::ReplicationMethod;
+use crate::decode::RecordDecoder;
+use crate::encode::{RecordEncoder, schema_message};
+use crate::file_id::FileIds;
+use crate::future::{Ahead, is_dated};
+use crate::metrics::RecordCounter;
+use crate::schema::{Column, Kind};
+use crate::selection::{Pruning, Selected};
+use crate::state::may_be_endless;
+
+/// One stream of a run, from its first row to its last.
+pub(crate) struct OpenStream {
+    pub id: String,
+    pub batch: Batch,
+    /// Where the row begun starts.
+    pub row_start: Mark,
+    /// How many cells the row begun has.
+    pub column: usize,
+    pub columns: Vec<(String, Kind)>,
+    /// The SCHEMA, until the first rows or the end of the stream send it.
+    pub schema: Option<Value>,
+    pub encoder: Arc<RecordEncoder>,
+    /// Made by the first row that comes as JSON.
+    pub decoder: Option<RecordDecoder>,
+    pub deselected: Vec<String>,
+    pub prunings: Vec<Option<Pruning>>,
+    /// Rows of the stream were left out: by a limit, as rejects, or because a bookmark covers them.
+    pub left_out: bool,
+    pub read_from: FileIds,
+    pub counter: RecordCounter,
+    /// When the first row of the batch may have come.
+    pub begun: Instant,
+    /// Name and position of the replication key of an INCREMENTAL stream.
+    pub replication_key: Option<(String, usize)>,
+    /// The keys may be infinite or no number: nothing comes behind such a bookmark.
+    pub endless_keys: bool,
+    /// The last replication key that a bookmark can be made of.
+    pub last_key: Vec<u8>,
+    /// The rows beyond the cap of the bookmarks.
+    pub ahead: Ahead,
+    /// The replication key where it is a time.
+    pub dated_key: Option<Column>,
+    /// Up to where no row may still come.
+    pub settled: Settled,
+    /// Rows since the last state.
+    pub unstated: u64,
+}
+
+impl OpenStream {
+    pub(crate) fn new(selected: &Selected, version: Option<i64>) -> Self {
+        let Selected { stream, prunings, deselected } = selected;
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let batch = Batch::new(stream.columns.len());
+        let counter = RecordCounter::new(&stream.name);
+        let estimate = stream.meta("row-count").and_then(Value::as_u64);
+        if let Some(rows) = estimate.filter(|rows| *rows > 0) {
+            counter.estimate(rows);
+        }
+        let key = stream.replication_key.as_ref();
+        let replication_key = key
+            .filter(|_| stream.replication_method == ReplicationMethod::Incremental)
+            .and_then(|name| Some((name.clone(), stream.column(name)?)));
+        let key_column = replication_key.as_ref().map(|(_, at)| &stream.columns[*at]);
+        Self {
+            id: stream.id.clone(),
+            row_start: batch.mark(),
+            batch,
+            column: 0,
+            columns: stream.columns.iter().map(|one| (one.name.clone(), one.kind)).collect(),
+            schema: Some(schema_message(stream)),
+            encoder: Arc::new(RecordEncoder::new(stream, prunings, &now, version)),
+            decoder: None,
+            deselected: deselected.clone(),
+            prunings: prunings.clone(),
+            left_out: false,
+            read_from: FileIds::new(),
+            counter,
+            begun: Instant::now(),
+            endless_keys: key_column.is_some_and(may_be_endless),
+            last_key: Vec::new(),
+            ahead: Ahead::default(),
+            dated_key: key_column.filter(|column| is_dated(column)).cloned(),
+            replication_key,
+            settled: Settled::All,
+            unstated: 0,
+        }
+    }
+}
