@@ -198,8 +198,7 @@ fn an_answer_that_says_that_it_is_incomplete_is_none() {
     gives(&one, &json!({ "records_path": "$[*]", "primary_keys": ["id"] }));
     gives(&json!({ "items": one }), &json!({ "records_path": "$.items" }));
     // A passing one is tried again.
-    let replies =
-        vec![json!({ "timed_out": true, "items": [] }), json!({ "items": [{ "id": 1 }] })];
+    let replies = [json!({ "timed_out": true, "items": [] }), json!({ "items": [{ "id": 1 }] })];
     let web = Web::replies(replies.iter().map(Reply::json).collect());
     assert_eq!(read(&web, &json!({})).success().records("t").len(), 1);
 }
@@ -207,7 +206,8 @@ fn an_answer_that_says_that_it_is_incomplete_is_none() {
 #[test]
 fn a_last_line_that_tells_of_a_failure_is_no_record() {
     let lines = |lines: &[Value], options: &Value| {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: String =
+            lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         let web = Web::replies(vec![Reply::text(200, "application/x-ndjson", &text)]);
         let mut stream = json!({ "path": "items" });
         stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());

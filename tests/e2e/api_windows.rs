@@ -37,9 +37,12 @@ fn gives_each_once(name: &str, more: &Value, inside: fn(&str, &str, &str) -> boo
         let web = Web::start(move |asked| {
             let (since, until) = (asked_for(asked, "since"), asked_for(asked, "until"));
             let rows = rows().into_iter().filter(|(_, time)| inside(time, &since, &until));
-            let row = |(id, time)| match with_keys {
-                true => json!({ "id": id, "at": time }),
-                false => json!({ "at": time, "x": 1 }),
+            let row = |(id, time)| {
+                if with_keys {
+                    json!({ "id": id, "at": time })
+                } else {
+                    json!({ "at": time, "x": 1 })
+                }
             };
             Reply::json(&rows.map(row).collect())
         });

@@ -79,8 +79,8 @@ impl Reader {
     /// Reads on, and keeps the state.
     pub fn run(&mut self) -> Outcome {
         let outcome = (self.tap)().json("--state", &self.state).go().success();
-        let states = outcome.messages().into_iter().filter(|message| message["type"] == "STATE");
-        self.state = states.last().unwrap()["value"].clone();
+        let state = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
+        self.state = state.unwrap()["value"].take();
         outcome
     }
 
@@ -104,20 +104,20 @@ fn commits_behind(source: &Database, (read, key): (&str, &str), writes: [&str; 3
     let mut reader = Reader::of(source, &[(read, key)], &json!({ "writers_wait_seconds": 0 }));
     assert_eq!(ids(&reader.run(), read), [1].into(), "{name}");
     let before = reader.mark(read);
-    let mut writer = Session::of(source);
-    writer.run(late);
+    let mut session = Session::of(source);
+    session.run(late);
     source.psql(early);
     let amid = reader.run();
     assert!(ids(&amid, read).contains(&3), "{name}: {}", amid.stderr);
     assert!(amid.stderr.contains(CODE), "{name}: {}", amid.stderr);
     assert_eq!(reader.mark(read), before, "{name}");
-    writer.run(end);
+    session.run(end);
     let after = reader.run();
     assert!(ids(&after, read).is_superset(&[2, 3].into()), "{name}: {:?}", ids(&after, read));
     assert!(!after.stderr.contains(CODE), "{name}: {}", after.stderr);
     // Nobody writes any more: the bookmark is the last key, which alone is read again.
     assert!(ids(&reader.run(), read).len() < 3, "{name}");
-    writer.end();
+    session.end();
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn many_writers_at_once_lose_no_row() {
         let writers: Vec<_> = (0..6).map(|_| scope.spawn(|| source.psql(&load))).collect();
         let mut last = false;
         while !last {
-            last = writers.iter().all(|writer| writer.is_finished());
+            last = writers.iter().all(std::thread::ScopedJoinHandle::is_finished);
             let outcome = reader.run();
             assert!(!outcome.stderr.contains(CODE), "{}", outcome.stderr);
             for (table, seen) in tables.iter().zip(&mut seen) {
