@@ -54,7 +54,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
 /// snapshot: of a column that is gone since, nobody has or lacks the right. Nobody holds the rows
 /// of a foreign table to their NOT NULL, nor, since 18, old rows to one that is not validated.
 const COLUMNS: &str = "\
-SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
+{extended}SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
        format_type(a.atttypid, a.atttypmod),
        a.attnotnull AND NOT f.foreign_rows AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_constraint o
@@ -63,19 +63,7 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
        c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = '',
        has_column_privilege(c.oid, a.attnum, 'SELECT'),
        c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows,
-       CASE WHEN a.atttypid >= 16384 THEN (
-         WITH RECURSIVE under (oid) AS (
-           SELECT a.atttypid
-            UNION
-           SELECT u.oid FROM under JOIN pg_catalog.pg_type t ON t.oid = under.oid
-            CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) u (oid)
-            WHERE u.oid >= 16384)
-         SELECT e.extname
-           FROM under
-           JOIN pg_catalog.pg_depend d ON d.deptype = 'e'
-            AND d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = under.oid
-           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-          LIMIT 1) END
+       {extension}
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
@@ -93,6 +81,41 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
    AND has_schema_privilege(n.oid, 'USAGE')
    AND has_column_privilege(c.oid, a.attnum, 'SELECT') IS NOT NULL
  ORDER BY a.attrelid, a.attnum";
+
+/// The extension of a type, its base or its elements: for the columns of one relation.
+const EXTENSION: &str = "\
+CASE WHEN a.atttypid >= 16384 THEN (
+  WITH RECURSIVE under (oid) AS (
+    SELECT a.atttypid
+     UNION
+    SELECT u.oid FROM under JOIN pg_catalog.pg_type t ON t.oid = under.oid
+     CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) u (oid)
+     WHERE u.oid >= 16384)
+  SELECT e.extname
+    FROM under
+    JOIN pg_catalog.pg_depend d ON d.deptype = 'e'
+     AND d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = under.oid
+    JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+   LIMIT 1) END";
+
+/// The extensions of all types, for the columns of many relations: asked for each column, they
+/// would be so dear in the eyes of the planner that it compiles the statement, which takes longer.
+const EXTENDED: &str = "\
+WITH RECURSIVE extended (oid, extname) AS (
+  SELECT d.objid, e.extname
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+   WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_type'::regclass
+   UNION
+  SELECT t.oid, x.extname
+    FROM extended x
+    JOIN (SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE typbasetype >= 16384
+           UNION ALL
+          SELECT oid, typelem FROM pg_catalog.pg_type WHERE typelem >= 16384) t (oid, under)
+      ON t.under = x.oid)
+";
+const EXTENSION_OF_ALL: &str = "\
+CASE WHEN a.atttypid >= 16384 THEN (
+  SELECT x.extname FROM extended x WHERE x.oid = a.atttypid LIMIT 1) END";
 
 /// Types, but for the row types of tables and arrays of them.
 const TYPES: &str = "\
@@ -297,7 +320,10 @@ pub fn attributes(
     relation: Option<&str>,
 ) -> Result<Vec<Attribute>> {
     let schemas = schemas.map(pg::array_literal);
-    let rows = client.query(COLUMNS, &[schemas.as_deref(), relation])?;
+    let (extended, extension) =
+        if relation.is_some() { ("", EXTENSION) } else { (EXTENDED, EXTENSION_OF_ALL) };
+    let sql = COLUMNS.replace("{extended}", extended).replace("{extension}", extension);
+    let rows = client.query(&sql, &[schemas.as_deref(), relation])?;
     rows.iter()
         .map(|row| {
             Ok(Attribute {
