@@ -166,3 +166,43 @@ fn an_archive_with_several_members_of_one_name_is_refused() {
         assert_eq!(ids(&tap(&server, "/in").go().success()).len(), expected);
     }
 }
+
+#[test]
+fn archives_that_were_put_together_are_refused() {
+    let server = Sshd::start();
+    let make = |how: &str| {
+        let path = server.put("/in/z.zip", "");
+        let script = format!(
+            "import io, sys, zipfile\n\
+             def one(*names):\n\
+             \x20   text = io.BytesIO()\n\
+             \x20   with zipfile.ZipFile(text, 'w') as archive:\n\
+             \x20       for name in names: archive.writestr(name, 'id\\n' + name[0] + '\\n')\n\
+             \x20   return text.getvalue()\n\
+             open(sys.argv[1], 'wb').write({how})\n"
+        );
+        let run = Run::new(Path::new("/usr/bin/python3")).args(["-c", &script]).args([&path]);
+        run.go().success();
+        set_time(&path, at(1_600_000_000));
+    };
+    for how in ["one('1.csv') + one('2.csv')", "one('1.csv', '2.csv') + one('3.csv')[:] + one()"] {
+        make(how);
+        let outcome = tap(&server, "/in").go().exits(65);
+        assert_eq!(outcome.records("t").len(), 0);
+        for word in ["z.zip", "its directory does not list", "put together"] {
+            assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
+        }
+    }
+    for (how, expected) in [
+        ("one('1.csv', '2.csv')", 2),
+        ("b'#!/bin/sh\\nexit\\n' + one('1.csv')", 1),
+        ("one() + one('1.csv')", 1),
+        ("one('sub/', '.x', '1.csv')", 1),
+    ] {
+        make(how);
+        assert_eq!(ids(&tap(&server, "/in").go().success()).len(), expected, "{how}");
+    }
+    make("one()");
+    let outcome = tap(&server, "/in").go().success();
+    assert!(outcome.stderr.contains("W-FILE-NOT-READ"), "{}", outcome.stderr);
+}

@@ -58,8 +58,10 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             .with("max_files", finder.names_max()));
     }
     let mut members = Vec::new();
+    let mut begins_with_member = false;
     for at in 0..archive.len() {
         let entry = archive.by_index_data(at).map_err(failure)?;
+        begins_with_member |= entry.header_start() == 0;
         if entry.is_dir() {
             continue;
         }
@@ -87,9 +89,12 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             ratio_max: finder.ratio_max(),
         });
     }
-    if archive.has_duplicate_names() {
-        let start = archive.central_directory_start();
-        refuse_repeated(archive.into_inner(), start, finder)?;
+    let (has_repeated, start) = (archive.has_duplicate_names(), archive.central_directory_start());
+    let mut input = archive.into_inner();
+    if has_repeated {
+        refuse_repeated(&mut input, start, finder)?;
+    } else if !begins_with_member {
+        refuse_unlisted(&mut input)?;
     }
     refuse_alike(&members)?;
     // An archive of a table often holds a note besides; one without known endings is all table.
@@ -109,7 +114,7 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
 
 /// Refuses an archive in which several members have one name, but for those that are ignored: only
 /// one of them can be read by it.
-fn refuse_repeated(mut input: Seeking, start: u64, finder: &Finder) -> Result<()> {
+fn refuse_repeated(input: &mut Seeking, start: u64, finder: &Finder) -> Result<()> {
     let mut names = BTreeSet::new();
     input.seek(SeekFrom::Start(start)).map_err(files::open::read_failure)?;
     loop {
@@ -130,6 +135,27 @@ fn refuse_repeated(mut input: Seeking, start: u64, finder: &Finder) -> Result<()
             return Err(twice(&text));
         }
     }
+}
+
+/// Refuses an archive that begins with a member which its directory does not list, as archives do
+/// that were put together: only the last directory counts, so the rows of the others would be lost.
+/// Other bytes before the first member, such as a program that unpacks it, are none of it.
+fn refuse_unlisted(input: &mut Seeking) -> Result<()> {
+    let mut begin = Vec::new();
+    input.seek(SeekFrom::Start(0)).map_err(files::open::read_failure)?;
+    let magic = HEADER_MAGIC.len() as u64;
+    input.take(magic).read_to_end(&mut begin).map_err(files::open::read_failure)?;
+    if begin != HEADER_MAGIC {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Data,
+        "cannot read an archive that begins with a member which its directory does not list",
+    )
+    .hint(
+        "were several archives put together into one file? put each of them there as a file of \
+         its own, or write all members into one archive",
+    ))
 }
 
 /// Refuses members whose names are one when they are read as text.

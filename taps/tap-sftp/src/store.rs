@@ -202,7 +202,9 @@ impl Store for Remote {
     fn find(&mut self, known: &dyn Fn(&str, Identity) -> bool) -> Result<Vec<String>> {
         let found = self.not_too_old(self.finder.find(&self.server)?);
         self.found.clear();
-        for stored in self.at_rest(found, known)? {
+        let rest = self.at_rest(found, known)?;
+        let first = rest.first().map(|found| found.path.clone());
+        for stored in rest {
             if !archive::is_one(&stored.path) {
                 self.found.insert(stored.path.clone(), Item { stored, member: None });
                 continue;
@@ -213,6 +215,12 @@ impl Store for Remote {
                 let item = Item { stored: stored.clone(), member: Some(member) };
                 self.found.insert(path, item);
             }
+        }
+        if let Some(path) = first.filter(|_| self.found.is_empty()) {
+            singer::warn!(
+                "W-FILE-NOT-READ",
+                "no file to read is in archive {path} or those beside it"
+            );
         }
         Ok(self.found.keys().cloned().collect())
     }
