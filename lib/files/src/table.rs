@@ -131,15 +131,24 @@ impl Table {
     pub fn discover(&mut self) -> Result<Option<Stream>> {
         let mut columns = Columns::new(self.settings.columns_max);
         let paths = self.store.find(&|_, _| false).with(self.settings.words.table, self.name())?;
+        if paths.is_empty() {
+            // Why there is none is told where files are looked for; to have none that is new is no
+            // fault.
+            self.check_finished()?;
+            return Ok(None);
+        }
         self.forms = self.with_forms(paths)?;
         self.survey(&mut columns)?;
         let text = &self.settings.text;
         let mut properties = columns.shape.properties();
         if columns.names.is_empty() && properties.is_empty() {
             self.check_finished()?;
+            if let Some(failure) = columns.no_object.take() {
+                return Err(failure.with(self.settings.words.table, self.name()));
+            }
             singer::warn!(
                 "W-STREAM-EMPTY",
-                "stream {} has no columns: it has no file with text",
+                "stream {} has no columns: none of its files has one",
                 self.name()
             );
             return Ok(None);

@@ -124,7 +124,8 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
             return Err(with_stream(no_log(), stream));
         }
     }
-    if selected.is_empty() {
+    let is_told = T::TELLS_NO_STREAM && found == 0 && args.catalog.is_none();
+    if selected.is_empty() && !is_told {
         crate::warn!(
             "W-NO-STREAM",
             "no stream of the catalog's {found} is selected: nothing to read"

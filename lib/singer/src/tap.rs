@@ -21,6 +21,9 @@ pub trait Tap: Sized {
     const ABOUT: About;
     /// Settings of the programs that this one replaces, which it does not carry out.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
+    /// Discovery itself tells why it finds no stream, where that may be a fault; to have no file that
+    /// is new is none.
+    const TELLS_NO_STREAM: bool = false;
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 

@@ -23,6 +23,7 @@ impl Tap for TapCsv {
         capabilities: &[],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
+    const TELLS_NO_STREAM: bool = true;
     type Settings = TapCsvSettings;
 
     fn open(settings: TapCsvSettings) -> Result<Self> {

@@ -20,6 +20,7 @@ impl Tap for TapSftp {
         capabilities: &[],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
+    const TELLS_NO_STREAM: bool = true;
     type Settings = TapSftpSettings;
 
     fn open(settings: TapSftpSettings) -> Result<Self> {

@@ -22,6 +22,9 @@ pub(super) struct Columns {
     pub(super) shape: Shape,
     /// A file, and a key of the table that is none of its columns.
     pub(super) lacking: Option<(String, String)>,
+    /// The failure of the first record of a JSON file that is no object. Where a table has columns,
+    /// the reader of the rows refuses such a record; where none has any, nothing else would tell.
+    pub(super) no_object: Option<Error>,
     /// How delimited files spell the names.
     pub(super) spellings: Spellings,
     /// How many there may be.
@@ -49,10 +52,11 @@ impl Columns {
         self.names.is_empty() && self.shape.is_empty()
     }
 
-    /// Takes the object of a JSON file into account; what is no object is not for here to refuse.
-    pub(super) fn see(&mut self, object: &[u8]) -> Result<()> {
-        let _ = self.shape.see(object);
-        check_count(self.shape.len(), self.max)
+    /// Takes the object of a JSON file into account; tells whether it is one.
+    pub(super) fn see(&mut self, object: &[u8]) -> Result<bool> {
+        let is_object = self.shape.see(object).is_ok();
+        check_count(self.shape.len(), self.max)?;
+        Ok(is_object)
     }
 
     /// Adds the columns of a file.

@@ -3,7 +3,7 @@
 use std::io::{Chain, Cursor, Read};
 
 use singer::scan::{Fault, Scanner, Token};
-use singer::{Result, Rows, Stream, quote};
+use singer::{Error, ErrorKind, Result, Rows, Stream, quote};
 
 use super::columns::Columns;
 use super::form::{Form, is_object_on_line};
@@ -34,7 +34,10 @@ impl Table {
                 }
                 self.tell_apart(path, record.text, columns);
             }
-            columns.see(self.with_nulls(record.text, &mut row))?;
+            let is_object = columns.see(self.with_nulls(record.text, &mut row))?;
+            if !is_object && columns.no_object.is_none() {
+                columns.no_object = Some(no_object(path, record.line, record.text, lines));
+            }
         }
         file.finish()?;
         Ok(Some(identity))
@@ -142,6 +145,28 @@ impl Table {
         };
         Ok((file, Some(records)))
     }
+}
+
+/// The failure of a record that is no object, and so has no columns.
+fn no_object(path: &str, line: u64, record: &[u8], lines: bool) -> Error {
+    let failure = Error::new(ErrorKind::Data, "cannot take a record that is no object for a row")
+        .with("path", path)
+        .with("line", line);
+    let is_array = record.trim_ascii_start().starts_with(b"[");
+    failure.hint(match (lines, is_array) {
+        (true, true) => {
+            "if the whole file is one array of objects, set `format` to json; else have an object \
+             written on each line"
+        }
+        (true, false) => {
+            "have an object written on each line; if the whole file is one object or an array of \
+             them, set `format` to json"
+        }
+        (false, _) => {
+            "have the file written as an array of objects, as one object, or as an object on each \
+             line"
+        }
+    })
 }
 
 /// Writes an object with null in place of members that are one of these strings.
