@@ -60,8 +60,35 @@ pub fn looks_like_utf_8(setting: TextEncoding, head: &[u8]) -> bool {
         TextEncoding::Other(named) => named.is_single_byte(),
         TextEncoding::Utf8 | TextEncoding::Utf16 => false,
     };
-    single
-        && whole_utf_8(head).is_some_and(|text| text.chars().filter(|c| !c.is_ascii()).count() > 1)
+    let Some(text) = whole_utf_8(head).filter(|_| single) else { return false };
+    let mut found = text.char_indices().filter(|(_, c)| !c.is_ascii());
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => true,
+        (Some((at, _)), None) => is_no_western_text(setting, head, at),
+        (None, _) => false,
+    }
+}
+
+/// Tells whether the bytes of one character in UTF-8 are hardly anything in an encoding of Western
+/// Europe. The first one is a capital there, mostly `Â` or `Ã`, which may end a word in capitals;
+/// of two bytes the second one is a sign, and few stand behind a word.
+fn is_no_western_text(setting: TextEncoding, head: &[u8], at: usize) -> bool {
+    let is_latin_1 = setting == TextEncoding::Latin1;
+    let is_western = match setting {
+        TextEncoding::Other(named) => ["windows-1252", "ISO-8859-15"].contains(&named.name()),
+        _ => is_latin_1,
+    };
+    let follows_capital = at > 0 && head[at - 1].is_ascii_uppercase();
+    let is_behind_words = match head.get(at..at + 2) {
+        // Quotes, dashes and dots of Windows; control characters in Latin-1.
+        Some([0xc2..=0xdf, 0x80..=0x9f]) => !is_latin_1,
+        // A hard space, guillemets, (c), (r), ordinals, a degree and the like.
+        Some([0xc2..=0xdf, sign]) => {
+            matches!(sign, 0xa0 | 0xa9..=0xab | 0xae | 0xb0 | 0xb2 | 0xb3 | 0xb7 | 0xb9..=0xbb)
+        }
+        _ => false,
+    };
+    is_western && !(follows_capital && is_behind_words)
 }
 
 fn is_utf_16(setting: TextEncoding) -> bool {
@@ -201,6 +228,19 @@ mod tests {
             |setting, head: &[u8]| looks_like_utf_8(TextEncoding::named(setting).unwrap(), head);
         assert!(doubtful("latin-1", "näme,straße\n".as_bytes()));
         assert!(doubtful("cp1252", "näme,straße\n".as_bytes()));
+        for text in ["café\n", "voilà,x\n", "GRÖSSE 5 £", "ÜBER", "it’s", "10 €\n"] {
+            assert!(doubtful("latin-1", text.as_bytes()), "{text}");
+        }
+        for text in ["café\n", "voilà,x\n", "étoile", "x,\u{a0}", "it’s", "10 €\n", "name 😀"]
+        {
+            assert!(doubtful("cp1252", text.as_bytes()), "{text}");
+        }
+        // AMANHÃ before a guillemet, a dash or a hard space; CAFÉ®; Cyrillic.
+        for text in [&b"AMANH\xc3\xbb"[..], b"IRM\xc3\x94", b"IRM\xc3\x96", b"MA\xc3\xa0x"] {
+            assert!(!doubtful("cp1252", text), "{text:?}");
+        }
+        assert!(!doubtful("cp1252", b"CAF\xc9\xae"));
+        assert!(!doubtful("windows-1251", b"\xd0\xb8\n"));
         assert!(!doubtful("utf-8", "näme,straße\n".as_bytes()));
         assert!(!doubtful("latin-1", b"caf\xe9,stra\xdfe\n"));
         assert!(!doubtful("latin-1", b"plain\n"));

@@ -333,9 +333,11 @@ impl Table {
         for [(one, path), (other, other_path)] in columns.spellings.doubtful().take(COLUMNS_TOLD) {
             singer::warn!(
                 "W-COLUMN-ALIKE",
-                "stream {}: {path} has a column {one:?}, and {other_path} has {other:?}: each is a \
+                "stream {}: {path} has a column {one}, and {other_path} has {other}: each is a \
                  column of its own, and null in the rows of the other file",
-                self.name()
+                self.name(),
+                one = likeness::shown(one),
+                other = likeness::shown(other)
             );
         }
         let is_open = |name: &&str| !self.settings.text.types.contains_key(*name);

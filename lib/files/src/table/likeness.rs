@@ -10,7 +10,7 @@ use super::form::DELIMITERS;
 #[derive(Debug, Default)]
 pub(super) struct Spellings(BTreeMap<String, Alike>);
 
-/// Names that differ in case, spaces, `_`, `-` and `.` alone.
+/// Names that differ in case, spaces, `_`, `-`, `.` and what cannot be seen alone.
 #[derive(Debug, Default)]
 struct Alike {
     /// Each name, and the first file that has it.
@@ -52,8 +52,68 @@ impl Spellings {
 
 /// Returns what several spellings of a name have in common.
 fn word(name: &str) -> String {
-    let counts = |c: &char| !c.is_whitespace() && !matches!(c, '_' | '-' | '.' | '\u{feff}');
-    name.chars().filter(counts).flat_map(char::to_lowercase).collect()
+    let counts = |c: &char| !c.is_whitespace() && !matches!(c, '_' | '-' | '.') && !is_unseen(*c);
+    let mut word = String::with_capacity(name.len());
+    for c in name.chars().filter(counts).flat_map(char::to_lowercase) {
+        match apart_from_mark(c) {
+            Some((letter, mark)) => word.extend([letter, mark]),
+            None => word.push(c),
+        }
+    }
+    word
+}
+
+/// Returns a name in quotes, with codes for what cannot be seen and for marks apart from letters.
+pub(super) fn shown(name: &str) -> String {
+    let mut shown = String::from("\"");
+    for c in name.chars() {
+        match c {
+            '\'' => shown.push(c),
+            // One character alone has its mark escaped too.
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown + "\""
+}
+
+/// Tells whether a character has neither width nor ink.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+    )
+}
+
+/// Small letters with a mark: the mark, the letters as single characters, and without it. Unicode
+/// has many more; these are those of Europe's languages, and looking at names needs no table of
+/// all.
+const MARKED: [(char, &str, &str); 13] = [
+    ('\u{300}', "àèìòùǹ", "aeioun"),
+    ('\u{301}', "áéíóúýćĺńŕśźѓќ", "aeiouyclnrszгк"),
+    ('\u{302}', "âêîôûĉĝĥĵŝŵŷ", "aeioucghjswy"),
+    ('\u{303}', "ãñõĩũ", "anoiu"),
+    ('\u{304}', "āēīōū", "aeiou"),
+    ('\u{306}', "ăĕğĭŏŭйў", "aegiouиу"),
+    ('\u{307}', "ċėġż", "cegz"),
+    ('\u{308}', "äëïöüÿёї", "aeiouyеі"),
+    ('\u{30a}', "åů", "au"),
+    ('\u{30b}', "őű", "ou"),
+    ('\u{30c}', "čďěľňřšťž", "cdelnrstz"),
+    ('\u{327}', "çģķļņŗşţ", "cgklnrst"),
+    ('\u{328}', "ąęįų", "aeiu"),
+];
+
+/// Returns a letter and its mark as two characters, which look the same as one.
+fn apart_from_mark(c: char) -> Option<(char, char)> {
+    if c.is_ascii() {
+        return None;
+    }
+    let found = |(mark, marked, plain): &(char, &str, &str)| {
+        let at = marked.chars().position(|other| other == c)?;
+        plain.chars().nth(at).map(|letter| (letter, *mark))
+    };
+    MARKED.iter().find_map(found)
 }
 
 /// The failure of a file that has no column of its table: its rows would have none of the values
@@ -101,6 +161,21 @@ mod tests {
         };
         assert_eq!(found(&["id,n", "n,id", "ID,n"]), ["id|ID|2"]);
         assert_eq!(found(&["Order ID,n", "order_id,n"]), ["Order ID|order_id|1"]);
+        for (one, other) in [
+            ("café", "cafe\u{301}"),
+            ("Größe", "gro\u{308}ße"),
+            ("Příjem", "Pr\u{30c}i\u{301}jem"),
+            ("Имя Файл й", "имя файл и\u{306}"),
+            ("name", "name\u{200b}"),
+            ("soft", "so\u{ad}ft"),
+            ("\u{2068}x\u{2069}", "x"),
+        ] {
+            assert_eq!(found(&[one, other]), [format!("{one}|{other}|1")]);
+        }
+        assert_eq!(shown("é'\"x"), "\"é'\\\"x\"");
+        assert_eq!(shown("e\u{301}\u{200b}"), "\"e\\u{301}\\u{200b}\"");
+        assert_eq!(found(&["resume,x", "resumé,x"]), [""; 0]);
+        assert!(MARKED.iter().all(|(_, one, other)| one.chars().count() == other.chars().count()));
         assert_eq!(found(&["a,A", "a"]), [""; 0]);
         assert_eq!(found(&["a", "A", "a,A"]), [""; 0]);
         assert_eq!(found(&["rate,x", "rate %,x"]), [""; 0]);
