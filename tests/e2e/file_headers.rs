@@ -80,6 +80,17 @@ fn names_that_differ_little_are_told() {
             { "id": 2, "Order Date": null, "order_date": "b" },
         ]),
     );
+    for (one, other, shown) in
+        [("Größe", "Gro\u{308}ße", "o\\u{308}"), ("n", "n\u{200b}", "\\u{200b}")]
+    {
+        let files = [format!("id,{one}\n1,a\n"), format!("id,{other}\n2,b\n")];
+        let outcome = read(&[&files[0], &files[1]], &json!({}));
+        assert!(outcome.stderr.contains(shown), "{}", outcome.stderr);
+        let expected = json!([
+            { "id": 1, one: "a", other: null }, { "id": 2, one: null, other: "b" },
+        ]);
+        rows(outcome, &["W-COLUMN-ALIKE"], &expected);
+    }
     // One file has both, so they are two.
     let both = json!([{ "id": 1, "ID": 2 }, { "id": null, "ID": 3 }]);
     rows(read(&["id,ID\n1,2\n", "ID\n3\n"], &json!({})), &[], &both);
@@ -154,5 +165,5 @@ fn a_quote_that_is_missing_swallows_no_rows() {
         assert!(quotes.records("t").len() > 1, "the hint helps");
     }
     let fine = read(&["id,n\n1,\"a\nb\" \n2,\"c\"d\n"], &json!({}));
-    rows(fine, &[], &json!([{ "id": 1, "n": "a\nb " }, { "id": 2, "n": "cd" }]));
+    rows(fine, &[], &json!([{ "id": 1, "n": "a\nb " }, { "id": 2, "n": "\"c\"d" }]));
 }

@@ -312,3 +312,57 @@ fn json_of_another_table_is_told() {
     assert!(outcome.stderr.contains("W-FILE-APART: "), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("package.json has no column"), "{}", outcome.stderr);
 }
+
+#[test]
+fn no_quote_is_lost_in_silence() {
+    let scratch = folder();
+    let path = scratch.path().join("q.csv");
+    let text = "id,size,n\n1,\"3\" x 5\"\",a\n2,\"x\",b\n3,\"a,\"\"b\"c,\"d\"e\n";
+    file(scratch.path(), "q.csv", text);
+    let outcome = tap(&path, &json!({})).go().success();
+    let expected = json!([
+        { "id": 1, "size": "\"3\" x 5\"\"", "n": "a" }, { "id": 2, "size": "x", "n": "b" },
+        { "id": 3, "size": "\"a,\"\"b\"c", "n": "\"d\"e" },
+    ]);
+    assert_eq!(Value::from(outcome.records("t")), expected);
+    let told = "W-QUOTE-ODD: 2 records of ";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the first one on line 2"), "{}", outcome.stderr);
+    tap(&path, &json!({})).args(["--deny-warnings", "W-QUOTE-ODD"]).go().exits(65);
+    let strict = tap(&path, &json!({ "strict": true })).go().exits(65);
+    assert!(strict.stderr.contains("line: 2"), "{}", strict.stderr);
+    // Quotes where they belong, and spaces behind them, are no news.
+    file(scratch.path(), "q.csv", "id,n\n1,\"a\"\"b\"\n2,\"c\"  \n3,x\"y\n");
+    let outcome = tap(&path, &json!({})).go().success();
+    let names: Vec<_> = outcome.records("t").iter().map(|record| record["n"].clone()).collect();
+    assert_eq!(names, ["a\"b", "c  ", "x\"y"]);
+    assert!(!outcome.stderr.contains("W-"), "{}", outcome.stderr);
+}
+
+#[test]
+fn json_without_an_object_is_refused() {
+    for (name, text, line, hint) in [
+        ("a.jsonl", "\n[{\"id\":1},{\"id\":2}]\n", 2, "set `format` to json"),
+        ("a.ndjson", "7\n8\n", 1, "an object written on each line"),
+        ("a.jsonl", "{}\n\"x\"\n", 2, "an object written on each line"),
+        ("a.json", "[1,\n2]", 1, "an array of objects"),
+        ("a.json", "[{},\n[3]]", 2, "an array of objects"),
+        ("a.json", " 7", 1, "an array of objects"),
+    ] {
+        let scratch = folder();
+        file(scratch.path(), name, text);
+        let outcome = tap(&scratch.path().join(name), &json!({})).go().exits(65);
+        for word in [name, &format!("line: {line}\n"), hint, "no object"] {
+            assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
+        }
+    }
+    // What the hint says helps.
+    let scratch = folder();
+    file(scratch.path(), "a.jsonl", "[{\"id\":1},{\"id\":2}]\n");
+    let outcome = tap(&scratch.path().join("a.jsonl"), &json!({ "format": "json" })).go();
+    assert_eq!(ids(&outcome.success()), [1, 2]);
+    // No records are no fault.
+    file(scratch.path(), "b.json", "[]");
+    let outcome = tap(&scratch.path().join("b.json"), &json!({})).go().success();
+    assert!(outcome.stderr.contains("none of its files has one"), "{}", outcome.stderr);
+}

@@ -16,7 +16,8 @@ pub struct Dialect {
     pub double_quote: bool,
     /// Spaces after a delimiter are not part of the field.
     pub skip_initial_space: bool,
-    /// Quotes at odd places are failures, else ordinary text.
+    /// Quotes at odd places are failures, else ordinary text: a quoted field with text behind its
+    /// closing quote is as it stands.
     pub strict: bool,
     /// NUL bytes are text.
     pub nul_allowed: bool,

@@ -37,6 +37,7 @@ pub struct Reader<R> {
     base: u64,
     block_bytes: usize,
     marks: Lines,
+    odd_quotes: Lines,
 }
 
 /// Lines of which something was found.
@@ -153,6 +154,7 @@ impl<R: Read> Reader<R> {
             base: 0,
             block_bytes: block_bytes.max(1),
             marks: Lines::default(),
+            odd_quotes: Lines::default(),
         }
     }
 
@@ -194,6 +196,9 @@ impl<R: Read> Reader<R> {
         let (at, line) = (self.start, self.line);
         self.start += bytes;
         self.line += 1 + line_ends;
+        if self.parser.odd_quotes {
+            self.odd_quotes.add(line);
+        }
         let raw = &self.buffer[at..at + raw_bytes];
         let offset = self.base + at as u64;
         self.check(raw, line, offset)?;
@@ -205,6 +210,12 @@ impl<R: Read> Reader<R> {
     /// at the start of the input.
     pub fn marks(&self) -> Lines {
         self.marks
+    }
+
+    /// Returns the lines with a quoted field that has text behind its closing quote: such a field
+    /// is as it stands in the file, with all of its quotes.
+    pub fn odd_quotes(&self) -> Lines {
+        self.odd_quotes
     }
 
     /// Passes over a byte order mark at the start of a record: files that were put together have

@@ -87,7 +87,8 @@ pub struct TextSettings {
     /// Spaces after a delimiter are not part of the field.
     #[serde(default)]
     pub skipinitialspace: bool,
-    /// Quotes at odd places end the run, instead of being read as text.
+    /// Quotes at odd places end the run. Else they are text: a quoted field with text behind its
+    /// closing quote is taken as it stands, with all of its quotes, and a warning tells of it.
     #[serde(default)]
     pub strict: bool,
     /// Texts that mean null, quoted or not, and strings of JSON as well; an unquoted empty field

@@ -21,8 +21,8 @@ pub trait Tap: Sized {
     const ABOUT: About;
     /// Settings of the programs that this one replaces, which it does not carry out.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
-    /// Discovery itself tells why it finds no stream, where that may be a fault; to have no file that
-    /// is new is none.
+    /// Discovery itself tells why it finds no stream, where that may be a fault; to have no new
+    /// file is none.
     const TELLS_NO_STREAM: bool = false;
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;

@@ -86,7 +86,7 @@ impl Plain<'_> {
     }
 
     fn quoted(&mut self) -> Result<(Vec<u8>, bool), u64> {
-        let open = self.line;
+        let (open, from) = (self.line, self.at);
         self.at += 1;
         let mut text = Vec::new();
         loop {
@@ -107,8 +107,9 @@ impl Plain<'_> {
             }
             let spans_lines = text.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
             let behind = self.bare()?.0;
-            if spans_lines && behind.iter().any(|byte| *byte != b' ') {
-                return Err(open);
+            if behind.iter().any(|byte| *byte != b' ') {
+                let as_it_stands = self.text[from..self.at].to_vec();
+                return if spans_lines { Err(open) } else { Ok((as_it_stands, true)) };
             }
             text.extend_from_slice(&behind);
         }

@@ -82,6 +82,8 @@ pub(super) struct Parser {
     pub(super) fields: Vec<Field>,
     /// Texts that are not in the file as such: with quotes undoubled or escapes removed.
     pub(super) scratch: Vec<u8>,
+    /// A quoted field of the last record has text behind its closing quote.
+    pub(super) odd_quotes: bool,
     plain: Needles<3>,
     special: Option<Needles<5>>,
 }
@@ -99,6 +101,7 @@ impl Parser {
             dialect: *dialect,
             fields: Vec::new(),
             scratch: Vec::new(),
+            odd_quotes: false,
             plain: Needles::new([delimiter, b'\n', b'\r']),
             special,
         }
@@ -110,6 +113,7 @@ impl Parser {
     pub(super) fn parse(&mut self, text: &[u8], ended: bool) -> Result<(usize, usize, u64), Stop> {
         self.fields.clear();
         self.scratch.clear();
+        self.odd_quotes = false;
         let delimiter = self.dialect.delimiter;
         let mut line_ends = 0;
         let mut at = 0;
@@ -186,14 +190,20 @@ impl Parser {
                     }
                     self.scratch.extend_from_slice(&text[from..hit]);
                     let end = self.literal(text, ended, hit + 1)?;
+                    if text[hit + 1..end].iter().all(|byte| *byte == b' ') {
+                        self.push_scratch(scratch, QUOTED);
+                        return Ok(end);
+                    }
                     // A quote that is missing, or one too many, makes one field of several lines,
                     // and rows would be lost in it.
-                    if memchr2(b'\n', b'\r', &text[open..hit]).is_some()
-                        && text[hit + 1..end].iter().any(|byte| *byte != b' ')
-                    {
+                    if memchr2(b'\n', b'\r', &text[open..hit]).is_some() {
                         return Err(Stop::Fault(Fault::OverLines, open));
                     }
-                    self.push_scratch(scratch, QUOTED);
+                    // Nobody can tell which of its quotes are text: it stays as it stands, so that
+                    // none is lost.
+                    self.scratch.truncate(scratch);
+                    self.odd_quotes = true;
+                    self.fields.push(Field::new(open, end, QUOTED));
                     return Ok(end);
                 }
                 _ if copied => {

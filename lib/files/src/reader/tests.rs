@@ -120,13 +120,24 @@ fn reads_quotes_delimiters_and_escapes_of_each_dialect() {
 #[test]
 fn quotes_at_odd_places_are_text_unless_strict() {
     let dialect = Dialect::default();
-    check("\"a\"b,c\n", &dialect, &[(1, &[Some("ab"), Some("c")])]);
+    for field in ["\"a\"b", "\"12\" pipe\"", "\"3,5\"\" x\" 2\"\"", "\"\"x\"\"", "\"é\"\t"] {
+        let row: &[(u64, &[Option<&str>])] = &[(1, &[Some(field), Some("c")]), (2, &[Some("d")])];
+        check(&format!("{field},c\nd"), &dialect, row);
+    }
+    let text = "x\n\"a\"\n\"b\"\"\"\n\"c\" ,\"d\"e\n\"\nf\"\n\"g\"h";
+    for block in [1, 1000] {
+        let mut reader = Reader::with_block_bytes(text.as_bytes(), &dialect, block);
+        while reader.record().unwrap().is_some() {}
+        assert_eq!(reader.odd_quotes(), Lines { count: 2, first: 4 });
+    }
+    let escape = Dialect { escape: Some(b'\\'), ..dialect };
+    check("\"a\\\"\"b\\,c,d", &escape, &[(1, &[Some("\"a\\\"\"b\\,c"), Some("d")])]);
     check("\"a\nb\"  ,c\n", &dialect, &[(1, &[Some("a\nb  "), Some("c")])]);
     for text in ["1,\"5 in\n2,\"6 in\n", "1,\"a\n2,b\n3,\"c\"\n", "1,\"\r2,\"x"] {
         let failure = read_in(text.as_bytes(), &dialect, 3, 1).unwrap_err();
         assert_eq!(failure.context("line"), Some("1"), "{failure}");
     }
-    check("\"a\"\"b\"c\"d\",e", &dialect, &[(1, &[Some("a\"bc\"d\""), Some("e")])]);
+    check("\"a\"\"b\"c\"d\",e", &dialect, &[(1, &[Some("\"a\"\"b\"c\"d\""), Some("e")])]);
     check("a\"b,c\"\n", &dialect, &[(1, &[Some("a\"b"), Some("c\"")])]);
     let strict = Dialect { strict: true, ..dialect };
     for text in ["x\n\"a\"b,c\n", "x\na\"b\n"] {

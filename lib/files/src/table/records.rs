@@ -121,6 +121,7 @@ impl Table {
         let repeated = read.map_err(|failure| file.explain(failure))?;
         let sum = if rows.has_enough() { None } else { file.finish()? };
         tell_seams(path, repeated, reader.marks());
+        tell_odd_quotes(path, reader.odd_quotes());
         Ok((identity, sum))
     }
 
@@ -342,6 +343,19 @@ fn tell_seams(path: &str, repeated: Lines, marks: Lines) {
              together from several files?",
             marks.count,
             marks.first
+        );
+    }
+}
+
+/// Warns of fields whose quotes no one can tell apart: no quote of a file is lost in silence.
+fn tell_odd_quotes(path: &str, lines: Lines) {
+    if lines.count > 0 {
+        singer::warn!(
+            "W-QUOTE-ODD",
+            "{} records of {path} have a quoted field with text behind its closing quote, the \
+             first one on line {}: such fields are taken as they stand, with all of their quotes",
+            lines.count,
+            lines.first
         );
     }
 }

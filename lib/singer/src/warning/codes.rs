@@ -30,8 +30,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ALIKE",
-        "Files of one table spell a column in ways that differ in case, spaces or `_-.` alone. \
-         Each spelling is a column of its own. Correct the headers.",
+        "Files of one table spell a column in ways that differ in case, spaces, `_-.` or \
+         characters that look alike. Each spelling is a column of its own. Correct the headers.",
     ),
     (
         "W-COLUMN-NOT-READABLE",
@@ -259,6 +259,13 @@ pub const CODES: &[(&str, &str)] = &[
         "W-PROPERTY-UNDECLARED",
         "Records have properties that their schema does not declare, and they are left out. \
          Declare them.",
+    ),
+    (
+        "W-QUOTE-ODD",
+        "Quoted fields of a file have text behind their closing quote, so nobody can tell which of \
+         the quotes are text. Such fields are taken as they stand, with all of their quotes. Have \
+         quotes within fields written twice; or set `quotechar` to an empty text if quotes are \
+         ordinary text, or `strict` to refuse such files.",
     ),
     (
         "W-RECORDS-REJECTED",
