@@ -51,7 +51,7 @@ pub struct StreamOptions {
     /// The JSON that `POST` sends; its strings may have `{placeholders}`.
     pub body: Option<Value>,
     /// Where the records are in an answer, as `JSONPath`; by default the answer itself, or its
-    /// elements if it is an array.
+    /// elements if it is an array. Behind `[*]` it may go on, as in `$.edges[*].node`.
     pub records_path: Option<String>,
     /// Takes an answer without the place `records_path` names for one without records.
     pub allow_missing_records: Option<bool>,

@@ -9,7 +9,8 @@ use singer::{Error, ErrorKind, Result};
 ///
 /// Names (`.name`, `['any name']`), positions in arrays from 0 (`[2]`), all elements of an array
 /// (`[*]`), and all members (`.*`). As in the tools whose settings these are, `[*]` of what is no
-/// array is the value itself, and an array where the path ends stands for its elements.
+/// array is the value itself, and an array where the path ends stands for its elements. Behind
+/// `[*]` and `.*` the path goes on in each of them: every end that it comes to has a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordsPath {
     pub(super) steps: Vec<Step>,
@@ -58,6 +59,18 @@ impl RecordsPath {
             Step::Name(name) => Some(name.as_str()),
             _ => None,
         })
+    }
+
+    /// Tells whether the path leads to one list: names and positions, and `[*]` at its end or not.
+    pub fn is_list(&self) -> bool {
+        let is_one = |step: &Step| matches!(step, Step::Name(_) | Step::Index(_));
+        match self.steps.split_last() {
+            Some((Step::Name(_) | Step::Index(_) | Step::Elements, before)) => {
+                before.iter().all(is_one)
+            }
+            Some((Step::Members, _)) => false,
+            None => true,
+        }
     }
 
     /// Tells whether the path is `$`, or `$[*]`: then an object is a record, all of it.

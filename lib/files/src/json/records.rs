@@ -63,7 +63,8 @@ pub struct Record<'a> {
     pub line: u64,
     /// The 0-based offset of its first byte.
     pub byte: u64,
-    /// It is the value at the end of the path itself, not an element or member of it.
+    /// It is the value at the end of the path itself, not an element or member of it, and the path
+    /// has one end alone.
     pub alone: bool,
 }
 
@@ -235,6 +236,8 @@ impl<R: Read> Records<R> {
         frame.position += 1;
         if byte == frame.close {
             self.at += 1;
+            // A list without elements has no records, whatever the path goes on with.
+            self.found |= frame.only.is_none() && position == 0;
             self.release();
             self.envelope.push(byte);
             self.frames.pop();
@@ -286,7 +289,9 @@ impl<R: Read> Records<R> {
             (None, _) => {
                 let span = self.record(record)?;
                 let elements = self.steps.last() == Some(&Step::Elements);
-                self.alone = !record;
+                // Behind `[*]` or `.*` each of them has a record there.
+                let is_one_of_many = self.frames.iter().any(|frame| frame.only.is_none());
+                self.alone = !record && !is_one_of_many;
                 return Ok(match span {
                     Some(span) if !record && elements && byte == b'{' => self.numbered(span),
                     span => span,

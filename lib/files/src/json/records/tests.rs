@@ -55,6 +55,31 @@ fn an_object_with_numbers_for_keys_is_a_list() {
 }
 
 #[test]
+fn every_end_of_a_path_has_a_record_of_its_own() {
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        for step in [1, 3, 1000] {
+            let path = RecordsPath::parse(path).unwrap();
+            let mut records = Records::new(Trickle(text.as_bytes(), step), &path, 1000);
+            let mut found = Vec::new();
+            while let Some(record) = records.next().unwrap() {
+                assert!(!record.alone, "{path} of {text}");
+                found.push(String::from_utf8(record.text.to_vec()).unwrap());
+            }
+            assert_eq!(found, expected, "{path} of {text}");
+            assert!(records.found(), "{path} of {text}");
+            records.envelope().unwrap();
+        }
+    };
+    let nodes = r#"{"u":{"edges":[{"node":{"a":1},"c":"x"},{"c":"y"},{"node":{"a":2}}],"n":1}}"#;
+    check("$.u.edges[*].node", nodes, &[r#"{"a":1}"#, r#"{"a":2}"#]);
+    check("$[*].d.e", r#"[{"d":{"e":{"a":1}}},{"d":null},{"d":{"e":null}}]"#, &[r#"{"a":1}"#]);
+    check("$.l[*][1]", r#"{"l":[[0,{"a":1}],[1],[2,{"a":3}]]}"#, &[r#"{"a":1}"#, r#"{"a":3}"#]);
+    check("$.*.x", r#"{"p":{"x":{"a":1}},"q":{"x":{"a":2}}}"#, &[r#"{"a":1}"#, r#"{"a":2}"#]);
+    check("$.l[*].m[*].n", r#"{"l":[{"m":[{"n":{}},{"n":{}}]},{"m":[]}]}"#, &["{}", "{}"]);
+    check("$.entry[*].resource", r#"{"entry":[]}"#, &[]);
+}
+
+#[test]
 fn follows_the_path_and_keeps_the_rest() {
     let check = |path: &str, text: &str, expected: &[&str], envelope: &str| {
         for step in [1, 3, 1000] {
