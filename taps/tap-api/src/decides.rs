@@ -29,8 +29,8 @@ pub fn sums(plans: &[Plan], at: usize, settings: &Settings) -> Map<String, Value
     let mut values = values(plans, at, settings);
     let place = Address::parse(&settings.api_url).map(|address| address.place());
     values.insert("api_url", place.map(|place| plain("", &place.into())).unwrap_or_default());
-    if settings.time_zone != "UTC" {
-        values.insert("time_zone", settings.time_zone.as_str().into());
+    if let Some(zone) = settings.time_zone.as_deref().filter(|zone| *zone != "UTC") {
+        values.insert("time_zone", zone.into());
     }
     let sum = |value: Value| {
         let sum = quote::hex(&Sha256::digest(value.to_string()));

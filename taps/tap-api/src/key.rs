@@ -44,6 +44,17 @@ impl TimeFormat {
         }
     }
 
+    /// Tells whether what is written shows its zone, or is the same in all of them.
+    pub fn has_zone(&self) -> bool {
+        match self {
+            Self::Rfc3339 | Self::Epoch | Self::EpochMs => true,
+            Self::Date => false,
+            Self::Pattern(pattern) => {
+                ["%z", "%:z", "%Q", "%s"].iter().any(|part| pattern.contains(part))
+            }
+        }
+    }
+
     /// Reads a moment, in RFC 3339 as well; texts without an offset are of the zone.
     pub fn read(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
         let read = match self {
@@ -109,9 +120,7 @@ impl Keys<'_> {
             Some(format) => {
                 let zoned = match format {
                     TimeFormat::Epoch | TimeFormat::EpochMs => floor(text).is_some(),
-                    TimeFormat::Pattern(pattern) => {
-                        ["%z", "%:z", "%Q", "%s"].iter().any(|part| pattern.contains(part))
-                    }
+                    TimeFormat::Pattern(_) => format.has_zone(),
                     TimeFormat::Rfc3339 | TimeFormat::Date => false,
                 };
                 let zoned = zoned || text.parse::<Timestamp>().is_ok();

@@ -20,9 +20,10 @@ pub struct Settings {
     /// Reads one day of the streams that have a `replication_key` or `{start}` and `{end}`, as
     /// YYYY-MM-DD, instead of what is new; bookmarks stay as they are.
     pub datestamp: Option<String>,
-    /// The time zone in which a `datestamp` or a `window_days` begins.
-    #[serde(default = "utc")]
-    pub time_zone: String,
+    /// The time zone in which a `datestamp` or a `window_days` begins, and of which `{start}` and
+    /// `{end}` are in a `time_format` that shows none. By default UTC, but where the bookmark or
+    /// `start_date` has an offset of its own, such a `time_format` shows the clock of that offset.
+    pub time_zone: Option<String>,
     /// What streams that do not say otherwise do.
     #[serde(flatten)]
     pub defaults: StreamOptions,
@@ -214,10 +215,6 @@ impl JsonSchema for Amount {
 pub enum BackoffType {
     Header,
     Message,
-}
-
-fn utc() -> String {
-    "UTC".to_owned()
 }
 
 fn capped() -> bool {

@@ -2,6 +2,7 @@
 //! the clock it is told.
 
 use jiff::civil::Date;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt};
@@ -30,6 +31,8 @@ pub struct Slice {
 pub struct Calendar {
     datestamp: Option<Date>,
     zone: TimeZone,
+    /// The settings name the zone.
+    is_set: bool,
     now: Zoned,
 }
 
@@ -38,7 +41,7 @@ impl Calendar {
     ///
     /// Fails with `Config`.
     pub fn new(settings: &Settings) -> Result<Self> {
-        let zone = match settings.time_zone.as_str() {
+        let zone = match settings.time_zone.as_deref().unwrap_or("UTC") {
             // Known also where no time zones are installed.
             "UTC" => TimeZone::UTC,
             name => TimeZone::get(name)
@@ -57,7 +60,7 @@ impl Calendar {
         };
         let datestamp = settings.datestamp.as_ref().map(day).transpose()?;
         let now = Timestamp::now().to_zoned(zone.clone());
-        Ok(Self { datestamp, zone, now })
+        Ok(Self { datestamp, zone, is_set: settings.time_zone.is_some(), now })
     }
 
     /// Tells whether one day is read, whatever the bookmarks say.
@@ -101,8 +104,10 @@ impl Calendar {
         days: Option<u32>,
     ) -> Result<Vec<Slice>> {
         let written = format.unwrap_or(&TimeFormat::Rfc3339);
-        let read = |text: &str| written.read(text, &self.zone);
-        let parsed = start.and_then(read).map(|stamp| stamp.to_zoned(self.zone.clone()));
+        let zone = self.clock_of(start, written);
+        let now = self.now.with_time_zone(zone.clone());
+        let read = |text: &str| written.read(text, &zone);
+        let parsed = start.and_then(read).map(|stamp| stamp.to_zoned(zone.clone()));
         let Some(days) = days.filter(|days| *days > 0) else {
             // As it came, unless a form is asked for.
             let text = match (&parsed, format) {
@@ -110,7 +115,7 @@ impl Calendar {
                 _ => start.map(str::to_owned),
             };
             let from = text.as_deref().and_then(read);
-            return Ok(vec![Slice { from, ..slice(text, written.write(&self.now), None) }]);
+            return Ok(vec![Slice { from, ..slice(text, written.write(&now), None) }]);
         };
         let Some(begin) = parsed else {
             return Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
@@ -120,10 +125,10 @@ impl Calendar {
         let span = i64::from(days).days();
         let mut slices = Vec::new();
         let mut from = begin;
-        while from < self.now || slices.is_empty() {
-            let next = from.checked_add(span).unwrap_or_else(|_| self.now.clone());
-            let to = next.clone().min(self.now.clone()).max(from.clone());
-            let whole = next < self.now;
+        while from < now || slices.is_empty() {
+            let next = from.checked_add(span).unwrap_or_else(|_| now.clone());
+            let to = next.clone().min(now.clone()).max(from.clone());
+            let whole = next < now;
             let reached = whole.then(|| written.write(&next));
             let text = written.write(&from);
             let (asked, to_moment) = (read(&text), Some(to.timestamp()));
@@ -132,6 +137,16 @@ impl Calendar {
             from = next;
         }
         Ok(slices)
+    }
+    /// Returns the zone in which a text is written again.
+    ///
+    /// The rule: a text that shows no zone is read by the clock of the API, which its own times
+    /// show: another one would ask for later rows than those that are new.
+    fn clock_of(&self, start: Option<&str>, format: &TimeFormat) -> TimeZone {
+        let is_open = !self.is_set && !format.has_zone();
+        let pieces = start.filter(|_| is_open).and_then(|text| Pieces::parse(text).ok());
+        let offset = pieces.and_then(|pieces| pieces.to_numeric_offset());
+        offset.map_or_else(|| self.zone.clone(), TimeZone::fixed)
     }
 }
 
@@ -149,6 +164,7 @@ mod tests {
         let zone = TimeZone::get(zone).unwrap();
         Calendar {
             datestamp: day.map(|day| day.parse().unwrap()),
+            is_set: false,
             now: now.parse::<Timestamp>().unwrap().to_zoned(zone.clone()),
             zone,
         }
@@ -169,6 +185,31 @@ mod tests {
         check("2026-03-29", "Europe/Berlin", ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
         check("2026-10-25", "Europe/Berlin", ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
         check("2026-12-31", "UTC", ("2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_form_without_a_zone_shows_the_clock_of_the_key() {
+        let mut calendar = calendar(None, "UTC", "2026-03-10T23:00:00Z");
+        let check = |calendar: &Calendar, format: &str, key: &str, expected: (&str, &str)| {
+            let format = TimeFormat::named(format);
+            let slices = calendar.since(Some(key), Some(&format), None).unwrap();
+            assert_eq!(ends(&slices[0]), expected, "{key}");
+        };
+        let east = "2026-03-01T00:15:00+05:30";
+        check(&calendar, "date", east, ("2026-03-01", "2026-03-11"));
+        check(&calendar, "%d.%m.%Y %H:%M", east, ("01.03.2026 00:15", "11.03.2026 04:30"));
+        let west = "2026-03-01 22:00:00-03:00";
+        check(&calendar, "%Y%m%d%H", west, ("2026030122", "2026031020"));
+        check(&calendar, "date", "2026-03-01T22:00:00Z", ("2026-03-01", "2026-03-10"));
+        check(&calendar, "date", "2026-03-01T22:00:00", ("2026-03-01", "2026-03-10"));
+        // A form that shows the zone means the same moment in any.
+        check(&calendar, "epoch", west, ("1772413200", "1773183600"));
+        let windows = calendar.since(Some(west), Some(&TimeFormat::Date), Some(6)).unwrap();
+        let found: Vec<_> = windows.iter().map(ends).collect();
+        assert_eq!(found, [("2026-03-01", "2026-03-07"), ("2026-03-07", "2026-03-10")]);
+        assert_eq!(windows[0].from, Some("2026-03-01T03:00:00Z".parse().unwrap()));
+        calendar.is_set = true;
+        check(&calendar, "date", west, ("2026-03-02", "2026-03-10"));
     }
 
     #[test]
