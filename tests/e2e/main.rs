@@ -12,6 +12,7 @@ mod airflow;
 mod api;
 mod api_auth;
 mod api_bookmarks;
+mod api_ends;
 mod api_faults;
 mod api_more;
 mod api_pages;

@@ -1,12 +1,15 @@
 //! Signs in the last answer that there is more than was read. Pure but for the warning.
 //!
 //! The rule: an answer that says that there is more is followed, or warned of with the settings
-//! that follow it. Where paging is switched off by `none` that is what was asked for.
+//! that follow it. Where paging is switched off by `none` that is what was asked for. One that says
+//! that it is the last is the last, whatever token it names besides.
 
 use std::sync::atomic::Ordering;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::key::moment;
 use crate::paging::Style;
 use crate::paging::link;
 use crate::paging::pager::{PageFacts, Pager};
@@ -37,7 +40,7 @@ const NEXT: [&str; 20] = [
     "cursor",
 ];
 /// Members that are true where there is more.
-const YES: [&str; 16] = [
+const YES: [&str; 18] = [
     "hasmore",
     "hasnext",
     "hasnextpage",
@@ -46,7 +49,9 @@ const YES: [&str; 16] = [
     "hasmoreitems",
     "more",
     "moreitems",
+    "moreresult",
     "moreresults",
+    "morerecords",
     "moreitemsincollection",
     "istruncated",
     "truncated",
@@ -71,6 +76,28 @@ const TOTALS: [&str; 8] = [
     "totalhits",
     "odatacount",
 ];
+/// Those of the members above that say no on the last page, and of nothing but pages.
+const NO_MORE: [&str; 12] = [
+    "hasmore",
+    "hasnext",
+    "hasnextpage",
+    "hasmoreresults",
+    "hasmorepages",
+    "hasmoreitems",
+    "more",
+    "moreitems",
+    "moreresult",
+    "moreresults",
+    "morerecords",
+    "moreitemsincollection",
+];
+/// Those of the members above that say yes on the last page, and of nothing but pages.
+const LAST: [&str; 4] = ["islast", "islastpage", "lastpage", "last"];
+/// Members beside a number of pages that tell that it is one.
+const PAGED: [&str; 8] =
+    ["page", "currentpage", "pagenumber", "perpage", "pagesize", "total", "totalcount", "limit"];
+/// Members that say which page it is.
+const PAGE: [&str; 4] = ["page", "currentpage", "pagenumber", "pageno"];
 /// Members in which such members lie.
 const AROUND: [&str; 12] = [
     "meta",
@@ -93,6 +120,8 @@ const DEPTH: u8 = 2;
 struct Sign {
     place: String,
     kind: Kind,
+    /// Its name says that it is the next.
+    is_next: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,34 +136,110 @@ enum Kind {
     HeaderTotal,
 }
 
+/// What an answer says of all pages together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    more: bool,
+    last: bool,
+    total: Option<u64>,
+    /// What the member `count` says, which may also be the size of a page.
+    count: Option<u64>,
+}
+
+impl Said {
+    /// Tells whether the answer says that it is the last.
+    pub fn is_last(&self) -> bool {
+        self.last && !self.more
+    }
+
+    /// Returns how many records there are in all. A `count` is no size of a page once a second page
+    /// has records.
+    pub fn total(&self, filled: u64) -> Option<u64> {
+        self.total.or(self.count.filter(|_| filled > 1))
+    }
+
+    fn look(&mut self, members: &Map<String, Value>, skip: &str) {
+        let has = |known: &str| members.keys().any(|name| plain(name) == known);
+        let is_counted = has("next") && has("previous");
+        for (name, value) in members.iter().filter(|(name, _)| *name != skip) {
+            let name = plain(name);
+            let is = |names: &[&str]| names.contains(&name.as_str());
+            let is_said =
+                |word: bool| value.as_bool() == Some(word) || *value == word.to_string().as_str();
+            self.more |= is(&YES) && is_said(true) || is(&NO) && is_said(false);
+            self.last |= is(&NO_MORE) && is_said(false) || is(&LAST) && is_said(true);
+            let number = number(value);
+            if is(&TOTALS) || name == "count" && is_counted {
+                self.total = self.total.into_iter().chain(number).min();
+            } else if name == "count" {
+                self.count = self.count.or(number);
+            }
+        }
+    }
+}
+
+/// Finds what an answer says of all pages together. A path that goes on behind a list may come to
+/// more records than the list has elements, or to fewer, so that no total is theirs.
+pub fn said(plan: &Plan, envelope: &Value) -> Said {
+    let mut said = Said::default();
+    visit(plan, envelope, &mut |members, _, skip| said.look(members, skip));
+    if plan.records.is_list() { said } else { Said { total: None, count: None, ..said } }
+}
+
+/// Takes an object, its place, and the name of what holds the records there.
+type Look<'a> = &'a mut dyn FnMut(&Map<String, Value>, &str, &str);
+
+/// Shows each object around the records, with its place and the name of what holds the records.
+fn visit(plan: &Plan, envelope: &Value, look: Look<'_>) {
+    if plan.records.is_root() {
+        return;
+    }
+    let mut names = plan.records.names().peekable();
+    let (mut at, mut place) = (envelope.as_object(), "$".to_owned());
+    while let (Some(members), Some(name)) = (at, names.next()) {
+        visit_within(members, &place, name, DEPTH, &mut *look);
+        at = names.peek().and_then(|_| members.get(name)?.as_object());
+        place = step(&place, name);
+    }
+}
+
+fn visit_within(members: &Map<String, Value>, place: &str, skip: &str, depth: u8, look: Look<'_>) {
+    look(members, place, skip);
+    for (name, value) in members.iter().filter(|(name, _)| depth > 0 && *name != skip) {
+        if let (Some(inner), true) = (value.as_object(), AROUND.contains(&plain(name).as_str())) {
+            visit_within(inner, &step(place, name), "", depth - 1, &mut *look);
+        }
+    }
+}
+
 /// Warns, once for a stream, when the last answer says that there is more.
 pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     let paging = &plan.paging;
-    if paging.style == Style::None {
+    if paging.style == Style::None || last.said.is_last() {
         return;
     }
     let mut search = Search { pager, signs: in_headers(pager, last) };
-    if !plan.records.is_root() {
-        let mut names = plan.records.names().peekable();
-        let (mut at, mut place) = (last.envelope.as_object(), "$".to_owned());
-        while let (Some(members), Some(name)) = (at, names.next()) {
-            search.look(members, &place, name, DEPTH);
-            at = names.peek().and_then(|_| members.get(name)?.as_object());
-            place = step(&place, name);
-        }
-    }
+    visit(plan, last.envelope, &mut |members, place, skip| search.look(members, place, skip));
     let mut signs = search.signs;
     // A style that was chosen has come to the end that it knows; what it may have missed is told
-    // by what says nothing but that there is more. Behind the last page of a numbered style there
-    // may be links to further ones as empty.
+    // by what says nothing but that there is more, and by a token at another place than that of
+    // the settings. Behind the last page of a numbered style there may be links to further ones as
+    // empty.
     let most = if last.records > 0 { Kind::Link..=Kind::Flag } else { Kind::Flag..=Kind::Flag };
-    signs.retain(|sign| paging.by_default || most.contains(&sign.kind));
+    let lacks_token = last.records > 0 && pager.pages() == 1 && paging.lacks_place(last);
+    let is_token = |sign: &Sign| match sign.kind {
+        Kind::Token => sign.is_next,
+        kind => kind == Kind::HeaderToken,
+    };
+    signs.retain(|sign| {
+        paging.by_default || most.contains(&sign.kind) || lacks_token && is_token(sign)
+    });
     signs.retain(|sign| !(paging.style == Style::LinkHeader && sign.kind == Kind::Link));
     let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
     if plan.warned.of_more.swap(true, Ordering::Relaxed) {
         return;
     }
-    let Sign { place, kind } = sign;
+    let Sign { place, kind, .. } = sign;
     let remedy = remedy(&place, kind);
     singer::warn!(
         "W-MORE-PAGES",
@@ -173,7 +278,7 @@ fn remedy(place: &str, kind: Kind) -> String {
 fn in_headers(pager: &Pager, last: PageFacts<'_>) -> Vec<Sign> {
     let mut signs = Vec::new();
     let mut add = |name: &str, kind| {
-        signs.push(Sign { place: format!("the header {name}"), kind });
+        signs.push(Sign { place: format!("the header {name}"), kind, is_next: true });
     };
     if link::next(last.answer.headers_named("link")).is_some() {
         add("Link", Kind::Link);
@@ -208,43 +313,59 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn look(&mut self, members: &Map<String, Value>, place: &str, skip: &str, depth: u8) {
+    fn look(&mut self, members: &Map<String, Value>, place: &str, skip: &str) {
         for (name, value) in members.iter().filter(|(name, _)| *name != skip) {
             let at = step(place, name);
             let name = plain(name);
-            let kind = self.kind(&name, value);
-            self.signs.extend(kind.map(|kind| Sign { place: at.clone(), kind }));
+            let is_next = name.starts_with("next");
+            let kind = self.kind(&name, value).filter(|kind| {
+                *kind != Kind::Pages || is_page_count(&name, value, members, skip.is_empty())
+            });
+            self.signs.extend(kind.map(|kind| Sign { place: at.clone(), kind, is_next }));
             let Some(inner) = value.as_object() else { continue };
             let mut forms = ["href", "url", "link"].iter();
             let href = forms.find(|form| inner.get(**form).is_some_and(is_text));
             if let (Some(href), true) = (href, NEXT.contains(&name.as_str())) {
-                self.signs.push(Sign { place: step(&at, href), kind: Kind::Url });
-            } else if AROUND.contains(&name.as_str()) && depth > 0 {
-                self.look(inner, &at, "", depth - 1);
+                self.signs.push(Sign { place: step(&at, href), kind: Kind::Url, is_next });
             }
         }
     }
 
     fn kind(&self, name: &str, value: &Value) -> Option<Kind> {
         let is = |names: &[&str]| names.contains(&name);
-        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
         match value {
             Value::Bool(true) if is(&YES) || is(&NEXT) => Some(Kind::Flag),
             Value::Bool(false) if is(&NO) => Some(Kind::Flag),
             Value::String(text) if is(&YES) && text.eq_ignore_ascii_case("true") => {
                 Some(Kind::Flag)
             }
+            // The next date is no page.
+            Value::String(text) if is(&NEXT) && moment(text, &TimeZone::UTC).is_some() => None,
             Value::String(text) if is(&NEXT) && !text.is_empty() => Some(of_text(text)),
             Value::Number(_) if is(&NEXT) => Some(Kind::Token),
             _ if is(&PAGES) => {
-                number.filter(|pages| *pages > self.pager.pages()).map(|_| Kind::Pages)
+                number(value).filter(|pages| *pages > self.pager.pages()).map(|_| Kind::Pages)
             }
             _ if is(&TOTALS) => {
-                number.filter(|total| *total > self.pager.received()).map(|_| Kind::Total)
+                number(value).filter(|total| *total > self.pager.received()).map(|_| Kind::Total)
             }
             _ => None,
         }
     }
+}
+
+/// Tells whether a number is that of the pages of a list, and the page at hand is not the last of
+/// them: `pages` may also be those of a book.
+fn is_page_count(name: &str, pages: &Value, members: &Map<String, Value>, is_around: bool) -> bool {
+    let among = |names: &[&str], name: &str| names.contains(&plain(name).as_str());
+    let is_paged = || members.keys().any(|name| among(&PAGED, name));
+    let mut page = members.iter().filter(|(name, _)| among(&PAGE, name));
+    let is_last = page.any(|(_, page)| number(page).is_some() && number(page) >= number(pages));
+    !is_last && (name != "pages" || is_around || is_paged())
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn is_text(value: &Value) -> bool {

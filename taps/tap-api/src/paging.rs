@@ -9,6 +9,7 @@ use serde_json_path::JsonPath;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::options::StreamOptions;
+use crate::paging::pager::PageFacts;
 
 /// How further pages are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,17 @@ impl Paging {
     pub fn found(&self, envelope: &Value) -> Option<Value> {
         let found = self.path.as_ref()?.query(envelope).first()?;
         (!is_end(found)).then(|| found.clone())
+    }
+
+    /// Tells whether the place of the token is not there at all, so that it may be another one.
+    pub fn lacks_place(&self, page: PageFacts<'_>) -> bool {
+        match self.style {
+            Style::Token | Style::NextUrl => {
+                self.path.as_ref().is_some_and(|path| path.query(page.envelope).first().is_none())
+            }
+            Style::HeaderToken => page.answer.header(&self.header).is_none(),
+            _ => false,
+        }
     }
 
     /// Returns how many records the answer says there are.

@@ -156,7 +156,7 @@ impl Reader {
         if at_once > 1 && self.open.is_none() && plan.limit.is_none() {
             return self.several(api, plan, at_once, take);
         }
-        let (mut pager, request) = match self.open.take() {
+        let (mut pager, mut request) = match self.open.take() {
             Some(open) => open,
             None => self.begin(api, plan)?,
         };
@@ -166,13 +166,19 @@ impl Reader {
         if plan.not_found == NotFound::Empty && (pager.pages() == 0 || plan.paging.is_numbered()) {
             statuses.push(404);
         }
+        // Some APIs take no parameters beside those of the address that they named.
+        statuses.extend(request.named.iter().flat_map(|_| [400, 422]));
         let mut attempts = api.client.attempts();
         let next = loop {
             let sent = api.client.send(&request, &statuses);
             let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
             self.latest.take_clock(&answer);
+            if request.falls_back(answer.status) {
+                statuses.retain(|status| !matches!(status, 400 | 422));
+                continue;
+            }
             if !matches!(answer.status, 200..300) {
-                if pager.pages() > 0 && !pager.may_be_all() {
+                if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
                     warn_of_end(api, plan, &request, &mut answer);
                 }
                 break None;
@@ -190,15 +196,7 @@ impl Reader {
             None => self.context += 1,
             // The next step ends the read.
             Some(_) if self.is_full(plan) => {}
-            Some(next) => {
-                let request = match next {
-                    Next::Params(params) => request.with_params(plan, &params)?,
-                    Next::Address(address) => {
-                        Request { address: trusted(api, address)?, ..request }
-                    }
-                };
-                self.open = Some((pager, request));
-            }
+            Some(next) => self.open = Some((pager, for_next(api, plan, request, next)?)),
         }
         Ok(Step::Page)
     }
@@ -325,6 +323,14 @@ fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) ->
         failure = failure.with("answer", excerpt);
     }
     if hinted { failure } else { failure.hint("run again; if it stays so, ask who runs the API") }
+}
+
+/// Returns the request for the next page.
+fn for_next(api: &Api, plan: &Plan, request: Request, next: Next) -> Result<Request> {
+    match next {
+        Next::Params(params) => request.with_params(plan, &params),
+        Next::Address(address) => request.follow(trusted(api, address)?),
+    }
 }
 
 /// Refuses an address of another origin.

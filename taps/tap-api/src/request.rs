@@ -21,6 +21,10 @@ pub struct Request {
     pub headers: Vec<(String, Secret)>,
     /// What `POST` sends, and its content type.
     pub body: Option<(Vec<u8>, &'static str)>,
+    /// The address with the parameters of the settings alone.
+    asked: Option<Address>,
+    /// The address that an answer named, where it lacks some of those parameters.
+    pub named: Option<Address>,
 }
 
 impl Request {
@@ -30,7 +34,8 @@ impl Request {
             |(name, value): &(String, Secret)| encoded(name) + "=" + &encoded(value.reveal());
         let form = fields.iter().map(field).collect::<Vec<_>>().join("&");
         let body = Some((form.into_bytes(), "application/x-www-form-urlencoded"));
-        Self { method: Method::Post, address, headers: Vec::new(), body }
+        let headers = Vec::new();
+        Self { method: Method::Post, address, headers, body, asked: None, named: None }
     }
 
     /// Returns method and address for people.
@@ -98,7 +103,8 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
         let filled = Template::new(value.reveal()).fill(fills, str::to_owned);
         headers.extend(filled.map(|value| (name.clone(), Secret::new(value))));
     }
-    let mut request = Request { method: plan.method, address, headers, body: None };
+    let method = plan.method;
+    let mut request = Request { method, address, headers, body: None, asked: None, named: None };
     let mut params = Vec::new();
     let mut body = plan.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
     for (name, value) in &plan.params {
@@ -111,6 +117,7 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
         }
     }
     request.address = request.address.with_params(&params)?;
+    request.asked = Some(request.address.clone());
     if plan.method == Method::Post {
         request.set_body(&body);
     }
@@ -151,6 +158,30 @@ impl Request {
             request.address = request.address.with_params(&texts)?;
         }
         Ok(request)
+    }
+
+    /// Returns the request for the page at an address that an answer has named.
+    ///
+    /// The rule: what is asked for stays the same from page to page. An address with parameters
+    /// that lacks some of ours gets them, as it names the page and not the rows; one that has them
+    /// all, or none of its own, stays as it is.
+    pub fn follow(self, named: Address) -> Result<Self> {
+        let asked = self.asked.as_ref().filter(|_| named.has_params());
+        let address = match asked {
+            Some(asked) => named.with_missing_of(asked)?,
+            None => named.clone(),
+        };
+        let named = (address != named).then_some(named);
+        Ok(Self { address, named, ..self })
+    }
+
+    /// Goes back to the address that an answer named, where the API refuses it with our parameters;
+    /// tells whether it does.
+    pub fn falls_back(&mut self, status: u16) -> bool {
+        let named = self.named.take_if(|_| matches!(status, 400 | 422));
+        let is_other = named.is_some();
+        self.address = named.unwrap_or_else(|| self.address.clone());
+        is_other
     }
 
     /// Returns a number that tells this request from others.

@@ -118,12 +118,44 @@ impl Address {
         format!("{}{path}{query}", self.origin().host)
     }
 
-    /// Tells whether it leads to another place of the same path but for its end, and has lost the
-    /// parameters.
+    /// Tells whether it has parameters.
+    pub fn has_params(&self) -> bool {
+        self.params().next().is_some()
+    }
+
+    /// Adds the parameters of another address whose names it does not have.
+    pub fn with_missing_of(&self, other: &Self) -> Result<Self> {
+        let missing: Vec<_> = self.missing_of(other).collect();
+        if missing.is_empty() {
+            return Ok(self.clone());
+        }
+        let mark = if self.0.query().is_none() { '?' } else { '&' };
+        Self::parse(&format!("{}{mark}{}", self.0.as_str(), missing.join("&")))
+    }
+
+    /// Tells whether a redirect to it loses the parameters of the address before: it has none at
+    /// all, or it lacks some at the same path but for its end. An address with parameters of its
+    /// own at another path may be made for what was asked.
     pub fn loses_params_of(&self, before: &Self) -> bool {
+        let is_odd = self.has_path_of(before) || !self.has_params();
+        self.missing_of(before).next().is_some() && is_odd
+    }
+
+    /// Tells whether the paths are the same but for their ends.
+    pub fn has_path_of(&self, other: &Self) -> bool {
         let path = |address: &Self| address.0.path().as_str().trim_end_matches('/').to_owned();
-        let has = |address: &Self| address.0.query().is_some_and(|query| !query.is_empty());
-        has(before) && !has(self) && path(before).eq_ignore_ascii_case(&path(self))
+        path(other).eq_ignore_ascii_case(&path(self))
+    }
+
+    /// Returns the parameters of another address whose names it does not have.
+    fn missing_of<'a>(&self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let names: Vec<_> = self.params().map(name_of).collect();
+        other.params().filter(move |param| !names.contains(&name_of(param)))
+    }
+
+    fn params(&self) -> impl Iterator<Item = &str> {
+        let query = self.0.query().map_or("", |query| query.as_str());
+        query.split('&').filter(|param| !param.is_empty())
     }
 
     /// Tells whether TLS guards the way.
@@ -154,6 +186,21 @@ impl fmt::Display for Origin {
 
 fn strip(uri: &Uri<String>) -> Uri<String> {
     uri.strip_fragment().to_owned()
+}
+
+/// Returns the name of a parameter, decoded.
+fn name_of(param: &str) -> Vec<u8> {
+    let name = param.split('=').next().unwrap_or_default().as_bytes();
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let [first, behind @ ..] = rest {
+        let digits = rest.get(1..3).filter(|_| is_escape(rest));
+        let byte = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(byte.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if byte.is_some() { &rest[3..] } else { behind };
+    }
+    out
 }
 
 /// Percent-encodes what stands in no address but in many answers: spaces, letters beyond ASCII,
@@ -274,6 +321,25 @@ mod tests {
         let with = base.with_params(&params).unwrap();
         assert_eq!(with.as_str(), "http://h/v1/?key=a%20b%26%C3%BC&p=2");
         assert_eq!(with.to_string(), "http://h/v1/");
+    }
+
+    #[test]
+    fn a_link_gets_what_it_lacks_and_a_redirect_must_not_lose_it() {
+        let asked = Address::parse("http://h/v1/x?f%5Ba%5D=1&since=2026&k=a&k=b").unwrap();
+        let check = |link: &str, expected: &str| {
+            let link = asked.join(link).unwrap();
+            assert_eq!(link.with_missing_of(&asked).unwrap().as_str(), expected);
+        };
+        check("?page=2", "http://h/v1/x?page=2&f%5Ba%5D=1&since=2026&k=a&k=b");
+        check("?f[a]=9&k=c", "http://h/v1/x?f%5Ba%5D=9&k=c&since=2026");
+        check("?k=&f%5ba%5d=1&since=+&p=2", "http://h/v1/x?k=&f%5Ba%5D=1&since=+&p=2");
+        let loses = |to: &str| asked.join(to).unwrap().loses_params_of(&asked);
+        for to in ["/v1/x/", "/v1/x", "/v2/other", "http://i/x?", "/V1/X/?since=2026"] {
+            assert!(loses(to), "{to}");
+        }
+        for to in ["/v2/x?f[a]=1&since=2026&k=a&k=b", "/v1/x/?k=b&f[a]=&since=1", "/file?sig=1"] {
+            assert!(!loses(to), "{to}");
+        }
     }
 
     #[test]

@@ -171,8 +171,10 @@ impl Client {
             if hop.address.is_secure() && !next.is_secure() {
                 return refuse("it leads from https to http");
             }
-            if next.loses_params_of(&hop.address) {
-                return refuse("it leads to the same path without the parameters");
+            // 303 may name a result that is made already.
+            let is_made = answer.status == 303 && !next.has_path_of(&hop.address);
+            if !is_made && next.loses_params_of(&hop.address) {
+                return refuse("it leads to an address without the parameters");
             }
             if hop.body.is_some() && matches!(answer.status, 301 | 302) {
                 return refuse("what the body asks for would be lost");

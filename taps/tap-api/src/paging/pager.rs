@@ -7,6 +7,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::http::address::Address;
 use crate::http::answer::Answer;
+use crate::more::Said;
 use crate::paging::drift::Drift;
 use crate::paging::link;
 use crate::paging::{Paging, Style};
@@ -16,6 +17,7 @@ const EMPTY_PAGES_MAX: u32 = 100;
 
 /// Where a read of pages stands.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Pager {
     pages: u64,
     received: u64,
@@ -28,6 +30,12 @@ pub struct Pager {
     largest: u64,
     /// The page before may have been the last, so this one may not be there.
     probing: bool,
+    /// No answer has named the page at hand: it is the next by count.
+    counted_to: bool,
+    /// What the last page says of all of them together.
+    said: Said,
+    /// How many pages had records.
+    filled: u64,
     /// The page before had fewer records than another: some servers give the last one for ever.
     short: bool,
     /// A page announced another number of records than its own, or one of the stream did before.
@@ -59,6 +67,8 @@ pub struct PageFacts<'a> {
     pub envelope: &'a Value,
     /// How many records it had.
     pub records: u64,
+    /// What it says of all pages together.
+    pub said: Said,
 }
 
 impl Pager {
@@ -93,6 +103,7 @@ impl Pager {
         match (self.probing, self.short || self.pages == 1) {
             (true, true) => &[400, 404, 416, 422],
             (true, false) => &[404, 416],
+            (false, _) if self.counted_to => &[404, 416],
             (false, _) => &[],
         }
     }
@@ -119,9 +130,19 @@ impl Pager {
         )
     }
 
+    /// Tells whether the pages so far are all: as many records came as there are by the answers,
+    /// or the last one says that it is the last.
+    pub fn is_complete(&self) -> bool {
+        let total = self.total.or(self.said.total(self.filled));
+        self.said.is_last() || total == Some(self.received)
+    }
+
     /// Returns how many records the API announced, and how many it gave, where these are fewer.
-    pub fn missing(&self) -> Option<(u64, u64)> {
-        let total = self.total.filter(|total| *total > self.received)?;
+    pub fn missing(&self, paging: &Paging) -> Option<(u64, u64)> {
+        // Without a style one page is what was asked for; what it says is told as "more pages".
+        let is_read_on = !paging.by_default && paging.style != Style::None;
+        let shown = self.said.total(self.filled).filter(|_| is_read_on);
+        let total = self.total.or(shown).filter(|total| *total > self.received)?;
         Some((total, self.received))
     }
 
@@ -144,6 +165,8 @@ impl Pager {
     pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
         self.pages += 1;
         self.received += page.records;
+        self.filled += u64::from(page.records > 0);
+        self.said = page.said;
         let total = paging.total(page.envelope);
         self.total = total.or(self.total);
         self.has_totals |= total.is_some_and(|total| total != page.records);
@@ -152,6 +175,8 @@ impl Pager {
         }
         Ok(match paging.style {
             Style::None => None,
+            // Some keep on naming a token, for those who come back later.
+            Style::Token | Style::NextUrl if page.said.is_last() => None,
             Style::PageNumber => {
                 self.number += 1;
                 let more = self.more(paging, page)?;
@@ -224,9 +249,10 @@ impl Pager {
     ///
     /// The rule: a total that is lower than what came cannot be true, and one that is the number of
     /// records of its own page need not be more than that. Neither it nor a later one ends the
-    /// read; the pages do.
+    /// read; the pages do. A page that nothing but our own count names may not be there.
     fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<bool> {
         self.probing = false;
+        self.counted_to = false;
         self.short = false;
         let found = paging.found(page.envelope);
         if page.records == 0 {
@@ -242,6 +268,7 @@ impl Pager {
         if paging.path.is_some() && !is_holder {
             return Ok(found.is_some());
         }
+        self.counted_to = true;
         let asked = paging.size.as_ref().map(|(_, size)| *size);
         self.largest = self.largest.max(page.records);
         // Fewer than asked for, or than before, can be all that the server gives at once, or what

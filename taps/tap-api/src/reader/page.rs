@@ -100,7 +100,8 @@ impl Reader {
         if let Some(mut held) = held {
             held.each(&mut *take)?;
         }
-        let facts = PageFacts { answer, envelope: &envelope, records: count };
+        let said = more::said(plan, &envelope);
+        let facts = PageFacts { answer, envelope: &envelope, records: count, said };
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
         pager.end_page(&plan.paging, &envelope);
@@ -232,7 +233,7 @@ fn end(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     if plan.paging.is_numbered() {
         pager.drift.report(plan);
     }
-    if let Some((total, received)) = pager.missing() {
+    if let Some((total, received)) = pager.missing(&plan.paging) {
         singer::warn!(
             "W-COUNT-DIFFERS",
             "stream {}: the API says that there are {total} records, and gave {received}",

@@ -1,0 +1,241 @@
+//! Where a read of pages ends, what it ends with, and what is asked for on the way there.
+
+use serde_json::{Value, json};
+
+use crate::support::apis::tap_api;
+use crate::support::run::Outcome;
+use crate::support::web::{Asked, Reply, Web};
+
+fn read(web: &Web, options: &Value) -> Outcome {
+    let mut stream = json!({ "path": "items", "records_path": "$.data[*]" });
+    stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    tap_api(&web.url, &stream, &json!({})).go()
+}
+
+fn number(asked: &Asked, name: &str, missing: u64) -> u64 {
+    asked.param(name).map_or(missing, |text| text.parse().unwrap())
+}
+
+/// Rows `from..to` and what stands beside them.
+fn page(from: u64, to: u64, beside: &Value) -> Reply {
+    let rows: Vec<Value> = (from..to).map(|id| json!({ "id": id })).collect();
+    let mut answer = json!({ "data": rows });
+    answer.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+    Reply::json(&answer)
+}
+
+#[test]
+fn every_end_of_the_records_path_has_a_record() {
+    let web = Web::start(|asked| {
+        let from = number(asked, "after", 0);
+        let to = 7.min(from + 3);
+        let edges: Vec<Value> = (from..to).map(|id| json!({ "node": { "id": id } })).collect();
+        let next = (to < 7).then_some(to);
+        Reply::json(&json!({ "u": { "edges": edges, "info": { "end": next } } }))
+    });
+    let options = json!({ "records_path": "$.u.edges[*].node",
+        "next_page_token_path": "$.u.info.end", "pagination_next_page_param": "after" });
+    assert_eq!(read(&web, &options).success().records("t").len(), 7);
+    let web = Web::start(|_| Reply::json(&json!({ "u": { "edges": [] } })));
+    let options = json!({ "records_path": "$.u.edges[*].node" });
+    assert!(read(&web, &options).success().records("t").is_empty());
+}
+
+#[test]
+fn a_page_that_we_counted_to_need_not_be_there() {
+    let numbered = json!({ "pagination_request_style": "page_number", "pagination_page_size": 4 });
+    let web = |rows: u64, size: u64, beside: Value| {
+        Web::start(move |asked| {
+            let from = (number(asked, "page", 1) - 1) * size;
+            if from < rows {
+                page(from, rows.min(from + size), &beside)
+            } else {
+                Reply::status(404)
+            }
+        })
+    };
+    let check = |rows: u64, size: u64, beside: Value, is_told: bool| {
+        let outcome = read(&web(rows, size, beside.clone()), &numbered).success();
+        assert_eq!(outcome.records("t").len() as u64, rows, "{beside}");
+        let told = outcome.stderr.contains("W-END-BY-REFUSAL");
+        assert_eq!(told, is_told, "{beside}: {}", outcome.stderr);
+        assert!(!outcome.stderr.contains("W-COUNT-DIFFERS"), "{beside}: {}", outcome.stderr);
+    };
+    for beside in [
+        json!({ "count": 8, "next": "/items?page=2", "previous": null }),
+        json!({ "meta": { "total": "8" } }),
+        json!({ "page": { "totalElements": 8 } }),
+    ] {
+        check(8, 4, beside, false);
+    }
+    check(3, 3, json!({ "total": 3 }), false);
+    check(8, 4, json!({ "has_more": false }), false);
+    // Nothing proves that it is the end.
+    check(8, 4, json!({}), true);
+    check(8, 4, json!({ "total": 4 }), true);
+    // A page behind others as full may be refused for a limit of the API.
+    let refusing = Web::start(|asked| match number(asked, "page", 1) {
+        at @ (1 | 2) => page(at * 4, at * 4 + 4, &json!({})),
+        _ => Reply::status(400),
+    });
+    read(&refusing, &numbered).exits(69);
+}
+
+#[test]
+fn an_answer_that_says_that_it_is_the_last_is() {
+    let by_token = json!({ "pagination_request_style": "token", "next_page_token_path": "$.cursor",
+        "pagination_next_page_param": "c" });
+    for last in [
+        json!({ "has_more": false }),
+        json!({ "meta": { "hasNextPage": "false" } }),
+        json!({ "isLast": true }),
+        json!({ "moreResult": false }),
+    ] {
+        let beside = last.clone();
+        let web = Web::start(move |asked| match asked.param("c") {
+            None => page(0, 2, &json!({ "cursor": "k", "has_more": true })),
+            Some(_) => {
+                let mut beside = beside.clone();
+                beside["cursor"] = "k".into();
+                page(2, 3, &beside)
+            }
+        });
+        let outcome = read(&web, &by_token).success();
+        assert_eq!(outcome.records("t").len(), 3, "{last}");
+        assert_eq!(web.asked().len(), 2, "{last}");
+        // Nor is it told as more where no style is set.
+        let mut one = last.clone();
+        one["cursor"] = "k".into();
+        let web = Web::start(move |_| page(0, 2, &one));
+        let outcome = read(&web, &json!({})).success();
+        assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{last}: {}", outcome.stderr);
+    }
+    // One that says both goes on.
+    let web = Web::start(|asked| match asked.param("c") {
+        None => page(0, 2, &json!({ "cursor": "k", "more": false, "has_more": true })),
+        Some(_) => page(2, 3, &json!({})),
+    });
+    assert_eq!(read(&web, &by_token).success().records("t").len(), 3);
+    for beside in [
+        json!({ "title": "Ulysses", "pages": 730 }),
+        json!({ "next": "2027-02-03" }),
+        json!({ "next": "2027-02-03T04:05:06+01:00" }),
+        json!({ "current_page": 9, "total_pages": 9 }),
+    ] {
+        let web = Web::start({
+            let beside = beside.clone();
+            move |_| page(0, 2, &beside)
+        });
+        let outcome = read(&web, &json!({})).success();
+        assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{beside}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn fewer_records_than_the_answers_announce_are_told() {
+    let numbered = json!({ "pagination_request_style": "page_number" });
+    let check = |options: &Value, beside: Value, is_told: bool| {
+        let web = Web::start({
+            let beside = beside.clone();
+            move |asked| {
+                let from = (number(asked, "page", 1) - 1) * 5;
+                page(from.min(8), 8.min(from + 5), &beside)
+            }
+        });
+        let outcome = read(&web, options).success();
+        assert_eq!(outcome.records("t").len(), 8.min(5 * web.asked().len()), "{beside}");
+        let told = outcome.stderr.contains("W-COUNT-DIFFERS");
+        assert_eq!(told, is_told, "{beside}: {}", outcome.stderr);
+    };
+    for beside in [
+        json!({ "total": 11 }),
+        json!({ "count": "11" }),
+        json!({ "totalElements": 11 }),
+        json!({ "pagination": { "total_count": 11 } }),
+    ] {
+        check(&numbered, beside, true);
+    }
+    for beside in [json!({ "total": 8 }), json!({ "count": 5 }), json!({ "total": 5 }), json!({})] {
+        check(&numbered, beside, false);
+    }
+    let by_url = json!({ "pagination_request_style": "next_url" });
+    check(&by_url, json!({ "count": 11, "next": null, "previous": null }), true);
+    // That is the size of a page.
+    check(&by_url, json!({ "count": 100, "next": null }), false);
+    check(&json!({ "pagination_request_style": "none" }), json!({ "total": 11 }), false);
+}
+
+#[test]
+fn a_token_at_another_place_than_that_of_the_settings_is_told() {
+    let check = |path: &str, beside: Value, is_told: bool| {
+        let options = json!({ "pagination_request_style": "token", "next_page_token_path": path });
+        let web = Web::start({
+            let beside = beside.clone();
+            move |_| page(0, 2, &beside)
+        });
+        let outcome = read(&web, &options).success();
+        let told = outcome.stderr.contains("W-MORE-PAGES");
+        assert_eq!(told, is_told, "{path} {beside}: {}", outcome.stderr);
+    };
+    check("$.meta.cursor", json!({ "meta": { "next_cursor": "abc" } }), true);
+    check("$.nextToken", json!({ "paging": { "nextPageToken": 7 } }), true);
+    check("$.meta.cursor", json!({ "meta": { "cursor": null, "next_cursor": "abc" } }), false);
+    check("$.next", json!({ "cursor": "abc" }), false);
+}
+
+#[test]
+fn what_is_asked_for_stays_from_page_to_page() {
+    // Filters by `status`, which its links lack.
+    let web = Web::start(|asked| {
+        let from = number(asked, "skip", 0);
+        let status = asked.param("status").unwrap_or("ALL").to_owned();
+        let row = json!({ "id": from, "status": status });
+        let next = (from < 2).then(|| format!("/items?skip={}", from + 1));
+        let link = next.clone().map(|next| format!("<{next}>; rel=next")).unwrap_or_default();
+        Reply::json(&json!({ "data": [row], "next": next })).header("Link", &link)
+    });
+    for style in ["next_url", "link_header", "hateoas_paginator"] {
+        let options = json!({ "pagination_request_style": style, "params": { "status": "a b" } });
+        let rows = read(&web, &options).success().records("t");
+        let statuses: Vec<_> = rows.iter().map(|row| &row["status"]).collect();
+        assert_eq!(statuses, ["a%20b"; 3], "{style}");
+    }
+    // A link that has them all stays as it is, and its own values count.
+    let web = Web::start(|asked| match asked.param("z") {
+        None => page(0, 1, &json!({ "next": "?z=1&f%5ba%5d=x+y&s=9" })),
+        Some(_) => page(1, 2, &json!({})),
+    });
+    let options = json!({ "pagination_request_style": "next_url",
+        "params": { "f[a]": "x y", "s": "1" } });
+    assert_eq!(read(&web, &options).success().records("t").len(), 2);
+    assert_eq!(web.targets()[1], "/items?z=1&f%5Ba%5D=x+y&s=9");
+    // An API may take nothing beside its token, which knows what was asked for.
+    let web = Web::start(|asked| match (asked.param("token"), asked.param("q")) {
+        (None, _) => page(0, 1, &json!({ "next": "/items?token=k" })),
+        (Some(_), Some(_)) => Reply::status(400),
+        (Some(_), None) => page(1, 2, &json!({})),
+    });
+    let options = json!({ "pagination_request_style": "next_url", "params": { "q": "1" } });
+    assert_eq!(read(&web, &options).success().records("t").len(), 2);
+    assert_eq!(web.targets()[1..], ["/items?token=k&q=1", "/items?token=k"]);
+}
+
+#[test]
+fn a_redirect_that_loses_the_parameters_is_refused() {
+    let to = |location: &'static str, status: u16| {
+        Web::start(move |asked| match asked.path() {
+            "/items" => Reply::status(status).header("Location", location),
+            _ => page(0, 1, &json!({})),
+        })
+    };
+    let options = json!({ "params": { "status": "open", "size": 3 } });
+    for status in [301, 302, 307, 308] {
+        let outcome = read(&to("/v2/items", status), &options).exits(69);
+        assert!(outcome.stderr.contains("without the parameters"), "{}", outcome.stderr);
+    }
+    for location in ["/v2/items?size=3&status=open", "/files/9?signature=x"] {
+        assert_eq!(read(&to(location, 302), &options).success().records("t").len(), 1);
+    }
+    assert_eq!(read(&to("/results/9", 303), &options).success().records("t").len(), 1);
+    assert_eq!(read(&to("/v2/items", 301), &json!({})).success().records("t").len(), 1);
+}
