@@ -211,3 +211,80 @@ fn the_time_of_extraction_is_the_same_moment_in_any_table() {
     let odd = "SELECT count(*), count(_sdc_extracted_at) FROM t WHERE id > 2";
     assert_eq!(target.psql(odd), "3|0");
 }
+
+/// Returns the rows of each step: one of each key, in the order of the keys.
+fn steps_of_deletions() -> Vec<Vec<Value>> {
+    let at = "2026-11-20T01:02:03+00:00";
+    let deleted = |id: i64| json!({ "id": id, "_sdc_deleted_at": at });
+    vec![
+        vec![
+            json!({ "id": 7, "a": 3, "b": "old", "c": true }),
+            json!({ "id": 8, "a": 4, "b": "never", "_sdc_deleted_at": at }),
+            json!({ "id": 9, "b": "kept" }),
+            json!({ "id": 10, "a": 5, "c": false }),
+        ],
+        vec![deleted(7), deleted(8), json!({ "id": 9, "a": 6 }), deleted(10)],
+        vec![
+            json!({ "id": 7, "b": "new" }),
+            json!({ "id": 8, "c": false }),
+            json!({ "id": 9, "c": true }),
+            deleted(10),
+        ],
+        vec![json!({ "id": 7, "a": 9 }), json!({ "id": 8 }), deleted(9), json!({ "id": 10 })],
+        vec![deleted(7), json!({ "id": 8, "a": 2 }), json!({ "id": 9, "a": 1 })],
+        vec![json!({ "id": 7, "c": false, "_sdc_deleted_at": null }), deleted(8)],
+    ]
+}
+
+#[test]
+fn what_comes_after_a_deletion_begins_a_new_row_wherever_batches_end() {
+    let target = database("begins_anew");
+    let schema = json!({
+        "id": { "type": "integer" },
+        "a": { "type": ["null", "integer"] },
+        "b": { "type": ["null", "string"] },
+        "c": { "type": ["null", "boolean"] },
+        "_sdc_deleted_at": { "type": ["null", "string"], "format": "date-time" },
+    });
+    let steps = steps_of_deletions();
+    let load = |hard: bool, steps: &[Vec<Value>], often: bool| {
+        let mut lines = Lines::default().schema("t", &schema, &["id"]);
+        for record in steps.iter().flatten() {
+            lines = lines.record("t", record);
+            lines = if often { lines.state(&json!({ "often": record })) } else { lines };
+        }
+        let run = to_database(&target, &json!({ "hard_delete": hard })).config(&metadata(true));
+        let run = if often {
+            run.set("state_interval_seconds", 0).set("batch_size_rows", 1)
+        } else {
+            run
+        };
+        run.input(lines.done().0).go().success();
+    };
+    for hard in [true, false] {
+        for most in [2, 4, steps.len()] {
+            let told = format!("hard_delete {hard}, the first {most} steps");
+            let live = "SELECT id, a, b, c FROM t WHERE _sdc_deleted_at IS NULL ORDER BY id";
+            let mut held = Vec::new();
+            for sizes in [vec![1; most], vec![most], vec![1, most - 1], vec![most - 1, 1]] {
+                target.psql("DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS _sdc_tables");
+                let mut rest = &steps[..most];
+                for size in sizes.into_iter().filter(|size| *size > 0) {
+                    let (some, others) = rest.split_at(size);
+                    load(hard, some, false);
+                    rest = others;
+                }
+                held.push(target.psql(live));
+            }
+            target.psql("DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS _sdc_tables");
+            load(hard, &steps[..most], true);
+            held.push(target.psql(live));
+            assert!(held.iter().all(|rows| *rows == held[0]), "{told}: {held:#?}");
+            if most == 4 {
+                assert_eq!(held[0], "7|9|new|\n8|||f\n10|||", "{told}");
+            } else if most == steps.len() {
+                assert_eq!(held[0], "7|||f\n9|1||\n10|||", "{told}");
+            }
+        }
+    }
+}

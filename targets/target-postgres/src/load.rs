@@ -4,8 +4,9 @@ use pg::Client;
 use singer::{Context, Error, ErrorKind, Result};
 
 use crate::guards;
-use crate::merge::{self, Merge};
+use crate::merge::Merge;
 use crate::names::TableName;
+use crate::rounds::FORGET_ROUNDS;
 use crate::settings::LoadMethod;
 use crate::table;
 
@@ -143,8 +144,12 @@ pub fn lock(
 /// Merges records that lack columns, or whose rows may be in several tables: first those of one
 /// key into one.
 fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
+    client.execute("SET LOCAL enable_nestloop = off")?;
+    if let Some(anew) = merge.begin_anew() {
+        client.execute(&anew)?;
+    }
     let [number, last] = merge.number_rounds();
-    client.execute(&format!("SET LOCAL enable_nestloop = off; {number}"))?;
+    client.execute(&number)?;
     let rows = client.query(&last, &[])?;
     let last: u64 = rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
     // Each round would look at all rows.
@@ -156,7 +161,7 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
         client.execute(&merge.fold(round))?;
     }
     if indexed {
-        client.execute(merge::FORGET_ROUNDS)?;
+        client.execute(FORGET_ROUNDS)?;
     }
     client.execute(&merge.drop_older())?;
     client.execute(&format!("SET LOCAL enable_nestloop = on; ANALYZE {}", merge.stage))?;

@@ -27,6 +27,7 @@ mod partition;
 mod plan;
 mod promises;
 mod relatives;
+mod rounds;
 mod session;
 mod settings;
 mod sink;

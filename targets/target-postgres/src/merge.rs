@@ -6,9 +6,6 @@ use crate::guards::Guards;
 use crate::names::{DATESTAMP, DELETED_AT, SOURCE, TABLE_VERSION};
 use crate::types::SqlType;
 
-/// Takes the index of [`Merge::index_rounds`] off the staging table, which is used again.
-pub const FORGET_ROUNDS: &str = "DROP INDEX pg_temp._sdc_stage_rounds";
-
 /// One column of the table and where its value comes from.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -211,60 +208,6 @@ impl Merge {
         pairs.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// For records that lack columns: numbers the records of each key, oldest first, beginning
-    /// with the last one that is whole; then asks how many rounds that makes.
-    pub fn number_rounds(&self) -> [String; 2] {
-        let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
-        let stage = &self.stage;
-        [
-            format!(
-                "UPDATE {stage} u SET _sdc_stage_round = r.n FROM (SELECT s._sdc_stage_at, \
-                 row_number() OVER (PARTITION BY {keys} ORDER BY s._sdc_stage_line) AS n \
-                 FROM (SELECT s.*, s.ctid AS _sdc_stage_at, \
-                 max(CASE WHEN s._sdc_stage_absent IS NULL THEN s._sdc_stage_line END) \
-                 OVER (PARTITION BY {keys}) AS _sdc_stage_whole FROM {stage} s) s \
-                 WHERE s._sdc_stage_whole IS NULL \
-                 OR s._sdc_stage_line >= s._sdc_stage_whole) r WHERE u.ctid = r._sdc_stage_at"
-            ),
-            format!("SELECT coalesce(max(_sdc_stage_round), 0) FROM {stage}"),
-        ]
-    }
-
-    /// Makes the records of a round be found.
-    pub fn index_rounds(&self) -> String {
-        format!("CREATE INDEX _sdc_stage_rounds ON {0} (_sdc_stage_round); ANALYZE {0}", self.stage)
-    }
-
-    /// Gives the records of a round what they lack and the record before them has.
-    pub fn fold(&self, round: u64) -> String {
-        let lacking = self.items.iter().filter_map(|item| item.number.map(|n| (n, &item.column)));
-        let set = lacking.map(|(number, column)| {
-            format!(
-                "{column} = CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN p.{column} \
-                 ELSE s.{column} END"
-            )
-        });
-        format!(
-            "UPDATE {0} s SET {1}, _sdc_stage_absent = CASE WHEN s._sdc_stage_absent IS NOT NULL \
-             AND p._sdc_stage_absent IS NOT NULL THEN ARRAY(SELECT unnest(s._sdc_stage_absent) \
-             INTERSECT SELECT unnest(p._sdc_stage_absent)) END FROM {0} p WHERE \
-             s._sdc_stage_round = {round} AND p._sdc_stage_round = {round} - 1 AND {2}",
-            self.stage,
-            join(set),
-            self.same_key("s", "p")
-        )
-    }
-
-    /// Leaves only the last record of every key staged.
-    pub fn drop_older(&self) -> String {
-        format!(
-            "DELETE FROM {0} s WHERE s._sdc_stage_round IS NULL OR EXISTS (SELECT FROM {0} p \
-             WHERE p._sdc_stage_round = s._sdc_stage_round + 1 AND {1})",
-            self.stage,
-            self.same_key("s", "p")
-        )
-    }
-
     /// Adds the staged rows, one for each key, that the table does not have.
     pub fn insert_new(&self) -> String {
         let alive = self.alive();
@@ -295,11 +238,13 @@ impl Merge {
     }
 
     /// Updates the rows of the table by the staged ones, one for each key; a column that the
-    /// record lacks keeps its value. None when there is nothing to set.
+    /// record lacks keeps its value, unless that is of a deleted row. None when there is nothing to
+    /// set.
     pub fn update_known(&self) -> Option<String> {
+        let goes_on = self.goes_on();
         let value = |item: &Item| match item.number {
             Some(number) => format!(
-                "CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN t.{} ELSE {} END",
+                "CASE WHEN {number} = ANY (s._sdc_stage_absent){goes_on} THEN t.{} ELSE {} END",
                 item.column, item.value
             ),
             None => item.value.clone(),
@@ -419,7 +364,8 @@ pub fn partition_scope(source: &str, datestamp: &str) -> String {
     )
 }
 
-fn join(parts: impl Iterator<Item = String>) -> String {
+/// Joins parts of SQL by commas.
+pub fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 

@@ -100,7 +100,7 @@ pub struct Settings {
     /// stream's schema names in `x-partition`. A stream that names another one is refused.
     pub datestamp: Option<String>,
     /// What an upsert does with a column that a record does not have: `keep` its value or write
-    /// `null`.
+    /// `null`. Behind the deletion of its row a record begins a new one, without old values.
     #[serde(default)]
     pub missing: Missing,
     /// Seconds to wait for a lock on a table before giving up with exit code 75.
