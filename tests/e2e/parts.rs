@@ -201,6 +201,33 @@ fn rows_that_did_not_come_are_not_taken_for_gone() {
 }
 
 #[test]
+fn rows_of_higher_versions_that_stay_are_told() {
+    let target = database("higher_versions");
+    let row = |lines: Lines, id: i64, at: i64| version(lines, &json!(id), at);
+    let schema = || Lines::default().schema("t", &columns(), &["id"]);
+    for hard in [true, false] {
+        target.psql("DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS _sdc_tables");
+        let more = json!({ "hard_delete": hard, "add_record_metadata": true });
+        let load = |lines: Lines| to_database(&target, &more).input(lines.0).go().success();
+        let first = row(row(row(schema(), 1, 1_790_000_000_123), 2, 1_790_000_000_123), 3, 4);
+        load(first.done());
+        // The tap counts seconds now, of which the first row has come again.
+        let again = || activate(row(schema(), 1, 1_790_000_600), 1_790_000_600).done();
+        let outcome = load(again());
+        let told = "version is higher: 1;";
+        assert!(outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+        // What the warning says helps.
+        let hint = outcome.stderr.split("Then run ").nth(1).unwrap();
+        target.psql(hint.split(", and this load").next().unwrap());
+        let outcome = load(again());
+        assert!(!outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
+        let live = "SELECT string_agg(id::text, ',') FROM t WHERE _sdc_deleted_at IS NULL";
+        assert_eq!(target.psql(live), "1", "{hard}");
+    }
+}
+
+#[test]
 fn a_tap_that_left_out_a_row_activates_no_version() {
     let source = database("left_out");
     source.psql(

@@ -6,6 +6,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::load;
 use crate::merge::{Filled, Merge};
+use crate::names::TABLE_VERSION;
 
 /// The temporary table that computes what the table would.
 const COMPUTED: &str = "pg_temp._sdc_stage_computed";
@@ -40,6 +41,23 @@ pub fn repeated(client: &mut Client, merge: &Merge, came: u64) -> Result<u64> {
     }
     let sql = format!("SELECT count(*) FROM {} t WHERE {}", merge.table, merge.scope);
     Ok(came.saturating_sub(load::pair(client, &sql)?.0))
+}
+
+/// Warns of rows that came with a higher version than the one that becomes active, in an earlier
+/// run: no version below theirs lets them leave.
+pub fn newer(client: &mut Client, merge: &Merge, version: i64) -> Result<()> {
+    let (newer, _) = load::pair(client, &merge.count_newer(version))?;
+    if newer > 0 {
+        singer::warn!(
+            "W-VERSION-IGNORED",
+            "ACTIVATE_VERSION {version} does not reach rows of table {0} whose version is higher: \
+             {newer}; rows of them that are gone in the source stay: was a clock set back, or does \
+             the tap count its versions in another unit? Then run UPDATE {0} SET \
+             \"{TABLE_VERSION}\" = NULL WHERE \"{TABLE_VERSION}\" > {version}, and this load again",
+            merge.table
+        );
+    }
+    Ok(())
 }
 
 /// Refuses values that came for columns that the server fills, and that are not the ones there.

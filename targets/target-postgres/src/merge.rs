@@ -344,14 +344,24 @@ impl Merge {
         format!("SELECT count(*) FROM {of} WHERE {old}")
     }
 
+    /// Counts the rows that a version lets stay and that did not come with it.
+    pub fn count_newer(&self, version: i64) -> String {
+        let (of, newer) = self.live(format!("t.\"{TABLE_VERSION}\" > {version}"));
+        format!("SELECT count(*) FROM {of} WHERE {newer}")
+    }
+
     /// Returns the table, and the condition of the rows that a version is to act on.
     fn old(&self, version: i64) -> (String, String) {
+        self.live(format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)"))
+    }
+
+    /// Returns the table, and the condition for those of its rows that are not marked as deleted.
+    fn live(&self, condition: String) -> (String, String) {
         let of = format!("{}{} t", if self.only { "ONLY " } else { "" }, self.table);
-        let old = format!("(t.\"{TABLE_VERSION}\" < {version} OR t.\"{TABLE_VERSION}\" IS NULL)");
         if self.hard_delete {
-            return (of, old);
+            return (of, condition);
         }
-        (of, format!("{old} AND t.\"{DELETED_AT}\" IS NULL"))
+        (of, format!("{condition} AND t.\"{DELETED_AT}\" IS NULL"))
     }
 }
 

@@ -73,6 +73,7 @@ impl Work<'_> {
         if let Some(version) = self.version {
             counts.deleted += client.execute(&merge.activate(version))?;
             guards::activated(client, merge, &mapping.shape.name, version)?;
+            checks::newer(client, merge, version)?;
         }
         if mapping.plan.cascades {
             guards::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
