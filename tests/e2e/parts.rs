@@ -7,7 +7,7 @@ use crate::support::folder;
 use crate::support::invariants::fails;
 use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
-use crate::support::run::{Outcome, pipe, pipe_succeeds};
+use crate::support::run::{Outcome, ours, pipe, pipe_succeeds};
 
 /// A table with a key that grows, and the catalog that reads it by that.
 fn growing(purpose: &str) -> (Database, Value) {
@@ -201,6 +201,43 @@ fn rows_that_did_not_come_are_not_taken_for_gone() {
 }
 
 #[test]
+fn rows_of_this_run_are_never_taken_for_gone() {
+    let target = database("of_this_run");
+    let row = |lines: Lines, id: i64, at: i64| version(lines, &json!(id), at);
+    let schema = || Lines::default().schema("t", &columns(), &["id"]);
+    let held = "SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE _sdc_deleted_at IS NULL";
+    for hard in [true, false] {
+        target.psql("DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS _sdc_tables");
+        let more = json!({ "hard_delete": hard, "add_record_metadata": true });
+        let load = |lines: Lines| to_database(&target, &more).input(lines.0).go().success();
+        load(row(row(schema(), 1, 30), 2, 30).done());
+        for (came, told) in [
+            (row(schema().row(3, "a"), 4, 40), "came without a version"),
+            (row(schema(), 3, 40).row(4, "a"), "came without a version"),
+            (row(row(schema(), 3, 39), 4, 40), "came with an older version"),
+        ] {
+            let outcome = load(activate(came, 40).done());
+            assert!(outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains(told), "{told}: {}", outcome.stderr);
+            assert_eq!(target.psql(held), "1,2,3,4", "{hard}, {told}");
+        }
+        let outcome = load(activate(row(row(schema(), 4, 50), 5, 51), 50).done());
+        let told = "W-VERSION-IGNORED";
+        assert_eq!(target.psql(held), "4,5", "{hard}");
+        assert!(outcome.stderr.contains("version is higher: 1"), "{told}: {}", outcome.stderr);
+    }
+    // What replaces all rows keeps those of the run.
+    for (versions, told) in [([60, 61], 1), ([61, 61], 0)] {
+        let more = json!({ "load_method": "overwrite", "add_record_metadata": true });
+        let lines = row(row(schema(), 6, versions[0]), 7, versions[1]);
+        let run = to_database(&target, &more).input(activate(lines, 61).done().0);
+        let outcome = run.go().success();
+        assert_eq!(outcome.stderr.matches("W-VERSION-IGNORED").count().min(1), told);
+        assert_eq!(target.psql(held), "6,7");
+    }
+}
+
+#[test]
 fn rows_of_higher_versions_that_stay_are_told() {
     let target = database("higher_versions");
     let row = |lines: Lines, id: i64, at: i64| version(lines, &json!(id), at);
@@ -224,6 +261,24 @@ fn rows_of_higher_versions_that_stay_are_told() {
         assert!(!outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
         let live = "SELECT string_agg(id::text, ',') FROM t WHERE _sdc_deleted_at IS NULL";
         assert_eq!(target.psql(live), "1", "{hard}");
+    }
+}
+
+#[test]
+fn files_with_rows_of_older_versions_are_told() {
+    let folder = folder();
+    let row = |lines: Lines, id: i64, at: i64| version(lines, &json!(id), at);
+    let schema = || Lines::default().schema("t", &columns(), &["id"]);
+    for (lines, told) in [
+        (row(row(activate(schema(), 8), 1, 8), 2, 8), 0),
+        (row(row(schema(), 1, 7), 2, 8), 1),
+        (row(schema(), 1, 9).row(2, "a"), 0),
+    ] {
+        let lines = activate(lines, 8).done();
+        let run = ours("target-csv").set("output_path", folder.path().display());
+        let outcome = run.input(lines.0).go().success();
+        let count = outcome.stderr.matches("W-VERSION-IGNORED: ").count();
+        assert_eq!(count, told, "{}", outcome.stderr);
     }
 }
 

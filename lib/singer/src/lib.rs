@@ -40,6 +40,7 @@ mod states;
 pub mod tap;
 pub mod target;
 pub mod validate;
+mod versions;
 pub mod warning;
 mod weight;
 mod word;

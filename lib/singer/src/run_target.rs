@@ -20,6 +20,7 @@ use crate::receive::{Decoding, Event, Strictness, no_input, receive};
 use crate::rejects::Rejects;
 use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
+use crate::versions::Versions;
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
 
@@ -108,6 +109,8 @@ struct Outgoing<S> {
     behind: Behind,
     /// Rows of versions before this one are gone, if all rows have come.
     version: Option<i64>,
+    /// Those that its rows came with.
+    versions: Versions,
     counter: RecordCounter,
 }
 
@@ -186,6 +189,7 @@ impl<T: Target> Delivery<T> {
                 late: false,
                 behind: Behind::Nothing,
                 version: None,
+                versions: Versions::default(),
                 counter: RecordCounter::new(&stream.name),
             });
             return Ok(());
@@ -202,6 +206,7 @@ impl<T: Target> Delivery<T> {
         sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
         stream.behind = Behind::Nothing;
+        stream.versions.add(&batch);
         stream.counter.add(batch.rows(), batch.text_bytes());
         let _ = self.give_back.try_send(batch);
         Ok(())
@@ -211,7 +216,8 @@ impl<T: Target> Delivery<T> {
         let stream = &mut self.streams[at];
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         if !sink.heeds_versions() {
-            return sink.activate(version).with("stream", &stream.name);
+            let older = stream.versions.any_before(version);
+            return sink.activate(version, older).with("stream", &stream.name);
         }
         stream.dirty = true;
         stream.behind = stream.behind.max(Behind::Something);
@@ -314,11 +320,16 @@ impl<T: Target> Delivery<T> {
         let stream = &mut self.streams[at];
         if let Some(mut sink) = stream.sink.take() {
             if let Some(version) = stream.version {
-                // A row that did not come may still be there in the source.
+                // A row that did not come may still be there in the source, and those that came in
+                // this run are.
                 let doubt = if self.rejects.has_some_of(&stream.name) {
                     Some("records of it were set aside")
                 } else if !verified && stream.behind == Behind::Nothing {
                     Some("the input ended with a record of it")
+                } else if stream.versions.any_lacking() {
+                    Some("records of it came without a version")
+                } else if stream.versions.any_before(version) {
+                    Some("records of it came with an older version")
                 } else {
                     None
                 };
@@ -330,7 +341,7 @@ impl<T: Target> Delivery<T> {
                             stream.name
                         );
                     }
-                    None => sink.activate(version).with("stream", &stream.name)?,
+                    None => sink.activate(version, false).with("stream", &stream.name)?,
                 }
             }
             warning::check()?;

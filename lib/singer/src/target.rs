@@ -114,8 +114,9 @@ pub trait Sink {
     fn complete(&mut self, end: End) -> Result<()>;
 
     /// Rows of versions before this one are gone; where that is heeded it comes right before
-    /// [`Sink::complete`], when all rows of this one have come.
-    fn activate(&mut self, version: i64) -> Result<()>;
+    /// [`Sink::complete`], when all rows of this one have come. Where it is not heeded, `older`
+    /// tells that rows of older versions were written in this run.
+    fn activate(&mut self, version: i64, older: bool) -> Result<()>;
 
     /// Tells whether versions change anything here: a state waits for what one does.
     fn heeds_versions(&self) -> bool;

@@ -291,8 +291,15 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    fn activate(&mut self, version: i64) -> Result<()> {
-        if !self.versions_noted {
+    fn activate(&mut self, version: i64, older: bool) -> Result<()> {
+        if older {
+            singer::warn!(
+                "W-VERSION-IGNORED",
+                "ACTIVATE_VERSION {version} of {} is ignored: rows of older versions came in this \
+                 run, and the file has them",
+                self.name
+            );
+        } else if !self.versions_noted {
             log::info!(
                 "stream {}: version {version} is active; the file holds what this run sent, so \
                  nothing is deleted",

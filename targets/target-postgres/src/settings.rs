@@ -78,8 +78,8 @@ pub struct Settings {
     /// `upsert` takes rows out of it whose record says `_sdc_deleted_at`.
     #[serde(default)]
     pub hard_delete: bool,
-    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come;
-    /// that needs `add_record_metadata`.
+    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come,
+    /// and none of the run without it or with an older one; that needs `add_record_metadata`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
     pub activate_version: bool,
