@@ -150,9 +150,9 @@ impl TapCsvSettings {
                  says which files were read, and a pattern in `path` says which there are"
             );
         }
+        // `whole_tables` holds for a day anyway: each of its tables is read as a whole.
         let of_files = [
             ("add_metadata_columns", self.add_metadata_columns),
-            ("whole_tables", self.whole_tables),
             ("decompression_ratio_max", self.decompression_ratio_max != decompression_ratio_max()),
         ];
         let of_days = [
@@ -160,7 +160,8 @@ impl TapCsvSettings {
             ("datestamp", given(&self.datestamp)),
             ("require_run_record", !self.require_run_record),
         ];
-        let (unused, beside) = if is_day { (of_files, "with") } else { (of_days, "without") };
+        let (unused, beside) =
+            if is_day { (&of_files[..], "with") } else { (&of_days[..], "without") };
         for (name, _) in unused.iter().filter(|(_, is_set)| *is_set) {
             singer::warn!("W-SETTING-UNUSED", "setting `{name}` has no effect {beside} `output`");
         }
