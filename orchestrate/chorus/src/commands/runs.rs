@@ -114,12 +114,14 @@ fn only_those_of(record: &Value, job: &mut Job) -> Result<()> {
         }
         is_next
     });
+    let day = record["datestamp"].as_str();
+    let day = day.map_or_else(String::new, |day| format!(" --datestamp {day}"));
     match names.front() {
         None => Ok(()),
         Some(name) => Err(Error::new(ErrorKind::Config, "cannot find a step of the run")
             .with("job", &job.name)
             .with("step", name)
-            .hint(format!("the job has changed since: chorus run {}", job.words.join(" ")))),
+            .hint(format!("the job has changed since: chorus run {}{day}", job.words.join(" ")))),
     }
 }
 
