@@ -42,6 +42,9 @@ fn a_day_that_a_foreign_tap_reads_again_is_whole() {
         json!({"z": "at_4"}),
     ];
     let loaders = "  - {name: target-flat, executable: target-csv, config: {output_path: flat}}
+  - name: target-moments
+    inherit_from: target-flat
+    config: {output_path: moments, file_naming_scheme: '{stream_name}-{timestamp}.csv'}
 ";
     for state in states {
         let more = "  - {name: tap-sick, executable: ./sick}\n";
@@ -52,10 +55,12 @@ fn a_day_that_a_foreign_tap_reads_again_is_whole() {
         let both = (rows(&project, &of_day), rows(&project, &of_day));
         assert_eq!(both, (json!(4), json!(4)), "{state}");
         assert_eq!(lake::data(&project.partition("csv", "z")), "a\n1\n2\n3\n4\n");
-        // Files that are no days are gone on with.
-        let flat = ["tap-sick", "target-flat"];
-        let both = (rows(&project, &flat), rows(&project, &flat));
-        assert_eq!(both, (json!(4), json!(1)), "{state}");
+        // Files that hold a run each are gone on with, unless each takes the place of the last.
+        for (target, again) in [("target-flat", 4), ("target-moments", 1)] {
+            let words = ["tap-sick", target];
+            let both = (rows(&project, &words), rows(&project, &words));
+            assert_eq!(both, (json!(4), json!(again)), "{state} {target}");
+        }
     }
 }
 

@@ -27,7 +27,7 @@ fn project() -> Project {
     config: {files: [{entity: c, path: in/c.csv}]}
   - name: tap-odd--json
     inherit_from: tap-odd
-    config: {log_format: json}
+    config: {log_format: json, files: [{entity: d, path: in/c.csv}]}
 ";
     let project = Project::with(more, "", "- {name: sick, tasks: [tap-sick target-csv]}\n");
     project.script("sick", WARNS);

@@ -32,6 +32,7 @@ mod chorus_life;
 mod chorus_loads;
 mod chorus_order;
 mod chorus_project;
+mod chorus_replaced;
 mod chorus_states;
 mod chorus_variables;
 mod chorus_warnings;

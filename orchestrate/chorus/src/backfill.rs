@@ -13,6 +13,7 @@ use crate::order::{self, Loading};
 use crate::pipeline::Stop;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, Run, first_failure};
+use crate::states;
 
 /// Which steps to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +27,8 @@ pub enum Only {
     FailedAndBefore,
     /// What was run before, however it ended, and what reads it
     Again,
+    /// What lies under an older day that was loaded after it
+    Under,
     /// Everything
     All,
 }
@@ -139,12 +142,17 @@ pub fn check_days(plan: &[DayPlan]) -> Result<()> {
     Err(step.plugins.iter().fold(failure, named).hint(hint))
 }
 
-/// Warns of the first day that is older than one that was done before and does not follow.
-pub fn warn_of_older(plan: &[DayPlan]) -> Result<()> {
+/// Warns of the first day that is older than one that was done before and does not follow, where
+/// it is sure to be loaded.
+pub fn warn_of_older(plan: &[DayPlan], options: &Options) -> Result<()> {
     let Some(first) = plan.iter().find(|day| day.keeps_last().is_some()) else { return Ok(()) };
     let history = History::read(&first.project)?;
     for at in &first.wanted {
         let (project, step, day) = (&first.project, &first.job.steps[*at], first.day);
+        let options = Options { datestamp: Some(day), ..options.clone() };
+        if states::goes_on(project, &options, step) {
+            continue;
+        }
         let loading = Loading { project, step, day, followed_to: followed_to(plan, first) };
         order::warn_of_older(loading, &BTreeSet::new(), &history);
     }
@@ -172,6 +180,7 @@ fn wanted(before: &[Standing], writes_day: &[bool], only: Only) -> Vec<usize> {
         let own = match only {
             Only::All => true,
             Only::Failed | Only::FailedAndBefore => standing.has_failed(),
+            Only::Under => *standing == Standing::Under,
             Only::Again => !matches!(standing, Standing::Missing | Standing::Running),
             Only::Missing => !matches!(standing, Standing::Done | Standing::Running),
         };

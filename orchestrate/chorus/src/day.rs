@@ -84,6 +84,16 @@ fn folder(target: &Plugin) -> Option<&str> {
     set.or_else(|| is_writer().then_some(FOLDER))
 }
 
+/// Tells whether a target is ours and writes files that hold one run each, in the place of the one
+/// before: their path has no `{timestamp}`.
+pub fn keeps_one_run(target: &Plugin) -> bool {
+    let has_moment = |name: &&str| text(target, name).is_some_and(|t| t.contains("{timestamp}"));
+    folder(target).is_some()
+        && target.is_ours()
+        && partition(target).is_none()
+        && !FOLDERS.iter().chain(&[SCHEME]).any(has_moment)
+}
+
 /// Returns the folder that a target writes below, above the sources where it writes days.
 pub fn output(target: &Plugin) -> Option<PathBuf> {
     let dated = partition(target).map(|partition| partition.root);

@@ -1,6 +1,6 @@
 //! What earlier runs have done: their records, and the days that are there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -118,28 +118,31 @@ impl History {
         days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).collect()
     }
 
-    /// Returns the latest day that was done for what a step loads, by that step or another one.
-    pub fn newest_done(
+    /// Returns the days after one that were done for what a step loads, by that step or another
+    /// one, the earliest first; each with the last that has done it.
+    pub fn newer_done(
         &self,
         project: &Project,
         step: &Step,
         streams: &BTreeSet<&str>,
-    ) -> Option<Newest> {
+        day: Datestamp,
+    ) -> Vec<Newest> {
         let filled = Filled::new(self, project, step, streams);
-        let newest = |(_, record): &(PathBuf, Value)| {
-            let day = day_of(record)?;
-            let mut entries = entries(record);
-            let entry = entries.find(|entry| {
-                entry["status"] == "succeeded" && filled.has_part_in(record, entry)
-            })?;
-            let step = entry["step"].as_str()?.to_owned();
+        let mut newer = BTreeMap::new();
+        for (_, record) in &self.runs {
+            let Some(of) = day_of(record).filter(|of| *of > day) else { continue };
+            let done = |entry: &&Value| entry["status"] == "succeeded" && wrote(entry);
+            let mut done = entries(record).filter(done);
+            let entry = done.find(|entry| filled.has_part_in(record, entry));
+            let Some(step) = entry.and_then(|entry| entry["step"].as_str()) else { continue };
             let environment = record["environment"].as_str().map(str::to_owned);
-            Some(Newest { day, step, environment })
-        };
-        self.runs.iter().filter_map(newest).max_by_key(|newest| newest.day)
+            newer.insert(of, Newest { day: of, step: step.to_owned(), environment });
+        }
+        newer.into_values().collect()
     }
 
-    /// Returns an older day that was loaded after a day that is done, over its rows.
+    /// Returns an older day that was loaded after a day that is done, over its rows. Which of two
+    /// loads at once was the last in each table is not known: then the older day is taken for it.
     pub fn older_on_top(
         &self,
         project: &Project,
@@ -147,21 +150,26 @@ impl History {
         day: Datestamp,
     ) -> Option<Datestamp> {
         let filled = Filled::new(self, project, step, &BTreeSet::new());
-        let (mut is_done, mut older) = (false, None);
+        let (mut is_done, mut begun, mut older) = (false, None, None);
         for (folder, record) in &self.runs {
             let Some(of) = day_of(record).filter(|of| *of <= day) else { continue };
             let is_dead = || !is_alive(folder, record);
             let wrote = |entry: &Value| wrote(entry) || entry["status"] == "running" && is_dead();
-            for entry in entries(record).filter(|entry| filled.has_part_in(record, entry)) {
-                if of < day && wrote(entry) {
-                    older = Some(of);
-                } else if of == day && wrote(entry) {
+            for (at, entry) in entries(record).enumerate() {
+                if !filled.has_part_in(record, entry) || !wrote(entry) {
+                    continue;
+                }
+                let time = Span::of(folder, record, at, entry);
+                if of < day {
+                    older = older.max(Some((time.ended, of)));
+                } else {
                     is_done |= filled.is_own(record, entry);
-                    older = None;
+                    begun = begun.max(Some(time.begun));
                 }
             }
         }
-        older.filter(|_| is_done)
+        let older = older.filter(|(ended, _)| Some(*ended) > begun);
+        older.filter(|_| is_done).map(|(_, of)| of)
     }
 
     /// Returns the step that was the last to move a state.
@@ -243,7 +251,7 @@ fn after(written: &str) -> Option<Timestamp> {
     last.timestamp().checked_add(thousandths.milliseconds()).ok()
 }
 
-/// The latest day that was done for a table, and by what.
+/// A day that was done for a table, and by what.
 pub struct Newest {
     /// The day.
     pub day: Datestamp,
@@ -270,12 +278,12 @@ impl<'a> Filled<'a> {
         streams: &BTreeSet<&'a str>,
     ) -> Self {
         let (place, environment) = (place::of(step), project.environment_name());
-        let streams = streams.clone();
+        let streams = streams.iter().map(|stream| place::table(step, stream)).collect();
         let mut filled = Self { step: &step.name, environment, place, streams };
         if filled.streams.is_empty() {
             for (_, record) in &history.runs {
                 let own = entries(record).filter(|entry| filled.is_own(record, entry));
-                let streams: Vec<&str> = own.flat_map(streams_of).collect();
+                let streams: Vec<&str> = own.flat_map(tables_of).collect();
                 filled.streams.extend(streams);
             }
         }
@@ -294,17 +302,41 @@ impl<'a> Filled<'a> {
     fn has_part_in(&self, record: &Value, entry: &Value) -> bool {
         self.is_own(record, entry)
             || entry["into"] == self.place.as_str()
-                && streams_of(entry).any(|stream| self.streams.contains(stream))
+                && tables_of(entry).any(|stream| self.streams.contains(stream))
     }
 }
 
-fn entries(record: &Value) -> impl Iterator<Item = &Value> {
+/// From when to when a step was at its load.
+struct Span {
+    begun: Timestamp,
+    ended: Timestamp,
+}
+
+impl Span {
+    /// Older records tell the start of the run alone; of a step that was killed, its log tells.
+    fn of(folder: &Path, record: &Value, at: usize, entry: &Value) -> Self {
+        let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+        let run = time(&record["started"]).unwrap_or(Timestamp::MIN);
+        let begun = time(&entry["started"]).unwrap_or(run);
+        let log = || {
+            let log = folder.join(format!("{}.log", at + 1)).metadata().ok();
+            let log = log.filter(|_| entry["status"] == "running");
+            Timestamp::try_from(log?.modified().ok()?).ok()
+        };
+        let ended = time(&entry["ended"]).or_else(log).unwrap_or(begun);
+        Self { begun, ended }
+    }
+}
+
+/// Returns what a record says of each step.
+pub fn entries(record: &Value) -> impl Iterator<Item = &Value> {
     record["steps"].as_array().into_iter().flatten()
 }
 
-fn streams_of(entry: &Value) -> impl Iterator<Item = &str> {
+/// Returns the tables that a step has filled: those of its streams, unless it names others.
+pub fn tables_of(entry: &Value) -> impl Iterator<Item = &str> {
     let streams = entry["streams"].as_array().into_iter().flatten();
-    streams.filter_map(|stream| stream["stream"].as_str())
+    streams.filter_map(|stream| stream["table"].as_str().or_else(|| stream["stream"].as_str()))
 }
 
 fn day_of(record: &Value) -> Option<Datestamp> {

@@ -26,6 +26,7 @@ mod schedule;
 mod signals;
 mod states;
 mod store;
+mod taken;
 mod turn;
 mod warnings;
 mod work;

@@ -11,7 +11,7 @@ use lake::Datestamp;
 use serde_json::Value;
 use singer::Result;
 
-use crate::day::{is_of_day, writes_days};
+use crate::day::{is_of_day, keeps_one_run, writes_days};
 use crate::history::{History, Newest};
 use crate::project::{Project, Step, is_news};
 
@@ -32,6 +32,15 @@ pub fn replaces(step: &Step, day: Datestamp) -> bool {
         None => step.target().is_ours(),
     };
     replaces && step.is_of_day && keeps_last(step, day)
+}
+
+/// Tells whether what a run gives takes the place of all that was in its table, partition or file;
+/// where a target of others does so is known by its `load_method` alone.
+pub fn takes_the_place(step: &Step) -> bool {
+    let method = load_method(step);
+    writes_days(step)
+        || keeps_one_run(step.target())
+        || method.is_some_and(|method| matches!(method, "overwrite" | "replace-partition"))
 }
 
 /// Returns an older day whose rows lie over those of a day that a step has loaded.
@@ -73,26 +82,53 @@ pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &H
     if adds || !step.is_of_day || !keeps_last(step, day) {
         return;
     }
-    let newest = history.newest_done(project, step, streams);
-    let is_older =
-        |newest: &Newest| newest.day > day && followed_to.is_none_or(|to| newest.day > to);
-    let Some(Newest { day: newest, step: other, environment }) = newest.filter(is_older) else {
-        return;
-    };
-    let next = day.date().tomorrow().map_or(newest, Datestamp::from);
-    let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
-    let by = if other == step.name { String::new() } else { format!(" (by {other})") };
+    let mut newer = history.newer_done(project, step, streams, day);
+    newer.retain(|newer| followed_to.is_none_or(|to| newer.day > to));
+    let Some(Newest { day: newest, step: other, .. }) = newer.last() else { return };
+    let by = if *other == step.name { String::new() } else { format!(" (by {other})") };
     let text = format!(
         "{}: {day} is done after {newest}{by}, and what it has takes the place of what is newer; \
-         do the later days again behind it: chorus backfill {other} --from {next} --to \
-         {newest}{environment}",
-        step.name
+         do the later days again behind it: {}",
+        step.name,
+        again(&newer, replaces(step, day))
     );
     if is_news(&text) {
         singer::warn!("W-DAY-OLDER", "{text}");
     }
 }
 
-fn load_method(step: &Step) -> Option<&str> {
+/// Warns of an older day that was loaded while a day was, which has just ended.
+pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result<()> {
+    let Some(older) = lies_under(project, step, day)? else { return Ok(()) };
+    let (step, environment) = (step.name.clone(), project.environment_name().map(str::to_owned));
+    let command = again(&[Newest { day, step: step.clone(), environment }], true);
+    singer::warn!(
+        "W-DAY-OLDER",
+        "{step}: {older} was loaded at the same time as {day}, and what it has may have taken the \
+         place of what is newer; do {day} again behind it: {command}"
+    );
+    Ok(())
+}
+
+/// Returns the commands that load days again in their order, none but those that were loaded; what
+/// a target of others does is not known, so all of them are to be done again there.
+fn again(newer: &[Newest], is_known: bool) -> String {
+    let same = |one: &Newest, other: &Newest| {
+        one.step == other.step && one.environment == other.environment
+    };
+    let command = |days: &[Newest]| {
+        let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
+        let only = if is_known { "under" } else { "again --full-refresh" };
+        let environment = first.environment.as_ref();
+        let environment =
+            environment.map_or(String::new(), |name| format!(" --environment {name}"));
+        let range = format!("--from {} --to {}{environment}", first.day, last.day);
+        format!("chorus backfill {} {range} --only {only}", first.step)
+    };
+    newer.chunk_by(same).map(command).collect::<Vec<_>>().join(" && ")
+}
+
+/// Returns how a target loads, where its settings say.
+pub fn load_method(step: &Step) -> Option<&str> {
     step.target().config.get("load_method").and_then(Value::as_str)
 }

@@ -6,11 +6,12 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::order;
 use crate::project::{Plugin, Step};
 
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
 /// of a server.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 14] = [
     "account",
     "bucket",
     "catalog",
@@ -24,7 +25,6 @@ const SETTINGS: [&str; 15] = [
     "path",
     "project",
     "schema",
-    "table_names",
     "warehouse",
 ];
 /// The names that a part of a server's address has, its variable, and what it is without either.
@@ -42,10 +42,53 @@ pub fn of(step: &Step) -> String {
     let mut text = format!("{:?}", target.executable.file_name());
     let _ = write!(text, " {}", address(target));
     for name in SETTINGS {
-        if let Some(value) = target.config.get(name) {
+        if let Some(value) = written(target, name) {
             let _ = write!(text, " {name}={value}");
         }
     }
+    digest(&text)
+}
+
+/// Names what a step replaces as a whole, if it does: its day, its file, its table, or the
+/// partition of it.
+pub fn replaced(step: &Step) -> Option<String> {
+    if !order::takes_the_place(step) {
+        return None;
+    }
+    let mut text = of(step);
+    if order::load_method(step) != Some("overwrite") {
+        // The partition of a load may be that of the day which its tap reads.
+        let loads = order::load_method(step).is_some();
+        for name in ["source", "datestamp"] {
+            let of_tap = || step.tap().config.get(name).filter(|_| loads);
+            let _ = write!(text, " {name}={:?}", step.target().config.get(name).or_else(of_tap));
+        }
+    }
+    Some(digest(&text))
+}
+
+/// Returns the table of a stream, as far as the settings of its target name one.
+pub fn table<'a>(step: &'a Step, stream: &'a str) -> &'a str {
+    let names = step.target().config.get("table_names");
+    names.and_then(|names| names[stream].as_str()).unwrap_or(stream)
+}
+
+/// Returns a setting in the one form of all that mean the same.
+fn written(target: &Plugin, name: &str) -> Option<String> {
+    match target.config.get(name) {
+        Some(Value::String(text)) => {
+            let text = text.strip_prefix("./").unwrap_or(text);
+            Some(text.strip_suffix('/').filter(|text| !text.is_empty()).unwrap_or(text).to_owned())
+        }
+        Some(Value::Null) | None if name == "default_target_schema" && target.is_ours() => {
+            Some("public".to_owned())
+        }
+        Some(Value::Null) | None => None,
+        Some(value) => Some(value.to_string()),
+    }
+}
+
+fn digest(text: &str) -> String {
     let sum = Sha256::digest(text.as_bytes());
     sum.iter().take(12).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -66,18 +109,35 @@ fn address(target: &Plugin) -> String {
         set.or_else(given).unwrap_or_else(|| default.to_owned())
     };
     let [host, port, database] = ADDRESS.map(named);
+    server_address(&host, &port, &database)
+}
+
+/// Writes the parts of an address in one form: a folder of sockets may end in a slash.
+fn server_address(host: &str, port: &str, database: &str) -> String {
+    let host = host.strip_suffix('/').filter(|host| !host.is_empty()).unwrap_or(host);
+    let host = if host.starts_with('/') { host.to_owned() } else { host.to_lowercase() };
     format!("{host}:{port}/{database}")
 }
 
 /// Returns the same of an address: `postgresql://user:secret@host:5432/database?sslmode=require`.
 fn of_url(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
     let server = server.rsplit_once('@').map_or(server, |(_, server)| server);
-    let has_port = server.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let port = if has_port { "" } else { ":5432" };
-    format!("{server}{port}/{database}")
+    let with_port = server.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    let (host, port) = with_port.unwrap_or((server, ""));
+    let parsed = |part: &str, names: &[&str], default: &str| {
+        let mut more = query.split('&').filter_map(|pair| pair.split_once('='));
+        let more = more.find(|(name, _)| names.contains(name)).map(|(_, value)| value);
+        let text = if part.is_empty() { more.unwrap_or(default) } else { part };
+        lake::name::decode(text).unwrap_or_else(|| text.to_owned())
+    };
+    let [host, port, database] = [(host, 0), (port, 1), (database, 2)].map(|(text, at)| {
+        let (names, _, default) = ADDRESS[at];
+        parsed(text, names, default)
+    });
+    server_address(&host, &port, &database)
 }
 
 #[cfg(test)]
@@ -91,6 +151,9 @@ mod tests {
             ("postgresql+psycopg2://db/sales", "db:5432/sales"),
             ("postgres://u@[::1]/x", "[::1]:5432/x"),
             ("db:5433", "db:5433/"),
+            ("postgres:///x?host=/run/pg/&port=6432", "/run/pg:6432/x"),
+            ("postgres://u@%2Frun%2Fpg/x", "/run/pg:5432/x"),
+            ("postgres://DB/?dbname=x", "db:5432/x"),
         ] {
             assert_eq!(of_url(url), expected, "{url}");
         }

@@ -29,6 +29,7 @@ use crate::progress::Progress;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::states::{self, StateKeeper, state_id};
 use crate::store::{self, Store};
+use crate::taken;
 use crate::turn::Turn;
 use crate::warnings;
 
@@ -69,12 +70,16 @@ pub struct StepEnd {
     pub observed: Observed,
     /// How often it was tried.
     pub attempts: usize,
+    /// When it began, once no other run was at it.
+    pub started: jiff::Timestamp,
     /// How long it took, tries and waits included.
     pub seconds: f64,
     /// The name of its state, and whether that moved.
     pub state: (String, bool),
     /// Where its target writes, and whether it may have changed what is there.
     pub wrote: (String, bool),
+    /// What it has replaced as a whole, if it did.
+    pub replaced: Option<String>,
 }
 
 /// A run: its record, and the folder with its logs.
@@ -198,28 +203,49 @@ impl<'a> Run<'a> {
     }
 
     fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
-        self.note(|record| record["steps"][at]["status"] = "running".into())?;
+        self.note(|record| {
+            record["steps"][at]["status"] = "running".into();
+            record["steps"][at]["started"] = jiff::Timestamp::now().to_string().into();
+        })?;
         let mut end = self.step(at, step)?;
         if end.failure.is_none() {
             awaited::end(self.project, self.options, step);
             end.failure = left_behind::warn(self.project, self.options.datestamp, step, &end).err();
         }
-        self.warn_of_older(step, &mut end)?;
-        self.note(|record| record["steps"][at] = entry(&end))?;
+        self.warn_of_others(step, &mut end)?;
+        self.note(|record| record["steps"][at] = entry(step, &end))?;
+        let day = self.options.datestamp.filter(|_| end.wrote.1 && end.failure.is_none());
+        if let Some(day) = day {
+            order::warn_of_overlap(self.project, step, day)?;
+            end.failure = singer::warning::check().err();
+            self.note(|record| record["steps"][at] = entry(step, &end))?;
+        }
         Ok(end)
     }
 
-    /// Warns of an older day once the streams are known: others may have loaded newer ones of them.
-    fn warn_of_older(&self, step: &Step, end: &mut StepEnd) -> Result<()> {
-        let Some(day) = self.options.datestamp.filter(|_| end.wrote.1) else { return Ok(()) };
-        let streams = end.observed.streams.iter().map(|stream| stream.name.as_str()).collect();
-        let (project, followed_to) = (self.project, self.options.followed_to);
-        let loading = Loading { project, step, day, followed_to };
-        order::warn_of_older(loading, &streams, &History::read(self.project)?);
+    /// Warns once the streams are known: others may have loaded newer days of them, or this one.
+    fn warn_of_others(&self, step: &Step, end: &mut StepEnd) -> Result<()> {
+        let day = self.options.datestamp;
+        let may_be_older = end.wrote.1 && day.is_some();
+        if !may_be_older && end.replaced.is_none() {
+            return Ok(());
+        }
+        let history = History::read(self.project)?;
+        taken::warn(&history, day, step, end);
+        if let Some(day) = day.filter(|_| may_be_older) {
+            self.warn_of_older(step, day, end, &history);
+        }
         if end.failure.is_none() {
             end.failure = singer::warning::check().err();
         }
         Ok(())
+    }
+
+    fn warn_of_older(&self, step: &Step, day: Datestamp, end: &StepEnd, history: &History) {
+        let streams = end.observed.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let (project, followed_to) = (self.project, self.options.followed_to);
+        let loading = Loading { project, step, day, followed_to };
+        order::warn_of_older(loading, &streams, history);
     }
 
     /// Changes the record and writes it down.
@@ -238,9 +264,11 @@ impl<'a> Run<'a> {
             failure: None,
             observed: Observed::default(),
             attempts: 0,
+            started: jiff::Timestamp::now(),
             seconds: 0.0,
             state: (state_id, false),
             wrote: (place::of(step), false),
+            replaced: None,
         };
         if turn.is_none() {
             end.failure = Some(
@@ -251,6 +279,7 @@ impl<'a> Run<'a> {
             );
             return Ok(end);
         }
+        end.started = jiff::Timestamp::now();
         if !self.options.full_refresh {
             states::warn_of_another(&History::read(self.project)?, &end.state.0, step);
         }
@@ -285,6 +314,8 @@ impl<'a> Run<'a> {
         // A target of others may tell nothing of its rows.
         let untold = end.observed.streams.is_empty() && !step.target().is_ours();
         end.wrote.1 |= untold || self.store.state(&end.state.0).ok() != before;
+        let replaces = end.wrote.1 && end.failure.is_none();
+        end.replaced = replaces.then(|| place::replaced(step)).flatten();
         // Days that are kept apart lie on top of none.
         end.wrote.1 &= !writes_days(step);
         end.seconds = started.elapsed().as_secs_f64();
@@ -399,18 +430,29 @@ pub fn first_failure(ends: Vec<StepEnd>) -> Option<Error> {
 }
 
 /// Returns what the record says of a step.
-fn entry(end: &StepEnd) -> Value {
+fn entry(step: &Step, end: &StepEnd) -> Value {
+    let mut streams = end.observed.to_json();
+    for stream in streams.as_array_mut().into_iter().flatten() {
+        let name = stream["stream"].as_str().unwrap_or_default().to_owned();
+        let table = place::table(step, &name);
+        if table != name {
+            stream["table"] = table.into();
+        }
+    }
     json!({
         "step": end.name,
         "status": if end.failure.is_none() { "succeeded" } else { "failed" },
         "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
         "attempts": end.attempts,
+        "started": end.started.to_string(),
+        "ended": jiff::Timestamp::now().to_string(),
         "seconds": end.seconds,
         "state_id": end.state.0,
         "into": end.wrote.0,
         "wrote": end.wrote.1,
         "states": end.observed.states,
-        "streams": end.observed.to_json(),
+        "replaced": end.replaced,
+        "streams": streams,
         "warnings": end.observed.warnings,
     })
 }

@@ -90,6 +90,9 @@ pub struct Start {
 /// day as it is: away. And a day is replaced as a whole: to go on from where its last read ended
 /// would leave it with what came after that alone. Only our taps are known to have bookmarks that
 /// leave out nothing but whole files and days, of which their targets are told.
+///
+/// The same holds for a table or a file that is replaced by what a run gives it: a bookmark is
+/// passed on only where tap and target are ours, which tell each other what it leaves out.
 pub fn start(
     project: &Project,
     store: &Store,
@@ -97,17 +100,40 @@ pub fn start(
     id: &str,
     step: &Step,
 ) -> Result<Start> {
+    let (start, why) = decide(project, store, options, id, step)?;
+    if let Some(why) = why {
+        log::info!("{why}");
+    }
+    Ok(start)
+}
+
+/// Tells whether a step goes on from a state, so that it may have nothing to load.
+pub fn goes_on(project: &Project, options: &Options, step: &Step) -> bool {
+    let id = state_id(project, options, step);
+    let decided = decide(project, &Store::new(&project.root), options, &id, step);
+    decided.is_ok_and(|(start, _)| start.given.is_some())
+}
+
+/// Decides what a step starts from, and says why where that is not the state that is known.
+fn decide(
+    project: &Project,
+    store: &Store,
+    options: &Options,
+    id: &str,
+    step: &Step,
+) -> Result<(Start, Option<String>)> {
     if options.full_refresh && !options.resumed {
         // Whatever is wrong with it: it will be replaced.
         let state = store.state(id).ok().flatten();
         let damaged = state.is_some() && day_is_damaged(project, step)?;
         let kept = state.filter(|_| !damaged).map(bookmarks).unwrap_or_default();
-        return Ok(Start { given: None, kept });
+        return Ok((Start { given: None, kept }, None));
     }
     let known = if options.resumed { store.state(id)? } else { known(project, store, id, step)? };
     if known.is_some() && day_is_damaged(project, step)? {
-        log::info!("the day that {id} speaks of is not there, or not whole: everything is read");
-        return Ok(Start::default());
+        let why =
+            format!("the day that {id} speaks of is not there, or not whole: everything is read");
+        return Ok((Start::default(), Some(why)));
     }
     let kept = match &step.tap().rules.state {
         Some(_) => store.state(id)?,
@@ -117,17 +143,22 @@ pub fn start(
     if let Some(day) = options.datestamp
         && let Some(older) = order::lies_under(project, step, day)?
     {
-        log::info!("{}: {older} was loaded after {day}, which is read as a whole again", step.name);
-        return Ok(Start { given: None, kept });
+        let why = format!(
+            "{}: {older} was loaded after {day}, which is read as a whole again",
+            step.name
+        );
+        return Ok((Start { given: None, kept }, Some(why)));
     }
-    let Some(state) = known.as_ref().filter(|_| writes_days(step)) else {
-        return Ok(Start { given: known, kept });
+    let is_replaced =
+        || order::takes_the_place(step) && !(step.tap().is_ours() && step.target().is_ours());
+    let Some(state) = known.as_ref().filter(|_| writes_days(step) || is_replaced()) else {
+        return Ok((Start { given: known, kept }, None));
     };
-    let whole = step.tap().is_ours().then(|| of_whole_files(state));
-    if whole.as_ref() != Some(state) {
-        log::info!("{id}: a day is read as a whole, not from where its last read ended");
-    }
-    Ok(Start { given: whole, kept })
+    let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_whole_files(state));
+    let what = if writes_days(step) { "a day" } else { "what replaces a table or a file" };
+    let why = (whole.as_ref() != Some(state))
+        .then(|| format!("{id}: {what} is read as a whole, not from where its last read ended"));
+    Ok((Start { given: whole, kept }, why))
 }
 
 /// Warns of a state that another step was the last to move: what that one has read is not read

@@ -378,6 +378,12 @@ pub const CODES: &[(&str, &str)] = &[
          is loaded with it. Take it out as the warning says, if its source has it no more.",
     ),
     (
+        "W-TABLE-TAKEN",
+        "A step has replaced a table, a partition or a file that a step of another tap wrote for \
+         the same day, so that the rows of the last one alone are there. Give each a table, a \
+         source or a schema of its own, or load both by `upsert`.",
+    ),
+    (
         "W-TABLES-NOT-REMEMBERED",
         "target-postgres may not write down which stream fills which table. Two streams of one \
          table are refused within a run alone. Grant what the warning says.",

@@ -30,7 +30,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
         deny: args.deny_warnings.clone(),
         ..Options::default()
     };
-    backfill::warn_of_older(&plan)?;
+    backfill::warn_of_older(&plan, &options)?;
     let signals = Signals::note();
     let failures = backfill::run(&plan, args.parallel, &options, &signals, &|day, ended| {
         let word = match ended {

@@ -16,6 +16,7 @@ use crate::order::{self, Loading};
 use crate::project::{Job, Project, day_of};
 use crate::run::{Options, Run, StepEnd, first_failure};
 use crate::signals::Signals;
+use crate::states;
 use crate::warnings;
 
 /// Returns the day that a command or the environment of its process names; never today.
@@ -57,7 +58,8 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     let run = Run::begin(project, job, options, &signals)?;
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
-        for step in &job.steps {
+        // A step that goes on from a state may have nothing to load: its end tells.
+        for step in job.steps.iter().filter(|step| !states::goes_on(project, options, step)) {
             let loading = Loading { project, step, day, followed_to: None };
             order::warn_of_older(loading, &BTreeSet::new(), &history);
         }

@@ -1,0 +1,54 @@
+//! Tables that two steps replace in turn: each leaves its own rows alone.
+//!
+//! The rule: of a day (or of no day), what one step replaces is not what another step, of another
+//! tap or other mappers, was the last to write there.
+
+use std::collections::BTreeSet;
+
+use lake::Datestamp;
+use serde_json::Value;
+
+use crate::history::{History, entries, tables_of};
+use crate::place;
+use crate::project::Step;
+use crate::run::StepEnd;
+
+/// Warns of tables of which a step has just replaced what another one wrote.
+pub fn warn(history: &History, day: Option<Datestamp>, step: &Step, end: &StepEnd) {
+    let Some(place) = end.replaced.as_deref() else { return };
+    let streams = end.observed.streams.iter().map(|stream| place::table(step, &stream.name));
+    let day = day.map(|day| day.to_string());
+    let mut taken = Vec::new();
+    let mut others = BTreeSet::new();
+    for table in streams.collect::<BTreeSet<_>>() {
+        let wrote = |entry: &&Value| {
+            entry["replaced"] == place && tables_of(entry).any(|other| other == table)
+        };
+        let of_day = history.runs.iter().rev();
+        let mut of_day =
+            of_day.filter(|(_, record)| record["datestamp"].as_str() == day.as_deref());
+        let last = of_day.find_map(|(_, record)| entries(record).filter(wrote).last());
+        let other = last.and_then(|entry| entry["step"].as_str());
+        if let Some(other) = other.filter(|other| source(other) != source(&step.name)) {
+            taken.push(table);
+            others.insert(format!("`{other}`"));
+        }
+    }
+    if taken.is_empty() {
+        return;
+    }
+    let day = day.map_or_else(String::new, |day| format!(" for {day}"));
+    singer::warn!(
+        "W-TABLE-TAKEN",
+        "{}: {} takes the place of what {} wrote there{day}, which is gone: give each step tables, \
+         a `source` or a schema of its own",
+        step.name,
+        taken.join(", "),
+        others.into_iter().collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// Returns the tap and the mappers of a step's name: the same ones read the same.
+fn source(step: &str) -> &str {
+    step.rsplit_once(' ').map_or(step, |(source, _)| source)
+}
