@@ -12,6 +12,8 @@ use crate::schema::{Column, Kind};
 /// No clock of the Earth is further ahead of UTC. A time without a zone is in the future when it is
 /// so everywhere.
 const ZONE_MAX: SignedDuration = SignedDuration::from_hours(14);
+/// A time of whole seconds may be one of now that was rounded up, as `timestamptz(0)` does.
+const ROUNDING: SignedDuration = SignedDuration::from_millis(500);
 /// The clock of an answer has whole seconds.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// A server's clock that is further away is none: the answer was kept, or the clock is wrong.
@@ -51,9 +53,13 @@ impl Cap {
 
     /// Tells whether a moment, or a time without a zone read in UTC, is beyond.
     pub fn is_ahead(&self, moment: Timestamp, zoned: bool) -> bool {
+        self.is_ahead_by(SignedDuration::ZERO, moment, zoned)
+    }
+
+    fn is_ahead_by(&self, least: SignedDuration, moment: Timestamp, zoned: bool) -> bool {
         let Some(start) = self.start else { return false };
         let ahead = if zoned { SignedDuration::ZERO } else { ZONE_MAX };
-        moment.duration_since(start) > ahead
+        moment.duration_since(start) > ahead + least
     }
 
     /// Tells whether a moment is yet to come: beyond what may have changed since the start.
@@ -75,7 +81,9 @@ impl Cap {
             return true;
         }
         let Ok(text) = std::str::from_utf8(text) else { return false };
-        moment(text).is_some_and(|(at, zoned)| self.is_ahead(at, zoned && has_zone(column)))
+        let least = if text.contains('.') { SignedDuration::ZERO } else { ROUNDING };
+        moment(text)
+            .is_some_and(|(at, zoned)| self.is_ahead_by(least, at, zoned && has_zone(column)))
     }
 }
 
@@ -178,6 +186,13 @@ mod tests {
         check(date, "2026-11-21", false);
         check(date, "2026-11-22", true);
         check(date, "10000-01-01", true);
+        // A time of whole seconds may be rounded up.
+        let start = Some("2026-11-20T10:00:00.6Z".parse().unwrap());
+        let later = Cap { start, since: Instant::now() };
+        let column = Column::new("k", serde_json::from_str(zoned).unwrap());
+        let found = |text: &str| later.is_ahead_key(&column, text.as_bytes());
+        assert!(!found("2026-11-20T10:00:01Z") && found("2026-11-20T10:00:02Z"));
+        assert!(found("2026-11-20T10:00:01.000001Z"));
         // Only times are capped.
         check(r#"{"type":"string"}"#, "2204-01-01", false);
         check(r#"{"type":"integer"}"#, "22040101", false);
