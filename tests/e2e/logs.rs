@@ -42,7 +42,8 @@ fn rows_of_several_streams_keep_their_order_and_their_bookmarks() {
     let first = load(tap(scratch.path()));
     // What the log does not say of a row stays as it is.
     assert_eq!(rows(), "a|1|one\na|2|\nb|1|eins");
-    assert_eq!(first["bookmarks"], json!({ "a": { "line": 8 }, "b": { "line": 8 } }));
+    let lines = |state: &Value| ["a", "b"].map(|name| state["bookmarks"][name]["line"].clone());
+    assert_eq!(lines(&first), [8, 8]);
     assert_eq!(first["currently_syncing"], Value::Null, "{first}");
 
     // The next run reads what has come since; what no commit has followed comes again.
@@ -51,10 +52,10 @@ fn rows_of_several_streams_keep_their_order_and_their_bookmarks() {
     file(scratch.path(), "log", format!("{LOG}{more}\n"));
     let second = load(tap(scratch.path()).json("--state", &first));
     assert_eq!(rows(), "a|1|mine\na|2|\na|3|three\nb|1|eins");
-    assert_eq!(second, first);
+    assert_eq!(lines(&second), [8, 8]);
     file(scratch.path(), "log", format!("{LOG}{more}\ncommit\n"));
     let third = load(tap(scratch.path()).json("--state", &second));
-    assert_eq!(third["bookmarks"]["b"], json!({ "line": 10 }));
+    assert_eq!(lines(&third), [10, 10]);
     assert_eq!(rows(), "a|1|mine\na|2|\na|3|three\nb|1|eins");
 }
 
