@@ -10,11 +10,11 @@ use divan::counter::BytesCount;
 use files::{Dialect, Reader};
 use pg::copy_text;
 use serde_json::{Value, json};
+use singer::Envelope;
 use singer::decode::{Line, RecordDecoder};
-use singer::encode::RecordEncoder;
+use singer::encode::{Envelopes, RecordEncoder};
 use singer::quote::string_into;
 use singer::scan::Scanner;
-use singer::target::ENVELOPE_CELLS;
 use singer::{Batch, Cell, Stream};
 use tpchgen::generators::LineItemGenerator;
 
@@ -98,7 +98,7 @@ fn stream() -> Stream {
 }
 
 fn encoder() -> RecordEncoder {
-    RecordEncoder::new(&stream(), &[], "2026-01-01T00:00:00.000000Z", None)
+    RecordEncoder::new(&stream(), &[], Envelopes::Same("2026-01-01T00:00:00.000000Z", None))
 }
 
 fn encode(encoder: &RecordEncoder, batch: &Batch) -> Vec<u8> {
@@ -155,9 +155,9 @@ fn split_lines_into_parts(bencher: Bencher<'_, '_>) {
 fn decode_records(bencher: Bencher<'_, '_>, validate: bool) {
     let lines = &*LINES;
     let mut decoder = RecordDecoder::new(&stream(), validate).expect("a stream");
-    let mut batch = Batch::new(NAMES.len() + ENVELOPE_CELLS);
+    let mut batch = Batch::new(NAMES.len() + Envelope::CELLS);
     bencher.counter(bytes(lines)).bench_local(|| {
-        batch.reset(NAMES.len() + ENVELOPE_CELLS);
+        batch.reset(NAMES.len() + Envelope::CELLS);
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             assert!(decoder.predicts(line));
             decoder.predicted(black_box(line), &mut batch).expect("a record");

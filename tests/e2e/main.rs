@@ -60,6 +60,7 @@ mod loads;
 mod logs;
 mod lost_days;
 mod lost_tables;
+mod mappers;
 mod meltano;
 mod messages;
 mod metadata;

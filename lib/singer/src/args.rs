@@ -16,6 +16,8 @@ pub enum Role {
     Tap,
     /// Reads messages.
     Target,
+    /// Reads messages and writes others.
+    Mapper,
 }
 
 impl Role {
@@ -35,6 +37,7 @@ impl Role {
             Self::Target => {
                 &["about", "plan", "deny-warnings", "validate-records", "structured-logging"]
             }
+            Self::Mapper => &["about", "plan", "deny-warnings", "structured-logging"],
         }
     }
 }
@@ -216,6 +219,9 @@ fn command(about: &About, role: Role) -> Command {
         Role::Target => command
             .arg(file("input", "Read messages from a file, not from stdin"))
             .arg(plan.help("Print what a load of the input's schemas would do; change nothing")),
+        Role::Mapper => command
+            .arg(file("input", "Read messages from a file, not from stdin"))
+            .arg(plan.help("Print what would become of the streams of the input")),
         Role::Tap => command
             .arg(flag("discover", "Print the catalog of all streams").short('d'))
             .arg(

@@ -64,6 +64,24 @@ pub enum Cell<'a> {
     Absent,
 }
 
+/// What a record says besides its values: the last cells of a row that was read from a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// `time_extracted`, its text.
+    pub time_extracted: Cell<'a>,
+    /// `version`, an integer.
+    pub version: Cell<'a>,
+}
+
+impl Envelope<'_> {
+    /// How many cells it has.
+    pub const CELLS: usize = 2;
+    /// The place of `time_extracted` among them.
+    pub const TIME_EXTRACTED: usize = 0;
+    /// The place of `version` among them.
+    pub const VERSION: usize = 1;
+}
+
 impl Batch {
     /// The text size at which a batch is handed on.
     pub const TEXT_BYTES: usize = 1 << 20;
@@ -237,6 +255,11 @@ impl Batch {
         Mark { text: self.text.len(), cells: self.cells.len() }
     }
 
+    /// Returns how many cells came after the mark.
+    pub fn cells_since(&self, mark: Mark) -> usize {
+        self.cells.len() - mark.cells
+    }
+
     /// Takes back all that came after the mark.
     pub fn rollback(&mut self, mark: Mark) {
         self.text.truncate(mark.text);
@@ -247,6 +270,26 @@ impl Batch {
     #[inline]
     pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
         self.read(self.cells[row * self.width + column])
+    }
+
+    /// Returns the envelope of a row that has one.
+    #[inline]
+    pub fn envelope(&self, row: usize) -> Envelope<'_> {
+        let from = self.width - Envelope::CELLS;
+        Envelope {
+            time_extracted: self.cell(row, from + Envelope::TIME_EXTRACTED),
+            version: self.cell(row, from + Envelope::VERSION),
+        }
+    }
+
+    /// Appends a copy of a cell.
+    #[inline]
+    pub fn push_cell(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Text(text) => self.push(text),
+            Cell::Null => self.push_null(),
+            Cell::Absent => self.push_absent(),
+        }
     }
 
     /// Returns the cells of a row in column order.

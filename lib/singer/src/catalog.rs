@@ -65,6 +65,8 @@ pub struct Stream {
     pub replication_method: ReplicationMethod,
     /// The column that orders an INCREMENTAL read.
     pub replication_key: Option<String>,
+    /// In messages: the stream of the tap that a mapper made this one of.
+    pub source_stream: Option<String>,
     /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
     pub resumed_from: Option<Value>,
     /// In a target: whether the tap says where it leaves rows out (`resumed_from`); of another one
@@ -74,7 +76,8 @@ pub struct Stream {
     pub read_from: FileIds,
     /// Catalog metadata.
     pub metadata: Metadata,
-    /// Further stream-level fields of the catalog (`table_name`, `database_name`, ...), kept as is.
+    /// Further stream-level fields of the catalog (`table_name`, `database_name`, ...), kept as is;
+    /// in messages those of a SCHEMA that a mapper passes on.
     pub fields: Map<String, Value>,
 }
 
@@ -90,12 +93,31 @@ impl Stream {
             keys,
             replication_method: ReplicationMethod::FullTable,
             replication_key: None,
+            source_stream: None,
             resumed_from: None,
             says_part: false,
             read_from: FileIds::new(),
             metadata: BTreeMap::new(),
             fields: Map::new(),
         }
+    }
+
+    /// Returns what a mapper makes of it: another name, schema or keys, and the same of all else.
+    #[must_use]
+    pub fn mapped(&self, name: &str, schema: Map<String, Value>, keys: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            columns: schema::columns(&schema),
+            schema,
+            keys,
+            source_stream: self.source_stream.clone().or_else(|| Some(self.name.clone())),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the stream of the tap: this one, or that of which a mapper made it.
+    pub fn of_tap(&self) -> &str {
+        self.source_stream.as_deref().unwrap_or(&self.name)
     }
 
     /// Returns the position of a column.

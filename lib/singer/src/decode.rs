@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::batch::Batch;
+use crate::batch::Envelope;
 use crate::canonical::is_canonical;
 use crate::catalog::Stream;
 use crate::error::Result;
 use crate::quote::string_into;
 use crate::scan::{Fault, Quoted, Scanner, Token};
 use crate::schema::{DELETED_AT, Kind};
-use crate::target::{ENVELOPE_CELLS, TIME_EXTRACTED, VERSION};
 use crate::validate::{Checks, Compiler, Reason};
 
 /// A line, its parts unread.
@@ -27,6 +27,8 @@ pub struct Line<'a> {
     pub key_properties: Option<&'a [u8]>,
     /// `bookmark_properties` of a SCHEMA, the text of any value.
     pub bookmark_properties: Option<&'a [u8]>,
+    /// `source_stream` of a SCHEMA, the text of any value.
+    pub source_stream: Option<&'a [u8]>,
     /// `resumed_from` of a SCHEMA, the text of any value.
     pub resumed_from: Option<&'a [u8]>,
     /// `read_from` of a SCHEMA, the text of any value.
@@ -77,6 +79,7 @@ impl<'a> Line<'a> {
             b"schema" => replaces(&mut self.schema, Some(whole)),
             b"key_properties" => replaces(&mut self.key_properties, Some(whole)),
             b"bookmark_properties" => replaces(&mut self.bookmark_properties, Some(whole)),
+            b"source_stream" => replaces(&mut self.source_stream, Some(whole)),
             b"resumed_from" => replaces(&mut self.resumed_from, Some(whole)),
             b"read_from" => replaces(&mut self.read_from, Some(whole)),
             b"syncing_run" => replaces(&mut self.syncing_run, Some(whole)),
@@ -401,14 +404,14 @@ impl RecordDecoder {
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
         let from = self.columns.len();
-        debug_assert_eq!(batch.width(), from + ENVELOPE_CELLS);
+        debug_assert_eq!(batch.width(), from + Envelope::CELLS);
         match time_extracted {
             None | Some(Token::Null) => {}
             Some(Token::String(quoted)) => {
-                if batch.set_or_repeat(from + TIME_EXTRACTED, quoted.raw)
+                if batch.set_or_repeat(from + Envelope::TIME_EXTRACTED, quoted.raw)
                     && !is_canonical(Kind::DateTime, quoted.raw)
                 {
-                    batch.set_null(from + TIME_EXTRACTED);
+                    batch.set_null(from + Envelope::TIME_EXTRACTED);
                     self.tell_odd_time();
                 }
             }
@@ -417,7 +420,7 @@ impl RecordDecoder {
         match version {
             None | Some(Token::Null) => Ok(()),
             Some(Token::Integer(digits)) => {
-                batch.set_or_repeat(from + VERSION, digits);
+                batch.set_or_repeat(from + Envelope::VERSION, digits);
                 Ok(())
             }
             Some(_) => Err(Refusal::Unfit(None, "`version` is not an integer".to_owned())),
@@ -440,7 +443,7 @@ mod tests {
         let stream = Stream::new("s", serde_json::from_str(schema).unwrap(), Vec::new());
         let repeats = |record: &str| {
             let mut decoder = RecordDecoder::new(&stream, true).unwrap();
-            let mut batch = Batch::new(4 + ENVELOPE_CELLS);
+            let mut batch = Batch::new(4 + Envelope::CELLS);
             // A row before it has them all.
             for record in [r#"{"a":1,"b":2,"c":3,"d":4}"#, record] {
                 let line = format!(r#"{{"type":"RECORD","stream":"s","record":{record}}}"#);
@@ -474,7 +477,7 @@ mod tests {
         let stream = Stream::new("s", Map::new(), Vec::new());
         let is_told = |time: &str| {
             let mut decoder = RecordDecoder::new(&stream, true).unwrap();
-            let mut batch = Batch::new(ENVELOPE_CELLS);
+            let mut batch = Batch::new(Envelope::CELLS);
             let line = format!(r#"{{"type":"RECORD","stream":"s","record":{{}}{time}}}"#);
             decoder.predicted(line.as_bytes(), &mut batch).unwrap();
             decoder.odd_times

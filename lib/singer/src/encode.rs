@@ -2,18 +2,35 @@
 
 use serde_json::{Value, json};
 
-use crate::batch::{Batch, Cell};
+use crate::batch::{Batch, Cell, Envelope};
 use crate::catalog::Stream;
 use crate::file_id::FileId;
 use crate::quote::{escaped_into, string_into};
 use crate::schema::{Kind, Types};
 use crate::selection::Pruning;
 
+/// The member of a SCHEMA with the stream of the tap that this one came of.
+pub(crate) const SOURCE_STREAM: &str = "source_stream";
+
 /// Writes the RECORD lines of one stream.
 pub struct RecordEncoder {
     head: Vec<u8>,
     columns: Vec<EncodedColumn>,
-    tail: Vec<u8>,
+    tail: Tail,
+}
+
+/// What a record says besides its values.
+#[derive(Clone, Copy, Debug)]
+pub enum Envelopes<'a> {
+    /// The same of every record: `time_extracted` and, if any, the version.
+    Same(&'a str, Option<i64>),
+    /// What the [`Envelope`] of each row has.
+    OfRows,
+}
+
+enum Tail {
+    Same(Vec<u8>),
+    OfRows,
 }
 
 struct EncodedColumn {
@@ -36,13 +53,8 @@ enum Form {
 }
 
 impl RecordEncoder {
-    /// Prepares for a stream; every record gets this `time_extracted` and, if any, this version.
-    pub fn new(
-        stream: &Stream,
-        prunings: &[Option<Pruning>],
-        time_extracted: &str,
-        version: Option<i64>,
-    ) -> Self {
+    /// Prepares for a stream.
+    pub fn new(stream: &Stream, prunings: &[Option<Pruning>], envelopes: Envelopes<'_>) -> Self {
         let columns = stream.columns.iter().enumerate().map(|(index, column)| {
             let mut key = vec![b','];
             string_into(column.name.as_bytes(), &mut key);
@@ -66,9 +78,16 @@ impl RecordEncoder {
         let columns = columns.collect();
         let name = Value::from(stream.name.as_str());
         let head = format!("{{\"type\":\"RECORD\",\"stream\":{name},\"record\":{{");
-        let version = version.map(|version| format!(",\"version\":{version}")).unwrap_or_default();
-        let tail = format!("}}{version},\"time_extracted\":\"{time_extracted}\"}}\n");
-        Self { head: head.into_bytes(), columns, tail: tail.into_bytes() }
+        let tail = match envelopes {
+            Envelopes::Same(time_extracted, version) => {
+                let version = version.map(|number| format!(",\"version\":{number}"));
+                let version = version.unwrap_or_default();
+                let tail = format!("}}{version},\"time_extracted\":\"{time_extracted}\"}}\n");
+                Tail::Same(tail.into_bytes())
+            }
+            Envelopes::OfRows => Tail::OfRows,
+        };
+        Self { head: head.into_bytes(), columns, tail }
     }
 
     /// Appends the line of a row.
@@ -76,7 +95,10 @@ impl RecordEncoder {
     pub fn row(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
         self.members(batch, row, out);
-        out.extend_from_slice(&self.tail);
+        match &self.tail {
+            Tail::Same(tail) => out.extend_from_slice(tail),
+            Tail::OfRows => envelope(batch.envelope(row), out),
+        }
     }
 
     /// Appends the record of a row alone, a JSON object.
@@ -124,6 +146,21 @@ impl RecordEncoder {
     }
 }
 
+/// Ends a record with what it says besides its values; both texts are canonical.
+fn envelope(envelope: Envelope<'_>, out: &mut Vec<u8>) {
+    out.push(b'}');
+    if let Cell::Text(version) = envelope.version {
+        out.extend_from_slice(b",\"version\":");
+        out.extend_from_slice(version);
+    }
+    if let Cell::Text(time) = envelope.time_extracted {
+        out.extend_from_slice(b",\"time_extracted\":\"");
+        out.extend_from_slice(time);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"}\n");
+}
+
 /// Returns the SCHEMA line of a stream.
 pub fn schema_line(stream: &Stream) -> Vec<u8> {
     message_line(&schema_message(stream))
@@ -139,6 +176,9 @@ pub fn schema_message(stream: &Stream) -> Value {
     });
     if let Some(key) = &stream.replication_key {
         message["bookmark_properties"] = json!([key]);
+    }
+    if let Some(source) = &stream.source_stream {
+        message[SOURCE_STREAM] = source.as_str().into();
     }
     if let Some(bookmark) = &stream.resumed_from {
         message["resumed_from"] = bookmark.clone();

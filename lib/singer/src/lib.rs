@@ -1,5 +1,5 @@
-//! The Singer protocol: messages, catalog, state, settings, the Tap and Target traits.
-//! Knows no connector.
+//! The Singer protocol: messages, catalog, state, settings, and the traits of taps, targets and
+//! mappers. Knows no connector.
 
 pub mod about;
 pub mod args;
@@ -13,9 +13,11 @@ pub mod error;
 mod file_id;
 pub mod future;
 pub mod input;
+mod intake;
 mod last_state;
 pub mod log;
 mod main_loop;
+pub mod mapper;
 pub mod metrics;
 mod outbox;
 pub mod output;
@@ -27,6 +29,7 @@ pub mod quote;
 mod receive;
 pub mod rejects;
 pub mod rows;
+mod run_mapper;
 mod run_tap;
 mod run_target;
 pub mod scan;
@@ -46,14 +49,16 @@ mod weight;
 mod word;
 
 pub use about::About;
-pub use batch::{Batch, Cell};
+pub use batch::{Batch, Cell, Envelope};
 pub use catalog::Stream;
 pub use error::{Context, Error, ErrorKind, Result, ResultExt};
 pub use file_id::{FileId, FileIds};
+pub use mapper::{Mapper, Route, Row};
 pub use outbox::Outbox;
 pub use plan::{Planned, Reading};
 pub use rejects::{Refused, Rejects};
 pub use rows::Rows;
+pub use run_mapper::run_mapper;
 pub use run_tap::run_tap;
 pub use run_target::run_target;
 pub use schema::{Column, Kind};

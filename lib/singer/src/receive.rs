@@ -1,23 +1,20 @@
 //! The reading half of a target: lines from input into batches and events, on its own thread.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod schema;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-
-use crate::batch::Batch;
+use crate::batch::{Batch, Envelope};
 use crate::catalog::Stream;
 use crate::cut_off;
 use crate::decode::{Line, RecordDecoder, Refusal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_id::FileId;
 use crate::input::{Input, Next};
 use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
-use crate::schema;
-use crate::target::ENVELOPE_CELLS;
 use crate::word::Word;
 
 /// What the sinks are told, in the order of the input.
@@ -139,6 +136,8 @@ pub(crate) struct Decoding {
     word: Word,
     events: SyncSender<Event>,
     spare: Receiver<Batch>,
+    /// A mapper passes on what it does not know.
+    passes_on: bool,
 }
 
 struct Incoming {
@@ -171,7 +170,14 @@ impl Decoding {
             word: Word::default(),
             events,
             spare,
+            passes_on: false,
         }
+    }
+
+    /// Keeps the members of a SCHEMA that nobody here reads.
+    pub(crate) fn passing_on(mut self) -> Self {
+        self.passes_on = true;
+        self
     }
 
     #[inline]
@@ -270,11 +276,15 @@ impl Decoding {
             return Ok(());
         }
         self.hand_on()?;
-        if let Some(word) = line.syncing_run.and_then(|run| Word::of_schema(&name, run)) {
+        let mut stream = schema::read(&name, line, number, self.strictness.columns_max)?;
+        if self.passes_on {
+            stream.fields = schema::further_members(text);
+        }
+        let word = line.syncing_run.and_then(|run| Word::of_schema(stream.of_tap(), run));
+        if let Some(word) = word.filter(|word| *word != self.word) {
             self.word = word.clone();
             self.send(Event::Turn(word))?;
         }
-        let mut stream = read_schema(&name, line, number, self.strictness.columns_max)?;
         let deletes = at.is_some_and(|at| self.streams[at].deletes);
         if deletes {
             stream.declare_deleted_at();
@@ -287,7 +297,7 @@ impl Decoding {
             }
         }
         let stream = Arc::new(stream);
-        let width = stream.columns.len() + ENVELOPE_CELLS;
+        let width = stream.columns.len() + Envelope::CELLS;
         let decoder = RecordDecoder::new(&stream, self.strictness.validate)
             .map_err(|failure| failure.with("line", number))?
             .heeding_deletions();
@@ -347,7 +357,7 @@ impl Decoding {
         incoming.decoder.undeclared.report(&incoming.stream.name);
         incoming.decoder = RecordDecoder::new(&incoming.stream, self.strictness.validate)
             .map_err(|failure| failure.with("line", number))?;
-        incoming.batch = Batch::new(incoming.stream.columns.len() + ENVELOPE_CELLS);
+        incoming.batch = Batch::new(incoming.stream.columns.len() + Envelope::CELLS);
         let stream = Arc::clone(&incoming.stream);
         self.send(Event::Schema(at, stream))?;
         self.messages -= 1;
@@ -422,56 +432,6 @@ fn stream_name(name: Option<Quoted<'_>>, kind: &str, number: u64) -> Result<Stri
         return Err(broken(&format!("a {kind} without `stream`"), number));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-fn read_schema(
-    name: &str,
-    line: &Line<'_>,
-    number: u64,
-    columns_max: usize,
-) -> Result<Stream, Stop> {
-    let fault =
-        |what: &str| Stop::Failed(at_line(ErrorKind::Protocol, what, number).with("stream", name));
-    let schema = line.schema.and_then(|text| serde_json::from_slice::<Map<_, _>>(text).ok());
-    let schema = schema.ok_or_else(|| fault("a SCHEMA needs `schema`, an object"))?;
-    if !schema.get("properties").is_some_and(Value::is_object) {
-        return Err(fault("the schema of a stream needs `properties`, an object"));
-    }
-    schema::check_size(&schema, columns_max)
-        .map_err(|failure| failure.with("stream", name).with("line", number))?;
-    let keys = match line.key_properties {
-        None | Some(b"null") => {
-            crate::warn!("W-KEYS-MISSING", "the SCHEMA of stream {name} has no `key_properties`");
-            Vec::new()
-        }
-        Some(text) => serde_json::from_slice::<Vec<String>>(text)
-            .map_err(|_| fault("`key_properties` is not a list of names"))?,
-    };
-    // A column that is named twice is one column of the key.
-    let mut named = BTreeSet::new();
-    let keys = keys.into_iter().filter(|key| named.insert(key.clone())).collect();
-    let mut stream = Stream::new(name, schema, keys);
-    let ordered_by = line.bookmark_properties.and_then(|text| serde_json::from_slice(text).ok());
-    stream.replication_key = ordered_by.and_then(|names: Vec<String>| names.into_iter().next());
-    let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
-    stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());
-    stream.read_from = line.read_from.map(FileId::list).unwrap_or_default();
-    if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
-        return Err(fault("a property has an empty name").map(|f| f.with("property", &column.name)));
-    }
-    match stream.keys.iter().find(|key| !stream.has_column(key)) {
-        Some(key) => Err(fault("a key property is not in the schema").map(|f| f.with("key", key))),
-        None => Ok(stream),
-    }
-}
-
-impl Stop {
-    fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
-        match self {
-            Self::Failed(failure) => Self::Failed(change(failure)),
-            Self::Gone => Self::Gone,
-        }
-    }
 }
 
 fn at_line(kind: ErrorKind, what: &str, number: u64) -> Error {

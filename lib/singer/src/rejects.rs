@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::decode::Refusal;
-use crate::encode::RecordEncoder;
+use crate::encode::{Envelopes, RecordEncoder};
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
 use crate::own_file;
@@ -72,7 +72,7 @@ impl Rejects {
     /// adds the line, the stream and the key.
     pub fn row(&self, stream: &Stream, batch: &Batch, row: usize, failure: Error) -> Result<()> {
         let mut record = Vec::new();
-        RecordEncoder::new(stream, &[], "", None).record(batch, row, &mut record);
+        RecordEncoder::new(stream, &[], Envelopes::OfRows).record(batch, row, &mut record);
         let failure = match batch.line(row) {
             0 => failure,
             line => failure.with("line", line),

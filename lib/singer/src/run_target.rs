@@ -3,30 +3,26 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::args::{Action, Args, Role};
+use crate::args::{Action, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::input::{Input, Limits};
+use crate::intake::Intake;
 use crate::last_state::LastState;
 use crate::main_loop::{exit, read_args, start};
 use crate::metrics::RecordCounter;
-use crate::receive::{Decoding, Event, Strictness, no_input, receive};
+use crate::receive::{Event, no_input};
 use crate::rejects::Rejects;
-use crate::settings::{Common, Settings, SettingsSchema, TargetCommon};
+use crate::settings::{Common, InputCommon, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
 use crate::versions::Versions;
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
-
-/// How many batches may wait between the two threads. A batch takes up to 2 MB, so this number
-/// decides how much more memory one run takes than another.
-const WAITING_BATCHES_MAX: usize = 2;
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
@@ -37,6 +33,7 @@ pub fn run_target<T: Target>() -> ExitCode {
 fn run<T: Target>() -> Result<()> {
     let schema = SettingsSchema::new(&[
         SettingsSchema::part::<T::Settings>,
+        SettingsSchema::part::<InputCommon>,
         SettingsSchema::part::<TargetCommon>,
         SettingsSchema::part::<Common>,
     ])
@@ -44,45 +41,23 @@ fn run<T: Target>() -> Result<()> {
     let Some(args) = read_args(&T::ABOUT, Role::Target, &schema)? else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: Common = settings.get()?;
+    let input: InputCommon = settings.get()?;
     let own: TargetCommon = settings.get()?;
     stderr::set_format(common.log_format);
-    let limits = Limits {
-        line_bytes: common.max_record_bytes,
-        idle: Duration::from_secs(own.idle_timeout_seconds),
-    };
+    let intake = Intake::new(&common, &input);
     let rejects = Rejects::new(&common);
-    let strictness = Strictness { validate: own.validate_records, columns_max: common.max_columns };
     if let Action::Plan(format) = args.action {
-        let (incoming, _) = begin(&args, limits, strictness, &rejects)?;
-        let streams = plan::streams(&incoming, own.allow_empty)?;
+        let (incoming, _) = intake.begin(args.input.as_deref(), &rejects)?;
+        let streams = plan::streams(&incoming, input.allow_empty)?;
         return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;
-    let (incoming, give_back) = begin(&args, limits, strictness, &rejects)?;
-    let ended = Delivery::new(target, own, rejects.clone(), give_back).run(&incoming);
+    let (incoming, give_back) = intake.begin(args.input.as_deref(), &rejects)?;
+    let delivery = Delivery::new(target, own, rejects.clone(), give_back);
+    let ended = delivery.run(&incoming, input.allow_empty);
     rejects.report();
     ended
-}
-
-/// Begins to read the input, on a thread of its own; returns where what it reads comes out, and
-/// where batches go back to it.
-fn begin(
-    args: &Args,
-    limits: Limits,
-    strictness: Strictness,
-    rejects: &Rejects,
-) -> Result<(Receiver<Event>, SyncSender<Batch>)> {
-    let input = match &args.input {
-        Some(path) => Input::from_path(path, limits)?,
-        None => Input::from_stdin(limits)?,
-    };
-    let (events, incoming) = sync_channel(WAITING_BATCHES_MAX);
-    let (give_back, spare) = sync_channel(WAITING_BATCHES_MAX);
-    let decoding = Decoding::new(strictness, rejects.clone(), events, spare);
-    // Not joined: when a sink fails, the reader may be waiting for input that never comes.
-    std::thread::spawn(move || receive(input, decoding));
-    Ok((incoming, give_back))
 }
 
 /// What came behind the last row of a stream.
@@ -99,6 +74,8 @@ enum Behind {
 /// One stream on its way into its sink.
 struct Outgoing<S> {
     name: String,
+    /// The stream of the tap that it came of: the tap says when that was read.
+    of_tap: String,
     /// `None` once it was completed.
     sink: Option<S>,
     /// Rows were written that are not durable.
@@ -157,7 +134,7 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn run(mut self, incoming: &Receiver<Event>) -> Result<()> {
+    fn run(mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
         for event in incoming {
             warning::check()?;
             match event {
@@ -170,7 +147,8 @@ impl<T: Target> Delivery<T> {
                     self.print_state()?;
                 }
                 Event::Activate(at, version) => self.activate(at, version)?,
-                Event::End(messages) => return self.end(messages),
+                Event::End(0) if !allow_empty => return Err(no_input()),
+                Event::End(_) => return self.end(),
                 Event::Failed(failure) => return Err(failure),
             }
         }
@@ -184,6 +162,7 @@ impl<T: Target> Delivery<T> {
             let sink = self.target.sink(&first).with("stream", &stream.name)?;
             self.streams.push(Outgoing {
                 name: stream.name.clone(),
+                of_tap: stream.of_tap().to_owned(),
                 sink: Some(sink),
                 dirty: false,
                 late: false,
@@ -249,7 +228,7 @@ impl<T: Target> Delivery<T> {
         self.print_state()
     }
 
-    /// Completes the stream that is not being read any more.
+    /// Completes what came of the stream that is not being read any more.
     fn turn(&mut self, mut word: Word) -> Result<()> {
         if word.syncing.is_none() {
             return Ok(());
@@ -260,11 +239,12 @@ impl<T: Target> Delivery<T> {
         if self.word.syncing == Some(Syncing::Stream(name.clone())) {
             return Ok(());
         }
-        match self.streams.iter().position(|stream| stream.name == name) {
-            Some(at) => self.complete(at, true)?,
-            None => drop(self.silent.insert(name)),
+        let came = |at: &usize| self.streams[*at].of_tap == name;
+        let came: Vec<usize> = (0..self.streams.len()).filter(came).collect();
+        if came.is_empty() && !before.mapped {
+            self.silent.insert(name);
         }
-        Ok(())
+        came.into_iter().try_for_each(|at| self.complete(at, true))
     }
 
     /// Refuses the word of another run, and a stream that had ended.
@@ -273,7 +253,10 @@ impl<T: Target> Delivery<T> {
         self.ours |= word.run.is_some();
         match &word.syncing {
             Some(Syncing::Stream(name))
-                if self.streams.iter().any(|known| known.name == *name && known.sink.is_none()) =>
+                if self
+                    .streams
+                    .iter()
+                    .any(|known| known.of_tap == *name && known.sink.is_none()) =>
             {
                 Err(after_end(name))
             }
@@ -345,7 +328,7 @@ impl<T: Target> Delivery<T> {
                 }
             }
             warning::check()?;
-            let state = self.state.as_ref().map(|state| state.of_stream(&stream.name));
+            let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
             sink.complete(End { verified, state }).with("stream", &stream.name)?;
             stream.dirty = false;
             stream.counter.finish(true);
@@ -377,10 +360,7 @@ impl<T: Target> Delivery<T> {
         with_places(state.text(), written.chain(&self.found), &mut |name| self.target.place(name))
     }
 
-    fn end(mut self, messages: u64) -> Result<()> {
-        if messages == 0 && !self.settings.allow_empty {
-            return Err(no_input());
-        }
+    fn end(mut self) -> Result<()> {
         if let Some(Syncing::Stream(name)) = &self.word.syncing {
             return Err(Error::new(ErrorKind::Protocol, "the input ended early")
                 .with("stream", name)

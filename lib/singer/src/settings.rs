@@ -71,20 +71,26 @@ pub struct TapCommon {
     pub bookmark_cap: bool,
 }
 
+/// Settings that every target and mapper has.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct InputCommon {
+    /// Check each record against the JSON Schema of its stream.
+    pub validate_records: bool,
+    /// Accept an input without a single message.
+    pub allow_empty: bool,
+    /// How long to wait for the tap's next message, in seconds; 0 waits for ever.
+    pub idle_timeout_seconds: u64,
+}
+
 /// Settings that every target has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TargetCommon {
-    /// Check each record against the JSON Schema of its stream.
-    pub validate_records: bool,
     /// Refuse input whose end the tap does not announce by `currently_syncing` in its state.
     pub require_complete: bool,
-    /// Accept an input without a single message.
-    pub allow_empty: bool,
     /// How often rows are committed and state printed while a stream is read, in seconds.
     pub state_interval_seconds: u64,
-    /// How long to wait for the tap's next message, in seconds; 0 waits for ever.
-    pub idle_timeout_seconds: u64,
 }
 
 /// Form of the log.
@@ -118,15 +124,15 @@ impl Default for TapCommon {
     }
 }
 
+impl Default for InputCommon {
+    fn default() -> Self {
+        Self { validate_records: true, allow_empty: false, idle_timeout_seconds: 0 }
+    }
+}
+
 impl Default for TargetCommon {
     fn default() -> Self {
-        Self {
-            validate_records: true,
-            require_complete: false,
-            allow_empty: false,
-            state_interval_seconds: 60,
-            idle_timeout_seconds: 0,
-        }
+        Self { require_complete: false, state_interval_seconds: 60 }
     }
 }
 

@@ -14,13 +14,6 @@ use crate::plan::Planned;
 use crate::rejects::Rejects;
 use crate::settings::OtherSetting;
 
-/// Cells that every row of a target has behind its columns: here `time_extracted`, its text.
-pub const TIME_EXTRACTED: usize = 0;
-/// Cells that every row of a target has behind its columns: here `version`, an integer.
-pub const VERSION: usize = 1;
-/// How many cells a row has behind its columns.
-pub const ENVELOPE_CELLS: usize = 2;
-
 /// The member of a bookmark that tells which place has the rows before it: see [`Target::place`].
 pub const FILLED_SINCE: &str = "filled_since";
 
@@ -100,8 +93,9 @@ pub struct End {
 /// The rows of one stream on their way into a destination. Dropped without
 /// [`Sink::complete`], it publishes nothing.
 pub trait Sink {
-    /// Takes rows: the stream's columns, then [`ENVELOPE_CELLS`]. Need not be durable yet; rows may
-    /// come twice after a crash. A row that the destination cannot take goes to `rejects`.
+    /// Takes rows: the stream's columns, then the cells of an [`Envelope`](crate::Envelope). Need
+    /// not be durable yet; rows may come twice after a crash. A row that the destination cannot
+    /// take goes to `rejects`.
     fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()>;
 
     /// The SCHEMA changed; later batches have its columns.

@@ -1,8 +1,7 @@
 //! The versions that the rows of a stream came with: what a version acts on must be known of all.
 
 use crate::Cell;
-use crate::batch::Batch;
-use crate::target::{ENVELOPE_CELLS, VERSION};
+use crate::batch::{Batch, Envelope};
 
 /// The versions of the rows of one stream in this run.
 #[derive(Debug, Default)]
@@ -17,9 +16,9 @@ pub(crate) struct Versions {
 impl Versions {
     /// Takes note of the rows of a batch.
     pub(crate) fn add(&mut self, batch: &Batch) {
-        let Some(at) = batch.width().checked_sub(ENVELOPE_CELLS) else { return };
+        let Some(at) = batch.width().checked_sub(Envelope::CELLS) else { return };
         for row in 0..batch.rows() {
-            match batch.cell(row, at + VERSION) {
+            match batch.cell(row, at + Envelope::VERSION) {
                 Cell::Text(text) if text == self.last => {}
                 Cell::Text(text) => {
                     self.last.clear();
@@ -50,7 +49,7 @@ mod tests {
     #[test]
     fn knows_of_versions_before_one() {
         let check = |came: &[Option<&str>], (before, lacking): (bool, bool)| {
-            let mut batch = Batch::new(1 + ENVELOPE_CELLS);
+            let mut batch = Batch::new(1 + Envelope::CELLS);
             for version in came {
                 batch.push(b"9");
                 batch.push_absent();

@@ -34,6 +34,8 @@ pub(crate) struct Word {
     pub ended: bool,
     /// Streams that it has read, and of which it wrote nothing.
     pub unchanged: Vec<String>,
+    /// It comes through a mapper: the streams that come of those that it names have other names.
+    pub mapped: bool,
 }
 
 impl Word {
@@ -56,10 +58,19 @@ impl Word {
         word.run.is_some().then_some(word)
     }
 
+    /// Returns the member by which the run names itself behind a mapper. Streams of which nothing
+    /// came have names that no target knows there.
+    pub(crate) fn mapped_member(&self) -> Option<Value> {
+        let mut member = run_member(self.run.as_deref()?, self.ended, &[]);
+        member["mapped"] = true.into();
+        Some(member)
+    }
+
     fn run_of(&mut self, member: &[u8]) {
         let run: Value = serde_json::from_slice(member).unwrap_or_default();
         self.run = run["id"].as_str().map(str::to_owned);
         self.ended = run["ended"] == true;
+        self.mapped = run["mapped"] == true;
         let unchanged = run["unchanged"].as_array().into_iter().flatten();
         self.unchanged = unchanged.filter_map(Value::as_str).map(str::to_owned).collect();
     }
@@ -104,6 +115,18 @@ impl Word {
 /// Returns a name that no other run has.
 pub(crate) fn new_run() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// Returns a state with the name of its run, as a mapper passes it on.
+pub(crate) fn with_run(state: &str, word: &Word) -> String {
+    let member = word.mapped_member();
+    match (member, state.trim_start().strip_prefix('{')) {
+        (Some(member), Some(rest)) => {
+            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+            format!("{{\"{RUN}\":{member}{comma}{rest}")
+        }
+        _ => state.to_owned(),
+    }
 }
 
 /// Returns the member by which a run names itself.

@@ -3,12 +3,12 @@
 use property::holds;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use singer::Envelope;
 use singer::Stream;
 use singer::batch::Batch;
 use singer::decode::RecordDecoder;
-use singer::encode::RecordEncoder;
+use singer::encode::{Envelopes, RecordEncoder};
 use singer::scan::{DEPTH_MAX, Scanner};
-use singer::target::ENVELOPE_CELLS;
 
 #[expect(clippy::expect_used, clippy::panic, reason = "a judge speaks by panicking")]
 #[path = "../fuzz/judge.rs"]
@@ -154,16 +154,17 @@ fn no_row_allocates_after_warm_up() {
     }});
     let stream = Stream::new("s", schema.as_object().unwrap().clone(), vec!["id".to_owned()]);
     let mut decoder = RecordDecoder::new(&stream, true).unwrap();
-    let encoder = RecordEncoder::new(&stream, &[], "2026-01-01T00:00:00Z", Some(1));
+    let encoder =
+        RecordEncoder::new(&stream, &[], Envelopes::Same("2026-01-01T00:00:00Z", Some(1)));
     let line = concat!(
         r#"{"type":"RECORD","stream":"s","record":{"id":1,"price":1.50,"name":"a \"b\" é","#,
         r#""at":"2026-01-01T00:00:00Z","doc":{"a": [1, 2]},"flag":true},"version":1,"#,
         r#""time_extracted":"2026-01-01T00:00:00Z"}"#
     );
-    let mut batch = Batch::new(stream.columns.len() + ENVELOPE_CELLS);
+    let mut batch = Batch::new(stream.columns.len() + Envelope::CELLS);
     let mut out = Vec::new();
     let mut pass = || {
-        batch.reset(stream.columns.len() + ENVELOPE_CELLS);
+        batch.reset(stream.columns.len() + Envelope::CELLS);
         out.clear();
         for _ in 0..2000 {
             assert!(decoder.predicts(line.as_bytes()));

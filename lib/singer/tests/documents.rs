@@ -19,11 +19,11 @@ use proptest::sample::Index;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use singer::Envelope;
 use singer::args::{Action, Args};
 use singer::decode::RecordDecoder;
 use singer::settings::{Common, Settings, SettingsSchema};
 use singer::state::State;
-use singer::target::ENVELOPE_CELLS;
 use singer::{About, ErrorKind, Secret, Stream, catalog, selection};
 
 /// The text of a changed document, cut now and then.
@@ -244,7 +244,7 @@ fn any_schema_makes_columns_or_is_refused() {
         prop_assert_eq!(stream.columns.len(), columns);
         match RecordDecoder::new(&stream, validate) {
             Ok(mut decoder) => {
-                let mut batch = singer::Batch::new(columns + ENVELOPE_CELLS);
+                let mut batch = singer::Batch::new(columns + Envelope::CELLS);
                 let taken = decoder.object(record, &mut batch);
                 prop_assert_eq!(batch.rows(), usize::from(taken.is_ok()));
             }

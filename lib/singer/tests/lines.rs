@@ -14,11 +14,11 @@ mod property;
 use property::holds;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use singer::Envelope;
 use singer::Stream;
 use singer::batch::Batch;
 use singer::decode::{Line, RecordDecoder, Refusal};
-use singer::encode::RecordEncoder;
-use singer::target::ENVELOPE_CELLS;
+use singer::encode::{Envelopes, RecordEncoder};
 
 fn stream() -> Stream {
     let schema = json!({ "required": ["i"], "properties": {
@@ -152,12 +152,12 @@ fn taken(
     read: impl FnOnce(&mut RecordDecoder, &mut Batch) -> Result<(), Refusal>,
 ) -> Result<String, bool> {
     let mut decoder = RecordDecoder::new(stream, true).unwrap();
-    let mut batch = Batch::new(stream.columns.len() + ENVELOPE_CELLS);
+    let mut batch = Batch::new(stream.columns.len() + Envelope::CELLS);
     let done = read(&mut decoder, &mut batch);
     assert_eq!(batch.rows(), usize::from(done.is_ok()), "a refused row stays in the batch");
     done.map_err(|refusal| matches!(refusal, Refusal::Unfit(..)))?;
     let mut text = Vec::new();
-    RecordEncoder::new(stream, &[], "t", None).record(&batch, 0, &mut text);
+    RecordEncoder::new(stream, &[], Envelopes::Same("t", None)).record(&batch, 0, &mut text);
     Ok(String::from_utf8(text).expect("UTF-8"))
 }
 

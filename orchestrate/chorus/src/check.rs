@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use singer::Envelope;
 use singer::Stream;
 use singer::batch::Batch;
 use singer::decode::{RecordDecoder, Refusal};
-use singer::target::ENVELOPE_CELLS;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ impl Checker {
         match RecordDecoder::new(&stream, true) {
             Ok(decoder) => {
                 let records = self.streams.get(name).map_or(0, |seen| seen.records);
-                let width = stream.columns.len() + ENVELOPE_CELLS;
+                let width = stream.columns.len() + Envelope::CELLS;
                 self.streams.insert(name.to_owned(), Seen { decoder, width, keys, records });
             }
             Err(failure) => {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use lake::DataFile;
-use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::Envelope;
 use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::csv::{Dialect, Padding};
@@ -194,7 +194,7 @@ fn rows(
     clock: &Clock,
     out: &mut Vec<u8>,
 ) -> Vec<Keyless> {
-    let envelope = batch.width() - singer::target::ENVELOPE_CELLS;
+    let envelope = batch.width() - Envelope::CELLS;
     let mut keyless = Vec::new();
     'rows: for row in 0..batch.rows() {
         let start = out.len();
@@ -216,8 +216,8 @@ fn rows(
                     }
                     continue;
                 }
-                Origin::Extracted => batch.cell(row, envelope + TIME_EXTRACTED),
-                Origin::Version => batch.cell(row, envelope + VERSION),
+                Origin::Extracted => batch.cell(row, envelope + Envelope::TIME_EXTRACTED),
+                Origin::Version => batch.cell(row, envelope + Envelope::VERSION),
                 Origin::Received => Cell::Text(clock.received.as_bytes()),
                 Origin::Batched => Cell::Text(clock.batched.as_bytes()),
                 Origin::Sequence => Cell::Text(clock.sequence.as_bytes()),

@@ -2,7 +2,7 @@
 //! partition, had none, so that there is nothing to merge them with.
 
 use pg::{copy_text, failure};
-use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::Envelope;
 use singer::{Batch, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope};
@@ -146,8 +146,8 @@ impl Direct {
 impl Own {
     fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
         match self {
-            Self::Extracted => return push_envelope(batch, row, TIME_EXTRACTED, out),
-            Self::Version => return push_envelope(batch, row, VERSION, out),
+            Self::Extracted => return push_envelope(batch, row, Envelope::TIME_EXTRACTED, out),
+            Self::Version => return push_envelope(batch, row, Envelope::VERSION, out),
             Self::Constant(text) => copy_text::escape(text.as_bytes(), out),
             Self::Null => out.extend_from_slice(copy_text::NULL),
             Self::Received => out.extend_from_slice(received.moment.as_bytes()),

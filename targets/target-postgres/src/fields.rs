@@ -1,7 +1,7 @@
 //! Rows to lines of COPY text: the fields that come from the columns of the stream.
 
 use pg::copy_text;
-use singer::target::ENVELOPE_CELLS;
+use singer::Envelope;
 use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
 
 use crate::encode::{Encoder, Scratch};
@@ -100,7 +100,7 @@ impl Fields {
         lines: &mut Lines,
         mut tail: impl FnMut(&Self, usize, &mut Vec<u8>),
     ) -> Result<()> {
-        if batch.width() != self.feed.len() + ENVELOPE_CELLS {
+        if batch.width() != self.feed.len() + Envelope::CELLS {
             return Err(Error::new(ErrorKind::Internal, "cannot write rows of another width")
                 .with("stream", &stream.name));
         }
@@ -178,7 +178,7 @@ fn changed() -> Error {
 
 /// Appends a cell of the envelope and a tab.
 pub fn push_envelope(batch: &Batch, row: usize, cell: usize, out: &mut Vec<u8>) {
-    match batch.cell(row, batch.width() - ENVELOPE_CELLS + cell) {
+    match batch.cell(row, batch.width() - Envelope::CELLS + cell) {
         Cell::Text(text) => copy_text::escape(text, out),
         Cell::Null | Cell::Absent => out.extend_from_slice(copy_text::NULL),
     }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pg::{copy_text, failure, quote_ident};
-use singer::target::{TIME_EXTRACTED, VERSION};
+use singer::Envelope;
 use singer::{Batch, Cell, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope, push_number};
@@ -127,8 +127,8 @@ impl Stage {
         let (number, any_absent) = (&mut self.line, &mut self.any_absent);
         fields.write(stream, batch, rejects, &mut lines, |fields, row, out| {
             *number += 1;
-            push_envelope(batch, row, TIME_EXTRACTED, out);
-            push_envelope(batch, row, VERSION, out);
+            push_envelope(batch, row, Envelope::TIME_EXTRACTED, out);
+            push_envelope(batch, row, Envelope::VERSION, out);
             out.extend_from_slice(received.micros.as_bytes());
             out.push(b'\t');
             push_number(*number, out);

@@ -9,7 +9,7 @@ use super::keys::Settled;
 use crate::batch::{Batch, Mark};
 use crate::catalog::ReplicationMethod;
 use crate::decode::RecordDecoder;
-use crate::encode::{RecordEncoder, schema_message};
+use crate::encode::{Envelopes, RecordEncoder, schema_message};
 use crate::file_id::FileIds;
 use crate::future::{Ahead, is_dated};
 use crate::metrics::RecordCounter;
@@ -77,7 +77,7 @@ impl OpenStream {
             column: 0,
             columns: stream.columns.iter().map(|one| (one.name.clone(), one.kind)).collect(),
             schema: Some(schema_message(stream)),
-            encoder: Arc::new(RecordEncoder::new(stream, prunings, &now, version)),
+            encoder: Arc::new(RecordEncoder::new(stream, prunings, Envelopes::Same(&now, version))),
             decoder: None,
             deselected: deselected.clone(),
             prunings: prunings.clone(),

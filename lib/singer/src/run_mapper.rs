@@ -1,0 +1,253 @@
+//! Runs a mapper: messages in, and what becomes of them out, in the same order.
+//!
+//! A STATE stays behind the rows that it covers, and keeps the names of the tap. Each SCHEMA says
+//! of which stream of the tap it came, so that a target knows when it is whole.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use serde_json::Value;
+
+use crate::args::{Action, Role};
+use crate::batch::{Batch, Envelope};
+use crate::catalog::Stream;
+use crate::encode::{
+    Envelopes, RecordEncoder, activate_version_line, message_line, schema_message,
+};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::intake::Intake;
+use crate::main_loop::{exit, read_args, start};
+use crate::mapper::{Mapper, Route, Row, RowMap};
+use crate::metrics::RecordCounter;
+use crate::pipe::{Job, Pipe};
+use crate::plan::{self, Planned};
+use crate::receive::{Event, no_input};
+use crate::rejects::Rejects;
+use crate::settings::{Common, InputCommon, Settings, SettingsSchema};
+use crate::word::{RUN, Word, with_run};
+use crate::{log as stderr, warning};
+
+/// The whole `main` of a mapper.
+pub fn run_mapper<M: Mapper>() -> ExitCode {
+    start(&M::ABOUT);
+    exit(&M::ABOUT, run::<M>())
+}
+
+fn run<M: Mapper>() -> Result<()> {
+    let schema = SettingsSchema::new(&[
+        SettingsSchema::part::<M::Settings>,
+        SettingsSchema::part::<InputCommon>,
+        SettingsSchema::part::<Common>,
+    ])
+    .with_others(M::OTHER_SETTINGS);
+    let Some(args) = read_args(&M::ABOUT, Role::Mapper, &schema)? else { return Ok(()) };
+    let settings = Settings::read(&args, &M::ABOUT, &schema)?;
+    let common: Common = settings.get()?;
+    let own: InputCommon = settings.get()?;
+    stderr::set_format(common.log_format);
+    warning::check()?;
+    let mapper = M::open(settings.get()?)?;
+    let rejects = Rejects::new(&common);
+    let intake = Intake::new(&common, &own).passing_on();
+    let (incoming, give_back) = intake.begin(args.input.as_deref(), &rejects)?;
+    let mut mapping = Mapping {
+        mapper,
+        rejects: rejects.clone(),
+        pipe: Pipe::start(),
+        streams: Vec::new(),
+        names: BTreeMap::new(),
+        give_back,
+        untold: None,
+    };
+    if let Action::Plan(format) = args.action {
+        let streams = plan::streams(&incoming, own.allow_empty)?;
+        return plan::print(&mapping.plan(&streams)?, format);
+    }
+    let ended = mapping.run(&incoming, own.allow_empty);
+    // What came before a failure still goes on: the last state says that it is not all.
+    let closed = mapping.pipe.close();
+    rejects.report();
+    ended.and(closed)
+}
+
+struct Mapping<M> {
+    mapper: M,
+    rejects: Rejects,
+    pipe: Pipe,
+    streams: Vec<Incoming>,
+    /// The stream of the tap by the name of each stream that comes of one.
+    names: BTreeMap<String, String>,
+    give_back: SyncSender<Batch>,
+    /// What a SCHEMA said of the run, which none has said behind the mapper yet.
+    untold: Option<Value>,
+}
+
+struct Incoming {
+    stream: Arc<Stream>,
+    routes: Vec<Outgoing>,
+}
+
+/// A stream on its way out.
+struct Outgoing {
+    stream: Stream,
+    encoder: Arc<RecordEncoder>,
+    map: RowMap,
+    counter: RecordCounter,
+}
+
+impl<M: Mapper> Mapping<M> {
+    fn run(&mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
+        for event in incoming {
+            warning::check()?;
+            match event {
+                Event::Schema(at, stream) => self.schema(at, stream)?,
+                Event::Rows(at, batch) => self.rows(at, batch)?,
+                Event::State(value, word) => self.state(&value, &word)?,
+                Event::Turn(word) => self.untold = word.mapped_member(),
+                Event::Activate(at, version) => self.activate(at, version)?,
+                Event::End(0) if !allow_empty => return Err(no_input()),
+                Event::End(_) => {
+                    let routes = self.streams.iter_mut().flat_map(|stream| &mut stream.routes);
+                    routes.for_each(|route| route.counter.finish(true));
+                    return warning::check();
+                }
+                Event::Failed(failure) => return Err(failure),
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "the reading thread has ended"))
+    }
+
+    /// Asks what becomes of a stream. Two streams must not become one.
+    fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>> {
+        let mut routes = self.mapper.routes(stream).with("stream", &stream.name)?;
+        for Route { stream: to, .. } in &mut routes {
+            to.source_stream.get_or_insert_with(|| stream.of_tap().to_owned());
+            let from = self.names.entry(to.name.clone()).or_insert_with(|| stream.name.clone());
+            if *from != stream.name {
+                return Err(Error::new(ErrorKind::Config, "cannot make one stream of two")
+                    .with("stream", &to.name)
+                    .with("of", from)
+                    .with("and", &stream.name)
+                    .hint("give one of them another name in the settings of the mapper"));
+            }
+        }
+        Ok(routes)
+    }
+
+    fn schema(&mut self, at: usize, stream: Arc<Stream>) -> Result<()> {
+        let mut routes = Vec::new();
+        for Route { stream, rows } in self.routes(&stream)? {
+            let encoder = Arc::new(RecordEncoder::new(&stream, &[], Envelopes::OfRows));
+            let counter = RecordCounter::new(&stream.name);
+            routes.push(Outgoing { stream, encoder, map: rows, counter });
+        }
+        let incoming = Incoming { stream, routes };
+        match self.streams.get_mut(at) {
+            Some(known) => *known = incoming,
+            None => self.streams.push(incoming),
+        }
+        self.send_schemas(at)
+    }
+
+    fn send_schemas(&mut self, at: usize) -> Result<()> {
+        let untold = self.untold.take();
+        for Outgoing { stream, .. } in &self.streams[at].routes {
+            let mut message = schema_message(stream);
+            for (name, value) in &stream.fields {
+                message[name] = value.clone();
+            }
+            if let Some(member) = &untold {
+                message[RUN] = member.clone();
+            }
+            self.pipe.send(Job::Line(message_line(&message)))?;
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
+        if self.untold.is_some() {
+            self.send_schemas(at)?;
+        }
+        let Incoming { stream, routes } = &mut self.streams[at];
+        for route in routes {
+            let mut out = self.pipe.spare.try_recv().unwrap_or_default();
+            out.reset(route.stream.columns.len() + Envelope::CELLS);
+            for row in 0..batch.rows() {
+                if let Err(failure) = route.row(&batch, row, &mut out) {
+                    if failure.kind() != ErrorKind::Data {
+                        return Err(failure.with("stream", &stream.name));
+                    }
+                    self.rejects.row(stream, &batch, row, failure)?;
+                }
+            }
+            if !out.is_empty() {
+                route.counter.add(out.rows(), out.text_bytes());
+                self.pipe.send(Job::Rows(Arc::clone(&route.encoder), out))?;
+            }
+        }
+        let _ = self.give_back.try_send(batch);
+        Ok(())
+    }
+
+    fn state(&mut self, value: &str, word: &Word) -> Result<()> {
+        self.untold = None;
+        let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, word));
+        self.pipe.send(Job::Line(line.into_bytes()))
+    }
+
+    fn activate(&mut self, at: usize, version: i64) -> Result<()> {
+        let Incoming { stream, routes } = &self.streams[at];
+        // A row that does not come may still be there in the source.
+        if self.rejects.has_some_of(&stream.name) {
+            crate::warn!(
+                "W-VERSION-IGNORED",
+                "ACTIVATE_VERSION of {} is ignored: records of it were set aside",
+                stream.name
+            );
+            return Ok(());
+        }
+        for Outgoing { stream, .. } in routes {
+            self.pipe.send(Job::Line(activate_version_line(&stream.name, version)))?;
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, streams: &[Arc<Stream>]) -> Result<Vec<Planned>> {
+        let mut planned = Vec::new();
+        for stream in streams {
+            for Route { stream: to, .. } in self.routes(stream)? {
+                let (columns, of) = (to.columns.len(), stream.columns.len());
+                let step = format!("{columns} columns, of {of} of stream {}", stream.name);
+                let schema = Some(schema_message(&to));
+                planned.push(Planned { stream: to.name, steps: vec![step], schema });
+            }
+        }
+        Ok(planned)
+    }
+}
+
+impl Outgoing {
+    /// Appends what becomes of a row; on failure nothing.
+    fn row(&mut self, batch: &Batch, row: usize, out: &mut Batch) -> Result<()> {
+        let mark = out.mark();
+        if let Err(failure) = (self.map)(Row::new(batch, row), out) {
+            out.rollback(mark);
+            return Err(failure);
+        }
+        let (cells, columns) = (out.cells_since(mark), self.stream.columns.len());
+        if cells == 0 {
+            return Ok(());
+        }
+        if cells != columns {
+            return Err(Error::new(ErrorKind::Internal, "a mapped row has the wrong width")
+                .with("cells", cells)
+                .with("columns", columns));
+        }
+        let envelope = batch.envelope(row);
+        out.push_cell(envelope.time_extracted);
+        out.push_cell(envelope.version);
+        Ok(())
+    }
+}
