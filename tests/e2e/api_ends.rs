@@ -92,13 +92,13 @@ fn an_answer_that_says_that_it_is_the_last_is() {
         json!({ "moreResult": false }),
     ] {
         let beside = last.clone();
-        let web = Web::start(move |asked| match asked.param("c") {
-            None => page(0, 2, &json!({ "cursor": "k", "has_more": true })),
-            Some(_) => {
-                let mut beside = beside.clone();
-                beside["cursor"] = "k".into();
-                page(2, 3, &beside)
+        let web = Web::start(move |asked| {
+            if asked.param("c").is_none() {
+                return page(0, 2, &json!({ "cursor": "k", "has_more": true }));
             }
+            let mut beside = beside.clone();
+            beside["cursor"] = "k".into();
+            page(2, 3, &beside)
         });
         let outcome = read(&web, &by_token).success();
         assert_eq!(outcome.records("t").len(), 3, "{last}");

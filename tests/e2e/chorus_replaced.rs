@@ -165,7 +165,8 @@ fn what_is_replaced_is_given_all_of_a_tap_of_others() {
         if *name == "of-day" {
             settings["datestamp"] = "${DATESTAMP}".into();
         }
-        loaders += &format!("  - {{name: {name}, executable: {program}, config: {settings}}}\n");
+        let loader = format!("  - {{name: {name}, executable: {program}, config: {settings}}}\n");
+        loaders.push_str(&loader);
     }
     let project = Project::with("  - {name: tap-new, executable: ./new}\n", &loaders, "");
     project.script("new", NEW_ALONE);
