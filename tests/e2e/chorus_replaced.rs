@@ -96,15 +96,21 @@ fn none_but_the_days_that_were_loaded_are_done_again() {
     assert_eq!(value(&database), format!("of {}", DAYS[3]));
 }
 
-#[test]
-fn of_loads_at_once_the_older_day_is_taken_to_be_the_last() {
-    let database = database("at_once");
-    let settings = settings(&database, "upsert");
+/// A project whose tap waits before its first row.
+fn with_a_slow_tap(database: &Database) -> Project {
+    let settings = settings(database, "upsert");
     let more = "  - {name: tap-slow, executable: ./slow, config: {day: '${DATESTAMP}'}}\n";
     let loaders =
         format!("  - {{name: target-postgres, executable: target-postgres, config: {settings}}}\n");
     let project = Project::with(more, &loaders, "");
     project.script("slow", SLOW);
+    project
+}
+
+#[test]
+fn of_loads_at_once_the_older_day_is_taken_to_be_the_last() {
+    let database = database("at_once");
+    let project = with_a_slow_tap(&database);
     let words = |day| ["run", "tap-slow", "target-postgres", "--datestamp", day];
     let older = project.chorus(&words(DAYS[0])).start(true);
     project.wait_for(&|| project.root.join("begun").exists());
@@ -120,12 +126,7 @@ fn of_loads_at_once_the_older_day_is_taken_to_be_the_last() {
 #[test]
 fn a_day_is_told_of_an_older_one_that_was_loaded_meanwhile() {
     let database = database("meanwhile");
-    let settings = settings(&database, "upsert");
-    let more = "  - {name: tap-slow, executable: ./slow, config: {day: '${DATESTAMP}'}}\n";
-    let loaders =
-        format!("  - {{name: target-postgres, executable: target-postgres, config: {settings}}}\n");
-    let project = Project::with(more, &loaders, "");
-    project.script("slow", SLOW);
+    let project = with_a_slow_tap(&database);
     let words = |day| ["run", "tap-slow", "target-postgres", "--datestamp", day];
     let newer = project.chorus(&words(DAYS[0])).start(true);
     project.wait_for(&|| project.root.join("begun").exists());
