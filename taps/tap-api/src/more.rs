@@ -39,8 +39,8 @@ const NEXT: [&str; 20] = [
     "scrollid",
     "cursor",
 ];
-/// Members that are true where there is more.
-const YES: [&str; 18] = [
+/// Members that are true where there is more, and false on the last page.
+const MORE: [&str; 12] = [
     "hasmore",
     "hasnext",
     "hasnextpage",
@@ -53,6 +53,9 @@ const YES: [&str; 18] = [
     "moreresults",
     "morerecords",
     "moreitemsincollection",
+];
+/// Members that are true where there is more; where they are false, there may be more pages.
+const TRUNCATED: [&str; 6] = [
     "istruncated",
     "truncated",
     "resultstruncated",
@@ -60,8 +63,10 @@ const YES: [&str; 18] = [
     "recordstruncated",
     "responsetruncated",
 ];
-/// Members that are false where there is more.
-const NO: [&str; 5] = ["done", "islast", "islastpage", "lastpage", "last"];
+/// Members that are true on the last page, and false where there is more.
+const LAST: [&str; 4] = ["islast", "islastpage", "lastpage", "last"];
+/// Is false where there is more; true may mean the page alone.
+const DONE: [&str; 1] = ["done"];
 /// Members that say how many pages there are.
 const PAGES: [&str; 7] =
     ["totalpages", "pagecount", "numpages", "totalpagecount", "pagestotal", "pages", "lastpage"];
@@ -76,23 +81,6 @@ const TOTALS: [&str; 8] = [
     "totalhits",
     "odatacount",
 ];
-/// Those of the members above that say no on the last page, and of nothing but pages.
-const NO_MORE: [&str; 12] = [
-    "hasmore",
-    "hasnext",
-    "hasnextpage",
-    "hasmoreresults",
-    "hasmorepages",
-    "hasmoreitems",
-    "more",
-    "moreitems",
-    "moreresult",
-    "moreresults",
-    "morerecords",
-    "moreitemsincollection",
-];
-/// Those of the members above that say yes on the last page, and of nothing but pages.
-const LAST: [&str; 4] = ["islast", "islastpage", "lastpage", "last"];
 /// Members beside a number of pages that tell that it is one.
 const PAGED: [&str; 8] =
     ["page", "currentpage", "pagenumber", "perpage", "pagesize", "total", "totalcount", "limit"];
@@ -166,8 +154,9 @@ impl Said {
             let is = |names: &[&str]| names.contains(&name.as_str());
             let is_said =
                 |word: bool| value.as_bool() == Some(word) || *value == word.to_string().as_str();
-            self.more |= is(&YES) && is_said(true) || is(&NO) && is_said(false);
-            self.last |= is(&NO_MORE) && is_said(false) || is(&LAST) && is_said(true);
+            self.more |= (is(&MORE) || is(&TRUNCATED)) && is_said(true);
+            self.more |= (is(&LAST) || is(&DONE)) && is_said(false);
+            self.last |= is(&MORE) && is_said(false) || is(&LAST) && is_said(true);
             let number = number(value);
             if is(&TOTALS) || name == "count" && is_counted {
                 self.total = self.total.into_iter().chain(number).min();
@@ -334,9 +323,11 @@ impl Search<'_> {
     fn kind(&self, name: &str, value: &Value) -> Option<Kind> {
         let is = |names: &[&str]| names.contains(&name);
         match value {
-            Value::Bool(true) if is(&YES) || is(&NEXT) => Some(Kind::Flag),
-            Value::Bool(false) if is(&NO) => Some(Kind::Flag),
-            Value::String(text) if is(&YES) && text.eq_ignore_ascii_case("true") => {
+            Value::Bool(true) if is(&MORE) || is(&TRUNCATED) || is(&NEXT) => Some(Kind::Flag),
+            Value::Bool(false) if is(&LAST) || is(&DONE) => Some(Kind::Flag),
+            Value::String(text)
+                if (is(&MORE) || is(&TRUNCATED)) && text.eq_ignore_ascii_case("true") =>
+            {
                 Some(Kind::Flag)
             }
             // The next date is no page.
