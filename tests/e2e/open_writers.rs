@@ -338,3 +338,46 @@ fn a_standby_waits_for_all_that_is_open_at_its_primary() {
     assert_eq!(reader.mark("t"), 3);
     writer.end();
 }
+
+#[test]
+fn rows_whose_writers_no_lock_shows_are_told() {
+    let source = database("unseen_writers");
+    source.psql(
+        "CREATE EXTENSION file_fdw;
+         CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+         CREATE FOREIGN TABLE afar (id int, k int) SERVER files
+                OPTIONS (program 'echo 1,1', format 'csv');
+         CREATE TABLE base (id int, k int);
+         INSERT INTO base VALUES (1, 1);
+         CREATE MATERIALIZED VIEW made AS SELECT * FROM base;
+         CREATE VIEW over_made AS SELECT id, k FROM made;
+         CREATE TABLE parted (id int, k int) PARTITION BY LIST (id);
+         CREATE FOREIGN TABLE leaf PARTITION OF parted FOR VALUES IN (1) SERVER files
+                OPTIONS (program 'echo 1,1', format 'csv');
+         CREATE TABLE copied (id int, k int);
+         INSERT INTO copied VALUES (1, 1);
+         CREATE SUBSCRIPTION far CONNECTION 'dbname=none' PUBLICATION p WITH (connect = false);
+         INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate)
+         SELECT oid, 'copied'::regclass, 'r' FROM pg_subscription WHERE subname = 'far'",
+    );
+    let names = ["afar", "made", "over_made", "parted", "copied", "base"];
+    for name in names {
+        for (settings, told) in [
+            (json!({}), name != "base"),
+            (json!({ "lookback_window": 1 }), false),
+            (
+                json!({ "stream_options": { format!("public-{name}"): { "lookback_window": 1 } } }),
+                false,
+            ),
+        ] {
+            let mut reader = Reader::of(&source, &[(name, "k")], &settings);
+            for _ in 0..2 {
+                let run = reader.run();
+                assert_eq!(ids(&run, name), [1].into(), "{name}");
+                let warned = run.stderr.contains("W-WRITERS-UNSEEN");
+                assert_eq!(warned, told, "{name} {settings}: {}", run.stderr);
+            }
+        }
+    }
+    source.psql("ALTER SUBSCRIPTION far SET (slot_name = NONE); DROP SUBSCRIPTION far");
+}

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, load};
-use crate::support::run::{Outcome, feed, ours};
+use crate::support::pipes::{DAY, extract, from_database, load, to_database};
+use crate::support::run::{Outcome, feed, ours, pipe_succeeds};
 use crate::support::{folder, invariants, lake};
 
 fn integer() -> Value {
@@ -304,4 +304,87 @@ fn a_lock_held_by_another_is_waited_for_only_so_long() {
     reader.wait().unwrap();
     into(&target, &json!({}), &lines).success();
     assert_eq!(target.psql("SELECT id, v FROM t ORDER BY id"), "1|\n2|x");
+}
+
+const ADDED: &str = "W-COLUMN-ADDED";
+
+#[test]
+fn a_column_that_comes_with_rows_since_a_bookmark_is_told() {
+    let (source, target) = (database("added_from"), database("added_to"));
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, at integer, a text, b text);
+         INSERT INTO t VALUES (1, 1, 'a', 'b'), (2, 2, 'a', 'b')",
+    );
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let catalog = |method: &str, without: &str| {
+        let mut catalog = found.clone();
+        let stream = &mut catalog["streams"][0];
+        stream["replication_method"] = method.into();
+        stream["replication_key"] = "at".into();
+        for entry in stream["metadata"].as_array_mut().unwrap() {
+            let is_without = entry["breadcrumb"] == json!(["properties", without]);
+            entry["metadata"]["selected"] = (!is_without).into();
+        }
+        catalog
+    };
+    for method in ["upsert", "append-only"] {
+        let run = |catalog: &Value, state: &Value| {
+            let tap = from_database(&source, &json!({})).json("--catalog", catalog);
+            let into = to_database(&target, &json!({ "load_method": method }));
+            let target = pipe_succeeds(tap.json("--state", state), into).1;
+            let state =
+                target.text().lines().last().map(|line| serde_json::from_str(line).unwrap());
+            (target.stderr, state.unwrap_or_default())
+        };
+        target.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+        let (stderr, state): (_, Value) = run(&catalog("INCREMENTAL", "b"), &json!({}));
+        assert!(!stderr.contains(ADDED), "{stderr}");
+        let (stderr, state) = run(&catalog("INCREMENTAL", "none"), &state);
+        assert!(stderr.contains(ADDED) && stderr.contains(": b;"), "{stderr}");
+        let (stderr, _) = run(&catalog("INCREMENTAL", "none"), &state);
+        assert!(!stderr.contains(ADDED), "{stderr}");
+        // What the hint says fills them.
+        target.psql("ALTER TABLE t DROP b");
+        let (stderr, _) = run(&catalog("INCREMENTAL", "none"), &json!({}));
+        assert!(!stderr.contains(ADDED), "{stderr}");
+        assert_eq!(target.psql("SELECT b FROM t WHERE id = 1 AND b = 'b'"), "b");
+        target.psql("ALTER TABLE t DROP b");
+        let (stderr, _) = run(&catalog("FULL_TABLE", "none"), &json!({}));
+        assert!(!stderr.contains(ADDED), "{stderr}");
+    }
+}
+
+#[test]
+fn of_a_foreign_tap_with_a_bookmark_nobody_knows_which_rows_come() {
+    let target = database("added_foreign");
+    let lines = |ordered_by: &[&str], columns: &Value| {
+        Lines::default()
+            .message(&json!({
+                "type": "SCHEMA", "stream": "t", "key_properties": ["id"],
+                "schema": { "type": "object", "properties": columns },
+                "bookmark_properties": ordered_by,
+            }))
+            .record("t", &json!({ "id": 2 }))
+            .state(&json!({ "bookmarks": {} }))
+    };
+    let narrow = json!({ "id": integer() });
+    let wide = json!({ "id": integer(), "v": string() });
+    for (ordered_by, method, rows, told) in [
+        (&["id"][..], "upsert", "(1)", true),
+        (&["id"], "append-only", "(1)", true),
+        (&["id"], "overwrite", "(1)", false),
+        (&["id"], "upsert", "", false),
+        (&[], "upsert", "(1)", false),
+    ] {
+        let more = json!({ "load_method": method });
+        target.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+        into(&target, &more, &lines(ordered_by, &narrow)).success();
+        target.psql("TRUNCATE t");
+        if !rows.is_empty() {
+            target.psql(&format!("INSERT INTO t VALUES {rows}"));
+        }
+        let stderr = into(&target, &more, &lines(ordered_by, &wide)).success().stderr;
+        assert_eq!(stderr.contains(ADDED), told, "{ordered_by:?} {method} {rows}: {stderr}");
+    }
 }

@@ -51,7 +51,8 @@ pub struct Settings {
     /// How far before its bookmark an INCREMENTAL stream is read again: in seconds where the
     /// replication key is a date or time, else in units of the key. For rows that come later than
     /// their key says: keys that a program took long before it writes, the rows of a foreign
-    /// server, jobs that write times of the past. Targets that only add rows add them again.
+    /// server, of a subscription or of a materialized view, jobs that write times of the past.
+    /// Targets that only add rows add them again.
     #[serde(default)]
     pub lookback_window: u64,
     /// How many seconds a run waits, before it reads INCREMENTAL streams, for the transactions that

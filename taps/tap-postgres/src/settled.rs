@@ -11,6 +11,9 @@
 //!
 //! Keys of time: `now()` is the start of a transaction. The bookmark stays before the start of
 //! every transaction that has written the table, and of all young ones, which may be about to.
+//!
+//! Rows of a materialized view, a foreign table or a subscription are written elsewhere, and no lock
+//! shows here by whom: that is told, unless a `lookback_window` reads them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +25,7 @@ use singer::{Context, Result, Stream};
 
 use crate::catalog::{self, Attribute};
 use crate::family::Families;
+use crate::settings::Settings;
 use crate::statement;
 use crate::writers::{self, Writers};
 
@@ -81,21 +85,22 @@ impl Settling {
         client: &mut Client,
         streams: &[(&Stream, (String, String))],
         types: &Types,
-        (wait, capped): (Duration, bool),
+        settings: &Settings,
     ) -> Result<Self> {
         let with_key = |stream: &Stream| {
             stream.replication_method == ReplicationMethod::Incremental
                 && stream.replication_key.is_some()
         };
         let streams: Vec<_> = streams.iter().filter(|(stream, _)| with_key(stream)).collect();
+        let wait = settings.wait();
         let mut settling = Self { keyed: Vec::new(), standby: false, asked: BTreeSet::new(), wait };
         if streams.is_empty() {
             return Ok(settling);
         }
         let names: Vec<(String, String)> = streams.iter().map(|(_, name)| name.clone()).collect();
-        let (families, tables) = (Families::of(client, &names)?, writers::tables(client, &names)?);
+        let (families, behind) = (Families::of(client, &names)?, writers::behind(client, &names)?);
         settling.standby = writers::is_standby(client)?;
-        for ((stream, table), tables) in streams.into_iter().zip(tables) {
+        for ((stream, table), behind) in streams.into_iter().zip(behind) {
             let (schema, name) = table;
             let schemas = Some(std::slice::from_ref(schema));
             let found = catalog::attributes(client, schemas, Some(name))?;
@@ -105,9 +110,12 @@ impl Settling {
             let kind = types::builtin_name(types, key.type_oid).unwrap_or_default();
             let grows = types::is_orderable(types, key.type_oid) && kind != "money";
             // Keys that mean the future are no times at which rows were written.
-            let meant = is_time(types, &key) && !capped;
-            if !key.readable || !grows || meant || tables.is_empty() {
+            let meant = is_time(types, &key) && !settings.bookmark_cap;
+            if !key.readable || !grows || meant || behind.tables.is_empty() {
                 continue;
+            }
+            if let Some(unseen) = behind.unseen.filter(|_| settings.lookback(&stream.id) == 0) {
+                warn_of_unseen(stream, &key.name, &unseen);
             }
             let columns = [key.name.as_str()].into_iter();
             settling.keyed.push(Keyed {
@@ -116,7 +124,7 @@ impl Settling {
                 indexed: catalog::has_index(client, key.relation, key.number)?,
                 table: table.clone(),
                 stream: stream.name.clone(),
-                tables,
+                tables: behind.tables,
                 key,
                 last: None,
             });
@@ -213,6 +221,16 @@ impl Settling {
 pub fn is_time(types: &Types, key: &Attribute) -> bool {
     let name = types::builtin_name(types, key.type_oid).unwrap_or_default();
     ["timestamp", "timestamptz", "date"].contains(&name)
+}
+
+fn warn_of_unseen(stream: &Stream, key: &str, unseen: &str) {
+    singer::warn!(
+        "W-WRITERS-UNSEEN",
+        "stream {}: its rows come by {unseen}, and this server does not show which transactions \
+         write them: a row may come with a lower `{key}` than the bookmark, and no later run reads \
+         it. Set `lookback_window` to as long as a row may be late, or read FULL_TABLE",
+        stream.name
+    );
 }
 
 fn report(keyed: &Keyed, who: &str, seconds: u64) {

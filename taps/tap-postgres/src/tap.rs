@@ -188,8 +188,7 @@ impl TapPostgres {
     fn settle(&mut self, streams: &[(&Stream, (String, String))]) -> Result<()> {
         self.begin()?;
         let types = self.types()?;
-        let how = (self.settings.wait(), self.settings.bookmark_cap);
-        let mut settling = Settling::of(&mut self.client, streams, &types, how)?;
+        let mut settling = Settling::of(&mut self.client, streams, &types, &self.settings)?;
         while !settling.is_empty() {
             if self.client.in_transaction() {
                 self.client.execute("ROLLBACK")?;

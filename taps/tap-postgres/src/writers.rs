@@ -19,7 +19,8 @@ pub const YOUNG: i64 = 10_000_000;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 /// The tables that a relation's rows lie in: its own, those of its children and partitions, and
-/// those behind a view. `$1` and `$2` are the schemas and names of the relations.
+/// those behind a view; with each, where its rows come from if no writer of them is seen here.
+/// `$1` and `$2` are the schemas and names of the relations.
 const TABLES: &str = "\
 WITH RECURSIVE behind (root, relation) AS (
   SELECT wanted.number, c.oid
@@ -37,9 +38,13 @@ WITH RECURSIVE behind (root, relation) AS (
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass
          AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
        WHERE v.oid = b.relation AND v.relkind = 'v') next (relation))
-SELECT b.root, c.oid
+SELECT b.root, c.oid, CASE
+       WHEN c.relkind = 'm' THEN 'a materialized view'
+       WHEN c.relkind = 'f' THEN 'a foreign table'
+       WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = c.oid)
+       THEN 'a table of a subscription' END
   FROM behind b JOIN pg_catalog.pg_class c ON c.oid = b.relation
- WHERE c.relkind IN ('r', 'p', 'm')";
+ WHERE c.relkind IN ('r', 'p', 'm', 'f')";
 
 /// The locks on the tables `$1`; then a row with the time, and the age of the oldest other
 /// transaction of the database that is younger than `$2`, all in microseconds. An age that is
@@ -113,17 +118,28 @@ pub struct Open {
     pub hidden: bool,
 }
 
-/// Returns the tables behind each of the relations.
-pub fn tables(client: &mut Client, relations: &[(String, String)]) -> Result<Vec<BTreeSet<u32>>> {
+/// What is behind a relation.
+#[derive(Clone, Debug, Default)]
+pub struct Behind {
+    /// The tables that its rows lie in.
+    pub tables: BTreeSet<u32>,
+    /// What its rows come by from elsewhere, in words: no lock shows here who writes them.
+    pub unseen: Option<String>,
+}
+
+/// Returns what is behind each of the relations.
+pub fn behind(client: &mut Client, relations: &[(String, String)]) -> Result<Vec<Behind>> {
     let schemas = pg::array_literal(relations.iter().map(|(schema, _)| schema));
     let names = pg::array_literal(relations.iter().map(|(_, name)| name));
-    let mut found = vec![BTreeSet::new(); relations.len()];
+    let mut found = vec![Behind::default(); relations.len()];
     for row in client.query(TABLES, &[Some(&schemas), Some(&names)])? {
         let root: Option<usize> = number(&row, 0);
         if let (Some(root), Some(oid)) = (root, number(&row, 1))
-            && let Some(tables) = found.get_mut(root.wrapping_sub(1))
+            && let Some(behind) = found.get_mut(root.wrapping_sub(1))
         {
-            tables.insert(oid);
+            behind.tables.insert(oid);
+            let unseen = behind.unseen.take();
+            behind.unseen = unseen.or_else(|| row.get(2).map(str::to_owned));
         }
     }
     Ok(found)

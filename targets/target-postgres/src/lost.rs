@@ -133,6 +133,26 @@ fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> 
     Ok(())
 }
 
+/// Warns of columns that the table gets with rows since a bookmark: the rows from before have no
+/// value in them, whatever the source has, until it changes them. Rows of files are never read
+/// again, so theirs are as their files are.
+pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
+    let (name, stream, added) = (&mapping.shape.name, &mapping.stream, &mapping.plan.added);
+    let part = mapping.goes_on() || !stream.says_part && !mapping.replaces();
+    if added.is_empty() || !part || stream.replication_key.is_none() {
+        return Ok(());
+    }
+    if load::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
+        singer::warn!(
+            "W-COLUMN-ADDED",
+            "table {name} gets columns, and this run has the rows since a bookmark alone: the              rows from before have NULL there until their source changes them: {}; to fill them,              read stream {} once without its bookmark",
+            added.join(", "),
+            stream.of_tap()
+        );
+    }
+    Ok(())
+}
+
 /// Tells whether a bookmark, or the one that a limit counts from, leaves out rows before it.
 pub fn leaves_out_loaded(resumed_from: &Value) -> bool {
     let from = match resumed_from.get("max_record_count") {

@@ -72,6 +72,7 @@ impl PostgresSink {
             let (client, memory) = session.remembering()?;
             let fields = mapping.adopt(client, stream)?;
             let claim = lost::check(client, memory, &mapping)?;
+            lost::warn_of_added(client, &mapping)?;
             if !mapping.plan.creates() {
                 let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
                 promises::warn(client, &mapping.shape.name, columns)?;
@@ -374,6 +375,9 @@ impl Sink for PostgresSink {
         let mut session = shared.borrow_mut();
         let lane = session.lane(self.way.connection());
         self.fields = self.mapping.adopt(lane.idle()?, stream)?;
+        if self.mapping.goes_on() {
+            lost::warn_of_added(lane.idle()?, &self.mapping)?;
+        }
         let staged = match &mut self.stage {
             Some(stage) => stage.reshape(lane, self.mapping.staged(), &self.fields),
             None => Ok(()),

@@ -52,6 +52,8 @@ pub struct Wanted {
 pub struct Plan {
     /// The statements, in order.
     pub statements: Vec<String>,
+    /// Columns of the stream that the table lacks, though it is there.
+    pub added: Vec<String>,
     /// The type of every wanted column afterwards, in their order.
     pub types: Vec<SqlType>,
     /// Collations of wanted columns that take different texts for equal, quoted.
@@ -184,6 +186,7 @@ impl Shape {
         let name = quote_ident(&wanted.name)?;
         let Some(found) = existing.columns.iter().find(|column| column.name == wanted.name) else {
             actions.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
+            plan.added.extend(wanted.source.is_some().then(|| wanted.name.clone()));
             plan.push(wanted.sql_type.clone(), None);
             return Ok(());
         };

@@ -29,6 +29,11 @@ pub const CODES: &[(&str, &str)] = &[
          afterwards, or point the check elsewhere.",
     ),
     (
+        "W-COLUMN-ADDED",
+        "A table gets columns by a run that reads the rows since a bookmark alone, so the rows \
+         from before have no value there. Read the stream once without its bookmark to fill them.",
+    ),
+    (
         "W-COLUMN-ALIKE",
         "Files of one table spell a column in ways that differ in case, spaces, `_-.` or \
          characters that look alike. Each spelling is a column of its own. Correct the headers.",
@@ -420,5 +425,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-WINDOWS-OVERLAP",
         "Windows of time gave records that may be the same, and have no key to tell. Ask for times \
          that do not overlap, or load by `primary_keys`.",
+    ),
+    (
+        "W-WRITERS-UNSEEN",
+        "An INCREMENTAL stream is a materialized view, a foreign table or a table of a \
+         subscription, whose writers the server does not show, so a row may come behind the \
+         bookmark. Set `lookback_window`, or read FULL_TABLE.",
     ),
 ];
