@@ -10,7 +10,7 @@ use crate::support::invariants::fails;
 use crate::support::messages::Lines;
 use crate::support::pipes::{from_lake, to_lake};
 use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, Run, feed, file, ours, pipe};
+use crate::support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
 use crate::support::{folder, lake};
 
 const SCHEME: &str = "table={stream_name}/{timestamp}-{stream_name}.csv";
@@ -283,4 +283,63 @@ fn a_stream_without_columns_and_rows_does_not_keep_its_day_from_being_read() {
     let day = from_lake(scratch.path(), DAY).go().success();
     assert_eq!((day.records("empty").len(), day.records("t").len()), (0, 1));
     assert!(day.text().contains(r#"{"type":"SCHEMA","stream":"empty""#), "{}", day.text());
+}
+
+#[test]
+fn rows_that_a_state_tells_of_and_the_output_lacks_are_told() {
+    let dated: &[(&str, &str)] = &[("source", "s"), ("datestamp", DAY)];
+    let each: &[(&str, &str)] = &[("file_naming_scheme", "x/{stream_name}-{timestamp}.csv")];
+    for layout in [&[][..], dated, each] {
+        let scratch = folder();
+        let (input, output) = (scratch.path().join("in"), scratch.path().join("out"));
+        file(&input, "1.csv", "id,n\n1,a\n");
+        let run = |state: &Value, output: &Path, more: &[(&str, &str)]| {
+            let into = ours("target-csv").set("output_path", output.display());
+            let into = layout.iter().chain(more).fold(into, |run, (k, v)| run.set(k, v));
+            pipe_succeeds(tap(&input, state), into).1
+        };
+        let first = state(&run(&json!({}), &output, &[]));
+        let told = |outcome: &Outcome, words: &str| {
+            let line = outcome.stderr.lines().find(|line| line.contains("W-TABLE-EMPTY: stream t"));
+            assert_eq!(outcome.stderr.matches("W-TABLE-EMPTY: ").count(), 1, "{}", outcome.stderr);
+            assert!(line.unwrap().contains(words), "{}", outcome.stderr);
+        };
+        let silent = |outcome: &Outcome| {
+            assert!(!outcome.stderr.contains("W-TABLE-EMPTY"), "{layout:?}: {}", outcome.stderr);
+        };
+        silent(&run(&first, &output, &[]));
+        let other = scratch.path().join("other");
+        told(&run(&first, &other, &[]), "nothing was read");
+        // Another day of this folder gets what is new, also when old days were removed.
+        if layout == dated {
+            silent(&run(&first, &output, &[("datestamp", "2026-11-21")]));
+        }
+        if layout != each {
+            fs::remove_dir_all(output.join("source=s")).ok();
+            fs::remove_file(output.join("t.csv")).ok();
+            told(&run(&first, &output, &[]), "nothing was read");
+        }
+        if layout == dated {
+            silent(&run(&first, &output, &[("datestamp", "2026-11-21")]));
+        }
+        // What comes since the state is no more of the whole than nothing is.
+        file(&input, "2.csv", "id,n\n2,b\n");
+        let part = run(&first, &other, &[]);
+        told(&part, "the rows since the state alone");
+        let second = state(&part);
+        silent(&run(&second, &other, &[]));
+        silent(&run(&json!({}), &output, &[]));
+        silent(&run(&second, &output, &[]));
+    }
+    // A file that has lost its rows, and one that had none.
+    let scratch = folder();
+    let input = scratch.path().join("in");
+    for (rows, is_told) in [("1,a\n", true), ("", false)] {
+        file(&input, "1.csv", format!("id,n\n{rows}"));
+        let into = || ours("target-csv").set("output_path", scratch.path().display());
+        let first = state(&pipe_succeeds(tap(&input, &json!({})), into()).1);
+        fs::write(scratch.path().join("t.csv"), "id,n\n").unwrap();
+        let second = pipe_succeeds(tap(&input, &first), into()).1;
+        assert_eq!(second.stderr.contains("W-TABLE-EMPTY"), is_told, "{}", second.stderr);
+    }
 }

@@ -339,6 +339,26 @@ fn a_table_emptied_behind_an_unchanged_day_is_warned_of() {
     }
 }
 
+#[test]
+fn a_table_emptied_behind_unchanged_files_is_warned_of() {
+    let scratch = folder();
+    for (at, (rows, keys)) in
+        [("1,a\n2,b\n", json!(["id"])), ("1,a\n", json!([])), ("", json!([]))].iter().enumerate()
+    {
+        let path = file(scratch.path(), &format!("{at}.csv"), format!("id,n\n{rows}"));
+        let target = database("emptied_files");
+        let files = json!({ "files": [{ "entity": "t", "path": path, "keys": keys }] });
+        let tap = || ours("tap-csv").config(&files);
+        let into = || to_database(&target, &json!({}));
+        let first = state(&pipe_succeeds(tap(), into()).1);
+        let resumed = || pipe_succeeds(tap().json("--state", &first), into()).1.stderr;
+        assert!(!resumed().contains("W-TABLE-EMPTY"));
+        target.psql("DELETE FROM t");
+        let told = usize::from(!rows.is_empty());
+        assert_eq!(resumed().matches("W-TABLE-EMPTY: table ").count(), told, "{rows}");
+    }
+}
+
 /// Follows the hint for one stream: the failure names the state.
 fn clear(project: &Project, refused: &Outcome, stream: &str) {
     let id = refused.stderr.lines().find_map(|line| line.trim().strip_prefix("state: ")).unwrap();

@@ -128,9 +128,10 @@ impl Progress {
         let same_file =
             is_old || place(identity) == (known["inode"].clone(), known["ctime"].clone());
         let known_sum = known["sha256"].as_str().map(str::to_owned);
+        let rows = known["rows"].as_u64();
         if same_time && same_file && known["recent"] != true && says_something(identity) {
             if is_old {
-                self.set(path, identity, known_sum.as_deref())?;
+                self.set(path, identity, known_sum.as_deref(), rows)?;
             }
             return Ok(true);
         }
@@ -142,15 +143,24 @@ impl Progress {
         if known_sum.is_some_and(|known| known != sum) {
             return Ok(false);
         }
-        self.set(path, identity, Some(&sum))?;
+        self.set(path, identity, Some(&sum), rows)?;
         Ok(true)
     }
 
-    /// Says that the file was read to its end.
-    pub fn set(&mut self, path: &str, identity: Identity, sum: Option<&str>) -> Result<()> {
+    /// Says that the file was read to its end, and gave so many rows, where that is known.
+    pub fn set(
+        &mut self,
+        path: &str,
+        identity: Identity,
+        sum: Option<&str>,
+        rows: Option<u64>,
+    ) -> Result<()> {
         let mut entry = json!({"size": identity.size, "mtime": time(identity.modified)?});
         if let Some(sum) = sum {
             entry["sha256"] = sum.into();
+        }
+        if let Some(rows) = rows {
+            entry["rows"] = rows.into();
         }
         if is_recent(identity) {
             entry["recent"] = true.into();
@@ -176,6 +186,12 @@ impl Progress {
     /// Returns the bookmark.
     pub fn to_json(&self) -> Value {
         let mut bookmark = json!({ "files": self.files });
+        // Of a bookmark from before rows were counted nobody can say it.
+        if let Some(rows) =
+            self.files.values().map(|file| file["rows"].as_u64()).sum::<Option<u64>>()
+        {
+            bookmark["rows"] = rows.into();
+        }
         if let Some(settings) = &self.settings {
             bookmark["settings"] = json!(settings);
         }
@@ -214,6 +230,11 @@ impl Gone {
     /// Returns the sum of its bytes, where it is known.
     pub(crate) fn sum(&self) -> Option<&str> {
         self.entry["sha256"].as_str()
+    }
+
+    /// Returns how many rows it gave, where that is known.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        self.entry["rows"].as_u64()
     }
 }
 
@@ -281,7 +302,7 @@ mod tests {
     fn set(progress: &mut Progress, path: &str) {
         let identity = Identity::of(Path::new(path)).unwrap();
         let sum = crate::open::sum(&Disk::new(path), path).unwrap();
-        progress.set(path, identity, Some(&sum)).unwrap();
+        progress.set(path, identity, Some(&sum), None).unwrap();
     }
 
     fn file(folder: &tempfile::TempDir) -> String {
@@ -369,7 +390,7 @@ mod tests {
             let identity = Identity::far(3, at(seconds));
             assert_eq!(says_something(identity), trusted, "{seconds}");
             let mut progress = Progress::default();
-            progress.set("a", identity, Some("aa")).unwrap();
+            progress.set("a", identity, Some("aa"), None).unwrap();
             let mut has =
                 |sum: &str| progress.has("a", identity, |_| Ok(Some(sum.to_owned()))).unwrap();
             assert!(has("aa"), "{seconds}");
@@ -391,7 +412,7 @@ mod tests {
         let at =
             |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000 + seconds);
         let mut progress = Progress::default();
-        progress.set("a", Identity::far(3, at(9)), None).unwrap();
+        progress.set("a", Identity::far(3, at(9)), None, None).unwrap();
         let mut has = |size, seconds| {
             let no_sum = |_| panic!("there is no sum to compare with");
             progress.has("a", Identity::far(size, at(seconds)), no_sum).unwrap()
@@ -399,6 +420,22 @@ mod tests {
         assert!(has(3, 9));
         assert!(!has(4, 9));
         assert!(!has(3, 8), "a time that goes back is a change");
+    }
+
+    #[test]
+    fn rows_are_those_of_the_files_that_are_there_where_all_are_known() {
+        let mut progress = Progress::default();
+        let at = Identity::far(3, SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000));
+        progress.set("a", at, None, Some(2)).unwrap();
+        progress.set("b", at, None, Some(0)).unwrap();
+        progress.set("c", at, None, Some(40)).unwrap();
+        assert_eq!(progress.to_json()["rows"], 42);
+        let mut progress = Progress::of(&progress.to_json());
+        assert!(progress.has("c", at, |_| Ok(None)).unwrap());
+        assert!(progress.keep(|path| path != "a"));
+        assert_eq!(progress.to_json()["rows"], 40);
+        progress.set("d", at, None, None).unwrap();
+        assert_eq!(progress.to_json()["rows"], json!(null));
     }
 
     #[test]

@@ -230,12 +230,13 @@ impl Table {
         }
         let mut written = Instant::now();
         for path in &unread {
+            let before = rows.count();
             let (identity, sum) =
                 self.read(stream, path, rows).map_err(|failure| located(failure, path))?;
             if rows.has_enough() {
                 return Ok(());
             }
-            progress.set(path, identity, sum.as_deref())?;
+            progress.set(path, identity, sum.as_deref(), Some(rows.count() - before))?;
             progress.leave_out(self.unknown.iter().cloned());
             // A bookmark of many files is long: written after each of them, it would be the most
             // of what is written.

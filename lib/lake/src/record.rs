@@ -130,6 +130,44 @@ impl Lake {
         Ok(())
     }
 
+    /// Returns those of the tables whose rows are not where a state says that they are: a run wrote
+    /// one for this day and it is gone, or no run ever wrote it here. One that was written for
+    /// another day may have been removed since, as old days are.
+    pub fn lacking<'a>(
+        &self,
+        source: &str,
+        day: Datestamp,
+        tables: &[&'a str],
+    ) -> Result<Vec<&'a str>> {
+        let is_there = |day, table: &str| disk::exists(&self.table_folder(source, day, table));
+        let (mut gone, mut unknown) = (Vec::new(), Vec::new());
+        let today = self.run_record(source, day)?.map(|record| record.tables).unwrap_or_default();
+        for table in tables {
+            if !is_there(day, table)? {
+                let list = if today.contains_key(*table) { &mut gone } else { &mut unknown };
+                list.push(*table);
+            }
+        }
+        let records = self.record_path(source, day);
+        let names = records.parent().map(disk::names).transpose()?.unwrap_or_default();
+        let recorded = names.iter().filter_map(|name| name.strip_prefix("extracted_at="));
+        let recorded = recorded.filter_map(|name| name.strip_suffix(".json")?.parse().ok());
+        let days: BTreeSet<Datestamp> = recorded.chain(self.days(source)?).collect();
+        for day in days.into_iter().rev() {
+            if unknown.is_empty() {
+                break;
+            }
+            // A damaged record of another day is not for this run to refuse.
+            let record = self.run_record(source, day).ok().flatten();
+            let known = record.map(|record| record.tables).unwrap_or_default();
+            unknown.retain(|table| {
+                !known.contains_key(*table) && !is_there(day, table).unwrap_or(true)
+            });
+        }
+        gone.append(&mut unknown);
+        Ok(gone)
+    }
+
     /// Returns the path of the run record of a day, whether or not it is there.
     pub fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {
         let folder = self.root().join(".runs").join(format!("source={}", name::encode(source)));

@@ -72,6 +72,11 @@ impl<'a> Padding<'a> {
         Self { suffix, in_quotes: false, in_header: true }
     }
 
+    /// Pads the records from here on by another suffix.
+    pub fn go_on(&mut self, suffix: &'a [u8]) {
+        self.suffix = suffix;
+    }
+
     /// Copies the next block; records may go on in the next one. Returns how many ended.
     pub fn copy(&mut self, block: &[u8], out: &mut Vec<u8>) -> u64 {
         let mut records = 0;

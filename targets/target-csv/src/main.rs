@@ -4,6 +4,7 @@ mod csv;
 #[cfg(test)]
 mod csv_tests;
 mod layout;
+mod lost;
 mod naming;
 mod place;
 mod plain;

@@ -33,7 +33,20 @@ pub enum Naming {
         path: String,
         /// The path has a time of day: each run makes files of its own.
         moves: bool,
+        /// What of the path is the same in each run.
+        stays: Stays,
     },
+}
+
+/// What of the path of a plain file is the same in each run, and on each day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// All of it.
+    File,
+    /// The folder that paths are below.
+    Root,
+    /// No part that is known.
+    Nothing,
 }
 
 impl Naming {
@@ -89,7 +102,13 @@ impl Naming {
         let parts = scheme.split('/').filter(|part| !matches!(*part, "" | "."));
         let path = parts.map(fill).collect::<Result<Vec<_>>>()?.join("/");
         let moves = times.moves && format!("{folder}/{scheme}").contains("{timestamp}");
-        Ok(Self::Plain { root, path, moves })
+        let is_timed = |part: &str| part.contains("{timestamp}") || part.contains("{datestamp}");
+        let stays = match (is_timed(folder), is_timed(scheme)) {
+            (true, _) => Stays::Nothing,
+            (false, true) => Stays::Root,
+            (false, false) => Stays::File,
+        };
+        Ok(Self::Plain { root, path, moves, stays })
     }
 
     /// Returns the path of a stream's file, or of the folder of its partition.

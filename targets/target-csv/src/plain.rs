@@ -193,7 +193,7 @@ fn part_note(path: &Path) -> PathBuf {
 }
 
 /// Tells whether a CSV file has more than a header.
-fn holds_rows(path: &Path) -> Result<bool> {
+pub fn holds_rows(path: &Path) -> Result<bool> {
     let unreadable = |cause| failure("cannot read the file", path, cause);
     let mut file = match fs::File::open(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -43,6 +43,9 @@ pub struct CsvSink {
     waiting_rows: u64,
     first_rows_at: Option<Timestamp>,
     versions_noted: bool,
+    /// Where in the file its rows became wider, and how many columns they had before. The file is
+    /// written again once, at its end: SCHEMAs that each add a column may be many.
+    widened: Vec<(u64, usize)>,
     shared: Rc<RefCell<Shared>>,
 }
 
@@ -75,6 +78,7 @@ impl CsvSink {
             waiting_rows: 0,
             first_rows_at: None,
             versions_noted: false,
+            widened: Vec::new(),
             shared,
         };
         header(&sink.layout, dialect, &mut sink.waiting);
@@ -114,8 +118,7 @@ impl CsvSink {
     }
 
     /// Writes the file again with a header and rows as wide as the layout is now.
-    fn widen(&mut self, added: usize) -> Result<()> {
-        self.flush()?;
+    fn widen(&mut self) -> Result<()> {
         let mut new = self.place.file()?;
         let old = self.file.take().ok_or_else(after_end)?;
         let unreadable = |cause: std::io::Error| {
@@ -123,22 +126,24 @@ impl CsvSink {
                 .with("path", old.path().display())
                 .caused_by(cause)
         };
+        let width = self.layout.origins.len();
+        let delimiters = vec![self.dialect.delimiter; width];
+        let mut padding = Padding::new(&[]);
         let mut out = Vec::new();
         header(&self.layout, self.dialect, &mut out);
-        let suffix = vec![self.dialect.delimiter; added];
-        let mut padding = Padding::new(&suffix);
         let mut reader = File::open(old.path()).map_err(unreadable)?;
         let mut block = vec![0; COPY_BYTES];
-        let mut rows = 0;
-        loop {
-            let count = reader.read(&mut block).map_err(unreadable)?;
-            rows += padding.copy(&block[..count], &mut out);
-            new.write(&out, rows)?;
-            if count == 0 {
-                break;
+        let mut at = 0;
+        for (end, columns) in self.widened.drain(..).chain([(old.bytes(), width)]) {
+            padding.go_on(&delimiters[columns..]);
+            while at < end {
+                let room = usize::try_from(end - at).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+                reader.read_exact(&mut block[..room]).map_err(unreadable)?;
+                let rows = padding.copy(&block[..room], &mut out);
+                new.write(&out, rows)?;
+                out.clear();
+                at += room as u64;
             }
-            out.clear();
-            rows = 0;
         }
         old.discard();
         self.file = Some(new);
@@ -267,10 +272,16 @@ impl Sink for CsvSink {
     }
 
     fn evolve(&mut self, stream: &Stream) -> Result<()> {
-        match self.layout.evolve(stream)? {
-            0 => Ok(()),
-            added => self.widen(added),
+        let columns = self.layout.origins.len();
+        if self.layout.evolve(stream)? > 0 {
+            self.flush()?;
+            let bytes = self.file.as_ref().map_or(0, DataFile::bytes);
+            // Where no row came since, those before are as narrow as they were.
+            if self.widened.last().is_none_or(|(at, _)| *at < bytes) {
+                self.widened.push((bytes, columns));
+            }
         }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<Durability> {
@@ -279,6 +290,9 @@ impl Sink for CsvSink {
 
     fn complete(&mut self, end: End) -> Result<()> {
         self.flush()?;
+        if !self.widened.is_empty() {
+            self.widen()?;
+        }
         let file = self.file.take().ok_or_else(after_end)?;
         let (rows, bytes) = (file.rows(), file.bytes());
         let unverified = if end.verified { "" } else { ", not known to be complete" };

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use lake::{Datestamp, Lake, Run};
 use singer::schema::PARTITION;
+use singer::target::Unchanged;
 use singer::{
     About, Context, Error, ErrorKind, FileIds, OtherSetting, Planned, Result, Stream, Target,
 };
 
 use crate::csv::Dialect;
 use crate::layout::Layout;
+use crate::lost;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
 use crate::plain::{Paths, PlainFile, check_whole};
@@ -74,6 +76,7 @@ impl Target for TargetCsv {
     fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
         self.read_from.extend(stream.read_from.iter().cloned());
         source::check(&self.naming.path(&stream.name), &self.read_from)?;
+        lost::tell_part(&self.naming, stream)?;
         let place = match (&self.naming, &self.run) {
             (Naming::Partition { file, source, day, .. }, Some(run)) => {
                 check_day(stream, source, *day)?;
@@ -118,6 +121,10 @@ impl Target for TargetCsv {
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
         }
         Ok(planned)
+    }
+
+    fn unchanged(&mut self, streams: &[Unchanged]) -> Result<()> {
+        lost::tell_unchanged(&self.naming, streams)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -127,6 +127,34 @@ fn a_growing_schema_shifts_no_column() {
 }
 
 #[test]
+fn a_schema_that_grows_again_and_again_gives_each_row_all_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = open(folder.path(), |_| ());
+    let names: Vec<String> = (0..400).map(|at| format!("c{at}")).collect();
+    let of_width = |width: usize| {
+        let columns = names[..width].iter().map(|name| (name.clone(), text()));
+        stream("t", &Value::Object(columns.collect()))
+    };
+    let mut sink = target.sink(&of_width(1)).unwrap();
+    let mut expected = names.join(",") + "\n";
+    let long = "x\n".repeat(5000);
+    for width in 1..=names.len() {
+        sink.evolve(&of_width(width)).unwrap();
+        // None, one or two rows of each width, some of them longer than what is copied at once.
+        for row in 0..width % 3 {
+            let value = if width % 7 == 0 { long.as_str() } else { "y" };
+            let mut cells = vec![None; width];
+            cells[row] = Some(value);
+            sink.write(&batch(&[&cells]), &Rejects::default()).unwrap();
+            let field = if value == "y" { "y".to_owned() } else { format!("\"{long}\"") };
+            expected += &(",".repeat(row) + &field + &",".repeat(names.len() - 1 - row) + "\n");
+        }
+    }
+    sink.complete(END).unwrap();
+    assert!(fs::read_to_string(folder.path().join("output/t.csv")).unwrap() == expected);
+}
+
+#[test]
 fn what_is_not_completed_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), |_| ());

@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use pg::{Client, quote_literal};
-use serde_json::Value;
 use singer::target::{FILLED_SINCE, Unchanged};
 use singer::{Error, ErrorKind, Result};
 
@@ -151,15 +150,6 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Tells whether a bookmark, or the one that a limit counts from, leaves out rows before it.
-pub fn leaves_out_loaded(resumed_from: &Value) -> bool {
-    let from = match resumed_from.get("max_record_count") {
-        Some(_) => &resumed_from["from"],
-        None => resumed_from,
-    };
-    !from.is_null()
 }
 
 /// Fails where the table of a stream is gone of which nothing came, as its source is as the state

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pg::{Client, quote_ident, quote_literal};
+use singer::target::leaves_out_loaded;
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::compare::Comparison;
@@ -13,7 +14,6 @@ use crate::fields::{Feed, Fields};
 use crate::kept;
 use crate::load;
 use crate::lookup;
-use crate::lost;
 use crate::merge::{self, Filled, Item, Merge};
 use crate::method;
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
@@ -115,7 +115,7 @@ impl Mapping {
     pub fn goes_on(&self) -> bool {
         let whole = self.method == LoadMethod::ReplacePartition
             && self.stream.schema.contains_key(singer::schema::PARTITION);
-        !whole && self.stream.resumed_from.as_ref().is_some_and(lost::leaves_out_loaded)
+        !whole && self.stream.resumed_from.as_ref().is_some_and(leaves_out_loaded)
     }
 
     /// Tells whether rows that say so are deleted, so that each must be looked at.

@@ -36,7 +36,7 @@ impl Table {
         match (known, sum) {
             (Some(known), Some(sum)) if known == sum => {
                 let own = if was_compressed { open::sum(&*self.store, path)? } else { sum };
-                progress.set(path, identity, Some(&own))?;
+                progress.set(path, identity, Some(&own), gone[at].rows())?;
                 singer::warn!(
                     "W-FILE-MOVED",
                     "skipping {path}: it is {before} by another name, and was read by that one"

@@ -48,7 +48,7 @@ impl Table {
         if let Some(time) = Progress::read_until(since)? {
             for (path, identity) in &files {
                 if identity.modified <= time {
-                    progress.set(path, *identity, None)?;
+                    progress.set(path, *identity, None, None)?;
                 }
             }
         }

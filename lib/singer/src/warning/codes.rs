@@ -365,8 +365,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-TABLE-EMPTY",
-        "A table is empty, though the state says that rows were loaded into it. Run once without \
-         the state to load all rows.",
+        "A table is empty, or a file or day is not there, though the state says that rows were \
+         written into it. Run once without the state to have all rows.",
     ),
     (
         "W-TABLE-GONE",

@@ -1,0 +1,92 @@
+//! Files and days that are not there, though a state says what they have.
+//!
+//! A state says what was written. Where that is not in this output folder, as another one was
+//! written then or somebody has removed it, nothing of an unchanged source, or what came since the
+//! state, would be taken for all: it is told. To remove files is no fault, so nothing is refused.
+
+use std::path::Path;
+
+use lake::Lake;
+use singer::schema::PARTITION;
+use singer::target::{Unchanged, leaves_out_loaded};
+use singer::{Result, Stream};
+
+use crate::naming::{Naming, Stays, for_stream};
+use crate::plain::holds_rows;
+
+/// So many streams are told.
+const STREAMS_TOLD: usize = 20;
+
+/// Warns of streams of which nothing came, as their source is as the state says, and of which
+/// nothing is here.
+pub fn tell_unchanged(naming: &Naming, streams: &[Unchanged]) -> Result<()> {
+    let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+    let has_rows = |name: &str| streams.iter().any(|s| s.name == name && s.rows > Some(0));
+    let lacking = lacking(naming, &names, has_rows)?;
+    for name in lacking.iter().take(STREAMS_TOLD) {
+        singer::warn!(
+            "W-TABLE-EMPTY",
+            "stream {}: nothing was read, as its source is as the state says, but what was written \
+             then is not in {}: run once without the state to write all of it here",
+            singer::error::printable(name),
+            naming.path(name).display()
+        );
+    }
+    if lacking.len() > STREAMS_TOLD {
+        let more = lacking.len() - STREAMS_TOLD;
+        singer::warn!("W-TABLE-EMPTY", "{more} more streams are as the state says and not there");
+    }
+    Ok(())
+}
+
+/// Warns of rows that came since a state whose rows are not here. A day that is copied was a part
+/// where it comes from.
+pub fn tell_part(naming: &Naming, stream: &Stream) -> Result<()> {
+    let from = stream.resumed_from.as_ref();
+    if !from.is_some_and(leaves_out_loaded) || stream.schema.contains_key(PARTITION) {
+        return Ok(());
+    }
+    if !lacking(naming, &[&stream.name], |_| false)?.is_empty() {
+        singer::warn!(
+            "W-TABLE-EMPTY",
+            "stream {}: the rows since the state alone are written, but those before are not in \
+             {}: run once without the state to write all of them here",
+            singer::error::printable(&stream.name),
+            naming.path(&stream.name).display()
+        );
+    }
+    Ok(())
+}
+
+/// Returns the streams that have nothing here, or no row though they are to have some.
+fn lacking<'a>(
+    naming: &Naming,
+    names: &[&'a str],
+    has_rows: impl Fn(&str) -> bool,
+) -> Result<Vec<&'a str>> {
+    let (root, stays) = match naming {
+        Naming::Partition { root, source, day, .. } => {
+            return Lake::at(root).lacking(source, *day, names);
+        }
+        Naming::Plain { root, stays, .. } => (root.to_string_lossy(), *stays),
+    };
+    let mut lacking = Vec::new();
+    for name in names {
+        let path = naming.path(name);
+        let is_lacking = match stays {
+            Stays::File => !path.exists() || has_rows(name) && !holds_rows(&path)?,
+            // Which of the files of earlier runs were this stream's, nobody can say.
+            Stays::Root => is_empty(Path::new(&for_stream(&root, name))),
+            Stays::Nothing => false,
+        };
+        if is_lacking {
+            lacking.push(*name);
+        }
+    }
+    Ok(lacking)
+}
+
+/// Tells whether a folder is not there, or nothing is in it.
+fn is_empty(folder: &Path) -> bool {
+    folder.read_dir().map_or(true, |mut names| names.next().is_none())
+}
