@@ -71,6 +71,7 @@ mod names;
 mod network;
 mod notices;
 mod open_writers;
+mod overlaps;
 mod own_source;
 mod parts;
 mod pipe_faults;

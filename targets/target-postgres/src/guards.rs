@@ -210,9 +210,20 @@ fn one(client: &mut Client, sql: &str) -> Result<u64> {
     Ok(rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0))
 }
 
+/// Returns what a row `t` is to have in a column by the staged row `s`, which may lack it.
+pub fn or_kept(item: &Item) -> String {
+    match item.number {
+        Some(number) => format!(
+            "CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN t.{} ELSE {} END",
+            item.column, item.value
+        ),
+        None => item.value.clone(),
+    }
+}
+
 impl Merge {
     /// The columns of the stream whose values the table is to have.
-    fn came(&self) -> impl Iterator<Item = &Item> {
+    pub fn came(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.compared && item.number.is_some())
     }
 
@@ -238,16 +249,9 @@ impl Merge {
 
     /// Counts the keys of the stage whose row is not there, has other values, or was to leave.
     fn otherwise(&self) -> String {
-        let value = |item: &Item| match item.number {
-            Some(number) => format!(
-                "CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN t.{} ELSE {} END",
-                item.column, item.value
-            ),
-            None => item.value.clone(),
-        };
         let compared: Vec<&Item> = self.came().filter(|item| item.settable).collect();
         let there: Vec<String> = compared.iter().map(|item| format!("t.{}", item.column)).collect();
-        let came: Vec<String> = compared.iter().map(|item| value(item)).collect();
+        let came: Vec<String> = compared.iter().map(|item| or_kept(item)).collect();
         let (there, came) = (there.join(", "), came.join(", "));
         let gone = if self.deletes() {
             format!("s.\"{DELETED_AT}\" IS NOT NULL")

@@ -31,6 +31,11 @@ impl Counts {
         self.deleted += other.deleted;
         self.repeated += other.repeated;
     }
+
+    /// Tells whether rows were changed.
+    pub fn any(self) -> bool {
+        self.inserted + self.updated + self.deleted > 0
+    }
 }
 
 /// What a merge is to do.
@@ -55,6 +60,13 @@ impl Load<'_> {
     /// Runs the statements; within a transaction.
     pub fn run(&self, client: &mut Client) -> Result<Counts> {
         let mut counts = Counts::default();
+        if self.method == LoadMethod::Upsert
+            && self.rows > 0
+            && let Some([asked, renew]) = self.merge.renew_others()
+            && is_true(client, &asked)?
+        {
+            client.execute(&renew)?;
+        }
         match self.method {
             LoadMethod::AppendOnly => {
                 if self.rows > 0 {

@@ -23,6 +23,7 @@ mod merge;
 mod method;
 mod money;
 mod names;
+mod order;
 mod partition;
 mod plan;
 mod promises;

@@ -398,6 +398,7 @@ impl Mapping {
             children: self.plan.children,
             only: self.plan.only,
             guards: self.plan.guards,
+            others: self.plan.others.clone(),
             ..Merge::default()
         };
         for (at, wanted) in self.shape.columns.iter().enumerate() {

@@ -17,6 +17,9 @@ use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::names::TableName;
 
+/// The column that says when the last load of a table began.
+const BEGAN: &str = "began timestamp with time zone";
+
 /// Who fills a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filler {
@@ -69,6 +72,17 @@ struct Remembered {
     /// Who fills a table, by its name.
     fillers: BTreeMap<String, Known>,
     place: Place,
+    began: Began,
+}
+
+/// Whether it is remembered when the last load of a table began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Began {
+    #[default]
+    Unknown,
+    /// An earlier release made the table to remember in: it has no column for that yet.
+    Lacking,
+    There,
 }
 
 /// Whether there is a table to remember in.
@@ -148,20 +162,39 @@ impl Memory {
         self.schemas.get(schema).is_some_and(|known| known.place == Place::There)
     }
 
+    /// Returns the statement for a table to remember in that an earlier release has made.
+    pub fn renewal(&self, schema: &str) -> Result<Option<String>> {
+        let lacking = self.schemas.get(schema).is_some_and(|known| known.began == Began::Lacking);
+        let table = quote_qualified(schema, ours::TABLE)?;
+        Ok(lacking.then(|| format!("ALTER TABLE {table} ADD COLUMN {BEGAN}")))
+    }
+
+    /// Tells whether it is remembered when the last load of a table began.
+    pub fn orders(&self, schema: &str) -> bool {
+        self.schemas.get(schema).is_some_and(|known| known.began == Began::There)
+    }
+
     /// Makes the table to remember in, within a transaction under the lock of the schema; without
     /// the right to do so, what fills a table is known within the run alone.
     pub fn make(&mut self, client: &mut Client, schema: &str) -> Result<()> {
         let known = self.schemas.entry(schema.to_owned()).or_default();
         // Another run may have made it meanwhile.
         read(client, schema, known)?;
+        if let Some(renewal) = self.renewal(schema)? {
+            client.execute(&renewal)?;
+        }
+        let known = self.schemas.entry(schema.to_owned()).or_default();
         if known.place != Place::Missing {
+            if known.began == Began::Lacking {
+                known.began = Began::There;
+            }
             return Ok(());
         }
         let create = create(schema)?;
         let made =
             client.execute(&format!("SAVEPOINT remember; {create}; RELEASE SAVEPOINT remember"));
         match made {
-            Ok(_) => known.place = Place::There,
+            Ok(_) => (known.place, known.began) = (Place::There, Began::There),
             Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {
                 client.execute("ROLLBACK TO SAVEPOINT remember; RELEASE SAVEPOINT remember")?;
                 let reason = refused.context("server_message").unwrap_or_default().to_owned();
@@ -278,7 +311,8 @@ fn create(schema: &str) -> Result<String> {
     Ok(format!(
         "CREATE TABLE {table} (table_name text PRIMARY KEY, stream text NOT NULL, \
          source_schema text, source_table text, \
-         since timestamp with time zone NOT NULL DEFAULT now()); COMMENT ON TABLE {table} IS {}",
+         since timestamp with time zone NOT NULL DEFAULT now(), {BEGAN}); \
+         COMMENT ON TABLE {table} IS {}",
         quote_literal(ours::COMMENT)
     ))
 }
@@ -302,7 +336,9 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
     let rows = client.query(
         "SELECT obj_description(c.oid, 'pg_class') IS NOT DISTINCT FROM $3, \
          has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
-         AND has_table_privilege(c.oid, 'UPDATE') \
+         AND has_table_privilege(c.oid, 'UPDATE'), \
+         EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'began' \
+           AND NOT a.attisdropped), pg_has_role(c.relowner, 'USAGE') \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = $1 AND c.relname = $2",
         &[Some(schema), Some(ours::TABLE), Some(ours::COMMENT)],
@@ -322,6 +358,11 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
         return Ok(());
     }
     remembered.place = Place::There;
+    remembered.began = match (row.get(2), row.get(3)) {
+        (Some("t"), _) => Began::There,
+        (_, Some("t")) => Began::Lacking,
+        _ => Began::Unknown,
+    };
     let rows = client.query(&select(schema)?, &[])?;
     let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), known(row))));
     remembered.fillers = named.collect();

@@ -46,6 +46,8 @@ pub struct Merge {
     pub items: Vec<Item>,
     /// The columns that the server fills.
     pub filled: Vec<Filled>,
+    /// The quoted columns that the load does not write, and what a new row gets there, as SQL.
+    pub others: Vec<(String, Option<String>)>,
     /// The staged texts of keys of which the table takes different ones for equal.
     pub spelled: Vec<String>,
     /// The temporary table of such keys of the run so far.

@@ -10,6 +10,7 @@ use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Memory;
 use crate::names::TableName;
+use crate::order;
 use crate::settings::{LoadMethod, Settings};
 use crate::stage;
 
@@ -42,7 +43,12 @@ pub fn statements(
     let schema = mapping.shape.schema_statement(client)?;
     let exists = !mapping.plan.creates();
     check_changes(client, &mapping, schema.is_none())?;
+    let place = &mapping.shape.name.schema;
     let mut statements: Vec<String> = schema.into_iter().chain(remember).collect();
+    statements.extend(memory.renewal(place)?);
+    let ordered = mapping.method == LoadMethod::Upsert
+        && (memory.orders(place) || memory.is_missing(place) || memory.renewal(place)?.is_some());
+    let order = if ordered { Some(order::statement(&mapping.shape.name)?) } else { None };
     statements.extend(mapping.plan.statements.iter().cloned());
     if !mapping.has_columns() {
         return Ok(statements.into_iter().chain(claim).collect());
@@ -58,7 +64,7 @@ pub fn statements(
     }
     if direct {
         statements.push(mapping.direct(&fields, now)?.0);
-        return Ok(statements.into_iter().chain(claim).collect());
+        return Ok(statements.into_iter().chain(claim).chain(order).collect());
     }
     let stage = format!("pg_temp.{STAGE}");
     statements.push(stage::copy(&stage, &mapping.staged(), &fields)?);
@@ -72,7 +78,7 @@ pub fn statements(
         any_absent: false,
     };
     statements.extend(load.statements());
-    statements.extend(claim);
+    statements.extend(claim.into_iter().chain(order));
     Ok(statements)
 }
 

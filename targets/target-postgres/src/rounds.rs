@@ -2,7 +2,8 @@
 //!
 //! The result of a load does not depend on where its batches end. So a record goes on from the one
 //! before it, or from the row of the table, unless these are deleted and it is not: what comes
-//! after the deletion of its key begins a new row.
+//! after the deletion of its key begins a new row. In columns that the load does not write, that
+//! has what an insert gives, too, and not what the deleted row had.
 
 use pg::quote_ident;
 
@@ -38,6 +39,43 @@ impl Merge {
         marks.map_or_else(String::new, |item| {
             format!(" AND (t.{mark} IS NULL OR {} IS NOT NULL)", item.value)
         })
+    }
+
+    /// Asks whether there are rows whose other columns are still those of a deleted row, and gives
+    /// them what an insert does; before the merge.
+    pub fn renew_others(&self) -> Option<[String; 2]> {
+        let mark = quote_ident(DELETED_AT).unwrap_or_default();
+        let marks = self.items.iter().any(|item| item.column == mark);
+        if self.others.is_empty() || self.keys.is_empty() || !marks {
+            return None;
+        }
+        let keys = join(self.keys.iter().map(|key| format!("s.{key}")));
+        let anew = if self.has_deleted_at {
+            format!(
+                "EXISTS (SELECT FROM (SELECT DISTINCT ON ({keys}) s.*, bool_or(s.{mark} IS NOT \
+                 NULL) OVER (PARTITION BY {keys}) AS _sdc_stage_gone FROM {} s ORDER BY {keys}, \
+                 s._sdc_stage_line DESC) s WHERE {} AND s.{mark} IS NULL \
+                 AND (s._sdc_stage_gone OR t.{mark} IS NOT NULL))",
+                self.stage,
+                self.same_key("t", "s")
+            )
+        } else {
+            let same_key = self.same_key("t", "s");
+            format!(
+                "t.{mark} IS NOT NULL AND EXISTS (SELECT FROM {} s WHERE {same_key})",
+                self.stage
+            )
+        };
+        let old = self.others.iter().map(|(column, default)| match default {
+            Some(default) => format!("t.{column}::text IS DISTINCT FROM ({default})::text"),
+            None => format!("num_nonnulls(t.{column}) > 0"),
+        });
+        let old = old.collect::<Vec<_>>().join(" OR ");
+        let set = join(self.others.iter().map(|(column, _)| format!("{column} = DEFAULT")));
+        Some([
+            format!("SELECT EXISTS (SELECT FROM {} t WHERE {anew} AND ({old}))", self.table),
+            format!("UPDATE {} t SET {set} WHERE {anew} AND ({old})", self.table),
+        ])
     }
 
     /// For records that lack columns: numbers the records of each key, oldest first, beginning

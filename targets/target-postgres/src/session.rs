@@ -8,7 +8,9 @@ use pg::{Client, Config};
 use singer::Result;
 
 use crate::lane::{self, Effect, Lane};
+use crate::mapping::Mapping;
 use crate::memory::{Claim, Memory};
+use crate::order::Order;
 use crate::table::Shape;
 
 /// The connections, and numbers that are unique in the run.
@@ -23,6 +25,8 @@ pub struct Session {
     memory: Memory,
     /// Schemas that are there, as the run has made sure.
     prepared: BTreeSet<String>,
+    /// How many loads others wait for.
+    held: usize,
 }
 
 /// What is with the second connection.
@@ -64,6 +68,7 @@ impl Session {
             started_ms,
             memory: Memory::default(),
             prepared: BTreeSet::new(),
+            held: 0,
         })
     }
 
@@ -75,6 +80,21 @@ impl Session {
     /// Tells whether it is remembered, for all runs, what fills the tables of a schema.
     pub fn remembers(&self, schema: &str) -> bool {
         self.memory.is_kept(schema)
+    }
+
+    /// Tells whether it is remembered when the last load of a table of a schema began.
+    pub fn orders(&self, schema: &str) -> bool {
+        self.memory.orders(schema)
+    }
+
+    /// Takes the place of a load among those of its table.
+    pub fn begin(&mut self, mapping: &Mapping) -> Result<Order> {
+        Order::begin(self.shared.idle()?, mapping, &mut self.held)
+    }
+
+    /// Ends a load.
+    pub fn end(&mut self, order: &mut Order) -> Result<()> {
+        order.end(self.shared.idle()?, &mut self.held)
     }
 
     /// Takes note of a claim that was committed.
@@ -90,7 +110,7 @@ impl Session {
         let schema = &shape.name.schema;
         let makes = makes && !self.prepared.contains(schema);
         let memory = &mut self.memory;
-        let claims = claims && memory.is_missing(schema);
+        let claims = claims && memory.is_missing(schema) || memory.renewal(schema)?.is_some();
         if !makes && !claims {
             return Ok(());
         }

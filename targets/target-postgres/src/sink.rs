@@ -16,6 +16,7 @@ use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::names::TableName;
+use crate::order::Order;
 use crate::promises;
 use crate::session::{Session, Which};
 use crate::settings::{LoadMethod, Settings};
@@ -45,6 +46,7 @@ pub struct PostgresSink {
     waiting_rows: u64,
     /// That the stream fills the table, where that is still to be remembered.
     claim: Option<Claim>,
+    order: Order,
 }
 
 /// How the rows since the last commit travel.
@@ -67,8 +69,9 @@ impl PostgresSink {
         name: TableName,
     ) -> Result<Self> {
         let mut mapping = Mapping::new(Rc::clone(&settings), stream, name)?;
-        let (fields, claim) = {
+        let (fields, claim, order) = {
             let mut session = session.borrow_mut();
+            let order = session.begin(&mapping)?;
             let (client, memory) = session.remembering()?;
             let fields = mapping.adopt(client, stream)?;
             let claim = lost::check(client, memory, &mapping)?;
@@ -77,7 +80,7 @@ impl PostgresSink {
                 let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
                 promises::warn(client, &mapping.shape.name, columns)?;
             }
-            (fields, claim)
+            (fields, claim, order)
         };
         let comparison = mapping.comparison(&fields, session.borrow_mut().next_number())?;
         Ok(Self {
@@ -94,6 +97,7 @@ impl PostgresSink {
             made: false,
             waiting_rows: 0,
             claim,
+            order,
         })
     }
 
@@ -264,6 +268,7 @@ impl PostgresSink {
             // The next rows may go straight into the table, on the other connection.
             drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
             claim: claim.as_ref(),
+            order: None,
         };
         let direct = which == Which::Own;
         let effect =
@@ -271,6 +276,7 @@ impl PostgresSink {
         let counts = match which {
             Which::Own => {
                 work.claim = work.claim.filter(|_| session.remembers(schema));
+                work.order = Some(&self.order).filter(|_| session.orders(schema));
                 let client = session.lane(which).idle()?;
                 let counts = work.run(client).map_err(explained)?;
                 session.lane(which).commit(effect)?;
@@ -281,6 +287,7 @@ impl PostgresSink {
             Which::Shared => {
                 session.prepare(&mapping.shape, (mapping.plan.creates(), work.claim.is_some()))?;
                 work.claim = work.claim.filter(|_| session.remembers(schema));
+                work.order = Some(&self.order).filter(|_| session.orders(schema));
                 session.lane(which).transaction(effect, |client| work.run(client))?
             }
         };
@@ -288,13 +295,15 @@ impl PostgresSink {
             session.settle(claim)?;
             self.claim = None;
         }
+        let drops = work.drops;
+        self.order.committed();
         self.counts.add(counts);
         if let Way::Direct(direct) = way {
             self.counts.inserted += direct.rows();
         }
         let lane = session.lane(which);
         match &mut self.stage {
-            Some(stage) if !work.drops && lane.has_stages() => stage.emptied(),
+            Some(stage) if !drops && lane.has_stages() => stage.emptied(),
             Some(_) => {
                 lane.dropped_stage();
                 self.stage = None;
@@ -398,6 +407,7 @@ impl Sink for PostgresSink {
 
     fn complete(&mut self, _end: End) -> Result<()> {
         self.commit_rows(true)?;
+        self.session.borrow_mut().end(&mut self.order)?;
         let Counts { inserted, updated, deleted, .. } = self.counts;
         let table = &self.mapping.shape.name;
         if inserted + updated + deleted == 0 && !self.made {

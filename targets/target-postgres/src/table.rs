@@ -26,7 +26,10 @@ struct ExistingColumn {
     name: String,
     sql_type: SqlType,
     generated: bool,
+    identity: bool,
     identity_always: bool,
+    /// What a new row gets there, as SQL, if that is not NULL.
+    default: Option<String>,
     /// Its collation, quoted, if that takes different texts for equal.
     collation: Option<String>,
 }
@@ -79,6 +82,8 @@ pub struct Plan {
     pub guards: Guards,
     /// Whether foreign keys remove or change rows of other tables with those of this one.
     pub cascades: bool,
+    /// Columns that the load does not write, quoted, and what a new row gets there, as SQL.
+    pub others: Vec<(String, Option<String>)>,
 }
 
 impl Plan {
@@ -145,6 +150,12 @@ impl Shape {
         let mut actions = Vec::new();
         for wanted in &self.columns {
             self.place(wanted, &existing, &mut actions, &mut plan)?;
+        }
+        for column in &existing.columns {
+            let written = self.columns.iter().any(|wanted| wanted.name == column.name);
+            if !written && !column.generated && !column.identity {
+                plan.others.push((quote_ident(&column.name)?, column.default.clone()));
+            }
         }
         if !actions.is_empty() {
             plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
@@ -335,7 +346,8 @@ pub fn try_lock(client: &mut Client, name: &str) -> Result<bool> {
     Ok(client.query(&sql, &[])?.first().and_then(|row| row.get(0)) == Some("t"))
 }
 
-fn lock_number(name: &str) -> String {
+/// Returns the number by which the server knows a lock, as SQL.
+pub fn lock_number(name: &str) -> String {
     format!("hashtextextended({}, 0)", quote_literal(&format!("target-postgres {name}")))
 }
 
@@ -390,7 +402,9 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
             "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
                attidentity = 'a', types.facts, (SELECT format('%I.%I', n.nspname, o.collname)
                  FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
-                 WHERE o.oid = attcollation AND NOT o.collisdeterministic)
+                 WHERE o.oid = attcollation AND NOT o.collisdeterministic),
+               attidentity <> '', (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+                 WHERE adrelid = attrelid AND adnum = attnum AND attgenerated = '')
              FROM pg_attribute JOIN (
                SELECT used.oid, used.m, {FACTS} AS facts
                  FROM (SELECT DISTINCT atttypid AS oid, atttypmod AS m FROM pg_attribute
@@ -409,7 +423,9 @@ fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
             name: row.get(0).unwrap_or_default().to_owned(),
             sql_type: SqlType::from_server(row.get(1).unwrap_or_default()).with_facts(row.get(4)),
             generated: row.get(2) == Some("t"),
+            identity: row.get(6) == Some("t"),
             identity_always: row.get(3) == Some("t"),
+            default: row.get(7).map(str::to_owned),
             collation: row.get(5).map(str::to_owned),
         })
         .collect();

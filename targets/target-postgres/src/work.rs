@@ -8,6 +8,7 @@ use crate::load::{Counts, Load};
 use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::merge::Merge;
+use crate::order::{Newest, Order};
 use crate::settings::LoadMethod;
 use crate::{checks, guards};
 
@@ -28,6 +29,8 @@ pub struct Work<'a> {
     pub drops: bool,
     /// That the stream fills the table, where that is still to be remembered.
     pub claim: Option<&'a Claim>,
+    /// When the load began, where it is remembered when the last one did.
+    pub order: Option<&'a Order>,
 }
 
 impl Work<'_> {
@@ -40,7 +43,7 @@ impl Work<'_> {
     /// Does it; within the transaction.
     pub fn run(&self, client: &mut Client) -> Result<Counts> {
         let (mapping, merge) = (self.mapping, &self.merge);
-        let mut counts = Counts::default();
+        let (mut counts, mut newest) = (Counts::default(), Newest::default());
         if !mapping.plan.statements.is_empty() {
             mapping.shape.apply(client, &mapping.plan)?;
         }
@@ -60,6 +63,9 @@ impl Work<'_> {
                 any_absent,
             };
             checks::keys(client, merge)?;
+            if let Some(order) = self.order.filter(|_| rows > 0) {
+                newest = order.check(client, mapping, merge)?;
+            }
             counts = load.run(client)?;
             if let Some(sent) = self.added_to.filter(|_| mapping.replaces()) {
                 counts.repeated = checks::repeated(client, merge, sent + rows)?;
@@ -80,6 +86,9 @@ impl Work<'_> {
         }
         if let Some(claim) = self.claim {
             claim.write(client)?;
+        }
+        if let Some(order) = self.order.filter(|_| self.added_to.is_some() || counts.any()) {
+            order.remember(client, mapping, &newest)?;
         }
         // What the server has said of the rows may be denied.
         singer::warning::check()?;

@@ -1,0 +1,217 @@
+//! Loads of one table that overlap: of two rows with one key, the one that was read later is right.
+//!
+//! When a load began to read is the best that is known of the age of its rows. A load that replaces
+//! a table, or a partition of it, therefore waits for one that began before it, and so comes after
+//! it. Loads by key may fill one table at once, as those of two tenants do; there a load that
+//! another one has overtaken is refused, if it would change rows which are newer than its own. The
+//! moment when the last load of a table began is remembered with what fills it.
+
+use std::cell::Cell;
+
+use pg::{Client, failure, ours, quote_literal, quote_qualified};
+use singer::{Error, ErrorKind, Result};
+
+use crate::guards::or_kept;
+use crate::mapping::Mapping;
+use crate::merge::{Item, Merge};
+use crate::names::TableName;
+use crate::settings::LoadMethod;
+use crate::table;
+
+/// A run holds no more locks than this at once: the server has room for some thousands.
+const LOCKS_MAX: usize = 500;
+
+/// When a load of a table began, as far as others may overtake it.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// What later loads of the same rows wait for.
+    lock: Option<String>,
+    begun: Option<Begun>,
+}
+
+/// When a load by key began.
+#[derive(Debug)]
+struct Begun {
+    /// By the clock of the server.
+    at: String,
+    /// No transaction that begins later has a lower number.
+    horizon: i64,
+    /// The numbers of the load's own transactions: of each the first, and the one behind the last.
+    own: Vec<(i64, i64)>,
+    /// Those of the transaction at hand.
+    current: Cell<Option<(i64, i64)>>,
+}
+
+impl Order {
+    /// Begins a load, behind those that are to come before it. `locks` are those of the run.
+    pub fn begin(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Self> {
+        let name = &mapping.shape.name;
+        match mapping.method {
+            LoadMethod::AppendOnly => Ok(Self::default()),
+            LoadMethod::Upsert => {
+                let rows = client.query(
+                    "SELECT clock_timestamp()::text, txid_snapshot_xmax(txid_current_snapshot())",
+                    &[],
+                )?;
+                let text = |at| rows.first().and_then(|row| row.get(at)).unwrap_or_default();
+                let (at, horizon) = (text(0).to_owned(), text(1).parse().unwrap_or(i64::MAX));
+                let (own, current) = (Vec::new(), Cell::default());
+                Ok(Self { lock: None, begun: Some(Begun { at, horizon, own, current }) })
+            }
+            LoadMethod::Overwrite | LoadMethod::ReplacePartition if *locks >= LOCKS_MAX => {
+                log::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
+                Ok(Self::default())
+            }
+            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
+                let partition = mapping.partition.as_ref();
+                let of = partition.map(|(source, datestamp)| format!(" {source} {datestamp}"));
+                let lock = table::lock_number(&format!("load {name}{}", of.unwrap_or_default()));
+                let held = client.execute(&format!("SELECT pg_advisory_lock({lock})"));
+                held.map_err(|refused| is_held(refused, name))?;
+                *locks += 1;
+                Ok(Self { lock: Some(lock), begun: None })
+            }
+        }
+    }
+
+    /// Lets others load.
+    pub fn end(&mut self, client: &mut Client, locks: &mut usize) -> Result<()> {
+        if let Some(lock) = self.lock.take() {
+            client.execute(&format!("SELECT pg_advisory_unlock({lock})"))?;
+            *locks -= 1;
+        }
+        Ok(())
+    }
+
+    /// Takes note that the transaction at hand was committed.
+    pub fn committed(&mut self) {
+        if let Some(begun) = &mut self.begun {
+            begun.own.extend(begun.current.take());
+        }
+    }
+
+    /// Refuses staged rows that would change those of a load which began later; before they are
+    /// merged. Returns when the last load began.
+    pub fn check(&self, client: &mut Client, mapping: &Mapping, merge: &Merge) -> Result<Newest> {
+        let (Some(begun), false) = (&self.begun, merge.keys.is_empty()) else {
+            return Ok(Newest::default());
+        };
+        let newest = Newest::read(client, &mapping.shape.name, begun)?;
+        if newest.is_later {
+            let rows = client.query(&merge.overtaken(begun.horizon, &begun.own), &[])?;
+            let rows = rows.first().and_then(|row| row.get(0)).unwrap_or("0");
+            if rows != "0" {
+                return Err(overtaken(mapping).with("newer rows with the same keys", rows));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Remembers that this load began, unless that of another one did later; behind the merge. Has
+    /// it done again where such a one came while rows were merged.
+    pub fn remember(&self, client: &mut Client, mapping: &Mapping, before: &Newest) -> Result<()> {
+        let Some(begun) = &self.begun else { return Ok(()) };
+        let name = &mapping.shape.name;
+        let memory = quote_qualified(&name.schema, ours::TABLE)?;
+        let held = format!("SELECT FROM {memory} WHERE table_name = $1 FOR UPDATE");
+        if client.query(&held, &[Some(&name.table)])?.is_empty() {
+            return Ok(());
+        }
+        let now = Newest::read(client, name, begun)?;
+        if now.is_later && now.at != before.at {
+            // By this number the transaction is run again.
+            return Err(overtaken(mapping).with("sqlstate", "40001"));
+        }
+        if !now.is_later {
+            client.query(&statement(name)?, &[Some(&begun.at)])?;
+        }
+        let rows = client.query(
+            "SELECT txid_current(), greatest(txid_current() + 1, \
+             txid_snapshot_xmax(txid_current_snapshot()))",
+            &[],
+        )?;
+        let number = |at| rows.first().and_then(|row| row.get(at)?.parse().ok());
+        begun.current.set(number(0).zip(number(1)));
+        Ok(())
+    }
+}
+
+/// Returns the statement that remembers when a load of a table began.
+pub fn statement(name: &TableName) -> Result<String> {
+    let memory = quote_qualified(&name.schema, ours::TABLE)?;
+    let table = quote_literal(&name.table);
+    Ok(format!("UPDATE {memory} SET began = $1::timestamptz WHERE table_name = {table}"))
+}
+
+/// When the last load of a table began that was committed.
+#[derive(Debug, Default)]
+pub struct Newest {
+    at: Option<String>,
+    /// Whether that is later than our own.
+    is_later: bool,
+}
+
+impl Newest {
+    fn read(client: &mut Client, name: &TableName, begun: &Begun) -> Result<Self> {
+        let memory = quote_qualified(&name.schema, ours::TABLE)?;
+        let sql = format!(
+            "SELECT began::text, began > $2::timestamptz FROM {memory} WHERE table_name = $1"
+        );
+        let rows = client.query(&sql, &[Some(&name.table), Some(&begun.at)])?;
+        let text = |at| rows.first().and_then(|row| row.get(at));
+        Ok(Self { at: text(0).map(str::to_owned), is_later: text(1) == Some("t") })
+    }
+}
+
+impl Merge {
+    /// Counts the rows that the staged ones would change, and that a transaction behind the horizon
+    /// has written which is none of ours. A row has the lower half of its number.
+    fn overtaken(&self, horizon: i64, own: &[(i64, i64)]) -> String {
+        let ours = own.iter().map(|(first, end)| format!(" AND (n < {first} OR n >= {end})"));
+        let ours = ours.collect::<String>();
+        let columns: Vec<&Item> = self.came().collect();
+        let there: Vec<String> = columns.iter().map(|item| format!("t.{}", item.column)).collect();
+        let came: Vec<String> = columns.iter().map(|item| or_kept(item)).collect();
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("s.{key}")).collect();
+        let keys = keys.join(", ");
+        format!(
+            "SELECT count(*) FROM (SELECT DISTINCT ON ({keys}) s.* FROM {} s ORDER BY {keys}, \
+             s.\"_sdc_stage_line\" DESC) s JOIN {} t ON {} \
+             CROSS JOIN (SELECT txid_snapshot_xmax(txid_current_snapshot())) cur (cur) \
+             CROSS JOIN LATERAL (SELECT t.xmin::text::bigint) low (low) \
+             CROSS JOIN LATERAL (SELECT (cur >> 32 << 32) + low - CASE WHEN low > cur & 4294967295 \
+             THEN 4294967296 ELSE 0 END) number (n) \
+             WHERE CASE WHEN n < {horizon} THEN false ELSE txid_status(n) = 'committed' END{ours} \
+             AND ROW({})::record *<> ROW({})::record",
+            self.stage,
+            self.table,
+            self.same_key("t", "s"),
+            there.join(", "),
+            came.join(", ")
+        )
+    }
+}
+
+#[cold]
+fn overtaken(mapping: &Mapping) -> Error {
+    let message = "cannot load rows over newer ones: a load of the table that began later was done \
+                   before";
+    let failure = Error::new(ErrorKind::Temporary, message)
+        .with("stream", &mapping.stream.name)
+        .with("table", &mapping.shape.name);
+    if mapping.stream.schema.contains_key(singer::schema::PARTITION) {
+        return failure.hint("load this day again, and then the later days, one after the other");
+    }
+    failure.hint("run again, tap and target: the rows are then read anew")
+}
+
+/// Says what holds the rows that are to be replaced.
+fn is_held(refused: Error, name: &TableName) -> Error {
+    if failure::sqlstate(&refused) != Some("55P03") {
+        return refused;
+    }
+    let message = "cannot replace the rows of a table while an earlier load of them is under way";
+    Error::new(ErrorKind::Temporary, message)
+        .with("table", name)
+        .hint("run again once that has ended, or raise `lock_timeout_seconds`")
+}
