@@ -18,7 +18,7 @@ use crate::support::project::Project;
 use crate::support::run::{Run, feed, file, ours};
 
 /// No input may keep a process busy for longer, on whatever machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn one(property: &Value, value: &Value) -> Lines {
     let columns = json!({ "id": { "type": "integer" }, "v": property });

@@ -12,7 +12,7 @@ use crate::support::pipes::{DAY, to_database, to_lake};
 use crate::support::run::{Run, file, ours};
 
 /// Many times what work in proportion to a schema takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn schema(properties: &Value, definitions: &Value) -> Lines {
     Lines::default().syncing("t").message(&json!({

@@ -287,13 +287,13 @@ fn only_what_is_new_is_read_whatever_the_clocks_say() {
     // In the same second as the last one, and long before it.
     let two = server.put("/in/2.csv", "id\n2\n");
     set_time(&two, std::fs::metadata(&one).unwrap().modified().unwrap());
-    age(&server.put("/in/3.csv", "id\n3\n"), Duration::from_secs(900_000));
+    age(&server.put("/in/3.csv", "id\n3\n"), Duration::from_hours(250));
     let second = run(&known);
     assert_eq!(column(&second, "id"), [2, 3]);
     let known = state(&second);
     assert_eq!(run(&known).records("t").len(), 0);
     // A file that is replaced by an older one of the same size.
-    age(&server.put("/in/1.csv", "id\n9\n"), Duration::from_secs(900_000));
+    age(&server.put("/in/1.csv", "id\n9\n"), Duration::from_hours(250));
     assert_eq!(column(&run(&known), "id"), [9]);
     std::fs::remove_file(&two).unwrap();
     let last = run(&known);
@@ -333,8 +333,8 @@ fn a_table_that_is_to_be_whole_is_not_read_without_a_file_that_is_being_written(
         assert!(tap.stderr.contains(&told), "{}", tap.stderr);
         assert_eq!(data(), "id\n1\n2\n");
     }
-    age(&changing, Duration::from_secs(3600));
-    age(&server.root.join("in/c/new.csv"), Duration::from_secs(3600));
+    age(&changing, Duration::from_hours(1));
+    age(&server.root.join("in/c/new.csv"), Duration::from_hours(1));
     let (_, last) = extract(tap("/in").json("--state", &known));
     last.success();
     assert_eq!(data(), "id\n1\n2\n3\n4\n");
@@ -349,7 +349,7 @@ fn a_file_of_this_very_second_is_known_by_its_sum() {
     };
     let path = server.fresh("/in/a.csv", "id\n1\n");
     // The server's clock is ahead: however slow this machine is, the file is of now.
-    let time = SystemTime::now() + Duration::from_secs(3600);
+    let time = SystemTime::now() + Duration::from_hours(1);
     set_time(&path, time);
     let first = run(&json!({}));
     let known = state(&first);
@@ -365,7 +365,7 @@ fn a_file_of_this_very_second_is_known_by_its_sum() {
 #[test]
 fn the_state_of_the_plugins_before_it_is_read() {
     let server = Sshd::start();
-    age(&server.put("/in/old.csv", "id\n1\n"), Duration::from_secs(7200));
+    age(&server.put("/in/old.csv", "id\n1\n"), Duration::from_hours(2));
     let at_mark = server.put("/in/mark.csv", "id\n2\n");
     let mark = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     set_time(&at_mark, mark);

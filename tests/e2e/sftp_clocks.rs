@@ -63,12 +63,12 @@ type Clock = fn() -> SystemTime;
 
 #[test]
 fn a_growing_file_is_left_whatever_its_time_and_those_of_others_say() {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let clocks: [(&str, Clock, u64); 6] = [
         ("right, beside a file of 2038", SystemTime::now, 2_145_916_800),
-        ("an hour behind", || SystemTime::now() - Duration::from_secs(3600), 1_600_000_000),
-        ("half a day behind", || SystemTime::now() - 12 * Duration::from_secs(3600), 0),
-        ("two hours ahead", || SystemTime::now() + Duration::from_secs(7200), 1_600_000_000),
+        ("an hour behind", || SystemTime::now() - Duration::from_hours(1), 1_600_000_000),
+        ("half a day behind", || SystemTime::now() - 12 * Duration::from_hours(1), 0),
+        ("two hours ahead", || SystemTime::now() + Duration::from_hours(2), 1_600_000_000),
         ("never set", || at(86_400), 1_600_000_000),
         ("far ahead", || at(2_000_000_000), 1_600_000_000),
     ];

@@ -255,7 +255,7 @@ fn many_files_are_read_and_too_many_refused() {
     for number in 0..3000 {
         let path = folder.join(format!("{number:04}.csv"));
         fs::write(&path, format!("id\n{number}\n")).unwrap();
-        age(&path, Duration::from_secs(3 * 24 * 3600));
+        age(&path, Duration::from_hours(72));
     }
     let settings = settings(&server, "/in/many");
     let outcome = ours("tap-sftp").config(&settings).go().success();

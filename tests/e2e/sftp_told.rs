@@ -63,7 +63,7 @@ fn files_of_other_endings_and_links_to_folders_are_told() {
 fn a_file_by_another_name_is_skipped_where_its_sum_is_known_else_told() {
     let server = Sshd::start();
     let old = server.put("/in/old.csv", "id\n1\n");
-    age(&old, Duration::from_secs(86_400 * 3));
+    age(&old, Duration::from_hours(72));
     let first = state(&read(&server, "/in", None));
     std::fs::create_dir(server.root.join("in/archive")).unwrap();
     std::fs::rename(&old, server.root.join("in/archive/old.csv")).unwrap();

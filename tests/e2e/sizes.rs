@@ -20,7 +20,7 @@ use crate::support::{binaries_dir, folder};
 /// What a process may take, whatever the rows: buffers, batches, the binary itself.
 const MEMORY_BYTES: u64 = 100 << 20;
 /// The long version takes its time.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// Feeds so many rows, and says how many bytes the process took at most.
 fn rows(target: Run, count: usize) -> (Outcome, u64) {

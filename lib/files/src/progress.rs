@@ -13,8 +13,8 @@ const CLOCK_STEP_MAX: Duration = Duration::from_secs(3);
 
 /// Before this time (2000-01-01), or so far in the future, no file of today was written: such a
 /// time was set by a program, or is that of a clock that is not right.
-const TIMES_FROM: Duration = Duration::from_secs(946_684_800);
-const CLOCK_FAULT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const TIMES_FROM: Duration = Duration::from_hours(262_968);
+const CLOCK_FAULT_MAX: Duration = Duration::from_hours(24);
 
 /// Which files were read, and what they were then.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,7 @@ const FREE_BYTES: u64 = 256 << 10;
 /// Beyond these, one byte of states for so many of the rows.
 const ROW_BYTES: u64 = 10;
 /// The longest that a state waits for its share, while there is something to say.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Stands for the name of a stream while the log of several is read.
 const LOG: &str = "--log";

@@ -42,7 +42,7 @@ pub struct Limits {
 
 impl Limits {
     /// What a plugin says of itself, or would do.
-    pub const WORDS: Self = Self { bytes: 64 << 20, time: Duration::from_secs(600) };
+    pub const WORDS: Self = Self { bytes: 64 << 20, time: Duration::from_mins(10) };
 }
 
 /// So much of a log is kept, its end.

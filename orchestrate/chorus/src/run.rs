@@ -286,7 +286,7 @@ impl<'a> Run<'a> {
         let before = self.store.state(&end.state.0).ok();
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
-            .with_max_delay(Duration::from_secs(60))
+            .with_max_delay(Duration::from_mins(1))
             .with_max_times(self.options.retries)
             .with_jitter()
             .build();

@@ -67,7 +67,7 @@ struct Watched {
 }
 
 /// A moment that is noticed this much later was missed: nobody watched.
-const LATE: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_mins(1);
 
 /// The sums of watched files.
 type Sums = BTreeMap<PathBuf, [u8; 32]>;

@@ -17,9 +17,9 @@ use crate::folder::{Finder, Found};
 /// A run waits no longer than this for files to come to rest.
 const PATIENCE_SECONDS: u64 = 10;
 /// No clock that is meant to be right is further from another one: local time taken for UTC.
-const CLOCK_FAULT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const CLOCK_FAULT_MAX: Duration = Duration::from_hours(24);
 /// Times before this (2000-01-01) are those of no clock.
-const TIMES_FROM: Duration = Duration::from_secs(946_684_800);
+const TIMES_FROM: Duration = Duration::from_hours(262968);
 
 /// Which files are left out by their times.
 #[derive(Clone, Copy, Debug)]
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn a_time_counts_as_old_where_no_clock_can_be_the_reason() {
         let window = Duration::from_secs(5);
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let hour = Duration::from_secs(3600);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+        let hour = Duration::from_hours(1);
         let check = |modified: SystemTime, expected: Rest| {
             assert_eq!(Rest::of(modified, now, window), expected, "{modified:?}");
         };
@@ -325,6 +325,6 @@ mod tests {
         check(now - 25 * hour, Rest::Old);
         check(now - 100_000 * hour, Rest::Old);
         check(SystemTime::UNIX_EPOCH, Rest::Unknown);
-        check(SystemTime::UNIX_EPOCH + Duration::from_secs(315_532_800), Rest::Unknown);
+        check(SystemTime::UNIX_EPOCH + Duration::from_hours(87648), Rest::Unknown);
     }
 }

@@ -11,7 +11,7 @@ use super::run::{Outcome, Run};
 use super::{folder, root};
 
 /// A dozen runs of a DAG in one process, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Airflow with its metadata in a file, for `airflow dags test`.
 pub struct Airflow<'a> {

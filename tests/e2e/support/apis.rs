@@ -41,7 +41,7 @@ impl Server {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
             assert!(Instant::now() < end, "the server does not start: {log}");

@@ -132,7 +132,7 @@ impl Database {
     /// nothing yet.
     #[track_caller]
     pub fn wait_for(&self, query: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while !self.try_psql(query).is_ok_and(|said| !["", "0", "f"].contains(&said.as_str())) {
             assert!(Instant::now() < end, "never: {query}");
             std::thread::sleep(Duration::from_millis(2));

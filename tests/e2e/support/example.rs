@@ -66,7 +66,7 @@ impl Example {
             .env("MELTANO_SEND_ANONYMOUS_USAGE_STATS", "false")
             .env("MELTANO_CLI_DISABLE_VERSION_CHECK", "true")
             .env("NO_COLOR", "1")
-            .patience(Duration::from_secs(600))
+            .patience(Duration::from_mins(10))
             .go()
     }
 

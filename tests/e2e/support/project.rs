@@ -141,7 +141,7 @@ impl Project {
     /// Waits until something is so.
     #[track_caller]
     pub fn wait_for(&self, done: &dyn Fn() -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while !done() {
             assert!(Instant::now() < end, "{} is never so far", self.root.display());
             std::thread::sleep(Duration::from_millis(2));

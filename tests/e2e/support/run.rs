@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::secrets;
 
 /// No process of a test may take longer, unless it says so: then it hangs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How a process ended and what it wrote.
 #[derive(Debug)]

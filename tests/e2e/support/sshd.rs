@@ -20,7 +20,7 @@ use super::run::Run;
 pub const PASSWORD: &str = "CANARY-5f3a p@ss:w/ord %41'\"é";
 /// The passphrase of the key `user_secret`.
 pub const PASSPHRASE: &str = "CANARY-5f3a phrase";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What all servers of this binary share: a user who may log in, and keys.
 pub struct Login {
@@ -166,7 +166,7 @@ impl Sshd {
     /// Writes a file at a path of the login, three days old and the user's own.
     pub fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.fresh(path, bytes);
-        age(&path, Duration::from_secs(3 * 24 * 3600));
+        age(&path, Duration::from_hours(72));
         path
     }
 

@@ -92,7 +92,7 @@ impl Reply {
     /// Says nothing for a long time.
     pub fn silence() -> Self {
         let pieces = vec![Vec::new(), Vec::new()];
-        Self { pieces, pause: Duration::from_secs(60), ..Self::raw(b"") }
+        Self { pieces, pause: Duration::from_mins(1), ..Self::raw(b"") }
     }
 
     /// Does what a proxy does when it is asked to connect.

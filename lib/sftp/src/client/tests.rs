@@ -57,7 +57,7 @@ fn names(count: u32, bytes: usize) -> Vec<u8> {
     [count.to_be_bytes().to_vec(), name.repeat(count as usize)].concat()
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn reason<T>(attempt: Attempt<T>) -> String {
     attempt.err().unwrap().into_error().to_string()

@@ -161,7 +161,7 @@ fn ask(executable: &Path) -> Result<Option<Said>> {
     let mut command = Command::new(executable);
     command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
     let program = Program::bare(executable);
-    let limits = Limits { bytes: 4 << 20, time: Duration::from_secs(60) };
+    let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1) };
     let refuse = |kind: ErrorKind| {
         Error::new(kind, "cannot ask a program what it is").with("program", executable.display())
     };
