@@ -113,6 +113,7 @@ mod tidy;
 mod two_taps;
 mod types;
 mod unknown_settings;
+mod upgrades;
 mod values;
 mod view_zones;
 mod warnings;

@@ -77,7 +77,10 @@ impl History {
             let path = folder.join("run.json");
             let Ok(text) = std::fs::read(&path) else { continue };
             match serde_json::from_slice::<Value>(&text) {
-                Ok(record) if record["run"].is_string() => runs.push((folder, record)),
+                Ok(record) if record["run"].is_string() => {
+                    store::check_version(&record, &path)?;
+                    runs.push((folder, record));
+                }
                 _ => singer::warn!(
                     "W-HISTORY-DAMAGED",
                     "the record {} is damaged: it is left out",

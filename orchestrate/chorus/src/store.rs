@@ -1,4 +1,5 @@
-//! `.chorus/`: what outlives a run. Every file is replaced whole, or not at all.
+//! `.chorus/`: what outlives a run. Every file is replaced whole, or not at all, and numbers its
+//! form: a later release reads every earlier form, and an earlier one refuses a later.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,6 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
+
+/// The member of a file that numbers its form; a file without it has the first.
+const FORMAT_VERSION: &str = "format_version";
+/// The newest form that this release writes and reads.
+const NEWEST: u64 = 1;
 
 /// The folder of a project's states and run records.
 #[derive(Clone, Debug)]
@@ -46,6 +52,7 @@ impl Store {
                 .hint("put back a copy, or run `chorus state clear` to read everything again")
         };
         let value: Value = serde_json::from_slice(&text).map_err(|_| broken())?;
+        check_version(&value, &path)?;
         match &value["singer_state"] {
             state @ Value::Object(_) => Ok(Some(state.clone())),
             _ => Err(broken()),
@@ -113,12 +120,29 @@ pub fn note(path: &Path, value: &Value) -> Result<()> {
     replace(path, value, false)
 }
 
+/// Refuses a file that a later release has written in another form.
+pub fn check_version(value: &Value, path: &Path) -> Result<()> {
+    let version = value.get(FORMAT_VERSION).map_or(Some(1), Value::as_u64);
+    if version.is_some_and(|version| version <= NEWEST) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot read the file: a later release wrote it")
+        .with("path", path.display())
+        .with("its format version", &value[FORMAT_VERSION])
+        .with("the newest known here", NEWEST)
+        .hint("update this program"))
+}
+
 fn replace(path: &Path, value: &Value, synced: bool) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private_folder(folder)?;
     let fail = |cause: std::io::Error| failure("cannot write the file", path, cause);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    let text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    let mut value = value.clone();
+    if let Value::Object(members) = &mut value {
+        members.insert(FORMAT_VERSION.to_owned(), NEWEST.into());
+    }
+    let text = serde_json::to_vec_pretty(&value).unwrap_or_default();
     file.write_all(&text).and_then(|()| file.write_all(b"\n")).map_err(fail)?;
     if synced {
         file.as_file().sync_all().map_err(fail)?;
@@ -176,6 +200,13 @@ mod tests {
                 ErrorKind::Config,
                 "{damaged}"
             );
+        }
+        for (version, fine) in
+            [("0", true), ("1", true), ("2", false), ("-1", false), ("\"1\"", false)]
+        {
+            let text = format!("{{\"singer_state\": {state}, \"format_version\": {version}}}");
+            fs::write(store.state_path("dev:a-to-b"), text).unwrap();
+            assert_eq!(store.state("dev:a-to-b").is_ok(), fine, "{version}");
         }
         assert!(store.clear_state("dev:a-to-b").unwrap());
         assert!(!store.clear_state("dev:a-to-b").unwrap());

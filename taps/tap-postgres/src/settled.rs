@@ -12,8 +12,8 @@
 //! Keys of time: `now()` is the start of a transaction. The bookmark stays before the start of
 //! every transaction that has written the table, and of all young ones, which may be about to.
 //!
-//! Rows of a materialized view, a foreign table or a subscription are written elsewhere, and no lock
-//! shows here by whom: that is told, unless a `lookback_window` reads them again.
+//! Rows of a materialized view, a foreign table or a subscription are written elsewhere, and no
+//! lock shows here by whom: that is told, unless a `lookback_window` reads them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -19,7 +19,7 @@ const PATIENCE_SECONDS: u64 = 10;
 /// No clock that is meant to be right is further from another one: local time taken for UTC.
 const CLOCK_FAULT_MAX: Duration = Duration::from_hours(24);
 /// Times before this (2000-01-01) are those of no clock.
-const TIMES_FROM: Duration = Duration::from_hours(262968);
+const TIMES_FROM: Duration = Duration::from_hours(262_968);
 
 /// Which files are left out by their times.
 #[derive(Clone, Copy, Debug)]

@@ -144,7 +144,9 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
     if load::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
         singer::warn!(
             "W-COLUMN-ADDED",
-            "table {name} gets columns, and this run has the rows since a bookmark alone: the              rows from before have NULL there until their source changes them: {}; to fill them,              read stream {} once without its bookmark",
+            "table {name} gets columns, and this run has the rows since a bookmark alone: the \
+             rows from before have NULL there until their source changes them: {}; to fill them, \
+             read stream {} once without its bookmark",
             added.join(", "),
             stream.of_tap()
         );

@@ -59,12 +59,14 @@ pub fn schedule(
         schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
     singer::warning::check()?;
+    let clocks: Vec<_> =
+        all.iter().map(|schedule| Clock::new(project, schedule)).collect::<Result<_>>()?;
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
     std::thread::scope(|scope| {
-        for schedule in &all {
+        for clock in clocks {
             let requests = &requests;
-            scope.spawn(move || watch(project, schedule, &Running { open, requests, deny }));
+            scope.spawn(move || watch(clock, &Running { open, requests, deny }));
         }
     });
     Ok(())
@@ -72,8 +74,8 @@ pub fn schedule(
 
 /// Waits for the moments and files of one schedule. Outside its window it does not look at files:
 /// what changes there is noticed when the window opens.
-fn watch(project: &Project, schedule: &Schedule, running: &Running<'_>) {
-    let mut clock = Clock::new(project, schedule);
+fn watch(mut clock: Clock<'_>, running: &Running<'_>) {
+    let schedule = clock.schedule;
     let mut looked = None;
     if schedule.watches() && clock.files.is_none() {
         clock.seen(schedule.fingerprint());
@@ -148,12 +150,13 @@ const BACK: SignedDuration = SignedDuration::from_secs(60);
 const WRONG: SignedDuration = SignedDuration::from_hours(24);
 
 impl<'a> Clock<'a> {
-    fn new(project: &Project, schedule: &'a Schedule) -> Self {
+    fn new(project: &Project, schedule: &'a Schedule) -> Result<Self> {
         let folder = Store::new(&project.root).schedules();
         let path = folder.join(lake::name::encode(&schedule.name) + ".json");
         let known = std::fs::read(&path).ok();
         let known: Value =
             known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        store::check_version(&known, &path)?;
         let last = known["last"].as_str().and_then(|text| schedule.moment(text));
         let files = known["files"].as_str().map(str::to_owned);
         let looked = schedule.now();
@@ -161,7 +164,7 @@ impl<'a> Clock<'a> {
         let mut clock = Self { schedule, path, pending, next: None, last, files, looked };
         let last = clock.last.clone();
         clock.go_on(last.as_ref());
-        clock
+        Ok(clock)
     }
 
     /// Waits for the next moment, and makes up for those that have passed since the last one.
