@@ -230,3 +230,60 @@ fn a_run_that_skips_files_activates_no_version() {
     let (_, ids) = load(&third, true, 1);
     assert_eq!(ids, "2,3");
 }
+
+#[test]
+fn rows_without_a_key_that_come_again_are_told() {
+    let scratch = folder();
+    let input = scratch.path().join("in");
+    let grown = |name: &str| {
+        let text = fs::read_to_string(input.join(name)).unwrap();
+        file(&input, name, format!("{text}9\n"));
+    };
+    for (keys, whole, told) in
+        [(json!([]), false, 1), (json!(["id"]), false, 0), (json!([]), true, 0)]
+    {
+        fs::remove_dir_all(&input).ok();
+        file(&input, "a.csv", "id\n1\n");
+        file(&input, "b.csv", "id\n2\n");
+        let more = json!({ "keys": keys });
+        let run = |state: &Value| {
+            let tap = tap(&input, &more).set("whole_tables", whole).json("--state", state);
+            tap.go().success()
+        };
+        let tells = |outcome: &Outcome| outcome.stderr.matches("W-NO-KEYS: ").count();
+        let first = run(&json!({}));
+        // A new file beside them is no reason.
+        file(&input, "c.csv", "id\n3\n");
+        let second = run(&state(&first));
+        assert_eq!((tells(&first), tells(&second)), (0, 0), "{}", second.stderr);
+        grown("a.csv");
+        grown("c.csv");
+        let third = run(&state(&second));
+        assert_eq!(tells(&third), told, "{}", third.stderr);
+        assert_eq!(third.stderr.contains("a.csv and 1 more changed"), told > 0);
+        assert_eq!(third.records("t").len(), if whole { 5 } else { 4 });
+        assert_eq!(tells(&run(&state(&third))), 0);
+    }
+}
+
+#[test]
+fn files_that_may_be_empty_are_no_news_when_all_are() {
+    let scratch = folder();
+    let input = scratch.path().join("in");
+    for (files, may_be, whole, told) in [
+        (&[("a.csv", ""), ("b.json", "")][..], true, false, 0),
+        (&[("a.json", "[]")], true, false, 0),
+        (&[("a.json", "[]")], false, false, 1),
+        // What was loaded before is not replaced by nothing.
+        (&[("a.csv", "")], true, true, 1),
+    ] {
+        fs::remove_dir_all(&input).ok();
+        for (name, text) in files {
+            file(&input, name, text);
+        }
+        let tap = tap(&input, &json!({ "allow_empty_files": may_be })).set("whole_tables", whole);
+        let outcome = tap.go().success();
+        assert_eq!(outcome.stderr.matches("W-STREAM-EMPTY: ").count(), told, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("| WARNING"), told > 0, "{}", outcome.stderr);
+    }
+}

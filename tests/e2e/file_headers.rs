@@ -167,3 +167,26 @@ fn a_quote_that_is_missing_swallows_no_rows() {
     let fine = read(&["id,n\n1,\"a\nb\" \n2,\"c\"d\n"], &json!({}));
     rows(fine, &[], &json!([{ "id": 1, "n": "a\nb " }, { "id": 2, "n": "\"c\"d" }]));
 }
+
+#[test]
+fn members_of_objects_that_differ_little_are_told() {
+    let scratch = folder();
+    let told = |files: &[&str]| {
+        let input = scratch.path().join("in");
+        std::fs::remove_dir_all(&input).ok();
+        for (at, text) in files.iter().enumerate() {
+            let ending = if text.starts_with('{') { "jsonl" } else { "csv" };
+            file(&input, &format!("{at}.{ending}"), text);
+        }
+        let outcome = tap(&input, &json!({})).go().success();
+        outcome.stderr.matches("W-COLUMN-ALIKE: ").count()
+    };
+    assert_eq!(told(&["{\"id\":1,\"userId\":1}", "{\"id\":2,\"user_id\":2}"]), 1);
+    assert_eq!(told(&["{\"id\":1,\"ｶﾅ\":1}\n{\"id\":2,\"カナ\":2}\n"]), 1);
+    assert_eq!(told(&["id,Tên\n1,a\n", "{\"id\":2,\"Te\u{302}n\":2}"]), 1);
+    // One object has both, before or behind others.
+    let both = "{\"id\":1,\"a\":1,\"A\":2}";
+    assert_eq!(told(&[both, "{\"id\":2,\"a\":1}\n{\"id\":3,\"A\":1}"]), 0);
+    assert_eq!(told(&["{\"id\":2,\"A\":1}\n{\"id\":3,\"a\":1}", both]), 0);
+    assert_eq!(told(&["{\"id\":1,\"a\":1}", "{\"id\":2,\"b\":2}"]), 0);
+}

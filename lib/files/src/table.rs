@@ -146,11 +146,7 @@ impl Table {
             if let Some(failure) = columns.no_object.take() {
                 return Err(failure.with(self.settings.words.table, self.name()));
             }
-            singer::warn!(
-                "W-STREAM-EMPTY",
-                "stream {} has no columns: none of its files has one",
-                self.name()
-            );
+            self.tell_no_columns();
             return Ok(None);
         }
         self.tell_doubts(&columns);
@@ -315,6 +311,23 @@ impl Table {
         Ok(())
     }
 
+    /// Tells of files without columns, unless such are no fault. To be whole, a table would have to
+    /// take the place of what was loaded, and without columns it does not.
+    fn tell_no_columns(&self) {
+        let name = self.name();
+        let (may_be, whole) = (self.settings.text.allow_empty_files, self.settings.whole);
+        if may_be && !whole {
+            log::info!("stream {name} has no columns: its files are empty");
+            return;
+        }
+        let rest = if whole { ", and rows that were loaded before stay" } else { "" };
+        let hint = if may_be { "" } else { "; if that is no fault, set `allow_empty_files`" };
+        singer::warn!(
+            "W-STREAM-EMPTY",
+            "stream {name} has no columns: none of its files has one{rest}{hint}"
+        );
+    }
+
     fn check_keys(&self, properties: &Map<String, Value>) -> Result<()> {
         let missing = self.settings.keys.iter().find(|key| !properties.contains_key(*key));
         let Some(key) = missing else { return Ok(()) };
@@ -335,7 +348,7 @@ impl Table {
             singer::warn!(
                 "W-COLUMN-ALIKE",
                 "stream {}: {path} has a column {one}, and {other_path} has {other}: each is a \
-                 column of its own, and null in the rows of the other file",
+                 column of its own, and null in the rows of the other",
                 self.name(),
                 one = likeness::shown(one),
                 other = likeness::shown(other)

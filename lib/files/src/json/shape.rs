@@ -22,6 +22,8 @@ pub struct Shape {
     columns: Vec<Seen>,
     by_name: BTreeMap<Vec<u8>, usize>,
     scratch: Vec<u8>,
+    /// How many records there were.
+    records: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -32,11 +34,14 @@ struct Seen {
     types: Types,
     /// The temporal kinds that all strings have.
     temporal: u8,
+    /// The number of the last record that has it.
+    record: u64,
 }
 
 impl Shape {
     /// Takes a record into account. Fails when it is not a JSON object.
     pub fn see(&mut self, object: &[u8]) -> Result<(), Fault> {
+        self.records += 1;
         let mut scanner = Scanner::new(object);
         scanner.space();
         let mut expected = 0;
@@ -51,6 +56,7 @@ impl Shape {
                 self.find(key)
             };
             let value = scanner.value()?;
+            self.columns[at].record = self.records;
             self.columns[at].take(value);
             expected = at + 1;
             more = scanner.more(b'}')?;
@@ -66,6 +72,12 @@ impl Shape {
     /// Tells whether there is a column of this name.
     pub fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name.as_bytes())
+    }
+
+    /// Tells whether the last record had a column.
+    pub fn had_last(&self, name: &str) -> bool {
+        let at = self.by_name.get(name.as_bytes());
+        at.is_some_and(|at| self.columns[*at].record == self.records)
     }
 
     /// Returns how many columns there are.
@@ -102,7 +114,7 @@ impl Shape {
         let at = self.columns.len();
         self.by_name.insert(self.scratch.clone(), at);
         let temporal = infer::TEMPORAL;
-        self.columns.push(Seen { name, key, types: Types::NULL, temporal });
+        self.columns.push(Seen { name, key, types: Types::NULL, temporal, record: 0 });
         at
     }
 }

@@ -190,7 +190,7 @@ impl Parser {
                     }
                     self.scratch.extend_from_slice(&text[from..hit]);
                     let end = self.literal(text, ended, hit + 1)?;
-                    if text[hit + 1..end].iter().all(|byte| *byte == b' ') {
+                    if text[hit + 1..end].iter().all(|byte| matches!(byte, b' ' | b'\t')) {
                         self.push_scratch(scratch, QUOTED);
                         return Ok(end);
                     }

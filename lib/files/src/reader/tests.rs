@@ -120,11 +120,11 @@ fn reads_quotes_delimiters_and_escapes_of_each_dialect() {
 #[test]
 fn quotes_at_odd_places_are_text_unless_strict() {
     let dialect = Dialect::default();
-    for field in ["\"a\"b", "\"12\" pipe\"", "\"3,5\"\" x\" 2\"\"", "\"\"x\"\"", "\"é\"\t"] {
+    for field in ["\"a\"b", "\"12\" pipe\"", "\"3,5\"\" x\" 2\"\"", "\"\"x\"\"", "\"é\"\t."] {
         let row: &[(u64, &[Option<&str>])] = &[(1, &[Some(field), Some("c")]), (2, &[Some("d")])];
         check(&format!("{field},c\nd"), &dialect, row);
     }
-    let text = "x\n\"a\"\n\"b\"\"\"\n\"c\" ,\"d\"e\n\"\nf\"\n\"g\"h";
+    let text = "x\n\"a\"\t\n\"b\"\"\" \t \n\"c\" ,\"d\"e\n\"\nf\"\n\"g\"h";
     for block in [1, 1000] {
         let mut reader = Reader::with_block_bytes(text.as_bytes(), &dialect, block);
         while reader.record().unwrap().is_some() {}
@@ -132,7 +132,10 @@ fn quotes_at_odd_places_are_text_unless_strict() {
     }
     let escape = Dialect { escape: Some(b'\\'), ..dialect };
     check("\"a\\\"\"b\\,c,d", &escape, &[(1, &[Some("\"a\\\"\"b\\,c"), Some("d")])]);
-    check("\"a\nb\"  ,c\n", &dialect, &[(1, &[Some("a\nb  "), Some("c")])]);
+    for space in ["  ", "\t", " \t\t"] {
+        let (quoted, expected) = (format!("\"a\nb\"{space},c\n"), format!("a\nb{space}"));
+        check(&quoted, &dialect, &[(1, &[Some(&expected), Some("c")])]);
+    }
     for text in ["1,\"5 in\n2,\"6 in\n", "1,\"a\n2,b\n3,\"c\"\n", "1,\"\r2,\"x"] {
         let failure = read_in(text.as_bytes(), &dialect, 3, 1).unwrap_err();
         assert_eq!(failure.context("line"), Some("1"), "{failure}");

@@ -25,7 +25,7 @@ pub(super) struct Columns {
     /// The failure of the first record of a JSON file that is no object. Where a table has columns,
     /// the reader of the rows refuses such a record; where none has any, nothing else would tell.
     pub(super) no_object: Option<Error>,
-    /// How delimited files spell the names.
+    /// How the files spell the names.
     pub(super) spellings: Spellings,
     /// How many there may be.
     max: usize,
@@ -53,8 +53,13 @@ impl Columns {
     }
 
     /// Takes the object of a JSON file into account; tells whether it is one.
-    pub(super) fn see(&mut self, object: &[u8]) -> Result<bool> {
+    pub(super) fn see(&mut self, object: &[u8], path: &str) -> Result<bool> {
+        let known = self.shape.len();
         let is_object = self.shape.see(object).is_ok();
+        for name in self.shape.names().skip(known) {
+            self.spellings.note(name, path);
+        }
+        self.spellings.see_together(|name| self.shape.had_last(name));
         check_count(self.shape.len(), self.max)?;
         Ok(is_object)
     }

@@ -34,7 +34,7 @@ impl Table {
                 }
                 self.tell_apart(path, record.text, columns);
             }
-            let is_object = columns.see(self.with_nulls(record.text, &mut row))?;
+            let is_object = columns.see(self.with_nulls(record.text, &mut row), path)?;
             if !is_object && columns.no_object.is_none() {
                 columns.no_object = Some(no_object(path, record.line, record.text, lines));
             }

@@ -52,13 +52,16 @@ impl Table {
                 }
             }
         }
-        let (mut unread, mut skipped) = (Vec::new(), Vec::new());
+        let (mut unread, mut skipped, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for (path, identity) in &files {
             let mut known =
                 progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
             // All of a whole table is read again as one is gone.
             if !known && !gone.is_empty() && !self.settings.whole && !progress.knows(path) {
                 known = self.has_moved(path, *identity, &mut gone, &mut progress)?;
+            }
+            if !known && progress.knows(path) {
+                changed.push(path.as_str());
             }
             let list = if known { &mut skipped } else { &mut unread };
             list.push(path.clone());
@@ -67,6 +70,9 @@ impl Table {
             // A state on the way must not name what this read has yet to come to.
             return Ok(self.all(files));
         }
+        if stream.keys.is_empty() {
+            self.tell_changed(&changed);
+        }
         for path in skipped.iter().take(SKIPPED_TOLD) {
             log::info!("skipping {path}: unchanged since it was read");
         }
@@ -74,6 +80,21 @@ impl Table {
             log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
         }
         Ok(Due { progress, unread, skipped: skipped.len() })
+    }
+
+    /// Tells of files that were read before and come again, all of their rows, where no key has
+    /// the new ones take the place of the old ones.
+    fn tell_changed(&self, changed: &[&str]) {
+        let Some(first) = changed.first() else { return };
+        let more = changed.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        singer::warn!(
+            "W-NO-KEYS",
+            "stream {}: {first}{more} changed since it was read, and its rows have no key: all of \
+             them come again, and where rows are added they are there twice; declare keys, or set \
+             `whole_tables` and replace the table (`load_method: overwrite`)",
+            self.name()
+        );
     }
 
     /// Takes all files for unread.

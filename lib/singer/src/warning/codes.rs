@@ -35,8 +35,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ALIKE",
-        "Files of one table spell a column in ways that differ in case, spaces, `_-.` or \
-         characters that look alike. Each spelling is a column of its own. Correct the headers.",
+        "Files or objects of one table spell a column in ways that differ in case, spaces, `_-.` \
+         or characters that look alike. Each spelling is a column of its own. Correct the names.",
     ),
     (
         "W-COLUMN-NOT-READABLE",
