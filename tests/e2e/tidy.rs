@@ -98,6 +98,39 @@ fn files_speak_of_the_project_alone() {
     none(&faults);
 }
 
+/// Tells whether a word names an entry of the catalogue of faults: a letter and two digits.
+fn is_entry(word: &&str) -> bool {
+    let digits = word.strip_prefix(|first: char| first.is_ascii_uppercase());
+    digits.is_some_and(|rest| rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[test]
+fn entries_of_the_catalogue_that_tests_name_are_there() {
+    let catalogue = fs::read_to_string(root().join("tests/FAULTS.md")).unwrap();
+    let entries: BTreeSet<_> = catalogue
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next())
+        .filter(is_entry)
+        .collect();
+    assert!(entries.len() > 200, "{entries:?}");
+    let (mut faults, mut named) = (Vec::new(), 0);
+    for path in files().iter().filter(|path| ends_with(path, &["rs"])) {
+        let text = fs::read_to_string(path).unwrap();
+        let head = text.lines().take_while(|line| line.starts_with("//!")).collect::<String>();
+        if !head.contains("catalogue") {
+            continue;
+        }
+        for word in head.split(|c: char| !c.is_alphanumeric()).filter(is_entry) {
+            named += 1;
+            if !entries.contains(word) {
+                faults.push(format!("{}: {word}", path.display()));
+            }
+        }
+    }
+    assert!(named > 10, "{named}");
+    none(&faults);
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut faults = Vec::new();
