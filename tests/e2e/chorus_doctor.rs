@@ -10,7 +10,8 @@ use crate::support::run::file;
 
 #[test]
 fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
-    let project = Project::new("  - {name: tap-gone, executable: tap-gone}\n", &[]);
+    let gone = "  - {name: tap-gone, executable: tap-gone}\n";
+    let project = Project::with(gone, "", "- {name: gone, tasks: [tap-gone target-csv]}\n");
     fs::remove_file(project.root.join("in/b.csv")).unwrap();
     file(&project.root, ".chorus/state/dev%3Ax.json", "{");
     let outcome = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().exits(78);
@@ -53,6 +54,7 @@ fn the_doctor_looks_at_jobs_schedules_and_what_is_selected() {
 - {name: gone, tasks: [tap-nope target-csv]}
 - {name: half, tasks: [tap-csv]}
 - {name: today, tasks: [tap-csv target-today]}
+- {name: others, tasks: [tap-none target-csv, [tap-both, target-null]]}
 schedules:
 - {name: of-gone, job: gone, interval: '@daily'}
 - {name: of-nothing, job: nothing, interval: '@daily'}
@@ -102,7 +104,12 @@ fn the_doctor_tries_passwords_and_rights_and_changes_nothing() {
             database.settings()
         )
     };
-    let project = Project::with(&plugins("tap"), &plugins("target"), "");
+    let jobs = "- {name: good, tasks: [tap-postgres target-postgres]}
+- {name: weak, tasks: [tap-weak target-weak]}
+schedules:
+- {name: wrong, extractor: tap-wrong, loader: target-wrong, interval: '@daily'}
+";
+    let project = Project::with(&plugins("tap"), &plugins("target"), jobs);
     let (text, count) = doctor(&project);
     // The view is there to be read, and cannot be.
     says(&text, &["FAULT tap-postgres: it cannot read its streams:", "division by zero"]);
@@ -118,4 +125,43 @@ fn the_doctor_tries_passwords_and_rights_and_changes_nothing() {
     assert_eq!(count, 4, "{text}");
     assert_eq!(database.psql("SELECT to_regclass('chorus_doctor') IS NULL"), "t");
     database.psql("DROP OWNED BY doctor_weak; DROP ROLE doctor_weak");
+}
+
+#[test]
+fn the_doctor_is_red_for_what_a_job_or_schedule_uses() {
+    let taps = "  - {name: tap-gone, executable: tap-gone}\n";
+    let (text, count) = doctor(&Project::with(taps, "", ""));
+    says(&text, &["note  tap-gone, which no job or schedule names: there is no program"]);
+    assert_eq!(count, 0, "{text}");
+    for (jobs, faults) in [
+        ("- {name: parent, tasks: [tap-csv target-csv]}\n", 0),
+        ("- {name: listed, tasks: [[tap-gone, target-csv]]}\n", 1),
+        ("- {name: one, tasks: tap-gone target-csv}\n", 1),
+        ("schedules: [{name: s, extractor: tap-gone, loader: target-csv, interval: '@once'}]\n", 1),
+    ] {
+        let (text, count) = doctor(&Project::with(taps, "", jobs));
+        assert_eq!(count, faults, "{jobs} {text}");
+    }
+    // Where nothing is named, everything may be run.
+    let project = Project::with(taps, "", "");
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let (plugins, _) = text.split_once("jobs:").unwrap();
+    file(&project.root, "meltano.yml", plugins);
+    assert_eq!(doctor(&project).1, 1);
+}
+
+#[test]
+fn the_doctor_shows_a_target_a_day_as_a_tap_would() {
+    let database = database("doctor_days");
+    let loader = |name: &str, more: serde_json::Value| {
+        let config = database.settings_with(&more);
+        format!("  - {{name: {name}, executable: target-postgres, config: {config}}}\n")
+    };
+    let by_day = loader("by-day", json!({ "load_method": "replace-partition" }));
+    let named = json!({ "load_method": "replace-partition", "source": "s" });
+    let loaders = by_day + &loader("named", named);
+    let jobs = "- {name: load, tasks: [tap-csv by-day, tap-csv named]}\n";
+    let (text, count) = doctor(&Project::with("", &loaders, jobs));
+    says(&text, &["ok    by-day: ", "ok    named: "]);
+    assert_eq!(count, 0, "{text}");
 }

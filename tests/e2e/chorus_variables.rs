@@ -184,3 +184,64 @@ fn a_run_has_one_day_wherever_it_is_said() {
     let refused = project.chorus(&["schedule"]).go().exits(78);
     assert!(refused.stderr.contains("the day of a schedule"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_setting_that_is_shorter_than_written_is_told_by_its_name() {
+    let more = "  - name: tap-hole
+    inherit_from: tap-csv
+    env: {AREA_FOLDER: 'in/${AREA}'}
+    config: {files: [{entity: a, path: '${AREA_FOLDER}/a.csv', keys: [id]}]}
+";
+    let loaders = "  - {name: target-hole, inherit_from: target-csv,
+     config: {source: 'csv${TAIL}', output_path: 'out_${KIND}'}}
+";
+    let project = Project::with(more, loaders, "");
+    let run = |tail: &str, kind: &str| {
+        let words = ["run", "tap-hole", "target-hole", "--datestamp", DAY];
+        project.chorus(&words).env("TAIL", tail).env("KIND", kind).go().success().stderr
+    };
+    let told = run("", "");
+    let shorter = "is shorter than it is written:";
+    for part in [
+        &format!("tap-hole: `files.path` {shorter} no variable AREA is set"),
+        &format!("target-hole: `output_path` {shorter} an empty variable KIND is set"),
+    ] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+    // A variable may be empty that only adds to a name.
+    assert!(!told.contains("TAIL"), "{told}");
+    assert!(!run("", "x").contains("KIND"), "a variable that is set");
+}
+
+#[test]
+fn a_day_that_lacks_in_a_variable_of_the_project_is_refused() {
+    let more = "  - name: tap-hole
+    inherit_from: tap-csv
+    env: {FOLDER: 'in/${DATESTAMP}'}
+    config: {files: [{entity: a, path: '${FOLDER}a.csv', keys: [id]}]}
+";
+    let loaders = "  - {name: flat, executable: target-csv, config: {output_path: flat}}\n";
+    let project = Project::with(more, loaders, "");
+    for day in [None, Some("")] {
+        let run = project.chorus(&["run", "tap-hole", "flat"]);
+        let run = day.into_iter().fold(run, |run, day| run.env("DATESTAMP", day));
+        let refused = run.go().exits(64);
+        assert!(refused.stderr.contains("cannot run without a day"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_day_that_has_not_begun_is_told_or_refused() {
+    let project = Project::new("", &[]);
+    let run = |day: &str| {
+        let words = ["run", "tap-csv", "target-csv", "--datestamp", day];
+        project.chorus(&words).go().success().stderr
+    };
+    assert!(run("2262-01-31").contains("W-DAY-IN-FUTURE"), "a run");
+    assert!(!run(DAY).contains("W-DAY-IN-FUTURE"), "a day in the past");
+    let words = ["run", "tap-csv", "target-csv", "--datestamp", "2262-02-01"];
+    project.chorus(&words).args(["--deny-warnings", "W-DAY-IN-FUTURE"]).go().exits(65);
+    let words = ["backfill", "tap-csv", "target-csv", "--from", DAY, "--to", "2062-01-31"];
+    let refused = project.chorus(&words).go().exits(64);
+    assert!(refused.stderr.contains("cannot fill days that have not begun"), "{}", refused.stderr);
+}

@@ -254,9 +254,9 @@ fn the_runner_tells_the_files_and_the_statements_of_a_step() {
 
     let text = project.chorus(&words).go().success().text();
     assert!(text.contains("read a:\n  in/a.csv\nload z:\n  CREATE SCHEMA \"later\"\n"), "{text}");
-    // What the target refuses is a warning of the plan.
+    // What the target refuses is a warning of the plan, which fails.
     target.psql("CREATE SCHEMA later; CREATE VIEW later.z AS SELECT 1 AS id");
-    let text = project.chorus(&words).go().success().text();
+    let text = project.chorus(&words).go().exits(69).text();
     assert!(text.contains("warning: cannot tell what target-postgres would do"), "{text}");
     assert!(text.contains("cannot load into what is no table"), "{text}");
 }
@@ -300,11 +300,12 @@ fn what_is_unchanged_is_not_loaded_and_a_part_is_told_before_it_is_refused() {
     config: {files: [{entity: all, path: in/*.csv, keys: [id]}]}
 ";
     let project = Project::new(more, &[]);
-    let plan = |words: &[&str]| -> Value {
+    let plan_exits = |exit: i32, words: &[&str]| -> Value {
         let words = [&["plan", "tap-all", "target-csv", "--datestamp", "2026-01-31"], words];
-        let text = project.chorus(&words.concat()).args(["--json"]).go().success().text();
+        let text = project.chorus(&words.concat()).args(["--json"]).go().exits(exit).text();
         serde_json::from_str::<Value>(&text).unwrap()["steps"][0].take()
     };
+    let plan = |words: &[&str]| plan_exits(0, words);
     let before = plan(&[]);
     assert_eq!(before["loads"][0]["stream"], "all", "{before}");
     project.run(&["tap-all", "target-csv"]).success();
@@ -314,7 +315,7 @@ fn what_is_unchanged_is_not_loaded_and_a_part_is_told_before_it_is_refused() {
     assert_eq!(plan(&["--full-refresh"])["loads"], before["loads"]);
 
     file(&project.root, "in/c.csv", "id,name\n3,c\n");
-    let part = plan(&[]);
+    let part = plan_exits(78, &[]);
     assert_eq!(part["reads"][0]["steps"], json!(["in/c.csv"]));
     let warning = part["warnings"][0].as_str().unwrap();
     assert!(warning.contains("cannot replace a day by a part of its rows"), "{warning}");
@@ -348,12 +349,12 @@ fn a_plan_has_the_columns_of_the_run_and_the_words_of_who_cannot_tell() {
     );
     let project = Project::with(&more, &loader, "");
     project.script("map", "echo no such mapping >&2; exit 3");
-    let step = |words: &[&str]| -> Value {
+    let step = |words: &[&str], exit: i32| -> Value {
         let words = [&["plan", "--json", "tap-postgres"], words].concat();
-        let plan = project.chorus(&words).go().success().text();
+        let plan = project.chorus(&words).go().exits(exit).text();
         serde_json::from_str::<Value>(&plan).unwrap()["steps"][0].take()
     };
-    let planned = step(&["target-postgres"]);
+    let planned = step(&["target-postgres"], 0);
     assert_eq!(planned["streams"][0]["columns"], json!(["id", "at"]));
     let create = planned["loads"][0]["steps"][2].as_str().unwrap().to_owned();
     project.run(&["tap-postgres", "target-postgres"]).success();
@@ -362,7 +363,7 @@ fn a_plan_has_the_columns_of_the_run_and_the_words_of_who_cannot_tell() {
     assert_eq!(target.psql(columns), "id,at");
     assert!(create.contains("(\"id\" integer NOT NULL, \"at\" timestamp with"), "{create}");
 
-    let warnings = step(&["broken", "target-postgres"])["warnings"].clone();
+    let warnings = step(&["broken", "target-postgres"], 69)["warnings"].clone();
     let warning = warnings[0].as_str().unwrap();
     assert!(warning.contains("exit: 3; broken: no such mapping"), "{warning}");
     // A program of others that lies beside `chorus` is not asked what it would do.

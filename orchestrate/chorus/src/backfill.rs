@@ -7,18 +7,20 @@ use std::time::Duration;
 use lake::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
+use crate::before;
 use crate::day::{day_written, writes_days};
+use crate::ended::first_failure;
 use crate::history::{History, Standing};
 use crate::order::{self, Loading};
 use crate::pipeline::Stop;
 use crate::project::{Job, Plugin, Project, Step};
-use crate::run::{Options, Run, first_failure};
+use crate::run::{Options, Run};
 use crate::states;
 
 /// Which steps to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Only {
-    /// What has not been done, or is not there any more
+    /// What has not been done, or is not there any more, or was made from what has changed
     #[default]
     Missing,
     /// What has failed
@@ -310,6 +312,14 @@ pub fn days(from: Datestamp, to: Datestamp) -> Result<Vec<Datestamp>> {
             .with("days", count)
             .with("at most", DAYS_MAX)
             .hint("are the years of --from and --to right?"));
+    }
+    let now = jiff::Timestamp::now();
+    if before::is_in_future(to, now) {
+        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+        return Err(Error::new(ErrorKind::Usage, "cannot fill days that have not begun")
+            .with("to", to)
+            .with("today", today)
+            .hint("end with a day that has begun; `chorus run --datestamp` takes a later one"));
     }
     let all = from.date().series(jiff::Span::new().days(1));
     Ok(all.take_while(|day| *day <= to.date()).map(Datestamp::from).collect())

@@ -1,5 +1,8 @@
 //! What must be right before a run begins.
 
+use std::collections::BTreeSet;
+
+use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
@@ -20,6 +23,23 @@ pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()>
     Ok(())
 }
 
+/// Tells whether a day has begun nowhere on earth: it is a slip of the hand more often than meant.
+pub fn is_in_future(day: Datestamp, now: Timestamp) -> bool {
+    let first = now.saturating_add(14.hours()).unwrap_or(now);
+    day.date() > first.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// Warns of a day that was named for a run, and has not begun.
+pub fn warn_of_future(day: Option<Datestamp>) -> Result<()> {
+    if let Some(day) = day.filter(|day| is_in_future(*day, Timestamp::now())) {
+        singer::warn!(
+            "W-DAY-IN-FUTURE",
+            "{day} has not begun yet: what is written for it will be newer than all days before it"
+        );
+    }
+    singer::warning::check()
+}
+
 /// A run has one day, wherever it is said: its record, its states and its folders name the same.
 fn check_day(named: Option<Datestamp>, day: Option<Datestamp>, what: &str, of: &str) -> Result<()> {
     let Some(named) = named.filter(|named| Some(*named) != day) else { return Ok(()) };
@@ -31,20 +51,18 @@ fn check_day(named: Option<Datestamp>, day: Option<Datestamp>, what: &str, of: &
         .hint(format!("run it for that day: chorus run ... --datestamp {named}")))
 }
 
-/// A setting that lacks its variable is left out, unless the project is strict; a day that lacks it
-/// must not be.
+/// A setting that lacks its variable is left out or shorter, unless the project is strict; a day
+/// that lacks it must not be.
 fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
-    let lacking: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
+    let missing = &plugin.missing;
+    let lacking = missing.names();
     if lacking.iter().any(|name| DAY_VARIABLES.contains(name)) {
         return Err(Error::new(ErrorKind::Usage, "cannot run without a day")
             .with("plugin", &plugin.name)
             .hint("give --datestamp YYYY-MM-DD, or set DATESTAMP"));
     }
-    let names = lacking.join(", ");
-    if project.file["ff"]["strict_env_var_mode"] == true {
+    if !lacking.is_empty() && project.file["ff"]["strict_env_var_mode"] == true {
+        let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
         return Err(Error::new(ErrorKind::Config, "cannot run without variables of the project")
             .with("plugin", &plugin.name)
             .with("variables", names)
@@ -52,9 +70,43 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
                 "set them, or set `ff.strict_env_var_mode` to false to leave their settings out",
             ));
     }
-    warn_once(&format!(
-        "{}: settings that want {names} are left out: no such variable is set",
-        plugin.name
-    ));
+    let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    if !missing.left_out.is_empty() {
+        warn_once(&format!(
+            "{}: settings that want {} are left out: no such variable is set",
+            plugin.name,
+            list(&missing.left_out)
+        ));
+    }
+    for (of, why) in [(&missing.shortened, "no variable"), (&missing.emptied, "an empty variable")]
+    {
+        for (setting, names) in of {
+            warn_once(&format!(
+                "{}: `{setting}` is shorter than it is written: {why} {} is set",
+                plugin.name,
+                list(names)
+            ));
+        }
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_in_the_future_before_it_begins_anywhere() {
+        let now: Timestamp = "2026-03-28T10:00:00Z".parse().unwrap();
+        for (day, expected) in [
+            ("2026-03-28", false),
+            ("2026-03-29", false),
+            ("2026-03-30", true),
+            ("2062-03-28", true),
+        ] {
+            assert_eq!(is_in_future(day.parse().unwrap(), now), expected, "{day}");
+        }
+        let before = now.saturating_sub(1.hours()).unwrap();
+        assert!(is_in_future("2026-03-29".parse().unwrap(), before));
+    }
 }

@@ -77,6 +77,46 @@ pub fn reads_folder(project: &Project, tap: &Plugin, folder: &Path) -> bool {
     tap.config.iter().any(is_read)
 }
 
+/// Tells whether a target writes files.
+pub fn writes_files(target: &Plugin) -> bool {
+    folder(target).is_some()
+}
+
+/// Tells whether a tap of ours reads a day of the dated folders.
+pub fn reads_day(tap: &Plugin) -> bool {
+    tap.is_ours() && READERS.iter().any(|name| text(tap, name).is_some())
+}
+
+/// Returns the tables of the day that a step reads which are not what its state says it has read.
+pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<Vec<String>> {
+    let tap = step.tap();
+    let root = READERS.iter().find_map(|name| text(tap, name)).filter(|_| reads_day(tap));
+    let day = text(tap, "datestamp").and_then(|day| day.parse::<Datestamp>().ok());
+    let (Some(root), Some(day)) = (root.map(|root| project.root.join(root)), day) else {
+        return Ok(Vec::new());
+    };
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let lake = Lake::open(root)?;
+    let sources = match text(tap, "source") {
+        Some(source) => vec![source.to_owned()],
+        None => lake.sources()?,
+    };
+    let mut changed = Vec::new();
+    for source in sources {
+        let Some(record) = lake.run_record(&source, day)? else { continue };
+        for (table, now) in record.tables {
+            // What has no mark was not read, or a target of others keeps none.
+            let read = state["bookmarks"][&table]["manifest_sha256"].as_str();
+            if read.is_some_and(|read| read != now.manifest_sha256) {
+                changed.push(table);
+            }
+        }
+    }
+    Ok(changed)
+}
+
 /// Returns the folder that a target's settings name, if it writes files.
 fn folder(target: &Plugin) -> Option<&str> {
     let is_writer = || target.executable.file_name().is_some_and(|name| name == WRITER);

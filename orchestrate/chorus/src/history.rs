@@ -12,12 +12,13 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::awaited;
-use crate::day::day_is_there;
+use crate::day::{day_is_there, tables_changed, writes_days};
 use crate::life::{self, Holder};
 use crate::order::replaces;
 use crate::place;
 use crate::project::{Project, Step};
 use crate::run::Options;
+use crate::states::state_id;
 use crate::store::{self, Store};
 
 /// The records of runs, oldest first.
@@ -42,6 +43,8 @@ pub enum Standing {
     Died,
     /// It has succeeded, but the day it wrote is not there any more.
     Gone,
+    /// It has succeeded, but what it read is not what is there now.
+    Changed,
     /// It has succeeded, but an older day was loaded after it, over its rows.
     Under,
     /// It has succeeded.
@@ -63,6 +66,7 @@ impl fmt::Display for Standing {
             Self::Failed | Self::FailedByData => "failed",
             Self::Died => "died",
             Self::Gone => "gone",
+            Self::Changed => "changed since",
             Self::Under => "under an older day",
             Self::Done => "ok",
         })
@@ -139,9 +143,39 @@ impl History {
             let entry = done.find(|entry| filled.has_part_in(record, entry));
             let Some(step) = entry.and_then(|entry| entry["step"].as_str()) else { continue };
             let environment = record["environment"].as_str().map(str::to_owned);
-            newer.insert(of, Newest { day: of, step: step.to_owned(), environment });
+            let newest = Newest { day: of, step: step.to_owned(), environment, is_recorded: true };
+            newer.insert(of, newest);
+        }
+        // Their records may be lost: a state says that a day was loaded, too.
+        for of in self.days_by_state_alone(project, step, day).filter(|of| *of > day) {
+            let environment = project.environment_name().map(str::to_owned);
+            let newest =
+                Newest { day: of, step: step.name.clone(), environment, is_recorded: false };
+            newer.entry(of).or_insert(newest);
         }
         newer.into_values().collect()
+    }
+
+    /// Returns the days of a step that have a state, and no record of a run that has moved it.
+    pub fn days_by_state_alone(
+        &self,
+        project: &Project,
+        step: &Step,
+        day: Datestamp,
+    ) -> impl Iterator<Item = Datestamp> {
+        let id = state_id(project, &Options { datestamp: Some(day), ..Options::default() }, step);
+        let without_day = id.strip_suffix(&day.to_string()).map(str::to_owned);
+        let ids = Store::new(&project.root).state_ids().unwrap_or_default();
+        let recorded: BTreeSet<&str> = self
+            .runs
+            .iter()
+            .flat_map(|(_, record)| entries(record))
+            .filter_map(|entry| entry["state_id"].as_str())
+            .collect();
+        let lost = ids.into_iter().filter(|id| !recorded.contains(id.as_str()));
+        let day = |id: String| id.strip_prefix(without_day.as_deref()?)?.parse().ok();
+        let days: Vec<Datestamp> = lost.filter_map(day).collect();
+        days.into_iter()
     }
 
     /// Returns an older day that was loaded after a day that is done, over its rows. Which of two
@@ -177,11 +211,15 @@ impl History {
 
     /// Returns the step that was the last to move a state.
     pub fn mover(&self, id: &str) -> Option<&str> {
+        self.moved(id)?["step"].as_str()
+    }
+
+    /// Returns what the last step to move a state has noted.
+    pub fn moved(&self, id: &str) -> Option<&Value> {
         let moved = |entry: &&Value| {
             entry["state_id"] == id && entry["states"].as_u64().is_some_and(|count| count > 0)
         };
-        let last = |record| entries(record).filter(moved).last();
-        self.runs.iter().rev().find_map(|(_, record)| last(record)?["step"].as_str())
+        self.runs.iter().rev().find_map(|(_, record)| entries(record).filter(moved).last())
     }
 
     /// Returns what the last run of a step for a day has noted.
@@ -196,9 +234,17 @@ impl History {
     }
 
     /// Tells how a step of a day stands. The plugins of the step must be those of that day.
+    ///
+    /// The rule: a day is done for a step when what it last wrote to where it writes now was made
+    /// from what is there now.
     pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
         let of_day = day.to_string();
-        let mut last = Standing::Missing;
+        let (mut last, mut state_id) = (Standing::Missing, None);
+        let place = place::of(step);
+        // A day that is there was written where it is looked for.
+        let is_there = |entry: &Value| {
+            writes_days(step) || entry["into"].as_str().is_none_or(|into| into == place)
+        };
         let environment = project.environment_name();
         let here = |(_, record): &&(PathBuf, Value)| {
             record["datestamp"] == of_day && record["environment"].as_str() == environment
@@ -206,7 +252,8 @@ impl History {
         for (folder, record) in self.runs.iter().filter(here) {
             let entries = record["steps"].as_array().into_iter().flatten();
             let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
-            for entry in entries.filter(of_step) {
+            for entry in entries.filter(|entry| of_step(entry) && is_there(entry)) {
+                state_id = entry["state_id"].as_str();
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
                     Some("running") if is_alive(folder, record) => Standing::Running,
@@ -217,8 +264,14 @@ impl History {
             }
         }
         let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
+        let state = state_id.filter(|_| last == Standing::Done);
+        let state = state.and_then(|id| Store::new(&project.root).state(id).ok().flatten());
+        let has_changed = state.is_some_and(|state| {
+            tables_changed(project, step, &state).is_ok_and(|t| !t.is_empty())
+        });
         Ok(match (last, day_is_there(project, step)?) {
             (Standing::Done, None) if is_under() => Standing::Under,
+            (Standing::Done, None) if has_changed => Standing::Changed,
             (Standing::Missing, Some(true)) => {
                 let options = Options { datestamp: Some(day), ..Options::default() };
                 let awaited = awaited::is_awaited(project, &options, step)?;
@@ -262,6 +315,8 @@ pub struct Newest {
     pub step: String,
     /// The environment that it was done in.
     pub environment: Option<String>,
+    /// A record says so, or else a state alone.
+    pub is_recorded: bool,
 }
 
 /// What a step loads: where its target writes, and which streams.
@@ -347,7 +402,7 @@ fn day_of(record: &Value) -> Option<Datestamp> {
 }
 
 /// Tells whether a step may have changed what its target had; older records tell its rows alone.
-fn wrote(entry: &Value) -> bool {
+pub fn wrote(entry: &Value) -> bool {
     entry["wrote"].as_bool().unwrap_or_else(|| {
         let streams = entry["streams"].as_array().into_iter().flatten();
         streams.filter_map(|stream| stream["rows"].as_u64()).any(|rows| rows > 0)

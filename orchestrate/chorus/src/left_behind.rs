@@ -12,9 +12,9 @@ use singer::Result;
 
 use crate::catalog_rules;
 use crate::day::day_written;
+use crate::ended::StepEnd;
 use crate::history::History;
 use crate::project::{Project, Step};
-use crate::run::StepEnd;
 use crate::store::Store;
 
 /// Names of metrics are cut behind so many characters.

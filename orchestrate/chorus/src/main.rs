@@ -1,5 +1,6 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
+mod again;
 mod awaited;
 mod backfill;
 mod before;
@@ -9,6 +10,7 @@ mod check;
 mod cli;
 mod commands;
 mod day;
+mod ended;
 mod exit;
 mod guard;
 mod history;

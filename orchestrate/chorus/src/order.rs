@@ -11,7 +11,7 @@ use lake::Datestamp;
 use serde_json::Value;
 use singer::Result;
 
-use crate::day::{is_of_day, keeps_one_run, writes_days};
+use crate::day::{self, is_of_day, keeps_one_run, writes_days, writes_files};
 use crate::history::{History, Newest};
 use crate::project::{Project, Step, is_news};
 
@@ -41,6 +41,30 @@ pub fn takes_the_place(step: &Step) -> bool {
     writes_days(step)
         || keeps_one_run(step.target())
         || method.is_some_and(|method| matches!(method, "overwrite" | "replace-partition"))
+}
+
+/// Which rows a step adds beside those that are there, whatever is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adds {
+    /// None, as far as is known.
+    None,
+    /// Those of streams without keys.
+    Keyless,
+    /// All.
+    All,
+}
+
+/// Returns which rows a step adds.
+pub fn adds(step: &Step) -> Adds {
+    match load_method(step) {
+        Some("append-only") => Adds::All,
+        Some("upsert") => Adds::Keyless,
+        // Without keys, days of the dated folders take the place of their own rows.
+        None if step.target().is_ours() && !writes_files(step.target()) => {
+            if day::reads_day(step.tap()) { Adds::None } else { Adds::Keyless }
+        }
+        _ => Adds::None,
+    }
 }
 
 /// Returns an older day whose rows lie over those of a day that a step has loaded.
@@ -101,7 +125,8 @@ pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &H
 pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result<()> {
     let Some(older) = lies_under(project, step, day)? else { return Ok(()) };
     let (step, environment) = (step.name.clone(), project.environment_name().map(str::to_owned));
-    let command = again(&[Newest { day, step: step.clone(), environment }], true);
+    let newest = Newest { day, step: step.clone(), environment, is_recorded: true };
+    let command = again(&[newest], true);
     singer::warn!(
         "W-DAY-OLDER",
         "{step}: {older} was loaded at the same time as {day}, and what it has may have taken the \
@@ -114,11 +139,19 @@ pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result
 /// a target of others does is not known, so all of them are to be done again there.
 fn again(newer: &[Newest], is_known: bool) -> String {
     let same = |one: &Newest, other: &Newest| {
-        one.step == other.step && one.environment == other.environment
+        let follows = || one.day.date().tomorrow().is_ok_and(|next| next == other.day.date());
+        one.step == other.step
+            && one.environment == other.environment
+            && one.is_recorded == other.is_recorded
+            && (one.is_recorded || follows())
     };
     let command = |days: &[Newest]| {
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
-        let only = if is_known { "under" } else { "again --full-refresh" };
+        let only = match (first.is_recorded, is_known) {
+            (false, _) => "all --full-refresh",
+            (true, true) => "under",
+            (true, false) => "again --full-refresh",
+        };
         let environment = first.environment.as_ref();
         let environment =
             environment.map_or(String::new(), |name| format!(" --environment {name}"));

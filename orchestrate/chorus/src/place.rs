@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::order;
+use crate::project::plugin::is_secret_word;
 use crate::project::{Plugin, Step};
 
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
@@ -45,6 +46,20 @@ pub fn of(step: &Step) -> String {
         if let Some(value) = written(target, name) {
             let _ = write!(text, " {name}={value}");
         }
+    }
+    digest(&text)
+}
+
+/// Names what the tap of a step reads, by all of its settings but its secrets: a step that has
+/// another name, state or environment may read the same.
+pub fn from(step: &Step) -> String {
+    let tap = step.tap();
+    let mut text = format!("{:?} {}", tap.executable.file_name(), address(tap));
+    let is_told = |name: &&String| !is_secret_word(name) && !URLS.contains(&name.as_str());
+    let mut names: Vec<&String> = tap.config.keys().filter(is_told).collect();
+    names.sort();
+    for name in names {
+        let _ = write!(text, " {name}={}", tap.config[name]);
     }
     digest(&text)
 }

@@ -24,7 +24,7 @@ const CATALOG: &str = "catalog.json";
 const STATE: &str = "state.json";
 
 /// The programs of a step, each with a folder of its own; they go when this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Prepared {
     /// In the order of the pipe.
     pub programs: Vec<Program>,
@@ -51,8 +51,7 @@ pub fn prepare(
     state: Option<&Value>,
     deny: &[String],
 ) -> Result<Prepared> {
-    let mut prepared =
-        Prepared { programs: Vec::new(), warnings: Vec::new(), reads: None, folders: Vec::new() };
+    let mut prepared = Prepared::default();
     for plugin in &step.plugins {
         let folder = WorkFolder::new(project)?;
         let given = Given { state, catalog: None, deny };

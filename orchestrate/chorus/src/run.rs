@@ -13,9 +13,11 @@ use lake::Datestamp;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
+use crate::again;
 use crate::awaited;
 use crate::before;
 use crate::day::{day_written, reads_folder, writes_days};
+use crate::ended::StepEnd;
 use crate::exit;
 use crate::history::{self, History, LOCK};
 use crate::left_behind;
@@ -27,7 +29,7 @@ use crate::place;
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::project::{Job, Plugin, Project, Step};
-use crate::states::{self, StateKeeper, state_id};
+use crate::states::{self, Start, StateKeeper, state_id};
 use crate::store::{self, Store};
 use crate::taken;
 use crate::turn::Turn;
@@ -57,29 +59,6 @@ pub struct Options {
     pub deny: Vec<String>,
     /// The last of the days that follow this one in the same backfill.
     pub followed_to: Option<Datestamp>,
-}
-
-/// How a step has ended.
-#[derive(Debug)]
-pub struct StepEnd {
-    /// The plugins' names.
-    pub name: String,
-    /// Why it failed.
-    pub failure: Option<Error>,
-    /// What was read.
-    pub observed: Observed,
-    /// How often it was tried.
-    pub attempts: usize,
-    /// When it began, once no other run was at it.
-    pub started: jiff::Timestamp,
-    /// How long it took, tries and waits included.
-    pub seconds: f64,
-    /// The name of its state, and whether that moved.
-    pub state: (String, bool),
-    /// Where its target writes, and whether it may have changed what is there.
-    pub wrote: (String, bool),
-    /// What it has replaced as a whole, if it did.
-    pub replaced: Option<String>,
 }
 
 /// A run: its record, and the folder with its logs.
@@ -213,12 +192,12 @@ impl<'a> Run<'a> {
             end.failure = left_behind::warn(self.project, self.options.datestamp, step, &end).err();
         }
         self.warn_of_others(step, &mut end)?;
-        self.note(|record| record["steps"][at] = entry(step, &end))?;
+        self.note(|record| record["steps"][at] = end.entry(step))?;
         let day = self.options.datestamp.filter(|_| end.wrote.1 && end.failure.is_none());
         if let Some(day) = day {
             order::warn_of_overlap(self.project, step, day)?;
             end.failure = singer::warning::check().err();
-            self.note(|record| record["steps"][at] = entry(step, &end))?;
+            self.note(|record| record["steps"][at] = end.entry(step))?;
         }
         Ok(end)
     }
@@ -333,15 +312,18 @@ impl<'a> Run<'a> {
         let state_id = &end.state.0;
         let resumed = self.options.full_refresh && end.state.1;
         let options = Options { resumed, ..self.options.clone() };
-        let start = states::start(self.project, &self.store, &options, state_id, step)?;
-        let prepared = prepare(self.project, step, start.given.as_ref(), &self.options.deny)?;
-        singer::warning::check()?;
         let path = self.folder.join(format!("{}.log", at + 1));
         let mut log = File::options()
             .append(true)
             .create(true)
             .open(&path)
             .map_err(|cause| store::failure("cannot write the log", &path, cause))?;
+        let whole_log = format!("the whole log is in {}", path.display());
+        let (start, prepared) = self.prepared(step, state_id, &options).map_err(|failure| {
+            // Whatever ends a step is in its log, also what ends it before its pipeline begins.
+            let _ = writeln!(log, "chorus: error: {failure}");
+            if failure.has_hint() { failure } else { failure.hint(&whole_log) }
+        })?;
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
         let mut progress =
             Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
@@ -390,10 +372,17 @@ impl<'a> Run<'a> {
                 let checked = warnings::check_others(counts, &self.options.deny);
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
-            .map_err(|failure| {
-                let failure = failure.with("state", &end.state.0);
-                failure.hint(format!("the whole log is in {}", path.display()))
-            })
+            .map_err(|failure| failure.with("state", &end.state.0).hint(whole_log))
+    }
+
+    /// Makes all ready that an attempt starts from.
+    fn prepared(&self, step: &Step, id: &str, options: &Options) -> Result<(Start, Prepared)> {
+        let start = states::start(self.project, &self.store, options, id, step)?;
+        let prepared = prepare(self.project, step, start.given.as_ref(), &options.deny)?;
+        let (project, day) = (self.project, options.datestamp);
+        again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;
+        singer::warning::check()?;
+        Ok((start, prepared))
     }
 }
 
@@ -422,39 +411,6 @@ fn independent(project: &Project, steps: &[Step]) -> usize {
         written.push(day);
     }
     written.len().max(1)
-}
-
-/// Returns why the first step that failed did.
-pub fn first_failure(ends: Vec<StepEnd>) -> Option<Error> {
-    ends.into_iter().find_map(|end| end.failure)
-}
-
-/// Returns what the record says of a step.
-fn entry(step: &Step, end: &StepEnd) -> Value {
-    let mut streams = end.observed.to_json();
-    for stream in streams.as_array_mut().into_iter().flatten() {
-        let name = stream["stream"].as_str().unwrap_or_default().to_owned();
-        let table = place::table(step, &name);
-        if table != name {
-            stream["table"] = table.into();
-        }
-    }
-    json!({
-        "step": end.name,
-        "status": if end.failure.is_none() { "succeeded" } else { "failed" },
-        "exit": end.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
-        "attempts": end.attempts,
-        "started": end.started.to_string(),
-        "ended": jiff::Timestamp::now().to_string(),
-        "seconds": end.seconds,
-        "state_id": end.state.0,
-        "into": end.wrote.0,
-        "wrote": end.wrote.1,
-        "states": end.observed.states,
-        "replaced": end.replaced,
-        "streams": streams,
-        "warnings": end.observed.warnings,
-    })
 }
 
 /// Turns the end of the processes into the end of the step.

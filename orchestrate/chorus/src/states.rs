@@ -12,6 +12,7 @@ use crate::day::{day_is_damaged, writes_days};
 use crate::history::History;
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
+use crate::place;
 use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::{self, Store};
@@ -149,6 +150,9 @@ fn decide(
         );
         return Ok((Start { given: None, kept }, Some(why)));
     }
+    if let Some(why) = elsewhere(project, options, id, step)? {
+        return Ok((Start { given: None, kept }, Some(why)));
+    }
     let is_replaced =
         || order::takes_the_place(step) && !(step.tap().is_ours() && step.target().is_ours());
     let Some(state) = known.as_ref().filter(|_| writes_days(step) || is_replaced()) else {
@@ -159,6 +163,28 @@ fn decide(
     let why = (whole.as_ref() != Some(state))
         .then(|| format!("{id}: {what} is read as a whole, not from where its last read ended"));
     Ok((Start { given: whole, kept }, why))
+}
+
+/// Says why a day is read as a whole whose state is of a load to another place. What adds rows goes
+/// on from it: the place may be the same one by another name.
+fn elsewhere(
+    project: &Project,
+    options: &Options,
+    id: &str,
+    step: &Step,
+) -> Result<Option<String>> {
+    let Some(day) = options.datestamp.filter(|_| step.is_of_day && !writes_days(step)) else {
+        return Ok(None);
+    };
+    if !order::replaces(step, day) && !order::takes_the_place(step) {
+        return Ok(None);
+    }
+    let history = History::read(project)?;
+    let into = history.moved(id).and_then(|entry| entry["into"].as_str());
+    let is_elsewhere = into.is_some_and(|into| into != place::of(step));
+    Ok(is_elsewhere.then(|| {
+        format!("{}: {day} was loaded to another place, and is read as a whole", step.name)
+    }))
 }
 
 /// Warns of a state that another step was the last to move: what that one has read is not read

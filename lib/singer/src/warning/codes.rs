@@ -72,6 +72,11 @@ pub const CODES: &[(&str, &str)] = &[
          page by token.",
     ),
     (
+        "W-DAY-IN-FUTURE",
+        "The day of a run has not begun yet. Correct it: what is written for it will be newer \
+         than all days before it.",
+    ),
+    (
         "W-DAY-OLDER",
         "A day is loaded after a later one, and rows of it take the place of newer ones. \
          Load the later days again by the command that the warning names, or set `load_method: \
@@ -282,6 +287,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-RERUN-ADDS",
         "The path of a plain file has a time in it, so a run again makes another file beside \
          the first. Write the file with `{stream_name}` alone, or a dated folder.",
+    ),
+    (
+        "W-ROWS-AGAIN",
+        "A step adds rows that it, or another step, has loaded from the same source before: its \
+         state is lost or has another name, or a day has changed since. Do what the warning says.",
     ),
     (
         "W-ROWS-CASCADED",

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use lake::Datestamp;
+use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -25,6 +26,8 @@ const ROOM_BYTES_MIN: u64 = 1 << 30;
 struct Report {
     lines: Vec<String>,
     faults: usize,
+    /// What is looked at is used by nothing: it stands in the way of no run.
+    is_unused: bool,
     devices: BTreeSet<u64>,
 }
 
@@ -33,12 +36,15 @@ pub fn doctor(project: &Project, day: Option<Datestamp>) -> Result<()> {
     let mut report = Report::default();
     let environment = project.environment_name().unwrap_or("none");
     report.good(&format!("project {}, environment {environment}", project.root.display()));
+    let used = used(project);
     for name in project.plugin_names() {
+        report.is_unused = used.as_ref().is_some_and(|used| !used.contains(&name));
         match Plugin::find(project, &name) {
             Ok(plugin) => plugin::look_at(project, &plugin, &mut report),
             Err(failure) => report.failure(&name, &failure, "correct meltano.yml"),
         }
     }
+    report.is_unused = false;
     jobs(project, day, &mut report);
     states(project, &mut report);
     room(&project.root, &mut report);
@@ -68,6 +74,10 @@ impl Report {
     }
 
     fn fault(&mut self, what: &str, text: &str, mend: &str) {
+        if self.is_unused {
+            let text = format!("{what}, which no job or schedule names: {text}");
+            return self.note(&format!("{text}\n      mend: {mend}"));
+        }
         if self.add(format!("FAULT {what}: {text}\n      mend: {mend}")) {
             self.faults += 1;
         }
@@ -79,6 +89,33 @@ impl Report {
         let hint = whole.lines().rev().find_map(|line| line.strip_prefix("  hint: "));
         self.fault(what, &one_line(failure), hint.unwrap_or(mend));
     }
+}
+
+/// Returns the words that jobs and schedules name plugins by; `None` in a project without either,
+/// whose plugins are run by their names.
+fn used(project: &Project) -> Option<BTreeSet<String>> {
+    fn add(task: &Value, used: &mut BTreeSet<String>) {
+        match task {
+            Value::String(text) => used.extend(text.split_whitespace().map(str::to_owned)),
+            Value::Array(parts) => parts.iter().for_each(|part| add(part, used)),
+            _ => {}
+        }
+    }
+    let entries = |key: &str| project.file[key].as_array().cloned().unwrap_or_default();
+    let (jobs, schedules) = (entries("jobs"), entries("schedules"));
+    if jobs.is_empty() && schedules.is_empty() {
+        return None;
+    }
+    let mut used = BTreeSet::new();
+    for job in &jobs {
+        add(&job["tasks"], &mut used);
+    }
+    for schedule in &schedules {
+        for key in ["job", "extractor", "loader"] {
+            add(&schedule[key], &mut used);
+        }
+    }
+    Some(used)
 }
 
 /// Looks at the jobs, and at the schedules with the jobs they name.
@@ -121,7 +158,7 @@ fn states(project: &Project, report: &mut Report) {
         }
     }
     let Ok(history) = history::History::read(project) else { return };
-    let died = |(folder, record): &&(std::path::PathBuf, serde_json::Value)| {
+    let died = |(folder, record): &&(std::path::PathBuf, Value)| {
         record["status"] == "running" && !history::is_alive(folder, record)
     };
     let died = history.runs.iter().filter(died).count();

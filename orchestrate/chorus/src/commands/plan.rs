@@ -18,53 +18,93 @@ use crate::run::Options;
 use crate::states::{self, state_id};
 use crate::store::Store;
 
-/// Prints what the steps would read and write.
+/// Prints what the steps would read and write. The rule: what would make the run fail makes its
+/// plan fail, behind all that there is to tell.
 pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()> {
     let job = Job::find(project, &args.words)?;
-    let steps = job.steps.iter().enumerate();
-    let steps: Vec<Value> =
-        steps.map(|(at, step)| step_plan(project, step, at > 0, options)).collect::<Result<_>>()?;
+    let mut failure = None;
+    let mut steps = Vec::new();
+    for (at, step) in job.steps.iter().enumerate() {
+        let mut told = Told::default();
+        steps.push(step_plan(project, step, at > 0, options, &mut told)?);
+        failure = failure.or(told.failure.map(|failure| failure.with("step", &step.name)));
+    }
     let plan = json!({
         "job": job.name,
         "environment": project.environment_name(),
         "datestamp": options.datestamp.map(|day| day.to_string()),
         "steps": steps,
     });
-    print(&if args.json { plan.to_string() + "\n" } else { text(&plan) })
+    print(&if args.json { plan.to_string() + "\n" } else { text(&plan) })?;
+    failure.map_or(Ok(()), Err)
 }
 
-fn step_plan(project: &Project, step: &Step, follows: bool, options: &Options) -> Result<Value> {
+/// What there is to say of a step.
+#[derive(Default)]
+struct Told {
+    warnings: Vec<String>,
+    /// The first thing that would make a run fail.
+    failure: Option<Error>,
+}
+
+impl Told {
+    fn warn(&mut self, text: String) {
+        // A plugin warns of the same when it is asked again.
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+
+    fn fail(&mut self, text: String, failure: Error) {
+        self.warn(text);
+        self.failure.get_or_insert(failure);
+    }
+}
+
+fn step_plan(
+    project: &Project,
+    step: &Step,
+    follows: bool,
+    options: &Options,
+    said: &mut Told,
+) -> Result<Value> {
     let id = state_id(project, options, step);
     let state = states::start(project, &Store::new(&project.root), options, &id, step)?.given;
-    let mut warnings = Vec::new();
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {
             let path = plugin.executable.display();
-            warnings.push(format!("{}: there is no program {path}", plugin.name));
+            let missing = std::io::ErrorKind::NotFound.into();
+            let failure = prepare::not_started(&prepare::program(project, plugin, vec![]), missing);
+            said.fail(format!("{}: there is no program {path}", plugin.name), failure);
         }
-        if !plugin.missing.is_empty() {
-            let names: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
-            warnings.push(format!("{}: no value for {}", plugin.name, names.join(", ")));
+        if !plugin.missing.names().is_empty() {
+            let names: Vec<&str> = plugin.missing.names().into_iter().collect();
+            said.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
         }
     }
     if let Err(failure) = day::check(step, options.datestamp) {
-        warnings.push(one_line(&failure));
+        said.fail(one_line(&failure), failure);
     }
     let [mut streams, mut reads, mut loads] = [const { Vec::new() }; 3];
     match prepare::catalog(project, step.tap()) {
         Ok((catalog, more)) => {
-            warnings.extend(more.iter().map(|warning| format!("{}: {warning}", step.tap().name)));
+            for warning in more {
+                said.warn(format!("{}: {warning}", step.tap().name));
+            }
             streams = selected(&catalog).iter().map(Selected::plan).collect();
             let account = account::of_tap(project, step, state.as_ref(), &catalog);
-            let account = told(step.tap(), account, &mut warnings);
+            let account = told(step.tap(), account, said);
             let target = account::of_target(project, step, &account.schemas);
-            loads = told(step.target(), target, &mut warnings).streams;
+            loads = told(step.target(), target, said).streams;
             reads = account.streams;
         }
         Err(failure) => {
-            let missing = failure.kind() == ErrorKind::NoInput && follows;
-            let made = if missing { "; a step before this one may make it" } else { "" };
-            warnings.push(format!("{}: {}{made}", step.tap().name, one_line(&failure)));
+            let text = format!("{}: {}", step.tap().name, one_line(&failure));
+            if failure.kind() == ErrorKind::NoInput && follows {
+                said.warn(text + "; a step before this one may make it");
+            } else {
+                said.fail(text, failure);
+            }
         }
     }
     let bookmarks = state.as_ref().map(|state| &state["bookmarks"]);
@@ -77,23 +117,21 @@ fn step_plan(project: &Project, step: &Step, follows: bool, options: &Options) -
         "writes": writes(project, step),
         "reads": reads,
         "loads": loads,
-        "warnings": warnings,
+        "warnings": said.warnings,
     }))
 }
 
 /// Takes over what a plugin has warned of, or that it cannot tell.
-fn told(plugin: &Plugin, account: Result<Account>, warnings: &mut Vec<String>) -> Account {
+fn told(plugin: &Plugin, account: Result<Account>, said: &mut Told) -> Account {
     match account {
         Ok(account) => {
-            let more = account.warnings.iter();
-            let more = more.map(|warning| format!("{}: {warning}", plugin.name));
-            // It has warned of the same when it was asked for its catalog.
-            let more: Vec<_> = more.filter(|one| !warnings.contains(one)).collect();
-            warnings.extend(more);
+            for warning in &account.warnings {
+                said.warn(format!("{}: {warning}", plugin.name));
+            }
             account
         }
         Err(failure) => {
-            warnings.push(one_line(&failure));
+            said.fail(one_line(&failure), failure);
             Account::default()
         }
     }

@@ -10,11 +10,12 @@ use crate::before;
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
+use crate::ended::{StepEnd, first_failure};
 use crate::history::History;
 use crate::observe::StreamCount;
 use crate::order::{self, Loading};
 use crate::project::{Job, Project, day_of};
-use crate::run::{Options, Run, StepEnd, first_failure};
+use crate::run::{Options, Run};
 use crate::signals::Signals;
 use crate::states;
 use crate::warnings;
@@ -41,6 +42,7 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
     };
     let job = Job::find(project, &args.words)?;
     before::check(project, &job, options.datestamp)?;
+    before::warn_of_future(options.datestamp)?;
     if args.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
             .hint("leave out --state-id, or name one tap and one target"));

@@ -128,12 +128,15 @@ fn only_those_of(record: &Value, job: &mut Job) -> Result<()> {
 /// Draws how the steps of a job stand, for the days that are known.
 pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
-    let words = if words.is_empty() { jobs(project) } else { words.to_vec() };
-    for word in &words {
-        let one = std::slice::from_ref(word);
-        let job = Job::find(project, if words.len() == 1 { &words } else { one })?;
-        let days: BTreeSet<Datestamp> =
+    let jobs = jobs(project);
+    let words = if words.is_empty() { &jobs } else { words };
+    // What names a pipeline by its plugins is one, as it is to be run.
+    let each = words.iter().all(|word| jobs.contains(word));
+    for one in words.chunks(if each { 1 } else { words.len() }) {
+        let job = Job::find(project, one)?;
+        let mut days: BTreeSet<Datestamp> =
             job.steps.iter().flat_map(|step| history.days(&step.name)).collect();
+        days.extend(unrecorded(&history, one, open)?);
         let mut grid = Vec::new();
         for day in days.into_iter().rev() {
             let project = open(day)?;
@@ -142,13 +145,23 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
             let before = before.collect::<Result<_>>()?;
             grid.push(DayPlan { day, project, job, before, wanted: Vec::new() });
         }
-        print(&format!("{word}\n"))?;
+        print(&format!("{}\n", job.name))?;
         let none = without_days(&history, project, &job);
         let warned: String = grid.iter().rev().map(|day| warned(&history, day)).collect();
         let text = if grid.is_empty() { none } else { backfill::grid(&grid) };
         print(&(text + &warned + "\n"))?;
     }
     Ok(())
+}
+
+/// Returns the days whose records are lost, and of which states are left.
+fn unrecorded(history: &History, words: &[String], open: OpenDay<'_>) -> Result<Vec<Datestamp>> {
+    // Which of the steps are of a day shows with one alone.
+    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
+    let project = open(day)?;
+    let job = Job::find(&project, words)?;
+    let days = job.steps.iter().flat_map(|step| history.days_by_state_alone(&project, step, day));
+    Ok(days.collect())
 }
 
 /// Tells how the last runs of a job without days have ended.

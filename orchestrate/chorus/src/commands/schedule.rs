@@ -12,9 +12,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use singer::{Error, ErrorKind, Result};
 
+use crate::ended::first_failure;
 use crate::pipeline::Stop;
 use crate::project::{Job, Project};
-use crate::run::{Options, Run, first_failure};
+use crate::run::{Options, Run};
 use crate::schedule::{MISSED_MAX, Schedule};
 use crate::store::{self, Store};
 

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::variables::{Variables, names_in};
+use super::variables::{Missing, Variables, names_in};
 use super::{Project, find_named};
+pub use environment::is_secret_word;
 use environment::{Environment, Known};
 use settings::{definitions, variable_name};
 
@@ -70,7 +71,7 @@ pub struct Plugin {
     /// The same as it is written, variables by their names.
     pub written: Map<String, Value>,
     /// Settings that are left out because a variable has no value, and these variables.
-    pub missing: BTreeSet<String>,
+    pub missing: Missing,
     /// What the plugin can, where the project says it.
     pub capabilities: Vec<String>,
     /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
@@ -161,7 +162,7 @@ impl Plugin {
         undeclared::complete(&mut definitions, project, &chain, &executable);
         // They tell which of them are secrets, and their kinds.
         let said = undeclared::settings(&executable);
-        let mut missing = BTreeSet::new();
+        let mut missing = Missing::default();
         let of_plugin = |failure: Error| failure.with("plugin", name);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(of_plugin)?;
@@ -330,14 +331,14 @@ fn rules(
     chain: &[Entry<'_>],
     project: &Project,
     variables: &Variables,
-    missing: &mut BTreeSet<String>,
+    missing: &mut Missing,
 ) -> Result<Rules> {
     let mut found = Map::new();
     for name in ["select", "select_filter", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
             for at in [&entry.own[name], &entry.of_environment[name]] {
-                let at = variables.expand_value(at, missing);
+                let at = variables.expand_member(name, at, missing);
                 if !at.is_null() {
                     settings::merge(&mut value, at);
                 }

@@ -7,12 +7,35 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::{dotenv, spelled, warn_once};
+use super::{DAY_VARIABLES, dotenv, spelled, warn_once};
 
 /// Names and values; later ones win.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     values: BTreeMap<String, String>,
+    /// Of values that others are a part of: those that were not there.
+    lacking: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What settings lack. The rule: a setting that has not all that is written in it is told, be it
+/// left out or shorter.
+#[derive(Clone, Debug, Default)]
+pub struct Missing {
+    /// Variables of settings that are left out: they are nothing else.
+    pub left_out: BTreeSet<String>,
+    /// Variables that settings lack a part for, by the settings' names.
+    pub shortened: BTreeMap<String, BTreeSet<String>>,
+    /// Empty variables that stand for a whole part of a name or path, by the settings' names.
+    pub emptied: BTreeMap<String, BTreeSet<String>>,
+    at: Vec<String>,
+}
+
+impl Missing {
+    /// Returns the names of the variables that are not set.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let shortened = self.shortened.values().flatten();
+        shortened.chain(&self.left_out).map(String::as_str).collect()
+    }
 }
 
 impl Variables {
@@ -40,11 +63,14 @@ impl Variables {
 
     /// Sets a value.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.values.insert(name.into(), value.into());
+        let name = name.into();
+        self.lacking.remove(&name);
+        self.values.insert(name, value.into());
     }
 
     /// Takes a name away.
     pub fn remove(&mut self, name: &str) {
+        self.lacking.remove(name);
         self.values.remove(name);
     }
 
@@ -61,12 +87,17 @@ impl Variables {
                 continue;
             }
             let Some(text) = spelled::text(value) else { continue };
-            self.set(name, self.expand(&text, &mut BTreeSet::new()));
+            let mut lacking = BTreeSet::new();
+            self.set(name, self.expand(&text, &mut lacking));
+            if !lacking.is_empty() {
+                self.lacking.insert(name.clone(), lacking);
+            }
         }
     }
 
     /// Puts values in place of `${NAME}` and `$NAME` (upper case); behind a backslash they stand
-    /// for themselves. A name without a value gives nothing, and is added to `missing`.
+    /// for themselves. A name without a value gives nothing, and is added to `missing`, also where
+    /// the value of another name wants it; an empty day is none.
     pub fn expand(&self, text: &str, missing: &mut BTreeSet<String>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -83,10 +114,11 @@ impl Variables {
                 out.push_str(&from[..from.len() - after.len()]);
             } else {
                 out.push_str(before);
-                match self.get(name) {
+                match self.get(name).filter(|text| !text.is_empty() || !is_day(name)) {
                     Some(value) => out.push_str(value),
                     None => drop(missing.insert(name.to_owned())),
                 }
+                missing.extend(self.lacking.get(name).into_iter().flatten().cloned());
             }
             rest = after;
         }
@@ -94,27 +126,74 @@ impl Variables {
     }
 
     /// Expands all texts of a value; one that is empty for want of a variable becomes null.
-    pub fn expand_value(&self, value: &Value, missing: &mut BTreeSet<String>) -> Value {
+    pub fn expand_value(&self, value: &Value, missing: &mut Missing) -> Value {
         match value {
-            Value::String(text) => {
-                let mut lacking = BTreeSet::new();
-                let expanded = self.expand(text, &mut lacking);
-                let is_left_out = expanded.is_empty() && !lacking.is_empty();
-                missing.append(&mut lacking);
-                if is_left_out { Value::Null } else { Value::String(expanded) }
-            }
+            Value::String(text) => self.expand_text(text, missing),
             Value::Array(items) => {
                 items.iter().map(|item| self.expand_value(item, missing)).collect()
             }
             Value::Object(members) => {
                 let expand = |(name, value): (&String, &Value)| {
-                    (name.clone(), self.expand_value(value, missing))
+                    (name.clone(), self.expand_member(name, value, missing))
                 };
                 Value::Object(members.iter().map(expand).collect::<Map<_, _>>())
             }
             other => other.clone(),
         }
     }
+
+    /// Expands the value of a setting.
+    pub fn expand_member(&self, name: &str, value: &Value, missing: &mut Missing) -> Value {
+        missing.at.push(name.to_owned());
+        let expanded = self.expand_value(value, missing);
+        missing.at.pop();
+        expanded
+    }
+
+    fn expand_text(&self, text: &str, missing: &mut Missing) -> Value {
+        let mut lacking = BTreeSet::new();
+        let expanded = self.expand(text, &mut lacking);
+        let emptied = self.emptied(text);
+        if expanded.is_empty() && !lacking.is_empty() {
+            missing.left_out.append(&mut lacking);
+            return Value::Null;
+        }
+        let name = missing.at.join(".");
+        if !emptied.is_empty() {
+            missing.emptied.entry(name.clone()).or_default().extend(emptied);
+        }
+        if !lacking.is_empty() {
+            missing.shortened.entry(name).or_default().append(&mut lacking);
+        }
+        Value::String(expanded)
+    }
+
+    /// Returns the names of a text whose values are empty where they stand for a whole part of it:
+    /// what is left is a name or path with a hole, such as `in//` or `schema_`.
+    fn emptied(&self, text: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for (at, _) in text.match_indices('$') {
+            let (before, from) = text.split_at(at);
+            let Some((name, after)) = name(&from[1..]).filter(|_| !before.ends_with('\\')) else {
+                continue;
+            };
+            let (left, right) = (before.chars().next_back(), after.chars().next());
+            let is_mark = |c: char| "/_-.".contains(c);
+            let is_part = left.is_none_or(is_mark) && right.is_none_or(is_mark);
+            if is_part
+                && before.len() + after.len() > 0
+                && self.get(name) == Some("")
+                && !is_day(name)
+            {
+                names.insert(name.to_owned());
+            }
+        }
+        names
+    }
+}
+
+fn is_day(name: &str) -> bool {
+    DAY_VARIABLES.contains(&name)
 }
 
 /// Returns the names of the variables that a text is made of.
@@ -158,7 +237,7 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
         found.insert(variable.name, value);
     }
     let set = found.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    Ok(Variables { values: set.collect() })
+    Ok(Variables { values: set.collect(), ..Variables::default() })
 }
 
 /// Reads the name behind a `$`; returns it and what follows.
@@ -197,12 +276,49 @@ mod tests {
         check("$_X pa$$word \\$5", "$_X pa$$word \\$5", &[]);
         check("${NO}-$NO_2", "-", &["NO", "NO_2"]);
         check("${bad name} ${", "${bad name} ${", &[]);
-        let mut missing = BTreeSet::new();
+        let mut missing = Missing::default();
         let value = json!({"a": ["${DAY}", 1, null], "b": "${NO}", "c": "", "d": "x${NO}",
-                           "e": "${NO}"});
+                           "e": {"f": "${NOT}"}});
         let expanded = variables.expand_value(&value, &mut missing);
         let expected = json!({"a": ["2026-01-31", 1, null], "b": null, "c": "", "d": "x",
-                              "e": null});
+                              "e": {"f": null}});
         assert_eq!(expanded, expected);
+        assert_eq!(missing.left_out.iter().collect::<Vec<_>>(), ["NO", "NOT"]);
+        assert_eq!(json!(missing.shortened), json!({"d": ["NO"]}));
+    }
+
+    #[test]
+    fn a_part_that_is_lacking_or_empty_is_noted_with_its_setting() {
+        let mut variables = Variables::default();
+        let process = variables.clone();
+        variables.set("EMPTY", "");
+        variables.set("SET", "x");
+        variables.set("EXTRACTED_AT", "");
+        let block = json!({"ROOT": "in/${AREA}", "BARE": "${AREA}", "OVER": "${ROOT}/over"});
+        variables.add_block(&block, &process);
+        let check = |text: &str, expected: Value, [shortened, emptied]: [&[&str]; 2]| {
+            let mut missing = Missing::default();
+            let value = variables.expand_value(&json!({"a": {"b": [text]}}), &mut missing);
+            assert_eq!(value["a"]["b"][0], expected, "{text}");
+            let names = |of: &BTreeMap<String, BTreeSet<String>>| json!(of["a.b"]);
+            for (found, expected) in [(&missing.shortened, shortened), (&missing.emptied, emptied)]
+            {
+                assert_eq!(found.is_empty(), expected.is_empty(), "{text} {missing:?}");
+                assert!(expected.is_empty() || names(found) == json!(expected), "{text}");
+            }
+            missing.left_out.into_iter().collect::<Vec<_>>()
+        };
+        check("${ROOT}/f", json!("in//f"), [&["AREA"], &[]]);
+        check("${OVER}", json!("in//over"), [&["AREA"], &[]]);
+        assert_eq!(check("${BARE}", Value::Null, [&[], &[]]), ["AREA"]);
+        check("schema_$EMPTY", json!("schema_"), [&[], &["EMPTY"]]);
+        check("${EMPTY}/in", json!("/in"), [&[], &["EMPTY"]]);
+        check("a.${EMPTY}.${SET}", json!("a..x"), [&[], &["EMPTY"]]);
+        check("d/${EXTRACTED_AT}.csv", json!("d/.csv"), [&["EXTRACTED_AT"], &[]]);
+        // What may be there, beside a name.
+        check("orders${EMPTY}", json!("orders"), [&[], &[]]);
+        check("${EMPTY}${SET}", json!("x"), [&[], &[]]);
+        check("${EMPTY}", json!(""), [&[], &[]]);
+        check("a/\\${EMPTY}/b", json!("a/${EMPTY}/b"), [&[], &[]]);
     }
 }

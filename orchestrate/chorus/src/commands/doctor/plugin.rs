@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lake::Lake;
 use serde_json::{Value, json};
+use singer::schema::PARTITION;
 use singer::{Error, ErrorKind};
 
 use super::{Report, room};
@@ -27,9 +28,9 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
     let program = prepare::program(project, plugin, vec!["--version".to_owned()]);
     let version = run(&program, "").map(|ended| ended.output).unwrap_or_default();
     let version = version.lines().next().unwrap_or("no version").to_owned();
-    if !plugin.missing.is_empty() {
+    if !plugin.missing.names().is_empty() {
         // Without them it would fail for their want alone.
-        let names: Vec<&str> = plugin.missing.iter().map(String::as_str).collect();
+        let names: Vec<&str> = plugin.missing.names().into_iter().collect();
         let names = names.join(", ");
         return report.note(&format!("{name}: {version}; set {names} to have it tried"));
     }
@@ -87,7 +88,7 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
     let plans = folder.is_none() && plugin.plans();
     let ended = prepare::alone(project, plugin, None, None).and_then(|mut alone| {
         alone.program.arguments.extend(plans.then(|| "--plan".to_owned()));
-        run(&alone.program, &if plans { schema() } else { state() })
+        run(&alone.program, &if plans { schema(plugin) } else { state() })
     });
     let ended = match ended {
         Ok(ended) => ended,
@@ -110,8 +111,15 @@ fn state() -> String {
     json!({"type": "STATE", "value": value}).to_string() + "\n"
 }
 
-fn schema() -> String {
-    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
+/// A stream as tap-csv reads it from a day: a target takes its partition from there, unless its
+/// settings name it.
+fn schema(target: &Plugin) -> String {
+    let set =
+        |name: &str, other: &str| target.config.get(name).cloned().unwrap_or_else(|| other.into());
+    let (source, day) = (set("source", STREAM), set("datestamp", "2000-01-01"));
+    let partition = json!({"source": source, "extracted_at": day});
+    let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}},
+                        PARTITION: partition});
     let keys = ["id"];
     json!({"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": keys})
         .to_string()

@@ -209,7 +209,8 @@ fn prefixes(chain: &[Entry<'_>]) -> BTreeSet<String> {
     chain.iter().flat_map(Entry::prefixes).map(|name| variable_name(name) + "_").collect()
 }
 
-fn is_secret_word(name: &str) -> bool {
+/// Tells whether the name of a setting says that it holds a secret.
+pub fn is_secret_word(name: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }

@@ -1,11 +1,9 @@
 //! The settings of a plugin: from variables, the environment, the project, and their defaults.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Number, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::super::variables::Variables;
+use super::super::variables::{Missing, Variables};
 use super::super::{Project, spelled};
 use super::Entry;
 
@@ -99,11 +97,11 @@ pub fn resolve(
     definitions: &[Definition],
     project: &Project,
     variables: &Variables,
-    missing: &mut BTreeSet<String>,
+    missing: &mut Missing,
 ) -> Result<Map<String, Value>> {
     let mut config = Map::new();
     for definition in definitions {
-        let default = variables.expand_value(&definition.default, missing);
+        let default = variables.expand_member(&definition.name, &definition.default, missing);
         put(&mut config, &definition.name, default);
     }
     for entry in chain.iter().rev() {

@@ -1,0 +1,153 @@
+//! Rows that are added a second time.
+//!
+//! The rule: where rows are added beside those that are there, what was loaded from the same source
+//! before is not read again without a word. A step reads it again when its state is lost or has
+//! another name (that of another environment, plugin, suffix or `--state-id`), with
+//! `--full-refresh`, and when a day has changed since it was loaded.
+
+use std::collections::BTreeSet;
+
+use lake::Datestamp;
+use serde_json::Value;
+use singer::Result;
+
+use crate::day;
+use crate::history::{self, History};
+use crate::order::{self, Adds};
+use crate::place;
+use crate::prepare::Prepared;
+use crate::project::{Project, Step, is_news};
+use crate::states::Start;
+use crate::store::Store;
+
+/// A load that is about to begin.
+pub struct Loading<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The step.
+    pub step: &'a Step,
+    /// The name of its state.
+    pub id: &'a str,
+    /// The day of the run.
+    pub day: Option<Datestamp>,
+}
+
+/// Warns before the first row.
+pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result<()> {
+    let adds = order::adds(loading.step);
+    if adds == Adds::None {
+        return Ok(());
+    }
+    match &start.given {
+        Some(state) if adds == Adds::All => warn_of_changed(loading, state),
+        Some(_) => Ok(()),
+        None => warn_of_loaded(loading, prepared.reads.as_ref()),
+    }
+}
+
+fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
+    let Loading { project, step, .. } = loading;
+    let changed = day::tables_changed(project, step, state)?;
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "{}: {} changed since the day was loaded, and is added whole to the rows that are there: \
+         remove those of this day, or load by `upsert` or `replace-partition`",
+        step.name,
+        changed.join(", ")
+    );
+    tell(&text);
+    Ok(())
+}
+
+fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Result<()> {
+    let Loading { project, step, id, .. } = *loading;
+    let history = History::read(project)?;
+    let Some((record, entry)) = last_load(&history, loading, reads) else { return Ok(()) };
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (other, by, at) = (&entry["state_id"], word(&entry["step"]), word(&record["started"]));
+    let store = Store::new(&project.root);
+    let known = other.as_str().filter(|other| *other != id);
+    let mend = match known.filter(|other| matches!(store.state(other), Ok(Some(_)))) {
+        Some(other) => format!(
+            "to go on from there instead, end this run, then: chorus state get '{other}' | chorus \
+             state set '{id}' -"
+        ),
+        None if store.state(id).is_ok_and(|state| state.is_some()) => {
+            "remove those rows, or run it without --full-refresh".to_owned()
+        }
+        None => format!(
+            "remove those rows, or put back a copy of the state: chorus state set '{id}' \
+             '{{\"singer_state\": ...}}'"
+        ),
+    };
+    tell(&format!(
+        "{}: all is read without a state, and added to the rows that `{by}` has loaded from the \
+         same source (run of {at}); {mend}; `--deny-warnings W-ROWS-AGAIN` ends a run before it \
+         adds them",
+        step.name
+    ));
+    Ok(())
+}
+
+/// Returns the last load of what a step reads, into the tables that it loads.
+fn last_load<'a>(
+    history: &'a History,
+    loading: &Loading<'_>,
+    reads: Option<&BTreeSet<String>>,
+) -> Option<(&'a Value, &'a Value)> {
+    let Loading { step, id, day, .. } = *loading;
+    let (into, from, adds) = (place::of(step), place::from(step), order::adds(step));
+    // Mappers may give streams other names.
+    let reads = reads.filter(|_| step.plugins.len() == 2);
+    let tables: Option<BTreeSet<&str>> =
+        reads.map(|names| names.iter().map(|name| place::table(step, name)).collect());
+    let has_loaded = |record: &Value, entry: &Value| {
+        let other = entry["state_id"].as_str().unwrap_or_default();
+        let of_day = record["datestamp"].as_str().and_then(|day| day.parse().ok());
+        history::wrote(entry)
+            && entry["into"] == into.as_str()
+            // Without states there is none that could be lost.
+            && entry["states"].as_u64().is_some_and(|count| count > 0)
+            && (other == id || entry["from"] == from.as_str())
+            && !are_days_apart((id, day), (other, of_day))
+            && (adds == Adds::All || !entry["warnings"]["W-NO-KEYS"].is_null())
+            && tables.as_ref().is_none_or(|tables| {
+                history::tables_of(entry).any(|table| tables.contains(table))
+            })
+    };
+    history.runs.iter().rev().find_map(|(_, record)| {
+        let entry = history::entries(record).find(|entry| has_loaded(record, entry))?;
+        Some((record, entry))
+    })
+}
+
+/// Tells whether two states differ by the day in their names alone: each day is read by itself.
+fn are_days_apart(one: (&str, Option<Datestamp>), other: (&str, Option<Datestamp>)) -> bool {
+    let (Some(day), Some(other_day)) = (one.1, other.1) else { return false };
+    let without = |id: &str, day: Datestamp| id.replace(&day.to_string(), "");
+    day != other_day && one.0 != other.0 && without(one.0, day) == without(other.0, other_day)
+}
+
+fn tell(text: &str) {
+    if is_news(text) {
+        singer::warn!("W-ROWS-AGAIN", "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_are_read_by_themselves_are_apart() {
+        let day = |text: &str| Some(text.parse::<Datestamp>().unwrap());
+        let (one, other) = (day("2026-01-31"), day("2026-02-01"));
+        assert!(are_days_apart(("a-to-b:2026-01-31", one), ("a-to-b:2026-02-01", other)));
+        assert!(!are_days_apart(("a-to-b:2026-01-31", one), ("a-to-c:2026-02-01", other)));
+        assert!(!are_days_apart(("a-to-b", one), ("a-to-b", other)));
+        assert!(!are_days_apart(("a-to-b:2026-01-31", one), ("a-to-b:2026-01-31", one)));
+        assert!(!are_days_apart(("dev:a-to-b", one), ("prod:a-to-b", None)));
+    }
+}
