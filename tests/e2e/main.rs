@@ -14,6 +14,7 @@ mod api_auth;
 mod api_bookmarks;
 mod api_ends;
 mod api_faults;
+mod api_marks;
 mod api_more;
 mod api_pages;
 mod api_parents;

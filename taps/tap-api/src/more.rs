@@ -3,135 +3,41 @@
 //! The rule: an answer that says that there is more is followed, or warned of with the settings
 //! that follow it. Where paging is switched off by `none` that is what was asked for. One that says
 //! that it is the last is the last, whatever token it names besides.
+//!
+//! What says so is known by the words of names (`words.rs`) and by the value there, in the headers
+//! and in what stands around the records. An object that has a list of its own speaks of that.
+
+mod search;
+mod words;
 
 use std::sync::atomic::Ordering;
 
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use crate::key::moment;
-use crate::paging::Style;
-use crate::paging::link;
+use crate::http::answer::Answer;
+use crate::more::search::{Kind, Search, Sign};
+use crate::more::words::{Says, is_around, meaning, of_header};
 use crate::paging::pager::{PageFacts, Pager};
+use crate::paging::{Paging, Style};
 use crate::plan::Plan;
-use crate::told::plain;
+use crate::told::{is_no, is_yes, plain};
 
-/// Members that hold the next address or token. Names are compared without case and marks.
-const NEXT: [&str; 20] = [
-    "next",
-    "nextpage",
-    "nextpagetoken",
-    "nexttoken",
-    "nextcursor",
-    "nexturl",
-    "nexturi",
-    "nextlink",
-    "nexthref",
-    "nextpageurl",
-    "nextpagelink",
-    "nextrecordsurl",
-    "odatanextlink",
-    "nextoffset",
-    "nextkey",
-    "nextmarker",
-    "continuationtoken",
-    "paginationtoken",
-    "scrollid",
-    "cursor",
-];
-/// Members that are true where there is more, and false on the last page.
-const MORE: [&str; 12] = [
-    "hasmore",
-    "hasnext",
-    "hasnextpage",
-    "hasmoreresults",
-    "hasmorepages",
-    "hasmoreitems",
-    "more",
-    "moreitems",
-    "moreresult",
-    "moreresults",
-    "morerecords",
-    "moreitemsincollection",
-];
-/// Members that are true where there is more; where they are false, there may be more pages.
-const TRUNCATED: [&str; 6] = [
-    "istruncated",
-    "truncated",
-    "resultstruncated",
-    "resulttruncated",
-    "recordstruncated",
-    "responsetruncated",
-];
-/// Members that are true on the last page, and false where there is more.
-const LAST: [&str; 4] = ["islast", "islastpage", "lastpage", "last"];
-/// Is false where there is more; true may mean the page alone.
-const DONE: [&str; 1] = ["done"];
-/// Members that say how many pages there are.
-const PAGES: [&str; 7] =
-    ["totalpages", "pagecount", "numpages", "totalpagecount", "pagestotal", "pages", "lastpage"];
-/// Members that say how many records there are.
-const TOTALS: [&str; 8] = [
-    "total",
-    "totalcount",
-    "totalresults",
-    "totalrecords",
-    "totalitems",
-    "totalelements",
-    "totalhits",
-    "odatacount",
-];
-/// Members beside a number of pages that tell that it is one.
-const PAGED: [&str; 8] =
-    ["page", "currentpage", "pagenumber", "perpage", "pagesize", "total", "totalcount", "limit"];
-/// Members that say which page it is.
-const PAGE: [&str; 4] = ["page", "currentpage", "pagenumber", "pageno"];
-/// Members in which such members lie.
-const AROUND: [&str; 12] = [
-    "meta",
-    "metadata",
-    "pagination",
-    "paging",
-    "page",
-    "pageinfo",
-    "paginginfo",
-    "links",
-    "cursors",
-    "responsemetadata",
-    "result",
-    "response",
-];
-const DEPTH: u8 = 2;
-
-/// A sign that there is more.
-#[derive(Debug, PartialEq, Eq)]
-struct Sign {
-    place: String,
-    kind: Kind,
-    /// Its name says that it is the next.
-    is_next: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Link,
-    Url,
-    Flag,
-    Token,
-    HeaderToken,
-    Pages,
-    Total,
-    HeaderTotal,
-}
+/// So deep lie such members below what leads to the records.
+const DEPTH: u8 = 4;
+/// An object with more members is a map of things.
+const MEMBERS_MAX: usize = 100;
 
 /// What an answer says of all pages together.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Said {
     more: bool,
     last: bool,
-    total: Option<u64>,
+    /// How many records there are.
+    pub total: Option<u64>,
     /// What the member `count` says, which may also be the size of a page.
     count: Option<u64>,
+    /// How many pages there are.
+    pub pages: Option<u64>,
 }
 
 impl Said {
@@ -146,59 +52,224 @@ impl Said {
         self.total.or(self.count.filter(|_| filled > 1))
     }
 
-    fn look(&mut self, members: &Map<String, Value>, skip: &str) {
-        let has = |known: &str| members.keys().any(|name| plain(name) == known);
+    /// Adds what the pages before have said: some say how many there are on the first one alone,
+    /// and none behind the last record.
+    #[must_use]
+    pub fn behind(self, before: Self, records: u64) -> Self {
+        let total = self.total.filter(|total| records > 0 || *total > 0).or(before.total);
+        Self { total, pages: self.pages.filter(|pages| *pages > 0).or(before.pages), ..self }
+    }
+
+    fn look(&mut self, object: Object<'_>) {
+        if !object.is_around {
+            return;
+        }
+        let has = |known: &str| object.members.keys().any(|name| plain(name) == known);
         let is_counted = has("next") && has("previous");
-        for (name, value) in members.iter().filter(|(name, _)| *name != skip) {
-            let name = plain(name);
-            let is = |names: &[&str]| names.contains(&name.as_str());
-            let is_said =
-                |word: bool| value.as_bool() == Some(word) || *value == word.to_string().as_str();
-            self.more |= (is(&MORE) || is(&TRUNCATED)) && is_said(true);
-            self.more |= (is(&LAST) || is(&DONE)) && is_said(false);
-            self.last |= is(&MORE) && is_said(false) || is(&LAST) && is_said(true);
-            let number = number(value);
-            if is(&TOTALS) || name == "count" && is_counted {
-                self.total = self.total.into_iter().chain(number).min();
-            } else if name == "count" {
-                self.count = self.count.or(number);
+        let least = |known: Option<u64>, number| known.into_iter().chain(number).min();
+        for (name, value) in object.outside() {
+            let Some(known) = object.meaning(name) else { continue };
+            match known.says {
+                Says::More => (self.more, self.last) = self.with(is_true(value), is_no(value)),
+                // `next: false` may be a setting; `has_next: false` is none.
+                Says::Next if known.is_sure => {
+                    (self.more, self.last) = self.with(is_true(value), is_no(value));
+                }
+                Says::Cut => self.more |= is_true(value),
+                Says::Last
+                    if value.is_boolean() || value.is_string() && number(value).is_none() =>
+                {
+                    (self.more, self.last) = self.with(is_no(value), is_true(value));
+                }
+                Says::Done => self.more |= is_no(value),
+                Says::Pages | Says::Last if object.counts_pages(name, known) => {
+                    self.pages = least(self.pages, number(value));
+                }
+                Says::Total => self.total = least(self.total, count_in(value).map(|(n, _)| n)),
+                Says::Count if plain(name) == "count" && is_counted => {
+                    self.total = least(self.total, number(value));
+                }
+                Says::Count => self.count = self.count.or(number(value)),
+                _ => {}
             }
         }
+    }
+
+    fn with(&self, more: bool, last: bool) -> (bool, bool) {
+        (self.more || more, self.last || last)
+    }
+}
+
+/// An object around the records, or the headers.
+#[derive(Clone, Copy, Debug)]
+struct Object<'a> {
+    members: &'a Map<String, Value>,
+    /// Where it is.
+    place: &'a str,
+    /// The member that holds the records.
+    skip: &'a str,
+    /// All that it stands in leads to the records, or is named as what is said about an answer.
+    is_around: bool,
+    kind: Holder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// It leads to the records.
+    Way,
+    /// It stands beside that.
+    Beside,
+    /// The headers of the answer.
+    Headers,
+    /// The text of a header.
+    InHeader,
+}
+
+impl<'a> Object<'a> {
+    /// Returns its members but for the one that holds the records.
+    fn outside(self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.members.iter().filter(move |(name, _)| name.as_str() != self.skip)
+    }
+
+    fn meaning(self, name: &str) -> Option<words::Meaning> {
+        if self.kind == Holder::Headers { of_header(name) } else { meaning(name) }
+    }
+
+    /// Returns where a member is.
+    fn place_of(self, name: &str) -> String {
+        match self.kind {
+            Holder::Way | Holder::Beside => step(self.place, name),
+            Holder::Headers => format!("the header {name}"),
+            Holder::InHeader => format!("`{name}` in {}", self.place),
+        }
+    }
+
+    /// Tells whether a member is the number of the pages of a list, and the page at hand is not the
+    /// last of them: `pages` may also be those of a book, and a `last_page` no number.
+    fn counts_pages(self, name: &str, known: words::Meaning) -> bool {
+        let Some(pages) = self.members.get(name).and_then(number) else { return false };
+        let beside = |(other, value): (&String, &Value)| {
+            let says = (other != name).then(|| self.meaning(other)).flatten().map(|it| it.says);
+            (says, plain(other), number(value))
+        };
+        let is_paged = || {
+            self.members.iter().map(beside).any(|(says, name, _)| {
+                matches!(says, Some(Says::Page | Says::Total | Says::Count))
+                    || ["perpage", "pagesize", "limit"].contains(&name.as_str())
+            })
+        };
+        let is_page_of_last = self.members.iter().map(beside).any(|(says, _, number)| {
+            says == Some(Says::Page) && number.is_some_and(|page| page >= pages)
+        });
+        let is_known = known.is_sure || known.says == Says::Pages && self.kind != Holder::Way;
+        !is_page_of_last && (is_known || known.says == Says::Pages && is_paged())
     }
 }
 
 /// Finds what an answer says of all pages together. A path that goes on behind a list may come to
 /// more records than the list has elements, or to fewer, so that no total is theirs.
-pub fn said(plan: &Plan, envelope: &Value) -> Said {
+pub fn said(plan: &Plan, envelope: &Value, answer: &Answer) -> Said {
     let mut said = Said::default();
-    visit(plan, envelope, &mut |members, _, skip| said.look(members, skip));
+    let ranged = all_of_range(answer);
+    visit(plan, envelope, answer, &mut |object| said.look(object));
+    said.total = said.total.or(ranged);
     if plan.records.is_list() { said } else { Said { total: None, count: None, ..said } }
 }
 
-/// Takes an object, its place, and the name of what holds the records there.
-type Look<'a> = &'a mut dyn FnMut(&Map<String, Value>, &str, &str);
+/// Takes an object.
+type Look<'a> = &'a mut dyn FnMut(Object<'_>);
 
-/// Shows each object around the records, with its place and the name of what holds the records.
-fn visit(plan: &Plan, envelope: &Value, look: Look<'_>) {
+/// Shows the headers, and each object around the records.
+fn visit(plan: &Plan, envelope: &Value, answer: &Answer, look: Look<'_>) {
+    visit_headers(answer, &mut *look);
     if plan.records.is_root() {
         return;
     }
-    let mut names = plan.records.names().peekable();
-    let (mut at, mut place) = (envelope.as_object(), "$".to_owned());
-    while let (Some(members), Some(name)) = (at, names.next()) {
-        visit_within(members, &place, name, DEPTH, &mut *look);
-        at = names.peek().and_then(|_| members.get(name)?.as_object());
-        place = step(&place, name);
+    let mut way = plan.records.way().peekable();
+    let (mut at, mut place) = (envelope, "$".to_owned());
+    while let Some(name) = way.next() {
+        let next = match at {
+            Value::Object(members) => {
+                let kind = Holder::Way;
+                let object = Object { members, place: &place, skip: &name, is_around: true, kind };
+                visit_within(object, DEPTH, &mut *look);
+                place = step(&place, &name);
+                members.get(name.as_ref())
+            }
+            // `[{\"total\": 7}, [...]]`
+            Value::Array(elements) => {
+                for (at, members) in elements.iter().enumerate() {
+                    let Some(members) = members.as_object() else { continue };
+                    let place = format!("{place}[{at}]");
+                    let (skip, kind) = ("", Holder::Beside);
+                    let object = Object { members, place: &place, skip, is_around: true, kind };
+                    if at.to_string() != name.as_ref() {
+                        visit_within(object, DEPTH, &mut *look);
+                    }
+                }
+                place = format!("{place}[{name}]");
+                name.parse().ok().and_then(|at: usize| elements.get(at))
+            }
+            _ => None,
+        };
+        let (Some(next), true) = (next, way.peek().is_some()) else { return };
+        at = next;
     }
 }
 
-fn visit_within(members: &Map<String, Value>, place: &str, skip: &str, depth: u8, look: Look<'_>) {
-    look(members, place, skip);
-    for (name, value) in members.iter().filter(|(name, _)| depth > 0 && *name != skip) {
-        if let (Some(inner), true) = (value.as_object(), AROUND.contains(&plain(name).as_str())) {
-            visit_within(inner, &step(place, name), "", depth - 1, &mut *look);
+fn visit_within(object: Object<'_>, depth: u8, look: Look<'_>) {
+    look(object);
+    for (name, value) in object.outside().filter(|_| depth > 0) {
+        let Some(members) = value.as_object().filter(|members| !is_of_others(members)) else {
+            continue;
+        };
+        let place = step(object.place, name);
+        let is_around = object.is_around && is_around(name);
+        let kind = Holder::Beside;
+        let inner = Object { members, place: &place, skip: "", is_around, kind };
+        visit_within(inner, depth - 1, &mut *look);
+    }
+}
+
+/// Tells whether an object speaks of other things than the records: of a list that it has itself,
+/// or of one thing for each member.
+fn is_of_others(members: &Map<String, Value>) -> bool {
+    let is_list = |value: &Value| {
+        value.as_array().is_some_and(|list| {
+            list.iter().any(|value| value.is_object() && search::link_of(value).is_none())
+        })
+    };
+    members.len() > MEMBERS_MAX || members.values().any(is_list)
+}
+
+/// Some headers are JSON themselves.
+fn visit_headers(answer: &Answer, look: Look<'_>) {
+    let headers: Map<String, Value> =
+        answer.headers.iter().map(|(name, text)| (name.clone(), text.trim().into())).collect();
+    let all = Object {
+        members: &headers,
+        place: "",
+        skip: "link",
+        is_around: true,
+        kind: Holder::Headers,
+    };
+    look(all);
+    for (name, text) in answer.headers.iter().filter(|(_, text)| text.starts_with('{')) {
+        if let Ok(Value::Object(members)) = serde_json::from_str(text)
+            && is_around(name.strip_prefix("x-").unwrap_or(name))
+        {
+            let place = all.place_of(name);
+            let kind = Holder::InHeader;
+            look(Object { members: &members, place: &place, skip: "", is_around: true, kind });
         }
     }
+}
+
+/// As `items 0-24/3573`.
+fn all_of_range(answer: &Answer) -> Option<u64> {
+    let range = answer.header("content-range")?.trim();
+    let all = range.rsplit_once('/')?.1.trim().parse().ok();
+    all.filter(|_| !range.starts_with("bytes"))
 }
 
 /// Warns, once for a stream, when the last answer says that there is more.
@@ -207,23 +278,11 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     if paging.style == Style::None || last.said.is_last() {
         return;
     }
-    let mut search = Search { pager, signs: in_headers(pager, last) };
-    visit(plan, last.envelope, &mut |members, place, skip| search.look(members, place, skip));
+    let mut search = Search::new(pager, last, paging);
+    search.look_at_headers();
+    visit(plan, last.envelope, last.answer, &mut |object| search.look(object));
     let mut signs = search.signs;
-    // A style that was chosen has come to the end that it knows; what it may have missed is told
-    // by what says nothing but that there is more, and by a token at another place than that of
-    // the settings. Behind the last page of a numbered style there may be links to further ones as
-    // empty.
-    let most = if last.records > 0 { Kind::Link..=Kind::Flag } else { Kind::Flag..=Kind::Flag };
-    let lacks_token = last.records > 0 && pager.pages() == 1 && paging.lacks_place(last);
-    let is_token = |sign: &Sign| match sign.kind {
-        Kind::Token => sign.is_next,
-        kind => kind == Kind::HeaderToken,
-    };
-    signs.retain(|sign| {
-        paging.by_default || most.contains(&sign.kind) || lacks_token && is_token(sign)
-    });
-    signs.retain(|sign| !(paging.style == Style::LinkHeader && sign.kind == Kind::Link));
+    signs.retain(|sign| counts(sign, paging, pager, last));
     let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
     if plan.warned.of_more.swap(true, Ordering::Relaxed) {
         return;
@@ -235,6 +294,35 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
         "stream {}: {place} in the answer says that there is more, and it is not read: {remedy}",
         plan.name
     );
+}
+
+/// Tells whether a sign is one of pages that were not read.
+///
+/// A style that was chosen has come to the end that it knows; what it may have missed is told by
+/// what says nothing but that there is more, by the number of pages, and by a token at another
+/// place than that of the settings. Behind the last page of a numbered style there may be links to
+/// further ones as empty. Where all records have come, a token that may always be there is none.
+fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> bool {
+    let is_token = matches!(sign.kind, Kind::Token | Kind::HeaderToken);
+    let is_all = last.said.total == Some(pager.received());
+    if is_token && !sign.is_next && is_all {
+        return false;
+    }
+    if paging.by_default {
+        return true;
+    }
+    match sign.kind {
+        Kind::Link if paging.style == Style::LinkHeader => false,
+        Kind::Link | Kind::Url => last.records > 0,
+        Kind::Flag => true,
+        // By offset, pages may have other sizes than those that the API counts.
+        Kind::Pages => paging.style != Style::Offset,
+        Kind::Token | Kind::HeaderToken => {
+            let lacks = last.records > 0 && pager.pages() == 1 && paging.lacks_place(last);
+            lacks && (sign.is_next || sign.kind == Kind::HeaderToken)
+        }
+        Kind::Total | Kind::HeaderTotal => false,
+    }
 }
 
 fn remedy(place: &str, kind: Kind) -> String {
@@ -264,108 +352,25 @@ fn remedy(place: &str, kind: Kind) -> String {
     }
 }
 
-fn in_headers(pager: &Pager, last: PageFacts<'_>) -> Vec<Sign> {
-    let mut signs = Vec::new();
-    let mut add = |name: &str, kind| {
-        signs.push(Sign { place: format!("the header {name}"), kind, is_next: true });
-    };
-    if link::next(last.answer.headers_named("link")).is_some() {
-        add("Link", Kind::Link);
-    }
-    for name in ["x-next-page", "x-next-cursor", "x-next-token", "x-ms-continuation"] {
-        if last.answer.header(name).is_some_and(|text| !text.trim().is_empty()) {
-            add(name, Kind::HeaderToken);
-        }
-    }
-    let number = |name: &str| last.answer.header(name).and_then(|text| text.trim().parse().ok());
-    if number("x-total-pages").is_some_and(|pages: u64| pages > pager.pages()) {
-        add("x-total-pages", Kind::Pages);
-    }
-    // As `items 0-24/3573`.
-    let range = last.answer.header("content-range");
-    let all = range.and_then(|text| text.rsplit_once('/')?.1.trim().parse().ok());
-    if all.is_some_and(|all: u64| all > pager.received()) {
-        add("content-range", Kind::HeaderTotal);
-    }
-    for name in ["x-total-count", "x-total"] {
-        if number(name).is_some_and(|all: u64| all > pager.received()) {
-            add(name, Kind::HeaderTotal);
-        }
-    }
-    signs
-}
-
-/// Looks for signs around the records.
-struct Search<'a> {
-    pager: &'a Pager,
-    signs: Vec<Sign>,
-}
-
-impl Search<'_> {
-    fn look(&mut self, members: &Map<String, Value>, place: &str, skip: &str) {
-        for (name, value) in members.iter().filter(|(name, _)| *name != skip) {
-            let at = step(place, name);
-            let name = plain(name);
-            let is_next = name.starts_with("next");
-            let kind = self.kind(&name, value).filter(|kind| {
-                *kind != Kind::Pages || is_page_count(&name, value, members, skip.is_empty())
-            });
-            self.signs.extend(kind.map(|kind| Sign { place: at.clone(), kind, is_next }));
-            let Some(inner) = value.as_object() else { continue };
-            let mut forms = ["href", "url", "link"].iter();
-            let href = forms.find(|form| inner.get(**form).is_some_and(is_text));
-            if let (Some(href), true) = (href, NEXT.contains(&name.as_str())) {
-                self.signs.push(Sign { place: step(&at, href), kind: Kind::Url, is_next });
-            }
-        }
-    }
-
-    fn kind(&self, name: &str, value: &Value) -> Option<Kind> {
-        let is = |names: &[&str]| names.contains(&name);
-        match value {
-            Value::Bool(true) if is(&MORE) || is(&TRUNCATED) || is(&NEXT) => Some(Kind::Flag),
-            Value::Bool(false) if is(&LAST) || is(&DONE) => Some(Kind::Flag),
-            Value::String(text)
-                if (is(&MORE) || is(&TRUNCATED)) && text.eq_ignore_ascii_case("true") =>
-            {
-                Some(Kind::Flag)
-            }
-            // The next date is no page.
-            Value::String(text) if is(&NEXT) && moment(text, &TimeZone::UTC).is_some() => None,
-            Value::String(text) if is(&NEXT) && !text.is_empty() => Some(of_text(text)),
-            Value::Number(_) if is(&NEXT) => Some(Kind::Token),
-            _ if is(&PAGES) => {
-                number(value).filter(|pages| *pages > self.pager.pages()).map(|_| Kind::Pages)
-            }
-            _ if is(&TOTALS) => {
-                number(value).filter(|total| *total > self.pager.received()).map(|_| Kind::Total)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Tells whether a number is that of the pages of a list, and the page at hand is not the last of
-/// them: `pages` may also be those of a book.
-fn is_page_count(name: &str, pages: &Value, members: &Map<String, Value>, is_around: bool) -> bool {
-    let among = |names: &[&str], name: &str| names.contains(&plain(name).as_str());
-    let is_paged = || members.keys().any(|name| among(&PAGED, name));
-    let mut page = members.iter().filter(|(name, _)| among(&PAGE, name));
-    let is_last = page.any(|(_, page)| number(page).is_some() && number(page) >= number(pages));
-    !is_last && (name != "pages" || is_around || is_paged())
-}
-
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-fn is_text(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| !text.is_empty())
+/// Returns a number of records, and the name by which it stands in an object, if in one: as in
+/// `{"value": 7, "relation": "eq"}`.
+fn count_in(value: &Value) -> Option<(u64, Option<&'static str>)> {
+    let inner = |members: &Map<String, Value>| {
+        let known = ["value", "count", "all", "records", "items", "results"];
+        known.into_iter().find_map(|name| Some((number(members.get(name)?)?, Some(name))))
+    };
+    match value {
+        Value::Object(members) => inner(members),
+        other => number(other).map(|number| (number, None)),
+    }
 }
 
-fn of_text(text: &str) -> Kind {
-    let is_address = text.contains("://") || text.starts_with(['/', '?']) && text.len() > 1;
-    if is_address { Kind::Url } else { Kind::Token }
+fn is_true(value: &Value) -> bool {
+    is_yes(value) || number(value).is_some_and(|number| number > 0)
 }
 
 /// Adds a member to a `JSONPath`.

@@ -178,6 +178,7 @@ impl Reader {
                 continue;
             }
             if !matches!(answer.status, 200..300) {
+                page::close(plan, &pager);
                 if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
                     warn_of_end(api, plan, &request, &mut answer);
                 }

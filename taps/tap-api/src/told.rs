@@ -405,7 +405,8 @@ fn is_set(value: &Value) -> bool {
     }
 }
 
-fn is_no(value: &Value) -> bool {
+/// Tells whether a member says no.
+pub fn is_no(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => !yes,
         Value::Number(number) => number.as_i64() == Some(0),

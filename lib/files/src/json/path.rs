@@ -1,5 +1,6 @@
 //! The part of `JSONPath` that says where the records of a document lie.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,6 +59,15 @@ impl RecordsPath {
         self.steps.iter().map_while(|step| match step {
             Step::Name(name) => Some(name.as_str()),
             _ => None,
+        })
+    }
+
+    /// Returns the names and positions that the path begins with, each as a text.
+    pub fn way(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.steps.iter().map_while(|step| match step {
+            Step::Name(name) => Some(Cow::Borrowed(name.as_str())),
+            Step::Index(position) => Some(Cow::Owned(position.to_string())),
+            Step::Elements | Step::Members => None,
         })
     }
 

@@ -14,6 +14,8 @@ use crate::paging::{Paging, Style};
 
 /// So many pages without records may say that there is more.
 const EMPTY_PAGES_MAX: u32 = 100;
+/// So many pages without records may stand before others, where the answers count the pages.
+const EMPTY_PAGES_COUNTED: u32 = 10;
 
 /// Where a read of pages stands.
 #[derive(Debug, Default)]
@@ -166,7 +168,7 @@ impl Pager {
         self.pages += 1;
         self.received += page.records;
         self.filled += u64::from(page.records > 0);
-        self.said = page.said;
+        self.said = page.said.behind(self.said, page.records);
         let total = paging.total(page.envelope);
         self.total = total.or(self.total);
         self.has_totals |= total.is_some_and(|total| total != page.records);
@@ -210,9 +212,12 @@ impl Pager {
     }
 
     /// Ends a page for what is known of data that moves. A total that may be the count of a page
-    /// says nothing of that.
-    pub fn end_page(&mut self, paging: &Paging, envelope: &Value) {
-        self.drift.end_page(paging.total(envelope).filter(|_| self.has_totals));
+    /// says nothing of that, nor does one lower than what came where the settings name none.
+    pub fn end_page(&mut self, paging: &Paging, page: PageFacts<'_>) {
+        let given = paging.total(page.envelope).filter(|_| self.has_totals);
+        let shown = page.said.total.filter(|_| paging.total.is_none() && page.records > 0);
+        let is_true = |total: &u64| *total >= self.received;
+        self.drift.end_page(given.or(shown.filter(is_true)));
     }
 
     /// Refuses a request that was made before, and one too many.
@@ -281,7 +286,8 @@ impl Pager {
         Ok(true)
     }
 
-    /// Tells whether there may be more pages behind one without records: where it says so itself.
+    /// Tells whether there may be more pages behind one without records: where it says so itself,
+    /// or the answers count more pages.
     ///
     /// Fails with `Data` where that goes on and on.
     fn more_behind_none(&mut self, paging: &Paging, found: Option<&Value>) -> Result<bool> {
@@ -291,10 +297,16 @@ impl Pager {
             _ => false,
         };
         // By offset nothing else would be asked for.
-        if !is_yes || paging.style != Style::PageNumber {
+        if paging.style != Style::PageNumber {
             return Ok(false);
         }
         self.empty += 1;
+        if !is_yes {
+            // Numbers of pages begin at 0 or 1.
+            let behind = self.said.pages.map(|pages| pages + u64::from(paging.first > 0));
+            let is_counted = behind.is_some_and(|behind| self.number < behind);
+            return Ok(is_counted && self.empty <= EMPTY_PAGES_COUNTED);
+        }
         if self.empty <= EMPTY_PAGES_MAX {
             return Ok(true);
         }

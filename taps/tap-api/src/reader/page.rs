@@ -95,16 +95,17 @@ impl Reader {
                 );
             }
             self.counts = before;
+            close(plan, pager);
             return Ok(Turn::Next(None));
         }
         if let Some(mut held) = held {
             held.each(&mut *take)?;
         }
-        let said = more::said(plan, &envelope);
+        let said = more::said(plan, &envelope, answer);
         let facts = PageFacts { answer, envelope: &envelope, records: count, said };
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
-        pager.end_page(&plan.paging, &envelope);
+        pager.end_page(&plan.paging, facts);
         plan.has_totals.fetch_or(pager.has_totals(), Ordering::Relaxed);
         if let Some((total, received)) = pager.untrue().filter(|_| believed) {
             singer::warn!(
@@ -214,8 +215,8 @@ impl Reader {
         content.write(text);
         let wanted = !self.is_full(plan);
         self.counts.beyond |= !wanted;
-        let moves = plan.paging.is_numbered() && !plan.keys.is_empty();
-        if !wanted || moves && pager.drift.is_again(super::hash(text)) {
+        let is_again = plan.paging.is_numbered() && pager.drift.is_again(super::hash(text));
+        if !wanted || is_again && !plan.keys.is_empty() {
             return Ok(());
         }
         let mut keep = |row: &[u8]| match held {
@@ -230,18 +231,26 @@ impl Reader {
 
 /// Says what the last page of a context leaves open.
 fn end(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
+    if !close(plan, pager) {
+        more::warn(plan, pager, last);
+    }
+}
+
+/// Says what the pages of a context tell together, however they ended; tells whether they
+/// announced more than they gave.
+pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
     if plan.paging.is_numbered() {
         pager.drift.report(plan);
     }
-    if let Some((total, received)) = pager.missing(&plan.paging) {
+    let missing = pager.missing(&plan.paging);
+    if let Some((total, received)) = missing {
         singer::warn!(
             "W-COUNT-DIFFERS",
             "stream {}: the API says that there are {total} records, and gave {received}",
             plan.name
         );
-    } else {
-        more::warn(plan, pager, last);
     }
+    missing.is_some()
 }
 
 /// Returns the failure of an answer that tells of one, or warns of it where there are records, or

@@ -1,0 +1,283 @@
+//! What answers say of further pages, in any words and places, and whole ones that say nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::apis::tap_api;
+use crate::support::run::Outcome;
+use crate::support::web::{Asked, Reply, Web};
+
+fn read(web: &Web, options: &Value) -> Outcome {
+    let mut stream = json!({ "path": "items", "records_path": "$.data[*]" });
+    stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    tap_api(&web.url, &stream, &json!({})).go()
+}
+
+fn two() -> Value {
+    json!([{ "id": 1, "next": "x", "has_more": true }, { "id": 2, "total_pages": 8 }])
+}
+
+/// Reads one answer without a style; returns what is said of more pages.
+fn said(path: &str, answer: &Value, headers: &[(&str, &str)]) -> String {
+    let reply =
+        headers.iter().fold(Reply::json(answer), |reply, (name, value)| reply.header(name, value));
+    let outcome = read(&Web::replies(vec![reply]), &json!({ "records_path": path })).success();
+    assert_eq!(outcome.records("t").len(), 2, "{answer}");
+    let lines = outcome.stderr.lines().filter(|line| line.contains("W-MORE-PAGES:"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Puts members beside two records.
+fn beside(members: Value) -> Value {
+    let mut answer = members;
+    answer["data"] = two();
+    answer
+}
+
+#[test]
+fn marks_of_more_pages_are_known_by_their_words() {
+    let next =
+        json!([{ "relation": "self", "url": "/y" }, { "relation": "next", "url": "/y?p=2" }]);
+    for (members, place) in [
+        (json!({ "total": { "value": 9, "relation": "gte" } }), "$.total.value"),
+        (json!({ "LastEvaluatedKey": { "pk": { "S": "a" } } }), "$.LastEvaluatedKey"),
+        (json!({ "pageInfo": { "endCursor": "b" } }), "$.pageInfo.endCursor"),
+        (json!({ "list_info": { "total_pages": 3, "page": 1 } }), "$.list_info.total_pages"),
+        (
+            json!({ "extra": { "pagination": { "more_rows_in_set": true } } }),
+            "$.extra.pagination.more_rows_in_set",
+        ),
+        (json!({ "properties": { "ResultLimitExceeded": 1 } }), "$.properties.ResultLimitExceeded"),
+        (json!({ "page": 0, "nbPages": 4 }), "$.nbPages"),
+        (json!({ "offset": "itr/rec" }), "$.offset"),
+        (json!({ "link": next }), "$.link[?(@.relation=='next')].url"),
+        (json!({ "links": [{ "rel": "next last", "href": "?p=2" }] }), "].href"),
+        (json!({ "numberMatched": 9, "numberReturned": 2 }), "$.numberMatched"),
+        (json!({ "context": { "matched": "9" } }), "$.context.matched"),
+        (json!({ "paging": { "next": { "after": "k" } } }), "$.paging.next.after"),
+        (json!({ "continue": { "continue": "-||" } }), "$.continue.continue"),
+        (json!({ "metadata": { "remainingItemCount": 5 } }), "$.metadata.remainingItemCount"),
+        (json!({ "END_OF_RECORDS": false }), "$.END_OF_RECORDS"),
+        (json!({ "estimatedTotalHits": 80 }), "$.estimatedTotalHits"),
+        (json!({ "HasMoreItems": "yes" }), "$.HasMoreItems"),
+        (json!({ "nextOrdersHref": "/items?after=2" }), "$.nextOrdersHref"),
+    ] {
+        let text = said("$.data[*]", &beside(members.clone()), &[]);
+        assert!(text.contains(place), "{members}: {text}");
+    }
+    let text = said("$[1][*]", &json!([{ "pages": 7, "per_page": "2" }, two()]), &[]);
+    assert!(text.contains("$[0].pages"), "{text}");
+    let nodes = json!({ "pages": { "nodes": two(), "cut": { "is_truncated": true } } });
+    let text = said("$.pages.nodes[*]", &nodes, &[]);
+    assert!(text.contains("$.pages.cut.is_truncated"), "{text}");
+    for (name, value) in [
+        ("X-WP-Total", "3"),
+        ("X-WP-TotalPages", "2"),
+        ("X-Pagination-Total-Count", "9"),
+        ("X-Has-More", "true"),
+        ("X-Acme-Next-Cursor", "k"),
+        ("Total-Count", "9"),
+        ("Content-Range", "0-1/9"),
+        ("X-Pagination", "{\"TotalCount\":9}"),
+        ("X-Paging", "{\"HasNext\":true}"),
+    ] {
+        let text = said("$[*]", &two(), &[(name, value)]);
+        assert!(text.to_lowercase().contains(&name.to_lowercase()), "{name}: {text}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_whole_says_nothing_of_more_pages() {
+    for members in [
+        json!({ "total": { "value": 2 }, "_scroll_id": "k", "_shards": { "total": 5 } }),
+        json!({ "Count": 2, "ScannedCount": 50 }),
+        json!({ "list_info": { "total_pages": 1, "page": 1, "total_count": 2, "per_page": 20 } }),
+        json!({ "page": 3, "nbPages": 3 }),
+        json!({ "offset": "0", "limit": "100", "took": 8 }),
+        json!({ "links": [{ "rel": "self", "href": "?p=1" }, { "rel": "last", "href": "?p=9" }] }),
+        json!({ "links": { "self": "/items", "next": "/items" } }),
+        json!({ "nextSyncToken": "k", "total_price": 900, "grand_total": 900 }),
+        json!({ "next_cursor": 0, "next_cursor_str": "0", "bookmark": "nil" }),
+        json!({ "rate_limit": { "remaining": 99, "total": 100, "limit_exceeded": false } }),
+        json!({ "facets": { "brand": { "total_count": 40 } } }),
+        json!({ "users": { "list": [{ "id": 7 }], "has_more": true, "next_page": 2 } }),
+        json!({ "included": [{ "id": 7, "next_cursor": "k" }] }),
+        json!({ "first": true, "last": true, "totalPages": 1, "numberOfElements": 2, "size": 9 }),
+        json!({ "paging": { "cursors": { "before": "a", "after": "b" } },
+            "summary": { "total_count": 2 } }),
+        json!({ "meta": { "more_info": "http://x/docs", "next_maintenance": "2027-01-01" } }),
+        json!({ "next_action_url": "http://x/y", "more": [] }),
+    ] {
+        let text = said("$.data[*]", &beside(members.clone()), &[]);
+        assert_eq!(text, "", "{members}");
+    }
+    let headers = [
+        ("X-WP-Total", "2"),
+        ("X-WP-TotalPages", "1"),
+        ("X-RateLimit-Remaining", "99"),
+        ("X-Rate-Limit-Limit", "1000"),
+        ("X-Request-Id", "k"),
+        ("X-Next-Page", ""),
+        ("X-Pagination", "{\"TotalCount\":2,\"HasNext\":false}"),
+        ("Content-Range", "bytes 0-99/5000"),
+        ("Link", "</items>; rel=self"),
+    ];
+    assert_eq!(said("$[*]", &two(), &headers), "");
+}
+
+fn number(asked: &Asked, name: &str) -> u64 {
+    asked.param(name).map_or(0, |text| text.parse().unwrap())
+}
+
+fn rows(from: u64, to: u64) -> Value {
+    (from..to).map(|id| json!({ "id": id })).collect()
+}
+
+#[test]
+fn totals_anywhere_are_held_against_what_came() {
+    type Beside = fn(u64) -> (Value, Option<(&'static str, &'static str)>);
+    let totals: [(Beside, bool); 8] = [
+        (|_| (json!({}), Some(("X-Total-Count", "9"))), true),
+        (|_| (json!({}), Some(("X-Acme-Total-Records", "9"))), true),
+        (|_| (json!({}), Some(("Content-Range", "items 0-2/9"))), true),
+        (|_| (json!({}), Some(("X-Pagination", "{\"TotalCount\":9}"))), true),
+        (|_| (json!({ "hits": { "total": { "value": 9 } } }), None), true),
+        // On the first page alone, and none behind the last record.
+        (|page| (if page == 0 { json!({ "numFound": 9 }) } else { json!({}) }, None), true),
+        (|page| (json!({ "totalHits": if page < 3 { 9 } else { 0 } }), None), true),
+        (|_| (json!({ "total": 7, "num_results": 3 }), Some(("X-Total", "7"))), false),
+    ];
+    for (at, (beside, is_told)) in totals.into_iter().enumerate() {
+        for (style, param) in [("page_number", "page"), ("offset", "offset"), ("token", "next")] {
+            // The one that is refused beyond the end counts as the one that is empty.
+            for refuses in [false, true] {
+                let web = Web::start(move |asked| {
+                    let page = match number(asked, param) {
+                        at if param == "offset" => at.div_ceil(3),
+                        at => at.saturating_sub(u64::from(param == "page")),
+                    };
+                    if page == 3 && refuses {
+                        return Reply::status(404);
+                    }
+                    let (mut answer, header) = beside(page);
+                    answer["data"] = rows(7.min(page * 3), 7.min(page * 3 + 3));
+                    answer["goto"] = (page < 2).then_some(page + 1).into();
+                    let reply = Reply::json(&answer);
+                    header.into_iter().fold(reply, |reply, (name, text)| reply.header(name, text))
+                });
+                let outcome = read(
+                    &web,
+                    &json!({ "pagination_request_style": style, "primary_keys": ["id"],
+                        "pagination_next_page_param": param,
+                        "next_page_token_path": (style == "token").then_some("$.goto") }),
+                )
+                .success();
+                assert_eq!(outcome.records("t").len(), 7, "{at} {style}");
+                let told = outcome.stderr.contains("there are 9 records, and gave 7");
+                assert_eq!(told, is_told, "{at} {style} {refuses}: {}", outcome.stderr);
+                assert_eq!(
+                    outcome.stderr.contains("W-COUNT-DIFFERS"),
+                    is_told,
+                    "{at} {style}: {}",
+                    outcome.stderr
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_that_are_counted_are_read_behind_an_empty_one() {
+    // Of four pages the second and third are empty.
+    let web = |first: u64, counted: Value| {
+        Web::start(move |asked| {
+            let page = usize::try_from(number(asked, "page") - first).unwrap();
+            let (from, to) = [(0, 2), (2, 2), (2, 2), (2, 3)].get(page).copied().unwrap_or((3, 3));
+            let mut answer = counted.clone();
+            answer["data"] = rows(from, to);
+            Reply::json(&answer)
+        })
+    };
+    let numbered = |first: u64| {
+        let style = "page_number";
+        json!({ "pagination_request_style": style, "pagination_initial_offset": first })
+    };
+    for first in [0, 1] {
+        for counted in [json!({ "total_pages": 4 }), json!({ "paging": { "lastPage": "4" } })] {
+            let web = web(first, counted.clone());
+            let outcome = read(&web, &numbered(first)).success();
+            assert_eq!(outcome.records("t").len(), 3, "{first} {counted}: {}", outcome.stderr);
+            assert!(!outcome.stderr.contains("W-"), "{counted}: {}", outcome.stderr);
+        }
+        let outcome = read(&web(first, json!({})), &numbered(first)).success();
+        assert_eq!(outcome.records("t").len(), 2);
+    }
+    // A count that is not true ends aloud.
+    let web = web(1, json!({ "total_pages": 900 }));
+    let outcome = read(&web, &numbered(1)).success();
+    assert_eq!(web.asked().len(), 15);
+    assert!(outcome.stderr.contains("W-MORE-PAGES"), "{}", outcome.stderr);
+}
+
+#[test]
+fn rows_without_keys_that_move_are_told_and_kept() {
+    let moved = |row: fn(u64) -> Value, moves: bool, size: u64| {
+        let web = Web::start(move |asked| {
+            let from = number(asked, "offset");
+            let from = if moves && asked.before > 0 { from - 1 } else { from };
+            let rows: Value = (from.min(9)..9.min(from + size)).map(row).collect();
+            Reply::json(&json!({ "data": rows }))
+        });
+        let outcome = read(&web, &json!({ "pagination_request_style": "offset" })).success();
+        (outcome.records("t").len(), outcome.stderr)
+    };
+    let distinct: fn(u64) -> Value = |at| json!({ "at": at });
+    let (rows, said) = moved(distinct, true, 3);
+    assert_eq!(rows, 10);
+    assert!(said.contains("W-DATA-MOVED: stream t: 1 records came again"), "{said}");
+    for (row, moves, size) in [
+        (distinct, false, 3),
+        // Rows that are alike on a page may be so on the next.
+        ((|at| json!({ "at": at / 2 })) as fn(u64) -> Value, false, 3),
+        ((|_| json!({ "at": 7 })) as fn(u64) -> Value, false, 1),
+    ] {
+        let (rows, said) = moved(row, moves, size);
+        assert_eq!(rows, 9, "{said}");
+        assert!(!said.contains("W-DATA-MOVED"), "{said}");
+    }
+}
+
+#[test]
+fn a_total_that_sinks_while_pages_are_read_is_told() {
+    let sunk = |total: fn(u64) -> u64, keys: Value| {
+        let web = Web::start(move |asked| {
+            let from = number(asked, "offset");
+            // Rows that came in or went in front of what is read next.
+            let shift = |at: u64| (at + 9).saturating_sub(total(from));
+            let data = rows(shift(from).min(9), 9.min(shift(from) + 3));
+            Reply::json(&json!({ "data": data })).header("X-Total-Count", &total(from).to_string())
+        });
+        let options = json!({ "pagination_request_style": "offset", "primary_keys": keys });
+        read(&web, &options).success().stderr
+    };
+    for keys in [json!(["id"]), json!([])] {
+        let said = sunk(|from| if from == 0 { 9 } else { 8 }, keys.clone());
+        assert!(said.contains("some may be missing"), "{said}");
+        let said = sunk(|_| 9, keys);
+        assert!(!said.contains("W-DATA-MOVED"), "{said}");
+    }
+    // The count of a page is none of all records, and rows at the end are no moved ones.
+    let web = Web::start(|asked| {
+        let from = number(asked, "offset");
+        let all = if from == 0 { 7 } else { 8 };
+        let data = rows(from.min(all), all.min(from + 3));
+        let count = data.as_array().unwrap().len();
+        Reply::json(&json!({ "data": data, "total": if asked.target.contains("q=1") {
+            json!(count) } else { json!(all) } }))
+    });
+    for q in ["0", "1"] {
+        let options = json!({ "pagination_request_style": "offset", "params": { "q": q } });
+        let outcome = read(&web, &options).success();
+        assert_eq!(outcome.records("t").len(), 8);
+        assert!(!outcome.stderr.contains("W-"), "{q}: {}", outcome.stderr);
+    }
+}
