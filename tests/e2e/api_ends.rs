@@ -221,6 +221,94 @@ fn what_is_asked_for_stays_from_page_to_page() {
 }
 
 #[test]
+fn an_address_that_names_the_page_alone_gets_what_is_asked_for() {
+    // Filters by `status`, and has the page in the path.
+    let pages = |form: fn(u64) -> String| {
+        Web::start(move |asked| {
+            let at = asked.path().trim_end_matches(".json").rsplit(['/', '-']).next().unwrap();
+            let at: u64 = at.parse().unwrap_or(0);
+            let status = asked.param("status").unwrap_or("ALL").to_owned();
+            let next = (at < 2).then(|| form(at + 1));
+            let link = next.clone().map(|next| format!("<{next}>; rel=next")).unwrap_or_default();
+            let row = json!({ "id": at, "status": status });
+            Reply::json(&json!({ "data": [row], "next": next })).header("Link", &link)
+        })
+    };
+    let forms: [fn(u64) -> String; 4] = [
+        |at| format!("/items/{at}"),
+        |at| format!("/items/page/{at}"),
+        |at| format!("/v2/feeds/page-{at}.json"),
+        |at| format!("./items/p-{at}"),
+    ];
+    for form in forms {
+        for style in ["next_url", "link_header"] {
+            let options = json!({ "pagination_request_style": style,
+                "params": { "status": "open" }, "next_page_token_path": "$.next" });
+            let rows = read(&pages(form), &options).success().records("t");
+            let statuses: Vec<_> = rows.iter().map(|row| &row["status"]).collect();
+            assert_eq!(statuses, ["open"; 3], "{} {style}", form(1));
+        }
+    }
+    // A token knows what was asked for.
+    let web = Web::start(|asked| match asked.path() {
+        "/items" => page(0, 1, &json!({ "next": "/query/01gD0000002HU6KIAW-2000" })),
+        _ => page(1, 2, &json!({})),
+    });
+    let options = json!({ "pagination_request_style": "next_url", "params": { "q": "1" } });
+    assert_eq!(read(&web, &options).success().records("t").len(), 2);
+    assert_eq!(web.targets()[1], "/query/01gD0000002HU6KIAW-2000");
+    // A place that is the same but for what is asked for is no other page.
+    let web = Web::start(|asked| page(0, 1, &json!({ "next": asked.path() })));
+    assert!(read(&web, &options).exits(65).stderr.contains("names a page again"));
+    // A signed address is no longer good with more parameters.
+    for status in [400, 403, 404, 422] {
+        let web = Web::start(move |asked| match (asked.param("signed"), asked.param("q")) {
+            (None, _) => page(0, 1, &json!({ "next": "/items?signed=k" })),
+            (Some(_), Some(_)) => Reply::status(status),
+            (Some(_), None) => page(1, 2, &json!({})),
+        });
+        assert_eq!(read(&web, &options).success().records("t").len(), 2);
+    }
+}
+
+#[test]
+fn a_redirect_to_other_pages_or_times_is_refused() {
+    let to = |location: &'static str| {
+        Web::start(move |asked| match asked.path() {
+            "/items" => Reply::status(302).header("Location", location),
+            _ => page(0, 1, &json!({})),
+        })
+    };
+    let options = json!({ "params": { "since": "2026-01-02", "status": "Open" } });
+    for location in [
+        "/v2/items?lang=en",
+        "/v2/items?lang=en&status=open",
+        "/v2/all?status=open",
+        "/v2/items?since=2025-01-02&status=open",
+        "/v2/items?since=&status=open",
+    ] {
+        let outcome = read(&to(location), &options).exits(69);
+        assert!(outcome.stderr.contains("without the parameters"), "{}", outcome.stderr);
+    }
+    for location in [
+        "/v2/items?since=2026-01-02T00%3A00%3A00Z&status=open&v=2",
+        "/v2/items?X-Amz-Signature=k",
+        "/v2/items?state=0123456789abcdef",
+        "/made/4711.json?v=3",
+    ] {
+        let outcome = read(&to(location), &options);
+        assert_eq!(outcome.code, 0, "{location}: {}", outcome.stderr);
+    }
+    // The same page for every page.
+    let web = Web::start(|asked| match (asked.path(), asked.param("page")) {
+        ("/items", Some("2")) => Reply::status(301).header("Location", "/v2/items?page=1"),
+        (_, at) => page(0, if at == Some("1") { 2 } else { 0 }, &json!({})),
+    });
+    let numbered = json!({ "pagination_request_style": "page_number" });
+    read(&web, &numbered).exits(69);
+}
+
+#[test]
 fn a_redirect_that_loses_the_parameters_is_refused() {
     let to = |location: &'static str, status: u16| {
         Web::start(move |asked| match asked.path() {

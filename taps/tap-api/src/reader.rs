@@ -167,14 +167,14 @@ impl Reader {
             statuses.push(404);
         }
         // Some APIs take no parameters beside those of the address that they named.
-        statuses.extend(request.named.iter().flat_map(|_| [400, 422]));
+        statuses.extend(request.named.iter().flat_map(|_| request::MAY_REFUSE));
         let mut attempts = api.client.attempts();
         let next = loop {
             let sent = api.client.send(&request, &statuses);
             let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
             self.latest.take_clock(&answer);
             if request.falls_back(answer.status) {
-                statuses.retain(|status| !matches!(status, 400 | 422));
+                statuses.retain(|status| !request::MAY_REFUSE.contains(status));
                 continue;
             }
             if !matches!(answer.status, 200..300) {

@@ -10,6 +10,9 @@ use crate::options::Method;
 use crate::plan::Plan;
 use crate::template::{Fills, Template, fill_in, fill_texts, put, text_of};
 
+/// By these an API may refuse parameters beside those of an address that it named or signed.
+pub const MAY_REFUSE: [u16; 4] = [400, 403, 404, 422];
+
 /// A request without what signs it.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -163,10 +166,12 @@ impl Request {
     /// Returns the request for the page at an address that an answer has named.
     ///
     /// The rule: what is asked for stays the same from page to page. An address with parameters
-    /// that lacks some of ours gets them, as it names the page and not the rows; one that has them
-    /// all, or none of its own, stays as it is.
+    /// that lacks some of ours gets them, as it names the page and not the rows, and so does one
+    /// without any that ends with the number of the page. One that has them all, or ends with a
+    /// token, stays as it is.
     pub fn follow(self, named: Address) -> Result<Self> {
-        let asked = self.asked.as_ref().filter(|_| named.has_params());
+        let gets = |asked: &&Address| named.has_params() || named.names_page_of(asked);
+        let asked = self.asked.as_ref().filter(gets);
         let address = match asked {
             Some(asked) => named.with_missing_of(asked)?,
             None => named.clone(),
@@ -178,7 +183,7 @@ impl Request {
     /// Goes back to the address that an answer named, where the API refuses it with our parameters;
     /// tells whether it does.
     pub fn falls_back(&mut self, status: u16) -> bool {
-        let named = self.named.take_if(|_| matches!(status, 400 | 422));
+        let named = self.named.take_if(|_| MAY_REFUSE.contains(&status));
         let is_other = named.is_some();
         self.address = named.unwrap_or_else(|| self.address.clone());
         is_other

@@ -7,6 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use fluent_uri::{Uri, UriRef};
 use singer::{Error, ErrorKind, Result};
 
+/// From so many characters a value is one that nobody writes by hand.
+const OPAQUE_CHARS: usize = 16;
+/// A page in a path is a number, which may have a short name in front: `2`, `page-2`.
+const PAGE_DIGITS: usize = 7;
+const PAGE_NAME_CHARS: usize = 6;
+
 /// An absolute http or https address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(Uri<String>);
@@ -133,12 +139,58 @@ impl Address {
         Self::parse(&format!("{}{mark}{}", self.0.as_str(), missing.join("&")))
     }
 
-    /// Tells whether a redirect to it loses the parameters of the address before: it has none at
-    /// all, or it lacks some at the same path but for its end. An address with parameters of its
-    /// own at another path may be made for what was asked.
+    /// Tells whether a redirect to it loses the parameters of the address before: it lacks some and
+    /// is no address that was made for what was asked, or has other numbers in them.
     pub fn loses_params_of(&self, before: &Self) -> bool {
-        let is_odd = self.has_path_of(before) || !self.has_params();
-        self.missing_of(before).next().is_some() && is_odd
+        let is_missing = self.missing_of(before).next().is_some();
+        is_missing && !self.is_made_for(before) || self.has_other_numbers(before)
+    }
+
+    /// Tells whether an address was made for what another one asked: at another path, with
+    /// parameters of its own alone, it is signed, or not called the same.
+    fn is_made_for(&self, before: &Self) -> bool {
+        let signs = ["sig", "token", "expires", "key", "hash", "ticket", "jwt"];
+        let is_signed = |param: &str| {
+            let (name, value) = param.split_once('=').unwrap_or((param, ""));
+            let name = name.to_ascii_lowercase();
+            value.len() >= OPAQUE_CHARS || signs.iter().any(|sign| name.contains(sign))
+        };
+        let own =
+            self.params().all(|param| before.params().all(|of| name_of(of) != name_of(param)));
+        let is_other = self.last_segment() != before.last_segment();
+        self.has_params()
+            && !self.has_path_of(before)
+            && own
+            && (is_other || self.params().any(is_signed))
+    }
+
+    /// Tells whether a parameter that both have has other digits here: another page, or time.
+    fn has_other_numbers(&self, before: &Self) -> bool {
+        before.params().any(|asked| {
+            let digits = digits_of(asked);
+            let mut same = self.params().filter(|param| name_of(param) == name_of(asked));
+            let first = same.next();
+            first.is_some_and(|first| {
+                !std::iter::once(first).chain(same).any(|it| digits_of(it).starts_with(&digits))
+            })
+        })
+    }
+
+    /// Tells whether it names a page of what another address asks for, and nothing else: by a
+    /// number at the end of its path, or it is the same place. One with a token there knows what
+    /// was asked.
+    pub fn names_page_of(&self, asked: &Self) -> bool {
+        let segment = self.last_segment();
+        let segment = segment.strip_suffix(".json").unwrap_or(&segment);
+        let name = segment.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_number = (1..=PAGE_DIGITS).contains(&(segment.len() - name.len()));
+        let is_name = name.len() <= PAGE_NAME_CHARS && !name.contains(|c: char| c.is_ascii_digit());
+        self.has_path_of(asked) || is_number && is_name
+    }
+
+    fn last_segment(&self) -> String {
+        let path = self.0.path().as_str().trim_end_matches('/').to_ascii_lowercase();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
     /// Tells whether the paths are the same but for their ends.
@@ -188,11 +240,20 @@ fn strip(uri: &Uri<String>) -> Uri<String> {
     uri.strip_fragment().to_owned()
 }
 
+/// Returns the digits of the value of a parameter.
+fn digits_of(param: &str) -> Vec<u8> {
+    let value = param.split_once('=').map_or("", |(_, value)| value);
+    decoded(value).into_iter().filter(u8::is_ascii_digit).collect()
+}
+
 /// Returns the name of a parameter, decoded.
 fn name_of(param: &str) -> Vec<u8> {
-    let name = param.split('=').next().unwrap_or_default().as_bytes();
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name;
+    decoded(param.split('=').next().unwrap_or_default())
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
         let digits = rest.get(1..3).filter(|_| is_escape(rest));
         let byte = digits.and_then(|digits| std::str::from_utf8(digits).ok());
@@ -337,7 +398,13 @@ mod tests {
         for to in ["/v1/x/", "/v1/x", "/v2/other", "http://i/x?", "/V1/X/?since=2026"] {
             assert!(loses(to), "{to}");
         }
-        for to in ["/v2/x?f[a]=1&since=2026&k=a&k=b", "/v1/x/?k=b&f[a]=&since=1", "/file?sig=1"] {
+        for to in ["/v1/x/?k=b&f[a]=&since=1", "/v2/x?lang=en", "/y?k=a", "/x?f[a]=1&since=2025"] {
+            assert!(loses(to), "{to}");
+        }
+        for to in ["/v2/x?f[a]=1&since=2026&k=a&k=b", "/v1/x/?k=b&f[a]=1&since=2026-01-01"] {
+            assert!(!loses(to), "{to}");
+        }
+        for to in ["/file?sig=1", "/file?v=1", "http://i/v2/x?token=k"] {
             assert!(!loses(to), "{to}");
         }
     }

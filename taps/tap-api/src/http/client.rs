@@ -174,7 +174,7 @@ impl Client {
             // 303 may name a result that is made already.
             let is_made = answer.status == 303 && !next.has_path_of(&hop.address);
             if !is_made && next.loses_params_of(&hop.address) {
-                return refuse("it leads to an address without the parameters");
+                return refuse("it leads to an address without the parameters, or with others");
             }
             if hop.body.is_some() && matches!(answer.status, 301 | 302) {
                 return refuse("what the body asks for would be lost");
