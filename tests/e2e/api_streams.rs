@@ -349,7 +349,7 @@ fn records_keep_their_digits_and_are_flat_where_wanted() {
         read(
             json!({ "flattening_enabled": true, "flattening_separator": "_", "except_keys": ["d"] })
         ),
-        r#"{"id":12345678901234567890.10,"a_b_c":1e400,"f":"ü\u0000","d":{"e":[1.10]}}"#
+        r#"{"id":12345678901234567890.10,"a_b_c":1e400,"d":{"e":[1.10]},"f":"ü\u0000"}"#
     );
     let raw = read(json!({ "store_raw_json_message": true }));
     assert_eq!(raw, format!("{},\"_sdc_raw_json\":{plain}}}", &plain[..plain.len() - 1]));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::database;
 use crate::support::folder;
 use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, to_database};
+use crate::support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
 use crate::support::run::{feed, pipe_succeeds};
 
 /// What becomes of a value.
@@ -333,4 +333,47 @@ fn partial_records_of_one_key_fold_in_their_order() {
     let more = json!({ "state_interval_seconds": 0 });
     to_database(&target, &more).input(lines.done().0).go().success();
     assert_eq!(target.psql("SELECT id, a, b FROM t ORDER BY id"), "0|18|16\n1|15|17");
+}
+
+/// `1` and `"1"` are one text, by pipe and by day; where both come that is told.
+#[test]
+fn values_of_several_kinds_are_one_text_by_pipe_and_by_day() {
+    let (target, scratch) = (database("several_kinds"), folder());
+    let schema = json!({
+        "id": { "type": "integer" },
+        "v": { "type": ["string", "integer", "boolean", "null"] },
+        "w": { "anyOf": [{ "type": "string" }, { "type": "number" }] },
+        "j": {},
+    });
+    let lines = |values: &[Value]| {
+        let mut lines = Lines::default().syncing("t").schema("t", &schema, &["id"]);
+        for (id, value) in values.iter().enumerate() {
+            let record = json!({ "id": id, "v": value, "w": "x", "j": value });
+            lines = lines.record("t", &record);
+        }
+        lines.done().0
+    };
+    let rows = |table: &str| {
+        target.psql(&format!("SELECT id, v, w, j, pg_typeof(v), pg_typeof(j) FROM {table}"))
+    };
+    for (values, is_told) in [
+        (vec![json!(1), json!("1"), json!(true), json!("x")], true),
+        (vec![json!("true"), json!("7"), json!(null), json!(false)], true),
+        (vec![json!(1), json!("a 1"), json!(true), json!("")], false),
+    ] {
+        target.psql("DROP SCHEMA IF EXISTS by_day, by_pipe CASCADE");
+        let into = |schema: &str| {
+            let more = json!({ "load_method": "upsert", "default_target_schema": schema });
+            to_database(&target, &more)
+        };
+        let piped = into("by_pipe").input(lines(&values)).go().success();
+        let day = to_lake(scratch.path(), "s", DAY).input(lines(&values)).go().success();
+        pipe_succeeds(from_lake(scratch.path(), DAY), into("by_day"));
+        for outcome in [&piped, &day] {
+            let told = outcome.stderr.matches("W-KINDS-AS-TEXT: ").count();
+            assert_eq!(told, usize::from(is_told), "{values:?}: {}", outcome.stderr);
+        }
+        assert_eq!(rows("by_pipe.t"), rows("by_day.t"));
+        assert!(rows("by_day.t").contains("|text|jsonb"), "{}", rows("by_day.t"));
+    }
 }

@@ -7,6 +7,7 @@ use crate::batch::Envelope;
 use crate::canonical::is_canonical;
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::kinds::{self, Kinds};
 use crate::quote::string_into;
 use crate::scan::{Fault, Quoted, Scanner, Token};
 use crate::schema::{DELETED_AT, Kind};
@@ -132,6 +133,7 @@ pub struct RecordDecoder {
     odd_times: bool,
     /// A property came twice in a record.
     repeats: bool,
+    pub(crate) kinds: Kinds,
     heeds_deletions: bool,
 }
 
@@ -223,6 +225,7 @@ impl RecordDecoder {
             stream: stream.name.clone(),
             odd_times: false,
             repeats: false,
+            kinds: Kinds::of(&stream.columns),
             heeds_deletions: false,
         })
     }
@@ -338,7 +341,11 @@ impl RecordDecoder {
                 if !ordered && !batch.is_last_absent(at) {
                     self.tell_repeat(at);
                 }
+                let first = scanner.peek();
                 self.columns[at].checks.put_next(scanner, at, batch)?;
+                if self.kinds.note(at, first, batch) {
+                    kinds::tell(&self.stream, &self.columns[at].name);
+                }
                 expected = at + 1;
             } else {
                 let value = scanner.value()?;

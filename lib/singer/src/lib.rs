@@ -14,6 +14,7 @@ mod file_id;
 pub mod future;
 pub mod input;
 mod intake;
+mod kinds;
 mod last_state;
 pub mod log;
 mod main_loop;

@@ -90,7 +90,6 @@ pub struct RowMaker {
     rules: RowRules,
     flatten: Option<Flatten>,
     flat: Vec<u8>,
-    rest: Vec<u8>,
     row: Vec<u8>,
     name: Vec<u8>,
     key: Vec<u8>,
@@ -101,10 +100,10 @@ impl RowMaker {
     pub fn new(rules: &RowRules) -> Self {
         let flatten = rules.flatten.as_ref();
         Self {
-            flatten: flatten.map(|(depth, separator)| Flatten::new(*depth, separator)),
+            flatten: flatten
+                .map(|(depth, separator)| Flatten::new(*depth, separator, &rules.except)),
             rules: rules.clone(),
             flat: Vec::new(),
-            rest: Vec::new(),
             row: Vec::new(),
             name: Vec::new(),
             key: Vec::new(),
@@ -127,7 +126,10 @@ impl RowMaker {
     ) -> Result<&'a [u8], Unusable> {
         let mut flatten = self.flatten.take();
         let flattened = match &mut flatten {
-            Some(flatten) => self.flatten(flatten, record).map(|()| true),
+            Some(flatten) => {
+                self.flat.clear();
+                flatten.object(record, &mut self.flat).map(|()| true)
+            }
             None => Ok(false),
         };
         self.flatten = flatten;
@@ -209,42 +211,6 @@ impl RowMaker {
             row.extend_from_slice(record);
         }
         row.push(b'}');
-    }
-
-    /// Writes the flat record, those members nested that are to stay so.
-    fn flatten(&mut self, flatten: &mut Flatten, record: &[u8]) -> Result<(), Fault> {
-        self.flat.clear();
-        if self.rules.except.is_empty() {
-            return flatten.object(record, &mut self.flat);
-        }
-        let (mut kept, mut rest) = (Vec::new(), std::mem::take(&mut self.rest));
-        rest.clear();
-        let mut scanner = Scanner::new(record);
-        let mut more = scanner.open(b'{', b'}')?;
-        while more {
-            let start = scanner.at();
-            let name = scanner.key()?;
-            scanner.value()?;
-            let name = text_of(name, &mut self.name);
-            let stays = self.rules.except.iter().any(|except| except.as_bytes() == name);
-            let into = if stays { &mut kept } else { &mut rest };
-            into.push(if into.is_empty() { b'{' } else { b',' });
-            into.extend_from_slice(&record[start..scanner.at()]);
-            more = scanner.more(b'}')?;
-        }
-        if rest.is_empty() {
-            rest.push(b'{');
-        }
-        rest.push(b'}');
-        flatten.object(&rest, &mut self.flat)?;
-        if !kept.is_empty() {
-            self.flat.pop();
-            kept[0] = if self.flat.len() > 1 { b',' } else { b' ' };
-            self.flat.extend_from_slice(&kept);
-            self.flat.push(b'}');
-        }
-        self.rest = rest;
-        Ok(())
     }
 }
 
@@ -371,12 +337,9 @@ mod tests {
         );
         assert_eq!(
             made(&rules(&["d"], false), record, &none).0,
-            r#"{"a__b__c":1,"f":[{"g":3}],"d":{"e":2}}"#
+            r#"{"a__b__c":1,"d":{"e":2},"f":[{"g":3}]}"#
         );
-        assert_eq!(
-            made(&rules(&["a", "d", "f"], false), record, &none).0.replace("{ ", "{"),
-            record
-        );
+        assert_eq!(made(&rules(&["a", "d", "f"], false), record, &none).0, record);
         let raw = RowRules { raw: true, ..RowRules::default() };
         assert_eq!(made(&raw, r#"{"a":1}"#, &none).0, r#"{"a":1,"_sdc_raw_json":{"a":1}}"#);
     }

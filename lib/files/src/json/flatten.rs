@@ -1,5 +1,9 @@
 //! Makes columns of nested objects.
+//!
+//! A column has the values of one path: of the record at hand and of all that came before. Else
+//! `{"a":{"b":1}}` and a later `{"a__b":2}` would be mixed in one column.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use singer::scan::{Fault, Quoted, Scanner, Token};
@@ -9,36 +13,54 @@ use singer::scan::{Fault, Quoted, Scanner, Token};
 pub struct Flatten {
     depth_max: usize,
     separator: Vec<u8>,
+    /// Members that stay as they are, as they stand between quotes.
+    except: Vec<Vec<u8>>,
     /// The names of the record at hand, without quotes, and where each lies.
     names: Vec<u8>,
     spans: Vec<Range<usize>>,
+    /// Where the names within the name at hand end.
+    ends: Vec<usize>,
+    /// The names that might be of several paths, with those that they are of.
+    paths: HashMap<Vec<u8>, Vec<usize>>,
 }
+
+/// So many names are remembered with their paths: more than a table can have columns.
+const PATHS_MAX: usize = 20_000;
+/// What is wrong with a record that breaks the rule.
+const TWO_PATHS: &str = "two values get the same name by flattening";
 
 impl Flatten {
     /// Flattens so many levels; 0 leaves records as they are. The separator joins the names.
-    pub fn new(depth_max: usize, separator: &str) -> Self {
-        let mut quoted = Vec::new();
-        singer::quote::string_into(separator.as_bytes(), &mut quoted);
-        let separator = quoted[1..quoted.len() - 1].to_vec();
-        Self { depth_max, separator, names: Vec::new(), spans: Vec::new() }
+    /// Members named in `except` stay nested.
+    pub fn new(depth_max: usize, separator: &str, except: &[String]) -> Self {
+        Self {
+            depth_max,
+            separator: quoted(separator),
+            except: except.iter().map(|name| quoted(name)).collect(),
+            names: Vec::new(),
+            spans: Vec::new(),
+            ends: Vec::new(),
+            paths: HashMap::new(),
+        }
     }
 
     /// Appends the flat record to `out`. Fails when the text is not a JSON object, or when two
-    /// of its values get one name.
+    /// of its values get one name, or one that the value of another path has had before.
     pub fn object(&mut self, object: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         self.names.clear();
         self.spans.clear();
+        self.ends.clear();
         let mut scanner = Scanner::new(object);
         scanner.space();
         out.push(b'{');
-        self.members(&mut scanner, &mut Vec::new(), 0, out)?;
+        self.members(&mut scanner, &mut Vec::new(), out)?;
         out.push(b'}');
         scanner.end()?;
         let names = &self.names;
         self.spans.sort_unstable_by(|a, b| names[a.clone()].cmp(&names[b.clone()]));
         let same = |pair: &[Range<usize>]| names[pair[0].clone()] == names[pair[1].clone()];
         if self.spans.windows(2).any(same) {
-            return Err(Fault { at: 0, what: "two values get the same name by flattening" });
+            return Err(Fault { at: 0, what: TWO_PATHS });
         }
         Ok(())
     }
@@ -47,7 +69,6 @@ impl Flatten {
         &mut self,
         scanner: &mut Scanner<'_>,
         prefix: &mut Vec<u8>,
-        depth: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let mut more = scanner.open(b'{', b'}')?;
@@ -55,17 +76,41 @@ impl Flatten {
             let key = scanner.key()?;
             let end = prefix.len();
             put_name(key, prefix);
+            let depth = self.ends.len();
+            let stays = depth == 0 && self.except.iter().any(|name| name == prefix);
             match scanner.peek() {
-                Some(b'{') if depth < self.depth_max => {
+                Some(b'{') if depth < self.depth_max && !stays => {
+                    self.ends.push(prefix.len());
                     prefix.extend_from_slice(&self.separator);
-                    self.members(scanner, prefix, depth + 1, out)?;
+                    self.members(scanner, prefix, out)?;
+                    self.ends.pop();
                 }
-                _ => self.leaf(scanner.value()?, prefix, out),
+                _ => {
+                    self.leaf(scanner.value()?, prefix, out);
+                    self.check(prefix)?;
+                }
             }
             prefix.truncate(end);
             more = scanner.more(b'}')?;
         }
         Ok(())
+    }
+
+    /// Refuses a name that had the value of another path before.
+    fn check(&mut self, name: &[u8]) -> Result<(), Fault> {
+        if self.ends.is_empty() && memchr::memmem::find(name, &self.separator).is_none() {
+            return Ok(());
+        }
+        match self.paths.get(name) {
+            Some(known) if *known == self.ends => Ok(()),
+            Some(_) => Err(Fault { at: 0, what: TWO_PATHS }),
+            // Names that are data have no column each.
+            None if self.paths.len() >= PATHS_MAX => Ok(()),
+            None => {
+                self.paths.insert(name.to_owned(), self.ends.clone());
+                Ok(())
+            }
+        }
     }
 
     fn leaf(&mut self, value: Token<'_>, name: &[u8], out: &mut Vec<u8>) {
@@ -93,6 +138,13 @@ impl Flatten {
     }
 }
 
+/// Returns a text as it stands between quotes.
+fn quoted(text: &str) -> Vec<u8> {
+    let mut quoted = Vec::new();
+    singer::quote::string_into(text.as_bytes(), &mut quoted);
+    quoted[1..quoted.len() - 1].to_vec()
+}
+
 /// Appends a name as it stands between quotes, in one way of writing it.
 fn put_name(key: Quoted<'_>, prefix: &mut Vec<u8>) {
     if key.plain {
@@ -111,7 +163,7 @@ mod tests {
 
     fn flat(depth: usize, object: &str) -> Result<String, Fault> {
         let mut out = Vec::new();
-        Flatten::new(depth, "__").object(object.as_bytes(), &mut out)?;
+        Flatten::new(depth, "__", &[]).object(object.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -135,5 +187,26 @@ mod tests {
         assert!(flat(1, r#"{"a__b":1,"\u0061":{"b":2}}"#).is_err());
         assert!(flat(1, "[]").is_err());
         assert!(flat(1, r#"{"a":{"b":1}"#).is_err());
+    }
+
+    #[test]
+    fn a_name_is_of_one_path_in_all_records() {
+        let check = |separator: &str, records: &[&str], fits: bool| {
+            let mut flatten = Flatten::new(2, separator, &["k".to_owned()]);
+            let done = records.iter().map(|text| flatten.object(text.as_bytes(), &mut vec![]));
+            let mut done: Vec<bool> = done.map(|done| done.is_ok()).collect();
+            let last = done.pop().unwrap();
+            assert!(done.into_iter().all(|done| done), "{records:?}");
+            assert_eq!(last, fits, "{records:?}");
+        };
+        let nested = r#"{"a":{"b":1}}"#;
+        check("__", &[nested, r#"{"a__b":2}"#], false);
+        check("__", &[r#"{"a__b":2}"#, "{}", nested], false);
+        check("__", &[r#"{"a":{"b":{"c":1}}}"#, r#"{"a":{"b__c":1}}"#], false);
+        check(".", &[r#"{"x":{"y.z":1}}"#, r#"{"x.y":{"z":1}}"#], false);
+        check("", &[r#"{"ab":{"c":1}}"#, r#"{"a":{"bc":1}}"#], false);
+        check("__", &[r#"{"k":{"b":1},"a":null}"#, r#"{"k__b":1,"a":{"b":[]}}"#, nested], true);
+        check("__", &[nested, r#"{"\u0061":{"b":"x"},"ab":{"c":1},"b":1}"#, nested], true);
+        check("__", &[r#"{"a__b":1}"#, r#"{"a__b":2,"a":{"c":1}}"#], true);
     }
 }

@@ -165,6 +165,12 @@ pub const CODES: &[(&str, &str)] = &[
          keys that are unique in the source, or load by `append-only`.",
     ),
     (
+        "W-KINDS-AS-TEXT",
+        "Values of a column are of several kinds and become text, where a number and a string of \
+         its digits are the same. Declare one of the kinds, or an empty schema for the property, \
+         which keeps values as JSON.",
+    ),
+    (
         "W-KINDS-MIXED",
         "JSON values of a column are of several kinds, and are kept as JSON. Set `types` of the \
          column (`schema` in tap-api) to have another type.",
