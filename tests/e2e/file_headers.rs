@@ -190,3 +190,53 @@ fn members_of_objects_that_differ_little_are_told() {
     assert_eq!(told(&["{\"id\":2,\"A\":1}\n{\"id\":3,\"a\":1}", both]), 0);
     assert_eq!(told(&["{\"id\":1,\"a\":1}", "{\"id\":2,\"b\":2}"]), 0);
 }
+
+#[test]
+fn a_row_at_an_edge_that_is_unlike_the_others_is_told_and_read() {
+    let rows = |count: usize| {
+        let lines: Vec<_> = (0..count).map(|at| format!("{at},{at}.5\n")).collect();
+        lines.concat()
+    };
+    let told = |files: &[&str], more: &Value| {
+        let outcome = read(files, more).success();
+        let count = outcome.stderr.matches("W-ROW-DOUBTFUL: ").count();
+        (count, outcome.records("t").len(), outcome.stderr)
+    };
+    let no = json!({});
+    let total = format!("id,n\n{}Total,42\n", rows(12));
+    let (count, read_rows, words) = told(&[&total], &no);
+    assert_eq!((count, read_rows), (1, 13));
+    assert!(words.contains("the last row of ") && words.contains("on line 14"), "{words}");
+    assert!(words.contains("no integer in column id"), "{words}");
+    let units = format!("id,n\n#,kg\n{}", rows(12));
+    let (count, _, words) = told(&[&units], &no);
+    assert!(count == 1 && words.contains("the first row of "), "{words}");
+    // Once, whatever the files are.
+    assert_eq!(told(&[&total, &units, &total], &no).0, 1);
+    // A few rows show nothing, nor does text in the middle, or in a column that has a type.
+    assert_eq!(told(&[&format!("id,n\n{}Total,42\n", rows(3))], &no).0, 0);
+    assert_eq!(told(&[&format!("id,n\n{0}x,1\n{0}", rows(12))], &no).0, 0);
+    assert_eq!(told(&[&total], &json!({ "types": { "id": "string" } })).0, 0);
+    // What the warning says refuses it.
+    let refused = read(&[&total], &json!({ "types": { "id": "integer" } })).exits(65);
+    assert!(refused.stderr.contains("line: 14"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_delimiter_that_leaves_something_in_names_is_told() {
+    let told = |text: &str, more: &Value| {
+        let outcome = read(&[text], more).success();
+        outcome.stderr.matches("W-DELIMITER-DOUBTFUL: ").count()
+    };
+    let no = json!({});
+    for delimiter in [";", "\t", "|", "~", "^", "\u{1}", "\u{1e}", "\u{1f}"] {
+        assert_eq!(told(&format!("id{delimiter}n\n1{delimiter}a\n"), &no), 1, "{delimiter:?}");
+        let more = json!({ "delimiter": delimiter });
+        assert_eq!(told(&format!("id{delimiter}n\n1{delimiter}a\n"), &more), 0, "{delimiter:?}");
+    }
+    assert_eq!(told("id, n, m\n1, a, b\n", &no), 1);
+    assert_eq!(told("id, n, m\n1, a, b\n", &json!({ "skipinitialspace": true })), 0);
+    assert_eq!(told("id, n,m\n1, a,b\n", &no), 0);
+    assert_eq!(told("id,\" n\"\n1,a\n", &no), 0);
+    assert_eq!(told(" id\n1\n", &no), 0);
+}

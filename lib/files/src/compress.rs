@@ -18,6 +18,10 @@ pub enum Codec {
     Zstd,
 }
 
+/// What archives begin with, and spreadsheets that are archives; and older spreadsheets.
+const ZIP: &[u8] = b"PK\x03\x04";
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0";
+
 /// How far a file may expand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -91,6 +95,11 @@ impl Codec {
             {
                 return Err(Error::new(ErrorKind::Data, "cannot read a compressed file as text")
                     .hint("let its name end in .gz or .zst"));
+            }
+            if [ZIP, OLE].iter().any(|magic| head[..filled].starts_with(magic)) {
+                return Err(Error::new(ErrorKind::Data, "cannot read the file as text")
+                    .with("the first bytes are", "those of a spreadsheet or an archive")
+                    .hint("have a spreadsheet saved as CSV, and what an archive holds unpacked"));
             }
             return Ok(Box::new(head_read.chain(input)));
         }

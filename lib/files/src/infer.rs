@@ -59,6 +59,18 @@ impl Inference {
         }
     }
 
+    /// Takes a value into account; returns the kind that the column has lost by it, to be text.
+    #[inline]
+    pub(crate) fn see_loss(&mut self, column: usize, text: &[u8]) -> Option<Kind> {
+        let before = self.columns.get(column)?.0;
+        if before == 0 {
+            return None;
+        }
+        self.see(column, text);
+        let is_lost = self.columns[column].0 == 0 && before & UNSEEN == 0;
+        is_lost.then(|| Candidates(before).kind())
+    }
+
     /// Takes all values of another column into account.
     pub fn merge(&mut self, column: usize, other: &Self, other_column: usize) {
         let Some(theirs) = other.columns.get(other_column) else { return };
@@ -67,6 +79,11 @@ impl Inference {
         {
             ours.0 &= theirs.0;
         }
+    }
+
+    /// Takes the values of the same columns of other rows into account.
+    pub(crate) fn join(&mut self, other: &Self) {
+        (0..self.columns.len()).for_each(|column| self.merge(column, other, column));
     }
 
     /// Tells whether a column has no value yet.
@@ -82,8 +99,13 @@ impl Inference {
 
     /// Returns the kind of a column.
     pub fn kind(&self, column: usize) -> Kind {
-        let candidates = self.columns.get(column).map_or(0, |candidates| candidates.0);
-        if candidates & UNSEEN != 0 {
+        self.columns.get(column).map_or(Kind::String, |candidates| candidates.kind())
+    }
+}
+
+impl Candidates {
+    fn kind(self) -> Kind {
+        if self.0 & UNSEEN != 0 {
             return Kind::String;
         }
         let kinds = [
@@ -94,7 +116,7 @@ impl Inference {
             (TIME, Kind::Time),
             (DATE_TIME, Kind::DateTime),
         ];
-        let found = kinds.iter().find(|(bit, _)| candidates & bit != 0);
+        let found = kinds.iter().find(|(bit, _)| self.0 & bit != 0);
         found.map_or(Kind::String, |(_, kind)| *kind)
     }
 }

@@ -2,6 +2,7 @@
 
 mod columns;
 mod documents;
+mod edges;
 mod form;
 mod header;
 mod likeness;
@@ -51,6 +52,8 @@ pub struct Table {
     doubted_delimiter: Cell<bool>,
     /// A header was found to be in doubt, and that was told.
     doubted_header: Cell<bool>,
+    /// A row at the edge of a file was found to be in doubt, and that was told.
+    doubted_row: Cell<bool>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
 }
@@ -78,6 +81,7 @@ impl Table {
             doubted: Cell::new(false),
             doubted_delimiter: Cell::new(false),
             doubted_header: Cell::new(false),
+            doubted_row: Cell::new(false),
             unknown: BTreeSet::new(),
             settings,
             store,

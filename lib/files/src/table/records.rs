@@ -5,10 +5,10 @@ use std::io::Read;
 use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, origins, unknown};
-use super::form::{DELIMITERS, is_json};
+use super::edges::{Edges, word};
+use super::form::{DELIMITERS_DOUBTED, is_json};
 use super::likeness::{Spellings, apart};
 use super::{Place, Table, header};
-use crate::infer::Inference;
 use crate::open::{Identity, OpenFile};
 use crate::reader::{Lines, Reader, Record};
 use crate::settings::Metadata;
@@ -61,7 +61,7 @@ impl Table {
         if let Some(key) = self.lacking(&self.settings.keys, names) {
             columns.lacking.get_or_insert_with(|| (path.to_owned(), key.to_owned()));
         }
-        let mut inference = Inference::new(names.len());
+        let mut edges = Edges::new(names.len());
         let types = &self.settings.text.types;
         if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
             while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
@@ -69,14 +69,17 @@ impl Table {
                 if !self.fits(&record, names.len()) || header.is_repeated_by(&record) {
                     continue;
                 }
+                edges.begin(record.line());
                 for (column, (text, quoted)) in record.fields().take(names.len()).enumerate() {
                     if !self.is_null(text, quoted) {
-                        inference.see(column, text);
+                        edges.see(column, text);
                     }
                 }
             }
             file.finish()?;
         }
+        self.tell_odd_row(path, names, &edges);
+        let inference = edges.inference();
         if self.settings.text.header
             && header::may_be_row(names, &inference)
             && !self.doubted_header.replace(true)
@@ -90,6 +93,24 @@ impl Table {
         columns.spellings.see(names, path);
         columns.join(header.names, &inference)?;
         Ok(identity)
+    }
+
+    /// Warns of a first or last row that may be a total, a note or a second header, once.
+    fn tell_odd_row(&self, path: &str, names: &[String], edges: &Edges) {
+        let is_open = |column: usize| !self.settings.text.types.contains_key(&names[column]);
+        let Some(odd) = edges.odd(is_open).filter(|_| !self.doubted_row.replace(true)) else {
+            return;
+        };
+        singer::warn!(
+            "W-ROW-DOUBTFUL",
+            "the {} row of {path}, on line {}, is read, and is the only one that has no {} in \
+             column {}: if it is a total, a note or a second header, have the file written without \
+             it; if it is a row, set the type of the column (`types`) to string",
+            if odd.is_first { "first" } else { "last" },
+            odd.line,
+            word(odd.kind),
+            names[odd.column],
+        );
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum if asked for.
@@ -281,12 +302,24 @@ impl Table {
         self.check_width(record.len())?;
         let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
         let names: Vec<String> = record.fields().map(name).collect();
-        let other = DELIMITERS.into_iter().filter(|other| *other != delimiter).map(char::from);
+        let other =
+            DELIMITERS_DOUBTED.into_iter().filter(|other| *other != delimiter).map(char::from);
         let other = other.into_iter().find(|other| names.len() == 1 && names[0].contains(*other));
         if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
                 "the only column of {path} has a {other:?} in its name: is `delimiter` right?"
+            );
+        }
+        let is_spaced = |(text, quoted): (&[u8], bool)| !quoted && text.first() == Some(&b' ');
+        if names.len() > 1
+            && record.fields().skip(1).all(is_spaced)
+            && !self.doubted_delimiter.replace(true)
+        {
+            singer::warn!(
+                "W-DELIMITER-DOUBTFUL",
+                "the names of {path} begin with a space, which is part of them, as it is of values: \
+                 if it is not meant, set `skipinitialspace`"
             );
         }
         let rename = self.settings.text.rename_headers;

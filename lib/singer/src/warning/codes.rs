@@ -82,7 +82,11 @@ pub const CODES: &[(&str, &str)] = &[
          Load the later days again by the command that the warning names, or set `load_method: \
          replace-partition`.",
     ),
-    ("W-DELIMITER-DOUBTFUL", "The only column has another delimiter in its name. Set `delimiter`."),
+    (
+        "W-DELIMITER-DOUBTFUL",
+        "The only column has another delimiter in its name, or names begin with a space. Set \
+         `delimiter`, or `skipinitialspace`.",
+    ),
     (
         "W-ENCODING-DOUBTFUL",
         "A file is read in one encoding, but its text is UTF-8 as well. Check `encoding`.",
@@ -293,6 +297,12 @@ pub const CODES: &[(&str, &str)] = &[
         "W-RERUN-ADDS",
         "The path of a plain file has a time in it, so a run again makes another file beside \
          the first. Write the file with `{stream_name}` alone, or a dated folder.",
+    ),
+    (
+        "W-ROW-DOUBTFUL",
+        "The first or the last row of a file alone makes a column text that all others fill with \
+         numbers, dates or times: a total, a note or a second header may be read as a row. Have \
+         the file written without it, or set the type of the column in `types`.",
     ),
     (
         "W-ROWS-AGAIN",
