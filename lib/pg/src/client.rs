@@ -8,30 +8,20 @@ use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
-use crate::connect;
 use crate::copy::CopyOut;
-use crate::failure::Report;
-use crate::notice;
+use crate::login;
+use crate::protocol::{Protocol, STATEMENT};
 use crate::settings::Config;
-use crate::wire::{self, Wire};
 
 /// COPY data is sent in messages of about this size.
 const COPY_BYTES: usize = 128 << 10;
 /// So much memory the rows of an answer may take; a catalog of a million columns takes less. No
 /// answer is larger but that of somebody who wants to fill our memory.
 const ANSWER_BYTES_MAX: usize = 512 << 20;
-/// What a simple query failed at, when the server says so.
-pub(crate) const STATEMENT: &str = "cannot run the SQL statement";
 
 /// A connection to a Postgres server; closed when dropped.
 pub struct Client {
-    pub(crate) wire: Wire,
-    pub(crate) config: Config,
-    /// Process id and secret key, for cancelling.
-    pub(crate) backend: (i32, i32),
-    /// `I`dle, in a `T`ransaction, or in a failed one (`E`).
-    status: u8,
-    broken: bool,
+    pub(crate) protocol: Protocol,
     /// Whether somebody is in between who answers for the server.
     pub(crate) pooled: bool,
     /// Whether views compute by settings of the role, and not by ours.
@@ -113,13 +103,8 @@ impl Client {
     /// Behind a pooler the session is left as it is, for it may be another one with the next
     /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
     pub fn connect(config: &Config) -> Result<Self> {
-        let wire = connect::open(config, config.connect_timeout)?;
         let mut client = Self {
-            wire,
-            config: config.clone(),
-            backend: (0, 0),
-            status: b'I',
-            broken: false,
+            protocol: login::log_in(config)?,
             pooled: false,
             lent: false,
             own_monetary: None,
@@ -127,9 +112,8 @@ impl Client {
             lc_monetary: None,
             copying: Copying::No,
         };
-        connect::log_in(&mut client)?;
         client.set_up_own()?;
-        client.wire.established(config.read_timeout);
+        client.protocol.wire.established(config.read_timeout);
         Ok(client)
     }
 
@@ -142,7 +126,7 @@ impl Client {
     /// Runs one statement with text parameters (`$1`, ...) by an unnamed prepared statement.
     pub fn query(&mut self, sql: &str, params: &[Option<&str>]) -> Result<Vec<Row>> {
         self.check_idle()?;
-        let out = &mut self.wire.output;
+        let out = &mut self.protocol.wire.output;
         frontend::parse("", sql, [], out).or_kind(ErrorKind::Data, STATEMENT)?;
         let bound = frontend::bind(
             "",
@@ -165,7 +149,7 @@ impl Client {
         }
         frontend::execute("", 0, out).or_kind(ErrorKind::Internal, STATEMENT)?;
         frontend::sync(out);
-        self.send()?;
+        self.protocol.send()?;
         self.finish_statement().map(|outcome| outcome.rows)
     }
 
@@ -173,9 +157,9 @@ impl Client {
     pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
         self.start(sql)?;
         loop {
-            let (kind, range) = self.message()?;
+            let (kind, range) = self.protocol.message()?;
             match kind {
-                b'H' => return Ok(CopyOut::new(self)),
+                b'H' => return Ok(CopyOut::new(&mut self.protocol)),
                 _ => self.before_copy(kind, range)?,
             }
         }
@@ -183,14 +167,14 @@ impl Client {
 
     /// Sets how much text a row of a COPY to us may have, before more memory is taken for it.
     pub fn limit_rows(&mut self, bytes_max: usize) {
-        self.wire.row_bytes_max = bytes_max;
+        self.protocol.wire.row_bytes_max = bytes_max;
     }
 
     /// Starts `COPY ... FROM STDIN`, to be fed by [`Client::copy_data`].
     pub fn begin_copy_in(&mut self, sql: &str) -> Result<()> {
         self.start(sql)?;
         loop {
-            let (kind, range) = self.message()?;
+            let (kind, range) = self.protocol.message()?;
             if kind == b'G' {
                 self.copying = Copying::Open;
                 return Ok(());
@@ -203,7 +187,7 @@ impl Client {
     /// that the server has sent so far; the COPY is over then.
     pub fn copy_data(&mut self, data: &[u8]) -> Result<()> {
         self.check_copying()?;
-        let out = &mut self.wire.output;
+        let out = &mut self.protocol.wire.output;
         if out.is_empty() {
             out.put_u8(b'd');
             out.put_u32(0);
@@ -213,15 +197,15 @@ impl Client {
             return Ok(());
         }
         self.close_copy_message();
-        self.send()?;
-        while self.wire.ready(Duration::ZERO)? {
-            let (kind, range) = self.message()?;
+        self.protocol.send()?;
+        while self.protocol.wire.ready(Duration::ZERO)? {
+            let (kind, range) = self.protocol.message()?;
             if kind == b'E' {
                 self.copying = Copying::No;
-                let failure = self.report(range);
-                return Err(self.until_idle(failure));
+                let failure = self.protocol.report(range);
+                return Err(self.protocol.until_idle(failure));
             }
-            self.aside(kind, range)?;
+            self.protocol.aside(kind, range)?;
         }
         Ok(())
     }
@@ -232,8 +216,8 @@ impl Client {
         self.check_copying()?;
         self.close_copy_message();
         self.copying = Copying::Closed;
-        frontend::copy_done(&mut self.wire.output);
-        self.send()
+        frontend::copy_done(&mut self.protocol.wire.output);
+        self.protocol.send()
     }
 
     /// Ends the COPY begun; returns how many rows the server took.
@@ -247,94 +231,17 @@ impl Client {
 
     /// Tells whether a transaction block is open (also a failed one).
     pub fn in_transaction(&self) -> bool {
-        self.status != b'I'
+        self.protocol.in_transaction()
     }
 
     /// Tells whether the connection is beyond use.
     pub fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    /// Marks the connection as beyond use.
-    pub(crate) fn give_up(&mut self) {
-        self.broken = true;
-    }
-
-    /// Returns the next message; a failure of the connection marks it as broken.
-    #[inline]
-    pub(crate) fn message(&mut self) -> Result<(u8, Range<usize>)> {
-        let received = self.wire.message();
-        if let Err(failure) = &received {
-            self.broken = true;
-            if wire::is_timeout(failure) {
-                // A statement nobody waits for must not go on and hold its locks.
-                let _ = connect::cancel(&self.config, self.backend);
-            }
-        }
-        received
-    }
-
-    /// Sends what is to be sent; where that fails, the server's own last words come first.
-    pub(crate) fn send(&mut self) -> Result<()> {
-        let Err(failure) = self.wire.flush() else { return Ok(()) };
-        self.broken = true;
-        while let Ok(true) = self.wire.ready(Duration::ZERO) {
-            match self.wire.message() {
-                Ok((b'E', range)) => return Err(self.report(range)),
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        Err(failure)
-    }
-
-    /// Handles a message that may come at any time.
-    pub(crate) fn aside(&mut self, kind: u8, range: Range<usize>) -> Result<()> {
-        match kind {
-            b'N' => {
-                notice::tell(&Report::parse(self.wire.payload(range)));
-            }
-            // Parameters of the server, and what other sessions tell each other.
-            b'S' | b'A' => {}
-            _ => {
-                self.broken = true;
-                return Err(self.wire.garbled());
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a failure of an `ErrorResponse`.
-    pub(crate) fn report(&mut self, range: Range<usize>) -> Error {
-        let report = Report::parse(self.wire.payload(range));
-        if report.is_fatal() {
-            self.broken = true;
-        }
-        report.into_error(STATEMENT)
-    }
-
-    /// Takes note of a `ReadyForQuery`.
-    pub(crate) fn ready_for_query(&mut self, range: Range<usize>) {
-        self.status = self.wire.payload(range).first().copied().unwrap_or(b'I');
-    }
-
-    /// Reads on to the end of a statement that failed; returns the failure.
-    pub(crate) fn until_idle(&mut self, failure: Error) -> Error {
-        if self.broken {
-            return failure;
-        }
-        while let Ok((kind, range)) = self.message() {
-            if kind == b'Z' {
-                self.ready_for_query(range);
-                break;
-            }
-        }
-        failure
+        self.protocol.is_broken()
     }
 
     /// Makes the failure for an answer that has no end, and gives the connection up.
     fn too_much(&mut self) -> Error {
-        self.give_up();
+        self.protocol.give_up();
         Error::new(ErrorKind::Unavailable, "cannot take the server's answer: it is too large")
             .with("limit in bytes", ANSWER_BYTES_MAX)
             .hint(
@@ -345,19 +252,19 @@ impl Client {
 
     fn start(&mut self, sql: &str) -> Result<()> {
         self.check_idle()?;
-        frontend::query(sql, &mut self.wire.output)
+        frontend::query(sql, &mut self.protocol.wire.output)
             .or_kind(ErrorKind::Data, "cannot send SQL with U+0000")?;
-        self.send()
+        self.protocol.send()
     }
 
     fn check_idle(&mut self) -> Result<()> {
-        if self.broken {
+        if self.protocol.is_broken() {
             return Err(Error::new(ErrorKind::Temporary, "cannot use the broken connection"));
         }
         if self.copying != Copying::No {
             return Err(Error::new(ErrorKind::Internal, "cannot run SQL while COPY is open"));
         }
-        self.wire.output.clear();
+        self.protocol.wire.output.clear();
         Ok(())
     }
 
@@ -369,7 +276,7 @@ impl Client {
     }
 
     fn close_copy_message(&mut self) {
-        let out = &mut self.wire.output;
+        let out = &mut self.protocol.wire.output;
         if out.is_empty() {
             return;
         }
@@ -381,15 +288,15 @@ impl Client {
     fn before_copy(&mut self, kind: u8, range: Range<usize>) -> Result<()> {
         match kind {
             b'E' => {
-                let failure = self.report(range);
-                Err(self.until_idle(failure))
+                let failure = self.protocol.report(range);
+                Err(self.protocol.until_idle(failure))
             }
             b'C' | b'T' | b'D' | b'I' => Ok(()),
             b'Z' => {
-                self.ready_for_query(range);
+                self.protocol.ready_for_query(range);
                 Err(Error::new(ErrorKind::Internal, "cannot copy: the statement is no COPY"))
             }
-            _ => self.aside(kind, range),
+            _ => self.protocol.aside(kind, range),
         }
     }
 
@@ -397,12 +304,12 @@ impl Client {
     fn finish_statement(&mut self) -> Result<Outcome> {
         let (mut outcome, mut bytes) = (Outcome::default(), 0);
         loop {
-            let (kind, range) = match self.message() {
+            let (kind, range) = match self.protocol.message() {
                 Ok(message) => message,
                 Err(failure) => return Err(outcome.failure.unwrap_or(failure)),
             };
             match kind {
-                b'D' => match Row::parse(self.wire.payload(range)) {
+                b'D' => match Row::parse(self.protocol.wire.payload(range)) {
                     Some(row) => {
                         bytes += row.bytes();
                         if bytes > ANSWER_BYTES_MAX {
@@ -410,31 +317,34 @@ impl Client {
                         }
                         outcome.rows.push(row);
                     }
-                    None => return Err(self.wire.garbled()),
+                    None => return Err(self.protocol.wire.garbled()),
                 },
-                b'C' => outcome.affected = affected(self.wire.payload(range)),
+                b'C' => outcome.affected = affected(self.protocol.wire.payload(range)),
                 b'E' => {
-                    let failure = self.report(range);
-                    if self.broken {
+                    let failure = self.protocol.report(range);
+                    if self.protocol.is_broken() {
                         return Err(failure);
                     }
                     outcome.failure.get_or_insert(failure);
                 }
                 b'Z' => {
-                    self.ready_for_query(range);
+                    self.protocol.ready_for_query(range);
                     return match outcome.failure {
                         Some(failure) => Err(failure),
                         None => Ok(outcome),
                     };
                 }
                 b'G' => {
-                    frontend::copy_fail("no data was meant to be sent", &mut self.wire.output)
-                        .or_kind(ErrorKind::Internal, STATEMENT)?;
-                    self.send()?;
+                    frontend::copy_fail(
+                        "no data was meant to be sent",
+                        &mut self.protocol.wire.output,
+                    )
+                    .or_kind(ErrorKind::Internal, STATEMENT)?;
+                    self.protocol.send()?;
                 }
                 // Parse, bind, close complete; row description; no data; empty; COPY out unread.
                 b'1' | b'2' | b'3' | b'T' | b'n' | b't' | b'I' | b's' | b'H' | b'd' | b'c' => {}
-                _ => self.aside(kind, range)?,
+                _ => self.protocol.aside(kind, range)?,
             }
         }
     }
@@ -442,11 +352,11 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if !self.broken && self.copying == Copying::No {
-            self.wire.output.clear();
-            self.wire.timeout = Duration::from_millis(200);
-            frontend::terminate(&mut self.wire.output);
-            let _ = self.wire.flush();
+        if !self.protocol.is_broken() && self.copying == Copying::No {
+            self.protocol.wire.output.clear();
+            self.protocol.wire.timeout = Duration::from_millis(200);
+            frontend::terminate(&mut self.protocol.wire.output);
+            let _ = self.protocol.wire.flush();
         }
     }
 }

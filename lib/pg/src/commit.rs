@@ -89,9 +89,9 @@ impl Client {
 
     /// Asks on another connection until there is an answer, or no more time.
     fn ask(&self, witness: &Witness, table: Option<&str>) -> Result<(Self, Fate)> {
-        let deadline = Instant::now() + self.config.connect_timeout * PATIENCE;
+        let deadline = Instant::now() + self.protocol.config.connect_timeout * PATIENCE;
         loop {
-            let asked = Self::connect(&self.config).and_then(|mut client| {
+            let asked = Self::connect(&self.protocol.config).and_then(|mut client| {
                 let fate = client.fate(witness, table)?;
                 Ok((client, fate))
             });

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use singer::{Error, ErrorKind, Result};
 
-use crate::client::Client;
-use crate::connect;
+use crate::protocol::Protocol;
 
 /// Rows the server sends. Dropped early, it cancels the query.
 pub struct CopyOut<'a> {
-    client: &'a mut Client,
+    protocol: &'a mut Protocol,
     over: bool,
 }
 
 impl<'a> CopyOut<'a> {
-    pub(crate) fn new(client: &'a mut Client) -> Self {
-        Self { client, over: false }
+    pub(crate) fn new(protocol: &'a mut Protocol) -> Self {
+        Self { protocol, over: false }
     }
 
     /// Returns the next message, a row of text COPY with its newline; `None` after the last.
@@ -26,21 +25,21 @@ impl<'a> CopyOut<'a> {
             return Ok(None);
         }
         loop {
-            let (kind, range) = self.client.message()?;
+            let (kind, range) = self.protocol.message()?;
             match kind {
-                b'd' => return Ok(Some(self.client.wire.payload(range))),
+                b'd' => return Ok(Some(self.protocol.wire.payload(range))),
                 b'c' | b'C' => {}
                 b'Z' => {
                     self.over = true;
-                    self.client.ready_for_query(range);
+                    self.protocol.ready_for_query(range);
                     return Ok(None);
                 }
                 b'E' => {
                     self.over = true;
-                    let failure = self.client.report(range);
-                    return Err(self.client.until_idle(failure));
+                    let failure = self.protocol.report(range);
+                    return Err(self.protocol.until_idle(failure));
                 }
-                _ => self.client.aside(kind, range)?,
+                _ => self.protocol.aside(kind, range)?,
             }
         }
     }
@@ -53,24 +52,24 @@ impl<'a> CopyOut<'a> {
     /// Waits for the next message at most so long; tells whether it is there.
     #[inline]
     pub fn ready(&mut self, timeout: Duration) -> Result<bool> {
-        if self.over { Ok(true) } else { self.client.wire.ready(timeout) }
+        if self.over { Ok(true) } else { self.protocol.wire.ready(timeout) }
     }
 }
 
 impl Drop for CopyOut<'_> {
     fn drop(&mut self) {
-        if self.over || self.client.is_broken() {
+        if self.over || self.protocol.is_broken() {
             return;
         }
-        let silence = self.client.wire.timeout;
-        self.client.wire.timeout = Duration::from_secs(5);
-        if connect::cancel(&self.client.config, self.client.backend).is_err() {
-            self.client.give_up();
+        let silence = self.protocol.wire.timeout;
+        self.protocol.wire.timeout = Duration::from_secs(5);
+        if self.protocol.cancel().is_err() {
+            self.protocol.give_up();
             return;
         }
         let cut = Error::new(ErrorKind::Internal, "cannot go on with a COPY cut short");
         self.over = true;
-        self.client.until_idle(cut);
-        self.client.wire.timeout = silence;
+        self.protocol.until_idle(cut);
+        self.protocol.wire.timeout = silence;
     }
 }

@@ -81,7 +81,7 @@ impl Client {
     /// Sets the session up if it is that of the process which let us in; else somebody is in
     /// between. One statement for both.
     pub(crate) fn set_up_own(&mut self) -> Result<()> {
-        let (settings, process) = (self.pins(false), self.backend.0);
+        let (settings, process) = (self.pins(false), self.protocol.backend.0);
         let sql = format!("SELECT {settings} WHERE pg_catalog.pg_backend_pid() = {process}");
         self.pooled = self.query(&sql, &[])?.is_empty();
         Ok(())
@@ -258,7 +258,7 @@ impl Client {
             return Ok(false);
         }
         // Where no session is left for it, this one is ours.
-        let Ok(mut other) = Self::connect(&self.config) else { return Ok(false) };
+        let Ok(mut other) = Self::connect(&self.protocol.config) else { return Ok(false) };
         let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
         // In a busy pool two connections may have the same two sessions for a while.
         for _ in 0..LOOKS {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::{Error, ErrorKind, Result, Secret};
 
+use crate::ssl_mode::{SslMode, unknown_mode};
 use crate::{password_file, url};
 
 /// The connection settings of a Postgres connector.
@@ -67,24 +68,6 @@ pub struct ConnectionSettings {
 pub struct SshTunnel {
     /// Whether to connect through an SSH tunnel; not supported yet.
     pub enable: bool,
-}
-
-/// How TLS is used, in libpq's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SslMode {
-    /// No TLS.
-    Disable,
-    /// No TLS (libpq would fall back to it only if the server insists; we do not try twice).
-    Allow,
-    /// TLS where the server has it, else none; the certificate is not checked.
-    Prefer,
-    /// TLS; the certificate is not checked.
-    Require,
-    /// TLS; the certificate must be signed by a trusted authority, for any name.
-    VerifyCa,
-    /// TLS; the certificate must be signed by a trusted authority and name the host.
-    VerifyFull,
 }
 
 /// Where the server listens.
@@ -245,31 +228,9 @@ impl ConnectionSettings {
     }
 }
 
-impl SslMode {
-    /// Returns the mode of a word of libpq.
-    pub fn named(word: &str) -> Option<Self> {
-        Some(match word {
-            "disable" => Self::Disable,
-            "allow" => Self::Allow,
-            "prefer" => Self::Prefer,
-            "require" => Self::Require,
-            "verify-ca" => Self::VerifyCa,
-            "verify-full" => Self::VerifyFull,
-            _ => return None,
-        })
-    }
-}
-
 /// Returns the first setting that has text: an empty one is not set, as for libpq.
 fn first<T: Clone + Default + PartialEq>(settings: &[&Option<T>]) -> Option<T> {
     settings.iter().copied().flatten().find(|text| **text != T::default()).cloned()
-}
-
-pub(crate) fn unknown_mode(setting: &str, word: &str) -> Error {
-    Error::new(ErrorKind::Config, "cannot use the TLS mode")
-        .with("setting", setting)
-        .with("value", word)
-        .hint("one of disable, allow, prefer, require, verify-ca, verify-full")
 }
 
 /// Tells whether the server can only be on this machine.

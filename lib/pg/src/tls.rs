@@ -17,7 +17,8 @@ use rustls::{
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::private_file;
-use crate::settings::{Config, Host, SslMode};
+use crate::settings::{Config, Host};
+use crate::ssl_mode::SslMode;
 
 const PRIVATE_KEY: &str = "ssl_client_private_key";
 

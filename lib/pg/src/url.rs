@@ -2,7 +2,7 @@
 
 use singer::{Error, ErrorKind, Result, Secret};
 
-use crate::settings::{SslMode, unknown_mode};
+use crate::ssl_mode::{SslMode, unknown_mode};
 
 /// What a URL says.
 #[derive(Debug, Default)]
