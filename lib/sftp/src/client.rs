@@ -12,38 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use singer::{Error, ErrorKind};
 
+use crate::attempt::{Attempt, Failure};
 use crate::link::Link;
 use crate::packet::{self, Assembler, Attributes, Name, Reply};
-
-/// What a call on a connection gives.
-pub(crate) type Attempt<T> = Result<T, Failure>;
-
-/// Why a call did not give it.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The connection is gone: a new one may do better.
-    Lost(Error),
-    /// The same call would fail again.
-    Refused(Error),
-}
-
-impl Failure {
-    pub(crate) fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost(_))
-    }
-
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Self::Lost(failure) | Self::Refused(failure) => failure,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(failure: Error) -> Self {
-        Self::Refused(failure)
-    }
-}
 
 /// So many lists of names are asked for at once.
 const LISTS_AHEAD: usize = 8;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use singer::{Error, ErrorKind, Result};
 
-use crate::client::{Attempt, Client, Failure};
+use crate::attempt::{Attempt, Failure};
+use crate::client::Client;
 use crate::packet::{self, Attributes, FileKind};
 use crate::server::Server;
 

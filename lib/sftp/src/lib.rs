@@ -1,6 +1,7 @@
 //! An SFTP client that blocks: connecting, host keys, credentials, and files whose reading goes on
 //! after a cut. Everything asynchronous is in `link`.
 
+mod attempt;
 pub mod client;
 mod file;
 pub mod host_key;

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::client::{Attempt, Failure};
+use crate::attempt::{Attempt, Failure};
 use crate::host_key::HostKeys;
 use crate::options::Options;
 use crate::packet;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use backon::{BlockingRetryable, ExponentialBuilder};
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::client::{Attempt, Client, Failure};
+use crate::attempt::{Attempt, Failure};
+use crate::client::Client;
 use crate::host_key::HostKeys;
 use crate::link::Link;
 use crate::options::Options;

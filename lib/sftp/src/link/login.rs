@@ -11,7 +11,7 @@ use russh::{MethodKind, MethodSet};
 use singer::{Error, ErrorKind, Secret};
 
 use super::{Ended, Watch, lost};
-use crate::client::{Attempt, Failure};
+use crate::attempt::{Attempt, Failure};
 use crate::options::Options;
 
 /// Servers hang up after six attempts; one is left for the password.
