@@ -18,6 +18,7 @@ pub mod data;
 pub mod dated;
 pub mod datestamp;
 mod disk;
+mod intent;
 mod lock;
 pub mod manifest;
 pub mod name;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use singer::Result;
 
 use crate::disk;
+use crate::intent::{Intent, clear_path};
 use crate::manifest::{FileEntry, MANIFEST_NAME, Manifest};
 use crate::partition::Lake;
-use crate::staging::Intent;
 
 /// What a publication did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,24 +72,6 @@ pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()>
         }
         Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
             .with("staged", staged.display())),
-    }
-}
-
-/// Step 4, a while later: the old generation goes.
-pub(crate) fn clear(staging: &Path, intent: &Intent) {
-    for folder in [staging.join(&intent.staged), intent.old(staging)] {
-        clear_path(&folder);
-    }
-}
-
-/// Removes what is of no more use. Cleaning up never fails a run: the next one removes what stays.
-pub(crate) fn clear_path(path: &Path) {
-    if let Err(failure) = disk::remove(path) {
-        singer::warn!(
-            "W-FOLDER-LEFT",
-            "a path stays in staging for the next run: {}",
-            failure.message()
-        );
     }
 }
 

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
+use crate::intent::{Intent, clear_path};
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
 use crate::partition::{Lake, Partition, read_folder};
 use crate::publish::{self, Outcome};
 use crate::record::{RunRecord, TableRecord};
-use crate::staging::{Intent, Staging};
+use crate::staging::Staging;
 use crate::{DataFile, Datestamp, Lock, disk};
 
 /// How many tables are named that a run has left as they were.
@@ -250,7 +251,7 @@ impl Staged {
         if let Some(old) = old.as_ref().filter(unchanged) {
             // Where open files stay when they are removed (NFS, FUSE), their folder does, too.
             drop(files);
-            publish::clear_path(&self.folder);
+            clear_path(&self.folder);
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
         }

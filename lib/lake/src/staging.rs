@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use singer::{ErrorKind, Result, ResultExt, quote};
+use singer::{ErrorKind, Result, quote};
 
+use crate::intent::{Intent, SUFFIX};
 use crate::manifest::MANIFEST_NAME;
 use crate::partition::Lake;
-use crate::{Datestamp, Lock, disk, publish};
-
-const INTENT_SUFFIX: &str = ".intent.json";
+use crate::{Lock, disk};
 
 /// How long an old generation outlives its replacement. A reader that opened its folder just before
 /// and lists it just after must still find its files: an empty folder would pass for a day without
@@ -26,33 +24,6 @@ pub(crate) struct Staging {
     pub folder: PathBuf,
     retired: Mutex<Vec<(Intent, Instant)>>,
     _owner: Lock,
-}
-
-/// A replacement in two renames that the next run finishes if this one dies in between.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    pub source: String,
-    pub extracted_at: Datestamp,
-    pub table: String,
-    /// The new generation's folder name within the staging folder.
-    pub staged: String,
-}
-
-impl Intent {
-    pub fn path(&self, staging: &Path) -> PathBuf {
-        staging.join(format!("{}{INTENT_SUFFIX}", self.staged))
-    }
-
-    /// Where the old generation waits for its end.
-    pub fn old(&self, staging: &Path) -> PathBuf {
-        staging.join(format!("{}.old", self.staged))
-    }
-
-    pub fn write(&self, staging: &Path) -> Result<()> {
-        let text = serde_json::to_vec(self)
-            .or_kind(ErrorKind::Internal, "cannot write the intent file")?;
-        disk::replace_file(&self.path(staging), &text)
-    }
 }
 
 impl Staging {
@@ -78,7 +49,7 @@ impl Staging {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let due = retired.iter().take_while(|(_, since)| since.elapsed() >= RETIREMENT).count();
         for (intent, _) in retired.drain(..due) {
-            publish::clear(&self.folder, &intent);
+            intent.clear(&self.folder);
         }
         retired.push((intent.clone(), Instant::now()));
     }
@@ -192,7 +163,7 @@ enum Settled {
 
 /// Finishes replacements that died between their two renames.
 fn settle_intents(lake: &Lake, staging: &Path) -> Result<Settled> {
-    for name in disk::names(staging)?.iter().filter(|name| name.ends_with(INTENT_SUFFIX)) {
+    for name in disk::names(staging)?.iter().filter(|name| name.ends_with(SUFFIX)) {
         let path = staging.join(name);
         // Written atomically, so one that cannot be read was never ours.
         let intent = match disk::read_small(&path) {
@@ -254,5 +225,5 @@ fn is_generation(folder: &Path) -> bool {
 }
 
 fn has_intents(staging: &Path) -> bool {
-    disk::names(staging).is_ok_and(|names| names.iter().any(|name| name.ends_with(INTENT_SUFFIX)))
+    disk::names(staging).is_ok_and(|names| names.iter().any(|name| name.ends_with(SUFFIX)))
 }

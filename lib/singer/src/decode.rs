@@ -9,9 +9,10 @@ use crate::catalog::Stream;
 use crate::error::Result;
 use crate::kinds::{self, Kinds};
 use crate::quote::string_into;
+use crate::refusal::Refusal;
 use crate::scan::{Fault, Quoted, Scanner, Token};
 use crate::schema::{DELETED_AT, Kind};
-use crate::validate::{Checks, Compiler, Reason};
+use crate::validate::{Checks, Compiler};
 
 /// A line, its parts unread.
 #[derive(Debug, Default)]
@@ -96,24 +97,6 @@ impl<'a> Line<'a> {
 /// Sets a part of a message; tells whether it was there before.
 fn replaces<T>(part: &mut Option<T>, found: Option<T>) -> bool {
     std::mem::replace(part, found).is_some()
-}
-
-/// Why a record was not taken.
-#[derive(Debug)]
-pub enum Refusal {
-    /// It is not JSON.
-    Broken(Fault),
-    /// A value does not fit its column (`None`: the record as a whole).
-    Unfit(Option<usize>, Reason),
-    /// It says that its row was deleted, which the schema does not declare: see
-    /// [`RecordDecoder::heeding_deletions`].
-    Deletes,
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Broken(fault)
-    }
 }
 
 /// Reads the records of one stream.

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod private_file;
 pub mod quote;
 mod receive;
+pub mod refusal;
 pub mod rejects;
 pub mod rows;
 mod run_mapper;

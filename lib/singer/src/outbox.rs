@@ -5,46 +5,15 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::future::Cap;
-use crate::pipe::{Job, Pipe};
+use crate::pipe::Pipe;
 use crate::rejects::Rejects;
-use crate::rows::{OpenStream, Rows};
+use crate::rows::{Closed, OpenStream, Rows, Shared};
 use crate::selection::Selected;
 use crate::state::State;
 use crate::states::States;
 
 /// The batches of all open streams hold no more than this before they are handed on.
 const PENDING_BYTES: usize = 8 << 20;
-
-/// What all streams of a run share.
-pub(crate) struct Shared {
-    pub pipe: Pipe,
-    pub rejects: Rejects,
-    pub states: States,
-    /// Up to where bookmarks of time move.
-    pub cap: Cap,
-    /// How many rows of a stream are wanted.
-    pub limit: Option<u64>,
-    pub record_bytes_max: usize,
-    /// A SCHEMA of the run has said which files are read.
-    pub files_told: bool,
-    /// Text of the rows that wait in the batches of the open streams.
-    pub pending_bytes: usize,
-}
-
-impl Shared {
-    pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {
-        self.pipe.send(Job::Line(line))
-    }
-}
-
-/// How a stream ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Closed {
-    /// How many rows it had.
-    pub count: u64,
-    /// Rows of it were left out.
-    pub left_out: bool,
-}
 
 /// A run on its way out: several streams of it may be open at once.
 pub struct Outbox {

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::batch::Batch;
 use crate::catalog::Stream;
-use crate::decode::Refusal;
 use crate::encode::{Envelopes, RecordEncoder};
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::metrics::counter;
 use crate::own_file;
 use crate::quote::string_into;
+use crate::refusal::Refusal;
 use crate::scan::Scanner;
 use crate::schema::Kind;
 use crate::scrub::scrub;

@@ -3,6 +3,7 @@
 mod failure;
 mod keys;
 mod open;
+mod shared;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,12 +17,12 @@ use crate::encode::{message_line, schema_message};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileIds;
 use crate::future::Cap;
-use crate::outbox::Shared;
 use crate::pipe::Job;
 use crate::rejects::{Refused, misfit};
 use crate::warning;
 
 pub(crate) use open::OpenStream;
+pub(crate) use shared::{Closed, Shared};
 
 /// The oldest a row may get in a batch.
 const BATCH_AGE: Duration = Duration::from_secs(1);

@@ -181,54 +181,6 @@ impl Pruning {
     }
 }
 
-/// Reads the metadata of a catalog entry, the legacy form inside the schema too.
-pub(crate) fn read_metadata(
-    entry: &Map<String, Value>,
-    schema: &Map<String, Value>,
-) -> Result<Metadata> {
-    let mut metadata = Metadata::new();
-    for item in entry.get("metadata").and_then(Value::as_array).into_iter().flatten() {
-        // A part that is left out would make a property's entry one of the stream.
-        let text = |part: &Value| part.as_str().map(str::to_owned);
-        let path = item["breadcrumb"].as_array();
-        let path = path.and_then(|parts| parts.iter().map(text).collect::<Option<Vec<_>>>());
-        let values = item["metadata"].as_object();
-        let (Some(path), Some(values)) = (path, values) else {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "a metadata entry of the catalog needs `breadcrumb` and `metadata`",
-            ));
-        };
-        metadata.entry(path).or_default().extend(values.clone());
-    }
-    legacy(schema, &mut Vec::new(), &mut metadata);
-    if let Some(selected) = entry.get("selected").filter(|selected| selected.is_boolean()) {
-        let root = metadata.entry(Vec::new()).or_default();
-        root.entry("selected").or_insert_with(|| selected.clone());
-    }
-    Ok(metadata)
-}
-
-/// Takes `selected` and `inclusion` from inside the schema, where no metadata says otherwise.
-fn legacy(schema: &Map<String, Value>, at: &mut Vec<String>, metadata: &mut Metadata) {
-    for key in ["selected", "inclusion"] {
-        if let Some(value) = schema.get(key).filter(|value| value.is_boolean() || value.is_string())
-        {
-            let meta = metadata.entry(at.clone()).or_default();
-            meta.entry(key).or_insert_with(|| value.clone());
-        }
-    }
-    for (name, property) in
-        schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-    {
-        if let Some(property) = property.as_object() {
-            at.extend(["properties".to_owned(), name.clone()]);
-            legacy(property, at, metadata);
-            at.truncate(at.len() - 2);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,14 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::batch::Batch;
 use crate::canonical;
-use crate::decode::Refusal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::refusal::{Reason, Refusal};
 use crate::scan::{Nested, Quoted, Scanner, Token};
 use crate::schema::{ABSENT_IS_NULL, Column, Kind, Types};
 use crate::weight::{COPIED_MAX, Scale, definitions, is_bounded, size};
-
-/// Why a value does not fit its column, for people; never the value itself.
-pub type Reason = String;
 
 /// What the values of a column must be.
 pub struct Checks {

@@ -17,8 +17,9 @@ use serde_json::{Map, Value, json};
 use singer::Envelope;
 use singer::Stream;
 use singer::batch::Batch;
-use singer::decode::{Line, RecordDecoder, Refusal};
+use singer::decode::{Line, RecordDecoder};
 use singer::encode::{Envelopes, RecordEncoder};
+use singer::refusal::Refusal;
 
 fn stream() -> Stream {
     let schema = json!({ "required": ["i"], "properties": {

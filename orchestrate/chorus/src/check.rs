@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use singer::Envelope;
 use singer::Stream;
 use singer::batch::Batch;
-use singer::decode::{RecordDecoder, Refusal};
+use singer::decode::RecordDecoder;
+use singer::refusal::Refusal;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

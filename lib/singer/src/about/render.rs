@@ -1,0 +1,237 @@
+//! What a connector says about itself, in the forms of `--about`.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::about::About;
+use crate::args::{AboutFormat, Role};
+use crate::settings::{SettingsSchema, aliases, is_secret};
+
+impl About {
+    /// Writes what `--about` prints.
+    pub(crate) fn render(
+        &self,
+        role: Role,
+        schema: &SettingsSchema,
+        format: AboutFormat,
+    ) -> String {
+        let capabilities = [role.capabilities(), self.capabilities].concat();
+        match format {
+            AboutFormat::Text => self.text(&capabilities, schema),
+            AboutFormat::Json => self.json(&capabilities, schema),
+            AboutFormat::Markdown => self.markdown(schema),
+            AboutFormat::Meltano => self.meltano(&capabilities, schema),
+        }
+    }
+
+    fn text(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
+        let mut text = format!(
+            "{} {}\n{}\n\nCapabilities: {}\n\nSettings:\n",
+            self.name,
+            self.version,
+            self.description,
+            capabilities.join(" "),
+        );
+        for (name, property) in schema.properties() {
+            let setting = Setting::new(schema, name, property);
+            let _ = writeln!(text, "  {name} ({}){}", setting.kind, setting.note());
+            let _ = writeln!(text, "      {}", setting.description);
+        }
+        text
+    }
+
+    fn json(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
+        let about = json!({
+            "name": self.name,
+            "description": self.description,
+            "version": self.version,
+            "sdk_version": self.version,
+            "supported_python_versions": [],
+            "capabilities": capabilities,
+            "settings": schema.as_object(),
+        });
+        serde_json::to_string_pretty(&about).unwrap_or_default() + "\n"
+    }
+
+    fn markdown(&self, schema: &SettingsSchema) -> String {
+        let mut text = format!("{}\n\n| Setting | Type | Default | Meaning |\n", self.description);
+        text.push_str("|---|---|---|---|\n");
+        for (name, property) in schema.properties() {
+            let setting = Setting::new(schema, name, property);
+            let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+            let mut meaning = setting.description.clone();
+            if !setting.aliases.is_empty() {
+                let _ = write!(meaning, " Also: `{}`.", setting.aliases.join("`, `"));
+            }
+            let default = match (&setting.default, setting.required) {
+                (Some(default), _) => format!("`{default}`"),
+                (None, true) => "required".to_owned(),
+                (None, false) => String::new(),
+            };
+            let kind = if setting.secret { "secret" } else { &setting.kind };
+            let row = [&format!("`{name}`"), kind, &default, &meaning].map(cell);
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        text
+    }
+
+    /// YAML of the plugin's definition, as `meltano add --from-ref` reads it; every scalar that
+    /// could be misread is written as JSON, which YAML contains.
+    fn meltano(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
+        let quote = |text: &str| Value::from(text).to_string();
+        let mut text = format!(
+            "name: {}\nnamespace: {}\nexecutable: {}\ncapabilities: [{}]\n",
+            self.name,
+            self.name.replace('-', "_"),
+            self.name,
+            capabilities.join(", "),
+        );
+        // The variables of the process that are read beside those of the settings.
+        let properties = schema.properties();
+        let read = properties.filter_map(|(_, property)| property["x-pass-env"].as_array());
+        let read: Vec<&str> = read.flatten().filter_map(Value::as_str).collect();
+        if !read.is_empty() {
+            let _ = writeln!(text, "annotations: {{chorus: {{pass_env: [{}]}}}}", read.join(", "));
+        }
+        text.push_str("settings:\n");
+        for (name, property) in schema.properties() {
+            let setting = Setting::new(schema, name, property);
+            let _ = write!(text, "- name: {name}\n  kind: {}\n", setting.meltano_kind());
+            if setting.secret {
+                text.push_str("  sensitive: true\n");
+            }
+            if let Some(words) = &setting.words {
+                text.push_str("  options:\n");
+                for word in words {
+                    let word = if word == "null" { quote(word) } else { word.clone() };
+                    let _ = writeln!(text, "  - {{label: {word}, value: {word}}}");
+                }
+            }
+            if !setting.aliases.is_empty() {
+                let _ = writeln!(text, "  aliases: [{}]", setting.aliases.join(", "));
+            }
+            if let Some(default) = &setting.default {
+                let _ = writeln!(text, "  value: {default}");
+            }
+            let _ = writeln!(text, "  description: {}", quote(&setting.description));
+        }
+        text
+    }
+}
+
+/// One setting, as its schema tells.
+struct Setting {
+    kind: String,
+    description: String,
+    /// As JSON text; an empty default is none.
+    default: Option<String>,
+    required: bool,
+    secret: bool,
+    aliases: Vec<String>,
+    words: Option<Vec<String>>,
+}
+
+impl Setting {
+    fn new(schema: &SettingsSchema, name: &str, property: &Value) -> Self {
+        let branches = property["anyOf"].as_array().into_iter().flatten();
+        let branch = branches.into_iter().find(|branch| branch["type"] != "null");
+        let shape = branch.unwrap_or(property);
+        let words = words(shape);
+        let kind = match &shape["type"] {
+            _ if words.is_some() => {
+                "one of ".to_owned() + &words.clone().unwrap_or_default().join(", ")
+            }
+            Value::String(word) => word.clone(),
+            Value::Array(types) => {
+                let types = types.iter().filter_map(Value::as_str).filter(|word| *word != "null");
+                types.collect::<Vec<_>>().join(" or ")
+            }
+            _ => "any".to_owned(),
+        };
+        let default = property.get("default").filter(|default| !default.is_null());
+        let empty = |default: &&Value| **default != json!([]) && **default != json!("");
+        Self {
+            kind,
+            description: property["description"].as_str().unwrap_or_default().replace('\n', " "),
+            default: default.filter(empty).map(Value::to_string),
+            required: schema.is_required(name),
+            secret: is_secret(property),
+            aliases: aliases(property).map(str::to_owned).collect(),
+            words,
+        }
+    }
+
+    fn note(&self) -> String {
+        let mut note = String::new();
+        if self.required {
+            note.push_str(", required");
+        }
+        if self.secret {
+            note.push_str(", secret");
+        }
+        if let Some(default) = &self.default {
+            let _ = write!(note, ", default {default}");
+        }
+        if !self.aliases.is_empty() {
+            let _ = write!(note, ", also {}", self.aliases.join(", "));
+        }
+        note
+    }
+
+    fn meltano_kind(&self) -> &str {
+        if self.words.is_some() {
+            return "options";
+        }
+        match self.kind.as_str() {
+            kind @ ("array" | "object") => kind,
+            _ if self.secret => "string",
+            "number" => "decimal",
+            kind @ ("integer" | "boolean") => kind,
+            _ => "string",
+        }
+    }
+}
+
+/// Returns the words of an enumeration: `enum`, or `oneOf` with a `const` each.
+fn words(shape: &Value) -> Option<Vec<String>> {
+    let strings = |values: &Vec<Value>| {
+        let words = values.iter().filter_map(Value::as_str).map(str::to_owned);
+        words.collect::<Vec<_>>()
+    };
+    if let Some(values) = shape["enum"].as_array() {
+        return Some(strings(values));
+    }
+    let branches = shape["oneOf"].as_array()?;
+    let consts = branches.iter().map(|branch| branch["const"].clone()).collect();
+    Some(strings(&consts)).filter(|words| words.len() == branches.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is asked for")]
+    struct Shapes {
+        /// One.
+        key: Secret,
+        /// Many.
+        keys: BTreeMap<String, Secret>,
+    }
+
+    #[test]
+    fn secrets_are_texts_or_maps_that_meltano_hides() {
+        let about = About { name: "tap-x", version: "1", description: "x", capabilities: &["y"] };
+        let schema = SettingsSchema::new(&[SettingsSchema::part::<Shapes>]);
+        let text = about.render(Role::Tap, &schema, AboutFormat::Meltano);
+        assert!(text.contains("structured-logging, y]\n"), "{text}");
+        for (name, kind) in [("key", "string"), ("keys", "object")] {
+            let setting = format!("- name: {name}\n  kind: {kind}\n  sensitive: true\n");
+            assert!(text.contains(&setting), "{text}");
+        }
+    }
+}
