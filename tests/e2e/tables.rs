@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::folder;
-use crate::support::messages::Lines;
+use crate::support::messages::{Lines, columns};
 use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
 use crate::support::run::{Outcome, pipe_succeeds};
 
@@ -226,4 +226,40 @@ fn what_is_remembered_is_no_stream() {
     assert!(load(&json!({})).exits(78).stderr.contains("`table_names`"));
     load(&json!({ "table_names": { "public-_sdc_tables": "tables" } })).success();
     assert_eq!(copy.psql("SELECT n FROM tables"), "1");
+}
+
+#[test]
+fn rows_of_a_child_are_rows_of_its_parent() {
+    let target = database("parents_filled");
+    let load = |stream: &str, method: &str, id: i64| {
+        let lines = Lines::default().schema(stream, &columns(), &["id"]);
+        let lines = lines.record(stream, &json!({ "id": id, "name": stream })).done();
+        to_database(&target, &json!({ "load_method": method })).input(lines.0).go()
+    };
+    let make = "CREATE TABLE t (id bigint PRIMARY KEY, name text) PARTITION BY RANGE (id);
+        CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id);
+        CREATE TABLE lowest PARTITION OF low FOR VALUES FROM (0) TO (5);
+        CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20)";
+    // Each stream has a partition of its own.
+    target.psql(make);
+    load("lowest", "upsert", 1).success();
+    load("high", "overwrite", 11).success();
+    load("lowest", "overwrite", 2).success();
+    for of_parent in ["t", "low"] {
+        let refused = load(of_parent, "upsert", 1).exits(78);
+        assert!(refused.stderr.contains(&format!("parent or child: public.{of_parent}")));
+    }
+    assert_eq!(target.psql("SELECT id, name FROM t ORDER BY id"), "2|lowest\n11|high");
+    // The parent has one, and its partitions have none.
+    target.psql(&format!("DROP TABLE t, _sdc_tables; {make}"));
+    load("t", "upsert", 1).success();
+    let refused = load("lowest", "append-only", 2).exits(78);
+    assert!(refused.stderr.contains("filled by: t"), "{}", refused.stderr);
+    load("t", "overwrite", 12).success();
+    // As an earlier release let them.
+    target.psql("INSERT INTO _sdc_tables (table_name, stream) VALUES ('high', 'high')");
+    load("high", "upsert", 13).success();
+    load("t", "upsert", 3).success();
+    load("t", "overwrite", 3).exits(78);
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "3");
 }

@@ -60,7 +60,7 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
 /// state alone. Returns what is to be remembered of it with the load.
 pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<Option<Claim>> {
     let (name, exists) = (&mapping.shape.name, !mapping.plan.creates());
-    let claim = memory.claim(client, &mapping.stream, (name, exists))?;
+    let claim = memory.claim(client, &mapping.stream, (name, exists, mapping.replaces()))?;
     if !exists && !mapping.goes_on() && mapping.settings.missing_table == MissingTable::Refuse {
         warn_of_gone(client, memory, mapping)?;
     }

@@ -137,14 +137,28 @@ impl Memory {
 
     /// Refuses a table that another stream fills. Returns what is to be written with the load
     /// where nothing is remembered, or only of a table that is gone.
+    ///
+    /// A row of a partition or a child is a row of its parent, too. So one stream fills them all,
+    /// or each has a child of its own: what is not known yet must not come between, and what
+    /// `replaces` rows must not take those of another stream.
     pub fn claim(
         &mut self,
         client: &mut Client,
         stream: &Stream,
-        (name, exists): (&TableName, bool),
+        (name, exists, replaces): (&TableName, bool, bool),
     ) -> Result<Option<Claim>> {
         let filler = Filler::of(stream);
         let before = self.known(client, name)?;
+        if exists && (before.is_none() || replaces) {
+            for relative in relatives(client, name)? {
+                if let Some(known) = self.known(client, &relative)?
+                    && !known.filler.is(&filler)
+                {
+                    let refused = taken(&relative, &filler, &known.filler);
+                    return Err(refused.with("parent or child", name));
+                }
+            }
+        }
         match before {
             Some(known) if exists && known.filler.is(&filler) => Ok(None),
             Some(known) if exists => Err(taken(name, &filler, &known.filler)),
@@ -367,6 +381,25 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
     let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), known(row))));
     remembered.fillers = named.collect();
     Ok(())
+}
+
+/// Returns the tables whose rows are rows of a table, too, and those that its own rows are of.
+fn relatives(client: &mut Client, name: &TableName) -> Result<Vec<TableName>> {
+    let rows = client.query(
+        "WITH RECURSIVE t (oid) AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n \
+           ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2), \
+         up (oid) AS (SELECT i.inhparent FROM pg_inherits i JOIN t ON i.inhrelid = t.oid \
+           UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid), \
+         down (oid) AS (SELECT i.inhrelid FROM pg_inherits i JOIN t ON i.inhparent = t.oid \
+           UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON i.inhparent = down.oid) \
+         SELECT n.nspname, c.relname FROM (SELECT oid FROM up UNION SELECT oid FROM down) r \
+         JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM pg_class m \
+           WHERE m.relnamespace = n.oid AND m.relname = $3) ORDER BY 1, 2",
+        &[Some(&name.schema), Some(&name.table), Some(ours::TABLE)],
+    )?;
+    let text = |row: &pg::Row, at| row.get(at).unwrap_or_default().to_owned();
+    Ok(rows.iter().map(|row| TableName { schema: text(row, 0), table: text(row, 1) }).collect())
 }
 
 #[cold]

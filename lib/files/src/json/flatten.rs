@@ -3,7 +3,7 @@
 //! A column has the values of one path: of the record at hand and of all that came before. Else
 //! `{"a":{"b":1}}` and a later `{"a__b":2}` would be mixed in one column.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use singer::scan::{Fault, Quoted, Scanner, Token};
@@ -21,7 +21,7 @@ pub struct Flatten {
     /// Where the names within the name at hand end.
     ends: Vec<usize>,
     /// The names that might be of several paths, with those that they are of.
-    paths: HashMap<Vec<u8>, Vec<usize>>,
+    paths: BTreeMap<Vec<u8>, Vec<usize>>,
 }
 
 /// So many names are remembered with their paths: more than a table can have columns.
@@ -40,7 +40,7 @@ impl Flatten {
             names: Vec::new(),
             spans: Vec::new(),
             ends: Vec::new(),
-            paths: HashMap::new(),
+            paths: BTreeMap::new(),
         }
     }
 
