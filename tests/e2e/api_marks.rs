@@ -59,6 +59,9 @@ fn marks_of_more_pages_are_known_by_their_words() {
         (json!({ "END_OF_RECORDS": false }), "$.END_OF_RECORDS"),
         (json!({ "estimatedTotalHits": 80 }), "$.estimatedTotalHits"),
         (json!({ "HasMoreItems": "yes" }), "$.HasMoreItems"),
+        (json!({ "warnings": [{ "text": "Results limited to 2 rows" }] }), "$.warnings"),
+        (json!({ "perPage": 2, "page": 1 }), "$.perPage"),
+        (json!({ "meta": { "page_size": "2" } }), "$.meta.page_size"),
         (json!({ "nextOrdersHref": "/items?after=2" }), "$.nextOrdersHref"),
     ] {
         let text = said("$.data[*]", &beside(members.clone()), &[]);
@@ -105,6 +108,11 @@ fn an_answer_that_is_whole_says_nothing_of_more_pages() {
         json!({ "paging": { "cursors": { "before": "a", "after": "b" } },
             "summary": { "total_count": 2 } }),
         json!({ "meta": { "more_info": "http://x/docs", "next_maintenance": "2027-01-01" } }),
+        json!({ "warnings": ["The field `x` is deprecated, requests are limited to 5 a second"] }),
+        json!({ "limit": 2, "next": null }),
+        json!({ "limit": 2, "total": 2 }),
+        json!({ "limit": 2, "has_more": false }),
+        json!({ "limit": 100 }),
         json!({ "next_action_url": "http://x/y", "more": [] }),
     ] {
         let text = said("$.data[*]", &beside(members.clone()), &[]);
@@ -280,4 +288,106 @@ fn a_total_that_sinks_while_pages_are_read_is_told() {
         assert_eq!(outcome.records("t").len(), 8);
         assert!(!outcome.stderr.contains("W-"), "{q}: {}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_page_as_long_as_was_asked_for_is_what_was_asked_for() {
+    let web = Web::start(|_| Reply::json(&beside(json!({ "limit": 2 }))));
+    for options in [
+        json!({ "params": { "limit": 2 } }),
+        json!({ "params": { "count": "2" } }),
+        json!({ "method": "POST", "body": { "page": { "size": 2 } } }),
+    ] {
+        let outcome = read(&web, &options).success();
+        assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{options}: {}", outcome.stderr);
+    }
+    let outcome = read(&web, &json!({ "params": { "limit": 9 } })).success();
+    assert!(outcome.stderr.contains("$.limit in the answer"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_page_before_the_first_one_is_told() {
+    type Beside = fn(u64) -> (Value, String);
+    let forms: [Beside; 6] = [
+        |page| (json!({ "previousPage": format!("?page={}", page - 1) }), String::new()),
+        |page| {
+            (
+                json!({ "links": { "prev": { "href": format!("?page={}", page - 1) } } }),
+                String::new(),
+            )
+        },
+        |_| (json!({ "pageInfo": { "hasPreviousPage": true } }), String::new()),
+        |_| (json!({ "first": false }), String::new()),
+        |page| {
+            (
+                json!({ "link": [{ "rel": "prev", "href": format!("?page={}", page - 1) }] }),
+                String::new(),
+            )
+        },
+        |page| (json!({}), format!("<?page={}>; rel=\"prev\"", page - 1)),
+    ];
+    let none: Beside =
+        |_| (json!({ "first": true, "prev": null }), "<?page=9>; rel=last".to_owned());
+    let web = |first: u64, beside: Beside| {
+        Web::start(move |asked| {
+            let page = number(asked, "page");
+            let (mut answer, link) = if page > first { beside(page) } else { none(page) };
+            answer["data"] = rows(9.min((page - first) * 3), 9.min((page - first) * 3 + 3));
+            Reply::json(&answer).header("Link", &link)
+        })
+    };
+    let mut numbered = json!({ "pagination_request_style": "page_number" });
+    for (at, form) in forms.into_iter().enumerate() {
+        let outcome = read(&web(0, form), &numbered).success();
+        assert_eq!(outcome.records("t").len(), 6, "{at}");
+        let text = "says that there is a page before it";
+        assert!(outcome.stderr.contains(text), "{at}: {}", outcome.stderr);
+        let outcome = read(&web(1, form), &numbered).success();
+        assert_eq!(outcome.records("t").len(), 9, "{at}");
+        assert!(!outcome.stderr.contains("W-"), "{at}: {}", outcome.stderr);
+    }
+    // Who has chosen where to begin knows.
+    for first in [0, 1, 2] {
+        numbered["pagination_initial_offset"] = first.into();
+        let outcome = read(&web(0, forms[3]), &numbered).success();
+        assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{first}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn pages_that_are_all_shorter_than_asked_for_are_told() {
+    // Gives no more than so many, and counts its pages by what it was asked for.
+    let web = |most: u64, beside: Value| {
+        Web::start(move |asked| {
+            let (page, size) = (number(asked, "page"), number(asked, "limit"));
+            let from = 23.min((page - 1) * size);
+            let mut answer = beside.clone();
+            answer["data"] = rows(from, 23.min(from + size.min(most)));
+            Reply::json(&answer)
+        })
+    };
+    let sized = |size: u64| {
+        let style = "page_number";
+        json!({ "pagination_request_style": style, "pagination_page_size": size })
+    };
+    let outcome = read(&web(4, json!({})), &sized(10)).success();
+    assert_eq!(outcome.records("t").len(), 11);
+    assert!(outcome.stderr.contains("each page has 4 records"), "{}", outcome.stderr);
+    for (most, size) in [(4, 4), (10, 5), (40, 40), (40, 23)] {
+        let outcome = read(&web(most, json!({})), &sized(size)).success();
+        assert_eq!(outcome.records("t").len(), 23, "{size}");
+        assert!(!outcome.stderr.contains("W-"), "{size}: {}", outcome.stderr);
+    }
+    let outcome = read(&web(4, json!({ "total": 23 })), &sized(10)).success();
+    assert!(outcome.stderr.contains("there are 23 records, and gave 11"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("each page has"), "{}", outcome.stderr);
+    // What a filter leaves of each page differs from page to page.
+    let web = Web::start(|asked| {
+        let starts = [0, 4, 7, 9, 9];
+        let page = usize::try_from(number(asked, "page") - 1).unwrap();
+        Reply::json(&json!({ "data": rows(starts[page], starts[page + 1]) }))
+    });
+    let outcome = read(&web, &sized(10)).success();
+    assert_eq!(outcome.records("t").len(), 9);
+    assert!(!outcome.stderr.contains("W-"), "{}", outcome.stderr);
 }

@@ -281,10 +281,17 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     let mut search = Search::new(pager, last, paging);
     search.look_at_headers();
     visit(plan, last.envelope, last.answer, &mut |object| search.look(object));
+    // A page that is as long as one can be is the first of several where nothing tells, unless its
+    // length is what was asked for.
+    let is_asked = |value: &Value| number(value) == Some(last.records);
+    let is_full = last.records > 1
+        && !search.is_spoken_of
+        && !plan.params.values().chain(&plan.body).any(|value| holds(value, &is_asked));
     let mut signs = search.signs;
     signs.retain(|sign| counts(sign, paging, pager, last));
+    signs.retain(|sign| sign.kind != Kind::Full || is_full);
     let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
-    if plan.warned.of_more.swap(true, Ordering::Relaxed) {
+    if plan.warned.more.swap(true, Ordering::Relaxed) {
         return;
     }
     let Sign { place, kind, .. } = sign;
@@ -321,7 +328,38 @@ fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> b
             let lacks = last.records > 0 && pager.pages() == 1 && paging.lacks_place(last);
             lacks && (sign.is_next || sign.kind == Kind::HeaderToken)
         }
-        Kind::Total | Kind::HeaderTotal => false,
+        Kind::Total | Kind::HeaderTotal | Kind::Full => false,
+    }
+}
+
+/// Tells whether a value, or one within it, is such a one.
+fn holds(value: &Value, wanted: &dyn Fn(&Value) -> bool) -> bool {
+    wanted(value)
+        || match value {
+            Value::Array(values) => values.iter().any(|value| holds(value, wanted)),
+            Value::Object(members) => members.values().any(|value| holds(value, wanted)),
+            _ => false,
+        }
+}
+
+/// Warns, once for a stream, when the first of numbered pages says that there is one before it,
+/// and nobody has chosen where to begin.
+pub fn warn_of_first(plan: &Plan, first: PageFacts<'_>) {
+    if plan.paging.style != Style::PageNumber || !plan.paging.first_by_default {
+        return;
+    }
+    let mut place = None;
+    visit(plan, first.envelope, first.answer, &mut |object| {
+        place = place.take().or_else(|| search::before(object, first));
+    });
+    let Some(place) = place else { return };
+    if !plan.warned.before.swap(true, Ordering::Relaxed) {
+        singer::warn!(
+            "W-MORE-PAGES",
+            "stream {}: {place} in the first answer says that there is a page before it, and that \
+             is not read: where pages are counted from 0, set `pagination_initial_offset: 0`",
+            plan.name
+        );
     }
 }
 
@@ -339,7 +377,7 @@ fn remedy(place: &str, kind: Kind) -> String {
             "`pagination_request_style: header_token` with `next_page_token_path: {}` follows it",
             place.trim_start_matches("the header ")
         ),
-        Kind::Flag | Kind::Pages | Kind::HeaderTotal => {
+        Kind::Flag | Kind::Pages | Kind::HeaderTotal | Kind::Full => {
             "`pagination_request_style: page_number` or `offset` asks for \
                                      further pages, `token` or `next_url` follows what the answer \
                                      names"

@@ -43,6 +43,8 @@ pub struct Paging {
     pub size: Option<(String, u64)>,
     /// Number of the first page or offset.
     pub first: u64,
+    /// That number was not chosen by the settings.
+    pub first_by_default: bool,
     /// Where the token, address or "there is more" is in an answer.
     pub path: Option<JsonPath>,
     /// A token that is an array or object is JSON text in a query.
@@ -97,6 +99,7 @@ impl Paging {
             param: given_param.unwrap_or(param).to_owned(),
             size: options.pagination_page_size.map(|size| (size_param.to_owned(), size)),
             first: options.pagination_initial_offset.unwrap_or(first),
+            first_by_default: options.pagination_initial_offset.is_none(),
             path: path.transpose()?,
             token_as_json: options.pagination_token_as_json.unwrap_or(false),
             header: given.unwrap_or("x-next-page").to_ascii_lowercase(),

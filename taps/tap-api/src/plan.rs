@@ -97,9 +97,13 @@ pub struct Plan {
 #[derive(Debug, Default)]
 pub struct Warned {
     /// There is more than was read.
-    pub of_more: AtomicBool,
+    pub more: AtomicBool,
+    /// There is a page before the first one.
+    pub before: AtomicBool,
+    /// Pages have fewer records than asked for.
+    pub size: AtomicBool,
     /// An answer tells of a failure beside its records.
-    pub of_failure: AtomicBool,
+    pub failure: AtomicBool,
 }
 
 /// The position of the parent among the plans, and which column comes from which property.

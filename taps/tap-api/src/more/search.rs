@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::words::{Meaning, Says, is_address, is_next, is_part};
+use super::words::{Meaning, Says, is_address, is_part};
 use super::{Holder, Object, all_of_range, count_in, is_true, number, step};
 use crate::key::moment;
 use crate::paging::pager::{PageFacts, Pager};
@@ -31,7 +31,12 @@ pub(super) enum Kind {
     Pages,
     Total,
     HeaderTotal,
+    Full,
 }
+
+/// Members that say something in words.
+const TEXTS: [&str; 8] =
+    ["warning", "warnings", "message", "messages", "notice", "notices", "note", "notes"];
 
 /// Looks for signs around the records.
 pub(super) struct Search<'a> {
@@ -39,6 +44,8 @@ pub(super) struct Search<'a> {
     received: u64,
     /// The last page that was read, by number.
     page: u64,
+    /// A member speaks of further pages, whatever it says.
+    pub(super) is_spoken_of: bool,
     pub(super) signs: Vec<Sign>,
 }
 
@@ -47,11 +54,13 @@ impl<'a> Search<'a> {
         let is_numbered = paging.style == Style::PageNumber;
         let before = if is_numbered { paging.first.saturating_sub(1) } else { 0 };
         let page = pager.pages() + before;
-        Self { last, received: pager.received(), page, signs: Vec::new() }
+        let (received, signs) = (pager.received(), Vec::new());
+        Self { last, received, page, is_spoken_of: false, signs }
     }
 
     /// Looks at the headers whose values have a form of their own.
     pub(super) fn look_at_headers(&mut self) {
+        self.is_spoken_of |= self.last.answer.header("link").is_some();
         if link::next(self.last.answer.headers_named("link")).is_some() {
             self.add("the header Link".to_owned(), Kind::Link, true);
         }
@@ -67,7 +76,15 @@ impl<'a> Search<'a> {
             if let Value::Array(elements) = value {
                 self.links(&place, elements);
             }
+            if object.is_around && TEXTS.contains(&plain(name).as_str()) && tells_of_cut(value, 2) {
+                self.add(place.clone(), Kind::Flag, false);
+            }
+            if object.is_around && is_size(name) && number(value) == Some(self.last.records) {
+                self.add(place.clone(), Kind::Full, false);
+            }
             let Some(known) = object.meaning(name) else { continue };
+            let is_count = matches!(known.says, Says::Count | Says::Page | Says::Done);
+            self.is_spoken_of |= object.is_around && !is_count;
             let is_next = matches!(known.says, Says::Next | Says::NextAddress);
             if let (Value::Object(_), true) = (value, is_next) {
                 self.next_object(&place, value);
@@ -85,7 +102,10 @@ impl<'a> Search<'a> {
 
     /// Finds the next among links that say what they lead to.
     fn links(&mut self, place: &str, elements: &[Value]) {
-        let next = elements.iter().filter_map(link_of).find(|link| is_next(link.relation));
+        let next = elements
+            .iter()
+            .filter_map(link_of)
+            .find(|link| link::is_among(link.relation, &["next"]));
         if let Some(Link { by, relation, at, address }) = next
             && self.leads_on(address)
         {
@@ -170,6 +190,50 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Returns the place at which the first answer says that there is a page before it.
+pub(super) fn before(object: Object<'_>, first: PageFacts<'_>) -> Option<String> {
+    let here = &first.answer.address;
+    let is_address =
+        |text: &str| is_an_address(text) && here.join(text).is_ok_and(|address| address != *here);
+    let says = |name: &str, value: &Value| match object.meaning(name)?.says {
+        Says::First => (*value == Value::Bool(false)).then(|| object.place_of(name)),
+        Says::Before => match value {
+            Value::Bool(true) => Some(object.place_of(name)),
+            Value::String(text) => is_address(text).then(|| object.place_of(name)),
+            Value::Object(members) => {
+                let mut texts = members.iter().filter(|(_, value)| value.is_string());
+                let found = texts.find(|(_, text)| text.as_str().is_some_and(is_address));
+                found.map(|(inner, _)| step(&object.place_of(name), inner))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    if object.kind == Holder::Headers {
+        let links = first.answer.headers_named("link");
+        let found = link::related(links, &["prev", "previous"]).is_some_and(|at| is_address(&at));
+        return found.then(|| "the header Link".to_owned());
+    }
+    let is_link = |name: &str, value: &Value| {
+        let link = value.as_array()?.iter().filter_map(link_of);
+        let mut before = link.filter(|link| link::is_among(link.relation, &["prev", "previous"]));
+        before.find(|link| is_address(link.address)).map(|_| object.place_of(name))
+    };
+    let mut members = object.outside().filter(|_| object.is_around);
+    members.find_map(|(name, value)| says(name, value).or_else(|| is_link(name, value)))
+}
+
+fn tells_of_cut(value: &Value, depth: u8) -> bool {
+    match value {
+        Value::String(text) => is_cut(text),
+        Value::Array(values) if depth > 0 => values.iter().any(|it| tells_of_cut(it, depth - 1)),
+        Value::Object(members) if depth > 0 => {
+            members.values().any(|it| tells_of_cut(it, depth - 1))
+        }
+        _ => false,
+    }
+}
+
 /// What says that there is more, and the name in it.
 type Found = (Kind, Option<&'static str>);
 
@@ -231,4 +295,20 @@ fn is_sure_token(name: &str, value: &Value, known: Meaning) -> bool {
 
 fn is_an_address(text: &str) -> bool {
     text.contains("://") || text.starts_with(['/', '?']) && text.len() > 1
+}
+
+/// Tells whether a member is the size of a page.
+fn is_size(name: &str) -> bool {
+    let name = plain(name);
+    let sizes = ["limit", "pagesize", "pagelen", "maxresults", "maxrecords", "maxitems"];
+    name.ends_with("perpage") || sizes.contains(&name.as_str())
+}
+
+/// Tells whether a text says that records are left out.
+fn is_cut(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let cut = ["truncated", "results limited", "results are limited", "limited to the first"];
+    let more = ["only the first", "not all results", "not all records", "too many results"];
+    let left = ["more results", "more records", "results omitted", "records omitted"];
+    cut.iter().chain(&more).chain(&left).any(|words| text.contains(words))
 }

@@ -11,6 +11,10 @@ pub enum Says {
     Next,
     /// Where the next of something is, which is a page if it is an address like that of this one.
     NextAddress,
+    /// Where the page before is, or that there is one.
+    Before,
+    /// Whether it is the first.
+    First,
     /// A token, which may be given behind the last page too.
     Token,
     /// Whether there is more.
@@ -47,6 +51,8 @@ pub struct Meaning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Next,
+    Before,
+    First,
     More,
     Cut,
     Left,
@@ -78,8 +84,10 @@ enum Word {
     Else,
 }
 
-const WORDS: [(Word, &[&str]); 27] = [
+const WORDS: [(Word, &[&str]); 29] = [
     (Word::Next, &["next", "following"]),
+    (Word::Before, &["previous", "prev"]),
+    (Word::First, &["first"]),
     (Word::More, &["more"]),
     (Word::Cut, &["truncated", "exceeded"]),
     (Word::Left, &["remaining", "left"]),
@@ -217,7 +225,7 @@ pub fn of_header(name: &str) -> Option<Meaning> {
 /// Tells whether a member of this name holds what is said about the pages.
 pub fn is_around(name: &str) -> bool {
     let words = words(name);
-    let no = |word: &Word| matches!(word, Word::Else | Word::Limit | Word::Left);
+    let no = |word: &Word| matches!(word, Word::Else | Word::Limit | Word::Left | Word::First);
     !words.is_empty() && !words.iter().any(no)
 }
 
@@ -226,6 +234,9 @@ fn says(words: &[Word]) -> Option<Says> {
     let all = |known: &[Word]| words.iter().all(|word| *word == Word::Glue || known.contains(word));
     if has(Word::Next) {
         return says_next(words);
+    }
+    if has(Word::Before) || has(Word::First) {
+        return says_before(words);
     }
     if has(Word::Else) || has(Word::Around) {
         return None;
@@ -263,7 +274,9 @@ fn says(words: &[Word]) -> Option<Says> {
 
 fn says_next(words: &[Word]) -> Option<Says> {
     let has = |word: Word| words.contains(&word);
-    let no = |word: &Word| matches!(word, Word::Else | Word::Limit | Word::Around | Word::Left);
+    let no = |word: &Word| {
+        matches!(word, Word::Else | Word::Limit | Word::Around | Word::Left | Word::Before)
+    };
     // An `id` or number alone may be the next free one.
     let names_page = |word: &Word| {
         matches!(
@@ -276,6 +289,15 @@ fn says_next(words: &[Word]) -> Option<Says> {
         return Some(Says::Next);
     }
     has(Word::Address).then_some(Says::NextAddress)
+}
+
+fn says_before(words: &[Word]) -> Option<Says> {
+    let all = |known: &[Word]| words.iter().all(|word| *word == Word::Glue || known.contains(word));
+    let names = [Word::Before, Word::Page, Word::Address, Word::Has, Word::Cursor, Word::Token];
+    if all(&names) {
+        return Some(Says::Before);
+    }
+    all(&[Word::First, Word::Page, Word::Has]).then_some(Says::First)
 }
 
 /// A token without `next`: a word that means nothing else, `after`, or a token of pages.
@@ -303,11 +325,6 @@ pub fn is_part(name: &str) -> bool {
 /// Tells whether a member may be the address of what it stands in.
 pub fn is_address(name: &str) -> bool {
     matches!(words(name)[..], [Word::Address])
-}
-
-/// Tells whether a text names the relation of a link to the next page.
-pub fn is_next(relation: &str) -> bool {
-    relation.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("next"))
 }
 
 fn says_number(words: &[Word]) -> Option<Says> {
@@ -443,7 +460,9 @@ mod tests {
         check("estimatedTotalHits", Some(Says::Estimate));
         check("count num_results resultCount numberOfElements", Some(Says::Count));
         check("nextSyncToken next_run_at nextInvoice next_id deltaLink next_value", None);
-        check("previous prev_page hasPreviousPage startCursor first_page page_size", None);
+        check("previous prev_page hasPreviousPage prevLink", Some(Says::Before));
+        check("first isFirst first_page", Some(Says::First));
+        check("startCursor page_size next_previous firstName", None);
         check("perPage numberReturned total_price totalTime grand_total more_info", None);
         check("moreDetails rate_limit_exceeded quotaExceeded remaining requests_left", None);
         check("access_token token id key last_id limit offset_limit maxPages nations", None);

@@ -2,11 +2,23 @@
 
 /// Returns the address with `rel=next` in the values of Link headers.
 pub fn next<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
-    values.flat_map(links).find(|(_, next)| *next).map(|(address, _)| address)
+    related(values, &["next"])
 }
 
-/// Returns the links of one value, and whether each is the next.
-fn links(value: &str) -> Vec<(String, bool)> {
+/// Returns the address with one of these relations in the values of Link headers.
+pub fn related<'a>(values: impl Iterator<Item = &'a str>, relations: &[&str]) -> Option<String> {
+    let mut links = values.flat_map(links);
+    links.find(|(_, relation)| is_among(relation, relations)).map(|(address, _)| address)
+}
+
+/// Tells whether one of the words of a relation is one of these.
+pub fn is_among(relation: &str, words: &[&str]) -> bool {
+    let is = |word: &str| words.iter().any(|known| word.eq_ignore_ascii_case(known));
+    relation.split_ascii_whitespace().any(is)
+}
+
+/// Returns the links of one value, and the relation of each.
+fn links(value: &str) -> Vec<(String, String)> {
     let mut links = Vec::new();
     let mut rest = value;
     if !value.contains('<') {
@@ -17,16 +29,16 @@ fn links(value: &str) -> Vec<(String, bool)> {
     while let Some(start) = rest.find('<') {
         let Some(length) = rest[start..].find('>') else { break };
         let address = rest[start + 1..start + length].trim().to_owned();
-        let (next, behind) = params(&rest[start + length + 1..]);
-        links.push((address, next));
+        let (relation, behind) = params(&rest[start + length + 1..]);
+        links.push((address, relation));
         rest = behind;
     }
     links
 }
 
-/// Reads the parameters of a link; returns whether one is `rel` with `next`, and what follows.
-fn params(text: &str) -> (bool, &str) {
-    let mut next = false;
+/// Reads the parameters of a link; returns its relation, and what follows.
+fn params(text: &str) -> (String, &str) {
+    let mut relation = String::new();
     let mut seen = false;
     let mut rest = text.trim_start();
     while let Some(param) = rest.strip_prefix(';') {
@@ -37,11 +49,11 @@ fn params(text: &str) -> (bool, &str) {
         };
         // Only the first `rel` of a link counts.
         if name.trim().eq_ignore_ascii_case("rel") && !std::mem::replace(&mut seen, true) {
-            next = value.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("next"));
+            relation = value;
         }
         rest = behind.trim_start();
     }
-    (next, rest)
+    (relation, rest)
 }
 
 /// Reads a value, in quotes or not; returns it and what follows. Quotes may be single ones, which

@@ -40,6 +40,9 @@ pub struct Pager {
     filled: u64,
     /// The page before had fewer records than another: some servers give the last one for ever.
     short: bool,
+    /// How many records each page with any had but for the last one, and the last one; `None` where
+    /// they differ.
+    sizes: Option<(u64, u64)>,
     /// A page announced another number of records than its own, or one of the stream did before.
     has_totals: bool,
     /// Pages without records in a row that say that there is more.
@@ -148,6 +151,17 @@ impl Pager {
         Some((total, self.received))
     }
 
+    /// Returns how many records each of several numbered pages had, and how many were asked for,
+    /// where these are more and no total tells whether all have come.
+    pub fn shorter(&self, paging: &Paging) -> Option<(u64, u64)> {
+        let (each, last) = self.sizes.filter(|(each, last)| *each > 1 && last <= each)?;
+        let (_, asked) = paging.size.as_ref().filter(|(_, asked)| *asked > each)?;
+        let is_told =
+            self.total.or(self.said.total(self.filled)).is_some() || self.untrue.is_some();
+        let is_several = self.filled > 1 && last > 0 && paging.style == Style::PageNumber;
+        (is_several && !is_told).then_some((each, *asked))
+    }
+
     /// Returns the first total that was lower than what had come, and how many records had come.
     pub fn untrue(&self) -> Option<(u64, u64)> {
         self.untrue
@@ -167,7 +181,14 @@ impl Pager {
     pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
         self.pages += 1;
         self.received += page.records;
-        self.filled += u64::from(page.records > 0);
+        if page.records > 0 {
+            self.filled += 1;
+            self.sizes = match self.sizes {
+                None if self.filled == 1 => Some((page.records, page.records)),
+                Some((each, last)) if each == last => Some((each, page.records)),
+                _ => None,
+            };
+        }
         self.said = page.said.behind(self.said, page.records);
         let total = paging.total(page.envelope);
         self.total = total.or(self.total);

@@ -103,6 +103,9 @@ impl Reader {
         }
         let said = more::said(plan, &envelope, answer);
         let facts = PageFacts { answer, envelope: &envelope, records: count, said };
+        if pager.pages() == 0 && count > 0 {
+            more::warn_of_first(plan, facts);
+        }
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
         pager.end_page(&plan.paging, facts);
@@ -249,6 +252,16 @@ pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
             "stream {}: the API says that there are {total} records, and gave {received}",
             plan.name
         );
+    } else if let Some((each, asked)) = pager.shorter(&plan.paging)
+        && !plan.warned.size.swap(true, Ordering::Relaxed)
+    {
+        singer::warn!(
+            "W-COUNT-DIFFERS",
+            "stream {}: each page has {each} records, and `pagination_page_size` asks for {asked}: \
+             an API that counts the pages by what it was asked leaves records out between them; \
+             set it to {each}",
+            plan.name
+        );
     }
     missing.is_some()
 }
@@ -263,7 +276,7 @@ fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
     if page.count == 0 && plan.on_told_failure == ErrorInAnswer::Fail {
         return Some(told.failure());
     }
-    if !plan.warned.of_failure.swap(true, Ordering::Relaxed) {
+    if !plan.warned.failure.swap(true, Ordering::Relaxed) {
         let said = page.api.client.excerpt(&told.words).unwrap_or_default();
         let status = told.status.map(|status| format!("status {status}, ")).unwrap_or_default();
         singer::warn!(
@@ -281,7 +294,7 @@ fn lacks(plan: &Plan, place: &str) -> Option<Error> {
     if plan.on_told_failure == ErrorInAnswer::Fail {
         return Some(partial::failure(place));
     }
-    if !plan.warned.of_failure.swap(true, Ordering::Relaxed) {
+    if !plan.warned.failure.swap(true, Ordering::Relaxed) {
         singer::warn!(
             "W-ERROR-IN-ANSWER",
             "stream {}: {place} says that an answer is incomplete, and `error_in_answer: warn` \
