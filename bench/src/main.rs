@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cluster;
 mod extract;
+mod figures;
 mod generate;
 mod load;
 mod machine;

@@ -7,12 +7,11 @@ use std::time::Duration;
 use singer::Result;
 
 use crate::bench::{Bench, Size, root, write};
+use crate::figures::{Scaling, Startup};
 use crate::machine;
 use crate::measure::{Limit, Measurement, per_second, real};
 use crate::process::Run;
 use crate::say;
-use crate::scaling::Scaling;
-use crate::startup::Startup;
 use crate::subject::{MIXED, Subject};
 
 /// No process may hold more memory.

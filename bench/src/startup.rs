@@ -8,7 +8,7 @@ use std::time::Duration;
 use singer::{ErrorKind, Result, ResultExt};
 
 use crate::bench::{Bench, write};
-use crate::measure::median;
+use crate::figures::{Limits, Startup};
 use crate::process::{self, Run};
 use crate::results::Results;
 
@@ -16,41 +16,6 @@ use crate::results::Results;
 const STARTS: usize = 21;
 /// How often a discovery is measured.
 const DISCOVERIES: usize = 5;
-
-/// One line of the table of starts.
-#[derive(Clone, Debug)]
-pub struct Startup {
-    /// What is measured.
-    pub name: String,
-    /// The runs.
-    pub runs: Vec<Run>,
-    /// Queries, and other statements, that the server got.
-    pub statements: Option<(usize, usize)>,
-    /// What must be reached.
-    pub limits: Limits,
-}
-
-/// What a start must reach.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {
-    /// The longest wall time.
-    pub wall: Option<Duration>,
-    /// The most CPU time of our process.
-    pub cpu: Option<Duration>,
-    /// The most queries.
-    pub queries: Option<usize>,
-}
-
-impl Startup {
-    /// Tells whether the limits are met.
-    pub fn met(&self) -> bool {
-        let run = median(&self.runs);
-        let queries = self.statements.map_or(0, |(queries, _)| queries);
-        self.limits.wall.is_none_or(|most| run.wall <= most)
-            && self.limits.cpu.is_none_or(|most| run.cpu() <= most)
-            && self.limits.queries.is_none_or(|most| queries <= most)
-    }
-}
 
 /// Measures `--version` of every connector, and `--discover` of few and of many tables.
 pub fn measure(bench: &Bench, results: &mut Results) -> Result<()> {
