@@ -126,6 +126,79 @@ fn days_that_are_added_are_told_when_they_have_changed_alone() {
     assert!(told.contains("t changed since the day was loaded"), "{told}");
 }
 
+#[test]
+fn files_that_are_read_again_are_told_where_rows_are_added() {
+    let database = database("again_files");
+    let settings = settings(&database, "append-only");
+    let loaders = format!("  - {{name: pg, executable: target-postgres, config: {settings}}}\n");
+    let more = "  - {name: tap-all, inherit_from: tap-csv, config: {files:
+      [{entity: a, path: 'in/*.csv', keys: [id]}]}}\n";
+    let project = Project::with(more, &loaders, "");
+    file(&project.root, "in/b.csv", "id,name\n3,c\n");
+    let words = ["tap-all", "pg"];
+    is_silent(&project, &words);
+    // What is new, or is the same with another time, is no second time.
+    file(&project.root, "in/c.csv", "id,name\n4,d\n");
+    let same = fs::read(project.root.join("in/a.csv")).unwrap();
+    file(&project.root, "in/a.csv", same);
+    is_silent(&project, &words);
+    assert_eq!(count(&database), "4");
+    for text in ["id,name\n3,corrected\n", "id,name\n3,c\n5,e\n"] {
+        file(&project.root, "in/b.csv", text);
+        let told = tells(&project, &words, &database).stderr;
+        assert!(told.contains("in/b.csv changed since"), "{told}");
+        assert!(!told.contains("in/a.csv"), "{told}");
+    }
+}
+
+/// A target of others that keeps what it is given, and waits until it may.
+const SLOW: &str = r#"
+touch begun
+while [ ! -e go ]; do sleep 0.02; done
+grep -o '{"type":"STATE.*' | sed -u 's/.*"value"://; s/}$//'
+"#;
+
+#[test]
+fn a_run_that_was_killed_is_told_to_the_next_that_adds_rows() {
+    for (method, told) in [("append-only", true), ("upsert", false)] {
+        let loaders =
+            format!("  - {{name: slow, executable: ./slow, config: {{load_method: {method}}}}}\n");
+        let project = Project::with("", &loaders, "");
+        project.script("slow", SLOW);
+        let mut run = project.chorus(&["run", "tap-csv", "slow"]).start(true);
+        project.wait_for(&|| project.root.join("begun").exists());
+        run.kill();
+        file(&project.root, "go", "");
+        let next = project.chorus(&["run", "tap-csv", "slow"]).go().success().stderr;
+        assert_eq!(next.contains("was killed: rows that it had added"), told, "{next}");
+        is_silent(&project, &["tap-csv", "slow"]);
+    }
+}
+
+/// A target of others that has its state find no folder, until somebody mends that.
+const UNKEPT: &str = r#"
+[ -e mended ] || { rm -rf .chorus/state; touch .chorus/state; }
+grep -o '{"type":"STATE.*' | sed -u 's/.*"value"://; s/}$//'
+"#;
+
+#[test]
+fn a_state_that_could_not_be_kept_is_told_at_once_and_to_the_next_run() {
+    let loaders = "  - {name: adds, executable: ./adds, config: {load_method: append-only}}\n";
+    let project = Project::with("", loaders, "");
+    project.script("adds", UNKEPT);
+    let failed = project.run(&["tap-csv", "adds"]).exits(74).stderr;
+    for part in ["state: dev:tap-csv-to-adds", "rows loaded behind the last state"] {
+        assert!(failed.contains(part), "no {part} in {failed}");
+    }
+    let log = project.chorus(&["logs"]).go().success().text();
+    assert!(log.contains("chorus: error: cannot make the folder"), "{log}");
+    fs::remove_file(project.root.join(".chorus/state")).unwrap();
+    file(&project.root, "mended", "");
+    let next = project.run(&["tap-csv", "adds"]).success().stderr;
+    assert!(next.contains("could not keep its state: rows that it had added"), "{next}");
+    is_silent(&project, &["tap-csv", "adds", "--datestamp", DAY]);
+}
+
 fn statuses(project: &Project, words: &[&str]) -> Vec<String> {
     let text = project.chorus(&["status"]).args(words).go().success().text();
     let days = text.lines().filter(|line| line.starts_with("2026-") && !line.contains(": W-"));
@@ -184,4 +257,29 @@ fn the_order_of_days_is_known_from_states_where_the_records_are_lost() {
         project.chorus(&words).go().success();
     }
     assert_eq!(database.psql("SELECT v FROM t"), format!("of {}", DAYS[2]));
+}
+
+#[test]
+fn a_day_that_another_environment_has_written_is_not_done() {
+    let project = Project::new("", &[]);
+    let more = "environments:
+- name: prod
+  config:
+    plugins:
+      extractors:
+      - {name: tap-csv, config: {files: [{entity: a, path: in/prod.csv, keys: [id]}]}}
+- name: same
+";
+    edit(&project, "environments:\n", more);
+    file(&project.root, "in/prod.csv", "id,name\n7,prod\n");
+    let words = ["tap-csv", "target-csv", "--from", DAY, "--to", DAY];
+    let fill =
+        |more: &[&str]| project.chorus(&["backfill"]).args(words).args(more).go().success().text();
+    fill(&[]);
+    // What reads the same is done; what reads something else is not.
+    assert!(fill(&["--environment", "same"]).contains("0 steps of 0 days"), "same");
+    assert!(fill(&["--environment", "prod"]).contains("1 steps of 1 days"), "prod");
+    let data = crate::support::lake::data(&project.partition("csv", "a"));
+    assert_eq!(data, "id,name\n7,prod\n");
+    assert!(fill(&["--environment", "prod"]).contains("0 steps of 0 days"), "done");
 }

@@ -464,3 +464,33 @@ fn old_runs_go_and_those_that_tell_how_a_day_stands_stay() {
     let status = project.chorus(&["status", "both"]).go().success().text();
     assert_eq!(status.matches(" ok").count(), 4, "{status}");
 }
+
+#[test]
+fn days_that_a_schedule_has_missed_are_told_with_the_command_that_runs_them() {
+    let flat = "  - {name: flat, executable: target-csv, config: {output_path: flat}}\n";
+    let jobs = "- {name: plain, tasks: [tap-csv flat]}
+schedules:
+- {name: of-days, interval: '@daily', job: both}
+- {name: left, interval: '@daily', job: both, annotations: {chorus: {missed: skip}}}
+- {name: without-days, interval: '@daily', job: plain}
+- {name: damaged, interval: '@yearly', job: plain}
+";
+    let project = Project::with("", flat, jobs);
+    for name in ["of-days", "left", "without-days"] {
+        let path = format!(".chorus/schedules/{name}.json");
+        file(&project.root, &path, "{\"last\": \"2026-01-28T00:00:00Z\"}");
+    }
+    file(&project.root, ".chorus/schedules/damaged.json", "{");
+    let running = project.chorus_to_end(&["schedule"]).start(true);
+    let text = || project.chorus(&["runs"]).go().success().text();
+    project.wait_for(&|| text().matches("succeeded").count() >= 2);
+    running.signal(Signal::TERM);
+    let told = running.wait().success().stderr;
+    assert_eq!(told.matches("W-DAYS-MISSED").count(), 1, "{told}");
+    assert!(told.contains("schedule of-days: runs for "), "{told}");
+    let (_, command) = told.split_once("made up for: chorus ").unwrap();
+    let words: Vec<_> = command.split(';').next().unwrap().split_whitespace().collect();
+    let filled = project.chorus(&words).args(["--preview"]).go().success().text();
+    assert!(filled.contains("tap-csv target-csv"), "{filled}");
+    assert!(told.contains("W-HISTORY-DAMAGED: schedule damaged"), "{told}");
+}

@@ -3,7 +3,8 @@
 //! The rule: where rows are added beside those that are there, what was loaded from the same source
 //! before is not read again without a word. A step reads it again when its state is lost or has
 //! another name (that of another environment, plugin, suffix or `--state-id`), with
-//! `--full-refresh`, and when a day has changed since it was loaded.
+//! `--full-refresh`, when a day or a file has changed since it was loaded, and when its last run
+//! was killed, or could not keep the state of what it had loaded.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use lake::Datestamp;
 use serde_json::Value;
 use singer::Result;
 
+use crate::commands::account;
 use crate::day;
 use crate::history::{self, History};
 use crate::order::{self, Adds};
@@ -19,6 +21,9 @@ use crate::prepare::Prepared;
 use crate::project::{Project, Step, is_news};
 use crate::states::Start;
 use crate::store::Store;
+
+/// More files are counted, not named.
+const FILES_SHOWN: usize = 5;
 
 /// A load that is about to begin.
 pub struct Loading<'a> {
@@ -38,8 +43,14 @@ pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result
     if adds == Adds::None {
         return Ok(());
     }
+    if adds == Adds::All {
+        warn_of_unkept(loading)?;
+    }
     match &start.given {
-        Some(state) if adds == Adds::All => warn_of_changed(loading, state),
+        Some(state) if adds == Adds::All => {
+            warn_of_files(loading, state);
+            warn_of_changed(loading, state)
+        }
         Some(_) => Ok(()),
         None => warn_of_loaded(loading, prepared.reads.as_ref()),
     }
@@ -58,6 +69,49 @@ fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
         changed.join(", ")
     );
     tell(&text);
+    Ok(())
+}
+
+/// A plan of ours names the files that it would read: those that the state has are read again.
+fn warn_of_files(loading: &Loading<'_>, state: &Value) {
+    let Loading { project, step, .. } = loading;
+    let marks = state["bookmarks"].as_object().into_iter().flatten();
+    let read: Vec<&String> = marks
+        .filter_map(|(_, mark)| mark["files"].as_object())
+        .flat_map(|all| all.keys())
+        .collect();
+    if read.is_empty() || !step.tap().plans() {
+        return;
+    }
+    // What is wrong with it, the run itself will tell.
+    let Ok(planned) = account::of_tap(project, step, Some(state), None) else { return };
+    let steps = planned.streams.iter().filter_map(|stream| stream["steps"].as_array()).flatten();
+    let mut again: Vec<&str> = steps.filter_map(Value::as_str).collect();
+    again.retain(|path| read.iter().any(|read| read.as_str() == *path));
+    if again.is_empty() {
+        return;
+    }
+    let more = again.len().saturating_sub(FILES_SHOWN);
+    again.truncate(FILES_SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    tell(&format!(
+        "{}: {}{more} changed since they were loaded, and are added whole to the rows that are \
+         there: remove those of the files, or load by `upsert`",
+        step.name,
+        again.join(", ")
+    ));
+}
+
+/// What a run had committed behind the last state that it kept comes again.
+fn warn_of_unkept(loading: &Loading<'_>) -> Result<()> {
+    let Loading { project, step, day, .. } = *loading;
+    let history = History::read(project)?;
+    let Some((at, why)) = history.unkept(project, step, day) else { return Ok(()) };
+    tell(&format!(
+        "{}: its last run (of {at}) {why}: rows that it had added behind the state that it kept \
+         are added again; look for them in the tables, or load by `upsert`",
+        step.name
+    ));
     Ok(())
 }
 

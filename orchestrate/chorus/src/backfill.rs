@@ -10,11 +10,12 @@ use singer::{Error, ErrorKind, Result};
 use crate::before;
 use crate::day::{day_written, writes_days};
 use crate::ended::first_failure;
-use crate::history::{History, Standing};
+use crate::history::History;
 use crate::order::{self, Loading};
 use crate::pipeline::Stop;
 use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, Run};
+use crate::standing::Standing;
 use crate::states;
 
 /// Which steps to run.

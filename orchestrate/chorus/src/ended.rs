@@ -24,6 +24,8 @@ pub struct StepEnd {
     pub seconds: f64,
     /// The name of its state, and whether that moved.
     pub state: (String, bool),
+    /// Its target has printed a state that could not be kept.
+    pub state_lost: bool,
     /// Where its target writes, and whether it may have changed what is there.
     pub wrote: (String, bool),
     /// What it has replaced as a whole, if it did.
@@ -50,6 +52,7 @@ impl StepEnd {
             "ended": jiff::Timestamp::now().to_string(),
             "seconds": self.seconds,
             "state_id": self.state.0,
+            "state_lost": self.state_lost,
             "into": self.wrote.0,
             "from": place::from(step),
             "wrote": self.wrote.1,

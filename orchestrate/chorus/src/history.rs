@@ -1,7 +1,6 @@
 //! What earlier runs have done: their records, and the days that are there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::DateTime;
@@ -11,10 +10,7 @@ use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::awaited;
-use crate::day::{day_is_there, tables_changed, writes_days};
 use crate::life::{self, Holder};
-use crate::order::replaces;
 use crate::place;
 use crate::project::{Project, Step};
 use crate::run::Options;
@@ -26,51 +22,6 @@ use crate::store::{self, Store};
 pub struct History {
     /// The folder of each run, and its record.
     pub runs: Vec<(PathBuf, Value)>,
-}
-
-/// How a step of a day stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It was never run.
-    Missing,
-    /// It is being run.
-    Running,
-    /// Its last run has failed.
-    Failed,
-    /// Its last run has failed by what it read: the rows do not fit.
-    FailedByData,
-    /// Its last run ended without saying how: it was killed.
-    Died,
-    /// It has succeeded, but the day it wrote is not there any more.
-    Gone,
-    /// It has succeeded, but what it read is not what is there now.
-    Changed,
-    /// It has succeeded, but an older day was loaded after it, over its rows.
-    Under,
-    /// It has succeeded.
-    Done,
-}
-
-impl Standing {
-    /// Tells whether the last run of the step did not end well.
-    pub fn has_failed(self) -> bool {
-        matches!(self, Self::Failed | Self::FailedByData | Self::Died)
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "-",
-            Self::Running => "running",
-            Self::Failed | Self::FailedByData => "failed",
-            Self::Died => "died",
-            Self::Gone => "gone",
-            Self::Changed => "changed since",
-            Self::Under => "under an older day",
-            Self::Done => "ok",
-        })
-    }
 }
 
 impl History {
@@ -233,53 +184,34 @@ impl History {
         entries.find(|entry| entry["step"] == step && was_tried(entry))
     }
 
-    /// Tells how a step of a day stands. The plugins of the step must be those of that day.
-    ///
-    /// The rule: a day is done for a step when what it last wrote to where it writes now was made
-    /// from what is there now.
-    pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
-        let of_day = day.to_string();
-        let (mut last, mut state_id) = (Standing::Missing, None);
-        let place = place::of(step);
-        // A day that is there was written where it is looked for.
-        let is_there = |entry: &Value| {
-            writes_days(step) || entry["into"].as_str().is_none_or(|into| into == place)
-        };
+    /// Returns when the last run of a step began, if it may have kept an older state than that of
+    /// what it had loaded, and why that is so.
+    pub fn unkept(
+        &self,
+        project: &Project,
+        step: &Step,
+        day: Option<Datestamp>,
+    ) -> Option<(&str, &str)> {
         let environment = project.environment_name();
-        let here = |(_, record): &&(PathBuf, Value)| {
-            record["datestamp"] == of_day && record["environment"].as_str() == environment
+        let day = day.filter(|_| step.is_of_day);
+        let is_same = |record: &Value| {
+            record["environment"].as_str() == environment
+                && (day.is_none() || day_of(record) == day)
         };
-        for (folder, record) in self.runs.iter().filter(here) {
-            let entries = record["steps"].as_array().into_iter().flatten();
-            let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
-            for entry in entries.filter(|entry| of_step(entry) && is_there(entry)) {
-                state_id = entry["state_id"].as_str();
-                last = match entry["status"].as_str() {
-                    Some("succeeded") => Standing::Done,
-                    Some("running") if is_alive(folder, record) => Standing::Running,
-                    Some("running") => Standing::Died,
-                    _ if entry["exit"] == ErrorKind::Data.exit_code() => Standing::FailedByData,
-                    _ => Standing::Failed,
-                };
-            }
-        }
-        let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
-        let state = state_id.filter(|_| last == Standing::Done);
-        let state = state.and_then(|id| Store::new(&project.root).state(id).ok().flatten());
-        let has_changed = state.is_some_and(|state| {
-            tables_changed(project, step, &state).is_ok_and(|t| !t.is_empty())
-        });
-        Ok(match (last, day_is_there(project, step)?) {
-            (Standing::Done, None) if is_under() => Standing::Under,
-            (Standing::Done, None) if has_changed => Standing::Changed,
-            (Standing::Missing, Some(true)) => {
-                let options = Options { datestamp: Some(day), ..Options::default() };
-                let awaited = awaited::is_awaited(project, &options, step)?;
-                if awaited { Standing::Missing } else { Standing::Done }
-            }
-            (Standing::Done, Some(false)) => Standing::Gone,
-            (last, _) => last,
-        })
+        let runs = self.runs.iter().rev().filter(|(_, record)| is_same(record));
+        let (folder, record, entry) = runs
+            .flat_map(|(folder, record)| entries(record).map(move |entry| (folder, record, entry)))
+            .filter(|(.., entry)| entry["step"] == step.name && was_tried(entry))
+            .find(|(folder, record, entry)| {
+                // This run itself is one of those that live.
+                entry["status"] != "running" || !is_alive(folder, record)
+            })?;
+        let why = match &entry["status"] {
+            status if status == "running" && !is_alive(folder, record) => "was killed",
+            _ if entry["state_lost"] == true => "could not keep its state",
+            _ => return None,
+        };
+        Some((record["started"].as_str()?, why))
     }
 }
 

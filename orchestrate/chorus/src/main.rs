@@ -26,6 +26,7 @@ mod project;
 mod run;
 mod schedule;
 mod signals;
+mod standing;
 mod states;
 mod store;
 mod taken;

@@ -246,6 +246,7 @@ impl<'a> Run<'a> {
             started: jiff::Timestamp::now(),
             seconds: 0.0,
             state: (state_id, false),
+            state_lost: false,
             wrote: (place::of(step), false),
             replaced: None,
         };
@@ -360,7 +361,13 @@ impl<'a> Run<'a> {
         progress.finish();
         let well = outcome.as_ref().is_ok_and(Outcome::is_well);
         let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
-        end.state.1 |= state.finish(well.then_some(&read))?;
+        let kept = state.finish(well.then_some(&read));
+        end.state_lost = kept.is_err();
+        end.state.1 |= kept.map_err(|failure| {
+            let _ = writeln!(log, "chorus: error: {failure}");
+            let failure = failure.with("step", &step.name).with("state", &end.state.0);
+            if failure.has_hint() { failure } else { failure.hint(UNKEPT) }
+        })?;
         let outcome = outcome?;
         end.wrote.1 |= outcome.is_well() && start.given.is_none();
         for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
@@ -431,6 +438,10 @@ fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
     }
     Err(failure)
 }
+
+/// What a state that is not kept means for the next run.
+const UNKEPT: &str =
+    "mend that, and run it again: rows loaded behind the last state that was kept come again";
 
 const LAST_LINES: usize = 12;
 

@@ -2,7 +2,7 @@
 
 mod window;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -196,6 +196,18 @@ impl Schedule {
         }
     }
 
+    /// Returns the days of the moments after one and up to another that `missed: last`, which is
+    /// also what stands for no choice, makes up for by no run.
+    pub fn passed_over(&self, last: &Zoned, now: &Zoned) -> BTreeSet<Datestamp> {
+        let passed = if self.missed == Missed::Last { self.passed(last, now) } else { Vec::new() };
+        let mut days: BTreeSet<Datestamp> =
+            passed.iter().filter_map(|due| self.day(due).ok()).collect();
+        if let Some(run) = passed.last().and_then(|due| self.day(due).ok()) {
+            days.remove(&run);
+        }
+        days
+    }
+
     /// Returns the moments to run for when one is found to have passed: after a sleep of the
     /// machine it is held against the clock first, as others may have passed as well.
     pub fn due_since(&self, next: &Zoned, now: &Zoned) -> Vec<Zoned> {
@@ -368,11 +380,16 @@ mod tests {
 
     #[test]
     fn makes_up_for_what_was_missed_as_told() {
-        for (policy, expected) in [("last", 1), ("all", 3), ("skip", 0)] {
+        for (policy, expected, over) in
+            [("last", 1, &["2026-01-28", "2026-01-29"][..]), ("all", 3, &[]), ("skip", 0, &[])]
+        {
             let schedule = schedule("@daily", &json!({"missed": policy, "day_offset": -1}));
             let last = schedule.moment("2026-01-28T00:00:00Z").unwrap();
             let now = schedule.moment("2026-01-31T12:00:00Z").unwrap();
             let missed = schedule.missed_since(&last, &now);
+            let days: Vec<String> =
+                schedule.passed_over(&last, &now).iter().map(ToString::to_string).collect();
+            assert_eq!(days, over, "{policy}");
             assert_eq!(missed.len(), expected, "{policy}");
             if let Some(due) = missed.last() {
                 assert_eq!(schedule.day(due).unwrap().to_string(), "2026-01-30");

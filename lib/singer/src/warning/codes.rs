@@ -83,6 +83,11 @@ pub const CODES: &[(&str, &str)] = &[
          replace-partition`.",
     ),
     (
+        "W-DAYS-MISSED",
+        "A schedule did not run for some days, and does not make up for them. Run them by the \
+         command that the warning names, or set `missed: all`.",
+    ),
+    (
         "W-DELIMITER-DOUBTFUL",
         "The only column has another delimiter in its name, or names begin with a space. Set \
          `delimiter`, or `skipinitialspace`.",

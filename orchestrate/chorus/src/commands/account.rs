@@ -25,18 +25,20 @@ pub struct Account {
     pub warnings: Vec<String>,
 }
 
-/// Asks the tap of a step what it would read of a catalog, if it can tell.
+/// Asks the tap of a step what it would read, of a catalog that it was found to have or by its
+/// settings, if it can tell.
 pub fn of_tap(
     project: &Project,
     step: &Step,
     state: Option<&Value>,
-    catalog: &Value,
+    catalog: Option<&Value>,
 ) -> Result<Account> {
     let tap = step.tap();
     if !tap.plans() {
-        return Ok(Account { schemas: schemas(catalog), ..Account::default() });
+        let schemas = catalog.map(schemas).unwrap_or_default();
+        return Ok(Account { schemas, ..Account::default() });
     }
-    let mut account = ask(tap, prepare::alone(project, tap, state, Some(catalog))?, "")?;
+    let mut account = ask(tap, prepare::alone(project, tap, state, catalog)?, "")?;
     for stream in &mut account.streams {
         let schema = stream["schema"].take();
         if let Some(members) = stream.as_object_mut() {

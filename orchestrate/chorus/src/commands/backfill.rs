@@ -8,10 +8,10 @@ use singer::{Error, Result};
 use crate::backfill::{self, DayPlan, Ended, OpenDay};
 use crate::cli::BackfillArgs;
 use crate::commands::table;
-use crate::history::Standing;
 use crate::order;
 use crate::run::Options;
 use crate::signals::Signals;
+use crate::standing::Standing;
 
 /// Shows the days and steps, runs them, and shows how they stand at the end.
 pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! One module for each command.
 
-mod account;
+pub mod account;
 pub mod backfill;
 pub mod check;
 pub mod doctor;

@@ -92,7 +92,7 @@ fn step_plan(
                 said.warn(format!("{}: {warning}", step.tap().name));
             }
             streams = selected(&catalog).iter().map(Selected::plan).collect();
-            let account = account::of_tap(project, step, state.as_ref(), &catalog);
+            let account = account::of_tap(project, step, state.as_ref(), Some(&catalog));
             let account = told(step.tap(), account, said);
             let target = account::of_target(project, step, &account.schemas);
             loads = told(step.target(), target, said).streams;

@@ -1,11 +1,12 @@
 //! `chorus schedule`: runs the schedules of the project in the foreground.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Zoned};
+use jiff::{SignedDuration, ToSpan, Zoned};
 use lake::Datestamp;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -86,6 +87,7 @@ fn watch(mut clock: Clock<'_>, running: &Running<'_>) {
     while running.requests.count() == 0 {
         if let Some(due) = clock.due() {
             run(schedule, &due, running);
+            warn_of_missed(schedule, &due, &std::mem::take(&mut clock.passed_over), running);
             clock.done(&due);
             clock.tell();
         }
@@ -133,11 +135,39 @@ fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
     }
 }
 
+/// Warns of days that nobody has run: where each day has rows of its own, those are lacking.
+fn warn_of_missed(
+    schedule: &Schedule,
+    due: &Zoned,
+    days: &BTreeSet<Datestamp>,
+    running: &Running<'_>,
+) {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return };
+    let opened = schedule.day(due).and_then(|day| (running.open)(day, &schedule.env));
+    let job = opened.and_then(|project| Ok((Job::find(&project, &schedule.words)?, project)));
+    let Ok((job, project)) = job else { return };
+    if !job.steps.iter().any(|step| step.is_of_day) {
+        return;
+    }
+    let environment = project.environment_name();
+    let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
+    singer::warn!(
+        "W-DAYS-MISSED",
+        "schedule {}: runs for {} days were missed and are not made up for: chorus backfill {} \
+         --from {first} --to {last}{environment}; `missed: all` of the schedule runs each",
+        schedule.name,
+        days.len(),
+        schedule.words.join(" ")
+    );
+}
+
 /// When a schedule was last run and what its files held then, across restarts.
 struct Clock<'a> {
     schedule: &'a Schedule,
     path: std::path::PathBuf,
     pending: Vec<Zoned>,
+    /// Days that are to be made up for by no run.
+    passed_over: BTreeSet<Datestamp>,
     next: Option<Zoned>,
     last: Option<Zoned>,
     files: Option<String>,
@@ -154,15 +184,26 @@ impl<'a> Clock<'a> {
     fn new(project: &Project, schedule: &'a Schedule) -> Result<Self> {
         let folder = Store::new(&project.root).schedules();
         let path = folder.join(lake::name::encode(&schedule.name) + ".json");
-        let known = std::fs::read(&path).ok();
-        let known: Value =
-            known.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let known = match std::fs::read(&path).map(|text| serde_json::from_slice(&text)) {
+            Ok(Ok(known)) => known,
+            Ok(Err(_)) => {
+                singer::warn!(
+                    "W-HISTORY-DAMAGED",
+                    "schedule {}: {} is damaged, so that missed runs are not known",
+                    schedule.name,
+                    path.display()
+                );
+                Value::Null
+            }
+            Err(_) => Value::Null,
+        };
         store::check_version(&known, &path)?;
         let last = known["last"].as_str().and_then(|text| schedule.moment(text));
         let files = known["files"].as_str().map(str::to_owned);
         let looked = schedule.now();
-        let pending = Vec::new();
-        let mut clock = Self { schedule, path, pending, next: None, last, files, looked };
+        let (pending, passed_over) = (Vec::new(), BTreeSet::new());
+        let mut clock =
+            Self { schedule, path, pending, passed_over, next: None, last, files, looked };
         let last = clock.last.clone();
         clock.go_on(last.as_ref());
         Ok(clock)
@@ -172,6 +213,9 @@ impl<'a> Clock<'a> {
     fn go_on(&mut self, last: Option<&Zoned>) {
         let now = self.schedule.now();
         let passed = last.map_or(Vec::new(), |last| self.schedule.missed_since(last, &now));
+        if let Some(last) = last {
+            self.passed_over.extend(self.schedule.passed_over(last, &now));
+        }
         if !passed.is_empty() {
             log::info!("schedule {}: {} runs were missed", self.schedule.name, passed.len());
         }
@@ -199,6 +243,9 @@ impl<'a> Clock<'a> {
         self.looked = now.clone();
         if let Some(next) = self.next.clone().filter(|next| *next <= now) {
             let due = self.schedule.due_since(&next, &now);
+            if let Ok(before) = next.checked_sub(1.nanosecond()) {
+                self.passed_over.extend(self.schedule.passed_over(&before, &now));
+            }
             if now.duration_since(&next) > BACK {
                 let name = &self.schedule.name;
                 log::info!("schedule {name}: {next} was missed, {} runs are due", due.len());

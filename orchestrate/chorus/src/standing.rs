@@ -1,0 +1,125 @@
+//! How the steps of a day stand.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use lake::Datestamp;
+use serde_json::Value;
+use singer::{ErrorKind, Result};
+
+use crate::awaited;
+use crate::day::{day_is_there, tables_changed, writes_days};
+use crate::history::{History, entries, is_alive, was_tried};
+use crate::order::replaces;
+use crate::place;
+use crate::project::{Project, Step};
+use crate::run::Options;
+use crate::store::Store;
+
+/// How a step of a day stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was never run.
+    Missing,
+    /// It is being run.
+    Running,
+    /// Its last run has failed.
+    Failed,
+    /// Its last run has failed by what it read: the rows do not fit.
+    FailedByData,
+    /// Its last run ended without saying how: it was killed.
+    Died,
+    /// It has succeeded, but the day it wrote is not there any more.
+    Gone,
+    /// It has succeeded, but what it read is not what is there now.
+    Changed,
+    /// It has succeeded, but an older day was loaded after it, over its rows.
+    Under,
+    /// It has succeeded.
+    Done,
+}
+
+impl Standing {
+    /// Tells whether the last run of the step did not end well.
+    pub fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::FailedByData | Self::Died)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "-",
+            Self::Running => "running",
+            Self::Failed | Self::FailedByData => "failed",
+            Self::Died => "died",
+            Self::Gone => "gone",
+            Self::Changed => "changed since",
+            Self::Under => "under an older day",
+            Self::Done => "ok",
+        })
+    }
+}
+
+impl History {
+    /// Tells whether the day that a step writes was written from something else: by another step,
+    /// or in another environment.
+    fn is_of_another(&self, step: &Step) -> bool {
+        let Some(replaced) = place::replaced(step) else { return false };
+        let here = |entry: &&Value| entry["replaced"] == replaced.as_str();
+        let last =
+            self.runs.iter().rev().find_map(|(_, record)| entries(record).filter(here).last());
+        let from = last.and_then(|entry| entry["from"].as_str());
+        from.is_some_and(|from| from != place::from(step))
+    }
+
+    /// Tells how a step of a day stands. The plugins of the step must be those of that day.
+    ///
+    /// The rule: a day is done for a step when what it last wrote to where it writes now was made
+    /// from what is there now.
+    pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
+        let of_day = day.to_string();
+        let (mut last, mut state_id) = (Standing::Missing, None);
+        let place = place::of(step);
+        // A day that is there was written where it is looked for.
+        let is_there = |entry: &Value| {
+            writes_days(step) || entry["into"].as_str().is_none_or(|into| into == place)
+        };
+        let environment = project.environment_name();
+        let here = |(_, record): &&(PathBuf, Value)| {
+            record["datestamp"] == of_day && record["environment"].as_str() == environment
+        };
+        for (folder, record) in self.runs.iter().filter(here) {
+            let entries = record["steps"].as_array().into_iter().flatten();
+            let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
+            for entry in entries.filter(|entry| of_step(entry) && is_there(entry)) {
+                state_id = entry["state_id"].as_str();
+                last = match entry["status"].as_str() {
+                    Some("succeeded") => Standing::Done,
+                    Some("running") if is_alive(folder, record) => Standing::Running,
+                    Some("running") => Standing::Died,
+                    _ if entry["exit"] == ErrorKind::Data.exit_code() => Standing::FailedByData,
+                    _ => Standing::Failed,
+                };
+            }
+        }
+        let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
+        let state = state_id.filter(|_| last == Standing::Done);
+        let state = state.and_then(|id| Store::new(&project.root).state(id).ok().flatten());
+        let has_changed = state.is_some_and(|state| {
+            tables_changed(project, step, &state).is_ok_and(|t| !t.is_empty())
+        });
+        Ok(match (last, day_is_there(project, step)?) {
+            (Standing::Done, None) if is_under() => Standing::Under,
+            (Standing::Done, None) if has_changed => Standing::Changed,
+            (Standing::Missing, Some(true)) => {
+                let options = Options { datestamp: Some(day), ..Options::default() };
+                let is_missing =
+                    awaited::is_awaited(project, &options, step)? || self.is_of_another(step);
+                if is_missing { Standing::Missing } else { Standing::Done }
+            }
+            (Standing::Done, Some(false)) => Standing::Gone,
+            (last, _) => last,
+        })
+    }
+}
