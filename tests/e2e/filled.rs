@@ -261,3 +261,23 @@ fn computed_columns_have_the_value_that_came_or_the_run_fails() {
         assert_eq!(held(), "1|3|6|n3\n2|4|8|n4", "{way} {keys:?}");
     }
 }
+
+#[test]
+fn a_key_that_the_table_computes_is_refused_with_a_way_out() {
+    let target = database("computed_key");
+    let make = "DROP TABLE IF EXISTS t; CREATE TABLE t (
+        id bigint GENERATED ALWAYS AS (length(name)) STORED PRIMARY KEY, name text)";
+    for method in ["upsert", "overwrite"] {
+        target.psql(make);
+        let load = || {
+            let run = to_database(&target, &json!({ "load_method": method }));
+            run.input(Lines::whole(&[(7, "a"), (1, "b")]).0).go()
+        };
+        let refused = load().exits(65);
+        let way = "ALTER TABLE \"public\".\"t\" ALTER COLUMN \"id\" DROP EXPRESSION";
+        assert!(refused.stderr.contains(way), "{}", refused.stderr);
+        target.psql(way);
+        load().success();
+        assert_eq!(target.psql("SELECT id, name FROM t ORDER BY id"), "1|b\n7|a");
+    }
+}

@@ -234,6 +234,18 @@ impl Shape {
         };
         let unique = !self.conflict.is_empty() && existing.unique.iter().any(same);
         plan.unique = unique && !plan.children;
+        let computed =
+            |column: &&ExistingColumn| column.generated && self.conflict.contains(&column.name);
+        if let Some(column) = existing.columns.iter().find(computed).filter(|_| unique) {
+            let name = quote_ident(&column.name)?;
+            return Err(self
+                .refusal(ErrorKind::Data, "cannot find rows by a key that the table computes")
+                .with("column", &column.name)
+                .hint(format!(
+                    "load into another table or, if the key is to be as it comes, run: ALTER \
+                     TABLE {table} ALTER COLUMN {name} DROP EXPRESSION"
+                )));
+        }
         let new_partition = |column: &&ExistingColumn| column.name == DATESTAMP;
         if self.partitioned && !existing.columns.iter().any(|column| new_partition(&column)) {
             plan.statements.push(partition_index(table));
