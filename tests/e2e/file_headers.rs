@@ -234,9 +234,25 @@ fn a_delimiter_that_leaves_something_in_names_is_told() {
         let more = json!({ "delimiter": delimiter });
         assert_eq!(told(&format!("id{delimiter}n\n1{delimiter}a\n"), &more), 0, "{delimiter:?}");
     }
+    assert_eq!(told("\"id,n\"\n\"1,a\"\n", &no), 1);
     assert_eq!(told("id, n, m\n1, a, b\n", &no), 1);
     assert_eq!(told("id, n, m\n1, a, b\n", &json!({ "skipinitialspace": true })), 0);
     assert_eq!(told("id, n,m\n1, a,b\n", &no), 0);
     assert_eq!(told("id,\" n\"\n1,a\n", &no), 0);
     assert_eq!(told(" id\n1\n", &no), 0);
+}
+
+#[test]
+fn keys_of_objects_that_no_row_has_are_told() {
+    let scratch = folder();
+    for (text, is_told) in [
+        ("{\"17\":{\"n\":1},\"25\":{\"n\":2}}", true),
+        ("{\"17\":{\"id\":17},\"25\":{\"id\":25}}", false),
+        ("{\"0\":{\"n\":1},\"1\":{\"n\":2}}", false),
+    ] {
+        let path = file(scratch.path(), "a.json", text);
+        let outcome = tap(&path, &json!({})).go().success();
+        assert_eq!(outcome.records("t").len(), 2);
+        assert_eq!(outcome.stderr.contains("W-PROPERTY-LOST: "), is_told, "{}", outcome.stderr);
+    }
 }

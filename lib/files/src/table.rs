@@ -54,6 +54,8 @@ pub struct Table {
     doubted_header: Cell<bool>,
     /// A row at the edge of a file was found to be in doubt, and that was told.
     doubted_row: Cell<bool>,
+    /// Keys of objects that are no columns were found, and that was told.
+    doubted_keys: Cell<bool>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
 }
@@ -82,6 +84,7 @@ impl Table {
             doubted_delimiter: Cell::new(false),
             doubted_header: Cell::new(false),
             doubted_row: Cell::new(false),
+            doubted_keys: Cell::new(false),
             unknown: BTreeSet::new(),
             settings,
             store,

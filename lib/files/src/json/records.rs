@@ -50,6 +50,7 @@ pub struct Records<R> {
     held: Vec<u8>,
     /// Records in the buffer that are still to be given: members of a numbered object.
     members: VecDeque<Span>,
+    loses_keys: bool,
     /// The record at hand is the value at the end of the path itself.
     alone: bool,
 }
@@ -119,6 +120,7 @@ impl<R: Read> Records<R> {
             key: Vec::new(),
             held: Vec::new(),
             members: VecDeque::new(),
+            loses_keys: false,
             alone: false,
         }
     }
@@ -131,6 +133,11 @@ impl<R: Read> Records<R> {
     /// Tells whether the document has the place that the path names, be it empty.
     pub fn found(&self) -> bool {
         self.found
+    }
+
+    /// Tells whether records were members of an object whose keys nothing of them has.
+    pub fn loses_keys(&self) -> bool {
+        self.loses_keys
     }
 
     /// Returns the document without its records, once all are read: an array of records has kept
@@ -340,10 +347,10 @@ impl<R: Read> Records<R> {
     /// record.
     fn numbered(&mut self, span: Span) -> Option<Span> {
         let text = &self.buffer[span.start..span.start + span.length];
-        let Some(members) = numbered::members(text) else { return Some(span) };
-        self.alone = false;
+        let Some(list) = numbered::read(text) else { return Some(span) };
+        (self.alone, self.loses_keys) = (false, self.loses_keys || list.loses_keys);
         let place = |(start, length)| Span { start: span.start + start, length };
-        self.members = members.into_iter().map(place).collect();
+        self.members = list.members.into_iter().map(place).collect();
         self.members.pop_front()
     }
 

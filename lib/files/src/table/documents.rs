@@ -105,6 +105,14 @@ impl Table {
             with_metadata(object, record.line, &metadata, &place, &mut row);
             rows.json(stream, &row, (path, Some(record.line)))?;
         }
+        if records.loses_keys() && !self.doubted_keys.replace(true) {
+            singer::warn!(
+                "W-PROPERTY-LOST",
+                "{path} is an object whose members are read as rows, and its keys are numbers that \
+                 the rows do not have: if they say more than a place in a list, have each object \
+                 written with its key as a member"
+            );
+        }
         let sum = if rows.has_enough() { None } else { file.finish()? };
         Ok((identity, sum))
     }

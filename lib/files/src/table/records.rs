@@ -302,13 +302,15 @@ impl Table {
         self.check_width(record.len())?;
         let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
         let names: Vec<String> = record.fields().map(name).collect();
-        let other =
-            DELIMITERS_DOUBTED.into_iter().filter(|other| *other != delimiter).map(char::from);
+        let other = DELIMITERS_DOUBTED.map(char::from);
         let other = other.into_iter().find(|other| names.len() == 1 && names[0].contains(*other));
         if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
+            // Its own delimiter can be there in quotes alone.
+            let is_own = other == char::from(delimiter);
+            let doubt = if is_own { "are whole lines in quotes" } else { "is `delimiter` right" };
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
-                "the only column of {path} has a {other:?} in its name: is `delimiter` right?"
+                "the only column of {path} has a {other:?} in its name: {doubt}?"
             );
         }
         let is_spaced = |(text, quoted): (&[u8], bool)| !quoted && text.first() == Some(&b' ');
@@ -318,8 +320,8 @@ impl Table {
         {
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
-                "the names of {path} begin with a space, which is part of them, as it is of values: \
-                 if it is not meant, set `skipinitialspace`"
+                "the names of {path} begin with a space, which is part of them, as it is of \
+                 values: if it is not meant, set `skipinitialspace`"
             );
         }
         let rename = self.settings.text.rename_headers;
