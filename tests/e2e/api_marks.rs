@@ -391,3 +391,31 @@ fn pages_that_are_all_shorter_than_asked_for_are_told() {
     assert_eq!(outcome.records("t").len(), 9);
     assert!(!outcome.stderr.contains("W-"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_list_among_several_that_has_more_is_told() {
+    let check = |path: &str, first: Value, is_told: bool| {
+        let web = Web::start(move |asked| {
+            Reply::json(&match asked.param("page") {
+                None => json!({ "data": first, "next_page": 2 }),
+                Some(_) => json!({ "data": [] }),
+            })
+        });
+        let outcome = read(&web, &json!({ "records_path": path })).success();
+        let told = outcome.stderr.contains("there is more in one of its lists");
+        assert_eq!(told, is_told, "{path}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("W-MORE-PAGES"), is_told, "{}", outcome.stderr);
+    };
+    let lists = |last: Value| {
+        let whole = json!({ "list": two(), "info": { "hasNextPage": false }, "total": 900 });
+        json!([{ "more_at": true, "lines": whole }, { "lines": last }, { "lines": null }])
+    };
+    let path = "$.data[*].lines.list[*]";
+    check(path, lists(json!({ "list": two(), "has_more": true })), true);
+    check(path, lists(json!({ "list": two(), "page_info": { "hasNextPage": true } })), true);
+    check(path, lists(json!({ "list": two(), "isLast": false })), true);
+    check(path, lists(json!({ "list": two(), "has_more": false, "total": 7, "next": "x" })), false);
+    // An element of a list says nothing of the list.
+    let edges = json!([{ "cursor": "k", "node": { "id": 1, "has_more": true }, "has_more": true }]);
+    check("$.data[*].node", edges, false);
+}

@@ -61,7 +61,7 @@ impl Said {
     }
 
     fn look(&mut self, object: Object<'_>) {
-        if !object.is_around {
+        if !object.is_around || object.kind == Holder::Fork {
             return;
         }
         let has = |known: &str| object.members.keys().any(|name| plain(name) == known);
@@ -119,6 +119,9 @@ enum Holder {
     Way,
     /// It stands beside that.
     Beside,
+    /// It is one of several that have records, or the list of such a one.
+    Element,
+    Fork,
     /// The headers of the answer.
     Headers,
     /// The text of a header.
@@ -138,7 +141,7 @@ impl<'a> Object<'a> {
     /// Returns where a member is.
     fn place_of(self, name: &str) -> String {
         match self.kind {
-            Holder::Way | Holder::Beside => step(self.place, name),
+            Holder::Way | Holder::Beside | Holder::Element | Holder::Fork => step(self.place, name),
             Holder::Headers => format!("the header {name}"),
             Holder::InHeader => format!("`{name}` in {}", self.place),
         }
@@ -185,35 +188,55 @@ fn visit(plan: &Plan, envelope: &Value, answer: &Answer, look: Look<'_>) {
     if plan.records.is_root() {
         return;
     }
-    let mut way = plan.records.way().peekable();
-    let (mut at, mut place) = (envelope, "$".to_owned());
-    while let Some(name) = way.next() {
-        let next = match at {
-            Value::Object(members) => {
-                let kind = Holder::Way;
-                let object = Object { members, place: &place, skip: &name, is_around: true, kind };
+    visit_way(envelope, &plan.records.way(), Stand { place: "$", kind: Holder::Way }, look);
+}
+
+/// Where the way to the records has come to.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    place: &'a str,
+    kind: Holder,
+}
+
+fn visit_way(at: &Value, way: &[Option<String>], stand: Stand<'_>, look: Look<'_>) {
+    let Stand { place, kind } = stand;
+    let Some((name, rest)) = way.split_first() else { return };
+    match (at, name) {
+        (Value::Object(members), Some(name)) => {
+            let object = Object { members, place, skip: name, is_around: true, kind };
+            // An element of a list is no list.
+            if kind != Holder::Element {
                 visit_within(object, DEPTH, &mut *look);
-                place = step(&place, &name);
-                members.get(name.as_ref())
             }
-            // `[{\"total\": 7}, [...]]`
-            Value::Array(elements) => {
-                for (at, members) in elements.iter().enumerate() {
-                    let Some(members) = members.as_object() else { continue };
-                    let place = format!("{place}[{at}]");
-                    let (skip, kind) = ("", Holder::Beside);
-                    let object = Object { members, place: &place, skip, is_around: true, kind };
-                    if at.to_string() != name.as_ref() {
-                        visit_within(object, DEPTH, &mut *look);
-                    }
+            let kind = if kind == Holder::Way { kind } else { Holder::Fork };
+            if let (Some(next), false) = (members.get(name), rest.is_empty()) {
+                visit_way(next, rest, Stand { place: &step(place, name), kind }, look);
+            }
+        }
+        // `[{"total": 7}, [...]]`
+        (Value::Array(elements), Some(name)) if kind == Holder::Way => {
+            for (at, members) in elements.iter().enumerate() {
+                let Some(members) = members.as_object() else { continue };
+                let place = format!("{place}[{at}]");
+                let (skip, kind) = ("", Holder::Beside);
+                let object = Object { members, place: &place, skip, is_around: true, kind };
+                if at.to_string() != *name {
+                    visit_within(object, DEPTH, &mut *look);
                 }
-                place = format!("{place}[{name}]");
-                name.parse().ok().and_then(|at: usize| elements.get(at))
             }
-            _ => None,
-        };
-        let (Some(next), true) = (next, way.peek().is_some()) else { return };
-        at = next;
+            let next = name.parse().ok().and_then(|at: usize| elements.get(at));
+            if let (Some(next), false) = (next, rest.is_empty()) {
+                visit_way(next, rest, Stand { place: &format!("{place}[{name}]"), kind }, look);
+            }
+        }
+        (Value::Array(elements), None) if !rest.is_empty() => {
+            let place = format!("{place}[*]");
+            for element in elements {
+                let stand = Stand { place: &place, kind: Holder::Element };
+                visit_way(element, rest, stand, &mut *look);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -225,7 +248,7 @@ fn visit_within(object: Object<'_>, depth: u8, look: Look<'_>) {
         };
         let place = step(object.place, name);
         let is_around = object.is_around && is_around(name);
-        let kind = Holder::Beside;
+        let kind = if object.kind == Holder::Fork { Holder::Fork } else { Holder::Beside };
         let inner = Object { members, place: &place, skip: "", is_around, kind };
         visit_within(inner, depth - 1, &mut *look);
     }
@@ -361,6 +384,26 @@ pub fn warn_of_first(plan: &Plan, first: PageFacts<'_>) {
             plan.name
         );
     }
+}
+
+/// Warns, once for a stream, when one of several lists of records says that it has more: no style
+/// of pages goes on within it.
+pub fn warn_of_lists(plan: &Plan, page: PageFacts<'_>) {
+    if plan.records.is_list() || plan.warned.lists.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut place = None;
+    visit(plan, page.envelope, page.answer, &mut |object| {
+        place = place.take().or_else(|| search::of_list(object));
+    });
+    let Some(place) = place else { return };
+    plan.warned.lists.store(true, Ordering::Relaxed);
+    singer::warn!(
+        "W-MORE-PAGES",
+        "stream {}: {place} in the answer says that there is more in one of its lists, and it is \
+         not read: ask for more of each at once, or read the lists by `parent`",
+        plan.name
+    );
 }
 
 fn remedy(place: &str, kind: Kind) -> String {

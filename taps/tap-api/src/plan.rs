@@ -100,6 +100,8 @@ pub struct Warned {
     pub more: AtomicBool,
     /// There is a page before the first one.
     pub before: AtomicBool,
+    /// One of several lists in an answer has more.
+    pub lists: AtomicBool,
     /// Pages have fewer records than asked for.
     pub size: AtomicBool,
     /// An answer tells of a failure beside its records.

@@ -1,6 +1,5 @@
 //! The part of `JSONPath` that says where the records of a document lie.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -62,13 +61,14 @@ impl RecordsPath {
         })
     }
 
-    /// Returns the names and positions that the path begins with, each as a text.
-    pub fn way(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.steps.iter().map_while(|step| match step {
-            Step::Name(name) => Some(Cow::Borrowed(name.as_str())),
-            Step::Index(position) => Some(Cow::Owned(position.to_string())),
+    /// Returns the names and positions of the path, each as a text; `None` is all of them.
+    pub fn way(&self) -> Vec<Option<String>> {
+        let text = |step: &Step| match step {
+            Step::Name(name) => Some(name.clone()),
+            Step::Index(position) => Some(position.to_string()),
             Step::Elements | Step::Members => None,
-        })
+        };
+        self.steps.iter().map(text).collect()
     }
 
     /// Tells whether the path leads to one list: names and positions, and `[*]` at its end or not.

@@ -71,6 +71,9 @@ impl<'a> Search<'a> {
 
     /// Looks at the members of an object.
     pub(super) fn look(&mut self, object: Object<'_>) {
+        if object.kind == Holder::Fork {
+            return;
+        }
         for (name, value) in object.outside() {
             let place = object.place_of(name);
             if let Value::Array(elements) = value {
@@ -188,6 +191,21 @@ impl<'a> Search<'a> {
         let here = &self.last.answer.address;
         is_an_address(text) && here.join(text).is_ok_and(|address| address.has_path_of(here))
     }
+}
+
+/// Returns the place at which one of several lists says that it has more.
+pub(super) fn of_list(object: Object<'_>) -> Option<String> {
+    let says = |name: &str, value: &Value| {
+        let known = object.meaning(name).filter(|known| known.is_sure)?.says;
+        match known {
+            Says::More | Says::Cut | Says::Next => *value == Value::Bool(true),
+            Says::Last => *value == Value::Bool(false),
+            _ => false,
+        }
+        .then(|| object.place_of(name))
+    };
+    let mut members = object.outside().filter(|_| object.kind == Holder::Fork);
+    members.find_map(|(name, value)| says(name, value))
 }
 
 /// Returns the place at which the first answer says that there is a page before it.

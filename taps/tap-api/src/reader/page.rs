@@ -106,6 +106,7 @@ impl Reader {
         if pager.pages() == 0 && count > 0 {
             more::warn_of_first(plan, facts);
         }
+        more::warn_of_lists(plan, facts);
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
         pager.end_page(&plan.paging, facts);
