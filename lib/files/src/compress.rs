@@ -80,7 +80,7 @@ impl Codec {
                 Ok(0) => break,
                 Ok(bytes) => filled += bytes,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(crate::open::read_failure(cause)),
+                Err(cause) => return Err(crate::failure::read_failure(cause)),
             }
         }
         let head_read = io::Cursor::new(head).take(filled as u64);
@@ -107,7 +107,7 @@ impl Codec {
         let bytes_in = counted.count();
         let inner: Box<dyn Read + Send + 'a> = if self == Self::Zstd {
             let decoder = zstd::stream::read::Decoder::new(counted);
-            Box::new(decoder.map_err(crate::open::read_failure)?)
+            Box::new(decoder.map_err(crate::failure::read_failure)?)
         } else {
             let buffered = BufReader::with_capacity(64 << 10, counted);
             Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
@@ -225,7 +225,7 @@ mod tests {
     fn read(codec: Codec, bytes: &[u8], limits: Limits) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let mut input = codec.decompress(bytes, limits)?;
-        input.read_to_end(&mut out).map_err(crate::open::read_failure)?;
+        input.read_to_end(&mut out).map_err(crate::failure::read_failure)?;
         Ok(out)
     }
 

@@ -186,7 +186,7 @@ mod tests {
         let mut out = Vec::new();
         let input = Box::new(Drip(bytes, drip));
         let mut input = TextEncoding::named(name)?.decode(input);
-        input.read_to_end(&mut out).map_err(crate::open::read_failure)?;
+        input.read_to_end(&mut out).map_err(crate::failure::read_failure)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -2,9 +2,12 @@
 
 pub mod compress;
 pub mod dialect;
+pub mod disk;
 pub mod encoding;
 mod evidence;
+pub mod failure;
 pub mod format;
+pub mod identity;
 pub mod infer;
 pub mod json;
 mod once;
@@ -24,14 +27,16 @@ pub mod unread;
 
 pub use compress::{Codec, Limits};
 pub use dialect::Dialect;
+pub use disk::Disk;
 pub use encoding::TextEncoding;
 pub use format::Format;
+pub use identity::Identity;
 pub use infer::Inference;
-pub use open::{Identity, OpenFile};
+pub use open::OpenFile;
 pub use progress::Progress;
 pub use reader::{Reader, Record};
 pub use settings::{Metadata, TableSettings, TextSettings};
-pub use store::{Disk, Store, StoredFile};
+pub use store::{Store, StoredFile};
 pub use table::Table;
 pub use tables::Tables;
 pub use unread::Unread;

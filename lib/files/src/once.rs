@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::open::Identity;
+use crate::identity::Identity;
 
 /// So many names that are passed over are told.
 const NAMES_TOLD: usize = 20;

@@ -1,95 +1,19 @@
 //! Opens a file as UTF-8 text, and tells afterwards whether it stayed the same.
 
-use std::fmt::Display;
-use std::fs::Metadata;
 use std::io::{self, Cursor, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, FileId, Result, quote};
+use singer::{Context, Error, ErrorKind, Result, quote};
 
 use crate::compress::Limits;
+use crate::disk::DiskFile;
 use crate::encoding::TextEncoding;
 use crate::evidence;
-use crate::store::{DiskFile, Store, StoredFile};
-
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug)]
-pub struct Identity {
-    /// Size in bytes, as stored.
-    pub size: u64,
-    /// Time of the last change.
-    pub modified: SystemTime,
-    /// What the disk says besides; `None` for a file that is elsewhere.
-    pub disk: Option<OnDisk>,
-}
-
-/// What a disk says of a file besides size and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnDisk {
-    /// The device it is on.
-    pub device: u64,
-    /// The number of the file on its device.
-    pub inode: u64,
-    /// When the file, its names or its rights last changed, in nanoseconds since 1970: nobody can
-    /// set this time.
-    pub changed: i128,
-}
-
-/// Within a run: names and rights may change without the bytes.
-impl PartialEq for Identity {
-    fn eq(&self, other: &Self) -> bool {
-        let same = self.size == other.size && self.modified == other.modified;
-        same && self.place() == other.place()
-    }
-}
-
-impl Eq for Identity {}
-
-impl Identity {
-    /// Looks at the file a path leads to.
-    ///
-    /// Fails with `NoInput`, `Denied` or `Io`, and with `Config` for all but a regular file.
-    pub fn of(path: &Path) -> Result<Self> {
-        let found = std::fs::metadata(path).map_err(open_failure);
-        found.and_then(|metadata| Self::regular(&metadata)).with("path", path.display())
-    }
-
-    /// Makes the identity of a file that is elsewhere, where size and time are all there is.
-    pub fn far(size: u64, modified: SystemTime) -> Self {
-        Self { size, modified, disk: None }
-    }
-
-    /// Returns which file of a disk it is, for a target that would replace it.
-    pub fn file(&self) -> Option<FileId> {
-        self.disk.map(|disk| FileId::new(disk.device, disk.inode))
-    }
-
-    /// Returns device and number of the file; nulls for a file that is elsewhere.
-    pub fn place(&self) -> (u64, u64) {
-        self.disk.map_or((0, 0), |disk| (disk.device, disk.inode))
-    }
-
-    pub(crate) fn regular(metadata: &Metadata) -> Result<Self> {
-        if !metadata.is_file() {
-            return Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file")
-                .hint("pipes, sockets and devices cannot be read twice: copy it to a file"));
-        }
-        Ok(Self {
-            size: metadata.len(),
-            modified: metadata.modified().map_err(read_failure)?,
-            disk: Some(OnDisk {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-                changed: i128::from(metadata.ctime()) * 1_000_000_000
-                    + i128::from(metadata.ctime_nsec()),
-            }),
-        })
-    }
-}
+use crate::failure::{changed, read_failure};
+use crate::identity::Identity;
+use crate::store::{Store, StoredFile};
 
 /// A file being read: its text, and what it was when it was opened.
 pub struct OpenFile {
@@ -188,13 +112,6 @@ impl OpenFile {
     }
 }
 
-/// The failure of a file that changed while it was read.
-pub fn changed(path: impl Display) -> Error {
-    Error::new(ErrorKind::Temporary, "cannot read a file that changed during the read")
-        .with("path", path)
-        .hint("run again when its writer is done; write to another name and rename at the end")
-}
-
 /// Returns the SHA-256 of a file in hexadecimal.
 pub fn sum(store: &dyn Store, path: &str) -> Result<String> {
     let file = OpenFile::new(path.to_owned(), store.open(path)?, true);
@@ -246,35 +163,12 @@ impl Read for Raw {
     }
 }
 
-/// Turns a failed open into ours.
-pub(crate) fn open_failure(cause: io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NoInput,
-        io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-        _ => ErrorKind::Io,
-    };
-    let failure = Error::new(kind, "cannot open the file").caused_by(cause);
-    if kind == ErrorKind::NoInput {
-        failure.hint("relative paths start at the folder the command runs in")
-    } else {
-        failure
-    }
-}
-
-/// Turns a failed read into ours; failures of ours that travelled through `io::Error` come out.
-pub fn read_failure(cause: io::Error) -> Error {
-    match cause.downcast::<Error>() {
-        Ok(failure) => failure,
-        Err(cause) => Error::new(ErrorKind::Io, "cannot read the file").caused_by(cause),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
-    use crate::store::Disk;
+    use crate::disk::Disk;
 
     fn read(file: &OpenFile) -> Vec<u8> {
         let mut out = Vec::new();

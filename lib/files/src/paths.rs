@@ -9,8 +9,8 @@ use singer::{Context, Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
 use crate::format::Format;
+use crate::identity::Identity;
 use crate::once::once;
-use crate::open::Identity;
 use crate::unread::Unread;
 
 /// A pattern of paths: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any folders.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 use singer::{Context, ErrorKind, Result, ResultExt};
 
-use crate::open::Identity;
+use crate::identity::Identity;
 
 /// No file system's clock has longer steps (FAT: two seconds).
 const CLOCK_STEP_MAX: Duration = Duration::from_secs(3);
@@ -292,7 +292,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::store::Disk;
+    use crate::disk::Disk;
 
     fn has(progress: &mut Progress, path: &str) -> bool {
         let sum = |_| crate::open::sum(&Disk::new(path), path).map(Some);

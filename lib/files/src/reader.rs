@@ -344,7 +344,7 @@ impl<R: Read> Reader<R> {
                 Ok(0) => self.ended = true,
                 Ok(bytes) => self.end += bytes,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(crate::open::read_failure(cause)),
+                Err(cause) => return Err(crate::failure::read_failure(cause)),
             }
         }
         Ok(self.end > before)

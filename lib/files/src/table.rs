@@ -23,7 +23,8 @@ use singer::{Bookmark, Context, Error, ErrorKind, FileIds, Kind, Reading, Result
 use crate::compress::Limits;
 use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
 use crate::encoding::TextEncoding;
-use crate::open::{self, Identity, OpenFile};
+use crate::identity::Identity;
+use crate::open::OpenFile;
 use crate::progress::{is_recent, says_something, time_for_a_column};
 use crate::settings::{Metadata, TableSettings};
 use crate::store::Store;
@@ -430,7 +431,7 @@ impl<'a> Place<'a> {
 /// Takes a file that is gone by now, though it was found, for one that changed.
 fn found_once<T>(path: &str, result: Result<T>) -> Result<T> {
     result.map_err(|failure| match failure.kind() {
-        ErrorKind::NoInput => open::changed(path).caused_by(failure),
+        ErrorKind::NoInput => crate::failure::changed(path).caused_by(failure),
         _ => failure,
     })
 }

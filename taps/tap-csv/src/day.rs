@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use files::dialect::RECORD_BYTES_CEILING;
-use files::open::changed;
+use files::failure::changed;
 use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
 use lake::{Datestamp, Lake, Partition};
 use serde_json::{Value, json};

@@ -116,19 +116,19 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
 /// one of them can be read by it.
 fn refuse_repeated(input: &mut Seeking, start: u64, finder: &Finder) -> Result<()> {
     let mut names = BTreeSet::new();
-    input.seek(SeekFrom::Start(start)).map_err(files::open::read_failure)?;
+    input.seek(SeekFrom::Start(start)).map_err(files::failure::read_failure)?;
     loop {
         let mut entry = [0; ENTRY_BYTES];
-        input.read_exact(&mut entry[..4]).map_err(files::open::read_failure)?;
+        input.read_exact(&mut entry[..4]).map_err(files::failure::read_failure)?;
         if entry[..4] != ENTRY_MAGIC {
             return Ok(());
         }
-        input.read_exact(&mut entry[4..]).map_err(files::open::read_failure)?;
+        input.read_exact(&mut entry[4..]).map_err(files::failure::read_failure)?;
         let length = |at: usize| usize::from(entry[at]) | usize::from(entry[at + 1]) << 8;
         let mut name = vec![0; length(28)];
-        input.read_exact(&mut name).map_err(files::open::read_failure)?;
+        input.read_exact(&mut name).map_err(files::failure::read_failure)?;
         let rest = i64::try_from(length(30) + length(32)).unwrap_or_default();
-        input.seek(SeekFrom::Current(rest)).map_err(files::open::read_failure)?;
+        input.seek(SeekFrom::Current(rest)).map_err(files::failure::read_failure)?;
         let text = String::from_utf8_lossy(&name).into_owned();
         let counts = !text.ends_with('/') && !text.split('/').any(|part| finder.ignores(part));
         if counts && !names.insert(name) {
@@ -142,9 +142,9 @@ fn refuse_repeated(input: &mut Seeking, start: u64, finder: &Finder) -> Result<(
 /// Other bytes before the first member, such as a program that unpacks it, are none of it.
 fn refuse_unlisted(input: &mut Seeking) -> Result<()> {
     let mut begin = Vec::new();
-    input.seek(SeekFrom::Start(0)).map_err(files::open::read_failure)?;
+    input.seek(SeekFrom::Start(0)).map_err(files::failure::read_failure)?;
     let magic = HEADER_MAGIC.len() as u64;
-    input.take(magic).read_to_end(&mut begin).map_err(files::open::read_failure)?;
+    input.take(magic).read_to_end(&mut begin).map_err(files::failure::read_failure)?;
     if begin != HEADER_MAGIC {
         return Ok(());
     }
@@ -188,7 +188,7 @@ impl Member {
         }
         let mut header = [0; HEADER_BYTES];
         file.seek_to(self.header_start, HEADER_BYTES as u64);
-        file.read_exact(&mut header).map_err(files::open::read_failure)?;
+        file.read_exact(&mut header).map_err(files::failure::read_failure)?;
         if header[..4] != HEADER_MAGIC {
             return Err(damaged("a member does not begin where the archive says"));
         }
@@ -254,7 +254,7 @@ fn damaged(how: &str) -> Error {
 
 fn failure(cause: ZipError) -> Error {
     match cause {
-        ZipError::Io(cause) if is_ours(&cause) => files::open::read_failure(cause),
+        ZipError::Io(cause) if is_ours(&cause) => files::failure::read_failure(cause),
         cause => Error::new(ErrorKind::Data, "cannot read the file as a zip archive")
             .caused_by(cause)
             .hint("the archive is damaged or cut short: have it written again"),

@@ -237,7 +237,7 @@ impl Store for Remote {
         let item = self.item(path)?.clone();
         let file = RemoteFile::open(&self.server, &item.stored.path)?;
         if !same(file.attributes(), item.stored.attributes) {
-            return Err(files::open::changed(path));
+            return Err(files::failure::changed(path));
         }
         let server = Arc::clone(&self.server);
         Ok(Box::new(Opened { server, path: path.to_owned(), item, file: RefCell::new(Some(file)) }))
@@ -279,7 +279,7 @@ impl StoredFile for Opened {
         if same(now, self.item.stored.attributes) {
             Ok(self.item.identity())
         } else {
-            Err(files::open::changed(&self.path))
+            Err(files::failure::changed(&self.path))
         }
     }
 

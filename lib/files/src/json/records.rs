@@ -439,7 +439,7 @@ impl<R: Read> Records<R> {
                     return Ok(());
                 }
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(crate::open::read_failure(cause)),
+                Err(cause) => return Err(crate::failure::read_failure(cause)),
             }
         }
     }

@@ -8,8 +8,9 @@ use singer::{Error, ErrorKind, Result, Rows, Stream, quote};
 use super::columns::Columns;
 use super::form::{Form, is_object_on_line};
 use super::{Place, Table};
+use crate::identity::Identity;
 use crate::json::{Records, RecordsPath, Shape};
-use crate::open::{self, Identity, OpenFile};
+use crate::open::{self, OpenFile};
 use crate::settings::Metadata;
 
 type Input = Records<Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>>;

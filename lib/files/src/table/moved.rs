@@ -3,7 +3,8 @@
 use singer::Result;
 
 use super::Table;
-use crate::open::{self, Identity};
+use crate::identity::Identity;
+use crate::open;
 use crate::progress::{Gone, Progress};
 
 impl Table {

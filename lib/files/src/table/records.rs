@@ -9,7 +9,8 @@ use super::edges::{Edges, word};
 use super::form::{DELIMITERS_DOUBTED, is_json};
 use super::likeness::{Spellings, apart};
 use super::{Place, Table, header};
-use crate::open::{Identity, OpenFile};
+use crate::identity::Identity;
+use crate::open::OpenFile;
 use crate::reader::{Lines, Reader, Record};
 use crate::settings::Metadata;
 

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result, Stream, quote};
 
 use super::{SKIPPED_TOLD, Table, found_once};
-use crate::open::{self, Identity};
+use crate::identity::Identity;
+use crate::open;
 use crate::progress::Progress;
 use crate::settings::TextSettings;
 
@@ -184,7 +185,7 @@ impl Table {
         }
         for (path, before) in &self.discovered {
             if found_once(path, self.store.identity(path))? != *before {
-                return Err(open::changed(path));
+                return Err(crate::failure::changed(path));
             }
         }
         Ok(self.discovered.clone())

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::columns::{Origin, origins};
 use super::*;
+use crate::disk::Disk;
 use crate::format::Format;
 use crate::settings::Words;
-use crate::store::Disk;
 
 /// Writes the files, and discovers them with these settings.
 fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Stream>> {
