@@ -176,13 +176,13 @@ impl<T: Target> Delivery<T> {
         let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
         known.behind = known.behind.min(Behind::Something);
         log::info!("the schema of stream {} changed", known.name);
-        sink.evolve(stream).with("stream", &known.name)
+        sink.evolve(self.target.shared(), stream).with("stream", &known.name)
     }
 
     fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
         let stream = &mut self.streams[at];
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
-        sink.write(&batch, &self.rejects).with("stream", &stream.name)?;
+        sink.write(self.target.shared(), &batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
         stream.behind = Behind::Nothing;
         stream.versions.add(&batch);
@@ -288,7 +288,7 @@ impl<T: Target> Delivery<T> {
         warning::check()?;
         for stream in self.streams.iter_mut().filter(|stream| stream.dirty && !stream.late) {
             if let Some(sink) = &mut stream.sink {
-                match sink.commit().with("stream", &stream.name)? {
+                match sink.commit(self.target.shared()).with("stream", &stream.name)? {
                     // What its version does is yet to come.
                     Durability::Durable => stream.dirty = stream.version.is_some(),
                     Durability::OnComplete => stream.late = true,
@@ -329,7 +329,8 @@ impl<T: Target> Delivery<T> {
             }
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
-            sink.complete(End { verified, state }).with("stream", &stream.name)?;
+            sink.complete(self.target.shared(), End { verified, state })
+                .with("stream", &stream.name)?;
             stream.dirty = false;
             stream.counter.finish(true);
         }

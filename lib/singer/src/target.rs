@@ -36,6 +36,9 @@ pub trait Target: Sized {
     /// Opens the sink of a stream at its first SCHEMA.
     fn sink(&mut self, stream: &Stream) -> Result<Self::Sink>;
 
+    /// Returns what its sinks share, which each call of one is handed.
+    fn shared(&mut self) -> &mut <Self::Sink as Sink>::Shared;
+
     /// Tells what a load of these streams would do, and changes nothing.
     fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
 
@@ -93,19 +96,22 @@ pub struct End {
 /// The rows of one stream on their way into a destination. Dropped without
 /// [`Sink::complete`], it publishes nothing.
 pub trait Sink {
+    /// What the sinks of a run share: a connection, a buffer.
+    type Shared;
+
     /// Takes rows: the stream's columns, then the cells of an [`Envelope`](crate::Envelope). Need
     /// not be durable yet; rows may come twice after a crash. A row that the destination cannot
     /// take goes to `rejects`.
-    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()>;
+    fn write(&mut self, shared: &mut Self::Shared, batch: &Batch, rejects: &Rejects) -> Result<()>;
 
     /// The SCHEMA changed; later batches have its columns.
-    fn evolve(&mut self, stream: &Stream) -> Result<()>;
+    fn evolve(&mut self, shared: &mut Self::Shared, stream: &Stream) -> Result<()>;
 
     /// Makes what was written durable, where the destination can do so before the end.
-    fn commit(&mut self) -> Result<Durability>;
+    fn commit(&mut self, shared: &mut Self::Shared) -> Result<Durability>;
 
     /// The stream ended well: publish. No row follows.
-    fn complete(&mut self, end: End) -> Result<()>;
+    fn complete(&mut self, shared: &mut Self::Shared, end: End) -> Result<()>;
 
     /// Rows of versions before this one are gone; where that is heeded it comes right before
     /// [`Sink::complete`], when all rows of this one have come. Where it is not heeded, `older`

@@ -1,9 +1,7 @@
 //! The rows of one stream into one CSV file.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
-use std::rc::Rc;
 
 use jiff::Timestamp;
 use lake::DataFile;
@@ -27,7 +25,14 @@ pub struct Shared {
     /// Where rows become text; one for all, so that many streams need little memory.
     block: Vec<u8>,
     /// How many sinks there are.
-    pub sinks: usize,
+    sinks: usize,
+}
+
+impl Shared {
+    /// Tells whether there are so many streams that each has to do with little.
+    fn has_many(&self) -> bool {
+        self.sinks > STREAMS_MANY
+    }
 }
 
 /// The CSV file of one stream.
@@ -46,7 +51,6 @@ pub struct CsvSink {
     /// Where in the file its rows became wider, and how many columns they had before. The file is
     /// written again once, at its end: SCHEMAs that each add a column may be many.
     widened: Vec<(u64, usize)>,
-    shared: Rc<RefCell<Shared>>,
 }
 
 /// The texts of the metadata columns for the rows of a batch.
@@ -64,10 +68,10 @@ impl CsvSink {
         layout: Layout,
         dialect: Dialect,
         mut place: Place,
-        shared: Rc<RefCell<Shared>>,
+        shared: &mut Shared,
     ) -> Result<Self> {
         let file = place.file()?;
-        shared.borrow_mut().sinks += 1;
+        shared.sinks += 1;
         let mut sink = Self {
             name: stream.name.clone(),
             layout,
@@ -79,10 +83,9 @@ impl CsvSink {
             first_rows_at: None,
             versions_noted: false,
             widened: Vec::new(),
-            shared,
         };
         header(&sink.layout, dialect, &mut sink.waiting);
-        sink.flush()?;
+        sink.flush(shared)?;
         Ok(sink)
     }
 
@@ -102,13 +105,12 @@ impl CsvSink {
         }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self, shared: &Shared) -> Result<()> {
         let file = self.file.as_mut().ok_or_else(after_end)?;
-        let many = self.shared.borrow().sinks > STREAMS_MANY;
         if !self.waiting.is_empty() {
             file.write(&self.waiting, self.waiting_rows)?;
         }
-        if many {
+        if shared.has_many() {
             file.rest()?;
             self.waiting = Vec::new();
         }
@@ -238,7 +240,9 @@ fn rows(
 }
 
 impl Sink for CsvSink {
-    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
+    type Shared = Shared;
+
+    fn write(&mut self, shared: &mut Shared, batch: &Batch, rejects: &Rejects) -> Result<()> {
         if self.layout.origins.is_empty() {
             // They would be blank lines, which nobody can read back.
             let failure = Error::new(ErrorKind::Data, "cannot write rows without columns");
@@ -248,8 +252,7 @@ impl Sink for CsvSink {
         }
         let clock = self.clock();
         let file = self.file.as_mut().ok_or_else(after_end)?;
-        let mut shared = self.shared.borrow_mut();
-        let many = shared.sinks > STREAMS_MANY;
+        let many = shared.has_many();
         let block = &mut shared.block;
         block.clear();
         block.extend_from_slice(&self.waiting);
@@ -271,10 +274,10 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    fn evolve(&mut self, stream: &Stream) -> Result<()> {
+    fn evolve(&mut self, shared: &mut Shared, stream: &Stream) -> Result<()> {
         let columns = self.layout.origins.len();
         if self.layout.evolve(stream)? > 0 {
-            self.flush()?;
+            self.flush(shared)?;
             let bytes = self.file.as_ref().map_or(0, DataFile::bytes);
             // Where no row came since, those before are as narrow as they were.
             if self.widened.last().is_none_or(|(at, _)| *at < bytes) {
@@ -284,12 +287,13 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<Durability> {
+    fn commit(&mut self, _: &mut Shared) -> Result<Durability> {
         Ok(Durability::OnComplete)
     }
 
-    fn complete(&mut self, end: End) -> Result<()> {
-        self.flush()?;
+    fn complete(&mut self, shared: &mut Shared, end: End) -> Result<()> {
+        self.flush(shared)?;
+        shared.sinks -= 1;
         if !self.widened.is_empty() {
             self.widen()?;
         }
@@ -326,13 +330,5 @@ impl Sink for CsvSink {
 
     fn heeds_versions(&self) -> bool {
         false
-    }
-}
-
-impl Drop for CsvSink {
-    fn drop(&mut self) {
-        if let Ok(mut shared) = self.shared.try_borrow_mut() {
-            shared.sinks = shared.sinks.saturating_sub(1);
-        }
     }
 }

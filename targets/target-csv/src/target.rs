@@ -1,7 +1,5 @@
 //! The target: settings checked, then one file a stream.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use lake::{Datestamp, Lake, Run};
@@ -33,7 +31,7 @@ pub struct TargetCsv {
     paths: Paths,
     /// The files that the rows of this run come from.
     read_from: FileIds,
-    shared: Rc<RefCell<Shared>>,
+    shared: Shared,
 }
 
 impl Target for TargetCsv {
@@ -69,7 +67,7 @@ impl Target for TargetCsv {
                 None
             }
         };
-        let (paths, read_from, shared) = (Paths::default(), FileIds::new(), Rc::default());
+        let (paths, read_from, shared) = (Paths::default(), FileIds::new(), Shared::default());
         Ok(Self { settings, naming, dialect, run, paths, read_from, shared })
     }
 
@@ -93,7 +91,11 @@ impl Target for TargetCsv {
             }
         };
         let layout = Layout::new(stream, self.settings.add_record_metadata);
-        CsvSink::new(stream, layout, self.dialect, place, Rc::clone(&self.shared))
+        CsvSink::new(stream, layout, self.dialect, place, &mut self.shared)
+    }
+
+    fn shared(&mut self) -> &mut Shared {
+        &mut self.shared
     }
 
     fn plan(settings: Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>> {

@@ -51,8 +51,8 @@ const END: End = End { verified: true, state: None };
 fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
     let mut target = open(folder, dated);
     let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
-    sink.write(&batch(rows), &Rejects::default()).unwrap();
-    sink.complete(END).unwrap();
+    sink.write(target.shared(), &batch(rows), &Rejects::default()).unwrap();
+    sink.complete(target.shared(), END).unwrap();
     target.finish().unwrap();
 }
 
@@ -86,7 +86,7 @@ fn an_empty_table_has_a_header_and_a_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), dated);
     let mut sink = target.sink(&stream("t", &json!({"a,b": text(), "c": text()}))).unwrap();
-    sink.complete(END).unwrap();
+    sink.complete(target.shared(), END).unwrap();
     target.finish().unwrap();
     let (partition, text) = read(folder.path());
     assert_eq!((text.as_str(), partition.manifest.rows()), ("\"a,b\",c\n", 0));
@@ -102,12 +102,20 @@ fn a_growing_schema_shifts_no_column() {
             }
         });
         let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("1\n"), Some("2")]]), &Rejects::default()).unwrap();
-        sink.evolve(&stream("t", &json!({"c": text(), "a": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("3"), Some("1")]]), &Rejects::default()).unwrap();
-        sink.evolve(&stream("t", &json!({"d": text(), "b": text(), "e": text()}))).unwrap();
-        sink.write(&batch(&[&[Some("4"), Some("2"), Some("5")]]), &Rejects::default()).unwrap();
-        sink.complete(END).unwrap();
+        sink.write(target.shared(), &batch(&[&[Some("1\n"), Some("2")]]), &Rejects::default())
+            .unwrap();
+        sink.evolve(target.shared(), &stream("t", &json!({"c": text(), "a": text()}))).unwrap();
+        sink.write(target.shared(), &batch(&[&[Some("3"), Some("1")]]), &Rejects::default())
+            .unwrap();
+        sink.evolve(target.shared(), &stream("t", &json!({"d": text(), "b": text(), "e": text()})))
+            .unwrap();
+        sink.write(
+            target.shared(),
+            &batch(&[&[Some("4"), Some("2"), Some("5")]]),
+            &Rejects::default(),
+        )
+        .unwrap();
+        sink.complete(target.shared(), END).unwrap();
         target.finish().unwrap();
         let expected = "a,b,c,d,e\n\"1\n\",2,,,\n1,,3,,\n,2,,4,5\n";
         if plain {
@@ -139,18 +147,18 @@ fn a_schema_that_grows_again_and_again_gives_each_row_all_columns() {
     let mut expected = names.join(",") + "\n";
     let long = "x\n".repeat(5000);
     for width in 1..=names.len() {
-        sink.evolve(&of_width(width)).unwrap();
+        sink.evolve(target.shared(), &of_width(width)).unwrap();
         // None, one or two rows of each width, some of them longer than what is copied at once.
         for row in 0..width % 3 {
             let value = if width % 7 == 0 { long.as_str() } else { "y" };
             let mut cells = vec![None; width];
             cells[row] = Some(value);
-            sink.write(&batch(&[&cells]), &Rejects::default()).unwrap();
+            sink.write(target.shared(), &batch(&[&cells]), &Rejects::default()).unwrap();
             let field = if value == "y" { "y".to_owned() } else { format!("\"{long}\"") };
             expected += &(",".repeat(row) + &field + &",".repeat(names.len() - 1 - row) + "\n");
         }
     }
-    sink.complete(END).unwrap();
+    sink.complete(target.shared(), END).unwrap();
     assert!(fs::read_to_string(folder.path().join("output/t.csv")).unwrap() == expected);
 }
 
@@ -161,7 +169,7 @@ fn what_is_not_completed_is_not_there() {
     fs::create_dir(folder.path().join("output")).unwrap();
     fs::write(folder.path().join("output/t.csv"), "old\n").unwrap();
     let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
-    sink.write(&batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
+    sink.write(target.shared(), &batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
     let other = open(folder.path(), |_| ()).sink(&stream("t", &json!({"a": text()})));
     assert_eq!(other.unwrap_err().kind(), ErrorKind::Temporary);
     drop(sink);
@@ -175,8 +183,8 @@ fn metadata_columns_stand_behind_the_streams_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), |settings| settings.add_record_metadata = true);
     let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
-    sink.write(&batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
-    sink.complete(END).unwrap();
+    sink.write(target.shared(), &batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
+    sink.complete(target.shared(), END).unwrap();
     let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
     let (header, row) = text.trim_end().split_once('\n').unwrap();
     assert_eq!(header.split(',').count(), 7);
@@ -194,8 +202,8 @@ fn sql_null_and_json_null_stay_two_things() {
     let mut sink = target.sink(&stream("t", &json!({"j": json, "a": text()}))).unwrap();
     let rows: [&[Option<&str>]; 3] =
         [&[Some("null"), None], &[Some("{\"k\":1}"), None], &[None, None]];
-    sink.write(&batch(&rows), &Rejects::default()).unwrap();
-    sink.complete(END).unwrap();
+    sink.write(target.shared(), &batch(&rows), &Rejects::default()).unwrap();
+    sink.complete(target.shared(), END).unwrap();
     let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
     assert_eq!(text, "j,a\nnull,\n\"{\"\"k\"\":1}\",\n,\n");
 }
@@ -210,11 +218,11 @@ fn many_streams_need_few_files_and_little_memory() {
     for round in 0..40 {
         let value = format!("{round}").repeat(100);
         for sink in &mut sinks {
-            sink.write(&batch(&[&[Some(&value)]]), &Rejects::default()).unwrap();
+            sink.write(target.shared(), &batch(&[&[Some(&value)]]), &Rejects::default()).unwrap();
         }
     }
     for sink in &mut sinks {
-        sink.complete(END).unwrap();
+        sink.complete(target.shared(), END).unwrap();
     }
     target.finish().unwrap();
     let lake = Lake::open(folder.path().join("output")).unwrap();
@@ -268,8 +276,8 @@ fn a_run_whose_time_is_written_the_same_replaces_no_part_of_another() {
         let mut stream = stream("t", &json!({"a": text()}));
         stream.resumed_from = from;
         let mut sink = target.sink(&stream)?;
-        sink.write(&batch(&[&[Some(row)]]), &Rejects::default())?;
-        sink.complete(END)
+        sink.write(target.shared(), &batch(&[&[Some(row)]]), &Rejects::default())?;
+        sink.complete(target.shared(), END)
     };
     run("1", Some(json!(1))).unwrap();
     for from in [json!(1), json!(2)] {
@@ -291,9 +299,10 @@ fn streams_whose_files_are_one_to_the_file_system_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), |_| ());
     let properties = json!({"a": text()});
-    target.sink(&stream("Orders", &properties)).unwrap().complete(END).unwrap();
+    let mut first = target.sink(&stream("Orders", &properties)).unwrap();
+    first.complete(target.shared(), END).unwrap();
     let mut other = target.sink(&stream("ORDERS", &properties)).unwrap();
-    other.complete(END).unwrap();
+    other.complete(target.shared(), END).unwrap();
     let output = folder.path().join("output");
     // What a file system shows that folds case.
     fs::hard_link(output.join("Orders.csv"), output.join("orders.csv")).unwrap();

@@ -1,17 +1,16 @@
 //! The sink of one stream: rows straight into the table or through a staging table, and what
 //! changed.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use pg::failure::sqlstate;
 use singer::{Batch, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::compare::Comparison;
+use crate::counts::Counts;
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
 use crate::lane::{Effect, Into, explained};
-use crate::load::Counts;
 use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Claim;
@@ -28,7 +27,6 @@ const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// The rows of one stream on their way into their table.
 pub struct PostgresSink {
-    session: Rc<RefCell<Session>>,
     settings: Rc<Settings>,
     mapping: Mapping,
     fields: Fields,
@@ -63,28 +61,23 @@ enum Way {
 impl PostgresSink {
     /// Compares the stream with its table; that changes with the first rows.
     pub fn open(
-        session: Rc<RefCell<Session>>,
+        session: &mut Session,
         settings: Rc<Settings>,
         stream: &Stream,
         name: TableName,
     ) -> Result<Self> {
         let mut mapping = Mapping::new(Rc::clone(&settings), stream, name)?;
-        let (fields, claim, order) = {
-            let mut session = session.borrow_mut();
-            let order = session.begin(&mapping)?;
-            let (client, memory) = session.remembering()?;
-            let fields = mapping.adopt(client, stream)?;
-            let claim = lost::check(client, memory, &mapping)?;
-            lost::warn_of_added(client, &mapping)?;
-            if !mapping.plan.creates() {
-                let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
-                promises::warn(client, &mapping.shape.name, columns)?;
-            }
-            (fields, claim, order)
-        };
-        let comparison = mapping.comparison(&fields, session.borrow_mut().next_number())?;
+        let order = session.begin(&mapping)?;
+        let (client, memory) = session.remembering()?;
+        let fields = mapping.adopt(client, stream)?;
+        let claim = lost::check(client, memory, &mapping)?;
+        lost::warn_of_added(client, &mapping)?;
+        if !mapping.plan.creates() {
+            let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
+            promises::warn(client, &mapping.shape.name, columns)?;
+        }
+        let comparison = mapping.comparison(&fields, session.next_number())?;
         Ok(Self {
-            session,
             settings,
             mapping,
             fields,
@@ -102,7 +95,7 @@ impl PostgresSink {
     }
 
     /// Decides how the next rows travel.
-    fn set_out(&mut self) -> Result<()> {
+    fn set_out(&mut self, session: &mut Session) -> Result<()> {
         if !matches!(self.way, Way::Open) {
             return Ok(());
         }
@@ -114,7 +107,7 @@ impl PostgresSink {
         }
         let merges = self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false);
         let direct = if self.mapping.may_go_direct() && !merges {
-            self.begin_direct().map_err(|failure| self.located(explained(failure)))?
+            self.begin_direct(session).map_err(|failure| self.located(explained(failure)))?
         } else {
             None
         };
@@ -124,9 +117,7 @@ impl PostgresSink {
 
     /// Begins a transaction on the second connection, where it is free and the table has no rows
     /// that ours would have to be merged with.
-    fn begin_direct(&mut self) -> Result<Option<Direct>> {
-        let shared = Rc::clone(&self.session);
-        let mut session = shared.borrow_mut();
+    fn begin_direct(&mut self, session: &mut Session) -> Result<Option<Direct>> {
         let mapping = &mut self.mapping;
         if !session.take_own() {
             return Ok(None);
@@ -156,29 +147,32 @@ impl PostgresSink {
     }
 
     /// Stages rows, after making the staging table if there is none.
-    fn stage(&mut self, batch: &Batch, rejects: &Rejects, which: Which) -> Result<()> {
-        self.open_stage(which)?;
-        self.compare(batch)?;
-        let mut session = self.session.borrow_mut();
+    fn stage(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        rejects: &Rejects,
+        which: Which,
+    ) -> Result<()> {
+        self.open_stage(session, which)?;
+        self.compare(session, batch)?;
         let Some(stage) = &mut self.stage else { return Ok(()) };
         let stream = &self.mapping.stream;
         stage.write(session.lane(which), &mut self.fields, (stream, batch), rejects)
     }
 
     /// Finds the cells of a batch that their columns would change; its rows are to be written next.
-    fn compare(&mut self, batch: &Batch) -> Result<()> {
+    fn compare(&mut self, session: &mut Session, batch: &Batch) -> Result<()> {
         let Some(comparison) = &self.comparison else { return Ok(()) };
-        let mut session = self.session.borrow_mut();
         let changed = comparison.changed(session.lane(Which::Shared), &mut self.fields, batch)?;
         self.fields.refuse(changed);
         Ok(())
     }
 
-    fn open_stage(&mut self, which: Which) -> Result<()> {
+    fn open_stage(&mut self, session: &mut Session, which: Which) -> Result<()> {
         if self.stage.is_some() {
             return Ok(());
         }
-        let mut session = self.session.borrow_mut();
         let (number, mapping) = (session.next_number(), &self.mapping);
         let table = mapping.shape.name.to_string();
         let lane = session.lane(which);
@@ -189,10 +183,10 @@ impl PostgresSink {
     }
 
     /// Goes on by staging: a key came again. What the table has taken so far stays.
-    fn fall_back(&mut self, seen: &[Batch]) -> Result<()> {
+    fn fall_back(&mut self, session: &mut Session, seen: &[Batch]) -> Result<()> {
         self.leave_direct();
         let known = Rejects::forgetting();
-        seen.iter().try_for_each(|batch| self.stage(batch, &known, Which::Own))
+        seen.iter().try_for_each(|batch| self.stage(session, batch, &known, Which::Own))
     }
 
     fn leave_direct(&mut self) {
@@ -203,25 +197,24 @@ impl PostgresSink {
     }
 
     /// Waits until the table has taken the rows that went straight there.
-    fn settle(&mut self) -> Result<()> {
+    fn settle(&mut self, session: &mut Session) -> Result<()> {
         let repeated = match &mut self.way {
-            Way::Direct(direct) => direct.settle(self.session.borrow_mut().lane(Which::Own))?,
+            Way::Direct(direct) => direct.settle(session.lane(Which::Own))?,
             _ => None,
         };
-        repeated.map_or(Ok(()), |seen| self.fall_back(&seen))
+        repeated.map_or(Ok(()), |seen| self.fall_back(session, &seen))
     }
 
     /// Commits before the stream's end. Rows that refer to some of another stream which is on its
     /// way straight into its table wait: the server does not see those yet.
-    fn commit_batch(&mut self) -> Result<()> {
-        let may_wait =
-            self.way.connection() == Which::Shared && self.session.borrow().is_own_taken();
+    fn commit_batch(&mut self, session: &mut Session) -> Result<()> {
+        let may_wait = self.way.connection() == Which::Shared && session.is_own_taken();
         let rows = self.stage.as_ref().map_or(0, Stage::rows);
         // Each try merges all of them: not with every batch.
         if may_wait && rows < 2 * self.waiting_rows {
             return Ok(());
         }
-        match self.commit_rows(false) {
+        match self.commit_rows(session, false) {
             Err(refused) if may_wait && sqlstate(&refused) == Some(FOREIGN_KEY_VIOLATION) => {
                 self.way = Way::Staged(Which::Shared);
                 self.waiting_rows = rows;
@@ -235,10 +228,10 @@ impl PostgresSink {
     }
 
     /// Commits the rows since the last time.
-    fn commit_rows(&mut self, last: bool) -> Result<()> {
-        self.settle()?;
+    fn commit_rows(&mut self, session: &mut Session, last: bool) -> Result<()> {
+        self.settle(session)?;
         let way = std::mem::replace(&mut self.way, Way::Open);
-        self.merge(&way, last).map_err(|failure| self.located(failure))?;
+        self.merge(session, &way, last).map_err(|failure| self.located(failure))?;
         self.made |= self.mapping.plan.creates();
         self.mapping.plan.statements.clear();
         if let Way::Staged(_) = way {
@@ -249,13 +242,11 @@ impl PostgresSink {
 
     /// Merges what is staged, in one transaction with the rows that went straight into the table
     /// and the changes of the table itself.
-    fn merge(&mut self, way: &Way, last: bool) -> Result<()> {
+    fn merge(&mut self, session: &mut Session, way: &Way, last: bool) -> Result<()> {
         let which = way.connection();
         if last && which == Which::Shared && self.mapping.replaces() {
-            self.open_stage(which)?;
+            self.open_stage(session, which)?;
         }
-        let shared = Rc::clone(&self.session);
-        let mut session = shared.borrow_mut();
         let (mapping, stage) = (&self.mapping, self.stage.as_ref());
         let (schema, claim) = (&mapping.shape.name.schema, self.claim.clone());
         let name = stage.map(Stage::sql).unwrap_or_default();
@@ -338,50 +329,47 @@ impl Way {
 }
 
 impl Sink for PostgresSink {
-    fn write(&mut self, batch: &Batch, rejects: &Rejects) -> Result<()> {
-        self.set_out()?;
+    type Shared = Session;
+
+    fn write(&mut self, session: &mut Session, batch: &Batch, rejects: &Rejects) -> Result<()> {
+        self.set_out(session)?;
         if matches!(self.way, Way::Direct(_)) {
-            self.compare(batch)?;
+            self.compare(session, batch)?;
         }
         let rows = match &mut self.way {
             Way::Direct(direct) => {
-                let shared = Rc::clone(&self.session);
-                let mut session = shared.borrow_mut();
                 let (lane, stream) = (session.lane(Which::Own), &self.mapping.stream);
                 let sent = direct.write(lane, &mut self.fields, (stream, batch), rejects)?;
                 let rows = direct.rows();
-                drop(session);
                 match sent {
                     Sent::Direct => {}
-                    Sent::Repeated(batches) => self.fall_back(&batches)?,
+                    Sent::Repeated(batches) => self.fall_back(session, &batches)?,
                     Sent::RepeatedBefore(batches) => {
-                        self.fall_back(&batches)?;
-                        self.stage(batch, rejects, Which::Own)?;
+                        self.fall_back(session, &batches)?;
+                        self.stage(session, batch, rejects, Which::Own)?;
                     }
                 }
                 rows
             }
             way => {
                 let which = way.connection();
-                self.stage(batch, rejects, which)?;
+                self.stage(session, batch, rejects, which)?;
                 self.stage.as_ref().map_or(0, Stage::rows)
             }
         };
         if !self.mapping.replaces() && self.settings.batch_size_rows.is_some_and(|max| rows >= max)
         {
-            self.commit_batch()?;
+            self.commit_batch(session)?;
         }
         Ok(())
     }
 
-    fn evolve(&mut self, stream: &Stream) -> Result<()> {
+    fn evolve(&mut self, session: &mut Session, stream: &Stream) -> Result<()> {
         self.mapping.check_evolution(stream)?;
         // Rows of the old schema say nothing about columns that come now.
-        self.commit()?;
-        self.settle()?;
+        self.commit(session)?;
+        self.settle(session)?;
         self.leave_direct();
-        let shared = Rc::clone(&self.session);
-        let mut session = shared.borrow_mut();
         let lane = session.lane(self.way.connection());
         self.fields = self.mapping.adopt(lane.idle()?, stream)?;
         if self.mapping.goes_on() {
@@ -395,19 +383,19 @@ impl Sink for PostgresSink {
         staged
     }
 
-    fn commit(&mut self) -> Result<Durability> {
+    fn commit(&mut self, session: &mut Session) -> Result<Durability> {
         if self.mapping.replaces() {
             return Ok(Durability::OnComplete);
         }
         if !matches!(self.way, Way::Open) {
-            self.commit_rows(false)?;
+            self.commit_rows(session, false)?;
         }
         Ok(Durability::Durable)
     }
 
-    fn complete(&mut self, _end: End) -> Result<()> {
-        self.commit_rows(true)?;
-        self.session.borrow_mut().end(&mut self.order)?;
+    fn complete(&mut self, session: &mut Session, _end: End) -> Result<()> {
+        self.commit_rows(session, true)?;
+        session.end(&mut self.order)?;
         let Counts { inserted, updated, deleted, .. } = self.counts;
         let table = &self.mapping.shape.name;
         if inserted + updated + deleted == 0 && !self.made {

@@ -1,6 +1,5 @@
 //! The target: one connection, one sink a stream.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::sink::PostgresSink;
 
 /// Loads streams into Postgres.
 pub struct TargetPostgres {
-    session: Rc<RefCell<Session>>,
+    session: Session,
     settings: Rc<Settings>,
     /// The stream of every table.
     tables: BTreeMap<TableName, String>,
@@ -55,7 +54,7 @@ impl Target for TargetPostgres {
         }
         let session = Session::new(config, settings.lock_timeout_seconds, started_ms)?;
         Ok(Self {
-            session: Rc::new(RefCell::new(session)),
+            session,
             settings: Rc::new(settings),
             tables: BTreeMap::new(),
             filled: BTreeMap::new(),
@@ -67,8 +66,7 @@ impl Target for TargetPostgres {
         let mut planned = Vec::new();
         for stream in streams {
             let name = target.table_of(stream)?;
-            let mut session = target.session.borrow_mut();
-            let client = session.lane(Which::Shared).idle()?;
+            let client = target.session.lane(Which::Shared).idle()?;
             let steps = plan::statements(client, &target.settings, stream, name)
                 .with("stream", &stream.name)?;
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
@@ -79,20 +77,22 @@ impl Target for TargetPostgres {
     fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
         let name = self.table_of(stream)?;
         self.filled.insert(stream.name.clone(), name.clone());
-        PostgresSink::open(Rc::clone(&self.session), Rc::clone(&self.settings), stream, name)
+        PostgresSink::open(&mut self.session, Rc::clone(&self.settings), stream, name)
+    }
+
+    fn shared(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     fn unchanged(&mut self, streams: &[Unchanged]) -> Result<()> {
-        let mut session = self.session.borrow_mut();
-        let found = lost::check_unchanged(&mut session, &self.settings, streams)?;
+        let found = lost::check_unchanged(&mut self.session, &self.settings, streams)?;
         self.filled.extend(found);
         Ok(())
     }
 
     fn place(&mut self, stream: &str) -> Result<Option<String>> {
         let Some(name) = self.filled.get(stream) else { return Ok(None) };
-        let mut session = self.session.borrow_mut();
-        let (client, memory) = session.remembering()?;
+        let (client, memory) = self.session.remembering()?;
         memory.since(client, name)
     }
 }
