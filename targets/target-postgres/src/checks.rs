@@ -4,7 +4,7 @@
 use pg::Client;
 use singer::{Error, ErrorKind, Result};
 
-use crate::load;
+use crate::ask;
 use crate::merge::{Filled, Merge};
 use crate::names::TABLE_VERSION;
 
@@ -18,7 +18,7 @@ pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
         return Ok(());
     }
     let asked = format!("SELECT to_regclass('{}') IS NULL", merge.seen);
-    if load::is_true(client, &asked)? {
+    if ask::is_true(client, &asked)? {
         client.execute(&merge.make_seen())?;
     }
     client.execute(&merge.see())?;
@@ -40,13 +40,13 @@ pub fn repeated(client: &mut Client, merge: &Merge, came: u64) -> Result<u64> {
         return Ok(0);
     }
     let sql = format!("SELECT count(*) FROM {} t WHERE {}", merge.table, merge.scope);
-    Ok(came.saturating_sub(load::pair(client, &sql)?.0))
+    Ok(came.saturating_sub(ask::pair(client, &sql)?.0))
 }
 
 /// Warns of rows that came with a higher version than the one that becomes active, in an earlier
 /// run: no version below theirs lets them leave.
 pub fn newer(client: &mut Client, merge: &Merge, version: i64) -> Result<()> {
-    let (newer, _) = load::pair(client, &merge.count_newer(version))?;
+    let (newer, _) = ask::pair(client, &merge.count_newer(version))?;
     if newer > 0 {
         singer::warn!(
             "W-VERSION-IGNORED",

@@ -6,7 +6,8 @@ use singer::{Batch, Cell, Result};
 use crate::fields::{Fields, Lines};
 use crate::kept::How;
 use crate::lane::{Into, Lane};
-use crate::stage::{self, PREFIX};
+use crate::names::STAGE_PREFIX;
+use crate::stage;
 use crate::types::SqlType;
 
 /// The columns of a stream that are compared, and the temporary table for it.
@@ -35,7 +36,7 @@ impl Comparison {
         columns: &[(String, String)],
         types: &[SqlType],
     ) -> Result<Option<Self>> {
-        let relation = format!("{PREFIX}{number}");
+        let relation = format!("{STAGE_PREFIX}{number}");
         let mut compared = Vec::new();
         let mut made = vec!["_sdc_stage_row bigint".to_owned()];
         for (at, (feed, place, how)) in fields.compared().enumerate() {

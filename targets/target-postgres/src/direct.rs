@@ -6,7 +6,7 @@ use singer::Envelope;
 use singer::{Batch, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope};
-use crate::guards;
+use crate::guarded;
 use crate::lane::{Into, Lane, Received};
 
 /// The SQLSTATE of a second row with one key.
@@ -127,7 +127,7 @@ impl Direct {
         let missed = lane.take_missed();
         if missed > 0 && !self.routed {
             self.rows -= missed.min(self.rows);
-            guards::warn_of_missed(&self.into.table, missed);
+            guarded::warn_of_missed(&self.into.table, missed);
         }
         Ok(None)
     }

@@ -6,7 +6,7 @@ use pg::{Client, failure};
 use singer::{Batch, Context, Error, ErrorKind, Result};
 
 use crate::fields::Lines;
-use crate::stage;
+use crate::names::STAGE_PREFIX;
 
 /// How often a transaction is tried when the server picks it as a victim.
 const ATTEMPTS: u32 = 4;
@@ -272,7 +272,7 @@ pub fn explained(failure: Error) -> Error {
 }
 
 fn says_stage(failure: &Error) -> bool {
-    says(failure, stage::PREFIX)
+    says(failure, STAGE_PREFIX)
 }
 
 fn says(failure: &Error, part: &str) -> bool {

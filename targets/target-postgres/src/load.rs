@@ -3,40 +3,14 @@
 use pg::Client;
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::guards;
+use crate::ask::{is_true, pair};
+use crate::counts::Counts;
+use crate::guarded;
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::rounds::FORGET_ROUNDS;
 use crate::settings::LoadMethod;
 use crate::table;
-
-/// Rows that merges changed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    /// Rows added.
-    pub inserted: u64,
-    /// Rows of which a value changed.
-    pub updated: u64,
-    /// Rows removed, or marked as deleted by a version.
-    pub deleted: u64,
-    /// Rows whose key came again behind them, of rows that are to be all of the table.
-    pub repeated: u64,
-}
-
-impl Counts {
-    /// Adds those of another merge.
-    pub fn add(&mut self, other: Self) {
-        self.inserted += other.inserted;
-        self.updated += other.updated;
-        self.deleted += other.deleted;
-        self.repeated += other.repeated;
-    }
-
-    /// Tells whether rows were changed.
-    pub fn any(self) -> bool {
-        self.inserted + self.updated + self.deleted > 0
-    }
-}
 
 /// What a merge is to do.
 pub struct Load<'a> {
@@ -70,25 +44,25 @@ impl Load<'_> {
         match self.method {
             LoadMethod::AppendOnly => {
                 if self.rows > 0 {
-                    counts.inserted = guards::append(client, self.merge, self.name, self.rows)?;
+                    counts.inserted = guarded::append(client, self.merge, self.name, self.rows)?;
                 }
             }
             LoadMethod::Upsert if self.rows == 0 => {}
             LoadMethod::Upsert if self.merge.children => {
                 lock(client, self.name, None)?;
                 counts = merge_lacking(client, self.merge).with("table", self.name)?;
-                guards::merged(client, self.merge, self.name, false)?;
+                guarded::merged(client, self.merge, self.name, false)?;
             }
             LoadMethod::Upsert if self.any_absent => {
                 counts = merge_lacking(client, self.merge)?;
-                guards::merged(client, self.merge, self.name, false)?;
+                guarded::merged(client, self.merge, self.name, false)?;
             }
             LoadMethod::Upsert => {
                 if let Some(delete) = self.merge.delete_marked() {
                     counts.deleted = client.execute(&delete)?;
                 }
                 (counts.inserted, counts.updated) = pair(client, &self.merge.upsert())?;
-                guards::merged(client, self.merge, self.name, false)?;
+                guarded::merged(client, self.merge, self.name, false)?;
             }
             LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
                 lock(client, self.name, self.partition)?;
@@ -103,14 +77,14 @@ impl Load<'_> {
                     }
                     (counts.deleted, counts.inserted) =
                         pair(client, &self.merge.replace_multiset())?;
-                    guards::replaced(client, self.merge, self.name)?;
+                    guarded::replaced(client, self.merge, self.name)?;
                 } else {
                     // An upsert was not faster for knowing this.
                     counts.repeated = pair(client, &self.merge.repeated())?.0;
                     let merge = Merge { distinct: counts.repeated == 0, ..self.merge.clone() };
                     counts.deleted = client.execute(&merge.delete_stale())?;
                     (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
-                    guards::merged(client, &merge, self.name, true)?;
+                    guarded::merged(client, &merge, self.name, true)?;
                 }
             }
         }
@@ -122,7 +96,7 @@ impl Load<'_> {
     pub fn statements(&self) -> Vec<String> {
         let merge = self.merge;
         match self.method {
-            LoadMethod::AppendOnly => vec![guards::append_statement(merge)],
+            LoadMethod::AppendOnly => vec![guarded::append_statement(merge)],
             LoadMethod::Upsert if merge.children => {
                 let merged = [merge.insert_new()].into_iter().chain(merge.update_known());
                 merge.delete_marked().into_iter().chain(merged).collect()
@@ -194,17 +168,4 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
         counts.updated = client.execute(&update)?;
     }
     Ok(counts)
-}
-
-/// Runs a statement that returns two counts.
-pub fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
-    let rows = client.query(sql, &[])?;
-    let count = |at| rows.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
-    Ok((count(0), count(1)))
-}
-
-/// Runs a statement that returns a truth.
-pub fn is_true(client: &mut Client, sql: &str) -> Result<bool> {
-    let rows = client.query(sql, &[])?;
-    Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
 }

@@ -12,7 +12,7 @@ use pg::{Client, quote_literal};
 use singer::target::{FILLED_SINCE, Unchanged};
 use singer::{Error, ErrorKind, Result};
 
-use crate::load;
+use crate::ask;
 use crate::mapping::Mapping;
 use crate::memory::{Claim, Filler, Memory};
 use crate::names::TableName;
@@ -75,7 +75,7 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
         }
         // Rows may have been deleted for good reason, so this is no refusal.
         let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
-        if load::is_true(client, &asked)? {
+        if ask::is_true(client, &asked)? {
             singer::warn!(
                 "W-TABLE-EMPTY",
                 "table {name} is empty, though the state says that rows were loaded into it: this \
@@ -141,7 +141,7 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
     if added.is_empty() || !part || stream.replication_key.is_none() {
         return Ok(());
     }
-    if load::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
+    if ask::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
         singer::warn!(
             "W-COLUMN-ADDED",
             "table {name} gets columns, and this run has the rows since a bookmark alone: the \

@@ -1,13 +1,16 @@
 //! The binary `target-postgres`.
 
+mod ask;
 mod checks;
 mod compare;
+mod counts;
 mod decimal;
 mod direct;
 mod elements;
 mod encode;
 mod facts;
 mod fields;
+mod guarded;
 mod guards;
 mod json_keys;
 mod kept;

@@ -7,6 +7,7 @@ use pg::{Client, quote_ident, quote_literal};
 use singer::target::leaves_out_loaded;
 use singer::{Error, ErrorKind, Result, Stream};
 
+use crate::ask;
 use crate::compare::Comparison;
 use crate::direct::Own;
 use crate::encode::Encoder;
@@ -155,7 +156,7 @@ impl Mapping {
             }
         }
         if fresh.is_none() {
-            *fresh = Some(load::is_true(client, &self.merge("", 0)?.is_empty())?);
+            *fresh = Some(ask::is_true(client, &self.merge("", 0)?.is_empty())?);
         }
         Ok(*fresh == Some(true))
     }

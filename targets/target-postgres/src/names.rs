@@ -16,6 +16,8 @@ pub const METADATA: [(&str, &str); 7] = [
     (TABLE_VERSION, "bigint"),
     ("_sdc_sync_started_at", "bigint"),
 ];
+/// How the names of staging tables begin.
+pub const STAGE_PREFIX: &str = "_sdc_stage_";
 /// How many columns Postgres lets a table have.
 const COLUMNS_MAX: usize = 1600;
 /// When the tap read the row.

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use pg::{Client, failure, ours, quote_literal, quote_qualified};
 use singer::{Error, ErrorKind, Result};
 
-use crate::guards::or_kept;
+use crate::guarded::or_kept;
 use crate::mapping::Mapping;
 use crate::merge::{Item, Merge};
 use crate::names::TableName;

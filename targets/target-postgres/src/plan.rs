@@ -5,7 +5,8 @@ use std::rc::Rc;
 use pg::{Client, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::load::{self, Load};
+use crate::ask;
+use crate::load::Load;
 use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Memory;
@@ -87,7 +88,7 @@ fn is_alone(client: &mut Client, mapping: &Mapping, now: u64) -> Result<bool> {
     if mapping.method == LoadMethod::AppendOnly || mapping.plan.creates() {
         return Ok(true);
     }
-    load::is_true(client, &mapping.merge("", now)?.is_empty())
+    ask::is_true(client, &mapping.merge("", now)?.is_empty())
 }
 
 /// Refuses a table that the user may not make or change.
@@ -146,7 +147,7 @@ fn check_writes(client: &mut Client, mapping: &Mapping, direct: bool) -> Result<
 }
 
 fn check(client: &mut Client, right: &str, has: &str) -> Result<()> {
-    if load::is_true(client, &format!("SELECT coalesce({has}, false)"))? {
+    if ask::is_true(client, &format!("SELECT coalesce({has}, false)"))? {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Denied, "cannot load: the user lacks a right")

@@ -11,7 +11,6 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::guards::{GUARDS, Guards};
 use crate::settings::LoadMethod;
-use crate::table::{Plan, Shape};
 
 /// What a table has to do with others.
 #[derive(Debug, Default)]
@@ -59,29 +58,24 @@ impl Relatives {
         })
     }
 
-    /// Refuses a load that would touch rows or columns which are not the stream's to touch.
-    pub fn check(&self, shape: &Shape, plan: &Plan) -> Result<()> {
-        let refusal = |message: &str| {
-            Error::new(ErrorKind::Config, message)
-                .with("stream", &shape.stream)
-                .with("table", &shape.name)
-        };
+    /// Refuses a load that would touch rows or columns which are not the stream's to touch: one that
+    /// `removes` rows, or that `changes` the table.
+    pub fn check(&self, method: LoadMethod, removes: bool, changes: bool) -> Result<()> {
         if let Some(extension) = &self.extension
-            && (shape.removes || !plan.statements.is_empty())
+            && (removes || changes)
         {
-            return Err(refusal("cannot replace or change a table that belongs to an extension")
-                .with("extension", extension)
-                .hint(
-                    "leave the stream out, or load it into another schema \
-                     (`default_target_schema`) or table (`table_names`); rows are added by \
-                     `append-only` or `upsert` without `add_record_metadata` and `hard_delete`",
-                ));
+            let message = "cannot replace or change a table that belongs to an extension";
+            return Err(Error::new(ErrorKind::Config, message).with("extension", extension).hint(
+                "leave the stream out, or load it into another schema \
+                 (`default_target_schema`) or table (`table_names`); rows are added by \
+                 `append-only` or `upsert` without `add_record_metadata` and `hard_delete`",
+            ));
         }
         if let Some(child) = &self.wider_child
-            && (shape.method != LoadMethod::AppendOnly || shape.removes)
+            && (method != LoadMethod::AppendOnly || removes)
         {
             let message = "cannot tell the rows of a table from those of its child";
-            return Err(refusal(message).with("child", child).hint(
+            return Err(Error::new(ErrorKind::Config, message).with("child", child).hint(
                 "the child has columns of its own, which rows of the stream know nothing of: load \
                  into another schema (`default_target_schema`) or table (`table_names`), or by \
                  `append-only` without `hard_delete`",

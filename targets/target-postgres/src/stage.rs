@@ -8,11 +8,8 @@ use singer::{Batch, Cell, Error, Rejects, Result, Stream};
 
 use crate::fields::{Fields, push_envelope, push_number};
 use crate::lane::{Into, Lane, Received};
-use crate::names::TableName;
+use crate::names::{STAGE_PREFIX, TableName};
 use crate::types;
-
-/// How the names of staging tables begin.
-pub const PREFIX: &str = "_sdc_stage_";
 
 /// What a staged row has behind the columns of its stream.
 const EXTRA: [(&str, &str); 5] = [
@@ -43,7 +40,7 @@ impl Stage {
         let made = Self {
             into: Into {
                 owner: number,
-                relation: format!("{PREFIX}{number}"),
+                relation: format!("{STAGE_PREFIX}{number}"),
                 table: table.to_owned(),
                 sql: String::new(),
             },
@@ -167,7 +164,7 @@ pub fn spelling(place: usize) -> String {
 pub fn seen(table: &TableName) -> String {
     let mut hash = DefaultHasher::new();
     table.to_string().hash(&mut hash);
-    format!("pg_temp.{PREFIX}keys_{}", hash.finish())
+    format!("pg_temp.{STAGE_PREFIX}keys_{}", hash.finish())
 }
 
 /// Says which right a refused temporary table wants; `table` is where its rows go in the end.

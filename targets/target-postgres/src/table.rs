@@ -1,7 +1,7 @@
 //! The table as it is, the table as the stream needs it, and the DDL between the two.
 
 use pg::{Client, quote_ident, quote_literal};
-use singer::{Column, Error, ErrorKind, Result};
+use singer::{Column, Context, Error, ErrorKind, Result};
 
 use crate::facts::FACTS;
 use crate::guards::Guards;
@@ -160,7 +160,9 @@ impl Shape {
         if !actions.is_empty() {
             plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
         }
-        existing.relatives.check(self, &plan)?;
+        let changes = !plan.statements.is_empty();
+        let checked = existing.relatives.check(self.method, self.removes, changes);
+        checked.with("stream", &self.stream).with("table", &self.name)?;
         self.check_keys(&existing, &table, &mut plan)?;
         Ok(plan)
     }

@@ -4,13 +4,14 @@
 use pg::Client;
 use singer::{Error, ErrorKind, Result};
 
-use crate::load::{Counts, Load};
+use crate::counts::Counts;
+use crate::load::Load;
 use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::merge::Merge;
 use crate::order::{Newest, Order};
 use crate::settings::LoadMethod;
-use crate::{checks, guards};
+use crate::{checks, guarded};
 
 /// What one transaction does.
 pub struct Work<'a> {
@@ -78,11 +79,11 @@ impl Work<'_> {
         }
         if let Some(version) = self.version {
             counts.deleted += client.execute(&merge.activate(version))?;
-            guards::activated(client, merge, &mapping.shape.name, version)?;
+            guarded::activated(client, merge, &mapping.shape.name, version)?;
             checks::newer(client, merge, version)?;
         }
         if mapping.plan.cascades {
-            guards::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
+            guarded::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
         }
         if let Some(claim) = self.claim {
             claim.write(client)?;

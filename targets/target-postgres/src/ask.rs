@@ -1,0 +1,23 @@
+//! Statements whose answer is a truth or a count.
+
+use pg::Client;
+use singer::Result;
+
+/// Runs a statement that returns two counts.
+pub fn pair(client: &mut Client, sql: &str) -> Result<(u64, u64)> {
+    let rows = client.query(sql, &[])?;
+    let count = |at| rows.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
+    Ok((count(0), count(1)))
+}
+
+/// Runs a statement that returns a truth.
+pub fn is_true(client: &mut Client, sql: &str) -> Result<bool> {
+    let rows = client.query(sql, &[])?;
+    Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
+}
+
+/// Runs a statement that returns a count.
+pub fn one(client: &mut Client, sql: &str) -> Result<u64> {
+    let rows = client.query(sql, &[])?;
+    Ok(rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0))
+}
