@@ -12,7 +12,8 @@ use singer::{Error, ErrorKind, Result};
 use zip::CompressionMethod;
 use zip::result::ZipError;
 
-use crate::folder::{Finder, Found, plain};
+use crate::folder::Finder;
+use crate::found::{Found, plain};
 
 /// A member of an archive.
 #[derive(Clone, Debug)]
@@ -38,11 +39,6 @@ const HEADER_MAGIC: [u8; 4] = *b"PK\x03\x04";
 /// An entry of the directory: fields of fixed length, then a name and more.
 const ENTRY_BYTES: usize = 46;
 const ENTRY_MAGIC: [u8; 4] = *b"PK\x01\x02";
-
-/// Tells whether a path is that of an archive.
-pub fn is_one(path: &str) -> bool {
-    path.len() > 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".zip")
-}
 
 /// Lists the members that count: those with known endings, else all; none that is to be ignored.
 ///

@@ -10,7 +10,7 @@ use regex::Regex;
 use sftp::{Attributes, FileKind, Name, Server};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
-use crate::archive;
+use crate::found::{Found, is_archive, plain};
 use crate::settings::{Search, TableEntry, TapSftpSettings};
 
 /// No tree of folders that is meant goes deeper.
@@ -19,15 +19,6 @@ const DEPTH_MAX: usize = 64;
 const PATH_BYTES_EACH: usize = 1024;
 /// So many names are told when some are refused.
 const NAMES_TOLD: usize = 5;
-
-/// A file that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its path, as the settings begin it.
-    pub path: String,
-    /// What it is.
-    pub attributes: Attributes,
-}
 
 /// Knows which files are those of a table.
 #[derive(Debug)]
@@ -145,7 +136,7 @@ impl Finder {
 
     /// Tells whether a file of a folder counts by its ending.
     fn takes(&self, path: &str) -> bool {
-        self.any_ending || Format::of(path).is_some() || archive::is_one(path)
+        self.any_ending || Format::of(path).is_some() || is_archive(path)
     }
 
     /// Tells whether a name is passed over.
@@ -410,13 +401,6 @@ impl Walk<'_> {
             );
         }
     }
-}
-
-/// Returns a name that can be a part of a path.
-pub fn plain(name: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(name).ok()?;
-    let bad = text.is_empty() || matches!(text, "." | "..") || text.contains('/');
-    (!bad && !text.chars().any(char::is_control)).then_some(text)
 }
 
 /// Joins a folder and a path below it; an absolute path stays.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod folder;
+mod found;
 mod settings;
 mod store;
 mod tap;

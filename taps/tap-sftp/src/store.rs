@@ -12,7 +12,8 @@ use sftp::{Attributes, RemoteFile, Server};
 use singer::{Context, Error, ErrorKind, Result};
 
 use crate::archive::{self, Member};
-use crate::folder::{Finder, Found};
+use crate::folder::Finder;
+use crate::found::{Found, is_archive};
 
 /// A run waits no longer than this for files to come to rest.
 const PATIENCE_SECONDS: u64 = 10;
@@ -205,7 +206,7 @@ impl Store for Remote {
         let rest = self.at_rest(found, known)?;
         let first = rest.first().map(|found| found.path.clone());
         for stored in rest {
-            if !archive::is_one(&stored.path) {
+            if !is_archive(&stored.path) {
                 self.found.insert(stored.path.clone(), Item { stored, member: None });
                 continue;
             }
