@@ -13,7 +13,7 @@ use std::sync::{PoisonError, RwLock};
 use serde_json::Value;
 
 use self::readings::Readings;
-use crate::settings::is_secret;
+use crate::secret::is_secret;
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";

@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 /// A password, key or token: prints as `***` and marks itself as a secret in the settings schema.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -68,4 +69,11 @@ impl JsonSchema for Secret {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "secret": true, "writeOnly": true })
     }
+}
+
+/// Tells whether a setting is a secret.
+pub fn is_secret(property: &Value) -> bool {
+    let branches = property["anyOf"].as_array().into_iter().flatten();
+    let values = property.get("additionalProperties");
+    property["secret"] == true || branches.chain(values).any(is_secret)
 }

@@ -17,6 +17,7 @@ use crate::about::About;
 use crate::args::Args;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::scrub;
+use crate::secret::is_secret;
 
 /// Settings that every tap and target has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -213,13 +214,6 @@ impl SettingsSchema {
 /// Returns the other names of a setting.
 pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
     property["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// Tells whether a setting is a secret.
-pub fn is_secret(property: &Value) -> bool {
-    let branches = property["anyOf"].as_array().into_iter().flatten();
-    let values = property.get("additionalProperties");
-    property["secret"] == true || branches.chain(values).any(is_secret)
 }
 
 /// The settings as given, by their canonical names.

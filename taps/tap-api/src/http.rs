@@ -6,4 +6,5 @@ pub mod client;
 pub mod failure;
 pub mod network;
 pub mod retry;
+pub mod signer;
 pub mod throttle;

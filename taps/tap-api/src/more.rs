@@ -7,6 +7,7 @@
 //! What says so is known by the words of names (`words.rs`) and by the value there, in the headers
 //! and in what stands around the records. An object that has a list of its own speaks of that.
 
+mod object;
 mod search;
 mod words;
 
@@ -15,51 +16,21 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 
 use crate::http::answer::Answer;
+use crate::more::object::{Holder, Object, all_of_range, count_in, is_true, number, step};
 use crate::more::search::{Kind, Search, Sign};
-use crate::more::words::{Says, is_around, meaning, of_header};
-use crate::paging::pager::{PageFacts, Pager};
+use crate::more::words::{Says, is_around};
+use crate::paging::facts::{PageFacts, Said};
+use crate::paging::pager::Pager;
 use crate::paging::{Paging, Style};
 use crate::plan::Plan;
-use crate::told::{is_no, is_yes, plain};
+use crate::told::{is_no, plain};
 
 /// So deep lie such members below what leads to the records.
 const DEPTH: u8 = 4;
 /// An object with more members is a map of things.
 const MEMBERS_MAX: usize = 100;
 
-/// What an answer says of all pages together.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Said {
-    more: bool,
-    last: bool,
-    /// How many records there are.
-    pub total: Option<u64>,
-    /// What the member `count` says, which may also be the size of a page.
-    count: Option<u64>,
-    /// How many pages there are.
-    pub pages: Option<u64>,
-}
-
 impl Said {
-    /// Tells whether the answer says that it is the last.
-    pub fn is_last(&self) -> bool {
-        self.last && !self.more
-    }
-
-    /// Returns how many records there are in all. A `count` is no size of a page once a second page
-    /// has records.
-    pub fn total(&self, filled: u64) -> Option<u64> {
-        self.total.or(self.count.filter(|_| filled > 1))
-    }
-
-    /// Adds what the pages before have said: some say how many there are on the first one alone,
-    /// and none behind the last record.
-    #[must_use]
-    pub fn behind(self, before: Self, records: u64) -> Self {
-        let total = self.total.filter(|total| records > 0 || *total > 0).or(before.total);
-        Self { total, pages: self.pages.filter(|pages| *pages > 0).or(before.pages), ..self }
-    }
-
     fn look(&mut self, object: Object<'_>) {
         if !object.is_around || object.kind == Holder::Fork {
             return;
@@ -97,75 +68,6 @@ impl Said {
 
     fn with(&self, more: bool, last: bool) -> (bool, bool) {
         (self.more || more, self.last || last)
-    }
-}
-
-/// An object around the records, or the headers.
-#[derive(Clone, Copy, Debug)]
-struct Object<'a> {
-    members: &'a Map<String, Value>,
-    /// Where it is.
-    place: &'a str,
-    /// The member that holds the records.
-    skip: &'a str,
-    /// All that it stands in leads to the records, or is named as what is said about an answer.
-    is_around: bool,
-    kind: Holder,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    /// It leads to the records.
-    Way,
-    /// It stands beside that.
-    Beside,
-    /// It is one of several that have records, or the list of such a one.
-    Element,
-    Fork,
-    /// The headers of the answer.
-    Headers,
-    /// The text of a header.
-    InHeader,
-}
-
-impl<'a> Object<'a> {
-    /// Returns its members but for the one that holds the records.
-    fn outside(self) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        self.members.iter().filter(move |(name, _)| name.as_str() != self.skip)
-    }
-
-    fn meaning(self, name: &str) -> Option<words::Meaning> {
-        if self.kind == Holder::Headers { of_header(name) } else { meaning(name) }
-    }
-
-    /// Returns where a member is.
-    fn place_of(self, name: &str) -> String {
-        match self.kind {
-            Holder::Way | Holder::Beside | Holder::Element | Holder::Fork => step(self.place, name),
-            Holder::Headers => format!("the header {name}"),
-            Holder::InHeader => format!("`{name}` in {}", self.place),
-        }
-    }
-
-    /// Tells whether a member is the number of the pages of a list, and the page at hand is not the
-    /// last of them: `pages` may also be those of a book, and a `last_page` no number.
-    fn counts_pages(self, name: &str, known: words::Meaning) -> bool {
-        let Some(pages) = self.members.get(name).and_then(number) else { return false };
-        let beside = |(other, value): (&String, &Value)| {
-            let says = (other != name).then(|| self.meaning(other)).flatten().map(|it| it.says);
-            (says, plain(other), number(value))
-        };
-        let is_paged = || {
-            self.members.iter().map(beside).any(|(says, name, _)| {
-                matches!(says, Some(Says::Page | Says::Total | Says::Count))
-                    || ["perpage", "pagesize", "limit"].contains(&name.as_str())
-            })
-        };
-        let is_page_of_last = self.members.iter().map(beside).any(|(says, _, number)| {
-            says == Some(Says::Page) && number.is_some_and(|page| page >= pages)
-        });
-        let is_known = known.is_sure || known.says == Says::Pages && self.kind != Holder::Way;
-        !is_page_of_last && (is_known || known.says == Says::Pages && is_paged())
     }
 }
 
@@ -286,13 +188,6 @@ fn visit_headers(answer: &Answer, look: Look<'_>) {
             look(Object { members: &members, place: &place, skip: "", is_around: true, kind });
         }
     }
-}
-
-/// As `items 0-24/3573`.
-fn all_of_range(answer: &Answer) -> Option<u64> {
-    let range = answer.header("content-range")?.trim();
-    let all = range.rsplit_once('/')?.1.trim().parse().ok();
-    all.filter(|_| !range.starts_with("bytes"))
 }
 
 /// Warns, once for a stream, when the last answer says that there is more.
@@ -431,33 +326,4 @@ fn remedy(place: &str, kind: Kind) -> String {
              `pagination_total_limit_param: {place}` reads on"
         ),
     }
-}
-
-fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-/// Returns a number of records, and the name by which it stands in an object, if in one: as in
-/// `{"value": 7, "relation": "eq"}`.
-fn count_in(value: &Value) -> Option<(u64, Option<&'static str>)> {
-    let inner = |members: &Map<String, Value>| {
-        let known = ["value", "count", "all", "records", "items", "results"];
-        known.into_iter().find_map(|name| Some((number(members.get(name)?)?, Some(name))))
-    };
-    match value {
-        Value::Object(members) => inner(members),
-        other => number(other).map(|number| (number, None)),
-    }
-}
-
-fn is_true(value: &Value) -> bool {
-    is_yes(value) || number(value).is_some_and(|number| number > 0)
-}
-
-/// Adds a member to a `JSONPath`.
-fn step(place: &str, name: &str) -> String {
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return format!("{place}.{name}");
-    }
-    format!("{place}['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
 }

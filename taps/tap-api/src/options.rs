@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use singer::Secret;
 
-use crate::settings::Keys;
+/// Names with secret values.
+pub type Keys = BTreeMap<String, Secret>;
 
 /// One entry of `streams`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

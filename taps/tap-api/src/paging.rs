@@ -1,6 +1,7 @@
 //! How an API hands out its pages, from the words of the settings. Pure.
 
 pub mod drift;
+pub mod facts;
 pub mod link;
 pub mod pager;
 
@@ -9,7 +10,7 @@ use serde_json_path::JsonPath;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::options::StreamOptions;
-use crate::paging::pager::PageFacts;
+use crate::paging::facts::PageFacts;
 
 /// How further pages are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Reads a stream page by page: slices of time, contexts within them, pages within those.
 
 mod page;
+mod turn;
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
 use crate::partial;
 use crate::plan::Plan;
-use crate::reader::page::{Forms, Turn};
+use crate::reader::turn::{Forms, Turn};
 use crate::request::{self, Request};
 use crate::row::{Context, RowMaker};
 use crate::slice::{Calendar, Slice};

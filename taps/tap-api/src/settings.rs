@@ -1,14 +1,13 @@
 //! The settings of tap-api: the API, how to sign in, how to get there.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use singer::{OtherSetting, Secret};
 
-use crate::options::{StreamOptions, StreamSettings};
+use crate::options::{Keys, StreamOptions, StreamSettings};
 
 /// The settings of tap-api.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -93,9 +92,6 @@ pub struct AuthSettings {
     /// `refresh_token`.
     pub oauth_token_file: Option<String>,
 }
-
-/// Names with secret values.
-pub type Keys = BTreeMap<String, Secret>;
 
 /// How requests are signed.
 // Without comments on the variants, so that its schema is a plain list of words.

@@ -15,6 +15,7 @@ use singer::{
 
 use self::bookmark::{Bookmarks, warn_of_all, warn_of_change};
 use self::parents::Contexts;
+use crate::auth;
 use crate::decides;
 use crate::discover::{self, Columns, Found};
 use crate::http::address::Address;
@@ -54,7 +55,7 @@ impl Tap for TapApi {
 
     fn open(settings: Settings) -> Result<Self> {
         let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
-        let client = Client::new(&settings, &address)?;
+        let client = Client::new(&settings, &address, auth::signer(&settings.auth)?)?;
         let mut plans = plans(&settings)?;
         for plan in &plans {
             plan.tell(client.secrets());

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::about::About;
 use crate::args::{AboutFormat, Role};
-use crate::settings::{SettingsSchema, aliases, is_secret};
+use crate::secret::is_secret;
+use crate::settings::{SettingsSchema, aliases};
 
 impl About {
     /// Writes what `--about` prints.

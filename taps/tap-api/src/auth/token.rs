@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret, own_file, scrub};
 
+use crate::auth::needs::{needed, secret};
 use crate::auth::secrets::basic;
-use crate::auth::{Signature, needed, secret};
 use crate::http::address::Address;
-use crate::http::client::Client;
+use crate::http::signer::{Sender, Signature, Signer};
 use crate::request::Request;
 use crate::settings::AuthSettings;
 
@@ -106,25 +106,7 @@ impl TokenSource {
         })
     }
 
-    /// Signs with a token whose time is not up.
-    pub fn signature(&self, client: &Client) -> Result<Signature> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let valid = state.access.as_ref().filter(|(_, end)| {
-            end.is_none_or(|end| end.saturating_duration_since(Instant::now()) > Duration::ZERO)
-        });
-        let token = match valid {
-            Some((token, _)) => token.clone(),
-            None => self.fetch(client, &mut state)?,
-        };
-        Ok(Signature::authorization(format!("Bearer {}", token.reveal())))
-    }
-
-    /// Forgets the token that was refused.
-    pub fn refused(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).access = None;
-    }
-
-    fn fetch(&self, client: &Client, state: &mut State) -> Result<Secret> {
+    fn fetch(&self, sender: &dyn Sender, state: &mut State) -> Result<Secret> {
         // Before anything is asked: a refresh token that changes must not be lost.
         let keeper = match &self.file {
             Some(path) if self.refreshes => Some(Keeper::open(path)?),
@@ -146,7 +128,7 @@ impl TokenSource {
         if let Some(basic) = &self.client {
             request.headers.push(("authorization".to_owned(), basic.clone()));
         }
-        let answer = client.send_unsigned(&request).map_err(refused)?;
+        let answer = sender.send_unsigned(&request).map_err(refused)?;
         let mut answer = answer;
         let body: Value = serde_json::from_reader(answer.body()?).map_err(|_| {
             Error::new(ErrorKind::Data, "the answer of the token server is not JSON")
@@ -185,6 +167,27 @@ fn rotate(fresh: &str, state: &mut State, keeper: Option<&Keeper>) -> Result<()>
          any more: set `oauth_token_file` to keep the new ones"
     );
     Ok(())
+}
+
+impl Signer for TokenSource {
+    /// Signs with a token whose time is not up.
+    fn signature(&self, sender: &dyn Sender) -> Result<Signature> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid = state.access.as_ref().filter(|(_, end)| {
+            end.is_none_or(|end| end.saturating_duration_since(Instant::now()) > Duration::ZERO)
+        });
+        let token = match valid {
+            Some((token, _)) => token.clone(),
+            None => self.fetch(sender, &mut state)?,
+        };
+        Ok(Signature::authorization(format!("Bearer {}", token.reveal())))
+    }
+
+    /// Forgets the token that was refused.
+    fn refused(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).access = None;
+        true
+    }
 }
 
 /// A refused refresh token or client is a matter of credentials, whatever the status.

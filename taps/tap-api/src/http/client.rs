@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use singer::{Context, Error, ErrorKind, Result, Secret};
 
 use crate::auth::secrets::Secrets;
-use crate::auth::{Auth, Signature};
 use crate::http::address::{Address, Origin};
 use crate::http::answer::{Answer, BodyLimits};
 use crate::http::failure;
 use crate::http::network::Network;
 use crate::http::retry::{Attempts, RetryPolicy, number_in, reset_of, wait_of};
+use crate::http::signer::{Sender, Signature, Signer};
 use crate::http::throttle::Throttle;
 use crate::options::Method;
 use crate::request::Request;
@@ -25,7 +25,7 @@ const EXCERPT_CHARS: usize = 200;
 #[derive(Debug)]
 pub struct Client {
     network: Network,
-    auth: Auth,
+    signer: Box<dyn Signer>,
     secrets: Secrets,
     policy: RetryPolicy,
     throttle: Mutex<Throttle>,
@@ -49,7 +49,7 @@ impl From<Error> for Failed {
 
 impl Client {
     /// Prepares everything, and connects to nothing.
-    pub fn new(settings: &Settings, api: &Address) -> Result<Self> {
+    pub fn new(settings: &Settings, api: &Address, signer: Box<dyn Signer>) -> Result<Self> {
         let network = &settings.network;
         let mut trusted = vec![api.origin()];
         for origin in &network.allowed_origins {
@@ -57,7 +57,7 @@ impl Client {
             trusted.push(address.with("origin", origin)?.origin());
         }
         Ok(Self {
-            auth: Auth::new(&settings.auth)?,
+            signer,
             network: Network::new(network),
             secrets: Secrets::default(),
             policy: RetryPolicy::new(network),
@@ -94,11 +94,10 @@ impl Client {
                 Err(failed) => failed,
             };
             if failed.status == Some(401)
-                && let Auth::Tokens(source) = &self.auth
                 && !std::mem::replace(&mut renewed, true)
+                && self.signer.refused()
             {
                 log::info!("{}: the token is refused, asking for a new one", self.shown(request));
-                source.refused();
                 continue;
             }
             let again = failed.failure.kind() == ErrorKind::Temporary;
@@ -114,27 +113,8 @@ impl Client {
         }
     }
 
-    /// Sends a request without signing it and without following redirects, with retries.
-    pub fn send_unsigned(&self, request: &Request) -> Result<Answer> {
-        let mut attempts = self.policy.attempts();
-        loop {
-            let sent = self.exchange(request, &request.headers).map_err(Failed::from);
-            let failed = match sent.and_then(|answer| self.judge(request, answer, &[])) {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            let again = failed.failure.kind() == ErrorKind::Temporary;
-            let wait = again.then(|| attempts.next_wait(failed.asked)).flatten();
-            let Some(wait) = wait else { return Err(failed.failure) };
-            std::thread::sleep(wait);
-        }
-    }
-
     fn signed(&self, request: &Request, statuses: &[u16]) -> Result<Answer, Failed> {
-        let signature = match &self.auth {
-            Auth::Fixed(signature) => signature.clone(),
-            Auth::Tokens(source) => source.signature(self)?,
-        };
+        let signature = self.signer.signature(self)?;
         let answer = self.follow(request, &signature)?;
         self.judge(request, answer, statuses)
     }
@@ -320,6 +300,23 @@ impl Client {
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sender for Client {
+    fn send_unsigned(&self, request: &Request) -> Result<Answer> {
+        let mut attempts = self.policy.attempts();
+        loop {
+            let sent = self.exchange(request, &request.headers).map_err(Failed::from);
+            let failed = match sent.and_then(|answer| self.judge(request, answer, &[])) {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let again = failed.failure.kind() == ErrorKind::Temporary;
+            let wait = again.then(|| attempts.next_wait(failed.asked)).flatten();
+            let Some(wait) = wait else { return Err(failed.failure) };
+            std::thread::sleep(wait);
+        }
     }
 }
 

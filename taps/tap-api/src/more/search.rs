@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::object::{Holder, Object, all_of_range, count_in, is_true, number, step};
 use super::words::{Meaning, Says, is_address, is_part};
-use super::{Holder, Object, all_of_range, count_in, is_true, number, step};
 use crate::key::moment;
-use crate::paging::pager::{PageFacts, Pager};
+use crate::paging::facts::PageFacts;
+use crate::paging::pager::Pager;
 use crate::paging::{Paging, Style, link};
 use crate::told::{is_no, plain};
 

@@ -7,8 +7,8 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::http::address::Address;
 use crate::http::answer::Answer;
-use crate::more::Said;
 use crate::paging::drift::Drift;
+use crate::paging::facts::{PageFacts, Said};
 use crate::paging::link;
 use crate::paging::{Paging, Style};
 
@@ -61,19 +61,6 @@ pub enum Next {
     Params(Vec<(String, Value)>),
     /// This address.
     Address(Address),
-}
-
-/// What a page was like.
-#[derive(Clone, Copy, Debug)]
-pub struct PageFacts<'a> {
-    /// The answer it came in.
-    pub answer: &'a Answer,
-    /// The answer without its records.
-    pub envelope: &'a Value,
-    /// How many records it had.
-    pub records: u64,
-    /// What it says of all pages together.
-    pub said: Said,
 }
 
 impl Pager {

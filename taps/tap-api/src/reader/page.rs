@@ -13,37 +13,13 @@ use crate::http::answer::Answer;
 use crate::more;
 use crate::oddities::{check_kind, warn_of_records};
 use crate::options::{ErrorInAnswer, NotFound};
-use crate::paging::pager::{Next, PageFacts, Pager};
+use crate::paging::facts::PageFacts;
+use crate::paging::pager::Pager;
 use crate::partial;
 use crate::plan::Plan;
+use crate::reader::turn::{Turn, mixed};
 use crate::spool::Spool;
 use crate::told::{self, Told};
-
-/// What has come of an answer.
-pub(super) enum Turn {
-    /// Its rows are taken; this is to be asked for next.
-    Next(Option<Next>),
-    /// It tells of a failure that may pass, and nothing was taken.
-    Again(Error),
-}
-
-/// How the records of a stream stood in its answers.
-#[derive(Debug, Default)]
-pub(super) struct Forms {
-    /// As elements of a list.
-    listed: bool,
-    /// As an object whose members are objects, taken for one record.
-    mapped: bool,
-}
-
-impl Forms {
-    /// Adds those of a read of other inputs or parents.
-    pub(super) fn join(&mut self, other: &Self, plan: &Plan) -> Result<()> {
-        self.listed |= other.listed;
-        self.mapped |= other.mapped;
-        if self.listed && self.mapped { Err(mixed(plan)) } else { Ok(()) }
-    }
-}
 
 /// The page at hand.
 struct Page<'a> {
@@ -327,14 +303,4 @@ fn is_map(text: &[u8], plan: &Plan) -> bool {
         Ok(objects > 0)
     };
     look().unwrap_or(false)
-}
-
-/// One stream has its records in one way.
-fn mixed(plan: &Plan) -> Error {
-    Error::new(ErrorKind::Data, "the records are a list in one answer and an object in another")
-        .with("records_path", &plan.records)
-        .hint(
-            "a `records_path` that ends with `.*` in place of `[*]` takes the members of an \
-             object, and the elements of a list",
-        )
 }
