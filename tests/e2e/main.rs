@@ -39,6 +39,7 @@ mod chorus_replaced;
 mod chorus_states;
 mod chorus_variables;
 mod chorus_warnings;
+mod circles;
 mod commits;
 mod contributing;
 mod corpora;
