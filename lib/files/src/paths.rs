@@ -77,8 +77,8 @@ fn has_dotted_branch(part: &str) -> bool {
 /// Finds the regular files of a path, sorted by name: the file itself, those below a folder whose
 /// endings tell a format, or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**` for
 /// any folders). Hidden files and folders, which begin with a dot, count where the path names them.
-/// Symbolic links are followed, and each file is found once; links that lead back to a folder they
-/// are in, or to nothing where nothing of their name or below is wanted, are passed over.
+/// Symbolic links are followed, and each file is found once; links that lead to a folder which they
+/// or the path are in, or to nothing where no file of their name is wanted, are passed over.
 ///
 /// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
@@ -143,7 +143,7 @@ impl Walk<'_> {
         let seen = |entry: &walkdir::DirEntry| {
             let seen = entry.depth() == 0 || self.sees(entry.file_name());
             hidden += usize::from(!seen);
-            seen
+            seen && !leads_above(entry, root)
         };
         for entry in entries.filter_entry(seen) {
             let entry = match entry {
@@ -189,15 +189,13 @@ impl Walk<'_> {
         !is_hidden(name) || self.pattern.is_some_and(|pattern| pattern.names_hidden(name))
     }
 
-    /// Tells whether what cannot be looked at is nothing that a run misses: a link to nothing where
-    /// no file of its name is wanted, nor any below it, or back to a folder it is in. Hidden links
-    /// are nobody's files: editors leave them beside those they hold open.
+    /// Tells whether what cannot be looked at is nothing that a run misses: a link to nothing, or
+    /// back to a folder it is in, where no file of its name is wanted. Hidden links are nobody's
+    /// files: editors leave them beside those they hold open.
     fn is_no_file(&self, cause: &walkdir::Error, here: bool) -> bool {
         let Some(path) = cause.path().filter(|_| cause.depth() > 0) else { return false };
         let is_hidden = path.file_name().is_some_and(is_hidden);
-        let may_be_folder = cause.loop_ancestor().is_none() && cause.depth() < self.depth;
-        let may_be_wanted = may_be_folder || self.wants(named(path, here));
-        if !leads_nowhere(cause) || (!is_hidden && may_be_wanted) {
+        if !leads_nowhere(cause) || (!is_hidden && self.wants(named(path, here))) {
             return false;
         }
         match cause.loop_ancestor() {
@@ -217,6 +215,32 @@ impl Walk<'_> {
         }
         true
     }
+}
+
+/// Tells whether an entry is a link to a folder that it is in, or that the folder which is read is
+/// in, and warns of it: what lies beside the folder that is read is no part of it.
+fn leads_above(entry: &walkdir::DirEntry, root: &Path) -> bool {
+    if entry.depth() == 0 || !entry.path_is_symlink() || !entry.file_type().is_dir() {
+        return false;
+    }
+    let link = entry.path();
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(target) = real(link) else { return false };
+    let holds = |path: &Path| real(path).is_some_and(|path| path.starts_with(&target));
+    let held = if link.parent().is_some_and(holds) {
+        "it".to_owned()
+    } else if holds(root) {
+        root.display().to_string()
+    } else {
+        return false;
+    };
+    singer::warn!(
+        "W-LINK-OUTSIDE",
+        "passing over {}: the link leads to {}, which {held} is in",
+        link.display(),
+        target.display()
+    );
+    true
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -241,7 +265,7 @@ fn walk_failure(cause: &walkdir::Error) -> Error {
         return Error::new(ErrorKind::NoInput, "cannot find what a link leads to")
             .with("link", link.display())
             .caused_by(cause.to_string())
-            .hint("mend or remove the link, or give a pattern that nothing below it can match");
+            .hint("mend or remove the link, or give a pattern that it does not match");
     }
     let kind = match cause.io_error().map(std::io::Error::kind) {
         Some(std::io::ErrorKind::PermissionDenied) => ErrorKind::Denied,
@@ -381,11 +405,10 @@ mod tests {
         link("/nonexistent", "latest");
         link("e.txt/below", "below");
         link("round", "round");
+        assert_eq!(names(folder.path(), ""), all);
         assert_eq!(names(folder.path(), "*.csv"), ["b.csv"]);
-        // They may have been folders.
-        for pattern in ["", "*/c.csv.gz", "**/*.csv"] {
-            assert_eq!(wanted(pattern).unwrap_err().kind(), ErrorKind::NoInput, "{pattern}");
-        }
+        assert_eq!(names(folder.path(), "*/c.csv.gz"), ["sub/c.csv.gz"]);
+        assert_eq!(names(folder.path(), "**/b.csv"), ["b.csv"]);
         for name in ["latest", "below", "round"] {
             let failure = wanted(&format!("{}*{}", &name[..1], &name[2..])).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::NoInput, "{name}");
@@ -394,5 +417,31 @@ mod tests {
         assert_eq!(wanted("sub/l*").unwrap_err().kind(), ErrorKind::NoInput);
         link("gone.csv", "dangling.csv");
         assert_eq!(wanted("").unwrap_err().kind(), ErrorKind::NoInput);
+    }
+    #[test]
+    fn links_to_folders_above_are_passed_over_and_others_followed() {
+        let folder = tree();
+        let at = |name: &str| folder.path().join(name);
+        for path in ["far/away/x.csv", "far/y.csv"] {
+            fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            fs::write(at(path), "x").unwrap();
+        }
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, at(name)).unwrap();
+        };
+        // Above what is read, by several ways; and above the link, outside of what is read.
+        link(Path::new(".."), "sub/up");
+        link(folder.path(), "sub/deep/top");
+        link(Path::new("/"), "sub/deep/root");
+        link(&at("far/away"), "sub/far");
+        link(Path::new(".."), "far/away/up");
+        link(folder.path(), "far/away/top");
+        let expected = ["sub/c.csv.gz", "sub/deep/d.csv.zst", "sub/far/x.csv"];
+        for path in ["sub", "sub/**/*.*"] {
+            assert_eq!(names(folder.path(), path), expected, "{path}");
+        }
+        assert_eq!(names(folder.path(), "sub/*/?.csv"), ["sub/far/x.csv"]);
+        // Who names the link itself means what it leads to.
+        assert_eq!(names(folder.path(), "sub/up/*.csv"), ["sub/up/b.csv"]);
     }
 }
