@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -187,6 +187,35 @@ fn a_file_by_another_name_brings_no_rows_twice() {
     let last = read(&state(&compressed));
     assert_eq!(last.records("t").len(), 0);
     assert!(!last.stderr.contains("W-FILE-MOVED"), "{}", last.stderr);
+    // Renamed and compressed at once, beside one that is compressed and another.
+    file(scratch.path(), "in/e.csv", "id\n4\n");
+    file(scratch.path(), "in/f.csv", "id\n5\n");
+    file(scratch.path(), "in/archive/h.csv", "id\n7\n");
+    let last = read(&state(&last));
+    fs::rename(at("e.csv"), at("archive/old")).unwrap();
+    gzip("archive/old");
+    fs::rename(at("archive/old.gz"), at("archive/four.csv.gz")).unwrap();
+    fs::remove_file(at("f.csv")).unwrap();
+    file(scratch.path(), "in/six.csv", "id\n6\n");
+    gzip("six.csv");
+    let both = read(&state(&last));
+    assert_eq!(both.records("t"), [json!({ "id": 6 })]);
+    assert!(both.stderr.contains("four.csv.gz: it is "), "{}", both.stderr);
+    assert_eq!(both.stderr.matches("W-FILE-MOVED: ").count(), 1, "{}", both.stderr);
+    let last = read(&state(&both));
+    assert_eq!(last.records("t").len(), 0);
+    // By other times it may be another file of the same bytes.
+    gzip("archive/h.csv");
+    File::options()
+        .write(true)
+        .open(at("archive/h.csv.gz"))
+        .unwrap()
+        .set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .unwrap();
+    fs::rename(at("archive/h.csv.gz"), at("seven.csv.gz")).unwrap();
+    let last = read(&state(&last));
+    assert_eq!(last.records("t"), [json!({ "id": 7 })]);
+    assert!(last.stderr.contains("seven.csv.gz, which may be "), "{}", last.stderr);
     // Another file of the same bytes is another: a day like the one before.
     fs::remove_file(at("b.csv")).unwrap();
     file(scratch.path(), "in/d.csv", "id\n2\n");

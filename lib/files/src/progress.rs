@@ -227,6 +227,12 @@ impl Gone {
         says_something(identity) && is_alike(&self.entry, identity) && self.entry["inode"] == number
     }
 
+    /// Tells whether its time is that of this file, as it is where one was compressed to the other.
+    pub(crate) fn is_of_time(&self, identity: Identity) -> bool {
+        says_something(Identity { disk: None, ..identity })
+            && time(identity.modified).is_ok_and(|time| self.entry["mtime"] == *time)
+    }
+
     /// Returns the sum of its bytes, where it is known.
     pub(crate) fn sum(&self) -> Option<&str> {
         self.entry["sha256"].as_str()

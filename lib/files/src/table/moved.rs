@@ -12,7 +12,8 @@ impl Table {
     /// rows have been written, and would come twice.
     ///
     /// It is the same file where number, size, time and sum say so, or where what is compressed in
-    /// it has the sum of a file of its name. Where nothing can say so it is read, and told.
+    /// it has the sum of a file of its name or its time. Where nothing can say so it is read, and
+    /// told: another file may have the same bytes.
     pub(super) fn has_moved(
         &self,
         path: &str,
@@ -20,42 +21,44 @@ impl Table {
         gone: &mut Vec<Gone>,
         progress: &mut Progress,
     ) -> Result<bool> {
-        let alike = |gone: &Gone| {
-            gone.is_like(identity)
-                || (plain_name(&gone.path) == plain_name(path)
-                    && ending(&gone.path) != ending(path))
+        let like = |gone: &Gone| gone.is_like(identity) && gone.sum().is_some();
+        let sum = if gone.iter().any(like) { Some(open::sum(&*self.store, path)?) } else { None };
+        let may_hold =
+            !ending(path).is_empty() && gone.iter().any(|gone| plain_sum(gone).is_some());
+        let held =
+            if may_hold { Some(open::plain_sum(&*self.store, path, self.limits)?) } else { None };
+        let is_near =
+            |gone: &Gone| plain_name(&gone.path) == plain_name(path) || gone.is_of_time(identity);
+        let is_held = |gone: &Gone| held.is_some() && plain_sum(gone) == held.as_deref();
+        let is_same = |gone: &Gone| {
+            like(gone) && gone.sum() == sum.as_deref() || is_held(gone) && is_near(gone)
         };
-        let Some(at) = gone.iter().position(alike) else { return Ok(false) };
-        let was_compressed = !gone[at].is_like(identity);
-        let before = gone[at].path.clone();
-        let known = gone[at].sum().filter(|_| !was_compressed || ending(&before).is_empty());
-        let sum = match known {
-            Some(_) if was_compressed => Some(open::plain_sum(&*self.store, path, self.limits)?),
-            Some(_) => Some(open::sum(&*self.store, path)?),
-            None => None,
+        let may_be = |gone: &Gone| {
+            if gone.is_like(identity) {
+                return gone.sum().is_none();
+            }
+            let is_other = ending(&gone.path) != ending(path) && plain_sum(gone).is_none();
+            is_held(gone) || is_other && is_near(gone)
         };
-        match (known, sum) {
-            (Some(known), Some(sum)) if known == sum => {
-                let own = if was_compressed { open::sum(&*self.store, path)? } else { sum };
-                progress.set(path, identity, Some(&own), gone[at].rows())?;
-                singer::warn!(
-                    "W-FILE-MOVED",
-                    "skipping {path}: it is {before} by another name, and was read by that one"
-                );
-                gone.swap_remove(at);
-                Ok(true)
-            }
-            (Some(_), _) => Ok(false),
-            (None, _) => {
-                singer::warn!(
-                    "W-FILE-MOVED",
-                    "reading {path}, which may be {before} by another name: if it is, its rows \
-                     come twice where they have no key"
-                );
-                gone.swap_remove(at);
-                Ok(false)
-            }
+        if let Some(at) = gone.iter().position(is_same) {
+            let sum = sum.map_or_else(|| open::sum(&*self.store, path), Ok)?;
+            progress.set(path, identity, Some(&sum), gone[at].rows())?;
+            let before = gone.swap_remove(at).path;
+            singer::warn!(
+                "W-FILE-MOVED",
+                "skipping {path}: it is {before} by another name, and was read by that one"
+            );
+            return Ok(true);
         }
+        if let Some(at) = gone.iter().position(may_be) {
+            let before = gone.swap_remove(at).path;
+            singer::warn!(
+                "W-FILE-MOVED",
+                "reading {path}, which may be {before} by another name: if it is, its rows come \
+                 twice where they have no key"
+            );
+        }
+        Ok(false)
     }
 
     /// Warns of files that may be copies of others: of one name but for the compression.
@@ -74,6 +77,11 @@ impl Table {
             last = Some(path);
         }
     }
+}
+
+/// Returns the sum of what a file that is gone held, where it was not compressed and it is known.
+fn plain_sum(gone: &Gone) -> Option<&str> {
+    gone.sum().filter(|_| ending(&gone.path).is_empty())
 }
 
 /// Returns the ending of a name that says how the file is compressed.
