@@ -136,14 +136,18 @@ fn quotas_and_limits_of_size_end_a_run_with_nothing_published() {
 fn files_are_for_their_owner_and_group_whatever_the_umask() {
     for umask in ["000", "022", "027", "077"] {
         let scratch = folder();
-        let output = scratch.path().join("lake");
+        let output = scratch.path().join("new/above/lake");
         let script = format!("umask {umask}; exec \"$@\"");
-        let run = Run::new(Path::new("/bin/sh")).args(["-c", &script, "sh"]);
-        let run = run.args([binaries_dir().join("target-csv")]);
-        let run = run.set("output_path", output.display()).set("source", "s").set("datestamp", DAY);
-        run.input(good()).go().success();
+        let target = |path: &Path| {
+            let run = Run::new(Path::new("/bin/sh")).args(["-c", &script, "sh"]);
+            let run = run.args([binaries_dir().join("target-csv")]);
+            run.set("output_path", path.display()).set("datestamp", DAY).input(good())
+        };
+        target(&output).set("source", "s").go().success();
+        let plain = scratch.path().join("plain/above");
+        target(&plain).set("file_naming_scheme", "{datestamp}/{stream_name}.csv").go().success();
         let mask = u32::from_str_radix(umask, 8).unwrap();
-        for entry in walkdir::WalkDir::new(&output).min_depth(1) {
+        for entry in walkdir::WalkDir::new(scratch.path()).min_depth(1) {
             let entry = entry.unwrap();
             let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
             let most = if entry.file_type().is_dir() { 0o750 } else { 0o640 };

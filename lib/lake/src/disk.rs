@@ -88,11 +88,11 @@ pub(crate) fn make_staged_folder(path: &Path) -> Result<()> {
         .map_err(|cause| failure("cannot make the folder", path, cause))
 }
 
-/// Makes a folder and all above it that are not there, with the rights of any new folder.
+/// Makes a folder and all above it that are not there, and fsyncs the parent of each.
 pub(crate) fn make_folders(path: &Path) -> Result<()> {
     let missing: Vec<_> = path.ancestors().take_while(|above| !above.is_dir()).collect();
     for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
-        match act(Step::MakeFolder(folder), || fs::create_dir(folder)) {
+        match act(Step::MakeFolder(folder), || fs::DirBuilder::new().mode(0o750).create(folder)) {
             Ok(()) => sync_parent(folder)?,
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
             Err(cause) => return Err(failure("cannot make the output folder", folder, cause)),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use lake::{DataFile, Lock};
@@ -34,7 +35,8 @@ impl PlainFile {
     pub fn new(path: PathBuf, from: Option<Value>, moves: bool) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|c| failure("cannot make the folder", folder, c))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
+        made.map_err(|c| failure("cannot make the folder", folder, c))?;
         match fs::symlink_metadata(&path) {
             Ok(found) if !found.is_file() => {
                 return Err(Error::new(ErrorKind::Config, "cannot replace what is not a file")
@@ -84,7 +86,9 @@ impl PlainFile {
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
         if let Some(from) = self.from.as_ref().filter(|_| !self.moves) {
-            fs::write(&note, from.to_string())
+            let mut options = fs::OpenOptions::new();
+            let made = options.write(true).create_new(true).mode(0o640).open(&note);
+            made.and_then(|mut file| file.write_all(from.to_string().as_bytes()))
                 .map_err(|cause| failure("cannot write the file", &note, cause))?;
         }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
