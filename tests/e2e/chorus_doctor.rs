@@ -165,3 +165,24 @@ fn the_doctor_shows_a_target_a_day_as_a_tap_would() {
     says(&text, &["ok    by-day: ", "ok    named: "]);
     assert_eq!(count, 0, "{text}");
 }
+
+#[test]
+fn the_doctor_tries_no_day_that_a_variable_is_to_name() {
+    let loaders = "  - {name: target-of-day, executable: target-csv, config:
+      {source: a, output_path: '${PLACE}', datestamp: '${DATESTAMP}'}}
+  - {name: target-today, executable: target-csv, config: {source: x}}
+";
+    let jobs = "- {name: of-day, tasks: [tap-csv target-of-day]}\n";
+    let project = Project::with("", loaders, jobs);
+    let text = project.chorus(&["doctor"]).env("PLACE", "there").go().text();
+    let note = "note  job of-day: its day was not tried without DATESTAMP; \
+                DATESTAMP=... chorus doctor tries it\n";
+    says(&text, &[note]);
+    assert!(!text.contains("nobody names"), "{text}");
+    let run = project.chorus(&["doctor"]).env("PLACE", "there").env("DATESTAMP", "2026-01-31");
+    assert!(!run.go().text().contains("was not tried"));
+    // What names no day at all is still refused.
+    let project = Project::with("", loaders, "- {name: today, tasks: [tap-csv target-today]}\n");
+    let text = project.chorus(&["doctor"]).go().exits(78).text();
+    says(&text, &["FAULT job today: cannot write a day that nobody names"]);
+}

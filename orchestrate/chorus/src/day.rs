@@ -57,6 +57,11 @@ pub fn writes_days(step: &Step) -> bool {
     partition(step.target()).is_some()
 }
 
+/// Tells whether the target of a step writes the days of a source, and no setting names the day.
+pub fn takes_today(step: &Step) -> bool {
+    partition(step.target()).is_some_and(|it| it.day.is_none() && !it.source.is_empty())
+}
+
 /// Tells whether a tap may read what is written below a folder: it has a setting that reads days,
 /// or one that names the folder, or a path below or above it.
 pub fn reads_folder(project: &Project, tap: &Plugin, folder: &Path) -> bool {

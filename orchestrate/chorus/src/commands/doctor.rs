@@ -131,8 +131,15 @@ fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
                 continue;
             }
         };
-        let failures = steps.iter().filter_map(|step| day::check(step, day).err());
-        failures.for_each(|failure| report.failure(&what, &failure, "correct meltano.yml"));
+        for step in &steps {
+            let names = step.target().missing.names();
+            if day.is_none() && !names.is_empty() && day::takes_today(step) {
+                // Its day is a variable that a run cannot go without.
+                report.note(&untried(&what, &names));
+            } else if let Err(failure) = day::check(step, day) {
+                report.failure(&what, &failure, "correct meltano.yml");
+            }
+        }
     }
     for entry in entries("schedules") {
         let what = format!("schedule {}", entry["name"].as_str().unwrap_or_default());
@@ -146,6 +153,13 @@ fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
             report.failure(&what, &failure, "correct `schedules` in meltano.yml");
         }
     }
+}
+
+/// Says which variables are to be set to have the day of a job tried.
+fn untried(what: &str, names: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = names.iter().copied().collect();
+    let (wanted, set) = (names.join(", "), names.join("=... "));
+    format!("{what}: its day was not tried without {wanted}; {set}=... chorus doctor tries it")
 }
 
 fn states(project: &Project, report: &mut Report) {
