@@ -204,6 +204,49 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
 }
 
 #[test]
+fn a_setting_of_a_wrong_kind_is_refused_with_its_line() {
+    let tap = |config: &str, of_parent: &str| {
+        format!(
+            "  - name: tap-parent
+    executable: ./tap
+    settings: [{{name: port, kind: integer}}, {{name: deep.flag, kind: boolean}}]
+    config:
+      x: y
+{of_parent}
+  - name: tap-x
+    inherit_from: tap-parent
+    config:
+      y: z
+{config}
+"
+        )
+    };
+    let over = |config: &str| {
+        let plugin = format!("extractors:\n      - name: tap-x\n        config:\n{config}");
+        format!("- name: dev\n  config:\n    plugins:\n      {plugin}\n")
+    };
+    let check = |taps: String, of_environment: &str, wrong: &str| {
+        let project = Project::with(&taps, "", "");
+        project.script("tap", "echo '{\"streams\":[]}'");
+        let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+        let text = text.replace("- name: dev\n", of_environment);
+        let line = text.lines().position(|line| line.contains(wrong)).unwrap() + 1;
+        file(&project.root, "meltano.yml", text);
+        let refused = project.run(&["tap-x", "target-csv"]).exits(78);
+        says(&refused, &["setting: ", "plugin: tap-x", "meltano.yml\n"]);
+        says(&refused, &[&format!("line: {line}\n")]);
+    };
+    let dev = "- name: dev\n";
+    for wrong in ["port: many", "deep: {flag: perhaps}", "deep.flag: perhaps", "spelled: 0x10"] {
+        let of_own = format!("      {wrong}");
+        check(tap(&of_own, ""), dev, wrong);
+        check(tap("", &of_own), dev, wrong);
+        // What the environment says is nearer.
+        check(tap("", "      port: 5432"), &over(&format!("          {wrong}")), wrong);
+    }
+}
+
+#[test]
 fn a_pattern_that_matches_nothing_is_told_and_an_exclusion_ends_the_run() {
     let tap = |rules: &str| {
         Project::with(

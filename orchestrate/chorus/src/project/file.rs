@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::MessageFormatter;
 use singer::{Error, ErrorKind, Result};
 
+use super::lines::{self, Part};
 use super::{shape, spelled, warn_once};
 
 /// The name of the file that makes a folder a project.
@@ -24,6 +25,51 @@ pub fn read(root: &Path) -> Result<Value> {
         .map_err(|failure| failure.with("path", root.join(FILE_NAME).display()))?;
     shape::check_environments(&whole);
     Ok(whole)
+}
+
+/// Finds the file and the line of a value: the first of several places that is there.
+pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Step<'_>>]) -> Option<(PathBuf, u64)> {
+    let mut paths = vec![root.join(FILE_NAME)];
+    paths.extend(included(root, whole).ok()?);
+    let texts = paths.into_iter().filter_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        let value = parse(&text).ok()?;
+        Some((path, text, value))
+    });
+    let texts: Vec<_> = texts.collect();
+    places.iter().find_map(|place| {
+        texts.iter().find_map(|(path, text, value)| {
+            Some((path.clone(), lines::find(text, &parts(value, place)?)?))
+        })
+    })
+}
+
+/// A step into the project file.
+#[derive(Clone, Copy)]
+pub enum Step<'a> {
+    /// Into a mapping.
+    Key(&'a str),
+    /// Into the entry of a list that has this name.
+    Named(&'a str),
+}
+
+fn parts(value: &Value, place: &[Step<'_>]) -> Option<Vec<Part>> {
+    let mut at = value;
+    let mut parts = Vec::new();
+    for step in place {
+        match step {
+            Step::Key(key) => {
+                at = at.get(key)?;
+                parts.push(Part::Key((*key).to_owned()));
+            }
+            Step::Named(name) => {
+                let index = at.as_array()?.iter().position(|entry| entry["name"] == **name)?;
+                at = &at[index];
+                parts.push(Part::Index(index));
+            }
+        }
+    }
+    Some(parts)
 }
 
 fn read_one(path: &Path) -> Result<Value> {

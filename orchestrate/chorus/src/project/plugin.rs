@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
+use super::file::{self, Step};
 use super::variables::{Missing, Variables, names_in};
 use super::{Project, find_named};
 pub use environment::is_secret_word;
@@ -163,7 +164,7 @@ impl Plugin {
         // They tell which of them are secrets, and their kinds.
         let said = undeclared::settings(&executable);
         let mut missing = Missing::default();
-        let of_plugin = |failure: Error| failure.with("plugin", name);
+        let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(of_plugin)?;
         let mut written = Map::new();
@@ -291,6 +292,29 @@ fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<E
         };
     }
     Ok(chain)
+}
+
+/// Says of a value that cannot be used which plugin's it is, and where it is written.
+fn of_line(failure: Error, project: &Project, role: Role, chain: &[Entry<'_>]) -> Error {
+    let failure = failure.with("plugin", chain.first().map_or("", |entry| entry.name));
+    let Some(setting) = failure.context("setting").map(str::to_owned) else { return failure };
+    let environment = project.environment_name().unwrap_or_default();
+    let mut places = Vec::new();
+    for Entry { name, .. } in chain {
+        let own = vec![Step::Key("plugins"), Step::Key(role.key()), Step::Named(name)];
+        let of_environment =
+            [Step::Key("environments"), Step::Named(environment), Step::Key("config")];
+        for entry in [[&of_environment[..], &own[..]].concat(), own] {
+            let config = [&entry[..], &[Step::Key("config")]].concat();
+            let levels: Vec<_> = setting.split('.').map(Step::Key).collect();
+            places.push([&config[..], &[Step::Key(&setting)]].concat());
+            places.push([config, levels].concat());
+        }
+    }
+    match file::line_of(&project.root, &project.file, &places) {
+        Some((path, line)) => failure.with("path", path.display()).with("line", line),
+        None => failure,
+    }
 }
 
 fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a str)> {

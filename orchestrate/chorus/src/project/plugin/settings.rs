@@ -122,7 +122,8 @@ pub fn resolve(
     for definition in definitions {
         for name in std::iter::once(&definition.name).chain(&definition.aliases) {
             if let Some(value) = member(&mut config, name) {
-                cast(value, definition)?;
+                cast(value, definition.kind.as_deref())
+                    .map_err(|wrong| wrong.with("setting", name))?;
             }
         }
     }
@@ -136,7 +137,8 @@ pub fn settle(config: &mut Map<String, Value>, said: &[Definition]) -> Result<()
     for definition in said {
         for name in std::iter::once(&definition.name).chain(&definition.aliases) {
             if let Some(value) = member(config, name).filter(|one| spelled::unread(one).is_some()) {
-                cast(value, definition)?;
+                cast(value, definition.kind.as_deref())
+                    .map_err(|wrong| wrong.with("setting", name))?;
             }
         }
     }
@@ -200,19 +202,15 @@ fn member<'a>(config: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut 
 }
 
 /// Makes a text the kind of its setting; an empty one is none.
-fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
+fn cast(value: &mut Value, kind: Option<&str>) -> Result<()> {
     if let Some(spelled) = spelled::unread(value) {
-        return match as_spelled(definition.kind.as_deref(), spelled) {
-            Ok(Some(read)) => {
-                *value = read;
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(failure) => Err(failure.with("setting", &definition.name)),
-        };
+        if let Some(read) = as_spelled(kind, spelled)? {
+            *value = read;
+        }
+        return Ok(());
     }
     let Value::String(text) = value else { return Ok(()) };
-    let kind = definition.kind();
+    let kind = kind.unwrap_or("string");
     *value = match read_as(kind, text) {
         Some(Value::String(_)) => return Ok(()),
         _ if text.trim().is_empty() => Value::Null,
@@ -221,7 +219,6 @@ fn cast(value: &mut Value, definition: &Definition) -> Result<()> {
         None if matches!(kind, "array" | "object") => return Ok(()),
         None => {
             return Err(Error::new(ErrorKind::Config, "cannot read a value as its setting wants")
-                .with("setting", &definition.name)
                 .with("kind", kind));
         }
     };
