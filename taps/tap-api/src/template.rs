@@ -99,7 +99,7 @@ impl Template {
                 }
                 Some(value) => text.push_str(&form(&value)),
                 None if TIMES.contains(&name.as_str()) => return None,
-                None => text.extend(["{", name, "}"]),
+                None => text.extend([if of_path { "{+" } else { "{" }, name, "}"]),
             }
         }
         Some(text)
@@ -191,7 +191,7 @@ mod tests {
         check("{\"a\":{\"b\":\"{start}\"}}", Some("{\"a\":{\"b\":\"2024-01-01\"}}"));
         check("{end}", None);
         check("query{users{id}name}", Some("query{usersa/b cname}"));
-        check("{users}", Some("{users}"));
+        check("{users}{+users}", Some("{users}{+users}"));
         check("{}{ id }{", Some("{}{ id }{"));
         check("", Some(""));
         let path = Template::new("/x/{id}").fill(&fills(), crate::http::address::encoded);
