@@ -38,7 +38,7 @@ impl Target for TargetCsv {
     const ABOUT: About = About {
         name: "target-csv",
         version: env!("CARGO_PKG_VERSION"),
-        description: "Writes CSV files: dated partitions that are published whole, or plain files",
+        description: "Writes CSV files: dated partitions that are published whole, or plain files.",
         capabilities: &[],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
