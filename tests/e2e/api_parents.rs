@@ -1,8 +1,12 @@
 //! Rows of parents that children are read for: all of them, each under a name of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::apis::tap_apis;
+use crate::support::run::Outcome;
 use crate::support::web::{Asked, Reply, Web};
 
 /// Answers with those rows that are as new as asked for.
@@ -218,4 +222,105 @@ fn a_replication_key_may_be_a_column_of_the_parent() {
     // A day has the rows of its parents of that day.
     let day = tap_apis(&web.url, &streams, &json!({ "datestamp": "2026-01-01" })).go().success();
     assert_eq!(day.records("c").len(), 1);
+}
+
+/// A group that is there in some runs, the rows that it has in each, and what is asked of it.
+struct Shown {
+    group: &'static str,
+    runs: [Option<&'static [&'static str]>; 5],
+    since: [&'static str; 5],
+}
+
+const OLD: &str = "2025-01-05";
+const MAY: &str = "2025-05-05";
+const JUNE: &str = "2025-06-05";
+const JULY: &str = "2025-07-05";
+/// `None` is a group that the API does not know.
+const SHOWN: [Shown; 3] = [
+    Shown {
+        group: "a",
+        runs: [Some(&[MAY]), Some(&[MAY]), None, Some(&[MAY, JUNE]), Some(&[JUNE])],
+        since: ["2025-01", MAY, MAY, MAY, JULY],
+    },
+    // It comes with the second run, and has older rows than the bookmark.
+    Shown {
+        group: "b",
+        runs: [None, Some(&[OLD, MAY]), Some(&[JULY]), Some(&[JULY]), Some(&[JULY])],
+        since: ["2025-01", "2025-01", MAY, JULY, JULY],
+    },
+    Shown {
+        group: "d",
+        runs: [Some(&[]), Some(&[]), Some(&[]), Some(&[OLD]), Some(&[])],
+        since: ["2025-01", MAY, MAY, JULY, JULY],
+    },
+];
+
+/// Reads five runs of such groups; `is_listed` tells whether the API lists those that it knows.
+fn five_runs(child: &Value, is_listed: bool) {
+    let run = Arc::new(AtomicUsize::new(0));
+    let at = Arc::clone(&run);
+    let web = Web::start(move |asked| {
+        let run = at.load(Ordering::SeqCst);
+        if asked.path() == "/groups" {
+            let is_there = |shown: &&Shown| !is_listed || shown.runs[run].is_some();
+            let there = SHOWN.iter().filter(is_there);
+            let groups: Vec<Value> = there.map(|shown| json!({ "name": shown.group })).collect();
+            return Reply::json(&groups.into());
+        }
+        let group = asked.param("group").unwrap();
+        let Some(rows) = SHOWN.iter().find(|shown| shown.group == group).unwrap().runs[run] else {
+            return Reply::status(404);
+        };
+        since(asked, &rows.iter().map(|at| json!({ "u": at })).collect::<Vec<_>>().into())
+    });
+    let u = json!({ "type": "string", "format": "date" });
+    let schema = json!({ "type": "object", "properties": { "g": { "type": "string" }, "u": u } });
+    let mut stream = json!({ "name": "c", "path": "rows", "not_found": "empty", "schema": schema,
+        "start_date": "2025-01", "replication_key": "u",
+        "params": { "group": "{g}", "since": "{start}" } });
+    stream.as_object_mut().unwrap().extend(child.as_object().unwrap().clone());
+    let streams = [json!({ "name": "p", "path": "groups" }), stream];
+    let mut state = json!({});
+    for at in 0..5 {
+        run.store(at, Ordering::SeqCst);
+        let before = web.asked().len();
+        let read = tap_apis(&web.url, &streams, &json!({})).json("--state", &state);
+        let outcome = read.go().success();
+        state = last_state(&outcome);
+        let asked = web.asked();
+        for shown in &SHOWN {
+            let is_asked = shown.runs[at].is_some() || !is_listed;
+            let of_it = |asked: &&Asked| asked.param("group") == Some(shown.group);
+            let asked: Vec<_> = asked[before..].iter().filter(of_it).collect();
+            let sinces: Vec<_> = asked.iter().filter_map(|asked| asked.param("since")).collect();
+            // A group that went and came is read from where it was read to, or whole.
+            let since = if is_listed && shown.group == "a" && at == 3 {
+                "2025-01"
+            } else {
+                shown.since[at]
+            };
+            let expected: &[&str] = if is_asked { &[since] } else { &[] };
+            assert_eq!(sinces, expected, "run {at}: {} {child} {state}", shown.group);
+        }
+    }
+}
+
+fn last_state(outcome: &Outcome) -> Value {
+    let states = outcome.messages().into_iter().filter(|message| message["type"] == "STATE");
+    states.last().unwrap()["value"].clone()
+}
+
+#[test]
+fn a_parent_or_input_that_a_bookmark_does_not_cover_is_read_from_its_start() {
+    for more in [json!({}), json!({ "concurrency": 3 })] {
+        let with = |mut child: Value| {
+            child.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            child
+        };
+        for is_listed in [true, false] {
+            five_runs(&with(json!({ "parent": "p", "parent_keys": { "g": "name" } })), is_listed);
+        }
+        let inputs: Vec<Value> = SHOWN.iter().map(|shown| json!({ "g": shown.group })).collect();
+        five_runs(&with(json!({ "inputs": inputs })), false);
+    }
 }

@@ -16,13 +16,14 @@ use crate::http::address::Address;
 use crate::options::{Method, StreamOptions};
 use crate::paging::{Paging, Style};
 use crate::plan::Plan;
+use crate::row::Context;
 use crate::settings::Settings;
 use crate::template::{Template, names_in};
 
 /// The member of a bookmark that holds the sums.
 pub const MEMBER: &str = "settings";
 /// So much of a sum stands in the bookmark: enough to tell a change, too little to guess a value.
-const SUM_CHARS: usize = 8;
+pub const SUM_CHARS: usize = 8;
 
 /// Returns the sums of the settings that decide the rows of the stream of this plan.
 pub fn sums(plans: &[Plan], at: usize, settings: &Settings) -> Map<String, Value> {
@@ -32,11 +33,20 @@ pub fn sums(plans: &[Plan], at: usize, settings: &Settings) -> Map<String, Value
     if let Some(zone) = settings.time_zone.as_deref().filter(|zone| *zone != "UTC") {
         values.insert("time_zone", zone.into());
     }
-    let sum = |value: Value| {
-        let sum = quote::hex(&Sha256::digest(value.to_string()));
-        sum.get(..SUM_CHARS).unwrap_or_default().into()
-    };
+    let sum = |value: Value| sum(&value.to_string()).into();
     values.into_iter().map(|(name, value)| (name.to_owned(), sum(value))).collect()
+}
+
+/// Returns the sum of the values that a stream is read for.
+pub fn sum_of(plan: &Plan, context: &Context) -> String {
+    let members = context.members.iter().map(|(name, value)| (name, value));
+    sum(&shown(members, &secret_members(plan)))
+}
+
+fn sum(text: &str) -> String {
+    let mut sum = quote::hex(&Sha256::digest(text));
+    sum.truncate(SUM_CHARS);
+    sum
 }
 
 /// Returns the settings whose sums are others now; none for a bookmark from before there were sums,
@@ -110,9 +120,15 @@ fn of_paging(paging: &Paging) -> BTreeMap<&'static str, Value> {
     found
 }
 
-/// Returns the inputs in an order of their own, for theirs says nothing, and without members that
-/// may be secrets: those named like one, and those that are sent where secrets are.
+/// Returns the inputs in an order of their own, for theirs says nothing.
 fn inputs(plan: &Plan, inputs: &[Map<String, Value>]) -> Value {
+    let secret = secret_members(plan);
+    let all: BTreeSet<String> = inputs.iter().map(|input| shown(input, &secret)).collect();
+    json!(all)
+}
+
+/// Returns the members of inputs that may be secrets, as they are sent where secrets are.
+fn secret_members(plan: &Plan) -> Vec<String> {
     let mut secret: Vec<String> = Vec::new();
     for (_, value) in &plan.headers {
         secret.extend(Template::new(value.reveal()).names().map(str::to_owned));
@@ -122,12 +138,16 @@ fn inputs(plan: &Plan, inputs: &[Map<String, Value>]) -> Value {
     for value in [body, &params] {
         names_in_secrets(value, &mut secret);
     }
-    let shown = |input: &Map<String, Value>| {
-        let members = input.iter().filter(|(name, _)| !secret.contains(name));
-        plain("", &members.map(|(name, value)| (name.clone(), value.clone())).collect()).to_string()
-    };
-    let all: BTreeSet<String> = inputs.iter().map(shown).collect();
-    json!(all)
+    secret
+}
+
+/// Returns members as text, without those that may be secrets.
+fn shown<'a>(
+    members: impl IntoIterator<Item = (&'a String, &'a Value)>,
+    secret: &[String],
+) -> String {
+    let members = members.into_iter().filter(|(name, _)| !secret.contains(name));
+    plain("", &members.map(|(name, value)| (name.clone(), value.clone())).collect()).to_string()
 }
 
 /// Lists the placeholders of members that are named like secrets.

@@ -3,6 +3,7 @@
 mod page;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,6 +71,8 @@ pub struct Reader {
     forms: Forms,
     latest: Latest,
     borders: Borders,
+    /// Contexts that the API does not know, by their sums.
+    absent: BTreeMap<[u8; 32], Context>,
     cut: bool,
 }
 
@@ -108,6 +111,7 @@ impl Reader {
             forms: Forms::default(),
             latest,
             borders: Borders::default(),
+            absent: BTreeMap::new(),
             cut: false,
         }
     }
@@ -125,6 +129,16 @@ impl Reader {
     /// Returns what is known of the borders of windows.
     pub fn borders(&self) -> &Borders {
         &self.borders
+    }
+
+    /// Returns the contexts that the API does not know.
+    pub fn absent(&self) -> &BTreeMap<[u8; 32], Context> {
+        &self.absent
+    }
+
+    /// Adds the contexts that the API does not know by another read.
+    pub fn miss(&mut self, other: &Self) {
+        self.absent.extend(other.absent.iter().map(|(sum, context)| (*sum, context.clone())));
     }
 
     /// Tells whether all slices were read.
@@ -180,6 +194,9 @@ impl Reader {
             }
             if !matches!(answer.status, 200..300) {
                 page::close(plan, &pager);
+                if pager.pages() == 0 {
+                    self.note_absent();
+                }
                 if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
                     warn_of_end(api, plan, &request, &mut answer);
                 }
@@ -227,14 +244,26 @@ impl Reader {
             let (reader, mut rows) = read?;
             self.forms.join(&reader.forms, plan)?;
             rows.each(&mut *take)?;
-            self.latest.join(keys(api, plan), &reader.latest, self.counts.rows);
-            self.counts.rows += reader.counts.rows;
-            self.counts.outside += reader.counts.outside;
-            self.counts.undated += reader.counts.undated;
             self.borders.join(&reader.borders);
+            self.join(api, plan, &reader);
         }
         self.context += count;
         Ok(Step::Page)
+    }
+
+    /// Adds what a read beside this one has come across.
+    pub fn join(&mut self, api: &Api, plan: &Plan, other: &Self) {
+        self.latest.join(keys(api, plan), &other.latest, self.counts.rows);
+        self.counts.rows += other.counts.rows;
+        self.counts.outside += other.counts.outside;
+        self.counts.undated += other.counts.undated;
+        self.miss(other);
+    }
+
+    /// Keeps that the API does not know the context at hand.
+    fn note_absent(&mut self) {
+        let context = &self.contexts[self.context];
+        self.absent.insert(context.sum(), context.clone());
     }
 
     /// Tells whether there are as many rows as are wanted.

@@ -1,9 +1,11 @@
 //! The tap: streams by the settings, rows by their readers.
 
 mod bookmark;
+mod coverage;
 mod parents;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use singer::catalog::ReplicationMethod;
@@ -14,6 +16,7 @@ use singer::{
 };
 
 use self::bookmark::{Bookmarks, warn_of_all, warn_of_change};
+use self::coverage::{Coverage, Part};
 use self::parents::Contexts;
 use crate::auth;
 use crate::decides;
@@ -25,6 +28,7 @@ use crate::latest::{Latest, Start};
 use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
+use crate::row::Context;
 use crate::settings::{self, Settings};
 use crate::slice::{Calendar, Slice};
 use crate::spool::Budget;
@@ -99,18 +103,30 @@ impl Tap for TapApi {
         let inferred = found.is_some() && matters;
         let mut columns = inferred.then(|| Columns::new(stream));
         let found = found.filter(|_| !start.is_bookmark);
-        let is_part = self.contexts_of(at)?.is_part;
+        let Contexts { all, is_part } = self.contexts_of(at)?;
+        let (coverage, late, covered) = Coverage::of(&self.plans[at], &all, &start, &since.value);
         let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
                 found.rows.each(|row| rows.json(stream, row, PLACE))?;
                 (found.reader, found.end, found.whole_slice)
             }
-            None => (self.reader(at, start)?, false, false),
+            None => (self.reader_of(&self.plans[at], start, covered.into())?, false, false),
         };
         let plan = &self.plans[at];
-        let bookmarks = Bookmarks { api: &self.api, plan, stream, is_part, anew };
+        let bookmarks = Bookmarks { api: &self.api, plan, stream, is_part, anew, coverage };
+        let mut late = self.read_late(plan, stream, late, rows)?;
+        for late in &late {
+            reader.miss(late);
+        }
+        if let Some(cut) = late.pop_if(|late| !late.is_done() || late.is_cut()) {
+            bookmarks.tell(&cut, rows);
+            return Ok(());
+        }
         loop {
             if whole_slice {
+                if reader.is_done() {
+                    late.drain(..).for_each(|late| reader.join(&self.api, plan, &late));
+                }
                 bookmarks.checkpoint(&reader, rows)?;
             }
             if end || rows.has_enough() {
@@ -221,7 +237,48 @@ impl TapApi {
 
     fn reader(&mut self, at: usize, start: Start) -> Result<Reader> {
         let contexts = self.contexts_of(at)?.all;
-        let plan = &self.plans[at];
+        self.reader_of(&self.plans[at], start, contexts)
+    }
+
+    /// Reads what the bookmark does not cover; the last of the readers may not have come to its
+    /// end.
+    fn read_late(
+        &self,
+        plan: &Plan,
+        stream: &Stream,
+        parts: Vec<Part>,
+        rows: &mut Rows<'_>,
+    ) -> Result<Vec<Reader>> {
+        let mut readers = Vec::new();
+        for Part { start, contexts } in parts {
+            log::info!(
+                "stream {}: {} of its parents or inputs are read from {} on, as its bookmark does \
+                 not cover them",
+                plan.name,
+                contexts.len(),
+                start.key.as_deref().unwrap_or("their first record")
+            );
+            let mut reader = self.reader_of(plan, start, contexts.into())?;
+            let mut has_enough = rows.has_enough();
+            while !has_enough {
+                let step =
+                    reader.step(&self.api, plan, &mut |row| rows.json(stream, row, PLACE))?;
+                rows.flush()?;
+                has_enough = rows.has_enough();
+                if step == Step::End {
+                    break;
+                }
+            }
+            let is_whole = reader.is_done() && !reader.is_cut();
+            readers.push(reader);
+            if !is_whole {
+                break;
+            }
+        }
+        Ok(readers)
+    }
+
+    fn reader_of(&self, plan: &Plan, start: Start, contexts: Arc<Vec<Context>>) -> Result<Reader> {
         let slices = self.slices(plan, start.key.as_deref())?;
         Ok(Reader::new(plan, slices, contexts, Latest::new(start, self.api.cap)))
     }

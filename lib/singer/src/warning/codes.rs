@@ -245,6 +245,11 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("W-PAGE-AGAIN", "The API gave its last page twice. The second copy is left out."),
     (
+        "W-PARENTS-LATE",
+        "A stream of `tap-api` has more parents than its bookmark can remember. Older rows of \
+         parents that come later may be missing: read it whole from time to time.",
+    ),
+    (
         "W-PARTITION-RENAMED",
         "The rows of a day are written as those of another source, as the settings say. \
          Correct `source` and `datestamp` if that is not meant.",

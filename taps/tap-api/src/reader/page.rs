@@ -153,7 +153,10 @@ impl Reader {
         let found = records.found();
         let envelope = if lines { Value::Null } else { records.envelope()? };
         let known = told::Records { count: page.count, found };
-        if let Some(told) = told::failure_of(plan, &envelope, known)
+        let told = told::failure_of(plan, &envelope, known);
+        if told.as_ref().is_some_and(|told| tells_none(page, told)) {
+            self.note_absent();
+        } else if let Some(told) = told
             && let Some(failure) = heed(page, &told)
         {
             return if failure.kind() == ErrorKind::Temporary {
@@ -243,13 +246,15 @@ pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
     missing.is_some()
 }
 
+/// Tells whether an answer says that there is nothing, as a status of HTTP would.
+fn tells_none(page: &Page<'_>, told: &Told) -> bool {
+    told.status == Some(404) && page.plan.not_found == NotFound::Empty && page.count == 0
+}
+
 /// Returns the failure of an answer that tells of one, or warns of it where there are records, or
 /// where the settings say so.
 fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
     let plan = page.plan;
-    if told.status == Some(404) && plan.not_found == NotFound::Empty && page.count == 0 {
-        return None;
-    }
     if page.count == 0 && plan.on_told_failure == ErrorInAnswer::Fail {
         return Some(told.failure());
     }

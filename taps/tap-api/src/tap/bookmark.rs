@@ -5,6 +5,7 @@ use singer::catalog::ReplicationMethod;
 use singer::state::key_bookmark;
 use singer::{Error, ErrorKind, Result, Rows, Stream};
 
+use super::coverage::Coverage;
 use crate::decides;
 use crate::plan::Plan;
 use crate::reader::{Api, Counts, Reader};
@@ -18,6 +19,8 @@ pub(super) struct Bookmarks<'a> {
     pub(super) is_part: bool,
     /// It is read from its start again, and the bookmark that it had is of no use.
     pub(super) anew: bool,
+    /// What the bookmark covers once the read has ended.
+    pub(super) coverage: Coverage,
 }
 
 impl Bookmarks<'_> {
@@ -39,6 +42,9 @@ impl Bookmarks<'_> {
             None => return Ok(()),
         };
         bookmark[decides::MEMBER] = Value::Object(self.plan.decides.clone());
+        if let Some((name, covered)) = self.coverage.member(self.plan, reader.absent()) {
+            bookmark[name] = covered;
+        }
         rows.checkpoint(bookmark)
     }
 
@@ -68,6 +74,15 @@ impl Bookmarks<'_> {
             rows.leave_out(
                 "it is read for a part of the rows of its parent, which \
                  `pagination_results_limit` cuts, and no bookmark moves",
+            );
+        }
+        if self.coverage.is_full && self.are_made() {
+            singer::warn!(
+                "W-PARENTS-LATE",
+                "stream {}: it has more parents than its bookmark can remember: the rows of one \
+                 that comes later are read from the bookmark of the others on, so that its older \
+                 ones may be missing",
+                plan.name
             );
         }
         self.tell_of_keys(reader);
