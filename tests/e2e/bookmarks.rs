@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::open_writers::{Reader, ids};
-use crate::support::cluster::database;
+use crate::support::cluster::{Database, database};
+use crate::support::pipes::from_database;
+use crate::support::run::Outcome;
 
 #[test]
 fn a_read_begins_as_far_before_its_bookmark_as_is_set() {
@@ -110,4 +112,80 @@ fn a_state_that_others_keep_as_doubles_loses_no_row() {
     reader.state = serde_json::from_str::<Value>(&kept).unwrap();
     source.psql(&format!("INSERT INTO t VALUES (2, {digits} + 0.00000000000000000001)"));
     assert_eq!(ids(&reader.run(), "t"), [1, 2].into());
+}
+
+#[test]
+fn a_bookmark_is_of_the_table_and_the_type_that_it_was_taken_from() {
+    let (source, other) = (database("bookmark_of"), database("bookmark_of_other"));
+    let rows = |first: u32, last: u32| {
+        format!("INSERT INTO t SELECT n, n FROM generate_series({first}, {last}) n")
+    };
+    let table = |kind: &str| format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, k {kind})");
+    let count = |outcome: &Outcome| ids(outcome, "t").len();
+    let of = |database: &Database| Reader::of(database, &[("t", "k")], &json!({}));
+    let changed = |reader: &Reader, database: &Database, code: &str, rows: usize| {
+        // The catalog of today, and the state from before.
+        let mut today = of(database);
+        today.state = reader.state.clone();
+        let outcome = today.run();
+        let codes = ["W-SOURCE-CHANGED", "W-BOOKMARK-UNUSED"];
+        let told: Vec<_> = codes.iter().filter(|code| outcome.stderr.contains(**code)).collect();
+        let expected: Vec<_> = codes.iter().filter(|known| **known == code).collect();
+        assert_eq!(told, expected, "{}", outcome.stderr);
+        assert_eq!(count(&outcome), rows, "{code}: {}", outcome.stderr);
+        // It is told once.
+        assert!(!codes.iter().any(|code| today.run().stderr.contains(code)));
+    };
+    let begin = || {
+        source.psql(&format!("{}; {}", table("integer"), rows(1, 10)));
+        let mut reader = of(&source);
+        assert_eq!(count(&reader.run()), 10);
+        reader
+    };
+    let reader = begin();
+    source.psql(&rows(11, 12));
+    changed(&reader, &source, "", 3);
+    source.psql("ALTER TABLE t ALTER k TYPE bigint");
+    changed(&reader, &source, "", 3);
+    source.psql("ALTER TABLE t ALTER k TYPE text USING lpad(k::text, 4, '0')");
+    changed(&reader, &source, "W-BOOKMARK-UNUSED", 12);
+    let reader = begin();
+    source.psql("ALTER TABLE t ALTER k TYPE numeric USING k / 10.0");
+    changed(&reader, &source, "W-BOOKMARK-UNUSED", 10);
+    let reader = begin();
+    source.psql(&format!("{}; {}", table("integer"), rows(1, 20)));
+    changed(&reader, &source, "W-SOURCE-CHANGED", 11);
+    let reader = begin();
+    other.psql(&format!("{}; {}", table("integer"), rows(1, 20)));
+    changed(&reader, &other, "W-SOURCE-CHANGED", 11);
+}
+
+#[test]
+fn columns_that_were_left_out_and_come_behind_a_bookmark_are_told() {
+    let source = database("left_out");
+    source.psql(
+        "CREATE TABLE t (id int, k int, v text, w text); INSERT INTO t VALUES (1, 1), (2, 2)",
+    );
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let mut state = json!({});
+    for (without, told) in
+        [(&["v"][..], None), (&[], Some("v")), (&["v", "w"], None), (&["v"], Some("w"))]
+    {
+        let mut catalog = found.clone();
+        let stream = &mut catalog["streams"][0];
+        stream["replication_method"] = "INCREMENTAL".into();
+        stream["replication_key"] = "k".into();
+        for entry in stream["metadata"].as_array_mut().unwrap() {
+            let name = entry["breadcrumb"][1].as_str().unwrap_or_default().to_owned();
+            entry["metadata"]["selected"] = (!without.contains(&name.as_str())).into();
+        }
+        let tap = from_database(&source, &json!({})).json("--catalog", &catalog);
+        let outcome = tap.json("--state", &state).go().success();
+        let named = |name: &str| outcome.stderr.contains(&format!("what they have there: {name};"));
+        assert_eq!(outcome.stderr.contains("W-COLUMN-ADDED"), told.is_some(), "{}", outcome.stderr);
+        assert!(told.is_none_or(named), "{told:?}: {}", outcome.stderr);
+        let states = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
+        state = states.unwrap()["value"].take();
+    }
 }

@@ -21,6 +21,7 @@ use crate::pipe::Job;
 use crate::rejects::{Refused, misfit};
 use crate::warning;
 
+pub(crate) use keys::unused;
 pub(crate) use open::OpenStream;
 pub(crate) use shared::{Closed, Shared};
 

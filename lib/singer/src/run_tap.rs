@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::Value;
-
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::encode::{activate_version_line, schema_line, schema_message};
@@ -15,7 +13,7 @@ use crate::main_loop::{exit, read_args, start};
 use crate::outbox::Outbox;
 use crate::plan::{self, Planned, Reading};
 use crate::rejects::Rejects;
-use crate::rows::Closed;
+use crate::rows::{self, Closed};
 use crate::selection::{Selected, select};
 use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
 use crate::state::{Bookmark, State};
@@ -83,8 +81,9 @@ fn plan<T: Tap>(
         let Reading { steps, part } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
         let mut stream = stream.clone();
-        stream.resumed_from =
-            part.or_else(|| Some(since.value).filter(|value| goes_on(&stream, value)));
+        stream.resumed_from = part.or_else(|| {
+            Some(&since).filter(|since| goes_on(&stream, since)).map(|since| since.value.clone())
+        });
         let schema = Some(schema_message(&stream));
         planned.push(Planned { stream: stream.name, steps, schema });
     }
@@ -92,9 +91,10 @@ fn plan<T: Tap>(
 }
 
 /// Tells whether rows before the bookmark are left out.
-fn goes_on(stream: &Stream, bookmark: &Value) -> bool {
+fn goes_on(stream: &Stream, since: &Bookmark) -> bool {
     stream.replication_method == ReplicationMethod::Incremental
-        && !bookmark["replication_key_value"].is_null()
+        && !since.value["replication_key_value"].is_null()
+        && rows::unused(stream, since).is_none()
 }
 
 /// Returns the selected streams, from the catalog given or else from discovery.
@@ -228,10 +228,10 @@ impl<T: Tap> Run<T> {
         let since = self.since(stream);
         let place = self.out.open(selected, version);
         let mut rows = self.out.rows(place)?;
-        if goes_on(stream, &since.value) {
+        if goes_on(stream, &since) {
             rows.resume(stream, &since.value);
         }
-        rows.check_bookmark(&since);
+        rows.check_bookmark(stream, &since);
         log::info!("reading stream {}", stream.name);
         let read = self.tap.sync(stream, &since, &mut rows);
         read.map_err(|failure| with_stream(failure, stream))?;

@@ -19,12 +19,16 @@ pub struct Bookmark {
 }
 
 impl Bookmark {
-    /// Says why a bookmark that is there is not used for a replication key, in words.
-    pub fn unused(&self, key: &str) -> Option<String> {
+    /// Says why a bookmark that is there is not used for a replication key, in words; `column` is
+    /// that of the key, where there is one.
+    pub fn unused(&self, key: &str, column: Option<&Column>) -> Option<String> {
         let value = self.value.as_object()?;
         let of_key = value.get("replication_key").and_then(Value::as_str);
         if let Some(other) = of_key.filter(|other| *other != key) {
             return Some(format!("it is one of `{other}`, and the replication key is now `{key}`"));
+        }
+        if let Some((was, is)) = other_type(&self.value, column) {
+            return Some(format!("`{key}` was {was} when it was taken, and is now {is}"));
         }
         match value.get("replication_key_value") {
             Some(Value::String(_) | Value::Number(_)) => None,
@@ -110,14 +114,14 @@ impl State {
             // A bookmark of another key, as after a change of the catalog, does not count.
             let same = value["replication_key"].as_str().is_none_or(|name| Some(name) == key);
             let mark = &value["replication_key_value"];
-            if same {
+            let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
+            if same && other_type(&value, column).is_none() {
                 start = match mark {
                     Value::String(text) => Some(text.clone()),
                     Value::Number(digits) => Some(digits.to_string()),
                     _ => None,
                 };
             }
-            let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
             if column.is_some_and(may_be_endless) {
                 start = start.filter(|text| !is_endless(text.as_bytes()));
             }
@@ -158,6 +162,29 @@ pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
     };
     let value = number.unwrap_or_else(|| text.into());
     json!({ "replication_key": key, "replication_key_value": value })
+}
+
+/// The member of a bookmark that names the type of its key in the SQL source.
+pub(crate) const KEY_TYPE: &str = "replication_key_type";
+
+/// Returns the types that the key of a bookmark had and has, where they order values, or spell
+/// them, in ways of their own.
+fn other_type<'a>(bookmark: &'a Value, column: Option<&'a Column>) -> Option<(&'a str, &'a str)> {
+    let (was, is) = (bookmark[KEY_TYPE].as_str()?, column?.sql_datatype()?);
+    (ordered_as(was) != ordered_as(is)).then_some((was, is))
+}
+
+/// Returns a name that types of one order share: without their modifiers.
+fn ordered_as(sql: &str) -> String {
+    let plain = match (sql.find('('), sql.find(')')) {
+        (Some(start), Some(end)) if start < end => format!("{}{}", &sql[..start], &sql[end + 1..]),
+        _ => sql.to_owned(),
+    };
+    match plain.as_str() {
+        "smallint" | "integer" | "bigint" => "integer".to_owned(),
+        "character varying" | "character" | "text" => "text".to_owned(),
+        _ => plain,
+    }
 }
 
 /// Tells whether values of a column may be infinite, or no number.
@@ -240,7 +267,7 @@ mod tests {
     #[test]
     fn a_bookmark_that_is_not_used_is_told() {
         let check = |value: Value, told: Option<&str>| {
-            let seen = Bookmark { value, start: None }.unused("k");
+            let seen = Bookmark { value, start: None }.unused("k", None);
             assert_eq!(seen.is_some(), told.is_some(), "{seen:?}");
             assert!(told.is_none_or(|part| seen.unwrap_or_default().contains(part)));
         };
@@ -253,6 +280,29 @@ mod tests {
         check(json!({ "replication_key_value": true }), Some("neither"));
         check(json!({ "replication_key_value": { "k": 7 } }), Some("neither"));
         check(json!({ "k": 7 }), Some("no `replication_key_value`"));
+    }
+
+    #[test]
+    fn a_bookmark_is_of_the_type_that_its_key_had() {
+        let check = |was: &str, is: &str, used| {
+            let state = json!({ "bookmarks": { "s": {
+                "replication_key": "k", "replication_key_value": "7", KEY_TYPE: was,
+            } } });
+            let state = State::from_slice(state.to_string().as_bytes()).unwrap();
+            let schema = json!({ "type": "string", "x-sql-datatype": is }).to_string();
+            let stream = stream(&schema);
+            let bookmark = state.bookmark(&stream, None);
+            assert_eq!(bookmark.start.is_some(), used, "{was} {is}");
+            let told = bookmark.unused("k", stream.columns.first());
+            assert_eq!(told.is_none(), used, "{was} {is}: {told:?}");
+        };
+        check("integer", "bigint", true);
+        check("character varying(9)", "text", true);
+        check("timestamp(3) without time zone", "timestamp without time zone", true);
+        check("timestamp(3) without time zone", "timestamp(3) with time zone", false);
+        check("integer", "text", false);
+        check("bigint", "numeric(10,1)", false);
+        check("date", "timestamp without time zone", false);
     }
 
     #[test]

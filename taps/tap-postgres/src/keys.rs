@@ -6,7 +6,7 @@ use pg::types::{self, Types};
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, moment};
 use singer::state::{is_endless, may_be_endless};
-use singer::{Error, ErrorKind, Result, Stream};
+use singer::{Bookmark, Error, ErrorKind, Result, Stream};
 
 use crate::catalog::{self, Attribute};
 use crate::settings::Settings;
@@ -227,4 +227,21 @@ pub fn set_clock(
         }
     }
     Ok(())
+}
+
+/// Tells whether the server refused a value as no text of its type.
+fn is_refused_value(failure: &Error) -> bool {
+    pg::failure::sqlstate(failure)
+        .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
+}
+
+/// Says so where it is the bookmark that the server refused.
+pub fn explained(failure: Error, since: &Bookmark) -> Error {
+    let Some(start) = since.start.as_ref().filter(|_| is_refused_value(&failure)) else {
+        return failure;
+    };
+    failure
+        .with("bookmark", start)
+        .of_kind(ErrorKind::Config)
+        .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
 }

@@ -5,6 +5,7 @@ mod discover;
 mod family;
 mod keys;
 mod money;
+mod origin;
 mod plan;
 mod read;
 mod settings;

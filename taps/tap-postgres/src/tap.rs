@@ -1,5 +1,7 @@
 //! The tap: one connection, one snapshot for all streams of a run.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use pg::convert::Conversion;
 use pg::types::{self, Mapping, Types};
@@ -13,6 +15,7 @@ use singer::{
 
 use crate::catalog::{self, After, Attribute, Form};
 use crate::family::Families;
+use crate::origin::Origin;
 use crate::plan::Plan;
 use crate::read::copy;
 use crate::settings::{self, Settings};
@@ -40,6 +43,7 @@ pub struct TapPostgres {
     families: Families,
     settled: Settled,
     unheld: Unheld,
+    origin: Origin,
     /// How many digits behind the point money has here, once it is known.
     money_digits: Option<usize>,
 }
@@ -68,6 +72,7 @@ impl Tap for TapPostgres {
             families: Families::default(),
             settled: Settled::default(),
             unheld: Unheld::default(),
+            origin: Origin::default(),
             money_digits: None,
         })
     }
@@ -104,6 +109,14 @@ impl Tap for TapPostgres {
         }
         let known = streams.iter().filter_map(|one| Some((&**one, address(one).ok()?)));
         let known: Vec<_> = known.collect();
+        let method = |(stream, _): &(&Stream, _)| stream.replication_method;
+        if known.iter().any(|one| method(one) == ReplicationMethod::Incremental) {
+            // The snapshot is taken once their writers have ended.
+            if self.client.in_transaction() {
+                self.client.execute("ROLLBACK")?;
+            }
+            self.origin = Origin::of(&mut self.client)?;
+        }
         self.settle(&known)?;
         self.client.warn_of_server(false)?;
         self.unheld = Unheld::of(&mut self.client, &known)?;
@@ -122,7 +135,7 @@ impl Tap for TapPostgres {
         let types = self.types()?;
         let read = self.read(stream, since, &types, rows);
         self.types = Some(types);
-        read.map_err(|failure| explained(failure, since))
+        read.map_err(|failure| keys::explained(failure, since))
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
@@ -130,7 +143,7 @@ impl Tap for TapPostgres {
         let types = self.types()?;
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);
-        let select = select.map_err(|failure| explained(failure, since))?;
+        let select = select.map_err(|failure| keys::explained(failure, since))?;
         if select.lent {
             self.client.take_back()?;
         }
@@ -155,6 +168,8 @@ struct Select {
     from: String,
     filter: String,
     columns: Vec<Attribute>,
+    /// Columns of the table that are not read.
+    left_out: BTreeSet<String>,
     /// Whether the session is as the role has it, for views and the like to compute by.
     lent: bool,
     /// The `max_record_count` by which the read ends before the table does.
@@ -228,6 +243,9 @@ impl TapPostgres {
         let mut select = self.select(stream, since, types, rows.limit())?;
         let part = select.part(since);
         rows.set_cap(self.cap);
+        if let Some(key) = select.key(stream) {
+            self.origin.check(stream, since, (key.relation, &select.left_out), rows);
+        }
         if let Some((most, part)) = select.cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
@@ -360,8 +378,24 @@ impl TapPostgres {
         let sql = part(Part::UpTo)?;
         let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
         let cut = most.filter(|_| end.is_some() || limit.is_some());
-        let columns = columns.into_iter().cloned().collect();
-        Ok(Select { sql, beyond, until, plan, name, table, from, filter, columns, lent, cut })
+        let columns: Vec<Attribute> = columns.into_iter().cloned().collect();
+        let is_read = |name: &String| columns.iter().any(|column| column.name == *name);
+        let left_out = found.iter().map(|column| column.name.clone());
+        let left_out = left_out.filter(|name| !is_read(name)).collect();
+        Ok(Select {
+            sql,
+            beyond,
+            until,
+            plan,
+            name,
+            table,
+            from,
+            filter,
+            columns,
+            left_out,
+            lent,
+            cut,
+        })
     }
 
     /// Returns up to when keys of time are settled, on the clock of the column.
@@ -450,21 +484,4 @@ impl TapPostgres {
         }
         Ok(())
     }
-}
-
-/// Tells whether the server refused a value as no text of its type.
-fn is_refused_value(failure: &Error) -> bool {
-    pg::failure::sqlstate(failure)
-        .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
-}
-
-/// Says so where it is the bookmark that the server refused.
-fn explained(failure: Error, since: &Bookmark) -> Error {
-    let Some(start) = since.start.as_ref().filter(|_| is_refused_value(&failure)) else {
-        return failure;
-    };
-    failure
-        .with("bookmark", start)
-        .of_kind(ErrorKind::Config)
-        .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
 }

@@ -58,8 +58,8 @@ impl Relatives {
         })
     }
 
-    /// Refuses a load that would touch rows or columns which are not the stream's to touch: one that
-    /// `removes` rows, or that `changes` the table.
+    /// Refuses a load that would touch rows or columns which are not the stream's to touch: one
+    /// that `removes` rows, or that `changes` the table.
     pub fn check(&self, method: LoadMethod, removes: bool, changes: bool) -> Result<()> {
         if let Some(extension) = &self.extension
             && (removes || changes)

@@ -1,9 +1,11 @@
 //! The bookmark of an INCREMENTAL stream whose rows come in the order of their key.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::Rows;
 use crate::batch::Cell;
+use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::Result;
 use crate::future::{moment, report_bookmark};
 use crate::state::{Bookmark, is_endless, key_bookmark};
@@ -33,10 +35,14 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// Adds a member to the bookmarks that are made of keys: what the rows were read from.
+    pub fn add_to_bookmark(&mut self, name: &str, value: Value) {
+        self.open.besides.insert(name.to_owned(), value);
+    }
+
     /// Warns of a bookmark that lies in the future, or that is not used.
-    pub(crate) fn check_bookmark(&self, since: &Bookmark) {
-        let unused = self.open.replication_key.as_ref().and_then(|(key, _)| since.unused(key));
-        if let Some(why) = unused {
+    pub(crate) fn check_bookmark(&self, stream: &Stream, since: &Bookmark) {
+        if let Some(why) = unused(stream, since) {
             crate::warn!(
                 "W-BOOKMARK-UNUSED",
                 "stream {}: its bookmark of the state is not used, for {why}: the stream is \
@@ -87,8 +93,19 @@ impl Rows<'_> {
         if let Ok(text) = std::str::from_utf8(&self.open.last_key)
             && !text.is_empty()
         {
-            let mark = key_bookmark(name, self.open.columns[*at].1, text);
+            let mut mark = key_bookmark(name, self.open.columns[*at].1, text);
+            for (name, value) in &self.open.besides {
+                mark[name] = value.clone();
+            }
             self.run.states.state().set_bookmark(&self.open.id, mark);
         }
     }
+}
+
+/// Says why the bookmark of an INCREMENTAL stream is not used.
+pub(crate) fn unused(stream: &Stream, since: &Bookmark) -> Option<String> {
+    let key = stream.replication_key.as_ref()?;
+    let at = stream.column(key)?;
+    let incremental = stream.replication_method == ReplicationMethod::Incremental;
+    if incremental { since.unused(key, Some(&stream.columns[at])) } else { None }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::keys::Settled;
 use crate::batch::{Batch, Mark};
@@ -15,7 +15,7 @@ use crate::future::{Ahead, is_dated};
 use crate::metrics::RecordCounter;
 use crate::schema::{Column, Kind};
 use crate::selection::{Pruning, Selected};
-use crate::state::may_be_endless;
+use crate::state::{KEY_TYPE, may_be_endless};
 
 /// One stream of a run, from its first row to its last.
 pub(crate) struct OpenStream {
@@ -41,6 +41,8 @@ pub(crate) struct OpenStream {
     pub begun: Instant,
     /// Name and position of the replication key of an INCREMENTAL stream.
     pub replication_key: Option<(String, usize)>,
+    /// What bookmarks of keys have besides.
+    pub besides: Map<String, Value>,
     /// The keys may be infinite or no number: nothing comes behind such a bookmark.
     pub endless_keys: bool,
     /// The last replication key that a bookmark can be made of.
@@ -70,6 +72,8 @@ impl OpenStream {
             .filter(|_| stream.replication_method == ReplicationMethod::Incremental)
             .and_then(|name| Some((name.clone(), stream.column(name)?)));
         let key_column = replication_key.as_ref().map(|(_, at)| &stream.columns[*at]);
+        let key_type = key_column.and_then(Column::sql_datatype);
+        let key_type = key_type.map(|name| (KEY_TYPE.to_owned(), name.into()));
         Self {
             id: stream.id.clone(),
             row_start: batch.mark(),
@@ -85,6 +89,7 @@ impl OpenStream {
             read_from: FileIds::new(),
             counter,
             begun: Instant::now(),
+            besides: key_type.into_iter().collect(),
             endless_keys: key_column.is_some_and(may_be_endless),
             last_key: Vec::new(),
             ahead: Ahead::default(),

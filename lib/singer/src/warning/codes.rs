@@ -30,8 +30,9 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ADDED",
-        "A table gets columns by a run that reads the rows since a bookmark alone, so the rows \
-         from before have no value there. Read the stream once without its bookmark to fill them.",
+        "Columns come by a run that reads the rows since a bookmark alone, so the rows from before \
+         have no value there, or an old one. Read the stream once without its bookmark to fill \
+         them.",
     ),
     (
         "W-COLUMN-ALIKE",
@@ -374,6 +375,12 @@ pub const CODES: &[(&str, &str)] = &[
          or the stream from its start. Under `append-only` rows then come twice.",
     ),
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
+    (
+        "W-SOURCE-CHANGED",
+        "The table of an INCREMENTAL stream is another one than its bookmark was taken from: made \
+         anew, swapped, or of another database. Its rows up to the bookmark are not read. Read the \
+         stream once without the bookmark, unless they are the same.",
+    ),
     (
         "W-SOURCE-DIFFERS",
         "A folder of the dated folders holds data of another source, and is left out.",
