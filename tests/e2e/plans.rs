@@ -84,7 +84,9 @@ fn a_plan_of_a_load_changes_nothing_and_has_the_statements_of_the_load() {
                     "DELETE",
                     "WITH",
                 ];
-                if changes.iter().any(|start| statement.starts_with(start)) {
+                // One reads of relatives of the table.
+                let reads = statement.starts_with("WITH RECURSIVE");
+                if !reads && changes.iter().any(|start| statement.starts_with(start)) {
                     assert!(planned.iter().any(|step| step == statement), "{method}: {statement}");
                 }
             }
