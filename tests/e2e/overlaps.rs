@@ -7,7 +7,7 @@ use std::process::{ChildStdin, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
-use crate::support::messages::Lines;
+use crate::support::messages::{Lines, columns};
 use crate::support::pipes::to_database;
 use crate::support::run::{Outcome, Running};
 
@@ -31,10 +31,14 @@ impl Begun {
 
 /// Starts a load.
 fn start(target: &Database, more: &Value, rows: &[(i64, &str)], name: &str) -> Begun {
+    let lines = rows.iter().fold(Lines::opened(), |lines, (id, name)| lines.row(*id, name));
+    start_lines(target, more, &lines, name)
+}
+
+fn start_lines(target: &Database, more: &Value, lines: &Lines, name: &str) -> Begun {
     let run = to_database(target, more).set("application_name", name);
     let mut running = run.start_with(Stdio::piped(), true);
     let mut stdin = running.child().stdin.take().unwrap();
-    let lines = rows.iter().fold(Lines::opened(), |lines, (id, name)| lines.row(*id, name));
     stdin.write_all(&lines.0).unwrap();
     Begun { running, stdin }
 }
@@ -42,11 +46,15 @@ fn start(target: &Database, more: &Value, rows: &[(i64, &str)], name: &str) -> B
 /// Starts a load, and waits until it looks at its table: then it has begun.
 fn begin(target: &Database, more: &Value, rows: &[(i64, &str)], name: &str) -> Begun {
     let begun = start(target, more, rows, name);
+    wait_until_begun(target, name);
+    begun
+}
+
+fn wait_until_begun(target: &Database, name: &str) {
     target.wait_for(&format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'
          AND query ~ 'pg_partition_tree|relkind NOT IN|obj_description|COPY'"
     ));
-    begun
 }
 
 fn load(target: &Database, more: &Value, rows: &[(i64, &str)]) -> Outcome {
@@ -127,11 +135,46 @@ fn what_replaces_rows_waits_for_an_earlier_load_of_them() {
             let mut hasty = way.clone();
             hasty["lock_timeout_seconds"] = json!(1);
             let refused = load(&target, &hasty, &[(1, "c")]).exits(75);
-            assert!(refused.stderr.contains("an earlier load of them"), "{}", refused.stderr);
+            assert!(refused.stderr.contains("an earlier load of its rows"), "{}", refused.stderr);
             older.end().success();
             newer.end().success();
             assert_eq!(names(&target), "b");
         }
+    }
+}
+
+#[test]
+fn what_replaces_a_table_and_any_other_load_of_it_come_in_order() {
+    let target = database("in_line_of_unlike");
+    let lines = |method: &str, partitions: bool, rows: &[(i64, &str)]| {
+        let keys: &[&str] = if partitions || method == "append-only" { &[] } else { &["id"] };
+        let lines = Lines::default().syncing("t").schema("t", &columns(), keys);
+        rows.iter().fold(lines, |lines, (id, name)| lines.row(*id, name))
+    };
+    let old = [(1, "old"), (2, "old")];
+    for (first, second, new, wanted) in [
+        ("overwrite", "upsert", [(2, "new"), (3, "new")], "old,new,new"),
+        ("upsert", "overwrite", [(2, "new"), (3, "new")], "new,new"),
+        ("overwrite", "append-only", [(3, "new"), (4, "new")], "old,old,new,new"),
+        ("append-only", "overwrite", [(3, "new"), (4, "new")], "new,new"),
+        ("overwrite", "replace-partition", [(2, "new"), (3, "new")], "old,new,old,new"),
+        ("replace-partition", "overwrite", [(2, "new"), (3, "new")], "new,new"),
+    ] {
+        target.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+        let partitions = [first, second].contains(&"replace-partition");
+        let [older, newer] = [first, second].map(|method| way(method, "2026-01-01"));
+        let base = lines("overwrite", partitions, &[(9, "base")]).done();
+        to_database(&target, &way("overwrite", "2026-01-01")).input(base.0).go().success();
+        let older = start_lines(&target, &older, &lines(first, partitions, &old), "older");
+        wait_until_begun(&target, "older");
+        let newer = start_lines(&target, &newer, &lines(second, partitions, &new), "newer");
+        target.wait_for(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'newer'
+             AND wait_event = 'advisory'",
+        );
+        older.end().success();
+        newer.end().success();
+        assert_eq!(names(&target), wanted, "{first}, {second}");
     }
 }
 

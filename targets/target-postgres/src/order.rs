@@ -1,10 +1,12 @@
 //! Loads of one table that overlap: of two rows with one key, the one that was read later is right.
 //!
 //! When a load began to read is the best that is known of the age of its rows. A load that replaces
-//! a table, or a partition of it, therefore waits for one that began before it, and so comes after
-//! it. Loads by key may fill one table at once, as those of two tenants do; there a load that
-//! another one has overtaken is refused, if it would change rows which are newer than its own. The
-//! moment when the last load of a table began is remembered with what fills it.
+//! a table therefore waits for every load of it that began before, of whatever method, and every
+//! load waits for one that replaces the table and began before it; so does one that replaces a
+//! partition for others of that partition. Loads by key may fill one table at once, as those of two
+//! tenants do; there a load that another one has overtaken is refused, if it would change rows that
+//! are newer than its own. The moment when the last load of a table began is remembered with what
+//! fills it.
 
 use std::cell::Cell;
 
@@ -25,8 +27,16 @@ const LOCKS_MAX: usize = 500;
 #[derive(Debug, Default)]
 pub struct Order {
     /// What later loads of the same rows wait for.
-    lock: Option<String>,
+    locks: Vec<Lock>,
     begun: Option<Begun>,
+}
+
+/// A lock of the session: of a table, or of a partition.
+#[derive(Debug)]
+struct Lock {
+    number: String,
+    /// Added to the names of the server's functions.
+    shared: &'static str,
 }
 
 /// When a load by key began.
@@ -45,39 +55,24 @@ struct Begun {
 impl Order {
     /// Begins a load, behind those that are to come before it. `locks` are those of the run.
     pub fn begin(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Self> {
-        let name = &mapping.shape.name;
-        match mapping.method {
-            LoadMethod::AppendOnly => Ok(Self::default()),
-            LoadMethod::Upsert => {
-                let rows = client.query(
-                    "SELECT clock_timestamp()::text, txid_snapshot_xmax(txid_current_snapshot())",
-                    &[],
-                )?;
-                let text = |at| rows.first().and_then(|row| row.get(at)).unwrap_or_default();
-                let (at, horizon) = (text(0).to_owned(), text(1).parse().unwrap_or(i64::MAX));
-                let (own, current) = (Vec::new(), Cell::default());
-                Ok(Self { lock: None, begun: Some(Begun { at, horizon, own, current }) })
-            }
-            LoadMethod::Overwrite | LoadMethod::ReplacePartition if *locks >= LOCKS_MAX => {
-                log::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
-                Ok(Self::default())
-            }
-            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
-                let partition = mapping.partition.as_ref();
-                let of = partition.map(|(source, datestamp)| format!(" {source} {datestamp}"));
-                let lock = table::lock_number(&format!("load {name}{}", of.unwrap_or_default()));
-                let held = client.execute(&format!("SELECT pg_advisory_lock({lock})"));
-                held.map_err(|refused| is_held(refused, name))?;
-                *locks += 1;
-                Ok(Self { lock: Some(lock), begun: None })
-            }
-        }
+        let upserts = mapping.method == LoadMethod::Upsert;
+        let at = if upserts { ask(client, "clock_timestamp()::text")? } else { String::new() };
+        let held = hold(client, mapping, locks)?;
+        let begun = if upserts {
+            // Behind the wait: rows that were waited for are older ones.
+            let horizon = ask(client, "txid_snapshot_xmax(txid_current_snapshot())")?;
+            let horizon = horizon.parse().unwrap_or(i64::MAX);
+            Some(Begun { at, horizon, own: Vec::new(), current: Cell::default() })
+        } else {
+            None
+        };
+        Ok(Self { locks: held, begun })
     }
 
     /// Lets others load.
     pub fn end(&mut self, client: &mut Client, locks: &mut usize) -> Result<()> {
-        if let Some(lock) = self.lock.take() {
-            client.execute(&format!("SELECT pg_advisory_unlock({lock})"))?;
+        for Lock { number, shared } in self.locks.drain(..) {
+            client.execute(&format!("SELECT pg_advisory_unlock{shared}({number})"))?;
             *locks -= 1;
         }
         Ok(())
@@ -134,6 +129,35 @@ impl Order {
         begun.current.set(number(0).zip(number(1)));
         Ok(())
     }
+}
+
+/// Waits for the loads that are to come before one, and has later ones wait for it.
+fn hold(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Vec<Lock>> {
+    let name = &mapping.shape.name;
+    let shared = if mapping.method == LoadMethod::Overwrite { "" } else { "_shared" };
+    let mut wanted = vec![(format!("load {name}"), shared)];
+    if let Some((source, datestamp)) = &mapping.partition {
+        wanted.push((format!("load {name} {source} {datestamp}"), ""));
+    }
+    if *locks + wanted.len() > LOCKS_MAX {
+        log::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
+        return Ok(Vec::new());
+    }
+    let mut held = Vec::new();
+    for (what, shared) in wanted {
+        let number = table::lock_number(&what);
+        let locked = client.execute(&format!("SELECT pg_advisory_lock{shared}({number})"));
+        locked.map_err(|refused| is_held(refused, name))?;
+        held.push(Lock { number, shared });
+        *locks += 1;
+    }
+    Ok(held)
+}
+
+/// Asks the server for a value.
+fn ask(client: &mut Client, value: &str) -> Result<String> {
+    let rows = client.query(&format!("SELECT {value}"), &[])?;
+    Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
 }
 
 /// Returns the statement that remembers when a load of a table began.
@@ -210,7 +234,7 @@ fn is_held(refused: Error, name: &TableName) -> Error {
     if failure::sqlstate(&refused) != Some("55P03") {
         return refused;
     }
-    let message = "cannot replace the rows of a table while an earlier load of them is under way";
+    let message = "cannot load a table while an earlier load of its rows is under way";
     Error::new(ErrorKind::Temporary, message)
         .with("table", name)
         .hint("run again once that has ended, or raise `lock_timeout_seconds`")
