@@ -401,3 +401,43 @@ fn rejects_are_set_aside_up_to_the_limit() {
     assert_eq!(last["stream"], "t", "{last}");
     assert_eq!(last["column"], "id", "{last}");
 }
+
+#[test]
+fn a_property_that_some_records_lack_is_told() {
+    let integer = || json!({ "type": ["integer", "null"] });
+    let columns = |absent_is_null: bool| {
+        let mut columns = json!({ "id": { "type": "integer" }, "a": integer(), "b": integer() });
+        if absent_is_null {
+            columns["b"]["x-absent-is-null"] = true.into();
+        }
+        columns
+    };
+    let whole = json!({ "id": 1, "a": 1, "b": null });
+    let lacks = json!({ "id": 2, "a": 2 });
+    let told = |keys: &[&str], (ours, absent_is_null): (bool, bool), records: &[&Value]| {
+        let scratch = folder();
+        let state = |syncing: Value, ended: bool| {
+            let mut state = json!({ "bookmarks": {}, "currently_syncing": syncing });
+            if ours {
+                state["syncing_run"] = json!({ "id": "1", "ended": ended });
+            }
+            state
+        };
+        let lines = Lines::default().state(&state("t".into(), false));
+        let lines = lines.schema("t", &columns(absent_is_null), keys);
+        let lines = records.iter().fold(lines, |lines, record| lines.record("t", record));
+        let lines = lines.state(&state(Value::Null, true));
+        let outcome = to_lake(scratch.path(), "s", DAY).input(lines.0).go().success();
+        let told = outcome.stderr.lines().find(|line| line.contains("W-PROPERTY-ABSENT: "));
+        told.map(|line| line.contains("leaves alone: b;"))
+    };
+    let foreign = (false, false);
+    assert_eq!(told(&["id"], foreign, &[&whole, &lacks]), Some(true));
+    assert_eq!(told(&["id"], foreign, &[&lacks, &whole, &lacks]), Some(true));
+    // All have it, or none, or a load by key is none, or the records are whole.
+    assert_eq!(told(&["id"], foreign, &[&whole, &whole]), None);
+    assert_eq!(told(&["id"], foreign, &[&lacks, &lacks]), None);
+    assert_eq!(told(&[], foreign, &[&whole, &lacks]), None);
+    assert_eq!(told(&["id"], (true, false), &[&whole, &lacks]), None);
+    assert_eq!(told(&["id"], (false, true), &[&whole, &lacks]), None);
+}

@@ -3,6 +3,7 @@
 mod csv;
 #[cfg(test)]
 mod csv_tests;
+mod gaps;
 mod layout;
 mod lost;
 mod naming;

@@ -9,6 +9,7 @@ use singer::Envelope;
 use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::csv::{Dialect, Padding};
+use crate::gaps::Gaps;
 use crate::layout::{Layout, Origin};
 use crate::place::{Place, after_end};
 
@@ -48,6 +49,7 @@ pub struct CsvSink {
     waiting_rows: u64,
     first_rows_at: Option<Timestamp>,
     versions_noted: bool,
+    gaps: Gaps,
     /// Where in the file its rows became wider, and how many columns they had before. The file is
     /// written again once, at its end: SCHEMAs that each add a column may be many.
     widened: Vec<(u64, usize)>,
@@ -82,6 +84,7 @@ impl CsvSink {
             waiting_rows: 0,
             first_rows_at: None,
             versions_noted: false,
+            gaps: Gaps::new(stream),
             widened: Vec::new(),
         };
         header(&sink.layout, dialect, &mut sink.waiting);
@@ -251,6 +254,7 @@ impl Sink for CsvSink {
             ));
         }
         let clock = self.clock();
+        self.gaps.see(batch, &self.layout);
         let file = self.file.as_mut().ok_or_else(after_end)?;
         let many = shared.has_many();
         let block = &mut shared.block;
@@ -294,6 +298,7 @@ impl Sink for CsvSink {
     fn complete(&mut self, shared: &mut Shared, end: End) -> Result<()> {
         self.flush(shared)?;
         shared.sinks -= 1;
+        self.gaps.warn(&self.name, &self.layout);
         if !self.widened.is_empty() {
             self.widen()?;
         }

@@ -160,6 +160,11 @@ pub const CODES: &[(&str, &str)] = &[
          the child tables as streams of their own.",
     ),
     (
+        "W-KEY-RESPELLED",
+        "Keys are one in the table that may be two in the source: their column takes different \
+         texts for equal, or U+0000 in them is replaced. Load into a column of type text.",
+    ),
+    (
         "W-KEY-SHARED",
         "Rows of a table share the key that the catalog has for it, and a load by key keeps one of \
          them. Write the catalog again with `--discover`, or correct the key.",
@@ -280,6 +285,11 @@ pub const CODES: &[(&str, &str)] = &[
         "Something in `meltano.yml` or beside it is not used as written. Correct the line \
          that the warning names.",
     ),
+    (
+        "W-PROPERTY-ABSENT",
+        "Records lack a property that others of their stream have, which a CSV file cannot say: a \
+         load of the file by key replaces the value by null. Let the tap write whole records.",
+    ),
     ("W-PROPERTY-LOST", "Properties of the stream are not loaded. The warning says why."),
     (
         "W-PROPERTY-TWICE",
@@ -324,6 +334,11 @@ pub const CODES: &[(&str, &str)] = &[
         "W-ROWS-CASCADED",
         "Foreign keys removed or changed rows of other tables with those that left a table. Load \
          by `upsert`, or drop ON DELETE CASCADE, if that is not meant.",
+    ),
+    (
+        "W-ROWS-DAYLESS",
+        "A table has rows of days and rows of no day, so that rows may be there twice. Do what the \
+         warning says, and load a table by one `load_method`.",
     ),
     ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
     (
