@@ -152,8 +152,41 @@ fn two_keys_are_found_beyond_a_commit_and_not_beyond_a_run() {
     assert!(refused.stderr.contains("cannot load two keys"), "{}", refused.stderr);
     let held = || target.psql("SELECT id, left(n, 1) FROM t ORDER BY id");
     assert_eq!(held(), "abc|3\nx|2");
-    into(&target, &more, &lines(&[("ABC", "4")])).success();
+    // Nobody can say whether it is another row of the source, or the same one.
+    let told = |outcome: Outcome| {
+        assert!(outcome.stderr.contains("W-KEY-RESPELLED: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("for equal: 1;"), "{}", outcome.stderr);
+    };
+    told(into(&target, &more, &lines(&[("ABC", "4")])).success());
     assert_eq!(held(), "ABC|4\nx|2");
+    let same = into(&target, &more, &lines(&[("ABC", "5"), ("x", "6"), ("y", "7")])).success();
+    assert!(!same.stderr.contains("W-KEY-RESPELLED"), "{}", same.stderr);
+    assert_eq!(held(), "ABC|5\nx|6\ny|7");
+    told(into(&target, &more, &lines(&[("Y", "8"), ("x", "6")])).success());
+}
+
+#[test]
+fn a_key_that_a_collation_takes_for_another_is_told() {
+    let target = database("collated_keys");
+    target.psql(
+        "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE t (id text COLLATE loose PRIMARY KEY, n bigint)",
+    );
+    let key = json!({ "type": "string" });
+    let load = |keys: &[(&str, i64)]| {
+        into(&target, &json!({ "load_method": "upsert" }), &rows(&key, keys)).success()
+    };
+    for (keys, warnings) in [
+        ([("Ab", 1), ("c", 1)], 0),
+        ([("Ab", 2), ("c", 2)], 0),
+        ([("aB", 3), ("C", 3)], 1),
+        ([("aB", 3), ("d", 3)], 0),
+    ] {
+        let outcome = load(&keys);
+        let told = outcome.stderr.matches("W-KEY-RESPELLED: ").count();
+        assert_eq!(told, warnings, "{keys:?}: {}", outcome.stderr);
+        assert!(warnings == 0 || outcome.stderr.contains("for equal: 2"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Database, database};
 use crate::support::invariants::{Place, Table, Trial};
-use crate::support::messages::{Lines, csv};
+use crate::support::messages::{Lines, columns, csv};
 use crate::support::pipes::{DAY, to_database};
 use crate::support::run::{Outcome, Run};
 
@@ -128,6 +128,33 @@ fn rows_that_another_session_adds_during_a_first_load_are_merged() {
             let held = target.psql("SELECT name, count(*), count(DISTINCT id) FROM t GROUP BY 1");
             assert_eq!(held, "ours|500|500", "{method} {how}");
         }
+    }
+}
+
+#[test]
+fn rows_of_no_day_are_told_where_days_are_loaded() {
+    let target = database("dayless");
+    let load = |method: &str| {
+        let lines = Lines::default().syncing("t").schema("t", &columns(), &[]).row(1, "a").done();
+        loading(&target, method).input(lines.0).go().success()
+    };
+    let told = |outcome: Outcome, wanted: bool| {
+        assert_eq!(outcome.stderr.contains("W-ROWS-DAYLESS: "), wanted, "{}", outcome.stderr);
+    };
+    for before in ["overwrite", "append-only", "upsert"] {
+        target.psql("DROP TABLE IF EXISTS t");
+        told(load(before), false);
+        told(load("replace-partition"), true);
+        // As long as they are there.
+        told(load("replace-partition"), true);
+        target.psql("DELETE FROM \"public\".\"t\" WHERE \"_sdc_source\" IS NULL");
+        told(load("replace-partition"), false);
+        assert_eq!(target.psql("SELECT count(*) FROM t"), "1");
+        // What is empty has no such rows.
+        target.psql("DROP TABLE t; CREATE TABLE t (id bigint, name text)");
+        told(load("replace-partition"), false);
+        target.psql("UPDATE t SET _sdc_source = 'other'");
+        told(load("replace-partition"), false);
     }
 }
 

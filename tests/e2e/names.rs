@@ -394,6 +394,27 @@ fn u0000_stays_in_files_and_postgres_refuses_it_or_is_given_another() {
 }
 
 #[test]
+fn a_key_that_is_changed_is_told() {
+    let database = database("nul_key");
+    let columns = json!({ "id": { "type": "string" }, "v": { "type": "string" } });
+    let sanitize = json!({ "sanitize_null_text_characters": true });
+    for (rows, warnings, held) in [
+        ([("a\0", "1"), ("b\0\0", "2")], 1, 2),
+        ([("\0", "1"), ("\u{fffd}", "2")], 1, 1),
+        ([("a", "\0"), ("\u{fffd}", "2\0")], 0, 2),
+    ] {
+        database.psql("DROP TABLE IF EXISTS t, _sdc_tables");
+        let lines = Lines::default().syncing("t").schema("t", &columns, &["id"]);
+        let record = |(id, v): &(&str, &str)| json!({ "id": id, "v": v });
+        let lines = rows.iter().fold(lines, |lines, row| lines.record("t", &record(row))).done();
+        let outcome = to_database(&database, &sanitize).input(lines.0).go().success();
+        let told = outcome.stderr.matches("W-KEY-RESPELLED: ").count();
+        assert_eq!(told, warnings, "{rows:?}: {}", outcome.stderr);
+        assert_eq!(database.psql("SELECT count(*) FROM t"), held.to_string());
+    }
+}
+
+#[test]
 fn escapes_of_copy_are_text_in_every_column() {
     let (source, target, scratch) = (database("escapes"), database("escapes_into"), folder());
     source.psql(

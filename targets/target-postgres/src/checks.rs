@@ -33,6 +33,26 @@ pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
         ))
 }
 
+/// Warns of rows whose key is spelled otherwise than that of the staged row which is to replace
+/// them: where the table takes two keys of the source for one, each replaces the other's row.
+pub fn respelled(client: &mut Client, merge: &Merge) -> Result<()> {
+    if merge.loose.is_empty() {
+        return Ok(());
+    }
+    let rows = ask::one(client, &merge.respelled())?;
+    if rows > 0 {
+        singer::warn!(
+            "W-KEY-RESPELLED",
+            "table {}: rows whose key is spelled otherwise than that of the row which replaces \
+             them, and which the column takes for equal: {rows}; if they are other rows of the \
+             source, load into another table, where the column is of type text: {}",
+            merge.table,
+            merge.loose.join(", ")
+        );
+    }
+    Ok(())
+}
+
 /// Counts the rows that are not in the scope of a merge, of so many that came for it and no others:
 /// a later one has their key.
 pub fn repeated(client: &mut Client, merge: &Merge, came: u64) -> Result<u64> {
@@ -118,6 +138,20 @@ impl Merge {
             self.seen,
             keys.join(", "),
             texts(&|text| format!("min(s.{text}) <> max(s.{text})"), " OR ")
+        )
+    }
+
+    /// Counts the rows of the table whose key a staged one has in another spelling.
+    fn respelled(&self) -> String {
+        let text = |of: &str, key: &String| format!("{of}.{key}::text COLLATE \"C\"");
+        let differs =
+            self.loose.iter().map(|key| format!("{} <> {}", text("t", key), text("s", key)));
+        format!(
+            "SELECT count(DISTINCT (t.tableoid, t.ctid)) FROM {} s JOIN {} t ON {} WHERE {}",
+            self.stage,
+            self.table,
+            self.same_key("t", "s"),
+            differs.collect::<Vec<_>>().join(" OR ")
         )
     }
 

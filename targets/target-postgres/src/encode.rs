@@ -242,6 +242,14 @@ impl Encoder {
         Ok(())
     }
 
+    /// Tells whether a cell has U+0000 that is replaced.
+    pub fn sanitizes(&self, cell: &[u8]) -> bool {
+        let escaped = || {
+            matches!(self.form, Form::Json | Form::Array { .. }) && find_escaped_nul(cell).is_some()
+        };
+        self.sanitize && (memchr::memchr(0, cell).is_some() || escaped())
+    }
+
     fn may_sanitize(&self) -> Result<()> {
         if self.sanitize {
             return Ok(());

@@ -36,6 +36,8 @@ pub struct Fields {
     amount: Vec<u8>,
     /// Cells of the next rows, by row and column of the stream, that their column would change.
     changed: Vec<(usize, usize)>,
+    /// Whether it was said that keys do not arrive as they came.
+    told: bool,
 }
 
 /// Lines of COPY text, and the lines of the input that they come from.
@@ -53,7 +55,7 @@ impl Fields {
         let has_cells =
             |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
         let unfed = (0..width).filter(|at| !has_cells(at)).collect();
-        Self { feed, unfed, scratch: Scratch::default(), amount: Vec::new(), changed: Vec::new() }
+        Self { feed, unfed, ..Self::default() }
     }
 
     /// Returns the columns whose cells are compared: of the stream, of the table, and how.
@@ -109,7 +111,7 @@ impl Fields {
         for row in 0..batch.rows() {
             let start = lines.text.len();
             let written = match self.changed.iter().find(|cell| cell.0 == row) {
-                None => self.row(batch, row, &mut lines.text),
+                None => self.row(stream, batch, row, &mut lines.text),
                 Some(cell) => Err((cell.1, changed())),
             };
             if let Err((at, failure)) = written {
@@ -131,7 +133,13 @@ impl Fields {
 
     /// Appends the fields of a row, a tab behind each; fails with the column at fault.
     #[inline]
-    fn row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) -> Result<(), (usize, Error)> {
+    fn row(
+        &mut self,
+        stream: &Stream,
+        batch: &Batch,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (usize, Error)> {
         for (at, (feed, cell)) in self.feed.iter().zip(batch.row(row)).enumerate() {
             let Some((_, encoder)) = &feed.to else { continue };
             match cell {
@@ -142,6 +150,10 @@ impl Fields {
                             .map_err(|failure| (at, failure))?,
                     };
                     encoder.text(text, &mut self.scratch, out).map_err(|failure| (at, failure))?;
+                    if feed.required && !self.told && encoder.sanitizes(text) {
+                        self.told = true;
+                        warn_of_key(stream, at);
+                    }
                 }
                 Cell::Null | Cell::Absent if feed.required => {
                     let missing = if cell == Cell::Null { "null" } else { "missing" };
@@ -166,6 +178,18 @@ impl Fields {
         });
         lacking.chain(self.unfed.iter().copied())
     }
+}
+
+/// Says once that a key is not the one that came: another one may be the same now.
+#[cold]
+fn warn_of_key(stream: &Stream, at: usize) {
+    singer::warn!(
+        "W-KEY-RESPELLED",
+        "stream {}: U+0000 in the key {} becomes U+FFFD (`sanitize_null_text_characters`): keys \
+         that differ in that alone are one in the table, and the last of their rows stays",
+        stream.name,
+        stream.columns[at].name
+    );
 }
 
 #[cold]

@@ -4,6 +4,7 @@ mod ask;
 mod checks;
 mod compare;
 mod counts;
+mod dayless;
 mod decimal;
 mod direct;
 mod elements;

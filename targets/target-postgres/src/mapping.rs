@@ -44,8 +44,8 @@ pub struct Mapping {
     pub plan: Plan,
     /// Whether the server fills a column of the stream itself.
     computes: bool,
-    /// The staged texts of keys of which the table takes different ones for equal.
-    spelled: Vec<String>,
+    /// Key columns of which the table takes different texts for equal.
+    spelled: Vec<usize>,
     /// Columns whose type became another one, as was told.
     told: BTreeSet<String>,
 }
@@ -226,7 +226,7 @@ impl Mapping {
         self.stream = stream.clone();
         let fields = Fields::new(self.feed(&places), self.width);
         self.computes = fields.places().any(|at| self.plan.generated[at]);
-        self.spelled = fields.spelled().map(|(_, at)| stage::spelling(at)).collect();
+        self.spelled = fields.spelled().map(|(_, at)| at).collect();
         Ok(fields)
     }
 
@@ -436,7 +436,9 @@ impl Mapping {
                 number: Some(at).filter(|_| from_stream),
             });
         }
-        merge.spelled.clone_from(&self.spelled);
+        merge.spelled = self.spelled.iter().map(|at| stage::spelling(*at)).collect();
+        let loose = self.spelled.iter().map(|at| quote_ident(&self.shape.columns[*at].name));
+        merge.loose = loose.collect::<Result<_>>()?;
         merge.seen = stage::seen(&self.shape.name);
         for name in &self.shape.conflict {
             let quoted = quote_ident(name)?;

@@ -50,6 +50,8 @@ pub struct Merge {
     pub others: Vec<(String, Option<String>)>,
     /// The staged texts of keys of which the table takes different ones for equal.
     pub spelled: Vec<String>,
+    /// The quoted columns of these keys.
+    pub loose: Vec<String>,
     /// The temporary table of such keys of the run so far.
     pub seen: String,
     /// The quoted key columns of the stream, the same in both tables.

@@ -11,16 +11,15 @@ use crate::counts::Counts;
 use crate::direct::{Direct, Sent};
 use crate::fields::Fields;
 use crate::lane::{Effect, Into, explained};
-use crate::lost;
 use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::names::TableName;
 use crate::order::Order;
-use crate::promises;
 use crate::session::{Session, Which};
 use crate::settings::{LoadMethod, Settings};
 use crate::stage::Stage;
 use crate::work::Work;
+use crate::{dayless, lost, promises};
 
 /// The SQLSTATE of a row that refers to one that is not there.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
@@ -72,6 +71,7 @@ impl PostgresSink {
         let fields = mapping.adopt(client, stream)?;
         let claim = lost::check(client, memory, &mapping)?;
         lost::warn_of_added(client, &mapping)?;
+        dayless::warn(client, &mapping)?;
         if !mapping.plan.creates() {
             let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
             promises::warn(client, &mapping.shape.name, columns)?;

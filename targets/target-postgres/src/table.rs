@@ -67,6 +67,8 @@ pub struct Plan {
     pub overriding: bool,
     /// Wanted columns whose identity forbids an update.
     pub fixed: Vec<bool>,
+    /// Whether the table has the columns of a partition already.
+    pub has_days: bool,
     /// Whether ON CONFLICT can use the conflict columns.
     pub unique: bool,
     /// Whether rows are in several tables: inserts cannot return system columns, and two rows may
@@ -248,8 +250,9 @@ impl Shape {
                      TABLE {table} ALTER COLUMN {name} DROP EXPRESSION"
                 )));
         }
-        let new_partition = |column: &&ExistingColumn| column.name == DATESTAMP;
-        if self.partitioned && !existing.columns.iter().any(|column| new_partition(&column)) {
+        let has = |name: &str| existing.columns.iter().any(|column| column.name == name);
+        plan.has_days = has(SOURCE) && has(DATESTAMP);
+        if self.partitioned && !has(DATESTAMP) {
             plan.statements.push(partition_index(table));
         }
         if unique || self.conflict.is_empty() {

@@ -67,6 +67,9 @@ impl Work<'_> {
             if let Some(order) = self.order.filter(|_| rows > 0) {
                 newest = order.check(client, mapping, merge)?;
             }
+            if mapping.method == LoadMethod::Upsert && self.added_to.is_none() {
+                checks::respelled(client, merge)?;
+            }
             counts = load.run(client)?;
             if let Some(sent) = self.added_to.filter(|_| mapping.replaces()) {
                 counts.repeated = checks::repeated(client, merge, sent + rows)?;
