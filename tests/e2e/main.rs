@@ -114,6 +114,7 @@ mod tables;
 mod tap_limits;
 mod three_ways;
 mod tidy;
+mod tries;
 mod two_taps;
 mod types;
 mod unknown_settings;

@@ -2,6 +2,7 @@
 //! mappers. Knows no connector.
 
 pub mod about;
+pub mod added;
 pub mod args;
 pub mod batch;
 pub mod canonical;

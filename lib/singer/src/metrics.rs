@@ -1,5 +1,6 @@
 //! METRIC log lines, as the Singer SDK writes them: every minute and at the end of a stream.
-//! Beyond the SDK's there are `record_bytes`, `record_estimate` and `reject_count`.
+//! Beyond the SDK's there are `record_bytes`, `record_estimate`, `reject_count` and
+//! `rows_uncovered`.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -78,6 +79,15 @@ impl RecordCounter {
     }
 }
 
+impl Drop for RecordCounter {
+    /// What a run that fails has counted is told, too.
+    fn drop(&mut self) {
+        if self.pending > 0 {
+            self.report();
+        }
+    }
+}
+
 /// Writes how many of something a stream has.
 pub fn counter(name: &str, value: u64, stream: &str) {
     metric(&json!({
@@ -89,6 +99,14 @@ pub fn counter(name: &str, value: u64, stream: &str) {
 fn shown(stream: &str) -> &str {
     let end = stream.char_indices().nth(NAME_MAX).map(|(at, _)| at);
     &stream[..end.unwrap_or(stream.len())]
+}
+
+/// Writes whether a target has added rows of a stream that no state covers.
+pub(crate) fn uncovered(stream: &str, is_so: bool) {
+    metric(&json!({
+        "type": "gauge", "metric": "rows_uncovered", "value": u8::from(is_so),
+        "tags": { "stream": shown(stream) },
+    }));
 }
 
 fn metric(metric: &serde_json::Value) {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::added;
 use crate::args::{Action, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
@@ -88,6 +89,8 @@ struct Outgoing<S> {
     version: Option<i64>,
     /// Those that its rows came with.
     versions: Versions,
+    /// What the last state that covers rows of it leaves out.
+    mark: Value,
     counter: RecordCounter,
 }
 
@@ -160,6 +163,8 @@ impl<T: Target> Delivery<T> {
             let mut first = Stream::clone(stream);
             first.says_part = self.word.run.is_some();
             let sink = self.target.sink(&first).with("stream", &stream.name)?;
+            let state = self.state.as_ref();
+            let mark = state.map(|state| added::mark(state.bookmark(stream.of_tap())));
             self.streams.push(Outgoing {
                 name: stream.name.clone(),
                 of_tap: stream.of_tap().to_owned(),
@@ -169,6 +174,7 @@ impl<T: Target> Delivery<T> {
                 behind: Behind::Nothing,
                 version: None,
                 versions: Versions::default(),
+                mark: mark.unwrap_or_default(),
                 counter: RecordCounter::new(&stream.name),
             });
             return Ok(());
@@ -345,9 +351,21 @@ impl<T: Target> Delivery<T> {
         self.state_pending = false;
         let marked = self.marked(false)?;
         let state = marked.as_deref().or(self.state.as_ref().map(LastState::text));
-        match state {
-            Some(state) => output::print(&format!("{state}\n")),
-            None => Ok(()),
+        let Some(state) = state else { return Ok(()) };
+        output::print(&format!("{state}\n"))?;
+        self.cover();
+        Ok(())
+    }
+
+    /// Takes note of the rows that the state which was printed covers.
+    fn cover(&mut self) {
+        let Some(state) = &self.state else { return };
+        for stream in self.streams.iter_mut().filter(|one| added::is_uncovered(&one.name)) {
+            let mark = added::mark(state.bookmark(&stream.of_tap));
+            if !mark.is_null() && mark != stream.mark {
+                added::cover(&stream.name);
+                stream.mark = mark;
+            }
         }
     }
 

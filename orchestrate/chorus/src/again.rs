@@ -4,7 +4,8 @@
 //! before is not read again without a word. A step reads it again when its state is lost or has
 //! another name (that of another environment, plugin, suffix or `--state-id`), with
 //! `--full-refresh`, when a day or a file has changed since it was loaded, and when its last run
-//! was killed, or could not keep the state of what it had loaded.
+//! was killed, has failed behind rows that no state covers, or could not keep the state of what it
+//! had loaded. Nor is a try that has added such rows made again by itself.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +15,10 @@ use singer::Result;
 
 use crate::commands::account;
 use crate::day;
-use crate::history::{self, History};
+use crate::history::{self, History, UNCOVERED};
+use crate::observe::Observed;
 use crate::order::{self, Adds};
+use crate::pipeline::Outcome;
 use crate::place;
 use crate::prepare::Prepared;
 use crate::project::{Project, Step, is_news};
@@ -37,15 +40,29 @@ pub struct Loading<'a> {
     pub day: Option<Datestamp>,
 }
 
+/// Returns which rows a try that has failed has added, or may have, that no state covers: none of
+/// them may be read again without a word. A target of ours tells in its log, however it ends; of
+/// one of others it is not known, unless its tap has read nothing.
+pub fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<String> {
+    if !observed.uncovered.is_empty() {
+        let names: Vec<&str> = observed.uncovered.iter().map(String::as_str).collect();
+        return Some(format!("rows of {}", names.join(", ")));
+    }
+    if outcome.is_well() || step.target().is_ours() || order::adds(step) != Adds::All {
+        return None;
+    }
+    let counts = step.tap().is_ours() && outcome.failed == Some(0);
+    let may_have = !counts || observed.rows() > 0 || observed.states > 0;
+    may_have.then(|| "maybe rows, as the target does not tell".to_owned())
+}
+
 /// Warns before the first row.
 pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result<()> {
     let adds = order::adds(loading.step);
     if adds == Adds::None {
         return Ok(());
     }
-    if adds == Adds::All {
-        warn_of_unkept(loading)?;
-    }
+    warn_of_unkept(loading, adds)?;
     match &start.given {
         Some(state) if adds == Adds::All => {
             warn_of_files(loading, state);
@@ -103,10 +120,13 @@ fn warn_of_files(loading: &Loading<'_>, state: &Value) {
 }
 
 /// What a run had committed behind the last state that it kept comes again.
-fn warn_of_unkept(loading: &Loading<'_>) -> Result<()> {
+fn warn_of_unkept(loading: &Loading<'_>, adds: Adds) -> Result<()> {
     let Loading { project, step, day, .. } = *loading;
     let history = History::read(project)?;
     let Some((at, why)) = history.unkept(project, step, day) else { return Ok(()) };
+    if adds != Adds::All && why != UNCOVERED {
+        return Ok(());
+    }
     tell(&format!(
         "{}: its last run (of {at}) {why}: rows that it had added behind the state that it kept \
          are added again; look for them in the tables, or load by `upsert`",

@@ -26,6 +26,8 @@ pub struct StepEnd {
     pub state: (String, bool),
     /// Its target has printed a state that could not be kept.
     pub state_lost: bool,
+    /// Which rows its target has added, or may have, that no state covers.
+    pub uncovered: Option<String>,
     /// Where its target writes, and whether it may have changed what is there.
     pub wrote: (String, bool),
     /// What it has replaced as a whole, if it did.
@@ -53,6 +55,7 @@ impl StepEnd {
             "seconds": self.seconds,
             "state_id": self.state.0,
             "state_lost": self.state_lost,
+            "uncovered": self.failure.as_ref().and(self.uncovered.as_ref()),
             "into": self.wrote.0,
             "from": place::from(step),
             "wrote": self.wrote.1,

@@ -199,19 +199,23 @@ impl History {
                 && (day.is_none() || day_of(record) == day)
         };
         let runs = self.runs.iter().rev().filter(|(_, record)| is_same(record));
-        let (folder, record, entry) = runs
+        let runs = runs
             .flat_map(|(folder, record)| entries(record).map(move |entry| (folder, record, entry)))
-            .filter(|(.., entry)| entry["step"] == step.name && was_tried(entry))
-            .find(|(folder, record, entry)| {
+            .filter(|(.., entry)| entry["step"] == step.name && was_tried(entry));
+        for (folder, record, entry) in runs {
+            let why = match entry["status"].as_str() {
                 // This run itself is one of those that live.
-                entry["status"] != "running" || !is_alive(folder, record)
-            })?;
-        let why = match &entry["status"] {
-            status if status == "running" && !is_alive(folder, record) => "was killed",
-            _ if entry["state_lost"] == true => "could not keep its state",
-            _ => return None,
-        };
-        Some((record["started"].as_str()?, why))
+                Some("running") if is_alive(folder, record) => continue,
+                Some("running") => "was killed",
+                _ if entry["state_lost"] == true => "could not keep its state",
+                _ if entry["uncovered"].is_string() => UNCOVERED,
+                // What it had added is covered, or it had added nothing.
+                Some("failed") if entry["states"] == 0 => continue,
+                _ => return None,
+            };
+            return Some((record["started"].as_str()?, why));
+        }
+        None
     }
 }
 
@@ -394,6 +398,9 @@ fn of(record: &Value, entry: &Value) -> [String; 3] {
 pub fn was_tried(entry: &Value) -> bool {
     entry["status"] != "waiting" && entry["attempts"] != 0
 }
+
+/// Why rows are added again behind a run that has failed.
+pub const UNCOVERED: &str = "failed";
 
 /// The lock in the folder of a run that lives.
 pub const LOCK: &str = "lock";

@@ -20,6 +20,8 @@ pub struct Observed {
     pub states: u64,
     /// How often the plugins have warned, by codes.
     pub warnings: BTreeMap<String, u64>,
+    /// The streams of which the target has added rows that no state covers.
+    pub uncovered: BTreeSet<String>,
     /// Who has logged an error.
     failing: BTreeSet<Writer>,
     /// What they have counted since then.
@@ -102,6 +104,7 @@ impl Default for Observed {
             streams: Vec::new(),
             states: 0,
             warnings: BTreeMap::new(),
+            uncovered: BTreeSet::new(),
             failing: BTreeSet::new(),
             doubtful: Vec::new(),
             mapped: false,
@@ -157,6 +160,13 @@ impl Observed {
 
     fn metric(&mut self, metric: &Value, writer: Writer) {
         let Some(name) = metric["tags"]["stream"].as_str() else { return };
+        if metric["metric"] == "rows_uncovered" {
+            match metric["value"].as_u64() {
+                Some(0) => drop(self.uncovered.remove(name)),
+                _ => drop(self.uncovered.insert(name.to_owned())),
+            }
+            return;
+        }
         let is_rejects = metric["metric"] == "reject_count";
         let tap_counts = || self.streams.iter().any(|stream| stream.tap.rows.is_some());
         let wanted = match writer {

@@ -247,6 +247,7 @@ impl<'a> Run<'a> {
             seconds: 0.0,
             state: (state_id, false),
             state_lost: false,
+            uncovered: None,
             wrote: (place::of(step), false),
             replaced: None,
         };
@@ -275,9 +276,12 @@ impl<'a> Run<'a> {
             end.observed = Observed::start(step.plugins.len() > 2);
             end.failure = self.attempt(at, step, &mut end).err();
             end.wrote.1 |= end.observed.rows() > 0;
-            let again = end.failure.as_ref().is_some_and(|failure| {
-                failure.kind() == ErrorKind::Temporary && self.stop.requested().is_none()
-            });
+            // Rows that no state covers would be there twice.
+            let may_repeat = end.uncovered.is_none() && self.stop.requested().is_none();
+            let again = end
+                .failure
+                .as_ref()
+                .is_some_and(|failure| failure.kind() == ErrorKind::Temporary && may_repeat);
             match waits.next().filter(|_| again) {
                 Some(wait) => {
                     singer::warn!(
@@ -373,13 +377,22 @@ impl<'a> Run<'a> {
         for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
             observed.ended_well(writer(at, &prepared));
         }
+        end.uncovered = again::uncovered(step, &outcome, observed);
+        let uncovered = end.uncovered.as_deref();
         judge(&outcome, step, &last)
             .and_then(|()| {
                 let counts = &observed.warnings;
                 let checked = warnings::check_others(counts, &self.options.deny);
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
-            .map_err(|failure| failure.with("state", &end.state.0).hint(whole_log))
+            .map_err(|failure| {
+                let failure = failure.with("state", &end.state.0);
+                let Some(rows) = uncovered else { return failure.hint(whole_log) };
+                failure.with("added, and in no state", rows).hint(format!(
+                    "it is not tried again, as what it has added would be there twice: remove \
+                     those rows, or load by `upsert` with keys, then run it again; {whole_log}"
+                ))
+            })
     }
 
     /// Makes all ready that an attempt starts from.

@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use pg::failure::sqlstate;
-use singer::{Batch, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
+use singer::{
+    Batch, Cell, Durability, End, Envelope, Error, ErrorKind, Rejects, Result, Sink, Stream, added,
+};
 
 use crate::compare::Comparison;
 use crate::counts::Counts;
@@ -36,6 +38,8 @@ pub struct PostgresSink {
     /// Whether the table, or the partition, had no row when the first of ours came.
     fresh: Option<bool>,
     version: Option<i64>,
+    /// The last rows came with a version.
+    versioned: bool,
     counts: Counts,
     /// Whether the run made the table.
     made: bool,
@@ -86,6 +90,7 @@ impl PostgresSink {
             stage: None,
             fresh: None,
             version: None,
+            versioned: false,
             counts: Counts::default(),
             made: false,
             waiting_rows: 0,
@@ -262,6 +267,13 @@ impl PostgresSink {
             order: None,
         };
         let direct = which == Which::Own;
+        let sent = matches!(way, Way::Direct(one) if one.rows() > 0);
+        let adds = (sent || stage.is_some_and(|stage| stage.rows() > 0)) && self.adds_again();
+        let tell = || {
+            if adds {
+                added::begin(&mapping.stream.name);
+            }
+        };
         let effect =
             Effect { table: Some(&work.merge.table), spends_stage: stage.is_some(), direct };
         let counts = match which {
@@ -270,6 +282,7 @@ impl PostgresSink {
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
                 let client = session.lane(which).idle()?;
                 let counts = work.run(client).map_err(explained)?;
+                tell();
                 session.lane(which).commit(effect)?;
                 session.give_back_own();
                 counts
@@ -279,7 +292,9 @@ impl PostgresSink {
                 session.prepare(&mapping.shape, (mapping.plan.creates(), work.claim.is_some()))?;
                 work.claim = work.claim.filter(|_| session.remembers(schema));
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
-                session.lane(which).transaction(effect, |client| work.run(client))?
+                session
+                    .lane(which)
+                    .transaction(effect, |client| work.run(client).inspect(|_| tell()))?
             }
         };
         if let Some(claim) = work.claim.filter(|_| which == Which::Own || !work.is_nothing()) {
@@ -302,6 +317,13 @@ impl PostgresSink {
             None => {}
         }
         Ok(())
+    }
+
+    /// Tells whether rows that come again are added beside themselves: those of an older version
+    /// go when a newer one is whole.
+    fn adds_again(&self) -> bool {
+        let goes = self.versioned && self.heeds_versions();
+        self.mapping.method == LoadMethod::AppendOnly && !goes
     }
 
     fn located(&self, failure: Error) -> Error {
@@ -333,6 +355,9 @@ impl Sink for PostgresSink {
 
     fn write(&mut self, session: &mut Session, batch: &Batch, rejects: &Rejects) -> Result<()> {
         self.set_out(session)?;
+        let version = batch.width().checked_sub(Envelope::CELLS).map(|at| at + Envelope::VERSION);
+        let version = version.filter(|_| batch.rows() > 0);
+        self.versioned = version.is_some_and(|at| matches!(batch.cell(0, at), Cell::Text(_)));
         if matches!(self.way, Way::Direct(_)) {
             self.compare(session, batch)?;
         }

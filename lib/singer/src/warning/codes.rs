@@ -328,7 +328,8 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-ROWS-AGAIN",
         "A step adds rows that it, or another step, has loaded from the same source before: its \
-         state is lost or has another name, or a day has changed since. Do what the warning says.",
+         state is lost or has another name, a day has changed since, or the last run has failed \
+         behind rows that no state covers. Do what the warning says.",
     ),
     (
         "W-ROWS-CASCADED",
