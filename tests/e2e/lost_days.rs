@@ -113,6 +113,36 @@ fn a_table_that_its_source_has_no_more_stays_in_the_day_and_is_told() {
 }
 
 #[test]
+fn an_entity_of_files_that_the_settings_have_no_more_stays_in_the_day_and_is_told() {
+    let b = ", {entity: b, path: in/b.csv}";
+    let more = format!(
+        "  - {{name: tap-two, inherit_from: tap-csv, config: {{files:
+      [{{entity: a, path: in/a.csv, keys: [id]}}{b}]}}}}
+"
+    );
+    let project = Project::with(&more, "", "");
+    let settings = std::fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let run = |more: &[&str]| {
+        let words = ["run", "tap-two", "target-csv", "--datestamp", DAY];
+        project.chorus(&[&words[..], more].concat()).go().success().stderr
+    };
+    for more in [&[][..], &[], &["--full-refresh"]] {
+        assert!(!run(more).contains("W-TABLE-STAYS"));
+    }
+    for new in ["", ", {entity: renamed, path: in/b.csv}"] {
+        file(&project.root, "meltano.yml", settings.replace(b, new));
+        for more in [&[][..], &[], &["--full-refresh"]] {
+            let told = run(more);
+            assert!(told.contains("W-TABLE-STAYS: table b of csv"), "{new} {more:?} {told}");
+            assert_eq!(told.matches("W-TABLE-STAYS: ").count(), 1, "{told}");
+        }
+    }
+    // What is there again is no news.
+    file(&project.root, "meltano.yml", &settings);
+    assert!(!run(&[]).contains("table b of csv"));
+}
+
+#[test]
 fn a_job_without_days_shows_how_its_last_run_has_ended() {
     let loaders = "  - {name: target-flat, executable: target-csv, config: {output_path: flat}}\n";
     let project = Project::with("", loaders, "- {name: flat, tasks: [tap-csv target-flat]}\n");

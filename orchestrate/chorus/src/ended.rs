@@ -1,5 +1,7 @@
 //! How a step has ended, and what the record of its run says of that.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use singer::Error;
 
@@ -16,6 +18,8 @@ pub struct StepEnd {
     pub failure: Option<Error>,
     /// What was read.
     pub observed: Observed,
+    /// The streams that its tap had to read, where that is known.
+    pub reads: Option<BTreeSet<String>>,
     /// How often it was tried.
     pub attempts: usize,
     /// When it began, once no other run was at it.

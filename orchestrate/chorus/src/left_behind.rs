@@ -2,8 +2,9 @@
 //!
 //! What a run publishes takes the place of one table. One that is gone from the source is not
 //! published, so its folder stays, and is loaded with the day. That is told where it is known: the
-//! step wrote the table in an earlier run of the day, and has now read all that it is to read. A
-//! table that `select` or a catalog leaves out is left out by will.
+//! step wrote the table in an earlier run of the day, and has now read all that it is to read, or
+//! its tap does not have it any more, whatever a bookmark says. A table that `select` or a catalog
+//! leaves out is left out by will.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,8 @@ use crate::catalog_rules;
 use crate::day::day_written;
 use crate::ended::StepEnd;
 use crate::history::History;
-use crate::project::{Project, Step};
+use crate::prepare;
+use crate::project::{Plugin, Project, Step};
 use crate::store::Store;
 
 /// Names of metrics are cut behind so many characters.
@@ -42,9 +44,21 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         let mark = &state["bookmarks"][table];
         mark["files"].is_object() || mark["manifest_sha256"].is_string()
     };
-    let unread = record.tables.keys().filter(|table| !is_read(table) && !is_unchanged(table));
+    let reads = if record.tables.keys().all(|table| is_read(table)) {
+        None
+    } else {
+        end.reads.clone().or_else(|| asked(project, step.tap()))
+    };
+    // Of what a tap does not have, a bookmark says nothing; what it has, one of others may read
+    // without a word.
+    let is_gone = |table: &str| {
+        let known = reads.as_ref();
+        known.is_some_and(|reads| !reads.contains(table))
+            || !is_unchanged(table) && !read.is_empty()
+    };
+    let unread = record.tables.keys().filter(|table| !is_read(table) && is_gone(table));
     let unread: Vec<&String> = unread.collect();
-    if unread.is_empty() || read.is_empty() {
+    if unread.is_empty() {
         return Ok(());
     }
     let written = written(&History::read(project)?, project, &step.name, day);
@@ -65,6 +79,12 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         );
     }
     singer::warning::check()
+}
+
+/// Returns the streams that a tap of ours has, where it was run without a catalog.
+fn asked(project: &Project, tap: &Plugin) -> Option<BTreeSet<String>> {
+    let catalog = tap.is_ours().then(|| prepare::catalog(project, tap).ok()).flatten();
+    catalog.map(|(catalog, _)| prepare::names_selected(&catalog))
 }
 
 /// Returns the streams that runs of a step have read for a day.

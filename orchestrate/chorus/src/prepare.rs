@@ -174,7 +174,7 @@ fn tap_arguments(
 }
 
 /// Returns the names of the selected streams of a catalog, as bookmarks may have them.
-fn names_selected(catalog: &Value) -> BTreeSet<String> {
+pub fn names_selected(catalog: &Value) -> BTreeSet<String> {
     let names = |stream: &Selected<'_>| {
         let ids = [&stream.entry["tap_stream_id"], &stream.entry["stream"]];
         ids.map(|id| id.as_str().map(str::to_owned))

@@ -242,6 +242,7 @@ impl<'a> Run<'a> {
             name: step.name.clone(),
             failure: None,
             observed: Observed::default(),
+            reads: None,
             attempts: 0,
             started: jiff::Timestamp::now(),
             seconds: 0.0,
@@ -332,6 +333,7 @@ impl<'a> Run<'a> {
         let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
         let mut progress =
             Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
+        end.reads.clone_from(&prepared.reads);
         let reads = prepared.reads.as_ref();
         let mut state = StateKeeper::new(&self.store, state_id, start.kept, reads);
         let observed = &mut end.observed;
