@@ -348,3 +348,37 @@ fn next_addresses_stay_at_their_origin() {
     assert_eq!(Value::from(outcome.records("t")), rows(0, 4));
     assert_eq!(other.asked()[0].header("authorization"), Some("Bearer CANARY-5f3a"));
 }
+
+#[test]
+fn a_row_that_changes_and_comes_again_behind_others_is_told() {
+    let read = |keys: &Value, style: &str, moved: Option<Value>| {
+        let rows = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1)];
+        let rows = rows.map(|(a, b)| json!({ "a": a, "b": b, "c": "once" }));
+        let web = Web::start(move |asked| {
+            let mut rows = rows.to_vec();
+            if let Some(moved) = moved.clone().filter(|_| asked.before > 0) {
+                rows.remove(1);
+                rows.push(moved);
+            }
+            let at = |name| asked.param(name).map(|text| text.parse::<usize>().unwrap());
+            let from = at("offset").unwrap_or_else(|| (at("page").unwrap() - 1) * 2);
+            let page: Vec<Value> = rows.into_iter().skip(from).take(2).collect();
+            Reply::json(&page.into())
+        });
+        let options = json!({ "path": "x", "primary_keys": keys, "pagination_request_style": style,
+            "pagination_page_size": 2 });
+        let outcome = tap_api(&web.url, &options, &json!({})).go().success();
+        (outcome.records("t").len(), outcome.stderr.contains("W-DATA-MOVED"))
+    };
+    let moved = || Some(json!({ "b": 2, "a": 1, "c": "again" }));
+    for style in ["offset", "page_number"] {
+        assert_eq!(read(&json!(["a", "b"]), style, None), (7, false), "{style}");
+        assert_eq!(read(&json!(["a", "b"]), style, moved()), (7, true), "{style}");
+        // It is a row of its own: one went, another came.
+        let other = Some(json!({ "a": 9, "b": 9, "c": "new" }));
+        assert_eq!(read(&json!(["a", "b"]), style, other), (7, false), "{style}");
+        // Keys that a page has twice tell no row.
+        assert_eq!(read(&json!(["a"]), style, moved()), (7, false), "{style}");
+        assert_eq!(read(&json!([]), style, moved()), (7, false), "{style}");
+    }
+}

@@ -306,8 +306,8 @@ fn five_runs(child: &Value, is_listed: bool) {
 }
 
 fn last_state(outcome: &Outcome) -> Value {
-    let states = outcome.messages().into_iter().filter(|message| message["type"] == "STATE");
-    states.last().unwrap()["value"].clone()
+    let mut states = outcome.messages().into_iter().filter(|message| message["type"] == "STATE");
+    states.next_back().unwrap()["value"].clone()
 }
 
 #[test]

@@ -230,3 +230,95 @@ fn a_last_line_that_tells_of_a_failure_is_no_record() {
     }
     assert_eq!(lines(&[row.clone(), row], &json!({})).success().records("t").len(), 2);
 }
+
+/// Reads these pages, without records behind them.
+fn read_pages(pages: &[Value], options: &Value) -> Outcome {
+    let pages = pages.to_vec();
+    let web = Web::start(move |asked| {
+        let page: usize = asked.param("page").map_or(1, |text| text.parse().unwrap());
+        Reply::json(pages.get(page - 1).unwrap_or(&json!([])))
+    });
+    let mut stream = json!({ "path": "items", "pagination_request_style": "page_number",
+        "allow_missing_records": true });
+    stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    tap_api(&web.url, &stream, &json!({})).go()
+}
+
+#[test]
+fn an_object_in_the_place_of_a_list_is_a_record_only_if_it_looks_like_one() {
+    let list = json!([{ "id": 1, "n": "a" }, { "id": 2, "n": "b", "note": null }]);
+    for (object, with_keys, without) in [
+        (json!({ "see": "the manual" }), 65, 65),
+        (json!({ "message": "Quota used up, try again later" }), 75, 75),
+        (json!({ "detail": "Permission missing" }), 77, 77),
+        (json!({ "n": "a", "status": 7, "docs": "x" }), 65, 65),
+        (json!({ "id": 3, "n": "c" }), 0, 0),
+        (json!({ "id": 3, "m": 1, "o": 2 }), 0, 65),
+    ] {
+        for (keys, code) in [(json!(["id"]), with_keys), (json!([]), without)] {
+            for wrapped in [false, true] {
+                let wrap = |value: &Value| {
+                    if wrapped { json!({ "items": value }) } else { value.clone() }
+                };
+                let path = if wrapped { "$.items[*]" } else { "$[*]" };
+                let options = json!({ "records_path": path, "primary_keys": keys });
+                let outcome = read_pages(&[wrap(&list), wrap(&object)], &options);
+                assert_eq!(outcome.code, code, "{object} {options}: {}", outcome.stderr);
+                if code == 0 {
+                    assert_eq!(outcome.records("t").len(), 3, "{object} {options}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_for_one_input_is_none_where_others_have_lists() {
+    for (first, concurrency) in [("a", 1), ("a", 2), ("b", 1), ("b", 2)] {
+        let web = Web::start(move |asked| {
+            let has_list = asked.path() == "/a";
+            Reply::json(&if has_list { json!([{ "id": 1 }]) } else { json!({ "hello": "there" }) })
+        });
+        let second = if first == "a" { "b" } else { "a" };
+        let stream = json!({ "path": "{o}", "concurrency": concurrency,
+            "inputs": [{ "o": first }, { "o": second }] });
+        let complaint = tap_api(&web.url, &stream, &json!({})).go().exits(65).stderr;
+        assert!(complaint.contains("a list in one answer"), "{first}: {complaint}");
+    }
+}
+
+#[test]
+fn a_page_without_records_that_says_why_is_not_the_end() {
+    let pages = |good: &Value, last: &Value| {
+        let with = |beside: &Value, items: Value| {
+            let mut page = beside.clone();
+            page["items"] = items;
+            page
+        };
+        [with(good, json!([{ "id": 1 }, { "id": 2 }])), with(last, json!([]))]
+    };
+    let options = json!({ "records_path": "$.items[*]" });
+    for (good, last, code) in [
+        (json!({}), json!({ "message": "Quota exceeded" }), 65),
+        (json!({}), json!({ "msg": "Too many calls" }), 75),
+        (json!({ "ret": 0, "info": "ok" }), json!({ "ret": 1001, "info": "?" }), 65),
+        (json!({ "head": { "rc": "0" } }), json!({ "head": { "rc": "-3" } }), 65),
+        (json!({ "returnCode": 0 }), json!({ "returnCode": -1, "returnMsg": "busy" }), 75),
+        (json!({ "code": 0, "msg": "ok" }), json!({ "code": 7, "msg": "token expired" }), 77),
+        (json!({ "code": 0, "msg": "ok" }), json!({ "code": 7, "msg": "No more data" }), 0),
+        (json!({ "code": 200, "msg": "ok" }), json!({ "code": 204, "msg": "" }), 0),
+        (json!({ "message": "2 found" }), json!({ "message": "that is all" }), 0),
+        (json!({ "message": "failed before: 3" }), json!({ "message": "failed before: 3" }), 0),
+        (json!({ "code": 12 }), json!({ "code": 12 }), 0),
+    ] {
+        let outcome = read_pages(&pages(&good, &last), &options);
+        assert_eq!(outcome.code, code, "{good} {last}: {}", outcome.stderr);
+        let told = outcome.stderr.contains(" W-");
+        assert!(code != 0 || !told, "{good} {last}: {}", outcome.stderr);
+        if code != 0 {
+            let warns = json!({ "records_path": "$.items[*]", "error_in_answer": "warn" });
+            let outcome = read_pages(&pages(&good, &last), &warns).success();
+            assert!(outcome.stderr.contains("W-ERROR-IN-ANSWER"), "{last}: {}", outcome.stderr);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! tap-api: HTTP APIs that answer in JSON, described by settings.
 
 mod auth;
+mod beside;
 mod borders;
 mod decides;
 mod discover;

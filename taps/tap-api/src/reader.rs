@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
+use crate::beside::Beside;
 use crate::borders::{Borders, Place};
 use crate::http::address::Address;
 use crate::http::answer::Answer;
@@ -69,6 +70,7 @@ pub struct Reader {
     maker: RowMaker,
     counts: Counts,
     forms: Forms,
+    beside: Beside,
     latest: Latest,
     borders: Borders,
     /// Contexts that the API does not know, by their sums.
@@ -109,6 +111,7 @@ impl Reader {
             maker: RowMaker::new(&plan.rules),
             counts: Counts::default(),
             forms: Forms::default(),
+            beside: Beside::default(),
             latest,
             borders: Borders::default(),
             absent: BTreeMap::new(),
@@ -229,6 +232,7 @@ impl Reader {
             let contexts = Arc::new(vec![context.clone()]);
             let mut reader = Self::new(plan, vec![slice], contexts, self.latest.beside());
             reader.borders = self.borders.beside();
+            (reader.forms, reader.beside) = (self.forms.clone(), self.beside.clone());
             let mut rows = Spool::new(&api.spool);
             while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
@@ -245,6 +249,7 @@ impl Reader {
             self.forms.join(&reader.forms, plan)?;
             rows.each(&mut *take)?;
             self.borders.join(&reader.borders);
+            self.beside.join(&reader.beside);
             self.join(api, plan, &reader);
         }
         self.context += count;

@@ -288,34 +288,64 @@ fn is_coded(members: &Map<String, Value>, told: &mut Told) -> bool {
         return false;
     };
     let Some(message) = member(&["message", "msg"]).and_then(Value::as_str) else { return false };
-    let words = message.to_lowercase();
-    let good =
-        ["success", "ok", "succe", "no record", "no data", "no result", "not found", "empty"];
-    let is_good = words.trim().is_empty() || good.iter().any(|word| words.contains(word));
-    let number = code.as_i64().or_else(|| code.as_str()?.parse().ok());
-    let is_failure = number.is_some_and(|number| !matches!(number, 0 | 1 | 100..=299)) && !is_good;
+    let is_failure = is_failed(code) && !is_good(message);
     if is_failure {
         told.say(message);
     }
     is_failure
 }
 
+/// Tells whether a code of an API's own is none of success.
+pub fn is_failed(code: &Value) -> bool {
+    let number = code.as_i64().or_else(|| code.as_str()?.parse().ok());
+    number.is_some_and(|number| !matches!(number, 0 | 1 | 100..=299))
+}
+
+/// Tells whether a message is one of success, or of an end.
+pub fn is_good(message: &str) -> bool {
+    let words = message.to_lowercase();
+    let good = ["success", "succe", "no record", "no data", "no result", "no more", "not found"];
+    let is_word = |known: &str| words.split(|c: char| !c.is_alphanumeric()).any(|it| it == known);
+    words.trim().is_empty()
+        || good.iter().any(|word| words.contains(word))
+        || ["ok", "empty", "end"].into_iter().any(is_word)
+}
+
+/// Finds the failure that an object tells of which is no record.
+pub fn failure_of_alone(object: &[u8]) -> Option<Told> {
+    let members: Map<String, Value> = serde_json::from_slice(object).ok()?;
+    let mut told = Told::default();
+    complains(&members, &mut told).then_some(told)
+}
+
 /// Tells whether an answer that lacks the place of the records says in words why.
 fn complains(members: &Map<String, Value>, told: &mut Told) -> bool {
     let texts = members.iter().filter(|(name, _)| is_one_of(&MESSAGES, &plain(name)));
-    let bad = texts.filter_map(|(_, value)| value.as_str()).find(|text| {
-        let words = text.to_lowercase();
-        let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-        has(PASSING) || has(REFUSING) || has(COMPLAINTS)
-    });
+    let bad = texts.filter_map(|(_, value)| value.as_str()).find(|text| is_complaint(text));
     if let Some(text) = bad {
         told.say(text);
     }
     bad.is_some()
 }
 
+/// Tells whether a text has words of failures.
+pub fn is_complaint(text: &str) -> bool {
+    let words = text.to_lowercase();
+    [PASSING, REFUSING, COMPLAINTS].iter().any(|all| all.iter().any(|part| words.contains(part)))
+}
+
+/// Tells whether a member of this name says in words what happened.
+pub fn is_message(name: &str) -> bool {
+    is_one_of(&MESSAGES, name) || name.ends_with("msg") || name.ends_with("message")
+}
+
+/// Tells whether the number of a member of this name is a status or a code.
+pub fn is_code(name: &str) -> bool {
+    is_one_of(&CODES, name) || ["ret", "retcode", "errcode", "rc"].contains(&name)
+}
+
 impl Told {
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         if self.words.len() + text.len() < WORDS_BYTES && !self.words.contains(text) {
             if !self.words.is_empty() {
                 self.words.push_str("; ");

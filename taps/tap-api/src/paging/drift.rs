@@ -2,8 +2,8 @@
 //!
 //! The rule: rows that come again on the next page, and a number of all records that sinks, say
 //! that pages moved under the read. By its keys a stream tells which rows are the same, and leaves
-//! them out. Without keys equal rows may be several: they stay, and are told where no page has
-//! equal rows itself.
+//! them out; one with a key of an earlier page has changed, and stays. Without keys equal rows may
+//! be several: they stay, and are told where no page has equal rows itself.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,18 @@ pub struct Drift {
     largest: usize,
     total: Option<u64>,
     sank: bool,
+    /// The keys of the rows of the pages before, and of this one.
+    keys: BTreeSet<u64>,
+    keys_now: BTreeSet<u64>,
+    /// Rows of this page whose keys stood on those before, and of all pages.
+    changed_now: u64,
+    changed: u64,
+    /// A page has a key twice: the keys tell no row.
+    keys_alike: bool,
 }
+
+/// So many keys are remembered.
+const KEYS_MAX: usize = 1_000_000;
 
 impl Drift {
     /// Tells whether a row, by its hash, stood on the page before.
@@ -34,19 +45,35 @@ impl Drift {
         again
     }
 
+    /// Keeps the key of a row that is none of the page before, by its hash.
+    pub fn note_key(&mut self, key: u64) {
+        self.keys_alike |= !self.keys_now.insert(key);
+        self.changed_now += u64::from(self.keys.contains(&key));
+    }
+
     /// Ends a page; `total` is how many records there were in all while it was made.
     pub fn end_page(&mut self, total: Option<u64>) {
         self.largest = self.largest.max(self.now.len());
         self.before = std::mem::take(&mut self.now);
         self.again += std::mem::take(&mut self.again_now);
+        self.changed += std::mem::take(&mut self.changed_now);
+        let keys = std::mem::take(&mut self.keys_now);
+        self.keys.extend(keys.into_iter().take(KEYS_MAX.saturating_sub(self.keys.len())));
         self.sank |= total.is_some_and(|total| self.total.is_some_and(|before| total < before));
         self.total = total.or(self.total);
     }
 
     /// Warns of what moved, at the end of the pages.
     pub fn report(&self, plan: &Plan) {
-        let (name, again) = (&plan.name, self.again);
-        if again > 0 && !plan.keys.is_empty() {
+        let (name, again, changed) = (&plan.name, self.again, self.changed);
+        if changed > 0 && !self.keys_alike {
+            singer::warn!(
+                "W-DATA-MOVED",
+                "stream {name}: the keys of {changed} records came again on a later page, and \
+                 others may be missing: the data changed while it was read; sort by a key that \
+                 does not change, or page by token"
+            );
+        } else if again > 0 && !plan.keys.is_empty() {
             singer::warn!(
                 "W-DATA-MOVED",
                 "stream {name}: {again} records came again on the next page and were left out: the \

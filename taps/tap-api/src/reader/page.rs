@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use files::json::Records;
 use serde_json::Value;
-use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result};
 
 use super::{Api, Reader, Take};
@@ -17,7 +16,8 @@ use crate::paging::facts::PageFacts;
 use crate::paging::pager::Pager;
 use crate::partial;
 use crate::plan::Plan;
-use crate::reader::turn::{Turn, mixed};
+use crate::reader::turn::{Turn, each_member};
+use crate::row::Context;
 use crate::spool::Spool;
 use crate::told::{self, Told};
 
@@ -128,10 +128,7 @@ impl Reader {
                 alone = Some((record.text.to_vec(), record.line));
                 continue;
             }
-            self.forms.listed = true;
-            if self.forms.mapped {
-                return Err(mixed(plan));
-            }
+            self.forms.note_listed(record.text, plan)?;
             if !lines {
                 self.record(page, record.text, record.line)?;
             } else if let Some((text, line)) = last.replace((record.text.to_vec(), record.line)) {
@@ -153,17 +150,15 @@ impl Reader {
         let found = records.found();
         let envelope = if lines { Value::Null } else { records.envelope()? };
         let known = told::Records { count: page.count, found };
-        let told = told::failure_of(plan, &envelope, known);
+        let is_end = page.count == 0 && found && alone.is_none();
+        let told = told::failure_of(plan, &envelope, known)
+            .or_else(|| self.beside.failure_of(plan, &envelope).filter(|_| is_end));
         if told.as_ref().is_some_and(|told| tells_none(page, told)) {
             self.note_absent();
         } else if let Some(told) = told
             && let Some(failure) = heed(page, &told)
         {
-            return if failure.kind() == ErrorKind::Temporary {
-                Ok(Err(failure))
-            } else {
-                Err(failure)
-            };
+            return or_again(failure);
         }
         if let Some(place) = partial::place_in(plan, &envelope)
             && let Some(failure) = lacks(plan, &place)
@@ -180,13 +175,16 @@ impl Reader {
                 ));
         }
         if let Some((text, line)) = alone {
-            if is_map(&text, plan) {
-                self.forms.mapped = true;
-                if self.forms.listed {
-                    return Err(mixed(plan));
+            if let Err(mixed) = self.forms.note_alone(&text, plan) {
+                let told = told::failure_of_alone(&text).ok_or(mixed)?;
+                if let Some(failure) = heed(page, &told) {
+                    return or_again(failure);
                 }
             }
             self.record(page, &text, line)?;
+        }
+        if page.count > 0 {
+            self.beside.note(plan, &envelope);
         }
         Ok(Ok(envelope))
     }
@@ -202,6 +200,11 @@ impl Reader {
         if !wanted || is_again && !plan.keys.is_empty() {
             return Ok(());
         }
+        if plan.paging.is_numbered()
+            && let Some(key) = sum_of_keys(plan, &self.contexts[self.context], text)
+        {
+            pager.drift.note_key(key);
+        }
         let mut keep = |row: &[u8]| match held {
             Some(held) => held.push(row),
             None => take(row),
@@ -210,6 +213,11 @@ impl Reader {
             if failure.kind() == ErrorKind::Data { failure.with("line", line) } else { failure }
         })
     }
+}
+
+/// A failure that may pass has the answer asked for again.
+fn or_again<T>(failure: Error) -> Result<Result<T>> {
+    if failure.kind() == ErrorKind::Temporary { Ok(Err(failure)) } else { Err(failure) }
 }
 
 /// Says what the last page of a context leaves open.
@@ -287,25 +295,17 @@ fn lacks(plan: &Plan, place: &str) -> Option<Error> {
     None
 }
 
-/// Tells whether a record looks like a map of records: all its members are objects, and it has none
-/// of the keys of the stream.
-fn is_map(text: &[u8], plan: &Plan) -> bool {
-    let mut scanner = Scanner::new(text);
-    let mut name = Vec::new();
-    let mut look = || -> Result<bool, Fault> {
-        let mut objects = 0;
-        let mut more = scanner.open(b'{', b'}')?;
-        while more {
-            name.clear();
-            scanner.key()?.unescape_into(&mut name);
-            let is_object = matches!(scanner.value()?, Token::Object(_));
-            if !is_object || plan.keys.iter().any(|key| key.as_bytes() == name) {
-                return Ok(false);
-            }
-            objects += 1;
-            more = scanner.more(b'}')?;
+/// Returns a sum of the keys of a record; `None` where it does not have them as they are.
+fn sum_of_keys(plan: &Plan, context: &Context, record: &[u8]) -> Option<u64> {
+    let mut values = vec![None; plan.keys.len()];
+    let read = each_member(record, &mut |name, value| {
+        if let Some(at) = plan.keys.iter().position(|key| key.as_bytes() == name) {
+            values[at] = Some(format!("{value:?}"));
         }
-        Ok(objects > 0)
-    };
-    look().unwrap_or(false)
+    });
+    let is_of_context = |key: &String| context.members.iter().any(|(name, _)| name == key);
+    let mut pairs = plan.keys.iter().zip(&values);
+    let all = read.is_ok() && pairs.all(|(key, value)| value.is_some() || is_of_context(key));
+    let has_any = values.iter().any(Option::is_some);
+    (all && has_any).then(|| super::hash(format!("{values:?}").as_bytes()))
 }

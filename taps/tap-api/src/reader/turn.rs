@@ -1,5 +1,8 @@
 //! What came of an answer, and in which form its records stood.
 
+use std::collections::BTreeSet;
+
+use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result};
 
 use crate::paging::pager::Next;
@@ -14,25 +17,101 @@ pub(super) enum Turn {
 }
 
 /// How the records of a stream stood in its answers.
-#[derive(Debug, Default)]
+///
+/// The rule: an object in the place of a list is a record if it has the keys that the elements of
+/// the lists have, or without keys most of its members in common with them.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Forms {
-    /// As elements of a list.
-    pub listed: bool,
+    /// The members of the first one that was an element of a list.
+    listed: Option<Names>,
+    /// The members of the last object in the place of a list.
+    alone: Option<Names>,
     /// As an object whose members are objects, taken for one record.
-    pub mapped: bool,
+    mapped: bool,
 }
+
+type Names = BTreeSet<Vec<u8>>;
 
 impl Forms {
     /// Adds those of a read of other inputs or parents.
     pub(super) fn join(&mut self, other: &Self, plan: &Plan) -> Result<()> {
-        self.listed |= other.listed;
         self.mapped |= other.mapped;
-        if self.listed && self.mapped { Err(mixed(plan)) } else { Ok(()) }
+        self.listed = self.listed.take().or_else(|| other.listed.clone());
+        self.alone = other.alone.clone().or_else(|| self.alone.take());
+        self.check(plan, self.alone.as_ref())
+    }
+
+    /// Keeps how an element of a list looks.
+    pub(super) fn note_listed(&mut self, record: &[u8], plan: &Plan) -> Result<()> {
+        if self.listed.is_some() {
+            return Ok(());
+        }
+        self.listed = Some(names(record));
+        self.check(plan, self.alone.as_ref())
+    }
+
+    /// Keeps how an object in the place of a list looks, unless it is no record.
+    pub(super) fn note_alone(&mut self, record: &[u8], plan: &Plan) -> Result<()> {
+        self.mapped |= is_map(record, plan);
+        let names = names(record);
+        self.check(plan, Some(&names))?;
+        self.alone = Some(names);
+        Ok(())
+    }
+
+    fn check(&self, plan: &Plan, alone: Option<&Names>) -> Result<()> {
+        let (Some(listed), Some(alone)) = (&self.listed, alone) else { return Ok(()) };
+        let has = |names: &Names, key: &String| names.contains(key.as_bytes());
+        let mut keys = plan.keys.iter().filter(|key| has(listed, key)).peekable();
+        let fits = if keys.peek().is_some() {
+            keys.all(|key| has(alone, key))
+        } else {
+            2 * alone.intersection(listed).count() > alone.len()
+        };
+        if fits && !self.mapped { Ok(()) } else { Err(mixed(plan)) }
     }
 }
 
+/// Returns the names of the members of an object.
+fn names(record: &[u8]) -> Names {
+    let mut names = Names::new();
+    let _ = each_member(record, &mut |name, _| {
+        names.insert(name.to_vec());
+    });
+    names
+}
+
+/// Gives name and value of each member of an object.
+pub(super) fn each_member(
+    record: &[u8],
+    take: &mut dyn FnMut(&[u8], Token<'_>),
+) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(record);
+    let mut name = Vec::new();
+    let mut more = scanner.open(b'{', b'}')?;
+    while more {
+        name.clear();
+        scanner.key()?.unescape_into(&mut name);
+        take(&name, scanner.value()?);
+        more = scanner.more(b'}')?;
+    }
+    Ok(())
+}
+
+/// Tells whether a record looks like a map of records: all its members are objects, and it has none
+/// of the keys of the stream.
+fn is_map(record: &[u8], plan: &Plan) -> bool {
+    let (mut objects, mut others) = (0, 0);
+    let read = each_member(record, &mut |name, value| {
+        let is_key = plan.keys.iter().any(|key| key.as_bytes() == name);
+        let is_object = matches!(value, Token::Object(_)) && !is_key;
+        *(if is_object { &mut objects } else { &mut others }) += 1;
+    });
+    read.is_ok() && objects > 0 && others == 0
+}
+
 /// One stream has its records in one way.
-pub(super) fn mixed(plan: &Plan) -> Error {
+fn mixed(plan: &Plan) -> Error {
     Error::new(ErrorKind::Data, "the records are a list in one answer and an object in another")
         .with("records_path", &plan.records)
         .hint(
