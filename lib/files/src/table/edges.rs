@@ -3,13 +3,17 @@
 //!
 //! The rule: a line that may be no row is not taken for one unseen. A column that others fill with
 //! numbers or times, and one row at the edge with text, is told; with `types` nothing is in doubt.
+//! Behind few rows it is told where the text is the first value of its row, as it is in totals and
+//! notes: in files of names and values, such as settings, the last value may be a text by chance.
 
 use singer::Kind;
 
 use crate::infer::Inference;
 
-/// So many other rows must have a value in the column: in a few, text may come last by chance.
-const VALUES_MIN: u64 = 10;
+/// So many other rows must have a value in the column.
+const VALUES_MIN: u64 = 3;
+/// From so many other rows on, the text may stand behind other values of its row.
+const VALUES_MANY: u64 = 10;
 
 /// What the rows of a file make of its columns.
 pub(super) struct Edges {
@@ -20,6 +24,9 @@ pub(super) struct Edges {
     first: Inference,
     others: Inference,
     columns: Vec<Seen>,
+    /// The column of the first value of the first row, and of the last.
+    first_begins: Option<usize>,
+    last_begins: Option<usize>,
 }
 
 /// What is known of one column, but for the first row.
@@ -50,6 +57,8 @@ impl Edges {
             first: Inference::new(width),
             others: Inference::new(width),
             columns: vec![Seen { values: 0, changed: 0, before: Kind::String }; width],
+            first_begins: None,
+            last_begins: None,
         }
     }
 
@@ -57,6 +66,7 @@ impl Edges {
     pub(super) fn begin(&mut self, line: u64) {
         self.row += 1;
         self.line = line;
+        self.last_begins = None;
         if self.row == 1 {
             self.first_line = line;
         }
@@ -66,8 +76,10 @@ impl Edges {
     #[inline]
     pub(super) fn see(&mut self, column: usize, text: &[u8]) {
         if self.row == 1 {
+            self.first_begins.get_or_insert(column);
             return self.first.see(column, text);
         }
+        self.last_begins.get_or_insert(column);
         let Some(seen) = self.columns.get_mut(column) else { return };
         seen.values += 1;
         if let Some(before) = self.others.see_loss(column, text) {
@@ -77,14 +89,21 @@ impl Edges {
 
     /// Returns the row at an edge that alone makes a column text, of the columns that are wanted.
     pub(super) fn odd(&self, wanted: impl Fn(usize) -> bool) -> Option<Odd> {
+        let shows = |values: u64, column: usize, begins: Option<usize>| {
+            values >= if begins == Some(column) { VALUES_MIN } else { VALUES_MANY }
+        };
         let odd = |(column, seen): (usize, &Seen)| {
             let (others, row) = (self.others.kind(column), self.row);
-            // One of the values is that of the last row itself.
-            if seen.changed == row && seen.values > VALUES_MIN {
+            // One of the values is that of the last row itself; the first row has one, too.
+            let values = seen.values + u64::from(self.first.kind(column) != Kind::String);
+            if seen.changed == row && shows(values.saturating_sub(1), column, self.last_begins) {
                 let (line, kind) = (self.line, seen.before);
                 return Some(Odd { is_first: false, line, column, kind });
             }
-            if others == Kind::String || seen.values < VALUES_MIN || self.first.is_unseen(column) {
+            if others == Kind::String
+                || !shows(seen.values, column, self.first_begins)
+                || self.first.is_unseen(column)
+            {
                 return None;
             }
             let mut all = self.others.clone();
@@ -156,7 +175,18 @@ mod tests {
         assert_eq!(with(&[], &[["x", "7"], ["y", "7"]]), None);
         assert_eq!(with(&[["x", "7"]], &[["y", "7"]]).map(|(line, _)| line), Some(15));
         assert_eq!(odd(&rows), None);
-        assert_eq!(odd(&[["1", "a"], ["2", "b"], ["x", "c"]]), None);
+        // Few rows show it in the first value of a row alone, and fewer than three nothing.
+        let few = [["1", "a"], ["2", "b"], ["3", "c"]];
+        let after = |rows: &[[&'static str; 2]], last| odd(&[rows, &[last]].concat());
+        assert_eq!(after(&few[1..], ["Total", "c"]), None);
+        assert_eq!(after(&few, ["Total", "c"]), Some((5, Kind::Integer)));
+        assert_eq!(after(&few, ["Note: of today", ""]), Some((5, Kind::Integer)));
+        let pairs = [["port", "80"], ["tries", "5"], ["wait", "2.5"], ["size", "9"]];
+        assert_eq!(after(&pairs, ["host", "localhost"]), None);
+        assert_eq!(after(&pairs, ["", "localhost"]), Some((6, Kind::Number)));
+        let before = |first| odd(&[&[first], &few[..], &[["4", "d"]]].concat());
+        assert_eq!(before(["#", "name"]), Some((2, Kind::Integer)));
+        assert_eq!(odd(&[&[["host", "localhost"]], &pairs[..]].concat()), None);
         // A column whose type is set is none of them.
         let last = edges(&[&rows[..], &[["Total", "84"]]].concat());
         assert_eq!(last.odd(|column| column == 1), None);

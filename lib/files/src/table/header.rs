@@ -40,9 +40,10 @@ pub fn checked(names: Vec<String>, rename: bool) -> Result<Vec<String>> {
 }
 
 /// Tells whether a header may be a row: some of its names are numbers, booleans or times, and each
-/// name is a value of the kind that its column has.
+/// name is a value of the kind that its column has; or all are numbers.
 ///
-/// Years, days and other numbers in a row are names where a table is written crosswise.
+/// Years, days and other numbers in a row are names where a table is written crosswise, beside a
+/// name that is none; and numbers in a row over text alone are places.
 pub(super) fn may_be_row(names: &[String], columns: &Inference) -> bool {
     let mut alone = Inference::new(names.len());
     for (at, name) in names.iter().enumerate() {
@@ -59,10 +60,23 @@ pub(super) fn may_be_row(names: &[String], columns: &Inference) -> bool {
     let is_year = |number: &i64| (1900..=2100).contains(number);
     let is_sequence =
         numbers.len() > 1 && numbers.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+    if !names.is_empty() && names.iter().all(|name| is_number(name)) {
+        let is_over_text = |at: usize| !columns.is_unseen(at) && is_text(columns, at);
+        return !is_sequence || !(0..names.len()).all(is_over_text);
+    }
     let is_crosswise = numbers.len() == values.len()
         && (numbers.iter().all(is_year) || is_sequence)
         || values.len() > 1 && values.iter().all(|at| alone.kind(*at) == Kind::Date);
     !values.is_empty() && values.iter().all(tells) && !is_crosswise && (0..names.len()).all(fits)
+}
+
+/// Tells whether a name is a number in whatever form: `007`, `+1`, `1e5`, `1,5`.
+fn is_number(name: &str) -> bool {
+    let text = name.trim();
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    begins
+        && text.ends_with(|c: char| c.is_ascii_digit() || c == '.')
+        && text.replace(',', ".").parse::<f64>().is_ok()
 }
 
 /// Names columns without a header: c1, c2, ...
@@ -130,6 +144,14 @@ mod tests {
         check("true,a", "false,b", true);
         check("2026-01-02T10:00:00Z,a", ",b", true);
         check("1,anna", ",", true);
+        check("1,2", "3,4", true);
+        check("7,8", "2,6", true);
+        check("2025,2026", "2027,2028", true);
+        check("007,+49", "x,y", true);
+        check("1,5", "a,7", true);
+        check("0,1", "a,b", false);
+        check("0,1", "a,7", true);
+        check("inf,nan", "1,2", false);
         check("id,name", "1,anna", false);
         check("id,1.5", "1,2", false);
         check("id,name", ",", false);
