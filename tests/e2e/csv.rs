@@ -116,6 +116,33 @@ fn files_that_are_fine() {
 }
 
 #[test]
+fn null_texts_with_the_escape_in_them_are_found_as_they_stand() {
+    let nulls = json!({ "escapechar": "\\", "null_values": ["\\N", "NA"] });
+    let bytes = b"id,n\n\\N,a\n1,\\N\n2,\"\\N\"\n3,\\\\N\n4,N\n5,x\\N\n6,NA\n7,N\\A\n8,\\N";
+    gives(
+        "unquoted",
+        bytes,
+        &nulls,
+        &json!([
+            { "id": null, "n": "a" }, { "id": 1, "n": null }, { "id": 2, "n": "N" },
+            { "id": 3, "n": "\\N" }, { "id": 4, "n": "N" }, { "id": 5, "n": "xN" },
+            { "id": 6, "n": null }, { "id": 7, "n": null }, { "id": 8, "n": null },
+        ]),
+    );
+    let nulls = json!({
+        "escapechar": "!", "null_values": ["!0"], "skipinitialspace": true, "delimiter": ";",
+    });
+    gives(
+        "other",
+        b"id;n\n1; !0\n!0;a!;b\n",
+        &nulls,
+        &json!([
+            { "id": 1, "n": null }, { "id": null, "n": "a;b" },
+        ]),
+    );
+}
+
+#[test]
 fn files_that_are_broken() {
     let no = json!({});
     fails("C03 open quote", b"a,b\n1,x\n2,\"y\n3,z\n", &no, 65, "line: 3");

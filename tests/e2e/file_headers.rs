@@ -118,6 +118,16 @@ fn a_row_that_is_taken_for_the_header_is_told() {
         ]),
     );
     rows(read(&["1,id\nx,1\n"], &json!({})), &[], &json!([{ "1": "x", "id": 1 }]));
+    // Numbers alone are no names, whatever their order.
+    for (text, row) in [
+        ("1,2\n3,4\n", json!({ "1": 3, "2": 4 })),
+        ("7,8\n2,6\n", json!({ "7": 2, "8": 6 })),
+        ("2025,2026\n7,8\n", json!({ "2025": 7, "2026": 8 })),
+        ("5,9.5\n3,x\n", json!({ "5": 3, "9.5": "x" })),
+    ] {
+        rows(read(&[text], &json!({})), &told, &json!([row]));
+    }
+    rows(read(&["0,1\na,b\n"], &json!({})), &[], &json!([{ "0": "a", "1": "b" }]));
     // What is no delimited text at all.
     for (text, words) in [
         ("{\"a\":1}\n{\"a\":2}\n", "set `format` to json or jsonl"),
@@ -148,12 +158,77 @@ fn files_that_were_put_together_give_their_rows_alone() {
     ] {
         rows(read(&[text], &json!({})), warnings, &expected);
     }
+    // In another spelling, too.
+    for again in ["\"id\",\"n\"", "id, n", "ID,N", "Id,\"n \""] {
+        let text = format!("id,n\n1,\"a,b\"\n{again}\n2,c\n");
+        rows(read(&[&text], &json!({})), &two[..1], &expected);
+    }
+    let umlaut = json!([{ "größe": 1, "id": "x" }, { "größe": 2, "id": "y" }]);
+    rows(
+        read(&["größe,id\n1,x\nGRÖSSE,Id\n"], &json!({})),
+        &[],
+        &json!([
+            { "größe": "1", "id": "x" }, { "größe": "GRÖSSE", "id": "Id" },
+        ]),
+    );
+    rows(read(&["größe,id\n1,x\nGRÖßE,Id\n2,y\n"], &json!({})), &two[..1], &umlaut);
+    let renamed = json!({ "rename_headers": true });
+    let names = json!([{ "a": 1, "c2": 2, "a_2": 3 }, { "a": 4, "c2": 5, "a_2": 6 }]);
+    rows(read(&["a,,a\n1,2,3\n\"a\",,a\n4,5,6\n"], &renamed), &two[..1], &names);
+    // Rows have other values: some of the names, or one of them twice.
+    for row in ["id,x", "n,n", "ID,"] {
+        let outcome = read(&[&format!("id,n\n1,a\n{row}\n")], &json!({})).success();
+        assert_eq!(outcome.records("t").len(), 2, "{row}");
+    }
     // One column may have its name for a value; without a header there is none to come again.
     rows(read(&["n\nx\nn\n"], &json!({})), &[], &json!([{ "n": "x" }, { "n": "n" }]));
     let all = json!([{ "c1": "id", "c2": "n" }, { "c1": "id", "c2": "n" }]);
     rows(read(&["id,n\nid,n\n"], &json!({ "header": false })), &[], &all);
     // A mark within a value is part of it.
     rows(read(&["id,n\n1,\u{feff}x\n"], &json!({})), &[], &json!([{"id": 1, "n": "\u{feff}x"}]));
+}
+
+#[test]
+fn a_header_in_another_order_is_heeded_from_there_on() {
+    let told = ["W-HEADER-REPEATED"];
+    let expected = json!([
+        { "id": 1, "n": "a", "day": "2026-01-01" },
+        { "id": 2, "n": "b", "day": "2026-01-02" },
+        { "id": 3, "n": null, "day": "2026-01-03" },
+        { "id": 4, "n": "d", "day": "2026-01-04" },
+    ]);
+    let text = "id,n,day\n1,a,2026-01-01\nday,id,n\n2026-01-02,2,b\n2026-01-03,3,\n\
+                \"ID\", N,day\n4,d,2026-01-04\n";
+    let outcome = read(&[text], &json!({}));
+    assert!(outcome.stderr.contains("line 3 of "), "{}", outcome.stderr);
+    rows(outcome, &told, &expected);
+    // Columns that are not selected, and a key, stay what they are.
+    let scratch = folder();
+    let path = file(scratch.path(), "a.csv", text);
+    let run = || tap(&path, &json!({ "keys": ["id"] }));
+    let catalog = run().args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_slice(&catalog.stdout).unwrap();
+    for entry in catalog["streams"][0]["metadata"].as_array_mut().unwrap() {
+        if entry["breadcrumb"] == json!(["properties", "n"]) {
+            entry["metadata"]["selected"] = json!(false);
+        }
+    }
+    let some: Vec<Value> = expected
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| json!({ "id": row["id"], "day": row["day"] }))
+        .collect();
+    rows(run().json("--catalog", &catalog).go(), &told, &json!(some));
+    // What the warning says reads such a line as a row.
+    let more = json!({ "header": false, "skip_rows": 1, "columns": ["a", "b"] });
+    let all = json!([{ "a": "x", "b": "y" }, { "a": "b", "b": "a" }]);
+    rows(read(&["a,b\nx,y\nb,a\n"], &more), &[], &all);
+    // Case counts where names differ in it alone.
+    let both = json!([{ "id": 1, "ID": 2 }, { "id": 4, "ID": 3 }]);
+    rows(read(&["id,ID\n1,2\nID,id\n3,4\n"], &json!({})), &told, &both);
+    let other = json!([{ "id": "1", "ID": "2" }, { "id": "Id", "ID": "iD" }]);
+    rows(read(&["id,ID\n1,2\nId,iD\n"], &json!({})), &[], &other);
 }
 
 #[test]
@@ -213,8 +288,14 @@ fn a_row_at_an_edge_that_is_unlike_the_others_is_told_and_read() {
     assert!(count == 1 && words.contains("the first row of "), "{words}");
     // Once, whatever the files are.
     assert_eq!(told(&[&total, &units, &total], &no).0, 1);
-    // A few rows show nothing, nor does text in the middle, or in a column that has a type.
-    assert_eq!(told(&[&format!("id,n\n{}Total,42\n", rows(3))], &no).0, 0);
+    // Three rows show it where the text comes first; fewer nothing, nor do settings by name.
+    assert_eq!(told(&[&format!("id,n\n{}Total,42\n", rows(2))], &no).0, 0);
+    for count in [3, 5, 9, 10] {
+        assert_eq!(told(&[&format!("id,n\n{}Total,42\n", rows(count))], &no).0, 1, "{count}");
+        assert_eq!(told(&[&format!("id,n\n,kg\n{}", rows(count))], &no).0, 1, "{count}");
+    }
+    assert_eq!(told(&["name,value\nport,80\ntries,5\nwait,7\nhost,localhost\n"], &no).0, 0);
+    // Nor does text in the middle, or in a column that has a type.
     assert_eq!(told(&[&format!("id,n\n{0}x,1\n{0}", rows(12))], &no).0, 0);
     assert_eq!(told(&[&total], &json!({ "types": { "id": "string" } })).0, 0);
     // What the warning says refuses it.

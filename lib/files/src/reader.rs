@@ -65,6 +65,7 @@ pub struct Record<'a> {
     raw: &'a [u8],
     scratch: &'a [u8],
     fields: &'a [Field],
+    escaped: &'a [(usize, Range<usize>)],
     line: u64,
     offset: u64,
 }
@@ -105,6 +106,13 @@ impl<'a> Record<'a> {
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'a [u8], bool)> + use<'a> {
         let (raw, scratch) = (self.raw, self.scratch);
         self.fields.iter().map(move |field| (field.text(raw, scratch), field.quoted()))
+    }
+
+    /// Returns an unquoted field as it stands in the file, if escapes were removed from its text.
+    #[inline]
+    pub fn escaped(&self, field: usize) -> Option<&'a [u8]> {
+        let (_, place) = self.escaped.iter().find(|(at, _)| *at == field)?;
+        Some(&self.raw[place.clone()])
     }
 
     /// Returns where the fields lie in [`Record::raw`], and whether they were quoted; `None` when
@@ -203,7 +211,8 @@ impl<R: Read> Reader<R> {
         let offset = self.base + at as u64;
         self.check(raw, line, offset)?;
         let (fields, scratch) = (&self.parser.fields[..], &self.parser.scratch[..]);
-        Ok(Some(Record { raw, scratch, fields, line, offset }))
+        let escaped = &self.parser.escaped[..];
+        Ok(Some(Record { raw, scratch, fields, escaped, line, offset }))
     }
 
     /// Returns the lines that began with a byte order mark which was passed over, other than that

@@ -92,7 +92,8 @@ pub struct TextSettings {
     #[serde(default)]
     pub strict: bool,
     /// Texts that mean null, quoted or not, and strings of JSON as well; an unquoted empty field
-    /// is always null.
+    /// is always null. One with the `escapechar` in it, such as `\N`, is what stands in the file
+    /// where there are no quotes.
     #[serde(default)]
     pub null_values: Vec<String>,
     /// How many lines to pass over before the header.

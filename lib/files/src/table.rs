@@ -5,6 +5,7 @@ mod documents;
 mod edges;
 mod form;
 mod header;
+mod heading;
 mod likeness;
 mod moved;
 mod records;

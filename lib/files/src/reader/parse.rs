@@ -82,6 +82,8 @@ pub(super) struct Parser {
     pub(super) fields: Vec<Field>,
     /// Texts that are not in the file as such: with quotes undoubled or escapes removed.
     pub(super) scratch: Vec<u8>,
+    /// The unquoted fields that escapes were removed from, and where they lie in the file.
+    pub(super) escaped: Vec<(usize, Range<usize>)>,
     /// A quoted field of the last record has text behind its closing quote.
     pub(super) odd_quotes: bool,
     plain: Needles<3>,
@@ -101,6 +103,7 @@ impl Parser {
             dialect: *dialect,
             fields: Vec::new(),
             scratch: Vec::new(),
+            escaped: Vec::new(),
             odd_quotes: false,
             plain: Needles::new([delimiter, b'\n', b'\r']),
             special,
@@ -113,6 +116,7 @@ impl Parser {
     pub(super) fn parse(&mut self, text: &[u8], ended: bool) -> Result<(usize, usize, u64), Stop> {
         self.fields.clear();
         self.scratch.clear();
+        self.escaped.clear();
         self.odd_quotes = false;
         let delimiter = self.dialect.delimiter;
         let mut line_ends = 0;
@@ -225,6 +229,7 @@ impl Parser {
             Some(byte) if Some(byte) == self.dialect.escape => {
                 let scratch = self.scratch.len();
                 let end = self.literal(text, ended, from)?;
+                self.escaped.push((self.fields.len(), from..end));
                 self.push_scratch(scratch, 0);
                 Ok((end, inner_line_ends(&text[from..end])))
             }

@@ -142,6 +142,18 @@ pub(super) fn origins(stream: &Stream, names: &[String], metadata: &[Metadata]) 
     stream.columns.iter().map(|column| origin(&column.name)).collect()
 }
 
+/// Returns where the cells come from where the fields stand in another order; `columns` has the
+/// column of each field.
+pub(super) fn in_order(origins: &[Origin], columns: &[usize]) -> Vec<Origin> {
+    let moved = |origin: &Origin| match *origin {
+        Origin::Field(at) => {
+            Origin::Field(columns.iter().position(|column| *column == at).unwrap_or(at))
+        }
+        other => other,
+    };
+    origins.iter().map(moved).collect()
+}
+
 /// Returns the columns of a file that the catalog of the stream does not know; those that it only
 /// does not select have metadata in it.
 pub(super) fn unknown(stream: &Stream, names: &[String]) -> Vec<String> {

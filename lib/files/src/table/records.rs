@@ -4,9 +4,10 @@ use std::io::Read;
 
 use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
-use super::columns::{Columns, Origin, origins, unknown};
+use super::columns::{Columns, Origin, in_order, origins, unknown};
 use super::edges::{Edges, word};
 use super::form::{DELIMITERS_DOUBTED, is_json};
+use super::heading::{Heading, Seams};
 use super::likeness::{Spellings, apart};
 use super::{Place, Table, header};
 use crate::identity::Identity;
@@ -20,26 +21,7 @@ type Input = Reader<Box<dyn Read + Send>>;
 struct Opened {
     file: OpenFile,
     reader: Input,
-    header: Header,
-}
-
-/// The columns of a file.
-#[derive(Default)]
-struct Header {
-    /// None in an empty file.
-    names: Vec<String>,
-    /// The line of the header as it stands, and its number; none in a file without one.
-    text: Vec<u8>,
-    line: u64,
-}
-
-impl Header {
-    /// Tells whether a record is the header once more, as in files that were put together. One
-    /// column may have its own name for a value.
-    #[inline]
-    fn is_repeated_by(&self, record: &Record<'_>) -> bool {
-        self.names.len() > 1 && record.raw() == self.text
-    }
+    header: Heading,
 }
 
 impl Table {
@@ -63,17 +45,22 @@ impl Table {
             columns.lacking.get_or_insert_with(|| (path.to_owned(), key.to_owned()));
         }
         let mut edges = Edges::new(names.len());
+        let mut columns_of_fields: Vec<usize> = (0..names.len()).collect();
         let types = &self.settings.text.types;
         if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
             while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
                 // The rows of another width are not for this pass to refuse.
-                if !self.fits(&record, names.len()) || header.is_repeated_by(&record) {
+                if !self.fits(&record, names.len()) {
+                    continue;
+                }
+                if let Some(order) = header.again(&record) {
+                    columns_of_fields = order;
                     continue;
                 }
                 edges.begin(record.line());
-                for (column, (text, quoted)) in record.fields().take(names.len()).enumerate() {
-                    if !self.is_null(text, quoted) {
-                        edges.see(column, text);
+                for ((at, field), column) in record.fields().enumerate().zip(&columns_of_fields) {
+                    if !self.is_null(&record, at, field) {
+                        edges.see(*column, field.0);
                     }
                 }
             }
@@ -87,8 +74,8 @@ impl Table {
         {
             singer::warn!(
                 "W-HEADER-DOUBTFUL",
-                "the header of {path} may be a row, for its names are values like those below it: \
-                 if the file has no header, set `header` to false, and `columns`"
+                "the header of {path} may be a row, for its names are numbers alone, or values like \
+                 those below it: if the file has no header, set `header` to false, and `columns`"
             );
         }
         columns.spellings.see(names, path);
@@ -140,24 +127,25 @@ impl Table {
         let origins = origins(stream, names, self.settings.metadata);
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, &header, &origins, &place, rows);
-        let repeated = read.map_err(|failure| file.explain(failure))?;
+        let seams = read.map_err(|failure| file.explain(failure))?;
         let sum = if rows.has_enough() { None } else { file.finish()? };
-        tell_seams(path, repeated, reader.marks());
+        tell_seams(path, seams, reader.marks());
         tell_odd_quotes(path, reader.odd_quotes());
         Ok((identity, sum))
     }
 
-    /// Writes the rows; returns the lines that repeat the header.
+    /// Writes the rows; returns the lines that are the header once more.
     fn rows(
         &self,
         reader: &mut Input,
-        header: &Header,
+        header: &Heading,
         origins: &[Origin],
         place: &Place<'_>,
         rows: &mut Rows<'_>,
-    ) -> Result<Lines> {
+    ) -> Result<Seams> {
         let width = header.names.len();
-        let mut repeated = Lines::default();
+        let mut seams = Seams::default();
+        let mut ordered = origins.to_vec();
         let mut spaces = Vec::new();
         while !rows.has_enough()
             && let Some(record) = reader.record()?
@@ -175,23 +163,26 @@ impl Table {
             for (raw, failure) in spaces.drain(..) {
                 rows.reject(place.path, &Refused::Text(&raw), failure)?;
             }
-            if fits && header.is_repeated_by(&record) {
-                repeated.add(record.line());
-            } else if fits {
-                match self.row(&record, width, origins, place, rows) {
-                    Ok(()) => rows.end()?,
-                    Err(failure) if failure.kind() == ErrorKind::Data => {
-                        let failure = failure.with("line", record.line());
-                        rows.reject(place.path, &refused(&record, width, origins, rows), failure)?;
-                    }
-                    Err(failure) => return Err(failure),
-                }
+            if let Some(order) = header.again(&record) {
+                seams.add(&order, record.line());
+                ordered = in_order(origins, &order);
+                continue;
+            }
+            let read = if fits {
+                self.row(&record, width, &ordered, place, rows)
             } else {
-                let failure = wrong_width(&record, width);
-                rows.reject(place.path, &refused(&record, width, origins, rows), failure)?;
+                Err(wrong_width(&record, width))
+            };
+            match read {
+                Ok(()) => rows.end()?,
+                Err(failure) if failure.kind() == ErrorKind::Data => {
+                    let failure = failure.with("line", record.line());
+                    rows.reject(place.path, &refused(&record, width, &ordered, rows), failure)?;
+                }
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(repeated)
+        Ok(seams)
     }
 
     #[inline]
@@ -206,7 +197,7 @@ impl Table {
         for origin in origins {
             match *origin {
                 Origin::Field(at) => match record.field(at) {
-                    Some((text, quoted)) if !self.is_null(text, quoted) => rows.cell(text)?,
+                    Some(field) if !self.is_null(record, at, field) => rows.cell(field.0)?,
                     _ => rows.null(),
                 },
                 Origin::Metadata(Metadata::Extra) => self.extra(record, width, rows)?,
@@ -225,14 +216,14 @@ impl Table {
         }
         rows.write(|out| {
             out.push(b'[');
-            for (at, (text, quoted)) in record.fields().skip(width).enumerate() {
-                if at > 0 {
+            for (at, field) in record.fields().enumerate().skip(width) {
+                if at > width {
                     out.push(b',');
                 }
-                if self.is_null(text, quoted) {
+                if self.is_null(record, at, field) {
                     out.extend_from_slice(b"null");
                 } else {
-                    quote::string_into(text, out);
+                    quote::string_into(field.0, out);
                 }
             }
             out.push(b']');
@@ -246,19 +237,30 @@ impl Table {
         record.len() == width || (self.wider && width > 0 && record.len() > width)
     }
 
+    /// Tells whether a field is null.
+    ///
+    /// The rule: a null text with the escape in it, such as `\N`, is what stands in the file. The
+    /// text `\N` that is written as `\\N` is none.
     #[inline]
-    fn is_null(&self, text: &[u8], quoted: bool) -> bool {
-        (text.is_empty() && !quoted)
-            || self.settings.text.null_values.iter().any(|null| null.as_bytes() == text)
+    fn is_null(&self, record: &Record<'_>, at: usize, (text, quoted): (&[u8], bool)) -> bool {
+        let settings = &self.settings.text;
+        if (text.is_empty() && !quoted) || settings.null_values.is_empty() {
+            return text.is_empty() && !quoted;
+        }
+        let stands = record.escaped(at);
+        let escape = settings.escapechar.as_deref().filter(|_| stands.is_some());
+        settings.null_values.iter().any(|null| match (stands, escape) {
+            (Some(stands), Some(escape)) if null.contains(escape) => null.as_bytes() == stands,
+            _ => null.as_bytes() == text,
+        })
     }
 
     /// Opens a file and reads its column names.
     fn open_records(&self, (path, delimiter): (&str, u8), summed: bool) -> Result<Opened> {
         let (file, mut reader) = self.reader(path, delimiter, summed)?;
         let text = &self.settings.text;
-        let named = |names| Header { names, ..Header::default() };
         let header = if let Some(names) = &text.columns {
-            Some(named(names.clone()))
+            Some(Heading::named(names.clone()))
         } else if text.header {
             self.header(path, delimiter, &mut reader)?
         } else {
@@ -266,7 +268,7 @@ impl Table {
             let (_, mut other) = self.reader(path, delimiter, false)?;
             let width = other.record()?.map(|record| record.len());
             self.check_width(width.unwrap_or_default())?;
-            width.map(header::numbered).map(named)
+            width.map(header::numbered).map(Heading::named)
         };
         if file.identity().size == 0 || header.is_none() {
             self.check_empty(path)?;
@@ -289,7 +291,7 @@ impl Table {
         Ok((file, reader))
     }
 
-    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Header>> {
+    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Heading>> {
         let Some(record) = reader.record()? else { return Ok(None) };
         let line = record.line();
         self.check_header(&record).with("line", line)?;
@@ -326,9 +328,9 @@ impl Table {
             );
         }
         let rename = self.settings.text.rename_headers;
-        let text = record.raw().to_vec();
+        let heading = Heading::of_line(&names, line);
         let names = header::checked(names, rename).with("line", line)?;
-        Ok(Some(Header { names, text, line }))
+        Ok(Some(heading.renamed(names)))
     }
 
     /// Refuses a first line that is no header of delimited text.
@@ -362,14 +364,23 @@ fn starts(line: &[u8], begin: &[u8]) -> bool {
 }
 
 /// Warns of what shows that a file was put together from several.
-fn tell_seams(path: &str, repeated: Lines, marks: Lines) {
-    if repeated.count > 0 {
+fn tell_seams(path: &str, seams: Seams, marks: Lines) {
+    if seams.repeated.count > 0 {
         singer::warn!(
             "W-HEADER-REPEATED",
             "passing over {} lines of {path} that are its header once more, the first one on line \
              {}: was it put together from several files?",
-            repeated.count,
-            repeated.first
+            seams.repeated.count,
+            seams.repeated.first
+        );
+    }
+    if seams.moved.count > 0 {
+        singer::warn!(
+            "W-HEADER-REPEATED",
+            "line {} of {path} has the names of its header in another order, and the rows below it \
+             are read in that order: if the line is a row, set `header` to false, `skip_rows` to \
+             leave out the header, and `columns`",
+            seams.moved.first
         );
     }
     if marks.count > 0 {

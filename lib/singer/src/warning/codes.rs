@@ -145,8 +145,9 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-HEADER-REPEATED",
-        "Lines within a file are its header once more, and are passed over. Have the file written \
-         with one header.",
+        "Lines within a file are its header once more, in whatever spelling, and are passed over; \
+         below one with another order, rows are read in that order. Have the file written with \
+         one header.",
     ),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
     (
