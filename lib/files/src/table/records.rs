@@ -74,7 +74,7 @@ impl Table {
         {
             singer::warn!(
                 "W-HEADER-DOUBTFUL",
-                "the header of {path} may be a row, for its names are numbers alone, or values like \
+                "the header of {path} may be a row, for its names are all numbers, or values like \
                  those below it: if the file has no header, set `header` to false, and `columns`"
             );
         }
