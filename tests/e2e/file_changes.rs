@@ -64,6 +64,20 @@ fn a_change_of_what_decides_the_rows_reads_them_again_and_says_so() {
         let then = tap(folder, &more).json("--state", &state(&outcome)).go().success();
         assert_eq!(then.records("t").len(), 0, "{name}");
     }
+    // The key decides which rows take the place of others; its order does not, and a bookmark from
+    // before keys were kept has none.
+    let keyed = |state: &Value, keys: Value| {
+        let more = json!({ "delimiter": ";", "keys": keys });
+        tap(folder, &more).json("--state", state).go().success()
+    };
+    let by_two = keyed(&first, json!(["n", "id"]));
+    assert_eq!(by_two.records("t").len(), 4);
+    assert!(by_two.stderr.contains("W-SETTINGS-CHANGED: stream t: `keys` "), "{}", by_two.stderr);
+    assert_eq!(keyed(&state(&by_two), json!(["id", "n"])).records("t").len(), 0);
+    assert_eq!(keyed(&state(&by_two), json!(["id"])).records("t").len(), 4);
+    let mut old = first.clone();
+    old["bookmarks"]["t"]["settings"].as_object_mut().unwrap().remove("keys").unwrap();
+    assert_eq!(keyed(&old, json!(["id"])).records("t").len(), 0);
     let changed =
         ours("tap-csv").config(&settings(folder, &base)).set("add_metadata_columns", true);
     let outcome = changed.json("--state", &first).go().success();

@@ -48,6 +48,7 @@ mod csv;
 mod file_changes;
 mod file_headers;
 mod file_kinds;
+mod file_names;
 mod filled;
 mod first_loads;
 mod full_disk;

@@ -1,11 +1,14 @@
 //! The bookmark of a stream of files: what each file was, and how its rows were made.
 
+mod gone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use singer::{Context, ErrorKind, Result, ResultExt};
 
+pub(crate) use self::gone::Gone;
 use crate::identity::Identity;
 
 /// No file system's clock has longer steps (FAT: two seconds).
@@ -16,10 +19,15 @@ const CLOCK_STEP_MAX: Duration = Duration::from_secs(3);
 const TIMES_FROM: Duration = Duration::from_hours(262_968);
 const CLOCK_FAULT_MAX: Duration = Duration::from_hours(24);
 
+/// So many files that are gone are remembered.
+const GONE_MAX: usize = 1000;
+
 /// Which files were read, and what they were then.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     files: Map<String, Value>,
+    /// Those that are gone, the last one last.
+    gone: Vec<Gone>,
     /// The settings that decided the rows; none in a bookmark from before they were kept.
     settings: Option<BTreeMap<String, Value>>,
     /// The columns that the rows lack, though the files have them.
@@ -35,6 +43,7 @@ impl Progress {
         let names = bookmark["left_out"].as_array().into_iter().flatten();
         Self {
             files: members("files").unwrap_or_default(),
+            gone: bookmark["gone"].as_array().into_iter().flatten().filter_map(Gone::of).collect(),
             settings: members("settings").map(|settings| settings.into_iter().collect()),
             left_out: names.filter_map(Value::as_str).map(str::to_owned).collect(),
             unsaved: false,
@@ -81,19 +90,56 @@ impl Progress {
         Ok(Some(time.into()))
     }
 
-    /// Forgets the files that are gone; tells whether there are such.
-    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) -> bool {
-        let before = self.files.len();
-        self.files.retain(|path, _| wanted(path));
-        let gone = self.files.len() != before;
-        self.unsaved |= gone;
-        gone
+    /// Sets the files aside that are gone; tells whether there are more of them than before.
+    pub fn keep(&mut self, is_there: impl Fn(&str) -> bool) -> bool {
+        let (files, gone) =
+            std::mem::take(&mut self.files).into_iter().partition(|(path, _)| is_there(path));
+        self.files = files;
+        let gone: Map<String, Value> = gone;
+        let some = !gone.is_empty();
+        self.unsaved |= some;
+        let aside = |(path, entry)| Gone { path, entry, is_replaced: false };
+        self.gone.extend(gone.into_iter().map(aside));
+        some
     }
 
-    /// Returns the files that are gone, and what they were.
-    pub(crate) fn gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Gone> {
-        let gone = self.files.iter().filter(|(path, _)| !is_there(path));
-        gone.map(|(path, entry)| Gone { path: path.clone(), entry: entry.clone() }).collect()
+    /// Takes the files that were gone and are there again for files that were read.
+    pub(crate) fn find_again(&mut self, is_there: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let (back, gone) = std::mem::take(&mut self.gone)
+            .into_iter()
+            .partition(|gone: &Gone| is_there(&gone.path));
+        self.gone = gone;
+        let back: Vec<Gone> = back;
+        self.unsaved |= !back.is_empty();
+        let names = back.iter().map(|gone| gone.path.clone()).collect();
+        self.files.extend(back.into_iter().map(|gone| (gone.path, gone.entry)));
+        names
+    }
+
+    /// Returns the files that are gone, to be remembered again.
+    pub(crate) fn take_gone(&mut self) -> Vec<Gone> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Remembers the last of these files that are gone.
+    ///
+    /// A file that is gone for a time, or out of sight, is no other when it is back: its rows have
+    /// been written.
+    pub(crate) fn remember(&mut self, gone: Vec<Gone>) {
+        let mut gone: Vec<_> = gone.into_iter().filter(|gone| !gone.is_replaced).collect();
+        gone.drain(..gone.len().saturating_sub(GONE_MAX));
+        self.gone = gone;
+    }
+
+    /// Returns what the file of this name was, whose bytes are others now.
+    pub(crate) fn replaced(&self, path: &str) -> Option<Gone> {
+        let entry = self.files.get(path)?.clone();
+        Some(Gone { path: path.to_owned(), entry, is_replaced: true })
+    }
+
+    /// Forgets a file.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.unsaved |= self.files.remove(path).is_some();
     }
 
     /// Tells whether a file of this name was read.
@@ -103,7 +149,8 @@ impl Progress {
 
     /// Tells whether size and time are those of a file that was read.
     pub fn seems_to_have(&self, path: &str, identity: Identity) -> bool {
-        self.files.get(path).is_some_and(|known| is_alike(known, identity))
+        let gone = || self.gone.iter().find(|gone| gone.path == path).map(|gone| &gone.entry);
+        self.files.get(path).or_else(gone).is_some_and(|known| is_alike(known, identity))
     }
 
     /// Tells whether the file is as it was read.
@@ -173,14 +220,14 @@ impl Progress {
         Ok(())
     }
 
-    /// Returns how many files were read.
+    /// Returns how many files it tells of.
     pub fn len(&self) -> usize {
-        self.files.len()
+        self.files.len() + self.gone.len()
     }
 
     /// Tells whether no file was read.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.len() == 0
     }
 
     /// Returns the bookmark.
@@ -191,6 +238,9 @@ impl Progress {
             self.files.values().map(|file| file["rows"].as_u64()).sum::<Option<u64>>()
         {
             bookmark["rows"] = rows.into();
+        }
+        if !self.gone.is_empty() {
+            bookmark["gone"] = self.gone.iter().map(Gone::to_json).collect();
         }
         if let Some(settings) = &self.settings {
             bookmark["settings"] = json!(settings);
@@ -213,37 +263,6 @@ impl Progress {
     }
 }
 
-/// A file that was read, and is no longer there.
-#[derive(Debug)]
-pub(crate) struct Gone {
-    pub(crate) path: String,
-    entry: Value,
-}
-
-impl Gone {
-    /// Tells whether size and time are those of this file, and on a disk its number.
-    pub(crate) fn is_like(&self, identity: Identity) -> bool {
-        let number = identity.disk.map_or(Value::Null, |disk| disk.inode.into());
-        says_something(identity) && is_alike(&self.entry, identity) && self.entry["inode"] == number
-    }
-
-    /// Tells whether its time is that of this file, as it is where one was compressed to the other.
-    pub(crate) fn is_of_time(&self, identity: Identity) -> bool {
-        says_something(Identity { disk: None, ..identity })
-            && time(identity.modified).is_ok_and(|time| self.entry["mtime"] == *time)
-    }
-
-    /// Returns the sum of its bytes, where it is known.
-    pub(crate) fn sum(&self) -> Option<&str> {
-        self.entry["sha256"].as_str()
-    }
-
-    /// Returns how many rows it gave, where that is known.
-    pub(crate) fn rows(&self) -> Option<u64> {
-        self.entry["rows"].as_u64()
-    }
-}
-
 fn is_alike(known: &Value, identity: Identity) -> bool {
     known["size"].as_u64() == Some(identity.size)
         && time(identity.modified).is_ok_and(|time| known["mtime"] == *time)
@@ -260,13 +279,16 @@ pub(crate) fn is_recent(identity: Identity) -> bool {
 /// same for all files, as archives and images do, or one of a clock that is far from right, does
 /// not; on a disk the time that nobody can set counts instead.
 pub(crate) fn says_something(identity: Identity) -> bool {
-    let from = SystemTime::UNIX_EPOCH + TIMES_FROM;
-    let is_fair = |time: SystemTime| time >= from && time <= SystemTime::now() + CLOCK_FAULT_MAX;
     match identity.disk {
         Some(disk) => u64::try_from(disk.changed)
             .is_ok_and(|nanos| is_fair(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos))),
         None => is_fair(identity.modified),
     }
+}
+
+/// Tells whether a time can be that of a change.
+fn is_fair(time: SystemTime) -> bool {
+    time >= SystemTime::UNIX_EPOCH + TIMES_FROM && time <= SystemTime::now() + CLOCK_FAULT_MAX
 }
 
 /// Returns the number of a file on a disk, and when it last changed in any way.
@@ -341,7 +363,8 @@ mod tests {
         assert!(!progress.keep(|path| path.ends_with("a.csv")));
         assert!(!progress.is_unsaved());
         assert!(progress.keep(|path| path.ends_with("b.csv")));
-        assert!(progress.is_empty() && progress.is_unsaved());
+        assert_eq!(progress.to_json()["files"], json!({}));
+        assert!(progress.is_unsaved());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
 use crate::encoding::TextEncoding;
 use crate::identity::Identity;
 use crate::open::OpenFile;
-use crate::progress::{is_recent, says_something, time_for_a_column};
+use crate::progress::time_for_a_column;
 use crate::settings::{Metadata, TableSettings};
 use crate::store::Store;
 use columns::Columns;
@@ -264,20 +264,16 @@ impl Table {
         Ok(Reading { steps: unread, part: (skipped > 0).then(|| since.value.clone()) })
     }
 
-    /// Writes the rows of one file; returns what the file was, and its sum where one is of use.
+    /// Writes the rows of one file; returns what the file was, and its sum.
     fn read(
         &mut self,
         stream: &Stream,
         path: &str,
         rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
-        let summed = self.store.is_near() || {
-            let identity = self.store.identity(path)?;
-            is_recent(identity) || !says_something(identity)
-        };
         match self.forms.get(path).copied().unwrap_or(Form::Records(b',')) {
-            Form::Documents { lines } => self.read_documents(stream, (path, lines), summed, rows),
-            Form::Records(delimiter) => self.read_records(stream, (path, delimiter), summed, rows),
+            Form::Documents { lines } => self.read_documents(stream, (path, lines), rows),
+            Form::Records(delimiter) => self.read_records(stream, (path, delimiter), rows),
         }
     }
 

@@ -78,15 +78,14 @@ impl Table {
         }
     }
 
-    /// Writes the rows of one file; returns what the file was, and its sum if asked for.
+    /// Writes the rows of one file; returns what the file was, and its sum.
     pub(super) fn read_documents(
         &self,
         stream: &Stream,
         (path, lines): (&str, bool),
-        summed: bool,
         rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
-        let (file, records) = self.open_documents((path, lines), summed)?;
+        let (file, records) = self.open_documents((path, lines), true)?;
         let identity = file.identity();
         let place = Place::new(path, identity)?;
         let Some(mut records) = records else { return Ok((identity, None)) };

@@ -101,15 +101,14 @@ impl Table {
         );
     }
 
-    /// Writes the rows of one file; returns what the file was, and its sum if asked for.
+    /// Writes the rows of one file; returns what the file was, and its sum.
     pub(super) fn read_records(
         &mut self,
         stream: &Stream,
         (path, delimiter): (&str, u8),
-        summed: bool,
         rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
-        let Opened { file, mut reader, header } = self.open_records((path, delimiter), summed)?;
+        let Opened { file, mut reader, header } = self.open_records((path, delimiter), true)?;
         let identity = file.identity();
         let names = &header.names;
         if let Some(key) = self.lacking(&stream.keys, names) {

@@ -22,6 +22,16 @@ pub(super) struct Due {
     pub(super) skipped: usize,
 }
 
+/// The files of a table, sorted by what is known of them.
+#[derive(Default)]
+struct Sorted {
+    unread: Vec<String>,
+    /// Those that were read, by these names or others.
+    skipped: Vec<String>,
+    /// Those to read whose names had other bytes.
+    changed: Vec<String>,
+}
+
 /// Values of settings up to this length stand in a bookmark as they are, others by their sum.
 const VALUE_BYTES_MAX: usize = 24;
 
@@ -40,12 +50,17 @@ impl Table {
                 "stream {}: {why}: reading all of its files again",
                 self.name()
             );
-            return Ok(self.all(files));
+            return Ok(self.all(stream, files));
         }
-        progress.set_settings(self.row_settings());
+        progress.set_settings(self.deciding(stream));
         let found: BTreeSet<_> = files.iter().map(|(path, _)| path.as_str()).collect();
-        let mut gone = progress.gone(|path| found.contains(path));
-        let some_are_gone = progress.keep(|path| found.contains(path));
+        let is_found = |path: &str| found.contains(path);
+        if self.settings.whole {
+            // What is gone was taken out of the table.
+            progress.remember(Vec::new());
+        }
+        let back = progress.find_again(is_found);
+        let some_are_gone = progress.keep(is_found);
         if let Some(time) = Progress::read_until(since)? {
             for (path, identity) in &files {
                 if identity.modified <= time {
@@ -53,29 +68,17 @@ impl Table {
                 }
             }
         }
-        let (mut unread, mut skipped, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, identity) in &files {
-            let mut known =
-                progress.has(path, *identity, |same_time| self.settle(path, same_time))?;
-            // All of a whole table is read again as one is gone.
-            if !known && !gone.is_empty() && !self.settings.whole && !progress.knows(path) {
-                known = self.has_moved(path, *identity, &mut gone, &mut progress)?;
-            }
-            if !known && progress.knows(path) {
-                changed.push(path.as_str());
-            }
-            let list = if known { &mut skipped } else { &mut unread };
-            list.push(path.clone());
-        }
+        let Sorted { unread, skipped, changed } = self.sort(&files, &back, &mut progress)?;
         if self.settings.whole && (some_are_gone || !unread.is_empty()) {
             // A state on the way must not name what this read has yet to come to.
-            return Ok(self.all(files));
+            return Ok(self.all(stream, files));
         }
         if stream.keys.is_empty() {
             self.tell_changed(&changed);
         }
         for path in skipped.iter().take(SKIPPED_TOLD) {
-            log::info!("skipping {path}: unchanged since it was read");
+            let why = if back.contains(path) { "it was gone for a time, and is " } else { "" };
+            log::info!("skipping {path}: {why}unchanged since it was read");
         }
         if skipped.len() > SKIPPED_TOLD {
             log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
@@ -83,9 +86,51 @@ impl Table {
         Ok(Due { progress, unread, skipped: skipped.len() })
     }
 
+    /// Sorts the files into those to read and those that were read, by these names or others.
+    ///
+    /// A file is known by its bytes, whatever took its name: where a name has other bytes now, those
+    /// that were read may be there by another name, as logs are rotated.
+    fn sort(
+        &self,
+        files: &[(String, Identity)],
+        back: &BTreeSet<String>,
+        progress: &mut Progress,
+    ) -> Result<Sorted> {
+        let mut gone = progress.take_gone();
+        let (mut sorted, mut others) = (Sorted::default(), Vec::new());
+        for (path, identity) in files {
+            if progress.has(path, *identity, |same_time| self.settle(path, same_time))? {
+                sorted.skipped.push(path.clone());
+                continue;
+            }
+            gone.extend(progress.replaced(path));
+            if back.contains(path) {
+                progress.forget(path);
+            }
+            others.push((path, *identity));
+        }
+        for (path, identity) in others {
+            let own = gone.iter().position(|gone| gone.path == *path).map(|at| gone.remove(at));
+            // All of a whole table is read again as one is gone.
+            let known = !self.settings.whole
+                && !gone.is_empty()
+                && self.has_moved(path, identity, &mut gone, progress)?;
+            gone.extend(own);
+            let list = if known { &mut sorted.skipped } else { &mut sorted.unread };
+            list.push(path.clone());
+        }
+        // One whose bytes were found by another name is a new file.
+        let is_left = |path: &String| gone.iter().any(|gone| gone.path == *path);
+        let unread = sorted.unread.iter();
+        sorted.changed =
+            unread.filter(|path| progress.knows(path) && is_left(path)).cloned().collect();
+        progress.remember(gone);
+        Ok(sorted)
+    }
+
     /// Tells of files that were read before and come again, all of their rows, where no key has
     /// the new ones take the place of the old ones.
-    fn tell_changed(&self, changed: &[&str]) {
+    fn tell_changed(&self, changed: &[String]) {
         let Some(first) = changed.first() else { return };
         let more = changed.len() - 1;
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
@@ -99,9 +144,9 @@ impl Table {
     }
 
     /// Takes all files for unread.
-    fn all(&self, files: Vec<(String, Identity)>) -> Due {
+    fn all(&self, stream: &Stream, files: Vec<(String, Identity)>) -> Due {
         let mut progress = Progress::default();
-        progress.set_settings(self.row_settings());
+        progress.set_settings(self.deciding(stream));
         Due { progress, unread: files.into_iter().map(|(path, _)| path).collect(), skipped: 0 }
     }
 
@@ -110,11 +155,14 @@ impl Table {
         if progress.is_empty() {
             return None;
         }
-        // A bookmark from before settings were kept in it is taken as it is.
-        let now = self.row_settings();
+        // A bookmark from before settings were kept in it is taken as it is, as is one from before
+        // keys were.
+        let (now, keys) = (self.deciding(stream), self.settings.words.keys);
         let changed: Vec<&str> = progress.settings().map_or_else(Vec::new, |before| {
             let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+            let is_kept = |name: &str| name != keys || before.contains_key(name);
             let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+            let changed = changed.filter(|name| is_kept(name));
             changed.map(String::as_str).collect()
         });
         if !changed.is_empty() {
@@ -124,6 +172,15 @@ impl Table {
         let wanted: Vec<&str> = progress.left_out().filter(|name| columns.contains(name)).collect();
         let told = wanted.first()?;
         Some(format!("{} columns, such as {told}, were left out of it before", wanted.len()))
+    }
+
+    /// Returns what decides the rows: settings, and the key, by which they take the place of others.
+    fn deciding(&self, stream: &Stream) -> BTreeMap<String, Value> {
+        let mut deciding = self.row_settings();
+        let mut keys = stream.keys.clone();
+        keys.sort();
+        deciding.insert(self.settings.words.keys.to_owned(), short(keys.into()));
+        deciding
     }
 
     /// Returns the settings that decide the rows, where they are not the default.
