@@ -337,3 +337,40 @@ fn keys_of_objects_that_no_row_has_are_told() {
         assert_eq!(outcome.stderr.contains("W-PROPERTY-LOST: "), is_told, "{}", outcome.stderr);
     }
 }
+
+#[test]
+fn columns_that_no_file_has_any_more_are_told() {
+    let scratch = folder();
+    let at = scratch.path().join("in");
+    let config = |keys: &Value| json!({ "files": [{ "entity": "t", "path": at, "keys": keys }] });
+    for (keys, told) in [(json!(["id"]), 1), (json!([]), 0)] {
+        std::fs::remove_dir_all(&at).ok();
+        file(&at, "a.csv", "id,v\n1,10\n");
+        file(&at, "b.csv", "id\n2\n");
+        let run = |state: &Value, more: &[(&str, &Value)]| {
+            let mut tap = ours("tap-csv").config(&config(&keys)).json("--state", state);
+            for (flag, value) in more {
+                tap = tap.json(flag, value);
+            }
+            let outcome = tap.go().success();
+            let tells = outcome.stderr.matches("W-COLUMN-MISSING: stream t: ").count();
+            let last = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
+            (tells, last.map(|mut message| message["value"].take()).unwrap_or_default())
+        };
+        let discovered = ours("tap-csv").config(&config(&keys)).args(["--discover"]).go().success();
+        let catalog: Value = serde_json::from_str(&discovered.text()).unwrap();
+        // One that has it is enough.
+        let (tells, first) = run(&json!({}), &[]);
+        assert_eq!(tells, 0);
+        assert_eq!(run(&json!({}), &[("--catalog", &catalog)]).0, 0);
+        // The rows of a new file take the place of others by their key.
+        file(&at, "c.csv", "id\n1\n");
+        assert_eq!(run(&first, &[]).0, told, "{keys}");
+        // A file without rows changes nothing.
+        std::fs::write(at.join("c.csv"), "id\n").unwrap();
+        assert_eq!(run(&first, &[]).0, 0);
+        // A catalog says what is expected.
+        std::fs::write(at.join("a.csv"), "id\n1\n").unwrap();
+        assert_eq!(run(&json!({}), &[("--catalog", &catalog)]).0, 1);
+    }
+}

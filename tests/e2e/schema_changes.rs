@@ -388,3 +388,21 @@ fn of_a_foreign_tap_with_a_bookmark_nobody_knows_which_rows_come() {
         assert_eq!(stderr.contains(ADDED), told, "{ordered_by:?} {method} {rows}: {stderr}");
     }
 }
+
+#[test]
+fn a_column_that_comes_spelled_otherwise_is_told_once() {
+    let database = database("spelled_otherwise");
+    let tells = |columns: &[&str]| {
+        let mut schema = json!({ "id": integer() });
+        columns.iter().for_each(|name| schema[*name] = string());
+        let lines = opened(&schema).record("t", &json!({ "id": 1 })).done();
+        let outcome = into(&database, &json!({}), &lines).success();
+        outcome.stderr.matches("W-COLUMN-ALIKE: table ").count()
+    };
+    assert_eq!(tells(&["Amount", "unit price"]), 0);
+    assert_eq!(tells(&["amount", "unit price"]), 1);
+    assert_eq!(tells(&["amount", "unit price"]), 0);
+    // A stream that has both means both, and another name is another column.
+    assert_eq!(tells(&["amount", "unit price", "unit_price", "amounts"]), 0);
+    assert_eq!(tells(&["amount", "Unit-Price", "n"]), 2);
+}

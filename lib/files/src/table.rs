@@ -60,6 +60,9 @@ pub struct Table {
     doubted_keys: Cell<bool>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
+    /// Columns of the delimited files that were read, and whether others were.
+    had: BTreeSet<String>,
+    had_documents: Cell<bool>,
 }
 
 /// The bookmark is written after each file until it holds so many, then not more often than so.
@@ -88,6 +91,8 @@ impl Table {
             doubted_row: Cell::new(false),
             doubted_keys: Cell::new(false),
             unknown: BTreeSet::new(),
+            had: BTreeSet::new(),
+            had_documents: Cell::new(false),
             settings,
             store,
         };
@@ -255,6 +260,9 @@ impl Table {
             rows.checkpoint(progress.saved())?;
         }
         self.tell_unknown();
+        if rows.count() > 0 {
+            self.tell_missing(stream);
+        }
         Ok(())
     }
 
@@ -386,6 +394,32 @@ impl Table {
                 unknown.len(),
                 told.join(", "),
                 if told.len() < unknown.len() { ", ..." } else { "" },
+            );
+        }
+    }
+
+    /// Warns of the columns that no file has which was read: all rows have null there, and where
+    /// they take the place of others, what those had is lost. A file of rows that are
+    /// only added, beside files that have the column, may lack it.
+    fn tell_missing(&mut self, stream: &Stream) {
+        let had = std::mem::take(&mut self.had);
+        let may_lack = !self.discovered.is_empty() && stream.keys.is_empty();
+        if had.is_empty() || self.had_documents.take() || may_lack {
+            return;
+        }
+        let is_added =
+            |name: &str| self.settings.metadata.iter().any(|column| column.name() == name);
+        let names = stream.columns.iter().map(|column| column.name.as_str());
+        let missing: Vec<_> =
+            names.filter(|name| !had.contains(*name) && !is_added(name)).collect();
+        if !missing.is_empty() {
+            singer::warn!(
+                "W-COLUMN-MISSING",
+                "stream {}: no file that was read has the columns {}: they are null in all of its \
+                 rows, which may take the place of rows with values there; if the files are right, \
+                 deselect the columns in a catalog, or write the catalog again with --discover",
+                self.name(),
+                missing[..missing.len().min(COLUMNS_TOLD)].join(", ")
             );
         }
     }

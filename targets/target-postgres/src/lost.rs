@@ -137,6 +137,15 @@ fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> 
 /// again, so theirs are as their files are.
 pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
     let (name, stream, added) = (&mapping.shape.name, &mapping.stream, &mapping.plan.added);
+    for [column, other] in &mapping.plan.alike {
+        singer::warn!(
+            "W-COLUMN-ALIKE",
+            "table {name} gets a column {column:?}, and has {other:?}, which stream {} lacks: rows \
+             have a value in one of them alone; if they are the same, have the source name it as \
+             before, or move its values",
+            stream.of_tap()
+        );
+    }
     let part = mapping.goes_on() || !stream.says_part && !mapping.replaces();
     if added.is_empty() || !part || stream.replication_key.is_none() {
         return Ok(());

@@ -57,6 +57,8 @@ pub struct Plan {
     pub statements: Vec<String>,
     /// Columns of the stream that the table lacks, though it is there.
     pub added: Vec<String>,
+    /// Those of them that a column which the stream lacks is spelled like, and that one.
+    pub alike: Vec<[String; 2]>,
     /// The type of every wanted column afterwards, in their order.
     pub types: Vec<SqlType>,
     /// Collations of wanted columns that take different texts for equal, quoted.
@@ -123,6 +125,12 @@ pub struct Shape {
     pub stream: String,
 }
 
+/// Returns what spellings of a name have in common that differ in case, spaces and `_-.` alone.
+fn word(name: &str) -> String {
+    let counts = |c: &char| !c.is_whitespace() && !matches!(c, '_' | '-' | '.');
+    name.chars().filter(counts).flat_map(char::to_lowercase).collect()
+}
+
 impl Shape {
     /// Compares with the table as it is.
     pub fn plan(&self, client: &mut Client) -> Result<Plan> {
@@ -155,6 +163,10 @@ impl Shape {
         }
         for column in &existing.columns {
             let written = self.columns.iter().any(|wanted| wanted.name == column.name);
+            if !written {
+                let added = plan.added.iter().filter(|name| word(name) == word(&column.name));
+                plan.alike.extend(added.map(|name| [name.clone(), column.name.clone()]));
+            }
             if !written && !column.generated && !column.identity {
                 plan.others.push((quote_ident(&column.name)?, column.default.clone()));
             }

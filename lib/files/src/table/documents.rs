@@ -89,6 +89,7 @@ impl Table {
         let identity = file.identity();
         let place = Place::new(path, identity)?;
         let Some(mut records) = records else { return Ok((identity, None)) };
+        self.had_documents.set(true);
         let metadata: Vec<Metadata> = self.metadata(stream);
         let mut known = Self::deselected(stream);
         known.extend(stream.columns.iter().map(|column| column.name.clone()));

@@ -123,6 +123,7 @@ impl Table {
             ));
         }
         self.unknown.extend(unknown);
+        self.had.extend(names.iter().cloned());
         let origins = origins(stream, names, self.settings.metadata);
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, &header, &origins, &place, rows);

@@ -88,8 +88,8 @@ impl Table {
 
     /// Sorts the files into those to read and those that were read, by these names or others.
     ///
-    /// A file is known by its bytes, whatever took its name: where a name has other bytes now, those
-    /// that were read may be there by another name, as logs are rotated.
+    /// A file is known by its bytes, whatever took its name: where a name has other bytes now,
+    /// those that were read may be there by another name, as logs are rotated.
     fn sort(
         &self,
         files: &[(String, Identity)],
@@ -174,7 +174,7 @@ impl Table {
         Some(format!("{} columns, such as {told}, were left out of it before", wanted.len()))
     }
 
-    /// Returns what decides the rows: settings, and the key, by which they take the place of others.
+    /// Returns what decides the rows: settings, and the key, by which they replace others.
     fn deciding(&self, stream: &Stream) -> BTreeMap<String, Value> {
         let mut deciding = self.row_settings();
         let mut keys = stream.keys.clone();

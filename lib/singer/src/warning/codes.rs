@@ -36,8 +36,15 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ALIKE",
-        "Files or objects of one table spell a column in ways that differ in case, spaces, `_-.` \
-         or characters that look alike. Each spelling is a column of its own. Correct the names.",
+        "Files or objects of one table, or a stream and the table it is loaded into, spell a \
+         column in ways that differ in case, spaces, `_-.` or characters that look alike. Each \
+         spelling is a column of its own. Correct the names.",
+    ),
+    (
+        "W-COLUMN-MISSING",
+        "No file that a run read has a column of the stream, so all of its rows have null there, \
+         also those that take the place of rows with values. Correct the files, or deselect the \
+         column.",
     ),
     (
         "W-COLUMN-NOT-READABLE",
