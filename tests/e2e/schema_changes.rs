@@ -394,7 +394,9 @@ fn a_column_that_comes_spelled_otherwise_is_told_once() {
     let database = database("spelled_otherwise");
     let tells = |columns: &[&str]| {
         let mut schema = json!({ "id": integer() });
-        columns.iter().for_each(|name| schema[*name] = string());
+        for name in columns {
+            schema[*name] = string();
+        }
         let lines = opened(&schema).record("t", &json!({ "id": 1 })).done();
         let outcome = into(&database, &json!({}), &lines).success();
         outcome.stderr.matches("W-COLUMN-ALIKE: table ").count()

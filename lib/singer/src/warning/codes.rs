@@ -30,9 +30,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-ADDED",
-        "Columns come by a run that reads the rows since a bookmark alone, so the rows from before \
-         have no value there, or an old one. Read the stream once without its bookmark to fill \
-         them.",
+        "Columns come by a run that reads the rows since a bookmark alone, so rows from before \
+         have no value there, or an old one. Read the stream once without its bookmark.",
     ),
     (
         "W-COLUMN-ALIKE",
@@ -401,9 +400,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
     (
         "W-SOURCE-CHANGED",
-        "The table of an INCREMENTAL stream is another one than its bookmark was taken from: made \
-         anew, swapped, or of another database. Its rows up to the bookmark are not read. Read the \
-         stream once without the bookmark, unless they are the same.",
+        "The table of an INCREMENTAL stream is another one than its bookmark was taken from. Rows \
+         up to the bookmark are not read. Read once without it, unless they are the same.",
     ),
     (
         "W-SOURCE-DIFFERS",
@@ -495,8 +493,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-WRITERS-UNSEEN",
-        "An INCREMENTAL stream is a materialized view, a foreign table or a table of a \
-         subscription, whose writers the server does not show, so a row may come behind the \
-         bookmark. Set `lookback_window`, or read FULL_TABLE.",
+        "A row may come behind the bookmark: the server does not show who writes a materialized \
+         view, foreign or subscribed table. Set `lookback_window`, or read FULL_TABLE.",
     ),
 ];
