@@ -120,14 +120,15 @@ fn a_code_that_does_not_exist_cannot_be_denied() {
 
 #[test]
 fn every_code_is_used() {
-    let codes = fs::read_to_string(root().join("lib/singer/src/warning/codes.rs")).unwrap();
-    let words = codes.split('"').filter(|word| word.starts_with("W-") && !word.contains(' '));
-    let mut unused: BTreeSet<String> = words.map(|code| format!("\"{code}\"")).collect();
+    let page = fs::read_to_string(root().join("docs/warnings.md")).unwrap();
+    let codes = page.split('`').filter(|word| word.starts_with("W-"));
+    let mut unused: BTreeSet<String> = codes.map(|code| format!("\"{code}\"")).collect();
     assert!(unused.len() > 40);
     for folder in ["lib", "taps", "targets", "orchestrate"] {
         for entry in walkdir::WalkDir::new(root().join(folder)) {
             let path = entry.unwrap().into_path();
-            if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("codes.rs") {
+            let is_list = path.parent().is_some_and(|folder| folder.ends_with("warning/codes"));
+            if path.extension().is_some_and(|end| end == "rs") && !is_list {
                 let text = fs::read_to_string(&path).unwrap();
                 unused.retain(|code| !text.contains(code.as_str()));
             }

@@ -57,7 +57,7 @@ impl Warnings {
 #[macro_export]
 macro_rules! warn {
     ($code:literal, $($text:tt)+) => {{
-        const { assert!($crate::warning::is_code($code), "add the code to warning/codes.rs") };
+        const { assert!($crate::warning::is_code($code), "add the code to warning/codes/") };
         $crate::warning::log($code, module_path!(), format_args!($($text)+));
     }};
 }
@@ -179,7 +179,7 @@ mod tests {
             assert!(words.split('-').all(capitals), "{code}");
             assert!(meaning.ends_with('.') && !meaning.contains('|'), "{code}: {meaning}");
         }
-        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0), "sort warning/codes.rs by code");
+        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0), "sort warning/codes/ by code");
     }
 
     #[test]
