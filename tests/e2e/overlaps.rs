@@ -53,7 +53,7 @@ fn begin(target: &Database, more: &Value, rows: &[(i64, &str)], name: &str) -> B
 fn wait_until_begun(target: &Database, name: &str) {
     target.wait_for(&format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'
-         AND query ~ 'pg_partition_tree|relkind NOT IN|obj_description|COPY'"
+         AND query ~ 'pg_index|_sdc_tables|EXISTS|relkind NOT IN|obj_description|COPY'"
     ));
 }
 

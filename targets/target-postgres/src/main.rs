@@ -9,6 +9,7 @@ mod decimal;
 mod direct;
 mod elements;
 mod encode;
+mod existing;
 mod facts;
 mod fields;
 mod guarded;

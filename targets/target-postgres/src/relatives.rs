@@ -26,19 +26,18 @@ pub struct Relatives {
     /// Whether foreign keys remove or change rows of other tables with its own.
     pub cascades: bool,
     /// The extension that it belongs to.
-    extension: Option<String>,
+    pub extension: Option<String>,
 }
 
 impl Relatives {
-    /// Looks at a table, by its number.
+    /// Looks at a table that has children, partitions, triggers or rules, by its number; not for
+    /// its extension.
     pub fn read(client: &mut Client, oid: Option<&str>) -> Result<Self> {
         let sql = format!(
             "SELECT c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
              EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal \
                AND tgenabled <> 'D' AND tgtype & 7 = 7), \
-             (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
-               WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' \
-               AND d.refclassid = 'pg_extension'::regclass LIMIT 1), {GUARDS}, \
+             {GUARDS}, \
              EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f' \
                AND confdeltype IN ('c', 'n', 'd')) \
              FROM pg_class c WHERE c.oid = $1::oid"
@@ -47,14 +46,13 @@ impl Relatives {
         let Some(row) = rows.first() else { return Ok(Self::default()) };
         let children = row.get(0) == Some("t");
         let wider_child = if children { wider_child(client, oid)? } else { None };
-        let extension = row.get(2).map(str::to_owned);
         Ok(Self {
             children,
             routes: row.get(1) == Some("t"),
             wider_child,
-            guards: Guards::of(row.get(3)),
-            cascades: row.get(4) == Some("t"),
-            extension,
+            guards: Guards::of(row.get(2)),
+            cascades: row.get(3) == Some("t"),
+            extension: None,
         })
     }
 

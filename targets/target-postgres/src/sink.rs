@@ -76,7 +76,7 @@ impl PostgresSink {
         let claim = lost::check(client, memory, &mapping)?;
         lost::warn_of_added(client, &mapping)?;
         dayless::warn(client, &mapping)?;
-        if !mapping.plan.creates() {
+        if mapping.plan.asks_promises {
             let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
             promises::warn(client, &mapping.shape.name, columns)?;
         }
@@ -137,8 +137,10 @@ impl PostgresSink {
         }
         if !mapping.holds_alone(client, &mut self.fresh)? {
             client.execute("ROLLBACK")?;
-            // It may have been made meanwhile.
-            mapping.plan = mapping.shape.plan(client)?;
+            if mapping.plan.creates() {
+                // It may have been made meanwhile.
+                mapping.plan = mapping.shape.plan(client)?;
+            }
             session.give_back_own();
             return Ok(None);
         }

@@ -3,36 +3,11 @@
 use pg::{Client, quote_ident, quote_literal};
 use singer::{Column, Context, Error, ErrorKind, Result};
 
-use crate::facts::FACTS;
+use crate::existing::{Existing, ExistingColumn};
 use crate::guards::Guards;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
-use crate::relatives::Relatives;
 use crate::settings::LoadMethod;
 use crate::types::{self, Change, SqlType};
-
-/// A table, read from the catalog.
-#[derive(Debug, Default)]
-pub struct Existing {
-    kind: String,
-    columns: Vec<ExistingColumn>,
-    /// The columns of each unique index that ON CONFLICT can use; the primary key first.
-    unique: Vec<Vec<String>>,
-    has_primary_key: bool,
-    relatives: Relatives,
-}
-
-#[derive(Debug)]
-struct ExistingColumn {
-    name: String,
-    sql_type: SqlType,
-    generated: bool,
-    identity: bool,
-    identity_always: bool,
-    /// What a new row gets there, as SQL, if that is not NULL.
-    default: Option<String>,
-    /// Its collation, quoted, if that takes different texts for equal.
-    collation: Option<String>,
-}
 
 /// A column as the stream needs it.
 #[derive(Clone, Debug)]
@@ -88,6 +63,8 @@ pub struct Plan {
     pub cascades: bool,
     /// Columns that the load does not write, quoted, and what a new row gets there, as SQL.
     pub others: Vec<(String, Option<String>)>,
+    /// Whether there may be something that `promises` warns of, so that it is to be asked.
+    pub asks_promises: bool,
 }
 
 impl Plan {
@@ -135,7 +112,7 @@ impl Shape {
     /// Compares with the table as it is.
     pub fn plan(&self, client: &mut Client) -> Result<Plan> {
         let mut plan = Plan::default();
-        let existing = read(client, &self.name)?;
+        let existing = Existing::read(client, &self.name)?;
         let table = self.name.sql()?;
         let Some(existing) = existing else {
             self.create(&table, &mut plan)?;
@@ -171,6 +148,8 @@ impl Shape {
                 plan.others.push((quote_ident(&column.name)?, column.default.clone()));
             }
         }
+        let computes = plan.others.iter().any(|(_, default)| default.is_some());
+        plan.asks_promises = computes || !existing.is_plain;
         if !actions.is_empty() {
             plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
         }
@@ -412,71 +391,4 @@ pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
             unknown: None,
         })
         .collect()
-}
-
-fn read(client: &mut Client, name: &TableName) -> Result<Option<Existing>> {
-    let params = [Some(name.schema.as_str()), Some(name.table.as_str())];
-    let rows = client.query(
-        "SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind NOT IN ('i', 'I', 't', 'c')",
-        &params,
-    )?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let oid = [row.get(0)];
-    let mut existing =
-        Existing { kind: row.get(1).unwrap_or_default().to_owned(), ..Existing::default() };
-    existing.relatives = Relatives::read(client, oid[0])?;
-    let columns = client.query(
-        &format!(
-            "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '',
-               attidentity = 'a', types.facts, (SELECT format('%I.%I', n.nspname, o.collname)
-                 FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
-                 WHERE o.oid = attcollation AND NOT o.collisdeterministic),
-               attidentity <> '', (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
-                 WHERE adrelid = attrelid AND adnum = attnum AND attgenerated = '')
-             FROM pg_attribute JOIN (
-               SELECT used.oid, used.m, {FACTS} AS facts
-                 FROM (SELECT DISTINCT atttypid AS oid, atttypmod AS m FROM pg_attribute
-                        WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped) used
-                 JOIN pg_type t ON t.oid = used.oid
-               OFFSET 0 -- Once a type, however many columns have it.
-             ) types ON types.oid = atttypid AND types.m = atttypmod
-             WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
-             ORDER BY attnum"
-        ),
-        &oid,
-    )?;
-    existing.columns = columns
-        .iter()
-        .map(|row| ExistingColumn {
-            name: row.get(0).unwrap_or_default().to_owned(),
-            sql_type: SqlType::from_server(row.get(1).unwrap_or_default()).with_facts(row.get(4)),
-            generated: row.get(2) == Some("t"),
-            identity: row.get(6) == Some("t"),
-            identity_always: row.get(3) == Some("t"),
-            default: row.get(7).map(str::to_owned),
-            collation: row.get(5).map(str::to_owned),
-        })
-        .collect();
-    let keys = client.query(
-        "SELECT i.indexrelid, i.indisprimary, a.attname
-         FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
-         JOIN pg_attribute a ON a.attnum = k.attnum AND a.attrelid = $1::oid
-         WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
-           AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-         ORDER BY i.indisprimary DESC, i.indexrelid, k.place",
-        &oid,
-    )?;
-    let mut last = None;
-    for row in &keys {
-        existing.has_primary_key |= row.get(1) == Some("t");
-        if last != row.get(0) {
-            existing.unique.push(Vec::new());
-            last = row.get(0);
-        }
-        if let Some(key) = existing.unique.last_mut() {
-            key.push(row.get(2).unwrap_or_default().to_owned());
-        }
-    }
-    Ok(Some(existing))
 }
