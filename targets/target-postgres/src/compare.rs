@@ -3,9 +3,9 @@
 use pg::{copy_text, quote_ident};
 use singer::{Batch, Cell, Result};
 
+use crate::connection::{Connection, CopyTarget};
 use crate::fields::{Fields, Lines};
 use crate::kept::How;
-use crate::lane::{Into, Lane};
 use crate::names::STAGE_PREFIX;
 use crate::stage;
 use crate::types::SqlType;
@@ -15,7 +15,7 @@ pub struct Comparison {
     columns: Vec<Compared>,
     /// Makes the table, which goes with its transaction.
     create: String,
-    into: Into,
+    into: CopyTarget,
 }
 
 struct Compared {
@@ -53,7 +53,7 @@ impl Comparison {
         if compared.is_empty() {
             return Ok(None);
         }
-        let into = Into {
+        let into = CopyTarget {
             owner: number,
             table: table.to_owned(),
             sql: format!("COPY pg_temp.{relation} FROM STDIN"),
@@ -70,11 +70,11 @@ impl Comparison {
     /// Returns the cells, by row and column of the stream, that their columns would change.
     pub fn changed(
         &self,
-        lane: &mut Lane,
+        connection: &mut Connection,
         fields: &mut Fields,
         batch: &Batch,
     ) -> Result<Vec<(usize, usize)>> {
-        let mut lines = lane.take_lines();
+        let mut lines = connection.take_lines();
         lines.text.clear();
         lines.numbers.clear();
         for row in 0..batch.rows() {
@@ -95,18 +95,18 @@ impl Comparison {
         if lines.numbers.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.ask(lane, lines);
-        let ended = lane.idle()?.execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        let found = self.ask(connection, lines);
+        let ended = connection.idle()?.execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" });
         // What went wrong first is what went wrong.
         found.and_then(|found| ended.map(|_| found))
     }
 
     /// Has the server read the lines, in a transaction that stays open.
-    fn ask(&self, lane: &mut Lane, lines: Lines) -> Result<Vec<(usize, usize)>> {
-        let made = lane.idle()?.execute(&self.create);
+    fn ask(&self, connection: &mut Connection, lines: Lines) -> Result<Vec<(usize, usize)>> {
+        let made = connection.idle()?.execute(&self.create);
         made.map_err(|refused| stage::explain(refused, &self.into.table))?;
-        lane.copy(&self.into, lines)?;
-        let client = lane.idle()?;
+        connection.copy(&self.into, lines)?;
+        let client = connection.idle()?;
         let mut changed = Vec::new();
         for column in &self.columns {
             for row in client.query(&column.query, &[])? {

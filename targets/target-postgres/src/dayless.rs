@@ -12,13 +12,13 @@ use crate::settings::LoadMethod;
 
 /// Warns of rows of no day where a day is to be loaded.
 pub fn warn(client: &mut Client, mapping: &Mapping) -> Result<()> {
-    if mapping.method != LoadMethod::ReplacePartition || mapping.plan.creates() {
+    if mapping.method != LoadMethod::ReplacePartition || mapping.change.creates() {
         return Ok(());
     }
     let (table, source) = (mapping.shape.name.sql()?, quote_ident(SOURCE)?);
     // In columns that the load adds no row has a value.
     let dayless =
-        if mapping.plan.has_days { format!(" WHERE {source} IS NULL") } else { String::new() };
+        if mapping.change.has_days { format!(" WHERE {source} IS NULL") } else { String::new() };
     if ask::is_true(client, &format!("SELECT EXISTS (SELECT FROM {table}{dayless})"))? {
         singer::warn!(
             "W-ROWS-DAYLESS",

@@ -3,19 +3,19 @@
 
 use pg::{copy_text, failure};
 use singer::Envelope;
-use singer::{Batch, Error, Rejects, Result, Stream};
+use singer::{Batch, Error, Result};
 
-use crate::fields::{Fields, push_envelope};
+use crate::connection::{Connection, CopyTarget, Received};
+use crate::fields::{Fields, Incoming, push_envelope};
 use crate::guarded;
-use crate::lane::{Into, Lane, Received};
 
 /// The SQLSTATE of a second row with one key.
 const UNIQUE_VIOLATION: &str = "23505";
 
 /// A transaction that is open on the run's second connection, and what it has taken.
 pub struct Direct {
-    into: Into,
-    own: Vec<Own>,
+    into: CopyTarget,
+    own: Vec<FilledColumn>,
     /// Whether a key may come twice: the later row replaces the earlier one, which takes a merge.
     keyed: bool,
     /// For that: the rows since the savepoint.
@@ -30,7 +30,7 @@ pub struct Direct {
 
 /// The value of a column that we fill.
 #[derive(Clone, Debug)]
-pub enum Own {
+pub enum FilledColumn {
     /// The same for all rows.
     Constant(String),
     /// None.
@@ -58,7 +58,7 @@ pub enum Sent {
 impl Direct {
     /// Describes a COPY whose last columns are `own`; of rows that are `routed` into children of
     /// the table the server does not say how many it took.
-    pub fn new(into: Into, own: Vec<Own>, keyed: bool, routed: bool) -> Self {
+    pub fn new(into: CopyTarget, own: Vec<FilledColumn>, keyed: bool, routed: bool) -> Self {
         Self {
             into,
             own,
@@ -81,25 +81,25 @@ impl Direct {
     /// is to be rejected of them has been.
     pub fn write(
         &mut self,
-        lane: &mut Lane,
+        connection: &mut Connection,
         fields: &mut Fields,
-        (stream, batch): (&Stream, &Batch),
-        rejects: &Rejects,
+        rows: Incoming<'_>,
     ) -> Result<Sent> {
-        if !lane.is_copying(self.into.owner) {
-            if let Some(repeated) = self.settle(lane)? {
+        if !connection.is_copying(self.into.owner) {
+            if let Some(repeated) = self.settle(connection)? {
                 return Ok(Sent::RepeatedBefore(repeated));
             }
             if self.keyed {
                 let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
-                lane.idle()?.execute(&format!("{release}SAVEPOINT direct"))?;
+                connection.idle()?.execute(&format!("{release}SAVEPOINT direct"))?;
                 self.saved = true;
             }
         }
         let received = Received::now();
-        let mut lines = lane.take_lines();
+        let mut lines = connection.take_lines();
         let own = &self.own;
-        fields.write(stream, batch, rejects, &mut lines, |_, row, out| {
+        let batch = rows.batch;
+        fields.write(rows, &mut lines, |_, row, out| {
             for own in own {
                 own.push(batch, row, &received, out);
             }
@@ -110,21 +110,21 @@ impl Direct {
             kept.clone_from(batch);
             self.pending.push(kept);
         }
-        match lane.copy(&self.into, lines) {
+        match connection.copy(&self.into, lines) {
             Ok(()) => Ok(Sent::Direct),
-            Err(refused) => self.turn_back(lane, refused).map(Sent::Repeated),
+            Err(refused) => self.turn_back(connection, refused).map(Sent::Repeated),
         }
     }
 
     /// Waits until the server has taken all rows; returns those it has not because a key came
     /// again.
-    pub fn settle(&mut self, lane: &mut Lane) -> Result<Option<Vec<Batch>>> {
-        if let Err(refused) = lane.idle() {
-            return self.turn_back(lane, refused).map(Some);
+    pub fn settle(&mut self, connection: &mut Connection) -> Result<Option<Vec<Batch>>> {
+        if let Err(refused) = connection.idle() {
+            return self.turn_back(connection, refused).map(Some);
         }
         self.spare.append(&mut self.pending);
         self.rows += std::mem::take(&mut self.pending_rows);
-        let missed = lane.take_missed();
+        let missed = connection.take_missed();
         if missed > 0 && !self.routed {
             self.rows -= missed.min(self.rows);
             guarded::warn_of_missed(&self.into.table, missed);
@@ -132,18 +132,18 @@ impl Direct {
         Ok(None)
     }
 
-    fn turn_back(&mut self, lane: &mut Lane, refused: Error) -> Result<Vec<Batch>> {
+    fn turn_back(&mut self, connection: &mut Connection, refused: Error) -> Result<Vec<Batch>> {
         if !self.keyed || failure::sqlstate(&refused) != Some(UNIQUE_VIOLATION) {
             return Err(refused);
         }
-        lane.idle()?.execute("ROLLBACK TO SAVEPOINT direct; RELEASE SAVEPOINT direct")?;
+        connection.idle()?.execute("ROLLBACK TO SAVEPOINT direct; RELEASE SAVEPOINT direct")?;
         self.saved = false;
         self.pending_rows = 0;
         Ok(std::mem::take(&mut self.pending))
     }
 }
 
-impl Own {
+impl FilledColumn {
     fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
         match self {
             Self::Extracted => return push_envelope(batch, row, Envelope::TIME_EXTRACTED, out),

@@ -49,6 +49,17 @@ pub struct Lines {
     pub numbers: Vec<u64>,
 }
 
+/// Rows that have come.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Their stream.
+    pub stream: &'a Stream,
+    /// The rows.
+    pub batch: &'a Batch,
+    /// Where those go that the table cannot take.
+    pub rejects: &'a Rejects,
+}
+
 impl Fields {
     /// Takes one feed for each column of the stream; the table has `width` columns for them.
     pub fn new(feed: Vec<Feed>, width: usize) -> Self {
@@ -93,12 +104,9 @@ impl Fields {
     }
 
     /// Fills `lines` with the rows of a batch; `tail` appends what comes behind the fields of each.
-    /// Rows that the table cannot take go to `rejects`.
     pub fn write(
         &mut self,
-        stream: &Stream,
-        batch: &Batch,
-        rejects: &Rejects,
+        Incoming { stream, batch, rejects }: Incoming<'_>,
         lines: &mut Lines,
         mut tail: impl FnMut(&Self, usize, &mut Vec<u8>),
     ) -> Result<()> {

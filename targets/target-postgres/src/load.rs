@@ -6,6 +6,7 @@ use singer::{Context, Error, ErrorKind, Result};
 use crate::ask::{is_true, pair};
 use crate::counts::Counts;
 use crate::guarded;
+use crate::mapping::Mapping;
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::rounds::FORGET_ROUNDS;
@@ -111,6 +112,29 @@ impl Load<'_> {
             }
         }
     }
+}
+
+/// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be
+/// merged with ours; tells whether there are none. Finds out whether the table, or the partition,
+/// is `fresh`, unless that is known.
+pub fn holds_alone(
+    client: &mut Client,
+    mapping: &Mapping,
+    fresh: &mut Option<bool>,
+) -> Result<bool> {
+    let name = &mapping.shape.name;
+    match mapping.method {
+        LoadMethod::AppendOnly => return Ok(true),
+        LoadMethod::Upsert if !table::try_lock(client, &name.to_string())? => return Ok(false),
+        LoadMethod::Upsert => {}
+        LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
+            lock(client, name, mapping.partition.as_ref())?;
+        }
+    }
+    if fresh.is_none() {
+        *fresh = Some(is_true(client, &mapping.merge("", 0)?.is_empty())?);
+    }
+    Ok(*fresh == Some(true))
 }
 
 /// Keeps out other runs that replace the same rows, to the end of the transaction; readers are

@@ -6,7 +6,7 @@ use serde_json::Value;
 use singer::{Column, Error, ErrorKind, Result, schema};
 
 use crate::facts::FACTS;
-use crate::table::{Plan, Shape};
+use crate::table::{Shape, TableChange};
 use crate::types::{self, Making, SqlType};
 
 /// The type of a column to be made.
@@ -58,16 +58,16 @@ pub fn wanted_type(
 
 /// Returns how many digits behind the point money has here. Where these are not two, refuses a
 /// column that has amounts inside another type: only those of a column itself can be counted anew.
-pub fn money_digits(client: &mut Client, shape: &Shape, plan: &Plan) -> Result<usize> {
+pub fn money_digits(client: &mut Client, shape: &Shape, change: &TableChange) -> Result<usize> {
     let has_parts = |sql: &SqlType| sql.storage().making == Making::Parts;
-    if !plan.types.iter().any(|sql| sql.storage().name == "money" || has_parts(sql)) {
+    if !change.types.iter().any(|sql| sql.storage().name == "money" || has_parts(sql)) {
         return Ok(2);
     }
     let digits = client.money_digits()?;
     if digits == 2 {
         return Ok(digits);
     }
-    for (wanted, sql) in shape.columns.iter().zip(&plan.types).filter(|(_, sql)| has_parts(sql)) {
+    for (wanted, sql) in shape.columns.iter().zip(&change.types).filter(|(_, sql)| has_parts(sql)) {
         if client.holds_money(&sql.sql())? {
             let message = "cannot load money inside another type: its text depends on \
                            `lc_monetary`";

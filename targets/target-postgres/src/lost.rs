@@ -59,7 +59,7 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
 /// Refuses a table that another stream fills, and one that is gone and would get the rows since a
 /// state alone. Returns what is to be remembered of it with the load.
 pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<Option<Claim>> {
-    let (name, exists) = (&mapping.shape.name, !mapping.plan.creates());
+    let (name, exists) = (&mapping.shape.name, !mapping.change.creates());
     let claim = memory.claim(client, &mapping.stream, (name, exists, mapping.replaces()))?;
     if !exists && !mapping.goes_on() && mapping.settings.missing_table == MissingTable::Refuse {
         warn_of_gone(client, memory, mapping)?;
@@ -92,7 +92,7 @@ fn refused(message: &str, mapping: &Mapping) -> Error {
     let (settings, stream) = (&mapping.settings, mapping.stream.name.as_str());
     let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
     let had = if of_day { Had::Day } else { Had::Rows };
-    let advice = hint(settings, (had, !mapping.plan.creates()), &[stream]);
+    let advice = hint(settings, (had, !mapping.change.creates()), &[stream]);
     Error::new(ErrorKind::Config, message).with("table", &mapping.shape.name).hint(advice)
 }
 
@@ -136,8 +136,8 @@ fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> 
 /// value in them, whatever the source has, until it changes them. Rows of files are never read
 /// again, so theirs are as their files are.
 pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
-    let (name, stream, added) = (&mapping.shape.name, &mapping.stream, &mapping.plan.added);
-    for [column, other] in &mapping.plan.alike {
+    let (name, stream, added) = (&mapping.shape.name, &mapping.stream, &mapping.change.added);
+    for [column, other] in &mapping.change.alike {
         singer::warn!(
             "W-COLUMN-ALIKE",
             "table {name} gets a column {column:?}, and has {other:?}, which stream {} lacks: rows \

@@ -3,6 +3,7 @@
 mod ask;
 mod checks;
 mod compare;
+mod connection;
 mod counts;
 mod dayless;
 mod decimal;
@@ -16,7 +17,6 @@ mod guarded;
 mod guards;
 mod json_keys;
 mod kept;
-mod lane;
 mod limits;
 mod literal;
 mod load;

@@ -7,13 +7,11 @@ use pg::{Client, quote_ident, quote_literal};
 use singer::target::leaves_out_loaded;
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::ask;
 use crate::compare::Comparison;
-use crate::direct::Own;
+use crate::direct::FilledColumn;
 use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::kept;
-use crate::load;
 use crate::lookup;
 use crate::merge::{self, Filled, Item, Merge};
 use crate::method;
@@ -21,7 +19,7 @@ use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERS
 use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
 use crate::stage;
-use crate::table::{self, Plan, Shape, Wanted};
+use crate::table::{self, Shape, TableChange, Wanted};
 use crate::types::{self, Change, SqlType};
 
 /// A stream and its table.
@@ -41,7 +39,7 @@ pub struct Mapping {
     /// How many digits behind the point money has here.
     money_digits: usize,
     /// What is to do to the table.
-    pub plan: Plan,
+    pub change: TableChange,
     /// Whether the server fills a column of the stream itself.
     computes: bool,
     /// Key columns of which the table takes different texts for equal.
@@ -85,7 +83,7 @@ impl Mapping {
             partition,
             width: 0,
             money_digits: 2,
-            plan: Plan::default(),
+            change: TableChange::default(),
             computes: false,
             spelled: Vec::new(),
             told: BTreeSet::new(),
@@ -128,37 +126,18 @@ impl Mapping {
     /// Tells whether rows may go straight into the table, if it has none yet (or they are only
     /// added). A table that changes must not be locked for as long as that takes.
     pub fn may_go_direct(&self) -> bool {
-        let settled = self.plan.creates() || self.plan.statements.is_empty();
+        let settled = self.change.creates() || self.change.statements.is_empty();
         // Where a trigger puts rows elsewhere, the index does not see a key that comes again.
-        let found = self.shape.conflict.is_empty() || self.plan.unique && !self.plan.routes;
+        let found = self.shape.conflict.is_empty() || self.change.unique && !self.change.routes;
         // The text of a moment loses its offset where the column has no time zone.
-        let mut typed = self.shape.columns.iter().zip(&self.plan.types);
+        let mut typed = self.shape.columns.iter().zip(&self.change.types);
         let converts = typed
             .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
         let looks = self.computes || !self.spelled.is_empty();
         // What a trigger makes of rows is seen where they are staged.
-        let guarded = self.plan.guards.inserts && !self.plan.children;
+        let guarded = self.change.guards.inserts && !self.change.children;
         let plain = settled && !converts && !looks && !guarded;
         plain && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
-    }
-
-    /// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be
-    /// merged with ours; tells whether there are none. Finds out whether the table, or the
-    /// partition, is `fresh`, unless that is known.
-    pub fn holds_alone(&self, client: &mut Client, fresh: &mut Option<bool>) -> Result<bool> {
-        let name = &self.shape.name;
-        match self.method {
-            LoadMethod::AppendOnly => return Ok(true),
-            LoadMethod::Upsert if !table::try_lock(client, &name.to_string())? => return Ok(false),
-            LoadMethod::Upsert => {}
-            LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
-                load::lock(client, name, self.partition.as_ref())?;
-            }
-        }
-        if fresh.is_none() {
-            *fresh = Some(ask::is_true(client, &self.merge("", 0)?.is_empty())?);
-        }
-        Ok(*fresh == Some(true))
     }
 
     /// Tells whether a row has anything to write.
@@ -220,12 +199,12 @@ impl Mapping {
         self.shape.columns.extend(own);
         names::check_width(stream, self.shape.columns.len())?;
         self.shape.conflict = self.conflict_of(stream, &names)?;
-        self.plan = self.shape.plan(client)?;
-        self.money_digits = lookup::money_digits(client, &self.shape, &self.plan)?;
+        self.change = self.shape.compare(client)?;
+        self.money_digits = lookup::money_digits(client, &self.shape, &self.change)?;
         self.tell_unknown_types();
         self.stream = stream.clone();
         let fields = Fields::new(self.feed(&places), self.width);
-        self.computes = fields.places().any(|at| self.plan.generated[at]);
+        self.computes = fields.places().any(|at| self.change.generated[at]);
         self.spelled = fields.spelled().map(|(_, at)| at).collect();
         Ok(fields)
     }
@@ -234,12 +213,12 @@ impl Mapping {
     /// tell. The number is unique in the run.
     pub fn comparison(&self, fields: &Fields, number: u64) -> Result<Option<Comparison>> {
         let table = self.shape.name.to_string();
-        Comparison::new(fields, number, &table, &self.staged(), &self.plan.types)
+        Comparison::new(fields, number, &table, &self.staged(), &self.change.types)
     }
 
     /// Says once which columns are not of the type of their source.
     fn tell_unknown_types(&mut self) {
-        for (wanted, sql) in self.shape.columns.iter().zip(&self.plan.types) {
+        for (wanted, sql) in self.shape.columns.iter().zip(&self.change.types) {
             let Some(why) = wanted.unknown.as_ref().filter(|_| wanted.sql_type == *sql) else {
                 continue;
             };
@@ -275,7 +254,7 @@ impl Mapping {
 
     /// Returns the type of a column whose schema came again.
     fn evolved(&self, wanted: &Wanted, at: usize) -> Result<SqlType> {
-        let (Some(column), Some(current)) = (&wanted.source, self.plan.types.get(at)) else {
+        let (Some(column), Some(current)) = (&wanted.source, self.change.types.get(at)) else {
             return Ok(wanted.sql_type.clone());
         };
         match types::change(column, current, &wanted.sql_type) {
@@ -319,11 +298,11 @@ impl Mapping {
         let printed = self.stream.schema.contains_key(singer::schema::TABLE);
         let feed = self.stream.columns.iter().zip(places).map(|(column, place)| {
             let Some(at) = *place else { return Feed::default() };
-            let (wanted, sql) = (&self.shape.columns[at], &self.plan.types[at]);
+            let (wanted, sql) = (&self.shape.columns[at], &self.change.types[at]);
             let required = self.shape.conflict.contains(&wanted.name);
             let marks_deleted = wanted.name == DELETED_AT;
-            let computed = self.plan.generated[at];
-            let collation = self.plan.collations[at].as_ref();
+            let computed = self.change.generated[at];
+            let collation = self.change.collations[at].as_ref();
             let money_digits = Some(self.money_digits)
                 .filter(|digits| *digits != 2 && sql.storage().name == "money");
             Feed {
@@ -345,8 +324,8 @@ impl Mapping {
     pub fn staged(&self) -> Vec<(String, String)> {
         let columns = self.shape.columns[..self.width].iter().enumerate();
         let staged = columns.map(|(at, wanted)| {
-            let sql = self.plan.types[at].sql();
-            match &self.plan.collations[at] {
+            let sql = self.change.types[at].sql();
+            match &self.change.collations[at] {
                 Some(name) => (wanted.name.clone(), format!("{sql} COLLATE {name}")),
                 None => (wanted.name.clone(), sql),
             }
@@ -355,14 +334,14 @@ impl Mapping {
     }
 
     /// Returns the COPY into the table itself, and what its last columns get.
-    pub fn direct(&self, fields: &Fields, started_ms: u64) -> Result<(String, Vec<Own>)> {
+    pub fn direct(&self, fields: &Fields, started_ms: u64) -> Result<(String, Vec<FilledColumn>)> {
         let mut names = Vec::new();
         for at in fields.places() {
             names.push(quote_ident(&self.shape.columns[at].name)?);
         }
         let mut own = Vec::new();
         for (at, wanted) in self.shape.columns.iter().enumerate().skip(self.width) {
-            if !self.plan.generated[at] {
+            if !self.change.generated[at] {
                 names.push(quote_ident(&wanted.name)?);
                 own.push(self.own(&wanted.name, started_ms));
             }
@@ -372,17 +351,17 @@ impl Mapping {
     }
 
     /// Returns what a column that we fill gets.
-    fn own(&self, name: &str, started_ms: u64) -> Own {
+    fn own(&self, name: &str, started_ms: u64) -> FilledColumn {
         let (source, datestamp) = self.partition.clone().unwrap_or_default();
         match name {
-            SOURCE => Own::Constant(source),
-            DATESTAMP => Own::Constant(datestamp),
-            DELETED_AT => Own::Null,
-            TABLE_VERSION => Own::Version,
-            EXTRACTED_AT => Own::Extracted,
-            "_sdc_received_at" | "_sdc_batched_at" => Own::Received,
-            "_sdc_sequence" => Own::Sequence,
-            _ => Own::Constant(started_ms.to_string()),
+            SOURCE => FilledColumn::Constant(source),
+            DATESTAMP => FilledColumn::Constant(datestamp),
+            DELETED_AT => FilledColumn::Null,
+            TABLE_VERSION => FilledColumn::Version,
+            EXTRACTED_AT => FilledColumn::Extracted,
+            "_sdc_received_at" | "_sdc_batched_at" => FilledColumn::Received,
+            "_sdc_sequence" => FilledColumn::Sequence,
+            _ => FilledColumn::Constant(started_ms.to_string()),
         }
     }
 
@@ -394,30 +373,30 @@ impl Mapping {
             stage: stage.to_owned(),
             scope: "true".to_owned(),
             hard_delete: self.settings.hard_delete && !replaces,
-            overriding: self.plan.overriding,
-            partitioned: self.plan.partitioned,
-            children: self.plan.children,
-            only: self.plan.only,
-            guards: self.plan.guards,
-            others: self.plan.others.clone(),
+            overriding: self.change.overriding,
+            partitioned: self.change.partitioned,
+            children: self.change.children,
+            only: self.change.only,
+            guards: self.change.guards,
+            others: self.change.others.clone(),
             ..Merge::default()
         };
         for (at, wanted) in self.shape.columns.iter().enumerate() {
             let column = quote_ident(&wanted.name)?;
             let from_stream = at < self.width;
             let is_key = self.shape.conflict.contains(&wanted.name);
-            if from_stream && !is_key && (self.plan.generated[at] || self.plan.fixed[at]) {
+            if from_stream && !is_key && (self.change.generated[at] || self.change.fixed[at]) {
                 merge.filled.push(Filled {
                     column: column.clone(),
-                    sql: self.plan.types[at].clone(),
-                    computed: self.plan.generated[at],
+                    sql: self.change.types[at].clone(),
+                    computed: self.change.generated[at],
                 });
             }
-            if self.plan.generated[at] {
+            if self.change.generated[at] {
                 continue;
             }
             merge.has_deleted_at |= from_stream && wanted.name == DELETED_AT;
-            let sql = self.plan.types[at].storage();
+            let sql = self.change.types[at].storage();
             merge.foreign_keys |= is_key && !sql.is_built_in();
             let value = if from_stream {
                 format!("s.{column}")
@@ -429,10 +408,10 @@ impl Mapping {
                 column,
                 value,
                 compared: from_stream || upsert && marks,
-                settable: !self.plan.fixed[at],
+                settable: !self.change.fixed[at],
                 respelled: is_key
                     && from_stream
-                    && (!kept::has_one_spelling(sql) || self.plan.collations[at].is_some()),
+                    && (!kept::has_one_spelling(sql) || self.change.collations[at].is_some()),
                 number: Some(at).filter(|_| from_stream),
             });
         }
@@ -456,15 +435,15 @@ impl Mapping {
 }
 
 /// Returns the value of a column that we fill, from the staging row `s`.
-fn staged_value(own: &Own, sql: &SqlType) -> String {
+fn staged_value(own: &FilledColumn, sql: &SqlType) -> String {
     match own {
-        Own::Constant(text) => format!("{}::{}", quote_literal(text), sql.sql()),
-        Own::Null => format!("NULL::{}", sql.sql()),
-        Own::Version => "s._sdc_stage_version".to_owned(),
-        Own::Extracted => "s._sdc_stage_extracted".to_owned(),
-        Own::Received => {
+        FilledColumn::Constant(text) => format!("{}::{}", quote_literal(text), sql.sql()),
+        FilledColumn::Null => format!("NULL::{}", sql.sql()),
+        FilledColumn::Version => "s._sdc_stage_version".to_owned(),
+        FilledColumn::Extracted => "s._sdc_stage_extracted".to_owned(),
+        FilledColumn::Received => {
             "('epoch'::timestamptz + s._sdc_stage_received * interval '1 microsecond')".to_owned()
         }
-        Own::Sequence => "(s._sdc_stage_received / 1000)".to_owned(),
+        FilledColumn::Sequence => "(s._sdc_stage_received / 1000)".to_owned(),
     }
 }

@@ -42,7 +42,7 @@ pub fn statements(
         None => (None, None),
     };
     let schema = mapping.shape.schema_statement(client)?;
-    let exists = !mapping.plan.creates();
+    let exists = !mapping.change.creates();
     check_changes(client, &mapping, schema.is_none())?;
     let place = &mapping.shape.name.schema;
     let mut statements: Vec<String> = schema.into_iter().chain(remember).collect();
@@ -50,7 +50,7 @@ pub fn statements(
     let ordered = mapping.method == LoadMethod::Upsert
         && (memory.orders(place) || memory.is_missing(place) || memory.renewal(place)?.is_some());
     let order = if ordered { Some(order::statement(&mapping.shape.name)?) } else { None };
-    statements.extend(mapping.plan.statements.iter().cloned());
+    statements.extend(mapping.change.statements.iter().cloned());
     if !mapping.has_columns() {
         return Ok(statements.into_iter().chain(claim).collect());
     }
@@ -74,7 +74,7 @@ pub fn statements(
         method: mapping.method,
         partition: mapping.partition.as_ref(),
         name: &mapping.shape.name,
-        unique: mapping.plan.unique,
+        unique: mapping.change.unique,
         rows: 1,
         any_absent: false,
     };
@@ -85,7 +85,7 @@ pub fn statements(
 
 /// Tells whether the table, or the partition, has no rows to merge with.
 fn is_alone(client: &mut Client, mapping: &Mapping, now: u64) -> Result<bool> {
-    if mapping.method == LoadMethod::AppendOnly || mapping.plan.creates() {
+    if mapping.method == LoadMethod::AppendOnly || mapping.change.creates() {
         return Ok(true);
     }
     ask::is_true(client, &mapping.merge("", now)?.is_empty())
@@ -98,11 +98,11 @@ fn check_changes(client: &mut Client, mapping: &Mapping, schema_is_there: bool) 
         let create = "has_database_privilege(current_database(), 'CREATE')";
         return check(client, "CREATE on the database, to make the schema", create);
     }
-    if mapping.plan.creates() {
+    if mapping.change.creates() {
         let create = format!("has_schema_privilege({}, 'CREATE')", quote_literal(&name.schema));
         return check(client, &format!("CREATE on the schema {}", name.schema), &create);
     }
-    if mapping.plan.statements.is_empty() {
+    if mapping.change.statements.is_empty() {
         return Ok(());
     }
     let owns = format!(

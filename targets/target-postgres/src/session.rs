@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use pg::{Client, Config};
 use singer::Result;
 
-use crate::lane::{self, Effect, Lane};
+use crate::connection::{self, Connection, Effect};
 use crate::mapping::Mapping;
 use crate::memory::{Claim, Memory};
 use crate::order::Order;
@@ -17,9 +17,9 @@ use crate::table::Shape;
 pub struct Session {
     config: Config,
     lock_timeout_seconds: u64,
-    shared: Lane,
-    own: Option<Lane>,
-    own_state: Own,
+    shared: Connection,
+    direct: Option<Connection>,
+    direct_state: Availability,
     numbers: u64,
     started_ms: u64,
     memory: Memory,
@@ -31,7 +31,7 @@ pub struct Session {
 
 /// What is with the second connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Own {
+enum Availability {
     Free,
     Taken,
     /// The server gave us none: one has to do.
@@ -40,11 +40,11 @@ enum Own {
 
 /// A connection of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum Role {
     /// The one of all streams; no transaction is open on it between two calls of a sink.
     Shared,
-    /// The one taken by [`Session::take_own`].
-    Own,
+    /// The one taken by [`Session::take_direct`].
+    Direct,
 }
 
 impl Session {
@@ -52,16 +52,16 @@ impl Session {
     pub fn new(config: Config, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
         let mut client = Client::connect(&config)?;
         if client.is_pooled_by_transaction()? {
-            return Err(lane::no_session());
+            return Err(connection::no_session());
         }
         client.warn_of_server(true)?;
-        let shared = Lane::new(client, lock_timeout_seconds)?;
+        let shared = Connection::new(client, lock_timeout_seconds)?;
         Ok(Self {
             config,
             lock_timeout_seconds,
             shared,
-            own: None,
-            own_state: Own::Free,
+            direct: None,
+            direct_state: Availability::Free,
             // Anywhere: no other run shall have a staging table of the same name, not even where
             // a pooler mixes sessions up.
             numbers: RandomState::new().build_hasher().finish() >> 1,
@@ -135,40 +135,40 @@ impl Session {
     }
 
     /// Takes the second connection, where it is to be had.
-    pub fn take_own(&mut self) -> bool {
-        if self.own_state != Own::Free {
+    pub fn take_direct(&mut self) -> bool {
+        if self.direct_state != Availability::Free {
             return false;
         }
-        if self.own.is_none() {
+        if self.direct.is_none() {
             let made = Client::connect(&self.config)
-                .and_then(|client| Lane::new(client, self.lock_timeout_seconds));
+                .and_then(|client| Connection::new(client, self.lock_timeout_seconds));
             match made {
-                Ok(lane) => self.own = Some(lane),
+                Ok(connection) => self.direct = Some(connection),
                 Err(refused) => {
                     log::info!("all rows are staged, for there is no second connection: {refused}");
-                    self.own_state = Own::Refused;
+                    self.direct_state = Availability::Refused;
                     return false;
                 }
             }
         }
-        self.own_state = Own::Taken;
+        self.direct_state = Availability::Taken;
         true
     }
 
     /// Tells whether a stream has the second connection.
-    pub fn is_own_taken(&self) -> bool {
-        self.own_state == Own::Taken
+    pub fn is_direct_taken(&self) -> bool {
+        self.direct_state == Availability::Taken
     }
 
     /// Gives the second connection back, with no transaction open on it.
-    pub fn give_back_own(&mut self) {
-        self.own_state = Own::Free;
+    pub fn give_back_direct(&mut self) {
+        self.direct_state = Availability::Free;
     }
 
     /// Returns a connection.
-    pub fn lane(&mut self, which: Which) -> &mut Lane {
-        match (which, &mut self.own) {
-            (Which::Own, Some(own)) => own,
+    pub fn connection(&mut self, role: Role) -> &mut Connection {
+        match (role, &mut self.direct) {
+            (Role::Direct, Some(own)) => own,
             _ => &mut self.shared,
         }
     }

@@ -9,19 +9,19 @@ use singer::{
 };
 
 use crate::compare::Comparison;
+use crate::connection::{CopyTarget, Effect, explained};
 use crate::counts::Counts;
 use crate::direct::{Direct, Sent};
-use crate::fields::Fields;
-use crate::lane::{Effect, Into, explained};
+use crate::fields::{Fields, Incoming};
 use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::names::TableName;
 use crate::order::Order;
-use crate::session::{Session, Which};
+use crate::session::{Role, Session};
 use crate::settings::{LoadMethod, Settings};
 use crate::stage::Stage;
 use crate::work::Work;
-use crate::{dayless, lost, promises};
+use crate::{dayless, load, lost, promises};
 
 /// The SQLSTATE of a row that refers to one that is not there.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
@@ -33,7 +33,7 @@ pub struct PostgresSink {
     fields: Fields,
     /// What comes beside what the table keeps of it, where types alone do not tell.
     comparison: Option<Comparison>,
-    way: Way,
+    route: Route,
     stage: Option<Stage>,
     /// Whether the table, or the partition, had no row when the first of ours came.
     fresh: Option<bool>,
@@ -51,14 +51,14 @@ pub struct PostgresSink {
 }
 
 /// How the rows since the last commit travel.
-enum Way {
+enum Route {
     /// There is none yet.
     Open,
     /// Straight into the table, in a transaction on the run's second connection.
     Direct(Direct),
     /// Into the staging table. On the second connection its transaction is open, and the table has
     /// rows of the stream already.
-    Staged(Which),
+    Staged(Role),
 }
 
 impl PostgresSink {
@@ -76,7 +76,7 @@ impl PostgresSink {
         let claim = lost::check(client, memory, &mapping)?;
         lost::warn_of_added(client, &mapping)?;
         dayless::warn(client, &mapping)?;
-        if mapping.plan.asks_promises {
+        if mapping.change.asks_promises {
             let columns = mapping.shape.columns.iter().map(|column| column.name.as_str());
             promises::warn(client, &mapping.shape.name, columns)?;
         }
@@ -86,7 +86,7 @@ impl PostgresSink {
             mapping,
             fields,
             comparison,
-            way: Way::Open,
+            route: Route::Open,
             stage: None,
             fresh: None,
             version: None,
@@ -101,7 +101,7 @@ impl PostgresSink {
 
     /// Decides how the next rows travel.
     fn set_out(&mut self, session: &mut Session) -> Result<()> {
-        if !matches!(self.way, Way::Open) {
+        if !matches!(self.route, Route::Open) {
             return Ok(());
         }
         if !self.mapping.has_columns() {
@@ -116,7 +116,7 @@ impl PostgresSink {
         } else {
             None
         };
-        self.way = direct.map_or(Way::Staged(Which::Shared), Way::Direct);
+        self.route = direct.map_or(Route::Staged(Role::Shared), Route::Direct);
         Ok(())
     }
 
@@ -124,32 +124,32 @@ impl PostgresSink {
     /// that ours would have to be merged with.
     fn begin_direct(&mut self, session: &mut Session) -> Result<Option<Direct>> {
         let mapping = &mut self.mapping;
-        if !session.take_own() {
+        if !session.take_direct() {
             return Ok(None);
         }
-        session.prepare(&mapping.shape, (mapping.plan.creates(), self.claim.is_some()))?;
-        let client = session.lane(Which::Own).idle()?;
+        session.prepare(&mapping.shape, (mapping.change.creates(), self.claim.is_some()))?;
+        let client = session.connection(Role::Direct).idle()?;
         client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")?;
-        let made = mapping.plan.creates() && mapping.shape.apply(client, &mapping.plan)?;
+        let made = mapping.change.creates() && mapping.shape.apply(client, &mapping.change)?;
         if made {
             self.fresh = Some(true);
             self.made = true;
         }
-        if !mapping.holds_alone(client, &mut self.fresh)? {
+        if !load::holds_alone(client, mapping, &mut self.fresh)? {
             client.execute("ROLLBACK")?;
-            if mapping.plan.creates() {
+            if mapping.change.creates() {
                 // It may have been made meanwhile.
-                mapping.plan = mapping.shape.plan(client)?;
+                mapping.change = mapping.shape.compare(client)?;
             }
-            session.give_back_own();
+            session.give_back_direct();
             return Ok(None);
         }
-        mapping.plan.statements.clear();
+        mapping.change.statements.clear();
         let (sql, own) = mapping.direct(&self.fields, session.started_ms())?;
         let name = &mapping.shape.name;
         let (relation, table) = (name.table.clone(), name.to_string());
-        let into = Into { owner: session.next_number(), relation, table, sql };
-        let routed = mapping.plan.routes && mapping.plan.children;
+        let into = CopyTarget { owner: session.next_number(), relation, table, sql };
+        let routed = mapping.change.routes && mapping.change.children;
         Ok(Some(Direct::new(into, own, !mapping.shape.conflict.is_empty(), routed)))
     }
 
@@ -159,32 +159,33 @@ impl PostgresSink {
         session: &mut Session,
         batch: &Batch,
         rejects: &Rejects,
-        which: Which,
+        role: Role,
     ) -> Result<()> {
-        self.open_stage(session, which)?;
+        self.open_stage(session, role)?;
         self.compare(session, batch)?;
         let Some(stage) = &mut self.stage else { return Ok(()) };
-        let stream = &self.mapping.stream;
-        stage.write(session.lane(which), &mut self.fields, (stream, batch), rejects)
+        let rows = Incoming { stream: &self.mapping.stream, batch, rejects };
+        stage.write(session.connection(role), &mut self.fields, rows)
     }
 
     /// Finds the cells of a batch that their columns would change; its rows are to be written next.
     fn compare(&mut self, session: &mut Session, batch: &Batch) -> Result<()> {
         let Some(comparison) = &self.comparison else { return Ok(()) };
-        let changed = comparison.changed(session.lane(Which::Shared), &mut self.fields, batch)?;
+        let changed =
+            comparison.changed(session.connection(Role::Shared), &mut self.fields, batch)?;
         self.fields.refuse(changed);
         Ok(())
     }
 
-    fn open_stage(&mut self, session: &mut Session, which: Which) -> Result<()> {
+    fn open_stage(&mut self, session: &mut Session, role: Role) -> Result<()> {
         if self.stage.is_some() {
             return Ok(());
         }
         let (number, mapping) = (session.next_number(), &self.mapping);
         let table = mapping.shape.name.to_string();
-        let lane = session.lane(which);
-        let mut stage = Stage::new(lane, number, &table, mapping.lists_lacking())?;
-        stage.reshape(lane, mapping.staged(), &self.fields)?;
+        let connection = session.connection(role);
+        let mut stage = Stage::new(connection, number, &table, mapping.lists_lacking())?;
+        stage.reshape(connection, mapping.staged(), &self.fields)?;
         self.stage = Some(stage);
         Ok(())
     }
@@ -193,20 +194,20 @@ impl PostgresSink {
     fn fall_back(&mut self, session: &mut Session, seen: &[Batch]) -> Result<()> {
         self.leave_direct();
         let known = Rejects::forgetting();
-        seen.iter().try_for_each(|batch| self.stage(session, batch, &known, Which::Own))
+        seen.iter().try_for_each(|batch| self.stage(session, batch, &known, Role::Direct))
     }
 
     fn leave_direct(&mut self) {
-        if let Way::Direct(direct) = &self.way {
+        if let Route::Direct(direct) = &self.route {
             self.counts.inserted += direct.rows();
-            self.way = Way::Staged(Which::Own);
+            self.route = Route::Staged(Role::Direct);
         }
     }
 
     /// Waits until the table has taken the rows that went straight there.
     fn settle(&mut self, session: &mut Session) -> Result<()> {
-        let repeated = match &mut self.way {
-            Way::Direct(direct) => direct.settle(session.lane(Which::Own))?,
+        let repeated = match &mut self.route {
+            Route::Direct(direct) => direct.settle(session.connection(Role::Direct))?,
             _ => None,
         };
         repeated.map_or(Ok(()), |seen| self.fall_back(session, &seen))
@@ -215,7 +216,7 @@ impl PostgresSink {
     /// Commits before the stream's end. Rows that refer to some of another stream which is on its
     /// way straight into its table wait: the server does not see those yet.
     fn commit_batch(&mut self, session: &mut Session) -> Result<()> {
-        let may_wait = self.way.connection() == Which::Shared && session.is_own_taken();
+        let may_wait = self.route.role() == Role::Shared && session.is_direct_taken();
         let rows = self.stage.as_ref().map_or(0, Stage::rows);
         // Each try merges all of them: not with every batch.
         if may_wait && rows < 2 * self.waiting_rows {
@@ -223,7 +224,7 @@ impl PostgresSink {
         }
         match self.commit_rows(session, false) {
             Err(refused) if may_wait && sqlstate(&refused) == Some(FOREIGN_KEY_VIOLATION) => {
-                self.way = Way::Staged(Which::Shared);
+                self.route = Route::Staged(Role::Shared);
                 self.waiting_rows = rows;
                 Ok(())
             }
@@ -237,11 +238,11 @@ impl PostgresSink {
     /// Commits the rows since the last time.
     fn commit_rows(&mut self, session: &mut Session, last: bool) -> Result<()> {
         self.settle(session)?;
-        let way = std::mem::replace(&mut self.way, Way::Open);
-        self.merge(session, &way, last).map_err(|failure| self.located(failure))?;
-        self.made |= self.mapping.plan.creates();
-        self.mapping.plan.statements.clear();
-        if let Way::Staged(_) = way {
+        let route = std::mem::replace(&mut self.route, Route::Open);
+        self.merge(session, &route, last).map_err(|failure| self.located(failure))?;
+        self.made |= self.mapping.change.creates();
+        self.mapping.change.statements.clear();
+        if let Route::Staged(_) = route {
             self.fresh = Some(false);
         }
         Ok(())
@@ -249,10 +250,10 @@ impl PostgresSink {
 
     /// Merges what is staged, in one transaction with the rows that went straight into the table
     /// and the changes of the table itself.
-    fn merge(&mut self, session: &mut Session, way: &Way, last: bool) -> Result<()> {
-        let which = way.connection();
-        if last && which == Which::Shared && self.mapping.replaces() {
-            self.open_stage(session, which)?;
+    fn merge(&mut self, session: &mut Session, route: &Route, last: bool) -> Result<()> {
+        let role = route.role();
+        if last && role == Role::Shared && self.mapping.replaces() {
+            self.open_stage(session, role)?;
         }
         let (mapping, stage) = (&self.mapping, self.stage.as_ref());
         let (schema, claim) = (&mapping.shape.name.schema, self.claim.clone());
@@ -260,16 +261,16 @@ impl PostgresSink {
         let mut work = Work {
             mapping,
             load: stage.map(|stage| (stage.rows(), stage.any_absent())),
-            added_to: (which == Which::Own).then_some(self.counts.inserted),
+            added_to: (role == Role::Direct).then_some(self.counts.inserted),
             merge: mapping.merge(&name, session.started_ms())?,
             version: self.version.filter(|_| last),
             // The next rows may go straight into the table, on the other connection.
-            drops: last || which == Which::Own || mapping.method == LoadMethod::AppendOnly,
+            drops: last || role == Role::Direct || mapping.method == LoadMethod::AppendOnly,
             claim: claim.as_ref(),
             order: None,
         };
-        let direct = which == Which::Own;
-        let sent = matches!(way, Way::Direct(one) if one.rows() > 0);
+        let direct = role == Role::Direct;
+        let sent = matches!(route, Route::Direct(one) if one.rows() > 0);
         let adds = (sent || stage.is_some_and(|stage| stage.rows() > 0)) && self.adds_again();
         let tell = || {
             if adds {
@@ -278,46 +279,40 @@ impl PostgresSink {
         };
         let effect =
             Effect { table: Some(&work.merge.table), spends_stage: stage.is_some(), direct };
-        let counts = match which {
-            Which::Own => {
+        let counts = match role {
+            Role::Direct => {
                 work.claim = work.claim.filter(|_| session.remembers(schema));
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
-                let client = session.lane(which).idle()?;
+                let client = session.connection(role).idle()?;
                 let counts = work.run(client).map_err(explained)?;
                 tell();
-                session.lane(which).commit(effect)?;
-                session.give_back_own();
+                session.connection(role).commit(effect)?;
+                session.give_back_direct();
                 counts
             }
-            Which::Shared if work.is_nothing() => Counts::default(),
-            Which::Shared => {
-                session.prepare(&mapping.shape, (mapping.plan.creates(), work.claim.is_some()))?;
+            Role::Shared if work.is_nothing() => Counts::default(),
+            Role::Shared => {
+                session
+                    .prepare(&mapping.shape, (mapping.change.creates(), work.claim.is_some()))?;
                 work.claim = work.claim.filter(|_| session.remembers(schema));
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
                 session
-                    .lane(which)
+                    .connection(role)
                     .transaction(effect, |client| work.run(client).inspect(|_| tell()))?
             }
         };
-        if let Some(claim) = work.claim.filter(|_| which == Which::Own || !work.is_nothing()) {
+        if let Some(claim) = work.claim.filter(|_| role == Role::Direct || !work.is_nothing()) {
             session.settle(claim)?;
             self.claim = None;
         }
         let drops = work.drops;
         self.order.committed();
         self.counts.add(counts);
-        if let Way::Direct(direct) = way {
+        if let Route::Direct(direct) = route {
             self.counts.inserted += direct.rows();
         }
-        let lane = session.lane(which);
-        match &mut self.stage {
-            Some(stage) if !drops && lane.has_stages() => stage.emptied(),
-            Some(_) => {
-                lane.dropped_stage();
-                self.stage = None;
-            }
-            None => {}
-        }
+        let connection = session.connection(role);
+        self.stage = self.stage.take().and_then(|stage| stage.ended(connection, drops));
         Ok(())
     }
 
@@ -341,13 +336,13 @@ impl PostgresSink {
     }
 }
 
-impl Way {
+impl Route {
     /// Returns the connection whose transaction the rows are in, or will be.
-    fn connection(&self) -> Which {
+    fn role(&self) -> Role {
         match self {
-            Self::Direct(_) => Which::Own,
-            Self::Staged(which) => *which,
-            Self::Open => Which::Shared,
+            Self::Direct(_) => Role::Direct,
+            Self::Staged(role) => *role,
+            Self::Open => Role::Shared,
         }
     }
 }
@@ -360,27 +355,28 @@ impl Sink for PostgresSink {
         let version = batch.width().checked_sub(Envelope::CELLS).map(|at| at + Envelope::VERSION);
         let version = version.filter(|_| batch.rows() > 0);
         self.versioned = version.is_some_and(|at| matches!(batch.cell(0, at), Cell::Text(_)));
-        if matches!(self.way, Way::Direct(_)) {
+        if matches!(self.route, Route::Direct(_)) {
             self.compare(session, batch)?;
         }
-        let rows = match &mut self.way {
-            Way::Direct(direct) => {
-                let (lane, stream) = (session.lane(Which::Own), &self.mapping.stream);
-                let sent = direct.write(lane, &mut self.fields, (stream, batch), rejects)?;
+        let rows = match &mut self.route {
+            Route::Direct(direct) => {
+                let connection = session.connection(Role::Direct);
+                let rows = Incoming { stream: &self.mapping.stream, batch, rejects };
+                let sent = direct.write(connection, &mut self.fields, rows)?;
                 let rows = direct.rows();
                 match sent {
                     Sent::Direct => {}
                     Sent::Repeated(batches) => self.fall_back(session, &batches)?,
                     Sent::RepeatedBefore(batches) => {
                         self.fall_back(session, &batches)?;
-                        self.stage(session, batch, rejects, Which::Own)?;
+                        self.stage(session, batch, rejects, Role::Direct)?;
                     }
                 }
                 rows
             }
-            way => {
-                let which = way.connection();
-                self.stage(session, batch, rejects, which)?;
+            route => {
+                let role = route.role();
+                self.stage(session, batch, rejects, role)?;
                 self.stage.as_ref().map_or(0, Stage::rows)
             }
         };
@@ -397,13 +393,13 @@ impl Sink for PostgresSink {
         self.commit(session)?;
         self.settle(session)?;
         self.leave_direct();
-        let lane = session.lane(self.way.connection());
-        self.fields = self.mapping.adopt(lane.idle()?, stream)?;
+        let connection = session.connection(self.route.role());
+        self.fields = self.mapping.adopt(connection.idle()?, stream)?;
         if self.mapping.goes_on() {
-            lost::warn_of_added(lane.idle()?, &self.mapping)?;
+            lost::warn_of_added(connection.idle()?, &self.mapping)?;
         }
         let staged = match &mut self.stage {
-            Some(stage) => stage.reshape(lane, self.mapping.staged(), &self.fields),
+            Some(stage) => stage.reshape(connection, self.mapping.staged(), &self.fields),
             None => Ok(()),
         };
         self.comparison = self.mapping.comparison(&self.fields, session.next_number())?;
@@ -414,7 +410,7 @@ impl Sink for PostgresSink {
         if self.mapping.replaces() {
             return Ok(Durability::OnComplete);
         }
-        if !matches!(self.way, Way::Open) {
+        if !matches!(self.route, Route::Open) {
             self.commit_rows(session, false)?;
         }
         Ok(Durability::Durable)

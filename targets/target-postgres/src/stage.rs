@@ -2,12 +2,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use pg::{copy_text, failure, quote_ident};
+use pg::{Client, copy_text, failure, quote_ident};
 use singer::Envelope;
-use singer::{Batch, Cell, Error, Rejects, Result, Stream};
+use singer::{Cell, Error, Result};
 
-use crate::fields::{Fields, push_envelope, push_number};
-use crate::lane::{Into, Lane, Received};
+use crate::connection::{Connection, CopyTarget, Received};
+use crate::fields::{Fields, Incoming, push_envelope, push_number};
 use crate::names::{STAGE_PREFIX, TableName};
 use crate::types;
 
@@ -22,7 +22,7 @@ const EXTRA: [(&str, &str); 5] = [
 
 /// The staging table.
 pub struct Stage {
-    into: Into,
+    into: CopyTarget,
     /// Its columns so far, with their types.
     columns: Vec<(String, String)>,
     /// The columns that have a second one for the text of keys as it came.
@@ -36,9 +36,14 @@ pub struct Stage {
 
 impl Stage {
     /// Makes the staging table, without columns yet. Its number is unique in the run.
-    pub fn new(lane: &mut Lane, number: u64, table: &str, lists_lacking: bool) -> Result<Self> {
+    pub fn new(
+        connection: &mut Connection,
+        number: u64,
+        table: &str,
+        lists_lacking: bool,
+    ) -> Result<Self> {
         let made = Self {
-            into: Into {
+            into: CopyTarget {
                 owner: number,
                 relation: format!("{STAGE_PREFIX}{number}"),
                 table: table.to_owned(),
@@ -54,8 +59,8 @@ impl Stage {
         let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
         let extra = extra.collect::<Vec<_>>().join(", ");
         let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
-        lane.idle()?.execute(&sql).map_err(|refused| explain(refused, table))?;
-        lane.made_stage();
+        connection.idle()?.execute(&sql).map_err(|refused| explain(refused, table))?;
+        connection.made_stage();
         Ok(made)
     }
 
@@ -74,17 +79,31 @@ impl Stage {
         self.any_absent
     }
 
-    /// Forgets the rows, which the caller removes.
-    pub fn emptied(&mut self) {
+    /// Removes the rows from the table of this quoted name or, if it `drops` it, the table;
+    /// within a transaction, behind which [`Stage::ended`] takes note of it.
+    pub fn end(client: &mut Client, name: &str, drops: bool) -> Result<()> {
+        let end = if drops { "DROP TABLE" } else { "TRUNCATE" };
+        client.execute(&format!("{end} {name}"))?;
+        Ok(())
+    }
+
+    /// Takes note of the end of a transaction that has used the rows; returns what is left, ready
+    /// for more rows. A connection that is new has no staging tables.
+    pub fn ended(mut self, connection: &mut Connection, drops: bool) -> Option<Self> {
+        if drops || !connection.has_stages() {
+            connection.dropped_stage();
+            return None;
+        }
         self.rows = 0;
         self.any_absent = false;
+        Some(self)
     }
 
     /// Gives the table these columns, names and types (those it has must be the first of them);
     /// later rows come with these fields.
     pub fn reshape(
         &mut self,
-        lane: &mut Lane,
+        connection: &mut Connection,
         columns: Vec<(String, String)>,
         fields: &Fields,
     ) -> Result<()> {
@@ -103,7 +122,7 @@ impl Stage {
         self.spelled.extend(fields.spelled().map(|(_, place)| place));
         if !actions.is_empty() {
             let sql = format!("ALTER TABLE {} {}", self.sql(), actions.join(", "));
-            let done = lane.idle()?.execute(&sql);
+            let done = connection.idle()?.execute(&sql);
             done.map_err(|refused| explain(refused, &self.into.table))?;
         }
         self.columns = columns;
@@ -114,15 +133,15 @@ impl Stage {
     /// Stages the rows of a batch.
     pub fn write(
         &mut self,
-        lane: &mut Lane,
+        connection: &mut Connection,
         fields: &mut Fields,
-        (stream, batch): (&Stream, &Batch),
-        rejects: &Rejects,
+        rows: Incoming<'_>,
     ) -> Result<()> {
         let received = Received::now();
-        let mut lines = lane.take_lines();
+        let mut lines = connection.take_lines();
         let (number, any_absent) = (&mut self.line, &mut self.any_absent);
-        fields.write(stream, batch, rejects, &mut lines, |fields, row, out| {
+        let batch = rows.batch;
+        fields.write(rows, &mut lines, |fields, row, out| {
             *number += 1;
             push_envelope(batch, row, Envelope::TIME_EXTRACTED, out);
             push_envelope(batch, row, Envelope::VERSION, out);
@@ -141,7 +160,7 @@ impl Stage {
             }
         })?;
         self.rows += lines.numbers.len() as u64;
-        lane.copy(&self.into, lines)
+        connection.copy(&self.into, lines)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Wanted {
 /// What is there to do, and what the table is like after it.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts of the table")]
-pub struct Plan {
+pub struct TableChange {
     /// The statements, in order.
     pub statements: Vec<String>,
     /// Columns of the stream that the table lacks, though it is there.
@@ -67,7 +67,7 @@ pub struct Plan {
     pub asks_promises: bool,
 }
 
-impl Plan {
+impl TableChange {
     /// Tells whether the statements make the table.
     pub fn creates(&self) -> bool {
         self.statements.first().is_some_and(|first| first.starts_with("CREATE TABLE"))
@@ -110,23 +110,23 @@ fn word(name: &str) -> String {
 
 impl Shape {
     /// Compares with the table as it is.
-    pub fn plan(&self, client: &mut Client) -> Result<Plan> {
-        let mut plan = Plan::default();
+    pub fn compare(&self, client: &mut Client) -> Result<TableChange> {
+        let mut change = TableChange::default();
         let existing = Existing::read(client, &self.name)?;
         let table = self.name.sql()?;
         let Some(existing) = existing else {
-            self.create(&table, &mut plan)?;
-            return Ok(plan);
+            self.create(&table, &mut change)?;
+            return Ok(change);
         };
         match &*existing.kind {
             "r" | "p" => {
                 let relatives = &existing.relatives;
-                plan.children = relatives.children;
-                plan.partitioned = existing.kind == "p" || relatives.children;
-                plan.routes = relatives.routes;
-                plan.only = relatives.wider_child.is_some();
-                plan.guards = relatives.guards;
-                plan.cascades = relatives.cascades;
+                change.children = relatives.children;
+                change.partitioned = existing.kind == "p" || relatives.children;
+                change.routes = relatives.routes;
+                change.only = relatives.wider_child.is_some();
+                change.guards = relatives.guards;
+                change.cascades = relatives.cascades;
             }
             _ => {
                 return Err(self
@@ -136,31 +136,31 @@ impl Shape {
         }
         let mut actions = Vec::new();
         for wanted in &self.columns {
-            self.place(wanted, &existing, &mut actions, &mut plan)?;
+            self.place(wanted, &existing, &mut actions, &mut change)?;
         }
         for column in &existing.columns {
             let written = self.columns.iter().any(|wanted| wanted.name == column.name);
             if !written {
-                let added = plan.added.iter().filter(|name| word(name) == word(&column.name));
-                plan.alike.extend(added.map(|name| [name.clone(), column.name.clone()]));
+                let added = change.added.iter().filter(|name| word(name) == word(&column.name));
+                change.alike.extend(added.map(|name| [name.clone(), column.name.clone()]));
             }
             if !written && !column.generated && !column.identity {
-                plan.others.push((quote_ident(&column.name)?, column.default.clone()));
+                change.others.push((quote_ident(&column.name)?, column.default.clone()));
             }
         }
-        let computes = plan.others.iter().any(|(_, default)| default.is_some());
-        plan.asks_promises = computes || !existing.is_plain;
+        let computes = change.others.iter().any(|(_, default)| default.is_some());
+        change.asks_promises = computes || !existing.is_plain;
         if !actions.is_empty() {
-            plan.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
+            change.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
         }
-        let changes = !plan.statements.is_empty();
+        let changes = !change.statements.is_empty();
         let checked = existing.relatives.check(self.method, self.removes, changes);
         checked.with("stream", &self.stream).with("table", &self.name)?;
-        self.check_keys(&existing, &table, &mut plan)?;
-        Ok(plan)
+        self.check_keys(&existing, &table, &mut change)?;
+        Ok(change)
     }
 
-    fn create(&self, table: &str, plan: &mut Plan) -> Result<()> {
+    fn create(&self, table: &str, change: &mut TableChange) -> Result<()> {
         let mut parts = Vec::new();
         for wanted in &self.columns {
             let required = self.conflict.contains(&wanted.name)
@@ -168,15 +168,15 @@ impl Shape {
             let name = quote_ident(&wanted.name)?;
             let null = if required { " NOT NULL" } else { "" };
             parts.push(format!("{name} {}{null}", wanted.sql_type.sql()));
-            plan.push(wanted.sql_type.clone(), None);
+            change.push(wanted.sql_type.clone(), None);
         }
         if !self.conflict.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", quoted(&self.conflict)?));
-            plan.unique = true;
+            change.unique = true;
         }
-        plan.statements.push(format!("CREATE TABLE {table} ({})", parts.join(", ")));
+        change.statements.push(format!("CREATE TABLE {table} ({})", parts.join(", ")));
         if self.partitioned && self.conflict.is_empty() {
-            plan.statements.push(partition_index(table));
+            change.statements.push(partition_index(table));
         }
         Ok(())
     }
@@ -187,21 +187,21 @@ impl Shape {
         wanted: &Wanted,
         existing: &Existing,
         actions: &mut Vec<String>,
-        plan: &mut Plan,
+        change: &mut TableChange,
     ) -> Result<()> {
         let name = quote_ident(&wanted.name)?;
         let Some(found) = existing.columns.iter().find(|column| column.name == wanted.name) else {
             actions.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
-            plan.added.extend(wanted.source.is_some().then(|| wanted.name.clone()));
-            plan.push(wanted.sql_type.clone(), None);
+            change.added.extend(wanted.source.is_some().then(|| wanted.name.clone()));
+            change.push(wanted.sql_type.clone(), None);
             return Ok(());
         };
-        let change = match &wanted.source {
+        let fit = match &wanted.source {
             Some(source) => types::change(source, &found.sql_type, &wanted.sql_type),
             None if our_type_fits(&found.sql_type, &wanted.sql_type) => Change::Keep,
             None => Change::Refuse,
         };
-        let sql = match change {
+        let sql = match fit {
             Change::Keep => found.sql_type.clone(),
             Change::Widen(wide) => {
                 actions.push(types::retype(&name, &found.sql_type.sql(), &wide.sql()));
@@ -218,17 +218,17 @@ impl Shape {
                     ));
             }
         };
-        plan.push(sql, Some(found));
+        change.push(sql, Some(found));
         Ok(())
     }
 
-    fn check_keys(&self, existing: &Existing, table: &str, plan: &mut Plan) -> Result<()> {
+    fn check_keys(&self, existing: &Existing, table: &str, change: &mut TableChange) -> Result<()> {
         let same = |columns: &Vec<String>| {
             columns.len() == self.conflict.len()
                 && columns.iter().all(|column| self.conflict.contains(column))
         };
         let unique = !self.conflict.is_empty() && existing.unique.iter().any(same);
-        plan.unique = unique && !plan.children;
+        change.unique = unique && !change.children;
         let computed =
             |column: &&ExistingColumn| column.generated && self.conflict.contains(&column.name);
         if let Some(column) = existing.columns.iter().find(computed).filter(|_| unique) {
@@ -242,9 +242,9 @@ impl Shape {
                 )));
         }
         let has = |name: &str| existing.columns.iter().any(|column| column.name == name);
-        plan.has_days = has(SOURCE) && has(DATESTAMP);
+        change.has_days = has(SOURCE) && has(DATESTAMP);
         if self.partitioned && !has(DATESTAMP) {
-            plan.statements.push(partition_index(table));
+            change.statements.push(partition_index(table));
         }
         if unique || self.conflict.is_empty() {
             return Ok(());
@@ -261,7 +261,7 @@ impl Shape {
                     &format!("CREATE UNIQUE INDEX ON {table} ({columns})"),
                 )));
         }
-        if self.method != LoadMethod::Upsert || plan.children {
+        if self.method != LoadMethod::Upsert || change.children {
             return Ok(());
         }
         Err(self
@@ -327,18 +327,18 @@ impl Shape {
 
     /// Makes the table what the stream needs, under a lock that keeps out other runs that would
     /// do the same; within a transaction. Tells whether it had to make the table itself.
-    pub fn apply(&self, client: &mut Client, expected: &Plan) -> Result<bool> {
+    pub fn apply(&self, client: &mut Client, expected: &TableChange) -> Result<bool> {
         lock(client, &self.name.to_string())?;
-        let plan = self.plan(client)?;
-        if plan.types != expected.types || plan.unique != expected.unique {
+        let change = self.compare(client)?;
+        if change.types != expected.types || change.unique != expected.unique {
             return Err(self
                 .refusal(ErrorKind::Temporary, "cannot load: the table was changed meanwhile")
                 .hint("run again"));
         }
-        for statement in &plan.statements {
+        for statement in &change.statements {
             self.change(client, statement)?;
         }
-        Ok(plan.creates())
+        Ok(change.creates())
     }
 }
 

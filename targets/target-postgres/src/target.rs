@@ -11,7 +11,7 @@ use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, St
 use crate::lost;
 use crate::names::TableName;
 use crate::plan;
-use crate::session::{Session, Which};
+use crate::session::{Role, Session};
 use crate::settings::{self, Settings};
 use crate::sink::PostgresSink;
 
@@ -66,7 +66,7 @@ impl Target for TargetPostgres {
         let mut planned = Vec::new();
         for stream in streams {
             let name = target.table_of(stream)?;
-            let client = target.session.lane(Which::Shared).idle()?;
+            let client = target.session.connection(Role::Shared).idle()?;
             let steps = plan::statements(client, &target.settings, stream, name)
                 .with("stream", &stream.name)?;
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });

@@ -11,6 +11,7 @@ use crate::memory::Claim;
 use crate::merge::Merge;
 use crate::order::{Newest, Order};
 use crate::settings::LoadMethod;
+use crate::stage::Stage;
 use crate::{checks, guarded};
 
 /// What one transaction does.
@@ -37,7 +38,7 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// Tells whether there is nothing to do.
     pub fn is_nothing(&self) -> bool {
-        let changes = !self.mapping.plan.statements.is_empty();
+        let changes = !self.mapping.change.statements.is_empty();
         self.load.is_none() && self.version.is_none() && !changes
     }
 
@@ -45,8 +46,8 @@ impl Work<'_> {
     pub fn run(&self, client: &mut Client) -> Result<Counts> {
         let (mapping, merge) = (self.mapping, &self.merge);
         let (mut counts, mut newest) = (Counts::default(), Newest::default());
-        if !mapping.plan.statements.is_empty() {
-            mapping.shape.apply(client, &mapping.plan)?;
+        if !mapping.change.statements.is_empty() {
+            mapping.shape.apply(client, &mapping.change)?;
         }
         if let Some((rows, any_absent)) = self.load {
             let method = match mapping.method {
@@ -59,7 +60,7 @@ impl Work<'_> {
                 method,
                 partition: mapping.partition.as_ref(),
                 name: &mapping.shape.name,
-                unique: mapping.plan.unique,
+                unique: mapping.change.unique,
                 rows,
                 any_absent,
             };
@@ -85,7 +86,7 @@ impl Work<'_> {
             guarded::activated(client, merge, &mapping.shape.name, version)?;
             checks::newer(client, merge, version)?;
         }
-        if mapping.plan.cascades {
+        if mapping.change.cascades {
             guarded::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
         }
         if let Some(claim) = self.claim {
@@ -97,8 +98,7 @@ impl Work<'_> {
         // What the server has said of the rows may be denied.
         singer::warning::check()?;
         if self.load.is_some() {
-            let end = if self.drops { "DROP TABLE" } else { "TRUNCATE" };
-            client.execute(&format!("{end} {}", merge.stage))?;
+            Stage::end(client, &merge.stage, self.drops)?;
         }
         Ok(counts)
     }

@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 4;
 const COPY_BYTES: usize = 4 << 20;
 
 /// A connection, and the COPY open on it.
-pub struct Lane {
+pub struct Connection {
     client: Client,
     copying: Option<Copying>,
     /// Memory for the next rows.
@@ -39,7 +39,7 @@ pub struct Effect<'a> {
 
 /// Where a COPY goes.
 #[derive(Clone, Debug, Default)]
-pub struct Into {
+pub struct CopyTarget {
     /// Who copies: a number unique in the run.
     pub owner: u64,
     /// The name of the relation, as the server shows it.
@@ -51,7 +51,7 @@ pub struct Into {
 }
 
 struct Copying {
-    into: Into,
+    into: CopyTarget,
     bytes: usize,
     /// The lines of the input that its rows came from.
     numbers: Vec<u64>,
@@ -81,13 +81,13 @@ impl Received {
     }
 }
 
-impl Lane {
+impl Connection {
     /// Sets a connection up for loads.
     pub fn new(client: Client, lock_timeout_seconds: u64) -> Result<Self> {
         let (copying, spare, staged, missed) = (None, Lines::default(), 0, 0);
-        let mut lane = Self { client, copying, spare, lock_timeout_seconds, staged, missed };
-        lane.set_up()?;
-        Ok(lane)
+        let mut connection = Self { client, copying, spare, lock_timeout_seconds, staged, missed };
+        connection.set_up()?;
+        Ok(connection)
     }
 
     fn set_up(&mut self) -> Result<()> {
@@ -120,7 +120,7 @@ impl Lane {
         self.staged > 0
     }
 
-    /// Returns memory for the lines of a batch; [`Lane::copy`] takes it back.
+    /// Returns memory for the lines of a batch; [`Connection::copy`] takes it back.
     pub fn take_lines(&mut self) -> Lines {
         if self.spare.text.capacity() == 0 {
             self.spare.text.reserve(2 * Batch::TEXT_BYTES);
@@ -148,7 +148,7 @@ impl Lane {
     }
 
     /// Sends rows, going on with the COPY of the same owner if that is the one open.
-    pub fn copy(&mut self, into: &Into, lines: Lines) -> Result<()> {
+    pub fn copy(&mut self, into: &CopyTarget, lines: Lines) -> Result<()> {
         if !self.is_copying(into.owner) {
             let begun = self.idle()?.begin_copy_in(&into.sql).map_err(explained);
             begun.with("table", &into.table)?;
