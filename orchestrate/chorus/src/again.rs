@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
+use project::warnings::is_news;
+use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
 
@@ -21,7 +23,6 @@ use crate::order::{self, Adds};
 use crate::pipeline::Outcome;
 use crate::place;
 use crate::prepare::Prepared;
-use crate::project::{Project, Step, is_news};
 use crate::states::Start;
 use crate::store::Store;
 

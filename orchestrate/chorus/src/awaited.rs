@@ -2,10 +2,10 @@
 //! of all sources of such a day is refused, also when the step has failed before its first row.
 
 use lake::Lake;
+use project::{Project, Step};
 use singer::Result;
 
 use crate::day::day_written;
-use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::states::state_id;
 

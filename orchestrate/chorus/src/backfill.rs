@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use lake::Datestamp;
+use project::{Job, Plugin, Project, Step};
 use singer::{Error, ErrorKind, Result};
 
 use crate::before;
@@ -13,7 +14,6 @@ use crate::ended::first_failure;
 use crate::history::History;
 use crate::order::{self, Loading};
 use crate::pipeline::Stop;
-use crate::project::{Job, Plugin, Project, Step};
 use crate::run::{Options, Run};
 use crate::standing::Standing;
 use crate::states;

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
+use project::day::DAY_VARIABLES;
+use project::day::day_of;
+use project::warnings::warn_once;
+use project::{Job, Plugin, Project};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day;
-use crate::project::{DAY_VARIABLES, Job, Plugin, Project, day_of, warn_once};
 
 /// Looks at the steps of a job, for a day.
 pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()> {

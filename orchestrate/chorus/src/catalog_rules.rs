@@ -3,10 +3,10 @@
 mod matching;
 
 use globset::{Glob, GlobMatcher};
+use project::plugin::Rules;
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::project::plugin::Rules;
 use matching::Streams;
 
 /// A pattern of streams, and of properties where it has one: `public-*.address.city`.

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
+use project::warnings::warn_once;
+use project::{Plugin, Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
-
-use crate::project::{Plugin, Project, Step, warn_once};
 
 /// The program that writes dated folders, where no setting tells that a target does.
 const WRITER: &str = "target-csv";

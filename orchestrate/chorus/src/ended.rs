@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use project::Step;
 use serde_json::{Value, json};
 use singer::Error;
 
 use crate::observe::Observed;
 use crate::place;
-use crate::project::Step;
 
 /// How a step has ended.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
+use project::{Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::life::{self, Holder};
 use crate::place;
-use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::states::state_id;
 use crate::store::{self, Store};

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use lake::{Datestamp, Lake};
+use project::{Plugin, Project, Step};
 use singer::Result;
 
 use crate::catalog_rules;
@@ -16,7 +17,6 @@ use crate::day::day_written;
 use crate::ended::StepEnd;
 use crate::history::History;
 use crate::prepare;
-use crate::project::{Plugin, Project, Step};
 use crate::store::Store;
 
 /// Names of metrics are cut behind so many characters.

@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
+use project::warnings::is_news;
+use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
 
 use crate::day::{self, is_of_day, keeps_one_run, writes_days, writes_files};
 use crate::history::{History, Newest};
-use crate::project::{Project, Step, is_news};
 
 /// Tells whether a step keeps what it did last, so that days must be done in their order. It does
 /// not where days are kept apart: in dated folders, in paths and schemas with the day in their

@@ -6,16 +6,15 @@
 
 use std::io::{BufRead, BufReader, PipeWriter, Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use project::Program;
 use rustix::process::{Pid, Signal, kill_process_group};
 use singer::{Error, ErrorKind, Result};
 
 use crate::guard::Guard;
-use crate::prepare;
 
 /// How long a process may take to end once it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -30,31 +29,6 @@ pub const STATE_BYTES_MAX: usize = 64 << 20;
 
 /// Who writes more lines than are seen by then waits.
 const EVENTS_MAX: usize = 64;
-
-/// A process to be.
-#[derive(Debug)]
-pub struct Program {
-    /// The plugin's name.
-    pub name: String,
-    /// The file to run.
-    pub executable: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// All of its environment.
-    pub variables: Vec<(String, String)>,
-    /// The folder it runs in.
-    pub folder: PathBuf,
-}
-
-impl Program {
-    /// Names a program that is run for what it says alone.
-    pub fn bare(executable: &Path) -> Self {
-        let name = executable.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (arguments, variables) = (vec!["--about".to_owned()], Vec::new());
-        let folder = PathBuf::from(".");
-        Self { name, executable: executable.to_owned(), arguments, variables, folder }
-    }
-}
 
 /// What is seen of a running pipeline.
 #[derive(Debug)]
@@ -210,14 +184,13 @@ impl Watch<'_> {
         let mut input = Stdio::null();
         for (at, (program, (reader, writer))) in programs.iter().zip(pipes).enumerate() {
             let kept = if at == last { None } else { Some(writer.try_clone().map_err(no_pipe)?) };
-            let mut command = prepare::command(program);
+            let mut command = program.command();
             command
                 .stdin(std::mem::replace(&mut input, Stdio::null()))
                 .stdout(writer)
                 .stderr(Stdio::piped())
                 .process_group(0);
-            let mut child =
-                command.spawn().map_err(|cause| prepare::not_started(program, cause))?;
+            let mut child = command.spawn().map_err(|cause| program.not_started(cause))?;
             // The command holds the child's end of the pipe.
             drop(command);
             let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

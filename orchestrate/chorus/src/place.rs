@@ -3,12 +3,12 @@
 
 use std::fmt::Write;
 
+use project::plugin::is_secret_word;
+use project::{Plugin, Step};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::order;
-use crate::project::plugin::is_secret_word;
-use crate::project::{Plugin, Step};
 
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
 /// of a server.

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use project::capture::{self, Limits, last_words};
+use project::warnings::is_news;
+use project::{Plugin, Program, Project, Role, Step, exit};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::capture::{self, Limits, last_words};
 use crate::catalog_rules;
 use crate::commands::plan::{Selected, selected};
-use crate::exit;
 use crate::observe;
-use crate::pipeline::Program;
-use crate::project::{Plugin, Project, Role, Step, is_news};
 use crate::store;
 use crate::work::WorkFolder;
 
@@ -243,7 +241,7 @@ fn discover(
     let mut arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
     arguments.extend(denied(plugin, deny));
     let program = program(project, plugin, arguments);
-    let output = capture::output(&program, command(&program), &discovery_limits(project))?;
+    let output = capture::output(&program, program.command(), &discovery_limits(project))?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let kind = exit::kind(output.status);
@@ -269,18 +267,6 @@ fn discovery_limits(project: &Project) -> Limits {
     Limits { bytes: 256 << 20, time: Duration::from_secs(seconds.unwrap_or(3600)) }
 }
 
-/// Makes a command without input.
-pub fn command(program: &Program) -> Command {
-    let mut command = Command::new(&program.executable);
-    command
-        .args(&program.arguments)
-        .env_clear()
-        .envs(program.variables.iter().map(|(name, value)| (name, value)))
-        .current_dir(&program.folder)
-        .stdin(Stdio::null());
-    command
-}
-
 /// How often our plugins say what they have counted, in seconds.
 const METRICS_INTERVAL: (&str, &str) = ("METRICS_INTERVAL_SECONDS", "1");
 
@@ -296,20 +282,6 @@ pub fn program(project: &Project, plugin: &Plugin, arguments: Vec<String>) -> Pr
         arguments,
         variables: pairs.collect(),
         folder: project.root.clone(),
-    }
-}
-
-/// Makes the failure of a program that cannot be run.
-pub fn not_started(program: &Program, cause: std::io::Error) -> Error {
-    let missing = cause.kind() == std::io::ErrorKind::NotFound;
-    let failure = Error::new(ErrorKind::Config, "cannot start the plugin")
-        .with("plugin", &program.name)
-        .with("executable", program.executable.display())
-        .caused_by(cause);
-    if missing {
-        failure.hint("install it, put it on PATH, or set `executable` to its path")
-    } else {
-        failure
     }
 }
 

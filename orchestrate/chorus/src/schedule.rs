@@ -15,12 +15,13 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use lake::Datestamp;
+use project::Job;
+use project::day::DAY_VARIABLES;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day;
-use crate::project::{DAY_VARIABLES, Job};
 use window::Window;
 
 /// So many missed moments are made up for at most, the last ones.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use lake::Datestamp;
+use project::{Project, Step};
 use serde_json::Value;
 use singer::{ErrorKind, Result};
 
@@ -12,7 +13,6 @@ use crate::day::{day_is_there, tables_changed, writes_days};
 use crate::history::{History, entries, is_alive, was_tried};
 use crate::order::replaces;
 use crate::place;
-use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::Store;
 

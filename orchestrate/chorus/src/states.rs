@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use project::{Project, Step};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
@@ -13,7 +14,6 @@ use crate::history::History;
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::place;
-use crate::project::{Project, Step};
 use crate::run::Options;
 use crate::store::{self, Store};
 

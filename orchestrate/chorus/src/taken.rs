@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
+use project::Step;
 use serde_json::Value;
 
 use crate::ended::StepEnd;
 use crate::history::{History, entries, tables_of};
 use crate::place;
-use crate::project::Step;
 
 /// Warns of tables of which a step has just replaced what another one wrote.
 pub fn warn(history: &History, day: Option<Datestamp>, step: &Step, end: &StepEnd) {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lake::Lock;
+use project::Project;
 use serde_json::Value;
 use singer::Result;
 
 use crate::life::{self, Holder, Life};
-use crate::project::Project;
 use crate::store;
 
 /// Tells who made a folder.

@@ -3,11 +3,11 @@
 //! The rule: a pattern that wants something and finds nothing is told; one that keeps something out
 //! and finds nothing ends the run, for what it names goes then.
 
+use project::names::nearest;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use super::{Pattern, matcher, names, split};
-use crate::project::nearest;
 
 /// The streams of a catalog, each with the ways to its properties.
 pub(super) struct Streams(Vec<(String, Vec<String>)>);

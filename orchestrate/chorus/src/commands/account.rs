@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
+use project::capture::{self, Captured};
+use project::{Plugin, Project, Step};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::capture::{self, Captured};
 use crate::commands::plan::selected;
 use crate::observe;
 use crate::prepare::{self, Alone};
-use crate::project::{Plugin, Project, Step};
 
 /// The flag that has a plugin tell it.
 const FLAG: &str = "--plan=json";

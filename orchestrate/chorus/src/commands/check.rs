@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use project::{Plugin, Program, Project, Role};
 use serde_json::{Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -10,9 +11,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::check::{Checker, Finding, Grade};
 use crate::commands::table;
 use crate::day;
-use crate::pipeline::Program;
 use crate::prepare::{self, Alone};
-use crate::project::{Plugin, Project, Role};
 
 /// The stream that a target is fed.
 const STREAM: &str = "chorus_check";
@@ -75,11 +74,12 @@ fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>>
 
 /// Runs a tap until it ends or has written so many records; tells how it ended, and if it was cut.
 fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(Option<i32>, bool)> {
-    let mut child = prepare::command(program)
+    let mut child = program
+        .command()
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
-        .map_err(|cause| prepare::not_started(program, cause))?;
+        .map_err(|cause| program.not_started(cause))?;
     let mut cut = false;
     if let Some(output) = child.stdout.take() {
         let mut count = 0;
@@ -99,7 +99,7 @@ fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(Optio
     if cut {
         let _ = child.kill();
     }
-    let status = child.wait().map_err(|cause| prepare::not_started(program, cause))?;
+    let status = child.wait().map_err(|cause| program.not_started(cause))?;
     Ok((status.code(), cut))
 }
 
@@ -186,8 +186,9 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
 
 fn feed(alone: &Alone, input: &str) -> Result<(Option<i32>, String)> {
     let program = &alone.program;
-    let fail = |cause| prepare::not_started(program, cause);
-    let mut child = prepare::command(program)
+    let fail = |cause| program.not_started(cause);
+    let mut child = program
+        .command()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

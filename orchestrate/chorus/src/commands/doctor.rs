@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use lake::Datestamp;
+use project::names::find_named;
+use project::{Job, Plugin, Project};
 use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -14,7 +16,6 @@ use singer::{Error, ErrorKind, Result};
 use crate::commands::plan::one_line;
 use crate::day;
 use crate::history;
-use crate::project::{Job, Plugin, Project, find_named};
 use crate::schedule::Schedule;
 use crate::store::Store;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use project::{Job, Plugin, Project, Step};
 use serde_json::{Value, json};
 use singer::error::printable;
 use singer::output::print;
@@ -13,7 +14,6 @@ use crate::commands::account::{self, Account};
 use crate::commands::table;
 use crate::day::{self, day_written};
 use crate::prepare;
-use crate::project::{Job, Plugin, Project, Step};
 use crate::run::Options;
 use crate::states::{self, state_id};
 use crate::store::Store;
@@ -74,7 +74,7 @@ fn step_plan(
         if !plugin.executable.is_file() {
             let path = plugin.executable.display();
             let missing = std::io::ErrorKind::NotFound.into();
-            let failure = prepare::not_started(&prepare::program(project, plugin, vec![]), missing);
+            let failure = prepare::program(project, plugin, vec![]).not_started(missing);
             said.fail(format!("{}: there is no program {path}", plugin.name), failure);
         }
         if !plugin.missing.names().is_empty() {

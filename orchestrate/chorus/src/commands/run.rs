@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
+use project::day::day_of;
+use project::{Job, Project};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -14,7 +16,6 @@ use crate::ended::{StepEnd, first_failure};
 use crate::history::History;
 use crate::observe::StreamCount;
 use crate::order::{self, Loading};
-use crate::project::{Job, Project, day_of};
 use crate::run::{Options, Run};
 use crate::signals::Signals;
 use crate::states;

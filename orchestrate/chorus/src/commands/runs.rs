@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use lake::Datestamp;
+use project::{Job, Project, Step};
 use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -11,7 +12,6 @@ use crate::backfill::{DayPlan, OpenDay};
 use crate::cli::RerunArgs;
 use crate::commands::{backfill, run, table};
 use crate::history::{self, History};
-use crate::project::{Job, Project, Step};
 use crate::store;
 use crate::warnings;
 

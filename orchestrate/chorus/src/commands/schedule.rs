@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, ToSpan, Zoned};
 use lake::Datestamp;
+use project::{Job, Project};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -15,7 +16,6 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::ended::first_failure;
 use crate::pipeline::Stop;
-use crate::project::{Job, Project};
 use crate::run::{Options, Run};
 use crate::schedule::{MISSED_MAX, Schedule};
 use crate::store::{self, Store};

@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use lake::Lock;
+use project::Project;
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::StateCommand;
-use crate::project::Project;
 use crate::states;
 use crate::store::Store;
 
@@ -63,7 +63,7 @@ fn forget(state: &mut Value, streams: &[String]) -> Result<()> {
         if bookmarks.and_then(|all| all.shift_remove(stream)).is_none() {
             let failure = Error::new(ErrorKind::NoInput, "cannot find the bookmark of the stream")
                 .with("stream", stream);
-            return Err(match crate::project::nearest(stream, &known) {
+            return Err(match project::names::nearest(stream, &known) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
                 None => failure.hint("`chorus state get ID` shows the bookmarks"),
             });
@@ -75,7 +75,7 @@ fn forget(state: &mut Value, streams: &[String]) -> Result<()> {
 fn no_state(store: &Store, id: &str) -> Error {
     let known = store.state_ids().unwrap_or_default();
     let failure = Error::new(ErrorKind::NoInput, "cannot find a state of this id").with("id", id);
-    match crate::project::nearest(id, &known) {
+    match project::names::nearest(id, &known) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`chorus state list` names those that are there"),
     }

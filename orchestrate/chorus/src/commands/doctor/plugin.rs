@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use lake::Lake;
+use project::capture::{last_words, run};
+use project::names::nearest;
+use project::{Plugin, Project, Role};
 use serde_json::{Value, json};
 use singer::schema::PARTITION;
 use singer::{Error, ErrorKind};
 
 use super::{Report, room};
-use crate::capture::{last_words, run};
 use crate::commands::plan::selected;
 use crate::day;
 use crate::prepare;
-use crate::project::{Plugin, Project, Role, nearest};
 
 /// The stream that a target is shown.
 const STREAM: &str = "chorus_doctor";

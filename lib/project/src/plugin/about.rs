@@ -1,4 +1,4 @@
-//! Variables that look like settings of a plugin which the project does not declare.
+//! What the programs of plugins say of themselves.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,83 +11,11 @@ use std::time::Duration;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use super::entry::pass_env;
+use super::settings::{Definition, definition};
 use crate::capture::{self, Limits};
-use crate::exit;
-use crate::pipeline::Program;
-
-use super::super::{Project, file, nearest, warn_once};
-use super::settings::{Definition, definition, variable_name};
-use super::{Entry, environment};
-
-/// Adds the settings that variables are meant for, and that the plugin says it has. Only then is it
-/// asked, and only one of ours: who knows what others do with a flag they do not know.
-pub fn complete(
-    definitions: &mut Vec<Definition>,
-    project: &Project,
-    chain: &[Entry<'_>],
-    executable: &Path,
-) {
-    let undeclared = undeclared(definitions, project, chain);
-    if undeclared.is_empty() {
-        return;
-    }
-    let known = settings(executable);
-    for own in &known {
-        if !definitions.iter().any(|definition| definition.name == own.name) {
-            definitions.push(own.clone());
-        }
-    }
-    let whole = project.file.to_string();
-    for (variable, prefix) in undeclared {
-        let name = variable[prefix.len()..].to_lowercase();
-        if definitions.iter().any(|definition| definition.is_read_from(&variable, &prefix)) {
-            continue;
-        }
-        // The project may use it by its name.
-        if whole.contains(&format!("${{{variable}}}")) || whole.contains(&format!("${variable}")) {
-            continue;
-        }
-        let plugin = chain.first().map_or("", |entry| entry.name);
-        let names: Vec<String> = definitions.iter().map(|known| known.name.clone()).collect();
-        let hint = match nearest(&name, &names) {
-            Some(near) => format!("did you mean {prefix}{}?", variable_name(near)),
-            None if known.is_empty() => format!(
-                "add {{name: {name}}} to `settings` of {plugin} if that is one of its settings"
-            ),
-            None => format!("{plugin} --about lists its settings"),
-        };
-        warn_once(&format!("{variable} is set, but {plugin} has no such setting: {hint}"));
-    }
-}
-
-/// Returns the variables that have the prefix of the plugin and are for no setting of it, each with
-/// the prefix.
-fn undeclared(
-    definitions: &[Definition],
-    project: &Project,
-    chain: &[Entry<'_>],
-) -> Vec<(String, String)> {
-    let prefixes: Vec<String> =
-        chain.iter().flat_map(Entry::prefixes).map(|name| variable_name(name) + "_").collect();
-    let others: Vec<String> =
-        project.plugin_names().iter().map(|name| variable_name(name) + "_").collect();
-    let mut found = Vec::new();
-    for (variable, _) in project.process.iter() {
-        let Some(prefix) = prefixes.iter().find(|prefix| variable.starts_with(*prefix)) else {
-            continue;
-        };
-        let rest = &variable[prefix.len()..];
-        // `__SELECT` and the like are no settings, and a longer name may be that of another plugin.
-        let is_other = rest.is_empty()
-            || rest.starts_with('_')
-            || rest == "LOGLEVEL"
-            || others.iter().any(|other| other.len() > prefix.len() && variable.starts_with(other));
-        if !is_other && !definitions.iter().any(|known| known.is_read_from(variable, prefix)) {
-            found.push((variable.clone(), prefix.clone()));
-        }
-    }
-    found
-}
+use crate::program::Program;
+use crate::{exit, yaml};
 
 /// Tells whether a program is one of ours: it lies beside this one, is no script, and says what it
 /// is.
@@ -173,7 +101,7 @@ fn ask(executable: &Path) -> Result<Option<Said>> {
         return Err(refuse(kind).with("exit", exit::words(output.status)));
     }
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
-    let about = text.and_then(|text| file::parse(&text).ok());
+    let about = text.and_then(|text| yaml::parse(&text).ok());
     let Some(about) = about.filter(|about| about["name"].is_string()) else {
         singer::warn!(
             "W-PLUGIN-UNKNOWN",
@@ -193,6 +121,6 @@ fn ask(executable: &Path) -> Result<Option<Said>> {
     Ok(Some(Said {
         settings: settings.into_iter().filter_map(without_default).collect(),
         capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
-        passed: environment::pass_env(&about).unwrap_or_default(),
+        passed: pass_env(&about).unwrap_or_default(),
     }))
 }

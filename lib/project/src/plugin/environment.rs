@@ -10,10 +10,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::super::Project;
-use super::super::variables::{Variables, names_in};
+use super::about;
+use super::entry::{Entry, nearest_text, pass_env};
 use super::settings::{Definition, variable_name};
-use super::{Entry, Role, nearest_text, undeclared};
+use crate::project::Project;
+use crate::role::Role;
+use crate::variables::{Variables, names_in};
 
 /// What programs need: where they and their files are, language and time, the network, logs, the
 /// project and the day of the run.
@@ -173,18 +175,8 @@ fn passed(known: &Known<'_>) -> Option<Vec<String>> {
         .chain
         .iter()
         .find_map(|entry| pass_env(entry.of_environment).or_else(|| pass_env(entry.own)));
-    let is_ours = || undeclared::is_ours(known.executable);
-    said.or_else(|| is_ours().then(|| undeclared::passed(known.executable)))
-}
-
-/// Reads `pass_env` of a plugin's entry.
-pub(super) fn pass_env(entry: &Value) -> Option<Vec<String>> {
-    let texts =
-        |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    match &entry["annotations"]["chorus"]["pass_env"] {
-        Value::String(one) => Some(vec![one.clone()]),
-        list => list.as_array().map(texts),
-    }
+    let is_ours = || about::is_ours(known.executable);
+    said.or_else(|| is_ours().then(|| about::passed(known.executable)))
 }
 
 fn fits(patterns: &[String], name: &str) -> bool {

@@ -3,8 +3,11 @@
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use super::plugin::{Plugin, Role};
-use super::{Project, find_named, nearest, warn_once};
+use crate::names::{find_named, nearest};
+use crate::plugin::Plugin;
+use crate::project::Project;
+use crate::role::Role;
+use crate::warnings::warn_once;
 
 /// What a run runs.
 #[derive(Clone, Debug)]

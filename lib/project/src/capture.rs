@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use singer::{Error, ErrorKind, Result};
 
 use crate::exit;
-use crate::pipeline::Program;
-use crate::prepare;
+use crate::program::Program;
 
 /// How a program has ended.
 pub struct Captured {
@@ -55,7 +54,7 @@ pub fn output(program: &Program, mut command: Command, limits: &Limits) -> Resul
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|cause| prepare::not_started(program, cause))?;
+        .map_err(|cause| program.not_started(cause))?;
     let end = Instant::now() + limits.time;
     let log = child.stderr.take().map(|log| std::thread::spawn(move || last_of(log)));
     let (sender, answer) = channel();
@@ -73,7 +72,7 @@ pub fn output(program: &Program, mut command: Command, limits: &Limits) -> Resul
         && status.is_none()
         && Instant::now() < end
     {
-        status = child.try_wait().map_err(|cause| prepare::not_started(program, cause))?;
+        status = child.try_wait().map_err(|cause| program.not_started(cause))?;
         if status.is_none() {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -122,7 +121,7 @@ pub fn run(program: &Program, input: &str) -> Result<Captured> {
     let input = file_of(input).map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot make a temporary file").caused_by(cause)
     })?;
-    let mut command = prepare::command(program);
+    let mut command = program.command();
     command.stdin(Stdio::from(input));
     let output = output(program, command, &Limits::WORDS)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -7,7 +7,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::{DAY_VARIABLES, dotenv, spelled, warn_once};
+use crate::day::DAY_VARIABLES;
+use crate::warnings::warn_once;
+use crate::{dotenv, spelled};
 
 /// Names and values; later ones win.
 #[derive(Clone, Debug, Default)]

@@ -11,6 +11,8 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::with_deserializer_from_str_with_options;
 use singer::{Error, ErrorKind, Result};
 
+use crate::yaml;
+
 /// What a text begins with that stands without quotes where a number or a truth value is read.
 const MARK: &str = "\u{0}plain:";
 
@@ -21,10 +23,8 @@ pub fn keep(value: &mut Value, text: &str) -> Result<()> {
         return Ok(());
     }
     let seed = Keep { value, place: Vec::new(), inside: false };
-    with_deserializer_from_str_with_options(text, super::file::options(), |yaml| {
-        seed.deserialize(yaml)
-    })
-    .map_err(|cause| super::file::unreadable(&cause))
+    with_deserializer_from_str_with_options(text, yaml::options(), |yaml| seed.deserialize(yaml))
+        .map_err(|cause| yaml::unreadable(&cause))
 }
 
 /// Returns a text, as the file spells it; `None` for mappings, lists and null.
@@ -209,7 +209,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::project::file::parse;
+    use crate::yaml::parse;
 
     fn kept(yaml: &str) -> Value {
         let mut value = parse(yaml).unwrap();

@@ -3,9 +3,10 @@
 use serde_json::{Map, Number, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::super::variables::{Missing, Variables};
-use super::super::{Project, spelled};
-use super::Entry;
+use super::entry::Entry;
+use crate::project::Project;
+use crate::spelled;
+use crate::variables::{Missing, Variables};
 
 /// A setting as `settings` of the project describes it.
 #[derive(Clone, Debug)]

@@ -3,8 +3,10 @@
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use super::lines::{self, Part};
-use super::{Role, nearest, warn_once};
+use crate::lines::{self, Part};
+use crate::names::nearest;
+use crate::role::Role;
+use crate::warnings::warn_once;
 
 /// The keys of each place and what they hold, where that is known: `[x]` is a list of `x`, `{x}` a
 /// mapping whose keys are those of the place `x`. `!` is behind what must be there, and at a place
@@ -316,7 +318,7 @@ fn wrong(value: &Value, wanted: &'static str, place: &Place, found: &mut Vec<Fin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::file::parse;
+    use crate::yaml::parse;
 
     #[test]
     fn what_cannot_be_used_is_refused_with_its_place_and_line() {

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-use serde_json::{Map, Value};
-use serde_saphyr::MessageFormatter;
+use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use super::lines::{self, Part};
-use super::{shape, spelled, warn_once};
+use crate::lines::{self, Part};
+use crate::warnings::warn_once;
+use crate::yaml::parse;
+use crate::{shape, spelled};
 
 /// The name of the file that makes a folder a project.
 pub const FILE_NAME: &str = "meltano.yml";
@@ -92,57 +93,6 @@ fn read_one(path: &Path) -> Result<Value> {
         spelled::keep(&mut value, &text).map(|()| value)
     });
     value.map_err(|failure| failure.with("path", path.display()))
-}
-
-/// How YAML is read.
-pub fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        // As YAML 1.2 has it, and so Meltano: `yes` is a text.
-        strict_booleans: true,
-        // The excerpt could show a secret.
-        with_snippet: false,
-    }
-}
-
-/// Reads YAML; anchors, depth and size are bounded.
-pub fn parse(text: &str) -> Result<Value> {
-    let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
-    match value.map_err(|cause| unreadable(&cause))? {
-        Some(value @ Value::Object(_)) => Ok(value),
-        None => Ok(Value::Object(Map::new())),
-        Some(_) => Err(Error::new(ErrorKind::Config, "the YAML is not a mapping")),
-    }
-}
-
-/// The failure of a file that is no YAML of ours.
-pub fn unreadable(cause: &serde_saphyr::Error) -> Error {
-    let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
-    let failure = match cause.location() {
-        Some(place) => failure.with("line", place.line()).with("column", place.column()),
-        None => failure,
-    };
-    failure.with("reason", reason(cause))
-}
-
-/// Tells what is wrong, in words of who wrote the file.
-fn reason(cause: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error as Cause;
-    match cause {
-        Cause::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the key `{key}` is there twice")
-        }
-        Cause::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
-        Cause::UnknownAnchor { .. } => {
-            "there is no anchor of this name above: quote a text that starts with `*`".to_owned()
-        }
-        Cause::InvalidScalar { .. } => "the value does not fit its tag (`!!...`)".to_owned(),
-        Cause::Unexpected { .. } => "a key must be a text".to_owned(),
-        Cause::Budget { .. } => "the file is too large, too deep, or repeats too much".to_owned(),
-        _ => {
-            let text = serde_saphyr::UserMessageFormatter.format_message(cause);
-            text.lines().next().unwrap_or_default().trim().to_owned()
-        }
-    }
 }
 
 /// Finds the files of `include_paths`, sorted.
@@ -246,27 +196,5 @@ mod tests {
         assert_eq!(read(folder.path()).unwrap()["default_environment"], "x");
         write("parts/b.yml", "include_paths: x\n");
         assert_eq!(read(folder.path()).unwrap_err().kind(), ErrorKind::Config);
-    }
-
-    #[test]
-    fn reads_yaml_as_meltano_does() {
-        let value =
-            parse("a: yes\nb: true\nc: 1.50\nd: 00123\ne: ~\nf: &x {g: 1}\nh: *x\n").unwrap();
-        assert_eq!(value["a"], "yes");
-        assert_eq!(value["b"], true);
-        assert_eq!(value["e"], Value::Null);
-        assert_eq!(value["h"]["g"], 1);
-        assert_eq!(parse("").unwrap(), Value::Object(Map::new()));
-        for text in ["- a", "a: [", "a: 1\na: 2", "text"] {
-            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Config, "{text}");
-        }
-        let bomb: String = (1..30).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |all, at| {
-            let before = at - 1;
-            let more = format!("a{at}: &a{at} [{}]\n", format!("*a{before},").repeat(9));
-            all + &more
-        });
-        assert_eq!(parse(&bomb).unwrap_err().kind(), ErrorKind::Config);
-        let deep = format!("a: {}", "[".repeat(100_000));
-        assert_eq!(parse(&deep).unwrap_err().kind(), ErrorKind::Config);
     }
 }

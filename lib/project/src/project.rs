@@ -1,25 +1,16 @@
-//! The project: its file, the active environment, its variables, plugins and jobs.
+//! A project: its file, the active environment, and its variables.
 
-mod dotenv;
-pub mod file;
-pub mod job;
-mod lines;
-pub mod plugin;
-mod shape;
-pub mod spelled;
-pub mod variables;
-
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-pub use job::{Job, Step};
-pub use plugin::{Plugin, Role};
-pub use variables::Variables;
+use crate::day::{DAY_VARIABLES, day_of};
+use crate::file;
+use crate::names::find_named;
+use crate::role::Role;
+use crate::variables::Variables;
 
 /// A project with one of its environments.
 #[derive(Debug)]
@@ -38,9 +29,6 @@ pub struct Project {
     /// nothing to do with the day.
     pub other_day: Option<Box<Self>>,
 }
-
-/// The variables that name the day of a run.
-pub const DAY_VARIABLES: [&str; 2] = ["DATESTAMP", "EXTRACTED_AT"];
 
 impl Project {
     /// Reads the project of a folder, or of the nearest folder above it that has one. The
@@ -122,51 +110,6 @@ impl Project {
         }
         names
     }
-}
-
-/// Returns the day that variables name, if they do.
-pub fn day_of(value_of: impl Fn(&str) -> Option<String>) -> Result<Option<Datestamp>> {
-    let mut found: Option<(&str, Datestamp)> = None;
-    for name in DAY_VARIABLES {
-        let Some(text) = value_of(name).filter(|text| !text.is_empty()) else { continue };
-        let day = text.parse().map_err(|failure: Error| failure.with("variable", name))?;
-        match found {
-            Some((first, other)) if other != day => {
-                return Err(Error::new(ErrorKind::Usage, "cannot run for two days at once")
-                    .with(first, other)
-                    .with(name, day)
-                    .hint("set one of these variables, or give --datestamp"));
-            }
-            _ => found = Some((name, day)),
-        }
-    }
-    Ok(found.map(|(_, day)| day))
-}
-
-/// Warns of something in the project, once: a backfill opens the project for each day.
-pub fn warn_once(text: &str) {
-    if is_news(text) {
-        singer::warn!("W-PROJECT-UNUSED", "{text}");
-    }
-}
-
-/// Tells whether this process has not said it before.
-pub fn is_news(text: &str) -> bool {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    said.insert(text.to_owned())
-}
-
-/// Finds the entry of a list by its name.
-pub fn find_named<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
-    list.as_array()?.iter().find(|entry| entry["name"] == name)
-}
-
-/// Returns the name that was probably meant.
-pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let likeness = |other: &String| strsim::jaro_winkler(name, other);
-    let near = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(near) > 0.8).then_some(near)
 }
 
 fn root(folder: &Path) -> Result<PathBuf> {

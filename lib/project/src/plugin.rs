@@ -1,62 +1,26 @@
 //! A plugin with its settings from all the places they may stand in.
 
+mod about;
+mod entry;
 mod environment;
 mod settings;
 mod undeclared;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::file::{self, Step};
-use super::variables::{Missing, Variables, names_in};
-use super::{Project, find_named};
+use crate::file::{self, Step};
+use crate::names::{find_named, nearest};
+use crate::project::Project;
+use crate::role::Role;
+use crate::variables::{Missing, Variables, names_in};
+use entry::{Entry, chain, nearest_text};
 pub use environment::is_secret_word;
 use environment::{Environment, Known};
 use settings::{definitions, variable_name};
-
-/// What a plugin is in a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Writes messages: a tap.
-    Extractor,
-    /// Reads and writes messages.
-    Mapper,
-    /// Reads messages: a target.
-    Loader,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Extractor, Self::Mapper, Self::Loader];
-
-    /// Returns the key of the project file.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Extractor => "extractors",
-            Self::Mapper => "mappers",
-            Self::Loader => "loaders",
-        }
-    }
-
-    /// Returns the word in the names of Meltano's variables: `MELTANO_EXTRACT_HOST`.
-    fn verb(self) -> &'static str {
-        match self {
-            Self::Extractor => "EXTRACT",
-            Self::Mapper => "MAP",
-            Self::Loader => "LOAD",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.key().trim_end_matches('s'))
-    }
-}
 
 /// A plugin, ready to be run.
 #[derive(Clone, Debug)]
@@ -138,7 +102,7 @@ impl Plugin {
         let known: Vec<String> = project.plugin_names();
         Err(Error::new(ErrorKind::Config, "cannot find a plugin of this name")
             .with("plugin", name)
-            .hint(match super::nearest(name, &known) {
+            .hint(match nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the project has: {}", known.join(", ")),
             }))
@@ -158,11 +122,11 @@ impl Plugin {
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
         let executable = executable(project, role, &chain);
-        undeclared::check(&executable).map_err(|failure| failure.with("plugin", name))?;
+        about::check(&executable).map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain);
         undeclared::complete(&mut definitions, project, &chain, &executable);
         // They tell which of them are secrets, and their kinds.
-        let said = undeclared::settings(&executable);
+        let said = about::settings(&executable);
         let mut missing = Missing::default();
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
@@ -214,18 +178,18 @@ impl Plugin {
 
     /// Tells whether it is one of ours.
     pub fn is_ours(&self) -> bool {
-        undeclared::is_ours(&self.executable)
+        about::is_ours(&self.executable)
     }
 
     /// Tells whether it is one of ours and can tell what it would do: who knows what others do with
     /// a flag they do not know.
     pub fn plans(&self) -> bool {
-        undeclared::is_ours_and_can(&self.executable, "plan")
+        about::is_ours_and_can(&self.executable, "plan")
     }
 
     /// Tells whether it is one of ours that can end at a warning.
     pub fn denies_warnings(&self) -> bool {
-        undeclared::is_ours_and_can(&self.executable, "deny-warnings")
+        about::is_ours_and_can(&self.executable, "deny-warnings")
     }
 
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
@@ -245,53 +209,6 @@ impl Plugin {
     pub fn declares(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|can| can == capability)
     }
-}
-
-/// A plugin's entry, and what the active environment says of it.
-#[derive(Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub name: &'a str,
-    pub own: &'a Value,
-    pub of_environment: &'a Value,
-}
-
-impl<'a> Entry<'a> {
-    /// Returns what the names of its variables begin with.
-    fn prefixes(&self) -> Vec<&'a str> {
-        let namespace = self.own["namespace"].as_str().filter(|namespace| *namespace != self.name);
-        std::iter::once(self.name).chain(namespace).collect()
-    }
-}
-
-const INHERITANCE_MAX: usize = 16;
-
-/// Returns the entry and those it inherits from, nearest first.
-fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<Entry<'a>>> {
-    let mut chain = Vec::new();
-    let mut next = Some(entry);
-    while let Some(own) = next {
-        let name = own["name"].as_str().unwrap_or_default();
-        if chain.len() == INHERITANCE_MAX {
-            return Err(Error::new(ErrorKind::Config, "cannot inherit in a circle")
-                .with("plugin", name)
-                .hint("look at `inherit_from` of the plugins"));
-        }
-        let here = &project.environment["config"]["plugins"][role.key()];
-        let of_environment = find_named(here, name).unwrap_or(&Value::Null);
-        chain.push(Entry { name, own, of_environment });
-        next = match own["inherit_from"].as_str() {
-            Some(parent) if parent != name => {
-                let found = find_named(&project.file["plugins"][role.key()], parent);
-                Some(found.ok_or_else(|| {
-                    Error::new(ErrorKind::Config, "cannot find the plugin to inherit from")
-                        .with("plugin", name)
-                        .with("inherit_from", parent)
-                })?)
-            }
-            _ => None,
-        };
-    }
-    Ok(chain)
 }
 
 /// Says of a value that cannot be used which plugin's it is, and where it is written.
@@ -315,13 +232,6 @@ fn of_line(failure: Error, project: &Project, role: Role, chain: &[Entry<'_>]) -
         Some((path, line)) => failure.with("path", path.display()).with("line", line),
         None => failure,
     }
-}
-
-fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a str)> {
-    chain.iter().find_map(|entry| {
-        let text = entry.of_environment[key].as_str().or_else(|| entry.own[key].as_str())?;
-        Some((entry.name, text))
-    })
 }
 
 fn capabilities(chain: &[Entry<'_>]) -> Vec<String> {

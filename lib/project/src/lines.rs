@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use crate::yaml::options;
+
 /// A step into a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -16,8 +18,7 @@ pub enum Part {
 
 /// Finds the line of a value, that of its key in a mapping.
 pub fn find(text: &str, path: &[Part]) -> Option<u64> {
-    let mut node =
-        serde_saphyr::from_str_with_options::<Node>(text, super::file::options()).ok()?;
+    let mut node = serde_saphyr::from_str_with_options::<Node>(text, options()).ok()?;
     let mut line = node.0.referenced.line();
     for part in path {
         node = match (part, node.0.value) {

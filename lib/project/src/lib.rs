@@ -1,0 +1,28 @@
+//! A project of Meltano: `meltano.yml` with what belongs to it, read.
+//!
+//! Nothing here prints, and nothing runs but programs that are asked what they are.
+
+pub mod capture;
+pub mod day;
+mod dotenv;
+pub mod exit;
+pub mod file;
+pub mod job;
+mod lines;
+pub mod names;
+pub mod plugin;
+pub mod program;
+mod project;
+mod role;
+mod shape;
+pub mod spelled;
+pub mod variables;
+pub mod warnings;
+mod yaml;
+
+pub use job::{Job, Step};
+pub use plugin::Plugin;
+pub use program::Program;
+pub use project::Project;
+pub use role::Role;
+pub use variables::Variables;

@@ -1,0 +1,83 @@
+//! YAML as it is read here: as Meltano reads it, within limits.
+
+use serde_json::{Map, Value};
+use serde_saphyr::MessageFormatter;
+use singer::{Error, ErrorKind, Result};
+
+/// How YAML is read.
+pub fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        // As YAML 1.2 has it, and so Meltano: `yes` is a text.
+        strict_booleans: true,
+        // The excerpt could show a secret.
+        with_snippet: false,
+    }
+}
+
+/// Reads YAML; anchors, depth and size are bounded.
+pub fn parse(text: &str) -> Result<Value> {
+    let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
+    match value.map_err(|cause| unreadable(&cause))? {
+        Some(value @ Value::Object(_)) => Ok(value),
+        None => Ok(Value::Object(Map::new())),
+        Some(_) => Err(Error::new(ErrorKind::Config, "the YAML is not a mapping")),
+    }
+}
+
+/// The failure of a file that is no YAML of ours.
+pub fn unreadable(cause: &serde_saphyr::Error) -> Error {
+    let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
+    let failure = match cause.location() {
+        Some(place) => failure.with("line", place.line()).with("column", place.column()),
+        None => failure,
+    };
+    failure.with("reason", reason(cause))
+}
+
+/// Tells what is wrong, in words of who wrote the file.
+fn reason(cause: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error as Cause;
+    match cause {
+        Cause::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is there twice")
+        }
+        Cause::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
+        Cause::UnknownAnchor { .. } => {
+            "there is no anchor of this name above: quote a text that starts with `*`".to_owned()
+        }
+        Cause::InvalidScalar { .. } => "the value does not fit its tag (`!!...`)".to_owned(),
+        Cause::Unexpected { .. } => "a key must be a text".to_owned(),
+        Cause::Budget { .. } => "the file is too large, too deep, or repeats too much".to_owned(),
+        _ => {
+            let text = serde_saphyr::UserMessageFormatter.format_message(cause);
+            text.lines().next().unwrap_or_default().trim().to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_yaml_as_meltano_does() {
+        let value =
+            parse("a: yes\nb: true\nc: 1.50\nd: 00123\ne: ~\nf: &x {g: 1}\nh: *x\n").unwrap();
+        assert_eq!(value["a"], "yes");
+        assert_eq!(value["b"], true);
+        assert_eq!(value["e"], Value::Null);
+        assert_eq!(value["h"]["g"], 1);
+        assert_eq!(parse("").unwrap(), Value::Object(Map::new()));
+        for text in ["- a", "a: [", "a: 1\na: 2", "text"] {
+            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Config, "{text}");
+        }
+        let bomb: String = (1..30).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |all, at| {
+            let before = at - 1;
+            let more = format!("a{at}: &a{at} [{}]\n", format!("*a{before},").repeat(9));
+            all + &more
+        });
+        assert_eq!(parse(&bomb).unwrap_err().kind(), ErrorKind::Config);
+        let deep = format!("a: {}", "[".repeat(100_000));
+        assert_eq!(parse(&deep).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
