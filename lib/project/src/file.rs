@@ -8,7 +8,8 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::lines::{self, Part};
-use crate::warnings::warn_once;
+use crate::warning;
+use crate::warnings::Warnings;
 use crate::yaml::parse;
 use crate::{shape, spelled};
 
@@ -16,22 +17,23 @@ use crate::{shape, spelled};
 pub const FILE_NAME: &str = "meltano.yml";
 
 /// Reads the project file of a folder and the files it includes into one value.
-pub fn read(root: &Path) -> Result<Value> {
-    let mut whole = read_one(&root.join(FILE_NAME))?;
-    for path in included(root, &whole)? {
-        let part = read_one(&path)?;
+pub fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
+    let mut whole = read_one(&root.join(FILE_NAME), warnings)?;
+    for path in included(root, &whole, warnings)? {
+        let part = read_one(&path, warnings)?;
         merge(&mut whole, part, "").map_err(|failure| failure.with("path", path.display()))?;
     }
     shape::check_names(&whole)
         .map_err(|failure| failure.with("path", root.join(FILE_NAME).display()))?;
-    shape::check_environments(&whole);
+    shape::check_environments(&whole, warnings);
     Ok(whole)
 }
 
 /// Finds the file and the line of a value: the first of several places that is there.
 pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Step<'_>>]) -> Option<(PathBuf, u64)> {
     let mut paths = vec![root.join(FILE_NAME)];
-    paths.extend(included(root, whole).ok()?);
+    // What there is to warn of was told when they were read.
+    paths.extend(included(root, whole, &Warnings::default()).ok()?);
     let texts = paths.into_iter().filter_map(|path| {
         let text = fs::read_to_string(&path).ok()?;
         let value = parse(&text).ok()?;
@@ -73,7 +75,7 @@ fn parts(value: &Value, place: &[Step<'_>]) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-fn read_one(path: &Path) -> Result<Value> {
+fn read_one(path: &Path, warnings: &Warnings) -> Result<Value> {
     let text = fs::read_to_string(path).map_err(|cause| {
         let (kind, hint) = match cause.kind() {
             std::io::ErrorKind::PermissionDenied => {
@@ -89,14 +91,14 @@ fn read_one(path: &Path) -> Result<Value> {
     })?;
     let shown = path.file_name().unwrap_or_default().to_string_lossy();
     let value = parse(&text).and_then(|mut value| {
-        shape::check(&value, &shown, &text)?;
+        shape::check(&value, &shown, &text, warnings)?;
         spelled::keep(&mut value, &text).map(|()| value)
     });
     value.map_err(|failure| failure.with("path", path.display()))
 }
 
 /// Finds the files of `include_paths`, sorted.
-fn included(root: &Path, whole: &Value) -> Result<Vec<PathBuf>> {
+fn included(root: &Path, whole: &Value, warnings: &Warnings) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in whole["include_paths"].as_array().into_iter().flatten() {
         let Some(pattern) = pattern.as_str() else { continue };
@@ -117,7 +119,10 @@ fn included(root: &Path, whole: &Value) -> Result<Vec<PathBuf>> {
             }
         })?;
         if found.len() == before {
-            warn_once(&format!("`include_paths` names {pattern}, which matches no file"));
+            warnings.tell_once(warning!(
+                "W-PROJECT-UNUSED",
+                "`include_paths` names {pattern}, which matches no file"
+            ));
         }
     }
     found.sort();
@@ -188,13 +193,16 @@ mod tests {
         write("meltano.yml", "include_paths: [./parts/*.yml]\njobs: [{name: a, tasks: []}]\n");
         write("parts/b.yml", "jobs: [{name: b, tasks: []}]\nplugins: {extractors: [{name: t}]}\n");
         write("parts/deep/c.yml", "jobs: [{name: c, tasks: []}]\n");
-        let whole = read(folder.path()).unwrap();
+        let whole = read(folder.path(), &Warnings::default()).unwrap();
         let names: Vec<&str> = whole["jobs"].as_array().unwrap().iter().map(name_of).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(whole["plugins"]["extractors"][0]["name"], "t");
         write("parts/b.yml", "default_environment: x\n");
-        assert_eq!(read(folder.path()).unwrap()["default_environment"], "x");
+        assert_eq!(read(folder.path(), &Warnings::default()).unwrap()["default_environment"], "x");
         write("parts/b.yml", "include_paths: x\n");
-        assert_eq!(read(folder.path()).unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(
+            read(folder.path(), &Warnings::default()).unwrap_err().kind(),
+            ErrorKind::Config
+        );
     }
 }

@@ -7,7 +7,7 @@ use crate::names::{find_named, nearest};
 use crate::plugin::Plugin;
 use crate::project::Project;
 use crate::role::Role;
-use crate::warnings::warn_once;
+use crate::warning;
 
 /// What a run runs.
 #[derive(Clone, Debug)]
@@ -40,7 +40,10 @@ impl Job {
             match find_named(&project.file["jobs"], word) {
                 Some(job) if pending.is_empty() => {
                     if project.plugin_names().contains(word) {
-                        warn_once(&format!("{word} is a job and a plugin: the job is what runs"));
+                        project.warnings().tell_once(warning!(
+                            "W-PROJECT-UNUSED",
+                            "{word} is a job and a plugin: the job is what runs"
+                        ));
                     }
                     let tasks = &job["tasks"];
                     let one = std::slice::from_ref(tasks);

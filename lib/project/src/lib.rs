@@ -3,6 +3,7 @@
 //! Nothing here prints, and nothing runs but programs that are asked what they are.
 
 pub mod capture;
+mod context;
 pub mod day;
 mod dotenv;
 pub mod exit;
@@ -20,9 +21,11 @@ pub mod variables;
 pub mod warnings;
 mod yaml;
 
+pub use context::Context;
 pub use job::{Job, Step};
 pub use plugin::Plugin;
 pub use program::Program;
-pub use project::Project;
+pub use project::{Opening, Project};
 pub use role::Role;
 pub use variables::Variables;
+pub use warnings::{Warning, Warnings};

@@ -1,6 +1,7 @@
 //! A plugin with its settings from all the places they may stand in.
 
-mod about;
+pub(crate) mod about;
+mod definition;
 mod entry;
 mod environment;
 mod settings;
@@ -8,6 +9,7 @@ mod undeclared;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
@@ -17,10 +19,12 @@ use crate::names::{find_named, nearest};
 use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Missing, Variables, names_in};
-use entry::{Entry, chain, nearest_text};
+use about::Said;
+use definition::variable_name;
+use entry::{Entry, nearest_text};
 pub use environment::is_secret_word;
 use environment::{Environment, Known};
-use settings::{definitions, variable_name};
+use settings::definitions;
 
 /// A plugin, ready to be run.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct Plugin {
     pub rules: Rules,
     /// The variables of its process.
     pub environment: Environment,
+    /// What it says of itself, if it is one of ours.
+    said: Option<Arc<Said>>,
 }
 
 /// What a project wants of a tap's catalog and state.
@@ -122,11 +128,11 @@ impl Plugin {
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
         let executable = executable(project, role, &chain);
-        about::check(&executable).map_err(|failure| failure.with("plugin", name))?;
+        let context = &project.context;
+        let said = context.programs.said(&executable, &context.warnings);
+        let said = said.map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain);
-        undeclared::complete(&mut definitions, project, &chain, &executable);
-        // They tell which of them are secrets, and their kinds.
-        let said = about::settings(&executable);
+        undeclared::complete(&mut definitions, project, &chain, said.as_deref());
         let mut missing = Missing::default();
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
@@ -140,15 +146,16 @@ impl Plugin {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
         }
-        settings::settle(&mut config, &said).map_err(of_plugin)?;
+        // It tells the kinds of its settings, and which of them are secrets.
+        let kinds = said.as_ref().map_or(&[][..], |said| &said.settings);
+        settings::settle(&mut config, kinds).map_err(of_plugin)?;
         let rules = rules(&chain, project, &variables, &mut missing)?;
         let known = Known {
             project,
             role,
             chain: &chain,
-            executable: &executable,
             definitions: &definitions,
-            said: &said,
+            said: said.as_deref(),
             config: &config,
             written: &written,
         };
@@ -161,6 +168,7 @@ impl Plugin {
             capabilities: capabilities(&chain),
             rules,
             environment,
+            said,
             config,
             written,
             missing,
@@ -178,18 +186,22 @@ impl Plugin {
 
     /// Tells whether it is one of ours.
     pub fn is_ours(&self) -> bool {
-        about::is_ours(&self.executable)
+        self.said.is_some()
     }
 
     /// Tells whether it is one of ours and can tell what it would do: who knows what others do with
     /// a flag they do not know.
     pub fn plans(&self) -> bool {
-        about::is_ours_and_can(&self.executable, "plan")
+        self.says_it_can("plan")
     }
 
     /// Tells whether it is one of ours that can end at a warning.
     pub fn denies_warnings(&self) -> bool {
-        about::is_ours_and_can(&self.executable, "deny-warnings")
+        self.says_it_can("deny-warnings")
+    }
+
+    fn says_it_can(&self, capability: &str) -> bool {
+        self.said.as_ref().is_some_and(|said| said.can(capability))
     }
 
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
@@ -209,6 +221,37 @@ impl Plugin {
     pub fn declares(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|can| can == capability)
     }
+}
+
+const INHERITANCE_MAX: usize = 16;
+
+/// Returns the entry of a plugin and those it inherits from, nearest first.
+fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<Entry<'a>>> {
+    let mut chain = Vec::new();
+    let mut next = Some(entry);
+    while let Some(own) = next {
+        let name = own["name"].as_str().unwrap_or_default();
+        if chain.len() == INHERITANCE_MAX {
+            return Err(Error::new(ErrorKind::Config, "cannot inherit in a circle")
+                .with("plugin", name)
+                .hint("look at `inherit_from` of the plugins"));
+        }
+        let here = &project.environment["config"]["plugins"][role.key()];
+        let of_environment = find_named(here, name).unwrap_or(&Value::Null);
+        chain.push(Entry { name, own, of_environment });
+        next = match own["inherit_from"].as_str() {
+            Some(parent) if parent != name => {
+                let found = find_named(&project.file["plugins"][role.key()], parent);
+                Some(found.ok_or_else(|| {
+                    Error::new(ErrorKind::Config, "cannot find the plugin to inherit from")
+                        .with("plugin", name)
+                        .with("inherit_from", parent)
+                })?)
+            }
+            _ => None,
+        };
+    }
+    Ok(chain)
 }
 
 /// Says of a value that cannot be used which plugin's it is, and where it is written.

@@ -1,16 +1,19 @@
 //! A project: its file, the active environment, and its variables.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lake::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::context::Context;
 use crate::day::{DAY_VARIABLES, day_of};
 use crate::file;
 use crate::names::find_named;
 use crate::role::Role;
 use crate::variables::Variables;
+use crate::warnings::Warnings;
 
 /// A project with one of its environments.
 #[derive(Debug)]
@@ -25,53 +28,59 @@ pub struct Project {
     pub process: Variables,
     /// These over the `env` blocks of the project and its environment.
     pub variables: Variables,
+    /// What it shares with others that were opened for the same purpose.
+    pub context: Arc<Context>,
     /// The same project for another day, where it was opened for one: what is the same in both has
     /// nothing to do with the day.
     pub other_day: Option<Box<Self>>,
 }
 
+/// How a project is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Its folder, or one below it.
+    pub folder: &'a Path,
+    /// The environment; else `MELTANO_ENVIRONMENT`, or the project's default.
+    pub environment: Option<&'a str>,
+    /// Variables over those of the process.
+    pub variables: &'a [(String, String)],
+    /// What it shares with others.
+    pub context: &'a Arc<Context>,
+}
+
+impl Opening<'_> {
+    /// Returns the variables, with those that name a day.
+    fn named(&self, day: Datestamp) -> Vec<(String, String)> {
+        let named = DAY_VARIABLES.map(|name| (name.to_owned(), day.to_string()));
+        self.variables.iter().cloned().chain(named).collect()
+    }
+}
+
 impl Project {
-    /// Reads the project of a folder, or of the nearest folder above it that has one. The
-    /// environment is the one named, else `MELTANO_ENVIRONMENT`, else the project's default.
-    pub fn open(
-        folder: &Path,
-        environment: Option<&str>,
-        settings: &[(String, String)],
-    ) -> Result<Self> {
-        let root = root(folder)?;
-        let file = file::read(&root)?;
-        Self::of_file(root, file, environment, settings)
+    /// Reads the project of a folder, or of the nearest folder above it that has one.
+    pub fn open(opening: &Opening<'_>) -> Result<Self> {
+        let root = root(opening.folder)?;
+        let file = file::read(&root, &opening.context.warnings)?;
+        Self::of_file(root, file, opening)
     }
 
     /// Opens the project for a day: its variables name that day, whatever else does.
-    pub fn open_for(
-        folder: &Path,
-        environment: Option<&str>,
-        settings: &[(String, String)],
-        day: Datestamp,
-    ) -> Result<Self> {
-        let with = |day: Datestamp| -> Vec<(String, String)> {
-            let named = DAY_VARIABLES.map(|name| (name.to_owned(), day.to_string()));
-            settings.iter().cloned().chain(named).collect()
-        };
-        let mut project = Self::open(folder, environment, &with(day))?;
+    pub fn open_for(opening: &Opening<'_>, day: Datestamp) -> Result<Self> {
+        let mut project = Self::open(&Opening { variables: &opening.named(day), ..*opening })?;
         let other = day.date().yesterday().or_else(|_| day.date().tomorrow());
         if let Ok(other) = other.map(Datestamp::from) {
             let (root, file) = (project.root.clone(), project.file.clone());
-            let other = Self::of_file(root, file, environment, &with(other))?;
-            project.other_day = Some(Box::new(other));
+            let opening = Opening { variables: &opening.named(other), ..*opening };
+            project.other_day = Some(Box::new(Self::of_file(root, file, &opening)?));
         }
         Ok(project)
     }
 
-    fn of_file(
-        root: PathBuf,
-        file: Value,
-        environment: Option<&str>,
-        settings: &[(String, String)],
-    ) -> Result<Self> {
-        let mut process = Variables::of_process(&root, settings)?;
-        let wanted = environment
+    fn of_file(root: PathBuf, file: Value, opening: &Opening<'_>) -> Result<Self> {
+        let Opening { variables, context, .. } = *opening;
+        let mut process = Variables::of_process(&root, variables, &context.warnings)?;
+        let wanted = opening
+            .environment
             .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))
             .or_else(|| file["default_environment"].as_str())
             .map(str::to_owned);
@@ -84,7 +93,13 @@ impl Project {
         let mut variables = process.clone();
         variables.add_block(&file["env"], &process);
         variables.add_block(&environment["env"], &process);
-        Ok(Self { root, file, environment, process, variables, other_day: None })
+        let context = Arc::clone(context);
+        Ok(Self { root, file, environment, process, variables, context, other_day: None })
+    }
+
+    /// Returns who is told of warnings.
+    pub fn warnings(&self) -> &Warnings {
+        &self.context.warnings
     }
 
     /// Returns the day that the variables name: those of the process, of `.env`, and of the `env`

@@ -6,7 +6,8 @@ use singer::{Error, ErrorKind, Result};
 use crate::lines::{self, Part};
 use crate::names::nearest;
 use crate::role::Role;
-use crate::warnings::warn_once;
+use crate::warning;
+use crate::warnings::Warnings;
 
 /// The keys of each place and what they hold, where that is known: `[x]` is a list of `x`, `{x}` a
 /// mapping whose keys are those of the place `x`. `!` is behind what must be there, and at a place
@@ -72,7 +73,7 @@ const SHAPES: [(&str, &str); 17] = [
 
 /// Looks at the keys and types of one file: refuses what cannot be used, warns of keys that nobody
 /// will read.
-pub fn check(value: &Value, shown: &str, text: &str) -> Result<()> {
+pub fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
     let mut found = Vec::new();
     mapping(value, "file", &Place::default(), &mut found);
     let line = |finding: &Finding| lines::find(text, &finding.place.parts);
@@ -82,7 +83,8 @@ pub fn check(value: &Value, shown: &str, text: &str) -> Result<()> {
                 let line = line(finding).map_or(String::new(), |line| format!(", line {line}"));
                 let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
                 let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                warn_once(&format!(
+                warnings.tell_once(warning!(
+                    "W-PROJECT-UNUSED",
                     "key `{key}` of {of} is not known and has no effect{hint} ({shown}{line})"
                 ));
             }
@@ -131,7 +133,7 @@ pub fn check_names(whole: &Value) -> Result<()> {
 }
 
 /// Warns of settings for plugins that are not there.
-pub fn check_environments(whole: &Value) {
+pub fn check_environments(whole: &Value, warnings: &Warnings) {
     for environment in whole["environments"].as_array().into_iter().flatten() {
         for role in Role::ALL {
             let known = names(&whole["plugins"][role.key()]);
@@ -141,7 +143,8 @@ pub fn check_environments(whole: &Value) {
                     let hint =
                         hint.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                     let of = environment["name"].as_str().unwrap_or_default();
-                    warn_once(&format!(
+                    warnings.tell_once(warning!(
+                        "W-PROJECT-UNUSED",
                         "environment {of} has settings for {name}, which is no {role}{hint}"
                     ));
                 }
@@ -323,7 +326,8 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_its_place_and_line() {
         let check = |text: &str, at: &str, line: &str, wanted: &str| {
-            let failure = check(&parse(text).unwrap(), "meltano.yml", text).expect_err(text);
+            let failure = check(&parse(text).unwrap(), "meltano.yml", text, &Warnings::default())
+                .expect_err(text);
             let of = |key: &str| failure.context(key).unwrap_or_default();
             assert_eq!((of("at"), of("line"), of("wanted")), (at, line, wanted), "{text}");
         };

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day::DAY_VARIABLES;
-use crate::warnings::warn_once;
+use crate::warning;
+use crate::warnings::Warnings;
 use crate::{dotenv, spelled};
 
 /// Names and values; later ones win.
@@ -43,7 +44,11 @@ impl Missing {
 impl Variables {
     /// Takes the environment of this process, and values given for this run, over `.env` of the
     /// project's folder, if there is one.
-    pub fn of_process(root: &Path, given: &[(String, String)]) -> Result<Self> {
+    pub fn of_process(
+        root: &Path,
+        given: &[(String, String)],
+        warnings: &Warnings,
+    ) -> Result<Self> {
         let mut process = Self::default();
         for (name, value) in std::env::vars_os() {
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
@@ -53,7 +58,7 @@ impl Variables {
         for (name, value) in given {
             process.set(name, value);
         }
-        let mut all = of_file(&root.join(".env"), &process)?;
+        let mut all = of_file(&root.join(".env"), &process, warnings)?;
         all.values.append(&mut process.values);
         Ok(all)
     }
@@ -207,7 +212,7 @@ pub fn names_in(text: &str) -> BTreeSet<String> {
 
 /// Reads `.env`: a name in braces has the value of the process, or else that of a line above. What
 /// has no effect is told by its line; a value is never shown, as it may be a secret.
-fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
+fn of_file(path: &Path, process: &Variables, warnings: &Warnings) -> Result<Variables> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -220,7 +225,8 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
     };
     let dotenv::Statements { variables, odd } = dotenv::read(&text);
     for line in odd {
-        warn_once(&format!(
+        warnings.tell_once(warning!(
+            "W-PROJECT-UNUSED",
             ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with \
              a quote ends with one"
         ));
@@ -228,7 +234,8 @@ fn of_file(path: &Path, process: &Variables) -> Result<Variables> {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for variable in variables {
         if variable.value.is_none() {
-            warn_once(&format!(
+            warnings.tell_once(warning!(
+                "W-PROJECT-UNUSED",
                 ".env, line {}: a name without `=` sets nothing; write NAME= for an empty value",
                 variable.line
             ));

@@ -37,11 +37,7 @@ impl Warnings {
     }
 
     fn check(&self) -> Result<()> {
-        let Some((code, text)) = &self.first_denied else { return Ok(()) };
-        Err(Error::new(ErrorKind::Data, "a warning ends the run, as `--deny-warnings` asks")
-            .with("code", code)
-            .with("warning", text)
-            .hint("remove the cause of the warning, or its code from `--deny-warnings`"))
+        self.first_denied.as_ref().map_or(Ok(()), |(code, text)| Err(denied(code, text)))
     }
 
     fn summary(&self) -> Option<String> {
@@ -99,6 +95,16 @@ pub fn log(code: &'static str, module: &str, text: fmt::Arguments<'_>) {
 /// # Errors
 /// `Usage` for a code that does not exist.
 pub fn deny<'a>(codes: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let codes = known(codes)?;
+    Warnings::lock().denied.extend(codes);
+    Ok(())
+}
+
+/// Returns the codes that a user names, in whatever case; `all` stands for every code.
+///
+/// # Errors
+/// `Usage` for a code that does not exist.
+pub fn known<'a>(codes: impl IntoIterator<Item = &'a str>) -> Result<BTreeSet<&'static str>> {
     let mut denied = BTreeSet::new();
     for code in codes {
         if code.eq_ignore_ascii_case("all") {
@@ -111,8 +117,15 @@ pub fn deny<'a>(codes: impl IntoIterator<Item = &'a str>) -> Result<()> {
         };
         denied.insert(*known);
     }
-    Warnings::lock().denied.extend(denied);
-    Ok(())
+    Ok(denied)
+}
+
+/// Makes the failure of a run that a denied warning ends.
+pub fn denied(code: &str, text: &str) -> Error {
+    Error::new(ErrorKind::Data, "a warning ends the run, as `--deny-warnings` asks")
+        .with("code", code)
+        .with("warning", text)
+        .hint("remove the cause of the warning, or its code from `--deny-warnings`")
 }
 
 fn unknown(code: &str) -> Error {
@@ -142,11 +155,6 @@ pub fn check() -> Result<()> {
 /// the first of it happens: by then rows were handed on, and committed.
 pub fn denies(code: &str) -> bool {
     Warnings::lock().denied.contains(code)
-}
-
-/// Forgets the warning that ended a run, in a program that goes on to the next one.
-pub fn forgive() {
-    Warnings::lock().first_denied = None;
 }
 
 /// Returns each code that was logged with its count.

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
-use project::warnings::is_news;
+use project::warning;
 use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
@@ -80,13 +80,13 @@ fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
-    let text = format!(
+    project.warnings().tell_once(warning!(
+        "W-ROWS-AGAIN",
         "{}: {} changed since the day was loaded, and is added whole to the rows that are there: \
          remove those of this day, or load by `upsert` or `replace-partition`",
         step.name,
         changed.join(", ")
-    );
-    tell(&text);
+    ));
     Ok(())
 }
 
@@ -112,7 +112,8 @@ fn warn_of_files(loading: &Loading<'_>, state: &Value) {
     let more = again.len().saturating_sub(FILES_SHOWN);
     again.truncate(FILES_SHOWN);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    tell(&format!(
+    project.warnings().tell_once(warning!(
+        "W-ROWS-AGAIN",
         "{}: {}{more} changed since they were loaded, and are added whole to the rows that are \
          there: remove those of the files, or load by `upsert`",
         step.name,
@@ -128,9 +129,10 @@ fn warn_of_unkept(loading: &Loading<'_>, adds: Adds) -> Result<()> {
     if adds != Adds::All && why != UNCOVERED {
         return Ok(());
     }
-    tell(&format!(
-        "{}: its last run (of {at}) {why}: rows that it had added behind the state that it kept \
-         are added again; look for them in the tables, or load by `upsert`",
+    project.warnings().tell_once(warning!(
+        "W-ROWS-AGAIN",
+        "{}: its last run (of {at}) {why}: rows that it had added behind the state that it \
+         kept are added again; look for them in the tables, or load by `upsert`",
         step.name
     ));
     Ok(())
@@ -157,7 +159,8 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
              '{{\"singer_state\": ...}}'"
         ),
     };
-    tell(&format!(
+    project.warnings().tell_once(warning!(
+        "W-ROWS-AGAIN",
         "{}: all is read without a state, and added to the rows that `{by}` has loaded from the \
          same source (run of {at}); {mend}; `--deny-warnings W-ROWS-AGAIN` ends a run before it \
          adds them",
@@ -203,12 +206,6 @@ fn are_days_apart(one: (&str, Option<Datestamp>), other: (&str, Option<Datestamp
     let (Some(day), Some(other_day)) = (one.1, other.1) else { return false };
     let without = |id: &str, day: Datestamp| id.replace(&day.to_string(), "");
     day != other_day && one.0 != other.0 && without(one.0, day) == without(other.0, other_day)
-}
-
-fn tell(text: &str) {
-    if is_news(text) {
-        singer::warn!("W-ROWS-AGAIN", "{text}");
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! of all sources of such a day is refused, also when the step has failed before its first row.
 
 use lake::Lake;
+use project::warning;
 use project::{Project, Step};
 use singer::Result;
 
@@ -16,14 +17,14 @@ pub fn begin(project: &Project, options: &Options, steps: &[Step]) {
         let said = note(project, options, step, |lake, source, day, state| {
             lake.await_step(source, day, state, &step.name)
         });
-        tell(step, said);
+        tell(project, step, said);
     }
 }
 
 /// Says that a step has written its day.
 pub fn end(project: &Project, options: &Options, step: &Step) {
     let said = note(project, options, step, Lake::step_done);
-    tell(step, said);
+    tell(project, step, said);
 }
 
 /// Tells whether a step of a day that is not being run is still to write it.
@@ -53,9 +54,14 @@ fn note(
 }
 
 /// Where nothing can be written, the target says so, too.
-fn tell(step: &Step, said: Result<()>) {
+fn tell(project: &Project, step: &Step, said: Result<()>) {
     if let Err(failure) = said {
         let path = failure.context("path").unwrap_or_default();
-        singer::warn!("W-RUN-UNRECORDED", "{}: {} ({path})", step.name, failure.message());
+        project.warnings().tell(warning!(
+            "W-RUN-UNRECORDED",
+            "{}: {} ({path})",
+            step.name,
+            failure.message()
+        ));
     }
 }

@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
 use project::day::DAY_VARIABLES;
 use project::day::day_of;
-use project::warnings::warn_once;
+use project::warning;
 use project::{Job, Plugin, Project};
 use singer::{Error, ErrorKind, Result};
 
@@ -21,7 +21,7 @@ pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()>
             check_day(named, day, "what the variables of a plugin name", &plugin.name)?;
         }
         step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
-        day::check(step, day)?;
+        day::check(project, step, day)?;
     }
     Ok(())
 }
@@ -33,14 +33,14 @@ pub fn is_in_future(day: Datestamp, now: Timestamp) -> bool {
 }
 
 /// Warns of a day that was named for a run, and has not begun.
-pub fn warn_of_future(day: Option<Datestamp>) -> Result<()> {
+pub fn warn_of_future(project: &Project, day: Option<Datestamp>) -> Result<()> {
     if let Some(day) = day.filter(|day| is_in_future(*day, Timestamp::now())) {
-        singer::warn!(
+        project.warnings().tell(warning!(
             "W-DAY-IN-FUTURE",
             "{day} has not begun yet: what is written for it will be newer than all days before it"
-        );
+        ));
     }
-    singer::warning::check()
+    project.warnings().check()
 }
 
 /// A run has one day, wherever it is said: its record, its states and its folders name the same.
@@ -75,7 +75,8 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     if !missing.left_out.is_empty() {
-        warn_once(&format!(
+        project.warnings().tell_once(warning!(
+            "W-PROJECT-UNUSED",
             "{}: settings that want {} are left out: no such variable is set",
             plugin.name,
             list(&missing.left_out)
@@ -84,7 +85,8 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     for (of, why) in [(&missing.shortened, "no variable"), (&missing.emptied, "an empty variable")]
     {
         for (setting, names) in of {
-            warn_once(&format!(
+            project.warnings().tell_once(warning!(
+                "W-PROJECT-UNUSED",
                 "{}: `{setting}` is shorter than it is written: {why} {} is set",
                 plugin.name,
                 list(names)

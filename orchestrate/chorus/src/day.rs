@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
-use project::warnings::warn_once;
+use project::warning;
 use project::{Plugin, Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -171,7 +171,7 @@ pub fn write_below(target: &mut Plugin, folder: &Path) -> bool {
 
 /// Refuses a step that would write another day than that of its run, and tells of a tap that reads
 /// another one.
-pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
+pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<()> {
     let target = step.target();
     let refuse = |message: &str| {
         Error::new(ErrorKind::Config, message).with("step", &step.name).with("plugin", &target.name)
@@ -216,7 +216,11 @@ pub fn check(step: &Step, day: Option<Datestamp>) -> Result<()> {
     if let Some(Ok(other)) = text(tap, "datestamp").map(str::parse::<Datestamp>)
         && other != day
     {
-        warn_once(&format!("{} reads {other}, which is not the day of the run, {day}", tap.name));
+        project.warnings().tell_once(warning!(
+            "W-PROJECT-UNUSED",
+            "{} reads {other}, which is not the day of the run, {day}",
+            tap.name
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use lake::Datestamp;
+use project::warning;
 use project::{Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -36,11 +37,11 @@ impl History {
                     store::check_version(&record, &path)?;
                     runs.push((folder, record));
                 }
-                _ => singer::warn!(
+                _ => project.warnings().tell(warning!(
                     "W-HISTORY-DAMAGED",
                     "the record {} is damaged: it is left out",
                     path.display()
-                ),
+                )),
             }
         }
         Ok(Self { runs })
@@ -141,7 +142,7 @@ impl History {
         let (mut is_done, mut begun, mut older) = (false, None, None);
         for (folder, record) in &self.runs {
             let Some(of) = day_of(record).filter(|of| *of <= day) else { continue };
-            let is_dead = || !is_alive(folder, record);
+            let is_dead = || !is_alive(project, folder, record);
             let wrote = |entry: &Value| wrote(entry) || entry["status"] == "running" && is_dead();
             for (at, entry) in entries(record).enumerate() {
                 if !filled.has_part_in(record, entry) || !wrote(entry) {
@@ -205,7 +206,7 @@ impl History {
         for (folder, record, entry) in runs {
             let why = match entry["status"].as_str() {
                 // This run itself is one of those that live.
-                Some("running") if is_alive(folder, record) => continue,
+                Some("running") if is_alive(project, folder, record) => continue,
                 Some("running") => "was killed",
                 _ if entry["state_lost"] == true => "could not keep its state",
                 _ if entry["uncovered"].is_string() => UNCOVERED,
@@ -375,14 +376,18 @@ pub fn prune(project: &Project) -> Result<()> {
             told.insert((false, of(record, entry)));
         }
         let tells = told.len() > before;
-        let runs = record["status"] == "running" && is_alive(folder, record);
+        let runs = record["status"] == "running" && is_alive(project, folder, record);
         if at < kept || tells || runs {
             continue;
         }
         match std::fs::remove_dir_all(folder) {
             Ok(()) => left -= 1,
             Err(cause) => {
-                singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", folder.display());
+                project.warnings().tell(warning!(
+                    "W-FOLDER-LEFT",
+                    "cannot remove {}: {cause}",
+                    folder.display()
+                ));
             }
         }
     }
@@ -406,8 +411,8 @@ pub const UNCOVERED: &str = "failed";
 pub const LOCK: &str = "lock";
 
 /// Tells whether the run that keeps its record in a folder lives.
-pub fn is_alive(folder: &Path, record: &Value) -> bool {
-    life::holder(&folder.join(LOCK), &record["owner"]) == Holder::Alive
+pub fn is_alive(project: &Project, folder: &Path, record: &Value) -> bool {
+    life::holder(&folder.join(LOCK), &record["owner"], project.warnings()) == Holder::Alive
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use lake::{Datestamp, Lake};
+use project::warning;
 use project::{Plugin, Project, Step};
 use singer::Result;
 
@@ -68,7 +69,7 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         }
         let folder = lake.table_folder(&source, day, table);
         let day_folder = folder.parent().unwrap_or(&folder);
-        singer::warn!(
+        project.warnings().tell(warning!(
             "W-TABLE-STAYS",
             "table {table} of {source}, {day}, stays as an earlier run of {} wrote it: its source \
              has it no more, or the settings leave it out; to take it out of the day, remove {} \
@@ -76,9 +77,9 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
             step.name,
             day_folder.display(),
             lake.record_path(&source, day).display()
-        );
+        ));
     }
-    singer::warning::check()
+    project.warnings().check()
 }
 
 /// Returns the streams that a tap of ours has, where it was run without a catalog.

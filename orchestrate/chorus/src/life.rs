@@ -4,9 +4,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Once;
 
 use lake::Lock;
+use project::Warnings;
+use project::warning;
 use serde_json::{Value, json};
 use singer::Result;
 
@@ -43,13 +44,12 @@ pub enum Holder {
 }
 
 /// Looks for the holder of a lock; `owner` is what [`here`] told it when it began.
-pub fn holder(lock: &Path, owner: &Value) -> Holder {
-    static SAID: Once = Once::new();
+pub fn holder(lock: &Path, owner: &Value, warnings: &Warnings) -> Holder {
     match Lock::is_held(lock) {
         Ok(true) => return Holder::Alive,
         // What cannot be looked at is better taken for alive than removed.
         Err(failure) => {
-            singer::warn!("W-LOCK-UNSURE", "{failure}");
+            warnings.tell(warning!("W-LOCK-UNSURE", "{failure}"));
             return Holder::Alive;
         }
         Ok(false) => {}
@@ -58,16 +58,17 @@ pub fn holder(lock: &Path, owner: &Value) -> Holder {
         return Holder::Dead;
     }
     let Some(kind) = without_shared_locks(lock) else { return Holder::Dead };
-    SAID.call_once(|| {
-        singer::warn!(
+    // Each run has a path of its own: the first one tells it.
+    if warnings.is_news("locks of other hosts") {
+        warnings.tell(warning!(
             "W-LOCK-UNSURE",
             "{} is on a file system ({kind}) that does not show the locks of other hosts, and {} \
              wrote to it: whether its runs live cannot be seen here; give each host a project \
              folder of its own, or mount this one with shared locks",
             lock.parent().unwrap_or(lock).display(),
             owner["host"].as_str().filter(|host| !host.is_empty()).unwrap_or("another host"),
-        );
-    });
+        ));
+    }
     Holder::Elsewhere
 }
 

@@ -33,12 +33,13 @@ mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use cli::{Cli, Command};
 use commands::run::datestamp;
 use lake::Datestamp;
-use project::{Project, spelled};
+use project::{Context, Opening, Project, Warnings, spelled};
 use serde_json::Value;
 use singer::{About, Error, ErrorKind, Result};
 
@@ -78,21 +79,22 @@ fn told(failure: &clap::Error) -> Result<()> {
     singer::output::print(&singer::args::told(failure)?)
 }
 
-/// Has warnings of these codes end a run.
-fn deny(codes: &[String]) -> Result<()> {
-    singer::warning::deny(codes.iter().map(String::as_str))
-}
-
 fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
     let folder = folder.unwrap_or(PathBuf::from("."));
+    let context = Arc::new(Context::new(Warnings::new(|warning| {
+        singer::warning::log(warning.code, module_path!(), format_args!("{}", warning.text));
+    })));
+    let deny = |codes: &[String]| context.warnings.deny(codes);
     let open_with = |day: Option<Datestamp>, more: &Value| {
         let more = more.as_object().into_iter().flatten();
         let variables: Vec<(String, String)> =
             more.filter_map(|(name, value)| Some((name.clone(), spelled::text(value)?))).collect();
+        let (folder, environment) = (folder.as_path(), environment.as_deref());
+        let opening = Opening { folder, environment, variables: &variables, context: &context };
         match day {
-            Some(day) => Project::open_for(&folder, environment.as_deref(), &variables, day),
-            None => Project::open(&folder, environment.as_deref(), &variables),
+            Some(day) => Project::open_for(&opening, day),
+            None => Project::open(&opening),
         }
     };
     let open = |day: Option<Datestamp>| open_with(day, &Value::Null);
@@ -122,7 +124,7 @@ fn execute(cli: Cli) -> Result<()> {
         }
         Command::Backfill(args) => {
             deny(&args.deny_warnings)?;
-            commands::backfill::run(&args, &of_day)
+            commands::backfill::run(&args, &of_day, &context.warnings)
         }
         Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
         Command::Runs { count } => commands::runs::runs(&open(None)?, count),

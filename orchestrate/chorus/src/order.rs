@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
-use project::warnings::is_news;
+use project::warning;
 use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
@@ -117,9 +117,7 @@ pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &H
         step.name,
         again(&newer, replaces(step, day))
     );
-    if is_news(&text) {
-        singer::warn!("W-DAY-OLDER", "{text}");
-    }
+    project.warnings().tell_once(warning!("W-DAY-OLDER", "{text}"));
 }
 
 /// Warns of an older day that was loaded while a day was, which has just ended.
@@ -128,11 +126,11 @@ pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result
     let (step, environment) = (step.name.clone(), project.environment_name().map(str::to_owned));
     let newest = Newest { day, step: step.clone(), environment, is_recorded: true };
     let command = again(&[newest], true);
-    singer::warn!(
+    project.warnings().tell(warning!(
         "W-DAY-OLDER",
         "{step}: {older} was loaded at the same time as {day}, and what it has may have taken the \
          place of what is newer; do {day} again behind it: {command}"
-    );
+    ));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use project::capture::{self, Limits, last_words};
-use project::warnings::is_news;
+use project::warning;
 use project::{Plugin, Program, Project, Role, Step, exit};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -198,9 +198,7 @@ fn selected_catalog(
     let told = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
     for text in told.iter().map(|text| format!("{}: {text}", plugin.name)) {
-        if is_news(&text) {
-            singer::warn!("W-SELECT-NOTHING", "{text}");
-        }
+        project.warnings().tell_once(warning!("W-SELECT-NOTHING", "{text}"));
     }
     Ok((catalog, warnings))
 }

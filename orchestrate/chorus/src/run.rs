@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use indicatif::MultiProgress;
 use lake::Datestamp;
+use project::warning;
 use project::{Job, Plugin, Project, Step, exit};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
@@ -85,7 +86,7 @@ impl<'a> Run<'a> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         before::check(project, job, options.datestamp)?;
         states::check_name(project, options)?;
-        singer::warning::check()?;
+        project.warnings().check()?;
         let store = Store::new(&project.root);
         store::make_private_folder(&store.runs())?;
         // Another container may have this number, too, and begin a run in the same moment: a
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
     /// Closes the record, and returns it.
     pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<Value> {
         let done = ends.len() == steps && ends.iter().all(|end| end.failure.is_none());
-        let mut counts = warnings::news();
+        let mut counts = self.project.warnings().take_counts();
         for end in ends {
             warnings::add(&mut counts, &end.observed.warnings);
         }
@@ -175,7 +176,7 @@ impl<'a> Run<'a> {
             record["ended"] = jiff::Timestamp::now().to_string().into();
         })?;
         if let Err(failure) = history::prune(self.project) {
-            singer::warn!("W-RUN-UNRECORDED", "{failure}");
+            self.project.warnings().tell(warning!("W-RUN-UNRECORDED", "{failure}"));
         }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
@@ -195,7 +196,7 @@ impl<'a> Run<'a> {
         let day = self.options.datestamp.filter(|_| end.wrote.1 && end.failure.is_none());
         if let Some(day) = day {
             order::warn_of_overlap(self.project, step, day)?;
-            end.failure = singer::warning::check().err();
+            end.failure = self.project.warnings().check().err();
             self.note(|record| record["steps"][at] = end.entry(step))?;
         }
         Ok(end)
@@ -209,12 +210,12 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let history = History::read(self.project)?;
-        taken::warn(&history, day, step, end);
+        taken::warn(self.project, &history, day, step, end);
         if let Some(day) = day.filter(|_| may_be_older) {
             self.warn_of_older(step, day, end, &history);
         }
         if end.failure.is_none() {
-            end.failure = singer::warning::check().err();
+            end.failure = self.project.warnings().check().err();
         }
         Ok(())
     }
@@ -262,7 +263,8 @@ impl<'a> Run<'a> {
         }
         end.started = jiff::Timestamp::now();
         if !self.options.full_refresh {
-            states::warn_of_another(&History::read(self.project)?, &end.state.0, step);
+            let history = History::read(self.project)?;
+            states::warn_of_another(self.project, &history, &end.state.0, step);
         }
         let before = self.store.state(&end.state.0).ok();
         let mut waits = ExponentialBuilder::default()
@@ -284,12 +286,12 @@ impl<'a> Run<'a> {
                 .is_some_and(|failure| failure.kind() == ErrorKind::Temporary && may_repeat);
             match waits.next().filter(|_| again) {
                 Some(wait) => {
-                    singer::warn!(
+                    self.project.warnings().tell(warning!(
                         "W-TRY-AGAIN",
                         "trying {} again in {} s",
                         step.name,
                         wait.as_secs().max(1)
-                    );
+                    ));
                     self.pause(wait);
                 }
                 None => break,
@@ -359,7 +361,9 @@ impl<'a> Run<'a> {
             }
             Event::State(line) => {
                 observed.states += 1;
-                state.take(&line);
+                if let Some(warning) = state.take(&line) {
+                    self.project.warnings().tell(warning);
+                }
             }
             Event::Tick | Event::End(_) => progress.show(observed),
         });
@@ -402,7 +406,7 @@ impl<'a> Run<'a> {
         let prepared = prepare(self.project, step, start.given.as_ref(), &options.deny)?;
         let (project, day) = (self.project, options.datestamp);
         again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;
-        singer::warning::check()?;
+        self.project.warnings().check()?;
         Ok((start, prepared))
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::pipeline::Stop;
+use project::Warnings;
+use project::warning;
 
 /// The last signal received.
 #[derive(Clone, Debug, Default)]
@@ -13,15 +15,15 @@ pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
     /// Starts to note signals in place of dying by them.
-    pub fn note() -> Self {
+    pub fn note(warnings: &Warnings) -> Self {
         let signals = Self::default();
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let value = usize::try_from(signal).unwrap_or_default();
             if signal_hook::flag::register_usize(signal, Arc::clone(&signals.0), value).is_err() {
-                singer::warn!(
+                warnings.tell(warning!(
                     "W-SIGNAL-IGNORED",
                     "cannot note signal {signal}: it will end this program at once"
-                );
+                ));
             }
         }
         signals

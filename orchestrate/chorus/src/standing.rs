@@ -96,7 +96,7 @@ impl History {
                 state_id = entry["state_id"].as_str();
                 last = match entry["status"].as_str() {
                     Some("succeeded") => Standing::Done,
-                    Some("running") if is_alive(folder, record) => Standing::Running,
+                    Some("running") if is_alive(project, folder, record) => Standing::Running,
                     Some("running") => Standing::Died,
                     _ if entry["exit"] == ErrorKind::Data.exit_code() => Standing::FailedByData,
                     _ => Standing::Failed,

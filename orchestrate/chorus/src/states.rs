@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use project::{Project, Step};
+use project::warning;
+use project::{Project, Step, Warning};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
@@ -189,15 +190,15 @@ fn elsewhere(
 
 /// Warns of a state that another step was the last to move: what that one has read is not read
 /// again, though it did something else with it.
-pub fn warn_of_another(history: &History, id: &str, step: &Step) {
+pub fn warn_of_another(project: &Project, history: &History, id: &str, step: &Step) {
     let Some(other) = history.mover(id).filter(|other| *other != step.name) else { return };
-    singer::warn!(
+    project.warnings().tell(warning!(
         "W-STATE-SHARED",
         "{} goes on from the state {id}, which `{other}` has moved: what that one has read is not \
          read again; give each its own: another name for the tap or the target by `inherit_from`, \
          or --state-id",
         step.name
-    );
+    ));
 }
 
 fn bookmarks(mut state: Value) -> Map<String, Value> {
@@ -255,24 +256,24 @@ impl<'a> StateKeeper<'a> {
         Self { store, id, kept, open, last: None, pending, written, failed, too_long: false }
     }
 
-    /// Takes a line that the target has printed.
-    pub fn take(&mut self, line: &[u8]) {
+    /// Takes a line that the target has printed; one that is no state is left out.
+    pub fn take(&mut self, line: &[u8]) -> Option<Warning> {
         self.too_long |= line.len() >= STATE_BYTES_MAX && !line.ends_with(b"\n");
         if self.too_long || line.trim_ascii().is_empty() {
-            return;
+            return None;
         }
         let state = serde_json::from_slice(line).ok().filter(Value::is_object);
         let Some(state) = state else {
-            singer::warn!(
+            return Some(warning!(
                 "W-STATE-DAMAGED",
                 "the target has printed a line that is no state; it is left out"
-            );
-            return;
+            ));
         };
         self.pending = Some(state);
         if self.written.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
             self.write();
         }
+        None
     }
 
     fn write(&mut self) {

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
-use project::Step;
+use project::warning;
+use project::{Project, Step};
 use serde_json::Value;
 
 use crate::ended::StepEnd;
@@ -14,7 +15,13 @@ use crate::history::{History, entries, tables_of};
 use crate::place;
 
 /// Warns of tables of which a step has just replaced what another one wrote.
-pub fn warn(history: &History, day: Option<Datestamp>, step: &Step, end: &StepEnd) {
+pub fn warn(
+    project: &Project,
+    history: &History,
+    day: Option<Datestamp>,
+    step: &Step,
+    end: &StepEnd,
+) {
     let Some(place) = end.replaced.as_deref() else { return };
     let streams = end.observed.streams.iter().map(|stream| place::table(step, &stream.name));
     let day = day.map(|day| day.to_string());
@@ -38,14 +45,14 @@ pub fn warn(history: &History, day: Option<Datestamp>, step: &Step, end: &StepEn
         return;
     }
     let day = day.map_or_else(String::new, |day| format!(" for {day}"));
-    singer::warn!(
+    project.warnings().tell(warning!(
         "W-TABLE-TAKEN",
         "{}: {} takes the place of what {} wrote there{day}, which is gone: give each step tables, \
          a `source` or a schema of its own",
         step.name,
         taken.join(", "),
         others.into_iter().collect::<Vec<_>>().join(", ")
-    );
+    ));
 }
 
 /// Returns the tap and the mappers of a step's name: the same ones read the same.

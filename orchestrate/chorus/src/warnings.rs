@@ -1,27 +1,10 @@
-//! How often was warned, by codes: of the plugins' logs, and of this program's own.
+//! How often was warned, by codes.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
+use project::warnings::Counts;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::observe::OF_OTHERS;
-
-/// Counts by codes.
-pub type Counts = BTreeMap<String, u64>;
-
-/// Returns what this program has warned of since it was last asked: each run has its own.
-pub fn news() -> Counts {
-    static TOLD: Mutex<BTreeMap<&str, u64>> = Mutex::new(BTreeMap::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = singer::warning::counts();
-    let since = |code: &str, count: u64| count - told.get(code).copied().unwrap_or(0);
-    let news = now.iter().map(|(code, count)| ((*code).to_owned(), since(code, *count)));
-    let news = news.filter(|(_, count)| *count > 0).collect();
-    *told = now;
-    news
-}
 
 /// Adds counts to others.
 pub fn add(all: &mut Counts, more: &Counts) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lake::Lock;
 use project::Project;
+use project::warning;
 use serde_json::Value;
 use singer::Result;
 
@@ -31,7 +32,7 @@ impl WorkFolder {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let parent = project.root.join(".chorus/work");
         store::make_private_folder(&parent)?;
-        sweep(&parent)?;
+        sweep(project, &parent)?;
         loop {
             let now = jiff::Timestamp::now().as_nanosecond();
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +62,7 @@ impl Drop for WorkFolder {
 }
 
 /// Removes what killed runs have left.
-fn sweep(parent: &Path) -> Result<()> {
+fn sweep(project: &Project, parent: &Path) -> Result<()> {
     for path in store::entries(parent)? {
         let lock = path.with_extension(LOCK);
         let is_lock = path.extension() == Some(OsStr::new(LOCK));
@@ -71,13 +72,17 @@ fn sweep(parent: &Path) -> Result<()> {
         let owner = std::fs::read(path.join(OWNER)).ok();
         let owner: Value =
             owner.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        if life::holder(&lock, &owner) != Holder::Dead {
+        if life::holder(&lock, &owner, project.warnings()) != Holder::Dead {
             continue;
         }
         // Another run may be sweeping it; a lock alone goes when it is let go of.
         let Some(_swept) = Lock::try_take(&lock)? else { continue };
         if !is_lock && let Err(cause) = std::fs::remove_dir_all(&path) {
-            singer::warn!("W-FOLDER-LEFT", "cannot remove {}: {cause}", path.display());
+            project.warnings().tell(warning!(
+                "W-FOLDER-LEFT",
+                "cannot remove {}: {cause}",
+                path.display()
+            ));
         }
     }
     Ok(())

@@ -5,29 +5,68 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use super::definition::{Definition, definition};
 use super::entry::pass_env;
-use super::settings::{Definition, definition};
 use crate::capture::{self, Limits};
 use crate::program::Program;
+use crate::warning;
+use crate::warnings::Warnings;
 use crate::{exit, yaml};
 
-/// Tells whether a program is one of ours: it lies beside this one, is no script, and says what it
-/// is.
-pub fn is_ours(executable: &Path) -> bool {
-    lies_beside(executable) && matches!(asked(executable), Ok(Some(_)))
+/// What a program says of itself.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Its settings; their defaults are its own affair.
+    pub settings: Vec<Definition>,
+    /// What it can.
+    pub capabilities: Vec<String>,
+    /// The variables that it reads, beside those of its settings.
+    pub passed: Vec<String>,
 }
 
-/// Looks at a program that lies beside this one: it must say what it is. One that cannot be asked
-/// is refused, as it would be run without what it needs and what it must end at; one that does not
-/// know the question is told, and is one of others.
-pub fn check(executable: &Path) -> Result<()> {
-    if lies_beside(executable) { asked(executable).map(drop) } else { Ok(()) }
+impl Said {
+    /// Tells whether it says that it can do this.
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|can| can == capability)
+    }
+}
+
+/// The size of a program's file, and when it was changed: after an update it says something else.
+type Version = (u64, Option<SystemTime>);
+type Answers = BTreeMap<(PathBuf, Version), Option<Arc<Said>>>;
+
+/// The programs that were asked what they are, each once.
+#[derive(Debug, Default)]
+pub struct Programs(Mutex<Answers>);
+
+impl Programs {
+    /// Returns what a program of ours says of itself; `None` for one of others. A program is ours
+    /// when it lies beside this one, is no script, and says what it is.
+    ///
+    /// A program beside this one that cannot be asked is refused, as it would be run without what
+    /// it needs and what it must end at; one that does not know the question is told, and is one of
+    /// others.
+    pub fn said(&self, executable: &Path, warnings: &Warnings) -> Result<Option<Arc<Said>>> {
+        if !lies_beside(executable) {
+            return Ok(None);
+        }
+        let file = executable.metadata().ok();
+        let version = file.map_or((0, None), |file| (file.len(), file.modified().ok()));
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (executable.to_owned(), version);
+        if let Some(known) = answers.get(&key) {
+            return Ok(known.clone());
+        }
+        let said = ask(executable, warnings)?.map(Arc::new);
+        answers.insert(key, said.clone());
+        Ok(said)
+    }
 }
 
 fn lies_beside(executable: &Path) -> bool {
@@ -41,51 +80,7 @@ fn lies_beside(executable: &Path) -> bool {
     own.is_some() && folder(executable.to_owned()) == own && is_binary()
 }
 
-/// What a program says of itself.
-#[derive(Clone, Default)]
-struct Said {
-    /// Its settings; their defaults are its own affair.
-    settings: Vec<Definition>,
-    capabilities: Vec<String>,
-    passed: Vec<String>,
-}
-
-/// Returns what one of ours says of itself; nothing of any other.
-fn said(executable: &Path) -> Said {
-    if !lies_beside(executable) {
-        return Said::default();
-    }
-    asked(executable).ok().flatten().unwrap_or_default()
-}
-
-/// Tells whether a program is one of ours and says that it can do this.
-pub fn is_ours_and_can(executable: &Path, capability: &str) -> bool {
-    said(executable).capabilities.iter().any(|can| can == capability)
-}
-
-/// Returns the settings that one of ours says it has.
-pub fn settings(executable: &Path) -> Vec<Definition> {
-    said(executable).settings
-}
-
-/// Returns the variables that one of ours says it reads, beside those of its settings.
-pub fn passed(executable: &Path) -> Vec<String> {
-    said(executable).passed
-}
-
-/// Asks a program what it is, until it has answered; `None` where it does not know the question.
-fn asked(executable: &Path) -> Result<Option<Said>> {
-    static ASKED: Mutex<BTreeMap<PathBuf, Option<Said>>> = Mutex::new(BTreeMap::new());
-    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = asked.get(executable) {
-        return Ok(known.clone());
-    }
-    let said = ask(executable)?;
-    asked.insert(executable.to_owned(), said.clone());
-    Ok(said)
-}
-
-fn ask(executable: &Path) -> Result<Option<Said>> {
+fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Said>> {
     let mut command = Command::new(executable);
     command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
     let program = Program::bare(executable);
@@ -103,13 +98,13 @@ fn ask(executable: &Path) -> Result<Option<Said>> {
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
     let about = text.and_then(|text| yaml::parse(&text).ok());
     let Some(about) = about.filter(|about| about["name"].is_string()) else {
-        singer::warn!(
+        warnings.tell(warning!(
             "W-PLUGIN-UNKNOWN",
             "{} lies beside chorus, but `--about --format meltano` does not say what it is \
              (exit {}): it is run as a plugin of others, without `--deny-warnings`",
             executable.display(),
             exit::words(output.status)
-        );
+        ));
         return Ok(None);
     };
     let settings = about["settings"].as_array().cloned().unwrap_or_default();

@@ -6,13 +6,12 @@
 //! its own settings as well. `pass_env` takes the place of what is passed beyond one's own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::about;
+use super::about::Said;
+use super::definition::{Definition, variable_name};
 use super::entry::{Entry, nearest_text, pass_env};
-use super::settings::{Definition, variable_name};
 use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Variables, names_in};
@@ -72,13 +71,20 @@ pub(super) struct Known<'a> {
     pub project: &'a Project,
     pub role: Role,
     pub chain: &'a [Entry<'a>],
-    pub executable: &'a Path,
     /// The settings that the project declares.
     pub definitions: &'a [Definition],
-    /// Those that the plugin says it has.
-    pub said: &'a [Definition],
+    /// What the plugin says of itself, if it is one of ours.
+    pub said: Option<&'a Said>,
     pub config: &'a Map<String, Value>,
     pub written: &'a Map<String, Value>,
+}
+
+impl Known<'_> {
+    /// Returns the settings that the project declares, and those that the plugin says it has.
+    fn all(&self) -> impl Iterator<Item = &Definition> {
+        let said = self.said.into_iter().flat_map(|said| &said.settings);
+        self.definitions.iter().chain(said)
+    }
 }
 
 impl Environment {
@@ -89,7 +95,7 @@ impl Environment {
         let mut own = blocks.keys(chain);
         let (mut named, mut secret) = (BTreeSet::new(), BTreeSet::new());
         references(&Value::Object(known.written.clone()), "", known, (&mut named, &mut secret));
-        for definition in known.definitions.iter().chain(known.said) {
+        for definition in known.all() {
             let (name, default) = (&definition.name, &definition.default);
             references(default, name, known, (&mut named, &mut secret));
             let variables = definition.variables(chain);
@@ -175,8 +181,7 @@ fn passed(known: &Known<'_>) -> Option<Vec<String>> {
         .chain
         .iter()
         .find_map(|entry| pass_env(entry.of_environment).or_else(|| pass_env(entry.own)));
-    let is_ours = || about::is_ours(known.executable);
-    said.or_else(|| is_ours().then(|| about::passed(known.executable)))
+    said.or_else(|| known.said.map(|said| said.passed.clone()))
 }
 
 fn fits(patterns: &[String], name: &str) -> bool {
@@ -217,7 +222,7 @@ fn references(
     match value {
         Value::String(text) => {
             let names = names_in(text);
-            let mut declared = known.definitions.iter().chain(known.said);
+            let mut declared = known.all();
             let is_secret =
                 |definition: &Definition| definition.is_secret() && definition.is_named(path);
             if declared.any(is_secret) || is_secret_word(path) {

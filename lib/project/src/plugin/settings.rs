@@ -3,61 +3,11 @@
 use serde_json::{Map, Number, Value};
 use singer::{Error, ErrorKind, Result};
 
+use super::definition::{Definition, definition, variable_name};
 use super::entry::Entry;
 use crate::project::Project;
 use crate::spelled;
 use crate::variables::{Missing, Variables};
-
-/// A setting as `settings` of the project describes it.
-#[derive(Clone, Debug)]
-pub struct Definition {
-    /// The name, dots between levels.
-    pub name: String,
-    kind: Option<String>,
-    /// What it is where nothing sets it.
-    pub default: Value,
-    aliases: Vec<String>,
-    variable: Option<String>,
-    sensitive: bool,
-}
-
-impl Definition {
-    fn kind(&self) -> &str {
-        self.kind.as_deref().unwrap_or("string")
-    }
-
-    /// Tells whether its value is a secret.
-    pub fn is_secret(&self) -> bool {
-        self.sensitive
-    }
-
-    /// Tells whether it has this name, or is what a setting of this name lies in.
-    pub fn is_named(&self, path: &str) -> bool {
-        let mut names = std::iter::once(&self.name).chain(&self.aliases);
-        names.any(|name| {
-            path.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    }
-
-    /// Returns the variables that set it.
-    pub fn variables(&self, chain: &[Entry<'_>]) -> Vec<String> {
-        let names = std::iter::once(&self.name).chain(&self.aliases);
-        let written = names.flat_map(|name| {
-            let prefixes = chain.iter().flat_map(Entry::prefixes);
-            prefixes.map(move |prefix| format!("{}_{}", variable_name(prefix), variable_name(name)))
-        });
-        written.chain(self.variable.clone()).collect()
-    }
-
-    /// Tells whether a variable sets it, when names of settings stand behind this prefix.
-    pub fn is_read_from(&self, variable: &str, prefix: &str) -> bool {
-        let mut names = std::iter::once(&self.name).chain(&self.aliases);
-        let rest = variable.strip_prefix(prefix);
-        self.variable.as_deref() == Some(variable)
-            || names.any(|name| rest == Some(variable_name(name).as_str()))
-    }
-}
 
 /// Returns the settings that the project declares for a plugin; nearer definitions win.
 pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
@@ -71,24 +21,6 @@ pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
         }
     }
     found
-}
-
-/// Reads an entry of `settings`.
-pub fn definition(setting: &Value) -> Option<Definition> {
-    let aliases = setting["aliases"].as_array().into_iter().flatten();
-    Some(Definition {
-        name: setting["name"].as_str()?.to_owned(),
-        kind: setting["kind"].as_str().map(str::to_owned),
-        default: setting["value"].clone(),
-        aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
-        variable: setting["env"].as_str().map(str::to_owned),
-        sensitive: setting["sensitive"] == true || setting["kind"] == "password",
-    })
-}
-
-/// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
-pub fn variable_name(name: &str) -> String {
-    name.to_uppercase().replace(['-', '.', ' '], "_")
 }
 
 /// Gathers the settings. From the weakest to the strongest: defaults; then for the plugin

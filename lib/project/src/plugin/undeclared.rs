@@ -1,13 +1,11 @@
 //! Variables that look like settings of a plugin which the project does not declare.
 
-use std::path::Path;
-
-use super::about;
+use super::about::Said;
+use super::definition::{Definition, variable_name};
 use super::entry::Entry;
-use super::settings::{Definition, variable_name};
 use crate::names::nearest;
 use crate::project::Project;
-use crate::warnings::warn_once;
+use crate::warning;
 
 /// Adds the settings that variables are meant for, and that the plugin says it has. Only then is it
 /// asked, and only one of ours: who knows what others do with a flag they do not know.
@@ -15,14 +13,14 @@ pub fn complete(
     definitions: &mut Vec<Definition>,
     project: &Project,
     chain: &[Entry<'_>],
-    executable: &Path,
+    said: Option<&Said>,
 ) {
     let undeclared = undeclared(definitions, project, chain);
     if undeclared.is_empty() {
         return;
     }
-    let known = about::settings(executable);
-    for own in &known {
+    let known = said.map_or(&[][..], |said| &said.settings);
+    for own in known {
         if !definitions.iter().any(|definition| definition.name == own.name) {
             definitions.push(own.clone());
         }
@@ -46,7 +44,10 @@ pub fn complete(
             ),
             None => format!("{plugin} --about lists its settings"),
         };
-        warn_once(&format!("{variable} is set, but {plugin} has no such setting: {hint}"));
+        project.warnings().tell_once(warning!(
+            "W-PROJECT-UNUSED",
+            "{variable} is set, but {plugin} has no such setting: {hint}"
+        ));
     }
 }
 

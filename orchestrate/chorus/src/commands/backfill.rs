@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use project::Warnings;
 use singer::output::print;
 use singer::{Error, Result};
 
@@ -14,7 +15,7 @@ use crate::signals::Signals;
 use crate::standing::Standing;
 
 /// Shows the days and steps, runs them, and shows how they stand at the end.
-pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
+pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Result<()> {
     let days = backfill::days(args.from.parse()?, args.to.parse()?)?;
     let plan = backfill::plan(&args.words, &days, args.only, open)?;
     backfill::check_days(&plan)?;
@@ -31,7 +32,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>) -> Result<()> {
         ..Options::default()
     };
     backfill::warn_of_older(&plan, &options)?;
-    let signals = Signals::note();
+    let signals = Signals::note(warnings);
     let failures = backfill::run(&plan, args.parallel, &options, &signals, &|day, ended| {
         let word = match ended {
             Ended::Done => "ok",

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use project::warning;
 use project::{Plugin, Program, Project, Role};
 use serde_json::{Value, json};
 use singer::output::print;
@@ -110,12 +111,12 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     })?;
     // The days that are there are not for a check to touch.
     if !day::write_below(&mut plugin, scratch.path()) {
-        singer::warn!(
+        project.warnings().tell(warning!(
             "W-CHECK-WRITES",
             "the check writes stream {STREAM} to where {} writes, and leaves it there, with what \
              the target remembers of it: remove it afterwards",
             plugin.name
-        );
+        ));
     }
     let alone = prepare::alone(project, &plugin, None, None)?;
     let schema = json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {

@@ -137,7 +137,7 @@ fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
             if day.is_none() && !names.is_empty() && day::takes_today(step) {
                 // Its day is a variable that a run cannot go without.
                 report.note(&untried(&what, &names));
-            } else if let Err(failure) = day::check(step, day) {
+            } else if let Err(failure) = day::check(project, step, day) {
                 report.failure(&what, &failure, "correct meltano.yml");
             }
         }
@@ -174,7 +174,7 @@ fn states(project: &Project, report: &mut Report) {
     }
     let Ok(history) = history::History::read(project) else { return };
     let died = |(folder, record): &&(std::path::PathBuf, Value)| {
-        record["status"] == "running" && !history::is_alive(folder, record)
+        record["status"] == "running" && !history::is_alive(project, folder, record)
     };
     let died = history.runs.iter().filter(died).count();
     if died > 0 {

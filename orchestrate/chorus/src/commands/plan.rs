@@ -82,7 +82,7 @@ fn step_plan(
             said.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
         }
     }
-    if let Err(failure) = day::check(step, options.datestamp) {
+    if let Err(failure) = day::check(project, step, options.datestamp) {
         said.fail(one_line(&failure), failure);
     }
     let [mut streams, mut reads, mut loads] = [const { Vec::new() }; 3];

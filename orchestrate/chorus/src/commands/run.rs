@@ -43,7 +43,7 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
     };
     let job = Job::find(project, &args.words)?;
     before::check(project, &job, options.datestamp)?;
-    before::warn_of_future(options.datestamp)?;
+    before::warn_of_future(project, options.datestamp)?;
     if args.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
             .hint("leave out --state-id, or name one tap and one target"));
@@ -57,7 +57,7 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
 
 /// Runs a job and prints how it ended.
 pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
-    let signals = Signals::note();
+    let signals = Signals::note(project.warnings());
     let run = Run::begin(project, job, options, &signals)?;
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;

@@ -21,7 +21,7 @@ pub fn runs(project: &Project, count: usize) -> Result<()> {
     let from = history.runs.len().saturating_sub(count);
     let rows = history.runs[from..].iter().map(|(folder, record)| {
         let status = match record["status"].as_str() {
-            Some("running") if !history::is_alive(folder, record) => "died",
+            Some("running") if !history::is_alive(project, folder, record) => "died",
             Some(status) => status,
             None => "-",
         };
@@ -176,7 +176,7 @@ fn without_days(history: &History, project: &Project, job: &Job) -> String {
             .find(|(.., entry)| entry["step"] == step.name && history::was_tried(entry))?;
         let status = match entry["status"].as_str() {
             Some("succeeded") => "ok",
-            Some("running") if !history::is_alive(folder, record) => "died",
+            Some("running") if !history::is_alive(project, folder, record) => "died",
             Some(status) => status,
             None => "-",
         };

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, ToSpan, Zoned};
 use lake::Datestamp;
-use project::{Job, Project};
+use project::warning;
+use project::{Job, Project, Warnings};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -35,6 +36,7 @@ struct Running<'a> {
     open: Open<'a>,
     requests: &'a Requests,
     deny: &'a [String],
+    warnings: &'a Warnings,
 }
 
 /// Opens the project for a day, with variables of the schedule.
@@ -60,15 +62,15 @@ pub fn schedule(
     for schedule in &mut all {
         schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
-    singer::warning::check()?;
+    project.warnings().check()?;
     let clocks: Vec<_> =
         all.iter().map(|schedule| Clock::new(project, schedule)).collect::<Result<_>>()?;
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
     std::thread::scope(|scope| {
         for clock in clocks {
-            let requests = &requests;
-            scope.spawn(move || watch(clock, &Running { open, requests, deny }));
+            let (requests, warnings) = (&requests, project.warnings());
+            scope.spawn(move || watch(clock, &Running { open, requests, deny, warnings }));
         }
     });
     Ok(())
@@ -107,10 +109,10 @@ fn watch(mut clock: Clock<'_>, running: &Running<'_>) {
 
 /// A failure is told, and the schedule goes on: the next day is another one.
 fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
-    let Running { open, requests, deny } = running;
+    let Running { open, requests, deny, warnings } = running;
     let name = &schedule.name;
     // What ended an earlier run is not of this one.
-    singer::warning::forgive();
+    warnings.forgive();
     let ended = schedule.day(due).and_then(|day| {
         log::info!("schedule {name}: running {} for {day}", schedule.words.join(" "));
         let project = open(day, &schedule.env)?;
@@ -130,7 +132,7 @@ fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
     match ended {
         Ok(()) => log::info!("schedule {name}: done"),
         Err(failure) => {
-            singer::warn!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message());
+            warnings.tell(warning!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message()));
         }
     }
 }
@@ -151,19 +153,20 @@ fn warn_of_missed(
     }
     let environment = project.environment_name();
     let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
-    singer::warn!(
+    project.warnings().tell(warning!(
         "W-DAYS-MISSED",
         "schedule {}: runs for {} days were missed and are not made up for: chorus backfill {} \
          --from {first} --to {last}{environment}; `missed: all` of the schedule runs each",
         schedule.name,
         days.len(),
         schedule.words.join(" ")
-    );
+    ));
 }
 
 /// When a schedule was last run and what its files held then, across restarts.
 struct Clock<'a> {
     schedule: &'a Schedule,
+    warnings: &'a Warnings,
     path: std::path::PathBuf,
     pending: Vec<Zoned>,
     /// Days that are to be made up for by no run.
@@ -181,18 +184,18 @@ const BACK: SignedDuration = SignedDuration::from_secs(60);
 const WRONG: SignedDuration = SignedDuration::from_hours(24);
 
 impl<'a> Clock<'a> {
-    fn new(project: &Project, schedule: &'a Schedule) -> Result<Self> {
+    fn new(project: &'a Project, schedule: &'a Schedule) -> Result<Self> {
         let folder = Store::new(&project.root).schedules();
         let path = folder.join(lake::name::encode(&schedule.name) + ".json");
         let known = match std::fs::read(&path).map(|text| serde_json::from_slice(&text)) {
             Ok(Ok(known)) => known,
             Ok(Err(_)) => {
-                singer::warn!(
+                project.warnings().tell(warning!(
                     "W-HISTORY-DAMAGED",
                     "schedule {}: {} is damaged, so that missed runs are not known",
                     schedule.name,
                     path.display()
-                );
+                ));
                 Value::Null
             }
             Err(_) => Value::Null,
@@ -202,8 +205,18 @@ impl<'a> Clock<'a> {
         let files = known["files"].as_str().map(str::to_owned);
         let looked = schedule.now();
         let (pending, passed_over) = (Vec::new(), BTreeSet::new());
-        let mut clock =
-            Self { schedule, path, pending, passed_over, next: None, last, files, looked };
+        let warnings = project.warnings();
+        let mut clock = Self {
+            schedule,
+            warnings,
+            path,
+            pending,
+            passed_over,
+            next: None,
+            last,
+            files,
+            looked,
+        };
         let last = clock.last.clone();
         clock.go_on(last.as_ref());
         Ok(clock)
@@ -281,12 +294,12 @@ impl<'a> Clock<'a> {
         let last = self.last.as_ref().map(|last| last.timestamp().to_string());
         let known = json!({ "last": last, "files": self.files });
         if let Err(failure) = store::write(&self.path, &known) {
-            singer::warn!(
+            self.warnings.tell(warning!(
                 "W-RUN-UNRECORDED",
                 "schedule {}: {}",
                 self.schedule.name,
                 failure.message()
-            );
+            ));
         }
     }
 }
