@@ -348,6 +348,9 @@ fn a_replication_key_that_does_not_reach_the_api_is_told() {
         let outcome = read(&web, &keyed(asks.clone())).success();
         assert!(!outcome.stderr.contains("W-START-UNUSED"), "{asks}: {}", outcome.stderr);
     }
+    // An end alone asks for everything before it, each time.
+    let outcome = read(&web, &keyed(json!({ "params": { "until": "{end}" } }))).success();
+    assert!(outcome.stderr.contains("W-START-UNUSED"), "{}", outcome.stderr);
     let catalog = json!({ "streams": [{ "tap_stream_id": "t", "stream": "t",
         "replication_method": "INCREMENTAL", "replication_key": "id", "metadata": [],
         "schema": { "type": "object", "properties": { "id": { "type": "integer" },
@@ -364,6 +367,10 @@ fn a_replication_key_that_does_not_reach_the_api_is_told() {
     let windows = keyed(json!({ "window_days": 5, "start_date": "2026-01-01" }));
     let outcome = read(&web, &windows).exits(78);
     assert!(outcome.stderr.contains("{start} and {end}"), "{}", outcome.stderr);
+    let by_end = keyed(json!({ "window_days": 5, "start_date": "2026-01-01",
+        "params": { "until": "{end}" } }));
+    let outcome = read(&web, &by_end).exits(78);
+    assert!(outcome.stderr.contains("{end} alone"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -145,17 +145,26 @@ fn numbers_and_offsets() {
 
 #[test]
 fn a_short_page_need_not_be_the_last() {
-    // A filter behind the pages leaves 3, 2, 3 and 1 rows of them.
-    let starts = [0, 3, 5, 8, 9];
+    // A filter behind the pages leaves 3, 2, 3 and 1 rows of them, or fewest of the first.
+    for starts in [[0, 3, 5, 8, 9], [0, 1, 4, 7, 9], [0, 2, 5, 8, 9]] {
+        short_pages_are_read(starts);
+    }
+    // A page that comes again where all were as long as another is none.
+    let web = Web::start(|asked| Reply::json(&rows(0, 3.min(number(asked, "page") * 3))));
+    let options = json!({ "path": "x", "pagination_request_style": "page_number" });
+    assert!(read(&web, &options).exits(65).stderr.contains("gives a page again"));
+}
+
+fn short_pages_are_read(starts: [u64; 5]) {
     let page = move |number: u64| {
         let at = usize::try_from(number - 1).unwrap();
         starts.get(at + 1).map(|end| rows(starts[at], *end))
     };
-    let ends: [fn(u64) -> Reply; 3] = [
+    let ends: [fn([u64; 5]) -> Reply; 3] = [
         |_| Reply::json(&json!([])),
         |_| Reply::status(404),
         // The last page for ever.
-        |_| Reply::json(&rows(8, 9)),
+        |starts| Reply::json(&rows(starts[3], starts[4])),
     ];
     for end in ends {
         for more in [
@@ -165,7 +174,7 @@ fn a_short_page_need_not_be_the_last() {
         ] {
             let web = Web::start(move |asked| {
                 let number = number(asked, "page");
-                page(number).map_or_else(|| end(number), |rows| Reply::json(&rows))
+                page(number).map_or_else(|| end(starts), |rows| Reply::json(&rows))
             });
             let mut options = json!({ "path": "x", "pagination_request_style": "page_number" });
             options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -173,10 +182,6 @@ fn a_short_page_need_not_be_the_last() {
             assert_eq!(web.asked().len(), 5, "{more}");
         }
     }
-    // A page that comes again where all were as long as another is none.
-    let web = Web::start(|asked| Reply::json(&rows(0, 3.min(number(asked, "page") * 3))));
-    let options = json!({ "path": "x", "pagination_request_style": "page_number" });
-    assert!(read(&web, &options).exits(65).stderr.contains("gives a page again"));
 }
 
 #[test]
@@ -309,7 +314,25 @@ fn pages_that_go_round_in_circles_end() {
     // Always the same page, whatever is asked for.
     let web = Web::replies(vec![Reply::json(&rows(0, 3))]);
     let numbered = json!({ "path": "x", "pagination_request_style": "page_number" });
-    fails(&web, numbered, "gives a page again");
+    fails(&web, numbered.clone(), "gives a page again");
+    // One row without keys that is the same for ever, by number and by token.
+    let web = Web::replies(vec![Reply::json(&json!([{ "up": true }]))]);
+    let outcome = read(&web, &numbered);
+    invariants::fails(&outcome, &[65]);
+    assert!(outcome.stderr.contains("gives a page again"), "{}", outcome.stderr);
+    assert_eq!(web.asked().len(), 102);
+    let web = Web::start(|asked| {
+        let row = json!({ "up": asked.before % 2 });
+        Reply::json(&json!({ "data": [row], "next_page": asked.before + 1 }))
+    });
+    let outcome = read(&web, &token);
+    assert!(outcome.stderr.contains("gives a page again"), "{}", outcome.stderr);
+    // Some that are equal are rows.
+    let web = Web::start(|asked| {
+        let rows = if asked.before < 90 { json!([{ "up": asked.before > 80 }]) } else { json!([]) };
+        Reply::json(&rows)
+    });
+    assert_eq!(read(&web, &numbered).success().records("t").len(), 90);
     // New pages without end.
     let web = Web::start(|asked| {
         let from = asked.before as u64;

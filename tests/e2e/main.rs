@@ -18,6 +18,7 @@ mod api_marks;
 mod api_more;
 mod api_pages;
 mod api_parents;
+mod api_shapes;
 mod api_starts;
 mod api_streams;
 mod api_told;

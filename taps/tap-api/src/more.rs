@@ -7,6 +7,7 @@
 //! What says so is known by the words of names (`words.rs`) and by the value there, in the headers
 //! and in what stands around the records. An object that has a list of its own speaks of that.
 
+pub mod nested;
 mod object;
 mod search;
 mod words;

@@ -1,5 +1,8 @@
 //! Answers that are not what they should be: no JSON, or one record in place of many.
 
+use std::sync::atomic::Ordering;
+
+use files::json::Lacking;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
@@ -37,6 +40,56 @@ pub fn warn_of_records(plan: &Plan, envelope: &Value) {
             plan.name
         );
     }
+}
+
+/// Warns, once for a stream, of elements that lack the place where `records_path` goes on, so that
+/// they have no row.
+pub fn warn_of_lacking(plan: &Plan, envelope: &Value) {
+    let Lacking { all, lacking } = plan.records.lacking(envelope);
+    if lacking == 0 || plan.allow_missing || plan.warned.lacking.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    singer::warn!(
+        "W-RECORDS-LACKING",
+        "stream {}: {lacking} of {all} elements in an answer have nothing at `{}`, so that no row \
+         is made of them: correct `records_path`, or set `allow_missing_records` if they have no \
+         record",
+        plan.name,
+        plan.records
+    );
+}
+
+/// Warns, once for a stream, of an object that is taken for one record and looks like a map of
+/// records.
+pub fn warn_of_map(plan: &Plan) {
+    if plan.warned.map.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let path = plan.records.to_string();
+    singer::warn!(
+        "W-WHOLE-ANSWER",
+        "stream {}: an object at `{path}` is taken for one record, with a column for each of its \
+         members; if these are the records, set `records_path` to {}.*, and if it is one, to {}",
+        plan.name,
+        path.trim_end_matches("[*]"),
+        path.trim_end_matches("[*]")
+    );
+}
+
+/// Warns, once for a stream, when members of an object are records that do not have their names.
+pub fn warn_of_names(plan: &Plan) {
+    if plan.warned.names.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    singer::warn!(
+        "W-PROPERTY-LOST",
+        "stream {}: the members of the object at `{}` are its records, and the rows do not have \
+         their names: if these are more than places, have the API give them within each record; a \
+         `records_path` without its end takes the object for one record, with their names as \
+         columns",
+        plan.name,
+        plan.records
+    );
 }
 
 /// Refuses a replication key by which nobody can tell the day of its record.

@@ -1,6 +1,7 @@
 //! What is done for one stream, checked before the first request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use files::json::RecordsPath;
@@ -102,6 +103,14 @@ pub struct Warned {
     pub before: AtomicBool,
     /// One of several lists in an answer has more.
     pub lists: AtomicBool,
+    /// Members of records with lists that are cut, and where they say so.
+    pub nested: Mutex<BTreeMap<String, String>>,
+    /// Elements have nothing where `records_path` goes on.
+    pub lacking: AtomicBool,
+    /// A map of records is taken for one.
+    pub map: AtomicBool,
+    /// Members of an object are records without their names.
+    pub names: AtomicBool,
     /// Pages have fewer records than asked for.
     pub size: AtomicBool,
     /// An answer tells of a failure beside its records.
@@ -139,6 +148,12 @@ impl Plan {
         self.placeholders().iter().any(is_time)
     }
 
+    /// Tells whether the request says from when on rows are wanted: an end alone asks for all
+    /// before it, each time.
+    pub fn asks_from_a_time(&self) -> bool {
+        self.placeholders().iter().any(|name| ["start", "datestamp"].contains(&name.as_str()))
+    }
+
     /// Tells whether days of the stream can be told apart.
     pub fn has_days(&self) -> bool {
         self.replication_key.is_some() || self.asks_for_times()
@@ -170,7 +185,8 @@ pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
     let plans = settings.streams.iter().map(plan).collect::<Result<Vec<_>>>()?;
     check_parents(&plans)?;
     check_placeholders(&plans, settings)?;
-    plans.iter().try_for_each(check_windows)?;
+    let reads_a_day = settings.datestamp.is_some();
+    plans.iter().try_for_each(|plan| check_windows(plan, reads_a_day))?;
     plans.iter().try_for_each(check_members)?;
     Ok(plans)
 }
@@ -321,15 +337,21 @@ fn check_parents(plans: &[Plan]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses windows that all give the same rows.
-fn check_windows(plan: &Plan) -> Result<()> {
+/// Refuses windows that give the rows of those before them again.
+fn check_windows(plan: &Plan, reads_a_day: bool) -> Result<()> {
     let cut = plan.window_days.is_some_and(|days| days > 0) && plan.replication_key.is_some();
-    if !cut || plan.asks_for_times() {
+    let has_times = plan.asks_for_times();
+    if !cut || plan.asks_from_a_time() || reads_a_day && has_times {
         return Ok(());
     }
+    let reason = if has_times {
+        "by {end} alone each window has the rows of all windows before it"
+    } else {
+        "the request is the same for each window"
+    };
     Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
         .with("stream", &plan.name)
-        .with("reason", "the request is the same for each window")
+        .with("reason", reason)
         .hint("put {start} and {end} into `params`, or remove `window_days`"))
 }
 

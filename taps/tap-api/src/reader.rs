@@ -23,6 +23,7 @@ use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
 use crate::partial;
 use crate::plan::Plan;
+pub use crate::reader::turn::each_member;
 use crate::reader::turn::{Forms, Turn};
 use crate::request::{self, Request};
 use crate::row::{Context, RowMaker};

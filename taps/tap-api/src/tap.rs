@@ -25,6 +25,7 @@ use crate::http::address::Address;
 use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::{Latest, Start};
+use crate::more::nested;
 use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
@@ -120,6 +121,7 @@ impl Tap for TapApi {
         }
         if let Some(cut) = late.pop_if(|late| !late.is_done() || late.is_cut()) {
             bookmarks.tell(&cut, rows);
+            nested::warn(&self.plans, at, stream);
             return Ok(());
         }
         loop {
@@ -142,6 +144,7 @@ impl Tap for TapApi {
             (whole_slice, end) = (step == Step::Slice, step == Step::End);
         }
         bookmarks.tell(&reader, rows);
+        nested::warn(&self.plans, at, stream);
         Ok(())
     }
 

@@ -7,6 +7,6 @@ mod records;
 mod shape;
 
 pub use flatten::Flatten;
-pub use path::RecordsPath;
+pub use path::{Lacking, RecordsPath};
 pub use records::{Record, Records};
 pub use shape::Shape;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 /// Where the records of a document lie: `$.data.items[*]`.
@@ -83,9 +84,111 @@ impl RecordsPath {
         }
     }
 
+    /// Tells whether the path ends with `[*]`: then an object in the place of a list is a record.
+    pub fn ends_with_elements(&self) -> bool {
+        self.steps.last() == Some(&Step::Elements)
+    }
+
+    /// Tells whether a document without its records shows members of an object that are records
+    /// and have no value that is their name: nothing of them has it.
+    pub fn loses_names(&self, document: &Value) -> bool {
+        let Some((Step::Members, before)) = self.steps.split_last() else { return false };
+        let mut loses = false;
+        each_end(document, before, &mut |end| {
+            let members = end.as_object().into_iter().flatten();
+            loses |= members.into_iter().any(|(name, record)| {
+                record.as_object().is_some_and(|record| !record.values().any(|it| is(it, name)))
+            });
+        });
+        loses
+    }
+
+    /// Counts the elements and members that the path goes on in, and those of them that lack the
+    /// place it goes on to, in a document without its records.
+    ///
+    /// The rule: what the path goes on in has a record at its end. A null says that there is none,
+    /// and a list that is not there is an empty one.
+    pub fn lacking(&self, document: &Value) -> Lacking {
+        let is_many = |step: &Step| matches!(step, Step::Elements | Step::Members);
+        let Some(last) = self.steps.iter().rposition(is_many) else { return Lacking::default() };
+        let (many, rest) = self.steps.split_at(last + 1);
+        let mut found = Lacking::default();
+        if !rest.is_empty() {
+            let mut has_list = false;
+            each_end(document, many, &mut |element| {
+                let end = end_of(element, rest);
+                has_list |= matches!(end, Some(Value::Array(_)));
+                found.all += 1;
+                found.lacking += u64::from(end.is_none());
+            });
+            found.lacking = if has_list { 0 } else { found.lacking };
+        }
+        found
+    }
+
     /// Tells whether the path is `$`, or `$[*]`: then an object is a record, all of it.
     pub fn is_root(&self) -> bool {
         self.steps.iter().all(|step| *step == Step::Elements)
+    }
+}
+
+/// What a path goes on in, and how much of that lacks the rest of the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// Elements and members.
+    pub all: u64,
+    /// Those that lack it.
+    pub lacking: u64,
+}
+
+/// Tells whether a value says the same as a name.
+fn is(value: &Value, name: &str) -> bool {
+    match value {
+        Value::String(text) => text.eq_ignore_ascii_case(name),
+        Value::Number(number) => number.to_string() == name,
+        _ => false,
+    }
+}
+
+/// Shows each value that the steps come to.
+fn each_end(value: &Value, steps: &[Step], look: &mut dyn FnMut(&Value)) {
+    let Some((step, rest)) = steps.split_first() else { return look(value) };
+    match (step, value) {
+        (Step::Elements | Step::Members, Value::Array(elements)) => {
+            for element in elements {
+                each_end(element, rest, look);
+            }
+        }
+        (Step::Members, Value::Object(members)) => {
+            for member in members.values() {
+                each_end(member, rest, look);
+            }
+        }
+        (Step::Elements, other) => each_end(other, rest, look),
+        _ => {
+            if let Some(next) = next(value, step) {
+                each_end(next, rest, look);
+            }
+        }
+    }
+}
+
+/// Returns the end of names and positions; null where one on the way is null, and where a list has
+/// no elements.
+fn end_of<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
+    let mut at = value;
+    for step in steps {
+        let is_empty = at.as_array().is_some_and(Vec::is_empty);
+        at = if at.is_null() || is_empty { &Value::Null } else { next(at, step)? };
+    }
+    Some(at)
+}
+
+fn next<'a>(value: &'a Value, step: &Step) -> Option<&'a Value> {
+    match step {
+        Step::Name(name) => value.as_object()?.get(name),
+        Step::Index(position) => value.as_array()?.get(usize::try_from(*position).ok()?),
+        Step::Elements | Step::Members => None,
     }
 }
 
@@ -134,7 +237,43 @@ fn step(text: &str) -> Option<(Step, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_lacks_the_end_of_a_path_is_counted() {
+        let check = |path: &str, document: Value, all: u64, lacking: u64| {
+            let found = RecordsPath::parse(path).unwrap().lacking(&document);
+            assert_eq!(found, Lacking { all, lacking }, "{path} {document}");
+        };
+        let some = json!([{ "item": { "id": 1 } }, { "score": 2 }, { "item": null }, 7, null]);
+        check("$[*].item", some.clone(), 5, 2);
+        check("$.hits[*].item", json!({ "hits": some }), 5, 2);
+        check("$.hits[*].item", json!({ "hits": { "item": { "id": 1 } } }), 1, 0);
+        check("$.*.item.of", json!({ "a": { "item": { "of": {} } }, "b": { "item": {} } }), 2, 1);
+        check("$[*][1]", json!([[1, { "id": 1 }], [1], []]), 3, 1);
+        check("$[*].in[*].item", json!([{ "in": [{ "item": {} }, {}] }, {}]), 2, 1);
+        // Lists that are not there are empty ones.
+        check("$[*].rows[*]", json!([{ "rows": [{}] }, {}]), 0, 0);
+        check("$[*].rows", json!([{ "rows": [{}] }, {}]), 2, 0);
+        check("$.data[*]", json!({ "data": [{}] }), 0, 0);
+        check("$.data", json!({}), 0, 0);
+    }
+
+    #[test]
+    fn names_that_no_value_has_are_lost() {
+        let check = |path: &str, document: Value, expected: bool| {
+            let path = RecordsPath::parse(path).unwrap();
+            assert_eq!(path.loses_names(&document), expected, "{path} {document}");
+        };
+        check("$.*", json!({ "EUR": { "rate": 1 } }), true);
+        check("$.*", json!({ "EUR": { "rate": 1, "code": "eur" } }), false);
+        check("$.of.*", json!({ "of": { "17": { "id": 17 } }, "n": { "x": 1 } }), false);
+        check("$[*].of.*", json!([{ "of": { "17": { "id": "18" } } }]), true);
+        check("$.of.*", json!({ "of": [{ "id": 1 }] }), false);
+        check("$.of[*]", json!({ "of": { "EUR": { "rate": 1 } } }), false);
+    }
 
     #[test]
     fn reads_paths_and_refuses_the_rest() {

@@ -317,7 +317,7 @@ fn is_an_address(text: &str) -> bool {
 }
 
 /// Tells whether a member is the size of a page.
-fn is_size(name: &str) -> bool {
+pub(super) fn is_size(name: &str) -> bool {
     let name = plain(name);
     let sizes = ["limit", "pagesize", "pagelen", "maxresults", "maxrecords", "maxitems"];
     name.ends_with("perpage") || sizes.contains(&name.as_str())

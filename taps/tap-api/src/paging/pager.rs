@@ -16,6 +16,8 @@ use crate::paging::{Paging, Style};
 const EMPTY_PAGES_MAX: u32 = 100;
 /// So many pages without records may stand before others, where the answers count the pages.
 const EMPTY_PAGES_COUNTED: u32 = 10;
+/// So many pages of one record without keys in a row may be equal to earlier ones.
+const EQUAL_PAGES_MAX: u32 = 100;
 
 /// Where a read of pages stands.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ pub struct Pager {
     empty: u32,
     requests: BTreeSet<u64>,
     contents: BTreeSet<u64>,
+    /// Pages in a row that are equal to earlier ones.
+    equal: u32,
     before: Option<u64>,
     /// What came again, or went, as the data moved.
     pub drift: Drift,
@@ -246,13 +250,21 @@ impl Pager {
         self.short || self.may_be_all()
     }
 
-    /// Tells whether a page is a new one; false is the end. Refuses one that came before, where
-    /// two of them cannot well be `alike`.
-    pub fn is_new(&mut self, content: u64, alike: bool) -> Result<bool> {
+    /// Tells whether a page is a new one; false is the end.
+    ///
+    /// The rule: a page with records that came before is none, as an API that knows of no pages
+    /// gives its only one for ever. One record without keys may be equal to others, but not so
+    /// many in a row.
+    pub fn is_new(&mut self, content: u64, records: u64, is_keyed: bool) -> Result<bool> {
         if self.before.replace(content) == Some(content) && self.may_repeat() {
             return Ok(false);
         }
-        if alike || self.contents.insert(content) {
+        if records == 0 || self.contents.insert(content) {
+            self.equal = 0;
+            return Ok(true);
+        }
+        self.equal += 1;
+        if records == 1 && !is_keyed && self.equal <= EQUAL_PAGES_MAX {
             return Ok(true);
         }
         Err(in_circles("the API gives a page again instead of the next one"))
@@ -359,6 +371,7 @@ fn no_address() -> Error {
 fn in_circles(message: &str) -> Error {
     Error::new(ErrorKind::Data, message).hint(
         "check `pagination_request_style`, `pagination_next_page_param` and \
-         `next_page_token_path`: the parameter may have another name",
+         `next_page_token_path`: the parameter may have another name; an API that has no pages is \
+         read by the style `none`",
     )
 }

@@ -10,7 +10,7 @@ use singer::{Error, ErrorKind, Result};
 use super::{Api, Reader, Take};
 use crate::http::answer::Answer;
 use crate::more;
-use crate::oddities::{check_kind, warn_of_records};
+use crate::oddities::{check_kind, warn_of_lacking, warn_of_names, warn_of_records};
 use crate::options::{ErrorInAnswer, NotFound};
 use crate::paging::facts::PageFacts;
 use crate::paging::pager::Pager;
@@ -58,11 +58,9 @@ impl Reader {
             }
         };
         let Page { count, content, held, .. } = page;
-        // One small record may well be equal to another; a page of several is not.
-        let alike = count == 0 || count == 1 && plan.keys.is_empty();
         // An API that knows of no pages gives the one there is again.
         let is_all = pager.may_be_all();
-        if !pager.is_new(content.finish(), alike)? {
+        if !pager.is_new(content.finish(), count, !plan.keys.is_empty())? {
             if !is_all {
                 singer::warn!(
                     "W-PAGE-AGAIN",
@@ -147,7 +145,7 @@ impl Reader {
             }
             self.record(page, &text, line)?;
         }
-        let found = records.found();
+        let (found, loses_names) = (records.found(), records.loses_keys());
         let envelope = if lines { Value::Null } else { records.envelope()? };
         let known = told::Records { count: page.count, found };
         let is_end = page.count == 0 && found && alone.is_none();
@@ -174,6 +172,10 @@ impl Reader {
                      answer for one without records",
                 ));
         }
+        warn_of_lacking(plan, &envelope);
+        if plan.keys.is_empty() && (loses_names || plan.records.loses_names(&envelope)) {
+            warn_of_names(plan);
+        }
         if let Some((text, line)) = alone {
             if let Err(mixed) = self.forms.note_alone(&text, plan) {
                 let told = told::failure_of_alone(&text).ok_or(mixed)?;
@@ -194,6 +196,7 @@ impl Reader {
         let Page { api, plan, pager, take, count, content, held } = page;
         *count += 1;
         content.write(text);
+        more::nested::note(plan, text);
         let wanted = !self.is_full(plan);
         self.counts.beyond |= !wanted;
         let is_again = plan.paging.is_numbered() && pager.drift.is_again(super::hash(text));

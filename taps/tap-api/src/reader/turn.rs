@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result};
 
+use crate::oddities::warn_of_map;
 use crate::paging::pager::Next;
 use crate::plan::Plan;
 
@@ -52,9 +53,18 @@ impl Forms {
 
     /// Keeps how an object in the place of a list looks, unless it is no record.
     pub(super) fn note_alone(&mut self, record: &[u8], plan: &Plan) -> Result<()> {
-        self.mapped |= is_map(record, plan);
+        let is_map = is_map(record, plan);
+        self.mapped |= is_map;
         let names = names(record);
         self.check(plan, Some(&names))?;
+        let is_other = || self.alone.as_ref().is_some_and(|before| before.is_disjoint(&names));
+        if is_map
+            && plan.keys.is_empty()
+            && plan.records.ends_with_elements()
+            && (is_alike(record) || is_other())
+        {
+            warn_of_map(plan);
+        }
         self.alone = Some(names);
         Ok(())
     }
@@ -82,10 +92,7 @@ fn names(record: &[u8]) -> Names {
 }
 
 /// Gives name and value of each member of an object.
-pub(super) fn each_member(
-    record: &[u8],
-    take: &mut dyn FnMut(&[u8], Token<'_>),
-) -> Result<(), Fault> {
+pub fn each_member(record: &[u8], take: &mut dyn FnMut(&[u8], Token<'_>)) -> Result<(), Fault> {
     let mut scanner = Scanner::new(record);
     let mut name = Vec::new();
     let mut more = scanner.open(b'{', b'}')?;
@@ -108,6 +115,21 @@ fn is_map(record: &[u8], plan: &Plan) -> bool {
         *(if is_object { &mut objects } else { &mut others }) += 1;
     });
     read.is_ok() && objects > 0 && others == 0
+}
+
+/// Tells whether the members of an object are several, and have the same members themselves: most
+/// of those of the first one.
+fn is_alike(record: &[u8]) -> bool {
+    let mut all: Vec<Names> = Vec::new();
+    let read = each_member(record, &mut |_, value| {
+        if let Token::Object(member) = value {
+            all.push(names(member.text));
+        }
+    });
+    let Some((first, others)) = all.split_first() else { return false };
+    let is_like =
+        |other: &Names| 2 * first.intersection(other).count() > first.len().max(other.len());
+    read.is_ok() && !others.is_empty() && others.iter().all(is_like)
 }
 
 /// One stream has its records in one way.

@@ -95,7 +95,7 @@ impl Bookmarks<'_> {
         let counts = reader.latest().counts;
         // By its key a row is of this read or of the one before, unless the API says otherwise for
         // most of them.
-        if plan.asks_for_times() && counts.before * 2 > counts.keyed {
+        if plan.asks_from_a_time() && counts.before * 2 > counts.keyed {
             singer::warn!(
                 "W-START-IGNORED",
                 "stream {}: by their `{key}` {} of {} records lie well before what was asked for \
@@ -165,7 +165,7 @@ pub(super) fn warn_of_all(plan: &Plan, stream: &Stream) -> Result<()> {
             .with("replication_key", key)
             .hint("write the catalog again with --discover, or set the same key in both"));
     }
-    if !plan.asks_for_times() {
+    if !plan.asks_from_a_time() {
         singer::warn!(
             "W-START-UNUSED",
             "stream {}: the replication key `{key}` does not reach the API, so each run reads \

@@ -46,7 +46,7 @@ impl Coverage {
         bookmark: &Value,
     ) -> (Self, Vec<Part>, Vec<Context>) {
         let has_parent = plan.parent.is_some();
-        if !plan.asks_for_times() || plan.replication_key.is_none() {
+        if !plan.asks_from_a_time() || plan.replication_key.is_none() {
             return (Self::default(), Vec::new(), contexts.to_vec());
         }
         if contexts.len() > SUMS_MAX {

@@ -97,6 +97,12 @@ pub const CODES: &[(&str, &str)] = &[
          ordinary text, or `strict` to refuse such files.",
     ),
     (
+        "W-RECORDS-LACKING",
+        "Elements in an answer of the API have nothing where `records_path` goes on, so that no \
+         row is made of them. Correct the path, or set `allow_missing_records` if they have no \
+         record.",
+    ),
+    (
         "W-RECORDS-REJECTED",
         "Records did not fit and were set aside in the rejects file. Look at their reasons \
          there.",
@@ -266,7 +272,11 @@ pub const CODES: &[(&str, &str)] = &[
          not meant.",
     ),
     ("W-VERSION-IGNORED", "An ACTIVATE_VERSION message is not acted upon. The warning says why."),
-    ("W-WHOLE-ANSWER", "The whole answer of the API is taken for one record. Set `records_path`."),
+    (
+        "W-WHOLE-ANSWER",
+        "The whole answer of the API, or an object in the place of its list, is taken for one \
+         record. Set `records_path`.",
+    ),
     (
         "W-WINDOWS-OVERLAP",
         "Windows of time gave records that may be the same, and have no key to tell. Ask for times \

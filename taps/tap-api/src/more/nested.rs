@@ -1,0 +1,213 @@
+//! Lists within records that say that they have more.
+//!
+//! The rule: where an object in a record has one list of objects, and beside it a member that says
+//! by its words that there is more, the list is cut. Without such a list a record may speak of any
+//! pages, and a number of all is one of the list only beside what says where its part begins or
+//! ends.
+
+use singer::Stream;
+use singer::scan::{Fault, Nested, Scanner, Token};
+
+use super::search::is_size;
+use super::words::{Says, is_around, meaning};
+use crate::plan::Plan;
+use crate::reader::each_member;
+use crate::template::Fills;
+use crate::told::plain;
+
+/// So deep lie such lists in a record.
+const DEPTH: u8 = 4;
+
+/// Keeps which members of a record have lists that are cut, and where they say so.
+pub fn note(plan: &Plan, record: &[u8]) {
+    let Ok(mut known) = plan.warned.nested.lock() else { return };
+    let mut list = Part::default();
+    let _ = each_member(record, &mut |name, value| {
+        let name = String::from_utf8_lossy(name);
+        list.add(&name, &value);
+        if known.contains_key(&*name) {
+            return;
+        }
+        if let Some(place) = below(&name, &value, DEPTH) {
+            known.insert(name.into_owned(), place);
+        }
+    });
+    if let Some(name) = list.name.take()
+        && list.count == 1
+        && !known.contains_key(&name)
+        && let Some(place) = said(record, None)
+    {
+        known.insert(name, place);
+    }
+}
+
+/// Warns, once for a stream, of a list in a column that is read, unless a stream that it is the
+/// parent of asks for the list.
+pub fn warn(plans: &[Plan], at: usize, stream: &Stream) {
+    let plan = &plans[at];
+    let Ok(known) = plan.warned.nested.lock() else { return };
+    let is_read = |member: &String| {
+        let flat = plan.rules.flatten.as_ref().map(|(_, separator)| format!("{member}{separator}"));
+        let is_its = |name: &str| flat.as_ref().is_some_and(|flat| name.starts_with(flat));
+        stream.columns.iter().any(|column| column.name == *member || is_its(&column.name))
+    };
+    let children = plans.iter().filter(|child| child.parent.as_ref().is_some_and(|it| it.0 == at));
+    let words = |child: &Plan| {
+        let path = child.path.fill(&Fills::new(), str::to_owned).unwrap_or_default();
+        plain(&format!("{} {path} {} {:?}", child.name, child.records, child.body))
+    };
+    let asked_for: Vec<String> = children.map(words).collect();
+    let has_stream = |member: &String| {
+        let member = plain(member);
+        asked_for.iter().any(|words| words.contains(member.trim_end_matches('s')))
+    };
+    let mut told = known.iter().filter(|(member, _)| is_read(member) && !has_stream(member));
+    if let Some((member, place)) = told.next() {
+        singer::warn!(
+            "W-MORE-PAGES",
+            "stream {}: `{place}` in its records says that there is more in a list of theirs, and \
+             it is not read: read the list as a stream with this one as its `parent`, or ask for \
+             more of it at once, or deselect `{member}`",
+            plan.name
+        );
+    }
+}
+
+/// The lists of objects among the members of an object.
+#[derive(Default)]
+struct Part {
+    count: u32,
+    name: Option<String>,
+    length: u64,
+}
+
+impl Part {
+    fn add(&mut self, name: &str, value: &Token<'_>) {
+        if let Token::Array(list) = value
+            && let Some(length) = objects(list)
+        {
+            self.count += 1;
+            (self.name, self.length) = (Some(name.to_owned()), length);
+        }
+    }
+}
+
+/// Returns how many elements a list has whose first one is an object.
+fn objects(list: &Nested<'_>) -> Option<u64> {
+    let mut length = 0;
+    let is_list = list.text[1..].trim_ascii_start().starts_with(b"{");
+    is_list.then(|| each_element(list.text, &mut |_| length += 1).ok().map(|()| length)).flatten()
+}
+
+fn each_element(list: &[u8], take: &mut dyn FnMut(Token<'_>)) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(list);
+    let mut more = scanner.open(b'[', b']')?;
+    while more {
+        take(scanner.value()?);
+        more = scanner.more(b']')?;
+    }
+    Ok(())
+}
+
+/// Finds the first place in a member at which a list is said to have more.
+fn below(name: &str, value: &Token<'_>, depth: u8) -> Option<String> {
+    let at = match value {
+        Token::Object(object) if object.text.contains(&b'[') => in_object(object.text, depth),
+        Token::Array(list) if list.text[1..].contains(&b'[') => {
+            let mut found = None;
+            let _ = each_element(list.text, &mut |element| match element {
+                Token::Object(object) if found.is_none() && object.text.contains(&b'[') => {
+                    found = in_object(object.text, depth);
+                }
+                _ => {}
+            });
+            found
+        }
+        _ => None,
+    };
+    at.map(|at| format!("{name}.{at}"))
+}
+
+fn in_object(object: &[u8], depth: u8) -> Option<String> {
+    let (mut list, mut found) = (Part::default(), None);
+    each_member(object, &mut |name, value| {
+        let name = String::from_utf8_lossy(name);
+        list.add(&name, &value);
+        if found.is_none() && depth > 0 {
+            found = below(&name, &value, depth - 1);
+        }
+    })
+    .ok()?;
+    let own = if list.count == 1 { said(object, Some(list.length)) } else { None };
+    own.or(found)
+}
+
+/// Returns the member of an object with a list of this length that says that there is more; of a
+/// record, whose members are data, only what says nothing else counts.
+fn said(object: &[u8], length: Option<u64>) -> Option<String> {
+    let (mut sure, mut address, mut all, mut is_part) = (None, None, None, false);
+    each_member(object, &mut |name, value| {
+        let name = String::from_utf8_lossy(name);
+        is_part |= is_size(&name) || ["startat", "offset", "skip"].contains(&&*plain(&name));
+        let at = match &value {
+            Token::Object(beside) if length.is_some() && is_around(&name) => {
+                said_beside(beside.text).map(|at| format!("{name}.{at}"))
+            }
+            value => is_sign(&name, value, length.is_some()).then(|| name.to_string()),
+        };
+        sure = sure.take().or(at);
+        let says = || Some(meaning(&name)?.says);
+        match value {
+            Token::String(text) if is_address(text.raw) && says() == Some(Says::Next) => {
+                address = Some(name.to_string());
+            }
+            Token::Integer(number) if says() == Some(Says::Total) => {
+                let number = std::str::from_utf8(number).ok().and_then(|it| it.parse::<u64>().ok());
+                all = number.filter(|number| Some(*number) > length).map(|_| name.to_string());
+            }
+            _ => {}
+        }
+    })
+    .ok()?;
+    let of_list = address.or(all).filter(|_| is_part && length.is_some());
+    sure.or(of_list)
+}
+
+/// Returns the member of what stands beside a list, such as `pageInfo`, that says so.
+fn said_beside(object: &[u8]) -> Option<String> {
+    let mut found = None;
+    each_member(object, &mut |name, value| {
+        let name = String::from_utf8_lossy(name);
+        let is_next = || meaning(&name).is_some_and(|known| known.says == Says::Next);
+        let is_address = matches!(&value, Token::String(text) if is_address(text.raw));
+        if is_sign(&name, &value, true) || is_address && is_next() {
+            found.get_or_insert_with(|| name.to_string());
+        }
+    })
+    .ok()?;
+    found
+}
+
+/// Tells whether a member says that there is more, and can say nothing else.
+fn is_sign(name: &str, value: &Token<'_>, is_of_list: bool) -> bool {
+    let known = || meaning(name).filter(|known| known.is_sure || known.says == Says::Cut);
+    let says = || known().map(|known| known.says);
+    match value {
+        Token::Boolean(true) => {
+            matches!(says(), Some(Says::More | Says::Cut | Says::Next))
+        }
+        Token::Boolean(false) => says() == Some(Says::Last),
+        Token::String(text) if name.ends_with("@odata.nextLink") => !text.raw.is_empty(),
+        Token::String(text) if is_of_list => {
+            let is_token = !["", "null", "none", "0", "false"].iter().any(|none| {
+                std::str::from_utf8(text.raw).is_ok_and(|text| text.eq_ignore_ascii_case(none))
+            });
+            is_token && says() == Some(Says::Next)
+        }
+        _ => false,
+    }
+}
+
+fn is_address(text: &[u8]) -> bool {
+    text.starts_with(b"http") || text.len() > 1 && text.starts_with(b"/") || text.starts_with(b"?")
+}

@@ -1,0 +1,178 @@
+//! What `records_path` does not come to in answers, and what is lost on its way.
+
+use serde_json::{Value, json};
+
+use crate::support::apis::{tap_api, tap_apis};
+use crate::support::run::Outcome;
+use crate::support::web::{Reply, Web};
+
+fn read(answer: &Value, options: &Value) -> Outcome {
+    let mut stream = json!({ "path": "items" });
+    stream.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    tap_api(&Web::replies(vec![Reply::json(answer)]).url, &stream, &json!({})).go().success()
+}
+
+/// Reads an answer; returns how many rows came of it, and the codes of the warnings.
+fn codes(answer: &Value, options: &Value) -> (usize, Vec<String>) {
+    let outcome = read(answer, options);
+    let code = |line: &str| Some(line.split_once("W-")?.1.split(':').next()?.to_owned());
+    let told = outcome.stderr.lines().filter(|line| line.contains("| WARNING"));
+    (outcome.records("t").len(), told.filter_map(code).collect())
+}
+
+fn check(answer: &Value, options: &Value, rows: usize, expected: &[&str]) {
+    let found = codes(answer, options);
+    let expected = expected.iter().map(ToString::to_string).collect();
+    assert_eq!(found, (rows, expected), "{options} {answer}");
+}
+
+#[test]
+fn an_element_without_the_rest_of_the_path_is_told() {
+    let lacking = &["RECORDS-LACKING"];
+    let hits = json!({ "hits": [{ "source": { "id": 1 } }, { "score": 2 }] });
+    let path = json!({ "records_path": "$.hits[*].source" });
+    check(&hits, &path, 1, lacking);
+    let whole = json!({ "hits": [{ "source": { "id": 1 } }, { "source": { "id": 2 } }] });
+    check(&whole, &path, 2, &[]);
+    let null = json!({ "hits": [{ "source": { "id": 1 } }, { "source": null }, null] });
+    check(&null, &path, 1, &[]);
+    let deep = json!([{ "a": { "b": { "id": 1 } } }, { "a": { "c": { "id": 2 } } }]);
+    check(&deep, &json!({ "records_path": "$[*].a.b" }), 1, lacking);
+    let members = json!({ "x": { "of": { "id": 1 } }, "y": { "at": { "id": 1 } } });
+    check(&members, &json!({ "records_path": "$.*.of" }), 1, lacking);
+    // A list that is not there is an empty one, and what may be missing is no mistake.
+    let lists = json!({ "orders": [{ "lines": [{ "id": 1 }] }, { "id": 2 }] });
+    check(&lists, &json!({ "records_path": "$.orders[*].lines[*]" }), 1, &[]);
+    check(&lists, &json!({ "records_path": "$.orders[*].lines" }), 1, &[]);
+    let may = json!({ "records_path": "$.hits[*].source", "allow_missing_records": true });
+    check(&hits, &may, 1, &[]);
+}
+
+#[test]
+fn a_map_of_records_that_is_taken_for_one_is_told() {
+    let told = &["WHOLE-ANSWER"];
+    let rates = json!({ "EUR": { "rate": 1, "on": "x" }, "USD": { "rate": 2, "on": "y" } });
+    let in_data = json!({ "data": rates });
+    check(&rates, &json!({}), 1, told);
+    check(&in_data, &json!({ "records_path": "$.data[*]" }), 1, told);
+    // Settings that say what the object is.
+    check(&rates, &json!({ "records_path": "$" }), 1, &[]);
+    check(&in_data, &json!({ "records_path": "$.data" }), 1, &[]);
+    let by_input = json!({ "inputs": [{ "shop": "a" }], "primary_keys": ["shop"] });
+    check(&rates, &by_input, 1, &[]);
+    // Records with parts, and a lonely one.
+    for record in [
+        json!({ "name": { "first": "a" }, "address": { "city": "b" } }),
+        json!({ "name": { "first": "a" } }),
+        json!({ "id": 1, "from": { "x": 1 }, "to": { "x": 2 } }),
+        json!({ "from": {}, "to": {} }),
+    ] {
+        check(&json!({ "data": record }), &json!({ "records_path": "$.data[*]" }), 1, &[]);
+    }
+    // One member each, with another name in each answer.
+    let web = Web::start(|asked| {
+        let name = asked.param("day").unwrap().to_owned();
+        Reply::json(&json!({ name: { "count": 1 } }))
+    });
+    let stream = json!({ "path": "x", "params": { "day": "{day}" },
+        "inputs": [{ "day": "d1" }, { "day": "d2" }] });
+    let outcome = tap_api(&web.url, &stream, &json!({})).go().success();
+    assert!(outcome.stderr.contains("W-WHOLE-ANSWER"), "{}", outcome.stderr);
+}
+
+#[test]
+fn names_of_members_that_no_row_has_are_told() {
+    let told = &["PROPERTY-LOST"];
+    let path = json!({ "records_path": "$.of.*" });
+    check(&json!({ "of": { "EUR": { "rate": 1 }, "USD": { "rate": 2 } } }), &path, 2, told);
+    let has = json!({ "of": { "EUR": { "rate": 1, "code": "EUR" } } });
+    check(&has, &path, 1, &[]);
+    check(&json!({ "of": [{ "rate": 1 }] }), &path, 1, &[]);
+    let keyed = json!({ "records_path": "$.of.*", "primary_keys": ["rate"] });
+    check(&json!({ "of": { "EUR": { "rate": 1 } } }), &keyed, 1, &[]);
+    let listed = json!({ "records_path": "$.of[*]" });
+    check(&json!({ "of": { "17": { "n": 1 }, "25": { "n": 1 } } }), &listed, 2, told);
+    check(&json!({ "of": { "0": { "n": 1 }, "2": { "n": 1 } } }), &listed, 2, &[]);
+}
+
+#[test]
+fn a_list_in_a_record_that_has_more_is_told() {
+    let list = || json!([{ "id": 1 }, { "id": 2 }]);
+    let path = json!({ "records_path": "$.data[*]" });
+    let read = |record: &Value| {
+        let mut first = record.clone();
+        first["id"] = 1.into();
+        read(&json!({ "data": [first, { "id": 2 }] }), &path)
+    };
+    for (record, place) in [
+        (json!({ "notes": { "list": list(), "hasMore": true } }), "notes.hasMore"),
+        (
+            json!({ "replies": { "nodes": list(), "pageInfo": { "hasNextPage": true } } }),
+            "replies.pageInfo.hasNextPage",
+        ),
+        (json!({ "work": { "startAt": 0, "total": 30, "logs": list() } }), "work.total"),
+        (
+            json!({ "tracks": { "limit": 2, "next": "http://a/b?p=2", "items": list() } }),
+            "tracks.next",
+        ),
+        (json!({ "likes": { "rows": list(), "paging": { "next": "/l?p=2" } } }), "paging.next"),
+        (json!({ "tree": { "tree": list(), "truncated": true } }), "tree.truncated"),
+        (json!({ "Lines": list(), "Lines@odata.nextLink": "x?skip=2" }), "@odata.nextLink"),
+        (json!({ "lines": list(), "has_more": true }), "has_more"),
+        (
+            json!({ "parts": [{ "refunds": { "data": list(), "has_more": true } }] }),
+            "parts.refunds.has_more",
+        ),
+    ] {
+        let outcome = read(&record);
+        let mut told = outcome.stderr.lines().filter(|line| line.contains("W-MORE-PAGES:"));
+        let line = told.next().unwrap_or_default();
+        assert!(line.contains(place) && line.contains("`parent`"), "{record}: {}", outcome.stderr);
+        assert_eq!(told.next(), None);
+    }
+    for record in [
+        json!({ "notes": { "list": list(), "has_more": false } }),
+        json!({ "replies": { "nodes": list(), "pageInfo": { "hasNextPage": false,
+            "endCursor": "k" } } }),
+        json!({ "work": { "startAt": 0, "maxResults": 20, "total": 2, "logs": list() } }),
+        json!({ "cart": { "items": list(), "total": 900, "is_last_order": false } }),
+        json!({ "chapter": { "verses": list(), "next": "/chapter/2" } }),
+        json!({ "tracks": { "limit": 2, "next": null, "items": list() } }),
+        json!({ "has_more": true, "tags": ["a"], "next_page": "/p/2", "is_last": false }),
+        json!({ "plan": { "has_more": true, "name": "x" }, "lines": list() }),
+        json!({ "lines": list(), "next_page": "/p/2", "total": 9, "offset": 0 }),
+    ] {
+        assert!(!read(&record).stderr.contains("W-MORE-PAGES"), "{record}");
+    }
+}
+
+#[test]
+fn a_list_in_a_record_that_another_stream_reads_is_not_told() {
+    let web = Web::start(|asked| {
+        let cut = json!({ "data": [{ "n": 1 }], "has_more": true });
+        Reply::json(&if asked.path() == "/bills" {
+            json!([{ "id": 1, "lines": cut }])
+        } else {
+            json!([{ "n": 1 }, { "n": 2 }])
+        })
+    });
+    let bills = json!({ "name": "bills", "path": "bills" });
+    let child = |path: &str| json!({ "name": "c", "path": path, "parent": "bills", "parent_keys": { "bill": "id" } });
+    for (streams, is_told) in [
+        (vec![bills.clone()], true),
+        (vec![bills.clone(), child("bills/{bill}/lines")], false),
+        (vec![bills.clone(), child("bills/{bill}/payments")], true),
+    ] {
+        let outcome = tap_apis(&web.url, &streams, &json!({})).go().success();
+        assert_eq!(outcome.stderr.contains("W-MORE-PAGES"), is_told, "{}", outcome.stderr);
+    }
+    // A column that is not read lacks nothing.
+    let catalog = json!({ "streams": [{ "tap_stream_id": "bills", "stream": "bills",
+        "schema": { "type": "object", "properties": { "id": { "type": "integer" },
+            "lines": { "type": "object" } } },
+        "metadata": [{ "breadcrumb": [], "metadata": { "selected": true } },
+            { "breadcrumb": ["properties", "lines"], "metadata": { "selected": false } }] }] });
+    let run = tap_apis(&web.url, &[bills], &json!({})).json("--catalog", &catalog);
+    let outcome = run.go().success();
+    assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{}", outcome.stderr);
+}
