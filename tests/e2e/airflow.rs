@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::support::airflow::Airflow;
-use crate::support::example::{Example, search_path};
-use crate::support::lake;
-use crate::support::project::Project;
-use crate::support::root;
-use crate::support::run::{Run, file};
+use support::airflow::Airflow;
+use support::example::{Example, search_path};
+use support::lake;
+use support::project::Project;
+use support::root;
+use support::run::{Run, file};
 
 /// Puts a tap before ours on the path that fails at the first call, with the code of a variable.
 fn plant(project: &Example) -> String {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::apis::{datasette, json_server, kinto, tap_api, tap_apis};
-use crate::support::cluster::database;
-use crate::support::pipes::{DAY, load, to_lake};
-use crate::support::run::{Outcome, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::apis::{datasette, json_server, kinto, tap_api, tap_apis};
+use support::cluster::database;
+use support::pipes::{DAY, load, to_lake};
+use support::run::{Outcome, pipe_succeeds};
+use support::{folder, lake};
 
 const TOKEN: &str = "CANARY-5f3a-of-datasette";
 

@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::apis::{tap_api, tap_apis};
-use crate::support::folder;
-use crate::support::run::file;
-use crate::support::secrets::hidden;
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::{tap_api, tap_apis};
+use support::folder;
+use support::run::file;
+use support::secrets::hidden;
+use support::web::{Asked, Reply, Web};
 
 fn stream() -> Value {
     json!({ "path": "items" })

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::api_streams::{bookmark, incremental};
-use crate::support::apis::tap_api;
-use crate::support::web::{Reply, Web};
+use support::apis::tap_api;
+use support::web::{Reply, Web};
 
 fn stream(more: &Value) -> Value {
     let mut stream = incremental(&json!({}));

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::apis::tap_api;
-use crate::support::run::Outcome;
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::tap_api;
+use support::run::Outcome;
+use support::web::{Asked, Reply, Web};
 
 fn read(web: &Web, options: &Value) -> Outcome {
     let mut stream = json!({ "path": "items", "records_path": "$.data[*]" });

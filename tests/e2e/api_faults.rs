@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::apis::tap_api;
-use crate::support::cluster::cluster;
-use crate::support::folder;
-use crate::support::invariants::Reading;
-use crate::support::run::Outcome;
-use crate::support::web::{Reply, Web};
+use support::apis::tap_api;
+use support::cluster::cluster;
+use support::folder;
+use support::invariants::Reading;
+use support::run::Outcome;
+use support::web::{Reply, Web};
 
 fn good() -> Reply {
     Reply::json(&json!([{ "id": 1 }, { "id": 2 }]))
@@ -323,7 +323,7 @@ fn certificates_are_checked() {
         s.socket = c.wrap_socket(s.socket, server_side=True)\n\
         s.serve_forever()\n";
     let certificates = cluster().folder.display().to_string();
-    let server = crate::support::apis::Server::start(scratch.path(), |port| {
+    let server = support::apis::Server::start(scratch.path(), |port| {
         let port = port.to_string();
         ["python3", "-c", script, &port, &certificates].map(str::to_owned).into()
     });

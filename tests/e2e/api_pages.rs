@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::apis::tap_api;
-use crate::support::invariants;
-use crate::support::run::Outcome;
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::tap_api;
+use support::invariants;
+use support::run::Outcome;
+use support::web::{Asked, Reply, Web};
 
 /// Rows `from..to`, as JSON.
 fn rows(from: u64, to: u64) -> Value {

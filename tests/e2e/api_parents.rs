@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::apis::tap_apis;
-use crate::support::run::Outcome;
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::tap_apis;
+use support::run::Outcome;
+use support::web::{Asked, Reply, Web};
 
 /// Answers with those rows that are as new as asked for.
 fn since(asked: &Asked, rows: &Value) -> Reply {

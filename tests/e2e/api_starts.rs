@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::api_streams::bookmark;
-use crate::support::apis::{tap_api, tap_apis};
-use crate::support::run::Outcome;
-use crate::support::web::{Reply, Web};
+use support::apis::{tap_api, tap_apis};
+use support::run::Outcome;
+use support::web::{Reply, Web};
 
 const CODE: &str = "W-SETTINGS-CHANGED";
 

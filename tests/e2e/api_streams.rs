@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::apis::{tap_api, tap_apis};
-use crate::support::folder;
-use crate::support::run::{Outcome, file};
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::{tap_api, tap_apis};
+use support::folder;
+use support::run::{Outcome, file};
+use support::web::{Asked, Reply, Web};
 
 /// Returns the last bookmark of the stream `t`.
 pub fn bookmark(outcome: &Outcome) -> Value {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::api_streams::{bookmark, incremental};
-use crate::support::apis::tap_api;
-use crate::support::run::Outcome;
-use crate::support::web::{Asked, Reply, Web};
+use support::apis::tap_api;
+use support::run::Outcome;
+use support::web::{Asked, Reply, Web};
 
 fn windows(more: &Value) -> Value {
     let mut stream = incremental(&json!({ "since": "{start}", "until": "{end}" }));

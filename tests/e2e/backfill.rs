@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::faults::{Random, each, figure, tries};
-use crate::support::invariants::{KILLED, Partition, Reading, Saw, Trial, explains, is_done};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{from_lake, to_lake};
-use crate::support::run::{Outcome, Run, file, ours};
-use crate::support::strace::{points, traced};
-use crate::support::{folder, lake};
+use support::faults::{Random, each, figure, tries};
+use support::invariants::{KILLED, Partition, Reading, Saw, Trial, explains, is_done};
+use support::messages::{Lines, columns};
+use support::pipes::{from_lake, to_lake};
+use support::run::{Outcome, Run, file, ours};
+use support::strace::{points, traced};
+use support::{folder, lake};
 
 const DAYS: usize = 400;
 

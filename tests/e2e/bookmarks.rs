@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::open_writers::{Reader, ids};
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::from_database;
-use crate::support::run::Outcome;
+use support::cluster::{Database, database};
+use support::pipes::from_database;
+use support::run::Outcome;
 
 #[test]
 fn a_read_begins_as_far_before_its_bookmark_as_is_set() {
@@ -107,7 +107,7 @@ fn a_state_that_others_keep_as_doubles_loses_no_row() {
     // As Python reads and writes it.
     let text = reader.state.to_string();
     let script = "import json, sys; print(json.dumps(json.load(sys.stdin)))";
-    let python = crate::support::run::Run::new(std::path::Path::new("/usr/bin/python3"));
+    let python = support::run::Run::new(std::path::Path::new("/usr/bin/python3"));
     let kept = python.args(["-c", script]).input(text).go().success().text();
     reader.state = serde_json::from_str::<Value>(&kept).unwrap();
     source.psql(&format!("INSERT INTO t VALUES (2, {digits} + 0.00000000000000000001)"));

@@ -8,17 +8,17 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{PASSWORD, cluster, database};
-use crate::support::faults::figure;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::DAY;
-use crate::support::project::Project;
-use crate::support::run::{Run, Running, file, ours};
-use crate::support::secrets::{CANARY, hidden};
-use crate::support::sshd::Sshd;
-use crate::support::web::{Reply, Web};
 use crate::tidy::CONNECTORS;
+use support::cluster::{PASSWORD, cluster, database};
+use support::faults::figure;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::DAY;
+use support::project::Project;
+use support::run::{Run, Running, file, ours};
+use support::secrets::{CANARY, hidden};
+use support::sshd::Sshd;
+use support::web::{Reply, Web};
 
 /// Finds the settings that are secrets, as pointers into a document of settings.
 fn secrets(schema: &Value, at: &str, found: &mut Vec<String>) {
@@ -263,7 +263,7 @@ fn no_core_file_has_a_secret() {
     for (name, settings) in cases {
         for signal in [Signal::ABORT, Signal::ILL, Signal::FPE] {
             let scratch = folder();
-            let program = crate::support::binaries_dir().join(name);
+            let program = support::binaries_dir().join(name);
             let run = with_cores(scratch.path(), &program).config(settings).piped();
             let mut running = run.start(true);
             wait_until_idle(&mut running);
@@ -283,8 +283,7 @@ fn every_program_asks_for_no_core() {
         let scratch = folder();
         let trace = scratch.path().join("trace");
         let run = Run::new(Path::new("/usr/bin/strace")).args(["-f", "-e", "trace=prctl", "-o"]);
-        let run =
-            run.args([trace.as_os_str(), crate::support::binaries_dir().join(name).as_os_str()]);
+        let run = run.args([trace.as_os_str(), support::binaries_dir().join(name).as_os_str()]);
         let _ = if name == "chorus" { run.args(["doctor"]) } else { run.args(["--about"]) }.go();
         let trace = fs::read_to_string(trace).unwrap();
         assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE)"), "{name}: {trace}");

@@ -6,9 +6,9 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Run, file};
-use crate::support::{binaries_dir, lake};
+use support::project::{DAY, Project};
+use support::run::{Run, file};
+use support::{binaries_dir, lake};
 
 /// A foreign tap that says nothing of how far it is.
 const SICK: &str = r#"

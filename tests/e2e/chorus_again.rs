@@ -4,9 +4,9 @@
 use std::fs;
 
 use crate::chorus_loads::{daily, settings};
-use crate::support::cluster::{Database, database};
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, file};
+use support::cluster::{Database, database};
+use support::project::{DAY, Project};
+use support::run::{Outcome, file};
 
 const DAYS: [&str; 3] = ["2026-02-01", "2026-02-02", "2026-02-04"];
 
@@ -279,7 +279,7 @@ fn a_day_that_another_environment_has_written_is_not_done() {
     // What reads the same is done; what reads something else is not.
     assert!(fill(&["--environment", "same"]).contains("0 steps of 0 days"), "same");
     assert!(fill(&["--environment", "prod"]).contains("1 steps of 1 days"), "prod");
-    let data = crate::support::lake::data(&project.partition("csv", "a"));
+    let data = support::lake::data(&project.partition("csv", "a"));
     assert_eq!(data, "id,name\n7,prod\n");
     assert!(fill(&["--environment", "prod"]).contains("0 steps of 0 days"), "done");
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::faults::Random;
-use crate::support::lake;
-use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use support::cluster::database;
+use support::faults::Random;
+use support::lake;
+use support::project::{DAY, Project};
+use support::run::file;
 
 const FROM: &str = "2026-01-02";
 const TO: &str = "2026-01-31";
@@ -200,7 +200,7 @@ touch {own}; i=0; while [ ! -e {other} ] && [ $i -lt 1000 ]; do sleep 0.01; i=$(
     let project = Project::with(more, "", jobs);
     project.script("one", &one);
     project.script("two", &two);
-    let rows = crate::support::messages::Lines::whole(&[(1, "a")]);
+    let rows = support::messages::Lines::whole(&[(1, "a")]);
     file(&project.root, "messages", rows.0);
     project.run(&["meet"]).success();
     assert!(project.partition("csv", "t").exists() && project.partition("two", "t").exists());

@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::cluster::{cluster, database};
-use crate::support::project::Project;
-use crate::support::run::file;
+use support::cluster::{cluster, database};
+use support::project::Project;
+use support::run::file;
 
 #[test]
 fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::cluster::{PASSWORD, cluster, database};
-use crate::support::lake;
-use crate::support::project::{DAY, Project};
+use support::cluster::{PASSWORD, cluster, database};
+use support::lake;
+use support::project::{DAY, Project};
 
 type Variables = BTreeMap<String, String>;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::project::{DAY, Project};
-use crate::support::run::Running;
+use support::project::{DAY, Project};
+use support::run::Running;
 
 /// A project whose tap is begun and waits.
 fn waiting() -> (Project, Running) {

@@ -5,9 +5,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, file};
+use support::cluster::{Database, database};
+use support::project::{DAY, Project};
+use support::run::{Outcome, file};
 
 /// A job that extracts a file of each day and loads the day, and one that only loads.
 pub fn daily(settings: &Value) -> Project {

@@ -4,10 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::lake;
-use crate::support::messages::Lines;
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Run, file};
+use support::lake;
+use support::messages::Lines;
+use support::project::{DAY, Project};
+use support::run::{Run, file};
 
 /// A foreign tap of stream `t` that does something before it writes a file of messages.
 fn tap(before: &str) -> String {

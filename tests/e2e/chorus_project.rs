@@ -4,10 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::lake;
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, file};
+use support::cluster::database;
+use support::lake;
+use support::project::{DAY, Project};
+use support::run::{Outcome, file};
 
 /// The number of the line that has a text.
 fn line_of(project: &Project, name: &str, text: &str) -> String {

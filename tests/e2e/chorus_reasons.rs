@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::chorus_loads::{daily, settings};
-use crate::support::cluster::database;
-use crate::support::project::{DAY, Project};
+use support::cluster::database;
+use support::project::{DAY, Project};
 
 /// A foreign tap whose discovery fails with a reason.
 const REFUSED: &str = "echo 'INFO connecting' >&2; echo 'Exception: the account is locked' >&2

@@ -6,9 +6,9 @@ use std::fs;
 use serde_json::json;
 
 use crate::chorus_loads::{daily, settings};
-use crate::support::cluster::{Database, database};
-use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use support::cluster::{Database, database};
+use support::project::{DAY, Project};
+use support::run::file;
 
 const DAYS: [&str; 4] = ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04"];
 const LOAD: &str = "tap-csv--day target-postgres";

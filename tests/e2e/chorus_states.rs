@@ -5,9 +5,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::limits::{measured, peak};
-use crate::support::lake;
-use crate::support::project::{DAY, Project};
-use crate::support::run::file;
+use support::lake;
+use support::project::{DAY, Project};
+use support::run::file;
 
 /// A foreign tap that goes on from a state with `at_4` in it, and says nothing of it.
 const GOES_ON: &str = r#"

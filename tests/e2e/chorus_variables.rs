@@ -5,10 +5,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::faults::Random;
-use crate::support::project::{DAY, Project};
-use crate::support::python::MELTANO;
-use crate::support::run::file;
+use support::faults::Random;
+use support::project::{DAY, Project};
+use support::python::MELTANO;
+use support::run::file;
 
 /// A project whose tap writes down the environment that it was given.
 fn project() -> Project {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::binaries_dir;
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, Run, file};
+use support::binaries_dir;
+use support::project::{DAY, Project};
+use support::run::{Outcome, Run, file};
 
 /// A foreign tap that warns, and goes on.
 const WARNS: &str = r#"

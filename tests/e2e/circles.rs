@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::root;
+use support::root;
 
 /// The modules of a crate by their paths (`reader::page`), each with its text.
 fn modules(folder: &Path, within: &str, found: &mut BTreeMap<String, String>) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, cluster, database, database_of, private};
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{Place, Saw, Table, Trial};
-use crate::support::messages::{Lines, columns};
-use crate::support::pg_proxy::{Fault, MOMENTS, Moment, PgProxy};
-use crate::support::pipes::{DAY, to_database};
-use crate::support::run::{Outcome, Run};
+use support::cluster::{Database, cluster, database, database_of, private};
+use support::faults::{each, figure, tries};
+use support::invariants::{Place, Saw, Table, Trial};
+use support::messages::{Lines, columns};
+use support::pg_proxy::{Fault, MOMENTS, Moment, PgProxy};
+use support::pipes::{DAY, to_database};
+use support::run::{Outcome, Run};
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::support::example::search_path;
-use crate::support::{folder, lake, root, run};
 use crate::tidy::{filled, in_meltano, in_readme};
+use support::example::search_path;
+use support::{folder, lake, root, run};
 
 #[test]
 fn the_copy_in_the_document_is_the_file() {

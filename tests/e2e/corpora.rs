@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_lake, load, to_lake};
-use crate::support::python::{NAUGHTY, source_of};
-use crate::support::run::{Run, feed, file, ours, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::database;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_lake, load, to_lake};
+use support::python::{NAUGHTY, source_of};
+use support::run::{Run, feed, file, ours, pipe_succeeds};
+use support::{folder, lake};
 
 type Text = (String, Vec<u8>);
 

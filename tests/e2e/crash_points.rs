@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{KILLED, Partition, Place, Saw, Trial};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::{DAY, to_lake};
-use crate::support::run::{Outcome, Run, file};
-use crate::support::strace::{Point, points, traced};
-use crate::support::{folder, lake};
+use support::faults::{each, figure, tries};
+use support::invariants::{KILLED, Partition, Place, Saw, Trial};
+use support::messages::{Lines, csv};
+use support::pipes::{DAY, to_lake};
+use support::run::{Outcome, Run, file};
+use support::strace::{Point, points, traced};
+use support::{folder, lake};
 
 /// Rows of the new generation: several writes.
 const NEW: usize = 3000;
@@ -131,7 +131,7 @@ impl Stage {
 }
 
 fn binary() -> PathBuf {
-    crate::support::binaries_dir().join("target-csv")
+    support::binaries_dir().join("target-csv")
 }
 
 fn place(lake: &Path) -> Partition<'_> {

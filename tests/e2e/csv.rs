@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, load, to_lake};
-use crate::support::run::{Outcome, Run, feed, file, ours, pipe_succeeds};
-use crate::support::{folder, invariants, lake};
+use support::cluster::database;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, load, to_lake};
+use support::run::{Outcome, Run, feed, file, ours, pipe_succeeds};
+use support::{folder, invariants, lake};
 
 /// A tap on one entity `t`, with more settings of the entry.
 fn tap(path: &Path, more: &Value) -> Run {

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, Run, file, ours};
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, Run, file, ours};
 
 fn state(outcome: &Outcome) -> Value {
     let state = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");

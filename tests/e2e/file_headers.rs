@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::folder;
-use crate::support::run::{Outcome, Run, file, ours};
+use support::folder;
+use support::run::{Outcome, Run, file, ours};
 
 fn tap(path: &Path, more: &Value) -> Run {
     let mut entry = json!({ "entity": "t", "path": path });

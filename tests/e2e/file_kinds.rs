@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::run::{Outcome, Run, file, ours, pipe};
+use support::cluster::database;
+use support::folder;
+use support::run::{Outcome, Run, file, ours, pipe};
 
 fn tap(path: &Path, more: &Value) -> Run {
     let mut entry = json!({ "entity": "t", "path": path });

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::folder;
-use crate::support::run::{Outcome, file, ours};
+use support::folder;
+use support::run::{Outcome, file, ours};
 
 /// A folder of files that is read again and again.
 struct Job {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, to_database};
-use crate::support::run::{Outcome, feed, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::messages::Lines;
+use support::pipes::{DAY, from_database, to_database};
+use support::run::{Outcome, feed, pipe_succeeds};
 
 fn into(target: &Database, more: &Value, lines: &Lines) -> Outcome {
     let mut settings = target.settings_with(more);

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, to_database};
-use crate::support::{folder, run::Outcome};
+use support::cluster::{Database, database};
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, to_database};
+use support::{folder, run::Outcome};
 
 /// More rows than go into one COPY.
 const MANY: i64 = 60_000;

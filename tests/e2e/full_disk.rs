@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::invariants::{Partition, Saw, Trial, is_done};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, file, ours};
-use crate::support::strace::traced;
-use crate::support::{binaries_dir, folder};
+use support::invariants::{Partition, Saw, Trial, is_done};
+use support::messages::{Lines, csv};
+use support::pipes::DAY;
+use support::run::{Outcome, Run, file, ours};
+use support::strace::traced;
+use support::{binaries_dir, folder};
 
 /// Mounts a file system of a few kilobytes that only this process and its children see, publishes
 /// a small day there, then a big one, then the small one again. `$1` is its size, `$2` the target,

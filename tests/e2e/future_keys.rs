@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::api_streams::{bookmark, incremental};
-use crate::support::apis::tap_api;
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::from_database;
-use crate::support::run::{Outcome, Run};
-use crate::support::web::{Reply, Web};
+use support::apis::tap_api;
+use support::cluster::{Database, database};
+use support::pipes::from_database;
+use support::run::{Outcome, Run};
+use support::web::{Reply, Web};
 
 const CODE: &str = "W-KEY-IN-FUTURE";
 

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, to_database};
-use crate::support::run::Outcome;
+use support::cluster::{Database, database};
+use support::messages::Lines;
+use support::pipes::{DAY, to_database};
+use support::run::Outcome;
 
 /// Functions of triggers.
 const FUNCTIONS: &str = "

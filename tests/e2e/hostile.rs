@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::binaries_dir;
-use crate::support::cluster::database;
-use crate::support::faults::figure;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::project::Project;
-use crate::support::run::{Run, feed, file, ours};
+use support::binaries_dir;
+use support::cluster::database;
+use support::faults::figure;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, to_database, to_lake};
+use support::project::Project;
+use support::run::{Run, feed, file, ours};
 
 /// No input may keep a process busy for longer, on whatever machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -28,7 +28,7 @@ fn one(property: &Value, value: &Value) -> Lines {
 
 #[test]
 fn a_schema_reads_no_file_and_asks_no_server() {
-    let (scratch, web) = (folder(), crate::support::web::Web::replies(vec![]));
+    let (scratch, web) = (folder(), support::web::Web::replies(vec![]));
     let secret = file(scratch.path(), "secret.json", r#"{"type":"string","const":"x"}"#);
     let references = [
         format!("file://{}", secret.display()),

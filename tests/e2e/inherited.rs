@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::from_database;
-use crate::support::run::Outcome;
+use support::cluster::{Database, database};
+use support::pipes::from_database;
+use support::run::Outcome;
 
 /// Reads only these streams, as a catalog that was written by discovery says.
 fn read(source: &Database, streams: &[&str]) -> Outcome {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::{DAY, from_database, to_database, to_lake};
-use crate::support::python::{JSONL, TAP_POSTGRES, TARGET_CSV, TARGET_POSTGRES};
-use crate::support::run::{Run, file, ours, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::{Database, database};
+use support::pipes::{DAY, from_database, to_database, to_lake};
+use support::python::{JSONL, TAP_POSTGRES, TARGET_CSV, TARGET_POSTGRES};
+use support::run::{Run, file, ours, pipe_succeeds};
+use support::{folder, lake};
 
 /// What every plugin can carry; the rest of the types is a matter among our own.
 const TABLE: &str = "
@@ -38,10 +38,10 @@ fn rows(database: &Database, table: &str) -> String {
 
 /// The settings their Postgres plugins want: TCP, for they know no socket.
 fn their_settings(database: &Database, more: &serde_json::Value) -> serde_json::Value {
-    let cluster = crate::support::cluster::cluster();
+    let cluster = support::cluster::cluster();
     let mut settings = json!({
         "host": "127.0.0.1", "port": cluster.port, "user": "postgres", "database": database.name,
-        "password": crate::support::cluster::PASSWORD,
+        "password": support::cluster::PASSWORD,
     });
     for (name, value) in more.as_object().unwrap() {
         settings[name] = value.clone();
@@ -83,7 +83,7 @@ fn their_postgres_tap_feeds_our_targets() {
     // Nobody said that the input was whole: the manifest must not claim it.
     assert_eq!(lake::manifest(&partition)["complete"], "unverified");
     let strict = to_lake(scratch.path(), "strict", DAY).set("require_complete", true);
-    let (_, outcome) = crate::support::run::pipe(their_tap(&source), strict);
+    let (_, outcome) = support::run::pipe(their_tap(&source), strict);
     assert_eq!(outcome.code, 76, "{}", outcome.stderr);
 }
 

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
-use crate::support::run::{Outcome, feed, pipe};
+use support::cluster::{Database, database};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, load, to_database};
+use support::run::{Outcome, feed, pipe};
 
 /// What becomes of a value.
 enum Fate {

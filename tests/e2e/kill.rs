@@ -9,13 +9,13 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::faults::{figure, tries};
-use crate::support::invariants::{KILLED, Partition, Place, Saw, Table, Trial};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::{Outcome, Run, feed, file, ours, ours_to_end, pipe_succeeds};
-use crate::support::{binaries_dir, folder, lake};
+use support::cluster::database;
+use support::faults::{figure, tries};
+use support::invariants::{KILLED, Partition, Place, Saw, Table, Trial};
+use support::messages::{Lines, csv};
+use support::pipes::{DAY, to_database, to_lake};
+use support::run::{Outcome, Run, feed, file, ours, ours_to_end, pipe_succeeds};
+use support::{binaries_dir, folder, lake};
 
 /// Rows enough that a kill meets the processes at work.
 const MANY: &str = "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n";

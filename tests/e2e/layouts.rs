@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::invariants::fails;
-use crate::support::messages::Lines;
-use crate::support::pipes::{from_lake, to_lake};
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::invariants::fails;
+use support::messages::Lines;
+use support::pipes::{from_lake, to_lake};
+use support::project::{DAY, Project};
+use support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
+use support::{folder, lake};
 
 const SCHEME: &str = "table={stream_name}/{timestamp}-{stream_name}.csv";
 

@@ -6,12 +6,12 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::cluster::database;
-use crate::support::invariants::{Partition, Place, Table, Trial, fails};
-use crate::support::messages::Lines;
-use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, file, ours};
-use crate::support::{binaries_dir, folder, lake};
+use support::cluster::database;
+use support::invariants::{Partition, Place, Table, Trial, fails};
+use support::messages::Lines;
+use support::pipes::DAY;
+use support::run::{Outcome, Run, file, ours};
+use support::{binaries_dir, folder, lake};
 
 /// Above any field that the default limit lets pass, with all its copies.
 const MEMORY_BYTES: u64 = 200 << 20;

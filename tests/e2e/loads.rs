@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::invariants::{Place, Table, Trial};
-use crate::support::messages::{Lines, columns, csv};
-use crate::support::pipes::{DAY, to_database};
-use crate::support::run::{Outcome, Run};
+use support::cluster::{Database, database};
+use support::invariants::{Place, Table, Trial};
+use support::messages::{Lines, columns, csv};
+use support::pipes::{DAY, to_database};
+use support::run::{Outcome, Run};
 
 const KEYED: [&str; 3] = ["upsert", "overwrite", "replace-partition"];
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::database;
+use support::pipes::{DAY, to_database, to_lake};
+use support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
+use support::{folder, lake};
 
 const LOG: &str = r#"{"table": "a", "row": {"id": 1, "text": "one"}}
 {"table": "b", "row": {"id": 1, "text": "eins"}}

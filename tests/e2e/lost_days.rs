@@ -4,9 +4,9 @@
 use serde_json::json;
 
 use crate::chorus_loads::{daily, settings};
-use crate::support::cluster::{Database, database};
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, file};
+use support::cluster::{Database, database};
+use support::project::{DAY, Project};
+use support::run::{Outcome, file};
 
 const DAYS: [&str; 3] = ["2026-03-01", "2026-03-02", "2026-03-03"];
 

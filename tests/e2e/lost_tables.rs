@@ -5,12 +5,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
-use crate::support::project::Project;
-use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
+use support::project::Project;
+use support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
 
 /// The last state that a target printed.
 fn state(target: &Outcome) -> Value {

@@ -6,8 +6,6 @@
     reason = "a test that cannot go on must stop loudly"
 )]
 
-mod support;
-
 mod airflow;
 mod api;
 mod api_auth;
@@ -100,6 +98,7 @@ mod schema_changes;
 mod security;
 mod selection;
 mod server_faults;
+mod servers;
 mod session_settings;
 mod sftp;
 mod sftp_clocks;

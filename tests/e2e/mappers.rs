@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, to_database, to_lake};
-use crate::support::run::{Outcome, Run, ours, pipe, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::database;
+use support::messages::Lines;
+use support::pipes::{DAY, from_database, to_database, to_lake};
+use support::run::{Outcome, Run, ours, pipe, pipe_succeeds};
+use support::{folder, lake};
 
 fn mapper(settings: &Value) -> Run {
     ours("map-example").config(settings)

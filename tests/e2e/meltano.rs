@@ -5,10 +5,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::example::Example;
-use crate::support::run::{file, ours};
-use crate::support::{lake, root};
 use crate::tidy::CONNECTORS;
+use support::example::Example;
+use support::run::{file, ours};
+use support::{lake, root};
 
 /// The first block of commands of a section of the README.
 pub fn lines_of_the_readme(section: &str) -> String {

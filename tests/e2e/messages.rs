@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::lake;
-use crate::support::messages::{Lines, columns};
-use crate::support::run::{Outcome, feed, ours};
+use support::cluster::{Database, database};
+use support::lake;
+use support::messages::{Lines, columns};
+use support::run::{Outcome, feed, ours};
 
 /// What a target has to make of an input.
 enum Wanted {
@@ -261,7 +261,7 @@ fn none(faults: &[String]) {
 fn target_csv_publishes_a_whole_partition_or_nothing() {
     let mut faults = Vec::new();
     for (name, input, wanted) in cases() {
-        let lake = crate::support::folder();
+        let lake = support::folder();
         let config = json!({"output_path": lake.path(), "source": "s", "datestamp": "2026-11-20"});
         feed("target-csv", &config, &Lines::whole(&[(7, "old")]).0).success();
         let before = lake::sums(lake.path());
@@ -319,7 +319,7 @@ fn settings(database: &Database, schema: &str, more: &Value) -> Value {
 
 #[test]
 fn nothing_is_accepted_when_told_so() {
-    let lake = crate::support::folder();
+    let lake = support::folder();
     let config = json!({
         "output_path": lake.path(), "source": "s", "datestamp": "2026-11-20", "allow_empty": true,
     });
@@ -455,8 +455,8 @@ fn a_full_state_channel_is_not_success() {
     // The state comes last: an earlier one would end the run before its rows.
     let input = Lines::default().schema("t", &columns(), &["id"]).row(1, "a").done().0;
     let script = r#"exec "$@" >/dev/full"#;
-    let target = crate::support::binaries_dir().join("target-postgres");
-    let run = crate::support::run::Run::new(std::path::Path::new("/bin/sh"));
+    let target = support::binaries_dir().join("target-postgres");
+    let run = support::run::Run::new(std::path::Path::new("/bin/sh"));
     let args = [std::ffi::OsStr::new("-c"), script.as_ref(), "sh".as_ref(), target.as_os_str()];
     let outcome = run.args(args).config(&config).input(input.clone()).go();
     assert_eq!(outcome.code, 74, "{}", outcome.stderr);

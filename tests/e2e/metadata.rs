@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{load, to_database, to_lake};
+use support::cluster::database;
+use support::folder;
+use support::messages::{Lines, columns};
+use support::pipes::{load, to_database, to_lake};
 
 fn metadata(on: bool) -> Value {
     json!({ "add_record_metadata": on })

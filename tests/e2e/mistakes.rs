@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, to_database, to_lake};
-use crate::support::run::{Outcome, Run, file, ours, pipe};
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_database, to_database, to_lake};
+use support::run::{Outcome, Run, file, ours, pipe};
 
 #[track_caller]
 fn says(outcome: &Outcome, code: i32, words: &[&str]) {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::support::cluster::{Cluster, Database, database_of, owner, private, server};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
+use support::cluster::{Cluster, Database, database_of, owner, private, server};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, load, to_database};
 
 /// Currencies that are no locales of most machines: their sign, point and digits behind it.
 const CURRENCIES: [(&str, &str, &str, u32); 3] =

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::support::invariants::Reading;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{file, ours};
-use crate::support::{folder, lake};
+use support::invariants::Reading;
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{file, ours};
+use support::{folder, lake};
 
 /// More rows than the pipe and all buffers hold.
 const ROWS: usize = 20_000;

@@ -5,11 +5,11 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{Outcome, Run, ours};
-use crate::support::{folder, lake};
+use support::cluster::{Database, database};
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
+use support::run::{Outcome, Run, ours};
+use support::{folder, lake};
 
 const COMPOSED: &str = "caf\u{e9}";
 const DECOMPOSED: &str = "cafe\u{301}";
@@ -312,7 +312,7 @@ fn names_in_messages_forge_no_line_and_paint_nothing() {
         lines.record(stream, &json!({ "id": 1, name: value })).done().0
     };
     let header = format!("id,{quoted}\n1,x\n");
-    let path = crate::support::run::file(scratch.path(), "t.csv", header);
+    let path = support::run::file(scratch.path(), "t.csv", header);
     let entry = json!({ "entity": name, "path": path, "types": { name: "integer" } });
     let postgres = || to_database(&database, &json!({}));
     let csv = || to_lake(&scratch.path().join("lake"), "s", DAY);

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, PASSWORD, cluster, database};
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{Reading, Saw, Table, Trial, explains};
-use crate::support::messages::Lines;
-use crate::support::pg_proxy::{Fault, PgProxy};
-use crate::support::pipes::{DAY, from_database, to_database};
-use crate::support::proxy::{self, Proxy};
-use crate::support::run::Run;
+use support::cluster::{Database, PASSWORD, cluster, database};
+use support::faults::{each, figure, tries};
+use support::invariants::{Reading, Saw, Table, Trial, explains};
+use support::messages::Lines;
+use support::pg_proxy::{Fault, PgProxy};
+use support::pipes::{DAY, from_database, to_database};
+use support::proxy::{self, Proxy};
+use support::run::Run;
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 

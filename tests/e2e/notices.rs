@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::pipes::{from_database, to_database};
+use support::cluster::database;
+use support::messages::Lines;
+use support::pipes::{from_database, to_database};
 
 #[test]
 fn a_target_tells_what_the_server_says() {

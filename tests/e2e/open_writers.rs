@@ -6,9 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database, database_of, private};
-use crate::support::pipes::from_database;
-use crate::support::run::{Outcome, Run};
+use support::cluster::{Database, database, database_of, private};
+use support::pipes::from_database;
+use support::run::{Outcome, Run};
 
 const CODE: &str = "W-BOOKMARK-HELD";
 

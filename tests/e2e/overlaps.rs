@@ -6,10 +6,10 @@ use std::process::{ChildStdin, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::to_database;
-use crate::support::run::{Outcome, Running};
+use support::cluster::{Database, database};
+use support::messages::{Lines, columns};
+use support::pipes::to_database;
+use support::run::{Outcome, Running};
 
 /// A load that has begun, and waits for the end of its input.
 struct Begun {

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{feed, file, ours, pipe, pipe_succeeds};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{feed, file, ours, pipe, pipe_succeeds};
 
 const ORDERS: &str = "id,n\n1,x\n2,y\n";
 

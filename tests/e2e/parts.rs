@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::invariants::fails;
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
-use crate::support::run::{Outcome, ours, pipe, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::folder;
+use support::invariants::fails;
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
+use support::run::{Outcome, ours, pipe, pipe_succeeds};
 
 /// A table with a key that grows, and the catalog that reads it by that.
 fn growing(purpose: &str) -> (Database, Value) {

@@ -10,12 +10,12 @@ use std::sync::Mutex;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::faults::{Random, each, figure, tries};
-use crate::support::invariants::{KILLED, Partition, Place, Saw, Table, Trial, explains};
-use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, Running, file, ours, ours_to_end};
-use crate::support::{binaries_dir, folder};
+use support::cluster::{Database, database};
+use support::faults::{Random, each, figure, tries};
+use support::invariants::{KILLED, Partition, Place, Saw, Table, Trial, explains};
+use support::pipes::DAY;
+use support::run::{Outcome, Run, Running, file, ours, ours_to_end};
+use support::{binaries_dir, folder};
 
 const ROWS: i64 = 12_000;
 
@@ -145,7 +145,7 @@ impl Way {
 
     /// Runs the pipe without a fault.
     fn whole(&self, version: &str) -> Outcome {
-        crate::support::run::pipe_succeeds(self.tap(version), self.target()).1
+        support::run::pipe_succeeds(self.tap(version), self.target()).1
     }
 }
 
@@ -192,7 +192,7 @@ fn happen(way: &Way, act: Act, tap: &mut Running, target: &mut Running) -> Optio
             if !stopped.stop() {
                 return None;
             }
-            let other = crate::support::run::pipe(way.tap("new"), way.target()).1;
+            let other = support::run::pipe(way.tap("new"), way.target()).1;
             stopped.signal(Signal::CONT);
             return Some(other);
         }
@@ -273,7 +273,7 @@ fn redirected(name: &str, redirection: &str, config: &serde_json::Value, input: 
 fn a_state_that_cannot_be_printed_leaves_the_rows_and_shows_in_the_code() {
     let scratch = folder();
     let rows: Vec<_> = (1..=500).map(|id| (id, "new")).collect();
-    let input = crate::support::messages::Lines::whole(&rows).0;
+    let input = support::messages::Lines::whole(&rows).0;
     let input = file(scratch.path(), "input", input);
     let target = database("states_nowhere");
     for method in ["", "upsert", "overwrite", "replace-partition"] {

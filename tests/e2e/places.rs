@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::support::faults::{Random, figure, tries};
-use crate::support::invariants::{Partition, Place, Reading, Saw, Trial, explains, fails, is_done};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, Run, ours};
-use crate::support::sshd::set_time;
-use crate::support::strace::traced;
-use crate::support::{binaries_dir, folder, lake};
+use support::faults::{Random, figure, tries};
+use support::invariants::{Partition, Place, Reading, Saw, Trial, explains, fails, is_done};
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, Run, ours};
+use support::sshd::set_time;
+use support::strace::traced;
+use support::{binaries_dir, folder, lake};
 
 fn good() -> Vec<u8> {
     Lines::whole(&[(1, "a"), (2, "b")]).0

@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::apis::tap_api;
-use crate::support::cluster::{Database, database, database_of, private};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, from_database, from_lake, load, to_database, to_lake};
-use crate::support::project::Project;
-use crate::support::run::{Outcome, Run, file, ours, pipe};
-use crate::support::{folder, lake};
+use support::apis::tap_api;
+use support::cluster::{Database, database, database_of, private};
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, from_database, from_lake, load, to_database, to_lake};
+use support::project::Project;
+use support::run::{Outcome, Run, file, ours, pipe};
+use support::{folder, lake};
 
 /// Returns the steps of the only stream of a plan.
 fn steps(plan: &Outcome) -> Vec<String> {
@@ -371,11 +371,11 @@ fn a_plan_has_the_columns_of_the_run_and_the_words_of_who_cannot_tell() {
     // A program of others that lies beside `chorus` is not asked what it would do.
     let beside = project.root.join("beside");
     fs::create_dir(&beside).unwrap();
-    fs::copy(crate::support::binaries_dir().join("chorus"), beside.join("chorus")).unwrap();
+    fs::copy(support::binaries_dir().join("chorus"), beside.join("chorus")).unwrap();
     fs::copy("/bin/cat", beside.join("cat")).unwrap();
     let words = ["--project", project.root.to_str().unwrap(), "plan", "--json", "tap-csv"];
     let chorus = Run::new(&beside.join("chorus")).args(words).args(["target-other"]);
-    let path = format!("{}:/usr/bin:/bin", crate::support::binaries_dir().display());
+    let path = format!("{}:/usr/bin:/bin", support::binaries_dir().display());
     let plan = chorus.env("PATH", path).go().success().text();
     let plan: Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(plan["steps"][0]["warnings"], json!([]), "{plan}");

@@ -8,10 +8,10 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, ours};
-use crate::support::{folder, lake};
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, ours};
+use support::{folder, lake};
 
 fn day(lake: &Path) -> Outcome {
     to_lake(lake, "s", DAY).input(Lines::whole(&[(1, "a")]).0).go()

@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, cluster, database};
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{Table, Trial, explains};
-use crate::support::messages::Lines;
-use crate::support::pgbouncer::Bouncer;
-use crate::support::pipes::{DAY, from_database, to_database};
-use crate::support::run::Outcome;
+use support::cluster::{Database, cluster, database};
+use support::faults::{each, figure, tries};
+use support::invariants::{Table, Trial, explains};
+use support::messages::Lines;
+use support::pgbouncer::Bouncer;
+use support::pipes::{DAY, from_database, to_database};
+use support::run::Outcome;
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 
@@ -76,7 +76,7 @@ fn a_load_through_a_pool_in_transaction_mode_is_refused() {
                 old.map(|old| load(&target, method, &json!({}), old).success());
                 let trial = Trial {
                     place: &place,
-                    old: crate::support::invariants::Place::seen(&place),
+                    old: support::invariants::Place::seen(&place),
                     new: String::new(),
                     gaps: false,
                 };

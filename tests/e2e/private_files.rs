@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, PASSWORD, cluster, database, private};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::run::{Run, file, ours};
+use support::cluster::{Database, PASSWORD, cluster, database, private};
+use support::folder;
+use support::messages::Lines;
+use support::run::{Run, file, ours};
 
 /// Settings that log in over TLS.
 fn over_tls(source: &Database, port: u16, mode: &str) -> Value {
@@ -156,7 +156,7 @@ fn answers_of_a_server_have_an_end() {
         // Far less memory than the server would fill.
         let limited = Run::new(Path::new("/usr/bin/prlimit"));
         let limited = limited.args(["--as=1600000000"]);
-        let tap = limited.args([crate::support::binaries_dir().join("tap-postgres")]);
+        let tap = limited.args([support::binaries_dir().join("tap-postgres")]);
         let outcome = tap.config(&settings).go().exits(69);
         assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
         let sent = server.join().unwrap();

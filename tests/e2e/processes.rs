@@ -7,12 +7,12 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::invariants::{Saw, Table, Trial, fails};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, ours, ours_to_end};
-use crate::support::{binaries_dir, folder, lake};
+use support::cluster::{Database, database};
+use support::invariants::{Saw, Table, Trial, fails};
+use support::messages::{Lines, csv};
+use support::pipes::DAY;
+use support::run::{Outcome, Run, ours, ours_to_end};
+use support::{binaries_dir, folder, lake};
 
 /// More rows than any buffer holds, but not their end.
 fn endless() -> Vec<u8> {

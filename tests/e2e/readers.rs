@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::support::invariants::{Partition, Trial};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::to_lake;
-use crate::support::python::READERS;
-use crate::support::run::feed;
-use crate::support::{folder, lake};
+use support::invariants::{Partition, Trial};
+use support::messages::{Lines, csv};
+use support::pipes::to_lake;
+use support::python::READERS;
+use support::run::feed;
+use support::{folder, lake};
 
 /// Rows of a generation: each row names it.
 const ROWS: i64 = 2000;

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::meltano::lines_of_the_readme;
-use crate::support::cluster::{cluster, database};
-use crate::support::example::search_path;
-use crate::support::pipes::DAY;
-use crate::support::run::{Outcome, Run, file};
-use crate::support::{folder, lake, root};
+use support::cluster::{cluster, database};
+use support::example::search_path;
+use support::pipes::DAY;
+use support::run::{Outcome, Run, file};
+use support::{folder, lake, root};
 
 /// Runs lines in a folder, with our binaries and those of Postgres on the path.
 fn shell(folder: &Path, lines: &str) -> Outcome {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, Run, file, ours};
-use crate::support::sshd::Sshd;
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, Run, file, ours};
+use support::sshd::Sshd;
 
 fn rows(outcome: &Outcome) -> Vec<Value> {
     let messages = outcome.messages().into_iter();

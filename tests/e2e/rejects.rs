@@ -5,13 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::api_streams::incremental;
-use crate::support::apis::tap_api;
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, to_lake};
-use crate::support::run::{Run, file, ours};
-use crate::support::web::{Reply, Web};
+use support::apis::tap_api;
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_database, to_lake};
+use support::run::{Run, file, ours};
+use support::web::{Reply, Web};
 
 const CANARY: &str = "CANARY-of-what-is-not-selected";
 

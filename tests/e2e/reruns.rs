@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-use crate::support::cluster::{Database, database};
-use crate::support::faults::{figure, test, tries};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::{Database, database};
+use support::faults::{figure, test, tries};
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
+use support::run::{Outcome, Run, feed, file, ours, pipe, pipe_succeeds};
+use support::{folder, lake};
 
 const DAYS: [&str; 4] = ["2026-11-17", "2026-11-18", "2026-11-19", DAY];
 

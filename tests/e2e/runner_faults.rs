@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::faults::{Random, each, figure, tries};
-use crate::support::invariants::{Partition, Place, Saw, Trial, explains};
-use crate::support::project::{DAY, Project};
-use crate::support::run::{Outcome, Running, file};
+use support::faults::{Random, each, figure, tries};
+use support::invariants::{Partition, Place, Saw, Trial, explains};
+use support::project::{DAY, Project};
+use support::run::{Outcome, Running, file};
 
 /// The processes of a run, and what happens to them.
 const CASES: [(&str, Signal); 8] = [

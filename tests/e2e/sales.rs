@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
-use crate::support::run::{file, ours, pipe_succeeds};
-use crate::support::{folder, lake, root};
+use support::cluster::{Database, database};
+use support::pipes::{DAY, extract, from_database, from_lake, load, to_database, to_lake};
+use support::run::{file, ours, pipe_succeeds};
+use support::{folder, lake, root};
 
 const OLDER: &str = "2026-11-19";
 
@@ -241,9 +241,7 @@ fn a_file_changed_after_it_was_published_is_not_loaded() {
     assert!(outcome.stderr.contains("public-orders"), "{}", outcome.stderr);
     assert_eq!(outcome.records("public-orders").len(), 0, "refused before the first row");
     fs::remove_file(&path).unwrap();
-    let (_, target_outcome) = crate::support::run::pipe(
-        from_lake(&sources.lake(), DAY),
-        to_database(&target, &json!({})),
-    );
+    let (_, target_outcome) =
+        support::run::pipe(from_lake(&sources.lake(), DAY), to_database(&target, &json!({})));
     assert_ne!(target_outcome.code, 0, "the target must not take it for a whole day");
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::limits::{measured, peak};
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::{Run, file, ours};
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, to_database, to_lake};
+use support::run::{Run, file, ours};
 
 /// Many times what work in proportion to a schema takes.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
-use crate::support::run::{Outcome, feed, ours, pipe_succeeds};
-use crate::support::{folder, invariants, lake};
+use support::cluster::{Database, database};
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, load, to_database};
+use support::run::{Outcome, feed, ours, pipe_succeeds};
+use support::{folder, invariants, lake};
 
 fn integer() -> Value {
     json!({ "type": "integer" })

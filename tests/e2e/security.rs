@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::cluster::{PASSWORD, cluster, database};
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, load};
-use crate::support::run::{feed, file, ours};
-use crate::support::{folder, lake};
+use support::cluster::{PASSWORD, cluster, database};
+use support::messages::Lines;
+use support::pipes::{DAY, extract, load};
+use support::run::{feed, file, ours};
+use support::{folder, lake};
 
 const NASTY: &[&str] = &[
     "x\"; drop table t; --",

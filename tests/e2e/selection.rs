@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::run::{Run, file, ours, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::folder;
+use support::run::{Run, file, ours, pipe_succeeds};
 
 fn source() -> Database {
     let source = database("selection");
@@ -125,7 +125,7 @@ fn incremental(source: &Database) -> Value {
     catalog
 }
 
-fn last_state(outcome: &crate::support::run::Outcome) -> Value {
+fn last_state(outcome: &support::run::Outcome) -> Value {
     let mut states = outcome.messages();
     states.retain(|message| message["type"] == "STATE");
     states.pop().expect("a state")["value"].take()
@@ -207,7 +207,7 @@ fn a_bookmark_is_the_largest_key_that_others_can_follow() {
 fn an_incremental_run_through_the_target_keeps_its_state() {
     let (source, target, scratch) = (source(), database("incremental"), folder());
     let catalog = incremental(&source);
-    let into = || crate::support::pipes::to_database(&target, &json!({}));
+    let into = || support::pipes::to_database(&target, &json!({}));
     let run = |state: &Value| {
         let tap = tap(&source).json("--catalog", &catalog).json("--state", state);
         let (_, outcome) = pipe_succeeds(tap, into());

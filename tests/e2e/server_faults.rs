@@ -7,14 +7,12 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{
-    Database, database, database_of, on_small_disk, owner, private, server,
-};
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{Place, Reading, Saw, Table, Trial};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::{DAY, from_database, to_database};
-use crate::support::run::{Outcome, Run, Running};
+use support::cluster::{Database, database, database_of, on_small_disk, owner, private, server};
+use support::faults::{each, figure, tries};
+use support::invariants::{Place, Reading, Saw, Table, Trial};
+use support::messages::{Lines, csv};
+use support::pipes::{DAY, from_database, to_database};
+use support::run::{Outcome, Run, Running};
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 

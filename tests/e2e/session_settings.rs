@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
-use crate::support::root;
-use crate::support::run::feed;
+use support::cluster::{Database, database};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, load, to_database};
+use support::root;
+use support::run::feed;
 
 /// Settings of a database that change text, how it is read, or which rows there are.
 const UNUSUAL: &[(&str, &str)] = &[

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::pipes::{DAY, load, to_lake};
-use crate::support::run::{Outcome, Run, ours, pipe, pipe_succeeds};
-use crate::support::sshd::{Rclone, Sshd, age, login, set_time};
-use crate::support::{folder, invariants, lake};
+use support::cluster::database;
+use support::pipes::{DAY, load, to_lake};
+use support::run::{Outcome, Run, ours, pipe, pipe_succeeds};
+use support::sshd::{Rclone, Sshd, age, login, set_time};
+use support::{folder, invariants, lake};
 
 /// A tap on one table `t`, without the columns that tell where a row comes from.
 fn tap(server: &Sshd, entry: &Value) -> Run {

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::run::{Outcome, Run, ours};
-use crate::support::sshd::{Sshd, set_time};
+use support::run::{Outcome, Run, ours};
+use support::sshd::{Sshd, set_time};
 
 fn tap(server: &Sshd, path: &str) -> Run {
     let mut settings = server.settings(&json!([{ "table_name": "t", "remote_path": path }]));

@@ -9,10 +9,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::invariants::Reading;
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::run::{Outcome, Run, ours};
-use crate::support::sshd::{Sshd, age};
+use support::invariants::Reading;
+use support::proxy::{Fault, Proxy};
+use support::run::{Outcome, Run, ours};
+use support::sshd::{Sshd, age};
 
 /// About two megabytes of rows, none like another.
 fn rows() -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::run::{Outcome, Run, ours};
-use crate::support::sshd::{Sshd, age};
+use support::run::{Outcome, Run, ours};
+use support::sshd::{Sshd, age};
 
 fn read(server: &Sshd, path: &str, state: Option<&Value>) -> Outcome {
     let mut settings = server.settings(&json!([{ "table_name": "t", "remote_path": path }]));

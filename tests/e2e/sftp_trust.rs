@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::folder;
-use crate::support::run::{Outcome, Run, file, ours};
-use crate::support::sshd::{Agent, PASSPHRASE, Sshd, login};
+use support::folder;
+use support::run::{Outcome, Run, file, ours};
+use support::sshd::{Agent, PASSPHRASE, Sshd, login};
 
 fn tables() -> Value {
     json!([{ "table_name": "t", "remote_path": "/in/a.csv" }])

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::limits::{measured, peak};
-use crate::support::cluster::database;
-use crate::support::faults::{figure, tries};
-use crate::support::invariants::{Partition, Saw, Trial};
-use crate::support::lake;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Outcome, Run};
-use crate::support::{binaries_dir, folder};
+use support::cluster::database;
+use support::faults::{figure, tries};
+use support::invariants::{Partition, Saw, Trial};
+use support::lake;
+use support::messages::Lines;
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, Run};
+use support::{binaries_dir, folder};
 
 /// What a process may take, whatever the rows: buffers, batches, the binary itself.
 const MEMORY_BYTES: u64 = 100 << 20;

@@ -6,18 +6,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::lake;
-use crate::support::pipes::{DAY, extract, from_database, to_lake};
-use crate::support::run::{Outcome, Run, file, ours};
+use support::cluster::{Database, database};
+use support::folder;
+use support::lake;
+use support::pipes::{DAY, extract, from_database, to_lake};
+use support::run::{Outcome, Run, file, ours};
 
 /// Rows that no pipe and no buffer holds.
 const ROWS: usize = 60_000;
 
 /// A tap that blocks because nobody reads on.
 struct Blocked {
-    tap: crate::support::run::Running,
+    tap: support::run::Running,
     rest: BufReader<std::process::ChildStdout>,
     messages: Vec<Value>,
 }
@@ -179,8 +179,7 @@ fn what_a_catalog_says_and_the_table_lacks_is_named() {
     for (change, said) in cases {
         source.psql(change);
         let tap = from_database(&source, &json!({})).json("--catalog", &catalog);
-        let (tap, target) =
-            crate::support::run::pipe(tap, to_lake(scratch.path(), "postgres", DAY));
+        let (tap, target) = support::run::pipe(tap, to_lake(scratch.path(), "postgres", DAY));
         let tap = tap.exits(69);
         let says = |text: &&str| tap.stderr.contains(*text);
         assert!(said.iter().all(says) && tap.stderr.contains("discovery"), "{}", tap.stderr);

@@ -8,14 +8,14 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::faults::{each, figure, tries};
-use crate::support::invariants::{KILLED, Partition, Place, Table, explains, states_cover};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, to_lake};
-use crate::support::run::{Outcome, Run, file};
-use crate::support::strace::{counts, traced};
-use crate::support::{binaries_dir, folder};
+use support::cluster::{Database, database};
+use support::faults::{each, figure, tries};
+use support::invariants::{KILLED, Partition, Place, Table, explains, states_cover};
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, to_lake};
+use support::run::{Outcome, Run, file};
+use support::strace::{counts, traced};
+use support::{binaries_dir, folder};
 
 /// What a process talks to others by.
 const CALLS: &str = "read,write,sendto,recvfrom,poll,ppoll,fsync,fdatasync,renameat2,rename,openat";

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, from_lake, to_database, to_lake};
-use crate::support::run::{Outcome, file, ours, pipe, pipe_succeeds};
-use crate::support::{folder, lake};
+use support::cluster::database;
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, from_lake, to_database, to_lake};
+use support::run::{Outcome, file, ours, pipe, pipe_succeeds};
+use support::{folder, lake};
 
 /// So many tables that a state before each would be most of what is written.
 const TABLES: usize = 160;

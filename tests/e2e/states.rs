@@ -5,12 +5,12 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::invariants::{KILLED, Table, explains, states_cover};
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, from_lake, to_lake};
-use crate::support::run::{Run, Running, feed, ours};
-use crate::support::{folder, lake};
+use support::cluster::{Database, database};
+use support::invariants::{KILLED, Table, explains, states_cover};
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Run, Running, feed, ours};
+use support::{folder, lake};
 
 /// Rows of stream `a` or `b`, from this number on.
 fn rows(lines: Lines, stream: &str, ids: std::ops::Range<i64>) -> Lines {

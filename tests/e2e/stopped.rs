@@ -10,13 +10,13 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::invariants::{KILLED, Partition, Place, Saw, Table, Trial, explains, is_done};
-use crate::support::messages::{Lines, csv};
-use crate::support::pipes::{DAY, from_lake, to_database, to_lake};
-use crate::support::run::{Outcome, Run, Running, file, ours, pipe};
-use crate::support::strace::{Point, points, traced};
-use crate::support::{binaries_dir, folder, lake};
+use support::cluster::{Database, database};
+use support::invariants::{KILLED, Partition, Place, Saw, Table, Trial, explains, is_done};
+use support::messages::{Lines, csv};
+use support::pipes::{DAY, from_lake, to_database, to_lake};
+use support::run::{Outcome, Run, Running, file, ours, pipe};
+use support::strace::{Point, points, traced};
+use support::{binaries_dir, folder, lake};
 
 /// Rows of each run: more than one write, and than one message.
 const ROWS: i64 = 3000;

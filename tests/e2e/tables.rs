@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::messages::{Lines, columns};
-use crate::support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
-use crate::support::run::{Outcome, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::folder;
+use support::messages::{Lines, columns};
+use support::pipes::{DAY, extract, from_database, from_lake, to_database, to_lake};
+use support::run::{Outcome, pipe_succeeds};
 
 const METHODS: [&str; 4] = ["append-only", "upsert", "overwrite", "replace-partition"];
 

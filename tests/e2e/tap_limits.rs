@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, PASSWORD, database, database_of, owner, private};
-use crate::support::pipes::{DAY, from_database, to_database, to_lake};
-use crate::support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
-use crate::support::{binaries_dir, folder};
+use support::cluster::{Database, PASSWORD, database, database_of, owner, private};
+use support::pipes::{DAY, from_database, to_database, to_lake};
+use support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
+use support::{binaries_dir, folder};
 
 /// Returns the catalog of one table alone.
 fn entry(source: &Database, table: &str) -> Value {

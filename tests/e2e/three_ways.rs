@@ -5,9 +5,9 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::meltano::check_loaded;
-use crate::support::airflow::Airflow;
-use crate::support::example::Example;
-use crate::support::lake;
+use support::airflow::Airflow;
+use support::example::Example;
+use support::lake;
 
 const DAYS: [&str; 2] = ["2026-01-31", "2026-02-01"];
 

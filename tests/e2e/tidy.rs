@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::{root, run::ours};
+use support::{root, run::ours};
 
 /// The connectors, in the order of the documents.
 pub const CONNECTORS: [&str; 6] =

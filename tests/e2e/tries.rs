@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use crate::support::cluster::{Database, database};
-use crate::support::project::Project;
-use crate::support::run::Outcome;
+use support::cluster::{Database, database};
+use support::project::Project;
+use support::run::Outcome;
 
 const SCHEMA: &str = r#"{"type":"SCHEMA","stream":"a","key_properties":[KEYS],
 "schema":{"properties":{"n":{"type":"integer"}}}}"#;

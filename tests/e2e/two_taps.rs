@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, to_database, to_lake};
-use crate::support::run::{file, ours};
-use crate::support::{folder, lake};
+use support::cluster::database;
+use support::messages::Lines;
+use support::pipes::{DAY, to_database, to_lake};
+use support::run::{file, ours};
+use support::{folder, lake};
 
 /// What tap-csv writes of a file with these rows, as lines.
 fn tap(folder: &Path, stream: &str, rows: usize) -> Vec<Vec<u8>> {

@@ -7,11 +7,11 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::faults::{Random, figure, tries};
-use crate::support::folder;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
-use crate::support::run::pipe_succeeds;
+use support::cluster::{Database, database};
+use support::faults::{Random, figure, tries};
+use support::folder;
+use support::pipes::{DAY, extract, from_database, load, to_database};
+use support::run::pipe_succeeds;
 
 /// Types of our own that a target database has too (extensions) or need not have (the rest).
 const EXTENSIONS: &str =
@@ -336,7 +336,7 @@ fn arrays_with_bounds_go_as_text_and_else_say_so() {
     let tap = from_database(&source, &json!({})).go().exits(65);
     assert!(tap.stderr.contains("arrays_as"), "{}", tap.stderr);
     let tap = from_database(&source, &json!({ "arrays_as": "text" }));
-    let into = crate::support::pipes::to_lake(lake.path(), "postgres", DAY);
+    let into = support::pipes::to_lake(lake.path(), "postgres", DAY);
     pipe_succeeds(tap, into);
     load(lake.path(), DAY, &target, &json!({}));
     assert_eq!(rows(&source, 0), rows(&target, 0));

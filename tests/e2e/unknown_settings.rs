@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::run::{Outcome, ours};
 use crate::tidy::CONNECTORS;
+use support::run::{Outcome, ours};
 
 /// Settings that are enough for each connector to begin, where nothing is to be reached.
 fn enough(connector: &str) -> Value {
@@ -107,8 +107,8 @@ fn unknown_names_within_entries_end_the_run() {
 
 #[test]
 fn settings_of_tap_csv_without_effect_are_told() {
-    let scratch = crate::support::folder();
-    let path = crate::support::run::file(scratch.path(), "a.csv", "id\n1\n");
+    let scratch = support::folder();
+    let path = support::run::file(scratch.path(), "a.csv", "id\n1\n");
     let files = json!({ "files": [{ "entity": "t", "path": path }] });
     let told = |base: &Value, more: Value, name: &str| {
         let mut settings = base.clone();

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::{from_lake, to_database};
-use crate::support::run::{Outcome, ours, pipe_succeeds};
-use crate::support::{binaries_dir, folder, lake, root};
+use support::cluster::{Database, database};
+use support::pipes::{from_lake, to_database};
+use support::run::{Outcome, ours, pipe_succeeds};
+use support::{binaries_dir, folder, lake, root};
 
 const DAYS: [&str; 2] = ["2026-01-30", "2026-01-31"];
 const ROWS: &str = "SELECT 'goods', to_jsonb(t)::text FROM raw.goods t

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
-use crate::support::run::{feed, pipe_succeeds};
+use support::cluster::database;
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, from_database, from_lake, to_database, to_lake};
+use support::run::{feed, pipe_succeeds};
 
 /// What becomes of a value.
 enum Fate {

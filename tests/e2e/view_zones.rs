@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::messages::Lines;
-use crate::support::pipes::{DAY, extract, from_database, load, to_database};
+use support::cluster::{Database, database};
+use support::folder;
+use support::messages::Lines;
+use support::pipes::{DAY, extract, from_database, load, to_database};
 
 const MOMENTS: &str = "
     CREATE TABLE t (id integer PRIMARY KEY, ts timestamptz);
@@ -94,7 +94,7 @@ fn bookmarks_of_a_view_mean_the_same_moments() {
 fn policies_and_foreign_files_compute_in_the_zone_of_the_role() {
     let source = in_zone("policy_zone", "Asia/Kathmandu", "ISO, DMY");
     let scratch = folder();
-    let path = crate::support::run::file(scratch.path(), "far.csv", "1,2026-01-01 20:00\n");
+    let path = support::run::file(scratch.path(), "far.csv", "1,2026-01-01 20:00\n");
     for path in [scratch.path(), &path] {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(path, open).unwrap();

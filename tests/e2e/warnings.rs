@@ -5,10 +5,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::database;
-use crate::support::messages::Lines;
-use crate::support::root;
-use crate::support::run::{Outcome, file, ours};
+use support::cluster::database;
+use support::messages::Lines;
+use support::root;
+use support::run::{Outcome, file, ours};
 
 /// What the state of a whole run has.
 const END: &str = "\"currently_syncing\":null";

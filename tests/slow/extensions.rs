@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::cluster::{Database, database};
-use crate::support::folder;
-use crate::support::run::{ours, pipe_succeeds};
+use support::cluster::{Database, database};
+use support::folder;
+use support::run::{ours, pipe_succeeds};
 
 /// A type of an extension.
 struct Case {

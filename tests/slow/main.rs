@@ -1,7 +1,4 @@
 //! Tests that need packages the ordinary run does without; `make test-slow` runs them.
 
 #[expect(dead_code, reason = "these tests need a part of it")]
-#[path = "../e2e/support/mod.rs"]
-mod support;
-
 mod extensions;

@@ -14,9 +14,6 @@ mod once;
 pub mod open;
 pub mod paths;
 pub mod progress;
-#[cfg(test)]
-#[path = "../../../tests/property.rs"]
-mod property;
 pub mod reader;
 mod scan;
 pub mod settings;

@@ -8,10 +8,10 @@ use proptest::sample::Index;
 use serde_json::json;
 use singer::{ErrorKind, Result};
 
-use crate::changes::{Change, changed, changes};
-use crate::property::holds;
 use crate::sample::{contents, day};
 use crate::{Contents, Lake, Manifest, Outcome, Run};
+use testing::changes::{Change, changed, changes};
+use testing::property::holds;
 
 const ROWS: &str = "id,name\n1,a\n2,b\n";
 

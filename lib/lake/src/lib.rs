@@ -8,9 +8,6 @@
 //! ```
 
 #[cfg(test)]
-#[path = "../../../tests/changes.rs"]
-mod changes;
-#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
@@ -25,9 +22,6 @@ pub mod name;
 pub mod partition;
 #[cfg(test)]
 mod planted_tests;
-#[cfg(test)]
-#[path = "../../../tests/property.rs"]
-mod property;
 mod publish;
 pub mod record;
 pub mod run;

@@ -65,8 +65,8 @@ fn hex_digit(value: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::property::holds;
     use proptest::prelude::*;
+    use testing::property::holds;
 
     #[test]
     fn encodes_hostile_names() {

@@ -1,19 +1,10 @@
 //! Texts of Postgres and JSON, one made of the other and back: any bytes, and damaged ones.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test speaks by panicking, and prints its figures"
-)]
-
-#[path = "../../../tests/property.rs"]
-mod property;
 
 use pg::convert::{Conversion, NanPolicy, Scratch};
 use pg::{array, copy_text, quote_ident, quote_literal, shorten_ident};
-use property::holds;
 use proptest::prelude::*;
 use serde_json::Value;
+use testing::property::holds;
 
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let odd = prop::sample::select(b"\\\\\\tnrbvfN.\t\n\r\0\x08\x0b\x0c\xff\xc3\xa9 a".to_vec());

@@ -1,6 +1,5 @@
 //! The scanner against `serde_json`, and the row path against the allocator.
 
-use property::holds;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use singer::Envelope;
@@ -9,13 +8,11 @@ use singer::batch::Batch;
 use singer::decode::RecordDecoder;
 use singer::encode::{Envelopes, RecordEncoder};
 use singer::scan::{DEPTH_MAX, Scanner};
+use testing::property::holds;
 
 #[expect(clippy::expect_used, clippy::panic, reason = "a judge speaks by panicking")]
 #[path = "../fuzz/judge.rs"]
 mod judge;
-#[expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it is of tests")]
-#[path = "../../../tests/property.rs"]
-mod property;
 
 #[test]
 fn decides_the_hard_texts_as_the_grammar_does() {

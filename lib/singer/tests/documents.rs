@@ -1,19 +1,7 @@
 //! Catalogs, states, settings and schemas that were changed by hand or cut: read, or refused with
 //! the right kind of failure, which shows no value.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test speaks by panicking, and prints its figures"
-)]
+#![expect(clippy::unwrap_used, reason = "a test speaks by panicking")]
 
-#[path = "../../../tests/changes.rs"]
-mod changes;
-#[path = "../../../tests/property.rs"]
-mod property;
-
-use changes::{CANARY, changed, changes};
-use property::holds;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use schemars::JsonSchema;
@@ -25,6 +13,8 @@ use singer::decode::RecordDecoder;
 use singer::settings::{Common, Settings, SettingsSchema};
 use singer::state::State;
 use singer::{About, ErrorKind, Secret, Stream, catalog, selection};
+use testing::changes::{CANARY, changed, changes};
+use testing::property::holds;
 
 /// The text of a changed document, cut now and then.
 fn texts(document: Value) -> impl Strategy<Value = String> {

@@ -1,17 +1,7 @@
 //! Lines of a tap that went wrong somewhere: taken as `serde_json` takes them, or refused, and by
 //! the short way of the usual line as by the long one.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test speaks by panicking, and prints its figures"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test speaks by panicking")]
 
-#[path = "../../../tests/property.rs"]
-mod property;
-
-use property::holds;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use singer::Envelope;
@@ -20,6 +10,7 @@ use singer::batch::Batch;
 use singer::decode::{Line, RecordDecoder};
 use singer::encode::{Envelopes, RecordEncoder};
 use singer::refusal::Refusal;
+use testing::property::holds;
 
 fn stream() -> Stream {
     let schema = json!({ "required": ["i"], "properties": {

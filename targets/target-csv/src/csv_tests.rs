@@ -4,7 +4,7 @@ use files::Reader;
 use proptest::prelude::*;
 
 use crate::csv::{Dialect, Padding};
-use crate::property::holds;
+use testing::property::holds;
 
 #[test]
 fn what_is_written_is_read_back_cell_for_cell() {

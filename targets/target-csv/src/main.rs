@@ -9,9 +9,6 @@ mod lost;
 mod naming;
 mod place;
 mod plain;
-#[cfg(test)]
-#[path = "../../../tests/property.rs"]
-mod property;
 mod settings;
 mod sink;
 mod source;

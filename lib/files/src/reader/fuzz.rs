@@ -6,7 +6,7 @@ use singer::{ErrorKind, Result};
 
 use super::Reader;
 use crate::dialect::Dialect;
-use crate::property::holds;
+use testing::property::holds;
 
 /// A row: its line, and its fields with whether they were quoted.
 type Row = (u64, Vec<(Vec<u8>, bool)>);

@@ -6,9 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-#[path = "../../../../tests/property.rs"]
-mod property;
-
 type Encode = fn(&str) -> String;
 
 /// Ways to write a text, by name.
@@ -101,36 +98,47 @@ fn no_encoding_shows_a_secret() {
     let secret = "[ -~]{2}[a-zA-Z0-9/+&\"'\\\\<>% é€😀=\n\t]{6,24}[!-~]{2}";
     let pick = 0..ENCODINGS.len();
     let values = (secret, pick.clone(), pick, "[a-z]{0,4}", "[a-z]{0,4}", any::<bool>());
-    property::holds("secrets in texts", 400, values, |(secret, one, other, a, b, layers)| {
-        let secret = secret.trim();
-        let scrubber = knows(secret);
-        let (name, encode) = ENCODINGS[one];
-        let mut encoded = encode(&format!("{a}{secret}{b}"));
-        let mut beside = encode(a.as_str()) + &encode(b.as_str());
-        let mut names = name.to_owned();
-        if layers {
-            names = format!("{names} in {}", ENCODINGS[other].0);
-            // What is base64 or hex of an encoded text is no encoding that programs use.
-            if other < 12 || (14..20).contains(&other) {
-                encoded = ENCODINGS[other].1(&encoded);
-                beside = ENCODINGS[other].1(&beside);
+    testing::property::holds(
+        "secrets in texts",
+        400,
+        values,
+        |(secret, one, other, a, b, layers)| {
+            let secret = secret.trim();
+            let scrubber = knows(secret);
+            let (name, encode) = ENCODINGS[one];
+            let mut encoded = encode(&format!("{a}{secret}{b}"));
+            let mut beside = encode(a.as_str()) + &encode(b.as_str());
+            let mut names = name.to_owned();
+            if layers {
+                names = format!("{names} in {}", ENCODINGS[other].0);
+                // What is base64 or hex of an encoded text is no encoding that programs use.
+                if other < 12 || (14..20).contains(&other) {
+                    encoded = ENCODINGS[other].1(&encoded);
+                    beside = ENCODINGS[other].1(&beside);
+                }
             }
-        }
-        let around = scrubber.scrub(&encoded).into_owned();
-        prop_assert!(around.contains(MASK), "{names}: {encoded:?} of {secret:?} gives {around:?}");
-        let text = format!("said: {encoded} .");
-        let found = scrubber.scrub(&text).into_owned();
-        prop_assert!(found.starts_with("said: ") && found.ends_with(" ."), "{names}: {found:?}");
-        let left = found.len() - "said: *** .".len();
-        prop_assert!(left <= beside.len() + 12, "{names}: {found:?}");
-        Ok(())
-    });
+            let around = scrubber.scrub(&encoded).into_owned();
+            prop_assert!(
+                around.contains(MASK),
+                "{names}: {encoded:?} of {secret:?} gives {around:?}"
+            );
+            let text = format!("said: {encoded} .");
+            let found = scrubber.scrub(&text).into_owned();
+            prop_assert!(
+                found.starts_with("said: ") && found.ends_with(" ."),
+                "{names}: {found:?}"
+            );
+            let left = found.len() - "said: *** .".len();
+            prop_assert!(left <= beside.len() + 12, "{names}: {found:?}");
+            Ok(())
+        },
+    );
 }
 
 #[test]
 fn what_is_no_secret_stays_as_it_is() {
     let values = ("[g-p]{8,20}", "[ -~é\n]{0,60}");
-    property::holds("texts without secrets", 200, values, |(secret, text)| {
+    testing::property::holds("texts without secrets", 200, values, |(secret, text)| {
         prop_assume!(!text.contains(&secret[..PART_MIN.min(secret.len())]));
         let scrubber = knows(&secret);
         let found = scrubber.scrub(&text).into_owned();

@@ -366,23 +366,3 @@ fn binaries() -> PathBuf {
         .find(|folder| folder.join("initdb").exists())
         .expect("a PostgreSQL server: `make setup` installs it")
 }
-
-#[test]
-fn the_cluster_answers_over_the_socket_and_over_tls() {
-    let database = database("cluster");
-    assert_eq!(database.psql("SELECT 1 + 1"), "2");
-    assert!(database.try_psql("SELECT 1/0").unwrap_err().contains("division by zero"));
-    let cluster = cluster();
-    let output = Command::new(cluster.binaries.join("psql"))
-        .args(["-X", "-A", "-t", "-c", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"])
-        .env("PGPASSWORD", PASSWORD)
-        .arg(format!(
-            "host=127.0.0.1 port={} user=postgres dbname={} sslmode=verify-full sslrootcert={}",
-            cluster.port,
-            database.name,
-            cluster.folder.join("ca.crt").display()
-        ))
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "t\n", "{output:?}");
-}

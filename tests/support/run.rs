@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::secrets;
+use crate::secrets;
 
 /// No process of a test may take longer, unless it says so: then it hangs.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -97,7 +97,7 @@ impl Outcome {
 
 /// Starts to describe a run of one of our binaries.
 pub fn ours(name: &str) -> Run {
-    let path = super::binaries_dir().join(name);
+    let path = crate::binaries_dir().join(name);
     assert!(path.exists(), "{} is not built: run `make test`", path.display());
     Run::new(&path)
 }
@@ -107,7 +107,7 @@ pub fn ours(name: &str) -> Run {
 pub fn ours_to_end(name: &str) -> Run {
     let mut run = Run::new(Path::new("/usr/bin/env"));
     name.clone_into(&mut run.name);
-    run.args(["--default-signal=HUP,INT,QUIT,TERM"]).args([super::binaries_dir().join(name)])
+    run.args(["--default-signal=HUP,INT,QUIT,TERM"]).args([crate::binaries_dir().join(name)])
 }
 
 /// Feeds lines to one of our targets.
@@ -141,7 +141,7 @@ pub fn pipe_succeeds(tap: Run, target: Run) -> (Outcome, Outcome) {
 impl Run {
     /// Describes a run of any program, in a clean environment and a folder of its own.
     pub fn new(program: &Path) -> Self {
-        let scratch = super::folder();
+        let scratch = crate::folder();
         let mut command = Command::new(program);
         command
             .env_clear()

@@ -1,8 +1,10 @@
 //! Property tests that go as deep as asked, and that say how to have a failure again.
 //!
 //! `FAULTS=long` tries a hundred times as much, `CASES=n` as many as one likes, `SEED=n` the same
-//! values again. Included by the crates whose code is tried, beside it.
+//! values again.
 
+use std::panic::Location;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use proptest::strategy::Strategy;
@@ -28,9 +30,10 @@ pub fn holds<S: Strategy>(
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let done = TestRunner::new_with_rng(config, rng).run(&values, property);
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let file = module_path!().split("::").next().unwrap_or_default();
+    let file = Path::new(Location::caller().file()).file_stem().unwrap_or_default();
+    let file = file.to_string_lossy();
     let named = if test.contains("::") { test.clone() } else { format!("{file}::{test}") };
-    let package = env!("CARGO_PKG_NAME");
+    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
     if let Err(failure) = done {
         panic!(
             "{failure}\nthe same again: SEED={seed} CASES={cases} cargo test -p {package} {test}"

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::python::{Environment, call, made_once};
-use super::run::{Run, ours};
+use crate::python::{Environment, call, made_once};
+use crate::run::{Run, ours};
 
 /// A server of `SQLite` tables, with pages by address and bearer tokens.
 pub const DATASETTE: Environment = Environment {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use super::run::Run;
+use crate::run::Run;
 
 /// Readers of the dated folders.
 pub const READERS: Environment = Environment {
@@ -101,7 +101,7 @@ pub fn source_of(package: &str) -> PathBuf {
 pub fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
-    let parent = super::target_dir().join("python");
+    let parent = crate::target_dir().join("python");
     fs::create_dir_all(&parent).unwrap();
     // Two test binaries may run at once.
     let lock = File::create(parent.join(format!("{name}.lock"))).unwrap();
@@ -119,7 +119,7 @@ pub fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf 
 
 /// Returns the folder of the programs that install packages.
 fn installer() -> PathBuf {
-    let folder = super::target_dir().join("python/uv");
+    let folder = crate::target_dir().join("python/uv");
     if !folder.join("bin/uv").exists() {
         python(&["-m", "venv"], &[&folder]);
         call(Command::new(folder.join("bin/pip")).args(["install", "-q", "uv==0.13.8"]));

@@ -1,4 +1,13 @@
 //! What the tests stand on: a private Postgres, our binaries as processes, Python, lake checks.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    clippy::new_without_default,
+    reason = "only tests use it"
+)]
 
 pub mod airflow;
 pub mod apis;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cluster::Database;
-use super::lake;
-use super::pipes::from_lake;
-use super::run::Outcome;
+use crate::cluster::Database;
+use crate::lake;
+use crate::pipes::from_lake;
+use crate::run::Outcome;
 
 /// What processes that were killed exit with.
 pub const KILLED: i32 = 128 + 9;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::example::{Example, search_path};
-use super::python::AIRFLOW;
-use super::run::{Outcome, Run};
-use super::{folder, root};
+use crate::example::{Example, search_path};
+use crate::python::AIRFLOW;
+use crate::run::{Outcome, Run};
+use crate::{folder, root};
 
 /// A dozen runs of a DAG in one process, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(10);

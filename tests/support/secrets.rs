@@ -1,6 +1,6 @@
 //! The secret of all tests, and where it must never show.
 
-use super::run::Outcome;
+use crate::run::Outcome;
 
 /// What every password, key and token of the tests contains.
 pub const CANARY: &str = "CANARY-5f3a";

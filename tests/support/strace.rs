@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::run::Run;
+use crate::run::Run;
 
 /// The calls that publishing is made of.
 pub const CALLS: &str =
@@ -97,5 +97,5 @@ fn strace(injections: &[String]) -> Run {
 }
 
 fn binary(name: &str) -> std::path::PathBuf {
-    super::binaries_dir().join(name)
+    crate::binaries_dir().join(name)
 }

@@ -1,7 +1,6 @@
 //! Private OpenSSH servers on loopback, each with a folder of its own; all gone with this binary.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::run::Run;
+use crate::run::Run;
 
 /// The password of the user; each of its characters breaks some quoting, and it must show nowhere.
 pub const PASSWORD: &str = "CANARY-5f3a p@ss:w/ord %41'\"é";
@@ -285,7 +284,7 @@ pub struct Agent {
 impl Agent {
     /// Starts an agent and gives it a key.
     pub fn with(key: &str) -> Self {
-        let folder = super::folder();
+        let folder = crate::folder();
         let socket = folder.path().join("agent");
         let mut command = Command::new("ssh-agent");
         command.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null());
@@ -320,7 +319,7 @@ pub struct Rclone {
 impl Rclone {
     /// Starts a server on a folder, with the key, the user and the password of the others.
     pub fn start(folder: &Path) -> Self {
-        let home = super::folder();
+        let home = crate::folder();
         let port = free_port();
         let child = Command::new("rclone")
             .args(["serve", "sftp", "--read-only", "--user", &login().user, "--pass", PASSWORD])
@@ -351,31 +350,4 @@ impl Drop for Rclone {
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-#[test]
-fn the_server_answers_the_client_it_comes_with() {
-    let server = Sshd::start();
-    server.put("/in/a.csv", "a\n1\n");
-    let known = super::folder();
-    let known = super::run::file(
-        known.path(),
-        "known",
-        format!("[127.0.0.1]:{} {}\n", server.port, login().public("host_ed25519")),
-    );
-    let mut child = Command::new("sftp")
-        .args(["-q", "-b", "-", "-P", &server.port.to_string(), "-i"])
-        .arg(login().key("user_ed25519"))
-        .arg("-o")
-        .arg(format!("UserKnownHostsFile={}", known.display()))
-        .arg(format!("{}@127.0.0.1", login().user))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(b"ls /in\n").unwrap();
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    assert!(child.wait().unwrap().success());
-    assert!(text.contains("/in/a.csv"), "{text}");
 }

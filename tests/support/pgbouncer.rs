@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, owner, server};
+use crate::cluster::{Cluster, owner, server};
 
 /// A running pooler, gone when this is dropped or the test binary ends.
 pub struct Bouncer {
@@ -24,7 +24,7 @@ impl Bouncer {
     /// Starts a pooler with these lines in its settings.
     pub fn start(cluster: &Cluster, settings: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let scratch = super::folder();
+        let scratch = crate::folder();
         let config = scratch.path().join("pgbouncer.ini");
         let text = format!(
             "[databases]\n* = host={} port={} user=postgres\n\

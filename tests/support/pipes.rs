@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::cluster::Database;
-use super::run::{Outcome, Run, ours, pipe_succeeds};
+use crate::cluster::Database;
+use crate::run::{Outcome, Run, ours, pipe_succeeds};
 
 /// The day of most tests.
 pub const DAY: &str = "2026-11-20";

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cluster::{Database, database};
-use super::python::MELTANO;
-use super::run::{Outcome, Run, file};
-use super::{binaries_dir, folder, lake, root};
+use crate::cluster::{Database, database};
+use crate::python::MELTANO;
+use crate::run::{Outcome, Run, file};
+use crate::{binaries_dir, folder, lake, root};
 
 /// The project, in a folder that goes with it.
 pub struct Example {

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::run::{Outcome, Run, file, ours, ours_to_end};
-use super::{binaries_dir, folder, lake};
+use crate::run::{Outcome, Run, file, ours, ours_to_end};
+use crate::{binaries_dir, folder, lake};
 
 /// The day of the runs.
 pub const DAY: &str = "2026-01-31";

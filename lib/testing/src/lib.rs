@@ -1,0 +1,11 @@
+//! What tests of every crate share. Only tests depend on it, so a failure is a panic.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::missing_panics_doc,
+    reason = "only tests use it"
+)]
+
+pub mod changes;
+pub mod property;
