@@ -17,12 +17,13 @@ use singer::Result;
 
 use crate::commands::account;
 use crate::day;
-use crate::history::{self, History, UNCOVERED};
+use crate::history::{History, UNCOVERED};
 use crate::observe::Observed;
 use crate::order::{self, Adds};
 use crate::pipeline::Outcome;
 use crate::place;
 use crate::prepare::Prepared;
+use crate::record::{RunRecord, StepRecord};
 use crate::states::Start;
 use crate::store::Store;
 
@@ -142,10 +143,9 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
     let Loading { project, step, id, .. } = *loading;
     let history = History::read(project)?;
     let Some((record, entry)) = last_load(&history, loading, reads) else { return Ok(()) };
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (other, by, at) = (&entry["state_id"], word(&entry["step"]), word(&record["started"]));
+    let (by, at) = (&entry.step, record.started);
     let store = Store::new(&project.root);
-    let known = other.as_str().filter(|other| *other != id);
+    let known = entry.state_id.as_deref().filter(|other| *other != id);
     let mend = match known.filter(|other| matches!(store.state(other), Ok(Some(_)))) {
         Some(other) => format!(
             "to go on from there instead, end this run, then: chorus state get '{other}' | chorus \
@@ -174,29 +174,30 @@ fn last_load<'a>(
     history: &'a History,
     loading: &Loading<'_>,
     reads: Option<&BTreeSet<String>>,
-) -> Option<(&'a Value, &'a Value)> {
+) -> Option<(&'a RunRecord, &'a StepRecord)> {
     let Loading { step, id, day, .. } = *loading;
     let (into, from, adds) = (place::of(step), place::from(step), order::adds(step));
     // Mappers may give streams other names.
     let reads = reads.filter(|_| step.plugins.len() == 2);
     let tables: Option<BTreeSet<&str>> =
         reads.map(|names| names.iter().map(|name| place::table(step, name)).collect());
-    let has_loaded = |record: &Value, entry: &Value| {
-        let other = entry["state_id"].as_str().unwrap_or_default();
-        let of_day = record["datestamp"].as_str().and_then(|day| day.parse().ok());
-        history::wrote(entry)
-            && entry["into"] == into.as_str()
+    let has_loaded = |record: &RunRecord, entry: &StepRecord| {
+        let other = entry.state_id.as_deref().unwrap_or_default();
+        let is_keyless =
+            || entry.warnings.as_ref().is_some_and(|all| all.contains_key("W-NO-KEYS"));
+        entry.wrote()
+            && entry.into.as_ref() == Some(&into)
             // Without states there is none that could be lost.
-            && entry["states"].as_u64().is_some_and(|count| count > 0)
-            && (other == id || entry["from"] == from.as_str())
-            && !are_days_apart((id, day), (other, of_day))
-            && (adds == Adds::All || !entry["warnings"]["W-NO-KEYS"].is_null())
+            && entry.has_moved_state()
+            && (other == id || entry.from.as_ref() == Some(&from))
+            && !are_days_apart((id, day), (other, record.datestamp))
+            && (adds == Adds::All || is_keyless())
             && tables.as_ref().is_none_or(|tables| {
-                history::tables_of(entry).any(|table| tables.contains(table))
+                entry.tables().any(|table| tables.contains(table))
             })
     };
     history.runs.iter().rev().find_map(|(_, record)| {
-        let entry = history::entries(record).find(|entry| has_loaded(record, entry))?;
+        let entry = record.steps.iter().find(|entry| has_loaded(record, entry))?;
         Some((record, entry))
     })
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use project::Step;
-use serde_json::{Value, json};
 use singer::Error;
 
 use crate::observe::Observed;
 use crate::place;
+use crate::record::{StepRecord, StepStatus};
 
 /// How a step has ended.
 #[derive(Debug)]
@@ -40,34 +40,27 @@ pub struct StepEnd {
 
 impl StepEnd {
     /// Returns what the record says of it.
-    pub fn entry(&self, step: &Step) -> Value {
-        let mut streams = self.observed.to_json();
-        for stream in streams.as_array_mut().into_iter().flatten() {
-            let name = stream["stream"].as_str().unwrap_or_default().to_owned();
-            let table = place::table(step, &name);
-            if table != name {
-                stream["table"] = table.into();
-            }
+    pub fn entry(&self, step: &Step) -> StepRecord {
+        let is_well = self.failure.is_none();
+        StepRecord {
+            step: self.name.clone(),
+            status: if is_well { StepStatus::Succeeded } else { StepStatus::Failed },
+            exit: Some(self.failure.as_ref().map_or(0, |failure| failure.kind().exit_code())),
+            attempts: Some(self.attempts),
+            started: Some(self.started),
+            ended: Some(jiff::Timestamp::now()),
+            seconds: Some(self.seconds),
+            state_id: Some(self.state.0.clone()),
+            state_lost: Some(self.state_lost),
+            uncovered: self.failure.as_ref().and(self.uncovered.clone()),
+            into: Some(self.wrote.0.clone()),
+            from: Some(place::from(step)),
+            wrote: Some(self.wrote.1),
+            states: Some(self.observed.states),
+            replaced: self.replaced.clone(),
+            streams: self.observed.records(|stream| place::table(step, stream)),
+            warnings: Some(self.observed.warnings.clone()),
         }
-        json!({
-            "step": self.name,
-            "status": if self.failure.is_none() { "succeeded" } else { "failed" },
-            "exit": self.failure.as_ref().map_or(0, |failure| failure.kind().exit_code()),
-            "attempts": self.attempts,
-            "started": self.started.to_string(),
-            "ended": jiff::Timestamp::now().to_string(),
-            "seconds": self.seconds,
-            "state_id": self.state.0,
-            "state_lost": self.state_lost,
-            "uncovered": self.failure.as_ref().and(self.uncovered.as_ref()),
-            "into": self.wrote.0,
-            "from": place::from(step),
-            "wrote": self.wrote.1,
-            "states": self.observed.states,
-            "replaced": self.replaced,
-            "streams": streams,
-            "warnings": self.observed.warnings,
-        })
     }
 }
 

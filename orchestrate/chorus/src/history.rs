@@ -14,6 +14,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::life::{self, Holder};
 use crate::place;
+use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
 use crate::run::Options;
 use crate::states::state_id;
 use crate::store::{self, Store};
@@ -22,7 +23,7 @@ use crate::store::{self, Store};
 #[derive(Debug)]
 pub struct History {
     /// The folder of each run, and its record.
-    pub runs: Vec<(PathBuf, Value)>,
+    pub runs: Vec<(PathBuf, RunRecord)>,
 }
 
 impl History {
@@ -32,12 +33,14 @@ impl History {
         for folder in store::entries(&Store::new(&project.root).runs())? {
             let path = folder.join("run.json");
             let Ok(text) = std::fs::read(&path) else { continue };
-            match serde_json::from_slice::<Value>(&text) {
-                Ok(record) if record["run"].is_string() => {
-                    store::check_version(&record, &path)?;
-                    runs.push((folder, record));
-                }
-                _ => project.warnings().tell(warning!(
+            let read = serde_json::from_slice::<Value>(&text);
+            let read = read.ok().filter(|record| record["run"].is_string());
+            if let Some(record) = &read {
+                store::check_version(record, &path)?;
+            }
+            match read.and_then(|record| serde_json::from_value(record).ok()) {
+                Some(record) => runs.push((folder, record)),
+                None => project.warnings().tell(warning!(
                     "W-HISTORY-DAMAGED",
                     "the record {} is damaged: it is left out",
                     path.display()
@@ -48,9 +51,8 @@ impl History {
     }
 
     /// Finds a run by its id, the beginning of it, or as `last`.
-    pub fn find(&self, name: &str) -> Result<&(PathBuf, Value)> {
-        let matches =
-            |run: &&(PathBuf, Value)| run.1["run"].as_str().is_some_and(|id| id.starts_with(name));
+    pub fn find(&self, name: &str) -> Result<&(PathBuf, RunRecord)> {
+        let matches = |run: &&(PathBuf, RunRecord)| run.1.run.starts_with(name);
         let found: Vec<_> = if name == "last" {
             self.runs.last().into_iter().collect()
         } else {
@@ -69,12 +71,9 @@ impl History {
 
     /// Returns the days that runs of a step were made for.
     pub fn days(&self, step: &str) -> Vec<Datestamp> {
-        let has_step = |record: &Value| {
-            let mut steps = record["steps"].as_array().into_iter().flatten();
-            steps.any(|entry| entry["step"] == step)
-        };
+        let has_step = |record: &RunRecord| record.steps.iter().any(|entry| entry.step == step);
         let days = self.runs.iter().filter(|(_, record)| has_step(record));
-        days.filter_map(|(_, record)| record["datestamp"].as_str()?.parse().ok()).collect()
+        days.filter_map(|(_, record)| record.datestamp).collect()
     }
 
     /// Returns the days after one that were done for what a step loads, by that step or another
@@ -89,13 +88,13 @@ impl History {
         let filled = Filled::new(self, project, step, streams);
         let mut newer = BTreeMap::new();
         for (_, record) in &self.runs {
-            let Some(of) = day_of(record).filter(|of| *of > day) else { continue };
-            let done = |entry: &&Value| entry["status"] == "succeeded" && wrote(entry);
-            let mut done = entries(record).filter(done);
+            let Some(of) = record.datestamp.filter(|of| *of > day) else { continue };
+            let done = |entry: &&StepRecord| entry.status == StepStatus::Succeeded && entry.wrote();
+            let mut done = record.steps.iter().filter(done);
             let entry = done.find(|entry| filled.has_part_in(record, entry));
-            let Some(step) = entry.and_then(|entry| entry["step"].as_str()) else { continue };
-            let environment = record["environment"].as_str().map(str::to_owned);
-            let newest = Newest { day: of, step: step.to_owned(), environment, is_recorded: true };
+            let Some(step) = entry.map(|entry| entry.step.clone()) else { continue };
+            let environment = record.environment.clone();
+            let newest = Newest { day: of, step, environment, is_recorded: true };
             newer.insert(of, newest);
         }
         // Their records may be lost: a state says that a day was loaded, too.
@@ -121,8 +120,8 @@ impl History {
         let recorded: BTreeSet<&str> = self
             .runs
             .iter()
-            .flat_map(|(_, record)| entries(record))
-            .filter_map(|entry| entry["state_id"].as_str())
+            .flat_map(|(_, record)| &record.steps)
+            .filter_map(|entry| entry.state_id.as_deref())
             .collect();
         let lost = ids.into_iter().filter(|id| !recorded.contains(id.as_str()));
         let day = |id: String| id.strip_prefix(without_day.as_deref()?)?.parse().ok();
@@ -141,10 +140,12 @@ impl History {
         let filled = Filled::new(self, project, step, &BTreeSet::new());
         let (mut is_done, mut begun, mut older) = (false, None, None);
         for (folder, record) in &self.runs {
-            let Some(of) = day_of(record).filter(|of| *of <= day) else { continue };
+            let Some(of) = record.datestamp.filter(|of| *of <= day) else { continue };
             let is_dead = || !is_alive(project, folder, record);
-            let wrote = |entry: &Value| wrote(entry) || entry["status"] == "running" && is_dead();
-            for (at, entry) in entries(record).enumerate() {
+            let wrote = |entry: &StepRecord| {
+                entry.wrote() || entry.status == StepStatus::Running && is_dead()
+            };
+            for (at, entry) in record.steps.iter().enumerate() {
                 if !filled.has_part_in(record, entry) || !wrote(entry) {
                     continue;
                 }
@@ -163,26 +164,24 @@ impl History {
 
     /// Returns the step that was the last to move a state.
     pub fn mover(&self, id: &str) -> Option<&str> {
-        self.moved(id)?["step"].as_str()
+        Some(&self.moved(id)?.step)
     }
 
     /// Returns what the last step to move a state has noted.
-    pub fn moved(&self, id: &str) -> Option<&Value> {
-        let moved = |entry: &&Value| {
-            entry["state_id"] == id && entry["states"].as_u64().is_some_and(|count| count > 0)
-        };
-        self.runs.iter().rev().find_map(|(_, record)| entries(record).filter(moved).last())
+    pub fn moved(&self, id: &str) -> Option<&StepRecord> {
+        let moved =
+            |entry: &&StepRecord| entry.state_id.as_deref() == Some(id) && entry.has_moved_state();
+        self.runs.iter().rev().find_map(|(_, record)| record.steps.iter().rfind(moved))
     }
 
     /// Returns what the last run of a step for a day has noted.
-    pub fn entry(&self, project: &Project, step: &str, day: Datestamp) -> Option<&Value> {
-        let (environment, day) = (project.environment_name(), day.to_string());
+    pub fn entry(&self, project: &Project, step: &str, day: Datestamp) -> Option<&StepRecord> {
+        let environment = project.environment_name();
         let here = self.runs.iter().rev().filter(|(_, record)| {
-            record["datestamp"] == day && record["environment"].as_str() == environment
+            record.datestamp == Some(day) && record.environment.as_deref() == environment
         });
-        let mut entries =
-            here.flat_map(|(_, record)| record["steps"].as_array().into_iter().flatten());
-        entries.find(|entry| entry["step"] == step && was_tried(entry))
+        let mut entries = here.flat_map(|(_, record)| &record.steps);
+        entries.find(|entry| entry.step == step && entry.was_tried())
     }
 
     /// Returns when the last run of a step began, if it may have kept an older state than that of
@@ -192,29 +191,31 @@ impl History {
         project: &Project,
         step: &Step,
         day: Option<Datestamp>,
-    ) -> Option<(&str, &str)> {
+    ) -> Option<(Timestamp, &'static str)> {
         let environment = project.environment_name();
         let day = day.filter(|_| step.is_of_day);
-        let is_same = |record: &Value| {
-            record["environment"].as_str() == environment
-                && (day.is_none() || day_of(record) == day)
+        let is_same = |record: &RunRecord| {
+            record.environment.as_deref() == environment
+                && (day.is_none() || record.datestamp == day)
         };
         let runs = self.runs.iter().rev().filter(|(_, record)| is_same(record));
         let runs = runs
-            .flat_map(|(folder, record)| entries(record).map(move |entry| (folder, record, entry)))
-            .filter(|(.., entry)| entry["step"] == step.name && was_tried(entry));
+            .flat_map(|(folder, record)| {
+                record.steps.iter().map(move |entry| (folder, record, entry))
+            })
+            .filter(|(.., entry)| entry.step == step.name && entry.was_tried());
         for (folder, record, entry) in runs {
-            let why = match entry["status"].as_str() {
+            let why = match entry.status {
                 // This run itself is one of those that live.
-                Some("running") if is_alive(project, folder, record) => continue,
-                Some("running") => "was killed",
-                _ if entry["state_lost"] == true => "could not keep its state",
-                _ if entry["uncovered"].is_string() => UNCOVERED,
+                StepStatus::Running if is_alive(project, folder, record) => continue,
+                StepStatus::Running => "was killed",
+                _ if entry.state_lost == Some(true) => "could not keep its state",
+                _ if entry.uncovered.is_some() => UNCOVERED,
                 // What it had added is covered, or it had added nothing.
-                Some("failed") if entry["states"] == 0 => continue,
+                StepStatus::Failed if entry.states == Some(0) => continue,
                 _ => return None,
             };
-            return Some((record["started"].as_str()?, why));
+            return Some((record.started, why));
         }
         None
     }
@@ -277,8 +278,8 @@ impl<'a> Filled<'a> {
         let mut filled = Self { step: &step.name, environment, place, streams };
         if filled.streams.is_empty() {
             for (_, record) in &history.runs {
-                let own = entries(record).filter(|entry| filled.is_own(record, entry));
-                let streams: Vec<&str> = own.flat_map(tables_of).collect();
+                let own = record.steps.iter().filter(|entry| filled.is_own(record, entry));
+                let streams: Vec<&str> = own.flat_map(StepRecord::tables).collect();
                 filled.streams.extend(streams);
             }
         }
@@ -287,17 +288,17 @@ impl<'a> Filled<'a> {
 
     /// Tells whether an entry of a record is of the step itself. What it wrote to another place is
     /// not what it writes now.
-    fn is_own(&self, record: &Value, entry: &Value) -> bool {
-        entry["step"] == self.step
-            && record["environment"].as_str() == self.environment
-            && entry["into"].as_str().is_none_or(|into| into == self.place)
+    fn is_own(&self, record: &RunRecord, entry: &StepRecord) -> bool {
+        entry.step == self.step
+            && record.environment.as_deref() == self.environment
+            && entry.into.as_ref().is_none_or(|into| *into == self.place)
     }
 
     /// Tells whether an entry of a record has loaded the same, under whatever name.
-    fn has_part_in(&self, record: &Value, entry: &Value) -> bool {
+    fn has_part_in(&self, record: &RunRecord, entry: &StepRecord) -> bool {
         self.is_own(record, entry)
-            || entry["into"] == self.place.as_str()
-                && tables_of(entry).any(|stream| self.streams.contains(stream))
+            || entry.into.as_ref() == Some(&self.place)
+                && entry.tables().any(|stream| self.streams.contains(stream))
     }
 }
 
@@ -309,41 +310,16 @@ struct Span {
 
 impl Span {
     /// Older records tell the start of the run alone; of a step that was killed, its log tells.
-    fn of(folder: &Path, record: &Value, at: usize, entry: &Value) -> Self {
-        let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
-        let run = time(&record["started"]).unwrap_or(Timestamp::MIN);
-        let begun = time(&entry["started"]).unwrap_or(run);
+    fn of(folder: &Path, record: &RunRecord, at: usize, entry: &StepRecord) -> Self {
+        let begun = entry.started.unwrap_or(record.started);
         let log = || {
             let log = folder.join(format!("{}.log", at + 1)).metadata().ok();
-            let log = log.filter(|_| entry["status"] == "running");
+            let log = log.filter(|_| entry.status == StepStatus::Running);
             Timestamp::try_from(log?.modified().ok()?).ok()
         };
-        let ended = time(&entry["ended"]).or_else(log).unwrap_or(begun);
+        let ended = entry.ended.or_else(log).unwrap_or(begun);
         Self { begun, ended }
     }
-}
-
-/// Returns what a record says of each step.
-pub fn entries(record: &Value) -> impl Iterator<Item = &Value> {
-    record["steps"].as_array().into_iter().flatten()
-}
-
-/// Returns the tables that a step has filled: those of its streams, unless it names others.
-pub fn tables_of(entry: &Value) -> impl Iterator<Item = &str> {
-    let streams = entry["streams"].as_array().into_iter().flatten();
-    streams.filter_map(|stream| stream["table"].as_str().or_else(|| stream["stream"].as_str()))
-}
-
-fn day_of(record: &Value) -> Option<Datestamp> {
-    record["datestamp"].as_str()?.parse().ok()
-}
-
-/// Tells whether a step may have changed what its target had; older records tell its rows alone.
-pub fn wrote(entry: &Value) -> bool {
-    entry["wrote"].as_bool().unwrap_or_else(|| {
-        let streams = entry["streams"].as_array().into_iter().flatten();
-        streams.filter_map(|stream| stream["rows"].as_u64()).any(|rows| rows > 0)
-    })
 }
 
 /// How many runs are kept where the project does not say.
@@ -368,15 +344,14 @@ pub fn prune(project: &Project) -> Result<()> {
     let mut told = BTreeSet::new();
     let mut left = folders;
     for (at, (folder, record)) in runs.iter().rev().enumerate() {
-        let entries = record["steps"].as_array().into_iter().flatten();
         let before = told.len();
-        for entry in entries.filter(|entry| was_tried(entry)) {
+        for entry in record.steps.iter().filter(|entry| entry.was_tried()) {
             // Which day lies on top is told by the last run that has changed something.
-            told.extend((entry["wrote"] == true).then(|| (true, of(record, entry))));
+            told.extend((entry.wrote == Some(true)).then(|| (true, of(record, entry))));
             told.insert((false, of(record, entry)));
         }
         let tells = told.len() > before;
-        let runs = record["status"] == "running" && is_alive(project, folder, record);
+        let runs = record.status == RunStatus::Running && is_alive(project, folder, record);
         if at < kept || tells || runs {
             continue;
         }
@@ -395,13 +370,11 @@ pub fn prune(project: &Project) -> Result<()> {
 }
 
 /// Returns what a record's entry tells of: environment, day, step.
-fn of(record: &Value, entry: &Value) -> [String; 3] {
-    [&record["environment"], &record["datestamp"], &entry["step"]].map(Value::to_string)
-}
-
-/// Tells whether a step was begun: one that waited, or found another run at it, was not.
-pub fn was_tried(entry: &Value) -> bool {
-    entry["status"] != "waiting" && entry["attempts"] != 0
+fn of<'a>(
+    record: &'a RunRecord,
+    entry: &'a StepRecord,
+) -> (Option<&'a str>, Option<Datestamp>, &'a str) {
+    (record.environment.as_deref(), record.datestamp, &entry.step)
 }
 
 /// Why rows are added again behind a run that has failed.
@@ -411,8 +384,8 @@ pub const UNCOVERED: &str = "failed";
 pub const LOCK: &str = "lock";
 
 /// Tells whether the run that keeps its record in a folder lives.
-pub fn is_alive(project: &Project, folder: &Path, record: &Value) -> bool {
-    life::holder(&folder.join(LOCK), &record["owner"], project.warnings()) == Holder::Alive
+pub fn is_alive(project: &Project, folder: &Path, record: &RunRecord) -> bool {
+    life::holder(&folder.join(LOCK), record.owner.as_ref(), project.warnings()) == Holder::Alive
 }
 
 #[cfg(test)]

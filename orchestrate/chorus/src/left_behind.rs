@@ -90,13 +90,11 @@ fn asked(project: &Project, tap: &Plugin) -> Option<BTreeSet<String>> {
 
 /// Returns the streams that runs of a step have read for a day.
 fn written(history: &History, project: &Project, step: &str, day: Datestamp) -> BTreeSet<String> {
-    let (environment, day) = (project.environment_name(), day.to_string());
+    let environment = project.environment_name();
     let here = history.runs.iter().filter(|(_, record)| {
-        record["datestamp"] == day && record["environment"].as_str() == environment
+        record.datestamp == Some(day) && record.environment.as_deref() == environment
     });
-    let entries = here.flat_map(|(_, record)| record["steps"].as_array().into_iter().flatten());
-    let streams = entries
-        .filter(|entry| entry["step"] == step)
-        .flat_map(|entry| entry["streams"].as_array().into_iter().flatten());
-    streams.filter_map(|stream| stream["stream"].as_str()).map(str::to_owned).collect()
+    let entries = here.flat_map(|(_, record)| &record.steps);
+    let streams = entries.filter(|entry| entry.step == step).flat_map(|entry| &entry.streams);
+    streams.map(|stream| stream.stream.clone()).collect()
 }

@@ -8,8 +8,9 @@ use std::path::Path;
 use lake::Lock;
 use project::Warnings;
 use project::warning;
-use serde_json::{Value, json};
 use singer::Result;
+
+use crate::record::Owner;
 
 /// A life that lasts until this is dropped, or its process dies.
 #[derive(Debug)]
@@ -24,12 +25,12 @@ impl Life {
 }
 
 /// Names this host, and the time since it was started.
-pub fn here() -> Value {
+pub fn here() -> Owner {
     let read = |name: &str| {
         let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(name));
         text.map_or(String::new(), |text| text.trim().to_owned())
     };
-    json!({ "host": read("hostname"), "boot": read("random/boot_id") })
+    Owner { host: read("hostname"), boot: read("random/boot_id") }
 }
 
 /// How it is with something whose holder may be gone.
@@ -44,7 +45,7 @@ pub enum Holder {
 }
 
 /// Looks for the holder of a lock; `owner` is what [`here`] told it when it began.
-pub fn holder(lock: &Path, owner: &Value, warnings: &Warnings) -> Holder {
+pub fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder {
     match Lock::is_held(lock) {
         Ok(true) => return Holder::Alive,
         // What cannot be looked at is better taken for alive than removed.
@@ -54,9 +55,9 @@ pub fn holder(lock: &Path, owner: &Value, warnings: &Warnings) -> Holder {
         }
         Ok(false) => {}
     }
-    if owner.is_null() || owner["boot"] == here()["boot"] {
+    let Some(owner) = owner.filter(|owner| owner.boot != here().boot) else {
         return Holder::Dead;
-    }
+    };
     let Some(kind) = without_shared_locks(lock) else { return Holder::Dead };
     // Each run has a path of its own: the first one tells it.
     if warnings.is_news("locks of other hosts") {
@@ -66,7 +67,7 @@ pub fn holder(lock: &Path, owner: &Value, warnings: &Warnings) -> Holder {
              wrote to it: whether its runs live cannot be seen here; give each host a project \
              folder of its own, or mount this one with shared locks",
             lock.parent().unwrap_or(lock).display(),
-            owner["host"].as_str().filter(|host| !host.is_empty()).unwrap_or("another host"),
+            if owner.host.is_empty() { "another host" } else { &owner.host },
         ));
     }
     Holder::Elsewhere

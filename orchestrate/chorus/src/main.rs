@@ -20,6 +20,7 @@ mod pipeline;
 mod place;
 mod prepare;
 mod progress;
+mod record;
 mod run;
 mod schedule;
 mod signals;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::record::StreamRecord;
 
 /// The code of the warnings of others.
 pub const OF_OTHERS: &str = "W-PLUGIN";
@@ -203,17 +205,20 @@ impl Observed {
         self.streams.iter().map(StreamCount::rows).sum()
     }
 
-    /// Returns the counts for a record or summary.
-    pub fn to_json(&self) -> Value {
-        let count = |c: &StreamCount| {
-            let (stream, rows, bytes) = (&c.name, c.rows(), c.bytes());
-            let (rejected, seconds) = (c.rejected, c.seconds());
-            json!({
-                "stream": stream, "rows": rows, "rejected": rejected, "bytes": bytes,
-                "seconds": seconds,
-            })
+    /// Returns the counts for a record; `table` names the table of a stream.
+    pub fn records<'a>(&'a self, table: impl Fn(&'a str) -> &'a str) -> Vec<StreamRecord> {
+        let record = |count: &'a StreamCount| {
+            let other = table(&count.name);
+            StreamRecord {
+                stream: count.name.clone(),
+                rows: count.rows(),
+                rejected: count.rejected,
+                bytes: count.bytes(),
+                seconds: count.seconds(),
+                table: (other != count.name).then(|| other.to_owned()),
+            }
         };
-        self.streams.iter().map(count).collect()
+        self.streams.iter().map(record).collect()
     }
 }
 
@@ -287,6 +292,8 @@ pub fn warning(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

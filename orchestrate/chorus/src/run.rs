@@ -12,7 +12,6 @@ use indicatif::MultiProgress;
 use lake::Datestamp;
 use project::warning;
 use project::{Job, Plugin, Project, Step, exit};
-use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use crate::again;
@@ -29,6 +28,7 @@ use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::place;
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
+use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
 use crate::states::{self, Start, StateKeeper, state_id};
 use crate::store::{self, Store};
 use crate::taken;
@@ -70,7 +70,7 @@ pub struct Run<'a> {
     folder: PathBuf,
     // As long as it is held, others see that the run lives.
     _life: Life,
-    record: Mutex<Value>,
+    record: Mutex<RunRecord>,
     progress: MultiProgress,
 }
 
@@ -102,19 +102,21 @@ impl<'a> Run<'a> {
             }
         };
         let life = Life::begin(&folder.join(LOCK))?;
-        let record = json!({
-            "run": id,
-            "job": job.name,
-            "words": job.words,
-            "environment": project.environment_name(),
-            "datestamp": options.datestamp.map(|day| day.to_string()),
-            "started": now.to_string(),
-            "status": "running",
-            "process": std::process::id(),
-            "owner": life::here(),
-            "state_id": options.state_id,
-            "steps": [],
-        });
+        let record = RunRecord {
+            run: id,
+            job: job.name.clone(),
+            words: job.words.clone(),
+            environment: project.environment_name().map(str::to_owned),
+            datestamp: options.datestamp,
+            started: now,
+            status: RunStatus::Running,
+            process: std::process::id(),
+            owner: Some(life::here()),
+            state_id: options.state_id.clone(),
+            steps: Vec::new(),
+            warnings: None,
+            ended: None,
+        };
         let run = Self {
             project,
             store,
@@ -132,9 +134,8 @@ impl<'a> Run<'a> {
     /// Runs the steps in their order until one fails, or may not begin; neighbours that do not need
     /// each other run at once.
     pub fn steps(&self, steps: &[Step], may_begin: &dyn Fn(&Step) -> bool) -> Result<Vec<StepEnd>> {
-        let begun = |step: &Step| json!({ "step": step.name, "status": "waiting" });
-        let waiting: Value = steps.iter().map(begun).collect();
-        self.note(|record| record["steps"] = waiting)?;
+        let waiting = steps.iter().map(|step| StepRecord::waiting(&step.name)).collect();
+        self.note(|record| record.steps = waiting)?;
         let mut ends = Vec::new();
         while ends.len() < steps.len() {
             let from = ends.len();
@@ -162,18 +163,18 @@ impl<'a> Run<'a> {
     }
 
     /// Closes the record, and returns it.
-    pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<Value> {
+    pub fn end(self, ends: &[StepEnd], steps: usize) -> Result<RunRecord> {
         let done = ends.len() == steps && ends.iter().all(|end| end.failure.is_none());
         let mut counts = self.project.warnings().take_counts();
         for end in ends {
             warnings::add(&mut counts, &end.observed.warnings);
         }
         self.note(|record| {
-            record["warnings"] = json!(counts);
+            record.warnings = Some(counts);
             let failed = ends.iter().any(|end| end.failure.is_some());
-            let short = if failed { "failed" } else { "waited" };
-            record["status"] = if done { "succeeded" } else { short }.into();
-            record["ended"] = jiff::Timestamp::now().to_string().into();
+            let short = if failed { RunStatus::Failed } else { RunStatus::Waited };
+            record.status = if done { RunStatus::Succeeded } else { short };
+            record.ended = Some(jiff::Timestamp::now());
         })?;
         if let Err(failure) = history::prune(self.project) {
             self.project.warnings().tell(warning!("W-RUN-UNRECORDED", "{failure}"));
@@ -183,8 +184,8 @@ impl<'a> Run<'a> {
 
     fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         self.note(|record| {
-            record["steps"][at]["status"] = "running".into();
-            record["steps"][at]["started"] = jiff::Timestamp::now().to_string().into();
+            record.steps[at].status = StepStatus::Running;
+            record.steps[at].started = Some(jiff::Timestamp::now());
         })?;
         let mut end = self.step(at, step)?;
         if end.failure.is_none() {
@@ -192,12 +193,12 @@ impl<'a> Run<'a> {
             end.failure = left_behind::warn(self.project, self.options.datestamp, step, &end).err();
         }
         self.warn_of_others(step, &mut end)?;
-        self.note(|record| record["steps"][at] = end.entry(step))?;
+        self.note(|record| record.steps[at] = end.entry(step))?;
         let day = self.options.datestamp.filter(|_| end.wrote.1 && end.failure.is_none());
         if let Some(day) = day {
             order::warn_of_overlap(self.project, step, day)?;
             end.failure = self.project.warnings().check().err();
-            self.note(|record| record["steps"][at] = end.entry(step))?;
+            self.note(|record| record.steps[at] = end.entry(step))?;
         }
         Ok(end)
     }
@@ -228,10 +229,10 @@ impl<'a> Run<'a> {
     }
 
     /// Changes the record and writes it down.
-    fn note(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
+    fn note(&self, change: impl FnOnce(&mut RunRecord)) -> Result<()> {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
-        store::note(&self.folder.join("run.json"), &record)
+        store::note(&self.folder.join("run.json"), &record.to_json())
     }
 
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {

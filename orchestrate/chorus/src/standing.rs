@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use lake::Datestamp;
 use project::{Project, Step};
-use serde_json::Value;
 use singer::{ErrorKind, Result};
 
 use crate::awaited;
 use crate::day::{day_is_there, tables_changed, writes_days};
-use crate::history::{History, entries, is_alive, was_tried};
+use crate::history::{History, is_alive};
 use crate::order::replaces;
 use crate::place;
+use crate::record::{RunRecord, StepRecord, StepStatus};
 use crate::run::Options;
 use crate::store::Store;
 
@@ -66,11 +66,10 @@ impl History {
     /// or in another environment.
     fn is_of_another(&self, step: &Step) -> bool {
         let Some(replaced) = place::replaced(step) else { return false };
-        let here = |entry: &&Value| entry["replaced"] == replaced.as_str();
-        let last =
-            self.runs.iter().rev().find_map(|(_, record)| entries(record).filter(here).last());
-        let from = last.and_then(|entry| entry["from"].as_str());
-        from.is_some_and(|from| from != place::from(step))
+        let here = |entry: &&StepRecord| entry.replaced.as_ref() == Some(&replaced);
+        let last = self.runs.iter().rev().find_map(|(_, record)| record.steps.iter().rfind(here));
+        let from = last.and_then(|entry| entry.from.as_ref());
+        from.is_some_and(|from| *from != place::from(step))
     }
 
     /// Tells how a step of a day stands. The plugins of the step must be those of that day.
@@ -78,27 +77,25 @@ impl History {
     /// The rule: a day is done for a step when what it last wrote to where it writes now was made
     /// from what is there now.
     pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
-        let of_day = day.to_string();
         let (mut last, mut state_id) = (Standing::Missing, None);
         let place = place::of(step);
         // A day that is there was written where it is looked for.
-        let is_there = |entry: &Value| {
-            writes_days(step) || entry["into"].as_str().is_none_or(|into| into == place)
+        let is_there = |entry: &StepRecord| {
+            writes_days(step) || entry.into.as_ref().is_none_or(|into| *into == place)
         };
         let environment = project.environment_name();
-        let here = |(_, record): &&(PathBuf, Value)| {
-            record["datestamp"] == of_day && record["environment"].as_str() == environment
+        let here = |(_, record): &&(PathBuf, RunRecord)| {
+            record.datestamp == Some(day) && record.environment.as_deref() == environment
         };
         for (folder, record) in self.runs.iter().filter(here) {
-            let entries = record["steps"].as_array().into_iter().flatten();
-            let of_step = |entry: &&Value| entry["step"] == step.name && was_tried(entry);
-            for entry in entries.filter(|entry| of_step(entry) && is_there(entry)) {
-                state_id = entry["state_id"].as_str();
-                last = match entry["status"].as_str() {
-                    Some("succeeded") => Standing::Done,
-                    Some("running") if is_alive(project, folder, record) => Standing::Running,
-                    Some("running") => Standing::Died,
-                    _ if entry["exit"] == ErrorKind::Data.exit_code() => Standing::FailedByData,
+            let of_step = |entry: &StepRecord| entry.step == step.name && entry.was_tried();
+            for entry in record.steps.iter().filter(|entry| of_step(entry) && is_there(entry)) {
+                state_id = entry.state_id.as_deref();
+                last = match entry.status {
+                    StepStatus::Succeeded => Standing::Done,
+                    StepStatus::Running if is_alive(project, folder, record) => Standing::Running,
+                    StepStatus::Running => Standing::Died,
+                    _ if entry.exit == Some(ErrorKind::Data.exit_code()) => Standing::FailedByData,
                     _ => Standing::Failed,
                 };
             }

@@ -181,8 +181,8 @@ fn elsewhere(
         return Ok(None);
     }
     let history = History::read(project)?;
-    let into = history.moved(id).and_then(|entry| entry["into"].as_str());
-    let is_elsewhere = into.is_some_and(|into| into != place::of(step));
+    let into = history.moved(id).and_then(|entry| entry.into.as_ref());
+    let is_elsewhere = into.is_some_and(|into| *into != place::of(step));
     Ok(is_elsewhere.then(|| {
         format!("{}: {day} was loaded to another place, and is read as a whole", step.name)
     }))

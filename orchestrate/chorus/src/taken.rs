@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use lake::Datestamp;
 use project::warning;
 use project::{Project, Step};
-use serde_json::Value;
 
 use crate::ended::StepEnd;
-use crate::history::{History, entries, tables_of};
+use crate::history::History;
 use crate::place;
+use crate::record::StepRecord;
 
 /// Warns of tables of which a step has just replaced what another one wrote.
 pub fn warn(
@@ -24,18 +24,15 @@ pub fn warn(
 ) {
     let Some(place) = end.replaced.as_deref() else { return };
     let streams = end.observed.streams.iter().map(|stream| place::table(step, &stream.name));
-    let day = day.map(|day| day.to_string());
     let mut taken = Vec::new();
     let mut others = BTreeSet::new();
     for table in streams.collect::<BTreeSet<_>>() {
-        let wrote = |entry: &&Value| {
-            entry["replaced"] == place && tables_of(entry).any(|other| other == table)
+        let wrote = |entry: &&StepRecord| {
+            entry.replaced.as_deref() == Some(place) && entry.tables().any(|other| other == table)
         };
-        let of_day = history.runs.iter().rev();
-        let mut of_day =
-            of_day.filter(|(_, record)| record["datestamp"].as_str() == day.as_deref());
-        let last = of_day.find_map(|(_, record)| entries(record).filter(wrote).last());
-        let other = last.and_then(|entry| entry["step"].as_str());
+        let mut of_day = history.runs.iter().rev().filter(|(_, record)| record.datestamp == day);
+        let last = of_day.find_map(|(_, record)| record.steps.iter().rfind(wrote));
+        let other = last.map(|entry| entry.step.as_str());
         if let Some(other) = other.filter(|other| source(other) != source(&step.name)) {
             taken.push(table);
             others.insert(format!("`{other}`"));

@@ -1,7 +1,6 @@
 //! How often was warned, by codes.
 
 use project::warnings::Counts;
-use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::observe::OF_OTHERS;
@@ -14,8 +13,8 @@ pub fn add(all: &mut Counts, more: &Counts) {
 }
 
 /// Returns the counts of a record in words: `W-NO-KEYS 2, W-PLUGIN 1`.
-pub fn words(counts: &Value) -> Option<String> {
-    let counts = counts.as_object()?.iter().map(|(code, count)| format!("{code} {count}"));
+pub fn words(counts: Option<&Counts>) -> Option<String> {
+    let counts = counts?.iter().map(|(code, count)| format!("{code} {count}"));
     let counts: Vec<String> = counts.collect();
     (!counts.is_empty()).then(|| counts.join(", "))
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lake::Lock;
 use project::Project;
 use project::warning;
-use serde_json::Value;
 use singer::Result;
 
 use crate::life::{self, Holder, Life};
+use crate::record::Owner;
 use crate::store;
 
 /// Tells who made a folder.
@@ -41,8 +41,8 @@ impl WorkFolder {
             let life = Life::begin(&path.with_extension(LOCK))?;
             if store::make_new_folder(&path)? {
                 let folder = Self { path, _life: life };
-                let owner = life::here().to_string();
-                store::write_private(&folder.path.join(OWNER), owner.as_bytes())?;
+                let owner = serde_json::to_vec(&life::here()).unwrap_or_default();
+                store::write_private(&folder.path.join(OWNER), &owner)?;
                 return Ok(folder);
             }
         }
@@ -70,9 +70,8 @@ fn sweep(project: &Project, parent: &Path) -> Result<()> {
             continue;
         }
         let owner = std::fs::read(path.join(OWNER)).ok();
-        let owner: Value =
-            owner.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        if life::holder(&lock, &owner, project.warnings()) != Holder::Dead {
+        let owner: Option<Owner> = owner.and_then(|text| serde_json::from_slice(&text).ok());
+        if life::holder(&lock, owner.as_ref(), project.warnings()) != Holder::Dead {
             continue;
         }
         // Another run may be sweeping it; a lock alone goes when it is let go of.

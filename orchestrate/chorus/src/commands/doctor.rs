@@ -16,6 +16,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::commands::plan::one_line;
 use crate::day;
 use crate::history;
+use crate::record::{RunRecord, RunStatus};
 use crate::schedule::Schedule;
 use crate::store::Store;
 
@@ -173,8 +174,8 @@ fn states(project: &Project, report: &mut Report) {
         }
     }
     let Ok(history) = history::History::read(project) else { return };
-    let died = |(folder, record): &&(std::path::PathBuf, Value)| {
-        record["status"] == "running" && !history::is_alive(project, folder, record)
+    let died = |(folder, record): &&(std::path::PathBuf, RunRecord)| {
+        record.status == RunStatus::Running && !history::is_alive(project, folder, record)
     };
     let died = history.runs.iter().filter(died).count();
     if died > 0 {

@@ -69,9 +69,10 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     }
     let ends = run.steps(&job.steps, &|_| true)?;
     let record = run.end(&ends, job.steps.len())?;
-    let warnings = warnings::words(&record["warnings"]);
+    let warnings = warnings::words(record.warnings.as_ref());
     let warnings = warnings.map_or(String::new(), |words| format!("warnings: {words}\n"));
-    let text = if as_json { record.to_string() + "\n" } else { summary(&ends) + &warnings };
+    let text =
+        if as_json { record.to_json().to_string() + "\n" } else { summary(&ends) + &warnings };
     print(&text)?;
     first_failure(ends).map_or(Ok(()), Err)
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use lake::Datestamp;
 use project::{Job, Project, Step};
-use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -12,6 +11,7 @@ use crate::backfill::{DayPlan, OpenDay};
 use crate::cli::RerunArgs;
 use crate::commands::{backfill, run, table};
 use crate::history::{self, History};
+use crate::record::{RunRecord, RunStatus, StepStatus};
 use crate::store;
 use crate::warnings;
 
@@ -20,27 +20,23 @@ pub fn runs(project: &Project, count: usize) -> Result<()> {
     let history = History::read(project)?;
     let from = history.runs.len().saturating_sub(count);
     let rows = history.runs[from..].iter().map(|(folder, record)| {
-        let status = match record["status"].as_str() {
-            Some("running") if !history::is_alive(project, folder, record) => "died",
-            Some(status) => status,
-            None => "-",
+        let status = match record.status {
+            RunStatus::Running if !history::is_alive(project, folder, record) => "died",
+            status => status.word(),
         };
-        let rows: u64 = steps(record)
-            .filter_map(|step| step["streams"].as_array())
-            .flatten()
-            .fold(0, |sum, stream| sum + stream["rows"].as_u64().unwrap_or_default());
+        let streams = record.steps.iter().flat_map(|step| &step.streams);
+        let rows: u64 = streams.map(|stream| stream.rows).sum();
         // The sum of no numbers would be -0.
-        let seconds = steps(record)
-            .filter_map(|step| step["seconds"].as_f64())
-            .fold(0.0, |sum, one| sum + one);
+        let seconds = record.steps.iter().filter_map(|step| step.seconds);
+        let seconds = seconds.fold(0.0, |sum, one| sum + one);
         vec![
-            text(&record["run"]),
-            text(&record["job"]),
-            text(&record["datestamp"]),
+            record.run.clone(),
+            record.job.clone(),
+            record.datestamp.map_or_else(|| "-".to_owned(), |day| day.to_string()),
             status.to_owned(),
             rows.to_string(),
             format!("{seconds:.1}"),
-            warnings::words(&record["warnings"]).unwrap_or_else(|| "-".to_owned()),
+            warnings::words(record.warnings.as_ref()).unwrap_or_else(|| "-".to_owned()),
         ]
     });
     let header = ["run", "job", "day", "status", "rows", "seconds", "warnings"];
@@ -67,20 +63,19 @@ pub fn logs(project: &Project, name: &str) -> Result<()> {
 pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
     let (_, record) = history.find(&args.run)?;
-    if record["environment"].as_str() != project.environment_name() {
-        let environment = record["environment"].as_str().unwrap_or_default();
+    if record.environment.as_deref() != project.environment_name() {
+        let environment = record.environment.as_deref().unwrap_or_default();
         return Err(Error::new(ErrorKind::Usage, "cannot run again in another environment")
             .with("environment of the run", environment)
             .hint(format!("chorus rerun --environment {environment} ...")));
     }
-    let texts = |list: &Vec<Value>| {
-        list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
-    };
     // Older records have the words in one text.
-    let job = record["job"].as_str().unwrap_or_default();
-    let of_job = || job.split_whitespace().map(str::to_owned).collect();
-    let words = record["words"].as_array().map_or_else(of_job, texts);
-    let day: Option<Datestamp> = record["datestamp"].as_str().map(str::parse).transpose()?;
+    let words = if record.words.is_empty() {
+        record.job.split_whitespace().map(str::to_owned).collect()
+    } else {
+        record.words.clone()
+    };
+    let day = record.datestamp;
     let of_day = day.map(open).transpose()?;
     let project = of_day.as_ref().unwrap_or(project);
     let mut job = Job::find(project, &words)?;
@@ -96,14 +91,13 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
         })?;
         job.steps.drain(..at);
     }
-    run::run_job(project, &job, &args.options(day, record["state_id"].as_str()), args.json)
+    run::run_job(project, &job, &args.options(day, record.state_id.as_deref()), args.json)
 }
 
 /// Leaves out the steps of a job that a run did not have: a backfill runs those that are to be
 /// done, and to write a day again that was left alone would put today's rows into it.
-fn only_those_of(record: &Value, job: &mut Job) -> Result<()> {
-    let mut names: VecDeque<&str> =
-        steps(record).filter_map(|step| step["step"].as_str()).collect();
+fn only_those_of(record: &RunRecord, job: &mut Job) -> Result<()> {
+    let mut names: VecDeque<&str> = record.steps.iter().map(|step| step.step.as_str()).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -114,7 +108,7 @@ fn only_those_of(record: &Value, job: &mut Job) -> Result<()> {
         }
         is_next
     });
-    let day = record["datestamp"].as_str();
+    let day = record.datestamp;
     let day = day.map_or_else(String::new, |day| format!(" --datestamp {day}"));
     match names.front() {
         None => Ok(()),
@@ -168,20 +162,21 @@ fn unrecorded(history: &History, words: &[String], open: OpenDay<'_>) -> Result<
 fn without_days(history: &History, project: &Project, job: &Job) -> String {
     let row = |step: &Step| {
         let runs = history.runs.iter().rev().filter(|(_, record)| {
-            record["datestamp"].is_null()
-                && record["environment"].as_str() == project.environment_name()
+            record.datestamp.is_none()
+                && record.environment.as_deref() == project.environment_name()
         });
         let (folder, record, entry) = runs
-            .flat_map(|(folder, record)| steps(record).map(move |entry| (folder, record, entry)))
-            .find(|(.., entry)| entry["step"] == step.name && history::was_tried(entry))?;
-        let status = match entry["status"].as_str() {
-            Some("succeeded") => "ok",
-            Some("running") if !history::is_alive(project, folder, record) => "died",
-            Some(status) => status,
-            None => "-",
+            .flat_map(|(folder, record)| {
+                record.steps.iter().map(move |entry| (folder, record, entry))
+            })
+            .find(|(.., entry)| entry.step == step.name && entry.was_tried())?;
+        let status = match entry.status {
+            StepStatus::Succeeded => "ok",
+            StepStatus::Running if !history::is_alive(project, folder, record) => "died",
+            status => status.word(),
         };
-        let warned = warnings::words(&entry["warnings"]).unwrap_or_else(|| "-".to_owned());
-        Some(vec![step.name.clone(), text(&record["started"]), status.to_owned(), warned])
+        let warned = warnings::words(entry.warnings.as_ref()).unwrap_or_else(|| "-".to_owned());
+        Some(vec![step.name.clone(), record.started.to_string(), status.to_owned(), warned])
     };
     let rows: Vec<_> = job.steps.iter().filter_map(row).collect();
     if rows.is_empty() {
@@ -193,8 +188,8 @@ fn without_days(history: &History, project: &Project, job: &Job) -> String {
 /// Tells what the last runs of a day's steps have warned of.
 fn warned(history: &History, day: &DayPlan) -> String {
     let steps = day.job.steps.iter().filter_map(|step| {
-        let words =
-            warnings::words(&history.entry(&day.project, &step.name, day.day)?["warnings"])?;
+        let entry = history.entry(&day.project, &step.name, day.day)?;
+        let words = warnings::words(entry.warnings.as_ref())?;
         Some(format!("{} {}: {words}\n", day.day, step.name))
     });
     steps.collect()
@@ -203,12 +198,4 @@ fn warned(history: &History, day: &DayPlan) -> String {
 fn jobs(project: &Project) -> Vec<String> {
     let jobs = project.file["jobs"].as_array().into_iter().flatten();
     jobs.filter_map(|job| job["name"].as_str()).map(str::to_owned).collect()
-}
-
-fn steps(record: &Value) -> impl Iterator<Item = &Value> {
-    record["steps"].as_array().into_iter().flatten()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
 }

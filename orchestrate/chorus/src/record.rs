@@ -1,0 +1,282 @@
+//! The record of a run: `run.json` in its folder, and what `chorus run --json` prints.
+//!
+//! What later releases add is left alone, and older releases have written less: all but what names
+//! a run may be absent.
+
+use jiff::Timestamp;
+use lake::Datestamp;
+use project::warnings::Counts;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is known of a run. The file has `format_version` beside it: the form of the whole.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct RunRecord {
+    /// Its name: the moment of its start, the number of its process, and a count.
+    pub run: String,
+    /// What was run, in words.
+    #[serde(default)]
+    pub job: String,
+    /// These words.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// The environment.
+    pub environment: Option<String>,
+    /// The day, if it was run for one.
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
+    pub datestamp: Option<Datestamp>,
+    /// When it began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started: Timestamp,
+    /// How it stands.
+    pub status: RunStatus,
+    /// The number of its process.
+    #[serde(default)]
+    pub process: u32,
+    /// Where it runs.
+    pub owner: Option<Owner>,
+    /// The name of its state, where one was given.
+    pub state_id: Option<String>,
+    /// Its steps, in their order.
+    #[serde(default)]
+    pub steps: Vec<StepRecord>,
+    /// How often was warned, by codes, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Counts>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub ended: Option<Timestamp>,
+}
+
+impl RunRecord {
+    /// Returns it as JSON.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// It runs, or was killed: the lock in its folder tells.
+    Running,
+    /// All steps are done.
+    Succeeded,
+    /// A step has failed.
+    Failed,
+    /// A step waits for a day before it, which has failed.
+    Waited,
+}
+
+impl RunStatus {
+    /// Returns the word of the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Waited => "waited",
+        }
+    }
+}
+
+/// The host of a run, and the time since it was started.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Owner {
+    /// The name of the host.
+    pub host: String,
+    /// The number that the system has until it is started again.
+    pub boot: String,
+}
+
+/// What is known of a step of a run.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
+pub struct StepRecord {
+    /// The names of its plugins.
+    pub step: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// The exit code for how it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<u8>,
+    /// How often it was tried: 0 where another run was at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<usize>,
+    /// When it began, once no other run was at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub ended: Option<Timestamp>,
+    /// How long it took, tries and waits included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// The name of its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_id: Option<String>,
+    /// Its target has printed a state that could not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_lost: Option<bool>,
+    /// Which rows its target has added, or may have, that no state covers.
+    pub uncovered: Option<String>,
+    /// The place that its target writes to: a name that tells nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// What its tap reads: a name that tells nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// It may have changed what its target had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrote: Option<bool>,
+    /// How many states its target has printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<u64>,
+    /// What it has replaced as a whole: a name that tells nothing else.
+    pub replaced: Option<String>,
+    /// The streams that it read.
+    pub streams: Vec<StreamRecord>,
+    /// How often its plugins have warned, by codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Counts>,
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepStatus {
+    /// It has not begun.
+    #[default]
+    Waiting,
+    /// It runs, or was killed with its run.
+    Running,
+    /// It is done.
+    Succeeded,
+    /// It has failed.
+    Failed,
+}
+
+impl StepStatus {
+    /// Returns the word of the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is known of a stream of a step.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
+pub struct StreamRecord {
+    /// Its name.
+    pub stream: String,
+    /// The rows that were read.
+    pub rows: u64,
+    /// Those that were set aside.
+    pub rejected: u64,
+    /// The bytes of their values, where that is known.
+    pub bytes: u64,
+    /// How long it took; null where it did not come to its end.
+    pub seconds: Option<f64>,
+    /// The table that it fills, where that has another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+}
+
+impl StepRecord {
+    /// Makes one of a step that has not begun.
+    pub fn waiting(step: &str) -> Self {
+        Self { step: step.to_owned(), ..Self::default() }
+    }
+
+    /// Tells whether it was begun: one that waited, or found another run at it, was not.
+    pub fn was_tried(&self) -> bool {
+        self.status != StepStatus::Waiting && self.attempts != Some(0)
+    }
+
+    /// Tells whether it may have changed what its target had; older records tell its rows alone.
+    pub fn wrote(&self) -> bool {
+        self.wrote.unwrap_or_else(|| self.streams.iter().any(|stream| stream.rows > 0))
+    }
+
+    /// Tells whether its target has printed a state.
+    pub fn has_moved_state(&self) -> bool {
+        self.states.is_some_and(|count| count > 0)
+    }
+
+    /// Returns the tables that it has filled: those of its streams, unless it names others.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.streams.iter().map(|stream| stream.table.as_ref().unwrap_or(&stream.stream).as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn root() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    }
+
+    #[test]
+    fn the_schema_of_records_is_that_of_the_page() {
+        let path = root().join("docs/run-record.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(RunRecord)).unwrap();
+        let schema = schema + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &schema).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap();
+        assert_eq!(kept, schema, "UPDATE=1 writes {}", path.display());
+    }
+
+    #[test]
+    fn records_of_releases_are_read_whole() {
+        let mut count = 0;
+        for release in fs::read_dir(root().join("tests/upgrades")).unwrap() {
+            let runs = release.unwrap().path().join("chorus/runs");
+            for run in fs::read_dir(runs).into_iter().flatten() {
+                let path = run.unwrap().path().join("run.json");
+                let Ok(text) = fs::read(&path) else { continue };
+                let mut written: Value = serde_json::from_slice(&text).unwrap();
+                written.as_object_mut().unwrap().remove("format_version");
+                let read: RunRecord = serde_json::from_value(written.clone()).unwrap();
+                is_in(&written, &read.to_json(), &path.display().to_string());
+                count += 1;
+            }
+        }
+        assert!(count > 5, "{count}");
+    }
+
+    /// Asserts that all that was written is there, in one way or another.
+    fn is_in(written: &Value, read: &Value, place: &str) {
+        match (written, read) {
+            (Value::Object(written), read) => {
+                for (key, value) in written {
+                    is_in(value, &read[key], &format!("{place}: {key}"));
+                }
+            }
+            (Value::Array(written), Value::Array(read)) => {
+                assert_eq!(written.len(), read.len(), "{place}");
+                written.iter().zip(read).for_each(|(written, read)| is_in(written, read, place));
+            }
+            (Value::Number(written), Value::Number(read)) if written.is_f64() => {
+                assert_eq!(written.as_f64(), read.as_f64(), "{place}");
+            }
+            (written, read) => assert_eq!(written, read, "{place}"),
+        }
+    }
+}
