@@ -7,7 +7,7 @@ use project::{Project, Step};
 use singer::Result;
 
 use crate::day::day_written;
-use crate::run::Options;
+use crate::options::Options;
 use crate::states::state_id;
 
 /// Says which days the next steps are about to write, up to the first step that writes none: what

@@ -12,9 +12,11 @@ use crate::before;
 use crate::day::{day_written, writes_days};
 use crate::ended::first_failure;
 use crate::history::History;
+use crate::observer::Observer;
+use crate::options::Options;
 use crate::order::{self, Loading};
 use crate::pipeline::Stop;
-use crate::run::{Options, Run};
+use crate::run::Run;
 use crate::standing::Standing;
 use crate::states;
 
@@ -237,17 +239,29 @@ impl Order {
     }
 }
 
+/// How the days of a backfill are run.
+#[derive(Clone, Copy)]
+pub struct How<'a> {
+    /// So many days at once.
+    pub parallel: usize,
+    /// How each of them is run.
+    pub options: &'a Options,
+    /// Who may ask for the end.
+    pub stop: &'a dyn Stop,
+    /// Who sees what happens.
+    pub observer: &'a dyn Observer,
+}
+
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Runs the wanted steps of the days, so many days at once; `seen` is told of each that is over.
+/// Runs the wanted steps of the days, as `how` says; `seen` is told of each that is over.
 /// Returns the first failure of each day that has one.
 pub fn run(
     days: &[DayPlan],
-    parallel: usize,
-    options: &Options,
-    stop: &dyn Stop,
+    how: &How<'_>,
     seen: &(dyn Fn(&DayPlan, &Ended) + Sync),
 ) -> Vec<(Datestamp, Error)> {
+    let How { parallel, options, stop, observer } = *how;
     // Runs are read in the order in which they begin: it is to be that of the days.
     let next = Mutex::new(days.iter().enumerate());
     let failures = Mutex::new(Vec::new());
@@ -265,9 +279,8 @@ pub fn run(
                         continue;
                     }
                     let (datestamp, followed_to) = (Some(day.day), followed_to(days, day));
-                    let options =
-                        Options { datestamp, followed_to, quiet: true, ..options.clone() };
-                    let run = Run::begin(&day.project, &day.job, &options, stop);
+                    let options = Options { datestamp, followed_to, ..options.clone() };
+                    let run = Run::begin(&day.project, &day.job, &options, stop, observer);
                     drop(next);
                     let follows = || order.follows(at, stop);
                     let ended = run.and_then(|run| run_day(day, run, &follows));

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lake::Datestamp;
 
 use crate::backfill::Only;
-use crate::run::Options;
+use crate::options::Options;
 
 /// Runs the taps and targets of a meltano.yml
 #[derive(Debug, Parser)]

@@ -13,9 +13,9 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::life::{self, Holder};
+use crate::options::Options;
 use crate::place;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
-use crate::run::Options;
 use crate::states::state_id;
 use crate::store::{self, Store};
 

@@ -1,6 +1,7 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
 mod again;
+mod attempt;
 mod awaited;
 mod backfill;
 mod before;
@@ -15,6 +16,8 @@ mod history;
 mod left_behind;
 mod life;
 mod observe;
+mod observer;
+mod options;
 mod order;
 mod pipeline;
 mod place;
@@ -119,8 +122,12 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Plan(args) => {
             let (project, day) = of_run(args.datestamp.as_deref())?;
             let (full_refresh, state_id) = (args.full_refresh, args.state_id.clone());
-            let options =
-                run::Options { datestamp: day, full_refresh, state_id, ..run::Options::default() };
+            let options = options::Options {
+                datestamp: day,
+                full_refresh,
+                state_id,
+                ..options::Options::default()
+            };
             commands::plan::plan(&project, &args, &options)
         }
         Command::Backfill(args) => {

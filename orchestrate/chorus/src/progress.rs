@@ -1,20 +1,29 @@
 //! What a run shows while it runs: on a terminal a line for each stream, elsewhere a line at times.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::observe::{Observed, StreamCount, Weight};
+use crate::observer::{Observer, RunEvent, What};
 
 /// How often a line is written where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The progress of one step.
+/// Shows runs: on the terminal, or as lines in a log.
 pub struct Progress {
-    step: String,
     verbose: bool,
     quiet: bool,
+    all: MultiProgress,
+    /// The steps that run, by their runs and positions.
+    steps: Mutex<BTreeMap<(String, usize), Step>>,
+}
+
+/// A step that runs.
+struct Step {
     started: Instant,
     shown: Instant,
     terminal: Option<Lines>,
@@ -26,27 +35,50 @@ struct Lines {
 }
 
 impl Progress {
-    /// Starts to show a step among others; a quiet one shows warnings alone.
-    pub fn new(step: &str, verbose: bool, quiet: bool, all: &MultiProgress) -> Self {
-        let now = Instant::now();
-        let terminal = !quiet && std::io::stderr().is_terminal();
-        let lines = || Lines { all: all.clone(), streams: Vec::new() };
-        Self {
-            step: step.to_owned(),
-            verbose,
-            quiet,
-            started: now,
-            shown: now,
-            terminal: terminal.then(lines),
-        }
+    /// Shows every line of the plugins' logs where `verbose`, and warnings alone where `quiet`.
+    pub fn new(verbose: bool, quiet: bool) -> Self {
+        Self { verbose, quiet, all: MultiProgress::new(), steps: Mutex::default() }
     }
 
-    /// Shows a line of a plugin's log, if it is worth it.
-    pub fn line(&self, plugin: &str, line: &str, weight: Weight) {
-        let wanted = self.verbose && weight != Weight::Metric || weight == Weight::Warning;
-        if !wanted {
-            return;
+    fn begin(&self) -> Step {
+        let now = Instant::now();
+        let terminal = !self.quiet && std::io::stderr().is_terminal();
+        let lines = || Lines { all: self.all.clone(), streams: Vec::new() };
+        Step { started: now, shown: now, terminal: terminal.then(lines) }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &RunEvent<'_>) {
+        let key = (event.run.to_owned(), event.at);
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        match event.what {
+            What::Begun => drop(steps.insert(key, self.begin())),
+            What::Line { plugin, text, weight } => {
+                let is_wanted = self.verbose && weight != Weight::Metric;
+                if (is_wanted || weight == Weight::Warning)
+                    && let Some(step) = steps.get(&key)
+                {
+                    step.line(plugin, text);
+                }
+            }
+            What::Progress(observed) => {
+                if let Some(step) = steps.get_mut(&key) {
+                    step.show(event.step, observed, self.quiet);
+                }
+            }
+            What::Ended => {
+                if let Some(step) = steps.remove(&key) {
+                    step.finish();
+                }
+            }
         }
+    }
+}
+
+impl Step {
+    /// Shows a line of a plugin's log.
+    fn line(&self, plugin: &str, line: &str) {
         let line = format!("{plugin}: {}", singer::error::printable(line));
         match &self.terminal {
             Some(lines) => drop(lines.all.println(line)),
@@ -55,15 +87,14 @@ impl Progress {
     }
 
     /// Shows how far the step is.
-    pub fn show(&mut self, observed: &Observed) {
+    fn show(&mut self, name: &str, observed: &Observed, quiet: bool) {
         match &mut self.terminal {
             Some(lines) => lines.show(&observed.streams),
-            None if !self.quiet && self.shown.elapsed() >= INTERVAL => {
+            None if !quiet && self.shown.elapsed() >= INTERVAL => {
                 self.shown = Instant::now();
                 let streams = observed.streams.len();
                 write(&format!(
-                    "{}: {} rows of {streams} streams in {}\n",
-                    self.step,
+                    "{name}: {} rows of {streams} streams in {}\n",
                     HumanCount(observed.rows()),
                     HumanDuration(self.started.elapsed()),
                 ));
@@ -73,7 +104,7 @@ impl Progress {
     }
 
     /// Takes the lines away.
-    pub fn finish(&self) {
+    fn finish(&self) {
         if let Some(lines) = &self.terminal {
             lines.streams.iter().for_each(|bar| lines.all.remove(bar));
         }

@@ -1,20 +1,17 @@
 //! Runs the steps of a job, one after the other, and keeps the record of it.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use indicatif::MultiProgress;
 use lake::Datestamp;
 use project::warning;
-use project::{Job, Plugin, Project, Step, exit};
+use project::{Job, Project, Step};
 use singer::{Error, ErrorKind, Result};
 
-use crate::again;
+use crate::attempt::Attempt;
 use crate::awaited;
 use crate::before;
 use crate::day::{day_written, reads_folder, writes_days};
@@ -22,44 +19,18 @@ use crate::ended::StepEnd;
 use crate::history::{self, History, LOCK};
 use crate::left_behind;
 use crate::life::{self, Life};
-use crate::observe::{self, Observed, Weight, Writer};
+use crate::observe::Observed;
+use crate::observer::{Events, Observer};
+use crate::options::Options;
 use crate::order::{self, Loading};
-use crate::pipeline::{self, Event, Outcome, Stop};
+use crate::pipeline::Stop;
 use crate::place;
-use crate::prepare::{Prepared, prepare};
-use crate::progress::Progress;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
-use crate::states::{self, Start, StateKeeper, state_id};
+use crate::states::{self, state_id};
 use crate::store::{self, Store};
 use crate::taken;
 use crate::turn::Turn;
 use crate::warnings;
-
-/// How a run is to be made.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
-pub struct Options {
-    /// The day, for the state's name and the record.
-    pub datestamp: Option<Datestamp>,
-    /// Reads everything, whatever the state says.
-    pub full_refresh: bool,
-    /// Goes on from what an earlier try of the same run has kept, which is not done again.
-    pub resumed: bool,
-    /// The name of the state, in place of the one made of the plugins.
-    pub state_id: Option<String>,
-    /// How often a step is tried again when a rerun helps.
-    pub retries: usize,
-    /// How many steps that do not need each other run at once.
-    pub parallel: usize,
-    /// Shows every line of the plugins' logs.
-    pub verbose: bool,
-    /// Shows no progress.
-    pub quiet: bool,
-    /// Codes of warnings that end a step.
-    pub deny: Vec<String>,
-    /// The last of the days that follow this one in the same backfill.
-    pub followed_to: Option<Datestamp>,
-}
 
 /// A run: its record, and the folder with its logs.
 pub struct Run<'a> {
@@ -71,7 +42,8 @@ pub struct Run<'a> {
     // As long as it is held, others see that the run lives.
     _life: Life,
     record: Mutex<RunRecord>,
-    progress: MultiProgress,
+    id: String,
+    observer: &'a dyn Observer,
 }
 
 impl<'a> Run<'a> {
@@ -81,6 +53,7 @@ impl<'a> Run<'a> {
         job: &Job,
         options: &'a Options,
         stop: &'a dyn Stop,
+        observer: &'a dyn Observer,
     ) -> Result<Self> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -103,7 +76,7 @@ impl<'a> Run<'a> {
         };
         let life = Life::begin(&folder.join(LOCK))?;
         let record = RunRecord {
-            run: id,
+            run: id.clone(),
             job: job.name.clone(),
             words: job.words.clone(),
             environment: project.environment_name().map(str::to_owned),
@@ -125,7 +98,8 @@ impl<'a> Run<'a> {
             folder,
             _life: life,
             record: Mutex::new(record),
-            progress: MultiProgress::new(),
+            id,
+            observer,
         };
         run.note(|_| ())?;
         Ok(run)
@@ -317,107 +291,18 @@ impl<'a> Run<'a> {
     }
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
-        let state_id = &end.state.0;
         let resumed = self.options.full_refresh && end.state.1;
         let options = Options { resumed, ..self.options.clone() };
-        let path = self.folder.join(format!("{}.log", at + 1));
-        let mut log = File::options()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|cause| store::failure("cannot write the log", &path, cause))?;
-        let whole_log = format!("the whole log is in {}", path.display());
-        let (start, prepared) = self.prepared(step, state_id, &options).map_err(|failure| {
-            // Whatever ends a step is in its log, also what ends it before its pipeline begins.
-            let _ = writeln!(log, "chorus: error: {failure}");
-            if failure.has_hint() { failure } else { failure.hint(&whole_log) }
-        })?;
-        let mut last: Vec<Vec<String>> = vec![Vec::new(); prepared.programs.len()];
-        let mut progress =
-            Progress::new(&step.name, self.options.verbose, self.options.quiet, &self.progress);
-        end.reads.clone_from(&prepared.reads);
-        let reads = prepared.reads.as_ref();
-        let mut state = StateKeeper::new(&self.store, state_id, start.kept, reads);
-        let observed = &mut end.observed;
-        let is_ours: Vec<bool> = step.plugins.iter().map(Plugin::is_ours).collect();
-        let name = &prepared.programs[0].name;
-        for line in &prepared.warnings {
-            let _ = writeln!(log, "{name}: {line}");
-            observed.warned(line, is_ours[0]);
-            progress.line(name, line, Weight::Warning);
-        }
-        let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| match event {
-            Event::Log(process, line) => {
-                let line = prepared.named(line);
-                let name = &prepared.programs[process].name;
-                let _ = writeln!(log, "{name}: {line}");
-                let weight = observed.line(&line, writer(process, &prepared));
-                if weight == Weight::Warning && observe::warns(&line) {
-                    observed.warned(&line, is_ours[process]);
-                }
-                progress.line(name, &line, weight);
-                if weight != Weight::Metric {
-                    remember(&mut last[process], line);
-                }
-            }
-            Event::State(line) => {
-                observed.states += 1;
-                if let Some(warning) = state.take(&line) {
-                    self.project.warnings().tell(warning);
-                }
-            }
-            Event::Tick | Event::End(_) => progress.show(observed),
-        });
-        progress.finish();
-        let well = outcome.as_ref().is_ok_and(Outcome::is_well);
-        let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
-        let kept = state.finish(well.then_some(&read));
-        end.state_lost = kept.is_err();
-        end.state.1 |= kept.map_err(|failure| {
-            let _ = writeln!(log, "chorus: error: {failure}");
-            let failure = failure.with("step", &step.name).with("state", &end.state.0);
-            if failure.has_hint() { failure } else { failure.hint(UNKEPT) }
-        })?;
-        let outcome = outcome?;
-        end.wrote.1 |= outcome.is_well() && start.given.is_none();
-        for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
-            observed.ended_well(writer(at, &prepared));
-        }
-        end.uncovered = again::uncovered(step, &outcome, observed);
-        let uncovered = end.uncovered.as_deref();
-        judge(&outcome, step, &last)
-            .and_then(|()| {
-                let counts = &observed.warnings;
-                let checked = warnings::check_others(counts, &self.options.deny);
-                checked.map_err(|failure| failure.with("step", &step.name))
-            })
-            .map_err(|failure| {
-                let failure = failure.with("state", &end.state.0);
-                let Some(rows) = uncovered else { return failure.hint(whole_log) };
-                failure.with("added, and in no state", rows).hint(format!(
-                    "it is not tried again, as what it has added would be there twice: remove \
-                     those rows, or load by `upsert` with keys, then run it again; {whole_log}"
-                ))
-            })
-    }
-
-    /// Makes all ready that an attempt starts from.
-    fn prepared(&self, step: &Step, id: &str, options: &Options) -> Result<(Start, Prepared)> {
-        let start = states::start(self.project, &self.store, options, id, step)?;
-        let prepared = prepare(self.project, step, start.given.as_ref(), &options.deny)?;
-        let (project, day) = (self.project, options.datestamp);
-        again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;
-        self.project.warnings().check()?;
-        Ok((start, prepared))
-    }
-}
-
-/// Returns the place of a process in its pipeline.
-fn writer(process: usize, prepared: &Prepared) -> Writer {
-    match process {
-        0 => Writer::Tap,
-        at if at + 1 == prepared.programs.len() => Writer::Target,
-        _ => Writer::Mapper,
+        let attempt = Attempt {
+            project: self.project,
+            store: &self.store,
+            options: &options,
+            stop: self.stop,
+            step,
+            events: Events { observer: self.observer, run: &self.id, at, step: &step.name },
+            log: self.folder.join(format!("{}.log", at + 1)),
+        };
+        attempt.make(end)
     }
 }
 
@@ -437,36 +322,4 @@ fn independent(project: &Project, steps: &[Step]) -> usize {
         written.push(day);
     }
     written.len().max(1)
-}
-
-/// Turns the end of the processes into the end of the step.
-fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
-    if let Some(signal) = outcome.stopped {
-        return Err(Error::new(ErrorKind::Temporary, "the run was asked to end")
-            .with("step", &step.name)
-            .with("signal", signal));
-    }
-    let Some(at) = outcome.failed else { return Ok(()) };
-    let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);
-    let mut failure = Error::new(exit::kind(status), "a plugin failed")
-        .with("step", &step.name)
-        .with("plugin", name)
-        .with("exit", exit::words(status));
-    for line in &last[at] {
-        failure = failure.with(name, line);
-    }
-    Err(failure)
-}
-
-/// What a state that is not kept means for the next run.
-const UNKEPT: &str =
-    "mend that, and run it again: rows loaded behind the last state that was kept come again";
-
-const LAST_LINES: usize = 12;
-
-fn remember(lines: &mut Vec<String>, line: String) {
-    if lines.len() == LAST_LINES {
-        lines.remove(0);
-    }
-    lines.push(line);
 }

@@ -10,10 +10,10 @@ use singer::{ErrorKind, Result};
 use crate::awaited;
 use crate::day::{day_is_there, tables_changed, writes_days};
 use crate::history::{History, is_alive};
+use crate::options::Options;
 use crate::order::replaces;
 use crate::place;
 use crate::record::{RunRecord, StepRecord, StepStatus};
-use crate::run::Options;
 use crate::store::Store;
 
 /// How a step of a day stands.

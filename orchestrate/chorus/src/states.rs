@@ -12,10 +12,10 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::day::{day_is_damaged, writes_days};
 use crate::history::History;
+use crate::options::Options;
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::place;
-use crate::run::Options;
 use crate::store::{self, Store};
 
 /// Names the state of a step as Meltano does, with the day where the project has no suffix of its

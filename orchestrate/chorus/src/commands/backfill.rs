@@ -6,11 +6,12 @@ use project::Warnings;
 use singer::output::print;
 use singer::{Error, Result};
 
-use crate::backfill::{self, DayPlan, Ended, OpenDay};
+use crate::backfill::{self, DayPlan, Ended, How, OpenDay};
 use crate::cli::BackfillArgs;
 use crate::commands::table;
+use crate::options::Options;
 use crate::order;
-use crate::run::Options;
+use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::standing::Standing;
 
@@ -27,13 +28,15 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
     let options = Options {
         full_refresh: args.full_refresh,
         retries: args.retries,
-        verbose: args.verbose,
         deny: args.deny_warnings.clone(),
         ..Options::default()
     };
     backfill::warn_of_older(&plan, &options)?;
     let signals = Signals::note(warnings);
-    let failures = backfill::run(&plan, args.parallel, &options, &signals, &|day, ended| {
+    let progress = Progress::new(args.verbose, true);
+    let how =
+        How { parallel: args.parallel, options: &options, stop: &signals, observer: &progress };
+    let failures = backfill::run(&plan, &how, &|day, ended| {
         let word = match ended {
             Ended::Done => "ok",
             Ended::Waits => "waits for a day before it",

@@ -13,8 +13,8 @@ use crate::cli::PlanArgs;
 use crate::commands::account::{self, Account};
 use crate::commands::table;
 use crate::day::{self, day_written};
+use crate::options::Options;
 use crate::prepare;
-use crate::run::Options;
 use crate::states::{self, state_id};
 use crate::store::Store;
 

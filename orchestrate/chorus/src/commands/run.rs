@@ -15,8 +15,10 @@ use crate::commands::table;
 use crate::ended::{StepEnd, first_failure};
 use crate::history::History;
 use crate::observe::StreamCount;
+use crate::options::Options;
 use crate::order::{self, Loading};
-use crate::run::{Options, Run};
+use crate::progress::Progress;
+use crate::run::Run;
 use crate::signals::Signals;
 use crate::states;
 use crate::warnings;
@@ -37,7 +39,6 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
         state_id: args.state_id.clone(),
         retries: args.retries,
         parallel: args.parallel,
-        verbose: args.verbose,
         deny: args.deny_warnings.clone(),
         ..Options::default()
     };
@@ -52,13 +53,23 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
         let args = PlanArgs { words: args.words.clone(), json: args.json, ..Default::default() };
         return plan(project, &args, &options);
     }
-    run_job(project, &job, &options, args.json)
+    run_job(project, &job, &options, Shown { verbose: args.verbose, as_json: args.json })
+}
+
+/// How a run is shown.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    /// With every line of the plugins' logs.
+    pub verbose: bool,
+    /// With its record at the end, in place of a table.
+    pub as_json: bool,
 }
 
 /// Runs a job and prints how it ended.
-pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
+pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) -> Result<()> {
+    let progress = Progress::new(shown.verbose, false);
     let signals = Signals::note(project.warnings());
-    let run = Run::begin(project, job, options, &signals)?;
+    let run = Run::begin(project, job, options, &signals, &progress)?;
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
         // A step that goes on from a state may have nothing to load: its end tells.
@@ -71,8 +82,11 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, as_json: bool) -
     let record = run.end(&ends, job.steps.len())?;
     let warnings = warnings::words(record.warnings.as_ref());
     let warnings = warnings.map_or(String::new(), |words| format!("warnings: {words}\n"));
-    let text =
-        if as_json { record.to_json().to_string() + "\n" } else { summary(&ends) + &warnings };
+    let text = if shown.as_json {
+        record.to_json().to_string() + "\n"
+    } else {
+        summary(&ends) + &warnings
+    };
     print(&text)?;
     first_failure(ends).map_or(Ok(()), Err)
 }

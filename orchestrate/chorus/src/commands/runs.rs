@@ -9,7 +9,8 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::backfill::{DayPlan, OpenDay};
 use crate::cli::RerunArgs;
-use crate::commands::{backfill, run, table};
+use crate::commands::run::{Shown, run_job};
+use crate::commands::{backfill, table};
 use crate::history::{self, History};
 use crate::record::{RunRecord, RunStatus, StepStatus};
 use crate::store;
@@ -91,7 +92,8 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
         })?;
         job.steps.drain(..at);
     }
-    run::run_job(project, &job, &args.options(day, record.state_id.as_deref()), args.json)
+    let shown = Shown { verbose: false, as_json: args.json };
+    run_job(project, &job, &args.options(day, record.state_id.as_deref()), shown)
 }
 
 /// Leaves out the steps of a job that a run did not have: a backfill runs those that are to be

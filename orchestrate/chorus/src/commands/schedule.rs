@@ -16,8 +16,10 @@ use signal_hook::iterator::Signals;
 use singer::{Error, ErrorKind, Result};
 
 use crate::ended::first_failure;
+use crate::options::Options;
 use crate::pipeline::Stop;
-use crate::run::{Options, Run};
+use crate::progress::Progress;
+use crate::run::Run;
 use crate::schedule::{MISSED_MAX, Schedule};
 use crate::store::{self, Store};
 
@@ -117,14 +119,10 @@ fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
         log::info!("schedule {name}: running {} for {day}", schedule.words.join(" "));
         let project = open(day, &schedule.env)?;
         let job = Job::find(&project, &schedule.words)?;
-        let options = Options {
-            datestamp: Some(day),
-            retries: 3,
-            quiet: true,
-            deny: deny.to_vec(),
-            ..Options::default()
-        };
-        let run = Run::begin(&project, &job, &options, *requests)?;
+        let options =
+            Options { datestamp: Some(day), retries: 3, deny: deny.to_vec(), ..Options::default() };
+        let progress = Progress::new(false, true);
+        let run = Run::begin(&project, &job, &options, *requests, &progress)?;
         let ends = run.steps(&job.steps, &|_| true)?;
         run.end(&ends, job.steps.len())?;
         first_failure(ends).map_or(Ok(()), Err)

@@ -1,0 +1,222 @@
+//! One try of a step: its pipeline from the start to the end, its log, and its state.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use project::exit;
+use project::{Plugin, Project, Step};
+use singer::{Error, ErrorKind, Result};
+
+use crate::again;
+use crate::ended::StepEnd;
+use crate::observe::{self, Observed, Weight, Writer};
+use crate::observer::{Events, What};
+use crate::options::Options;
+use crate::pipeline::{self, Event, Outcome, Stop};
+use crate::prepare::{Prepared, prepare};
+use crate::states::{self, Start, StateKeeper};
+use crate::store::{self, Store};
+use crate::warnings;
+
+/// A try that is to be made.
+pub struct Attempt<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// Its states.
+    pub store: &'a Store,
+    /// How the run is made.
+    pub options: &'a Options,
+    /// Who may ask for its end.
+    pub stop: &'a dyn Stop,
+    /// The step.
+    pub step: &'a Step,
+    /// Who sees what happens.
+    pub events: Events<'a>,
+    /// The path of its log, which goes on behind earlier tries.
+    pub log: PathBuf,
+}
+
+impl Attempt<'_> {
+    /// Makes the try, and notes how it went.
+    pub fn make(&self, end: &mut StepEnd) -> Result<()> {
+        let Self { project, store, step, events, .. } = self;
+        let state_id = &end.state.0;
+        let mut log = Log::open(&self.log)?;
+        let whole_log = format!("the whole log is in {}", self.log.display());
+        let (start, prepared) = self.prepared(state_id).map_err(|failure| {
+            // Whatever ends a step is in its log, also what ends it before its pipeline begins.
+            log.failure(&failure);
+            if failure.has_hint() { failure } else { failure.hint(&whole_log) }
+        })?;
+        end.reads.clone_from(&prepared.reads);
+        let mut seen = Seen {
+            project,
+            prepared: &prepared,
+            events: *events,
+            is_ours: step.plugins.iter().map(Plugin::is_ours).collect(),
+            log,
+            observed: &mut end.observed,
+            state: StateKeeper::new(store, state_id, start.kept, prepared.reads.as_ref()),
+            last: vec![Vec::new(); prepared.programs.len()],
+        };
+        events.tell(What::Begun);
+        for line in &prepared.warnings {
+            seen.warned_before(line);
+        }
+        let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| seen.event(event));
+        events.tell(What::Ended);
+        let Seen { mut log, observed, state, last, .. } = seen;
+        let well = outcome.as_ref().is_ok_and(Outcome::is_well);
+        let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
+        let kept = state.finish(well.then_some(&read));
+        end.state_lost = kept.is_err();
+        end.state.1 |= kept.map_err(|failure| {
+            log.failure(&failure);
+            let failure = failure.with("step", &step.name).with("state", &end.state.0);
+            if failure.has_hint() { failure } else { failure.hint(UNKEPT) }
+        })?;
+        let outcome = outcome?;
+        end.wrote.1 |= outcome.is_well() && start.given.is_none();
+        for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
+            observed.ended_well(writer(at, &prepared));
+        }
+        end.uncovered = again::uncovered(step, &outcome, observed);
+        let uncovered = end.uncovered.as_deref();
+        judge(&outcome, step, &last)
+            .and_then(|()| {
+                let counts = &observed.warnings;
+                let checked = warnings::check_others(counts, &self.options.deny);
+                checked.map_err(|failure| failure.with("step", &step.name))
+            })
+            .map_err(|failure| {
+                let failure = failure.with("state", &end.state.0);
+                let Some(rows) = uncovered else { return failure.hint(whole_log) };
+                failure.with("added, and in no state", rows).hint(format!(
+                    "it is not tried again, as what it has added would be there twice: remove \
+                     those rows, or load by `upsert` with keys, then run it again; {whole_log}"
+                ))
+            })
+    }
+
+    /// Makes all ready that the try starts from.
+    fn prepared(&self, id: &str) -> Result<(Start, Prepared)> {
+        let Self { project, store, options, step, .. } = *self;
+        let start = states::start(project, store, options, id, step)?;
+        let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
+        let day = options.datestamp;
+        again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;
+        project.warnings().check()?;
+        Ok((start, prepared))
+    }
+}
+
+/// The log of a step.
+struct Log(File);
+
+impl Log {
+    fn open(path: &Path) -> Result<Self> {
+        let opened = File::options().append(true).create(true).open(path);
+        opened.map(Self).map_err(|cause| store::failure("cannot write the log", path, cause))
+    }
+
+    /// A log that cannot be written must not end the run.
+    fn line(&mut self, name: &str, text: &str) {
+        let _ = writeln!(self.0, "{name}: {text}");
+    }
+
+    fn failure(&mut self, failure: &Error) {
+        self.line("chorus", &format!("error: {failure}"));
+    }
+}
+
+/// What is seen of a pipeline while it runs.
+struct Seen<'a> {
+    project: &'a Project,
+    prepared: &'a Prepared,
+    events: Events<'a>,
+    is_ours: Vec<bool>,
+    log: Log,
+    observed: &'a mut Observed,
+    state: StateKeeper<'a>,
+    /// Of each process, the last lines of its log.
+    last: Vec<Vec<String>>,
+}
+
+impl Seen<'_> {
+    /// A line in which the tap has warned when it was asked for its catalog.
+    fn warned_before(&mut self, line: &str) {
+        let plugin = &self.prepared.programs[0].name;
+        self.log.line(plugin, line);
+        self.observed.warned(line, self.is_ours[0]);
+        self.events.tell(What::Line { plugin, text: line, weight: Weight::Warning });
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Log(process, line) => self.line(process, line),
+            Event::State(line) => {
+                self.observed.states += 1;
+                if let Some(warning) = self.state.take(&line) {
+                    self.project.warnings().tell(warning);
+                }
+            }
+            Event::Tick | Event::End(_) => self.events.tell(What::Progress(self.observed)),
+        }
+    }
+
+    fn line(&mut self, process: usize, line: String) {
+        let text = self.prepared.named(line);
+        let plugin = &self.prepared.programs[process].name;
+        self.log.line(plugin, &text);
+        let weight = self.observed.line(&text, writer(process, self.prepared));
+        if weight == Weight::Warning && observe::warns(&text) {
+            self.observed.warned(&text, self.is_ours[process]);
+        }
+        self.events.tell(What::Line { plugin, text: &text, weight });
+        if weight != Weight::Metric {
+            remember(&mut self.last[process], text);
+        }
+    }
+}
+
+/// Returns the place of a process in its pipeline.
+fn writer(process: usize, prepared: &Prepared) -> Writer {
+    match process {
+        0 => Writer::Tap,
+        at if at + 1 == prepared.programs.len() => Writer::Target,
+        _ => Writer::Mapper,
+    }
+}
+
+/// Turns the end of the processes into the end of the step.
+fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
+    if let Some(signal) = outcome.stopped {
+        return Err(Error::new(ErrorKind::Temporary, "the run was asked to end")
+            .with("step", &step.name)
+            .with("signal", signal));
+    }
+    let Some(at) = outcome.failed else { return Ok(()) };
+    let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);
+    let mut failure = Error::new(exit::kind(status), "a plugin failed")
+        .with("step", &step.name)
+        .with("plugin", name)
+        .with("exit", exit::words(status));
+    for line in &last[at] {
+        failure = failure.with(name, line);
+    }
+    Err(failure)
+}
+
+/// What a state that is not kept means for the next run.
+const UNKEPT: &str =
+    "mend that, and run it again: rows loaded behind the last state that was kept come again";
+
+const LAST_LINES: usize = 12;
+
+fn remember(lines: &mut Vec<String>, line: String) {
+    if lines.len() == LAST_LINES {
+        lines.remove(0);
+    }
+    lines.push(line);
+}
