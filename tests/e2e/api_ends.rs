@@ -184,6 +184,118 @@ fn a_token_at_another_place_than_that_of_the_settings_is_told() {
 }
 
 #[test]
+fn a_full_page_where_no_answer_says_what_comes_next_is_told() {
+    let told = |style: &Value, answer: &Value| {
+        let mut options = json!({ "records_path": "$.data[*]" });
+        options.as_object_mut().unwrap().extend(style.as_object().unwrap().clone());
+        let outcome = read(&Web::replies(vec![Reply::json(answer)]), &options).success();
+        let mut lines = outcome.stderr.lines().filter(|line| line.contains("W-"));
+        let line = lines.find(|line| line.contains("W-MORE-PAGES:"));
+        line.unwrap_or_default().to_owned()
+    };
+    let answer = |records: u64, beside: Value| {
+        let mut answer = beside;
+        answer["data"] = (0..records).map(|id| json!({ "id": id })).collect();
+        answer
+    };
+    let by_token = json!({ "next_page_token_path": "$.after" });
+    let sized = |name: &str, value: u64| json!({ "pagination_request_style": "next_url", "params": { name: value } });
+    for (style, answer, words) in [
+        (by_token.clone(), answer(300, json!({})), "`$.after`"),
+        (by_token.clone(), answer(7, json!({ "meta": { "page_size": 7 } })), "`$.after`"),
+        (by_token.clone(), answer(100, json!({ "cursor": "k" })), "$.cursor"),
+        (sized("per_page", 7), answer(7, json!({})), "`$.next`"),
+        (sized("$top", 7), answer(7, json!({})), "`$.next`"),
+        (
+            json!({ "pagination_request_style": "header_token", "pagination_page_size": 7,
+                "next_page_token_path": "X-After" }),
+            answer(7, json!({})),
+            "the header x-after",
+        ),
+        (
+            json!({ "pagination_request_style": "link_header", "params": { "limit": "7" } }),
+            answer(7, json!({})),
+            "the header Link",
+        ),
+    ] {
+        let line = told(&style, &answer);
+        assert!(line.contains(words), "{style}: {line}");
+    }
+    for (style, answer) in [
+        (by_token.clone(), answer(249, json!({}))),
+        (by_token.clone(), answer(300, json!({ "after": null }))),
+        (by_token.clone(), answer(300, json!({ "total": 300 }))),
+        (by_token.clone(), answer(300, json!({ "has_more": false }))),
+        (by_token.clone(), answer(7, json!({ "cursor": "k" }))),
+        (sized("per_page", 8), answer(7, json!({}))),
+        (sized("days", 7), answer(7, json!({}))),
+        (sized("limit", 1), answer(1, json!({}))),
+    ] {
+        assert_eq!(told(&style, &answer), "", "{style} {answer}");
+    }
+    // Another answer of the stream has the place.
+    let web = Web::start(move |asked| {
+        let next = if asked.param("n") == Some("1") { json!({ "after": "k" }) } else { json!({}) };
+        Reply::json(&answer(100 - asked.param("page").map_or(0, |_| 90), next))
+    });
+    let mut options = by_token;
+    options["params"] = json!({ "n": "{n}" });
+    options["inputs"] = json!([{ "n": 0 }, { "n": 2 }]);
+    assert!(read(&web, &options).success().stderr.contains("W-MORE-PAGES"));
+    let web = Web::start(|asked| {
+        let has = asked.param("n") == Some("1") && asked.param("page").is_none();
+        let next = if has { json!({ "after": "k" }) } else { json!({}) };
+        let from = if asked.param("page").is_some() { 100 } else { 0 };
+        page(from, from + 100, &next)
+    });
+    options["inputs"] = json!([{ "n": 0 }, { "n": 1 }]);
+    let outcome = read(&web, &options).success();
+    assert_eq!(outcome.records("t").len(), 300);
+    assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{}", outcome.stderr);
+}
+
+#[test]
+fn numbered_pages_without_the_place_that_says_whether_there_is_more_are_counted() {
+    let read_all = |of: u64, end: fn() -> Reply, asked: usize| {
+        for style in ["page_number", "offset"] {
+            let web = Web::start(move |asked| {
+                let from = match style {
+                    "offset" => number(asked, "offset", 0),
+                    _ => (number(asked, "page", 1) - 1) * 3,
+                };
+                if from < of { page(from, of.min(from + 3), &json!({})) } else { end() }
+            });
+            let options = json!({ "pagination_request_style": style,
+                "next_page_token_path": "$.meta.more" });
+            let outcome = read(&web, &options).success();
+            assert_eq!(outcome.records("t").len() as u64, of, "{style}");
+            assert!(!outcome.stderr.contains("| WARNING"), "{}", outcome.stderr);
+            assert_eq!(web.asked().len(), asked, "{style}");
+        }
+    };
+    read_all(7, || page(0, 0, &json!({})), 4);
+    // An API that leaves the place out where one page is all.
+    for end in [
+        || page(0, 0, &json!({})),
+        || Reply::status(404),
+        || Reply::status(400),
+        || page(0, 2, &json!({})),
+    ] {
+        read_all(2, end, 2);
+    }
+    // It is asked behind the first of such pages, and where one is larger.
+    let web = Web::start(|asked| {
+        let of = number(asked, "n", 0) / 10;
+        if asked.param("page") == Some("1") { page(0, of, &json!({})) } else { Reply::status(404) }
+    });
+    let options = json!({ "pagination_request_style": "page_number", "params": { "n": "{n}" },
+        "next_page_token_path": "$.next",
+        "inputs": [{ "n": 20 }, { "n": 21 }, { "n": 10 }, { "n": 30 }, { "n": 22 }] });
+    assert_eq!(read(&web, &options).success().records("t").len(), 10);
+    assert_eq!(web.asked().len(), 7);
+}
+
+#[test]
 fn what_is_asked_for_stays_from_page_to_page() {
     // Filters by `status`, which its links lack.
     let web = Web::start(|asked| {

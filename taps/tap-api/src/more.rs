@@ -7,6 +7,7 @@
 //! What says so is known by the words of names (`words.rs`) and by the value there, in the headers
 //! and in what stands around the records. An object that has a list of its own speaks of that.
 
+pub mod full;
 pub mod nested;
 mod object;
 mod search;
@@ -200,26 +201,26 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     let mut search = Search::new(pager, last, paging);
     search.look_at_headers();
     visit(plan, last.envelope, last.answer, &mut |object| search.look(object));
-    // A page that is as long as one can be is the first of several where nothing tells, unless its
-    // length is what was asked for.
-    let is_asked = |value: &Value| number(value) == Some(last.records);
-    let is_full = last.records > 1
-        && !search.is_spoken_of
-        && !plan.params.values().chain(&plan.body).any(|value| holds(value, &is_asked));
-    let mut signs = search.signs;
+    let is_full = full::is_full(plan, &search);
+    let (is_spoken_of, mut signs) = (search.is_spoken_of, search.signs);
+    let is_untold = paging.untold(pager, last);
+    let token = signs.iter().find(|sign| sign.kind == Kind::Token && is_untold && is_full);
+    let token = token.map(|sign| sign.place.clone());
     signs.retain(|sign| counts(sign, paging, pager, last));
-    signs.retain(|sign| sign.kind != Kind::Full || is_full);
-    let Some(sign) = signs.into_iter().min_by_key(|sign| sign.kind) else { return };
-    if plan.warned.more.swap(true, Ordering::Relaxed) {
-        return;
+    signs.retain(|sign| sign.kind != Kind::Full || is_full && !is_spoken_of);
+    if let Some(Sign { place, kind, .. }) = signs.into_iter().min_by_key(|sign| sign.kind) {
+        let remedy = remedy(&place, kind);
+        let says = "in the answer says that there is more, and it is not read";
+        tell(plan, &format!("{place} {says}: {remedy}"));
+    } else if is_untold && is_full && (token.is_some() || !is_spoken_of) {
+        full::keep(plan, last.records, token);
     }
-    let Sign { place, kind, .. } = sign;
-    let remedy = remedy(&place, kind);
-    singer::warn!(
-        "W-MORE-PAGES",
-        "stream {}: {place} in the answer says that there is more, and it is not read: {remedy}",
-        plan.name
-    );
+}
+
+fn tell(plan: &Plan, told: &str) {
+    if !plan.warned.more.swap(true, Ordering::Relaxed) {
+        singer::warn!("W-MORE-PAGES", "stream {}: {told}", plan.name);
+    }
 }
 
 /// Tells whether a sign is one of pages that were not read.
@@ -244,21 +245,10 @@ fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> b
         // By offset, pages may have other sizes than those that the API counts.
         Kind::Pages => paging.style != Style::Offset,
         Kind::Token | Kind::HeaderToken => {
-            let lacks = last.records > 0 && pager.pages() == 1 && paging.lacks_place(last);
-            lacks && (sign.is_next || sign.kind == Kind::HeaderToken)
+            paging.untold(pager, last) && (sign.is_next || sign.kind == Kind::HeaderToken)
         }
         Kind::Total | Kind::HeaderTotal | Kind::Full => false,
     }
-}
-
-/// Tells whether a value, or one within it, is such a one.
-fn holds(value: &Value, wanted: &dyn Fn(&Value) -> bool) -> bool {
-    wanted(value)
-        || match value {
-            Value::Array(values) => values.iter().any(|value| holds(value, wanted)),
-            Value::Object(members) => members.values().any(|value| holds(value, wanted)),
-            _ => false,
-        }
 }
 
 /// Warns, once for a stream, when the first of numbered pages says that there is one before it,

@@ -11,6 +11,7 @@ use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::options::StreamOptions;
 use crate::paging::facts::PageFacts;
+use crate::paging::pager::Pager;
 
 /// How further pages are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +124,19 @@ impl Paging {
         (!is_end(found)).then(|| found.clone())
     }
 
-    /// Tells whether the place of the token is not there at all, so that it may be another one.
+    /// Tells whether the place that says what comes next is not there at all, so that it may be
+    /// another one.
     pub fn lacks_place(&self, page: PageFacts<'_>) -> bool {
         match self.style {
-            Style::Token | Style::NextUrl => {
-                self.path.as_ref().is_some_and(|path| path.query(page.envelope).first().is_none())
-            }
             Style::HeaderToken => page.answer.header(&self.header).is_none(),
-            _ => false,
+            Style::LinkHeader => page.answer.header("link").is_none(),
+            _ => self.path.as_ref().is_some_and(|path| path.query(page.envelope).first().is_none()),
         }
+    }
+
+    /// Tells whether the only page says nothing where it would say what comes next.
+    pub fn untold(&self, pager: &Pager, only: PageFacts<'_>) -> bool {
+        only.records > 0 && pager.pages() == 1 && self.lacks_place(only)
     }
 
     /// Returns how many records the answer says there are.

@@ -12,6 +12,7 @@ use crate::auth::secrets::{Secrets, learn_header};
 use crate::key::TimeFormat;
 use crate::options::{ErrorInAnswer, Method, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
+use crate::paging::pager::Known;
 use crate::row::{Context, RowRules};
 use crate::schema::with_pointers;
 use crate::settings::Settings;
@@ -86,8 +87,8 @@ pub struct Plan {
     pub inputs: Vec<Context>,
     /// The stream whose rows it is read for.
     pub parent: Option<Parent>,
-    /// The totals of the answers are those of all pages together, as one of them has shown.
-    pub has_totals: AtomicBool,
+    /// What the pages have shown.
+    pub known: Mutex<Known>,
     /// The sums of the settings that decide the rows.
     pub decides: Map<String, Value>,
     /// What was warned of.
@@ -99,6 +100,9 @@ pub struct Plan {
 pub struct Warned {
     /// There is more than was read.
     pub more: AtomicBool,
+    /// A page of so many records is full, and there is a token at this place; no answer may have
+    /// the place that says what comes next.
+    pub full: Mutex<Option<(u64, Option<String>)>>,
     /// There is a page before the first one.
     pub before: AtomicBool,
     /// One of several lists in an answer has more.
@@ -140,6 +144,20 @@ impl Plan {
             names.extend(Template::new(value.reveal()).names().map(str::to_owned));
         }
         names
+    }
+
+    /// Returns what the pages have shown.
+    pub fn known(&self) -> Known {
+        self.known.lock().map(|known| *known).unwrap_or_default()
+    }
+
+    /// Keeps what the pages have shown.
+    pub fn learn(&self, shown: Known) {
+        if let Ok(mut known) = self.known.lock() {
+            known.has_totals |= shown.has_totals;
+            known.has_place |= shown.has_place;
+            known.whole = known.whole.max(shown.whole);
+        }
     }
 
     /// Tells whether the request asks for a part of the time.
@@ -244,7 +262,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
             limit: options.pagination_results_limit,
             inputs: inputs(stream)?,
             parent: parent(stream, settings)?,
-            has_totals: AtomicBool::new(false),
+            known: Mutex::default(),
             decides: Map::new(),
             warned: Warned::default(),
         })

@@ -6,7 +6,6 @@ mod turn;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
@@ -280,7 +279,7 @@ impl Reader {
     fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
-        let mut pager = Pager::new(plan.has_totals.load(Ordering::Relaxed));
+        let mut pager = Pager::new(plan.known());
         let params = pager.first(&plan.paging);
         let request = request::first(&api.address, plan, &fills)?;
         Ok((pager, request.with_params(plan, &params)?))

@@ -25,7 +25,7 @@ use crate::http::address::Address;
 use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::{Latest, Start};
-use crate::more::nested;
+use crate::more::{full, nested};
 use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
@@ -122,6 +122,7 @@ impl Tap for TapApi {
         if let Some(cut) = late.pop_if(|late| !late.is_done() || late.is_cut()) {
             bookmarks.tell(&cut, rows);
             nested::warn(&self.plans, at, stream);
+            full::warn(&self.plans, at);
             return Ok(());
         }
         loop {
@@ -145,6 +146,7 @@ impl Tap for TapApi {
         }
         bookmarks.tell(&reader, rows);
         nested::warn(&self.plans, at, stream);
+        full::warn(&self.plans, at);
         Ok(())
     }
 

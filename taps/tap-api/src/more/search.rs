@@ -59,6 +59,11 @@ impl<'a> Search<'a> {
         Self { last, received, page, is_spoken_of: false, signs }
     }
 
+    /// Returns how many records the last page has.
+    pub(super) fn records(&self) -> u64 {
+        self.last.records
+    }
+
     /// Looks at the headers whose values have a form of their own.
     pub(super) fn look_at_headers(&mut self) {
         self.is_spoken_of |= self.last.answer.header("link").is_some();

@@ -45,8 +45,13 @@ pub struct Pager {
     /// How many records each page with any had but for the last one, and the last one; `None` where
     /// they differ.
     sizes: Option<(u64, u64)>,
-    /// A page announced another number of records than its own, or one of the stream did before.
-    has_totals: bool,
+    /// What the pages of the stream have shown so far.
+    known: Known,
+    /// The page before is the first one, and asked behind as no page has shown the place that says
+    /// whether there is more.
+    unsure: bool,
+    /// So it was for these records of the first page.
+    asked_behind: Option<u64>,
     /// Pages without records in a row that say that there is more.
     empty: u32,
     requests: BTreeSet<u64>,
@@ -56,6 +61,17 @@ pub struct Pager {
     before: Option<u64>,
     /// What came again, or went, as the data moved.
     pub drift: Drift,
+}
+
+/// What the pages of a stream have shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// A page announced another number of records than its own.
+    pub has_totals: bool,
+    /// A page had the place that says what comes next.
+    pub has_place: bool,
+    /// So many records stood on a page without that place, and nothing behind it.
+    pub whole: u64,
 }
 
 /// What to ask for next.
@@ -68,9 +84,16 @@ pub enum Next {
 }
 
 impl Pager {
-    /// Starts where totals are known to be those of all pages together, or not.
-    pub fn new(has_totals: bool) -> Self {
-        Self { has_totals, ..Self::default() }
+    /// Starts with what is known of the stream.
+    pub fn new(known: Known) -> Self {
+        Self { known, ..Self::default() }
+    }
+
+    /// Returns what the pages of the stream have shown, these included.
+    pub fn known(&self) -> Known {
+        let whole = self.asked_behind.filter(|_| self.filled == 1).unwrap_or_default();
+        let has_totals = self.known.has_totals && self.untrue.is_none();
+        Known { has_totals, whole: whole.max(self.known.whole), ..self.known }
     }
 
     /// Returns the parameters of the first page.
@@ -82,15 +105,10 @@ impl Pager {
         }
     }
 
-    /// Tells whether the only page so far announced as many records as it had: that may be all
-    /// there are, or the count of each page.
+    /// Tells whether the only page so far announced as many records as it had, or does not say
+    /// whether there is more: that may be all there are, or one page of them.
     pub fn may_be_all(&self) -> bool {
-        self.pages == 1 && !self.has_totals && self.total.is_some()
-    }
-
-    /// Tells whether the totals are those of all pages together, as a page has shown.
-    pub fn has_totals(&self) -> bool {
-        self.has_totals && self.untrue.is_none()
+        self.pages == 1 && !self.known.has_totals && self.total.is_some() || self.unsure
     }
 
     /// Returns the statuses by which an API says that the page asked for is not there. One that
@@ -172,6 +190,7 @@ impl Pager {
     pub fn next(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<Option<Next>> {
         self.pages += 1;
         self.received += page.records;
+        self.known.has_place |= !paging.lacks_place(page);
         if page.records > 0 {
             self.filled += 1;
             self.sizes = match self.sizes {
@@ -183,8 +202,8 @@ impl Pager {
         self.said = page.said.behind(self.said, page.records);
         let total = paging.total(page.envelope);
         self.total = total.or(self.total);
-        self.has_totals |= total.is_some_and(|total| total != page.records);
-        if let Some(total) = total.filter(|total| *total < self.received && self.has_totals) {
+        self.known.has_totals |= total.is_some_and(|total| total != page.records);
+        if let Some(total) = total.filter(|total| *total < self.received && self.known.has_totals) {
             self.untrue.get_or_insert((total, self.received));
         }
         Ok(match paging.style {
@@ -226,7 +245,7 @@ impl Pager {
     /// Ends a page for what is known of data that moves. A total that may be the count of a page
     /// says nothing of that, nor does one lower than what came where the settings name none.
     pub fn end_page(&mut self, paging: &Paging, page: PageFacts<'_>) {
-        let given = paging.total(page.envelope).filter(|_| self.has_totals);
+        let given = paging.total(page.envelope).filter(|_| self.known.has_totals);
         let shown = page.said.total.filter(|_| paging.total.is_none() && page.records > 0);
         let is_true = |total: &u64| *total >= self.received;
         self.drift.end_page(given.or(shown.filter(is_true)));
@@ -274,9 +293,11 @@ impl Pager {
     ///
     /// The rule: a total that is lower than what came cannot be true, and one that is the number of
     /// records of its own page need not be more than that. Neither it nor a later one ends the
-    /// read; the pages do. A page that nothing but our own count names may not be there.
+    /// read; the pages do. A page that nothing but our own count names may not be there. A place
+    /// that no page of the stream has says nothing of its pages, so that they are counted.
     fn more(&mut self, paging: &Paging, page: PageFacts<'_>) -> Result<bool> {
         self.probing = false;
+        self.unsure = false;
         self.counted_to = false;
         self.short = false;
         let found = paging.found(page.envelope);
@@ -285,13 +306,17 @@ impl Pager {
         }
         self.empty = 0;
         let total = paging.total(page.envelope).filter(|_| self.untrue.is_none());
-        if let Some(total) = total.filter(|_| self.has_totals) {
+        if let Some(total) = total.filter(|_| self.known.has_totals) {
             return Ok(total > self.received);
         }
         // It may lead to the object that holds the total.
         let is_holder = matches!(found, Some(Value::Object(_)));
         if paging.path.is_some() && !is_holder {
-            return Ok(found.is_some());
+            if self.known.has_place || page.records <= self.known.whole {
+                return Ok(found.is_some());
+            }
+            self.unsure = self.pages == 1;
+            self.asked_behind = self.asked_behind.or(Some(page.records));
         }
         self.counted_to = true;
         let asked = paging.size.as_ref().map(|(_, size)| *size);

@@ -84,7 +84,7 @@ impl Reader {
         let believed = pager.untrue().is_none();
         let next = pager.next(&plan.paging, facts)?;
         pager.end_page(&plan.paging, facts);
-        plan.has_totals.fetch_or(pager.has_totals(), Ordering::Relaxed);
+        plan.learn(pager.known());
         if let Some((total, received)) = pager.untrue().filter(|_| believed) {
             singer::warn!(
                 "W-COUNT-DIFFERS",
@@ -236,6 +236,7 @@ pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
     if plan.paging.is_numbered() {
         pager.drift.report(plan);
     }
+    plan.learn(pager.known());
     let missing = pager.missing(&plan.paging);
     if let Some((total, received)) = missing {
         singer::warn!(
