@@ -53,6 +53,7 @@ mod first_loads;
 mod full_disk;
 mod future_keys;
 mod guarded;
+mod hidden_rows;
 mod hostile;
 mod inherited;
 mod interop;

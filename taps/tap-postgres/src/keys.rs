@@ -9,6 +9,7 @@ use singer::state::{is_endless, may_be_endless};
 use singer::{Bookmark, Error, ErrorKind, Result, Stream};
 
 use crate::catalog::{self, Attribute};
+use crate::hidden;
 use crate::settings::Settings;
 use crate::statement::{self, Incremental};
 
@@ -235,10 +236,10 @@ fn is_refused_value(failure: &Error) -> bool {
         .is_some_and(|state| matches!(state, "22P02" | "22003" | "22007" | "22008"))
 }
 
-/// Says so where it is the bookmark that the server refused.
+/// Says so where it is the bookmark that the server refused, or rows would be hidden.
 pub fn explained(failure: Error, since: &Bookmark) -> Error {
     let Some(start) = since.start.as_ref().filter(|_| is_refused_value(&failure)) else {
-        return failure;
+        return hidden::explained(failure);
     };
     failure
         .with("bookmark", start)

@@ -3,6 +3,7 @@
 mod catalog;
 mod discover;
 mod family;
+mod hidden;
 mod keys;
 mod money;
 mod origin;

@@ -15,6 +15,7 @@ use singer::{
 
 use crate::catalog::{self, After, Attribute, Form};
 use crate::family::Families;
+use crate::hidden::{self, Hidden};
 use crate::origin::Origin;
 use crate::plan::Plan;
 use crate::read::copy;
@@ -41,6 +42,7 @@ pub struct TapPostgres {
     types: Option<Types>,
     cap: Cap,
     families: Families,
+    hidden: Hidden,
     settled: Settled,
     unheld: Unheld,
     origin: Origin,
@@ -70,6 +72,7 @@ impl Tap for TapPostgres {
             types: None,
             cap,
             families: Families::default(),
+            hidden: Hidden::default(),
             settled: Settled::default(),
             unheld: Unheld::default(),
             origin: Origin::default(),
@@ -117,7 +120,8 @@ impl Tap for TapPostgres {
             }
             self.origin = Origin::of(&mut self.client)?;
         }
-        self.settle(&known)?;
+        self.settle(&known).map_err(hidden::explained)?;
+        self.hidden = Hidden::of(&mut self.client, &known)?;
         self.client.warn_of_server(false)?;
         self.unheld = Unheld::of(&mut self.client, &known)?;
         let tables: Vec<(String, String)> = known.into_iter().map(|(_, table)| table).collect();
@@ -245,6 +249,7 @@ impl TapPostgres {
         rows.set_cap(self.cap);
         if let Some(key) = select.key(stream) {
             self.origin.check(stream, since, (key.relation, &select.left_out), rows);
+            self.hidden.check(stream, &address(stream)?, since, rows);
         }
         if let Some((most, part)) = select.cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {

@@ -135,6 +135,13 @@ pub const CODES: &[(&str, &str)] = &[
         "A table has rows of days and rows of no day, so that rows may be there twice. Do what the \
          warning says, and load a table by one `load_method`.",
     ),
+    (
+        "W-ROWS-HIDDEN",
+        "Row security of a table applies to the user, or to the owner of a view, and rows that \
+         its policies hide are not read, or were not by earlier runs. Give that role BYPASSRLS; \
+         or, if the rows that it shows are the ones wanted, run ALTER ROLE ... SET row_security = \
+         on for the user.",
+    ),
     ("W-ROWS-LEFT-OUT", "A limit cuts the rows of a stream, or the limit cannot be kept."),
     (
         "W-ROWS-NOT-DELETED",
