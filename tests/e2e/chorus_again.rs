@@ -143,6 +143,16 @@ fn files_that_are_read_again_are_told_where_rows_are_added() {
     file(&project.root, "in/a.csv", same);
     is_silent(&project, &words);
     assert_eq!(count(&database), "4");
+    // So is what was rotated, and the new file that has its name.
+    for id in [5, 6] {
+        for (from, to) in [("b.1.csv", "b.2.csv"), ("b.csv", "b.1.csv")] {
+            let path = |name: &str| project.root.join("in").join(name);
+            let _ = fs::rename(path(from), path(to));
+        }
+        file(&project.root, "in/b.csv", format!("id,name\n{id},e\n"));
+        is_silent(&project, &words);
+    }
+    assert_eq!(count(&database), "6");
     for text in ["id,name\n3,corrected\n", "id,name\n3,c\n5,e\n"] {
         file(&project.root, "in/b.csv", text);
         let told = tells(&project, &words, &database).stderr;

@@ -229,7 +229,7 @@ impl Table {
 
     /// Writes the rows of all files but those that are as the bookmark says.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
-        let Due { mut progress, unread, skipped } = self.compare(stream, &since.value)?;
+        let Due { mut progress, unread, skipped, .. } = self.compare(stream, &since.value)?;
         if unread.is_empty() {
             rows.unchanged();
         } else {
@@ -268,8 +268,9 @@ impl Table {
 
     /// Returns the paths of the files that a read would read.
     pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
-        let Due { unread, skipped, .. } = self.compare(stream, &since.value)?;
-        Ok(Reading { steps: unread, part: (skipped > 0).then(|| since.value.clone()) })
+        let due = self.compare(stream, &since.value)?;
+        let part = (due.skipped > 0).then(|| since.value.clone());
+        Ok(Reading { steps: due.steps(), part })
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum.

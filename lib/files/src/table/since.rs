@@ -18,8 +18,24 @@ pub(super) struct Due {
     pub(super) progress: Progress,
     /// The files to read.
     pub(super) unread: Vec<String>,
+    /// Those of them that are new files by names of others, which were read and have other names
+    /// now.
+    renewed: Vec<String>,
     /// How many are not read, as they are unchanged.
     pub(super) skipped: usize,
+}
+
+impl Due {
+    /// Names the files to read for people. One that was read before, and is read again whole, is
+    /// its path alone: by that `chorus` knows rows that come twice.
+    pub(super) fn steps(&self) -> Vec<String> {
+        let step = |path: &String| {
+            let new = self.renewed.contains(path);
+            let what = if new { " (a new file: what had its name has another one)" } else { "" };
+            format!("{path}{what}")
+        };
+        self.unread.iter().map(step).collect()
+    }
 }
 
 /// The files of a table, sorted by what is known of them.
@@ -30,6 +46,8 @@ struct Sorted {
     skipped: Vec<String>,
     /// Those to read whose names had other bytes.
     changed: Vec<String>,
+    /// Those to read whose names had other files, which have other names now.
+    renewed: Vec<String>,
 }
 
 /// Values of settings up to this length stand in a bookmark as they are, others by their sum.
@@ -68,7 +86,8 @@ impl Table {
                 }
             }
         }
-        let Sorted { unread, skipped, changed } = self.sort(&files, &back, &mut progress)?;
+        let Sorted { unread, skipped, changed, renewed } =
+            self.sort(&files, &back, &mut progress)?;
         if self.settings.whole && (some_are_gone || !unread.is_empty()) {
             // A state on the way must not name what this read has yet to come to.
             return Ok(self.all(stream, files));
@@ -83,7 +102,7 @@ impl Table {
         if skipped.len() > SKIPPED_TOLD {
             log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
         }
-        Ok(Due { progress, unread, skipped: skipped.len() })
+        Ok(Due { progress, unread, renewed, skipped: skipped.len() })
     }
 
     /// Sorts the files into those to read and those that were read, by these names or others.
@@ -121,9 +140,8 @@ impl Table {
         }
         // One whose bytes were found by another name is a new file.
         let is_left = |path: &String| gone.iter().any(|gone| gone.path == *path);
-        let unread = sorted.unread.iter();
-        sorted.changed =
-            unread.filter(|path| progress.knows(path) && is_left(path)).cloned().collect();
+        let known = sorted.unread.iter().filter(|path| progress.knows(path)).cloned();
+        (sorted.changed, sorted.renewed) = known.partition(is_left);
         progress.remember(gone);
         Ok(sorted)
     }
@@ -147,7 +165,8 @@ impl Table {
     fn all(&self, stream: &Stream, files: Vec<(String, Identity)>) -> Due {
         let mut progress = Progress::default();
         progress.set_settings(self.deciding(stream));
-        Due { progress, unread: files.into_iter().map(|(path, _)| path).collect(), skipped: 0 }
+        let unread = files.into_iter().map(|(path, _)| path).collect();
+        Due { progress, unread, renewed: Vec::new(), skipped: 0 }
     }
 
     /// Says what has changed since the files were read, other than the files.
