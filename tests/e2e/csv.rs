@@ -433,7 +433,7 @@ fn rejects_are_set_aside_up_to_the_limit() {
 fn a_property_that_some_records_lack_is_told() {
     let integer = || json!({ "type": ["integer", "null"] });
     let columns = |absent_is_null: bool| {
-        let mut columns = json!({ "id": { "type": "integer" }, "a": integer(), "b": integer() });
+        let mut columns = json!({ "a": integer(), "b": integer(), "id": integer() });
         if absent_is_null {
             columns["b"]["x-absent-is-null"] = true.into();
         }
@@ -454,13 +454,25 @@ fn a_property_that_some_records_lack_is_told() {
         let lines = lines.schema("t", &columns(absent_is_null), keys);
         let lines = records.iter().fold(lines, |lines, record| lines.record("t", record));
         let lines = lines.state(&state(Value::Null, true));
-        let outcome = to_lake(scratch.path(), "s", DAY).input(lines.0).go().success();
+        let run = to_lake(scratch.path(), "s", DAY).set("max_rejects", 1);
+        let rejects = scratch.path().join("rejects.jsonl");
+        let outcome = run.set("rejects_file", rejects.display()).input(lines.0).go().success();
         let told = outcome.stderr.lines().find(|line| line.contains("W-PROPERTY-ABSENT: "));
         told.map(|line| line.contains("leaves alone: b;"))
     };
     let foreign = (false, false);
     assert_eq!(told(&["id"], foreign, &[&whole, &lacks]), Some(true));
     assert_eq!(told(&["id"], foreign, &[&lacks, &whole, &lacks]), Some(true));
+    // In batches of their own.
+    let many: Vec<&Value> = std::iter::repeat_n(&lacks, 70_000).chain([&whole]).collect();
+    assert_eq!(told(&["id"], foreign, &many), Some(true));
+    let many: Vec<&Value> = std::iter::repeat_n(&whole, 70_000).chain([&lacks]).collect();
+    assert_eq!(told(&["id"], foreign, &many), Some(true));
+    assert_eq!(told(&["id"], foreign, &many[..70_000]), None);
+    // A record that is rejected is none of the file.
+    let keyless = json!({ "a": 3, "id": null });
+    assert_eq!(told(&["id"], foreign, &[&keyless, &whole]), None);
+    assert_eq!(told(&["id"], foreign, &[&keyless, &lacks]), None);
     // All have it, or none, or a load by key is none, or the records are whole.
     assert_eq!(told(&["id"], foreign, &[&whole, &whole]), None);
     assert_eq!(told(&["id"], foreign, &[&lacks, &lacks]), None);

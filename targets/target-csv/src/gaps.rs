@@ -1,7 +1,7 @@
 //! Properties that some records of a stream have and others lack. A load by key leaves alone what a
 //! record lacks, but a cell of a file cannot say that: it is null, which is a value.
 
-use singer::{Batch, Cell, Stream};
+use singer::Stream;
 
 use crate::layout::{Layout, Origin};
 
@@ -10,31 +10,52 @@ use crate::layout::{Layout, Origin};
 pub struct Gaps {
     /// Whether it counts: records of our own taps are whole, and rows without keys replace none.
     counts: bool,
-    /// Whether a record had the property, and whether one lacked it.
+    /// Whether a row had the property, and whether one lacked it.
     columns: Vec<(bool, bool)>,
+    /// The columns of the absent cells of a batch: what is written anyway is not looked at again.
+    absent: Vec<usize>,
 }
 
 impl Gaps {
     /// Begins with a stream.
     pub fn new(stream: &Stream) -> Self {
-        Self { counts: !stream.keys.is_empty() && !stream.says_part, columns: Vec::new() }
+        let counts = !stream.keys.is_empty() && !stream.says_part;
+        Self { counts, columns: Vec::new(), absent: Vec::new() }
     }
 
-    /// Takes note of the rows of a batch.
-    pub fn see(&mut self, batch: &Batch, layout: &Layout) {
-        if !self.counts {
+    /// Takes note of an absent cell of a row that is being written.
+    #[inline]
+    pub fn note(&mut self, column: usize) {
+        if self.counts {
+            self.absent.push(column);
+        }
+    }
+
+    /// Returns how many were noted, for [`Gaps::take_back`].
+    #[inline]
+    pub fn noted(&self) -> usize {
+        self.absent.len()
+    }
+
+    /// Takes back what was noted since, for the row is not written.
+    pub fn take_back(&mut self, noted: usize) {
+        self.absent.truncate(noted);
+    }
+
+    /// Takes note of so many rows of a batch that were written.
+    pub fn end_batch(&mut self, rows: usize, layout: &Layout) {
+        if !self.counts || rows == 0 {
             return;
         }
+        let mut absent = vec![0; layout.origins.len()];
+        self.absent.drain(..).for_each(|column| absent[column] += 1);
         self.columns.resize(layout.origins.len(), (false, false));
-        for ((had, lacked), origin) in self.columns.iter_mut().zip(&layout.origins) {
-            let Origin::Cell { at, .. } = *origin else { continue };
-            let mut rows = 0..batch.rows();
-            while !(*had && *lacked)
-                && let Some(row) = rows.next()
-            {
-                let lacks = batch.cell(row, at) == Cell::Absent;
-                *had |= !lacks;
-                *lacked |= lacks;
+        for (((had, lacked), origin), absent) in
+            self.columns.iter_mut().zip(&layout.origins).zip(absent)
+        {
+            if matches!(origin, Origin::Cell { .. }) {
+                *had |= absent < rows;
+                *lacked |= absent > 0;
             }
         }
     }

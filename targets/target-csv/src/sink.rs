@@ -195,19 +195,21 @@ struct Keyless {
     at: usize,
 }
 
+/// How rows are written.
+struct Form<'a> {
+    layout: &'a Layout,
+    dialect: Dialect,
+    clock: &'a Clock,
+}
+
 /// Appends the rows of a batch as CSV text, but those without a value in their key: a load of the
 /// day would not take them. Returns these.
-fn rows(
-    batch: &Batch,
-    layout: &Layout,
-    dialect: Dialect,
-    clock: &Clock,
-    out: &mut Vec<u8>,
-) -> Vec<Keyless> {
+fn rows(batch: &Batch, form: &Form<'_>, gaps: &mut Gaps, out: &mut Vec<u8>) -> Vec<Keyless> {
+    let Form { layout, dialect, clock } = *form;
     let envelope = batch.width() - Envelope::CELLS;
     let mut keyless = Vec::new();
     'rows: for row in 0..batch.rows() {
-        let start = out.len();
+        let (start, noted) = (out.len(), gaps.noted());
         for (column, origin) in layout.origins.iter().enumerate() {
             if column > 0 {
                 out.push(dialect.delimiter);
@@ -219,10 +221,12 @@ fn rows(
                         Cell::Text(text) => dialect.field(text, out),
                         Cell::Null | Cell::Absent if key => {
                             out.truncate(start);
+                            gaps.take_back(noted);
                             keyless.push(Keyless { row, at });
                             continue 'rows;
                         }
-                        Cell::Null | Cell::Absent => {}
+                        Cell::Absent => gaps.note(column),
+                        Cell::Null => {}
                     }
                     continue;
                 }
@@ -254,13 +258,14 @@ impl Sink for CsvSink {
             ));
         }
         let clock = self.clock();
-        self.gaps.see(batch, &self.layout);
         let file = self.file.as_mut().ok_or_else(after_end)?;
         let many = shared.has_many();
         let block = &mut shared.block;
         block.clear();
         block.extend_from_slice(&self.waiting);
-        let keyless = rows(batch, &self.layout, self.dialect, &clock, block);
+        let form = Form { layout: &self.layout, dialect: self.dialect, clock: &clock };
+        let keyless = rows(batch, &form, &mut self.gaps, block);
+        self.gaps.end_batch(batch.rows() - keyless.len(), &self.layout);
         reject(&keyless, batch, &self.name, &self.layout, rejects)?;
         self.waiting.clear();
         let count = batch.rows() - keyless.len();
