@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Database, database};
-use crate::support::pipes::from_database;
-use crate::support::run::{Outcome, Run};
+use support::cluster::{Database, database};
+use support::pipes::from_database;
+use support::run::{Outcome, Run};
 
 /// Tables and views of three rows, some of which a role that is not theirs does not see.
 const TABLES: &str = "\

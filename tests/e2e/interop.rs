@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use support::cluster::{Database, database};
+use support::messages::Lines;
 use support::pipes::{DAY, from_database, to_database, to_lake};
 use support::python::{JSONL, TAP_POSTGRES, TARGET_CSV, TARGET_POSTGRES};
 use support::run::{Run, file, ours, pipe_succeeds};
@@ -145,4 +146,42 @@ fn a_recorded_run_of_theirs_is_read_from_a_file() {
     let into = to_database(&target, &json!({})).args(["--input".as_ref(), path.as_os_str()]);
     into.go().success();
     assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
+}
+
+/// A name may mean two things: `timestamp` is a moment in MySQL, and none in Postgres.
+#[test]
+fn types_of_another_database_are_not_taken_for_those_of_postgres() {
+    let property = |sql: &str, base: &str| {
+        json!({
+            "type": ["null", "string"], "format": "date-time",
+            "x-sql-datatype": sql, "x-sql-base-datatype": base,
+        })
+    };
+    let columns =
+        json!({ "a": property("timestamp", "timestamp"), "b": property("t", "timestamp(3)") });
+    for (dialect, types) in [
+        (json!("mysql"), "timestamp with time zone,timestamp with time zone"),
+        (json!("postgresql"), "timestamp without time zone,timestamp without time zone"),
+        (json!(null), "timestamp without time zone,timestamp without time zone"),
+    ] {
+        let target = database("dialects");
+        let mut schema = json!({ "type": "object", "properties": columns });
+        if !dialect.is_null() {
+            schema["x-sql-dialect"] = dialect;
+        }
+        let schema = json!({
+            "type": "SCHEMA", "stream": "t", "schema": schema, "key_properties": [],
+        });
+        let row = json!({ "a": "2026-01-02T00:00:00", "b": "2026-01-02T00:00:00" });
+        let lines = Lines::default().message(&schema).record("t", &row);
+        to_database(&target, &json!({ "add_record_metadata": false }))
+            .input(lines.0)
+            .go()
+            .success();
+        let found = target.psql(
+            "SELECT string_agg(data_type, ',' ORDER BY ordinal_position)
+             FROM information_schema.columns WHERE table_name = 't'",
+        );
+        assert_eq!(found, types);
+    }
 }

@@ -7,6 +7,8 @@ use singer::schema::{ABSENT_IS_NULL, SQL_DATATYPE};
 
 use crate::convert::Conversion;
 
+/// Whose types they are that a schema of a Postgres source names.
+pub const DIALECT: &str = "postgresql";
 /// The keyword with the type under a domain.
 pub const SQL_BASE_DATATYPE: &str = "x-sql-base-datatype";
 /// `VARHDRSZ`: what a type modifier counts on top of a length.

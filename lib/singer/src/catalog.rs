@@ -138,6 +138,11 @@ impl Stream {
         (rest == table && !schema.is_empty() && !table.is_empty()).then_some((schema, table))
     }
 
+    /// Tells whether the types of its SQL source, where its schema names them, are of this dialect.
+    pub fn has_types_of(&self, dialect: &str) -> bool {
+        self.schema.get(schema::SQL_DIALECT).is_none_or(|said| said == dialect)
+    }
+
     /// Says in its schema which table it is read from.
     pub fn set_source_table(&mut self, schema: &str, table: &str) {
         let said = json!({ "schema": schema, "table": table });

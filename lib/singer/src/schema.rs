@@ -142,6 +142,9 @@ pub struct Column {
 pub const ABSENT_IS_NULL: &str = "x-absent-is-null";
 /// The keyword that carries the type a column has in its SQL source, as `format_type` prints it.
 pub const SQL_DATATYPE: &str = "x-sql-datatype";
+/// The keyword at the top of a stream's schema that says of which database those types are, such as
+/// `postgresql`. Without it a target takes them for its own.
+pub const SQL_DIALECT: &str = "x-sql-dialect";
 /// The keyword with the name of the extension that the type of a column belongs to in its SQL
 /// source, or the one under its domain or of its elements: it may be in another schema elsewhere.
 pub const SQL_EXTENSION: &str = "x-sql-extension";

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pg::types::{self, Choices, Types};
 use serde_json::{Map, Value, json};
-use singer::schema::SQL_EXTENSION;
+use singer::schema::{SQL_DIALECT, SQL_EXTENSION};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::catalog::{Attribute, Relation};
@@ -108,6 +108,7 @@ fn stream(
     }
     let schema = Map::from_iter([
         ("type".to_owned(), json!("object")),
+        (SQL_DIALECT.to_owned(), json!(types::DIALECT)),
         ("properties".to_owned(), Value::Object(properties)),
     ]);
     let keys = key(relation, columns);

@@ -18,6 +18,7 @@ use crate::method;
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
+use crate::source;
 use crate::stage;
 use crate::table::{self, Shape, TableChange, Wanted};
 use crate::types::{self, Change, SqlType};
@@ -165,6 +166,7 @@ impl Mapping {
     /// Takes over the columns of a schema; those of earlier ones stay. Compares with the table as
     /// it is.
     pub fn adopt(&mut self, client: &mut Client, stream: &Stream) -> Result<Fields> {
+        let stream = &*source::of_postgres(stream);
         let settings = Rc::clone(&self.settings);
         let partitioned = self.partition.is_some();
         let keeps_deleted_at = settings.add_record_metadata || settings.hard_delete;

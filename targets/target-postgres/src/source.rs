@@ -1,9 +1,28 @@
 //! What a column says of its type in the source (pure).
 
-use pg::types::SQL_BASE_DATATYPE;
-use singer::Column;
+use std::borrow::Cow;
+
+use pg::types::{DIALECT, SQL_BASE_DATATYPE};
+use singer::schema::{SQL_DATATYPE, SQL_EXTENSION};
+use singer::{Column, Stream};
 
 use crate::types::SqlType;
+
+/// Returns the stream without the types of its SQL source where those are of another database: one
+/// name may mean two things, as `timestamp` does.
+pub fn of_postgres(stream: &Stream) -> Cow<'_, Stream> {
+    let mut stream = Cow::Borrowed(stream);
+    if !stream.has_types_of(DIALECT) {
+        for column in &mut stream.to_mut().columns {
+            if let Some(schema) = column.schema.as_object_mut() {
+                schema.retain(|key, _| {
+                    ![SQL_DATATYPE, SQL_BASE_DATATYPE, SQL_EXTENSION].contains(&&**key)
+                });
+            }
+        }
+    }
+    stream
+}
 
 /// Tells whether the source holds floats that are no wider than those of the type, as it says:
 /// their numbers may be written with more digits than tell them from others.
