@@ -62,7 +62,7 @@ bench:
 # Rewrites the generated parts of README.md, meltano.yml and docs/.
 generate: build
 	UPDATE=1 cargo test -p singer -q --test warnings
-	UPDATE=1 cargo test -p chorus -q the_schema_of_records
+	UPDATE=1 cargo test -p runner -q the_schema_of_records
 	UPDATE=1 cargo test -p tests -q what_the_binaries_say
 
 setup:

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use lake::Datestamp;
-
-use crate::backfill::Only;
-use crate::options::Options;
+use runner::backfill::Only;
+use runner::options::Options;
 
 /// Runs the taps and targets of a meltano.yml
 #[derive(Debug, Parser)]
@@ -147,8 +146,8 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DAY")]
     pub to: String,
     /// Which steps to run
-    #[arg(long, value_enum, default_value_t = Only::Missing)]
-    pub only: Only,
+    #[arg(long, value_enum, default_value_t = OnlyArg::Missing)]
+    pub only: OnlyArg,
     /// How many days to run at once
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub parallel: usize,
@@ -230,4 +229,35 @@ pub enum StateCommand {
         #[arg(long = "stream", value_name = "STREAM")]
         streams: Vec<String>,
     },
+}
+
+/// Which steps to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnlyArg {
+    /// What has not been done, or is not there any more, or was made from what has changed
+    #[default]
+    Missing,
+    /// What has failed
+    Failed,
+    /// What has failed, and the steps before it that wrote the day it reads
+    FailedAndBefore,
+    /// What was run before, however it ended, and what reads it
+    Again,
+    /// What lies under an older day that was loaded after it
+    Under,
+    /// Everything
+    All,
+}
+
+impl From<OnlyArg> for Only {
+    fn from(only: OnlyArg) -> Self {
+        match only {
+            OnlyArg::Missing => Self::Missing,
+            OnlyArg::Failed => Self::Failed,
+            OnlyArg::FailedAndBefore => Self::FailedAndBefore,
+            OnlyArg::Again => Self::Again,
+            OnlyArg::Under => Self::Under,
+            OnlyArg::All => Self::All,
+        }
+    }
 }

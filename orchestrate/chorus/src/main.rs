@@ -1,39 +1,9 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
-mod again;
-mod attempt;
-mod awaited;
-mod backfill;
-mod before;
-mod catalog_rules;
-mod check;
 mod cli;
 mod commands;
-mod day;
-mod ended;
-mod guard;
-mod history;
-mod left_behind;
-mod life;
-mod observe;
-mod observer;
-mod options;
-mod order;
-mod pipeline;
-mod place;
-mod prepare;
 mod progress;
-mod record;
-mod run;
-mod schedule;
 mod signals;
-mod standing;
-mod states;
-mod store;
-mod taken;
-mod turn;
-mod warnings;
-mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +14,7 @@ use cli::{Cli, Command};
 use commands::run::datestamp;
 use lake::Datestamp;
 use project::{Context, Opening, Project, Warnings, spelled};
+use runner::options::Options;
 use serde_json::Value;
 use singer::{About, Error, ErrorKind, Result};
 
@@ -55,8 +26,8 @@ const ABOUT: About = About {
 };
 
 fn main() -> ExitCode {
-    if guard::is_wanted() {
-        return guard::main();
+    if runner::guard::is_wanted() {
+        return runner::guard::main();
     }
     singer::log::start(&ABOUT);
     singer::secret::keep_from_dumps();
@@ -122,12 +93,7 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Plan(args) => {
             let (project, day) = of_run(args.datestamp.as_deref())?;
             let (full_refresh, state_id) = (args.full_refresh, args.state_id.clone());
-            let options = options::Options {
-                datestamp: day,
-                full_refresh,
-                state_id,
-                ..options::Options::default()
-            };
+            let options = Options { datestamp: day, full_refresh, state_id, ..Options::default() };
             commands::plan::plan(&project, &args, &options)
         }
         Command::Backfill(args) => {

@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::observe::{Observed, StreamCount, Weight};
-use crate::observer::{Observer, RunEvent, What};
+use runner::observe::{Observed, StreamCount, Weight};
+use runner::observer::{Observer, RunEvent, What};
 
 /// How often a line is written where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -62,6 +61,7 @@ impl Observer for Progress {
                     step.line(plugin, text);
                 }
             }
+            What::Note(text) => log::info!("{text}"),
             What::Progress(observed) => {
                 if let Some(step) = steps.get_mut(&key) {
                     step.show(event.step, observed, self.quiet);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-
-use crate::pipeline::Stop;
 use project::Warnings;
 use project::warning;
+use runner::pipeline::Stop;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// The last signal received.
 #[derive(Clone, Debug, Default)]

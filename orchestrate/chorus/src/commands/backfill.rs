@@ -3,22 +3,22 @@
 use std::fmt::Write as _;
 
 use project::Warnings;
+use runner::backfill::{self, DayPlan, Ended, How, OpenDay};
+use runner::effect;
+use runner::options::Options;
+use runner::standing::Standing;
 use singer::output::print;
 use singer::{Error, Result};
 
-use crate::backfill::{self, DayPlan, Ended, How, OpenDay};
 use crate::cli::BackfillArgs;
 use crate::commands::table;
-use crate::options::Options;
-use crate::order;
 use crate::progress::Progress;
 use crate::signals::Signals;
-use crate::standing::Standing;
 
 /// Shows the days and steps, runs them, and shows how they stand at the end.
 pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Result<()> {
     let days = backfill::days(args.from.parse()?, args.to.parse()?)?;
-    let plan = backfill::plan(&args.words, &days, args.only, open)?;
+    let plan = backfill::plan(&args.words, &days, args.only.into(), open)?;
     backfill::check_days(&plan)?;
     print(&listing(&plan))?;
     print(&by_data(&plan, args))?;
@@ -44,7 +44,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
         };
         let _ = print(&format!("{} {word}\n", day.day));
     });
-    let after = backfill::plan(&args.words, &days, args.only, open)?;
+    let after = backfill::plan(&args.words, &days, args.only.into(), open)?;
     print(&grid(&after))?;
     print(&by_data(&after, args))?;
     let count = failures.len();
@@ -76,7 +76,7 @@ fn listing(plan: &[DayPlan]) -> String {
     let last = plan.iter().find_map(DayPlan::keeps_last);
     let _ = match last {
         _ if days < 2 => Ok(()),
-        Some(step) => writeln!(text, "the earliest day first: {}", order::words(step)),
+        Some(step) => writeln!(text, "the earliest day first: {}", effect::words(step)),
         None => writeln!(text, "the latest day first: the days are kept apart"),
     };
     let _ = writeln!(text, "{steps} steps of {days} days to run, {} in all", plan.len());

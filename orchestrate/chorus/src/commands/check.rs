@@ -5,14 +5,14 @@ use std::process::Stdio;
 
 use project::warning;
 use project::{Plugin, Program, Project, Role};
+use runner::check::{Checker, Finding, Grade};
+use runner::day;
+use runner::prepare::{self, Alone};
 use serde_json::{Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::check::{Checker, Finding, Grade};
 use crate::commands::table;
-use crate::day;
-use crate::prepare::{self, Alone};
 
 /// The stream that a target is fed.
 const STREAM: &str = "chorus_check";

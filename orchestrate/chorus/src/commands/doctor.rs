@@ -1,37 +1,23 @@
 //! `chorus doctor`: what stands in the way of a run, and the command that mends it.
 
 mod plugin;
+mod report;
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use lake::Datestamp;
 use project::names::find_named;
 use project::{Job, Plugin, Project};
+use runner::day;
+use runner::history;
+use runner::record::{RunRecord, RunStatus};
+use runner::schedule::Schedule;
+use runner::store::Store;
 use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::commands::plan::one_line;
-use crate::day;
-use crate::history;
-use crate::record::{RunRecord, RunStatus};
-use crate::schedule::Schedule;
-use crate::store::Store;
-
-/// Less room than this is worth a word.
-const ROOM_BYTES_MIN: u64 = 1 << 30;
-
-/// The findings, each once.
-#[derive(Default)]
-struct Report {
-    lines: Vec<String>,
-    faults: usize,
-    /// What is looked at is used by nothing: it stands in the way of no run.
-    is_unused: bool,
-    devices: BTreeSet<u64>,
-}
+use report::Report;
 
 /// Looks at the project, its plugins and what they reach; fails when something has to be mended.
 pub fn doctor(project: &Project, day: Option<Datestamp>) -> Result<()> {
@@ -49,48 +35,13 @@ pub fn doctor(project: &Project, day: Option<Datestamp>) -> Result<()> {
     report.is_unused = false;
     jobs(project, day, &mut report);
     states(project, &mut report);
-    room(&project.root, &mut report);
+    report.room(&project.root);
     clock(&mut report);
     print(&(report.lines.join("\n") + "\n"))?;
     if report.faults == 0 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "there is something to mend").with("findings", report.faults))
-}
-
-impl Report {
-    fn add(&mut self, line: String) -> bool {
-        let is_new = !self.lines.contains(&line);
-        if is_new {
-            self.lines.push(line);
-        }
-        is_new
-    }
-
-    fn good(&mut self, text: &str) {
-        self.add(format!("ok    {text}"));
-    }
-
-    fn note(&mut self, text: &str) {
-        self.add(format!("note  {text}"));
-    }
-
-    fn fault(&mut self, what: &str, text: &str, mend: &str) {
-        if self.is_unused {
-            let text = format!("{what}, which no job or schedule names: {text}");
-            return self.note(&format!("{text}\n      mend: {mend}"));
-        }
-        if self.add(format!("FAULT {what}: {text}\n      mend: {mend}")) {
-            self.faults += 1;
-        }
-    }
-
-    /// Adds a failure with its own hint, or else another one.
-    fn failure(&mut self, what: &str, failure: &Error, mend: &str) {
-        let whole = failure.to_string();
-        let hint = whole.lines().rev().find_map(|line| line.strip_prefix("  hint: "));
-        self.fault(what, &one_line(failure), hint.unwrap_or(mend));
-    }
 }
 
 /// Returns the words that jobs and schedules name plugins by; `None` in a project without either,
@@ -180,22 +131,6 @@ fn states(project: &Project, report: &mut Report) {
     let died = history.runs.iter().filter(died).count();
     if died > 0 {
         report.note(&format!("{died} runs were killed: `chorus runs` lists them"));
-    }
-}
-
-/// Tells of the room of a file system, once.
-fn room(path: &Path, report: &mut Report) {
-    let device = std::fs::metadata(path).map(|found| found.dev()).ok();
-    let Ok(found) = rustix::fs::statvfs(path) else { return };
-    if device.is_some_and(|device| !report.devices.insert(device)) {
-        return;
-    }
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let text = format!("{} has {} MiB free", path.display(), free >> 20);
-    if free < ROOM_BYTES_MIN || found.f_favail == 0 && found.f_files > 0 {
-        report.fault("disk", &text, "make room there");
-    } else {
-        report.good(&text);
     }
 }
 

@@ -1,6 +1,5 @@
 //! One module for each command.
 
-pub mod account;
 pub mod backfill;
 pub mod check;
 pub mod doctor;

@@ -1,22 +1,23 @@
 //! `chorus plan`: what a run would do, without doing it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use project::{Job, Plugin, Project, Step};
+use runner::account::{self, Account};
+use runner::day::{self, day_written};
+use runner::options::Options;
+use runner::prepare;
+use runner::selection::{Selected, selected};
+use runner::state_names::state_id;
+use runner::states;
+use runner::store::Store;
 use serde_json::{Value, json};
 use singer::error::printable;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::PlanArgs;
-use crate::commands::account::{self, Account};
 use crate::commands::table;
-use crate::day::{self, day_written};
-use crate::options::Options;
-use crate::prepare;
-use crate::states::{self, state_id};
-use crate::store::Store;
 
 /// Prints what the steps would read and write. The rule: what would make the run fail makes its
 /// plan fail, behind all that there is to tell.
@@ -69,7 +70,11 @@ fn step_plan(
     said: &mut Told,
 ) -> Result<Value> {
     let id = state_id(project, options, step);
-    let state = states::start(project, &Store::new(&project.root), options, &id, step)?.given;
+    let start = states::start(project, &Store::new(&project.root), options, &id, step)?;
+    if let Some(why) = &start.why {
+        log::info!("{why}");
+    }
+    let state = start.given;
     for plugin in &step.plugins {
         if !plugin.executable.is_file() {
             let path = plugin.executable.display();
@@ -91,7 +96,7 @@ fn step_plan(
             for warning in more {
                 said.warn(format!("{}: {warning}", step.tap().name));
             }
-            streams = selected(&catalog).iter().map(Selected::plan).collect();
+            streams = selected(&catalog).iter().map(stream_plan).collect();
             let account = account::of_tap(project, step, state.as_ref(), Some(&catalog));
             let account = told(step.tap(), account, said);
             let target = account::of_target(project, step, &account.schemas);
@@ -163,71 +168,15 @@ pub fn one_line(failure: &Error) -> String {
     format!("{} ({})", failure.message(), rest.join("; "))
 }
 
-/// A stream of a catalog that a run reads.
-pub struct Selected<'a> {
-    /// Its entry.
-    pub entry: &'a Value,
-    /// The metadata of the stream itself.
-    pub root: &'a Value,
-    /// The columns that are read.
-    pub columns: Vec<&'a str>,
-}
-
-impl Selected<'_> {
-    /// Returns what the entry says by this name, or else its metadata.
-    pub fn said(&self, name: &str) -> &Value {
-        let value = &self.entry[name.replace('-', "_")];
-        if value.is_null() { &self.root[name] } else { value }
-    }
-
-    /// Returns the keys.
-    pub fn keys(&self) -> &Value {
-        let keys = &self.entry["key_properties"];
-        if keys.is_null() { &self.root["table-key-properties"] } else { keys }
-    }
-
-    fn plan(&self) -> Value {
-        json!({
-            "stream": self.entry["stream"],
-            "columns": self.columns,
-            "keys": self.keys(),
-            "replication_method": self.said("replication-method"),
-            "replication_key": self.said("replication-key"),
-            "rows": self.said("row-count"),
-        })
-    }
-}
-
-/// Returns the selected streams of a catalog.
-pub fn selected(catalog: &Value) -> Vec<Selected<'_>> {
-    let mut found = Vec::new();
-    for entry in catalog["streams"].as_array().into_iter().flatten() {
-        let mut root = &Value::Null;
-        let mut of_columns = BTreeMap::new();
-        for said in entry["metadata"].as_array().into_iter().flatten() {
-            match said["breadcrumb"].as_array().map(Vec::as_slice) {
-                Some([]) => root = &said["metadata"],
-                Some([_, name]) => drop(of_columns.insert(name.as_str(), &said["metadata"])),
-                _ => {}
-            }
-        }
-        if root["selected"] == false {
-            continue;
-        }
-        let stream = Selected { entry, root, columns: Vec::new() };
-        let keys = stream.keys().as_array().into_iter().flatten();
-        let needed: Vec<&str> =
-            keys.chain([stream.said("replication-key")]).filter_map(Value::as_str).collect();
-        let names = entry["schema"]["properties"].as_object().into_iter().flatten();
-        let columns = names.map(|(name, _)| name.as_str()).filter(|name| {
-            let metadata = of_columns.get(&Some(*name)).copied().unwrap_or(&Value::Null);
-            let automatic = metadata["inclusion"] == "automatic" || needed.contains(name);
-            metadata["inclusion"] != "unsupported" && (metadata["selected"] != false || automatic)
-        });
-        let columns = columns.collect();
-        found.push(Selected { columns, ..stream });
-    }
-    found
+fn stream_plan(stream: &Selected<'_>) -> Value {
+    json!({
+        "stream": stream.entry["stream"],
+        "columns": stream.columns,
+        "keys": stream.keys(),
+        "replication_method": stream.said("replication-method"),
+        "replication_key": stream.said("replication-key"),
+        "rows": stream.said("row-count"),
+    })
 }
 
 fn text(plan: &Value) -> String {

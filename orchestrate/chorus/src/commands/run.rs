@@ -5,23 +5,23 @@ use std::collections::BTreeSet;
 use lake::Datestamp;
 use project::day::day_of;
 use project::{Job, Project};
+use runner::before;
+use runner::ended::{StepEnd, first_failure};
+use runner::history::History;
+use runner::observe::StreamCount;
+use runner::options::Options;
+use runner::order::{self, Loading};
+use runner::run::Run;
+use runner::states;
+use runner::warnings;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::before;
 use crate::cli::{PlanArgs, RunArgs};
 use crate::commands::plan::plan;
 use crate::commands::table;
-use crate::ended::{StepEnd, first_failure};
-use crate::history::History;
-use crate::observe::StreamCount;
-use crate::options::Options;
-use crate::order::{self, Loading};
 use crate::progress::Progress;
-use crate::run::Run;
 use crate::signals::Signals;
-use crate::states;
-use crate::warnings;
 
 /// Returns the day that a command or the environment of its process names; never today.
 pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {

@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, VecDeque};
 
 use lake::Datestamp;
 use project::{Job, Project, Step};
+use runner::backfill::{DayPlan, OpenDay};
+use runner::history::{self, History};
+use runner::record::{RunRecord, RunStatus, StepStatus};
+use runner::store;
+use runner::warnings;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::backfill::{DayPlan, OpenDay};
 use crate::cli::RerunArgs;
 use crate::commands::run::{Shown, run_job};
 use crate::commands::{backfill, table};
-use crate::history::{self, History};
-use crate::record::{RunRecord, RunStatus, StepStatus};
-use crate::store;
-use crate::warnings;
 
 /// Lists the runs, the last one last.
 pub fn runs(project: &Project, count: usize) -> Result<()> {

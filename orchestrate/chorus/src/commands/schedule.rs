@@ -10,18 +10,18 @@ use jiff::{SignedDuration, ToSpan, Zoned};
 use lake::Datestamp;
 use project::warning;
 use project::{Job, Project, Warnings};
+use runner::ended::first_failure;
+use runner::options::Options;
+use runner::pipeline::Stop;
+use runner::run::Run;
+use runner::schedule::{MISSED_MAX, Schedule};
+use runner::store::{self, Store};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use singer::{Error, ErrorKind, Result};
 
-use crate::ended::first_failure;
-use crate::options::Options;
-use crate::pipeline::Stop;
 use crate::progress::Progress;
-use crate::run::Run;
-use crate::schedule::{MISSED_MAX, Schedule};
-use crate::store::{self, Store};
 
 /// How often clocks and requests are looked at.
 const TICK: Duration = Duration::from_millis(200);

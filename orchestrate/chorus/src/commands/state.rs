@@ -4,13 +4,13 @@ use std::io::Read;
 
 use lake::Lock;
 use project::Project;
+use runner::state_names;
+use runner::store::Store;
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::StateCommand;
-use crate::states;
-use crate::store::Store;
 
 /// Does what the command says.
 pub fn state(project: &Project, command: StateCommand) -> Result<()> {
@@ -48,7 +48,7 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
 
 /// Takes a state for the time of a change; a run that has it would write over what is changed.
 fn hold(project: &Project, id: &str) -> Result<Lock> {
-    Lock::try_take(&states::lock(project, id)?)?.ok_or_else(|| {
+    Lock::try_take(&state_names::lock(project, id)?)?.ok_or_else(|| {
         Error::new(ErrorKind::Temporary, "cannot change a state that a run is at")
             .with("id", id)
             .hint("wait for its end: `chorus runs` lists what is running")

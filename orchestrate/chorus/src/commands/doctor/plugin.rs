@@ -6,14 +6,14 @@ use lake::Lake;
 use project::capture::{last_words, run};
 use project::names::nearest;
 use project::{Plugin, Project, Role};
+use runner::day;
+use runner::prepare;
+use runner::selection::selected;
 use serde_json::{Value, json};
 use singer::schema::PARTITION;
 use singer::{Error, ErrorKind};
 
-use super::{Report, room};
-use crate::commands::plan::selected;
-use crate::day;
-use crate::prepare;
+use super::report::Report;
 
 /// The stream that a target is shown.
 const STREAM: &str = "chorus_doctor";
@@ -197,7 +197,7 @@ fn days(root: &Path, report: &mut Report) {
     if !root.is_dir() {
         return report.note(&format!("{} is not there yet", root.display()));
     }
-    room(root, report);
+    report.room(root);
     let Ok(lake) = Lake::open(root) else { return };
     for source in lake.sources().unwrap_or_default() {
         let days = lake.days(&source).unwrap_or_default();

@@ -15,11 +15,12 @@ use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
 
-use crate::commands::account;
+use crate::account;
 use crate::day;
+use crate::effect;
+use crate::effect::Adds;
 use crate::history::{History, UNCOVERED};
 use crate::observe::Observed;
-use crate::order::{self, Adds};
 use crate::pipeline::Outcome;
 use crate::place;
 use crate::prepare::Prepared;
@@ -50,7 +51,7 @@ pub fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<
         let names: Vec<&str> = observed.uncovered.iter().map(String::as_str).collect();
         return Some(format!("rows of {}", names.join(", ")));
     }
-    if outcome.is_well() || step.target().is_ours() || order::adds(step) != Adds::All {
+    if outcome.is_well() || step.target().is_ours() || effect::adds(step) != Adds::All {
         return None;
     }
     let counts = step.tap().is_ours() && outcome.failed == Some(0);
@@ -60,7 +61,7 @@ pub fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<
 
 /// Warns before the first row.
 pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result<()> {
-    let adds = order::adds(loading.step);
+    let adds = effect::adds(loading.step);
     if adds == Adds::None {
         return Ok(());
     }
@@ -176,7 +177,7 @@ fn last_load<'a>(
     reads: Option<&BTreeSet<String>>,
 ) -> Option<(&'a RunRecord, &'a StepRecord)> {
     let Loading { step, id, day, .. } = *loading;
-    let (into, from, adds) = (place::of(step), place::from(step), order::adds(step));
+    let (into, from, adds) = (place::of(step), place::from(step), effect::adds(step));
     // Mappers may give streams other names.
     let reads = reads.filter(|_| step.plugins.len() == 2);
     let tables: Option<BTreeSet<&str>> =

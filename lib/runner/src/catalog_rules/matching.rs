@@ -7,7 +7,7 @@ use project::names::nearest;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::{Pattern, matcher, names, split};
+use super::pattern::{Pattern, id, matcher, names, split};
 
 /// The streams of a catalog, each with the ways to its properties.
 pub(super) struct Streams(Vec<(String, Vec<String>)>);
@@ -18,7 +18,7 @@ impl Streams {
         let each = streams.iter().map(|stream| {
             let entries = stream["metadata"].as_array().into_iter().flatten();
             let ways = entries.map(|entry| names(&entry["breadcrumb"]).join("."));
-            (super::id(stream), ways.filter(|way| !way.is_empty()).collect())
+            (id(stream), ways.filter(|way| !way.is_empty()).collect())
         });
         Self(each.collect())
     }

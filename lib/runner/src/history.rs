@@ -16,7 +16,7 @@ use crate::life::{self, Holder};
 use crate::options::Options;
 use crate::place;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
-use crate::states::state_id;
+use crate::state_names::state_id;
 use crate::store::{self, Store};
 
 /// The records of runs, oldest first.

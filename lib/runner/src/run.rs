@@ -26,7 +26,9 @@ use crate::order::{self, Loading};
 use crate::pipeline::Stop;
 use crate::place;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
-use crate::states::{self, state_id};
+use crate::state_names;
+use crate::state_names::state_id;
+use crate::states;
 use crate::store::{self, Store};
 use crate::taken;
 use crate::turn::Turn;
@@ -58,7 +60,7 @@ impl<'a> Run<'a> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         before::check(project, job, options.datestamp)?;
-        states::check_name(project, options)?;
+        state_names::check_name(project, options)?;
         project.warnings().check()?;
         let store = Store::new(&project.root);
         store::make_private_folder(&store.runs())?;
@@ -212,7 +214,7 @@ impl<'a> Run<'a> {
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         let started = Instant::now();
         let state_id = state_id(self.project, self.options, step);
-        let turn = Turn::take(&states::lock(self.project, &state_id)?, self.stop)?;
+        let turn = Turn::take(&state_names::lock(self.project, &state_id)?, self.stop)?;
         let mut end = StepEnd {
             name: step.name.clone(),
             failure: None,

@@ -11,8 +11,8 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::catalog_rules;
-use crate::commands::plan::{Selected, selected};
 use crate::observe;
+use crate::selection::{Selected, selected};
 use crate::store;
 use crate::work::WorkFolder;
 

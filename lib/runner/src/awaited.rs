@@ -8,7 +8,7 @@ use singer::Result;
 
 use crate::day::day_written;
 use crate::options::Options;
-use crate::states::state_id;
+use crate::state_names::state_id;
 
 /// Says which days the next steps are about to write, up to the first step that writes none: what
 /// that one reads is there by then.

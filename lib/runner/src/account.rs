@@ -7,9 +7,9 @@ use project::{Plugin, Project, Step};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::commands::plan::selected;
 use crate::observe;
 use crate::prepare::{self, Alone};
+use crate::selection::selected;
 
 /// The flag that has a plugin tell it.
 const FLAG: &str = "--plan=json";

@@ -10,63 +10,10 @@ use std::collections::BTreeSet;
 use lake::Datestamp;
 use project::warning;
 use project::{Project, Step};
-use serde_json::Value;
 use singer::Result;
 
-use crate::day::{self, is_of_day, keeps_one_run, writes_days, writes_files};
+use crate::effect::{keeps_last, load_method, replaces};
 use crate::history::{History, Newest};
-
-/// Tells whether a step keeps what it did last, so that days must be done in their order. It does
-/// not where days are kept apart: in dated folders, in paths and schemas with the day in their
-/// names, and in partitions of a table.
-pub fn keeps_last(step: &Step, day: Datestamp) -> bool {
-    let by_partition = load_method(step) == Some("replace-partition");
-    !(by_partition || writes_days(step) || is_of_day(step.target(), day))
-}
-
-/// Tells whether the rows of a day take the place of those of the day that was loaded before it,
-/// so that to load it again puts it on top. What is only added takes no other row's place; what a
-/// target of others does with a row that it has is known by its `load_method` alone.
-pub fn replaces(step: &Step, day: Datestamp) -> bool {
-    let replaces = match load_method(step) {
-        Some(method) => matches!(method, "upsert" | "overwrite"),
-        None => step.target().is_ours(),
-    };
-    replaces && step.is_of_day && keeps_last(step, day)
-}
-
-/// Tells whether what a run gives takes the place of all that was in its table, partition or file;
-/// where a target of others does so is known by its `load_method` alone.
-pub fn takes_the_place(step: &Step) -> bool {
-    let method = load_method(step);
-    writes_days(step)
-        || keeps_one_run(step.target())
-        || method.is_some_and(|method| matches!(method, "overwrite" | "replace-partition"))
-}
-
-/// Which rows a step adds beside those that are there, whatever is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adds {
-    /// None, as far as is known.
-    None,
-    /// Those of streams without keys.
-    Keyless,
-    /// All.
-    All,
-}
-
-/// Returns which rows a step adds.
-pub fn adds(step: &Step) -> Adds {
-    match load_method(step) {
-        Some("append-only") => Adds::All,
-        Some("upsert") => Adds::Keyless,
-        // Without keys, days of the dated folders take the place of their own rows.
-        None if step.target().is_ours() && !writes_files(step.target()) => {
-            if day::reads_day(step.tap()) { Adds::None } else { Adds::Keyless }
-        }
-        _ => Adds::None,
-    }
-}
 
 /// Returns an older day whose rows lie over those of a day that a step has loaded.
 pub fn lies_under(project: &Project, step: &Step, day: Datestamp) -> Result<Option<Datestamp>> {
@@ -74,15 +21,6 @@ pub fn lies_under(project: &Project, step: &Step, day: Datestamp) -> Result<Opti
         return Ok(None);
     }
     Ok(History::read(project)?.older_on_top(project, step, day))
-}
-
-/// Says how a step treats the days before, for people.
-pub fn words(step: &Step) -> String {
-    let method = match load_method(step) {
-        Some(method) => format!(" (`load_method: {method}`)"),
-        None => String::new(),
-    };
-    format!("{} keeps what it did last{method}", step.name)
 }
 
 /// A day that a step is to load.
@@ -158,9 +96,4 @@ fn again(newer: &[Newest], is_known: bool) -> String {
         format!("chorus backfill {} {range} --only {only}", first.step)
     };
     newer.chunk_by(same).map(command).collect::<Vec<_>>().join(" && ")
-}
-
-/// Returns how a target loads, where its settings say.
-pub fn load_method(step: &Step) -> Option<&str> {
-    step.target().config.get("load_method").and_then(Value::as_str)
 }

@@ -10,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::before;
 use crate::day::{day_written, writes_days};
+use crate::effect;
 use crate::ended::first_failure;
 use crate::history::History;
 use crate::observer::Observer;
@@ -21,20 +22,20 @@ use crate::standing::Standing;
 use crate::states;
 
 /// Which steps to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Only {
-    /// What has not been done, or is not there any more, or was made from what has changed
+    /// What has not been done, or is not there any more, or was made from what has changed.
     #[default]
     Missing,
-    /// What has failed
+    /// What has failed.
     Failed,
-    /// What has failed, and the steps before it that wrote the day it reads
+    /// What has failed, and the steps before it that wrote the day it reads.
     FailedAndBefore,
-    /// What was run before, however it ended, and what reads it
+    /// What was run before, however it ended, and what reads it.
     Again,
-    /// What lies under an older day that was loaded after it
+    /// What lies under an older day that was loaded after it.
     Under,
-    /// Everything
+    /// Everything.
     All,
 }
 
@@ -56,7 +57,7 @@ impl DayPlan {
     /// Returns the first of the steps to run that keeps what it did last.
     pub fn keeps_last(&self) -> Option<&Step> {
         let mut steps = self.wanted.iter().map(|at| &self.job.steps[*at]);
-        steps.find(|step| order::keeps_last(step, self.day))
+        steps.find(|step| effect::keeps_last(step, self.day))
     }
 
     /// Tells whether a step to run has failed by the rows of a day that a step before it wrote, and
@@ -116,7 +117,7 @@ fn follow(plan: &mut [DayPlan]) {
     for day in plan.iter_mut().rev() {
         for at in 0..day.job.steps.len() {
             let step = &day.job.steps[at];
-            if !order::replaces(step, day.day) {
+            if !effect::replaces(step, day.day) {
                 continue;
             }
             if day.wanted.contains(&at) {
@@ -168,7 +169,7 @@ pub fn warn_of_older(plan: &[DayPlan], options: &Options) -> Result<()> {
 fn followed_to(plan: &[DayPlan], first: &DayPlan) -> Option<Datestamp> {
     let mut later: Vec<_> = plan.iter().filter(|day| day.day > first.day).collect();
     later.sort_by_key(|day| day.day);
-    let keeps_last = |at: &&usize| order::keeps_last(&first.job.steps[**at], first.day);
+    let keeps_last = |at: &&usize| effect::keeps_last(&first.job.steps[**at], first.day);
     let ordered: Vec<usize> = first.wanted.iter().filter(keeps_last).copied().collect();
     let follows = |day: &&&DayPlan| {
         let stays = |at: &usize| day.before[*at] != Standing::Missing && !day.wanted.contains(at);
@@ -299,7 +300,7 @@ pub fn run(
 
 fn run_day(day: &DayPlan, run: Run<'_>, follows: &dyn Fn() -> bool) -> Result<Ended> {
     let steps: Vec<_> = day.wanted.iter().map(|at| day.job.steps[*at].clone()).collect();
-    let may_begin = |step: &Step| !order::keeps_last(step, day.day) || follows();
+    let may_begin = |step: &Step| !effect::keeps_last(step, day.day) || follows();
     let ends = run.steps(&steps, &may_begin)?;
     run.end(&ends, steps.len())?;
     let count = ends.len();

@@ -8,7 +8,7 @@ use project::{Plugin, Step};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::order;
+use crate::effect;
 
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
 /// of a server.
@@ -67,13 +67,13 @@ pub fn from(step: &Step) -> String {
 /// Names what a step replaces as a whole, if it does: its day, its file, its table, or the
 /// partition of it.
 pub fn replaced(step: &Step) -> Option<String> {
-    if !order::takes_the_place(step) {
+    if !effect::takes_the_place(step) {
         return None;
     }
     let mut text = of(step);
-    if order::load_method(step) != Some("overwrite") {
+    if effect::load_method(step) != Some("overwrite") {
         // The partition of a load may be that of the day which its tap reads.
-        let loads = order::load_method(step).is_some();
+        let loads = effect::load_method(step).is_some();
         for name in ["source", "datestamp"] {
             let of_tap = || step.tap().config.get(name).filter(|_| loads);
             let _ = write!(text, " {name}={:?}", step.target().config.get(name).or_else(of_tap));

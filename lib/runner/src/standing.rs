@@ -9,9 +9,9 @@ use singer::{ErrorKind, Result};
 
 use crate::awaited;
 use crate::day::{day_is_there, tables_changed, writes_days};
+use crate::effect::replaces;
 use crate::history::{History, is_alive};
 use crate::options::Options;
-use crate::order::replaces;
 use crate::place;
 use crate::record::{RunRecord, StepRecord, StepStatus};
 use crate::store::Store;

@@ -103,6 +103,9 @@ impl Attempt<'_> {
     fn prepared(&self, id: &str) -> Result<(Start, Prepared)> {
         let Self { project, store, options, step, .. } = *self;
         let start = states::start(project, store, options, id, step)?;
+        if let Some(why) = &start.why {
+            self.events.tell(What::Note(why));
+        }
         let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
         let day = options.datestamp;
         again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;

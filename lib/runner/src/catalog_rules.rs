@@ -1,20 +1,15 @@
 //! Applies a project's `select`, `metadata` and `schema` to the catalog of a tap, as Meltano does.
 
 mod matching;
+mod pattern;
 
-use globset::{Glob, GlobMatcher};
+use globset::GlobMatcher;
 use project::plugin::Rules;
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use matching::Streams;
-
-/// A pattern of streams, and of properties where it has one: `public-*.address.city`.
-struct Pattern {
-    stream: GlobMatcher,
-    property: Option<GlobMatcher>,
-    excludes: bool,
-}
+use pattern::{Pattern, id, matcher, names, split};
 
 /// Changes the catalog as the rules say. Without `select` everything is selected. Returns what to
 /// tell of patterns that match nothing; one that would leave something out is refused.
@@ -54,44 +49,6 @@ pub fn selects(select: &[String], stream: &str) -> Result<bool> {
         |pattern: &Pattern| pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*");
     let is_out = here().any(|pattern| pattern.excludes && all(pattern));
     Ok(select.is_empty() || here().any(|pattern| !pattern.excludes) && !is_out)
-}
-
-fn id(stream: &Value) -> String {
-    let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
-    id.unwrap_or_default().to_owned()
-}
-
-impl Pattern {
-    fn read(text: &str) -> Result<Self> {
-        let (excludes, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
-        let (stream, property) = split(rest);
-        Ok(Self {
-            stream: matcher(stream)?,
-            property: property.map(matcher).transpose()?,
-            excludes,
-        })
-    }
-}
-
-/// Splits at the first dot that no backslash precedes.
-fn split(text: &str) -> (&str, Option<&str>) {
-    let dot = text.match_indices('.').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'));
-    dot.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])))
-}
-
-fn matcher(text: &str) -> Result<GlobMatcher> {
-    let glob = Glob::new(&text.replace('{', "[{]").replace('}', "[}]")).map_err(|cause| {
-        Error::new(ErrorKind::Config, "cannot read a pattern of streams and properties")
-            .with("pattern", text)
-            .caused_by(cause)
-    })?;
-    Ok(glob.compile_matcher())
-}
-
-/// Returns the names on the way to a property: `["address", "city"]`.
-fn names(breadcrumb: &Value) -> Vec<&str> {
-    let parts = breadcrumb.as_array().into_iter().flatten().filter_map(Value::as_str);
-    parts.filter(|part| !matches!(*part, "properties" | "items")).collect()
 }
 
 /// Adds the entries that the tap left out: for the stream, and for every property.

@@ -35,6 +35,8 @@ pub enum What<'a> {
         /// How it is to be treated.
         weight: Weight,
     },
+    /// It does something else than was to be expected, for a good reason.
+    Note(&'a str),
     /// It is so far; this comes some times a second.
     Progress(&'a Observed),
     /// Its processes have ended.

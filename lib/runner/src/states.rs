@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use project::warning;
@@ -11,51 +10,14 @@ use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use crate::day::{day_is_damaged, writes_days};
+use crate::effect;
 use crate::history::History;
 use crate::options::Options;
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::place;
-use crate::store::{self, Store};
-
-/// Names the state of a step as Meltano does, with the day where the project has no suffix of its
-/// own: a day that is read again starts where that day was left, not where the last one was. A step
-/// that does the same for every day has one state: else each day would read everything again.
-pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
-    if let Some(id) = &options.state_id {
-        return id.clone();
-    }
-    let environment = project.environment_name().map(|name| format!("{name}:")).unwrap_or_default();
-    let id = format!("{environment}{}-to-{}", step.tap().name, step.target().name);
-    let suffix = project.environment["state_id_suffix"].as_str();
-    let suffix = suffix.map(|text| project.variables.expand(text, &mut BTreeSet::new()));
-    let day = || options.datestamp.filter(|_| step.is_of_day).map(|day| day.to_string());
-    match suffix.filter(|text| !text.is_empty()).or_else(day) {
-        Some(suffix) => format!("{id}:{suffix}"),
-        None => id,
-    }
-}
-
-/// Refuses a state whose name lacks a variable: it would be that of others who lack it, too.
-pub fn check_name(project: &Project, options: &Options) -> Result<()> {
-    let suffix = project.environment["state_id_suffix"].as_str().unwrap_or_default();
-    let mut missing = BTreeSet::new();
-    project.variables.expand(suffix, &mut missing);
-    match missing.first().filter(|_| options.state_id.is_none()) {
-        None => Ok(()),
-        Some(name) => Err(Error::new(ErrorKind::Usage, "cannot name the state of a run")
-            .with("state_id_suffix", suffix)
-            .with("variable that is not set", name)
-            .hint(format!("set {name}, or give --state-id"))),
-    }
-}
-
-/// Returns the path of the lock that whoever changes a state holds, from before it reads it.
-pub fn lock(project: &Project, id: &str) -> Result<PathBuf> {
-    let folder = project.root.join(".chorus/locks");
-    store::make_private_folder(&folder)?;
-    Ok(folder.join(lake::name::encode(id)))
-}
+use crate::state_names::state_id;
+use crate::store::Store;
 
 /// Returns the state that a step starts from: that of the file that its tap names, or else the one
 /// that is kept.
@@ -86,6 +48,8 @@ pub struct Start {
     pub given: Option<Value>,
     /// The bookmarks that are kept: those of streams that the run does not read stay.
     pub kept: Map<String, Value>,
+    /// Why that is not the state that is known.
+    pub why: Option<String>,
 }
 
 /// Returns the state that a step is run with. One that speaks of a day that is gone would leave the
@@ -103,10 +67,7 @@ pub fn start(
     step: &Step,
 ) -> Result<Start> {
     let (start, why) = decide(project, store, options, id, step)?;
-    if let Some(why) = why {
-        log::info!("{why}");
-    }
-    Ok(start)
+    Ok(Start { why, ..start })
 }
 
 /// Tells whether a step goes on from a state, so that it may have nothing to load.
@@ -129,7 +90,7 @@ fn decide(
         let state = store.state(id).ok().flatten();
         let damaged = state.is_some() && day_is_damaged(project, step)?;
         let kept = state.filter(|_| !damaged).map(bookmarks).unwrap_or_default();
-        return Ok((Start { given: None, kept }, None));
+        return Ok((Start { kept, ..Start::default() }, None));
     }
     let known = if options.resumed { store.state(id)? } else { known(project, store, id, step)? };
     if known.is_some() && day_is_damaged(project, step)? {
@@ -149,21 +110,21 @@ fn decide(
             "{}: {older} was loaded after {day}, which is read as a whole again",
             step.name
         );
-        return Ok((Start { given: None, kept }, Some(why)));
+        return Ok((Start { kept, ..Start::default() }, Some(why)));
     }
     if let Some(why) = elsewhere(project, options, id, step)? {
-        return Ok((Start { given: None, kept }, Some(why)));
+        return Ok((Start { kept, ..Start::default() }, Some(why)));
     }
     let is_replaced =
-        || order::takes_the_place(step) && !(step.tap().is_ours() && step.target().is_ours());
+        || effect::takes_the_place(step) && !(step.tap().is_ours() && step.target().is_ours());
     let Some(state) = known.as_ref().filter(|_| writes_days(step) || is_replaced()) else {
-        return Ok((Start { given: known, kept }, None));
+        return Ok((Start { given: known, kept, why: None }, None));
     };
     let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_whole_files(state));
     let what = if writes_days(step) { "a day" } else { "what replaces a table or a file" };
     let why = (whole.as_ref() != Some(state))
         .then(|| format!("{id}: {what} is read as a whole, not from where its last read ended"));
-    Ok((Start { given: whole, kept }, why))
+    Ok((Start { given: whole, kept, why: None }, why))
 }
 
 /// Says why a day is read as a whole whose state is of a load to another place. What adds rows goes
@@ -177,7 +138,7 @@ fn elsewhere(
     let Some(day) = options.datestamp.filter(|_| step.is_of_day && !writes_days(step)) else {
         return Ok(None);
     };
-    if !order::replaces(step, day) && !order::takes_the_place(step) {
+    if !effect::replaces(step, day) && !effect::takes_the_place(step) {
         return Ok(None);
     }
     let history = History::read(project)?;
