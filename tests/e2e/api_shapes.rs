@@ -176,3 +176,43 @@ fn a_list_in_a_record_that_another_stream_reads_is_not_told() {
     let outcome = run.go().success();
     assert!(!outcome.stderr.contains("W-MORE-PAGES"), "{}", outcome.stderr);
 }
+
+#[test]
+fn an_empty_object_is_flattened_to_itself() {
+    let flat = |more: Value| {
+        let mut options = json!({ "path": "x", "flattening_enabled": true });
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+    };
+    let rows = json!([{ "id": 1, "a": {} }, { "id": 2, "a": { "b": 1, "c": { "d": {} } } }]);
+    let outcome = read(&rows, &flat(json!({})));
+    let expected = json!([{ "id": 1, "a": {} }, { "id": 2, "a__b": 1, "a__c__d": {} }]);
+    assert_eq!(json!(outcome.records("t")), expected);
+    // Declared columns are all there are, and nothing is lost that is none of them.
+    let columns = |names: &[&str]| {
+        let property = |name: &&str| (name.to_string(), json!({}));
+        let properties: serde_json::Map<_, _> = names.iter().map(property).collect();
+        flat(json!({ "schema": { "type": "object", "properties": properties } }))
+    };
+    for (names, expected) in [
+        (&["id", "a", "a__b", "a__c__d"][..], expected.clone()),
+        (&["id", "a__b"], json!([{ "id": 1 }, { "id": 2, "a__b": 1 }])),
+    ] {
+        let outcome = read(&rows, &columns(names));
+        assert_eq!(json!(outcome.records("t")), expected);
+        assert!(!outcome.stderr.contains("| WARNING"), "{}", outcome.stderr);
+    }
+    // One that comes behind those that columns are inferred from has none, and is told.
+    let late = json!([{ "id": 1, "at": "2026-01-01" }, { "id": 2, "at": "2026-01-02", "a": {} }]);
+    let web = Web::start(move |asked| {
+        Reply::json(&match asked.param("page") {
+            None => json!({ "data": [late[0]], "next_page": 2 }),
+            Some(_) => json!({ "data": [late[1]] }),
+        })
+    });
+    let options = flat(json!({ "replication_key": "at", "params": { "since": "{start}" },
+        "num_inference_records": 1, "records_path": "$.data[*]" }));
+    let outcome = tap_api(&web.url, &options, &json!({})).go().success();
+    assert_eq!(outcome.records("t").len(), 2);
+    assert!(outcome.stderr.contains("left out: a"), "{}", outcome.stderr);
+}

@@ -82,14 +82,16 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
 #[derive(Debug)]
 pub struct Columns<'a> {
     known: BTreeSet<&'a str>,
+    /// An empty object is one that flattening left, and has no property.
+    is_flat: bool,
     name: Vec<u8>,
 }
 
 impl<'a> Columns<'a> {
     /// Takes the columns of the stream.
-    pub fn new(stream: &'a Stream) -> Self {
+    pub fn new(stream: &'a Stream, plan: &Plan) -> Self {
         let known = stream.columns.iter().map(|column| column.name.as_str()).collect();
-        Self { known, name: Vec::new() }
+        Self { known, is_flat: plan.rules.flatten.is_some(), name: Vec::new() }
     }
 
     /// Refuses a row with a value that would be left out.
@@ -113,7 +115,9 @@ impl<'a> Columns<'a> {
             scanner.key()?.unescape_into(&mut self.name);
             let value = scanner.value()?;
             let name = String::from_utf8_lossy(&self.name);
-            if !matches!(value, Token::Null) && !self.known.contains(&*name) {
+            let is_empty = matches!(value, Token::Object(object) if object.text == b"{}");
+            let is_nothing = matches!(value, Token::Null) || is_empty && self.is_flat;
+            if !is_nothing && !self.known.contains(&*name) {
                 return Ok(Some(name.into_owned()));
             }
             more = scanner.more(b'}')?;

@@ -88,7 +88,8 @@ pub struct StreamOptions {
     pub num_inference_records: Option<u64>,
     /// Adds the column `_sdc_raw_json` with the record as it came.
     pub store_raw_json_message: Option<bool>,
-    /// Makes columns of nested objects, named like `address__city`.
+    /// Makes columns of nested objects, named like `address__city`. An empty object has none, and
+    /// stays as it is.
     pub flattening_enabled: Option<bool>,
     /// How many levels are flattened.
     pub flattening_max_depth: Option<usize>,

@@ -279,6 +279,7 @@ fn rules(options: &StreamOptions) -> RowRules {
         except: options.except_keys.clone().unwrap_or_default(),
         raw: options.store_raw_json_message.unwrap_or(false),
         key: options.replication_key.clone(),
+        ..RowRules::default()
     }
 }
 

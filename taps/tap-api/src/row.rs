@@ -1,5 +1,7 @@
 //! Records as rows: with the columns of their input or parent, flat or with the record beside.
 
+use std::sync::OnceLock;
+
 use files::json::Flatten;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -82,6 +84,8 @@ pub struct RowRules {
     pub raw: bool,
     /// The replication key.
     pub key: Option<String>,
+    /// The columns, once they are known.
+    pub columns: OnceLock<Vec<String>>,
 }
 
 /// Makes rows, one after the other in the same memory.
@@ -98,10 +102,15 @@ pub struct RowMaker {
 impl RowMaker {
     /// Starts with these rules.
     pub fn new(rules: &RowRules) -> Self {
-        let flatten = rules.flatten.as_ref();
+        let flatten = |(depth, separator): &(usize, String)| {
+            let flatten = Flatten::new(*depth, separator, &rules.except);
+            match rules.columns.get() {
+                Some(columns) => flatten.for_columns(columns.iter().map(String::as_str)),
+                None => flatten,
+            }
+        };
         Self {
-            flatten: flatten
-                .map(|(depth, separator)| Flatten::new(*depth, separator, &rules.except)),
+            flatten: rules.flatten.as_ref().map(flatten),
             rules: rules.clone(),
             flat: Vec::new(),
             row: Vec::new(),
@@ -327,7 +336,7 @@ mod tests {
             flatten: Some((3, "__".to_owned())),
             except: except.iter().map(ToString::to_string).collect(),
             raw,
-            key: None,
+            ..RowRules::default()
         };
         let record = r#"{"a":{"b":{"c":1}},"d":{"e":2},"f":[{"g":3}]}"#;
         let none = json!({});

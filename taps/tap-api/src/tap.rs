@@ -87,6 +87,8 @@ impl Tap for TapApi {
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         rows.unsorted();
         let at = self.position(stream)?;
+        let columns = || stream.columns.iter().map(|column| column.name.clone()).collect();
+        self.plans[at].rules.columns.get_or_init(columns);
         let changed = self.changed(&self.plans[at], stream, since);
         let anew = !changed.is_empty();
         if anew {
@@ -102,7 +104,7 @@ impl Tap for TapApi {
         let plan = &self.plans[at];
         let matters = plan.replication_key.is_some() || self.api.calendar.reads_a_day();
         let inferred = found.is_some() && matters;
-        let mut columns = inferred.then(|| Columns::new(stream));
+        let mut columns = inferred.then(|| Columns::new(stream, plan));
         let found = found.filter(|_| !start.is_bookmark);
         let Contexts { all, is_part } = self.contexts_of(at)?;
         let (coverage, late, covered) = Coverage::of(&self.plans[at], &all, &start, &since.value);

@@ -1,12 +1,15 @@
 //! Makes columns of nested objects.
 //!
+//! An empty object has no values that could be columns: it stays, under its own name.
+//!
 //! A column has the values of one path: of the record at hand and of all that came before. Else
 //! `{"a":{"b":1}}` and a later `{"a__b":2}` would be mixed in one column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
-use singer::scan::{Fault, Quoted, Scanner, Token};
+use singer::scan::{Fault, Nested, Quoted, Scanner, Token};
 
 /// Writes `{"a":{"b":1}}` as `{"a__b":1}`, down to a depth. Objects below it, and arrays, stay.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Flatten {
     separator: Vec<u8>,
     /// Members that stay as they are, as they stand between quotes.
     except: Vec<Vec<u8>>,
+    /// The names under which empty objects stay; `None`: all.
+    empty: Option<Arc<BTreeSet<Vec<u8>>>>,
     /// The names of the record at hand, without quotes, and where each lies.
     names: Vec<u8>,
     spans: Vec<Range<usize>>,
@@ -26,6 +31,7 @@ pub struct Flatten {
 
 /// So many names are remembered with their paths: more than a table can have columns.
 const PATHS_MAX: usize = 20_000;
+const EMPTY: Nested<'_> = Nested { text: b"{}", compact: true };
 /// What is wrong with a record that breaks the rule.
 const TWO_PATHS: &str = "two values get the same name by flattening";
 
@@ -37,11 +43,19 @@ impl Flatten {
             depth_max,
             separator: quoted(separator),
             except: except.iter().map(|name| quoted(name)).collect(),
+            empty: None,
             names: Vec::new(),
             spans: Vec::new(),
             ends: Vec::new(),
             paths: BTreeMap::new(),
         }
+    }
+
+    /// Leaves empty objects out that none of these columns takes.
+    #[must_use]
+    pub fn for_columns<'a>(mut self, columns: impl Iterator<Item = &'a str>) -> Self {
+        self.empty = Some(Arc::new(columns.map(quoted).collect()));
+        self
     }
 
     /// Appends the flat record to `out`. Fails when the text is not a JSON object, or when two
@@ -65,13 +79,15 @@ impl Flatten {
         Ok(())
     }
 
+    /// Writes the members of an object; tells whether it has any.
     fn members(
         &mut self,
         scanner: &mut Scanner<'_>,
         prefix: &mut Vec<u8>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let mut more = scanner.open(b'{', b'}')?;
+        let has_any = more;
         while more {
             let key = scanner.key()?;
             let end = prefix.len();
@@ -80,10 +96,16 @@ impl Flatten {
             let stays = depth == 0 && self.except.iter().any(|name| name == prefix);
             match scanner.peek() {
                 Some(b'{') if depth < self.depth_max && !stays => {
-                    self.ends.push(prefix.len());
+                    let name = prefix.len();
+                    self.ends.push(name);
                     prefix.extend_from_slice(&self.separator);
-                    self.members(scanner, prefix, out)?;
+                    let has_any = self.members(scanner, prefix, out)?;
                     self.ends.pop();
+                    prefix.truncate(name);
+                    if !has_any && self.empty.as_ref().is_none_or(|all| all.contains(prefix)) {
+                        self.leaf(Token::Object(EMPTY), prefix, out);
+                        self.check(prefix)?;
+                    }
                 }
                 _ => {
                     self.leaf(scanner.value()?, prefix, out);
@@ -93,7 +115,7 @@ impl Flatten {
             prefix.truncate(end);
             more = scanner.more(b'}')?;
         }
-        Ok(())
+        Ok(has_any)
     }
 
     /// Refuses a name that had the value of another path before.
@@ -176,9 +198,20 @@ mod tests {
         check(0, nested, r#"{"a":{"b":{"c":1},"d":[{"e":2}]},"f":"x\n"}"#);
         check(1, nested, r#"{"a__b":{"c":1},"a__d":[{"e":2}],"f":"x\n"}"#);
         check(9, nested, r#"{"a__b__c":1,"a__d":[{"e":2}],"f":"x\n"}"#);
-        check(1, r#"{"a":null,"b":{},"c":{"d":1.50}}"#, r#"{"a":null,"c__d":1.50}"#);
+        check(1, r#"{"a":null,"b":{},"c":{"d":1.50}}"#, r#"{"a":null,"b":{},"c__d":1.50}"#);
+        check(2, r#"{"a":{"b":{ },"c":{"d":{ }}}}"#, r#"{"a__b":{},"a__c__d":{}}"#);
         check(1, r#"{"\u0061\"":{"\n":true}}"#, r#"{"a\"__\n":true}"#);
         check(1, "{}", "{}");
+    }
+
+    #[test]
+    fn empty_objects_stay_where_a_column_takes_them() {
+        let columns = ["a", "a__b\""];
+        let mut flatten = Flatten::new(2, "__", &[]).for_columns(columns.into_iter());
+        let mut out = Vec::new();
+        flatten.object(br#"{"a":{},"c":{},"d":{"b\"":{}}}"#, &mut out).unwrap();
+        flatten.object(br#"{"a":{"b\"":{},"c":1}}"#, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a":{}}{"a__b\"":{},"a__c":1}"#);
     }
 
     #[test]
