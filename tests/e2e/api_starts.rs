@@ -202,3 +202,41 @@ fn a_bookmark_does_not_go_back_and_an_api_that_ignores_the_start_is_told() {
     assert_eq!(bookmark(&outcome), day(6));
     assert!(!outcome.stderr.contains("W-NULL-KEY"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_read_that_finds_not_even_the_row_of_its_bookmark_is_told() {
+    let times = ["2026-03-01T00:00:00Z", "2026-03-02T08:30:00Z"];
+    let resumed = |is_given: fn(&str, &str) -> bool, more: Value, bookmark: &str| {
+        let web = Web::start(move |asked| {
+            let since = asked.param("since").unwrap_or_default().replace("%3A", ":");
+            let rows = times.iter().enumerate().filter(|(_, time)| is_given(time, &since));
+            Reply::json(&rows.map(|(id, time)| json!({ "id": id, "at": time })).collect())
+        });
+        let mut stream = json!({ "path": "x", "params": { "since": "{start}" },
+            "replication_key": "at", "schema": { "type": "object", "properties": {
+                "id": { "type": "integer" }, "at": { "type": "string" } } } });
+        stream.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let state = json!({ "bookmarks": { "t": { "replication_key": "at",
+            "replication_key_value": bookmark } } });
+        let tap = tap_api(&web.url, &stream, &json!({})).json("--state", &state);
+        tap.go().success().stderr
+    };
+    let told = |stderr: &str| stderr.contains("W-START-EXCLUDED");
+    let later = |time: &str, since: &str| time > since;
+    let from = |time: &str, since: &str| time >= since;
+    let none = |_: &str, _: &str| false;
+    assert!(told(&resumed(later, json!({}), times[1])));
+    assert!(told(&resumed(later, json!({ "primary_keys": ["id"] }), "2026-03-03")));
+    for stderr in [
+        resumed(from, json!({}), times[1]),
+        // What is later may have been the row of the bookmark.
+        resumed(later, json!({}), times[0]),
+        // Few rows share a moment as fine, an id, or a key.
+        resumed(none, json!({}), "2026-03-02T08:30:00.123Z"),
+        resumed(none, json!({}), "4711"),
+        resumed(none, json!({ "primary_keys": ["at"] }), times[1]),
+        resumed(none, json!({ "window_days": 400 }), times[1]),
+    ] {
+        assert!(!told(&stderr), "{stderr}");
+    }
+}

@@ -75,8 +75,12 @@ impl Latest {
 
     /// Returns the latest key that is known, the bookmark that the read starts from included.
     pub fn known(&self) -> Option<&str> {
-        let bookmark = self.start.key.as_deref().filter(|_| self.start.is_bookmark);
-        self.key().or(bookmark)
+        self.key().or(self.bookmark())
+    }
+
+    /// Returns the bookmark that the read starts from.
+    pub fn bookmark(&self) -> Option<&str> {
+        self.start.key.as_deref().filter(|_| self.start.is_bookmark)
     }
 
     /// Takes the clock of the server, as the first answer shows it.

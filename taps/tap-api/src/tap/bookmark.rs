@@ -7,6 +7,7 @@ use singer::{Error, ErrorKind, Result, Rows, Stream};
 
 use super::coverage::Coverage;
 use crate::decides;
+use crate::key::Keys;
 use crate::plan::Plan;
 use crate::reader::{Api, Counts, Reader};
 
@@ -115,6 +116,7 @@ impl Bookmarks<'_> {
                 plan.name
             );
         }
+        self.tell_of_start(key, reader);
         let borders = reader.borders();
         if borders.unsure > 0 || borders.full {
             let some = if borders.unsure > 0 { "records without" } else { "too many records by" };
@@ -123,6 +125,34 @@ impl Bookmarks<'_> {
                 "stream {}: {some} `{key}` to tell whether those of two windows are the same: they \
                  may have come twice. Ask for times that do not overlap, or load by \
                  `primary_keys`",
+                plan.name
+            );
+        }
+    }
+
+    /// Warns of an API that may give only what is later than `{start}`.
+    ///
+    /// The rule: the row that a bookmark was made of is there, or has a later key, unless the start
+    /// is left out. Then rows that get the same key later are never read: of whole seconds and days
+    /// there are several.
+    fn tell_of_start(&self, key: &str, reader: &Reader) {
+        let Self { plan, .. } = self;
+        let keys = Keys { format: plan.time_format.as_ref(), zone: self.api.calendar.zone() };
+        let bookmark = reader.latest().bookmark().and_then(|bookmark| keys.moment(bookmark));
+        let is_coarse = bookmark.is_some_and(|(moment, _)| moment.subsec_nanosecond() == 0);
+        // A window may have no rows, and a parent may be gone.
+        let may_be_none = plan.window_days.is_some_and(|days| days > 0)
+            || plan.parent.is_some()
+            || !reader.absent().is_empty()
+            || plan.keys.iter().any(|name| name == key);
+        let is_whole = self.are_made() && reader.is_done() && !reader.is_cut();
+        if is_whole && reader.counts().rows == 0 && is_coarse && !may_be_none {
+            singer::warn!(
+                "W-START-EXCLUDED",
+                "stream {}: from its bookmark on the API gave nothing, not even the row with that \
+                 `{key}`: if it gives only what is later than {{start}}, rows that get the same \
+                 `{key}` later are never read. Ask for what lies at {{start}} as well, or from \
+                 earlier on by a coarser `time_format`, such as `date`",
                 plan.name
             );
         }

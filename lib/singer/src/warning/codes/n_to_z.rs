@@ -202,6 +202,12 @@ pub const CODES: &[(&str, &str)] = &[
         "A folder of the dated folders holds data of another source, and is left out.",
     ),
     (
+        "W-START-EXCLUDED",
+        "The API gave nothing from a bookmark on, not even the row that the bookmark was made of. \
+         If it gives only what is later than `{start}`, rows that get the same key later are \
+         never read: ask for what lies at it as well.",
+    ),
+    (
         "W-START-IGNORED",
         "Most records of the API lie well before the start that it was asked for. Check the name \
          and the form of the parameter with `{start}`.",
