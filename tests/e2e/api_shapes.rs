@@ -119,6 +119,8 @@ fn a_list_in_a_record_that_has_more_is_told() {
         (json!({ "tree": { "tree": list(), "truncated": true } }), "tree.truncated"),
         (json!({ "Lines": list(), "Lines@odata.nextLink": "x?skip=2" }), "@odata.nextLink"),
         (json!({ "lines": list(), "has_more": true }), "has_more"),
+        (json!({ "bean": { "values": list(), "maxResults": 2, "isLast": false } }), "bean.isLast"),
+        (json!({ "found": { "rows": list(), "limit": 2, "total": 3 } }), "found.total"),
         (
             json!({ "parts": [{ "refunds": { "data": list(), "has_more": true } }] }),
             "parts.refunds.has_more",
@@ -141,6 +143,9 @@ fn a_list_in_a_record_that_has_more_is_told() {
         json!({ "has_more": true, "tags": ["a"], "next_page": "/p/2", "is_last": false }),
         json!({ "plan": { "has_more": true, "name": "x" }, "lines": list() }),
         json!({ "lines": list(), "next_page": "/p/2", "total": 9, "offset": 0 }),
+        json!({ "credit": { "limit": 5000, "total": 12000, "accounts": list() } }),
+        json!({ "stage": { "is_last": false, "tasks": list() } }),
+        json!({ "steps": list(), "is_last": false, "truncated": true, "has_next": true }),
     ] {
         assert!(!read(&record).stderr.contains("W-MORE-PAGES"), "{record}");
     }

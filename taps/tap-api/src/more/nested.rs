@@ -145,43 +145,54 @@ fn in_object(object: &[u8], depth: u8) -> Option<String> {
 /// Returns the member of an object with a list of this length that says that there is more; of a
 /// record, whose members are data, only what says nothing else counts.
 fn said(object: &[u8], length: Option<u64>) -> Option<String> {
-    let (mut sure, mut address, mut all, mut is_part) = (None, None, None, false);
+    let Some(length) = length else { return first_sign(object, false) };
+    let (mut sure, mut weak, mut all) = (None, None, None);
+    let (mut has_size, mut has_place) = (false, false);
     each_member(object, &mut |name, value| {
         let name = String::from_utf8_lossy(name);
-        is_part |= is_size(&name) || ["startat", "offset", "skip"].contains(&&*plain(&name));
-        let at = match &value {
-            Token::Object(beside) if length.is_some() && is_around(&name) => {
-                said_beside(beside.text).map(|at| format!("{name}.{at}"))
-            }
-            value => is_sign(&name, value, length.is_some()).then(|| name.to_string()),
-        };
-        sure = sure.take().or(at);
+        has_place |= ["startat", "offset", "skip"].contains(&&*plain(&name));
+        has_size |= is_size(&name);
+        has_place |= is_size(&name) && number(&value) == Some(length);
         let says = || Some(meaning(&name)?.says);
-        match value {
-            Token::String(text) if is_address(text.raw) && says() == Some(Says::Next) => {
-                address = Some(name.to_string());
+        match &value {
+            Token::Object(beside) if is_around(&name) => {
+                let at = first_sign(beside.text, true);
+                sure = sure.take().or_else(|| at.map(|at| format!("{name}.{at}")));
             }
-            Token::Integer(number) if says() == Some(Says::Total) => {
-                let number = std::str::from_utf8(number).ok().and_then(|it| it.parse::<u64>().ok());
-                all = number.filter(|number| Some(*number) > length).map(|_| name.to_string());
+            Token::String(text) if is_address(text.raw) && says() == Some(Says::Next) => {
+                weak = Some(name.to_string());
+            }
+            Token::Boolean(false) if says() == Some(Says::Last) => weak = Some(name.to_string()),
+            Token::Integer(_) if says() == Some(Says::Total) => {
+                all = number(&value).filter(|all| *all > length).map(|_| name.to_string());
             }
             _ => {}
         }
+        if sure.is_none() && is_sign(&name, &value, true) {
+            sure = Some(name.to_string());
+        }
     })
     .ok()?;
-    let of_list = address.or(all).filter(|_| is_part && length.is_some());
-    sure.or(of_list)
+    let weak = weak.filter(|_| has_size || has_place);
+    sure.or(weak).or(all.filter(|_| has_place))
 }
 
-/// Returns the member of what stands beside a list, such as `pageInfo`, that says so.
-fn said_beside(object: &[u8]) -> Option<String> {
+/// Returns the first member that says so of a record, or of what stands beside a list, such as
+/// `pageInfo`.
+fn first_sign(object: &[u8], is_beside: bool) -> Option<String> {
     let mut found = None;
     each_member(object, &mut |name, value| {
         let name = String::from_utf8_lossy(name);
-        let is_next = || meaning(&name).is_some_and(|known| known.says == Says::Next);
-        let is_address = matches!(&value, Token::String(text) if is_address(text.raw));
-        if is_sign(&name, &value, true) || is_address && is_next() {
-            found.get_or_insert_with(|| name.to_string());
+        let says = || meaning(&name).map(|known| known.says);
+        let is_it = is_sign(&name, &value, is_beside)
+            || is_beside
+                && match &value {
+                    Token::String(text) => is_address(text.raw) && says() == Some(Says::Next),
+                    Token::Boolean(false) => says() == Some(Says::Last),
+                    _ => false,
+                };
+        if is_it && found.is_none() {
+            found = Some(name.into_owned());
         }
     })
     .ok()?;
@@ -190,21 +201,29 @@ fn said_beside(object: &[u8]) -> Option<String> {
 
 /// Tells whether a member says that there is more, and can say nothing else.
 fn is_sign(name: &str, value: &Token<'_>, is_of_list: bool) -> bool {
-    let known = || meaning(name).filter(|known| known.is_sure || known.says == Says::Cut);
-    let says = || known().map(|known| known.says);
+    let is_known = |wanted: &[Says]| {
+        meaning(name).is_some_and(|known| {
+            let is_sure = known.is_sure || is_of_list && known.says == Says::Cut;
+            is_sure && wanted.contains(&known.says)
+        })
+    };
     match value {
-        Token::Boolean(true) => {
-            matches!(says(), Some(Says::More | Says::Cut | Says::Next))
-        }
-        Token::Boolean(false) => says() == Some(Says::Last),
+        Token::Boolean(true) if is_of_list => is_known(&[Says::More, Says::Cut, Says::Next]),
+        Token::Boolean(true) => is_known(&[Says::More]),
         Token::String(text) if name.ends_with("@odata.nextLink") => !text.raw.is_empty(),
         Token::String(text) if is_of_list => {
-            let is_token = !["", "null", "none", "0", "false"].iter().any(|none| {
-                std::str::from_utf8(text.raw).is_ok_and(|text| text.eq_ignore_ascii_case(none))
-            });
-            is_token && says() == Some(Says::Next)
+            let none = ["", "null", "none", "0", "false"];
+            let text = String::from_utf8_lossy(text.raw);
+            !none.iter().any(|none| text.eq_ignore_ascii_case(none)) && is_known(&[Says::Next])
         }
         _ => false,
+    }
+}
+
+fn number(value: &Token<'_>) -> Option<u64> {
+    match value {
+        Token::Integer(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
     }
 }
 
