@@ -2,8 +2,8 @@
 //! of its columns.
 //!
 //! The rule: a bookmark covers the rows, and the columns, of the table that it was taken from. What
-//! it covers is not read again; so another table behind the same name, and columns that were left
-//! out until now, are told.
+//! it covers is not read again; so another table behind the same name, one that was emptied and
+//! whose numbers have begun anew, and columns that were left out until now, are told.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,35 @@ use pg::Client;
 use serde_json::{Value, json};
 use singer::{Bookmark, Result, Rows, Stream};
 
+use crate::catalog::Attribute;
+
 /// The member of a bookmark with the table, and the one with the columns that were left out.
 const TABLE: &str = "table";
 const LEFT_OUT: &str = "left_out";
+/// The one with the files that hold the rows and the sequence of the key.
+const NUMBERS: &str = "numbers";
+
+/// The file of the table `$1`, that of the sequence that gives its column `$2` numbers, and the
+/// type of the column. TRUNCATE ... RESTART IDENTITY gives both new files, as TRUNCATE and ALTER
+/// SEQUENCE ... RESTART do; upkeep and most other changes of a table have one of them new at most,
+/// but for those of the type.
+const FILES: &str = "\
+SELECT c.relfilenode, s.relfilenode, a.atttypid
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = $2::int2
+  JOIN (
+    SELECT objid, refobjid, refobjsubid FROM pg_catalog.pg_depend
+     WHERE classid = 'pg_catalog.pg_class'::regclass AND deptype IN ('a', 'i')
+       AND refclassid = 'pg_catalog.pg_class'::regclass
+     UNION
+    SELECT d.refobjid, f.adrelid, f.adnum
+      FROM pg_catalog.pg_attrdef f
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass
+       AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+  ) d (sequence, relation, number) ON d.relation = c.oid AND d.number = a.attnum
+  JOIN pg_catalog.pg_class s ON s.oid = d.sequence AND s.relkind = 'S'
+ WHERE c.oid = $1::oid AND c.relfilenode <> 0
+ ORDER BY s.oid LIMIT 1";
 
 /// The database of a run: its number, behind that of the cluster where the server shows it.
 #[derive(Debug, Default)]
@@ -49,6 +75,43 @@ impl Origin {
             rows.add_to_bookmark(LEFT_OUT, json!(left_out));
         }
     }
+}
+
+/// Compares the bookmark with the files of the table and of the sequence of its key, and has the
+/// next one say them; `from` is what the rows are read from.
+pub fn check_numbers(
+    client: &mut Client,
+    stream: &Stream,
+    since: &Bookmark,
+    (key, from): (&Attribute, &str),
+    rows: &mut Rows<'_>,
+) -> Result<()> {
+    let params = [key.relation.to_string(), key.number.to_string()];
+    let found = client.query(FILES, &[Some(&params[0]), Some(&params[1])])?;
+    let Some(row) = found.first() else { return Ok(()) };
+    let files: Vec<&str> = (0..3).filter_map(|column| row.get(column)).collect();
+    rows.add_to_bookmark(NUMBERS, json!(files));
+    let known = since.value[NUMBERS].as_array().filter(|_| since.is_of_state());
+    let differs = |at: usize| {
+        known.and_then(|known| known.get(at)?.as_str()).is_some_and(|known| known != files[at])
+    };
+    let Some(start) = since.start.as_deref().filter(|_| differs(0) && differs(1) && !differs(2))
+    else {
+        return Ok(());
+    };
+    let name = pg::quote_ident(&key.name)?;
+    let sql = format!("SELECT FROM {from} WHERE {name} < $1 LIMIT 1");
+    if !client.query(&sql, &[Some(start)])?.is_empty() {
+        singer::warn!(
+            "W-SOURCE-CHANGED",
+            "stream {}: its table was emptied since the bookmark, and the numbers of `{}` have \
+             begun anew: rows up to the bookmark are not read; where they are not those that were \
+             read before, to read them, run once without the bookmark",
+            stream.name,
+            key.name
+        );
+    }
+    Ok(())
 }
 
 fn tell(stream: &Stream, bookmark: &Value, table: &str) {

@@ -16,7 +16,7 @@ use singer::{
 use crate::catalog::{self, After, Attribute, Form};
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 use crate::plan::Plan;
 use crate::read::copy;
 use crate::settings::{self, Settings};
@@ -250,6 +250,8 @@ impl TapPostgres {
         if let Some(key) = select.key(stream) {
             self.origin.check(stream, since, (key.relation, &select.left_out), rows);
             self.hidden.check(stream, &address(stream)?, since, rows);
+            let read = (key, select.from.as_str());
+            origin::check_numbers(&mut self.client, stream, since, read, rows)?;
         }
         if let Some((most, part)) = select.cut.zip(part) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
