@@ -194,8 +194,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
     (
         "W-SOURCE-CHANGED",
-        "The table of an INCREMENTAL stream is another one than its bookmark was taken from, or was \
-         emptied and filled anew. Rows up to the bookmark are not read. Read once without it, \
+        "The table of an INCREMENTAL stream is another one than its bookmark was taken from, or \
+         was emptied and filled anew. Rows up to the bookmark are not read. Read once without it, \
          unless they are the same.",
     ),
     (
