@@ -11,8 +11,9 @@ OF_POSTGRES = commits:: first_loads:: loads:: metadata:: names:: parts:: reruns:
 
 test: setup
 	cargo build --workspace
-	cargo test --workspace
-	POSTGRES_BINARIES=$$(scripts/server.sh 18) cargo test --workspace --test e2e -- $(OF_POSTGRES)
+	scripts/test.sh
+	cargo test --workspace --doc
+	POSTGRES_BINARIES=$$(scripts/server.sh 18) scripts/test.sh --test e2e -- $(OF_POSTGRES)
 
 # Every test again, those under faults at length; their figures go into tests/RELIABILITY.md.
 test-faults: setup
