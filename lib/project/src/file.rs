@@ -30,7 +30,7 @@ pub fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
 }
 
 /// Finds the file and the line of a value: the first of several places that is there.
-pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Step<'_>>]) -> Option<(PathBuf, u64)> {
+pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Segment<'_>>]) -> Option<(PathBuf, u64)> {
     let mut paths = vec![root.join(FILE_NAME)];
     // What there is to warn of was told when they were read.
     paths.extend(included(root, whole, &Warnings::default()).ok()?);
@@ -49,23 +49,23 @@ pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Step<'_>>]) -> Option<(
 
 /// A step into the project file.
 #[derive(Clone, Copy)]
-pub enum Step<'a> {
+pub enum Segment<'a> {
     /// Into a mapping.
     Key(&'a str),
     /// Into the entry of a list that has this name.
     Named(&'a str),
 }
 
-fn parts(value: &Value, place: &[Step<'_>]) -> Option<Vec<Part>> {
+fn parts(value: &Value, place: &[Segment<'_>]) -> Option<Vec<Part>> {
     let mut at = value;
     let mut parts = Vec::new();
     for step in place {
         match step {
-            Step::Key(key) => {
+            Segment::Key(key) => {
                 at = at.get(key)?;
                 parts.push(Part::Key((*key).to_owned()));
             }
-            Step::Named(name) => {
+            Segment::Named(name) => {
                 let index = at.as_array()?.iter().position(|entry| entry["name"] == **name)?;
                 at = &at[index];
                 parts.push(Part::Index(index));
@@ -119,7 +119,7 @@ fn included(root: &Path, whole: &Value, warnings: &Warnings) -> Result<Vec<PathB
             }
         })?;
         if found.len() == before {
-            warnings.tell_once(warning!(
+            warnings.warn_once(warning!(
                 "W-PROJECT-UNUSED",
                 "`include_paths` names {pattern}, which matches no file"
             ));

@@ -40,7 +40,7 @@ impl Job {
             match find_named(&project.file["jobs"], word) {
                 Some(job) if pending.is_empty() => {
                     if project.plugin_names().contains(word) {
-                        project.warnings().tell_once(warning!(
+                        project.warnings().warn_once(warning!(
                             "W-PROJECT-UNUSED",
                             "{word} is a job and a plugin: the job is what runs"
                         ));

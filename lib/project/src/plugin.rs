@@ -14,12 +14,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use crate::file::{self, Step};
+use crate::file::{self, Segment};
 use crate::names::{find_named, nearest};
 use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Missing, Variables, names_in};
-use about::Said;
+use about::Description;
 use definition::variable_name;
 use entry::{Entry, nearest_text};
 pub use environment::is_secret_word;
@@ -48,7 +48,7 @@ pub struct Plugin {
     /// The variables of its process.
     pub environment: Environment,
     /// What it says of itself, if it is one of ours.
-    said: Option<Arc<Said>>,
+    description: Option<Arc<Description>>,
 }
 
 /// What a project wants of a tap's catalog and state.
@@ -129,10 +129,10 @@ impl Plugin {
         }
         let executable = executable(project, role, &chain);
         let context = &project.context;
-        let said = context.programs.said(&executable, &context.warnings);
-        let said = said.map_err(|failure| failure.with("plugin", name))?;
+        let description = context.programs.describe(&executable, &context.warnings);
+        let description = description.map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain);
-        undeclared::complete(&mut definitions, project, &chain, said.as_deref());
+        undeclared::complete(&mut definitions, project, &chain, description.as_deref());
         let mut missing = Missing::default();
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
@@ -147,7 +147,7 @@ impl Plugin {
             settings::overlay(&mut config, own);
         }
         // It tells the kinds of its settings, and which of them are secrets.
-        let kinds = said.as_ref().map_or(&[][..], |said| &said.settings);
+        let kinds = description.as_ref().map_or(&[][..], |description| &description.settings);
         settings::settle(&mut config, kinds).map_err(of_plugin)?;
         let rules = rules(&chain, project, &variables, &mut missing)?;
         let known = Known {
@@ -155,7 +155,7 @@ impl Plugin {
             role,
             chain: &chain,
             definitions: &definitions,
-            said: said.as_deref(),
+            description: description.as_deref(),
             config: &config,
             written: &written,
         };
@@ -168,7 +168,7 @@ impl Plugin {
             capabilities: capabilities(&chain),
             rules,
             environment,
-            said,
+            description,
             config,
             written,
             missing,
@@ -186,7 +186,7 @@ impl Plugin {
 
     /// Tells whether it is one of ours.
     pub fn is_ours(&self) -> bool {
-        self.said.is_some()
+        self.description.is_some()
     }
 
     /// Tells whether it is one of ours and can tell what it would do: who knows what others do with
@@ -201,7 +201,7 @@ impl Plugin {
     }
 
     fn says_it_can(&self, capability: &str) -> bool {
-        self.said.as_ref().is_some_and(|said| said.can(capability))
+        self.description.as_ref().is_some_and(|description| description.can(capability))
     }
 
     /// Returns the variable that sets a setting: the one it is written with, or else its own.
@@ -261,13 +261,13 @@ fn of_line(failure: Error, project: &Project, role: Role, chain: &[Entry<'_>]) -
     let environment = project.environment_name().unwrap_or_default();
     let mut places = Vec::new();
     for Entry { name, .. } in chain {
-        let own = vec![Step::Key("plugins"), Step::Key(role.key()), Step::Named(name)];
+        let own = vec![Segment::Key("plugins"), Segment::Key(role.key()), Segment::Named(name)];
         let of_environment =
-            [Step::Key("environments"), Step::Named(environment), Step::Key("config")];
+            [Segment::Key("environments"), Segment::Named(environment), Segment::Key("config")];
         for entry in [[&of_environment[..], &own[..]].concat(), own] {
-            let config = [&entry[..], &[Step::Key("config")]].concat();
-            let levels: Vec<_> = setting.split('.').map(Step::Key).collect();
-            places.push([&config[..], &[Step::Key(&setting)]].concat());
+            let config = [&entry[..], &[Segment::Key("config")]].concat();
+            let levels: Vec<_> = setting.split('.').map(Segment::Key).collect();
+            places.push([&config[..], &[Segment::Key(&setting)]].concat());
             places.push([config, levels].concat());
         }
     }

@@ -83,7 +83,7 @@ pub fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Res
                 let line = line(finding).map_or(String::new(), |line| format!(", line {line}"));
                 let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
                 let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                warnings.tell_once(warning!(
+                warnings.warn_once(warning!(
                     "W-PROJECT-UNUSED",
                     "key `{key}` of {of} is not known and has no effect{hint} ({shown}{line})"
                 ));
@@ -143,7 +143,7 @@ pub fn check_environments(whole: &Value, warnings: &Warnings) {
                     let hint =
                         hint.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                     let of = environment["name"].as_str().unwrap_or_default();
-                    warnings.tell_once(warning!(
+                    warnings.warn_once(warning!(
                         "W-PROJECT-UNUSED",
                         "environment {of} has settings for {name}, which is no {role}{hint}"
                     ));

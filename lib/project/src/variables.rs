@@ -225,7 +225,7 @@ fn of_file(path: &Path, process: &Variables, warnings: &Warnings) -> Result<Vari
     };
     let dotenv::Statements { variables, odd } = dotenv::read(&text);
     for line in odd {
-        warnings.tell_once(warning!(
+        warnings.warn_once(warning!(
             "W-PROJECT-UNUSED",
             ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with \
              a quote ends with one"
@@ -234,7 +234,7 @@ fn of_file(path: &Path, process: &Variables, warnings: &Warnings) -> Result<Vari
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for variable in variables {
         if variable.value.is_none() {
-            warnings.tell_once(warning!(
+            warnings.warn_once(warning!(
                 "W-PROJECT-UNUSED",
                 ".env, line {}: a name without `=` sets nothing; write NAME= for an empty value",
                 variable.line

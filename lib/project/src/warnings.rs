@@ -33,12 +33,12 @@ pub type Counts = BTreeMap<String, u64>;
 
 /// What was warned of for one purpose, such as a command or a request, and who is told.
 pub struct Warnings {
-    told: Mutex<Told>,
+    noted: Mutex<Noted>,
     listener: Box<dyn Fn(&Warning) + Send + Sync>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Noted {
     /// What is not told again.
     once: BTreeSet<String>,
     counts: Counts,
@@ -49,7 +49,7 @@ struct Told {
 impl Warnings {
     /// Has a listener told of each warning.
     pub fn new(listener: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
-        Self { told: Mutex::default(), listener: Box::new(listener) }
+        Self { noted: Mutex::default(), listener: Box::new(listener) }
     }
 
     /// Makes warnings of these codes end what is being done; `all` stands for every code.
@@ -58,31 +58,31 @@ impl Warnings {
     /// `Usage` for a code that does not exist.
     pub fn deny(&self, codes: &[String]) -> Result<()> {
         let codes = singer::warning::known(codes.iter().map(String::as_str))?;
-        self.told().denied.extend(codes);
+        self.noted().denied.extend(codes);
         Ok(())
     }
 
     /// Tells of a warning.
-    pub fn tell(&self, warning: Warning) {
+    pub fn warn(&self, warning: Warning) {
         (self.listener)(&warning);
-        let mut told = self.told();
-        *told.counts.entry(warning.code.to_owned()).or_default() += 1;
-        if told.first_denied.is_none() && told.denied.contains(warning.code) {
-            told.first_denied = Some(warning);
+        let mut noted = self.noted();
+        *noted.counts.entry(warning.code.to_owned()).or_default() += 1;
+        if noted.first_denied.is_none() && noted.denied.contains(warning.code) {
+            noted.first_denied = Some(warning);
         }
     }
 
     /// Tells of a warning, unless the same words were told before: a backfill opens the project for
     /// each day.
-    pub fn tell_once(&self, warning: Warning) {
+    pub fn warn_once(&self, warning: Warning) {
         if self.is_news(&warning.text) {
-            self.tell(warning);
+            self.warn(warning);
         }
     }
 
     /// Tells whether this was not asked for the same words before.
     pub fn is_news(&self, words: &str) -> bool {
-        self.told().once.insert(words.to_owned())
+        self.noted().once.insert(words.to_owned())
     }
 
     /// Fails once a denied warning was told.
@@ -90,7 +90,7 @@ impl Warnings {
     /// # Errors
     /// `Data`, with the code and the text of the first denied warning.
     pub fn check(&self) -> Result<()> {
-        match &self.told().first_denied {
+        match &self.noted().first_denied {
             Some(Warning { code, text }) => Err(singer::warning::denied(code, text)),
             None => Ok(()),
         }
@@ -98,16 +98,16 @@ impl Warnings {
 
     /// Forgets the warning that ended one run, before the next one.
     pub fn forgive(&self) {
-        self.told().first_denied = None;
+        self.noted().first_denied = None;
     }
 
     /// Returns how often was warned since this was last asked.
     pub fn take_counts(&self) -> Counts {
-        std::mem::take(&mut self.told().counts)
+        std::mem::take(&mut self.noted().counts)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +120,7 @@ impl Default for Warnings {
 
 impl fmt::Debug for Warnings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warnings").field("counts", &self.told().counts).finish_non_exhaustive()
+        f.debug_struct("Warnings").field("counts", &self.noted().counts).finish_non_exhaustive()
     }
 }
 
@@ -140,9 +140,9 @@ mod tests {
             });
             warnings.deny(&denied.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
             for text in ["a", "b", "a"] {
-                warnings.tell_once(warning!("W-PROJECT-UNUSED", "{text}"));
+                warnings.warn_once(warning!("W-PROJECT-UNUSED", "{text}"));
             }
-            warnings.tell(warning!("W-ROWS-AGAIN", "a"));
+            warnings.warn(warning!("W-ROWS-AGAIN", "a"));
             assert_eq!(*heard.lock().unwrap(), ["a", "b", "a"]);
             let failure = warnings.check().map_or_else(|one| one.to_string(), |()| String::new());
             assert!(expected.iter().all(|part| failure.contains(part)), "{denied:?} {failure}");

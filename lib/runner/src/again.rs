@@ -15,14 +15,14 @@ use project::{Project, Step};
 use serde_json::Value;
 use singer::Result;
 
-use crate::account;
-use crate::day;
 use crate::effect;
 use crate::effect::Adds;
 use crate::history::{History, UNCOVERED};
+use crate::lake_paths;
 use crate::observe::Observed;
 use crate::pipeline::Outcome;
 use crate::place;
+use crate::plugin_plan;
 use crate::prepare::Prepared;
 use crate::record::{RunRecord, StepRecord};
 use crate::states::Start;
@@ -78,11 +78,11 @@ pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result
 
 fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
     let Loading { project, step, .. } = loading;
-    let changed = day::tables_changed(project, step, state)?;
+    let changed = lake_paths::tables_changed(project, step, state)?;
     if changed.is_empty() {
         return Ok(());
     }
-    project.warnings().tell_once(warning!(
+    project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
         "{}: {} changed since the day was loaded, and is added whole to the rows that are there: \
          remove those of this day, or load by `upsert` or `replace-partition`",
@@ -104,7 +104,7 @@ fn warn_of_files(loading: &Loading<'_>, state: &Value) {
         return;
     }
     // What is wrong with it, the run itself will tell.
-    let Ok(planned) = account::of_tap(project, step, Some(state), None) else { return };
+    let Ok(planned) = plugin_plan::of_tap(project, step, Some(state), None) else { return };
     let steps = planned.streams.iter().filter_map(|stream| stream["steps"].as_array()).flatten();
     let mut again: Vec<&str> = steps.filter_map(Value::as_str).collect();
     again.retain(|path| read.iter().any(|read| read.as_str() == *path));
@@ -114,7 +114,7 @@ fn warn_of_files(loading: &Loading<'_>, state: &Value) {
     let more = again.len().saturating_sub(FILES_SHOWN);
     again.truncate(FILES_SHOWN);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    project.warnings().tell_once(warning!(
+    project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
         "{}: {}{more} changed since they were loaded, and are added whole to the rows that are \
          there: remove those of the files, or load by `upsert`",
@@ -131,7 +131,7 @@ fn warn_of_unkept(loading: &Loading<'_>, adds: Adds) -> Result<()> {
     if adds != Adds::All && why != UNCOVERED {
         return Ok(());
     }
-    project.warnings().tell_once(warning!(
+    project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
         "{}: its last run (of {at}) {why}: rows that it had added behind the state that it \
          kept are added again; look for them in the tables, or load by `upsert`",
@@ -160,7 +160,7 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
              '{{\"singer_state\": ...}}'"
         ),
     };
-    project.warnings().tell_once(warning!(
+    project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
         "{}: all is read without a state, and added to the rows that `{by}` has loaded from the \
          same source (run of {at}); {mend}; `--deny-warnings W-ROWS-AGAIN` ends a run before it \

@@ -60,12 +60,12 @@ impl Attempt<'_> {
             state: StateKeeper::new(store, state_id, start.kept, prepared.reads.as_ref()),
             last: vec![Vec::new(); prepared.programs.len()],
         };
-        events.tell(What::Begun);
+        events.emit(What::Begun);
         for line in &prepared.warnings {
             seen.warned_before(line);
         }
         let outcome = pipeline::run(&prepared.programs, self.stop, &mut |event| seen.event(event));
-        events.tell(What::Ended);
+        events.emit(What::Ended);
         let Seen { mut log, observed, state, last, .. } = seen;
         let well = outcome.as_ref().is_ok_and(Outcome::is_well);
         let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
@@ -104,7 +104,7 @@ impl Attempt<'_> {
         let Self { project, store, options, step, .. } = *self;
         let start = states::start(project, store, options, id, step)?;
         if let Some(why) = &start.why {
-            self.events.tell(What::Note(why));
+            self.events.emit(What::Note(why));
         }
         let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
         let day = options.datestamp;
@@ -152,7 +152,7 @@ impl Seen<'_> {
         let plugin = &self.prepared.programs[0].name;
         self.log.line(plugin, line);
         self.observed.warned(line, self.is_ours[0]);
-        self.events.tell(What::Line { plugin, text: line, weight: Weight::Warning });
+        self.events.emit(What::Line { plugin, text: line, weight: Weight::Warning });
     }
 
     fn event(&mut self, event: Event) {
@@ -161,10 +161,10 @@ impl Seen<'_> {
             Event::State(line) => {
                 self.observed.states += 1;
                 if let Some(warning) = self.state.take(&line) {
-                    self.project.warnings().tell(warning);
+                    self.project.warnings().warn(warning);
                 }
             }
-            Event::Tick | Event::End(_) => self.events.tell(What::Progress(self.observed)),
+            Event::Tick | Event::End(_) => self.events.emit(What::Progress(self.observed)),
         }
     }
 
@@ -176,7 +176,7 @@ impl Seen<'_> {
         if weight == Weight::Warning && observe::warns(&text) {
             self.observed.warned(&text, self.is_ours[process]);
         }
-        self.events.tell(What::Line { plugin, text: &text, weight });
+        self.events.emit(What::Line { plugin, text: &text, weight });
         if weight != Weight::Metric {
             remember(&mut self.last[process], text);
         }

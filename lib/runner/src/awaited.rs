@@ -6,7 +6,7 @@ use project::warning;
 use project::{Project, Step};
 use singer::Result;
 
-use crate::day::day_written;
+use crate::lake_paths::day_written;
 use crate::options::Options;
 use crate::state_names::state_id;
 
@@ -14,17 +14,17 @@ use crate::state_names::state_id;
 /// that one reads is there by then.
 pub fn begin(project: &Project, options: &Options, steps: &[Step]) {
     for step in steps.iter().map_while(|step| writes(project, step).then_some(step)) {
-        let said = note(project, options, step, |lake, source, day, state| {
+        let noted = note(project, options, step, |lake, source, day, state| {
             lake.await_step(source, day, state, &step.name)
         });
-        tell(project, step, said);
+        warn(project, step, noted);
     }
 }
 
 /// Says that a step has written its day.
 pub fn end(project: &Project, options: &Options, step: &Step) {
-    let said = note(project, options, step, Lake::step_done);
-    tell(project, step, said);
+    let noted = note(project, options, step, Lake::step_done);
+    warn(project, step, noted);
 }
 
 /// Tells whether a step of a day that is not being run is still to write it.
@@ -54,10 +54,10 @@ fn note(
 }
 
 /// Where nothing can be written, the target says so, too.
-fn tell(project: &Project, step: &Step, said: Result<()>) {
-    if let Err(failure) = said {
+fn warn(project: &Project, step: &Step, noted: Result<()>) {
+    if let Err(failure) = noted {
         let path = failure.context("path").unwrap_or_default();
-        project.warnings().tell(warning!(
+        project.warnings().warn(warning!(
             "W-RUN-UNRECORDED",
             "{}: {} ({path})",
             step.name,

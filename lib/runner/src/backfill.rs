@@ -8,15 +8,15 @@ use lake::Datestamp;
 use project::{Job, Plugin, Project, Step};
 use singer::{Error, ErrorKind, Result};
 
-use crate::before;
-use crate::day::{day_written, writes_days};
 use crate::effect;
 use crate::ended::first_failure;
 use crate::history::History;
-use crate::observer::Observer;
+use crate::host::Host;
+use crate::lake_paths::{day_written, writes_days};
 use crate::options::Options;
 use crate::order::{self, Loading};
 use crate::pipeline::Stop;
+use crate::preflight;
 use crate::run::Run;
 use crate::standing::Standing;
 use crate::states;
@@ -247,10 +247,8 @@ pub struct How<'a> {
     pub parallel: usize,
     /// How each of them is run.
     pub options: &'a Options,
-    /// Who may ask for the end.
-    pub stop: &'a dyn Stop,
-    /// Who sees what happens.
-    pub observer: &'a dyn Observer,
+    /// What the runs share.
+    pub host: Host<'a>,
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -262,7 +260,8 @@ pub fn run(
     how: &How<'_>,
     seen: &(dyn Fn(&DayPlan, &Ended) + Sync),
 ) -> Vec<(Datestamp, Error)> {
-    let How { parallel, options, stop, observer } = *how;
+    let How { parallel, options, host } = *how;
+    let stop = host.stop;
     // Runs are read in the order in which they begin: it is to be that of the days.
     let next = Mutex::new(days.iter().enumerate());
     let failures = Mutex::new(Vec::new());
@@ -281,7 +280,7 @@ pub fn run(
                     }
                     let (datestamp, followed_to) = (Some(day.day), followed_to(days, day));
                     let options = Options { datestamp, followed_to, ..options.clone() };
-                    let run = Run::begin(&day.project, &day.job, &options, stop, observer);
+                    let run = Run::begin(&day.project, &day.job, &options, host);
                     drop(next);
                     let follows = || order.follows(at, stop);
                     let ended = run.and_then(|run| run_day(day, run, &follows));
@@ -329,7 +328,7 @@ pub fn days(from: Datestamp, to: Datestamp) -> Result<Vec<Datestamp>> {
             .hint("are the years of --from and --to right?"));
     }
     let now = jiff::Timestamp::now();
-    if before::is_in_future(to, now) {
+    if preflight::is_in_future(to, now) {
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
         return Err(Error::new(ErrorKind::Usage, "cannot fill days that have not begun")
             .with("to", to)

@@ -21,23 +21,23 @@ pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let Some(streams) = catalog["streams"].as_array_mut() else {
         return Err(Error::new(ErrorKind::Protocol, "the catalog of the tap has no `streams`"));
     };
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     streams.iter_mut().for_each(complete_metadata);
-    Streams::of(streams).check_schema(&rules.schema, &mut told)?;
+    Streams::of(streams).check_schema(&rules.schema, &mut warnings)?;
     for stream in streams.iter_mut() {
         let id = id(stream);
         add_schema(stream, &id, &rules.schema)?;
         complete_metadata(stream);
     }
     let all = Streams::of(streams);
-    all.check_select(&rules.select, &mut told)?;
-    all.check_metadata(&rules.metadata, &mut told)?;
+    all.check_select(&rules.select, &mut warnings)?;
+    all.check_metadata(&rules.metadata, &mut warnings)?;
     for stream in streams {
         let id = id(stream);
         select_stream(stream, &id, &patterns);
         add_metadata(stream, &id, &rules.metadata)?;
     }
-    Ok(told)
+    Ok(warnings)
 }
 
 /// Tells whether patterns leave a stream in, as far as its name tells; without patterns all are.
@@ -257,12 +257,15 @@ mod tests {
             let rules = Rules { select, metadata, schema, ..Rules::default() };
             apply(&mut catalog(), &rules)
         };
-        let told = |select: Value, metadata: Value, schema: Value, words: &str| {
-            let told = with(select, metadata, schema).unwrap();
+        let check = |select: Value, metadata: Value, schema: Value, words: &str| {
+            let warnings = with(select, metadata, schema).unwrap();
             if words.is_empty() {
-                assert_eq!(told, Vec::<String>::new());
+                assert_eq!(warnings, Vec::<String>::new());
             } else {
-                assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+                assert!(
+                    warnings.len() == 1 && warnings[0].contains(words),
+                    "{words}: {warnings:?}"
+                );
             }
         };
         let refused = |select: Value, metadata: Value, hint: &str| {
@@ -272,12 +275,12 @@ mod tests {
         };
         let none = || json!({});
         let all = || json!([]);
-        told(json!(["*.*", "!*-users.email", "!public-orders"]), none(), none(), "");
-        told(json!(["public-users.home.city", "*.id"]), none(), none(), "");
-        told(json!(["*.*", "public-user.*"]), none(), none(), "did you mean `public-users.*`?");
-        told(json!(["*.*", "public-users.hone.city"]), none(), none(), "public-users.home.city");
-        told(json!(["*.*", "x-*"]), none(), none(), "the tap has: public-users, public-orders");
-        told(json!(["!public-users.email"]), none(), none(), "add \"*.*\"");
+        check(json!(["*.*", "!*-users.email", "!public-orders"]), none(), none(), "");
+        check(json!(["public-users.home.city", "*.id"]), none(), none(), "");
+        check(json!(["*.*", "public-user.*"]), none(), none(), "did you mean `public-users.*`?");
+        check(json!(["*.*", "public-users.hone.city"]), none(), none(), "public-users.home.city");
+        check(json!(["*.*", "x-*"]), none(), none(), "the tap has: public-users, public-orders");
+        check(json!(["!public-users.email"]), none(), none(), "add \"*.*\"");
         refused(json!(["*.*", "!public-users.emial"]), none(), "`!public-users.email`?");
         refused(json!(["!public-user"]), none(), "did you mean `!public-users`?");
         refused(json!(["!*.secret*"]), none(), "the tap has: ");
@@ -288,13 +291,13 @@ mod tests {
         refused(all(), json!({"public-users": {"emial": out}}), "rule: metadata");
         refused(all(), json!({"private-*": {"inclusion": "unsupported"}}), "the tap has: ");
         let method = json!({"replication-method": "FULL_TABLE"});
-        told(all(), json!({"public-order": method}), none(), "did you mean `public-orders`?");
-        told(all(), json!({"public-users": {"replication-key": "id", "email": out}}), none(), "");
+        check(all(), json!({"public-order": method}), none(), "did you mean `public-orders`?");
+        check(all(), json!({"public-users": {"replication-key": "id", "email": out}}), none(), "");
         let date = json!({"format": "date"});
-        told(all(), none(), json!({"public-order": {"at": date}}), "public-orders");
-        told(all(), none(), json!({"public-orders": {"new_column": date}}), "");
-        told(all(), none(), json!({"public-orders": {"id?": date}}), "matches nothing");
-        told(all(), none(), json!({"public-users": {"emial": date}}), "`public-users.email`?");
+        check(all(), none(), json!({"public-order": {"at": date}}), "public-orders");
+        check(all(), none(), json!({"public-orders": {"new_column": date}}), "");
+        check(all(), none(), json!({"public-orders": {"id?": date}}), "matches nothing");
+        check(all(), none(), json!({"public-users": {"emial": date}}), "`public-users.email`?");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use lake::Datestamp;
 use project::Step;
 use serde_json::Value;
 
-use crate::day::{self, is_of_day, keeps_one_run, writes_days, writes_files};
+use crate::lake_paths::{self, is_of_day, keeps_one_run, writes_days, writes_files};
 
 /// Tells whether a step keeps what it did last, so that days must be done in their order. It does
 /// not where days are kept apart: in dated folders, in paths and schemas with the day in their
@@ -52,7 +52,7 @@ pub fn adds(step: &Step) -> Adds {
         Some("upsert") => Adds::Keyless,
         // Without keys, days of the dated folders take the place of their own rows.
         None if step.target().is_ours() && !writes_files(step.target()) => {
-            if day::reads_day(step.tap()) { Adds::None } else { Adds::Keyless }
+            if lake_paths::reads_day(step.tap()) { Adds::None } else { Adds::Keyless }
         }
         _ => Adds::None,
     }

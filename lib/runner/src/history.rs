@@ -40,7 +40,7 @@ impl History {
             }
             match read.and_then(|record| serde_json::from_value(record).ok()) {
                 Some(record) => runs.push((folder, record)),
-                None => project.warnings().tell(warning!(
+                None => project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
                     "the record {} is damaged: it is left out",
                     path.display()
@@ -358,7 +358,7 @@ pub fn prune(project: &Project) -> Result<()> {
         match std::fs::remove_dir_all(folder) {
             Ok(()) => left -= 1,
             Err(cause) => {
-                project.warnings().tell(warning!(
+                project.warnings().warn(warning!(
                     "W-FOLDER-LEFT",
                     "cannot remove {}: {cause}",
                     folder.display()

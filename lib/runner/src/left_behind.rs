@@ -14,9 +14,9 @@ use project::{Plugin, Project, Step};
 use singer::Result;
 
 use crate::catalog_rules;
-use crate::day::day_written;
 use crate::ended::StepEnd;
 use crate::history::History;
+use crate::lake_paths::day_written;
 use crate::prepare;
 use crate::store::Store;
 
@@ -69,7 +69,7 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         }
         let folder = lake.table_folder(&source, day, table);
         let day_folder = folder.parent().unwrap_or(&folder);
-        project.warnings().tell(warning!(
+        project.warnings().warn(warning!(
             "W-TABLE-STAYS",
             "table {table} of {source}, {day}, stays as an earlier run of {} wrote it: its source \
              has it no more, or the settings leave it out; to take it out of the day, remove {} \

@@ -4,19 +4,18 @@
 //! whoever opened the project. A program that runs pipelines calls [`guard::main`] where
 //! [`guard::is_wanted`], before anything else.
 
-pub mod account;
 mod again;
 mod attempt;
 mod awaited;
 pub mod backfill;
-pub mod before;
 mod catalog_rules;
 pub mod check;
-pub mod day;
 pub mod effect;
 pub mod ended;
 pub mod guard;
 pub mod history;
+pub mod host;
+pub mod lake_paths;
 mod left_behind;
 mod life;
 pub mod observe;
@@ -25,16 +24,18 @@ pub mod options;
 pub mod order;
 pub mod pipeline;
 mod place;
+pub mod plugin_plan;
+pub mod preflight;
 pub mod prepare;
 pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod selection;
 pub mod standing;
+pub mod state_lock;
 pub mod state_names;
 pub mod states;
 pub mod store;
 mod taken;
-mod turn;
 pub mod warnings;
 mod work;

@@ -50,7 +50,7 @@ pub fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder
         Ok(true) => return Holder::Alive,
         // What cannot be looked at is better taken for alive than removed.
         Err(failure) => {
-            warnings.tell(warning!("W-LOCK-UNSURE", "{failure}"));
+            warnings.warn(warning!("W-LOCK-UNSURE", "{failure}"));
             return Holder::Alive;
         }
         Ok(false) => {}
@@ -61,7 +61,7 @@ pub fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder
     let Some(kind) = without_shared_locks(lock) else { return Holder::Dead };
     // Each run has a path of its own: the first one tells it.
     if warnings.is_news("locks of other hosts") {
-        warnings.tell(warning!(
+        warnings.warn(warning!(
             "W-LOCK-UNSURE",
             "{} is on a file system ({kind}) that does not show the locks of other hosts, and {} \
              wrote to it: whether its runs live cannot be seen here; give each host a project \

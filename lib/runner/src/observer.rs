@@ -58,7 +58,7 @@ pub struct Events<'a> {
 
 impl Events<'_> {
     /// Tells that something has happened.
-    pub fn tell(&self, what: What<'_>) {
+    pub fn emit(&self, what: What<'_>) {
         let Self { observer, run, at, step } = *self;
         observer.event(&RunEvent { run, at, step, what });
     }

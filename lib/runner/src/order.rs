@@ -55,7 +55,7 @@ pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &H
         step.name,
         again(&newer, replaces(step, day))
     );
-    project.warnings().tell_once(warning!("W-DAY-OLDER", "{text}"));
+    project.warnings().warn_once(warning!("W-DAY-OLDER", "{text}"));
 }
 
 /// Warns of an older day that was loaded while a day was, which has just ended.
@@ -64,7 +64,7 @@ pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result
     let (step, environment) = (step.name.clone(), project.environment_name().map(str::to_owned));
     let newest = Newest { day, step: step.clone(), environment, is_recorded: true };
     let command = again(&[newest], true);
-    project.warnings().tell(warning!(
+    project.warnings().warn(warning!(
         "W-DAY-OLDER",
         "{step}: {older} was loaded at the same time as {day}, and what it has may have taken the \
          place of what is newer; do {day} again behind it: {command}"

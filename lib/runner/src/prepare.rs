@@ -53,10 +53,10 @@ pub fn prepare(
     for plugin in &step.plugins {
         let folder = WorkFolder::new(project)?;
         let given = Given { state, catalog: None, deny };
-        let (program, told) = program_of(project, plugin, &folder, given)?;
+        let (program, facts) = program_of(project, plugin, &folder, given)?;
         prepared.programs.push(program);
-        prepared.warnings.extend(told.warnings);
-        prepared.reads = prepared.reads.or(told.reads);
+        prepared.warnings.extend(facts.warnings);
+        prepared.reads = prepared.reads.or(facts.reads);
         prepared.folders.push(folder);
     }
     Ok(prepared)
@@ -74,7 +74,7 @@ struct Given<'a> {
 
 /// What was found out of a tap.
 #[derive(Default)]
-struct Told {
+struct TapFacts {
     warnings: Vec<String>,
     reads: Option<BTreeSet<String>>,
 }
@@ -85,17 +85,17 @@ fn program_of(
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<(Program, Told)> {
+) -> Result<(Program, TapFacts)> {
     write_settings(folder, plugin)?;
     let mut arguments = vec!["--config".to_owned(), text(&folder.path().join(SETTINGS))];
     arguments.extend(denied(plugin, given.deny));
-    let mut told = Told::default();
+    let mut facts = TapFacts::default();
     if plugin.role == Role::Extractor {
         let (more, of_tap) = tap_arguments(project, plugin, folder, given)?;
         arguments.extend(more);
-        told = of_tap;
+        facts = of_tap;
     }
-    Ok((program(project, plugin, arguments), told))
+    Ok((program(project, plugin, arguments), facts))
 }
 
 /// Returns the catalog that a tap would be run with, and what it has warned of.
@@ -142,9 +142,9 @@ fn tap_arguments(
     plugin: &Plugin,
     folder: &WorkFolder,
     given: Given<'_>,
-) -> Result<(Vec<String>, Told)> {
+) -> Result<(Vec<String>, TapFacts)> {
     let mut arguments = Vec::new();
-    let mut told = Told::default();
+    let mut facts = TapFacts::default();
     let flag = if plugin.declares("properties") && !plugin.declares("catalog") {
         "--properties"
     } else {
@@ -155,10 +155,10 @@ fn tap_arguments(
             catalog.clone()
         } else {
             let (catalog, warnings) = selected_catalog(project, plugin, folder, given.deny)?;
-            told.warnings = warnings;
+            facts.warnings = warnings;
             catalog
         };
-        told.reads = Some(names_selected(&catalog));
+        facts.reads = Some(names_selected(&catalog));
         let path = folder.path().join(CATALOG);
         write_json(&path, &catalog)?;
         arguments.extend([flag.to_owned(), text(&path)]);
@@ -168,7 +168,7 @@ fn tap_arguments(
         write_json(&path, state)?;
         arguments.extend(["--state".to_owned(), text(&path)]);
     }
-    Ok((arguments, told))
+    Ok((arguments, facts))
 }
 
 /// Returns the names of the selected streams of a catalog, as bookmarks may have them.
@@ -195,10 +195,10 @@ fn selected_catalog(
     deny: &[String],
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder, deny)?;
-    let told = catalog_rules::apply(&mut catalog, &plugin.rules)
+    let warnings_of_rules = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
-    for text in told.iter().map(|text| format!("{}: {text}", plugin.name)) {
-        project.warnings().tell_once(warning!("W-SELECT-NOTHING", "{text}"));
+    for text in warnings_of_rules.iter().map(|text| format!("{}: {text}", plugin.name)) {
+        project.warnings().warn_once(warning!("W-SELECT-NOTHING", "{text}"));
     }
     Ok((catalog, warnings))
 }

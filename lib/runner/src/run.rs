@@ -13,25 +13,24 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::attempt::Attempt;
 use crate::awaited;
-use crate::before;
-use crate::day::{day_written, reads_folder, writes_days};
 use crate::ended::StepEnd;
 use crate::history::{self, History, LOCK};
+use crate::host::Host;
+use crate::lake_paths::{day_written, reads_folder, writes_days};
 use crate::left_behind;
 use crate::life::{self, Life};
 use crate::observe::Observed;
-use crate::observer::{Events, Observer};
+use crate::observer::Events;
 use crate::options::Options;
 use crate::order::{self, Loading};
-use crate::pipeline::Stop;
 use crate::place;
+use crate::preflight;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
 use crate::state_names;
 use crate::state_names::state_id;
 use crate::states;
 use crate::store::{self, Store};
 use crate::taken;
-use crate::turn::Turn;
 use crate::warnings;
 
 /// A run: its record, and the folder with its logs.
@@ -39,13 +38,12 @@ pub struct Run<'a> {
     project: &'a Project,
     store: Store,
     options: &'a Options,
-    stop: &'a dyn Stop,
     folder: PathBuf,
     // As long as it is held, others see that the run lives.
     _life: Life,
     record: Mutex<RunRecord>,
     id: String,
-    observer: &'a dyn Observer,
+    host: Host<'a>,
 }
 
 impl<'a> Run<'a> {
@@ -54,12 +52,11 @@ impl<'a> Run<'a> {
         project: &'a Project,
         job: &Job,
         options: &'a Options,
-        stop: &'a dyn Stop,
-        observer: &'a dyn Observer,
+        host: Host<'a>,
     ) -> Result<Self> {
         // Several runs may begin in one process at once.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        before::check(project, job, options.datestamp)?;
+        preflight::check(project, job, options.datestamp)?;
         state_names::check_name(project, options)?;
         project.warnings().check()?;
         let store = Store::new(&project.root);
@@ -96,12 +93,11 @@ impl<'a> Run<'a> {
             project,
             store,
             options,
-            stop,
             folder,
             _life: life,
             record: Mutex::new(record),
             id,
-            observer,
+            host,
         };
         run.note(|_| ())?;
         Ok(run)
@@ -153,7 +149,7 @@ impl<'a> Run<'a> {
             record.ended = Some(jiff::Timestamp::now());
         })?;
         if let Err(failure) = history::prune(self.project) {
-            self.project.warnings().tell(warning!("W-RUN-UNRECORDED", "{failure}"));
+            self.project.warnings().warn(warning!("W-RUN-UNRECORDED", "{failure}"));
         }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
@@ -214,7 +210,8 @@ impl<'a> Run<'a> {
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         let started = Instant::now();
         let state_id = state_id(self.project, self.options, step);
-        let turn = Turn::take(&state_names::lock(self.project, &state_id)?, self.stop)?;
+        let held =
+            self.host.locks.take(&state_names::lock(self.project, &state_id)?, self.host.stop)?;
         let mut end = StepEnd {
             name: step.name.clone(),
             failure: None,
@@ -229,7 +226,7 @@ impl<'a> Run<'a> {
             wrote: (place::of(step), false),
             replaced: None,
         };
-        if turn.is_none() {
+        if held.is_none() {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
                     .with("step", &step.name)
@@ -256,14 +253,14 @@ impl<'a> Run<'a> {
             end.failure = self.attempt(at, step, &mut end).err();
             end.wrote.1 |= end.observed.rows() > 0;
             // Rows that no state covers would be there twice.
-            let may_repeat = end.uncovered.is_none() && self.stop.requested().is_none();
+            let may_repeat = end.uncovered.is_none() && self.host.stop.requested().is_none();
             let again = end
                 .failure
                 .as_ref()
                 .is_some_and(|failure| failure.kind() == ErrorKind::Temporary && may_repeat);
             match waits.next().filter(|_| again) {
                 Some(wait) => {
-                    self.project.warnings().tell(warning!(
+                    self.project.warnings().warn(warning!(
                         "W-TRY-AGAIN",
                         "trying {} again in {} s",
                         step.name,
@@ -287,7 +284,7 @@ impl<'a> Run<'a> {
 
     fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
-        while Instant::now() < until && self.stop.requested().is_none() {
+        while Instant::now() < until && self.host.stop.requested().is_none() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -299,9 +296,9 @@ impl<'a> Run<'a> {
             project: self.project,
             store: &self.store,
             options: &options,
-            stop: self.stop,
+            stop: self.host.stop,
             step,
-            events: Events { observer: self.observer, run: &self.id, at, step: &step.name },
+            events: Events { observer: self.host.observer, run: &self.id, at, step: &step.name },
             log: self.folder.join(format!("{}.log", at + 1)),
         };
         attempt.make(end)

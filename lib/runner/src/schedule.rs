@@ -21,7 +21,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
-use crate::day;
+use crate::lake_paths;
 use window::Window;
 
 /// So many missed moments are made up for at most, the last ones.
@@ -246,10 +246,10 @@ impl Schedule {
         let Some(watched) = &mut self.watch else { return };
         for step in &job.steps {
             let usual = || {
-                let is_watched = |text: &String| Path::new(text).starts_with(day::FOLDER);
-                (!watched.patterns.iter().any(is_watched)).then(|| day::FOLDER.into())
+                let is_watched = |text: &String| Path::new(text).starts_with(lake_paths::FOLDER);
+                (!watched.patterns.iter().any(is_watched)).then(|| lake_paths::FOLDER.into())
             };
-            if let Some(folder) = day::output(step.target()).or_else(usual) {
+            if let Some(folder) = lake_paths::output(step.target()).or_else(usual) {
                 // `./output` and `output` are the same.
                 watched.without.push(watched.root.join(folder).components().collect());
             }

@@ -16,7 +16,7 @@ pub struct Selected<'a> {
 
 impl Selected<'_> {
     /// Returns what the entry says by this name, or else its metadata.
-    pub fn said(&self, name: &str) -> &Value {
+    pub fn value_of(&self, name: &str) -> &Value {
         let value = &self.entry[name.replace('-', "_")];
         if value.is_null() { &self.root[name] } else { value }
     }
@@ -47,7 +47,7 @@ pub fn selected(catalog: &Value) -> Vec<Selected<'_>> {
         let stream = Selected { entry, root, columns: Vec::new() };
         let keys = stream.keys().as_array().into_iter().flatten();
         let needed: Vec<&str> =
-            keys.chain([stream.said("replication-key")]).filter_map(Value::as_str).collect();
+            keys.chain([stream.value_of("replication-key")]).filter_map(Value::as_str).collect();
         let names = entry["schema"]["properties"].as_object().into_iter().flatten();
         let columns = names.map(|(name, _)| name.as_str()).filter(|name| {
             let metadata = of_columns.get(&Some(*name)).copied().unwrap_or(&Value::Null);

@@ -8,9 +8,9 @@ use project::{Project, Step};
 use singer::{ErrorKind, Result};
 
 use crate::awaited;
-use crate::day::{day_is_there, tables_changed, writes_days};
 use crate::effect::replaces;
 use crate::history::{History, is_alive};
+use crate::lake_paths::{day_is_there, tables_changed, writes_days};
 use crate::options::Options;
 use crate::place;
 use crate::record::{RunRecord, StepRecord, StepStatus};

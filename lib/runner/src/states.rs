@@ -9,9 +9,9 @@ use project::{Project, Step, Warning};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use crate::day::{day_is_damaged, writes_days};
 use crate::effect;
 use crate::history::History;
+use crate::lake_paths::{day_is_damaged, writes_days};
 use crate::options::Options;
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
@@ -153,7 +153,7 @@ fn elsewhere(
 /// again, though it did something else with it.
 pub fn warn_of_another(project: &Project, history: &History, id: &str, step: &Step) {
     let Some(other) = history.mover(id).filter(|other| *other != step.name) else { return };
-    project.warnings().tell(warning!(
+    project.warnings().warn(warning!(
         "W-STATE-SHARED",
         "{} goes on from the state {id}, which `{other}` has moved: what that one has read is not \
          read again; give each its own: another name for the tap or the target by `inherit_from`, \

@@ -42,7 +42,7 @@ pub fn warn(
         return;
     }
     let day = day.map_or_else(String::new, |day| format!(" for {day}"));
-    project.warnings().tell(warning!(
+    project.warnings().warn(warning!(
         "W-TABLE-TAKEN",
         "{}: {} takes the place of what {} wrote there{day}, which is gone: give each step tables, \
          a `source` or a schema of its own",

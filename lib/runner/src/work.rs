@@ -77,7 +77,7 @@ fn sweep(project: &Project, parent: &Path) -> Result<()> {
         // Another run may be sweeping it; a lock alone goes when it is let go of.
         let Some(_swept) = Lock::try_take(&lock)? else { continue };
         if !is_lock && let Err(cause) = std::fs::remove_dir_all(&path) {
-            project.warnings().tell(warning!(
+            project.warnings().warn(warning!(
                 "W-FOLDER-LEFT",
                 "cannot remove {}: {cause}",
                 path.display()

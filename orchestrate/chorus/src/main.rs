@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     singer::secret::keep_from_dumps();
     let done = match Cli::try_parse() {
         Ok(cli) => execute(cli),
-        Err(failure) => told(&failure),
+        Err(failure) => help_or_usage(&failure),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 /// Prints the help that was asked for, or that a command without its words needs.
-fn told(failure: &clap::Error) -> Result<()> {
+fn help_or_usage(failure: &clap::Error) -> Result<()> {
     if failure.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = failure.print();
         return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing"));

@@ -19,7 +19,7 @@ impl Signals {
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let value = usize::try_from(signal).unwrap_or_default();
             if signal_hook::flag::register_usize(signal, Arc::clone(&signals.0), value).is_err() {
-                warnings.tell(warning!(
+                warnings.warn(warning!(
                     "W-SIGNAL-IGNORED",
                     "cannot note signal {signal}: it will end this program at once"
                 ));

@@ -21,7 +21,7 @@ use crate::{exit, yaml};
 
 /// What a program says of itself.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct Description {
     /// Its settings; their defaults are its own affair.
     pub settings: Vec<Definition>,
     /// What it can.
@@ -30,7 +30,7 @@ pub struct Said {
     pub passed: Vec<String>,
 }
 
-impl Said {
+impl Description {
     /// Tells whether it says that it can do this.
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|can| can == capability)
@@ -39,7 +39,7 @@ impl Said {
 
 /// The size of a program's file, and when it was changed: after an update it says something else.
 type Version = (u64, Option<SystemTime>);
-type Answers = BTreeMap<(PathBuf, Version), Option<Arc<Said>>>;
+type Answers = BTreeMap<(PathBuf, Version), Option<Arc<Description>>>;
 
 /// The programs that were asked what they are, each once.
 #[derive(Debug, Default)]
@@ -52,7 +52,11 @@ impl Programs {
     /// A program beside this one that cannot be asked is refused, as it would be run without what
     /// it needs and what it must end at; one that does not know the question is told, and is one of
     /// others.
-    pub fn said(&self, executable: &Path, warnings: &Warnings) -> Result<Option<Arc<Said>>> {
+    pub fn describe(
+        &self,
+        executable: &Path,
+        warnings: &Warnings,
+    ) -> Result<Option<Arc<Description>>> {
         if !lies_beside(executable) {
             return Ok(None);
         }
@@ -63,9 +67,9 @@ impl Programs {
         if let Some(known) = answers.get(&key) {
             return Ok(known.clone());
         }
-        let said = ask(executable, warnings)?.map(Arc::new);
-        answers.insert(key, said.clone());
-        Ok(said)
+        let description = ask(executable, warnings)?.map(Arc::new);
+        answers.insert(key, description.clone());
+        Ok(description)
     }
 }
 
@@ -80,7 +84,7 @@ fn lies_beside(executable: &Path) -> bool {
     own.is_some() && folder(executable.to_owned()) == own && is_binary()
 }
 
-fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Said>> {
+fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
     let mut command = Command::new(executable);
     command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
     let program = Program::bare(executable);
@@ -98,7 +102,7 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Said>> {
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
     let about = text.and_then(|text| yaml::parse(&text).ok());
     let Some(about) = about.filter(|about| about["name"].is_string()) else {
-        warnings.tell(warning!(
+        warnings.warn(warning!(
             "W-PLUGIN-UNKNOWN",
             "{} lies beside chorus, but `--about --format meltano` does not say what it is \
              (exit {}): it is run as a plugin of others, without `--deny-warnings`",
@@ -113,7 +117,7 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Said>> {
         definition(&setting)
     };
     let capabilities = about["capabilities"].as_array().into_iter().flatten();
-    Ok(Some(Said {
+    Ok(Some(Description {
         settings: settings.into_iter().filter_map(without_default).collect(),
         capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
         passed: pass_env(&about).unwrap_or_default(),

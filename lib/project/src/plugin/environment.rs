@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::about::Said;
+use super::about::Description;
 use super::definition::{Definition, variable_name};
 use super::entry::{Entry, nearest_text, pass_env};
 use crate::project::Project;
@@ -74,7 +74,7 @@ pub(super) struct Known<'a> {
     /// The settings that the project declares.
     pub definitions: &'a [Definition],
     /// What the plugin says of itself, if it is one of ours.
-    pub said: Option<&'a Said>,
+    pub description: Option<&'a Description>,
     pub config: &'a Map<String, Value>,
     pub written: &'a Map<String, Value>,
 }
@@ -82,8 +82,8 @@ pub(super) struct Known<'a> {
 impl Known<'_> {
     /// Returns the settings that the project declares, and those that the plugin says it has.
     fn all(&self) -> impl Iterator<Item = &Definition> {
-        let said = self.said.into_iter().flat_map(|said| &said.settings);
-        self.definitions.iter().chain(said)
+        let described = self.description.into_iter().flat_map(|all| &all.settings);
+        self.definitions.iter().chain(described)
     }
 }
 
@@ -177,11 +177,11 @@ impl Environment {
 
 /// Returns the patterns of the variables that a plugin is passed beyond its own; `None` for all.
 fn passed(known: &Known<'_>) -> Option<Vec<String>> {
-    let said = known
+    let wanted = known
         .chain
         .iter()
         .find_map(|entry| pass_env(entry.of_environment).or_else(|| pass_env(entry.own)));
-    said.or_else(|| known.said.map(|said| said.passed.clone()))
+    wanted.or_else(|| known.description.map(|description| description.passed.clone()))
 }
 
 fn fits(patterns: &[String], name: &str) -> bool {

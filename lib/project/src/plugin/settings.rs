@@ -66,8 +66,8 @@ pub fn resolve(
 
 /// Reads the numbers and truth values whose kinds the project does not say: as the plugin says, or
 /// as what they mean to everybody.
-pub fn settle(config: &mut Map<String, Value>, said: &[Definition]) -> Result<()> {
-    for definition in said {
+pub fn settle(config: &mut Map<String, Value>, definitions: &[Definition]) -> Result<()> {
+    for definition in definitions {
         for name in std::iter::once(&definition.name).chain(&definition.aliases) {
             if let Some(value) = member(config, name).filter(|one| spelled::unread(one).is_some()) {
                 cast(value, definition.kind.as_deref())

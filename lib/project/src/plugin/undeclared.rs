@@ -1,6 +1,6 @@
 //! Variables that look like settings of a plugin which the project does not declare.
 
-use super::about::Said;
+use super::about::Description;
 use super::definition::{Definition, variable_name};
 use super::entry::Entry;
 use crate::names::nearest;
@@ -13,13 +13,13 @@ pub fn complete(
     definitions: &mut Vec<Definition>,
     project: &Project,
     chain: &[Entry<'_>],
-    said: Option<&Said>,
+    description: Option<&Description>,
 ) {
     let undeclared = undeclared(definitions, project, chain);
     if undeclared.is_empty() {
         return;
     }
-    let known = said.map_or(&[][..], |said| &said.settings);
+    let known = description.map_or(&[][..], |description| &description.settings);
     for own in known {
         if !definitions.iter().any(|definition| definition.name == own.name) {
             definitions.push(own.clone());
@@ -44,7 +44,7 @@ pub fn complete(
             ),
             None => format!("{plugin} --about lists its settings"),
         };
-        project.warnings().tell_once(warning!(
+        project.warnings().warn_once(warning!(
             "W-PROJECT-UNUSED",
             "{variable} is set, but {plugin} has no such setting: {hint}"
         ));

@@ -24,15 +24,16 @@ impl Streams {
     }
 
     /// Tells of patterns of `select`.
-    pub(super) fn check_select(&self, select: &[String], told: &mut Vec<String>) -> Result<()> {
+    pub(super) fn check_select(&self, select: &[String], warnings: &mut Vec<String>) -> Result<()> {
         for text in select {
             let pattern = Pattern::read(text)?;
             if !self.has(&pattern) {
-                self.lacking("select", text, pattern.excludes, told)?;
+                self.lacking("select", text, pattern.excludes, warnings)?;
             }
         }
         if !select.is_empty() && select.iter().all(|text| text.starts_with('!')) {
-            told.push("`select` only leaves out, so nothing is selected: add \"*.*\"".to_owned());
+            warnings
+                .push("`select` only leaves out, so nothing is selected: add \"*.*\"".to_owned());
         }
         Ok(())
     }
@@ -41,7 +42,7 @@ impl Streams {
     pub(super) fn check_metadata(
         &self,
         rules: &Map<String, Value>,
-        told: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<()> {
         for (place, values) in rules {
             let mut nested = Vec::new();
@@ -57,7 +58,7 @@ impl Streams {
             for (place, values) in nested {
                 let pattern = Pattern::read(&place)?;
                 if !self.has(&pattern) {
-                    self.lacking("metadata", &place, keeps_out(values), told)?;
+                    self.lacking("metadata", &place, keeps_out(values), warnings)?;
                 }
             }
         }
@@ -69,7 +70,7 @@ impl Streams {
     pub(super) fn check_schema(
         &self,
         rules: &Map<String, Value>,
-        told: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<()> {
         for (place, values) in rules {
             let (stream, property) = split(place);
@@ -77,7 +78,7 @@ impl Streams {
             let properties: Vec<&str> = property.map_or_else(|| inner.collect(), |one| vec![one]);
             let of_stream = Pattern { stream: matcher(stream)?, property: None, excludes: false };
             if !self.has(&of_stream) {
-                self.lacking("schema", stream, false, told)?;
+                self.lacking("schema", stream, false, warnings)?;
                 continue;
             }
             for property in properties {
@@ -85,7 +86,7 @@ impl Streams {
                 let pattern = Pattern::read(&text)?;
                 let is_new = !property.contains(['*', '?', '[']) && self.near(&text).is_none();
                 if !is_new && !self.has(&pattern) {
-                    self.lacking("schema", &text, false, told)?;
+                    self.lacking("schema", &text, false, warnings)?;
                 }
             }
         }
@@ -104,7 +105,7 @@ impl Streams {
             })
     }
 
-    fn lacking(&self, rule: &str, text: &str, out: bool, told: &mut Vec<String>) -> Result<()> {
+    fn lacking(&self, rule: &str, text: &str, out: bool, warnings: &mut Vec<String>) -> Result<()> {
         let near = self.near(text.trim_start_matches('!'));
         let mark = if text.starts_with('!') { "!" } else { "" };
         let hint = near.map_or_else(
@@ -121,7 +122,7 @@ impl Streams {
                 .with("pattern", text)
                 .hint(hint));
         }
-        told.push(format!("`{text}` of `{rule}` matches nothing: {hint}"));
+        warnings.push(format!("`{text}` of `{rule}` matches nothing: {hint}"));
         Ok(())
     }
 

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use project::Warnings;
 use runner::backfill::{self, DayPlan, Ended, How, OpenDay};
 use runner::effect;
+use runner::host::Host;
 use runner::options::Options;
 use runner::standing::Standing;
+use runner::state_lock::StateLocks;
 use singer::output::print;
 use singer::{Error, Result};
 
@@ -34,8 +36,8 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
     backfill::warn_of_older(&plan, &options)?;
     let signals = Signals::note(warnings);
     let progress = Progress::new(args.verbose, true);
-    let how =
-        How { parallel: args.parallel, options: &options, stop: &signals, observer: &progress };
+    let host = Host { stop: &signals, observer: &progress, locks: &StateLocks::default() };
+    let how = How { parallel: args.parallel, options: &options, host };
     let failures = backfill::run(&plan, &how, &|day, ended| {
         let word = match ended {
             Ended::Done => "ok",

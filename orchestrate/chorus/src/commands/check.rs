@@ -6,7 +6,7 @@ use std::process::Stdio;
 use project::warning;
 use project::{Plugin, Program, Project, Role};
 use runner::check::{Checker, Finding, Grade};
-use runner::day;
+use runner::lake_paths;
 use runner::prepare::{self, Alone};
 use serde_json::{Value, json};
 use singer::output::print;
@@ -110,8 +110,8 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
         Error::new(ErrorKind::Io, "cannot make a temporary folder").caused_by(cause)
     })?;
     // The days that are there are not for a check to touch.
-    if !day::write_below(&mut plugin, scratch.path()) {
-        project.warnings().tell(warning!(
+    if !lake_paths::write_below(&mut plugin, scratch.path()) {
+        project.warnings().warn(warning!(
             "W-CHECK-WRITES",
             "the check writes stream {STREAM} to where {} writes, and leaves it there, with what \
              the target remembers of it: remove it afterwards",

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use lake::Datestamp;
 use project::names::find_named;
 use project::{Job, Plugin, Project};
-use runner::day;
 use runner::history;
+use runner::lake_paths;
 use runner::record::{RunRecord, RunStatus};
 use runner::schedule::Schedule;
 use runner::store::Store;
@@ -86,10 +86,10 @@ fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
         };
         for step in &steps {
             let names = step.target().missing.names();
-            if day.is_none() && !names.is_empty() && day::takes_today(step) {
+            if day.is_none() && !names.is_empty() && lake_paths::takes_today(step) {
                 // Its day is a variable that a run cannot go without.
                 report.note(&untried(&what, &names));
-            } else if let Err(failure) = day::check(project, step, day) {
+            } else if let Err(failure) = lake_paths::check(project, step, day) {
                 report.failure(&what, &failure, "correct meltano.yml");
             }
         }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use project::{Job, Plugin, Project, Step};
-use runner::account::{self, Account};
-use runner::day::{self, day_written};
+use runner::lake_paths::{self, day_written};
 use runner::options::Options;
+use runner::plugin_plan::{self, PluginPlan};
 use runner::prepare;
 use runner::selection::{Selected, selected};
 use runner::state_names::state_id;
@@ -26,9 +26,9 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
     let mut failure = None;
     let mut steps = Vec::new();
     for (at, step) in job.steps.iter().enumerate() {
-        let mut told = Told::default();
-        steps.push(step_plan(project, step, at > 0, options, &mut told)?);
-        failure = failure.or(told.failure.map(|failure| failure.with("step", &step.name)));
+        let mut findings = Findings::default();
+        steps.push(step_plan(project, step, at > 0, options, &mut findings)?);
+        failure = failure.or(findings.failure.map(|failure| failure.with("step", &step.name)));
     }
     let plan = json!({
         "job": job.name,
@@ -42,13 +42,13 @@ pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()>
 
 /// What there is to say of a step.
 #[derive(Default)]
-struct Told {
+struct Findings {
     warnings: Vec<String>,
     /// The first thing that would make a run fail.
     failure: Option<Error>,
 }
 
-impl Told {
+impl Findings {
     fn warn(&mut self, text: String) {
         // A plugin warns of the same when it is asked again.
         if !self.warnings.contains(&text) {
@@ -67,7 +67,7 @@ fn step_plan(
     step: &Step,
     follows: bool,
     options: &Options,
-    said: &mut Told,
+    findings: &mut Findings,
 ) -> Result<Value> {
     let id = state_id(project, options, step);
     let start = states::start(project, &Store::new(&project.root), options, &id, step)?;
@@ -80,35 +80,35 @@ fn step_plan(
             let path = plugin.executable.display();
             let missing = std::io::ErrorKind::NotFound.into();
             let failure = prepare::program(project, plugin, vec![]).not_started(missing);
-            said.fail(format!("{}: there is no program {path}", plugin.name), failure);
+            findings.fail(format!("{}: there is no program {path}", plugin.name), failure);
         }
         if !plugin.missing.names().is_empty() {
             let names: Vec<&str> = plugin.missing.names().into_iter().collect();
-            said.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
+            findings.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
         }
     }
-    if let Err(failure) = day::check(project, step, options.datestamp) {
-        said.fail(one_line(&failure), failure);
+    if let Err(failure) = lake_paths::check(project, step, options.datestamp) {
+        findings.fail(one_line(&failure), failure);
     }
     let [mut streams, mut reads, mut loads] = [const { Vec::new() }; 3];
     match prepare::catalog(project, step.tap()) {
         Ok((catalog, more)) => {
             for warning in more {
-                said.warn(format!("{}: {warning}", step.tap().name));
+                findings.warn(format!("{}: {warning}", step.tap().name));
             }
             streams = selected(&catalog).iter().map(stream_plan).collect();
-            let account = account::of_tap(project, step, state.as_ref(), Some(&catalog));
-            let account = told(step.tap(), account, said);
-            let target = account::of_target(project, step, &account.schemas);
-            loads = told(step.target(), target, said).streams;
-            reads = account.streams;
+            let planned = plugin_plan::of_tap(project, step, state.as_ref(), Some(&catalog));
+            let planned = plan_or_failure(step.tap(), planned, findings);
+            let target = plugin_plan::of_target(project, step, &planned.schemas);
+            loads = plan_or_failure(step.target(), target, findings).streams;
+            reads = planned.streams;
         }
         Err(failure) => {
             let text = format!("{}: {}", step.tap().name, one_line(&failure));
             if failure.kind() == ErrorKind::NoInput && follows {
-                said.warn(text + "; a step before this one may make it");
+                findings.warn(text + "; a step before this one may make it");
             } else {
-                said.fail(text, failure);
+                findings.fail(text, failure);
             }
         }
     }
@@ -122,22 +122,26 @@ fn step_plan(
         "writes": writes(project, step),
         "reads": reads,
         "loads": loads,
-        "warnings": said.warnings,
+        "warnings": findings.warnings,
     }))
 }
 
 /// Takes over what a plugin has warned of, or that it cannot tell.
-fn told(plugin: &Plugin, account: Result<Account>, said: &mut Told) -> Account {
-    match account {
-        Ok(account) => {
-            for warning in &account.warnings {
-                said.warn(format!("{}: {warning}", plugin.name));
+fn plan_or_failure(
+    plugin: &Plugin,
+    planned: Result<PluginPlan>,
+    findings: &mut Findings,
+) -> PluginPlan {
+    match planned {
+        Ok(planned) => {
+            for warning in &planned.warnings {
+                findings.warn(format!("{}: {warning}", plugin.name));
             }
-            account
+            planned
         }
         Err(failure) => {
-            said.fail(one_line(&failure), failure);
-            Account::default()
+            findings.fail(one_line(&failure), failure);
+            PluginPlan::default()
         }
     }
 }
@@ -173,9 +177,9 @@ fn stream_plan(stream: &Selected<'_>) -> Value {
         "stream": stream.entry["stream"],
         "columns": stream.columns,
         "keys": stream.keys(),
-        "replication_method": stream.said("replication-method"),
-        "replication_key": stream.said("replication-key"),
-        "rows": stream.said("row-count"),
+        "replication_method": stream.value_of("replication-method"),
+        "replication_key": stream.value_of("replication-key"),
+        "rows": stream.value_of("row-count"),
     })
 }
 
@@ -202,8 +206,8 @@ fn text(plan: &Value) -> String {
             vec![word(&stream["stream"]), rows, columns, list(&stream["keys"]), method.join(" ")]
         });
         text += &table::render(&header, rows.collect(), &[1, 2]);
-        for (verb, told) in [("read", &step["reads"]), ("load", &step["loads"])] {
-            for stream in told.as_array().into_iter().flatten() {
+        for (verb, streams) in [("read", &step["reads"]), ("load", &step["loads"])] {
+            for stream in streams.as_array().into_iter().flatten() {
                 let _ = writeln!(text, "{verb} {}:", word(&stream["stream"]));
                 let steps = stream["steps"].as_array().into_iter().flatten();
                 let mut lines: Vec<String> =

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use lake::Datestamp;
 use project::day::day_of;
 use project::{Job, Project};
-use runner::before;
 use runner::ended::{StepEnd, first_failure};
 use runner::history::History;
+use runner::host::Host;
 use runner::observe::StreamCount;
 use runner::options::Options;
 use runner::order::{self, Loading};
+use runner::preflight;
 use runner::run::Run;
+use runner::state_lock::StateLocks;
 use runner::states;
 use runner::warnings;
 use singer::output::print;
@@ -43,8 +45,8 @@ pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<
         ..Options::default()
     };
     let job = Job::find(project, &args.words)?;
-    before::check(project, &job, options.datestamp)?;
-    before::warn_of_future(project, options.datestamp)?;
+    preflight::check(project, &job, options.datestamp)?;
+    preflight::warn_of_future(project, options.datestamp)?;
     if args.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
             .hint("leave out --state-id, or name one tap and one target"));
@@ -68,8 +70,9 @@ pub struct Shown {
 /// Runs a job and prints how it ended.
 pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) -> Result<()> {
     let progress = Progress::new(shown.verbose, false);
-    let signals = Signals::note(project.warnings());
-    let run = Run::begin(project, job, options, &signals, &progress)?;
+    let (signals, locks) = (Signals::note(project.warnings()), StateLocks::default());
+    let host = Host { stop: &signals, observer: &progress, locks: &locks };
+    let run = Run::begin(project, job, options, host)?;
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
         // A step that goes on from a state may have nothing to load: its end tells.

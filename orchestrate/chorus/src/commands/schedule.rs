@@ -11,10 +11,12 @@ use lake::Datestamp;
 use project::warning;
 use project::{Job, Project, Warnings};
 use runner::ended::first_failure;
+use runner::host::Host;
 use runner::options::Options;
 use runner::pipeline::Stop;
 use runner::run::Run;
 use runner::schedule::{MISSED_MAX, Schedule};
+use runner::state_lock::StateLocks;
 use runner::store::{self, Store};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -39,6 +41,7 @@ struct Running<'a> {
     requests: &'a Requests,
     deny: &'a [String],
     warnings: &'a Warnings,
+    locks: &'a StateLocks,
 }
 
 /// Opens the project for a day, with variables of the schedule.
@@ -69,10 +72,11 @@ pub fn schedule(
         all.iter().map(|schedule| Clock::new(project, schedule)).collect::<Result<_>>()?;
     let requests = Requests::listen()?;
     log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
+    let locks = StateLocks::default();
     std::thread::scope(|scope| {
         for clock in clocks {
-            let (requests, warnings) = (&requests, project.warnings());
-            scope.spawn(move || watch(clock, &Running { open, requests, deny, warnings }));
+            let (requests, warnings, locks) = (&requests, project.warnings(), &locks);
+            scope.spawn(move || watch(clock, &Running { open, requests, deny, warnings, locks }));
         }
     });
     Ok(())
@@ -111,7 +115,7 @@ fn watch(mut clock: Clock<'_>, running: &Running<'_>) {
 
 /// A failure is told, and the schedule goes on: the next day is another one.
 fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
-    let Running { open, requests, deny, warnings } = running;
+    let Running { open, requests, deny, warnings, locks } = *running;
     let name = &schedule.name;
     // What ended an earlier run is not of this one.
     warnings.forgive();
@@ -122,7 +126,8 @@ fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
         let options =
             Options { datestamp: Some(day), retries: 3, deny: deny.to_vec(), ..Options::default() };
         let progress = Progress::new(false, true);
-        let run = Run::begin(&project, &job, &options, *requests, &progress)?;
+        let host = Host { stop: requests, observer: &progress, locks };
+        let run = Run::begin(&project, &job, &options, host)?;
         let ends = run.steps(&job.steps, &|_| true)?;
         run.end(&ends, job.steps.len())?;
         first_failure(ends).map_or(Ok(()), Err)
@@ -130,7 +135,7 @@ fn run(schedule: &Schedule, due: &Zoned, running: &Running<'_>) {
     match ended {
         Ok(()) => log::info!("schedule {name}: done"),
         Err(failure) => {
-            warnings.tell(warning!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message()));
+            warnings.warn(warning!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message()));
         }
     }
 }
@@ -151,7 +156,7 @@ fn warn_of_missed(
     }
     let environment = project.environment_name();
     let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
-    project.warnings().tell(warning!(
+    project.warnings().warn(warning!(
         "W-DAYS-MISSED",
         "schedule {}: runs for {} days were missed and are not made up for: chorus backfill {} \
          --from {first} --to {last}{environment}; `missed: all` of the schedule runs each",
@@ -188,7 +193,7 @@ impl<'a> Clock<'a> {
         let known = match std::fs::read(&path).map(|text| serde_json::from_slice(&text)) {
             Ok(Ok(known)) => known,
             Ok(Err(_)) => {
-                project.warnings().tell(warning!(
+                project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
                     "schedule {}: {} is damaged, so that missed runs are not known",
                     schedule.name,
@@ -292,7 +297,7 @@ impl<'a> Clock<'a> {
         let last = self.last.as_ref().map(|last| last.timestamp().to_string());
         let known = json!({ "last": last, "files": self.files });
         if let Err(failure) = store::write(&self.path, &known) {
-            self.warnings.tell(warning!(
+            self.warnings.warn(warning!(
                 "W-RUN-UNRECORDED",
                 "schedule {}: {}",
                 self.schedule.name,

@@ -6,7 +6,7 @@ use lake::Lake;
 use project::capture::{last_words, run};
 use project::names::nearest;
 use project::{Plugin, Project, Role};
-use runner::day;
+use runner::lake_paths;
 use runner::prepare;
 use runner::selection::selected;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
 /// Has a target connect, and one of ours that loads tables plan one.
 fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
     let name = &plugin.name;
-    let folder = day::output(plugin).map(|path| project.root.join(path));
+    let folder = lake_paths::output(plugin).map(|path| project.root.join(path));
     if let Some(Err(cause)) = folder.as_deref().map(writable) {
         let mend = format!("give who runs this the right, or set `output_path` of {name}");
         let folder = folder.unwrap_or_default();

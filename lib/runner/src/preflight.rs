@@ -10,7 +10,7 @@ use project::warning;
 use project::{Job, Plugin, Project};
 use singer::{Error, ErrorKind, Result};
 
-use crate::day;
+use crate::lake_paths;
 
 /// Looks at the steps of a job, for a day.
 pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()> {
@@ -21,7 +21,7 @@ pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()>
             check_day(named, day, "what the variables of a plugin name", &plugin.name)?;
         }
         step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
-        day::check(project, step, day)?;
+        lake_paths::check(project, step, day)?;
     }
     Ok(())
 }
@@ -35,7 +35,7 @@ pub fn is_in_future(day: Datestamp, now: Timestamp) -> bool {
 /// Warns of a day that was named for a run, and has not begun.
 pub fn warn_of_future(project: &Project, day: Option<Datestamp>) -> Result<()> {
     if let Some(day) = day.filter(|day| is_in_future(*day, Timestamp::now())) {
-        project.warnings().tell(warning!(
+        project.warnings().warn(warning!(
             "W-DAY-IN-FUTURE",
             "{day} has not begun yet: what is written for it will be newer than all days before it"
         ));
@@ -75,7 +75,7 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     if !missing.left_out.is_empty() {
-        project.warnings().tell_once(warning!(
+        project.warnings().warn_once(warning!(
             "W-PROJECT-UNUSED",
             "{}: settings that want {} are left out: no such variable is set",
             plugin.name,
@@ -85,7 +85,7 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     for (of, why) in [(&missing.shortened, "no variable"), (&missing.emptied, "an empty variable")]
     {
         for (setting, names) in of {
-            project.warnings().tell_once(warning!(
+            project.warnings().warn_once(warning!(
                 "W-PROJECT-UNUSED",
                 "{}: `{setting}` is shorter than it is written: {why} {} is set",
                 plugin.name,

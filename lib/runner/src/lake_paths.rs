@@ -216,7 +216,7 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
     if let Some(Ok(other)) = text(tap, "datestamp").map(str::parse::<Datestamp>)
         && other != day
     {
-        project.warnings().tell_once(warning!(
+        project.warnings().warn_once(warning!(
             "W-PROJECT-UNUSED",
             "{} reads {other}, which is not the day of the run, {day}",
             tap.name

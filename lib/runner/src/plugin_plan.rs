@@ -16,7 +16,7 @@ const FLAG: &str = "--plan=json";
 
 /// What a plugin would do with each stream, and what it has warned of.
 #[derive(Default)]
-pub struct Account {
+pub struct PluginPlan {
     /// `{"stream": ..., "steps": [...]}` for each stream.
     pub streams: Vec<Value>,
     /// Of a tap: the SCHEMA messages of the streams that it would write.
@@ -32,32 +32,32 @@ pub fn of_tap(
     step: &Step,
     state: Option<&Value>,
     catalog: Option<&Value>,
-) -> Result<Account> {
+) -> Result<PluginPlan> {
     let tap = step.tap();
     if !tap.plans() {
         let schemas = catalog.map(schemas).unwrap_or_default();
-        return Ok(Account { schemas, ..Account::default() });
+        return Ok(PluginPlan { schemas, ..PluginPlan::default() });
     }
-    let mut account = ask(tap, prepare::alone(project, tap, state, catalog)?, "")?;
-    for stream in &mut account.streams {
+    let mut plan = ask(tap, prepare::alone(project, tap, state, catalog)?, "")?;
+    for stream in &mut plan.streams {
         let schema = stream["schema"].take();
         if let Some(members) = stream.as_object_mut() {
             members.remove("schema");
         }
         // What is unchanged is left out of the pipe.
         if stream["steps"].as_array().is_some_and(|steps| !steps.is_empty()) {
-            let _ = writeln!(account.schemas, "{schema}");
+            let _ = writeln!(plan.schemas, "{schema}");
         }
     }
-    Ok(account)
+    Ok(plan)
 }
 
 /// Asks the target of a step what it would do with these streams, which go through the mappers
 /// first, if it can tell.
-pub fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<Account> {
+pub fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<PluginPlan> {
     let target = step.target();
     if schemas.is_empty() || !target.plans() {
-        return Ok(Account::default());
+        return Ok(PluginPlan::default());
     }
     let mut messages = schemas.to_owned();
     for mapper in &step.plugins[1..step.plugins.len() - 1] {
@@ -71,17 +71,17 @@ pub fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<Accoun
     ask(target, prepare::alone(project, target, None, None)?, &messages)
 }
 
-fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<Account> {
+fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<PluginPlan> {
     alone.program.arguments.push(FLAG.to_owned());
     let captured = capture::run(&alone.program, input)?;
     if let Some(kind) = captured.failed {
         return Err(silent(plugin, kind, &captured));
     }
-    let told: Value = serde_json::from_str(&captured.output)
+    let answer: Value = serde_json::from_str(&captured.output)
         .map_err(|cause| silent(plugin, ErrorKind::Protocol, &captured).caused_by(cause))?;
     let warnings = captured.log.lines().filter_map(observe::warning).map(str::to_owned);
-    Ok(Account {
-        streams: told["streams"].as_array().cloned().unwrap_or_default(),
+    Ok(PluginPlan {
+        streams: answer["streams"].as_array().cloned().unwrap_or_default(),
         schemas: String::new(),
         warnings: warnings.collect(),
     })
