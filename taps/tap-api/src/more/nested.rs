@@ -6,7 +6,7 @@
 //! ends.
 
 use singer::Stream;
-use singer::scan::{Fault, Nested, Scanner, Token};
+use singer::scan::{Fault, Scanner, Token};
 
 use super::search::is_size;
 use super::words::{Says, is_around, meaning};
@@ -21,23 +21,22 @@ const DEPTH: u8 = 4;
 /// Keeps which members of a record have lists that are cut, and where they say so.
 pub fn note(plan: &Plan, record: &[u8]) {
     let Ok(mut known) = plan.warned.nested.lock() else { return };
+    if !has_list(record) {
+        return;
+    }
     let mut list = Part::default();
     let _ = each_member(record, &mut |name, value| {
-        let name = String::from_utf8_lossy(name);
-        list.add(&name, &value);
-        if known.contains_key(&*name) {
-            return;
-        }
-        if let Some(place) = below(&name, &value, DEPTH) {
-            known.insert(name.into_owned(), place);
+        list.add(name, &value);
+        if let Some(place) = below(name, &value, DEPTH) {
+            known.entry(String::from_utf8_lossy(name).into_owned()).or_insert(place);
         }
     });
-    if let Some(name) = list.name.take()
-        && list.count == 1
-        && !known.contains_key(&name)
-        && let Some(place) = said(record, None)
+    if list.count == 1
+        && list.is_spoken_of
+        && let Some(place) = first_sign(record, false)
     {
-        known.insert(name, place);
+        let name = String::from_utf8_lossy(&list.name).into_owned();
+        known.entry(name).or_insert(place);
     }
 }
 
@@ -77,26 +76,37 @@ pub fn warn(plans: &[Plan], at: usize, stream: &Stream) {
 #[derive(Default)]
 struct Part {
     count: u32,
-    name: Option<String>,
-    length: u64,
+    name: Vec<u8>,
+    /// A member may speak of pages.
+    is_spoken_of: bool,
 }
 
 impl Part {
-    fn add(&mut self, name: &str, value: &Token<'_>) {
+    fn add(&mut self, name: &[u8], value: &Token<'_>) {
+        self.is_spoken_of |= may_speak(name);
         if let Token::Array(list) = value
-            && let Some(length) = objects(list)
+            && list.text[1..].trim_ascii_start().starts_with(b"{")
         {
             self.count += 1;
-            (self.name, self.length) = (Some(name.to_owned()), length);
+            name.clone_into(&mut self.name);
         }
     }
 }
 
-/// Returns how many elements a list has whose first one is an object.
-fn objects(list: &Nested<'_>) -> Option<u64> {
-    let mut length = 0;
-    let is_list = list.text[1..].trim_ascii_start().starts_with(b"{");
-    is_list.then(|| each_element(list.text, &mut |_| length += 1).ok().map(|()| length)).flatten()
+/// Tells whether a name has a part of the words of pages, so that it is worth being read.
+fn may_speak(name: &[u8]) -> bool {
+    let parts: [&[u8]; 11] = [
+        b"more", b"next", b"trunc", b"exceed", b"last", b"total", b"pag", b"meta", b"info",
+        b"link", b"cursor",
+    ];
+    let has = |part: &[u8]| name.windows(part.len()).any(|it| it.eq_ignore_ascii_case(part));
+    parts.into_iter().any(has)
+}
+
+/// Tells whether a text of JSON has a list of objects, or looks like that.
+fn has_list(text: &[u8]) -> bool {
+    let mut lists = text.split(|byte| *byte == b'[').skip(1);
+    lists.any(|inside| inside.trim_ascii_start().starts_with(b"{"))
 }
 
 fn each_element(list: &[u8], take: &mut dyn FnMut(Token<'_>)) -> Result<(), Fault> {
@@ -110,13 +120,13 @@ fn each_element(list: &[u8], take: &mut dyn FnMut(Token<'_>)) -> Result<(), Faul
 }
 
 /// Finds the first place in a member at which a list is said to have more.
-fn below(name: &str, value: &Token<'_>, depth: u8) -> Option<String> {
+fn below(name: &[u8], value: &Token<'_>, depth: u8) -> Option<String> {
     let at = match value {
-        Token::Object(object) if object.text.contains(&b'[') => in_object(object.text, depth),
-        Token::Array(list) if list.text[1..].contains(&b'[') => {
+        Token::Object(object) if has_list(object.text) => in_object(object.text, depth),
+        Token::Array(list) if has_list(&list.text[1..]) => {
             let mut found = None;
             let _ = each_element(list.text, &mut |element| match element {
-                Token::Object(object) if found.is_none() && object.text.contains(&b'[') => {
+                Token::Object(object) if found.is_none() && has_list(object.text) => {
                     found = in_object(object.text, depth);
                 }
                 _ => {}
@@ -125,27 +135,37 @@ fn below(name: &str, value: &Token<'_>, depth: u8) -> Option<String> {
         }
         _ => None,
     };
-    at.map(|at| format!("{name}.{at}"))
+    at.map(|at| format!("{}.{at}", String::from_utf8_lossy(name)))
 }
 
 fn in_object(object: &[u8], depth: u8) -> Option<String> {
     let (mut list, mut found) = (Part::default(), None);
     each_member(object, &mut |name, value| {
-        let name = String::from_utf8_lossy(name);
-        list.add(&name, &value);
+        list.add(name, &value);
         if found.is_none() && depth > 0 {
-            found = below(&name, &value, depth - 1);
+            found = below(name, &value, depth - 1);
         }
     })
     .ok()?;
-    let own = if list.count == 1 { said(object, Some(list.length)) } else { None };
+    let own = if list.count == 1 && list.is_spoken_of { said(object, &list.name) } else { None };
     own.or(found)
 }
 
-/// Returns the member of an object with a list of this length that says that there is more; of a
-/// record, whose members are data, only what says nothing else counts.
-fn said(object: &[u8], length: Option<u64>) -> Option<String> {
-    let Some(length) = length else { return first_sign(object, false) };
+/// Returns how many elements the list of this name has.
+fn length_of(object: &[u8], list: &[u8]) -> u64 {
+    let mut length = 0;
+    let _ = each_member(object, &mut |name, value| match value {
+        Token::Array(elements) if name == list => {
+            let _ = each_element(elements.text, &mut |_| length += 1);
+        }
+        _ => {}
+    });
+    length
+}
+
+/// Returns the member of an object with this list that says that there is more.
+fn said(object: &[u8], list: &[u8]) -> Option<String> {
+    let length = length_of(object, list);
     let (mut sure, mut weak, mut all) = (None, None, None);
     let (mut has_size, mut has_place) = (false, false);
     each_member(object, &mut |name, value| {
@@ -177,8 +197,8 @@ fn said(object: &[u8], length: Option<u64>) -> Option<String> {
     sure.or(weak).or(all.filter(|_| has_place))
 }
 
-/// Returns the first member that says so of a record, or of what stands beside a list, such as
-/// `pageInfo`.
+/// Returns the first member that says so of what stands beside a list, such as `pageInfo`; or of a
+/// record, whose members are data, so that only what says nothing else counts.
 fn first_sign(object: &[u8], is_beside: bool) -> Option<String> {
     let mut found = None;
     each_member(object, &mut |name, value| {
