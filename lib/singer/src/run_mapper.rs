@@ -18,11 +18,11 @@ use crate::encode::{
 };
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::intake::Intake;
-use crate::main_loop::{exit, read_args, start};
 use crate::mapper::{Mapper, Route, Row, RowMap};
 use crate::metrics::RecordCounter;
 use crate::pipe::{Job, Pipe};
 use crate::plan::{self, Planned};
+use crate::process::{exit, read_args, start};
 use crate::receive::{Event, no_input};
 use crate::rejects::Rejects;
 use crate::settings::{Common, InputCommon, Settings, SettingsSchema};

@@ -1,13 +1,13 @@
 //! tap-postgres: tables and views of a Postgres database as Singer streams, read by COPY.
 
 mod catalog;
+mod convert;
 mod discover;
 mod family;
 mod hidden;
 mod keys;
 mod money;
 mod origin;
-mod plan;
 mod read;
 mod settings;
 mod settled;

@@ -5,13 +5,18 @@ use std::time::Duration;
 use pg::Client;
 use singer::{Error, ErrorKind, Refused, Result, Rows};
 
-use crate::plan::Plan;
+use crate::convert::RowConverter;
 
 /// The server may pause so long before what was read so far is handed on.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads the rows of the statement, and hands them on.
-pub fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows<'_>) -> Result<()> {
+pub fn copy(
+    client: &mut Client,
+    sql: &str,
+    converter: &mut RowConverter,
+    rows: &mut Rows<'_>,
+) -> Result<()> {
     let bytes_max = rows.record_bytes_max();
     // Escapes at most double a text; of a row beyond that not even the text is wanted.
     client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
@@ -22,12 +27,12 @@ pub fn copy(client: &mut Client, sql: &str, plan: &mut Plan, rows: &mut Rows<'_>
         }
         let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
         let Some(row) = next else { return Ok(()) };
-        plan.count += 1;
+        converter.count += 1;
         let row = row.strip_suffix(b"\n").unwrap_or(row);
-        match plan.write(row, rows) {
+        match converter.write(row, rows) {
             Ok(()) => rows.end()?,
             Err(failure) if failure.kind() == ErrorKind::Data => {
-                rows.reject(&format!("row {}", plan.count), &refused(row, rows), failure)?;
+                rows.reject(&format!("row {}", converter.count), &refused(row, rows), failure)?;
             }
             Err(failure) => return Err(failure),
         }

@@ -14,10 +14,10 @@ use singer::{
 };
 
 use crate::catalog::{self, After, Attribute, Form};
+use crate::convert::RowConverter;
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
 use crate::origin::{self, Origin};
-use crate::plan::Plan;
 use crate::read::copy;
 use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
@@ -164,7 +164,7 @@ struct Select {
     /// its own.
     beyond: Option<String>,
     until: Until,
-    plan: Plan,
+    converter: RowConverter,
     /// The table as SQL, for people, and by its columns.
     name: String,
     table: String,
@@ -277,11 +277,11 @@ impl TapPostgres {
             self.unheld.check(client, stream, &table, &of).with("table", &select.table)?;
         }
         log::debug!("{}", select.sql);
-        let read = copy(&mut self.client, &select.sql, &mut select.plan, rows);
+        let read = copy(&mut self.client, &select.sql, &mut select.converter, rows);
         let read = read.and_then(|()| match &select.beyond {
             Some(sql) => {
                 rows.hold_bookmark()?;
-                copy(&mut self.client, sql, &mut select.plan, rows)
+                copy(&mut self.client, sql, &mut select.converter, rows)
             }
             None => Ok(()),
         });
@@ -325,7 +325,7 @@ impl TapPostgres {
         self.set_forms(&mut found, types)?;
         let columns = pick(stream, &found, &schema, &table)?;
         let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
-        let plan = Plan::new(&stream.columns, mappings, self.settings.nan())
+        let converter = RowConverter::new(&stream.columns, mappings, self.settings.nan())
             .with("table", format!("{schema}.{table}"))?;
         let names = columns.iter().map(|column| column.name.as_str());
         let from = self.families.item((&schema, &table), names)?;
@@ -393,7 +393,7 @@ impl TapPostgres {
             sql,
             beyond,
             until,
-            plan,
+            converter,
             name,
             table,
             from,

@@ -23,7 +23,7 @@ enum Step {
 }
 
 /// How the rows of a stream become cells; reused for every row.
-pub struct Plan {
+pub struct RowConverter {
     /// How many rows the server has given.
     pub count: u64,
     steps: Vec<Step>,
@@ -35,7 +35,7 @@ pub struct Plan {
     checked: Vec<u8>,
 }
 
-impl Plan {
+impl RowConverter {
     /// Compares what the catalog says of each column with what the server has.
     pub fn new(columns: &[Column], mappings: Vec<Mapping>, policy: NanPolicy) -> Result<Self> {
         let steps = columns.iter().zip(mappings).map(|(column, mapping)| {
