@@ -199,7 +199,10 @@ fn a_full_page_where_no_answer_says_what_comes_next_is_told() {
         answer
     };
     let by_token = json!({ "next_page_token_path": "$.after" });
-    let sized = |name: &str, value: u64| json!({ "pagination_request_style": "next_url", "params": { name: value } });
+    let sized = |name: &str, value: u64| {
+        json!({ "pagination_request_style": "next_url",
+        "params": { name: value } })
+    };
     for (style, answer, words) in [
         (by_token.clone(), answer(300, json!({})), "`$.after`"),
         (by_token.clone(), answer(7, json!({ "meta": { "page_size": 7 } })), "`$.after`"),

@@ -162,7 +162,10 @@ fn a_list_in_a_record_that_another_stream_reads_is_not_told() {
         })
     });
     let bills = json!({ "name": "bills", "path": "bills" });
-    let child = |path: &str| json!({ "name": "c", "path": path, "parent": "bills", "parent_keys": { "bill": "id" } });
+    let child = |path: &str| {
+        json!({ "name": "c", "path": path, "parent": "bills",
+        "parent_keys": { "bill": "id" } })
+    };
     for (streams, is_told) in [
         (vec![bills.clone()], true),
         (vec![bills.clone(), child("bills/{bill}/lines")], false),
