@@ -24,6 +24,7 @@ pub mod options;
 pub mod order;
 pub mod pipeline;
 mod place;
+pub mod plan;
 pub mod plugin_plan;
 pub mod preflight;
 pub mod prepare;

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use runner::plan::one_line;
 use singer::Error;
-
-use crate::commands::plan::one_line;
 
 /// Less room than this is worth a word.
 const ROOM_BYTES_MIN: u64 = 1 << 30;
