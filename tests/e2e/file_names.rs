@@ -152,6 +152,33 @@ fn a_file_that_was_gone_for_a_time_is_skipped_unless_it_changed() {
 }
 
 #[test]
+fn a_file_that_was_unpacked_is_told_whatever_its_name_and_time() {
+    for codec in ["gzip", "zstd"] {
+        let mut job = Job::new(&json!({}));
+        job.put("b.csv", &[1, 2]);
+        let pack = |name: &str| {
+            let mut command = std::process::Command::new(codec);
+            let rest = if codec == "zstd" { ["-q", "--rm"] } else { ["-q", "-n"] };
+            assert!(command.args(rest).arg(job.at(name)).status().unwrap().success());
+        };
+        pack("b.csv");
+        job.comes(&[1, 2], 0);
+        let packed = if codec == "zstd" { "b.csv.zst" } else { "b.csv.gz" };
+        job.rename(packed, ".b");
+        // Other rows of one length.
+        job.put("c.csv", &[3, 4]);
+        set_time(&job.at("c.csv"), 1_600_000_000);
+        let other = job.comes(&[3, 4], 0).stderr;
+        assert!(!other.contains("W-FILE-MOVED"), "{other}");
+        job.put("d.csv", &[1, 2]);
+        set_time(&job.at("d.csv"), 1_600_000_009);
+        let told = job.comes(&[1, 2], 0).stderr;
+        assert!(told.contains("W-FILE-MOVED: reading ") && told.contains(packed), "{told}");
+        job.comes(&[], 0);
+    }
+}
+
+#[test]
 fn files_that_are_gone_count_by_the_settings_they_were_read_by() {
     let mut job = Job::new(&json!({ "keys": ["id"] }));
     job.put("a.csv", &[1]);

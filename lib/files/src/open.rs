@@ -4,10 +4,11 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use flate2::Crc;
 use sha2::{Digest, Sha256};
 use singer::{Context, Error, ErrorKind, Result, quote};
 
-use crate::compress::Limits;
+use crate::compress::{Codec, Limits};
 use crate::disk::DiskFile;
 use crate::encoding::TextEncoding;
 use crate::evidence;
@@ -27,6 +28,8 @@ pub struct OpenFile {
 struct Seen {
     bytes: u64,
     sum: Option<Sha256>,
+    /// What was compressed in it: its length and its checksum, which costs next to nothing.
+    held: Option<(u64, Crc)>,
 }
 
 impl OpenFile {
@@ -37,7 +40,7 @@ impl OpenFile {
 
     /// Takes a file that a store has opened.
     pub fn new(path: String, stored: Box<dyn StoredFile>, summed: bool) -> Self {
-        let seen = Seen { bytes: 0, sum: summed.then(Sha256::new) };
+        let seen = Seen { bytes: 0, sum: summed.then(Sha256::new), held: None };
         Self { path, identity: stored.identity(), stored, seen: Arc::new(Mutex::new(seen)) }
     }
 
@@ -49,8 +52,19 @@ impl OpenFile {
     /// Returns the decompressed text in UTF-8; call it once.
     pub fn text(&self, encoding: TextEncoding, limits: Limits) -> Result<Box<dyn Read + Send>> {
         let raw = Raw { input: self.stored.bytes()?, seen: Arc::clone(&self.seen) };
-        let plain = self.stored.codec().decompress(raw, limits).with("path", &self.path)?;
-        Ok(encoding.decode(plain))
+        let codec = self.stored.codec();
+        let plain = codec.decompress(raw, limits).with("path", &self.path)?;
+        if codec == Codec::Plain {
+            return Ok(encoding.decode(plain));
+        }
+        let held = Held { input: plain, seen: Arc::clone(&self.seen) };
+        Ok(encoding.decode(Box::new(held)))
+    }
+
+    /// Returns the length and the checksum of what was compressed in the file and was read of it.
+    pub fn held(&self) -> Option<(u64, u32)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.held.as_ref().map(|(bytes, crc)| (*bytes, crc.sum()))
     }
 
     /// Returns the decompressed text in UTF-8, and whether the setting of its encoding is in doubt;
@@ -137,6 +151,22 @@ pub(crate) fn plain_sum(store: &dyn Store, path: &str, limits: Limits) -> Result
     Ok(quote::hex(&sum.finalize()))
 }
 
+/// Returns the checksum of the bytes of a file.
+pub(crate) fn checksum(store: &dyn Store, path: &str) -> Result<u32> {
+    let file = OpenFile::new(path.to_owned(), store.open(path)?, false);
+    let mut raw = Raw { input: file.stored.bytes()?, seen: Arc::clone(&file.seen) };
+    let (mut crc, mut block) = (Crc::new(), vec![0; 256 << 10]);
+    loop {
+        let bytes = raw.read(&mut block).map_err(read_failure).with("path", path)?;
+        if bytes == 0 {
+            break;
+        }
+        crc.update(&block[..bytes]);
+    }
+    file.finish()?;
+    Ok(crc.sum())
+}
+
 /// Reads the first bytes of an input.
 pub(crate) fn head(input: &mut impl Read) -> Result<Vec<u8>> {
     let mut head = Vec::new();
@@ -159,6 +189,23 @@ impl Read for Raw {
         if let Some(sum) = &mut seen.sum {
             sum.update(&buffer[..bytes]);
         }
+        Ok(bytes)
+    }
+}
+
+/// Reads what is compressed in a file, counting and summing.
+struct Held {
+    input: Box<dyn Read + Send>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Read for Held {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.input.read(buffer)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, crc) = seen.held.get_or_insert_with(|| (0, Crc::new()));
+        *count += bytes as u64;
+        crc.update(&buffer[..bytes]);
         Ok(bytes)
     }
 }

@@ -209,6 +209,10 @@ impl Progress {
         if let Some(rows) = rows {
             entry["rows"] = rows.into();
         }
+        let before = self.files.get(path).filter(|before| before["sha256"] == entry["sha256"]);
+        if let Some(held) = before.and_then(|before| before.get("held")) {
+            entry["held"] = held.clone();
+        }
         if is_recent(identity) {
             entry["recent"] = true.into();
         }
@@ -218,6 +222,13 @@ impl Progress {
         self.unsaved |= self.files.get(path) != Some(&entry);
         self.files.insert(path.to_owned(), entry);
         Ok(())
+    }
+
+    /// Adds the length and the checksum of what was compressed in a file.
+    pub(crate) fn set_held(&mut self, path: &str, held: Option<(u64, u32)>) {
+        if let (Some(held), Some(entry)) = (held, self.files.get_mut(path)) {
+            entry["held"] = json!(held);
+        }
     }
 
     /// Returns how many files it tells of.

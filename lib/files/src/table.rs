@@ -58,6 +58,8 @@ pub struct Table {
     doubted_row: Cell<bool>,
     /// Keys of objects that are no columns were found, and that was told.
     doubted_keys: Cell<bool>,
+    /// Length and checksum of what was compressed in the file that was read last.
+    held: Cell<Option<(u64, u32)>>,
     /// Columns of files that the catalog does not know.
     unknown: BTreeSet<String>,
     /// Columns of the delimited files that were read, and whether others were.
@@ -90,6 +92,7 @@ impl Table {
             doubted_header: Cell::new(false),
             doubted_row: Cell::new(false),
             doubted_keys: Cell::new(false),
+            held: Cell::new(None),
             unknown: BTreeSet::new(),
             had: BTreeSet::new(),
             had_documents: Cell::new(false),
@@ -247,6 +250,7 @@ impl Table {
                 return Ok(());
             }
             progress.set(path, identity, sum.as_deref(), Some(rows.count() - before))?;
+            progress.set_held(path, self.held.take());
             progress.leave_out(self.unknown.iter().cloned());
             // A bookmark of many files is long: written after each of them, it would be the most
             // of what is written.

@@ -56,6 +56,12 @@ impl Gone {
         self.entry["sha256"].as_str()
     }
 
+    /// Returns the checksum of what was compressed in it, where that was as long as this file.
+    pub(crate) fn held(&self, identity: Identity) -> Option<u64> {
+        let of_length = self.entry["held"][0].as_u64() == Some(identity.size);
+        self.entry["held"][1].as_u64().filter(|_| of_length)
+    }
+
     /// Returns how many rows it gave, where that is known.
     pub(crate) fn rows(&self) -> Option<u64> {
         self.entry["rows"].as_u64()

@@ -114,6 +114,7 @@ impl Table {
                  written with its key as a member"
             );
         }
+        self.held.set(file.held());
         let sum = if rows.has_enough() { None } else { file.finish()? };
         Ok((identity, sum))
     }

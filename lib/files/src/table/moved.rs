@@ -33,7 +33,15 @@ impl Table {
         let is_same = |gone: &Gone| {
             like(gone) && gone.sum() == sum.as_deref() || is_held(gone) && is_near(gone)
         };
+        let was_held =
+            ending(path).is_empty() && gone.iter().any(|gone| gone.held(identity).is_some());
+        let checksum = if was_held { Some(open::checksum(&*self.store, path)?) } else { None };
+        let is_unpacked =
+            |gone: &Gone| checksum.is_some() && gone.held(identity) == checksum.map(u64::from);
         let may_be = |gone: &Gone| {
+            if is_unpacked(gone) {
+                return true;
+            }
             if gone.is_like(identity) {
                 return gone.sum().is_none();
             }

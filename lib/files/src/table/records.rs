@@ -128,6 +128,7 @@ impl Table {
         let place = Place::new(path, identity)?;
         let read = self.rows(&mut reader, &header, &origins, &place, rows);
         let seams = read.map_err(|failure| file.explain(failure))?;
+        self.held.set(file.held());
         let sum = if rows.has_enough() { None } else { file.finish()? };
         tell_seams(path, seams, reader.marks());
         tell_odd_quotes(path, reader.odd_quotes());
