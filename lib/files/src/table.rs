@@ -19,7 +19,9 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use singer::{Bookmark, Context, Error, ErrorKind, FileIds, Kind, Reading, Result, Rows, Stream};
+use singer::{
+    Bookmark, Context, Coverage, Error, ErrorKind, FileIds, Kind, Reading, Result, Rows, Stream,
+};
 
 use crate::compress::Limits;
 use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
@@ -238,7 +240,7 @@ impl Table {
         } else {
             progress.leave_out(Self::deselected(stream));
             if skipped > 0 {
-                rows.resume(stream, &since.value);
+                rows.cover(&Coverage::since(&since.value));
             }
         }
         let mut written = Instant::now();
@@ -273,8 +275,8 @@ impl Table {
     /// Returns the paths of the files that a read would read.
     pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let due = self.compare(stream, &since.value)?;
-        let part = (due.skipped > 0).then(|| since.value.clone());
-        Ok(Reading { steps: due.steps(), part })
+        let coverage = (due.skipped > 0).then(|| Coverage::since(&since.value));
+        Ok(Reading { steps: due.steps(), coverage })
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum.

@@ -56,7 +56,7 @@ impl Tables {
             self.files = Some(self.all.iter_mut().flat_map(Table::files).collect());
         }
         if let Some(files) = self.files.as_ref().filter(|files| !files.is_empty()) {
-            rows.read_from(stream, files.clone());
+            rows.read_from(files);
         }
         self.of(stream)?.sync(stream, since, rows)
     }

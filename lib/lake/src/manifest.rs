@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use singer::{Error, ErrorKind, Result, ResultExt};
+use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
 use crate::Datestamp;
 use crate::disk::SMALL_BYTES_MAX;
@@ -29,9 +29,9 @@ pub struct Manifest {
     pub key_properties: Vec<String>,
     /// Whether the tap said that it read the stream to its end.
     pub complete: Completeness,
-    /// The bookmark that the tap went on from, where it left out rows because of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resumed_from: Option<Value>,
+    /// Which rows of the stream the files hold.
+    #[serde(default, rename = "resumed_from", skip_serializing_if = "Coverage::is_whole")]
+    pub coverage: Coverage,
     /// The data files, in reading order.
     pub files: Vec<FileEntry>,
     /// The last state received before the stream ended, without the bookmarks of other streams.
@@ -117,7 +117,7 @@ impl Manifest {
             && self.schema == other.schema
             && self.key_properties == other.key_properties
             && self.complete == other.complete
-            && (self.resumed_from.is_none() || other.resumed_from.is_some())
+            && (self.coverage.is_whole() || other.coverage.is_part())
             && self.files.len() == other.files.len()
             && self.files.iter().zip(&other.files).all(same_bytes)
     }

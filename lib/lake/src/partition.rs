@@ -141,7 +141,7 @@ impl Lake {
                 return Ok(partitions);
             }
             let checked = self.check_finished(source, day, &partitions);
-            match checked.and_then(|()| self.check_whole(source, day, &partitions)) {
+            match checked.and_then(|()| self.check_has_all(source, day, &partitions)) {
                 Ok(()) => return Ok(partitions),
                 // The record is of newer manifests than those read: look again.
                 Err(_) if partitions.iter().any(Partition::was_replaced) => {}

@@ -240,7 +240,7 @@ impl Lake {
     }
 
     /// Refuses a day that lacks a table of its run record.
-    pub(crate) fn check_whole(
+    pub(crate) fn check_has_all(
         &self,
         source: &str,
         day: Datestamp,

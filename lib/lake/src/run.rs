@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
-use singer::{Error, ErrorKind, Result};
+use singer::{Coverage, Error, ErrorKind, Result};
 
 use crate::intent::{Intent, clear_path};
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
@@ -63,8 +63,8 @@ pub struct Contents {
     pub key_properties: Vec<String>,
     /// Whether the tap said that it read the stream to its end.
     pub complete: Completeness,
-    /// The bookmark that the tap went on from, where it left out rows because of it.
-    pub resumed_from: Option<Value>,
+    /// Which rows of the stream there are.
+    pub coverage: Coverage,
     /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }
@@ -256,7 +256,7 @@ impl Staged {
             return Ok(Outcome::Unchanged);
         }
         if let Some(old) = &old {
-            check_whole(old, manifest.resumed_from.as_ref())?;
+            check_replaced(old, &manifest.coverage)?;
         }
         // Only what is published need be durable.
         let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
@@ -284,7 +284,7 @@ impl Staged {
             schema: contents.schema,
             key_properties: contents.key_properties,
             complete: contents.complete,
-            resumed_from: contents.resumed_from,
+            coverage: contents.coverage,
             files,
             state: contents.state,
             run_id: self.shared.staging.id.clone(),
@@ -363,17 +363,17 @@ fn current(place: &Path, adopt: bool) -> Result<Option<Partition>> {
 }
 
 /// Refuses what a run that publishes a table would refuse: what is in the table's folder cannot be
-/// replaced, or not by what is new since the bookmark `from`. Writes nothing.
-pub fn check_place(table_folder: &Path, adopt: bool, from: Option<&Value>) -> Result<()> {
+/// replaced, or not by such a part of the rows. Writes nothing.
+pub fn check_place(table_folder: &Path, adopt: bool, coverage: &Coverage) -> Result<()> {
     match current(table_folder, adopt)? {
-        Some(old) => check_whole(&old, from),
+        Some(old) => check_replaced(&old, coverage),
         None => Ok(()),
     }
 }
 
-/// Refuses to replace a generation by what is new since a state that is not the one it began with.
-fn check_whole(old: &Partition, from: Option<&Value>) -> Result<()> {
-    if from.is_none() || from == old.manifest.resumed_from.as_ref() || old.manifest.rows() == 0 {
+/// Refuses to replace a generation by a part of the rows that is not the one it has.
+fn check_replaced(old: &Partition, coverage: &Coverage) -> Result<()> {
+    if coverage.is_whole() || *coverage == old.manifest.coverage || old.manifest.rows() == 0 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")

@@ -277,21 +277,21 @@ fn missing_things_are_no_input() {
 #[test]
 fn a_whole_read_of_the_same_rows_makes_a_day_whole() {
     let (_folder, lake) = lake();
-    let publish = |from: Option<Value>| {
+    let publish = |coverage: Coverage| {
         let run = begin(&lake);
         let mut staged = run.stage("t", false).unwrap();
         let mut file = staged.file("t.csv").unwrap();
         file.write(b"id\n1\n", 1).unwrap();
-        let outcome = staged.publish(vec![file], Contents { resumed_from: from, ..contents() });
+        let outcome = staged.publish(vec![file], Contents { coverage, ..contents() });
         run.finish().unwrap();
-        (outcome.unwrap(), lake.read("pg", day(), "t").unwrap().manifest.resumed_from)
+        (outcome.unwrap(), lake.read("pg", day(), "t").unwrap().manifest.coverage)
     };
-    let (one, two) = (Some(json!(1)), Some(json!(2)));
+    let (one, two) = (Coverage::Since(json!(1)), Coverage::Since(json!(2)));
     assert_eq!(publish(one.clone()), (Outcome::New, one.clone()));
     // Both say that the day is a part, and it is of the same rows.
     assert_eq!(publish(two.clone()), (Outcome::Unchanged, one));
-    assert_eq!(publish(None), (Outcome::Replaced, None));
-    assert_eq!(publish(two), (Outcome::Unchanged, None));
+    assert_eq!(publish(Coverage::Whole), (Outcome::Replaced, Coverage::Whole));
+    assert_eq!(publish(two), (Outcome::Unchanged, Coverage::Whole));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A day, and a table of it, as the tests of this crate publish them.
 
 use serde_json::{Value, json};
+use singer::Coverage;
 
 use crate::{Completeness, Contents, Datestamp};
 
@@ -19,7 +20,7 @@ pub(crate) fn contents(more: &Value) -> Contents {
         schema: schema.as_object().unwrap().clone(),
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
-        resumed_from: None,
+        coverage: Coverage::Whole,
         state: None,
     }
 }

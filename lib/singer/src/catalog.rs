@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::coverage::Coverage;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file_id::FileIds;
 use crate::schema::{self, Column};
@@ -66,10 +67,9 @@ pub struct Stream {
     pub replication_key: Option<String>,
     /// In messages: the stream of the tap that a mapper made this one of.
     pub source_stream: Option<String>,
-    /// In messages: the bookmark that the tap goes on from, where it leaves out rows because of it.
-    pub resumed_from: Option<Value>,
-    /// In a target: whether the tap says where it leaves rows out (`resumed_from`); of another one
-    /// nobody knows.
+    /// In messages: which rows come.
+    pub coverage: Coverage,
+    /// In a target: whether the tap says which rows come; of another one nobody knows.
     pub says_part: bool,
     /// In messages: the files of a disk that the rows come from.
     pub read_from: FileIds,
@@ -93,7 +93,7 @@ impl Stream {
             replication_method: ReplicationMethod::FullTable,
             replication_key: None,
             source_stream: None,
-            resumed_from: None,
+            coverage: Coverage::Whole,
             says_part: false,
             read_from: FileIds::new(),
             metadata: BTreeMap::new(),

@@ -32,7 +32,7 @@ pub struct Line<'a> {
     /// `source_stream` of a SCHEMA, the text of any value.
     pub source_stream: Option<&'a [u8]>,
     /// `resumed_from` of a SCHEMA, the text of any value.
-    pub resumed_from: Option<&'a [u8]>,
+    pub coverage: Option<&'a [u8]>,
     /// `read_from` of a SCHEMA, the text of any value.
     pub read_from: Option<&'a [u8]>,
     /// `syncing_run` of a SCHEMA, the text of any value.
@@ -82,7 +82,7 @@ impl<'a> Line<'a> {
             b"key_properties" => replaces(&mut self.key_properties, Some(whole)),
             b"bookmark_properties" => replaces(&mut self.bookmark_properties, Some(whole)),
             b"source_stream" => replaces(&mut self.source_stream, Some(whole)),
-            b"resumed_from" => replaces(&mut self.resumed_from, Some(whole)),
+            b"resumed_from" => replaces(&mut self.coverage, Some(whole)),
             b"read_from" => replaces(&mut self.read_from, Some(whole)),
             b"syncing_run" => replaces(&mut self.syncing_run, Some(whole)),
             b"value" => replaces(&mut self.value, Some(whole)),

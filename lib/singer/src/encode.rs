@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use crate::batch::{Batch, Cell, Envelope};
 use crate::catalog::Stream;
-use crate::file_id::FileId;
+use crate::coverage::Coverage;
+use crate::file_id::{FileId, FileIds};
 use crate::quote::{escaped_into, string_into};
 use crate::schema::{Kind, Types};
 use crate::selection::Pruning;
 
+/// The member of a SCHEMA with the files of a disk that the rows of the run come from.
+pub(crate) const READ_FROM: &str = "read_from";
 /// The member of a SCHEMA with the stream of the tap that this one came of.
 pub(crate) const SOURCE_STREAM: &str = "source_stream";
 
@@ -180,14 +183,18 @@ pub fn schema_message(stream: &Stream) -> Value {
     if let Some(source) = &stream.source_stream {
         message[SOURCE_STREAM] = source.as_str().into();
     }
-    if let Some(bookmark) = &stream.resumed_from {
-        message["resumed_from"] = bookmark.clone();
+    if let Some(part) = stream.coverage.value() {
+        message[Coverage::MEMBER] = part.clone();
     }
     if !stream.read_from.is_empty() {
-        let files: Vec<&str> = stream.read_from.iter().map(FileId::as_str).collect();
-        message["read_from"] = json!(files);
+        message[READ_FROM] = file_names(&stream.read_from);
     }
     message
+}
+
+/// Returns files as the SCHEMA names them.
+pub(crate) fn file_names(files: &FileIds) -> Value {
+    files.iter().map(FileId::as_str).collect()
 }
 
 /// Returns a STATE line.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::PlanFormat;
 use crate::catalog::Stream;
+use crate::coverage::Coverage;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::output;
 use crate::receive::{Event, no_input};
@@ -18,8 +19,9 @@ use crate::scrub::scrub;
 pub struct Reading {
     /// Statements, files or requests, in their order; none where there is nothing to read.
     pub steps: Vec<String>,
-    /// What rows are left out by, as the run gives it to [`crate::Rows::resume`].
-    pub part: Option<Value>,
+    /// Which rows that are, where the tap says it itself by [`crate::Rows::cover`]; else those
+    /// since the bookmark of an INCREMENTAL stream.
+    pub coverage: Option<Coverage>,
 }
 
 /// What a run would do with a stream.

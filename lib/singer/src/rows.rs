@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::canonical;
 use crate::catalog::Stream;
+use crate::coverage::Coverage;
 use crate::decode::RecordDecoder;
-use crate::encode::{message_line, schema_message};
+use crate::encode::{READ_FROM, file_names, message_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileIds;
 use crate::future::Cap;
@@ -70,7 +71,7 @@ impl<'run> Rows<'run> {
 
     fn send_schema(&mut self) -> Result<()> {
         let Some(schema) = self.open.schema.take() else { return Ok(()) };
-        self.run.files_told |= !self.open.read_from.is_empty();
+        self.run.files_told |= self.open.reads_files;
         let schema = self.run.states.naming(schema);
         self.run.line(message_line(&schema))
     }
@@ -88,14 +89,16 @@ impl<'run> Rows<'run> {
         self.open.replication_key = None;
     }
 
-    /// Says, before the first row, that rows are left out because of a bookmark: a target then does
-    /// not take them for all there is. Null takes it back.
-    pub fn resume(&mut self, stream: &Stream, bookmark: &Value) {
-        let resumed_from = Some(bookmark.clone()).filter(|bookmark| !bookmark.is_null());
-        self.open.left_out |= resumed_from.is_some();
-        let read_from = self.open.read_from.clone();
-        self.open.schema =
-            Some(schema_message(&Stream { resumed_from, read_from, ..stream.clone() }));
+    /// Says, before the first row, which rows come: a target does not take a part of them for all
+    /// there is. What is said last counts.
+    pub fn cover(&mut self, coverage: &Coverage) {
+        self.open.left_out |= coverage.is_part();
+        if let Some(Value::Object(schema)) = &mut self.open.schema {
+            match coverage.value() {
+                Some(part) => schema.insert(Coverage::MEMBER.to_owned(), part.clone()),
+                None => schema.remove(Coverage::MEMBER),
+            };
+        }
     }
 
     /// Tells whether no SCHEMA of the run has said yet which files are read.
@@ -103,16 +106,17 @@ impl<'run> Rows<'run> {
         !self.run.files_told
     }
 
-    /// Says, before the first row and before [`Rows::resume`], which files of a disk the run reads,
+    /// Says, before the first row, which files of a disk the run reads,
     /// for all its streams: no target then replaces one of them. The first SCHEMA of the run says
     /// it; in each one, the files of many streams would be more than their rows.
-    pub fn read_from(&mut self, stream: &Stream, files: FileIds) {
-        if self.run.files_told {
+    pub fn read_from(&mut self, files: &FileIds) {
+        if self.run.files_told || files.is_empty() {
             return;
         }
-        self.open.read_from = files;
-        let read_from = self.open.read_from.clone();
-        self.open.schema = Some(schema_message(&Stream { read_from, ..stream.clone() }));
+        if let Some(schema) = &mut self.open.schema {
+            schema[READ_FROM] = file_names(files);
+            self.open.reads_files = true;
+        }
     }
 
     /// Returns how many rows of the stream there are by now.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
+use crate::coverage::Coverage;
 use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::future::Cap;
@@ -78,23 +79,22 @@ fn plan<T: Tap>(
     let mut planned = Vec::new();
     for Selected { stream, .. } in streams {
         let since = state.bookmark(stream, settings.start_date.as_deref());
-        let Reading { steps, part } =
+        let Reading { steps, coverage } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
         let mut stream = stream.clone();
-        stream.resumed_from = part.or_else(|| {
-            Some(&since).filter(|since| goes_on(&stream, since)).map(|since| since.value.clone())
-        });
+        stream.coverage = coverage.unwrap_or_else(|| covered(&stream, &since));
         let schema = Some(schema_message(&stream));
         planned.push(Planned { stream: stream.name, steps, schema });
     }
     plan::print(&planned, format)
 }
 
-/// Tells whether rows before the bookmark are left out.
-fn goes_on(stream: &Stream, since: &Bookmark) -> bool {
-    stream.replication_method == ReplicationMethod::Incremental
+/// Returns which rows there are of a stream, where the tap itself does not say it.
+fn covered(stream: &Stream, since: &Bookmark) -> Coverage {
+    let goes_on = stream.replication_method == ReplicationMethod::Incremental
         && !since.value["replication_key_value"].is_null()
-        && rows::unused(stream, since).is_none()
+        && rows::unused(stream, since).is_none();
+    if goes_on { Coverage::since(&since.value) } else { Coverage::Whole }
 }
 
 /// Returns the selected streams, from the catalog given or else from discovery.
@@ -228,9 +228,7 @@ impl<T: Tap> Run<T> {
         let since = self.since(stream);
         let place = self.out.open(selected, version);
         let mut rows = self.out.rows(place)?;
-        if goes_on(stream, &since) {
-            rows.resume(stream, &since.value);
-        }
+        rows.cover(&covered(stream, &since));
         rows.check_bookmark(stream, &since);
         log::info!("reading stream {}", stream.name);
         let read = self.tap.sync(stream, &since, &mut rows);
@@ -257,7 +255,7 @@ impl<T: Tap> Run<T> {
         for one in selected {
             let since = self.since(&one.stream);
             let place = self.out.open(one, None);
-            self.out.rows(place)?.resume(&one.stream, &since.value);
+            self.out.rows(place)?.cover(&Coverage::since(&since.value));
             streams.push((one.stream.clone(), since));
         }
         log::info!("reading the log of {} streams", streams.len());

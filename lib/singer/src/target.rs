@@ -121,12 +121,3 @@ pub trait Sink {
     /// Tells whether versions change anything here: a state waits for what one does.
     fn heeds_versions(&self) -> bool;
 }
-
-/// Tells whether a bookmark, or the one that a limit counts from, leaves out rows before it.
-pub fn leaves_out_loaded(resumed_from: &Value) -> bool {
-    let from = match resumed_from.get("max_record_count") {
-        Some(_) => &resumed_from["from"],
-        None => resumed_from,
-    };
-    !from.is_null()
-}

@@ -7,7 +7,6 @@ mod parents;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
 use singer::{
@@ -94,7 +93,7 @@ impl Tap for TapApi {
         if anew {
             warn_of_change(&self.plans[at], &changed);
             // It is no part of the rows then.
-            rows.resume(stream, &Value::Null);
+            rows.cover(&singer::Coverage::Whole);
         }
         let start = self.start(&self.plans[at], stream, since);
         self.check_start(&self.plans[at], stream, &start);
@@ -178,8 +177,8 @@ impl Tap for TapApi {
         if anew {
             warn_of_change(plan, &changed);
         }
-        let part = anew.then_some(Value::Null);
-        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], part })
+        let coverage = anew.then_some(singer::Coverage::Whole);
+        Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], coverage })
     }
 }
 

@@ -69,7 +69,7 @@ impl Day {
         let files = partition.files();
         let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
         // The day itself may have been extracted from a state on.
-        Ok(Reading { steps: steps.collect(), part: partition.manifest.resumed_from.clone() })
+        Ok(Reading { steps: steps.collect(), coverage: Some(partition.manifest.coverage.clone()) })
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation and of all the
@@ -91,14 +91,12 @@ impl Day {
         // Before anything is read, a target must know what it may not replace.
         if rows.wants_files() {
             let found = self.tables()?.iter().filter_map(|table| table.identities().ok()).flatten();
-            rows.read_from(stream, found.filter_map(|identity| identity.file()).collect());
+            rows.read_from(&found.filter_map(|identity| identity.file()).collect());
         }
         let dialect = self.dialect;
         let table = self.table(stream)?;
         let identities = table.verify()?.to_vec();
-        if let Some(from) = &table.partition.manifest.resumed_from {
-            rows.resume(stream, from);
-        }
+        rows.cover(&table.partition.manifest.coverage);
         table.read(stream, &identities, &dialect, rows)?;
         let left_out = table.left_out(stream);
         rows.bookmark(if left_out.is_empty() {

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use pg::convert::Conversion;
 use pg::types::{self, Mapping, Types};
 use pg::{Client, Config};
-use serde_json::json;
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::{
-    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
+    About, Bookmark, Context, Coverage, Error, ErrorKind, OtherSetting, Reading, Result, Rows,
+    Stream, Tap,
 };
 
 use crate::catalog::{self, After, Attribute, Form};
@@ -151,9 +151,9 @@ impl Tap for TapPostgres {
         if select.lent {
             self.client.take_back()?;
         }
-        let part = select.part(since);
+        let coverage = select.coverage(since);
         let steps = std::iter::once(select.sql).chain(select.beyond).collect();
-        Ok(Reading { steps, part })
+        Ok(Reading { steps, coverage })
     }
 }
 
@@ -177,7 +177,7 @@ struct Select {
     /// Whether the session is as the role has it, for views and the like to compute by.
     lent: bool,
     /// The `max_record_count` by which the read ends before the table does.
-    cut: Option<u64>,
+    limit: Option<u64>,
 }
 
 impl Select {
@@ -187,9 +187,9 @@ impl Select {
         self.columns.iter().find(|column| Some(column.name.as_str()) == name)
     }
 
-    /// Returns what rows are left out by: no target takes the others for all there is.
-    fn part(&self, since: &Bookmark) -> Option<serde_json::Value> {
-        self.cut.map(|most| json!({ "max_record_count": most, "from": since.value }))
+    /// Returns which rows are read, where a limit ends the read.
+    fn coverage(&self, since: &Bookmark) -> Option<Coverage> {
+        self.limit.map(|most| Coverage::limited(most, &since.value))
     }
 }
 
@@ -245,7 +245,7 @@ impl TapPostgres {
         rows: &mut Rows<'_>,
     ) -> Result<()> {
         let mut select = self.select(stream, since, types, rows.limit())?;
-        let part = select.part(since);
+        let coverage = select.coverage(since);
         rows.set_cap(self.cap);
         if let Some(key) = select.key(stream) {
             self.origin.check(stream, since, (key.relation, &select.left_out), rows);
@@ -253,14 +253,14 @@ impl TapPostgres {
             let read = (key, select.from.as_str());
             origin::check_numbers(&mut self.client, stream, since, read, rows)?;
         }
-        if let Some((most, part)) = select.cut.zip(part) {
+        if let Some((most, coverage)) = select.limit.zip(coverage) {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
                     .to_owned()
             } else {
                 format!("no more than {most} records are read (`max_record_count`)")
             });
-            rows.resume(stream, &part);
+            rows.cover(&coverage);
         }
         match &select.until {
             Until::Start => rows.hold_bookmark()?,
@@ -384,7 +384,7 @@ impl TapPostgres {
         };
         let sql = part(Part::UpTo)?;
         let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
-        let cut = most.filter(|_| end.is_some() || limit.is_some());
+        let limit = most.filter(|_| end.is_some() || limit.is_some());
         let columns: Vec<Attribute> = columns.into_iter().cloned().collect();
         let is_read = |name: &String| columns.iter().any(|column| column.name == *name);
         let left_out = found.iter().map(|column| column.name.clone());
@@ -401,7 +401,7 @@ impl TapPostgres {
             columns,
             left_out,
             lent,
-            cut,
+            limit,
         })
     }
 

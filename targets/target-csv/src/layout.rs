@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use singer::schema::{PARTITION, Types};
-use singer::{Column, Error, ErrorKind, Kind, Result, Stream};
+use singer::{Column, Coverage, Error, ErrorKind, Kind, Result, Stream};
 
 /// Where the cells of a column come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub struct Layout {
     top: Map<String, Value>,
     /// The keys of the stream.
     pub keys: Vec<String>,
-    /// The bookmark that the tap went on from, where it left out rows because of it.
-    pub resumed_from: Option<Value>,
+    /// Which rows of the stream come.
+    pub coverage: Coverage,
     columns: Vec<Column>,
     /// Where the cells of each column come from.
     pub origins: Vec<Origin>,
@@ -62,7 +62,7 @@ impl Layout {
         let mut layout = Self {
             top: top(stream),
             keys: stream.keys.clone(),
-            resumed_from: stream.resumed_from.clone(),
+            coverage: stream.coverage.clone(),
             columns: incoming(stream, metadata),
             origins: Vec::new(),
             metadata,

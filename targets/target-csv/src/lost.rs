@@ -8,7 +8,7 @@ use std::path::Path;
 
 use lake::Lake;
 use singer::schema::PARTITION;
-use singer::target::{Unchanged, leaves_out_loaded};
+use singer::target::Unchanged;
 use singer::{Result, Stream};
 
 use crate::naming::{Naming, Stays, for_stream};
@@ -42,8 +42,7 @@ pub fn tell_unchanged(naming: &Naming, streams: &[Unchanged]) -> Result<()> {
 /// Warns of rows that came since a state whose rows are not here. A day that is copied was a part
 /// where it comes from.
 pub fn tell_part(naming: &Naming, stream: &Stream) -> Result<()> {
-    let from = stream.resumed_from.as_ref();
-    if !from.is_some_and(leaves_out_loaded) || stream.schema.contains_key(PARTITION) {
+    if stream.coverage.bookmark().is_none() || stream.schema.contains_key(PARTITION) {
         return Ok(());
     }
     if !lacking(naming, &[&stream.name], |_| false)?.is_empty() {

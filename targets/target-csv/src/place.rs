@@ -46,7 +46,7 @@ impl Place {
                     } else {
                         Completeness::Unverified
                     },
-                    resumed_from: layout.resumed_from.clone(),
+                    coverage: layout.coverage.clone(),
                     state: end.state,
                 };
                 let done = match staged.publish(vec![file], contents)? {

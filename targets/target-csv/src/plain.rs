@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lake::{DataFile, Lock};
 use serde_json::Value;
-use singer::{Error, ErrorKind, FileId, Result};
+use singer::{Coverage, Error, ErrorKind, FileId, Result};
 
 use crate::csv::Padding;
 
@@ -21,18 +21,17 @@ pub struct PlainFile {
     name: String,
     /// Which of the two partial files is being written: a grown schema needs the other one.
     second: bool,
-    /// The bookmark that the tap goes on from, where it leaves out rows because of it.
-    from: Option<Value>,
+    /// Which rows of the stream come.
+    coverage: Coverage,
     /// Each run makes a file of its own.
     moves: bool,
     _lock: Lock,
 }
 
 impl PlainFile {
-    /// Takes the file's place: no other run may write it now. `from` is the bookmark that the tap
-    /// goes on from, where it leaves out rows because of it; `moves` says that each run makes a
-    /// file of its own.
-    pub fn new(path: PathBuf, from: Option<Value>, moves: bool) -> Result<Self> {
+    /// Takes the file's place: no other run may write it now. `moves` says that each run
+    /// makes a file of its own.
+    pub fn new(path: PathBuf, coverage: Coverage, moves: bool) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let folder = path.parent().unwrap_or(Path::new("."));
         let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
@@ -53,8 +52,8 @@ impl PlainFile {
             .with("path", path.display())
             .hint("wait until the other run has ended, then run again"));
         };
-        check_whole(&path, from.as_ref(), moves)?;
-        let file = Self { path, name, second: false, from, moves, _lock: lock };
+        check_replaced(&path, &coverage, moves)?;
+        let file = Self { path, name, second: false, coverage, moves, _lock: lock };
         // A dead run may have left them.
         file.clear();
         Ok(file)
@@ -85,7 +84,7 @@ impl PlainFile {
         }
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
-        if let Some(from) = self.from.as_ref().filter(|_| !self.moves) {
+        if let Some(from) = self.coverage.value().filter(|_| !self.moves) {
             let mut options = fs::OpenOptions::new();
             let made = options.write(true).create_new(true).mode(0o640).open(&note);
             made.and_then(|mut file| file.write_all(from.to_string().as_bytes()))
@@ -156,8 +155,8 @@ fn lock_path(path: &Path) -> PathBuf {
 /// Refuses to replace a file by what is new since a bookmark: the rows before it would be lost. A
 /// part may take the place of a part that began at the same bookmark. Where each run makes a file
 /// of its own (`moves`), one that is there is of a run whose time is written the same.
-pub fn check_whole(path: &Path, from: Option<&Value>, moves: bool) -> Result<()> {
-    let Some(from) = from else {
+pub fn check_replaced(path: &Path, coverage: &Coverage, moves: bool) -> Result<()> {
+    let Coverage::Since(from) = coverage else {
         if moves && holds_rows(path)? {
             singer::warn!(
                 "W-FILE-REPLACED",

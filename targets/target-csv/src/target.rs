@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::lost;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
-use crate::plain::{Paths, PlainFile, check_whole};
+use crate::plain::{Paths, PlainFile, check_replaced};
 use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::{CsvSink, Shared};
 use crate::source;
@@ -84,7 +84,7 @@ impl Target for TargetCsv {
             (Naming::Plain { moves, .. }, _) => {
                 let path = self.naming.path(&stream.name);
                 self.paths.take(&path, &stream.name)?;
-                Place::Plain(PlainFile::new(path, stream.resumed_from.clone(), *moves)?)
+                Place::Plain(PlainFile::new(path, stream.coverage.clone(), *moves)?)
             }
             (Naming::Partition { .. }, None) => {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
@@ -111,12 +111,11 @@ impl Target for TargetCsv {
                 && root.is_dir()
             {
                 check_day(stream, source, *day).with("stream", &stream.name)?;
-                let from = stream.resumed_from.as_ref();
-                let checked = lake::check_place(&path, settings.adopt, from);
+                let checked = lake::check_place(&path, settings.adopt, &stream.coverage);
                 checked.with("stream", &stream.name)?;
             }
             if let Naming::Plain { moves, .. } = naming {
-                let checked = check_whole(&path, stream.resumed_from.as_ref(), moves);
+                let checked = check_replaced(&path, &stream.coverage, moves);
                 checked.with("stream", &stream.name)?;
             }
             let steps = vec![path.display().to_string()];

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use singer::{Batch, End, Rejects, Sink};
+use singer::{Batch, Coverage, End, Rejects, Sink};
 
 use super::*;
 
@@ -268,26 +268,26 @@ fn refuses_what_it_cannot_do() {
 #[test]
 fn a_run_whose_time_is_written_the_same_replaces_no_part_of_another() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |row: &str, from: Option<Value>| {
+    let run = |row: &str, from: Coverage| {
         let mut target = open(folder.path(), |s| {
             s.file_naming_scheme = Some("{stream_name}-{timestamp}.csv".to_owned());
             s.timestamp_format = "%p".to_owned();
         });
         let mut stream = stream("t", &json!({"a": text()}));
-        stream.resumed_from = from;
+        stream.coverage = from;
         let mut sink = target.sink(&stream)?;
         sink.write(target.shared(), &batch(&[&[Some(row)]]), &Rejects::default())?;
         sink.complete(target.shared(), END)
     };
-    run("1", Some(json!(1))).unwrap();
+    run("1", Coverage::Since(json!(1))).unwrap();
     for from in [json!(1), json!(2)] {
-        let refused = run("2", Some(from)).unwrap_err();
+        let refused = run("2", Coverage::Since(from)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
         assert!(refused.to_string().contains("of an earlier run"), "{refused}");
     }
     let before = singer::warning::counts().get("W-FILE-REPLACED").copied().unwrap_or_default();
     // All rows again are in place of all rows, and a note of a part would lie about for ever.
-    run("3", None).unwrap();
+    run("3", Coverage::Whole).unwrap();
     let told = singer::warning::counts().get("W-FILE-REPLACED").copied().unwrap_or_default();
     assert_eq!(told, before + 1);
     let names = fs::read_dir(folder.path().join("output")).unwrap();

@@ -99,8 +99,7 @@ fn refused(message: &str, mapping: &Mapping) -> Error {
 /// Returns which place the state is of that the rows go on from. A day says what its source was
 /// read from, which was no state of this table.
 fn filled_since(mapping: &Mapping) -> Option<&str> {
-    let from = mapping.stream.resumed_from.as_ref()?;
-    let from = if from.get("max_record_count").is_some() { &from["from"] } else { from };
+    let from = mapping.stream.coverage.bookmark()?;
     let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
     from[FILLED_SINCE].as_str().filter(|_| !of_day)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pg::{Client, quote_ident, quote_literal};
-use singer::target::leaves_out_loaded;
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::compare::Comparison;
@@ -55,7 +54,7 @@ impl Mapping {
         let method = method::of(&settings, stream);
         let partition = match method {
             LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
-            LoadMethod::Overwrite if stream.resumed_from.is_some() => {
+            LoadMethod::Overwrite if stream.coverage.is_part() => {
                 return Err(Error::new(
                     ErrorKind::Config,
                     "cannot overwrite a table by a part of its rows",
@@ -106,7 +105,7 @@ impl Mapping {
     /// published as a day is all there is of that day.
     pub fn replaces_by_part(&self) -> bool {
         self.method == LoadMethod::ReplacePartition
-            && self.stream.resumed_from.is_some()
+            && self.stream.coverage.is_part()
             && !self.stream.schema.contains_key(singer::schema::PARTITION)
     }
 
@@ -115,7 +114,7 @@ impl Mapping {
     pub fn goes_on(&self) -> bool {
         let whole = self.method == LoadMethod::ReplacePartition
             && self.stream.schema.contains_key(singer::schema::PARTITION);
-        !whole && self.stream.resumed_from.as_ref().is_some_and(leaves_out_loaded)
+        !whole && self.stream.coverage.bookmark().is_some()
     }
 
     /// Tells whether rows that say so are deleted, so that each must be looked at.

@@ -107,7 +107,7 @@ impl Work<'_> {
     /// Of rows since a bookmark, which may be changes, that is to be expected.
     fn warn_of_repeated(&self, counts: Counts) {
         let stream = &self.mapping.stream;
-        let changes = stream.resumed_from.is_some() || stream.replication_key.is_some();
+        let changes = stream.coverage.is_part() || stream.replication_key.is_some();
         if counts.repeated > 0 && !changes {
             singer::warn!(
                 "W-KEYS-REPEATED",

@@ -82,7 +82,7 @@ impl Tap for TapExample {
     }
 
     fn plan(&mut self, _stream: &Stream, _since: &Bookmark) -> Result<Reading> {
-        Ok(Reading { steps: vec![text(&self.settings.path)?.to_owned()], part: None })
+        Ok(Reading { steps: vec![text(&self.settings.path)?.to_owned()], coverage: None })
     }
 }
 

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::at_line;
 use crate::catalog::Stream;
+use crate::coverage::Coverage;
 use crate::decode::Line;
-use crate::encode::SOURCE_STREAM;
+use crate::encode::{READ_FROM, SOURCE_STREAM};
 use crate::error::{ErrorKind, Result};
 use crate::file_id::FileId;
 use crate::schema::check_size;
@@ -37,8 +38,8 @@ pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize)
     let mut stream = Stream::new(name, schema, keys);
     let ordered_by = line.bookmark_properties.and_then(|text| serde_json::from_slice(text).ok());
     stream.replication_key = ordered_by.and_then(|names: Vec<String>| names.into_iter().next());
-    let bookmark = line.resumed_from.and_then(|text| serde_json::from_slice(text).ok());
-    stream.resumed_from = bookmark.filter(|bookmark: &Value| !bookmark.is_null());
+    let coverage = line.coverage.and_then(|text| serde_json::from_slice(text).ok());
+    stream.coverage = coverage.unwrap_or_default();
     stream.read_from = line.read_from.map(FileId::list).unwrap_or_default();
     stream.source_stream =
         line.source_stream.and_then(|text| serde_json::from_slice(text).unwrap_or_default());
@@ -54,7 +55,7 @@ pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize)
 /// Returns the members of a SCHEMA that [`read`] does not read.
 pub(super) fn further_members(text: &[u8]) -> Map<String, Value> {
     let mut members: Map<String, Value> = serde_json::from_slice(text).unwrap_or_default();
-    let known = ["type", "stream", "schema", "key_properties", "resumed_from", "read_from"];
+    let known = ["type", "stream", "schema", "key_properties", Coverage::MEMBER, READ_FROM];
     for name in known.into_iter().chain([SOURCE_STREAM, RUN]) {
         members.remove(name);
     }

@@ -10,7 +10,6 @@ use crate::batch::{Batch, Mark};
 use crate::catalog::ReplicationMethod;
 use crate::decode::RecordDecoder;
 use crate::encode::{Envelopes, RecordEncoder, schema_message};
-use crate::file_id::FileIds;
 use crate::future::{Ahead, is_dated};
 use crate::metrics::RecordCounter;
 use crate::schema::{Column, Kind};
@@ -35,7 +34,8 @@ pub(crate) struct OpenStream {
     pub prunings: Vec<Option<Pruning>>,
     /// Rows of the stream were left out: by a limit, as rejects, or because a bookmark covers them.
     pub left_out: bool,
-    pub read_from: FileIds,
+    /// The SCHEMA says which files are read.
+    pub reads_files: bool,
     pub counter: RecordCounter,
     /// When the first row of the batch may have come.
     pub begun: Instant,
@@ -86,7 +86,7 @@ impl OpenStream {
             deselected: deselected.clone(),
             prunings: prunings.clone(),
             left_out: false,
-            read_from: FileIds::new(),
+            reads_files: false,
             counter,
             begun: Instant::now(),
             besides: key_type.into_iter().collect(),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use lake::{Completeness, Contents, Run};
 use serde_json::{Value, json};
+use singer::Coverage;
 
 use super::*;
 
@@ -29,7 +30,7 @@ fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
             schema: schema.as_object().unwrap().clone(),
             key_properties: vec!["id".to_owned()],
             complete: Completeness::Verified,
-            resumed_from: None,
+            coverage: Coverage::Whole,
             state: None,
         };
         staged.publish(vec![file], contents).unwrap();

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use singer::catalog::ReplicationMethod;
 use singer::tap::LOG_BASED;
-use singer::{About, Bookmark, Error, ErrorKind, Outbox, Reading, Result, ResultExt, Stream, Tap};
+use singer::{
+    About, Bookmark, Coverage, Error, ErrorKind, Outbox, Reading, Result, ResultExt, Stream, Tap,
+};
 
 /// What a user can set.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -103,7 +105,7 @@ impl Tap for TapLogExample {
 
     fn plan(&mut self, _stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let step = format!("{} behind {}", self.settings.path.display(), since.value);
-        Ok(Reading { steps: vec![step], part: Some(since.value.clone()) })
+        Ok(Reading { steps: vec![step], coverage: Some(Coverage::since(&since.value)) })
     }
 }
 

@@ -1,0 +1,100 @@
+//! Which rows of a stream a read covers: said by the tap, carried in SCHEMA and manifest, and
+//! heeded by every target.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+
+/// The member of a part that is cut off by a limit; `from` is then the bookmark it counts from.
+const LIMIT: &str = "max_record_count";
+
+/// Which rows of a stream a read covers. No target takes a part of the rows for all there is.
+///
+/// In SCHEMA and manifest it is the member `resumed_from`, which is absent where the rows are all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Coverage {
+    /// All rows that the source has.
+    #[default]
+    Whole,
+    /// Those since this bookmark, or within a limit: the others are left out.
+    Since(Value),
+}
+
+impl Coverage {
+    /// The name of the member in messages and manifests.
+    pub const MEMBER: &'static str = "resumed_from";
+
+    /// Returns what a read since this bookmark covers; null leaves out nothing.
+    pub fn since(bookmark: &Value) -> Self {
+        match bookmark {
+            Value::Null => Self::Whole,
+            bookmark => Self::Since(bookmark.clone()),
+        }
+    }
+
+    /// Returns what a read of so many rows since this bookmark covers.
+    pub fn limited(most: u64, bookmark: &Value) -> Self {
+        Self::Since(json!({ LIMIT: most, "from": bookmark }))
+    }
+
+    /// Tells whether the rows are all there are.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+
+    /// Tells whether rows are left out.
+    pub fn is_part(&self) -> bool {
+        !self.is_whole()
+    }
+
+    /// Returns the value of the member; none where the rows are all.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Whole => None,
+            Self::Since(value) => Some(value),
+        }
+    }
+
+    /// Returns the bookmark that the rows go on from: an earlier run has loaded those before it.
+    pub fn bookmark(&self) -> Option<&Value> {
+        let value = self.value()?;
+        let bookmark = if value.get(LIMIT).is_some() { &value["from"] } else { value };
+        Some(bookmark).filter(|bookmark| !bookmark.is_null())
+    }
+}
+
+impl Serialize for Coverage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Coverage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Value>::deserialize(deserializer)?.map_or(Self::Whole, Self::Since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_comes_back_and_null_is_the_whole() {
+        for part in [json!({"a": 1}), json!("2024"), json!(0), json!(false)] {
+            let coverage = Coverage::since(&part);
+            assert_eq!(serde_json::to_value(&coverage).unwrap(), part);
+            assert_eq!(serde_json::from_value::<Coverage>(part.clone()).unwrap(), coverage);
+            assert_eq!((coverage.is_part(), coverage.bookmark()), (true, Some(&part)));
+        }
+        assert_eq!(serde_json::from_value::<Coverage>(Value::Null).unwrap(), Coverage::Whole);
+        assert_eq!(Coverage::since(&Value::Null), Coverage::Whole);
+    }
+
+    #[test]
+    fn a_limit_leaves_rows_out_without_a_bookmark_too() {
+        let first = Coverage::limited(5, &Value::Null);
+        assert_eq!((first.is_part(), first.bookmark()), (true, None));
+        let next = Coverage::limited(5, &json!({"id": 5}));
+        assert_eq!(next.bookmark(), Some(&json!({"id": 5})));
+    }
+}
