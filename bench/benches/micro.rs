@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use files::{Dialect, Reader};
+use lake::format::csv;
 use pg::copy_text;
 use serde_json::{Value, json};
 use singer::Envelope;
@@ -17,12 +18,6 @@ use singer::quote::string_into;
 use singer::scan::Scanner;
 use singer::{Batch, Cell, Stream};
 use tpchgen::generators::LineItemGenerator;
-
-// The one module of target-csv that is a loop over bytes; it stands alone.
-#[expect(dead_code, reason = "padding is not measured")]
-#[cfg_attr(test, expect(unused_imports, reason = "its tests run where it lives"))]
-#[path = "../../targets/target-csv/src/csv.rs"]
-mod csv;
 
 const ROWS: usize = 5_000;
 

@@ -1,10 +1,5 @@
 //! target-csv: writes streams as CSV files, as dated partitions or one by one.
 
-mod csv;
-#[cfg(test)]
-mod csv_tests;
-mod gaps;
-mod layout;
 mod lost;
 mod naming;
 mod place;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use lake::format::{DataFiles, Written};
 use lake::{Completeness, Contents, DataFile, Outcome, Staged};
 use singer::{End, Error, ErrorKind, Result};
 
-use crate::layout::Layout;
 use crate::plain::PlainFile;
 
 /// Where a stream's file goes.
@@ -17,39 +17,36 @@ pub enum Place {
     Plain(PlainFile),
 }
 
-impl Place {
-    /// Creates a file for the rows.
-    pub fn file(&mut self) -> Result<DataFile> {
+impl DataFiles for Place {
+    fn create(&mut self) -> Result<DataFile> {
         match self {
             Self::Partition(Some(staged), name) => staged.file(name),
             Self::Partition(None, _) => Err(after_end()),
             Self::Plain(plain) => plain.file(),
         }
     }
+}
 
-    /// Publishes the file; says where it is and what was done.
-    pub fn publish(
-        &mut self,
-        file: DataFile,
-        layout: &Layout,
-        end: End,
-    ) -> Result<(PathBuf, &'static str)> {
+impl Place {
+    /// Publishes what was written; says where it is and what was done.
+    pub fn publish(&mut self, written: Written, end: End) -> Result<(PathBuf, &'static str)> {
+        let Written { files, layout } = written;
         match self {
             Self::Partition(staged, _) => {
                 let staged = staged.take().ok_or_else(after_end)?;
                 let path = staged.place();
                 let contents = Contents {
                     schema: layout.schema(),
-                    key_properties: layout.keys.clone(),
+                    key_properties: layout.keys,
                     complete: if end.verified {
                         Completeness::Verified
                     } else {
                         Completeness::Unverified
                     },
-                    coverage: layout.coverage.clone(),
+                    coverage: layout.coverage,
                     state: end.state,
                 };
-                let done = match staged.publish(vec![file], contents)? {
+                let done = match staged.publish(files, contents)? {
                     Outcome::New => "new",
                     Outcome::Replaced => "replaced",
                     Outcome::Unchanged => "unchanged",
@@ -57,7 +54,7 @@ impl Place {
                 Ok((path, done))
             }
             Self::Plain(plain) => {
-                plain.publish(file)?;
+                plain.publish(files)?;
                 Ok((plain.path().to_path_buf(), "written"))
             }
         }

@@ -6,11 +6,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use lake::format::csv::Padding;
 use lake::{DataFile, Lock};
 use serde_json::Value;
 use singer::{Coverage, Error, ErrorKind, FileId, Result};
-
-use crate::csv::Padding;
 
 const BLOCK_BYTES: usize = 1 << 16;
 
@@ -71,7 +70,9 @@ impl PlainFile {
     }
 
     /// Puts the file, now durable, into its place.
-    pub fn publish(&mut self, file: DataFile) -> Result<()> {
+    pub fn publish(&mut self, files: Vec<DataFile>) -> Result<()> {
+        let [file] = <[DataFile; 1]>::try_from(files)
+            .map_err(|_| Error::new(ErrorKind::Internal, "a plain file of several files"))?;
         let (partial, _) = file.finish()?;
         singer::warning::check()?;
         // What is said of a part goes before the whole file comes, and comes behind the part.

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use lake::{Datestamp, Lake, Run};
+use lake::format::csv::{CsvWriter, Dialect};
+use lake::format::{DataFiles as _, Shared};
+use lake::{Datestamp, Lake, Layout, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{
     About, Context, Error, ErrorKind, FileIds, OtherSetting, Planned, Result, Stream, Target,
 };
 
-use crate::csv::Dialect;
-use crate::layout::Layout;
 use crate::lost;
 use crate::naming::{Naming, for_stream};
 use crate::place::Place;
 use crate::plain::{Paths, PlainFile, check_replaced};
 use crate::settings::{self, OverwriteBehavior, Settings};
-use crate::sink::{CsvSink, Shared};
+use crate::sink::CsvSink;
 use crate::source;
 
 const TOOL: &str = concat!("target-csv ", env!("CARGO_PKG_VERSION"));
@@ -75,7 +75,7 @@ impl Target for TargetCsv {
         self.read_from.extend(stream.read_from.iter().cloned());
         source::check(&self.naming.path(&stream.name), &self.read_from)?;
         lost::tell_part(&self.naming, stream)?;
-        let place = match (&self.naming, &self.run) {
+        let mut place = match (&self.naming, &self.run) {
             (Naming::Partition { file, source, day, .. }, Some(run)) => {
                 check_day(stream, source, *day)?;
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
@@ -91,7 +91,8 @@ impl Target for TargetCsv {
             }
         };
         let layout = Layout::new(stream, self.settings.add_record_metadata);
-        CsvSink::new(stream, layout, self.dialect, place, &mut self.shared)
+        let writer = CsvWriter::new(layout, self.dialect, place.create()?, &mut self.shared)?;
+        Ok(CsvSink::new(stream, Box::new(writer), place))
     }
 
     fn shared(&mut self) -> &mut Shared {

@@ -1,7 +1,8 @@
-//! The columns of a file and where their cells come from; they never change places.
+//! The columns of a data file and where their cells come from; they never change places.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use singer::schema::{PARTITION, Types};
 use singer::{Column, Coverage, Error, ErrorKind, Kind, Result, Stream};
@@ -151,6 +152,33 @@ impl Layout {
             None => Origin::Null,
         };
         self.origins = self.columns.iter().map(origin).collect();
+    }
+}
+
+/// The texts of the metadata columns for the rows of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    pub received: String,
+    pub batched: String,
+    pub sequence: String,
+}
+
+impl Clock {
+    /// Reads the clock, where a column is made of it. `first` is when the first rows came.
+    pub fn now(layout: &Layout, first: &mut Option<Timestamp>) -> Self {
+        let wanted = |origin: &Origin| {
+            matches!(origin, Origin::Received | Origin::Batched | Origin::Sequence)
+        };
+        if !layout.origins.iter().any(wanted) {
+            return Self::default();
+        }
+        let now = Timestamp::now();
+        let text = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string();
+        Self {
+            received: text(now),
+            batched: text(*first.get_or_insert(now)),
+            sequence: now.as_millisecond().to_string(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use singer::Stream;
 
-use crate::layout::{Layout, Origin};
+use crate::{Layout, Origin};
 
 /// What is known of each column of a file.
 #[derive(Debug)]

@@ -1,5 +1,12 @@
 //! CSV text: a NULL is an empty field, an empty string is `""`, quotes are doubled.
 
+#[cfg(test)]
+#[path = "csv/tests.rs"]
+mod round_trip;
+mod writer;
+
+pub use writer::CsvWriter;
+
 /// How fields are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialect {

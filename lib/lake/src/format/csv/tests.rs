@@ -3,7 +3,7 @@
 use files::Reader;
 use proptest::prelude::*;
 
-use crate::csv::{Dialect, Padding};
+use super::{Dialect, Padding};
 use testing::property::holds;
 
 #[test]
