@@ -6,10 +6,12 @@ use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
 use crate::Datestamp;
 use crate::disk::SMALL_BYTES_MAX;
+use crate::format::Format;
 
 /// The file that makes a folder a partition.
 pub const MANIFEST_NAME: &str = "_manifest.json";
-/// The newest format this library writes and reads.
+/// The newest format this library writes and reads. A release that knows one alone takes all data
+/// files for CSV: manifests of other data files get a higher one.
 const FORMAT_VERSION: u64 = 1;
 
 /// What a partition's folder holds.
@@ -32,6 +34,9 @@ pub struct Manifest {
     /// Which rows of the stream the files hold.
     #[serde(default, rename = "resumed_from", skip_serializing_if = "Coverage::is_whole")]
     pub coverage: Coverage,
+    /// The form of the data files; manifests of early releases do not say it.
+    #[serde(default)]
+    pub format: Format,
     /// The data files, in reading order.
     pub files: Vec<FileEntry>,
     /// The last state received before the stream ended, without the bookmarks of other streams.
@@ -117,6 +122,7 @@ impl Manifest {
             && self.schema == other.schema
             && self.key_properties == other.key_properties
             && self.complete == other.complete
+            && self.format == other.format
             && (self.coverage.is_whole() || other.coverage.is_part())
             && self.files.len() == other.files.len()
             && self.files.iter().zip(&other.files).all(same_bytes)

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 use singer::{Coverage, Error, ErrorKind, Result};
 
+use crate::format::Format;
 use crate::intent::{Intent, clear_path};
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
 use crate::partition::{Lake, Partition, read_folder};
@@ -65,6 +66,8 @@ pub struct Contents {
     pub complete: Completeness,
     /// Which rows of the stream there are.
     pub coverage: Coverage,
+    /// The form of the files.
+    pub format: Format,
     /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }
@@ -285,6 +288,7 @@ impl Staged {
             key_properties: contents.key_properties,
             complete: contents.complete,
             coverage: contents.coverage,
+            format: contents.format,
             files,
             state: contents.state,
             run_id: self.shared.staging.id.clone(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use singer::Coverage;
 
+use crate::format::Format;
 use crate::{Completeness, Contents, Datestamp};
 
 pub(crate) fn day() -> Datestamp {
@@ -21,6 +22,7 @@ pub(crate) fn contents(more: &Value) -> Contents {
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
         coverage: Coverage::Whole,
+        format: Format::Csv,
         state: None,
     }
 }

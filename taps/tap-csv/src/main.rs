@@ -1,6 +1,5 @@
 //! tap-csv: CSV files, and days of the lake read back.
 
-mod day;
 mod settings;
 mod tap;
 

@@ -1,9 +1,9 @@
 //! The tap: which of its two jobs the settings ask for.
 
 use files::Tables;
-use singer::{About, Bookmark, OtherSetting, Reading, Result, Rows, Stream, Tap};
+use lake::{Day, DayOptions, Lake};
+use singer::{About, Bookmark, Context as _, OtherSetting, Reading, Result, Rows, Stream, Tap};
 
-use crate::day::Day;
 use crate::settings::{self, FileSettings, Origin, TapCsvSettings, WORDS};
 
 /// Reads CSV files, or a day of the lake.
@@ -35,7 +35,13 @@ impl Tap for TapCsv {
                 Ok(Self::Files(Tables::new(tables)))
             }
             Origin::Day { output, datestamp } => {
-                Day::open(&output, &datestamp, &settings).map(|day| Self::Day(Box::new(day)))
+                let options = DayOptions {
+                    datestamp: datestamp.parse().with("setting", "datestamp")?,
+                    source: settings.source,
+                    require_run_record: settings.require_run_record,
+                    row_bytes_max: settings.max_record_bytes,
+                };
+                Ok(Self::Day(Box::new(Day::new(Lake::open(output)?, options))))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lake::format::{DataFiles, Written};
-use lake::{Completeness, Contents, DataFile, Outcome, Staged};
+use lake::{Completeness, Contents, DataFile, Format, Outcome, Staged};
 use singer::{End, Error, ErrorKind, Result};
 
 use crate::plain::PlainFile;
@@ -44,6 +44,7 @@ impl Place {
                         Completeness::Unverified
                     },
                     coverage: layout.coverage,
+                    format: Format::Csv,
                     state: end.state,
                 };
                 let done = match staged.publish(files, contents)? {

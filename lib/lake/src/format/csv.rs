@@ -1,10 +1,12 @@
 //! CSV text: a NULL is an empty field, an empty string is `""`, quotes are doubled.
 
+mod reader;
 #[cfg(test)]
 #[path = "csv/tests.rs"]
 mod round_trip;
 mod writer;
 
+pub use reader::CsvReader;
 pub use writer::CsvWriter;
 
 /// How fields are written.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use lake::{Completeness, Contents, Run};
 use serde_json::{Value, json};
 use singer::Coverage;
 
 use super::*;
+use crate::format::Format;
+use crate::{Completeness, Contents, Run};
 
 const DAY: &str = "2024-02-29";
 
@@ -31,6 +32,7 @@ fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
             key_properties: vec!["id".to_owned()],
             complete: Completeness::Verified,
             coverage: Coverage::Whole,
+            format: Format::Csv,
             state: None,
         };
         staged.publish(vec![file], contents).unwrap();
@@ -39,8 +41,14 @@ fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
     (folder, output.to_str().unwrap().to_owned())
 }
 
-fn open(output: &str, day: &str, settings: Value) -> Result<Day> {
-    Day::open(output, day, &serde_json::from_value(settings).unwrap())
+fn open(output: &str, day: &str, options: &Value) -> Result<Day> {
+    let options = DayOptions {
+        datestamp: day.parse()?,
+        source: options["source"].as_str().map(str::to_owned),
+        require_run_record: options["require_run_record"].as_bool().unwrap_or(true),
+        row_bytes_max: 1 << 20,
+    };
+    Ok(Day::new(Lake::open(output)?, options))
 }
 
 fn kind<T>(result: Result<T>) -> ErrorKind {
@@ -50,7 +58,7 @@ fn kind<T>(result: Result<T>) -> ErrorKind {
 #[test]
 fn announces_each_table_with_types_keys_and_partition() {
     let (_folder, output) = lake(&[("pg", "public-orders"), ("csv", "details")]);
-    let mut day = open(&output, DAY, json!({})).unwrap();
+    let mut day = open(&output, DAY, &json!({})).unwrap();
     let streams = day.discover().unwrap();
     let names: Vec<_> = streams.iter().map(|stream| stream.name.as_str()).collect();
     assert_eq!(names, ["details", "public-orders"]);
@@ -58,16 +66,16 @@ fn announces_each_table_with_types_keys_and_partition() {
     assert_eq!(streams[1].columns[1].schema["maxLength"], 9);
     let partition = json!({"source": "pg", "extracted_at": DAY});
     assert_eq!(streams[1].schema[singer::schema::PARTITION], partition);
-    let mut one = open(&output, DAY, json!({"source": "csv"})).unwrap();
+    let mut one = open(&output, DAY, &json!({"source": "csv"})).unwrap();
     assert_eq!(one.discover().unwrap().len(), 1);
 }
 
 #[test]
 fn refuses_days_that_are_not_there_or_not_clear() {
     let (_folder, output) = lake(&[("pg", "orders"), ("csv", "orders")]);
-    assert_eq!(kind(open("/nonexistent", DAY, json!({}))), ErrorKind::NoInput);
-    assert_eq!(kind(open(&output, "2023-02-29", json!({}))), ErrorKind::Config);
-    let discover = |day: &str, settings: Value| open(&output, day, settings).unwrap().discover();
+    assert_eq!(kind(open("/nonexistent", DAY, &json!({}))), ErrorKind::NoInput);
+    assert_eq!(kind(open(&output, "2023-02-29", &json!({}))), ErrorKind::Config);
+    let discover = |day: &str, settings: Value| open(&output, day, &settings).unwrap().discover();
     assert_eq!(kind(discover("2024-03-01", json!({}))), ErrorKind::NoInput);
     assert_eq!(kind(discover("2024-03-01", json!({"source": "pg"}))), ErrorKind::NoInput);
     assert_eq!(kind(discover(DAY, json!({}))), ErrorKind::Config);
@@ -86,11 +94,11 @@ fn refuses_files_that_are_not_as_published() {
     ];
     for (case, change) in changes.into_iter().enumerate() {
         let (_folder, output) = lake(&[("pg", "orders")]);
-        let mut day = open(&output, DAY, json!({})).unwrap();
+        let day = open(&output, DAY, &json!({})).unwrap();
         let path = day.tables().unwrap()[0].partition.files()[0].clone();
         day.tables().unwrap()[0].verify().unwrap();
         change(&path);
-        let mut again = open(&output, DAY, json!({})).unwrap();
+        let again = open(&output, DAY, &json!({})).unwrap();
         assert_eq!(kind(again.tables().unwrap()[0].verify()), ErrorKind::Data, "{case}");
     }
 }
@@ -98,9 +106,35 @@ fn refuses_files_that_are_not_as_published() {
 #[test]
 fn projects_the_columns_that_are_selected() {
     let (_folder, output) = lake(&[("pg", "orders")]);
-    let mut stream = open(&output, DAY, json!({})).unwrap().discover().unwrap().remove(0);
-    assert_eq!(projection(&stream, &["id", "name"]).unwrap(), None);
+    let mut stream = open(&output, DAY, &json!({})).unwrap().discover().unwrap().remove(0);
+    let columns = Projection::new(&stream, vec!["id", "name"]).unwrap();
+    assert_eq!(columns.wanted, None);
     stream.columns.remove(0);
-    assert_eq!(projection(&stream, &["id", "name"]).unwrap(), Some(vec![1]));
-    assert_eq!(kind(projection(&stream, &["id"])), ErrorKind::NoInput);
+    let columns = Projection::new(&stream, vec!["id", "name"]).unwrap();
+    assert_eq!(columns.wanted, Some(vec![1]));
+    assert_eq!(kind(Projection::new(&stream, vec!["id"])), ErrorKind::NoInput);
+}
+
+#[test]
+fn a_format_that_is_not_known_is_refused_by_its_name() {
+    let (_folder, output) = lake(&[("pg", "orders"), ("pg", "items")]);
+    let lake = Lake::open(&output).unwrap();
+    let path = lake.table_folder("pg", DAY.parse().unwrap(), "orders").join("_manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    // As releases before formats wrote it.
+    fs::write(&path, text.replace("  \"format\": \"csv\",\n", "")).unwrap();
+    assert_ne!(fs::read_to_string(&path).unwrap(), text);
+    let verify = |name: &str| {
+        let day = open(&output, DAY, &json!({"require_run_record": false})).unwrap();
+        let table = day.tables().unwrap().iter().find(|t| t.partition.manifest.stream == name);
+        table.unwrap().verify().map(drop)
+    };
+    verify("orders").unwrap();
+    fs::write(&path, text.replace("\"csv\"", "\"strange\"")).unwrap();
+    let refused = verify("orders").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+    assert!(refused.to_string().contains("format: strange"), "{refused}");
+    // Other tables of the day are read, and so are lists of tables.
+    verify("items").unwrap();
+    assert_eq!(lake.tables("pg", DAY.parse().unwrap()).unwrap(), ["items", "orders"]);
 }

@@ -1,15 +1,15 @@
 //! A day of the lake, read back with the types and keys of its manifests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use files::dialect::RECORD_BYTES_CEILING;
 use files::failure::changed;
-use files::{Dialect, Identity, Limits, OpenFile, Reader, Record, TextEncoding};
-use lake::{Datestamp, Lake, Partition};
+use files::{Identity, OpenFile};
 use serde_json::{Value, json};
-use singer::{Bookmark, Context, Error, ErrorKind, Reading, Result, Rows, Stream};
+use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream};
 
-use crate::settings::TapCsvSettings;
+use crate::format::Projection;
+use crate::{Datestamp, Lake, Partition};
 
 /// The member of a bookmark that tells which generation of the table was read.
 const MANIFEST_SHA256: &str = "manifest_sha256";
@@ -18,16 +18,26 @@ const ROWS: &str = "rows";
 /// The member that names the columns which were left out of the rows.
 const LEFT_OUT: &str = "left_out";
 
+/// Which day is read, and how.
+#[derive(Clone, Debug)]
+pub struct DayOptions {
+    /// The day.
+    pub datestamp: Datestamp,
+    /// The source to read; without it every source that has the day.
+    pub source: Option<String>,
+    /// Refuses a day that no run has finished.
+    pub require_run_record: bool,
+    /// How many bytes the text of a row may have.
+    pub row_bytes_max: usize,
+}
+
 /// A day of the lake.
 #[derive(Debug)]
 pub struct Day {
     lake: Lake,
-    source: Option<String>,
-    datestamp: Datestamp,
-    unfinished_too: bool,
-    dialect: Dialect,
+    options: DayOptions,
     /// The tables, once looked for.
-    tables: Option<Vec<Table>>,
+    tables: OnceCell<Vec<Table>>,
     /// All tables were announced, so all must be whole before the first row.
     announced: bool,
 }
@@ -36,24 +46,13 @@ pub struct Day {
 struct Table {
     partition: Partition,
     /// What the files were when they were found to be as published.
-    verified: Option<Vec<Identity>>,
+    verified: OnceCell<Vec<Identity>>,
 }
 
 impl Day {
-    /// Opens the output folder.
-    pub fn open(output: &str, datestamp: &str, settings: &TapCsvSettings) -> Result<Self> {
-        // Quotes may double the text of a record.
-        let record_bytes_max =
-            settings.max_record_bytes.saturating_mul(2).min(RECORD_BYTES_CEILING);
-        Ok(Self {
-            datestamp: datestamp.parse().with("setting", "datestamp")?,
-            lake: Lake::open(output)?,
-            source: settings.source.clone(),
-            unfinished_too: !settings.require_run_record,
-            dialect: Dialect { record_bytes_max, ..Dialect::lake() },
-            tables: None,
-            announced: false,
-        })
+    /// Opens a day; looks for nothing yet.
+    pub fn new(lake: Lake, options: DayOptions) -> Self {
+        Self { lake, options, tables: OnceCell::new(), announced: false }
     }
 
     /// Returns a stream for each table of the day.
@@ -63,7 +62,7 @@ impl Day {
     }
 
     /// Returns the paths of the files that [`Day::sync`] would read.
-    pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
+    pub fn plan(&self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let partition = &self.table(stream)?.partition;
         let known = is_known(stream, since, &partition.manifest_sha256);
         let files = partition.files();
@@ -75,10 +74,10 @@ impl Day {
     /// Writes the rows of a table, unless the bookmark is of this very generation and of all the
     /// columns that are wanted. Else all of them: a part of a partition would be taken for the
     /// whole where it is loaded.
-    pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
-        let partition = &self.table(stream)?.partition;
-        let (manifest, count) = (partition.manifest_sha256.clone(), partition.manifest.rows());
-        if is_known(stream, since, &manifest) {
+    pub fn sync(&self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
+        let table = self.table(stream)?;
+        let manifest = &table.partition.manifest_sha256;
+        if is_known(stream, since, manifest) {
             log::info!("skipping stream {}: unchanged since it was read", stream.name);
             rows.unchanged();
             return Ok(());
@@ -93,12 +92,10 @@ impl Day {
             let found = self.tables()?.iter().filter_map(|table| table.identities().ok()).flatten();
             rows.read_from(&found.filter_map(|identity| identity.file()).collect());
         }
-        let dialect = self.dialect;
-        let table = self.table(stream)?;
-        let identities = table.verify()?.to_vec();
+        table.verify()?;
         rows.cover(&table.partition.manifest.coverage);
-        table.read(stream, &identities, &dialect, rows)?;
-        let left_out = table.left_out(stream);
+        table.read(stream, self.options.row_bytes_max, rows)?;
+        let (count, left_out) = (table.partition.manifest.rows(), table.left_out(stream));
         rows.bookmark(if left_out.is_empty() {
             json!({ MANIFEST_SHA256: manifest, ROWS: count })
         } else {
@@ -107,38 +104,34 @@ impl Day {
         Ok(())
     }
 
-    fn table(&mut self, stream: &Stream) -> Result<&mut Table> {
-        let datestamp = self.datestamp;
-        let tables = self.tables()?;
-        let found = tables.iter_mut().find(|table| table.partition.manifest.stream == stream.id);
+    fn table(&self, stream: &Stream) -> Result<&Table> {
+        let found =
+            self.tables()?.iter().find(|table| table.partition.manifest.stream == stream.id);
         found.ok_or_else(|| {
             Error::new(ErrorKind::NoInput, "cannot find the table of the stream")
                 .with("stream", &stream.id)
-                .with("extracted_at", datestamp)
+                .with("extracted_at", self.options.datestamp)
                 .hint("write the catalog again with --discover, or extract the table first")
         })
     }
 
-    fn tables(&mut self) -> Result<&mut Vec<Table>> {
-        let tables = match self.tables.take() {
-            Some(tables) => tables,
-            None => self.find()?,
-        };
-        Ok(self.tables.insert(tables))
+    fn tables(&self) -> Result<&[Table]> {
+        once(&self.tables, || self.find()).map(Vec::as_slice)
     }
 
     fn find(&self) -> Result<Vec<Table>> {
-        let sources = if let Some(source) = &self.source {
+        let DayOptions { datestamp, source, require_run_record, .. } = &self.options;
+        let sources = if let Some(source) = source {
             vec![source.clone()]
         } else {
-            if !self.unfinished_too {
-                self.lake.check_awaited(self.datestamp)?;
+            if *require_run_record {
+                self.lake.check_awaited(*datestamp)?;
             }
             self.sources()?
         };
         let mut tables: Vec<Table> = Vec::new();
         for source in &sources {
-            for partition in self.lake.read_day(source, self.datestamp, self.unfinished_too)? {
+            for partition in self.lake.read_day(source, *datestamp, !require_run_record)? {
                 let name = &partition.manifest.stream;
                 let same = |table: &&Table| table.partition.manifest.stream == *name;
                 if let Some(other) = tables.iter().find(same) {
@@ -150,7 +143,7 @@ impl Day {
                     .with("sources", format!("{}, {source}", other.partition.manifest.source))
                     .hint("set `source`, and read each source in a run of its own"));
                 }
-                tables.push(Table { partition, verified: None });
+                tables.push(Table { partition, verified: OnceCell::new() });
             }
         }
         Ok(tables)
@@ -160,14 +153,14 @@ impl Day {
         let mut sources = self.lake.sources()?;
         let mut with_day = Vec::new();
         for source in sources.drain(..) {
-            if self.lake.days(&source)?.contains(&self.datestamp) {
+            if self.lake.days(&source)?.contains(&self.options.datestamp) {
                 with_day.push(source);
             }
         }
         if with_day.is_empty() {
             return Err(Error::new(ErrorKind::NoInput, "cannot find a source that has the day")
                 .with("output", self.lake.root().display())
-                .with("extracted_at", self.datestamp)
+                .with("extracted_at", self.options.datestamp)
                 .hint("extract the day first, or check `output` and `datestamp`"));
         }
         Ok(with_day)
@@ -201,15 +194,14 @@ impl Table {
     }
 
     /// Checks sizes and sums of the files, once; returns what the files are.
-    fn verify(&mut self) -> Result<&[Identity]> {
-        let identities = if let Some(identities) = self.verified.take() {
-            identities
-        } else {
+    fn verify(&self) -> Result<&[Identity]> {
+        let verified = once(&self.verified, || {
+            self.partition.manifest.format.check()?;
             let identities = self.identities()?;
             self.partition.verify()?;
-            identities
-        };
-        Ok(self.verified.insert(identities))
+            Ok(identities)
+        });
+        verified.map(Vec::as_slice)
     }
 
     /// Looks at the files; one that is missing is for the verification to tell.
@@ -224,23 +216,18 @@ impl Table {
         }
     }
 
-    fn read(
-        &self,
-        stream: &Stream,
-        identities: &[Identity],
-        dialect: &Dialect,
-        rows: &mut Rows<'_>,
-    ) -> Result<()> {
+    /// Writes the rows of the files, which have to be those that were verified.
+    fn read(&self, stream: &Stream, row_bytes_max: usize, rows: &mut Rows<'_>) -> Result<()> {
         let manifest = &self.partition.manifest;
         let names = self.names();
         if names.is_empty() && manifest.rows() == 0 {
             // A header without names is a blank line, which no reader finds.
             return Ok(());
         }
-        let wanted = projection(stream, &names)?;
-        let layout = Layout { names, wanted };
+        let columns = Projection::new(stream, names)?;
+        let reader = manifest.format.reader(columns, row_bytes_max)?;
         let files = self.partition.files();
-        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(identities) {
+        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(self.verify()?) {
             // It was there a moment ago, so the day is being published again.
             let file = OpenFile::open(path, false).map_err(|failure| match failure.kind() {
                 ErrorKind::NoInput => changed(path.display()).caused_by(failure),
@@ -249,7 +236,7 @@ impl Table {
             if file.identity() != *identity {
                 return Err(file.changed());
             }
-            let count = layout.read(&file, dialect, rows).map_err(|failure| {
+            let count = reader.read(&file, rows).map_err(|failure| {
                 let failure = file.explain(failure);
                 if failure.kind() == ErrorKind::Data {
                     failure.with("path", path.display())
@@ -273,87 +260,13 @@ impl Table {
     }
 }
 
-/// Returns which columns of the files the stream has; `None` when it has all, in order.
-fn projection(stream: &Stream, names: &[&str]) -> Result<Option<Vec<usize>>> {
-    // By name, for there may be very many.
-    let places: BTreeMap<_, _> = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
-    let find = |column: &singer::Column| {
-        places.get(column.name.as_str()).copied().ok_or_else(|| {
-            Error::new(ErrorKind::NoInput, "cannot find a column in the day's files")
-                .with("stream", &stream.id)
-                .with("column", &column.name)
-                .hint("write the catalog again with --discover")
-        })
-    };
-    let wanted = stream.columns.iter().map(find).collect::<Result<Vec<_>>>()?;
-    Ok((!wanted.iter().copied().eq(0..names.len())).then_some(wanted))
-}
-
-/// The columns of the files, and which of them are wanted; `None` for all.
-struct Layout<'a> {
-    names: Vec<&'a str>,
-    wanted: Option<Vec<usize>>,
-}
-
-impl Layout<'_> {
-    /// Writes the rows of a file; returns how many there were.
-    fn read(&self, file: &OpenFile, dialect: &Dialect, rows: &mut Rows<'_>) -> Result<u64> {
-        let limits = Limits { ratio_max: u64::MAX, ..Limits::default() };
-        let mut reader = Reader::new(file.text(TextEncoding::Utf8, limits)?, dialect);
-        check_header(reader.record()?, &self.names)?;
-        let mut count = 0;
-        while !rows.has_enough()
-            && let Some(record) = reader.record()?
-        {
-            if record.len() != self.names.len() {
-                return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
-                    .with("line", record.line())
-                    .with("fields", record.len())
-                    .with("columns", self.names.len()));
-            }
-            // The sums say that these are the bytes written, so the text is canonical.
-            match &self.wanted {
-                None => push_all(record, rows),
-                Some(wanted) => {
-                    let fields = wanted.iter().filter_map(|at| record.field(*at));
-                    fields.for_each(|field| push(field, rows));
-                }
-            }
-            rows.end()?;
-            count += 1;
-        }
-        Ok(count)
+/// Returns what a cell has, made by the first call.
+fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(known) = cell.get() {
+        return Ok(known);
     }
-}
-
-#[inline]
-fn push_all(record: Record<'_>, rows: &mut Rows<'_>) {
-    let places = record.places();
-    let Some((places, start)) = places.and_then(|places| Some((places, rows.text(record.raw())?)))
-    else {
-        return record.fields().for_each(|field| push(field, rows));
-    };
-    for (place, quoted) in places {
-        if quoted || !place.is_empty() {
-            rows.within(start + place.start, place.len());
-        } else {
-            rows.null();
-        }
-    }
-}
-
-#[inline]
-fn push((text, quoted): (&[u8], bool), rows: &mut Rows<'_>) {
-    if quoted || !text.is_empty() { rows.verbatim(text) } else { rows.null() }
-}
-
-fn check_header(header: Option<Record<'_>>, names: &[&str]) -> Result<()> {
-    let found = header.iter().flat_map(Record::fields).map(|(text, _)| text);
-    if found.eq(names.iter().map(|name| name.as_bytes())) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Data, "cannot match the header with the schema of the manifest")
-        .hint("extract the day again"))
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
 }
 
 #[cfg(test)]
