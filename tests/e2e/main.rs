@@ -59,6 +59,7 @@ mod inherited;
 mod interop;
 mod kept;
 mod kill;
+mod lake_taps;
 mod layouts;
 mod limits;
 mod loads;

@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use support::{root, run::ours};
 
 /// The connectors, in the order of the documents.
-pub const CONNECTORS: [&str; 6] =
-    ["tap-api", "tap-csv", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
+pub const CONNECTORS: [&str; 7] =
+    ["tap-api", "tap-csv", "tap-lake", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
 
 /// Returns the files git knows, or would on `git add`.
 fn files() -> Vec<PathBuf> {

@@ -2,7 +2,6 @@
 
 mod reader;
 #[cfg(test)]
-#[path = "csv/tests.rs"]
 mod round_trip;
 mod writer;
 

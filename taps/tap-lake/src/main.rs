@@ -1,0 +1,10 @@
+//! tap-lake: a day of the lake, read back with its types and keys.
+
+mod settings;
+mod tap;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    singer::run_tap::<tap::TapLake>()
+}

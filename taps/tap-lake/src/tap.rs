@@ -1,0 +1,51 @@
+//! The tap: a stream for each table of the day.
+
+use lake::{Day, DayOptions, Lake};
+use singer::{About, Bookmark, Context as _, Reading, Result, Rows, Stream, Tap};
+
+use crate::settings::TapLakeSettings;
+
+/// Reads a day of the lake.
+#[derive(Debug)]
+pub struct TapLake {
+    day: Day,
+}
+
+impl Tap for TapLake {
+    const ABOUT: About = About {
+        name: "tap-lake",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Reads a day of the lake with its types and keys, sums checked.",
+        capabilities: &[],
+    };
+    const TELLS_NO_STREAM: bool = true;
+    type Settings = TapLakeSettings;
+
+    fn open(settings: TapLakeSettings) -> Result<Self> {
+        if settings.start_date.is_some_and(|date| !date.is_empty()) {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "setting `start_date` has no effect: a table of a day is read as a whole"
+            );
+        }
+        let options = DayOptions {
+            datestamp: settings.datestamp.parse().with("setting", "datestamp")?,
+            source: settings.source,
+            require_run_record: settings.require_run_record,
+            row_bytes_max: settings.max_record_bytes,
+        };
+        Ok(Self { day: Day::new(Lake::open(settings.output)?, options) })
+    }
+
+    fn discover(&mut self) -> Result<Vec<Stream>> {
+        self.day.discover()
+    }
+
+    fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
+        self.day.sync(stream, since, rows)
+    }
+
+    fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
+        self.day.plan(stream, since)
+    }
+}

@@ -1,0 +1,125 @@
+//! A day read by tap-lake: what tap-csv reads of it, and what neither of them reads.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use support::folder;
+use support::lake::{manifest, partition};
+use support::pipes::{DAY, from_lake, to_lake};
+use support::run::{Outcome, Run, file, ours, pipe_succeeds};
+
+/// Makes a day with two tables, values that CSV quotes among them.
+fn day(scratch: &Path) -> std::path::PathBuf {
+    let orders = file(scratch, "orders.csv", "id,text\n1,\"a, \"\"b\"\"\"\n2,\n3,\"\"\n");
+    let items = file(scratch, "items.csv", "id\n7\n");
+    let files = json!([
+        { "entity": "orders", "path": orders, "keys": ["id"] },
+        { "entity": "items", "path": items },
+    ]);
+    let lake = scratch.join("output");
+    pipe_succeeds(ours("tap-csv").config(&json!({ "files": files })), to_lake(&lake, "s", DAY));
+    lake
+}
+
+fn tap_lake(lake: &Path) -> Run {
+    ours("tap-lake").set("output", lake.display()).set("datestamp", DAY)
+}
+
+/// Returns the messages without what tells one run from another.
+fn messages(outcome: &Outcome) -> Vec<Value> {
+    let mut messages = outcome.messages();
+    for message in &mut messages {
+        for place in ["", "/value"] {
+            if let Some(Value::Object(members)) = message.pointer_mut(place) {
+                members.remove("time_extracted");
+                members.remove("syncing_run");
+            }
+        }
+    }
+    messages
+}
+
+fn state(outcome: &Outcome) -> Value {
+    let last = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
+    last.unwrap()["value"].take()
+}
+
+#[test]
+fn tap_lake_and_tap_csv_read_a_day_alike() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let (one, other) = (tap_lake(&lake).go().success(), from_lake(&lake, DAY).go().success());
+    assert_eq!(one.records("orders").len() + one.records("items").len(), 4);
+    assert_eq!(messages(&one), messages(&other));
+    // Either goes on from what the other has read.
+    let after = |run: Run, read: &Outcome| run.json("--state", &state(read)).go().success();
+    for again in [after(tap_lake(&lake), &other), after(from_lake(&lake, DAY), &one)] {
+        assert_eq!(again.records("orders").len() + again.records("items").len(), 0);
+    }
+    let plans = [tap_lake(&lake), from_lake(&lake, DAY)];
+    let [one, other] = plans.map(|run| run.args(["--plan"]).go().success().text());
+    assert!(one.contains("table=orders"), "{one}");
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_day_that_is_not_as_published_is_refused_before_its_first_row() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let items = partition(&lake, "s", DAY, "items").join("_manifest.json");
+    let text = fs::read_to_string(&items).unwrap();
+    let refused = |code: i32, words: &str| {
+        for run in [tap_lake(&lake), from_lake(&lake, DAY)] {
+            let failed = run.go().exits(code);
+            assert!(failed.complaint().contains(words), "{}", failed.complaint());
+            assert!(failed.messages().iter().all(|m| m["type"] != "RECORD"), "{failed:?}");
+        }
+    };
+    fs::write(&items, text.replace("\"csv\"", "\"strange\"")).unwrap();
+    refused(66, "cannot trust a table that differs from the run record");
+    fs::write(&items, &text).unwrap();
+    let name = manifest(items.parent().unwrap())["files"][0]["name"].as_str().unwrap().to_owned();
+    let data = items.with_file_name(name);
+    let rows = fs::read(&data).unwrap();
+    fs::write(&data, "id\n8\n").unwrap();
+    refused(65, "another checksum");
+    fs::write(&data, rows).unwrap();
+    fs::remove_dir_all(lake.join(".runs")).unwrap();
+    refused(66, "cannot read a day that no run has finished");
+}
+
+#[test]
+fn a_format_that_no_tap_knows_is_refused_by_its_name() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let items = partition(&lake, "s", DAY, "items").join("_manifest.json");
+    assert_eq!(manifest(items.parent().unwrap())["format"], "csv");
+    let text = fs::read_to_string(&items).unwrap();
+    fs::write(&items, text.replace("\"csv\"", "\"strange\"")).unwrap();
+    for run in [tap_lake(&lake), from_lake(&lake, DAY)] {
+        let failed = run.set("require_run_record", false).go().exits(78);
+        assert!(failed.complaint().contains("format: strange"), "{}", failed.complaint());
+        assert!(failed.messages().iter().all(|m| m["type"] != "RECORD"), "{failed:?}");
+    }
+}
+
+#[test]
+fn days_of_releases_without_formats_are_csv() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let read = |run: Run| run.set("require_run_record", false).go().success();
+    let before = messages(&read(tap_lake(&lake)));
+    for table in ["orders", "items"] {
+        let path = partition(&lake, "s", DAY, table).join("_manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let old = text.replace("  \"format\": \"csv\",\n", "");
+        assert_ne!(old, text);
+        fs::write(&path, old).unwrap();
+    }
+    let records = |messages: Vec<Value>| {
+        messages.into_iter().filter(|message| message["type"] != "STATE").collect::<Vec<_>>()
+    };
+    assert_eq!(records(messages(&read(tap_lake(&lake)))), records(before));
+}
