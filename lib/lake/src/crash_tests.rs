@@ -9,9 +9,10 @@ use rustix::io::Errno;
 use serde_json::json;
 use singer::{ErrorKind, Result};
 
+use crate::backend::disk::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
+use crate::backend::disk::steps as disk;
 use crate::sample::{contents, day};
-use crate::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
-use crate::{Datestamp, Lake, Run, disk};
+use crate::{Datestamp, Lake, Run};
 
 const TABLES: [&str; 2] = ["a", "b"];
 
@@ -95,8 +96,8 @@ fn read(root: &Path) -> Seen {
             Err(failure) => panic!("{failure}"),
         };
         partition.verify().unwrap();
-        let files = partition.files();
-        assert_eq!(disk::names(&partition.folder).unwrap().len(), files.len() + 1);
+        let files = partition.paths();
+        assert_eq!(disk::names(&lake.folder(&partition.at)).unwrap().len(), files.len() + 1);
         Some(files.iter().map(|path| fs::read_to_string(path).unwrap()).collect())
     };
     TABLES.into_iter().map(|table| (table, text(table))).collect()
@@ -107,7 +108,7 @@ fn load(root: &Path) -> Option<Vec<String>> {
     let lake = Lake::open(output(root)).ok()?;
     match lake.read_day("s", day(), false) {
         Ok(partitions) => {
-            let files = partitions.iter().flat_map(crate::Partition::files);
+            let files = partitions.iter().flat_map(crate::Partition::paths);
             Some(files.map(|path| fs::read_to_string(path).unwrap()).collect())
         }
         Err(failure) if failure.kind() == ErrorKind::NoInput => None,

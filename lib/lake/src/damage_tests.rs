@@ -89,7 +89,7 @@ fn read(lake: &Lake, unfinished_too: bool) -> Result<Vec<(Manifest, String)>> {
     let mut tables = Vec::new();
     for partition in partitions {
         partition.verify()?;
-        let files = partition.files();
+        let files = partition.paths();
         let rows = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         tables.push((partition.manifest, rows));
     }

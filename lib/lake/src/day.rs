@@ -3,13 +3,13 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use files::Identity;
 use files::failure::changed;
-use files::{Identity, OpenFile};
 use serde_json::{Value, json};
 use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream};
 
 use crate::format::Projection;
-use crate::{Datestamp, Lake, Partition};
+use crate::{Datestamp, Key, Lake, Partition};
 
 /// The member of a bookmark that tells which generation of the table was read.
 const MANIFEST_SHA256: &str = "manifest_sha256";
@@ -66,7 +66,7 @@ impl Day {
         let partition = &self.table(stream)?.partition;
         let known = is_known(stream, since, &partition.manifest_sha256);
         let files = partition.files();
-        let steps = files.iter().filter(|_| !known).map(|path| path.display().to_string());
+        let steps = files.iter().filter(|_| !known).map(|file| self.lake.show(file));
         // The day itself may have been extracted from a state on.
         Ok(Reading { steps: steps.collect(), coverage: Some(partition.manifest.coverage.clone()) })
     }
@@ -159,7 +159,7 @@ impl Day {
         }
         if with_day.is_empty() {
             return Err(Error::new(ErrorKind::NoInput, "cannot find a source that has the day")
-                .with("output", self.lake.root().display())
+                .with("output", self.lake.show(&Key::root()))
                 .with("extracted_at", self.options.datestamp)
                 .hint("extract the day first, or check `output` and `datestamp`"));
         }
@@ -206,7 +206,8 @@ impl Table {
 
     /// Looks at the files; one that is missing is for the verification to tell.
     fn identities(&self) -> Result<Vec<Identity>> {
-        let found = self.partition.files().iter().map(|path| Identity::of(path)).collect();
+        let identity = |file: &Key| self.partition.open(file).map(|open| open.identity());
+        let found = self.partition.files().iter().map(identity).collect();
         match found {
             Err(failure) if failure.kind() == ErrorKind::NoInput => {
                 self.partition.verify()?;
@@ -227,10 +228,11 @@ impl Table {
         let columns = Projection::new(stream, names)?;
         let reader = manifest.format.reader(columns, row_bytes_max)?;
         let files = self.partition.files();
-        for ((path, entry), identity) in files.iter().zip(&manifest.files).zip(self.verify()?) {
+        for ((at, entry), identity) in files.iter().zip(&manifest.files).zip(self.verify()?) {
             // It was there a moment ago, so the day is being published again.
-            let file = OpenFile::open(path, false).map_err(|failure| match failure.kind() {
-                ErrorKind::NoInput => changed(path.display()).caused_by(failure),
+            let path = self.partition.lake.show(at);
+            let file = self.partition.open(at).map_err(|failure| match failure.kind() {
+                ErrorKind::NoInput => changed(&path).caused_by(failure),
                 _ => failure,
             })?;
             if file.identity() != *identity {
@@ -239,7 +241,7 @@ impl Table {
             let count = reader.read(&file, rows).map_err(|failure| {
                 let failure = file.explain(failure);
                 if failure.kind() == ErrorKind::Data {
-                    failure.with("path", path.display())
+                    failure.with("path", &path)
                 } else {
                     failure
                 }
@@ -251,7 +253,7 @@ impl Table {
             if count != entry.rows {
                 let message = "cannot find as many rows as the manifest says";
                 return Err(Error::new(ErrorKind::Data, message)
-                    .with("path", path.display())
+                    .with("path", path)
                     .with("rows in the manifest", entry.rows)
                     .with("rows found", count));
             }

@@ -1,4 +1,7 @@
-//! The date-partitioned folder: names, manifest, staging, atomic publish, lock; reading a day back.
+//! The date-partitioned folder: names, layout, manifest, atomic publish; reading a day back.
+//!
+//! What lies where is said by a [`Key`]; a [`backend::Backend`] keeps it, and makes a generation
+//! visible as one step. On a disk that is:
 //!
 //! ```text
 //! output/source=S/extracted_at=D/table=T/{<file>.csv, _manifest.json}   one committed generation
@@ -7,6 +10,7 @@
 //! output/.runs/source=S/extracted_at=D.json   the tables of the finished runs of a day
 //! ```
 
+pub mod backend;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
@@ -15,35 +19,31 @@ pub mod data;
 pub mod dated;
 pub mod datestamp;
 pub mod day;
-mod disk;
 pub mod format;
-mod intent;
+pub mod key;
+pub mod lake;
 pub mod layout;
-mod lock;
 pub mod manifest;
 pub mod name;
 pub mod partition;
 #[cfg(test)]
 mod planted_tests;
-mod publish;
 pub mod record;
 pub mod run;
 #[cfg(test)]
 mod sample;
-#[cfg(test)]
-mod simulation;
-mod staging;
 
+pub use backend::disk::Lock;
+pub use backend::disk::steps::{allow_many_files, read_small};
 pub use data::DataFile;
 pub use dated::{DATED_SCHEME, DatedPath};
 pub use datestamp::Datestamp;
 pub use day::{Day, DayOptions};
-pub use disk::{allow_many_files, read_small};
 pub use format::Format;
+pub use key::Key;
+pub use lake::Lake;
 pub use layout::{Layout, Origin};
-pub use lock::Lock;
 pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
-pub use partition::{Lake, Partition};
-pub use publish::Outcome;
+pub use partition::Partition;
 pub use record::RunRecord;
-pub use run::{Contents, Run, Staged, check_place};
+pub use run::{Contents, Outcome, Run, Staged};

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
 use crate::Datestamp;
-use crate::disk::SMALL_BYTES_MAX;
 use crate::format::Format;
 
+/// No manifest, run record or other small file is larger.
+pub(crate) const SMALL_BYTES_MAX: u64 = 128 << 20;
 /// The file that makes a folder a partition.
 pub const MANIFEST_NAME: &str = "_manifest.json";
 /// The newest format this library writes and reads. A release that knows one alone takes all data

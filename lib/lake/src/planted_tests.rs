@@ -9,7 +9,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use singer::{ErrorKind, Result};
 
-use crate::disk::{self, SMALL_BYTES_MAX};
+use crate::backend::disk::steps as disk;
+use crate::manifest::SMALL_BYTES_MAX;
 use crate::sample::{contents, day};
 use crate::{Lake, Outcome, Run};
 
@@ -34,7 +35,7 @@ fn publish(lake: &Lake, rows: &str) -> Result<Outcome> {
 fn text(lake: &Lake) -> String {
     let partitions = lake.read_day("s", day(), false).unwrap();
     partitions[0].verify().unwrap();
-    fs::read_to_string(&partitions[0].files()[0]).unwrap()
+    fs::read_to_string(&partitions[0].paths()[0]).unwrap()
 }
 
 /// What may stand in the place of a file.

@@ -1,14 +1,13 @@
 //! The run record of a day: which tables its finished runs published, and who is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
+use crate::backend::Change;
 use crate::manifest::{check_format_version, format_version};
-use crate::partition::{Lake, Partition};
-use crate::{Datestamp, Lock, disk, name};
+use crate::{Datestamp, Key, Lake, Partition};
 
 /// What is known about the runs of (source, day). Loads trust a day when no run is open and the
 /// sums of the manifests are those recorded.
@@ -71,11 +70,20 @@ impl Lake {
     /// One of another source or day is none (`Data`): it was moved here, or the file system takes
     /// the names of two sources for one.
     pub fn run_record(&self, source: &str, day: Datestamp) -> Result<Option<RunRecord>> {
-        let path = self.record_path(source, day);
-        match read_record(&path)? {
+        self.checked_record(source, day, self.backend().read(&Key::record(source, day))?)
+    }
+
+    fn checked_record(
+        &self,
+        source: &str,
+        day: Datestamp,
+        text: Option<Vec<u8>>,
+    ) -> Result<Option<RunRecord>> {
+        let path = self.show(&Key::record(source, day));
+        match read_record(&path, text)? {
             Some(record) if record.source != source || record.extracted_at != day => Err(
                 Error::new(ErrorKind::Data, "cannot use the run record of another day or source")
-                    .with("path", path.display())
+                    .with("path", path)
                     .with("its source", record.source)
                     .with("its day", record.extracted_at)
                     .hint(
@@ -91,7 +99,6 @@ impl Lake {
     /// Says that a step of the runner is about to extract a source: until it has, nobody takes the
     /// day for whole. `state` is what the step keeps its state under.
     pub fn await_step(&self, source: &str, day: Datestamp, state: &str, step: &str) -> Result<()> {
-        disk::make_folder(&self.root().join(".locks"))?;
         self.update_record(source, day, |record| {
             record.awaited.insert(state.to_owned(), step.to_owned());
             Ok(())
@@ -111,16 +118,18 @@ impl Lake {
 
     /// Refuses a day that a source is still to be extracted for.
     pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
-        let records = self.root().join(".runs");
-        for folder in disk::names(&records)?.iter().filter(|name| name.starts_with("source=")) {
-            let path = records.join(folder).join(format!("extracted_at={day}.json"));
-            let Some(record) = read_record(&path)? else { continue };
+        for folder in
+            self.backend().names(&Key::records())?.iter().filter(|name| name.starts_with("source="))
+        {
+            let at = Key::records().join(folder).join(&format!("extracted_at={day}.json"));
+            let path = self.show(&at);
+            let Some(record) = read_record(&path, self.backend().read(&at)?)? else { continue };
             if let Some(step) = record.awaited.values().next() {
                 return Err(Error::new(ErrorKind::NoInput, "cannot read a day that is not whole")
                     .with("extracted_at", day)
                     .with("source", record.source)
                     .with("step that has not ended well", step)
-                    .with("run record", path.display())
+                    .with("run record", path)
                     .hint(format!(
                         "wait for it, or run it again: chorus run {step} --datestamp {day}; or set \
                          `source` to read another source alone"
@@ -139,7 +148,7 @@ impl Lake {
         day: Datestamp,
         tables: &[&'a str],
     ) -> Result<Vec<&'a str>> {
-        let is_there = |day, table: &str| disk::exists(&self.table_folder(source, day, table));
+        let is_there = |day, table: &str| self.has(&Key::table(source, day, table));
         let (mut gone, mut unknown) = (Vec::new(), Vec::new());
         let today = self.run_record(source, day)?.map(|record| record.tables).unwrap_or_default();
         for table in tables {
@@ -148,8 +157,8 @@ impl Lake {
                 list.push(*table);
             }
         }
-        let records = self.record_path(source, day);
-        let names = records.parent().map(disk::names).transpose()?.unwrap_or_default();
+        let records = Key::records().join(Key::source(source).as_str());
+        let names = self.backend().names(&records)?;
         let recorded = names.iter().filter_map(|name| name.strip_prefix("extracted_at="));
         let recorded = recorded.filter_map(|name| name.strip_suffix(".json")?.parse().ok());
         let days: BTreeSet<Datestamp> = recorded.chain(self.days(source)?).collect();
@@ -168,39 +177,29 @@ impl Lake {
         Ok(gone)
     }
 
-    /// Returns the path of the run record of a day, whether or not it is there.
-    pub fn record_path(&self, source: &str, day: Datestamp) -> PathBuf {
-        let folder = self.root().join(".runs").join(format!("source={}", name::encode(source)));
-        folder.join(format!("extracted_at={day}.json"))
-    }
-
-    /// Changes the run record as one step, guarded against other runs of the same day. Leaves the
-    /// file as it is when `change` changes nothing that matters.
+    /// Changes the run record as one step, guarded against other runs of the same day. Leaves it as
+    /// it is when `change` changes nothing that matters.
     pub(crate) fn update_record(
         &self,
         source: &str,
         day: Datestamp,
-        change: impl FnOnce(&mut RunRecord) -> Result<()>,
+        change: impl Fn(&mut RunRecord) -> Result<()>,
     ) -> Result<()> {
-        let _guard = Lock::wait(&self.lock_path("record", &[source, &day.to_string()]))?;
-        let path = self.record_path(source, day);
-        let before = self.run_record(source, day)?;
-        let mut record = before.clone().unwrap_or_else(|| RunRecord::new(source, day));
-        change(&mut record)?;
-        if before.as_ref().is_some_and(|before| before.settles(&record)) {
-            return Ok(());
-        }
-        if record.settles(&RunRecord::new(source, day)) {
-            return disk::remove(&path);
-        }
-        disk::make_folder(&self.root().join(".runs"))?;
-        if let Some(folder) = path.parent() {
-            disk::make_folder(folder)?;
-        }
-        let mut text = serde_json::to_vec_pretty(&record)
-            .or_kind(ErrorKind::Internal, "cannot write the run record")?;
-        text.push(b'\n');
-        disk::replace_file(&path, &text)
+        self.backend().change_record(source, day, &mut |text| {
+            let before = self.checked_record(source, day, text)?;
+            let mut record = before.clone().unwrap_or_else(|| RunRecord::new(source, day));
+            change(&mut record)?;
+            if before.as_ref().is_some_and(|before| before.settles(&record)) {
+                return Ok(Change::Keep);
+            }
+            if record.settles(&RunRecord::new(source, day)) {
+                return Ok(Change::Remove);
+            }
+            let mut text = serde_json::to_vec_pretty(&record)
+                .or_kind(ErrorKind::Internal, "cannot write the run record")?;
+            text.push(b'\n');
+            Ok(Change::Write(text))
+        })
     }
 
     /// Refuses a day whose runs are not all finished, or whose tables are not those recorded.
@@ -214,7 +213,7 @@ impl Lake {
             Error::new(ErrorKind::NoInput, message)
                 .with("source", source)
                 .with("extracted_at", day)
-                .with("run record", self.record_path(source, day).display())
+                .with("run record", self.show(&Key::record(source, day)))
         };
         let Some(record) = self.run_record(source, day)? else {
             return Err(refuse("cannot read a day that no run has finished")
@@ -232,7 +231,7 @@ impl Lake {
             if known.is_none_or(|known| known.manifest_sha256 != partition.manifest_sha256) {
                 return Err(refuse("cannot trust a table that differs from the run record")
                     .with("table", &partition.manifest.stream)
-                    .with("path", partition.folder.display())
+                    .with("path", partition.show())
                     .hint("extract this table again"));
             }
         }
@@ -254,20 +253,20 @@ impl Lake {
         match missing {
             Some(table) => Err(Error::new(ErrorKind::NoInput, "cannot find a table of the day")
                 .with("table", table)
-                .with("path", self.table_folder(source, day, table).display())
+                .with("path", self.show(&Key::table(source, day, table)))
                 .hint("the run record lists it: extract this table again")),
             None => Ok(()),
         }
     }
 }
 
-fn read_record(path: &Path) -> Result<Option<RunRecord>> {
-    let Some(text) = disk::read_small(path)? else { return Ok(None) };
+fn read_record(path: &str, text: Option<Vec<u8>>) -> Result<Option<RunRecord>> {
+    let Some(text) = text else { return Ok(None) };
     let message = "cannot read the run record";
-    check_format_version(&text, message).with("path", path.display())?;
+    check_format_version(&text, message).with("path", path)?;
     let record = serde_json::from_slice(&text).or_kind(ErrorKind::Data, message);
     record
-        .with("path", path.display())
+        .with("path", path)
         .hint("remove the file, and extract all tables of the day again")
         .map(Some)
 }

@@ -1,20 +1,17 @@
 //! One run of (source, day): it stages partitions, publishes them and records that it finished.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 use singer::{Coverage, Error, ErrorKind, Result};
 
+use crate::backend::{Claim, Found, Staging};
 use crate::format::Format;
-use crate::intent::{Intent, clear_path};
+use crate::lake::{Lake, sum_of};
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
-use crate::partition::{Lake, Partition, read_folder};
-use crate::publish::{self, Outcome};
 use crate::record::{RunRecord, TableRecord};
-use crate::staging::Staging;
-use crate::{DataFile, Datestamp, Lock, disk};
+use crate::{DataFile, Datestamp, Key, Partition};
 
 /// How many tables are named that a run has left as they were.
 const TABLES_TOLD: usize = 20;
@@ -33,13 +30,13 @@ struct Shared {
     day: Datestamp,
     tool: String,
     progress: Mutex<Progress>,
-    staging: Staging,
+    staging: Box<dyn Staging>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// Tables staged, each with the lock of its partition.
-    staged: BTreeMap<String, Lock>,
+    /// Tables staged.
+    staged: BTreeSet<String>,
     /// Tables that the run record shows as being changed by this run.
     opened: BTreeSet<String>,
     /// Tables that were published or found unchanged.
@@ -50,9 +47,19 @@ struct Progress {
 #[derive(Debug)]
 pub struct Staged {
     shared: Arc<Shared>,
-    intent: Intent,
-    folder: PathBuf,
+    claim: Claim,
     files: u32,
+}
+
+/// What a publication did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was no such partition before.
+    New,
+    /// The partition had other data.
+    Replaced,
+    /// The partition held the same data and was left alone.
+    Unchanged,
 }
 
 /// What the manifest says beside the files.
@@ -75,37 +82,28 @@ pub struct Contents {
 impl Run {
     /// Begins a run and sweeps what dead runs left. `tool` is the program's name and version.
     pub fn begin(lake: &Lake, source: &str, day: Datestamp, tool: &str) -> Result<Self> {
+        lake.backend().settle()?;
         let shared = Shared {
             lake: lake.clone(),
             source: source.to_owned(),
             day,
             tool: tool.to_owned(),
             progress: Mutex::default(),
-            staging: Staging::begin(lake)?,
+            staging: lake.backend().begin()?,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns the id of the run.
     pub fn id(&self) -> &str {
-        &self.shared.staging.id
+        self.shared.staging.id()
     }
 
-    /// Takes the lock of a partition and makes its staging folder. `Temporary` when another run
-    /// holds it; a folder that is there without a manifest is refused unless `adopt`.
+    /// Claims a partition. `Temporary` when another run holds it; a folder that is there without a
+    /// manifest is refused unless `adopt`.
     pub fn stage(&self, table: &str, adopt: bool) -> Result<Staged> {
         let Shared { lake, source, day, staging, .. } = &*self.shared;
-        let place = lake.table_folder(source, *day, table);
-        for folder in [lake.source_folder(source), lake.day_folder(source, *day)] {
-            disk::exists(&folder)?;
-        }
-        if disk::device(&staging.folder)? != disk::device(&place)? {
-            return Err(Error::new(ErrorKind::Config, "cannot publish across file systems")
-                .with("staging", staging.folder.display())
-                .with("partition", place.display())
-                .hint(disk::ONE_FILE_SYSTEM));
-        }
-        let Some(lock) = lake.try_lock_partition(source, *day, table)? else {
+        let Some(claim) = staging.claim(source, *day, table)? else {
             return Err(Error::new(
                 ErrorKind::Temporary,
                 "cannot write the partition: another run holds the partition",
@@ -115,19 +113,10 @@ impl Run {
             .with("table", table)
             .hint("wait until the other run has ended, then run again"));
         };
-        current(&place, adopt)?;
-        let mut progress = self.shared.progress();
-        let intent = Intent {
-            source: source.clone(),
-            extracted_at: *day,
-            table: table.to_owned(),
-            staged: progress.staged.len().to_string(),
-        };
-        progress.staged.insert(table.to_owned(), lock);
-        let folder = staging.folder.join(&intent.staged);
-        disk::make_staged_folder(&folder)?;
-        drop(progress);
-        Ok(Staged { shared: Arc::clone(&self.shared), intent, folder, files: 0 })
+        let staged = Staged { shared: Arc::clone(&self.shared), claim, files: 0 };
+        current(lake, &staged.claim.place(), adopt)?;
+        self.shared.progress().staged.insert(table.to_owned());
+        Ok(staged)
     }
 
     /// Records that the run finished: its tables become part of the finished day.
@@ -144,7 +133,7 @@ impl Run {
             record.open.values_mut().for_each(|tables| {
                 tables.retain(|table| !done.contains_key(table));
             });
-            record.tables.extend(done);
+            record.tables.extend(done.clone());
             lake.forget_untouched(record)?;
             record.open.retain(|_, tables| !tables.is_empty());
             record.run_id = Some(self.id().to_owned());
@@ -167,25 +156,13 @@ impl Shared {
             return Ok(());
         }
         // All that are staged by now, so that the record is seldom written.
-        let tables: BTreeSet<_> = progress.staged.keys().cloned().collect();
+        let tables = progress.staged.clone();
         self.lake.update_record(&self.source, self.day, |record| {
-            record.open.insert(self.staging.id.clone(), tables.clone());
+            record.open.insert(self.staging.id().to_owned(), tables.clone());
             Ok(())
         })?;
         progress.opened = tables;
         Ok(())
-    }
-}
-
-impl Lake {
-    pub(crate) fn try_lock_partition(
-        &self,
-        source: &str,
-        day: Datestamp,
-        table: &str,
-    ) -> Result<Option<Lock>> {
-        // Names that fall together on a file system without case are told apart by the manifest.
-        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
     }
 }
 
@@ -206,14 +183,23 @@ fn tell_left(record: &RunRecord, done: &BTreeMap<String, TableRecord>) {
 }
 
 impl Lake {
+    /// Refuses what a run that publishes a table would refuse: what is at the table's place cannot
+    /// be replaced, or not by such a part of the rows. Writes nothing.
+    pub fn check_place(&self, table: &Key, adopt: bool, coverage: &Coverage) -> Result<()> {
+        match current(self, table, adopt)? {
+            Some(old) => check_replaced(&old, coverage),
+            None => Ok(()),
+        }
+    }
+
     /// Takes tables out of the entries of dead runs that did not get to change them: nobody may
     /// ever extract them again.
     fn forget_untouched(&self, record: &mut RunRecord) -> Result<()> {
         let RunRecord { source, extracted_at, tables: known, open, .. } = record;
         for (run, tables) in open {
-            let Some(_owner) = Lock::try_take(&self.lock_path("run", &[run]))? else { continue };
+            let Some(_proof) = self.backend().dead(run)? else { continue };
             tables.retain(|table| {
-                let now = read_folder(&self.table_folder(source, *extracted_at, table));
+                let now = self.read_at(&Key::table(source, *extracted_at, table));
                 let now = now.ok().map(|partition| partition.manifest_sha256);
                 now.as_ref() != known.get(table).map(|known| &known.manifest_sha256)
             });
@@ -234,27 +220,26 @@ impl Staged {
                 ));
         }
         self.files += 1;
-        DataFile::create(self.folder.join(format!("{}.partial", self.files)), name)
+        self.shared.staging.create(&self.claim, self.files, name)
     }
 
-    /// Returns the folder that the partition is published as.
-    pub fn place(&self) -> PathBuf {
-        let Intent { source, extracted_at, table, .. } = &self.intent;
-        self.shared.lake.table_folder(source, *extracted_at, table)
+    /// Returns the place that the partition is published at, as people know it.
+    pub fn show(&self) -> String {
+        self.shared.lake.show(&self.claim.place())
     }
 
     /// Publishes the files as the partition's one generation, unless it holds the same already.
     pub fn publish(self, files: Vec<DataFile>, contents: Contents) -> Result<Outcome> {
+        let Shared { lake, staging, .. } = &*self.shared;
         let entries = files.iter().map(DataFile::entry).collect();
         let manifest = self.manifest(contents, entries);
-        let place = self.place();
-        // The partition is locked since staging, but a person may have been there.
-        let old = current(&place, true)?;
+        // The partition is claimed since staging, but a person may have been there.
+        let old = current(lake, &self.claim.place(), true)?;
         let unchanged = |old: &&Partition| holds(old, &manifest) && self.is_recorded(old);
         if let Some(old) = old.as_ref().filter(unchanged) {
             // Where open files stay when they are removed (NFS, FUSE), their folder does, too.
             drop(files);
-            clear_path(&self.folder);
+            staging.discard(&self.claim);
             self.done(old.manifest_sha256.clone(), manifest.rows());
             return Ok(Outcome::Unchanged);
         }
@@ -262,28 +247,21 @@ impl Staged {
             check_replaced(old, &manifest.coverage)?;
         }
         // Only what is published need be durable.
-        let files: Vec<_> = files.into_iter().map(DataFile::finish).collect::<Result<_>>()?;
-        let staging = &self.shared.staging.folder;
-        publish::seal(&self.folder, &files, &manifest)?;
-        let sealed = read_folder(&self.folder)?;
+        let text = manifest.to_json()?;
+        staging.seal(&self.claim, files, &text)?;
         singer::warning::check()?;
-        self.shared.open_record(&self.intent.table)?;
-        let place = publish::make_way(&self.shared.lake, &self.intent)?;
-        let replaces = disk::exists(&place)?;
-        publish::place(staging, &self.intent, &place)?;
-        if replaces {
-            self.shared.staging.retire(&self.intent);
-        }
-        self.done(sealed.manifest_sha256, manifest.rows());
+        self.shared.open_record(&self.claim.table)?;
+        let replaces = staging.publish(&[&self.claim])?.contains(&true);
+        self.done(sum_of(&text), manifest.rows());
         Ok(if replaces { Outcome::Replaced } else { Outcome::New })
     }
 
     fn manifest(&self, contents: Contents, files: Vec<FileEntry>) -> Manifest {
         Manifest {
             format_version: format_version(),
-            source: self.intent.source.clone(),
-            extracted_at: self.intent.extracted_at,
-            stream: self.intent.table.clone(),
+            source: self.claim.source.clone(),
+            extracted_at: self.claim.extracted_at,
+            stream: self.claim.table.clone(),
             schema: contents.schema,
             key_properties: contents.key_properties,
             complete: contents.complete,
@@ -291,7 +269,7 @@ impl Staged {
             format: contents.format,
             files,
             state: contents.state,
-            run_id: self.shared.staging.id.clone(),
+            run_id: self.shared.staging.id().to_owned(),
             tool: self.shared.tool.clone(),
             published_at: now(),
         }
@@ -300,7 +278,7 @@ impl Staged {
     /// Tells whether the manifest that is there is the one that the last run wrote: the other
     /// things it says would be trusted too. A run that died may not have recorded it.
     fn is_recorded(&self, old: &Partition) -> bool {
-        let Intent { source, extracted_at, table, .. } = &self.intent;
+        let Claim { source, extracted_at, table, .. } = &self.claim;
         let Ok(Some(record)) = self.shared.lake.run_record(source, *extracted_at) else {
             return true;
         };
@@ -318,60 +296,49 @@ impl Staged {
 
     fn done(&self, manifest_sha256: String, rows: u64) {
         let table = TableRecord { manifest_sha256, rows };
-        self.shared.progress().done.insert(self.intent.table.clone(), table);
+        self.shared.progress().done.insert(self.claim.table.clone(), table);
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        let staging = &self.shared.staging;
-        if !self.intent.path(&staging.folder).exists() && !staging.has_retired(&self.intent) {
-            let _ = disk::remove(&self.folder);
-        }
+        self.shared.staging.discard(&self.claim);
     }
 }
 
 /// Reads what is at a partition's place: nothing of use, or a generation that can be compared.
-fn current(place: &Path, adopt: bool) -> Result<Option<Partition>> {
-    if !disk::exists(place)? {
-        return Ok(None);
+fn current(lake: &Lake, place: &Key, adopt: bool) -> Result<Option<Partition>> {
+    match lake.backend().look(place)? {
+        Found::Nothing => return Ok(None),
+        Found::Folder => {}
+        Found::File(_) | Found::Other => {
+            return Err(Error::new(ErrorKind::Config, "cannot publish where a file is")
+                .with("path", lake.show(place))
+                .hint("move it away"));
+        }
     }
-    if !place.is_dir() {
-        return Err(Error::new(ErrorKind::Config, "cannot publish where a file is")
-            .with("path", place.display())
-            .hint("move it away"));
-    }
-    if !disk::exists(&place.join(MANIFEST_NAME))? {
-        if adopt || disk::names(place)?.is_empty() {
+    if !lake.has(&place.join(MANIFEST_NAME))? {
+        if adopt || lake.backend().names(place)?.is_empty() {
             return Ok(None);
         }
         return Err(Error::new(
             ErrorKind::Config,
             "cannot replace a folder that was not published by this tool",
         )
-        .with("path", place.display())
+        .with("path", lake.show(place))
         .hint("it has no manifest: move it away, or set `adopt: true` to replace what it holds"));
     }
-    match read_folder(place).and_then(Partition::at_its_place) {
+    match lake.read_at(place).and_then(Partition::at_its_place) {
         Ok(old) => Ok(Some(old)),
         Err(failure) if failure.kind() == ErrorKind::Data => {
             singer::warn!(
                 "W-PARTITION-REPLACED",
                 "replacing a partition with a broken manifest: {}",
-                place.display()
+                lake.show(place)
             );
             Ok(None)
         }
         Err(failure) => Err(failure),
-    }
-}
-
-/// Refuses what a run that publishes a table would refuse: what is in the table's folder cannot be
-/// replaced, or not by such a part of the rows. Writes nothing.
-pub fn check_place(table_folder: &Path, adopt: bool, coverage: &Coverage) -> Result<()> {
-    match current(table_folder, adopt)? {
-        Some(old) => check_replaced(&old, coverage),
-        None => Ok(()),
     }
 }
 
@@ -381,7 +348,7 @@ fn check_replaced(old: &Partition, coverage: &Coverage) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
-        .with("path", old.folder.display())
+        .with("path", old.show())
         .hint(
             "the tap left rows out, going on from a state or by `max_record_count`, and not as \
              when this day was first extracted: run again as then, or without that; taps of files \
@@ -397,7 +364,7 @@ fn holds(old: &Partition, new: &Manifest) -> bool {
     let known = |name: &String| {
         name == MANIFEST_NAME || old.manifest.files.iter().any(|file| file.name == *name)
     };
-    match disk::names(&old.folder) {
+    match old.lake.backend().names(&old.at) {
         Ok(names) => match names.iter().find(|name| !known(name)) {
             Some(stray) => {
                 singer::warn!(

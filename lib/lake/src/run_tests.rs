@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
+use crate::backend::disk::steps as disk;
 use crate::name;
 use crate::sample::{self, day};
 
@@ -41,16 +42,20 @@ fn run_once(lake: &Lake, table: &str, text: &str) -> Outcome {
 fn text_of(lake: &Lake, table: &str) -> String {
     let partition = lake.read("pg", day(), table).unwrap();
     partition.verify().unwrap();
-    partition.files().iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+    partition.paths().iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 fn staging(lake: &Lake) -> Vec<String> {
     disk::names(&lake.root().join(".staging")).unwrap()
 }
 
+fn staging_of(run: &Run) -> std::path::PathBuf {
+    run.shared.lake.root().join(".staging").join(run.id())
+}
+
 /// Ends a run as kill -9 does: its locks go, what it wrote stays.
 fn kill(run: Run, staged: Option<Staged>) {
-    let folder = run.shared.staging.folder.clone();
+    let folder = staging_of(&run);
     let saved = folder.with_extension("saved");
     fs::rename(&folder, &saved).unwrap();
     drop(staged);
@@ -119,7 +124,7 @@ fn sweeps_the_dead_and_spares_the_living() {
     assert_eq!(staging(&lake), [living.id()]);
     let second = begin(&lake);
     assert_eq!(staging(&lake).len(), 2);
-    assert!(living.shared.staging.folder.exists());
+    assert!(staging_of(&living).exists());
     drop(second);
     assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::New);
 }
@@ -216,7 +221,7 @@ fn names_the_file_that_is_not_what_was_published() {
     let (_folder, lake) = lake();
     run_once(&lake, "orders", "1\n");
     let partition = lake.read("pg", day(), "orders").unwrap();
-    let path = partition.files().remove(0);
+    let path = partition.paths().remove(0);
     for damage in ["id\n3\n", "id\n11\n", ""] {
         fs::write(&path, damage).unwrap();
         let failure = partition.verify().unwrap_err();

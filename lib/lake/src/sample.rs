@@ -1,10 +1,12 @@
 //! A day, and a table of it, as the tests of this crate publish them.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use singer::Coverage;
 
 use crate::format::Format;
-use crate::{Completeness, Contents, Datestamp};
+use crate::{Completeness, Contents, Datestamp, Key, Lake, Partition};
 
 pub(crate) fn day() -> Datestamp {
     "2024-02-29".parse().unwrap()
@@ -24,5 +26,34 @@ pub(crate) fn contents(more: &Value) -> Contents {
         coverage: Coverage::Whole,
         format: Format::Csv,
         state: None,
+    }
+}
+
+/// Where tests look for folders themselves.
+impl Lake {
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder(&Key::root())
+    }
+
+    pub(crate) fn source_folder(&self, source: &str) -> PathBuf {
+        self.folder(&Key::source(source))
+    }
+
+    pub(crate) fn day_folder(&self, source: &str, day: Datestamp) -> PathBuf {
+        self.folder(&Key::day(source, day))
+    }
+
+    pub(crate) fn table_folder(&self, source: &str, day: Datestamp, table: &str) -> PathBuf {
+        self.folder(&Key::table(source, day, table))
+    }
+
+    pub(crate) fn folder(&self, at: &Key) -> PathBuf {
+        self.local_path(at).unwrap()
+    }
+}
+
+impl Partition {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.files().iter().map(|file| self.lake.folder(file)).collect()
     }
 }

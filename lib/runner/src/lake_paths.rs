@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
+use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
 use project::warning;
 use project::{Plugin, Project, Step};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub fn day_is_there(project: &Project, step: &Step) -> Result<Option<bool>> {
     }
     let lake = Lake::open(root)?;
     let Some(record) = lake.run_record(&source, day)? else { return Ok(Some(false)) };
-    let there = |table: &String| lake.table_folder(&source, day, table).is_dir();
+    let there = |table: &String| lake.has(&Key::table(&source, day, table)).unwrap_or(false);
     Ok(Some(!record.tables.is_empty() && record.tables.keys().all(there)))
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use lake::{Datestamp, Lake};
+use lake::{Datestamp, Key, Lake};
 use project::warning;
 use project::{Plugin, Project, Step};
 use singer::Result;
@@ -67,16 +67,14 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         if !catalog_rules::selects(&rules.select, table)? {
             continue;
         }
-        let folder = lake.table_folder(&source, day, table);
-        let day_folder = folder.parent().unwrap_or(&folder);
         project.warnings().warn(warning!(
             "W-TABLE-STAYS",
             "table {table} of {source}, {day}, stays as an earlier run of {} wrote it: its source \
              has it no more, or the settings leave it out; to take it out of the day, remove {} \
              and {}, then run the step again",
             step.name,
-            day_folder.display(),
-            lake.record_path(&source, day).display()
+            lake.show(&Key::day(&source, day)),
+            lake.show(&Key::record(&source, day))
         ));
     }
     project.warnings().check()

@@ -11,7 +11,7 @@ use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{Result, Stream};
 
-use crate::naming::{Naming, Stays, for_stream};
+use crate::naming::{Naming, Stays, for_stream, plain_path};
 use crate::plain::holds_rows;
 
 /// So many streams are told.
@@ -29,7 +29,7 @@ pub fn tell_unchanged(naming: &Naming, streams: &[Unchanged]) -> Result<()> {
             "stream {}: nothing was read, as its source is as the state says, but what was written \
              then is not in {}: run once without the state to write all of it here",
             singer::error::printable(name),
-            naming.path(name).display()
+            naming.show(name)
         );
     }
     if lacking.len() > STREAMS_TOLD {
@@ -51,7 +51,7 @@ pub fn tell_part(naming: &Naming, stream: &Stream) -> Result<()> {
             "stream {}: the rows since the state alone are written, but those before are not in \
              {}: run once without the state to write all of them here",
             singer::error::printable(&stream.name),
-            naming.path(&stream.name).display()
+            naming.show(&stream.name)
         );
     }
     Ok(())
@@ -63,19 +63,19 @@ fn lacking<'a>(
     names: &[&'a str],
     has_rows: impl Fn(&str) -> bool,
 ) -> Result<Vec<&'a str>> {
-    let (root, stays) = match naming {
+    let (root, path, stays) = match naming {
         Naming::Partition { root, source, day, .. } => {
             return Lake::at(root).lacking(source, *day, names);
         }
-        Naming::Plain { root, stays, .. } => (root.to_string_lossy(), *stays),
+        Naming::Plain { root, path, stays, .. } => (root, path, *stays),
     };
     let mut lacking = Vec::new();
     for name in names {
-        let path = naming.path(name);
+        let path = plain_path(root, path, name);
         let is_lacking = match stays {
             Stays::File => !path.exists() || has_rows(name) && !holds_rows(&path)?,
             // Which of the files of earlier runs were this stream's, nobody can say.
-            Stays::Root => is_empty(Path::new(&for_stream(&root, name))),
+            Stays::Root => is_empty(Path::new(&for_stream(&root.to_string_lossy(), name))),
             Stays::Nothing => false,
         };
         if is_lacking {

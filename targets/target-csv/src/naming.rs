@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use lake::{DATED_SCHEME, DatedPath, Datestamp, Lake};
+use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::settings::Settings;
@@ -111,18 +111,31 @@ impl Naming {
         Ok(Self::Plain { root, path, moves, stays })
     }
 
-    /// Returns the path of a stream's file, or of the folder of its partition.
-    pub fn path(&self, stream: &str) -> PathBuf {
+    /// Returns the name that people know the place of a stream's file by, or of its partition.
+    pub fn show(&self, stream: &str) -> String {
         match self {
             Self::Partition { root, source, day, .. } => {
-                Lake::at(root).table_folder(source, *day, stream)
+                Lake::at(root).show(&Key::table(source, *day, stream))
             }
-            Self::Plain { root, path, .. } => {
-                let root = for_stream(&root.to_string_lossy(), stream);
-                Path::new(&root).join(for_stream(path, stream))
-            }
+            Self::Plain { root, path, .. } => plain_path(root, path, stream).display().to_string(),
         }
     }
+
+    /// Returns the path of a stream's file, or of its partition, where it is on a disk.
+    pub fn local_path(&self, stream: &str) -> Option<PathBuf> {
+        match self {
+            Self::Partition { root, source, day, .. } => {
+                Lake::at(root).local_path(&Key::table(source, *day, stream))
+            }
+            Self::Plain { root, path, .. } => Some(plain_path(root, path, stream)),
+        }
+    }
+}
+
+/// Returns the path of a stream's plain file, by the parts of [`Naming::Plain`].
+pub fn plain_path(root: &Path, path: &str, stream: &str) -> PathBuf {
+    let root = for_stream(&root.to_string_lossy(), stream);
+    Path::new(&root).join(for_stream(path, stream))
 }
 
 /// Puts the stream's name, encoded, into a path.
@@ -331,7 +344,7 @@ mod tests {
     fn fills_in_the_folder_and_leaves_braces_of_its_own() {
         let path = |folder: &str| {
             let folder = Some(folder.to_owned());
-            read(|s| s.output_path = folder).map(|naming| naming.path("a/b"))
+            read(|s| s.output_path = folder).map(|naming| naming.local_path("a/b").unwrap())
         };
         assert_eq!(path("x/{stream_name}").unwrap(), Path::new("x/a%2Fb/a%2Fb.csv"));
         assert_eq!(path("{}/{A b}/{1").unwrap(), Path::new("{}/{A b}/{1/a%2Fb.csv"));

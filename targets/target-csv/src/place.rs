@@ -1,7 +1,5 @@
 //! Where a stream's file is written and published: a partition or a plain file.
 
-use std::path::PathBuf;
-
 use lake::format::{DataFiles, Written};
 use lake::{Completeness, Contents, DataFile, Format, Outcome, Staged};
 use singer::{End, Error, ErrorKind, Result};
@@ -29,12 +27,12 @@ impl DataFiles for Place {
 
 impl Place {
     /// Publishes what was written; says where it is and what was done.
-    pub fn publish(&mut self, written: Written, end: End) -> Result<(PathBuf, &'static str)> {
+    pub fn publish(&mut self, written: Written, end: End) -> Result<(String, &'static str)> {
         let Written { files, layout } = written;
         match self {
             Self::Partition(staged, _) => {
                 let staged = staged.take().ok_or_else(after_end)?;
-                let path = staged.place();
+                let path = staged.show();
                 let contents = Contents {
                     schema: layout.schema(),
                     key_properties: layout.keys,
@@ -56,7 +54,7 @@ impl Place {
             }
             Self::Plain(plain) => {
                 plain.publish(files)?;
-                Ok((plain.path().to_path_buf(), "written"))
+                Ok((plain.path().display().to_string(), "written"))
             }
         }
     }

@@ -61,7 +61,7 @@ impl PlainFile {
     /// Creates a partial file; at most two are there at a time.
     pub fn file(&mut self) -> Result<DataFile> {
         self.second = !self.second;
-        DataFile::create(self.partial(self.second), self.name.clone())
+        DataFile::create(self.partial(self.second), &self.name)
     }
 
     /// Returns the place of the file.
@@ -73,7 +73,8 @@ impl PlainFile {
     pub fn publish(&mut self, files: Vec<DataFile>) -> Result<()> {
         let [file] = <[DataFile; 1]>::try_from(files)
             .map_err(|_| Error::new(ErrorKind::Internal, "a plain file of several files"))?;
-        let (partial, _) = file.finish()?;
+        let partial = self.partial(self.second);
+        file.finish()?;
         singer::warning::check()?;
         // What is said of a part goes before the whole file comes, and comes behind the part.
         let note = part_note(&self.path);

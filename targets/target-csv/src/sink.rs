@@ -88,7 +88,7 @@ impl Sink for CsvSink {
         log::info!(
             "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
             singer::error::printable(&self.name),
-            path.display()
+            path
         );
         Ok(())
     }

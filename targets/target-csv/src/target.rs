@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lake::format::csv::{CsvWriter, Dialect};
 use lake::format::{DataFiles as _, Shared};
-use lake::{Datestamp, Lake, Layout, Run};
+use lake::{Datestamp, Key, Lake, Layout, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{
@@ -12,7 +12,7 @@ use singer::{
 };
 
 use crate::lost;
-use crate::naming::{Naming, for_stream};
+use crate::naming::{Naming, for_stream, plain_path};
 use crate::place::Place;
 use crate::plain::{Paths, PlainFile, check_replaced};
 use crate::settings::{self, OverwriteBehavior, Settings};
@@ -73,7 +73,9 @@ impl Target for TargetCsv {
 
     fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
         self.read_from.extend(stream.read_from.iter().cloned());
-        source::check(&self.naming.path(&stream.name), &self.read_from)?;
+        if let Some(path) = self.naming.local_path(&stream.name) {
+            source::check(&path, &self.read_from)?;
+        }
         lost::tell_part(&self.naming, stream)?;
         let mut place = match (&self.naming, &self.run) {
             (Naming::Partition { file, source, day, .. }, Some(run)) => {
@@ -81,8 +83,8 @@ impl Target for TargetCsv {
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
                 Place::Partition(Some(staged), for_stream(file, &stream.name))
             }
-            (Naming::Plain { moves, .. }, _) => {
-                let path = self.naming.path(&stream.name);
+            (Naming::Plain { root, path, moves, .. }, _) => {
+                let path = plain_path(root, path, &stream.name);
                 self.paths.take(&path, &stream.name)?;
                 Place::Plain(PlainFile::new(path, stream.coverage.clone(), *moves)?)
             }
@@ -106,20 +108,23 @@ impl Target for TargetCsv {
         let mut paths = Paths::default();
         let mut planned = Vec::new();
         for stream in streams {
-            let path = naming.path(&stream.name);
-            paths.take(&path, &stream.name).with("stream", &stream.name)?;
+            if let Some(path) = naming.local_path(&stream.name) {
+                paths.take(&path, &stream.name).with("stream", &stream.name)?;
+            }
             if let Naming::Partition { root, source, day, .. } = &naming
                 && root.is_dir()
             {
                 check_day(stream, source, *day).with("stream", &stream.name)?;
-                let checked = lake::check_place(&path, settings.adopt, &stream.coverage);
+                let at = Key::table(source, *day, &stream.name);
+                let checked = Lake::at(root).check_place(&at, settings.adopt, &stream.coverage);
                 checked.with("stream", &stream.name)?;
             }
-            if let Naming::Plain { moves, .. } = naming {
-                let checked = check_replaced(&path, &stream.coverage, moves);
+            if let Naming::Plain { root, path, moves, .. } = &naming {
+                let path = plain_path(root, path, &stream.name);
+                let checked = check_replaced(&path, &stream.coverage, *moves);
                 checked.with("stream", &stream.name)?;
             }
-            let steps = vec![path.display().to_string()];
+            let steps = vec![naming.show(&stream.name)];
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
         }
         Ok(planned)

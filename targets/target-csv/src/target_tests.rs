@@ -63,7 +63,7 @@ fn read(folder: &Path) -> (lake::Partition, String) {
     let partition = partitions.pop().unwrap();
     assert_eq!((partition.manifest.stream.as_str(), partitions.len()), ("t", 0));
     partition.verify().unwrap();
-    let text = fs::read_to_string(&partition.files()[0]).unwrap();
+    let text = fs::read_to_string(lake.local_path(&partition.files()[0]).unwrap()).unwrap();
     (partition, text)
 }
 

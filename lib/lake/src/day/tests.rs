@@ -95,7 +95,7 @@ fn refuses_files_that_are_not_as_published() {
     for (case, change) in changes.into_iter().enumerate() {
         let (_folder, output) = lake(&[("pg", "orders")]);
         let day = open(&output, DAY, &json!({})).unwrap();
-        let path = day.tables().unwrap()[0].partition.files()[0].clone();
+        let path = day.tables().unwrap()[0].partition.paths().remove(0);
         day.tables().unwrap()[0].verify().unwrap();
         change(&path);
         let again = open(&output, DAY, &json!({})).unwrap();

@@ -1,6 +1,5 @@
 //! Rows as CSV text, in blocks; rows that are too narrow are widened once, at the end.
 
-use std::fs::File;
 use std::io::Read;
 
 use jiff::Timestamp;
@@ -76,7 +75,7 @@ impl CsvWriter {
         let old = &self.file;
         let unreadable = |cause: std::io::Error| {
             Error::new(ErrorKind::Io, "cannot read the staged file back")
-                .with("path", old.path().display())
+                .with("path", old.show())
                 .caused_by(cause)
         };
         let width = self.layout.origins.len();
@@ -84,7 +83,7 @@ impl CsvWriter {
         let mut padding = Padding::new(&[]);
         let mut out = Vec::new();
         header(&self.layout, self.dialect, &mut out);
-        let mut reader = File::open(old.path()).map_err(unreadable)?;
+        let mut reader = old.read_back().map_err(unreadable)?;
         let mut block = vec![0; COPY_BYTES];
         let mut at = 0;
         for (end, columns) in self.widened.drain(..).chain([(old.bytes(), width)]) {

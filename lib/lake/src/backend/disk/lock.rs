@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use singer::Result;
 
-use crate::disk;
+use super::steps as disk;
 
 /// A lock that is held until this is dropped or its process dies.
 #[derive(Debug)]

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use singer::{Error, ErrorKind, Result};
 
+use crate::manifest::SMALL_BYTES_MAX;
+
 /// One step. A simulated disk (`simulation.rs`) sees it, may refuse it, and knows what a power loss
 /// behind it can leave.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ fn act<T>(_: Step<'_>, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 #[cfg(test)]
-use crate::simulation::act;
+use super::simulation::act;
 
 /// Makes the failure of a step on a path.
 pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
@@ -228,9 +230,6 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     options.read(true).custom_flags(PLAINLY);
     act(Step::Look, || options.open(path).and_then(regular))
 }
-
-/// No manifest, run record or other small file is larger.
-pub(crate) const SMALL_BYTES_MAX: u64 = 128 << 20;
 
 /// Reads a small file, `None` where there is none. What is no file, or too large, is a `Data`
 /// failure.

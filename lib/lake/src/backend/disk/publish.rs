@@ -5,46 +5,31 @@ use std::path::{Path, PathBuf};
 
 use singer::Result;
 
-use crate::disk;
-use crate::intent::{Intent, clear_path};
-use crate::manifest::{FileEntry, MANIFEST_NAME, Manifest};
-use crate::partition::Lake;
-
-/// What a publication did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// There was no such partition before.
-    New,
-    /// The partition had other data.
-    Replaced,
-    /// The partition held the same data and was left alone.
-    Unchanged,
-}
+use super::intent::clear_path;
+use super::{Disk, steps as disk};
+use crate::Key;
+use crate::backend::Claim;
+use crate::manifest::{FileEntry, MANIFEST_NAME};
 
 /// Step 1: the staged files get their names, the manifest goes in, the folder is durable.
-pub(crate) fn seal(
-    staged: &Path,
-    files: &[(PathBuf, FileEntry)],
-    manifest: &Manifest,
-) -> Result<()> {
-    let text = manifest.to_json()?;
+pub(super) fn seal(staged: &Path, files: &[(PathBuf, FileEntry)], manifest: &[u8]) -> Result<()> {
     for (path, entry) in files {
         disk::rename(path, &staged.join(&entry.name))?;
     }
-    disk::write_file(&staged.join(MANIFEST_NAME), &text)?;
+    disk::write_file(&staged.join(MANIFEST_NAME), manifest)?;
     disk::sync_folder(staged)
 }
 
 /// Step 2: the folders above the partition are there.
-pub(crate) fn make_way(lake: &Lake, intent: &Intent) -> Result<PathBuf> {
-    disk::make_folder(&lake.source_folder(&intent.source))?;
-    disk::make_folder(&lake.day_folder(&intent.source, intent.extracted_at))?;
-    Ok(lake.table_folder(&intent.source, intent.extracted_at, &intent.table))
+pub(super) fn make_way(lake: &Disk, claim: &Claim) -> Result<PathBuf> {
+    disk::make_folder(&lake.path(&Key::source(&claim.source)))?;
+    disk::make_folder(&lake.path(&Key::day(&claim.source, claim.extracted_at)))?;
+    Ok(lake.path(&claim.place()))
 }
 
 /// Step 3: the new generation takes its place; the old one, if any, is then in staging.
-pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()> {
-    let staged = staging.join(&intent.staged);
+pub(super) fn place(staging: &Path, claim: &Claim, place: &Path) -> Result<()> {
+    let staged = staging.join(&claim.staged);
     if !disk::exists(place)? {
         disk::rename(&staged, place)?;
         return disk::sync_parent(place);
@@ -56,18 +41,18 @@ pub(crate) fn place(staging: &Path, intent: &Intent, place: &Path) -> Result<()>
             warn_once();
             // What is moved into a folder is lost when the folder's own name is.
             disk::sync_parent(staging)?;
-            intent.write(staging)?;
-            disk::rename(place, &intent.old(staging))?;
-            if let Err(failure) = disk::rename(&staging.join(&intent.staged), place) {
-                // The old generation returns if it can; else the next run settles the intent.
-                if disk::rename(&intent.old(staging), place).is_ok() {
-                    disk::remove(&intent.path(staging))?;
+            claim.write(staging)?;
+            disk::rename(place, &claim.old(staging))?;
+            if let Err(failure) = disk::rename(&staging.join(&claim.staged), place) {
+                // The old generation returns if it can; else the next run settles the claim.
+                if disk::rename(&claim.old(staging), place).is_ok() {
+                    disk::remove(&claim.path(staging))?;
                 }
                 return Err(failure);
             }
             sync_both(place, staging)?;
             // It is settled, so one that stays has nothing left to do.
-            clear_path(&intent.path(staging));
+            clear_path(&claim.path(staging));
             Ok(())
         }
         Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)

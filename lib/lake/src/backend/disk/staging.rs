@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-use singer::{ErrorKind, Result, quote};
+use singer::{Error, ErrorKind, Result};
 
-use crate::intent::{Intent, SUFFIX};
+use super::intent::SUFFIX;
+use super::output::DiskOutput;
+use super::{Disk, Lock, publish, steps as disk};
+use crate::backend::{Claim, Staging};
 use crate::manifest::MANIFEST_NAME;
-use crate::partition::Lake;
-use crate::{Lock, disk};
+use crate::{DataFile, Datestamp, Key};
 
 /// How long an old generation outlives its replacement. A reader that opened its folder just before
 /// and lists it just after must still find its files: an empty folder would pass for a day without
@@ -19,50 +20,127 @@ const RETIREMENT: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 25
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
-pub(crate) struct Staging {
-    pub id: String,
-    pub folder: PathBuf,
-    retired: Mutex<Vec<(Intent, Instant)>>,
+pub(super) struct DiskStaging {
+    lake: Disk,
+    id: String,
+    folder: PathBuf,
+    /// The locks of the partitions that the run has claimed, by their tables.
+    claimed: Mutex<Vec<Lock>>,
+    retired: Mutex<Vec<(Claim, Instant)>>,
     _owner: Lock,
 }
 
-impl Staging {
-    /// Makes the staging folder of a new run, after it has settled what dead runs left.
-    pub fn begin(lake: &Lake) -> Result<Self> {
-        for part in [".locks", ".staging"] {
-            disk::make_folder(&lake.root().join(part))?;
-        }
-        sweep(lake)?;
+impl DiskStaging {
+    /// Makes the staging folder of a new run.
+    pub fn begin(lake: &Disk) -> Result<Self> {
         loop {
             let id = disk::random_id()?;
             // A sweeping run may hold the lock for a moment: take another id.
             if let Some(owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? {
                 let folder = disk::below(lake.root(), &[".staging", &id]);
                 disk::make_staged_folder(&folder)?;
-                return Ok(Self { id, folder, retired: Mutex::default(), _owner: owner });
+                return Ok(Self {
+                    lake: lake.clone(),
+                    id,
+                    folder,
+                    claimed: Mutex::default(),
+                    retired: Mutex::default(),
+                    _owner: owner,
+                });
             }
         }
     }
 
     /// Keeps the old generation of a partition for a while, and removes those kept long enough.
-    pub fn retire(&self, intent: &Intent) {
+    fn retire(&self, claim: &Claim) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let due = retired.iter().take_while(|(_, since)| since.elapsed() >= RETIREMENT).count();
-        for (intent, _) in retired.drain(..due) {
-            intent.clear(&self.folder);
+        for (claim, _) in retired.drain(..due) {
+            claim.clear(&self.folder);
         }
-        retired.push((intent.clone(), Instant::now()));
+        retired.push((claim.clone(), Instant::now()));
     }
 
     /// Tells whether the partition's staged folder holds an old generation now.
-    pub fn has_retired(&self, intent: &Intent) -> bool {
+    fn has_retired(&self, claim: &Claim) -> bool {
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.iter().any(|(known, _)| known.staged == intent.staged)
+        retired.iter().any(|(known, _)| known.staged == claim.staged)
     }
 }
 
-impl Drop for Staging {
+impl Staging for DiskStaging {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn claim(&self, source: &str, day: Datestamp, table: &str) -> Result<Option<Claim>> {
+        let place = self.lake.path(&Key::table(source, day, table));
+        for above in [Key::source(source), Key::day(source, day)] {
+            disk::exists(&self.lake.path(&above))?;
+        }
+        if disk::device(&self.folder)? != disk::device(&place)? {
+            return Err(Error::new(ErrorKind::Config, "cannot publish across file systems")
+                .with("staging", self.folder.display())
+                .with("partition", place.display())
+                .hint(disk::ONE_FILE_SYSTEM));
+        }
+        let Some(lock) = self.lake.try_lock_partition(source, day, table)? else {
+            return Ok(None);
+        };
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = Claim {
+            source: source.to_owned(),
+            extracted_at: day,
+            table: table.to_owned(),
+            staged: claimed.len().to_string(),
+        };
+        claimed.push(lock);
+        disk::make_staged_folder(&self.folder.join(&claim.staged))?;
+        Ok(Some(claim))
+    }
+
+    fn create(&self, claim: &Claim, number: u32, name: &str) -> Result<DataFile> {
+        let path = self.folder.join(&claim.staged).join(partial(number));
+        Ok(DataFile::new(number, name, Box::new(DiskOutput::create(path)?)))
+    }
+
+    fn seal(&self, claim: &Claim, files: Vec<DataFile>, manifest: &[u8]) -> Result<()> {
+        let staged = self.folder.join(&claim.staged);
+        let files = files.into_iter().map(|file| {
+            let path = staged.join(partial(file.number()));
+            Ok((path, file.finish()?))
+        });
+        publish::seal(&staged, &files.collect::<Result<Vec<_>>>()?, manifest)
+    }
+
+    fn publish(&self, claims: &[&Claim]) -> Result<Vec<bool>> {
+        let publish = |claim: &&Claim| {
+            let place = publish::make_way(&self.lake, claim)?;
+            let replaces = disk::exists(&place)?;
+            publish::place(&self.folder, claim, &place)?;
+            if replaces {
+                self.retire(claim);
+            }
+            Ok(replaces)
+        };
+        claims.iter().map(publish).collect()
+    }
+
+    fn discard(&self, claim: &Claim) {
+        if !claim.path(&self.folder).exists() && !self.has_retired(claim) {
+            let _ = disk::remove(&self.folder.join(&claim.staged));
+        }
+    }
+}
+
+/// Returns the name of a data file while it is written.
+fn partial(number: u32) -> String {
+    format!("{number}.partial")
+}
+
+impl Drop for DiskStaging {
     fn drop(&mut self) {
+        self.claimed.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if has_intents(&self.folder) {
             return;
         }
@@ -80,21 +158,11 @@ impl Drop for Staging {
     }
 }
 
-impl Lake {
-    /// Returns the path of a lock; a hash, because names may be long.
-    pub(crate) fn lock_path(&self, kind: &str, parts: &[&str]) -> PathBuf {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let name = &quote::hex(&hash.finalize())[..32];
-        self.root().join(".locks").join(format!("{kind}-{name}.lock"))
-    }
-}
-
 /// Settles and removes the staging folders whose owners are dead. Cleaning up never fails a run.
-fn sweep(lake: &Lake) -> Result<()> {
+pub(super) fn sweep(lake: &Disk) -> Result<()> {
+    for part in [".locks", ".staging"] {
+        disk::make_folder(&lake.root().join(part))?;
+    }
     let all = lake.root().join(".staging");
     for id in disk::names(&all)? {
         let swept = match Lock::try_take(&lake.lock_path("run", &[&id])) {
@@ -114,7 +182,7 @@ fn sweep(lake: &Lake) -> Result<()> {
     sweep_run_locks(lake)
 }
 
-fn sweep_run(lake: &Lake, folder: &Path, id: &str) -> Result<()> {
+fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
     if !disk::look(folder).is_ok_and(|found| found.is_dir()) {
         // A link or a file that is none of ours; another sweeper may also have been faster.
         return Ok(());
@@ -142,7 +210,7 @@ fn sweep_run(lake: &Lake, folder: &Path, id: &str) -> Result<()> {
 /// Removes the locks of runs that died before they made their staging folder or after they removed
 /// it: no later run takes these names. Other locks are few, and a run that found one of them taken
 /// would give up.
-fn sweep_run_locks(lake: &Lake) -> Result<()> {
+fn sweep_run_locks(lake: &Disk) -> Result<()> {
     let locks = lake.root().join(".locks");
     for name in disk::names(&locks)?.iter().filter(|name| name.starts_with("run-")) {
         // Taken and released; one that another user made may stay.
@@ -162,12 +230,12 @@ enum Settled {
 }
 
 /// Finishes replacements that died between their two renames.
-fn settle_intents(lake: &Lake, staging: &Path) -> Result<Settled> {
+fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
     for name in disk::names(staging)?.iter().filter(|name| name.ends_with(SUFFIX)) {
         let path = staging.join(name);
         // Written atomically, so one that cannot be read was never ours.
         let intent = match disk::read_small(&path) {
-            Ok(text) => serde_json::from_slice::<Intent>(&text.unwrap_or_default()).ok(),
+            Ok(text) => serde_json::from_slice::<Claim>(&text.unwrap_or_default()).ok(),
             Err(failure) if failure.kind() == ErrorKind::Data => None,
             Err(failure) => return Err(failure),
         };
@@ -192,12 +260,10 @@ fn settle_intents(lake: &Lake, staging: &Path) -> Result<Settled> {
 
 /// Finishes a replacement; false when its day is not there any more. Whoever removed the day did
 /// not want it back.
-fn settle(lake: &Lake, staging: &Path, intent: &Intent) -> Result<bool> {
-    let place = lake.table_folder(&intent.source, intent.extracted_at, &intent.table);
-    for folder in
-        [lake.source_folder(&intent.source), lake.day_folder(&intent.source, intent.extracted_at)]
-    {
-        if !disk::exists(&folder)? {
+fn settle(lake: &Disk, staging: &Path, intent: &Claim) -> Result<bool> {
+    let place = lake.path(&intent.place());
+    for above in [Key::source(&intent.source), Key::day(&intent.source, intent.extracted_at)] {
+        if !disk::exists(&lake.path(&above))? {
             return Ok(false);
         }
     }

@@ -1,4 +1,4 @@
-//! A simulated disk for tests. It watches the steps of `disk.rs`, refuses some, and knows for each
+//! A simulated disk for tests. It watches the steps of `steps.rs`, refuses some, and knows for each
 //! moment every state that a power loss could leave.
 //!
 //! A folder or file has two layers. What was done last is what the running system shows; what an
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::disk::Step;
+use super::steps::Step;
 
 thread_local! {
     static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };

@@ -1,0 +1,171 @@
+//! A lake on a disk of this machine: folders that are exchanged, and locks that die with their
+//! owners.
+
+mod intent;
+mod lock;
+mod output;
+mod publish;
+#[cfg(test)]
+pub(crate) mod simulation;
+mod staging;
+pub(crate) mod steps;
+
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use files::OpenFile;
+use sha2::{Digest, Sha256};
+use singer::{Error, ErrorKind, Result, quote};
+
+use self::staging::DiskStaging;
+use super::{Backend, Change, ChangeRecord, Found, Staging};
+use crate::{Datestamp, Key};
+
+pub use lock::Lock;
+
+/// A lake below a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    /// Names a folder that need not be there; touches nothing.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Opens a folder to read; `NoInput` when it is not there.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        if root.is_dir() {
+            return Ok(Self { root });
+        }
+        Err(Error::new(ErrorKind::NoInput, "cannot find the output folder")
+            .with("path", root.display())
+            .hint("check `output`; relative paths start at the folder the command runs in"))
+    }
+
+    /// Opens a folder to write, and makes it when it is not there.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        steps::make_folders(&root)?;
+        Ok(Self { root })
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, at: &Key) -> PathBuf {
+        if at.as_str().is_empty() { self.root.clone() } else { self.root.join(at.as_str()) }
+    }
+
+    /// Returns the path of a lock; a hash, because names may be long.
+    fn lock_path(&self, kind: &str, parts: &[&str]) -> PathBuf {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let name = &quote::hex(&hash.finalize())[..32];
+        self.root().join(".locks").join(format!("{kind}-{name}.lock"))
+    }
+
+    fn try_lock_partition(
+        &self,
+        source: &str,
+        day: Datestamp,
+        table: &str,
+    ) -> Result<Option<Lock>> {
+        // Names that fall together on a file system without case are told apart by the manifest.
+        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
+    }
+}
+
+impl Backend for Disk {
+    fn show(&self, at: &Key) -> String {
+        self.path(at).display().to_string()
+    }
+
+    fn local_path(&self, at: &Key) -> Option<PathBuf> {
+        Some(self.path(at))
+    }
+
+    fn look(&self, at: &Key) -> Result<Found> {
+        let path = self.path(at);
+        if !steps::exists(&path)? {
+            return Ok(Found::Nothing);
+        }
+        match steps::look(&path) {
+            Ok(found) if found.is_file() => Ok(Found::File(found.len())),
+            Ok(found) if found.is_dir() => Ok(Found::Folder),
+            Ok(_) => Ok(Found::Other),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(cause) => Err(steps::failure("cannot look at the path", &path, cause)),
+        }
+    }
+
+    fn names(&self, at: &Key) -> Result<Vec<String>> {
+        steps::names(&self.path(at))
+    }
+
+    fn read(&self, at: &Key) -> Result<Option<Vec<u8>>> {
+        steps::read_small(&self.path(at))
+    }
+
+    fn open(&self, at: &Key) -> Result<OpenFile> {
+        OpenFile::open(&self.path(at), false)
+    }
+
+    fn sum(&self, at: &Key) -> Result<String> {
+        let path = self.path(at);
+        sum(&path).map_err(|cause| steps::failure("cannot read the data file", &path, cause))
+    }
+
+    fn change_record(&self, source: &str, day: Datestamp, change: ChangeRecord<'_>) -> Result<()> {
+        steps::make_folder(&self.root.join(".locks"))?;
+        let _guard = Lock::wait(&self.lock_path("record", &[source, &day.to_string()]))?;
+        let at = Key::record(source, day);
+        let path = self.path(&at);
+        match change(self.read(&at)?)? {
+            Change::Keep => Ok(()),
+            Change::Remove => steps::remove(&path),
+            Change::Write(text) => {
+                steps::make_folder(&self.path(&Key::records()))?;
+                if let Some(folder) = path.parent() {
+                    steps::make_folder(folder)?;
+                }
+                steps::replace_file(&path, &text)
+            }
+        }
+    }
+
+    fn settle(&self) -> Result<()> {
+        staging::sweep(self)
+    }
+
+    fn begin(&self) -> Result<Box<dyn Staging>> {
+        Ok(Box::new(DiskStaging::begin(self)?))
+    }
+
+    fn dead(&self, run: &str) -> Result<Option<Box<dyn Debug>>> {
+        let owner = Lock::try_take(&self.lock_path("run", &[run]))?;
+        Ok(owner.map(|owner| Box::new(owner) as Box<dyn Debug>))
+    }
+}
+
+/// Reads a file and returns its SHA-256 in hexadecimal.
+fn sum(path: &Path) -> io::Result<String> {
+    let mut file = steps::open(path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0; 1 << 17];
+    loop {
+        let count = io::Read::read(&mut file, &mut block)?;
+        if count == 0 {
+            return Ok(quote::hex(&hash.finalize()));
+        }
+        hash.update(&block[..count]);
+    }
+}
