@@ -1,0 +1,125 @@
+//! Waits for schedules to be due, and runs their jobs.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use jiff::Zoned;
+use lake::Datestamp;
+use project::{Job, Project, Warnings, warning};
+use serde_json::Value;
+use singer::Result;
+
+use super::clock::{Clock, Note};
+use super::due::Schedule;
+use crate::ended::first_failure;
+use crate::host::Host;
+use crate::options::Options;
+use crate::run::Run;
+
+/// How often clocks and the end are looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Opens the project for a day, with variables of the schedule.
+pub type Open<'a> = &'a (dyn Fn(Datestamp, &Value) -> Result<Project> + Sync);
+
+/// What the runs of all schedules share.
+#[derive(Clone, Copy)]
+pub struct Watching<'a> {
+    /// Opens the project.
+    pub open: Open<'a>,
+    /// What the runs share.
+    pub host: Host<'a>,
+    /// Codes of warnings that end a run.
+    pub deny: &'a [String],
+    /// Who is told of warnings.
+    pub warnings: &'a Warnings,
+    /// Tells whether no more runs are to begin.
+    pub is_over: &'a (dyn Fn() -> bool + Sync),
+    /// Hears what there is to know.
+    pub note: Note<'a>,
+}
+
+/// Waits for the moments and files of one schedule. Outside its window it does not look at files:
+/// what changes there is noticed when the window opens.
+pub fn watch(mut clock: Clock<'_>, watching: &Watching<'_>) {
+    let schedule = clock.schedule;
+    let mut looked = None;
+    if schedule.watches() && clock.files.is_none() {
+        clock.seen(schedule.fingerprint());
+        looked = Some(Instant::now());
+    }
+    clock.tell();
+    while !(watching.is_over)() {
+        if let Some(due) = clock.due() {
+            run(schedule, &due, watching);
+            warn_of_missed(schedule, &due, &std::mem::take(&mut clock.passed_over), watching);
+            clock.done(&due);
+            clock.tell();
+        }
+        let is_time = |at: Instant| at.elapsed() >= schedule.watch_interval;
+        if schedule.watches() && looked.is_none_or(is_time) && schedule.is_open(&schedule.now()) {
+            let now = schedule.fingerprint();
+            if clock.files.as_ref() != Some(&now) {
+                (watching.note)(&format!("schedule {}: files have changed", schedule.name));
+                run(schedule, &schedule.now(), watching);
+                clock.seen(now);
+            }
+            looked = Some(Instant::now());
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// A failure is told, and the schedule goes on: the next day is another one.
+fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
+    let Watching { open, host, deny, warnings, .. } = *watching;
+    let name = &schedule.name;
+    // What ended an earlier run is not of this one.
+    warnings.forgive();
+    let ended = schedule.day(due).and_then(|day| {
+        (watching.note)(&format!(
+            "schedule {name}: running {} for {day}",
+            schedule.words.join(" ")
+        ));
+        let project = open(day, &schedule.env)?;
+        let job = Job::find(&project, &schedule.words)?;
+        let options =
+            Options { datestamp: Some(day), retries: 3, deny: deny.to_vec(), ..Options::default() };
+        let run = Run::begin(&project, &job, &options, host)?;
+        let ends = run.steps(&job.steps, &|_| true)?;
+        run.end(&ends, job.steps.len())?;
+        first_failure(ends).map_or(Ok(()), Err)
+    });
+    match ended {
+        Ok(()) => (watching.note)(&format!("schedule {name}: done")),
+        Err(failure) => {
+            warnings.warn(warning!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message()));
+        }
+    }
+}
+
+/// Warns of days that nobody has run: where each day has rows of its own, those are lacking.
+fn warn_of_missed(
+    schedule: &Schedule,
+    due: &Zoned,
+    days: &BTreeSet<Datestamp>,
+    watching: &Watching<'_>,
+) {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return };
+    let opened = schedule.day(due).and_then(|day| (watching.open)(day, &schedule.env));
+    let job = opened.and_then(|project| Ok((Job::find(&project, &schedule.words)?, project)));
+    let Ok((job, project)) = job else { return };
+    if !job.steps.iter().any(|step| step.is_of_day) {
+        return;
+    }
+    let environment = project.environment_name();
+    let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
+    project.warnings().warn(warning!(
+        "W-DAYS-MISSED",
+        "schedule {}: runs for {} days were missed and are not made up for: chorus backfill {} \
+         --from {first} --to {last}{environment}; `missed: all` of the schedule runs each",
+        schedule.name,
+        days.len(),
+        schedule.words.join(" ")
+    ));
+}
