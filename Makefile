@@ -6,8 +6,10 @@ demo:
 	@demo/run.sh
 
 # The tests of what reaches a Postgres server, which run against more than one version of it.
-OF_POSTGRES = commits:: first_loads:: loads:: metadata:: names:: parts:: reruns:: schema_changes:: \
-	selection:: session_settings:: source_changes:: states:: types:: values:: view_zones::
+OF_POSTGRES = postgres::commits:: postgres::first_loads:: postgres::loads:: postgres::metadata:: \
+	postgres::names:: postgres::parts:: postgres::reruns:: postgres::schema_changes:: postgres::selection:: \
+	postgres::session_settings:: postgres::source_changes:: postgres::states:: postgres::types:: \
+	postgres::values:: postgres::view_zones::
 
 test: setup
 	cargo build --workspace

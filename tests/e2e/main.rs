@@ -6,122 +6,160 @@
     reason = "a test that cannot go on must stop loudly"
 )]
 
-mod airflow;
-mod api;
-mod api_auth;
-mod api_bookmarks;
-mod api_ends;
-mod api_faults;
-mod api_marks;
-mod api_more;
-mod api_pages;
-mod api_parents;
-mod api_shapes;
-mod api_starts;
-mod api_streams;
-mod api_told;
-mod api_windows;
-mod backfill;
-mod bookmarks;
-mod canaries;
-mod chorus;
-mod chorus_again;
-mod chorus_days;
-mod chorus_doctor;
-mod chorus_environment;
-mod chorus_life;
-mod chorus_loads;
-mod chorus_order;
-mod chorus_project;
-mod chorus_reasons;
-mod chorus_replaced;
-mod chorus_states;
-mod chorus_variables;
-mod chorus_warnings;
-mod circles;
-mod commits;
-mod contributing;
-mod corpora;
-mod crash_points;
-mod csv;
-mod file_changes;
-mod file_headers;
-mod file_kinds;
-mod file_names;
-mod filled;
-mod first_loads;
-mod full_disk;
-mod future_keys;
-mod guarded;
-mod hidden_rows;
-mod hostile;
-mod inherited;
-mod interop;
-mod kept;
-mod kill;
-mod lake_taps;
-mod layouts;
-mod limits;
-mod loads;
-mod logs;
-mod lost_days;
-mod lost_tables;
-mod mappers;
-mod meltano;
-mod messages;
-mod metadata;
-mod mistakes;
-mod money;
-mod moving_files;
-mod names;
-mod network;
-mod notices;
-mod open_writers;
-mod overlaps;
-mod own_source;
-mod parts;
-mod pipe_faults;
-mod places;
-mod plans;
-mod planted;
-mod pooler;
-mod private_files;
-mod processes;
-mod readers;
-mod readme;
-mod rediscovery;
-mod rejects;
-mod relatives;
-mod reruns;
-mod runner_faults;
-mod sales;
-mod schema_bombs;
-mod schema_changes;
-mod security;
-mod selection;
-mod server_faults;
-mod servers;
-mod session_settings;
-mod sftp;
-mod sftp_clocks;
-mod sftp_faults;
-mod sftp_told;
-mod sftp_trust;
-mod sizes;
-mod source_changes;
-mod state_kills;
-mod state_sizes;
-mod states;
-mod stopped;
-mod tables;
-mod tap_limits;
-mod three_ways;
-mod tidy;
-mod tries;
-mod two_taps;
-mod types;
-mod unknown_settings;
-mod upgrades;
-mod values;
-mod view_zones;
-mod warnings;
+/// `tap-api`.
+mod api {
+    mod auth;
+    mod bookmarks;
+    mod ends;
+    mod faults;
+    mod marks;
+    mod pages;
+    mod parents;
+    mod servers;
+    mod shapes;
+    mod starts;
+    pub mod streams;
+    mod tokens;
+    mod told;
+    mod windows;
+}
+
+/// Rules that hold for every connector.
+mod conformance {
+    mod canaries;
+    mod hostile;
+    mod mistakes;
+    mod private_files;
+    mod schema_bombs;
+    mod security;
+    mod subjects;
+    mod taps;
+    mod targets;
+    mod unknown_settings;
+    mod warnings;
+}
+
+/// `tap-csv` and `tap-sftp`.
+mod files {
+    mod changes;
+    mod corpora;
+    mod csv;
+    mod headers;
+    mod kinds;
+    pub mod limits;
+    mod moving;
+    mod names;
+    mod own_source;
+    mod sftp;
+    mod sftp_clocks;
+    mod sftp_faults;
+    mod sftp_told;
+    mod sftp_trust;
+}
+
+/// Dated folders.
+mod lake {
+    mod crash_points;
+    mod full_disk;
+    mod kill;
+    mod layouts;
+    mod places;
+    mod planted;
+    mod readers;
+    mod taps;
+}
+
+/// The programs of others around ours.
+mod others {
+    mod airflow;
+    mod interop;
+    pub mod meltano;
+    mod sales;
+    mod three_ways;
+}
+
+/// The Singer pipe.
+mod pipe {
+    mod faults;
+    mod logs;
+    mod mappers;
+    mod messages;
+    mod plans;
+    mod processes;
+    mod rejects;
+    mod sizes;
+    mod state_kills;
+    mod state_sizes;
+    mod stopped;
+    mod two_taps;
+}
+
+/// `tap-postgres` and `target-postgres`.
+mod postgres {
+    mod bookmarks;
+    mod commits;
+    mod filled;
+    mod first_loads;
+    mod future_keys;
+    mod guarded;
+    mod hidden_rows;
+    mod inherited;
+    mod kept;
+    mod loads;
+    mod lost_tables;
+    mod metadata;
+    mod money;
+    mod names;
+    mod network;
+    mod notices;
+    pub mod open_writers;
+    mod overlaps;
+    mod parts;
+    mod pooler;
+    mod rediscovery;
+    mod relatives;
+    mod reruns;
+    mod schema_changes;
+    mod selection;
+    mod server_faults;
+    mod session_settings;
+    mod source_changes;
+    mod states;
+    mod tables;
+    mod tap_limits;
+    mod types;
+    mod values;
+    mod view_zones;
+}
+
+/// The project itself.
+mod project {
+    mod circles;
+    mod contributing;
+    mod readme;
+    mod servers;
+    pub mod tidy;
+    mod upgrades;
+}
+
+/// `chorus`.
+mod runner {
+    mod again;
+    mod backfill;
+    mod days;
+    mod doctor;
+    mod environment;
+    mod faults;
+    mod life;
+    pub mod loads;
+    mod lost_days;
+    mod order;
+    mod project;
+    mod reasons;
+    mod replaced;
+    mod runs;
+    mod states;
+    mod tries;
+    mod variables;
+    mod warnings;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api_streams::bookmark;
+use crate::api::streams::bookmark;
 use support::apis::{tap_api, tap_apis};
 use support::run::Outcome;
 use support::web::{Reply, Web};

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::tidy::CONNECTORS;
+use crate::project::tidy::CONNECTORS;
 use support::example::Example;
 use support::run::{file, ours};
 use support::{lake, root};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api_streams::{bookmark, incremental};
+use crate::api::streams::{bookmark, incremental};
 use support::apis::tap_api;
 use support::cluster::{Database, database};
 use support::pipes::from_database;

@@ -148,7 +148,7 @@ fn a_recorded_run_of_theirs_is_read_from_a_file() {
     assert_eq!(rows(&target, "public.people"), rows(&source, "people"));
 }
 
-/// A name may mean two things: `timestamp` is a moment in MySQL, and none in Postgres.
+/// A name may mean two things: `timestamp` is a moment in `MySQL`, and none in Postgres.
 #[test]
 fn types_of_another_database_are_not_taken_for_those_of_postgres() {
     let property = |sql: &str, base: &str| {

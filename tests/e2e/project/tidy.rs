@@ -39,15 +39,24 @@ fn none(faults: &[String]) {
 #[test]
 fn no_test_file_is_forgotten() {
     let main = fs::read_to_string(root().join("tests/e2e/main.rs")).unwrap();
-    let modules: BTreeSet<_> = main
-        .lines()
-        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
-        .map(str::to_owned)
+    let mut modules = BTreeSet::new();
+    let mut folder = "";
+    for line in main.lines() {
+        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
+            folder = name;
+        } else if let Some((_, rest)) = line.split_once("mod ") {
+            modules.insert(format!("{folder}/{}", rest.trim_end_matches(';')));
+        }
+    }
+    let end_to_end = root().join("tests/e2e");
+    let there: BTreeSet<_> = walkdir::WalkDir::new(&end_to_end)
+        .min_depth(2)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .map(|path| {
+            path.strip_prefix(&end_to_end).unwrap().with_extension("").display().to_string()
+        })
         .collect();
-    let there = fs::read_dir(root().join("tests/e2e"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
-    let there: BTreeSet<_> = there.filter(|name| name != "main").collect();
     assert_eq!(modules, there);
 }
 

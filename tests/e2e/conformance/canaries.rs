@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::tidy::CONNECTORS;
+use crate::project::tidy::CONNECTORS;
 use support::cluster::{PASSWORD, cluster, database};
 use support::faults::figure;
 use support::folder;

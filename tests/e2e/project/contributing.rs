@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::tidy::{filled, in_meltano, in_readme};
+use crate::project::tidy::{filled, in_meltano, in_readme};
 use support::example::search_path;
 use support::{folder, lake, root, run};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::chorus_loads::{daily, settings};
+use crate::runner::loads::{daily, settings};
 use support::cluster::database;
 use support::project::{DAY, Project};
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::chorus_loads::{daily, settings};
+use crate::runner::loads::{daily, settings};
 use support::cluster::{Database, database};
 use support::project::{DAY, Project};
 use support::run::{Outcome, file};

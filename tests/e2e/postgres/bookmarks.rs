@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::open_writers::{Reader, ids};
+use crate::postgres::open_writers::{Reader, ids};
 use support::cluster::{Database, database};
 use support::pipes::from_database;
 use support::run::Outcome;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{measured, peak};
+use crate::files::limits::{measured, peak};
 use support::cluster::database;
 use support::folder;
 use support::messages::Lines;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::limits::{measured, peak};
+use crate::files::limits::{measured, peak};
 use support::cluster::database;
 use support::faults::{figure, tries};
 use support::invariants::{Partition, Saw, Trial};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::meltano::check_loaded;
+use crate::others::meltano::check_loaded;
 use support::airflow::Airflow;
 use support::example::Example;
 use support::lake;

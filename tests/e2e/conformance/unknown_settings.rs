@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::tidy::CONNECTORS;
+use crate::project::tidy::CONNECTORS;
 use support::run::{Outcome, ours};
 
 /// Settings that are enough for each connector to begin, where nothing is to be reached.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api_streams::{bookmark, incremental};
+use crate::api::streams::{bookmark, incremental};
 use support::apis::tap_api;
 use support::run::Outcome;
 use support::web::{Asked, Reply, Web};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::api_streams::incremental;
+use crate::api::streams::incremental;
 use support::apis::tap_api;
 use support::cluster::database;
 use support::folder;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::meltano::lines_of_the_readme;
+use crate::others::meltano::lines_of_the_readme;
 use support::cluster::{cluster, database};
 use support::example::search_path;
 use support::pipes::DAY;

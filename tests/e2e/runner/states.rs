@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::limits::{measured, peak};
+use crate::files::limits::{measured, peak};
 use support::lake;
 use support::project::{DAY, Project};
 use support::run::file;
