@@ -21,18 +21,18 @@ pub struct Project {
     /// The folder of `meltano.yml`; paths of the project start here.
     pub root: PathBuf,
     /// The file with what it includes.
-    pub file: Value,
+    pub(crate) file: Value,
     /// The active environment; null without one.
-    pub environment: Value,
+    pub(crate) environment: Value,
     /// The variables of this process over those of `.env`.
-    pub process: Variables,
+    pub(crate) process: Variables,
     /// These over the `env` blocks of the project and its environment.
     pub variables: Variables,
     /// What it shares with others that were opened for the same purpose.
     pub context: Arc<Context>,
     /// The same project for another day, where it was opened for one: what is the same in both has
     /// nothing to do with the day.
-    pub other_day: Option<Box<Self>>,
+    pub(crate) other_day: Option<Box<Self>>,
 }
 
 /// How a project is opened.
@@ -108,6 +108,36 @@ impl Project {
         day_of(|name| self.variables.get(name).map(str::to_owned))
     }
 
+    /// Returns the entries of `jobs`.
+    pub fn jobs(&self) -> &[Value] {
+        list(&self.file["jobs"])
+    }
+
+    /// Returns the names of the jobs.
+    pub fn job_names(&self) -> Vec<String> {
+        self.jobs().iter().filter_map(|job| job["name"].as_str()).map(str::to_owned).collect()
+    }
+
+    /// Returns the entries of `schedules`.
+    pub fn schedules(&self) -> &[Value] {
+        list(&self.file["schedules"])
+    }
+
+    /// Returns a number that the project sets for us, in `annotations.chorus`.
+    pub fn own_number(&self, name: &str) -> Option<u64> {
+        self.file["annotations"]["chorus"][name].as_u64()
+    }
+
+    /// Tells whether a variable without a value ends a run.
+    pub fn is_strict(&self) -> bool {
+        self.file["ff"]["strict_env_var_mode"] == true
+    }
+
+    /// Returns what the names of states end with, variables by their names.
+    pub fn state_id_suffix(&self) -> Option<&str> {
+        self.environment["state_id_suffix"].as_str()
+    }
+
     /// Returns the name of the active environment.
     pub fn environment_name(&self) -> Option<&str> {
         self.environment["name"].as_str()
@@ -125,6 +155,10 @@ impl Project {
         }
         names
     }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn root(folder: &Path) -> Result<PathBuf> {

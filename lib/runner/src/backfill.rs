@@ -110,6 +110,38 @@ pub fn plan(
     Ok(plan)
 }
 
+/// Finds out how the steps of a job, which has these words, stand on all days that are known, the
+/// latest one first.
+pub fn known_days(
+    history: &History,
+    job: &Job,
+    words: &[String],
+    open: OpenDay<'_>,
+) -> Result<Vec<DayPlan>> {
+    let mut days: BTreeSet<Datestamp> =
+        job.steps.iter().flat_map(|step| history.days(&step.name)).collect();
+    days.extend(unrecorded(history, words, open)?);
+    let mut found = Vec::new();
+    for day in days.into_iter().rev() {
+        let project = open(day)?;
+        let job = Job::find(&project, words)?;
+        let before = job.steps.iter().map(|step| history.standing(&project, step, day));
+        let before = before.collect::<Result<_>>()?;
+        found.push(DayPlan { day, project, job, before, wanted: Vec::new() });
+    }
+    Ok(found)
+}
+
+/// Returns the days whose records are lost, and of which states are left.
+fn unrecorded(history: &History, words: &[String], open: OpenDay<'_>) -> Result<Vec<Datestamp>> {
+    // Which of the steps are of a day shows with one alone.
+    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
+    let project = open(day)?;
+    let job = Job::find(&project, words)?;
+    let days = job.steps.iter().flat_map(|step| history.days_by_state_alone(&project, step, day));
+    Ok(days.collect())
+}
+
 /// Has the days that are done follow the older ones that are to be loaded over them; the days are
 /// given with the latest one first.
 fn follow(plan: &mut [DayPlan]) {

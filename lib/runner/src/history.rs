@@ -330,7 +330,7 @@ const LEFT: &str = "left.json";
 /// Removes the oldest records and logs: all but the newest ones, those that run, and those that
 /// tell how a step of a day stands.
 pub fn prune(project: &Project) -> Result<()> {
-    let kept = project.file["annotations"]["chorus"]["runs_kept"].as_u64();
+    let kept = project.own_number("runs_kept");
     let kept = usize::try_from(kept.unwrap_or(RUNS_KEPT)).unwrap_or(usize::MAX).max(1);
     let folder = Store::new(&project.root).runs();
     // All of them are read only when there may be something to remove.

@@ -64,7 +64,7 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
             .with("plugin", &plugin.name)
             .hint("give --datestamp YYYY-MM-DD, or set DATESTAMP"));
     }
-    if !lacking.is_empty() && project.file["ff"]["strict_env_var_mode"] == true {
+    if !lacking.is_empty() && project.is_strict() {
         let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
         return Err(Error::new(ErrorKind::Config, "cannot run without variables of the project")
             .with("plugin", &plugin.name)

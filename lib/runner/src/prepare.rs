@@ -261,7 +261,7 @@ fn discover(
 /// A catalog of five thousand tables has some ten megabytes; a tap of others may take a second for
 /// each of them.
 fn discovery_limits(project: &Project) -> Limits {
-    let seconds = project.file["annotations"]["chorus"]["discovery_seconds"].as_u64();
+    let seconds = project.own_number("discovery_seconds");
     Limits { bytes: 256 << 20, time: Duration::from_secs(seconds.unwrap_or(3600)) }
 }
 

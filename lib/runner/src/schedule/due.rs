@@ -13,8 +13,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use lake::Datestamp;
-use project::Job;
 use project::day::DAY_VARIABLES;
+use project::{Job, Project};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
@@ -72,10 +72,9 @@ const LATE: Duration = Duration::from_mins(1);
 type Sums = BTreeMap<PathBuf, [u8; 32]>;
 
 impl Schedule {
-    /// Reads all schedules of a project file.
-    pub fn read_all(root: &Path, file: &Value) -> Result<Vec<Self>> {
-        let entries = file["schedules"].as_array().into_iter().flatten();
-        entries.map(|entry| Self::read(root, entry)).collect()
+    /// Reads all schedules of a project.
+    pub fn read_all(project: &Project) -> Result<Vec<Self>> {
+        project.schedules().iter().map(|entry| Self::read(&project.root, entry)).collect()
     }
 
     /// Reads one of them.

@@ -6,7 +6,6 @@ mod report;
 use std::collections::BTreeSet;
 
 use lake::Datestamp;
-use project::names::find_named;
 use project::{Job, Plugin, Project};
 use runner::history;
 use runner::lake_paths;
@@ -54,16 +53,15 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
             _ => {}
         }
     }
-    let entries = |key: &str| project.file[key].as_array().cloned().unwrap_or_default();
-    let (jobs, schedules) = (entries("jobs"), entries("schedules"));
+    let (jobs, schedules) = (project.jobs(), project.schedules());
     if jobs.is_empty() && schedules.is_empty() {
         return None;
     }
     let mut used = BTreeSet::new();
-    for job in &jobs {
+    for job in jobs {
         add(&job["tasks"], &mut used);
     }
-    for schedule in &schedules {
+    for schedule in schedules {
         for key in ["job", "extractor", "loader"] {
             add(&schedule[key], &mut used);
         }
@@ -73,9 +71,8 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
 
 /// Looks at the jobs, and at the schedules with the jobs they name.
 fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
-    let entries = |key: &str| project.file[key].as_array().cloned().unwrap_or_default();
-    for entry in entries("jobs") {
-        let name = entry["name"].as_str().unwrap_or_default().to_owned();
+    let names = project.job_names();
+    for name in names.clone() {
         let what = format!("job {name}");
         let steps = match Job::find(project, &[name]) {
             Ok(job) => job.steps,
@@ -94,12 +91,12 @@ fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
             }
         }
     }
-    for entry in entries("schedules") {
+    for entry in project.schedules() {
         let what = format!("schedule {}", entry["name"].as_str().unwrap_or_default());
-        let found = Schedule::read(&project.root, &entry);
+        let found = Schedule::read(&project.root, entry);
         let done = found.and_then(|found| match found.words.as_slice() {
             // What is wrong in a job was told of the job.
-            [job] if find_named(&project.file["jobs"], job).is_some() => Ok(()),
+            [job] if names.contains(job) => Ok(()),
             words => Job::find(project, words).map(drop),
         });
         if let Err(failure) = done {

@@ -1,10 +1,9 @@
 //! `chorus runs`, `logs`, `rerun` and `status`: what was run, and how it stands.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use lake::Datestamp;
 use project::{Job, Project, Step};
-use runner::backfill::{DayPlan, OpenDay};
+use runner::backfill::{DayPlan, OpenDay, known_days};
 use runner::history::{self, History};
 use runner::record::{RunRecord, RunStatus, StepStatus};
 use runner::store;
@@ -124,23 +123,13 @@ fn only_those_of(record: &RunRecord, job: &mut Job) -> Result<()> {
 /// Draws how the steps of a job stand, for the days that are known.
 pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
-    let jobs = jobs(project);
+    let jobs = project.job_names();
     let words = if words.is_empty() { &jobs } else { words };
     // What names a pipeline by its plugins is one, as it is to be run.
     let each = words.iter().all(|word| jobs.contains(word));
     for one in words.chunks(if each { 1 } else { words.len() }) {
         let job = Job::find(project, one)?;
-        let mut days: BTreeSet<Datestamp> =
-            job.steps.iter().flat_map(|step| history.days(&step.name)).collect();
-        days.extend(unrecorded(&history, one, open)?);
-        let mut grid = Vec::new();
-        for day in days.into_iter().rev() {
-            let project = open(day)?;
-            let job = Job::find(&project, one)?;
-            let before = job.steps.iter().map(|step| history.standing(&project, step, day));
-            let before = before.collect::<Result<_>>()?;
-            grid.push(DayPlan { day, project, job, before, wanted: Vec::new() });
-        }
+        let grid = known_days(&history, &job, one, open)?;
         print(&format!("{}\n", job.name))?;
         let none = without_days(&history, project, &job);
         let warned: String = grid.iter().rev().map(|day| warned(&history, day)).collect();
@@ -148,16 +137,6 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
         print(&(text + &warned + "\n"))?;
     }
     Ok(())
-}
-
-/// Returns the days whose records are lost, and of which states are left.
-fn unrecorded(history: &History, words: &[String], open: OpenDay<'_>) -> Result<Vec<Datestamp>> {
-    // Which of the steps are of a day shows with one alone.
-    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
-    let project = open(day)?;
-    let job = Job::find(&project, words)?;
-    let days = job.steps.iter().flat_map(|step| history.days_by_state_alone(&project, step, day));
-    Ok(days.collect())
 }
 
 /// Tells how the last runs of a job without days have ended.
@@ -195,9 +174,4 @@ fn warned(history: &History, day: &DayPlan) -> String {
         Some(format!("{} {}: {words}\n", day.day, step.name))
     });
     steps.collect()
-}
-
-fn jobs(project: &Project) -> Vec<String> {
-    let jobs = project.file["jobs"].as_array().into_iter().flatten();
-    jobs.filter_map(|job| job["name"].as_str()).map(str::to_owned).collect()
 }

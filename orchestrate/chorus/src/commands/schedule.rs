@@ -29,7 +29,7 @@ pub fn schedule(
     open: Open<'_>,
     deny: &[String],
 ) -> Result<()> {
-    let mut all = Schedule::read_all(&project.root, &project.file)?;
+    let mut all = Schedule::read_all(project)?;
     if let Some(name) = names.iter().find(|name| all.iter().all(|one| one.name != **name)) {
         return Err(Error::new(ErrorKind::Config, "cannot find the schedule").with("name", name));
     }
