@@ -17,7 +17,7 @@ use singer::Result;
 
 use crate::effect;
 use crate::effect::Adds;
-use crate::history::{History, UNCOVERED};
+use crate::history::{History, PastRun, UNCOVERED};
 use crate::lake_paths;
 use crate::observe::Observed;
 use crate::pipeline::Outcome;
@@ -197,7 +197,7 @@ fn last_load<'a>(
                 entry.tables().any(|table| tables.contains(table))
             })
     };
-    history.runs.iter().rev().find_map(|(_, record)| {
+    history.runs.iter().rev().find_map(|PastRun { record, .. }| {
         let entry = record.steps.iter().find(|entry| has_loaded(record, entry))?;
         Some((record, entry))
     })

@@ -41,7 +41,7 @@ impl Attempt<'_> {
     /// Makes the try, and notes how it went.
     pub fn make(&self, end: &mut StepEnd) -> Result<()> {
         let Self { project, store, step, events, .. } = self;
-        let state_id = &end.state.0;
+        let state_id = &end.state_id;
         let mut log = Log::open(&self.log)?;
         let whole_log = format!("the whole log is in {}", self.log.display());
         let (start, prepared) = self.prepared(state_id).map_err(|failure| {
@@ -71,13 +71,13 @@ impl Attempt<'_> {
         let read = observed.streams.iter().map(|stream| stream.name.clone()).collect();
         let kept = state.finish(well.then_some(&read));
         end.state_lost = kept.is_err();
-        end.state.1 |= kept.map_err(|failure| {
+        end.state_moved |= kept.map_err(|failure| {
             log.failure(&failure);
-            let failure = failure.with("step", &step.name).with("state", &end.state.0);
+            let failure = failure.with("step", &step.name).with("state", &end.state_id);
             if failure.has_hint() { failure } else { failure.hint(UNKEPT) }
         })?;
         let outcome = outcome?;
-        end.wrote.1 |= outcome.is_well() && start.given.is_none();
+        end.wrote |= outcome.is_well() && start.given.is_none();
         for (at, _) in outcome.statuses.iter().enumerate().filter(|(_, status)| status.success()) {
             observed.ended_well(writer(at, &prepared));
         }
@@ -90,7 +90,7 @@ impl Attempt<'_> {
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
             .map_err(|failure| {
-                let failure = failure.with("state", &end.state.0);
+                let failure = failure.with("state", &end.state_id);
                 let Some(rows) = uncovered else { return failure.hint(whole_log) };
                 failure.with("added, and in no state", rows).hint(format!(
                     "it is not tried again, as what it has added would be there twice: remove \

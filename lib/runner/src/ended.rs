@@ -26,14 +26,18 @@ pub struct StepEnd {
     pub started: jiff::Timestamp,
     /// How long it took, tries and waits included.
     pub seconds: f64,
-    /// The name of its state, and whether that moved.
-    pub state: (String, bool),
+    /// The name of its state.
+    pub state_id: String,
+    /// Whether that state has moved.
+    pub state_moved: bool,
     /// Its target has printed a state that could not be kept.
     pub state_lost: bool,
     /// Which rows its target has added, or may have, that no state covers.
     pub uncovered: Option<String>,
-    /// Where its target writes, and whether it may have changed what is there.
-    pub wrote: (String, bool),
+    /// Where its target writes.
+    pub place: String,
+    /// Whether it may have changed what is there.
+    pub wrote: bool,
     /// What it has replaced as a whole, if it did.
     pub replaced: Option<String>,
 }
@@ -50,12 +54,12 @@ impl StepEnd {
             started: Some(self.started),
             ended: Some(jiff::Timestamp::now()),
             seconds: Some(self.seconds),
-            state_id: Some(self.state.0.clone()),
+            state_id: Some(self.state_id.clone()),
             state_lost: Some(self.state_lost),
             uncovered: self.failure.as_ref().and(self.uncovered.clone()),
-            into: Some(self.wrote.0.clone()),
+            into: Some(self.place.clone()),
             from: Some(place::from(step)),
-            wrote: Some(self.wrote.1),
+            wrote: Some(self.wrote),
             states: Some(self.observed.states),
             replaced: self.replaced.clone(),
             streams: self.observed.records(|stream| place::table(step, stream)),

@@ -22,8 +22,17 @@ use crate::store::{self, Store};
 /// The records of runs, oldest first.
 #[derive(Debug)]
 pub struct History {
-    /// The folder of each run, and its record.
-    pub runs: Vec<(PathBuf, RunRecord)>,
+    /// The runs.
+    pub runs: Vec<PastRun>,
+}
+
+/// A run of which there is a record, be it over or not.
+#[derive(Debug)]
+pub struct PastRun {
+    /// The folder with its logs.
+    pub folder: PathBuf,
+    /// Its record.
+    pub record: RunRecord,
 }
 
 impl History {
@@ -39,7 +48,7 @@ impl History {
                 store::check_version(record, &path)?;
             }
             match read.and_then(|record| serde_json::from_value(record).ok()) {
-                Some(record) => runs.push((folder, record)),
+                Some(record) => runs.push(PastRun { folder, record }),
                 None => project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
                     "the record {} is damaged: it is left out",
@@ -51,8 +60,8 @@ impl History {
     }
 
     /// Finds a run by its id, the beginning of it, or as `last`.
-    pub fn find(&self, name: &str) -> Result<&(PathBuf, RunRecord)> {
-        let matches = |run: &&(PathBuf, RunRecord)| run.1.run.starts_with(name);
+    pub fn find(&self, name: &str) -> Result<&PastRun> {
+        let matches = |run: &&PastRun| run.record.run.starts_with(name);
         let found: Vec<_> = if name == "last" {
             self.runs.last().into_iter().collect()
         } else {
@@ -72,8 +81,8 @@ impl History {
     /// Returns the days that runs of a step were made for.
     pub fn days(&self, step: &str) -> Vec<Datestamp> {
         let has_step = |record: &RunRecord| record.steps.iter().any(|entry| entry.step == step);
-        let days = self.runs.iter().filter(|(_, record)| has_step(record));
-        days.filter_map(|(_, record)| record.datestamp).collect()
+        let days = self.runs.iter().filter(|PastRun { record, .. }| has_step(record));
+        days.filter_map(|PastRun { record, .. }| record.datestamp).collect()
     }
 
     /// Returns the days after one that were done for what a step loads, by that step or another
@@ -87,7 +96,7 @@ impl History {
     ) -> Vec<Newest> {
         let filled = Filled::new(self, project, step, streams);
         let mut newer = BTreeMap::new();
-        for (_, record) in &self.runs {
+        for PastRun { record, .. } in &self.runs {
             let Some(of) = record.datestamp.filter(|of| *of > day) else { continue };
             let done = |entry: &&StepRecord| entry.status == StepStatus::Succeeded && entry.wrote();
             let mut done = record.steps.iter().filter(done);
@@ -120,7 +129,7 @@ impl History {
         let recorded: BTreeSet<&str> = self
             .runs
             .iter()
-            .flat_map(|(_, record)| &record.steps)
+            .flat_map(|PastRun { record, .. }| &record.steps)
             .filter_map(|entry| entry.state_id.as_deref())
             .collect();
         let lost = ids.into_iter().filter(|id| !recorded.contains(id.as_str()));
@@ -139,7 +148,7 @@ impl History {
     ) -> Option<Datestamp> {
         let filled = Filled::new(self, project, step, &BTreeSet::new());
         let (mut is_done, mut begun, mut older) = (false, None, None);
-        for (folder, record) in &self.runs {
+        for PastRun { folder, record } in &self.runs {
             let Some(of) = record.datestamp.filter(|of| *of <= day) else { continue };
             let is_dead = || !is_alive(project, folder, record);
             let wrote = |entry: &StepRecord| {
@@ -171,16 +180,16 @@ impl History {
     pub fn moved(&self, id: &str) -> Option<&StepRecord> {
         let moved =
             |entry: &&StepRecord| entry.state_id.as_deref() == Some(id) && entry.has_moved_state();
-        self.runs.iter().rev().find_map(|(_, record)| record.steps.iter().rfind(moved))
+        self.runs.iter().rev().find_map(|PastRun { record, .. }| record.steps.iter().rfind(moved))
     }
 
     /// Returns what the last run of a step for a day has noted.
     pub fn entry(&self, project: &Project, step: &str, day: Datestamp) -> Option<&StepRecord> {
         let environment = project.environment_name();
-        let here = self.runs.iter().rev().filter(|(_, record)| {
+        let here = self.runs.iter().rev().filter(|PastRun { record, .. }| {
             record.datestamp == Some(day) && record.environment.as_deref() == environment
         });
-        let mut entries = here.flat_map(|(_, record)| &record.steps);
+        let mut entries = here.flat_map(|PastRun { record, .. }| &record.steps);
         entries.find(|entry| entry.step == step && entry.was_tried())
     }
 
@@ -198,9 +207,9 @@ impl History {
             record.environment.as_deref() == environment
                 && (day.is_none() || record.datestamp == day)
         };
-        let runs = self.runs.iter().rev().filter(|(_, record)| is_same(record));
+        let runs = self.runs.iter().rev().filter(|PastRun { record, .. }| is_same(record));
         let runs = runs
-            .flat_map(|(folder, record)| {
+            .flat_map(|PastRun { folder, record }| {
                 record.steps.iter().map(move |entry| (folder, record, entry))
             })
             .filter(|(.., entry)| entry.step == step.name && entry.was_tried());
@@ -277,7 +286,7 @@ impl<'a> Filled<'a> {
         let streams = streams.iter().map(|stream| place::table(step, stream)).collect();
         let mut filled = Self { step: &step.name, environment, place, streams };
         if filled.streams.is_empty() {
-            for (_, record) in &history.runs {
+            for PastRun { record, .. } in &history.runs {
                 let own = record.steps.iter().filter(|entry| filled.is_own(record, entry));
                 let streams: Vec<&str> = own.flat_map(StepRecord::tables).collect();
                 filled.streams.extend(streams);
@@ -343,7 +352,7 @@ pub fn prune(project: &Project) -> Result<()> {
     let runs = History::read(project)?.runs;
     let mut told = BTreeSet::new();
     let mut left = folders;
-    for (at, (folder, record)) in runs.iter().rev().enumerate() {
+    for (at, PastRun { folder, record }) in runs.iter().rev().enumerate() {
         let before = told.len();
         for entry in record.steps.iter().filter(|entry| entry.was_tried()) {
             // Which day lies on top is told by the last run that has changed something.

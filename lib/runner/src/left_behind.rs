@@ -15,7 +15,7 @@ use singer::Result;
 
 use crate::catalog_rules;
 use crate::ended::StepEnd;
-use crate::history::History;
+use crate::history::{History, PastRun};
 use crate::lake_paths::day_written;
 use crate::prepare;
 use crate::store::Store;
@@ -40,7 +40,7 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         let cut = |name: &str| name.chars().count() >= SHOWN_CHARS && table.starts_with(name);
         read.iter().any(|name| *name == table || cut(name))
     };
-    let state = Store::new(&project.root).state(&end.state.0)?.unwrap_or_default();
+    let state = Store::new(&project.root).state(&end.state_id)?.unwrap_or_default();
     let is_unchanged = |table: &str| {
         let mark = &state["bookmarks"][table];
         mark["files"].is_object() || mark["manifest_sha256"].is_string()
@@ -89,10 +89,10 @@ fn asked(project: &Project, tap: &Plugin) -> Option<BTreeSet<String>> {
 /// Returns the streams that runs of a step have read for a day.
 fn written(history: &History, project: &Project, step: &str, day: Datestamp) -> BTreeSet<String> {
     let environment = project.environment_name();
-    let here = history.runs.iter().filter(|(_, record)| {
+    let here = history.runs.iter().filter(|PastRun { record, .. }| {
         record.datestamp == Some(day) && record.environment.as_deref() == environment
     });
-    let entries = here.flat_map(|(_, record)| &record.steps);
+    let entries = here.flat_map(|PastRun { record, .. }| &record.steps);
     let streams = entries.filter(|entry| entry.step == step).flat_map(|entry| &entry.streams);
     streams.map(|stream| stream.stream.clone()).collect()
 }

@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         }
         self.warn_of_others(step, &mut end)?;
         self.note(|record| record.steps[at] = end.entry(step))?;
-        let day = self.options.datestamp.filter(|_| end.wrote.1 && end.failure.is_none());
+        let day = self.options.datestamp.filter(|_| end.wrote && end.failure.is_none());
         if let Some(day) = day {
             order::warn_of_overlap(self.project, step, day)?;
             end.failure = self.project.warnings().check().err();
@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
     /// Warns once the streams are known: others may have loaded newer days of them, or this one.
     fn warn_of_others(&self, step: &Step, end: &mut StepEnd) -> Result<()> {
         let day = self.options.datestamp;
-        let may_be_older = end.wrote.1 && day.is_some();
+        let may_be_older = end.wrote && day.is_some();
         if !may_be_older && end.replaced.is_none() {
             return Ok(());
         }
@@ -220,17 +220,19 @@ impl<'a> Run<'a> {
             attempts: 0,
             started: jiff::Timestamp::now(),
             seconds: 0.0,
-            state: (state_id, false),
+            state_id,
+            state_moved: false,
             state_lost: false,
             uncovered: None,
-            wrote: (place::of(step), false),
+            place: place::of(step),
+            wrote: false,
             replaced: None,
         };
         if held.is_none() {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
                     .with("step", &step.name)
-                    .with("state", &end.state.0)
+                    .with("state", &end.state_id)
                     .hint("wait for its end: `chorus runs` lists what is running"),
             );
             return Ok(end);
@@ -238,9 +240,9 @@ impl<'a> Run<'a> {
         end.started = jiff::Timestamp::now();
         if !self.options.full_refresh {
             let history = History::read(self.project)?;
-            states::warn_of_another(self.project, &history, &end.state.0, step);
+            states::warn_of_another(self.project, &history, &end.state_id, step);
         }
-        let before = self.store.state(&end.state.0).ok();
+        let before = self.store.state(&end.state_id).ok();
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_max_delay(Duration::from_mins(1))
@@ -251,7 +253,7 @@ impl<'a> Run<'a> {
             end.attempts += 1;
             end.observed = Observed::start(step.plugins.len() > 2);
             end.failure = self.attempt(at, step, &mut end).err();
-            end.wrote.1 |= end.observed.rows() > 0;
+            end.wrote |= end.observed.rows() > 0;
             // Rows that no state covers would be there twice.
             let may_repeat = end.uncovered.is_none() && self.host.stop.requested().is_none();
             let again = end
@@ -273,11 +275,11 @@ impl<'a> Run<'a> {
         }
         // A target of others may tell nothing of its rows.
         let untold = end.observed.streams.is_empty() && !step.target().is_ours();
-        end.wrote.1 |= untold || self.store.state(&end.state.0).ok() != before;
-        let replaces = end.wrote.1 && end.failure.is_none();
+        end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
+        let replaces = end.wrote && end.failure.is_none();
         end.replaced = replaces.then(|| place::replaced(step)).flatten();
         // Days that are kept apart lie on top of none.
-        end.wrote.1 &= !writes_days(step);
+        end.wrote &= !writes_days(step);
         end.seconds = started.elapsed().as_secs_f64();
         Ok(end)
     }
@@ -290,7 +292,7 @@ impl<'a> Run<'a> {
     }
 
     fn attempt(&self, at: usize, step: &Step, end: &mut StepEnd) -> Result<()> {
-        let resumed = self.options.full_refresh && end.state.1;
+        let resumed = self.options.full_refresh && end.state_moved;
         let options = Options { resumed, ..self.options.clone() };
         let attempt = Attempt {
             project: self.project,

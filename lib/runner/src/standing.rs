@@ -1,7 +1,6 @@
 //! How the steps of a day stand.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use lake::Datestamp;
 use project::{Project, Step};
@@ -9,11 +8,11 @@ use singer::{ErrorKind, Result};
 
 use crate::awaited;
 use crate::effect::replaces;
-use crate::history::{History, is_alive};
+use crate::history::{History, PastRun, is_alive};
 use crate::lake_paths::{day_is_there, tables_changed, writes_days};
 use crate::options::Options;
 use crate::place;
-use crate::record::{RunRecord, StepRecord, StepStatus};
+use crate::record::{StepRecord, StepStatus};
 use crate::store::Store;
 
 /// How a step of a day stands.
@@ -67,7 +66,11 @@ impl History {
     fn is_of_another(&self, step: &Step) -> bool {
         let Some(replaced) = place::replaced(step) else { return false };
         let here = |entry: &&StepRecord| entry.replaced.as_ref() == Some(&replaced);
-        let last = self.runs.iter().rev().find_map(|(_, record)| record.steps.iter().rfind(here));
+        let last = self
+            .runs
+            .iter()
+            .rev()
+            .find_map(|PastRun { record, .. }| record.steps.iter().rfind(here));
         let from = last.and_then(|entry| entry.from.as_ref());
         from.is_some_and(|from| *from != place::from(step))
     }
@@ -84,10 +87,10 @@ impl History {
             writes_days(step) || entry.into.as_ref().is_none_or(|into| *into == place)
         };
         let environment = project.environment_name();
-        let here = |(_, record): &&(PathBuf, RunRecord)| {
+        let here = |PastRun { record, .. }: &&PastRun| {
             record.datestamp == Some(day) && record.environment.as_deref() == environment
         };
-        for (folder, record) in self.runs.iter().filter(here) {
+        for PastRun { folder, record } in self.runs.iter().filter(here) {
             let of_step = |entry: &StepRecord| entry.step == step.name && entry.was_tried();
             for entry in record.steps.iter().filter(|entry| of_step(entry) && is_there(entry)) {
                 state_id = entry.state_id.as_deref();

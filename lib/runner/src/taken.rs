@@ -10,7 +10,7 @@ use project::warning;
 use project::{Project, Step};
 
 use crate::ended::StepEnd;
-use crate::history::History;
+use crate::history::{History, PastRun};
 use crate::place;
 use crate::record::StepRecord;
 
@@ -30,8 +30,9 @@ pub fn warn(
         let wrote = |entry: &&StepRecord| {
             entry.replaced.as_deref() == Some(place) && entry.tables().any(|other| other == table)
         };
-        let mut of_day = history.runs.iter().rev().filter(|(_, record)| record.datestamp == day);
-        let last = of_day.find_map(|(_, record)| record.steps.iter().rfind(wrote));
+        let mut of_day =
+            history.runs.iter().rev().filter(|PastRun { record, .. }| record.datestamp == day);
+        let last = of_day.find_map(|PastRun { record, .. }| record.steps.iter().rfind(wrote));
         let other = last.map(|entry| entry.step.as_str());
         if let Some(other) = other.filter(|other| source(other) != source(&step.name)) {
             taken.push(table);

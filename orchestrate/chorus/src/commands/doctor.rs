@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use lake::Datestamp;
 use project::{Job, Plugin, Project};
-use runner::history;
+use runner::history::{self, PastRun};
 use runner::lake_paths;
-use runner::record::{RunRecord, RunStatus};
+use runner::record::RunStatus;
 use runner::schedule::Schedule;
 use runner::store::Store;
 use serde_json::Value;
@@ -122,7 +122,7 @@ fn states(project: &Project, report: &mut Report) {
         }
     }
     let Ok(history) = history::History::read(project) else { return };
-    let died = |(folder, record): &&(std::path::PathBuf, RunRecord)| {
+    let died = |PastRun { folder, record }: &&PastRun| {
         record.status == RunStatus::Running && !history::is_alive(project, folder, record)
     };
     let died = history.runs.iter().filter(died).count();

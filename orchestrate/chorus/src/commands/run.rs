@@ -98,7 +98,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
 fn summary(ends: &[StepEnd]) -> String {
     let mut rows = Vec::new();
     for end in ends {
-        let ended = match (&end.failure, end.state.1) {
+        let ended = match (&end.failure, end.state_moved) {
             (Some(_), _) => "failed",
             (None, true) => "kept",
             (None, false) => "-",

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use project::{Job, Project, Step};
 use runner::backfill::{DayPlan, OpenDay, known_days};
-use runner::history::{self, History};
+use runner::history::{self, History, PastRun};
 use runner::record::{RunRecord, RunStatus, StepStatus};
 use runner::store;
 use runner::warnings;
@@ -19,7 +19,7 @@ use crate::commands::{backfill, table};
 pub fn runs(project: &Project, count: usize) -> Result<()> {
     let history = History::read(project)?;
     let from = history.runs.len().saturating_sub(count);
-    let rows = history.runs[from..].iter().map(|(folder, record)| {
+    let rows = history.runs[from..].iter().map(|PastRun { folder, record }| {
         let status = match record.status {
             RunStatus::Running if !history::is_alive(project, folder, record) => "died",
             status => status.word(),
@@ -46,7 +46,7 @@ pub fn runs(project: &Project, count: usize) -> Result<()> {
 /// Prints the logs of a run.
 pub fn logs(project: &Project, name: &str) -> Result<()> {
     let history = History::read(project)?;
-    let (folder, _) = history.find(name)?;
+    let PastRun { folder, .. } = history.find(name)?;
     for path in store::entries(folder)? {
         if path.extension().is_some_and(|extension| extension == "log") {
             let log = std::fs::read(&path)
@@ -62,7 +62,7 @@ pub fn logs(project: &Project, name: &str) -> Result<()> {
 /// Runs again what a run ran, for its day.
 pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
-    let (_, record) = history.find(&args.run)?;
+    let PastRun { record, .. } = history.find(&args.run)?;
     if record.environment.as_deref() != project.environment_name() {
         let environment = record.environment.as_deref().unwrap_or_default();
         return Err(Error::new(ErrorKind::Usage, "cannot run again in another environment")
@@ -142,12 +142,12 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
 /// Tells how the last runs of a job without days have ended.
 fn without_days(history: &History, project: &Project, job: &Job) -> String {
     let row = |step: &Step| {
-        let runs = history.runs.iter().rev().filter(|(_, record)| {
+        let runs = history.runs.iter().rev().filter(|PastRun { record, .. }| {
             record.datestamp.is_none()
                 && record.environment.as_deref() == project.environment_name()
         });
         let (folder, record, entry) = runs
-            .flat_map(|(folder, record)| {
+            .flat_map(|PastRun { folder, record }| {
                 record.steps.iter().map(move |entry| (folder, record, entry))
             })
             .find(|(.., entry)| entry.step == step.name && entry.was_tried())?;
