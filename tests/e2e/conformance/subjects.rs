@@ -1,5 +1,5 @@
-//! Every connector, set up on the smallest thing that it can read or write. A new connector gets its
-//! lines here, and all cases are run over it.
+//! Every connector, set up on the smallest thing that it can read or write. A new connector gets
+//! its lines here, and all cases are run over it.
 
 use std::any::Any;
 

@@ -98,7 +98,7 @@ fn a_run_goes_on_from_its_own_state_and_reads_no_other_row() {
 #[test]
 fn a_plan_names_the_stream_and_reads_no_row() {
     for tap in taps() {
-        let text = tap.run().args(["--plan", "json"]).go().success().text();
+        let text = tap.run().args(["--plan=json"]).go().success().text();
         let plan: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(plan["streams"][0]["stream"], tap.stream, "{}", tap.name);
         assert!(!text.contains("RECORD") && !text.contains("quoted"), "{}: {text}", tap.name);

@@ -7,8 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::Plan;
-
 /// The rows of the page before, and what came again.
 #[derive(Debug, Default)]
 pub struct Drift {
@@ -63,9 +61,9 @@ impl Drift {
         self.total = total.or(self.total);
     }
 
-    /// Warns of what moved, at the end of the pages.
-    pub fn report(&self, plan: &Plan) {
-        let (name, again, changed) = (&plan.name, self.again, self.changed);
+    /// Warns of what moved, at the end of the pages of a stream, which has keys or not.
+    pub fn report(&self, name: &str, has_keys: bool) {
+        let (again, changed) = (self.again, self.changed);
         if changed > 0 && !self.keys_alike {
             singer::warn!(
                 "W-DATA-MOVED",
@@ -73,7 +71,7 @@ impl Drift {
                  others may be missing: the data changed while it was read; sort by a key that \
                  does not change, or page by token"
             );
-        } else if again > 0 && !plan.keys.is_empty() {
+        } else if again > 0 && has_keys {
             singer::warn!(
                 "W-DATA-MOVED",
                 "stream {name}: {again} records came again on the next page and were left out: the \

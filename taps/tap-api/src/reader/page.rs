@@ -234,7 +234,7 @@ fn end(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
 /// announced more than they gave.
 pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
     if plan.paging.is_numbered() {
-        pager.drift.report(plan);
+        pager.drift.report(&plan.name, !plan.keys.is_empty());
     }
     plan.learn(pager.known());
     let missing = pager.missing(&plan.paging);
