@@ -203,7 +203,7 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     visit(plan, last.envelope, last.answer, &mut |object| search.look(object));
     let is_full = full::is_full(plan, &search);
     let (is_spoken_of, mut signs) = (search.is_spoken_of, search.signs);
-    let is_untold = paging.untold(pager, last);
+    let is_untold = pager.is_untold(paging, last);
     let token = signs.iter().find(|sign| sign.kind == Kind::Token && is_untold && is_full);
     let token = token.map(|sign| sign.place.clone());
     signs.retain(|sign| counts(sign, paging, pager, last));
@@ -245,7 +245,7 @@ fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> b
         // By offset, pages may have other sizes than those that the API counts.
         Kind::Pages => paging.style != Style::Offset,
         Kind::Token | Kind::HeaderToken => {
-            paging.untold(pager, last) && (sign.is_next || sign.kind == Kind::HeaderToken)
+            pager.is_untold(paging, last) && (sign.is_next || sign.kind == Kind::HeaderToken)
         }
         Kind::Total | Kind::HeaderTotal | Kind::Full => false,
     }

@@ -11,7 +11,6 @@ use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::options::StreamOptions;
 use crate::paging::facts::PageFacts;
-use crate::paging::pager::Pager;
 
 /// How further pages are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +131,6 @@ impl Paging {
             Style::LinkHeader => page.answer.header("link").is_none(),
             _ => self.path.as_ref().is_some_and(|path| path.query(page.envelope).first().is_none()),
         }
-    }
-
-    /// Tells whether the only page says nothing where it would say what comes next.
-    pub fn untold(&self, pager: &Pager, only: PageFacts<'_>) -> bool {
-        only.records > 0 && pager.pages() == 1 && self.lacks_place(only)
     }
 
     /// Returns how many records the answer says there are.

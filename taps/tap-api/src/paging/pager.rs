@@ -171,6 +171,11 @@ impl Pager {
         (is_several && !is_told).then_some((each, *asked))
     }
 
+    /// Tells whether the only page says nothing where it would say what comes next.
+    pub fn is_untold(&self, paging: &Paging, only: PageFacts<'_>) -> bool {
+        only.records > 0 && self.pages == 1 && paging.lacks_place(only)
+    }
+
     /// Returns the first total that was lower than what had come, and how many records had come.
     pub fn untrue(&self) -> Option<(u64, u64)> {
         self.untrue
