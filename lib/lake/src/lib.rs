@@ -24,6 +24,8 @@ pub mod key;
 pub mod lake;
 pub mod layout;
 pub mod manifest;
+#[cfg(test)]
+mod memory_tests;
 pub mod name;
 pub mod partition;
 #[cfg(test)]

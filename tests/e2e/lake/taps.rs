@@ -5,10 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use support::example::search_path;
 use support::folder;
-use support::lake::{manifest, partition};
+use support::lake::{self, manifest, partition};
 use support::pipes::{DAY, from_lake, to_lake};
 use support::run::{Outcome, Run, file, ours, pipe_succeeds};
+
+use crate::project::tidy::in_meltano;
 
 /// Makes a day with two tables, values that CSV quotes among them.
 fn day(scratch: &Path) -> std::path::PathBuf {
@@ -122,4 +125,36 @@ fn days_of_releases_without_formats_are_csv() {
         messages.into_iter().filter(|message| message["type"] != "STATE").collect::<Vec<_>>()
     };
     assert_eq!(records(messages(&read(tap_lake(&lake)))), records(before));
+}
+
+#[test]
+fn the_runner_loads_a_day_by_tap_lake() {
+    let scratch = folder();
+    day(scratch.path());
+    let plugins = [("extractors", "tap-lake"), ("loaders", "target-csv")];
+    let blocks = plugins.map(|(kind, name)| format!("  {kind}:\n{}\n", in_meltano(name)));
+    file(scratch.path(), "meltano.yml", format!("plugins:\n{}", blocks.concat()));
+    let run = || {
+        let script = "cd \"$1\" && exec chorus run tap-lake target-csv --datestamp \"$2\"";
+        Run::new("/bin/sh".as_ref())
+            .args(["-c", script, "sh"])
+            .args([scratch.path().as_os_str(), DAY.as_ref()])
+            .env("PATH", search_path(&[]))
+            .env("TAP_LAKE_OUTPUT", "output")
+            .env("TAP_LAKE_DATESTAMP", DAY)
+            .env("TARGET_CSV_OUTPUT_PATH", "copy")
+            .env("TARGET_CSV_SOURCE", "s")
+            .env("TARGET_CSV_DATESTAMP", DAY)
+    };
+    run().go().success();
+    let (from, to) = (scratch.path().join("output"), scratch.path().join("copy"));
+    lake::check(&to);
+    for table in ["orders", "items"] {
+        let [one, other] = [&from, &to].map(|root| lake::data(&partition(root, "s", DAY, table)));
+        assert_eq!(one, other, "{table}");
+    }
+    fs::remove_dir_all(from.join(".runs")).unwrap();
+    let failed = run().go();
+    assert!(failed.stderr.contains("cannot read a day that no run has finished"), "{failed:?}");
+    assert_ne!(failed.code, 0);
 }
