@@ -25,7 +25,7 @@ pub mod order;
 pub mod pipeline;
 mod place;
 pub mod plan;
-pub mod plugin_plan;
+mod plugin_plan;
 pub mod preflight;
 pub mod prepare;
 pub mod record;
