@@ -70,7 +70,7 @@ pub struct Stream {
     /// In messages: which rows come.
     pub coverage: Coverage,
     /// In a target: whether the tap says which rows come; of another one nobody knows.
-    pub says_part: bool,
+    pub says_coverage: bool,
     /// In messages: the files of a disk that the rows come from.
     pub read_from: FileIds,
     /// Catalog metadata.
@@ -94,7 +94,7 @@ impl Stream {
             replication_key: None,
             source_stream: None,
             coverage: Coverage::Whole,
-            says_part: false,
+            says_coverage: false,
             read_from: FileIds::new(),
             metadata: BTreeMap::new(),
             fields: Map::new(),

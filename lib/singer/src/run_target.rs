@@ -161,7 +161,7 @@ impl<T: Target> Delivery<T> {
     fn schema(&mut self, at: usize, stream: &Arc<Stream>) -> Result<()> {
         let Some(known) = self.streams.get_mut(at) else {
             let mut first = Stream::clone(stream);
-            first.says_part = self.word.run.is_some();
+            first.says_coverage = self.word.run.is_some();
             let sink = self.target.sink(&first).with("stream", &stream.name)?;
             let state = self.state.as_ref();
             let mark = state.map(|state| added::mark(state.bookmark(stream.of_tap())));

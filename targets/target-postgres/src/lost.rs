@@ -112,7 +112,7 @@ fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> 
     let whole = match mapping.method {
         LoadMethod::Overwrite => true,
         LoadMethod::ReplacePartition => false,
-        LoadMethod::AppendOnly | LoadMethod::Upsert => stream.says_part && !of_day,
+        LoadMethod::AppendOnly | LoadMethod::Upsert => stream.says_coverage && !of_day,
     };
     let filled = memory.filler(client, name)?.is_some_and(|known| known.is(&Filler::of(stream)));
     if !whole && filled && of_day {
@@ -145,7 +145,7 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
             stream.of_tap()
         );
     }
-    let part = mapping.goes_on() || !stream.says_part && !mapping.replaces();
+    let part = mapping.goes_on() || !stream.says_coverage && !mapping.replaces();
     if added.is_empty() || !part || stream.replication_key.is_none() {
         return Ok(());
     }

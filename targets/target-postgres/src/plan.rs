@@ -35,7 +35,7 @@ pub fn statements(
     let fields = mapping.adopt(client, stream)?;
     let mut memory = Memory::default();
     // Nothing has been said yet of the run.
-    mapping.stream.says_part = true;
+    mapping.stream.says_coverage = true;
     let claim = lost::check(client, &mut memory, &mapping)?;
     let (remember, claim) = match &claim {
         Some(claim) => memory.statements(claim)?,

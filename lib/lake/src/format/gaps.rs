@@ -19,7 +19,7 @@ pub struct Gaps {
 impl Gaps {
     /// Begins with a stream.
     pub fn new(stream: &Stream) -> Self {
-        let counts = !stream.keys.is_empty() && !stream.says_part;
+        let counts = !stream.keys.is_empty() && !stream.says_coverage;
         Self { counts, columns: Vec::new(), absent: Vec::new() }
     }
 
