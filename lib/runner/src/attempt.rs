@@ -10,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::again;
 use crate::ended::StepEnd;
+use crate::meltano_states;
 use crate::observe::{self, Observed, Weight, Writer};
 use crate::observer::{Events, What};
 use crate::options::Options;
@@ -106,6 +107,7 @@ impl Attempt<'_> {
         if let Some(why) = &start.why {
             self.events.emit(What::Note(why));
         }
+        meltano_states::warn(project, options, id, step, &start)?;
         let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
         let day = options.datestamp;
         again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;

@@ -18,6 +18,7 @@ pub mod host;
 pub mod lake_paths;
 mod left_behind;
 mod life;
+mod meltano_states;
 pub mod observe;
 pub mod observer;
 pub mod options;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::lake_paths::{self, day_written};
+use crate::meltano_states;
 use crate::options::Options;
 use crate::plugin_plan::{self, PluginPlan};
 use crate::prepare;
@@ -131,6 +132,7 @@ impl Planning<'_> {
         if let Some(why) = &start.why {
             note(why);
         }
+        meltano_states::warn(project, options, &id, step, &start)?;
         let state = start.given;
         for plugin in &step.plugins {
             if !plugin.executable.is_file() {

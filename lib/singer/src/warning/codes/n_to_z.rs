@@ -220,6 +220,11 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("W-STATE-DAMAGED", "A target printed a line that is not a state. The line is left out."),
     (
+        "W-STATE-ELSEWHERE",
+        "Meltano has a state of the step, or may have, and `chorus` does not read it: all rows are \
+         read from the start. Bring it over: `meltano state get ID | chorus state set ID -`.",
+    ),
+    (
         "W-STATE-SHARED",
         "A step goes on from a state that another step has moved, so that it does not read what \
          that one has read. Give each step a state of its own.",

@@ -1,0 +1,56 @@
+//! States that Meltano keeps, in its own database or a backend: they are not read here. A project
+//! that comes from Meltano would have all rows read from the start, and added a second time, without
+//! a word.
+
+use project::{Project, Step, warning};
+use singer::Result;
+
+use crate::history::History;
+use crate::options::Options;
+use crate::record::StepStatus;
+use crate::states::Start;
+use crate::store::Store;
+
+/// Where Meltano keeps states unless the project says otherwise.
+const DATABASE: &str = ".meltano/meltano.db";
+
+/// Warns of a step that is about to begin without a state, where Meltano has one of its name. A
+/// database that the project does not hold cannot be looked into: it is told of once, before the
+/// first run of the step.
+pub fn warn(
+    project: &Project,
+    options: &Options,
+    id: &str,
+    step: &Step,
+    start: &Start,
+) -> Result<()> {
+    let store = Store::new(&project.root);
+    let begins = start.given.is_none() && start.why.is_none() && step.tap().rules.state.is_none();
+    if !begins || options.full_refresh || store.state(id)?.is_some() {
+        return Ok(());
+    }
+    let place = match project.state_backend() {
+        Some(setting) if !has_run(project, step)? => format!("what `{setting}` names may have"),
+        None if has_id(project, id) => format!("{DATABASE} has"),
+        _ => return Ok(()),
+    };
+    project.warnings().warn_once(warning!(
+        "W-STATE-ELSEWHERE",
+        "{}: {place} a state {id} of Meltano, which is not read here, so that all rows are read \
+         from the start; to go on from it, run: meltano state get {id} | chorus state set {id} -",
+        step.name
+    ));
+    Ok(())
+}
+
+fn has_run(project: &Project, step: &Step) -> Result<bool> {
+    let history = History::read(project)?;
+    let mut entries = history.runs.iter().flat_map(|run| &run.record.steps);
+    Ok(entries.any(|entry| entry.step == step.name && entry.status == StepStatus::Succeeded))
+}
+
+/// Tells whether Meltano's database has a state of this name, which `SQLite` keeps as it is spelled.
+fn has_id(project: &Project, id: &str) -> bool {
+    let text = std::fs::read(project.root.join(DATABASE)).unwrap_or_default();
+    memchr::memmem::find(&text, id.as_bytes()).is_some()
+}
