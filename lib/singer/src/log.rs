@@ -88,7 +88,8 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         // Libraries log for their developers.
-        let ours = ["singer", "lake", "pg", "files", "sftp", "tap_", "target_", "chorus"];
+        let ours =
+            ["singer", "lake", "pg", "files", "sftp", "http_client", "tap_", "target_", "chorus"];
         let foreign = !ours.iter().any(|crate_name| record.target().starts_with(crate_name));
         if !self.enabled(record.metadata()) || foreign && record.level() > Level::Warn {
             return;

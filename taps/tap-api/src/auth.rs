@@ -1,15 +1,13 @@
 //! How requests are signed.
 
 mod needs;
-pub mod secrets;
 pub mod token;
 
+use http_client::{Sender, Signature, Signer, secrets::basic};
 use singer::{Error, ErrorKind, Result, Secret, scrub};
 
 use crate::auth::needs::{missing, needed, secret};
-use crate::auth::secrets::basic;
 use crate::auth::token::TokenSource;
-use crate::http::signer::{Sender, Signature, Signer};
 use crate::settings::{AuthMethod, AuthSettings, KeyPlace};
 
 /// Takes what the method needs from the settings, and makes its secrets known.

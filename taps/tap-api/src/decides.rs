@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http_client::{Address, Method};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use singer::quote;
 use singer::scrub::{is_secret_name, scrub};
 
-use crate::http::address::Address;
-use crate::options::{Method, StreamOptions};
+use crate::options::StreamOptions;
 use crate::paging::{Paging, Style};
 use crate::plan::Plan;
 use crate::row::Context;

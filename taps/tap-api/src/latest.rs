@@ -1,9 +1,9 @@
 //! The key that a bookmark is made of: the latest up to the start of the read.
 
+use http_client::Answer;
 use jiff::{SignedDuration, Timestamp};
 use singer::future::{Ahead, Cap};
 
-use crate::http::answer::Answer;
 use crate::key::Keys;
 
 /// A row that lies so much before the start is not there for a rounded start or another zone.

@@ -5,7 +5,6 @@ mod beside;
 mod borders;
 mod decides;
 mod discover;
-mod http;
 mod key;
 mod latest;
 mod more;

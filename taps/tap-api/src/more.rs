@@ -15,9 +15,9 @@ mod words;
 
 use std::sync::atomic::Ordering;
 
+use http_client::Answer;
 use serde_json::{Map, Value};
 
-use crate::http::answer::Answer;
 use crate::more::object::{Holder, Object, all_of_range, count_in, is_true, number, step};
 use crate::more::search::{Kind, Search, Sign};
 use crate::more::words::{Says, is_around};

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use files::json::Lacking;
+use http_client::Answer;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::http::answer::Answer;
 use crate::plan::Plan;
 use crate::row::{Context, Unusable};
 

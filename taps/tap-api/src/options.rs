@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http_client::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -129,14 +130,6 @@ pub struct StreamOptions {
     pub concurrency: Option<u32>,
     /// How many pages one read may have.
     pub max_pages: Option<u64>,
-}
-
-/// How an API is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    Get,
-    Post,
 }
 
 /// What becomes of an answer 404.

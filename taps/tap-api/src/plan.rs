@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use files::json::RecordsPath;
+use http_client::{Method, Secrets, secrets::learn_header};
 use serde_json::{Map, Value};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::auth::secrets::{Secrets, learn_header};
 use crate::key::TimeFormat;
-use crate::options::{ErrorInAnswer, Method, NotFound, StreamOptions, StreamSettings};
+use crate::options::{ErrorInAnswer, NotFound, StreamOptions, StreamSettings};
 use crate::paging::Paging;
 use crate::paging::pager::Known;
 use crate::row::{Context, RowRules};

@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
+use http_client::{Address, Answer, Client, Request};
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
 use crate::beside::Beside;
 use crate::borders::{Borders, Place};
-use crate::http::address::Address;
-use crate::http::answer::Answer;
-use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::Latest;
 use crate::oddities::{no_moment, no_row};
@@ -24,7 +22,7 @@ use crate::partial;
 use crate::plan::Plan;
 pub use crate::reader::turn::each_member;
 use crate::reader::turn::{Forms, Turn};
-use crate::request::{self, Request};
+use crate::request::{self, PageRequest};
 use crate::row::{Context, RowMaker};
 use crate::slice::{Calendar, Slice};
 use crate::spool::{Budget, Spool};
@@ -66,7 +64,7 @@ pub struct Reader {
     slice: usize,
     context: usize,
     /// The pages of the context at hand, and the request for the next one.
-    open: Option<(Pager, Request)>,
+    open: Option<(Pager, PageRequest)>,
     maker: RowMaker,
     counts: Counts,
     forms: Forms,
@@ -178,7 +176,7 @@ impl Reader {
             Some(open) => open,
             None => self.begin(api, plan)?,
         };
-        pager.check_request(request.identity(), plan.pages_max)?;
+        pager.check_request(request.sent.identity(), plan.pages_max)?;
         let mut statuses = pager.ends().to_vec();
         // A page that the API itself has named is there, or something is wrong.
         if plan.not_found == NotFound::Empty && (pager.pages() == 0 || plan.paging.is_numbered()) {
@@ -188,7 +186,7 @@ impl Reader {
         statuses.extend(request.named.iter().flat_map(|_| request::MAY_REFUSE));
         let mut attempts = api.client.attempts();
         let next = loop {
-            let sent = api.client.send(&request, &statuses);
+            let sent = api.client.send(&request.sent, &statuses);
             let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
             self.latest.take_clock(&answer);
             if request.falls_back(answer.status) {
@@ -201,16 +199,16 @@ impl Reader {
                     self.note_absent();
                 }
                 if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
-                    warn_of_end(api, plan, &request, &mut answer);
+                    warn_of_end(api, plan, &request.sent, &mut answer);
                 }
                 break None;
             }
             let turn = self.page(api, plan, &mut answer, &mut pager, &mut *take);
-            match turn.map_err(|failure| explain(failure, api, &request, &mut answer))? {
+            match turn.map_err(|failure| explain(failure, api, &request.sent, &mut answer))? {
                 Turn::Next(next) => break next,
                 Turn::Again(failure) => {
-                    let failure = explain(failure, api, &request, &mut answer);
-                    api.client.wait_again(&mut attempts, &request, failure, &answer)?;
+                    let failure = explain(failure, api, &request.sent, &mut answer);
+                    api.client.wait_again(&mut attempts, &request.sent, failure, &answer)?;
                 }
             }
         };
@@ -276,7 +274,7 @@ impl Reader {
         plan.limit.is_some_and(|limit| self.counts.rows >= limit)
     }
 
-    fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, Request)> {
+    fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, PageRequest)> {
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
         let mut pager = Pager::new(plan.known());
@@ -362,7 +360,7 @@ fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) ->
 }
 
 /// Returns the request for the next page.
-fn for_next(api: &Api, plan: &Plan, request: Request, next: Next) -> Result<Request> {
+fn for_next(api: &Api, plan: &Plan, request: PageRequest, next: Next) -> Result<PageRequest> {
     match next {
         Next::Params(params) => request.with_params(plan, &params),
         Next::Address(address) => request.follow(trusted(api, address)?),

@@ -1,87 +1,30 @@
-//! One request: method, address, headers, body.
+//! What is asked for: the first page of a stream, and the pages that answers name.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
+use http_client::{Address, Method, Request, address::encoded};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::http::address::{Address, encoded};
-use crate::options::Method;
 use crate::plan::Plan;
 use crate::template::{Fills, Template, fill_in, fill_texts, put, text_of};
 
 /// By these an API may refuse parameters beside those of an address that it named or signed.
 pub const MAY_REFUSE: [u16; 4] = [400, 403, 404, 422];
 
-/// A request without what signs it.
+/// A request for a page of a stream.
 #[derive(Clone, Debug)]
-pub struct Request {
-    /// `GET` or `POST`.
-    pub method: Method,
-    /// Where to.
-    pub address: Address,
-    /// Headers of the settings, for trusted origins alone.
-    pub headers: Vec<(String, Secret)>,
-    /// What `POST` sends, and its content type.
-    pub body: Option<(Vec<u8>, &'static str)>,
+pub struct PageRequest {
+    /// What is sent.
+    pub sent: Request,
     /// The address with the parameters of the settings alone.
-    asked: Option<Address>,
+    asked: Address,
     /// The address that an answer named, where it lacks some of those parameters.
     pub named: Option<Address>,
-}
-
-impl Request {
-    /// Sends a form.
-    pub fn form(address: Address, fields: &[(String, Secret)]) -> Self {
-        let field =
-            |(name, value): &(String, Secret)| encoded(name) + "=" + &encoded(value.reveal());
-        let form = fields.iter().map(field).collect::<Vec<_>>().join("&");
-        let body = Some((form.into_bytes(), "application/x-www-form-urlencoded"));
-        let headers = Vec::new();
-        Self { method: Method::Post, address, headers, body, asked: None, named: None }
-    }
-
-    /// Returns method and address for people.
-    pub fn shown(&self) -> String {
-        format!("{} {}", method_name(self.method), self.address)
-    }
-
-    /// Makes the request of the HTTP library, without body.
-    pub fn build(&self, headers: &[(String, Secret)]) -> Result<ureq::http::request::Builder> {
-        let mut builder = ureq::http::Request::builder()
-            .method(method_name(self.method))
-            .uri(self.address.as_str());
-        for (name, value) in headers {
-            let value = ureq::http::HeaderValue::try_from(value.reveal().trim());
-            let Ok(value) = value else { return Err(bad_header(name)) };
-            let Ok(name) = ureq::http::HeaderName::try_from(name.as_str()) else {
-                return Err(bad_header(name));
-            };
-            if let Some(headers) = builder.headers_mut() {
-                headers.insert(name, value);
-            }
-        }
-        Ok(builder)
-    }
-}
-
-fn bad_header(name: &str) -> Error {
-    Error::new(ErrorKind::Config, "cannot send a header")
-        .with("header", name)
-        .hint("name and value are one line of plain characters")
-}
-
-fn method_name(method: Method) -> &'static str {
-    match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    }
 }
 
 /// Makes the first request of a stream for a context and a slice.
 ///
 /// Fails with `Config` when the path needs a time that is not known.
-pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
+pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<PageRequest> {
     for value in plan.path.names().filter_map(|name| fills.get(name)) {
         if value.is_array() || value.is_object() {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
@@ -106,8 +49,6 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
         let filled = Template::new(value.reveal()).fill(fills, str::to_owned);
         headers.extend(filled.map(|value| (name.clone(), Secret::new(value))));
     }
-    let method = plan.method;
-    let mut request = Request { method, address, headers, body: None, asked: None, named: None };
     let mut params = Vec::new();
     let mut body = plan.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
     for (name, value) in &plan.params {
@@ -119,22 +60,16 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<Request> {
             add_params(&mut params, name, &value);
         }
     }
-    request.address = request.address.with_params(&params)?;
-    request.asked = Some(request.address.clone());
+    let address = address.with_params(&params)?;
+    let asked = address.clone();
+    let mut sent = Request { method: plan.method, address, headers, body: None };
     if plan.method == Method::Post {
-        request.set_body(&body);
+        sent.set_body(&body);
     }
-    Ok(request)
+    Ok(PageRequest { sent, asked, named: None })
 }
 
-impl Request {
-    /// Sends this JSON.
-    pub fn set_body(&mut self, body: &Value) {
-        if !body.is_null() {
-            self.body = Some((body.to_string().into_bytes(), "application/json"));
-        }
-    }
-
+impl PageRequest {
     /// Returns the same request with these parameters: in the body as they are, in the query as
     /// texts.
     ///
@@ -142,13 +77,13 @@ impl Request {
     pub fn with_params(&self, plan: &Plan, params: &[(String, Value)]) -> Result<Self> {
         let mut request = self.clone();
         if plan.in_body {
-            let sent = self.body.as_ref().map_or(&b"null"[..], |(body, _)| body.as_slice());
+            let sent = self.sent.body.as_ref().map_or(&b"null"[..], |(body, _)| body.as_slice());
             let mut body: Value = serde_json::from_slice(sent)
                 .or_kind(ErrorKind::Internal, "cannot read the body of a request")?;
             for (name, value) in params {
                 put(&mut body, name, value.clone());
             }
-            request.set_body(&body);
+            request.sent.set_body(&body);
         } else {
             let mut texts = Vec::new();
             for (name, value) in params {
@@ -158,7 +93,7 @@ impl Request {
                 }
                 texts.push((name.clone(), text_of(value).into_owned()));
             }
-            request.address = request.address.with_params(&texts)?;
+            request.sent.address = request.sent.address.with_params(&texts)?;
         }
         Ok(request)
     }
@@ -169,15 +104,12 @@ impl Request {
     /// that lacks some of ours gets them, as it names the page and not the rows, and so does one
     /// without any that ends with the number of the page. One that has them all, or ends with a
     /// token, stays as it is.
-    pub fn follow(self, named: Address) -> Result<Self> {
-        let gets = |asked: &&Address| named.has_params() || named.names_page_of(asked);
-        let asked = self.asked.as_ref().filter(gets);
-        let address = match asked {
-            Some(asked) => named.with_missing_of(asked)?,
-            None => named.clone(),
-        };
-        let named = (address != named).then_some(named);
-        Ok(Self { address, named, ..self })
+    pub fn follow(mut self, named: Address) -> Result<Self> {
+        let gets = named.has_params() || named.names_page_of(&self.asked);
+        let address = if gets { named.with_missing_of(&self.asked)? } else { named.clone() };
+        self.named = (address != named).then_some(named);
+        self.sent.address = address;
+        Ok(self)
     }
 
     /// Goes back to the address that an answer named, where the API refuses it with our parameters;
@@ -185,16 +117,10 @@ impl Request {
     pub fn falls_back(&mut self, status: u16) -> bool {
         let named = self.named.take_if(|_| MAY_REFUSE.contains(&status));
         let is_other = named.is_some();
-        self.address = named.unwrap_or_else(|| self.address.clone());
+        if let Some(named) = named {
+            self.sent.address = named;
+        }
         is_other
-    }
-
-    /// Returns a number that tells this request from others.
-    pub fn identity(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.address.as_str().hash(&mut hasher);
-        self.body.as_ref().map(|(body, _)| body).hash(&mut hasher);
-        hasher.finish()
     }
 }
 

@@ -7,6 +7,7 @@ mod parents;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http_client::{Address, Client};
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
 use singer::{
@@ -20,12 +21,9 @@ use self::parents::Contexts;
 use crate::auth;
 use crate::decides;
 use crate::discover::{self, Columns, Found};
-use crate::http::address::Address;
-use crate::http::client::Client;
 use crate::key::{Keys, TimeFormat};
 use crate::latest::{Latest, Start};
 use crate::more::{full, nested};
-use crate::options::Method;
 use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
 use crate::row::Context;
@@ -59,7 +57,9 @@ impl Tap for TapApi {
 
     fn open(settings: Settings) -> Result<Self> {
         let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
-        let client = Client::new(&settings, &address, auth::signer(&settings.auth)?)?;
+        let (network, agent) = (&settings.network, &settings.user_agent);
+        let signer = auth::signer(&settings.auth)?;
+        let client = Client::new(network, agent, settings::HINTS, &address, signer)?;
         let mut plans = plans(&settings)?;
         for plan in &plans {
             plan.tell(client.secrets());
@@ -74,7 +74,7 @@ impl Tap for TapApi {
             calendar,
             record_bytes_max: settings.max_record_bytes,
             cap: Cap::new(settings.bookmark_cap),
-            spool: Budget::new(settings.network.max_spool_bytes),
+            spool: Budget::new(settings.max_spool_bytes),
         };
         Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })
     }
@@ -159,10 +159,7 @@ impl Tap for TapApi {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let base = self.api.address.to_string();
         let slash = if path.is_empty() { "" } else { "/" };
-        let method = match plan.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-        };
+        let method = plan.method.word();
         let start = self.start(plan, stream, since);
         let slices = self.slices(plan, start.key.as_deref())?;
         let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name)?.as_str());

@@ -194,9 +194,9 @@ mod tests {
         check("{users}{+users}", Some("{users}{+users}"));
         check("{}{ id }{", Some("{}{ id }{"));
         check("", Some(""));
-        let path = Template::new("/x/{id}").fill(&fills(), crate::http::address::encoded);
+        let path = Template::new("/x/{id}").fill(&fills(), http_client::address::encoded);
         assert_eq!(path.as_deref(), Some("/x/a%2Fb%20c"));
-        let path = Template::new("/x/{+id}").fill(&fills(), crate::http::address::encoded);
+        let path = Template::new("/x/{+id}").fill(&fills(), http_client::address::encoded);
         assert_eq!(path.as_deref(), Some("/x/a/b%20c"));
     }
 

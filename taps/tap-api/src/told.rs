@@ -3,10 +3,10 @@
 //! The rule: what stands around the records says whether an answer is one; what stands in a record
 //! says nothing. A failure beside records is a warning, one without records a failure.
 
+use http_client::failure::kind_of;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind};
 
-use crate::http::failure;
 use crate::plan::Plan;
 
 /// What the failure is called.
@@ -142,7 +142,7 @@ impl Told {
     /// Returns what kind of failure it is: by its status, else by its words.
     fn kind(&self) -> ErrorKind {
         if let Some(status) = self.status {
-            return failure::of_status(status).kind();
+            return kind_of(status);
         }
         let words = self.words.to_lowercase();
         let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
@@ -361,7 +361,7 @@ fn note(name: &str, value: &Value, depth: u8, told: &mut Told) {
         && let Some(status) = status_of(value)
     {
         // The one that passes counts.
-        let passes = |status: u16| failure::of_status(status).kind() == ErrorKind::Temporary;
+        let passes = |status: u16| kind_of(status) == ErrorKind::Temporary;
         if told.status.is_none_or(|known| passes(status) && !passes(known)) {
             told.status = Some(status);
         }

@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http_client::{Address, Request, Sender, Signature, Signer, secrets::basic};
 use serde_json::{Value, json};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret, own_file, scrub};
 
 use crate::auth::needs::{needed, secret};
-use crate::auth::secrets::basic;
-use crate::http::address::Address;
-use crate::http::signer::{Sender, Signature, Signer};
-use crate::request::Request;
 use crate::settings::AuthSettings;
 
 /// A token is renewed so long before its time is up.

@@ -1,9 +1,9 @@
 //! The objects of an answer that may speak of its pages. Pure.
 
+use http_client::Answer;
 use serde_json::{Map, Value};
 
 use super::words::{Meaning, Says, meaning, of_header};
-use crate::http::answer::Answer;
 use crate::told::{is_yes, plain};
 
 /// An object around the records, or the headers.

@@ -1,8 +1,7 @@
 //! What a page was like, and what it said of all pages together.
 
+use http_client::Answer;
 use serde_json::Value;
-
-use crate::http::answer::Answer;
 
 /// What a page was like.
 #[derive(Clone, Copy, Debug)]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use http_client::{Address, Answer};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::http::address::Address;
-use crate::http::answer::Answer;
 use crate::paging::drift::Drift;
 use crate::paging::facts::{PageFacts, Said};
 use crate::paging::link;

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::Ordering;
 
 use files::json::Records;
+use http_client::Answer;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use super::{Api, Reader, Take};
-use crate::http::answer::Answer;
 use crate::more;
 use crate::oddities::{check_kind, warn_of_lacking, warn_of_names, warn_of_records};
 use crate::options::{ErrorInAnswer, NotFound};

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use singer::{Result, Secret};
 
-use crate::http::answer::Answer;
+use crate::answer::Answer;
 use crate::request::Request;
 
 /// What is added to a request.

@@ -12,22 +12,24 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::http::address::{Address, is_private};
-use crate::http::retry::seconds;
+use crate::address::{Address, is_private};
+use crate::retry::seconds;
 use crate::settings::NetworkSettings;
 
 /// Agents for http and https, made when they are needed.
 #[derive(Debug)]
 pub struct Network {
     settings: NetworkSettings,
+    user_agent: String,
     plain: OnceLock<Agent>,
     secure: OnceLock<Agent>,
 }
 
 impl Network {
     /// Keeps the settings.
-    pub fn new(settings: &NetworkSettings) -> Self {
-        Self { settings: settings.clone(), plain: OnceLock::new(), secure: OnceLock::new() }
+    pub fn new(settings: &NetworkSettings, user_agent: &str) -> Self {
+        let (settings, user_agent) = (settings.clone(), user_agent.to_owned());
+        Self { settings, user_agent, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
     /// Returns the agent for an address; refuses one that is out of bounds, as far as can be told
@@ -64,7 +66,7 @@ impl Network {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(settings.user_agent.as_str())
+            .user_agent(self.user_agent.as_str())
             .accept("application/json, */*;q=0.5")
             .accept_encoding("gzip, br, zstd")
             .proxy(proxy)

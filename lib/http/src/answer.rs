@@ -6,7 +6,8 @@ use files::compress::{Counted, Limits};
 use singer::{Error, ErrorKind, Result, ResultExt};
 use tempfile::SpooledTempFile;
 
-use crate::http::address::Address;
+use crate::address::Address;
+use crate::failure::Hints;
 
 /// Bodies up to here stay in memory.
 const MEMORY_BYTES: usize = 4 << 20;
@@ -31,7 +32,7 @@ pub struct Answer {
 
 /// How much a body may be.
 #[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
+pub(crate) struct BodyLimits {
     /// Bytes, decompressed.
     pub bytes_max: u64,
     /// Bytes out for each byte in, beyond the first 16 MiB.
@@ -43,11 +44,12 @@ impl Answer {
     ///
     /// Fails with `Temporary` when it breaks off or its compression is broken, and with `Data`
     /// beyond the limits.
-    pub fn receive(
+    pub(crate) fn receive(
         parts: &ureq::http::response::Parts,
         body: impl Read,
         address: Address,
         limits: BodyLimits,
+        hints: &Hints,
     ) -> Result<Self> {
         let text = |value: &ureq::http::HeaderValue| {
             String::from_utf8_lossy(value.as_bytes()).into_owned()
@@ -70,7 +72,7 @@ impl Answer {
                 Ok(0) => break,
                 Ok(bytes) => bytes,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) => return Err(crate::http::failure::broken_off(cause)),
+                Err(cause) => return Err(hints.broken_off(cause)),
             };
             this.length += bytes as u64;
             limits.check(this.length, bytes_in.get())?;

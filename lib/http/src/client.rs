@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use singer::{Context, Error, ErrorKind, Result, Secret};
 
-use crate::auth::secrets::Secrets;
-use crate::http::address::{Address, Origin};
-use crate::http::answer::{Answer, BodyLimits};
-use crate::http::failure;
-use crate::http::network::Network;
-use crate::http::retry::{Attempts, RetryPolicy, number_in, reset_of, wait_of};
-use crate::http::signer::{Sender, Signature, Signer};
-use crate::http::throttle::Throttle;
-use crate::options::Method;
-use crate::request::Request;
-use crate::settings::Settings;
+use crate::address::{Address, Origin};
+use crate::answer::{Answer, BodyLimits};
+use crate::failure::Hints;
+use crate::network::Network;
+use crate::request::{Method, Request};
+use crate::retry::{Attempts, RetryPolicy, number_in, reset_of, wait_of};
+use crate::secrets::Secrets;
+use crate::settings::NetworkSettings;
+use crate::signer::{Sender, Signature, Signer};
+use crate::throttle::Throttle;
 
 const REDIRECTS_MAX: usize = 10;
 const EXCERPT_CHARS: usize = 200;
 
-/// The API at the other end.
+/// The server at the other end.
 #[derive(Debug)]
 pub struct Client {
     network: Network,
+    hints: Hints,
     signer: Box<dyn Signer>,
     secrets: Secrets,
     policy: RetryPolicy,
@@ -49,8 +49,13 @@ impl From<Error> for Failed {
 
 impl Client {
     /// Prepares everything, and connects to nothing.
-    pub fn new(settings: &Settings, api: &Address, signer: Box<dyn Signer>) -> Result<Self> {
-        let network = &settings.network;
+    pub fn new(
+        network: &NetworkSettings,
+        user_agent: &str,
+        hints: Hints,
+        api: &Address,
+        signer: Box<dyn Signer>,
+    ) -> Result<Self> {
         let mut trusted = vec![api.origin()];
         for origin in &network.allowed_origins {
             let address = Address::parse(origin).with("setting", "allowed_origins");
@@ -58,7 +63,8 @@ impl Client {
         }
         Ok(Self {
             signer,
-            network: Network::new(network),
+            network: Network::new(network, user_agent),
+            hints,
             secrets: Secrets::default(),
             policy: RetryPolicy::new(network),
             throttle: Mutex::new(Throttle::new(
@@ -146,7 +152,7 @@ impl Client {
                     .with("request", self.shown(request))
                     .with("to", self.secrets.scrub(&next.to_string()))
                     .with("reason", why)
-                    .hint("set `api_url` and `path` to where the API is"))
+                    .hint(self.hints.moved))
             };
             if hop.address.is_secure() && !next.is_secure() {
                 return refuse("it leads from https to http");
@@ -170,7 +176,7 @@ impl Client {
         Err(Error::new(ErrorKind::Unavailable, "the API redirects without end")
             .with("request", self.shown(request))
             .with("redirects", REDIRECTS_MAX)
-            .hint("check `api_url` and `path`"))
+            .hint(self.hints.redirect))
     }
 
     /// Sends one request and receives the answer whole.
@@ -198,9 +204,9 @@ impl Client {
             }
             None => agent.run(builder.body(()).map_err(bad)?),
         };
-        let (parts, mut body) = sent.map_err(failure::of_transport)?.into_parts();
-        let answer =
-            Answer::receive(&parts, body.as_reader(), request.address.clone(), self.limits)?;
+        let (parts, mut body) = sent.map_err(|cause| self.hints.of_transport(cause))?.into_parts();
+        let address = request.address.clone();
+        let answer = Answer::receive(&parts, body.as_reader(), address, self.limits, &self.hints)?;
         log::debug!("{}: {}, {} bytes", self.shown(request), answer.status, answer.length);
         self.heed_limits(&answer);
         Ok(answer)
@@ -223,10 +229,10 @@ impl Client {
         let asked = self.asked_wait(&answer, now);
         let asked =
             asked.or_else(|| self.policy.reads_message().then(|| number_in(&text)).flatten());
-        let mut failure = failure::of_status(status);
+        let mut failure = self.hints.of_status(status);
         // Some APIs say so that too much was asked for.
         if status == 403 && asked.is_some() {
-            failure = failure::of_status(429);
+            failure = self.hints.of_status(429);
         }
         failure = failure.with("request", self.shown(request)).with("status", status);
         if let Some(excerpt) = self.excerpt(&text) {
