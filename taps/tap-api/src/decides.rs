@@ -63,17 +63,17 @@ fn values(plans: &[Plan], at: usize, settings: &Settings) -> BTreeMap<&'static s
     let (Some(plan), Some(stream)) = (plans.get(at), settings.streams.get(at)) else {
         return BTreeMap::new();
     };
-    let options = stream.options.or(&settings.defaults);
+    let options = &stream.options;
     let posts = plan.method == Method::Post;
     let records = plan.records.to_string();
     let mut values = BTreeMap::from([
-        ("path", plain("", &options.path.unwrap_or_default().into())),
+        ("path", plain("", &options.path.clone().unwrap_or_default().into())),
         ("params", plain("", &Value::Object(plan.params.clone()))),
         ("body", plain("", options.body.as_ref().unwrap_or(&Value::Null))),
         ("method", if posts { "POST".into() } else { Value::Null }),
         ("use_request_body_not_params", plan.in_body.into()),
         ("records_path", if records == "$[*]" { Value::Null } else { records.into() }),
-        ("time_format", options.time_format.into()),
+        ("time_format", options.time_format.clone().into()),
         ("inputs", inputs(plan, &stream.inputs)),
     ]);
     values.extend(of_paging(&plan.paging));

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use singer::Secret;
+use singer::settings::SettingsSchema;
 
 /// Names with secret values.
 pub type Keys = BTreeMap<String, Secret>;
@@ -103,6 +104,7 @@ pub struct StreamOptions {
     /// (`jsonpath_paginator`, `offset_paginator`, `hateoas_paginator`, ...) are known.
     pub pagination_request_style: Option<String>,
     /// Accepted for compatibility: the request style says it all.
+    #[expect(dead_code, reason = "accepted for compatibility")]
     pub pagination_response_style: Option<String>,
     /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
     /// for `header_token`.
@@ -123,6 +125,7 @@ pub struct StreamOptions {
     /// Member of the answer, or `JSONPath`, that says how many records there are.
     pub pagination_total_limit_param: Option<String>,
     /// Accepted for compatibility: records are counted where `records_path` is.
+    #[expect(dead_code, reason = "accepted for compatibility")]
     pub offset_records_jsonpath: Option<String>,
     /// Puts parameters and tokens into the body, where `a.b` is member `b` of member `a`.
     pub use_request_body_not_params: Option<bool>,
@@ -150,45 +153,62 @@ pub enum ErrorInAnswer {
     Warn,
 }
 
-/// Takes the fields that are set here, else those of the top level.
-macro_rules! either {
-    ($own:ident, $top:ident: $($field:ident),* $(,)?) => {
-        StreamOptions { $($field: $own.$field.clone().or_else(|| $top.$field.clone())),*,
-            params: merged($own.params.clone(), $top.params.clone()),
-            headers: match ($own.headers.clone(), $top.headers.clone()) {
-                (Some(own), Some(mut top)) => { top.extend(own); Some(top) }
-                (own, top) => own.or(top),
-            },
-        }
-    };
-}
+/// These are joined by the names of their members.
+const JOINED: [&str; 2] = ["params", "headers"];
 
-impl StreamOptions {
-    /// Fills what is not set from the top level; parameters and headers are joined by name.
-    #[must_use]
-    pub fn or(&self, top: &Self) -> Self {
-        let own = self;
-        either!(own, top: path, method, body, records_path, allow_missing_records, not_found,
-            error_in_answer, primary_keys, replication_key, source_search_field,
-            source_search_query, window_days, time_format, schema, num_inference_records,
-            store_raw_json_message, flattening_enabled, flattening_max_depth,
-            flattening_separator, except_keys, pagination_request_style,
-            pagination_response_style, next_page_token_path, pagination_token_as_json,
-            pagination_next_page_param, pagination_limit_per_page_param, pagination_page_size,
-            pagination_initial_offset, pagination_results_limit, pagination_total_limit_param,
-            offset_records_jsonpath, use_request_body_not_params, concurrency, max_pages)
+/// Gives each of the `streams` what is set at the top level and not by the stream itself.
+pub fn fill(settings: &mut Map<String, Value>) {
+    let schema = SettingsSchema::part::<StreamOptions>();
+    let names = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+    let top = names.filter_map(|name| Some((name.clone(), settings.get(name)?.clone())));
+    let top: Map<String, Value> = top.collect();
+    let streams = settings.get_mut("streams").and_then(Value::as_array_mut);
+    for stream in streams.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let own = std::mem::replace(stream, top.clone());
+        for (name, value) in own {
+            match (stream.get_mut(&name), value) {
+                (Some(_), Value::Null) => {}
+                (Some(Value::Object(top)), Value::Object(own)) if JOINED.contains(&&*name) => {
+                    top.extend(own);
+                }
+                (_, value) => {
+                    stream.insert(name, value);
+                }
+            }
+        }
     }
 }
 
-fn merged(
-    own: Option<Map<String, Value>>,
-    top: Option<Map<String, Value>>,
-) -> Option<Map<String, Value>> {
-    match (own, top) {
-        (Some(own), Some(mut top)) => {
-            top.extend(own);
-            Some(top)
-        }
-        (own, top) => own.or(top),
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_has_what_is_set_at_the_top_and_not_by_itself() {
+        let check = |top: Value, own: Value, expected: Value| {
+            let mut settings = top.as_object().unwrap().clone();
+            settings.insert("streams".to_owned(), json!([own]));
+            fill(&mut settings);
+            assert_eq!(settings["streams"][0], expected);
+        };
+        let top = json!({ "path": "/a", "max_pages": 3, "username": "u", "start_date": "2026" });
+        check(
+            top.clone(),
+            json!({ "x": null }),
+            json!({ "path": "/a", "max_pages": 3, "x": null }),
+        );
+        check(
+            top,
+            json!({ "path": "/b", "max_pages": null }),
+            json!({ "path": "/b", "max_pages": 3 }),
+        );
+        let top =
+            json!({ "params": { "a": 1, "b": 2 }, "headers": { "h": "1" }, "body": { "a": 1 } });
+        let own = json!({ "params": { "b": 3 }, "headers": null, "body": { "b": 2 } });
+        let both =
+            json!({ "params": { "a": 1, "b": 3 }, "headers": { "h": "1" }, "body": { "b": 2 } });
+        check(top, own, both);
     }
 }

@@ -210,7 +210,7 @@ pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
 }
 
 fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
-    let options = stream.options.or(&settings.defaults);
+    let options = &stream.options;
     let made = || {
         let mut params = options.params.clone().unwrap_or_default();
         let dated = options.replication_key.is_some() || settings.datestamp.is_some();
@@ -254,9 +254,9 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
                 }),
                 of_many_windows: options.num_inference_records.is_some(),
             },
-            rules: rules(&options),
+            rules: rules(options),
             replication_key: options.replication_key.clone(),
-            paging: Paging::new(&options)?,
+            paging: Paging::new(options)?,
             pages_max: options.max_pages.unwrap_or(PAGES_MAX),
             concurrency: usize::try_from(options.concurrency.unwrap_or(1)).unwrap_or(1).max(1),
             limit: options.pagination_results_limit,

@@ -2,13 +2,16 @@
 
 use http_client::{Hints, NetworkSettings};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use singer::{OtherSetting, Secret};
 
-use crate::options::{Keys, StreamOptions, StreamSettings};
+use crate::options::{self, Keys, StreamOptions, StreamSettings};
 
 /// The settings of tap-api.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
 pub struct Settings {
     /// Where the API is; paths of streams are added to it.
     pub api_url: String,
@@ -47,6 +50,14 @@ pub struct Settings {
     #[serde(default = "max_record_bytes")]
     #[schemars(skip)]
     pub max_record_bytes: usize,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut given = Map::deserialize(deserializer)?;
+        options::fill(&mut given);
+        Self::deserialize(Value::Object(given)).map_err(D::Error::custom)
+    }
 }
 
 /// How to sign in.
