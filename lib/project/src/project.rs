@@ -138,7 +138,8 @@ impl Project {
         self.environment["state_id_suffix"].as_str()
     }
 
-    /// Returns the setting or variable by which Meltano keeps states elsewhere than in its own file.
+    /// Returns the setting or variable by which Meltano keeps states elsewhere than in a file of
+    /// the project.
     pub fn state_backend(&self) -> Option<&'static str> {
         let elsewhere = |text: &str| !text.is_empty() && text != "systemdb";
         let set = |value: &Value| value.as_str().is_some_and(elsewhere);

@@ -1,6 +1,6 @@
 //! States that Meltano keeps, in its own database or a backend: they are not read here. A project
-//! that comes from Meltano would have all rows read from the start, and added a second time, without
-//! a word.
+//! that comes from Meltano would have all rows read from the start, and added a second time,
+//! without a word.
 
 use project::{Project, Step, warning};
 use singer::Result;
@@ -49,7 +49,7 @@ fn has_run(project: &Project, step: &Step) -> Result<bool> {
     Ok(entries.any(|entry| entry.step == step.name && entry.status == StepStatus::Succeeded))
 }
 
-/// Tells whether Meltano's database has a state of this name, which `SQLite` keeps as it is spelled.
+/// Tells whether Meltano's database has a state of this name: `SQLite` keeps texts as they are.
 fn has_id(project: &Project, id: &str) -> bool {
     let text = std::fs::read(project.root.join(DATABASE)).unwrap_or_default();
     memchr::memmem::find(&text, id.as_bytes()).is_some()
