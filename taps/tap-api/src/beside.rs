@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 use crate::told::{Told, is_around, is_code, is_complaint, is_failed, is_good, is_message, plain};
 
 /// More texts than these are no messages of an API.
@@ -26,9 +26,9 @@ pub struct Beside {
 
 impl Beside {
     /// Adds what a page with records says.
-    pub fn note(&mut self, plan: &Plan, envelope: &Value) {
+    pub fn note(&mut self, spec: &StreamSpec, envelope: &Value) {
         self.is_known = true;
-        visit(plan, envelope, &mut |members| {
+        visit(spec, envelope, &mut |members| {
             for (name, value) in members {
                 let known = plain(name);
                 let is_told = is_code(&known) || is_message(&known);
@@ -50,12 +50,12 @@ impl Beside {
     }
 
     /// Finds the failure that a page without records tells of.
-    pub fn failure_of(&self, plan: &Plan, envelope: &Value) -> Option<Told> {
+    pub fn failure_of(&self, spec: &StreamSpec, envelope: &Value) -> Option<Told> {
         if !self.is_known {
             return None;
         }
         let (mut told, mut found) = (Told::default(), false);
-        visit(plan, envelope, &mut |members| {
+        visit(spec, envelope, &mut |members| {
             let new =
                 || members.iter().filter(|(_, value)| !self.texts.contains(&value.to_string()));
             let messages = || {
@@ -75,9 +75,9 @@ impl Beside {
 }
 
 /// Shows the objects that lead to the records, and those in them that speak of the answer.
-fn visit(plan: &Plan, envelope: &Value, look: &mut dyn FnMut(&Map<String, Value>)) {
-    let mut names = plan.records.names().peekable();
-    let mut at = envelope.as_object().filter(|_| !plan.records.is_root());
+fn visit(spec: &StreamSpec, envelope: &Value, look: &mut dyn FnMut(&Map<String, Value>)) {
+    let mut names = spec.records.names().peekable();
+    let mut at = envelope.as_object().filter(|_| !spec.records.is_root());
     while let (Some(members), Some(name)) = (at, names.next()) {
         look(members);
         let others = members.iter().filter(|(other, _)| *other != name && is_around(&plain(other)));

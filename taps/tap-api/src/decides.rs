@@ -15,9 +15,9 @@ use singer::scrub::{is_secret_name, scrub};
 
 use crate::options::StreamOptions;
 use crate::paging::{Paging, Style};
-use crate::plan::Plan;
 use crate::row::Context;
 use crate::settings::Settings;
+use crate::stream::StreamSpec;
 use crate::template::{Template, names_in};
 
 /// The member of a bookmark that holds the sums.
@@ -25,9 +25,9 @@ pub const MEMBER: &str = "settings";
 /// So much of a sum stands in the bookmark: enough to tell a change, too little to guess a value.
 pub const SUM_CHARS: usize = 8;
 
-/// Returns the sums of the settings that decide the rows of the stream of this plan.
-pub fn sums(plans: &[Plan], at: usize, settings: &Settings) -> Map<String, Value> {
-    let mut values = values(plans, at, settings);
+/// Returns the sums of the settings that decide the rows of the stream of this spec.
+pub fn sums(specs: &[StreamSpec], at: usize, settings: &Settings) -> Map<String, Value> {
+    let mut values = values(specs, at, settings);
     let place = Address::parse(&settings.api_url).map(|address| address.place());
     values.insert("api_url", place.map(|place| plain("", &place.into())).unwrap_or_default());
     if let Some(zone) = settings.time_zone.as_deref().filter(|zone| *zone != "UTC") {
@@ -38,9 +38,9 @@ pub fn sums(plans: &[Plan], at: usize, settings: &Settings) -> Map<String, Value
 }
 
 /// Returns the sum of the values that a stream is read for.
-pub fn sum_of(plan: &Plan, context: &Context) -> String {
+pub fn sum_of(spec: &StreamSpec, context: &Context) -> String {
     let members = context.members.iter().map(|(name, value)| (name, value));
-    sum(&shown(members, &secret_members(plan)))
+    sum(&shown(members, &secret_members(spec)))
 }
 
 fn sum(text: &str) -> String {
@@ -59,27 +59,27 @@ pub fn changed(bookmark: &Value, now: &Map<String, Value>) -> Vec<String> {
 }
 
 /// Returns the values that decide the rows, where they are not what they are by default.
-fn values(plans: &[Plan], at: usize, settings: &Settings) -> BTreeMap<&'static str, Value> {
-    let (Some(plan), Some(stream)) = (plans.get(at), settings.streams.get(at)) else {
+fn values(specs: &[StreamSpec], at: usize, settings: &Settings) -> BTreeMap<&'static str, Value> {
+    let (Some(spec), Some(stream)) = (specs.get(at), settings.streams.get(at)) else {
         return BTreeMap::new();
     };
     let options = &stream.options;
-    let posts = plan.method == Method::Post;
-    let records = plan.records.to_string();
+    let posts = spec.method == Method::Post;
+    let records = spec.records.to_string();
     let mut values = BTreeMap::from([
         ("path", plain("", &options.path.clone().unwrap_or_default().into())),
-        ("params", plain("", &Value::Object(plan.params.clone()))),
+        ("params", plain("", &Value::Object(spec.params.clone()))),
         ("body", plain("", options.body.as_ref().unwrap_or(&Value::Null))),
         ("method", if posts { "POST".into() } else { Value::Null }),
-        ("use_request_body_not_params", plan.in_body.into()),
+        ("use_request_body_not_params", spec.in_body.into()),
         ("records_path", if records == "$[*]" { Value::Null } else { records.into() }),
         ("time_format", options.time_format.clone().into()),
-        ("inputs", inputs(plan, &stream.inputs)),
+        ("inputs", inputs(spec, &stream.inputs)),
     ]);
-    values.extend(of_paging(&plan.paging));
-    if let Some((parent, keys)) = &plan.parent {
+    values.extend(of_paging(&spec.paging));
+    if let Some((parent, keys)) = &spec.parent {
         values.insert("parent_keys", json!(keys));
-        values.insert("parent", json!(self::values(plans, *parent, settings)));
+        values.insert("parent", json!(self::values(specs, *parent, settings)));
     }
     let is_default = |value: &Value| match value {
         Value::Null | Value::Bool(false) => true,
@@ -121,20 +121,20 @@ fn of_paging(paging: &Paging) -> BTreeMap<&'static str, Value> {
 }
 
 /// Returns the inputs in an order of their own, for theirs says nothing.
-fn inputs(plan: &Plan, inputs: &[Map<String, Value>]) -> Value {
-    let secret = secret_members(plan);
+fn inputs(spec: &StreamSpec, inputs: &[Map<String, Value>]) -> Value {
+    let secret = secret_members(spec);
     let all: BTreeSet<String> = inputs.iter().map(|input| shown(input, &secret)).collect();
     json!(all)
 }
 
 /// Returns the members of inputs that may be secrets, as they are sent where secrets are.
-fn secret_members(plan: &Plan) -> Vec<String> {
+fn secret_members(spec: &StreamSpec) -> Vec<String> {
     let mut secret: Vec<String> = Vec::new();
-    for (_, value) in &plan.headers {
+    for (_, value) in &spec.headers {
         secret.extend(Template::new(value.reveal()).names().map(str::to_owned));
     }
-    let body = plan.body.as_ref().unwrap_or(&Value::Null);
-    let params = Value::Object(plan.params.clone());
+    let body = spec.body.as_ref().unwrap_or(&Value::Null);
+    let params = Value::Object(spec.params.clone());
     for value in [body, &params] {
         names_in_secrets(value, &mut secret);
     }
@@ -185,14 +185,14 @@ fn plain(name: &str, value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::plans;
+    use crate::stream::specs;
 
     fn sums_of(streams: &Value, more: &Value) -> Map<String, Value> {
         let mut settings = json!({ "api_url": "https://api.example.com/v1", "streams": streams });
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let settings: Settings = serde_json::from_value(settings).unwrap();
-        let plans = plans(&settings).unwrap();
-        sums(&plans, plans.len() - 1, &settings)
+        let specs = specs(&settings).unwrap();
+        sums(&specs, specs.len() - 1, &settings)
     }
 
     fn differences(a: &Value, b: &Value) -> Vec<String> {

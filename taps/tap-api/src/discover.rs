@@ -8,10 +8,10 @@ use singer::catalog::ReplicationMethod;
 use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::plan::Plan;
 use crate::reader::{Api, Reader, Step};
 use crate::row::RAW;
 use crate::spool::Spool;
+use crate::stream::StreamSpec;
 
 /// So many columns are named in a warning.
 const COLUMNS_TOLD: usize = 20;
@@ -31,11 +31,15 @@ pub struct Found {
 
 /// Reads the first slice of a stream that has rows, or as many records as are wanted; returns the
 /// schema too.
-pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, Value>, Found)> {
+pub fn infer(
+    api: &Api,
+    spec: &StreamSpec,
+    mut reader: Reader,
+) -> Result<(Map<String, Value>, Found)> {
     let mut rows = Spool::new(&api.spool);
     let mut shape = Shape::default();
     let mut whole_slice = false;
-    log::info!("stream {}: reading records to infer types", plan.name);
+    log::info!("stream {}: reading records to infer types", spec.name);
     let mut take = |row: &[u8]| {
         shape.see(row).map_err(|fault| {
             Error::new(ErrorKind::Data, "cannot read a record").with("reason", fault.what)
@@ -43,14 +47,14 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
         rows.push(row)
     };
     let end = loop {
-        match reader.step(api, plan, &mut take)? {
+        match reader.step(api, spec, &mut take)? {
             Step::End => break true,
             step => {
                 whole_slice = step == Step::Slice;
                 let rows = reader.counts().rows;
                 // A slice without rows tells nothing of the columns of others.
-                let tells = whole_slice && rows > 0 && !plan.sample.of_many_windows;
-                if tells || plan.sample.rows.is_some_and(|sample| rows >= sample) {
+                let tells = whole_slice && rows > 0 && !spec.sample.of_many_windows;
+                if tells || spec.sample.rows.is_some_and(|sample| rows >= sample) {
                     break reader.is_done();
                 }
             }
@@ -61,7 +65,7 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
         singer::warn!(
             "W-NO-RECORDS",
             "stream {}: no records to infer types from; declare a `schema` to have its columns",
-            plan.name
+            spec.name
         );
     }
     let mixed: Vec<_> = shape.mixed().take(COLUMNS_TOLD).collect();
@@ -70,12 +74,12 @@ pub fn infer(api: &Api, plan: &Plan, mut reader: Reader) -> Result<(Map<String, 
             "W-KINDS-MIXED",
             "stream {}: values of several kinds, such as 1 and \"1\", are kept as JSON in columns \
              {}; declare them in `schema` to have another type",
-            plan.name,
+            spec.name,
             mixed.join(", ")
         );
     }
-    complete(plan, &mut properties);
-    Ok((schema(properties, plan), Found { rows, reader, whole_slice, end }))
+    complete(spec, &mut properties);
+    Ok((schema(properties, spec), Found { rows, reader, whole_slice, end }))
 }
 
 /// Finds properties of rows that the columns inferred from other rows lack.
@@ -89,9 +93,9 @@ pub struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// Takes the columns of the stream.
-    pub fn new(stream: &'a Stream, plan: &Plan) -> Self {
+    pub fn new(stream: &'a Stream, spec: &StreamSpec) -> Self {
         let known = stream.columns.iter().map(|column| column.name.as_str()).collect();
-        Self { known, is_flat: plan.rules.flatten.is_some(), name: Vec::new() }
+        Self { known, is_flat: spec.rules.flatten.is_some(), name: Vec::new() }
     }
 
     /// Refuses a row with a value that would be left out.
@@ -127,15 +131,15 @@ impl<'a> Columns<'a> {
 }
 
 /// Returns the schema as declared, with the columns that the tap adds.
-pub fn declared(plan: &Plan, given: &Map<String, Value>) -> Map<String, Value> {
+pub fn declared(spec: &StreamSpec, given: &Map<String, Value>) -> Map<String, Value> {
     let mut schema = given.clone();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        let inputs = plan.inputs.first().into_iter().flat_map(|input| &input.members);
+        let inputs = spec.inputs.first().into_iter().flat_map(|input| &input.members);
         let mut added: Vec<(String, Value)> =
             inputs.map(|(name, value)| (name.clone(), of_input(value))).collect();
-        let parents = plan.parent.iter().flat_map(|(_, keys)| keys);
+        let parents = spec.parent.iter().flat_map(|(_, keys)| keys);
         added.extend(parents.map(|(name, _)| (name.clone(), any())));
-        if plan.rules.raw {
+        if spec.rules.raw {
             added.push((RAW.to_owned(), raw()));
         }
         for (name, property) in added {
@@ -146,51 +150,51 @@ pub fn declared(plan: &Plan, given: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Returns the stream with its keys.
-pub fn stream(plan: &Plan, schema: Map<String, Value>) -> Result<Stream> {
-    let mut stream = Stream::new(&plan.name, schema, plan.keys.clone());
-    let wanted = plan.keys.iter().chain(&plan.replication_key);
+pub fn stream(spec: &StreamSpec, schema: Map<String, Value>) -> Result<Stream> {
+    let mut stream = Stream::new(&spec.name, schema, spec.keys.clone());
+    let wanted = spec.keys.iter().chain(&spec.replication_key);
     if let Some(missing) = wanted.clone().find(|name| stream.column(name).is_none()) {
         let columns: Vec<&str> = stream.columns.iter().map(|column| column.name.as_str()).collect();
         return Err(Error::new(ErrorKind::Config, "cannot find a key among the columns")
-            .with("stream", &plan.name)
+            .with("stream", &spec.name)
             .with("key", missing)
             .with("columns", columns.join(", "))
             .hint("check `primary_keys` and `replication_key`"));
     }
-    if let Some(key) = &plan.replication_key {
+    if let Some(key) = &spec.replication_key {
         stream.replication_key = Some(key.clone());
         stream.replication_method = ReplicationMethod::Incremental;
         stream.set_meta(None, "valid-replication-keys", vec![key.clone()]);
     }
-    stream.set_meta(None, "table-key-properties", plan.keys.clone());
+    stream.set_meta(None, "table-key-properties", spec.keys.clone());
     stream.set_meta(None, "selected-by-default", true);
     Ok(stream)
 }
 
 /// Adds what no record had, and takes null from keys.
-fn complete(plan: &Plan, properties: &mut Map<String, Value>) {
+fn complete(spec: &StreamSpec, properties: &mut Map<String, Value>) {
     let empty = properties.is_empty();
-    for name in plan.keys.iter().chain(&plan.replication_key).filter(|_| empty) {
+    for name in spec.keys.iter().chain(&spec.replication_key).filter(|_| empty) {
         properties.insert(name.clone(), json!({"type": ["string", "null"]}));
     }
-    for name in &plan.keys {
+    for name in &spec.keys {
         if let Some(property) = properties.get_mut(name)
             && let Some(types) = property.get_mut("type").and_then(Value::as_array_mut)
         {
             types.retain(|word| word != "null");
         }
     }
-    if plan.rules.raw {
+    if spec.rules.raw {
         properties.insert(RAW.to_owned(), raw());
     }
 }
 
-fn schema(properties: Map<String, Value>, plan: &Plan) -> Map<String, Value> {
+fn schema(properties: Map<String, Value>, spec: &StreamSpec) -> Map<String, Value> {
     let mut schema = Map::new();
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), Value::Object(properties));
-    if !plan.keys.is_empty() {
-        schema.insert("required".to_owned(), plan.keys.clone().into());
+    if !spec.keys.is_empty() {
+        schema.insert("required".to_owned(), spec.keys.clone().into());
     }
     schema
 }

@@ -24,7 +24,7 @@ use crate::more::words::{Says, is_around};
 use crate::paging::facts::{PageFacts, Said};
 use crate::paging::pager::Pager;
 use crate::paging::{Paging, Style};
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 use crate::told::{is_no, plain};
 
 /// So deep lie such members below what leads to the records.
@@ -75,24 +75,24 @@ impl Said {
 
 /// Finds what an answer says of all pages together. A path that goes on behind a list may come to
 /// more records than the list has elements, or to fewer, so that no total is theirs.
-pub fn said(plan: &Plan, envelope: &Value, answer: &Answer) -> Said {
+pub fn said(spec: &StreamSpec, envelope: &Value, answer: &Answer) -> Said {
     let mut said = Said::default();
     let ranged = all_of_range(answer);
-    visit(plan, envelope, answer, &mut |object| said.look(object));
+    visit(spec, envelope, answer, &mut |object| said.look(object));
     said.total = said.total.or(ranged);
-    if plan.records.is_list() { said } else { Said { total: None, count: None, ..said } }
+    if spec.records.is_list() { said } else { Said { total: None, count: None, ..said } }
 }
 
 /// Takes an object.
 type Look<'a> = &'a mut dyn FnMut(Object<'_>);
 
 /// Shows the headers, and each object around the records.
-fn visit(plan: &Plan, envelope: &Value, answer: &Answer, look: Look<'_>) {
+fn visit(spec: &StreamSpec, envelope: &Value, answer: &Answer, look: Look<'_>) {
     visit_headers(answer, &mut *look);
-    if plan.records.is_root() {
+    if spec.records.is_root() {
         return;
     }
-    visit_way(envelope, &plan.records.way(), Stand { place: "$", kind: Holder::Way }, look);
+    visit_way(envelope, &spec.records.way(), Stand { place: "$", kind: Holder::Way }, look);
 }
 
 /// Where the way to the records has come to.
@@ -193,15 +193,15 @@ fn visit_headers(answer: &Answer, look: Look<'_>) {
 }
 
 /// Warns, once for a stream, when the last answer says that there is more.
-pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
-    let paging = &plan.paging;
+pub fn warn(spec: &StreamSpec, pager: &Pager, last: PageFacts<'_>) {
+    let paging = &spec.paging;
     if paging.style == Style::None || last.said.is_last() {
         return;
     }
     let mut search = Search::new(pager, last, paging);
     search.look_at_headers();
-    visit(plan, last.envelope, last.answer, &mut |object| search.look(object));
-    let is_full = full::is_full(plan, &search);
+    visit(spec, last.envelope, last.answer, &mut |object| search.look(object));
+    let is_full = full::is_full(spec, &search);
     let (is_spoken_of, mut signs) = (search.is_spoken_of, search.signs);
     let is_untold = pager.is_untold(paging, last);
     let token = signs.iter().find(|sign| sign.kind == Kind::Token && is_untold && is_full);
@@ -211,15 +211,15 @@ pub fn warn(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
     if let Some(Sign { place, kind, .. }) = signs.into_iter().min_by_key(|sign| sign.kind) {
         let remedy = remedy(&place, kind);
         let says = "in the answer says that there is more, and it is not read";
-        tell(plan, &format!("{place} {says}: {remedy}"));
+        tell(spec, &format!("{place} {says}: {remedy}"));
     } else if is_untold && is_full && (token.is_some() || !is_spoken_of) {
-        full::keep(plan, last.records, token);
+        full::keep(spec, last.records, token);
     }
 }
 
-fn tell(plan: &Plan, told: &str) {
-    if !plan.warned.more.swap(true, Ordering::Relaxed) {
-        singer::warn!("W-MORE-PAGES", "stream {}: {told}", plan.name);
+fn tell(spec: &StreamSpec, told: &str) {
+    if !spec.warned.more.swap(true, Ordering::Relaxed) {
+        singer::warn!("W-MORE-PAGES", "stream {}: {told}", spec.name);
     }
 }
 
@@ -253,42 +253,42 @@ fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> b
 
 /// Warns, once for a stream, when the first of numbered pages says that there is one before it,
 /// and nobody has chosen where to begin.
-pub fn warn_of_first(plan: &Plan, first: PageFacts<'_>) {
-    if plan.paging.style != Style::PageNumber || !plan.paging.first_by_default {
+pub fn warn_of_first(spec: &StreamSpec, first: PageFacts<'_>) {
+    if spec.paging.style != Style::PageNumber || !spec.paging.first_by_default {
         return;
     }
     let mut place = None;
-    visit(plan, first.envelope, first.answer, &mut |object| {
+    visit(spec, first.envelope, first.answer, &mut |object| {
         place = place.take().or_else(|| search::before(object, first));
     });
     let Some(place) = place else { return };
-    if !plan.warned.before.swap(true, Ordering::Relaxed) {
+    if !spec.warned.before.swap(true, Ordering::Relaxed) {
         singer::warn!(
             "W-MORE-PAGES",
             "stream {}: {place} in the first answer says that there is a page before it, and that \
              is not read: where pages are counted from 0, set `pagination_initial_offset: 0`",
-            plan.name
+            spec.name
         );
     }
 }
 
 /// Warns, once for a stream, when one of several lists of records says that it has more: no style
 /// of pages goes on within it.
-pub fn warn_of_lists(plan: &Plan, page: PageFacts<'_>) {
-    if plan.records.is_list() || plan.warned.lists.load(Ordering::Relaxed) {
+pub fn warn_of_lists(spec: &StreamSpec, page: PageFacts<'_>) {
+    if spec.records.is_list() || spec.warned.lists.load(Ordering::Relaxed) {
         return;
     }
     let mut place = None;
-    visit(plan, page.envelope, page.answer, &mut |object| {
+    visit(spec, page.envelope, page.answer, &mut |object| {
         place = place.take().or_else(|| search::of_list(object));
     });
     let Some(place) = place else { return };
-    plan.warned.lists.store(true, Ordering::Relaxed);
+    spec.warned.lists.store(true, Ordering::Relaxed);
     singer::warn!(
         "W-MORE-PAGES",
         "stream {}: {place} in the answer says that there is more in one of its lists, and it is \
          not read: ask for more of each at once, or read the lists by `parent`",
-        plan.name
+        spec.name
     );
 }
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind};
 
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 use crate::told::{is_around, is_yes, plain};
 
 /// What such an answer is called.
@@ -41,12 +41,12 @@ const MISSING: [&str; 2] = ["failed", "partial"];
 const DEPTH: u8 = 2;
 
 /// Returns the place at which an answer says that it is incomplete.
-pub fn place_in(plan: &Plan, envelope: &Value) -> Option<String> {
+pub fn place_in(spec: &StreamSpec, envelope: &Value) -> Option<String> {
     // What is a record says nothing about the answer.
-    if plan.records.is_root() {
+    if spec.records.is_root() {
         return None;
     }
-    let mut names = plan.records.names().peekable();
+    let mut names = spec.records.names().peekable();
     let (mut at, mut place) = (envelope.as_object(), "$".to_owned());
     while let (Some(members), Some(name)) = (at, names.next()) {
         if let Some(found) = look(members, &place, name, DEPTH) {

@@ -15,17 +15,16 @@ use crate::beside::Beside;
 use crate::borders::{Borders, Place};
 use crate::key::{Keys, TimeFormat};
 use crate::latest::Latest;
-use crate::oddities::{no_moment, no_row};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
 use crate::partial;
-use crate::plan::Plan;
 pub use crate::reader::turn::each_member;
 use crate::reader::turn::{Forms, Turn};
 use crate::request::{self, PageRequest};
-use crate::row::{Context, RowMaker};
+use crate::row::{Context, RowMaker, Unusable};
 use crate::slice::{Calendar, Slice};
 use crate::spool::{Budget, Spool};
+use crate::stream::StreamSpec;
 use crate::told;
 
 /// What all readers share.
@@ -95,7 +94,7 @@ pub type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 impl Reader {
     /// Starts a read.
     pub fn new(
-        plan: &Plan,
+        spec: &StreamSpec,
         slices: Vec<Slice>,
         contexts: Arc<Vec<Context>>,
         latest: Latest,
@@ -106,7 +105,7 @@ impl Reader {
             slice: 0,
             context: 0,
             open: None,
-            maker: RowMaker::new(&plan.rules),
+            maker: RowMaker::new(&spec.rules),
             counts: Counts::default(),
             forms: Forms::default(),
             beside: Beside::default(),
@@ -153,12 +152,12 @@ impl Reader {
     }
 
     /// Reads the next page and gives its rows to `take`.
-    pub fn step(&mut self, api: &Api, plan: &Plan, take: Take<'_>) -> Result<Step> {
+    pub fn step(&mut self, api: &Api, spec: &StreamSpec, take: Take<'_>) -> Result<Step> {
         if self.slice >= self.slices.len() {
             return Ok(Step::End);
         }
         let open = self.context < self.contexts.len();
-        if self.is_full(plan) && (open || self.counts.beyond) {
+        if self.is_full(spec) && (open || self.counts.beyond) {
             // Rows come in any order: what is not read may be older than what is, so that the
             // slice has not ended.
             self.cut = true;
@@ -166,20 +165,20 @@ impl Reader {
             return Ok(Step::End);
         }
         if !open {
-            return Ok(self.end_slice(api, plan));
+            return Ok(self.end_slice(api, spec));
         }
-        let at_once = plan.concurrency.min(self.contexts.len() - self.context);
-        if at_once > 1 && self.open.is_none() && plan.limit.is_none() {
-            return self.several(api, plan, at_once, take);
+        let at_once = spec.concurrency.min(self.contexts.len() - self.context);
+        if at_once > 1 && self.open.is_none() && spec.limit.is_none() {
+            return self.several(api, spec, at_once, take);
         }
         let (mut pager, mut request) = match self.open.take() {
             Some(open) => open,
-            None => self.begin(api, plan)?,
+            None => self.begin(api, spec)?,
         };
-        pager.check_request(request.sent.identity(), plan.pages_max)?;
+        pager.check_request(request.sent.identity(), spec.pages_max)?;
         let mut statuses = pager.ends().to_vec();
         // A page that the API itself has named is there, or something is wrong.
-        if plan.not_found == NotFound::Empty && (pager.pages() == 0 || plan.paging.is_numbered()) {
+        if spec.not_found == NotFound::Empty && (pager.pages() == 0 || spec.paging.is_numbered()) {
             statuses.push(404);
         }
         // Some APIs take no parameters beside those of the address that they named.
@@ -187,23 +186,23 @@ impl Reader {
         let mut attempts = api.client.attempts();
         let next = loop {
             let sent = api.client.send(&request.sent, &statuses);
-            let mut answer = sent.map_err(|failure| pager.explain(&plan.paging, failure))?;
+            let mut answer = sent.map_err(|failure| pager.explain(&spec.paging, failure))?;
             self.latest.take_clock(&answer);
             if request.falls_back(answer.status) {
                 statuses.retain(|status| !request::MAY_REFUSE.contains(status));
                 continue;
             }
             if !matches!(answer.status, 200..300) {
-                page::close(plan, &pager);
+                page::close(spec, &pager);
                 if pager.pages() == 0 {
                     self.note_absent();
                 }
                 if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
-                    warn_of_end(api, plan, &request.sent, &mut answer);
+                    warn_of_end(api, spec, &request.sent, &mut answer);
                 }
                 break None;
             }
-            let turn = self.page(api, plan, &mut answer, &mut pager, &mut *take);
+            let turn = self.page(api, spec, &mut answer, &mut pager, &mut *take);
             match turn.map_err(|failure| explain(failure, api, &request.sent, &mut answer))? {
                 Turn::Next(next) => break next,
                 Turn::Again(failure) => {
@@ -215,24 +214,30 @@ impl Reader {
         match next {
             None => self.context += 1,
             // The next step ends the read.
-            Some(_) if self.is_full(plan) => {}
-            Some(next) => self.open = Some((pager, for_next(api, plan, request, next)?)),
+            Some(_) if self.is_full(spec) => {}
+            Some(next) => self.open = Some((pager, for_next(api, spec, request, next)?)),
         }
         Ok(Step::Page)
     }
 
     /// Reads so many contexts at once, and gives their rows to `take` in order.
-    fn several(&mut self, api: &Api, plan: &Plan, count: usize, take: Take<'_>) -> Result<Step> {
+    fn several(
+        &mut self,
+        api: &Api,
+        spec: &StreamSpec,
+        count: usize,
+        take: Take<'_>,
+    ) -> Result<Step> {
         let slice = &self.slices[self.slice];
         let contexts = &self.contexts[self.context..self.context + count];
         let read = |context: &Context| {
             let slice = Slice { reached: None, ..slice.clone() };
             let contexts = Arc::new(vec![context.clone()]);
-            let mut reader = Self::new(plan, vec![slice], contexts, self.latest.beside());
+            let mut reader = Self::new(spec, vec![slice], contexts, self.latest.beside());
             reader.borders = self.borders.beside();
             (reader.forms, reader.beside) = (self.forms.clone(), self.beside.clone());
             let mut rows = Spool::new(&api.spool);
-            while reader.step(api, plan, &mut |row| rows.push(row))? == Step::Page {}
+            while reader.step(api, spec, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
         };
         let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread has ended"));
@@ -244,19 +249,19 @@ impl Reader {
         });
         for read in read {
             let (reader, mut rows) = read?;
-            self.forms.join(&reader.forms, plan)?;
+            self.forms.join(&reader.forms, spec)?;
             rows.each(&mut *take)?;
             self.borders.join(&reader.borders);
             self.beside.join(&reader.beside);
-            self.join(api, plan, &reader);
+            self.join(api, spec, &reader);
         }
         self.context += count;
         Ok(Step::Page)
     }
 
     /// Adds what a read beside this one has come across.
-    pub fn join(&mut self, api: &Api, plan: &Plan, other: &Self) {
-        self.latest.join(keys(api, plan), &other.latest, self.counts.rows);
+    pub fn join(&mut self, api: &Api, spec: &StreamSpec, other: &Self) {
+        self.latest.join(keys(api, spec), &other.latest, self.counts.rows);
         self.counts.rows += other.counts.rows;
         self.counts.outside += other.counts.outside;
         self.counts.undated += other.counts.undated;
@@ -270,22 +275,22 @@ impl Reader {
     }
 
     /// Tells whether there are as many rows as are wanted.
-    fn is_full(&self, plan: &Plan) -> bool {
-        plan.limit.is_some_and(|limit| self.counts.rows >= limit)
+    fn is_full(&self, spec: &StreamSpec) -> bool {
+        spec.limit.is_some_and(|limit| self.counts.rows >= limit)
     }
 
-    fn begin(&mut self, api: &Api, plan: &Plan) -> Result<(Pager, PageRequest)> {
+    fn begin(&mut self, api: &Api, spec: &StreamSpec) -> Result<(Pager, PageRequest)> {
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
-        let mut pager = Pager::new(plan.known());
-        let params = pager.first(&plan.paging);
-        let request = request::first(&api.address, plan, &fills)?;
-        Ok((pager, request.with_params(plan, &params)?))
+        let mut pager = Pager::new(spec.known());
+        let params = pager.first(&spec.paging);
+        let request = request::first(&api.address, spec, &fills)?;
+        Ok((pager, request.with_params(spec, &params)?))
     }
 
-    fn end_slice(&mut self, api: &Api, plan: &Plan) -> Step {
+    fn end_slice(&mut self, api: &Api, spec: &StreamSpec) -> Step {
         if let Some(reached) = self.slices[self.slice].reached.clone() {
-            self.latest.note(keys(api, plan), &reached, self.counts.rows);
+            self.latest.note(keys(api, spec), &reached, self.counts.rows);
         }
         self.borders.end_window();
         self.slice += 1;
@@ -293,16 +298,16 @@ impl Reader {
         Step::Slice
     }
 
-    fn row(&mut self, api: &Api, plan: &Plan, record: &[u8], take: Take<'_>) -> Result<()> {
+    fn row(&mut self, api: &Api, spec: &StreamSpec, record: &[u8], take: Take<'_>) -> Result<()> {
         let context = &self.contexts[self.context];
         let row = self.maker.make(record, context);
-        let row = row.map_err(|unusable| no_row(plan, context, unusable))?;
+        let row = row.map_err(|unusable| no_row(spec, context, unusable))?;
         let Slice { bounds, from, to: end, .. } = self.slices[self.slice];
         if let Some((from, to)) = bounds {
             // `maker` is borrowed by `row`, so the key is read behind it.
             let row = row.to_vec();
             let key = self.maker.key();
-            let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+            let format = spec.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
             match format.read(key, api.calendar.zone()) {
                 Some(moment) if moment < from || moment >= to => {
                     self.counts.outside += 1;
@@ -310,14 +315,14 @@ impl Reader {
                 }
                 Some(_) => {}
                 None if key.is_empty() => self.counts.undated += 1,
-                None => return Err(no_moment(plan, key)),
+                None => return Err(no_moment(spec, key)),
             }
             self.counts.rows += 1;
             return take(&row);
         }
         if let Some(end) = end {
             let row = row.to_vec();
-            let place = Place::of(keys(api, plan), self.maker.key(), end);
+            let place = Place::of(keys(api, spec), self.maker.key(), end);
             if self.borders.is_again(&row, place) {
                 return Ok(());
             }
@@ -326,15 +331,15 @@ impl Reader {
             take(row)?;
         }
         self.counts.rows += 1;
-        if plan.replication_key.is_some() {
-            self.latest.note_row(keys(api, plan), self.maker.key(), from, self.counts.rows);
+        if spec.replication_key.is_some() {
+            self.latest.note_row(keys(api, spec), self.maker.key(), from, self.counts.rows);
         }
         Ok(())
     }
 }
 
-fn keys<'a>(api: &'a Api, plan: &'a Plan) -> Keys<'a> {
-    Keys { format: plan.time_format.as_ref(), zone: api.calendar.zone() }
+fn keys<'a>(api: &'a Api, spec: &'a StreamSpec) -> Keys<'a> {
+    Keys { format: spec.time_format.as_ref(), zone: api.calendar.zone() }
 }
 
 fn hash(text: &[u8]) -> u64 {
@@ -360,9 +365,9 @@ fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) ->
 }
 
 /// Returns the request for the next page.
-fn for_next(api: &Api, plan: &Plan, request: PageRequest, next: Next) -> Result<PageRequest> {
+fn for_next(api: &Api, spec: &StreamSpec, request: PageRequest, next: Next) -> Result<PageRequest> {
     match next {
-        Next::Params(params) => request.with_params(plan, &params),
+        Next::Params(params) => request.with_params(spec, &params),
         Next::Address(address) => request.follow(trusted(api, address)?),
     }
 }
@@ -378,12 +383,52 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
 }
 
 /// Warns of a page that was refused, which is taken for the end.
-fn warn_of_end(api: &Api, plan: &Plan, request: &Request, answer: &mut Answer) {
+fn warn_of_end(api: &Api, spec: &StreamSpec, request: &Request, answer: &mut Answer) {
     let said = api.client.excerpt(&answer.excerpt()).unwrap_or_default();
     let (request, status) = (api.client.shown(request), answer.status);
     singer::warn!(
         "W-END-BY-REFUSAL",
         "stream {}: {request}: a page refused with status {status} is taken for the end: {said}",
-        plan.name,
+        spec.name,
     );
+}
+
+/// Refuses a replication key by which nobody can tell the day of its record.
+fn no_moment(spec: &StreamSpec, key: &str) -> Error {
+    Error::new(ErrorKind::Data, "cannot read the replication key of a record as a time")
+        .with("replication_key", spec.replication_key.as_deref().unwrap_or_default())
+        .with("value", key)
+        .hint(
+            "set `time_format` to how the API writes it; without a `replication_key` all records \
+             are taken that the API gives for the day",
+        )
+}
+
+/// Refuses a record of which no row can be made.
+fn no_row(spec: &StreamSpec, context: &Context, unusable: Unusable) -> Error {
+    let failure = Error::new(ErrorKind::Data, "cannot make a row of a record");
+    let at = match unusable {
+        Unusable::Fault(fault) => {
+            return failure.with("reason", fault.what).hint("`records_path` must lead to objects");
+        }
+        Unusable::Differs(at) => at,
+    };
+    let name = context.members.get(at).map(|(name, _)| name.as_str()).unwrap_or_default();
+    let mut keys = spec.parent.iter().flat_map(|(_, keys)| keys);
+    let failure = failure.with("stream", &spec.name).with("member of the record", name);
+    match keys.find(|(to, _)| to == name) {
+        Some((_, from)) => failure
+            .with("property of the parent", from)
+            .with("reason", "the record and its parent have different values for one column")
+            .hint(
+                "choose another name for the parent's value in `parent_keys`, as in \
+                 {\"parent_id\": \"id\"}, and use it in `path`, `params` and `primary_keys`",
+            ),
+        None => failure
+            .with("reason", "the record and its input have different values for one column")
+            .hint(
+                "choose another name for the member of `inputs`, and use it in `path`, `params` \
+                 and `primary_keys`",
+            ),
+    }
 }

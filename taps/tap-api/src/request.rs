@@ -4,7 +4,7 @@ use http_client::{Address, Method, Request, address::encoded};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 use crate::template::{Fills, Template, fill_in, fill_texts, put, text_of};
 
 /// By these an API may refuse parameters beside those of an address that it named or signed.
@@ -24,8 +24,8 @@ pub struct PageRequest {
 /// Makes the first request of a stream for a context and a slice.
 ///
 /// Fails with `Config` when the path needs a time that is not known.
-pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<PageRequest> {
-    for value in plan.path.names().filter_map(|name| fills.get(name)) {
+pub fn first(api: &Address, spec: &StreamSpec, fills: &Fills) -> Result<PageRequest> {
+    for value in spec.path.names().filter_map(|name| fills.get(name)) {
         if value.is_array() || value.is_object() {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("reason", "it is an array or object")
@@ -38,21 +38,21 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<PageRequest> {
                 .hint("it is empty, or would lead to another path: check `parent_keys`"));
         }
     }
-    let Some(path) = plan.path.fill(fills, encoded) else {
+    let Some(path) = spec.path.fill(fills, encoded) else {
         return Err(Error::new(ErrorKind::Config, "cannot fill all placeholders")
             .with("path", "{start}")
             .hint("set a `start_date`"));
     };
     let address = api.with_path(&path)?;
     let mut headers = Vec::new();
-    for (name, value) in &plan.headers {
+    for (name, value) in &spec.headers {
         let filled = Template::new(value.reveal()).fill(fills, str::to_owned);
         headers.extend(filled.map(|value| (name.clone(), Secret::new(value))));
     }
     let mut params = Vec::new();
-    let mut body = plan.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
-    for (name, value) in &plan.params {
-        if plan.in_body {
+    let mut body = spec.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
+    for (name, value) in &spec.params {
+        if spec.in_body {
             let is_whole = value.as_str().is_some_and(|text| Template::new(text).whole().is_some());
             let Some(value) = fill_in(value, fills) else { continue };
             put(&mut body, name, if is_whole { value } else { nested(value) });
@@ -62,8 +62,8 @@ pub fn first(api: &Address, plan: &Plan, fills: &Fills) -> Result<PageRequest> {
     }
     let address = address.with_params(&params)?;
     let asked = address.clone();
-    let mut sent = Request { method: plan.method, address, headers, body: None };
-    if plan.method == Method::Post {
+    let mut sent = Request { method: spec.method, address, headers, body: None };
+    if spec.method == Method::Post {
         sent.set_body(&body);
     }
     Ok(PageRequest { sent, asked, named: None })
@@ -74,9 +74,9 @@ impl PageRequest {
     /// texts.
     ///
     /// Fails with `Data` for an array or object that a query cannot hold.
-    pub fn with_params(&self, plan: &Plan, params: &[(String, Value)]) -> Result<Self> {
+    pub fn with_params(&self, spec: &StreamSpec, params: &[(String, Value)]) -> Result<Self> {
         let mut request = self.clone();
-        if plan.in_body {
+        if spec.in_body {
             let sent = self.sent.body.as_ref().map_or(&b"null"[..], |(body, _)| body.as_slice());
             let mut body: Value = serde_json::from_slice(sent)
                 .or_kind(ErrorKind::Internal, "cannot read the body of a request")?;
@@ -88,7 +88,7 @@ impl PageRequest {
             let mut texts = Vec::new();
             for (name, value) in params {
                 let nested = value.is_array() || value.is_object();
-                if nested && !plan.paging.token_as_json {
+                if nested && !spec.paging.token_as_json {
                     return Err(unsendable(name));
                 }
                 texts.push((name.clone(), text_of(value).into_owned()));

@@ -24,12 +24,12 @@ use crate::discover::{self, Columns, Found};
 use crate::key::{Keys, TimeFormat};
 use crate::latest::{Latest, Start};
 use crate::more::{full, nested};
-use crate::plan::{Plan, plans};
 use crate::reader::{Api, Reader, Step};
 use crate::row::Context;
 use crate::settings::{self, Settings};
 use crate::slice::{Calendar, Slice};
 use crate::spool::Budget;
+use crate::stream::{StreamSpec, specs};
 
 /// Where a record that is set aside comes from: an answer has no name of its own.
 const PLACE: (&str, Option<u64>) = ("the source", None);
@@ -38,7 +38,7 @@ const PLACE: (&str, Option<u64>) = ("the source", None);
 #[derive(Debug)]
 pub struct TapApi {
     api: Api,
-    plans: Vec<Plan>,
+    specs: Vec<StreamSpec>,
     /// What discovery has read, by stream.
     found: BTreeMap<String, Found>,
     /// What streams are read for, by stream.
@@ -60,13 +60,13 @@ impl Tap for TapApi {
         let (network, agent) = (&settings.network, &settings.user_agent);
         let signer = auth::signer(&settings.auth)?;
         let client = Client::new(network, agent, settings::HINTS, &address, signer)?;
-        let mut plans = plans(&settings)?;
-        for plan in &plans {
-            plan.tell(client.secrets());
+        let mut specs = specs(&settings)?;
+        for spec in &specs {
+            spec.tell(client.secrets());
         }
-        let all = (0..plans.len()).map(|at| decides::sums(&plans, at, &settings));
+        let all = (0..specs.len()).map(|at| decides::sums(&specs, at, &settings));
         let all: Vec<_> = all.collect();
-        plans.iter_mut().zip(all).for_each(|(plan, sums)| plan.decides = sums);
+        specs.iter_mut().zip(all).for_each(|(spec, sums)| spec.decides = sums);
         let calendar = Calendar::new(&settings)?;
         let api = Api {
             client,
@@ -76,60 +76,60 @@ impl Tap for TapApi {
             cap: Cap::new(settings.bookmark_cap),
             spool: Budget::new(settings.max_spool_bytes),
         };
-        Ok(Self { api, plans, found: BTreeMap::new(), contexts: BTreeMap::new() })
+        Ok(Self { api, specs, found: BTreeMap::new(), contexts: BTreeMap::new() })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
-        (0..self.plans.len()).map(|at| self.discover_one(at)).collect()
+        (0..self.specs.len()).map(|at| self.discover_one(at)).collect()
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         rows.unsorted();
         let at = self.position(stream)?;
         let columns = || stream.columns.iter().map(|column| column.name.clone()).collect();
-        self.plans[at].rules.columns.get_or_init(columns);
-        let changed = self.changed(&self.plans[at], stream, since);
+        self.specs[at].rules.columns.get_or_init(columns);
+        let changed = self.changed(&self.specs[at], stream, since);
         let anew = !changed.is_empty();
         if anew {
-            warn_of_change(&self.plans[at], &changed);
+            warn_of_change(&self.specs[at], &changed);
             // It is no part of the rows then.
             rows.cover(&singer::Coverage::Whole);
         }
-        let start = self.start(&self.plans[at], stream, since);
-        self.check_start(&self.plans[at], stream, &start);
-        warn_of_all(&self.plans[at], stream)?;
+        let start = self.start(&self.specs[at], stream, since);
+        self.check_start(&self.specs[at], stream, &start);
+        warn_of_all(&self.specs[at], stream)?;
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
-        let plan = &self.plans[at];
-        let matters = plan.replication_key.is_some() || self.api.calendar.reads_a_day();
+        let spec = &self.specs[at];
+        let matters = spec.replication_key.is_some() || self.api.calendar.reads_a_day();
         let inferred = found.is_some() && matters;
-        let mut columns = inferred.then(|| Columns::new(stream, plan));
+        let mut columns = inferred.then(|| Columns::new(stream, spec));
         let found = found.filter(|_| !start.is_bookmark);
         let Contexts { all, is_part } = self.contexts_of(at)?;
-        let (coverage, late, covered) = Coverage::of(&self.plans[at], &all, &start, &since.value);
+        let (coverage, late, covered) = Coverage::of(&self.specs[at], &all, &start, &since.value);
         let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
                 found.rows.each(|row| rows.json(stream, row, PLACE))?;
                 (found.reader, found.end, found.whole_slice)
             }
-            None => (self.reader_of(&self.plans[at], start, covered.into())?, false, false),
+            None => (self.reader_of(&self.specs[at], start, covered.into())?, false, false),
         };
-        let plan = &self.plans[at];
-        let bookmarks = Bookmarks { api: &self.api, plan, stream, is_part, anew, coverage };
-        let mut late = self.read_late(plan, stream, late, rows)?;
+        let spec = &self.specs[at];
+        let bookmarks = Bookmarks { api: &self.api, spec, stream, is_part, anew, coverage };
+        let mut late = self.read_late(spec, stream, late, rows)?;
         for late in &late {
             reader.miss(late);
         }
         if let Some(cut) = late.pop_if(|late| !late.is_done() || late.is_cut()) {
             bookmarks.tell(&cut, rows);
-            nested::warn(&self.plans, at, stream);
-            full::warn(&self.plans, at);
+            nested::warn(&self.specs, at, stream);
+            full::warn(&self.specs, at);
             return Ok(());
         }
         loop {
             if whole_slice {
                 if reader.is_done() {
-                    late.drain(..).for_each(|late| reader.join(&self.api, plan, &late));
+                    late.drain(..).for_each(|late| reader.join(&self.api, spec, &late));
                 }
                 bookmarks.checkpoint(&reader, rows)?;
             }
@@ -142,26 +142,26 @@ impl Tap for TapApi {
                     Ok(()) => rows.json(stream, row, PLACE),
                     Err(failure) => rows.reject(PLACE.0, &Refused::Object(row), failure),
                 };
-            let step = reader.step(&self.api, plan, &mut take)?;
+            let step = reader.step(&self.api, spec, &mut take)?;
             (whole_slice, end) = (step == Step::Slice, step == Step::End);
         }
         bookmarks.tell(&reader, rows);
-        nested::warn(&self.plans, at, stream);
-        full::warn(&self.plans, at);
+        nested::warn(&self.specs, at, stream);
+        full::warn(&self.specs, at);
         Ok(())
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
-        let plan = &self.plans[self.position(stream)?];
+        let spec = &self.specs[self.position(stream)?];
         // Queries and headers may be secret; the path is known up to its placeholders.
-        let names = plan.path.names().map(|name| (name.to_owned(), format!("{{{name}}}").into()));
-        let path = plan.path.fill(&names.collect(), str::to_owned).unwrap_or_default();
+        let names = spec.path.names().map(|name| (name.to_owned(), format!("{{{name}}}").into()));
+        let path = spec.path.fill(&names.collect(), str::to_owned).unwrap_or_default();
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let base = self.api.address.to_string();
         let slash = if path.is_empty() { "" } else { "/" };
-        let method = plan.method.word();
-        let start = self.start(plan, stream, since);
-        let slices = self.slices(plan, start.key.as_deref())?;
+        let method = spec.method.word();
+        let start = self.start(spec, stream, since);
+        let slices = self.slices(spec, start.key.as_deref())?;
         let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name)?.as_str());
         let span = match (known("datestamp"), known("start")) {
             (Some(day), _) => format!(", the day {day}"),
@@ -169,10 +169,10 @@ impl Tap for TapApi {
             (None, None) => String::new(),
         };
         let request = format!("{method} {}{slash}{path}{span}", base.trim_end_matches('/'));
-        let changed = self.changed(plan, stream, since);
+        let changed = self.changed(spec, stream, since);
         let anew = !changed.is_empty();
         if anew {
-            warn_of_change(plan, &changed);
+            warn_of_change(spec, &changed);
         }
         let coverage = anew.then_some(singer::Coverage::Whole);
         Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], coverage })
@@ -180,26 +180,26 @@ impl Tap for TapApi {
 }
 
 impl TapApi {
-    /// Returns where the stream stands among the plans.
+    /// Returns where the stream stands among the specs.
     fn position(&self, stream: &Stream) -> Result<usize> {
-        self.plans.iter().position(|plan| plan.name == stream.id).ok_or_else(|| {
+        self.specs.iter().position(|spec| spec.name == stream.id).ok_or_else(|| {
             Error::new(ErrorKind::Config, "cannot find a stream of the catalog")
                 .hint("write the catalog again with --discover, or add the stream to `streams`")
         })
     }
 
     fn discover_one(&mut self, at: usize) -> Result<Stream> {
-        if let Some(schema) = &self.plans[at].schema {
-            let schema = discover::declared(&self.plans[at], schema);
-            return discover::stream(&self.plans[at], schema);
+        if let Some(schema) = &self.specs[at].schema {
+            let schema = discover::declared(&self.specs[at], schema);
+            return discover::stream(&self.specs[at], schema);
         }
-        let start = Start { key: self.plans[at].start_date.clone(), is_bookmark: false };
-        let reader = self.reader(at, start).with("stream", &self.plans[at].name)?;
-        let plan = &self.plans[at];
+        let start = Start { key: self.specs[at].start_date.clone(), is_bookmark: false };
+        let reader = self.reader(at, start).with("stream", &self.specs[at].name)?;
+        let spec = &self.specs[at];
         let (schema, found) =
-            discover::infer(&self.api, plan, reader).with("stream", &plan.name)?;
-        self.found.insert(plan.name.clone(), found);
-        discover::stream(plan, schema)
+            discover::infer(&self.api, spec, reader).with("stream", &spec.name)?;
+        self.found.insert(spec.name.clone(), found);
+        discover::stream(spec, schema)
     }
 
     /// Tells whether a stream goes on from its bookmark.
@@ -210,44 +210,44 @@ impl TapApi {
     }
 
     /// Returns what has changed of the settings that decide the rows since the bookmark was made.
-    fn changed(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Vec<String> {
+    fn changed(&self, spec: &StreamSpec, stream: &Stream, since: &Bookmark) -> Vec<String> {
         let goes_on = self.goes_on(stream, since);
-        if goes_on { decides::changed(&since.value, &plan.decides) } else { Vec::new() }
+        if goes_on { decides::changed(&since.value, &spec.decides) } else { Vec::new() }
     }
 
     /// Returns where a stream starts: its bookmark, else its start date.
-    fn start(&self, plan: &Plan, stream: &Stream, since: &Bookmark) -> Start {
+    fn start(&self, spec: &StreamSpec, stream: &Stream, since: &Bookmark) -> Start {
         let is_bookmark = since.start.is_some()
             && self.goes_on(stream, since)
-            && self.changed(plan, stream, since).is_empty();
-        let key = if is_bookmark { since.start.clone() } else { plan.start_date.clone() };
+            && self.changed(spec, stream, since).is_empty();
+        let key = if is_bookmark { since.start.clone() } else { spec.start_date.clone() };
         Start { key, is_bookmark }
     }
 
     /// Warns of a bookmark of the future, unless its column tells that it is a time.
-    fn check_start(&self, plan: &Plan, stream: &Stream, start: &Start) {
-        let keys = Keys { format: plan.time_format.as_ref(), zone: self.api.calendar.zone() };
-        let key = plan.replication_key.as_deref().unwrap_or_default();
+    fn check_start(&self, spec: &StreamSpec, stream: &Stream, start: &Start) {
+        let keys = Keys { format: spec.time_format.as_ref(), zone: self.api.calendar.zone() };
+        let key = spec.replication_key.as_deref().unwrap_or_default();
         let dated = stream.column(key).is_some_and(|at| is_dated(&stream.columns[at]));
-        if start.key != plan.start_date
+        if start.key != spec.start_date
             && !dated
             && let Some((moment, zoned)) = start.key.as_deref().and_then(|key| keys.moment(key))
             && self.api.cap.is_to_come(moment, zoned)
         {
-            report_bookmark(&plan.name, key);
+            report_bookmark(&spec.name, key);
         }
     }
 
     fn reader(&mut self, at: usize, start: Start) -> Result<Reader> {
         let contexts = self.contexts_of(at)?.all;
-        self.reader_of(&self.plans[at], start, contexts)
+        self.reader_of(&self.specs[at], start, contexts)
     }
 
     /// Reads what the bookmark does not cover; the last of the readers may not have come to its
     /// end.
     fn read_late(
         &self,
-        plan: &Plan,
+        spec: &StreamSpec,
         stream: &Stream,
         parts: Vec<Part>,
         rows: &mut Rows<'_>,
@@ -257,15 +257,15 @@ impl TapApi {
             log::info!(
                 "stream {}: {} of its parents or inputs are read from {} on, as its bookmark does \
                  not cover them",
-                plan.name,
+                spec.name,
                 contexts.len(),
                 start.key.as_deref().unwrap_or("their first record")
             );
-            let mut reader = self.reader_of(plan, start, contexts.into())?;
+            let mut reader = self.reader_of(spec, start, contexts.into())?;
             let mut has_enough = rows.has_enough();
             while !has_enough {
                 let step =
-                    reader.step(&self.api, plan, &mut |row| rows.json(stream, row, PLACE))?;
+                    reader.step(&self.api, spec, &mut |row| rows.json(stream, row, PLACE))?;
                 rows.flush()?;
                 has_enough = rows.has_enough();
                 if step == Step::End {
@@ -281,23 +281,28 @@ impl TapApi {
         Ok(readers)
     }
 
-    fn reader_of(&self, plan: &Plan, start: Start, contexts: Arc<Vec<Context>>) -> Result<Reader> {
-        let slices = self.slices(plan, start.key.as_deref())?;
-        Ok(Reader::new(plan, slices, contexts, Latest::new(start, self.api.cap)))
+    fn reader_of(
+        &self,
+        spec: &StreamSpec,
+        start: Start,
+        contexts: Arc<Vec<Context>>,
+    ) -> Result<Reader> {
+        let slices = self.slices(spec, start.key.as_deref())?;
+        Ok(Reader::new(spec, slices, contexts, Latest::new(start, self.api.cap)))
     }
 
-    fn slices(&self, plan: &Plan, start: Option<&str>) -> Result<Vec<Slice>> {
-        if plan.has_days() {
-            let format = plan.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+    fn slices(&self, spec: &StreamSpec, start: Option<&str>) -> Result<Vec<Slice>> {
+        if spec.has_days() {
+            let format = spec.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
             if let Some(mut day) = self.api.calendar.day(format)? {
-                if plan.replication_key.is_none() {
+                if spec.replication_key.is_none() {
                     day.bounds = None;
                 }
                 return Ok(vec![day]);
             }
         }
-        let windows = plan.window_days.filter(|_| plan.replication_key.is_some());
-        let start = start.filter(|_| plan.replication_key.is_some());
-        self.api.calendar.since(start, plan.time_format.as_ref(), windows)
+        let windows = spec.window_days.filter(|_| spec.replication_key.is_some());
+        let start = start.filter(|_| spec.replication_key.is_some());
+        self.api.calendar.since(start, spec.time_format.as_ref(), windows)
     }
 }

@@ -7,7 +7,7 @@ use http_client::failure::kind_of;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind};
 
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 
 /// What the failure is called.
 pub const MESSAGE: &str = "the answer tells of a failure";
@@ -117,14 +117,14 @@ pub struct Records {
 }
 
 /// Finds the failure that an answer tells of in what stands around its records.
-pub fn failure_of(plan: &Plan, envelope: &Value, records: Records) -> Option<Told> {
+pub fn failure_of(spec: &StreamSpec, envelope: &Value, records: Records) -> Option<Told> {
     let mut told = Told::default();
     let members = envelope.as_object()?;
-    if plan.records.is_root() {
-        let tells = tells_alone(plan, members) && look(members, None, DEPTH, &mut told);
+    if spec.records.is_root() {
+        let tells = tells_alone(spec, members) && look(members, None, DEPTH, &mut told);
         return tells.then_some(told);
     }
-    let mut names = plan.records.names().peekable();
+    let mut names = spec.records.names().peekable();
     let mut at = Some(members);
     let mut found = false;
     while let (Some(members), Some(name)) = (at, names.next()) {
@@ -218,26 +218,26 @@ const COMPLAINTS: &[&str] = &["error", "exception", "fail", "invalid", "expired"
 
 /// Tells whether an object that is a record, for want of another place, may be no record: it has
 /// none of the stream's keys, or nothing but what answers about failures have.
-fn tells_alone(plan: &Plan, members: &Map<String, Value>) -> bool {
+fn tells_alone(spec: &StreamSpec, members: &Map<String, Value>) -> bool {
     let has = |key: &String| members.get(key).is_some_and(|value| !value.is_null());
-    if !plan.keys.is_empty() {
-        return !plan.keys.iter().all(has);
+    if !spec.keys.is_empty() {
+        return !spec.keys.iter().all(has);
     }
     let is_error = |name: &str| is_one_of(&["error", "errors"], name);
     let only = members.keys().all(|name| is_beside(&plain(name)));
     // Where the path says that the answer is a record, it is one.
-    let asked_for = plan.records.to_string() == "$";
+    let asked_for = spec.records.to_string() == "$";
     !asked_for
-        && (only || plan.records_by_default && members.keys().any(|name| is_error(&plain(name))))
+        && (only || spec.records_by_default && members.keys().any(|name| is_error(&plain(name))))
 }
 
 /// Finds the failure that the last line of an answer of lines tells of, in place of a record: it
 /// has nothing but what answers about failures have, and the line before it does not.
-pub fn failure_of_line(plan: &Plan, line: &[u8], before: &[u8]) -> Option<Told> {
+pub fn failure_of_line(spec: &StreamSpec, line: &[u8], before: &[u8]) -> Option<Told> {
     let complaint = |line: &[u8]| {
         let members: Map<String, Value> = serde_json::from_slice(line).ok()?;
         let names = || members.keys().map(|name| plain(name));
-        let has_key = plan.keys.iter().any(|key| members.contains_key(key));
+        let has_key = spec.keys.iter().any(|key| members.contains_key(key));
         let tells = !has_key && names().all(|name| is_beside(&name));
         let fails = members.iter().any(|(name, value)| is_failing(&plain(name)) && is_set(value));
         (tells && fails).then_some(members)

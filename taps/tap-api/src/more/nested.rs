@@ -10,8 +10,8 @@ use singer::scan::{Fault, Scanner, Token};
 
 use super::search::is_size;
 use super::words::{Says, is_around, meaning};
-use crate::plan::Plan;
 use crate::reader::each_member;
+use crate::stream::StreamSpec;
 use crate::template::Fills;
 use crate::told::plain;
 
@@ -19,8 +19,8 @@ use crate::told::plain;
 const DEPTH: u8 = 4;
 
 /// Keeps which members of a record have lists that are cut, and where they say so.
-pub fn note(plan: &Plan, record: &[u8]) {
-    let Ok(mut known) = plan.warned.nested.lock() else { return };
+pub fn note(spec: &StreamSpec, record: &[u8]) {
+    let Ok(mut known) = spec.warned.nested.lock() else { return };
     if !has_list(record) {
         return;
     }
@@ -42,16 +42,16 @@ pub fn note(plan: &Plan, record: &[u8]) {
 
 /// Warns, once for a stream, of a list in a column that is read, unless a stream that it is the
 /// parent of asks for the list.
-pub fn warn(plans: &[Plan], at: usize, stream: &Stream) {
-    let plan = &plans[at];
-    let Ok(known) = plan.warned.nested.lock() else { return };
+pub fn warn(specs: &[StreamSpec], at: usize, stream: &Stream) {
+    let spec = &specs[at];
+    let Ok(known) = spec.warned.nested.lock() else { return };
     let is_read = |member: &String| {
-        let flat = plan.rules.flatten.as_ref().map(|(_, separator)| format!("{member}{separator}"));
+        let flat = spec.rules.flatten.as_ref().map(|(_, separator)| format!("{member}{separator}"));
         let is_its = |name: &str| flat.as_ref().is_some_and(|flat| name.starts_with(flat));
         stream.columns.iter().any(|column| column.name == *member || is_its(&column.name))
     };
-    let children = plans.iter().filter(|child| child.parent.as_ref().is_some_and(|it| it.0 == at));
-    let words = |child: &Plan| {
+    let children = specs.iter().filter(|child| child.parent.as_ref().is_some_and(|it| it.0 == at));
+    let words = |child: &StreamSpec| {
         let path = child.path.fill(&Fills::new(), str::to_owned).unwrap_or_default();
         plain(&format!("{} {path} {} {:?}", child.name, child.records, child.body))
     };
@@ -67,7 +67,7 @@ pub fn warn(plans: &[Plan], at: usize, stream: &Stream) {
             "stream {}: `{place}` in its records says that there is more in a list of theirs, and \
              it is not read: read the list as a stream with this one as its `parent`, or ask for \
              more of it at once, or deselect `{member}`",
-            plan.name
+            spec.name
         );
     }
 }

@@ -3,28 +3,27 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::Ordering;
 
-use files::json::Records;
+use files::json::{Lacking, Records};
 use http_client::Answer;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use super::{Api, Reader, Take};
 use crate::more;
-use crate::oddities::{check_kind, warn_of_lacking, warn_of_names, warn_of_records};
 use crate::options::{ErrorInAnswer, NotFound};
 use crate::paging::facts::PageFacts;
 use crate::paging::pager::Pager;
 use crate::partial;
-use crate::plan::Plan;
 use crate::reader::turn::{Turn, each_member};
 use crate::row::Context;
 use crate::spool::Spool;
+use crate::stream::StreamSpec;
 use crate::told::{self, Told};
 
 /// The page at hand.
 struct Page<'a> {
     api: &'a Api,
-    plan: &'a Plan,
+    spec: &'a StreamSpec,
     pager: &'a mut Pager,
     take: Take<'a>,
     count: u64,
@@ -38,7 +37,7 @@ impl Reader {
     pub(super) fn page(
         &mut self,
         api: &Api,
-        plan: &Plan,
+        spec: &StreamSpec,
         answer: &mut Answer,
         pager: &mut Pager,
         take: Take<'_>,
@@ -48,7 +47,7 @@ impl Reader {
         let held = pager.may_repeat().then(|| Spool::new(&api.spool));
         let content = DefaultHasher::new();
         let mut page =
-            Page { api, plan, pager: &mut *pager, take: &mut *take, count: 0, content, held };
+            Page { api, spec, pager: &mut *pager, take: &mut *take, count: 0, content, held };
         let envelope = if answer.status == 204 {
             Value::Null
         } else {
@@ -60,44 +59,44 @@ impl Reader {
         let Page { count, content, held, .. } = page;
         // An API that knows of no pages gives the one there is again.
         let is_all = pager.may_be_all();
-        if !pager.is_new(content.finish(), count, !plan.keys.is_empty())? {
+        if !pager.is_new(content.finish(), count, !spec.keys.is_empty())? {
             if !is_all {
                 singer::warn!(
                     "W-PAGE-AGAIN",
                     "stream {}: the last page came once more, and was left out",
-                    plan.name
+                    spec.name
                 );
             }
             self.counts = before;
-            close(plan, pager);
+            close(spec, pager);
             return Ok(Turn::Next(None));
         }
         if let Some(mut held) = held {
             held.each(&mut *take)?;
         }
-        let said = more::said(plan, &envelope, answer);
+        let said = more::said(spec, &envelope, answer);
         let facts = PageFacts { answer, envelope: &envelope, records: count, said };
         if pager.pages() == 0 && count > 0 {
-            more::warn_of_first(plan, facts);
+            more::warn_of_first(spec, facts);
         }
-        more::warn_of_lists(plan, facts);
+        more::warn_of_lists(spec, facts);
         let believed = pager.untrue().is_none();
-        let next = pager.next(&plan.paging, facts)?;
-        pager.end_page(&plan.paging, facts);
-        plan.learn(pager.known());
+        let next = pager.next(&spec.paging, facts)?;
+        pager.end_page(&spec.paging, facts);
+        spec.learn(pager.known());
         if let Some((total, received)) = pager.untrue().filter(|_| believed) {
             singer::warn!(
                 "W-COUNT-DIFFERS",
                 "stream {}: the API says that there are {total} records, and gave {received}: \
                  that total does not end the read",
-                plan.name
+                spec.name
             );
         }
-        if plan.records_by_default {
-            warn_of_records(plan, &envelope);
+        if spec.records_by_default {
+            warn_of_records(spec, &envelope);
         }
-        if next.is_none() && !self.is_full(plan) {
-            end(plan, pager, facts);
+        if next.is_none() && !self.is_full(spec) {
+            end(spec, pager, facts);
         }
         Ok(Turn::Next(next))
     }
@@ -110,12 +109,12 @@ impl Reader {
         answer: &mut Answer,
         lines: bool,
     ) -> Result<Result<Value>> {
-        let plan = page.plan;
+        let spec = page.spec;
         let body = answer.body()?;
         let mut records = if lines {
             Records::lines(body, page.api.record_bytes_max)
         } else {
-            Records::new(body, &plan.records, page.api.record_bytes_max)
+            Records::new(body, &spec.records, page.api.record_bytes_max)
         };
         let mut alone = None;
         // The last line may tell of a failure, so that each waits for the next.
@@ -126,7 +125,7 @@ impl Reader {
                 alone = Some((record.text.to_vec(), record.line));
                 continue;
             }
-            self.forms.note_listed(record.text, plan)?;
+            self.forms.note_listed(record.text, spec)?;
             if !lines {
                 self.record(page, record.text, record.line)?;
             } else if let Some((text, line)) = last.replace((record.text.to_vec(), record.line)) {
@@ -136,9 +135,9 @@ impl Reader {
         }
         if let Some((text, line)) = last {
             if page.count > 0
-                && let Some(told) = told::failure_of_line(plan, &text, &before)
+                && let Some(told) = told::failure_of_line(spec, &text, &before)
             {
-                if plan.on_told_failure == ErrorInAnswer::Fail {
+                if spec.on_told_failure == ErrorInAnswer::Fail {
                     return Err(told.failure().with("line", line));
                 }
                 heed(page, &told);
@@ -149,8 +148,8 @@ impl Reader {
         let envelope = if lines { Value::Null } else { records.envelope()? };
         let known = told::Records { count: page.count, found };
         let is_end = page.count == 0 && found && alone.is_none();
-        let told = told::failure_of(plan, &envelope, known)
-            .or_else(|| self.beside.failure_of(plan, &envelope).filter(|_| is_end));
+        let told = told::failure_of(spec, &envelope, known)
+            .or_else(|| self.beside.failure_of(spec, &envelope).filter(|_| is_end));
         if told.as_ref().is_some_and(|told| tells_none(page, told)) {
             self.note_absent();
         } else if let Some(told) = told
@@ -158,26 +157,26 @@ impl Reader {
         {
             return or_again(failure);
         }
-        if let Some(place) = partial::place_in(plan, &envelope)
-            && let Some(failure) = lacks(plan, &place)
+        if let Some(place) = partial::place_in(spec, &envelope)
+            && let Some(failure) = lacks(spec, &place)
         {
             // What was taken is not taken back: the run ends then.
             return if page.count == 0 { Ok(Err(failure)) } else { Err(failure) };
         }
-        if !found && !plan.allow_missing {
+        if !found && !spec.allow_missing {
             return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
-                .with("records_path", &plan.records)
+                .with("records_path", &spec.records)
                 .hint(
                     "set `records_path` to where they are; `allow_missing_records` takes such an \
                      answer for one without records",
                 ));
         }
-        warn_of_lacking(plan, &envelope);
-        if plan.keys.is_empty() && (loses_names || plan.records.loses_names(&envelope)) {
-            warn_of_names(plan);
+        warn_of_lacking(spec, &envelope);
+        if spec.keys.is_empty() && (loses_names || spec.records.loses_names(&envelope)) {
+            warn_of_names(spec);
         }
         if let Some((text, line)) = alone {
-            if let Err(mixed) = self.forms.note_alone(&text, plan) {
+            if let Err(mixed) = self.forms.note_alone(&text, spec) {
                 let told = told::failure_of_alone(&text).ok_or(mixed)?;
                 if let Some(failure) = heed(page, &told) {
                     return or_again(failure);
@@ -186,25 +185,25 @@ impl Reader {
             self.record(page, &text, line)?;
         }
         if page.count > 0 {
-            self.beside.note(plan, &envelope);
+            self.beside.note(spec, &envelope);
         }
         Ok(Ok(envelope))
     }
 
     /// Takes one record, unless it came on the page before or is beyond the limit.
     fn record(&mut self, page: &mut Page<'_>, text: &[u8], line: u64) -> Result<()> {
-        let Page { api, plan, pager, take, count, content, held } = page;
+        let Page { api, spec, pager, take, count, content, held } = page;
         *count += 1;
         content.write(text);
-        more::nested::note(plan, text);
-        let wanted = !self.is_full(plan);
+        more::nested::note(spec, text);
+        let wanted = !self.is_full(spec);
         self.counts.beyond |= !wanted;
-        let is_again = plan.paging.is_numbered() && pager.drift.is_again(super::hash(text));
-        if !wanted || is_again && !plan.keys.is_empty() {
+        let is_again = spec.paging.is_numbered() && pager.drift.is_again(super::hash(text));
+        if !wanted || is_again && !spec.keys.is_empty() {
             return Ok(());
         }
-        if plan.paging.is_numbered()
-            && let Some(key) = sum_of_keys(plan, &self.contexts[self.context], text)
+        if spec.paging.is_numbered()
+            && let Some(key) = sum_of_keys(spec, &self.contexts[self.context], text)
         {
             pager.drift.note_key(key);
         }
@@ -212,7 +211,7 @@ impl Reader {
             Some(held) => held.push(row),
             None => take(row),
         };
-        self.row(api, plan, text, &mut keep).map_err(|failure| {
+        self.row(api, spec, text, &mut keep).map_err(|failure| {
             if failure.kind() == ErrorKind::Data { failure.with("line", line) } else { failure }
         })
     }
@@ -224,35 +223,35 @@ fn or_again<T>(failure: Error) -> Result<Result<T>> {
 }
 
 /// Says what the last page of a context leaves open.
-fn end(plan: &Plan, pager: &Pager, last: PageFacts<'_>) {
-    if !close(plan, pager) {
-        more::warn(plan, pager, last);
+fn end(spec: &StreamSpec, pager: &Pager, last: PageFacts<'_>) {
+    if !close(spec, pager) {
+        more::warn(spec, pager, last);
     }
 }
 
 /// Says what the pages of a context tell together, however they ended; tells whether they
 /// announced more than they gave.
-pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
-    if plan.paging.is_numbered() {
-        pager.drift.report(&plan.name, !plan.keys.is_empty());
+pub(super) fn close(spec: &StreamSpec, pager: &Pager) -> bool {
+    if spec.paging.is_numbered() {
+        pager.drift.report(&spec.name, !spec.keys.is_empty());
     }
-    plan.learn(pager.known());
-    let missing = pager.missing(&plan.paging);
+    spec.learn(pager.known());
+    let missing = pager.missing(&spec.paging);
     if let Some((total, received)) = missing {
         singer::warn!(
             "W-COUNT-DIFFERS",
             "stream {}: the API says that there are {total} records, and gave {received}",
-            plan.name
+            spec.name
         );
-    } else if let Some((each, asked)) = pager.shorter(&plan.paging)
-        && !plan.warned.size.swap(true, Ordering::Relaxed)
+    } else if let Some((each, asked)) = pager.shorter(&spec.paging)
+        && !spec.warned.size.swap(true, Ordering::Relaxed)
     {
         singer::warn!(
             "W-COUNT-DIFFERS",
             "stream {}: each page has {each} records, and `pagination_page_size` asks for {asked}: \
              an API that counts the pages by what it was asked leaves records out between them; \
              set it to {each}",
-            plan.name
+            spec.name
         );
     }
     missing.is_some()
@@ -260,23 +259,23 @@ pub(super) fn close(plan: &Plan, pager: &Pager) -> bool {
 
 /// Tells whether an answer says that there is nothing, as a status of HTTP would.
 fn tells_none(page: &Page<'_>, told: &Told) -> bool {
-    told.status == Some(404) && page.plan.not_found == NotFound::Empty && page.count == 0
+    told.status == Some(404) && page.spec.not_found == NotFound::Empty && page.count == 0
 }
 
 /// Returns the failure of an answer that tells of one, or warns of it where there are records, or
 /// where the settings say so.
 fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
-    let plan = page.plan;
-    if page.count == 0 && plan.on_told_failure == ErrorInAnswer::Fail {
+    let spec = page.spec;
+    if page.count == 0 && spec.on_told_failure == ErrorInAnswer::Fail {
         return Some(told.failure());
     }
-    if !plan.warned.failure.swap(true, Ordering::Relaxed) {
+    if !spec.warned.failure.swap(true, Ordering::Relaxed) {
         let said = page.api.client.excerpt(&told.words).unwrap_or_default();
         let status = told.status.map(|status| format!("status {status}, ")).unwrap_or_default();
         singer::warn!(
             "W-ERROR-IN-ANSWER",
             "stream {}: an answer tells of a failure beside its {} records: {status}{said}",
-            plan.name,
+            spec.name,
             page.count
         );
     }
@@ -284,32 +283,97 @@ fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
 }
 
 /// Returns the failure of an answer that says that it is incomplete, or warns of it.
-fn lacks(plan: &Plan, place: &str) -> Option<Error> {
-    if plan.on_told_failure == ErrorInAnswer::Fail {
+fn lacks(spec: &StreamSpec, place: &str) -> Option<Error> {
+    if spec.on_told_failure == ErrorInAnswer::Fail {
         return Some(partial::failure(place));
     }
-    if !plan.warned.failure.swap(true, Ordering::Relaxed) {
+    if !spec.warned.failure.swap(true, Ordering::Relaxed) {
         singer::warn!(
             "W-ERROR-IN-ANSWER",
             "stream {}: {place} says that an answer is incomplete, and `error_in_answer: warn` \
              takes it",
-            plan.name
+            spec.name
         );
     }
     None
 }
 
 /// Returns a sum of the keys of a record; `None` where it does not have them as they are.
-fn sum_of_keys(plan: &Plan, context: &Context, record: &[u8]) -> Option<u64> {
-    let mut values = vec![None; plan.keys.len()];
+fn sum_of_keys(spec: &StreamSpec, context: &Context, record: &[u8]) -> Option<u64> {
+    let mut values = vec![None; spec.keys.len()];
     let read = each_member(record, &mut |name, value| {
-        if let Some(at) = plan.keys.iter().position(|key| key.as_bytes() == name) {
+        if let Some(at) = spec.keys.iter().position(|key| key.as_bytes() == name) {
             values[at] = Some(format!("{value:?}"));
         }
     });
     let is_of_context = |key: &String| context.members.iter().any(|(name, _)| name == key);
-    let mut pairs = plan.keys.iter().zip(&values);
+    let mut pairs = spec.keys.iter().zip(&values);
     let all = read.is_ok() && pairs.all(|(key, value)| value.is_some() || is_of_context(key));
     let has_any = values.iter().any(Option::is_some);
     (all && has_any).then(|| super::hash(format!("{values:?}").as_bytes()))
+}
+
+/// Refuses what is no JSON by its own words; tells whether each line is a record.
+fn check_kind(answer: &mut Answer) -> Result<bool> {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if matches!(kind, "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml") {
+        return Err(Error::new(ErrorKind::Data, "the answer is no JSON")
+            .with("content-type", kind)
+            .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"));
+    }
+    if answer.status != 204 && answer.length == 0 {
+        return Err(Error::new(ErrorKind::Data, "the answer is empty")
+            .hint("check `path` and `params`: an API without records gives an empty list"));
+    }
+    Ok(matches!(kind, "application/x-ndjson" | "application/ndjson" | "application/jsonl"))
+}
+
+/// Warns when an answer that is an object, and for want of a `records_path` a record, seems to hold
+/// the records.
+fn warn_of_records(spec: &StreamSpec, envelope: &Value) {
+    let Some(members) = envelope.as_object() else { return };
+    let lists =
+        |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_object));
+    if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
+        singer::warn!(
+            "W-WHOLE-ANSWER",
+            "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
+             set `records_path` to $.{name}[*]",
+            spec.name
+        );
+    }
+}
+
+/// Warns, once for a stream, of elements that lack the place where `records_path` goes on, so that
+/// they have no row.
+fn warn_of_lacking(spec: &StreamSpec, envelope: &Value) {
+    let Lacking { all, lacking } = spec.records.lacking(envelope);
+    if lacking == 0 || spec.allow_missing || spec.warned.lacking.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    singer::warn!(
+        "W-RECORDS-LACKING",
+        "stream {}: {lacking} of {all} elements in an answer have nothing at `{}`, so that no row \
+         is made of them: correct `records_path`, or set `allow_missing_records` if they have no \
+         record",
+        spec.name,
+        spec.records
+    );
+}
+
+/// Warns, once for a stream, when members of an object are records that do not have their names.
+fn warn_of_names(spec: &StreamSpec) {
+    if spec.warned.names.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    singer::warn!(
+        "W-PROPERTY-LOST",
+        "stream {}: the members of the object at `{}` are its records, and the rows do not have \
+         their names: if these are more than places, have the API give them within each record; a \
+         `records_path` without its end takes the object for one record, with their names as \
+         columns",
+        spec.name,
+        spec.records
+    );
 }

@@ -1,13 +1,13 @@
 //! What came of an answer, and in which form its records stood.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use singer::scan::{Fault, Scanner, Token};
 use singer::{Error, ErrorKind, Result};
 
-use crate::oddities::warn_of_map;
 use crate::paging::pager::Next;
-use crate::plan::Plan;
+use crate::stream::StreamSpec;
 
 /// What has come of an answer.
 pub(super) enum Turn {
@@ -35,50 +35,50 @@ type Names = BTreeSet<Vec<u8>>;
 
 impl Forms {
     /// Adds those of a read of other inputs or parents.
-    pub(super) fn join(&mut self, other: &Self, plan: &Plan) -> Result<()> {
+    pub(super) fn join(&mut self, other: &Self, spec: &StreamSpec) -> Result<()> {
         self.mapped |= other.mapped;
         self.listed = self.listed.take().or_else(|| other.listed.clone());
         self.alone = other.alone.clone().or_else(|| self.alone.take());
-        self.check(plan, self.alone.as_ref())
+        self.check(spec, self.alone.as_ref())
     }
 
     /// Keeps how an element of a list looks.
-    pub(super) fn note_listed(&mut self, record: &[u8], plan: &Plan) -> Result<()> {
+    pub(super) fn note_listed(&mut self, record: &[u8], spec: &StreamSpec) -> Result<()> {
         if self.listed.is_some() {
             return Ok(());
         }
         self.listed = Some(names(record));
-        self.check(plan, self.alone.as_ref())
+        self.check(spec, self.alone.as_ref())
     }
 
     /// Keeps how an object in the place of a list looks, unless it is no record.
-    pub(super) fn note_alone(&mut self, record: &[u8], plan: &Plan) -> Result<()> {
-        let is_map = is_map(record, plan);
+    pub(super) fn note_alone(&mut self, record: &[u8], spec: &StreamSpec) -> Result<()> {
+        let is_map = is_map(record, spec);
         self.mapped |= is_map;
         let names = names(record);
-        self.check(plan, Some(&names))?;
+        self.check(spec, Some(&names))?;
         let is_other = || self.alone.as_ref().is_some_and(|before| before.is_disjoint(&names));
         if is_map
-            && plan.keys.is_empty()
-            && plan.records.ends_with_elements()
+            && spec.keys.is_empty()
+            && spec.records.ends_with_elements()
             && (is_alike(record) || is_other())
         {
-            warn_of_map(plan);
+            warn_of_map(spec);
         }
         self.alone = Some(names);
         Ok(())
     }
 
-    fn check(&self, plan: &Plan, alone: Option<&Names>) -> Result<()> {
+    fn check(&self, spec: &StreamSpec, alone: Option<&Names>) -> Result<()> {
         let (Some(listed), Some(alone)) = (&self.listed, alone) else { return Ok(()) };
         let has = |names: &Names, key: &String| names.contains(key.as_bytes());
-        let mut keys = plan.keys.iter().filter(|key| has(listed, key)).peekable();
+        let mut keys = spec.keys.iter().filter(|key| has(listed, key)).peekable();
         let fits = if keys.peek().is_some() {
             keys.all(|key| has(alone, key))
         } else {
             2 * alone.intersection(listed).count() > alone.len()
         };
-        if fits && !self.mapped { Ok(()) } else { Err(mixed(plan)) }
+        if fits && !self.mapped { Ok(()) } else { Err(mixed(spec)) }
     }
 }
 
@@ -107,10 +107,10 @@ pub fn each_member(record: &[u8], take: &mut dyn FnMut(&[u8], Token<'_>)) -> Res
 
 /// Tells whether a record looks like a map of records: all its members are objects, and it has none
 /// of the keys of the stream.
-fn is_map(record: &[u8], plan: &Plan) -> bool {
+fn is_map(record: &[u8], spec: &StreamSpec) -> bool {
     let (mut objects, mut others) = (0, 0);
     let read = each_member(record, &mut |name, value| {
-        let is_key = plan.keys.iter().any(|key| key.as_bytes() == name);
+        let is_key = spec.keys.iter().any(|key| key.as_bytes() == name);
         let is_object = matches!(value, Token::Object(_)) && !is_key;
         *(if is_object { &mut objects } else { &mut others }) += 1;
     });
@@ -133,11 +133,28 @@ fn is_alike(record: &[u8]) -> bool {
 }
 
 /// One stream has its records in one way.
-fn mixed(plan: &Plan) -> Error {
+fn mixed(spec: &StreamSpec) -> Error {
     Error::new(ErrorKind::Data, "the records are a list in one answer and an object in another")
-        .with("records_path", &plan.records)
+        .with("records_path", &spec.records)
         .hint(
             "a `records_path` that ends with `.*` in place of `[*]` takes the members of an \
              object, and the elements of a list",
         )
+}
+
+/// Warns, once for a stream, of an object that is taken for one record and looks like a map of
+/// records.
+fn warn_of_map(spec: &StreamSpec) {
+    if spec.warned.map.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let path = spec.records.to_string();
+    singer::warn!(
+        "W-WHOLE-ANSWER",
+        "stream {}: an object at `{path}` is taken for one record, with a column for each of its \
+         members; if these are the records, set `records_path` to {}.*, and if it is one, to {}",
+        spec.name,
+        path.trim_end_matches("[*]"),
+        path.trim_end_matches("[*]")
+    );
 }

@@ -8,13 +8,13 @@ use singer::{Error, ErrorKind, Result, Rows, Stream};
 use super::coverage::Coverage;
 use crate::decides;
 use crate::key::Keys;
-use crate::plan::Plan;
 use crate::reader::{Api, Counts, Reader};
+use crate::stream::StreamSpec;
 
 /// What the bookmark of a stream is made by.
 pub(super) struct Bookmarks<'a> {
     pub(super) api: &'a Api,
-    pub(super) plan: &'a Plan,
+    pub(super) spec: &'a StreamSpec,
     pub(super) stream: &'a Stream,
     /// What it is read for is not all of it, so that no bookmark moves.
     pub(super) is_part: bool,
@@ -34,7 +34,7 @@ impl Bookmarks<'_> {
     /// Moves the bookmark behind a slice. One that stays where it is learns by which settings its
     /// rows were read.
     pub(super) fn checkpoint(&self, reader: &Reader, rows: &mut Rows<'_>) -> Result<()> {
-        let key = self.stream.replication_key.as_ref().or(self.plan.replication_key.as_ref());
+        let key = self.stream.replication_key.as_ref().or(self.spec.replication_key.as_ref());
         let Some(key) = key.filter(|_| self.are_made() && !self.is_part) else { return Ok(()) };
         let Some(at) = self.stream.column(key) else { return Ok(()) };
         let mut bookmark = match reader.latest().known() {
@@ -42,8 +42,8 @@ impl Bookmarks<'_> {
             None if self.anew => json!({ "replication_key": key }),
             None => return Ok(()),
         };
-        bookmark[decides::MEMBER] = Value::Object(self.plan.decides.clone());
-        if let Some((name, covered)) = self.coverage.member(self.plan, reader.absent()) {
+        bookmark[decides::MEMBER] = Value::Object(self.spec.decides.clone());
+        if let Some((name, covered)) = self.coverage.member(self.spec, reader.absent()) {
             bookmark[name] = covered;
         }
         rows.checkpoint(bookmark)
@@ -51,21 +51,21 @@ impl Bookmarks<'_> {
 
     /// Says what was left out, and what is odd about the keys.
     pub(super) fn tell(&self, reader: &Reader, rows: &mut Rows<'_>) {
-        let Self { plan, .. } = self;
+        let Self { spec, .. } = self;
         let Counts { outside, undated, .. } = reader.counts();
-        let key = plan.replication_key.as_deref().unwrap_or_default();
-        reader.latest().ahead.report(&plan.name, key);
+        let key = spec.replication_key.as_deref().unwrap_or_default();
+        reader.latest().ahead.report(&spec.name, key);
         if outside > 0 {
-            log::info!("stream {}: {outside} records of other days were left out", plan.name);
+            log::info!("stream {}: {outside} records of other days were left out", spec.name);
         }
         if undated > 0 {
             singer::warn!(
                 "W-RECORDS-UNDATED",
                 "stream {}: {undated} records without `{key}` are part of every day",
-                plan.name
+                spec.name
             );
         }
-        if let Some(most) = plan.limit.filter(|_| reader.is_cut()) {
+        if let Some(most) = spec.limit.filter(|_| reader.is_cut()) {
             rows.leave_out(&format!(
                 "no more than {most} records are read (`pagination_results_limit`), and no \
                  bookmark moves beyond the rest"
@@ -83,26 +83,26 @@ impl Bookmarks<'_> {
                 "stream {}: it has more parents than its bookmark can remember: the rows of one \
                  that comes later are read from the bookmark of the others on, so that its older \
                  ones may be missing",
-                plan.name
+                spec.name
             );
         }
         self.tell_of_keys(reader);
     }
 
     fn tell_of_keys(&self, reader: &Reader) {
-        let Self { plan, .. } = self;
-        let Some(key) = &plan.replication_key else { return };
+        let Self { spec, .. } = self;
+        let Some(key) = &spec.replication_key else { return };
         let rows = reader.counts().rows;
         let counts = reader.latest().counts;
         // By its key a row is of this read or of the one before, unless the API says otherwise for
         // most of them.
-        if plan.asks_from_a_time() && counts.before * 2 > counts.keyed {
+        if spec.asks_from_a_time() && counts.before * 2 > counts.keyed {
             singer::warn!(
                 "W-START-IGNORED",
                 "stream {}: by their `{key}` {} of {} records lie well before what was asked for \
                  by {{start}}: the API does not heed it, or goes by another field. Check name and \
                  form of the parameter, and `time_format`",
-                plan.name,
+                spec.name,
                 counts.before,
                 counts.keyed
             );
@@ -113,7 +113,7 @@ impl Bookmarks<'_> {
                 "stream {}: none of {rows} records has a `{key}` that can be read, so the bookmark \
                  does not move, and each run reads from the same start: check `replication_key` \
                  and `time_format`",
-                plan.name
+                spec.name
             );
         }
         self.tell_of_start(key, reader);
@@ -125,7 +125,7 @@ impl Bookmarks<'_> {
                 "stream {}: {some} `{key}` to tell whether those of two windows are the same: they \
                  may have come twice. Ask for times that do not overlap, or load by \
                  `primary_keys`",
-                plan.name
+                spec.name
             );
         }
     }
@@ -136,15 +136,15 @@ impl Bookmarks<'_> {
     /// is left out. Then rows that get the same key later are never read: of whole seconds and days
     /// there are several.
     fn tell_of_start(&self, key: &str, reader: &Reader) {
-        let Self { plan, .. } = self;
-        let keys = Keys { format: plan.time_format.as_ref(), zone: self.api.calendar.zone() };
+        let Self { spec, .. } = self;
+        let keys = Keys { format: spec.time_format.as_ref(), zone: self.api.calendar.zone() };
         let bookmark = reader.latest().bookmark().and_then(|bookmark| keys.moment(bookmark));
         let is_coarse = bookmark.is_some_and(|(moment, _)| moment.subsec_nanosecond() == 0);
         // A window may have no rows, and a parent may be gone.
-        let may_be_none = plan.window_days.is_some_and(|days| days > 0)
-            || plan.parent.is_some()
+        let may_be_none = spec.window_days.is_some_and(|days| days > 0)
+            || spec.parent.is_some()
             || !reader.absent().is_empty()
-            || plan.keys.iter().any(|name| name == key);
+            || spec.keys.iter().any(|name| name == key);
         let is_whole = self.are_made() && reader.is_done() && !reader.is_cut();
         if is_whole && reader.counts().rows == 0 && is_coarse && !may_be_none {
             singer::warn!(
@@ -153,19 +153,19 @@ impl Bookmarks<'_> {
                  `{key}`: if it gives only what is later than {{start}}, rows that get the same \
                  `{key}` later are never read. Ask for what lies at {{start}} as well, or from \
                  earlier on by a coarser `time_format`, such as `date`",
-                plan.name
+                spec.name
             );
         }
     }
 }
 
 /// Warns of a stream that is read from its start again.
-pub(super) fn warn_of_change(plan: &Plan, changed: &[String]) {
+pub(super) fn warn_of_change(spec: &StreamSpec, changed: &[String]) {
     singer::warn!(
         "W-SETTINGS-CHANGED",
         "stream {}: `{}` changed since its bookmark was made, and decides which rows there are: \
          reading it from its start again",
-        plan.name,
+        spec.name,
         changed.join("`, `")
     );
 }
@@ -174,17 +174,17 @@ pub(super) fn warn_of_change(plan: &Plan, changed: &[String]) {
 ///
 /// Fails with `Config` where the catalog has another key than the settings: the bookmark would be
 /// one of a key that nobody asked for.
-pub(super) fn warn_of_all(plan: &Plan, stream: &Stream) -> Result<()> {
+pub(super) fn warn_of_all(spec: &StreamSpec, stream: &Stream) -> Result<()> {
     if stream.replication_method != ReplicationMethod::Incremental {
         return Ok(());
     }
     let known = stream.replication_key.as_ref();
-    let Some(key) = &plan.replication_key else {
+    let Some(key) = &spec.replication_key else {
         singer::warn!(
             "W-START-UNUSED",
             "stream {}: the replication key `{}` of the catalog is not among the settings, so each \
              run reads everything: set `replication_key` of the stream",
-            plan.name,
+            spec.name,
             known.map(String::as_str).unwrap_or_default()
         );
         return Ok(());
@@ -195,13 +195,13 @@ pub(super) fn warn_of_all(plan: &Plan, stream: &Stream) -> Result<()> {
             .with("replication_key", key)
             .hint("write the catalog again with --discover, or set the same key in both"));
     }
-    if !plan.asks_from_a_time() {
+    if !spec.asks_from_a_time() {
         singer::warn!(
             "W-START-UNUSED",
             "stream {}: the replication key `{key}` does not reach the API, so each run reads \
              everything: add the parameter by which the API gives what is new, such as `params: \
              {{\"{key}_from\": \"{{start}}\"}}`, to the stream",
-            plan.name
+            spec.name
         );
     }
     Ok(())

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::decides::{self, SUM_CHARS};
 use crate::latest::Start;
-use crate::plan::Plan;
 use crate::row::Context;
+use crate::stream::StreamSpec;
 
 /// The member of a bookmark that holds the sums.
 const MEMBER: &str = "covers";
@@ -40,13 +40,13 @@ impl Coverage {
     /// Finds what the bookmark covers; returns as well what is to be read from another start than
     /// the bookmark, and what from there on.
     pub(super) fn of(
-        plan: &Plan,
+        spec: &StreamSpec,
         contexts: &[Context],
         start: &Start,
         bookmark: &Value,
     ) -> (Self, Vec<Part>, Vec<Context>) {
-        let has_parent = plan.parent.is_some();
-        if !plan.asks_from_a_time() || plan.replication_key.is_none() {
+        let has_parent = spec.parent.is_some();
+        if !spec.asks_from_a_time() || spec.replication_key.is_none() {
             return (Self::default(), Vec::new(), contexts.to_vec());
         }
         if contexts.len() > SUMS_MAX {
@@ -58,7 +58,7 @@ impl Coverage {
         let (mut late, mut covered) = (BTreeMap::<_, Vec<Context>>::new(), Vec::new());
         let mut coverage = Self { has_parent, ..Self::default() };
         for context in contexts {
-            let sum = decides::sum_of(plan, context);
+            let sum = decides::sum_of(spec, context);
             let begin = known.as_ref().map_or(Some(start), |known| known.get(&sum));
             if begin.is_some_and(|begin| begin.key == start.key) {
                 covered.push(context.clone());
@@ -70,7 +70,7 @@ impl Coverage {
         }
         let part = |(key, contexts): (Option<String>, _)| {
             let is_bookmark = key.is_some();
-            let key = key.or_else(|| plan.start_date.clone());
+            let key = key.or_else(|| spec.start_date.clone());
             Part { start: Start { key, is_bookmark }, contexts }
         };
         (coverage, late.into_iter().map(part).collect(), covered)
@@ -79,7 +79,7 @@ impl Coverage {
     /// Returns the member of the bookmark of this read, which did not find these.
     pub(super) fn member(
         &self,
-        plan: &Plan,
+        spec: &StreamSpec,
         absent: &BTreeMap<[u8; 32], Context>,
     ) -> Option<(&'static str, Value)> {
         if self.starts.is_empty() || absent.is_empty() && !self.has_parent {
@@ -89,7 +89,7 @@ impl Coverage {
             self.starts.keys().map(|sum| (sum.as_str(), None)).collect();
         let mut before = BTreeMap::<&String, String>::new();
         for context in absent.values() {
-            let sum = decides::sum_of(plan, context);
+            let sum = decides::sum_of(spec, context);
             if let (Some(_), Some(Some(key))) = (read.remove(sum.as_str()), self.starts.get(&sum)) {
                 before.entry(key).or_default().push_str(&sum);
             }
@@ -120,17 +120,17 @@ fn starts(known: &Value, start: &Start) -> BTreeMap<String, Start> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::plans;
     use crate::settings::Settings;
+    use crate::stream::specs;
 
-    fn plan_of(more: &Value) -> Plan {
+    fn plan_of(more: &Value) -> StreamSpec {
         let mut child = json!({ "name": "c", "path": "{p}", "parent": "p", "replication_key": "u",
             "parent_keys": { "p": "id" }, "params": { "since": "{start}" } });
         child.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let streams = json!([{ "name": "p", "path": "p" }, child]);
         let settings = json!({ "api_url": "https://api.example.com", "streams": streams });
         let settings: Settings = serde_json::from_value(settings).unwrap();
-        plans(&settings).unwrap().remove(1)
+        specs(&settings).unwrap().remove(1)
     }
 
     fn contexts(count: usize) -> Vec<Context> {
@@ -141,21 +141,21 @@ mod tests {
     #[test]
     fn so_many_are_remembered_and_no_more() {
         let start = Start { key: Some("2026-01-01".to_owned()), is_bookmark: true };
-        let of = |plan: &Plan, count: usize, bookmark: &Value| {
-            let (coverage, late, covered) = Coverage::of(plan, &contexts(count), &start, bookmark);
+        let of = |spec: &StreamSpec, count: usize, bookmark: &Value| {
+            let (coverage, late, covered) = Coverage::of(spec, &contexts(count), &start, bookmark);
             let late: usize = late.iter().map(|part| part.contexts.len()).sum();
-            let member = coverage.member(plan, &BTreeMap::new());
+            let member = coverage.member(spec, &BTreeMap::new());
             (coverage.is_full, late, covered.len(), member.map(|(_, member)| member))
         };
-        let plan = plan_of(&json!({}));
-        let (is_full, late, covered, member) = of(&plan, SUMS_MAX, &json!({}));
+        let spec = plan_of(&json!({}));
+        let (is_full, late, covered, member) = of(&spec, SUMS_MAX, &json!({}));
         assert_eq!((is_full, late, covered), (false, 0, SUMS_MAX));
         let member = member.unwrap();
         assert!(member.to_string().len() < SUMS_MAX * SUM_CHARS + 100);
-        let known = of(&plan, 3, &json!({ MEMBER: member })).3.unwrap();
-        let (is_full, late, covered, _) = of(&plan, 5, &json!({ MEMBER: known }));
+        let known = of(&spec, 3, &json!({ MEMBER: member })).3.unwrap();
+        let (is_full, late, covered, _) = of(&spec, 5, &json!({ MEMBER: known }));
         assert_eq!((is_full, late, covered), (false, 2, 3));
-        let (is_full, late, covered, member) = of(&plan, SUMS_MAX + 1, &json!({ MEMBER: known }));
+        let (is_full, late, covered, member) = of(&spec, SUMS_MAX + 1, &json!({ MEMBER: known }));
         assert_eq!((is_full, late, covered, member), (true, 0, SUMS_MAX + 1, None));
         // An API that is asked for everything each time gives everything.
         let whole = plan_of(&json!({ "params": {} }));

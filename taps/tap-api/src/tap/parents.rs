@@ -8,9 +8,9 @@ use singer::{Error, ErrorKind, Result};
 
 use super::TapApi;
 use crate::latest::{Latest, Start};
-use crate::plan::Plan;
 use crate::reader::{Reader, Step};
 use crate::row::Context;
+use crate::stream::StreamSpec;
 
 /// So much of the rows of a parent is kept in memory.
 const PARENT_BYTES_MAX: usize = 1 << 30;
@@ -29,18 +29,18 @@ impl TapApi {
     ///
     /// The rule: what has the same values is asked for by the same requests, and is read once.
     pub(super) fn contexts_of(&mut self, at: usize) -> Result<Contexts> {
-        let name = self.plans[at].name.clone();
+        let name = self.specs[at].name.clone();
         if let Some(known) = self.contexts.get(&name) {
             return Ok(known.clone());
         }
         let mut is_part = false;
-        let mut contexts = match &self.plans[at].parent {
-            None => self.plans[at].inputs.clone(),
+        let mut contexts = match &self.specs[at].parent {
+            None => self.specs[at].inputs.clone(),
             Some((parent, keys)) => {
                 let (parent, keys) = (*parent, keys.clone());
                 let parents;
                 (parents, is_part) = self.parents(parent, &keys)?;
-                let inputs = &self.plans[at].inputs;
+                let inputs = &self.specs[at].inputs;
                 let join = |parent: &Context| {
                     let join = |input: &Context| {
                         let members = parent.members.iter().chain(&input.members);
@@ -73,7 +73,7 @@ impl TapApi {
     /// Tells as well whether a limit cut them all the same.
     fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<(Vec<Context>, bool)> {
         let mut parents = Vec::new();
-        let name = self.plans[at].name.clone();
+        let name = self.specs[at].name.clone();
         let mut bytes = 0;
         let mut take = |row: &[u8]| {
             let parent = Context::new(members(row, keys, &name)?);
@@ -89,7 +89,7 @@ impl TapApi {
             parents.push(parent);
             Ok(())
         };
-        let filtered = self.filters_parents(&self.plans[at]);
+        let filtered = self.filters_parents(&self.specs[at]);
         let kept = self.found.get_mut(&name);
         if let Some(found) = kept.filter(|found| found.end && !filtered) {
             found.rows.each(&mut take)?;
@@ -97,29 +97,29 @@ impl TapApi {
             return Ok((parents, is_part));
         }
         let Contexts { all, is_part } = self.contexts_of(at)?;
-        let plan = &self.plans[at];
-        let start = plan.start_date.clone();
+        let spec = &self.specs[at];
+        let start = spec.start_date.clone();
         let mut reader = if filtered {
             // Windows need a start, and together are whole from there on.
-            let start = start.as_deref().filter(|_| plan.window_days.is_some());
-            let windows = plan.window_days.filter(|_| start.is_some());
-            let slices = self.api.calendar.since(start, plan.time_format.as_ref(), windows)?;
-            Reader::new(plan, slices, all, Latest::new(Start::default(), self.api.cap))
+            let start = start.as_deref().filter(|_| spec.window_days.is_some());
+            let windows = spec.window_days.filter(|_| start.is_some());
+            let slices = self.api.calendar.since(start, spec.time_format.as_ref(), windows)?;
+            Reader::new(spec, slices, all, Latest::new(Start::default(), self.api.cap))
         } else {
             self.reader(at, Start { key: start, is_bookmark: false })?
         };
-        while reader.step(&self.api, &self.plans[at], &mut take)? != Step::End {}
+        while reader.step(&self.api, &self.specs[at], &mut take)? != Step::End {}
         Ok((parents, is_part || reader.is_cut()))
     }
 
     /// Tells whether the rows that are written of a stream are not all that its children are read
     /// for. A path that names the time has no other rows.
-    fn filters_parents(&self, plan: &Plan) -> bool {
-        let from_start = plan.start_date.is_some() && plan.asks_for_times();
+    fn filters_parents(&self, spec: &StreamSpec) -> bool {
+        let from_start = spec.start_date.is_some() && spec.asks_for_times();
         let filters = self.api.calendar.reads_a_day() || from_start;
-        plan.replication_key.is_some()
+        spec.replication_key.is_some()
             && filters
-            && !plan.path.names().any(|name| matches!(name, "start" | "datestamp"))
+            && !spec.path.names().any(|name| matches!(name, "start" | "datestamp"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is done for one stream, checked before the first request.
+//! What is asked of one stream by the settings, checked before the first request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -34,7 +34,7 @@ pub struct Sample {
 
 /// One stream.
 #[derive(Debug)]
-pub struct Plan {
+pub struct StreamSpec {
     /// Its name.
     pub name: String,
     /// What follows `api_url`.
@@ -121,10 +121,10 @@ pub struct Warned {
     pub failure: AtomicBool,
 }
 
-/// The position of the parent among the plans, and which column comes from which property.
+/// The position of the parent among the specs, and which column comes from which property.
 type Parent = (usize, Vec<(String, String)>);
 
-impl Plan {
+impl StreamSpec {
     /// Makes the values known that may be secrets.
     pub fn tell(&self, secrets: &Secrets) {
         self.params.iter().for_each(|(name, value)| secrets.add_named(name, value));
@@ -178,10 +178,10 @@ impl Plan {
     }
 }
 
-/// Makes the plans of all streams, in the order of the settings.
+/// Makes the specs of all streams, in the order of the settings.
 ///
 /// Fails with `Config`; placeholders that nothing fills are reported together.
-pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
+pub fn specs(settings: &Settings) -> Result<Vec<StreamSpec>> {
     if settings.streams.is_empty() {
         return Err(Error::new(ErrorKind::Config, "there is no stream to read")
             .hint("add an entry with `name` and `path` to `streams`"));
@@ -199,17 +199,17 @@ pub fn plans(settings: &Settings) -> Result<Vec<Plan>> {
                 .hint("see the README for the settings of a stream"));
         }
     }
-    let plan = |stream| plan(stream, settings);
-    let plans = settings.streams.iter().map(plan).collect::<Result<Vec<_>>>()?;
-    check_parents(&plans)?;
-    check_placeholders(&plans, settings)?;
+    let spec = |stream| spec(stream, settings);
+    let specs = settings.streams.iter().map(spec).collect::<Result<Vec<_>>>()?;
+    check_parents(&specs)?;
+    check_placeholders(&specs, settings)?;
     let reads_a_day = settings.datestamp.is_some();
-    plans.iter().try_for_each(|plan| check_windows(plan, reads_a_day))?;
-    plans.iter().try_for_each(check_members)?;
-    Ok(plans)
+    specs.iter().try_for_each(|spec| check_windows(spec, reads_a_day))?;
+    specs.iter().try_for_each(check_members)?;
+    Ok(specs)
 }
 
-fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
+fn spec(stream: &StreamSettings, settings: &Settings) -> Result<StreamSpec> {
     let options = &stream.options;
     let made = || {
         let mut params = options.params.clone().unwrap_or_default();
@@ -228,7 +228,7 @@ fn plan(stream: &StreamSettings, settings: &Settings) -> Result<Plan> {
         let by_default = if posts { Method::Post } else { Method::Get };
         let headers = options.headers.clone().unwrap_or_default();
         let path = options.records_path.as_deref().unwrap_or("$[*]");
-        Ok(Plan {
+        Ok(StreamSpec {
             name: stream.name.clone(),
             path: Template::new(options.path.as_deref().unwrap_or_default()),
             params,
@@ -341,15 +341,15 @@ fn schema(given: &Value) -> Result<Map<String, Value>> {
     }
 }
 
-fn check_parents(plans: &[Plan]) -> Result<()> {
-    for plan in plans {
-        let mut at = plan;
-        for _ in 0..=plans.len() {
+fn check_parents(specs: &[StreamSpec]) -> Result<()> {
+    for spec in specs {
+        let mut at = spec;
+        for _ in 0..=specs.len() {
             let Some((parent, _)) = &at.parent else { break };
-            at = &plans[*parent];
-            if at.name == plan.name {
+            at = &specs[*parent];
+            if at.name == spec.name {
                 return Err(Error::new(ErrorKind::Config, "a stream is its own ancestor")
-                    .with("stream", &plan.name));
+                    .with("stream", &spec.name));
             }
         }
     }
@@ -357,10 +357,10 @@ fn check_parents(plans: &[Plan]) -> Result<()> {
 }
 
 /// Refuses windows that give the rows of those before them again.
-fn check_windows(plan: &Plan, reads_a_day: bool) -> Result<()> {
-    let cut = plan.window_days.is_some_and(|days| days > 0) && plan.replication_key.is_some();
-    let has_times = plan.asks_for_times();
-    if !cut || plan.asks_from_a_time() || reads_a_day && has_times {
+fn check_windows(spec: &StreamSpec, reads_a_day: bool) -> Result<()> {
+    let cut = spec.window_days.is_some_and(|days| days > 0) && spec.replication_key.is_some();
+    let has_times = spec.asks_for_times();
+    if !cut || spec.asks_from_a_time() || reads_a_day && has_times {
         return Ok(());
     }
     let reason = if has_times {
@@ -369,55 +369,55 @@ fn check_windows(plan: &Plan, reads_a_day: bool) -> Result<()> {
         "the request is the same for each window"
     };
     Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
-        .with("stream", &plan.name)
+        .with("stream", &spec.name)
         .with("reason", reason)
         .hint("put {start} and {end} into `params`, or remove `window_days`"))
 }
 
 /// Refuses a column that has a value of the parent and one of an input.
-fn check_members(plan: &Plan) -> Result<()> {
-    let mut keys = plan.parent.iter().flat_map(|(_, keys)| keys);
-    let inputs = plan.inputs.first().map(|input| &input.members);
+fn check_members(spec: &StreamSpec) -> Result<()> {
+    let mut keys = spec.parent.iter().flat_map(|(_, keys)| keys);
+    let inputs = spec.inputs.first().map(|input| &input.members);
     let is_input = |name: &String| inputs.is_some_and(|all| all.iter().any(|(at, _)| at == name));
     let Some((name, _)) = keys.find(|(name, _)| is_input(name)) else { return Ok(()) };
     Err(Error::new(ErrorKind::Config, "`inputs` and `parent_keys` give one column a value each")
-        .with("stream", &plan.name)
+        .with("stream", &spec.name)
         .with("column", name)
         .hint("choose another name in `parent_keys`"))
 }
 
-/// Returns what fills the placeholders of a plan besides times.
-fn known(plan: &Plan) -> BTreeSet<String> {
-    let inputs = plan.inputs.iter().flat_map(|input| &input.members);
+/// Returns what fills the placeholders of a stream besides times.
+fn known(spec: &StreamSpec) -> BTreeSet<String> {
+    let inputs = spec.inputs.iter().flat_map(|input| &input.members);
     let mut names: BTreeSet<String> = inputs.map(|(name, _)| name.clone()).collect();
-    if let Some((_, keys)) = &plan.parent {
+    if let Some((_, keys)) = &spec.parent {
         names.extend(keys.iter().map(|(to, _)| to.clone()));
     }
     names
 }
 
-fn check_placeholders(plans: &[Plan], settings: &Settings) -> Result<()> {
+fn check_placeholders(specs: &[StreamSpec], settings: &Settings) -> Result<()> {
     let mut missing = Vec::new();
-    for plan in plans {
-        let mut known = known(plan);
+    for spec in specs {
+        let mut known = known(spec);
         if settings.datestamp.is_some() {
             known.insert("datestamp".to_owned());
         }
-        if plan.replication_key.is_some() || settings.datestamp.is_some() {
+        if spec.replication_key.is_some() || settings.datestamp.is_some() {
             known.extend(["start".to_owned(), "end".to_owned()]);
         }
         let mut look = |place: &str, names: Vec<String>| {
             for name in names.into_iter().filter(|name| !known.contains(name)) {
-                missing.push(format!("{}.{place}: {{{name}}}", plan.name));
+                missing.push(format!("{}.{place}: {{{name}}}", spec.name));
             }
         };
-        look("path", plan.path.names().map(str::to_owned).collect());
-        for (name, value) in &plan.params {
+        look("path", spec.path.names().map(str::to_owned).collect());
+        for (name, value) in &spec.params {
             let mut names = Vec::new();
             names_in(value, &mut names);
             look(&format!("params.{name}"), names);
         }
-        for (name, value) in &plan.headers {
+        for (name, value) in &spec.headers {
             let template = Template::new(value.reveal());
             look(&format!("headers.{name}"), template.names().map(str::to_owned).collect());
         }
