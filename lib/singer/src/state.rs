@@ -88,6 +88,18 @@ impl State {
         if value.get("bookmarks").is_some_and(|bookmarks| !bookmarks.is_object()) {
             return Err(broken().with("member", "bookmarks"));
         }
+        // Some other file would have everything read again, and nobody would know.
+        if !value.is_empty()
+            && !["bookmarks", "currently_syncing"].iter().any(|word| value.contains_key(*word))
+        {
+            let names = value.keys().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Error::new(ErrorKind::Config, "the state has no bookmarks")
+                .with("members", names)
+                .hint(
+                    "it is the last line the target printed: {\"bookmarks\": {...}}; without \
+                     --state a run reads everything",
+                ));
+        }
         // As a target that does not know it has kept it.
         value.shift_remove(word::RUN);
         Ok(Self(value))
@@ -240,6 +252,17 @@ mod tests {
         stream.replication_method = ReplicationMethod::Incremental;
         stream.replication_key = Some("k".to_owned());
         stream
+    }
+
+    #[test]
+    fn what_has_no_bookmarks_is_no_state() {
+        for text in ["{}", "null", r#"{"currently_syncing": null}"#, r#"{"singer_state": {}}"#] {
+            assert!(State::from_slice(text.as_bytes()).is_ok(), "{text}");
+        }
+        for text in [r#"{"streams": []}"#, r#"{"value": {"host": "h"}}"#, "[]", "1"] {
+            let refused = State::from_slice(text.as_bytes()).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Config, "{text}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
     let progress = Progress::new(shown.verbose, false);
     let (signals, locks) = (Signals::note(project.warnings()), StateLocks::default());
     let host = Host { stop: &signals, observer: &progress, locks: &locks };
-    let run = Run::begin(project, job, options, host)?;
+    // Before the run begins: what is denied leaves nothing behind.
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
         // A step that goes on from a state may have nothing to load: its end tells.
@@ -81,6 +81,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
             order::warn_of_older(loading, &BTreeSet::new(), &history);
         }
     }
+    let run = Run::begin(project, job, options, host)?;
     let ends = run.steps(&job.steps, &|_| true)?;
     let record = run.end(&ends, job.steps.len())?;
     let warnings = warnings::words(record.warnings.as_ref());
