@@ -116,7 +116,8 @@ fn a_file_that_was_copied_elsewhere_and_removed_is_known_by_time_and_sum() {
         fs::remove_file(job.at("a.csv")).unwrap();
         // A time that programs set says nothing.
         let rows: &[u32] = if moved > 0 { &[] } else { &[1] };
-        job.comes(rows, moved);
+        let outcome = job.comes(rows, moved);
+        assert!(outcome.stderr.contains("W-FILE-MOVED: "), "{}", outcome.stderr);
         fs::remove_file(job.at("b.csv")).unwrap();
     }
 }

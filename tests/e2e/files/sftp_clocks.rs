@@ -111,6 +111,32 @@ fn a_file_of_a_time_that_says_nothing_is_told_by_its_sum() {
 }
 
 #[test]
+fn a_file_by_another_name_is_told_whatever_its_time() {
+    let server = Sshd::start();
+    let renamed = |from: &str, to: &str| {
+        fs::rename(server.root.join("in").join(from), server.root.join("in").join(to)).unwrap();
+    };
+    let again = |known: &Value| tap(&server, "/in").json("--state", known).go().success();
+    for seconds in [1, 315_532_800, 946_684_800, 1_893_456_000] {
+        set_time(&server.put("/in/a.csv", "id\n1\n"), at(seconds));
+        let known = state(&tap(&server, "/in").go().success());
+        renamed("a.csv", "b.csv");
+        let moved = again(&known);
+        assert_eq!(ids(&moved).len(), 0, "{seconds}");
+        let told = "W-FILE-MOVED: skipping /in/b.csv: it is /in/a.csv";
+        assert!(moved.stderr.contains(told), "{seconds}: {}", moved.stderr);
+        // Other bytes of this size and time are another file.
+        fs::write(server.root.join("in/b.csv"), "id\n2\n").unwrap();
+        renamed("b.csv", "c.csv");
+        set_time(&server.root.join("in/c.csv"), at(seconds));
+        let other = again(&known);
+        assert_eq!(ids(&other), [2], "{seconds}");
+        assert!(!other.stderr.contains("W-FILE-MOVED"), "{seconds}: {}", other.stderr);
+        renamed("c.csv", "a.csv");
+    }
+}
+
+#[test]
 fn a_file_is_read_once_whatever_links_lead_to_it() {
     let server = Sshd::start();
     server.put("/in/orders_1.csv", "id\n1\n");

@@ -30,6 +30,11 @@ impl Gone {
         entry
     }
 
+    /// Tells whether its size and time are those of this file, whatever time that is.
+    pub(crate) fn is_alike(&self, identity: Identity) -> bool {
+        is_alike(&self.entry, identity)
+    }
+
     /// Tells whether a file may be this one by another name, for its sum to prove it.
     ///
     /// Size and time tell, and on a disk the number of the file, or a time that nobody set. What
@@ -40,9 +45,7 @@ impl Gone {
         }
         let number = identity.disk.map_or(Value::Null, |disk| disk.inode.into());
         let has_time = |time: SystemTime| self.sum().is_some() && is_fair(time);
-        is_alike(&self.entry, identity)
-            && says_something(identity)
-            && (self.entry["inode"] == number || has_time(identity.modified))
+        self.is_alike(identity) && (self.entry["inode"] == number || has_time(identity.modified))
     }
 
     /// Tells whether its time is that of this file, as it is where one was compressed to the other.

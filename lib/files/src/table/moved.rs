@@ -22,7 +22,12 @@ impl Table {
         progress: &mut Progress,
     ) -> Result<bool> {
         let like = |gone: &Gone| gone.is_like(identity) && gone.sum().is_some();
-        let sum = if gone.iter().any(like) { Some(open::sum(&*self.store, path)?) } else { None };
+        let alike = |gone: &Gone| gone.is_alike(identity) && gone.sum().is_some();
+        let sum = if gone.iter().any(|gone| like(gone) || alike(gone)) {
+            Some(open::sum(&*self.store, path)?)
+        } else {
+            None
+        };
         let may_hold =
             !ending(path).is_empty() && gone.iter().any(|gone| plain_sum(gone).is_some());
         let held =
@@ -44,6 +49,10 @@ impl Table {
             }
             if gone.is_like(identity) {
                 return gone.sum().is_none();
+            }
+            // A time that programs set does not prove it, and tells.
+            if alike(gone) && gone.sum() == sum.as_deref() {
+                return true;
             }
             let is_other = ending(&gone.path) != ending(path) && plain_sum(gone).is_none();
             is_held(gone) || is_other && is_near(gone)
