@@ -88,7 +88,8 @@ pub struct TextSettings {
     #[serde(default)]
     pub skipinitialspace: bool,
     /// Quotes at odd places end the run. Else they are text: a quoted field with text behind its
-    /// closing quote is taken as it stands, with all of its quotes, and a warning tells of it.
+    /// closing quote is taken as it stands, with all of its quotes, and a warning tells of it;
+    /// blanks behind a closing quote are no part of the field.
     #[serde(default)]
     pub strict: bool,
     /// Texts that mean null, quoted or not, and strings of JSON as well; an unquoted empty field

@@ -240,7 +240,7 @@ fn a_quote_that_is_missing_swallows_no_rows() {
         assert!(quotes.records("t").len() > 1, "the hint helps");
     }
     let fine = read(&["id,n\n1,\"a\nb\" \n2,\"c\"d\n"], &json!({}));
-    rows(fine, &[], &json!([{ "id": 1, "n": "a\nb " }, { "id": 2, "n": "\"c\"d" }]));
+    rows(fine, &[], &json!([{ "id": 1, "n": "a\nb" }, { "id": 2, "n": "\"c\"d" }]));
 }
 
 #[test]

@@ -188,36 +188,48 @@ impl Parser {
                     (copied, from) = (true, hit + 2);
                     continue;
                 }
-                Some(byte) if byte != self.dialect.delimiter && !is_line_end(byte) => {
-                    if self.dialect.strict {
-                        return Err(Stop::Fault(Fault::AfterQuote, hit + 1));
-                    }
-                    self.scratch.extend_from_slice(&text[from..hit]);
-                    let end = self.literal(text, ended, hit + 1)?;
-                    if text[hit + 1..end].iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-                        self.push_scratch(scratch, QUOTED);
-                        return Ok(end);
-                    }
-                    // A quote that is missing, or one too many, makes one field of several lines,
-                    // and rows would be lost in it.
-                    if memchr2(b'\n', b'\r', &text[open..hit]).is_some() {
-                        return Err(Stop::Fault(Fault::OverLines, open));
-                    }
-                    // Nobody can tell which of its quotes are text: it stays as it stands, so that
-                    // none is lost.
-                    self.scratch.truncate(scratch);
-                    self.odd_quotes = true;
-                    self.fields.push(Field::new(open, end, QUOTED));
-                    return Ok(end);
-                }
-                _ if copied => {
-                    self.scratch.extend_from_slice(&text[from..hit]);
-                    self.push_scratch(scratch, QUOTED);
-                }
-                _ => self.fields.push(Field::new(from, hit, QUOTED)),
+                _ => {}
             }
-            return Ok(hit + 1);
+            let mut end = hit + 1;
+            if next.is_some_and(|byte| !self.is_end(byte)) {
+                if self.dialect.strict {
+                    return Err(Stop::Fault(Fault::AfterQuote, end));
+                }
+                // Blanks that pad a column stand outside of its quotes.
+                let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t') && !self.is_end(**byte);
+                end += text[end..].iter().take_while(is_blank).count();
+                match text.get(end) {
+                    None if !ended => return Err(unfinished),
+                    Some(byte) if !self.is_end(*byte) => return self.odd(text, ended, open, hit),
+                    _ => {}
+                }
+            }
+            if copied {
+                self.scratch.extend_from_slice(&text[from..hit]);
+                self.push_scratch(scratch, QUOTED);
+            } else {
+                self.fields.push(Field::new(from, hit, QUOTED));
+            }
+            return Ok(end);
         }
+    }
+
+    /// Reads a quoted field with text behind its closing quote; returns where it ends.
+    #[cold]
+    fn odd(&mut self, text: &[u8], ended: bool, open: usize, close: usize) -> Result<usize, Stop> {
+        // A quote that is missing, or one too many, makes one field of several lines, and rows
+        // would be lost in it.
+        if memchr2(b'\n', b'\r', &text[open..close]).is_some() {
+            return Err(Stop::Fault(Fault::OverLines, open));
+        }
+        // Nobody can tell which of its quotes are text: it stays as it stands, so that none is
+        // lost.
+        let scratch = self.scratch.len();
+        let end = self.literal(text, ended, close + 1)?;
+        self.scratch.truncate(scratch);
+        self.odd_quotes = true;
+        self.fields.push(Field::new(open, end, QUOTED));
+        Ok(end)
     }
 
     /// Reads an unquoted field where more than its end is special; returns where it ends, and the
@@ -268,6 +280,12 @@ impl Parser {
         }
     }
 
+    /// Tells whether a byte ends a field.
+    #[inline]
+    fn is_end(&self, byte: u8) -> bool {
+        byte == self.dialect.delimiter || matches!(byte, b'\n' | b'\r')
+    }
+
     #[inline]
     fn push_scratch(&mut self, start: usize, flags: u8) {
         self.fields.push(Field::new(start, self.scratch.len(), flags | SCRATCH));
@@ -277,9 +295,4 @@ impl Parser {
 #[inline]
 fn inner_line_ends(text: &[u8]) -> u64 {
     if memchr2(b'\n', b'\r', text).is_none() { 0 } else { count_line_ends(text) }
-}
-
-#[inline]
-fn is_line_end(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
 }

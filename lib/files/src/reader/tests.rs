@@ -132,10 +132,6 @@ fn quotes_at_odd_places_are_text_unless_strict() {
     }
     let escape = Dialect { escape: Some(b'\\'), ..dialect };
     check("\"a\\\"\"b\\,c,d", &escape, &[(1, &[Some("\"a\\\"\"b\\,c"), Some("d")])]);
-    for space in ["  ", "\t", " \t\t"] {
-        let (quoted, expected) = (format!("\"a\nb\"{space},c\n"), format!("a\nb{space}"));
-        check(&quoted, &dialect, &[(1, &[Some(&expected), Some("c")])]);
-    }
     for text in ["1,\"5 in\n2,\"6 in\n", "1,\"a\n2,b\n3,\"c\"\n", "1,\"\r2,\"x"] {
         let failure = read_in(text.as_bytes(), &dialect, 3, 1).unwrap_err();
         assert_eq!(failure.context("line"), Some("1"), "{failure}");
@@ -149,6 +145,31 @@ fn quotes_at_odd_places_are_text_unless_strict() {
         assert_eq!(failure.context("line"), Some("2"), "{failure}");
     }
     check("\"a\"\"b\",c\n", &strict, &[(1, &[Some("a\"b"), Some("c")])]);
+}
+
+#[test]
+fn blanks_behind_a_closing_quote_are_no_part_of_a_field() {
+    let comma = Dialect::default();
+    let strict = Dialect { strict: true, ..comma };
+    for blank in [" ", "\t", "   \t "] {
+        for (quoted, field) in [("a", "a"), ("a\nb", "a\nb"), ("", ""), ("a\"\" ", "a\" ")] {
+            let text = format!("\"{quoted}\"{blank},1\n\"x\"{blank}\r\n\"{quoted}\"{blank}");
+            let more = u64::from(field.contains('\n'));
+            let rows: [(u64, &[Option<&str>]); 3] = [
+                (1, &[Some(field), Some("1")]),
+                (2 + more, &[Some("x")]),
+                (3 + more, &[Some(field)]),
+            ];
+            check(&text, &comma, &rows);
+            assert_eq!(
+                read_in(text.as_bytes(), &strict, 3, 1).unwrap_err().kind(),
+                ErrorKind::Data
+            );
+        }
+    }
+    // A blank that is the delimiter is none.
+    let tab = Dialect { delimiter: b'\t', ..comma };
+    check("\"a\" \t\"b\"\t\t\n", &tab, &[(1, &[Some("a"), Some("b"), None, None])]);
 }
 
 #[test]
