@@ -370,8 +370,8 @@ impl Table {
                 "stream {}: {path} has a column {one}, and {other_path} has {other}: each is a \
                  column of its own, and null in the rows of the other",
                 self.name(),
-                one = likeness::shown(one),
-                other = likeness::shown(other)
+                one = likeness::shown(one, other),
+                other = likeness::shown(other, one)
             );
         }
         let is_open = |name: &&str| !self.settings.text.types.contains_key(*name);
