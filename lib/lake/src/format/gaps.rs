@@ -10,8 +10,10 @@ use crate::{Layout, Origin};
 pub struct Gaps {
     /// Whether it counts: records of our own taps are whole, and rows without keys replace none.
     counts: bool,
-    /// Whether a row had the property, and whether one lacked it.
+    /// Whether a row had the property, and whether one lacked it, under whatever schema it came.
     columns: Vec<(bool, bool)>,
+    /// Rows were written: they lack a column that comes later.
+    some_written: bool,
     /// The columns of the absent cells of a batch: what is written anyway is not looked at again.
     absent: Vec<usize>,
 }
@@ -20,7 +22,7 @@ impl Gaps {
     /// Begins with a stream.
     pub fn new(stream: &Stream) -> Self {
         let counts = !stream.keys.is_empty() && !stream.says_coverage;
-        Self { counts, columns: Vec::new(), absent: Vec::new() }
+        Self { counts, columns: Vec::new(), some_written: false, absent: Vec::new() }
     }
 
     /// Takes note of an absent cell of a row that is being written.
@@ -49,13 +51,19 @@ impl Gaps {
         }
         let mut absent = vec![0; layout.origins.len()];
         self.absent.drain(..).for_each(|column| absent[column] += 1);
-        self.columns.resize(layout.origins.len(), (false, false));
+        self.columns.resize(layout.origins.len(), (false, self.some_written));
+        self.some_written = true;
         for (((had, lacked), origin), absent) in
             self.columns.iter_mut().zip(&layout.origins).zip(absent)
         {
-            if matches!(origin, Origin::Cell { .. }) {
-                *had |= absent < rows;
-                *lacked |= absent > 0;
+            match origin {
+                Origin::Cell { .. } => {
+                    *had |= absent < rows;
+                    *lacked |= absent > 0;
+                }
+                // The schema of these rows has it no more.
+                Origin::Null => *lacked = true,
+                _ => {}
             }
         }
     }
