@@ -127,7 +127,7 @@ impl Day {
             if *require_run_record {
                 self.lake.check_awaited(*datestamp)?;
             }
-            self.sources()?
+            self.sources(*require_run_record)?
         };
         let mut tables: Vec<Table> = Vec::new();
         for source in &sources {
@@ -149,7 +149,9 @@ impl Day {
         Ok(tables)
     }
 
-    fn sources(&self) -> Result<Vec<String>> {
+    /// Returns the sources that have the day. One that a run record says to have it counts: where
+    /// nothing of it is there, the day is not whole.
+    fn sources(&self, recorded_too: bool) -> Result<Vec<String>> {
         let mut sources = self.lake.sources()?;
         let mut with_day = Vec::new();
         for source in sources.drain(..) {
@@ -162,6 +164,13 @@ impl Day {
                 .with("output", self.lake.show(&Key::root()))
                 .with("extracted_at", self.options.datestamp)
                 .hint("extract the day first, or check `output` and `datestamp`"));
+        }
+        if recorded_too {
+            for record in self.lake.run_records(self.options.datestamp)? {
+                if !with_day.contains(&record.source) {
+                    self.lake.check_gone(&record)?;
+                }
+            }
         }
         Ok(with_day)
     }

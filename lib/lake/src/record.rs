@@ -116,20 +116,27 @@ impl Lake {
         })
     }
 
-    /// Refuses a day that a source is still to be extracted for.
-    pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
+    /// Returns the run records of a day, of all sources.
+    pub(crate) fn run_records(&self, day: Datestamp) -> Result<Vec<RunRecord>> {
+        let mut records = Vec::new();
         for folder in
             self.backend().names(&Key::records())?.iter().filter(|name| name.starts_with("source="))
         {
             let at = Key::records().join(folder).join(&format!("extracted_at={day}.json"));
-            let path = self.show(&at);
-            let Some(record) = read_record(&path, self.backend().read(&at)?)? else { continue };
+            records.extend(read_record(&self.show(&at), self.backend().read(&at)?)?);
+        }
+        Ok(records)
+    }
+
+    /// Refuses a day that a source is still to be extracted for.
+    pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
+        for record in self.run_records(day)? {
             if let Some(step) = record.awaited.values().next() {
                 return Err(Error::new(ErrorKind::NoInput, "cannot read a day that is not whole")
                     .with("extracted_at", day)
-                    .with("source", record.source)
+                    .with("source", &record.source)
                     .with("step that has not ended well", step)
-                    .with("run record", path)
+                    .with("run record", self.show(&Key::record(&record.source, day)))
                     .hint(format!(
                         "wait for it, or run it again: chorus run {step} --datestamp {day}; or set \
                          `source` to read another source alone"
@@ -137,6 +144,22 @@ impl Lake {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a day of which a source is gone that its run record has tables of, or a run.
+    pub(crate) fn check_gone(&self, record: &RunRecord) -> Result<()> {
+        let open = record.open.values().flatten();
+        let Some(table) = record.tables.keys().chain(open).next() else { return Ok(()) };
+        Err(Error::new(ErrorKind::NoInput, "cannot find a source of the day")
+            .with("source", &record.source)
+            .with("extracted_at", record.extracted_at)
+            .with("table", table)
+            .with("run record", self.show(&Key::record(&record.source, record.extracted_at)))
+            .hint(
+                "the run record lists it: extract the source again for this day, or wait for the \
+                 run that is at it; if it was removed for good, remove the run record; or set \
+                 `source` to read another source alone",
+            ))
     }
 
     /// Returns those of the tables whose rows are not where a state says that they are: a run wrote

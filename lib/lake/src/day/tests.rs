@@ -86,6 +86,30 @@ fn refuses_days_that_are_not_there_or_not_clear() {
 }
 
 #[test]
+fn refuses_a_day_that_lacks_a_source_of_its_records() {
+    let tables = [("api", "a"), ("csv", "b"), ("pg%1", "c"), ("pg%1", "d")];
+    for gone in ["api", "csv", "pg%1"] {
+        let (_folder, output) = lake(&tables);
+        let find = |settings: &Value| open(&output, DAY, settings).unwrap().discover();
+        assert_eq!(find(&json!({})).unwrap().len(), 4);
+        let at = Key::source(gone);
+        fs::remove_dir_all(format!("{output}/{}", at.as_str())).unwrap();
+        let refused = find(&json!({})).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NoInput, "{refused}");
+        assert!(refused.to_string().contains(&format!("source: {gone}\n")), "{refused}");
+        let other = if gone == "csv" { "api" } else { "csv" };
+        assert_eq!(find(&json!({"source": other})).unwrap().len(), 1);
+        assert!(find(&json!({"require_run_record": false})).is_ok());
+        // Of another day nothing is said, and without the record none knows of it.
+        let record = format!("{output}/{}", Key::record(gone, DAY.parse().unwrap()).as_str());
+        let text = fs::read_to_string(&record).unwrap();
+        fs::write(record.replace(DAY, "2024-02-28"), text.replace(DAY, "2024-02-28")).unwrap();
+        fs::remove_file(&record).unwrap();
+        assert!(find(&json!({})).is_ok());
+    }
+}
+
+#[test]
 fn refuses_files_that_are_not_as_published() {
     let changes: [fn(&Path); 3] = [
         |path| fs::write(path, "id,name\n1,y\n").unwrap(),
