@@ -8,6 +8,7 @@ mod settings;
 mod sink;
 mod source;
 mod target;
+mod written_for;
 
 use target::TargetCsv;
 

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Zoned;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
-use singer::{Context, Error, ErrorKind, Result, ResultExt};
+use singer::{Context, Error, ErrorKind, Result, ResultExt, Stream};
 
+use crate::plain::Claim;
 use crate::settings::Settings;
+use crate::written_for::WrittenFor;
 
 const PLAIN_SCHEME: &str = "{stream_name}.csv";
 const STREAM_NAME: &str = "{stream_name}";
@@ -35,6 +39,8 @@ pub enum Naming {
         moves: bool,
         /// What of the path is the same in each run.
         stays: Stays,
+        /// What its name does not tell apart, where there is something.
+        written_for: Option<WrittenFor>,
     },
 }
 
@@ -108,7 +114,19 @@ impl Naming {
             (false, true) => Stays::Root,
             (false, false) => Stays::File,
         };
-        Ok(Self::Plain { root, path, moves, stays })
+        let written_for = times.written_for(&format!("{folder}/{scheme}"), settings);
+        let written_for = written_for.filter(|_| !moves);
+        Ok(Self::Plain { root, path, moves, stays, written_for })
+    }
+
+    /// Returns what a run says of the plain file of a stream.
+    pub fn claim(&self, stream: &Stream) -> Claim {
+        let (moves, written_for) = match self {
+            Self::Partition { .. } => (false, &None),
+            Self::Plain { moves, written_for, .. } => (*moves, written_for),
+        };
+        let written_for = written_for.as_ref().map(|known| known.note(&stream.name));
+        Claim { coverage: stream.coverage.clone(), moves, written_for }
     }
 
     /// Returns the name that people know the place of a stream's file by, or of its partition.
@@ -157,11 +175,24 @@ fn check_scheme(scheme: &str) -> Result<()> {
             .with("file_naming_scheme", scheme)
             .hint("write the path of a file below `output_path`, without `..`"));
     }
+    let lower = file.to_ascii_lowercase();
+    if [".gz", ".zst", ".bz2", ".xz", ".br", ".zip"].iter().any(|end| lower.ends_with(end)) {
+        return Err(Error::new(ErrorKind::Config, "cannot write compressed files")
+            .with("file_naming_scheme", scheme)
+            .hint("files are written as text, and readers go by the name: let it end in .csv"));
+    }
     Ok(())
 }
 
+/// From one day to another whose name may be the same: of its week, month or year, or of the same
+/// place in another one.
+const SPANS: [(i32, i32); 9] =
+    [(0, -1), (0, 1), (0, 7), (0, 365), (0, 366), (1, 0), (2, 0), (12, 0), (48, 0)];
+
 /// The times that names contain.
 struct Times {
+    date: Date,
+    now: Zoned,
     datestamp: String,
     timestamp: String,
     /// `timestamp` is another one later on the same day.
@@ -192,7 +223,35 @@ impl Times {
         let midnight = now.start_of_day();
         let moves = [midnight, now.end_of_day()]
             .map(|at| at.ok().and_then(|at| jiff::fmt::strtime::format(format, &at).ok()));
-        Ok(Self { datestamp, timestamp, moves: moves[0] != moves[1] })
+        Ok(Self { date, now, datestamp, timestamp, moves: moves[0] != moves[1] })
+    }
+
+    /// Returns what paths of a scheme do not tell apart: streams, where none is named, or sources
+    /// and streams whose names run together; and days, where their times are written the same.
+    fn written_for(&self, scheme: &str, settings: &Settings) -> Option<WrittenFor> {
+        let both = |part: &str| part.contains("{source}") && part.contains(STREAM_NAME);
+        let run_together = !scheme.contains(STREAM_NAME) || scheme.split('/').any(both);
+        let day = self.shared_day(scheme, settings);
+        let source = settings.source.clone().filter(|_| scheme.contains("{source}"));
+        (run_together || day.is_some()).then_some(WrittenFor { source, day })
+    }
+
+    /// Returns the day of a path with a time, where that of another day is the same.
+    fn shared_day(&self, scheme: &str, settings: &Settings) -> Option<Date> {
+        let (dated, timed) = (scheme.contains("{datestamp}"), scheme.contains("{timestamp}"));
+        let is_shared = |(months, days): (i32, i32)| {
+            let span = jiff::Span::new().months(months).days(days);
+            let format = &settings.datestamp_format;
+            let date = self.date.checked_add(span);
+            let date = date.and_then(|date| jiff::fmt::strtime::format(format, date));
+            let format = &settings.timestamp_format;
+            let time = self.now.checked_add(span);
+            let time = time.and_then(|time| jiff::fmt::strtime::format(format, &time));
+            (!dated || date.is_ok_and(|date| date == self.datestamp))
+                && (!timed || time.is_ok_and(|time| time == self.timestamp))
+        };
+        let day = if dated { self.date } else { self.now.date() };
+        ((dated || timed) && SPANS.into_iter().any(is_shared)).then_some(day)
     }
 
     /// Fills in all but the stream's name; what is filled in never adds a folder.

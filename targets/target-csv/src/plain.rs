@@ -11,7 +11,20 @@ use lake::{DataFile, Lock};
 use serde_json::Value;
 use singer::{Coverage, Error, ErrorKind, FileId, Result};
 
+use crate::written_for;
+
 const BLOCK_BYTES: usize = 1 << 16;
+
+/// What a run says of a plain file that it writes.
+#[derive(Debug)]
+pub struct Claim {
+    /// Which rows of the stream come.
+    pub coverage: Coverage,
+    /// Each run makes a file of its own.
+    pub moves: bool,
+    /// What the file is written for, where its name does not tell.
+    pub written_for: Option<Value>,
+}
 
 /// A plain file on its way; what was written vanishes when this is dropped.
 #[derive(Debug)]
@@ -20,17 +33,13 @@ pub struct PlainFile {
     name: String,
     /// Which of the two partial files is being written: a grown schema needs the other one.
     second: bool,
-    /// Which rows of the stream come.
-    coverage: Coverage,
-    /// Each run makes a file of its own.
-    moves: bool,
+    claim: Claim,
     _lock: Lock,
 }
 
 impl PlainFile {
-    /// Takes the file's place: no other run may write it now. `moves` says that each run
-    /// makes a file of its own.
-    pub fn new(path: PathBuf, coverage: Coverage, moves: bool) -> Result<Self> {
+    /// Takes the file's place: no other run may write it now.
+    pub fn new(path: PathBuf, claim: Claim) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let folder = path.parent().unwrap_or(Path::new("."));
         let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
@@ -51,8 +60,8 @@ impl PlainFile {
             .with("path", path.display())
             .hint("wait until the other run has ended, then run again"));
         };
-        check_replaced(&path, &coverage, moves)?;
-        let file = Self { path, name, second: false, coverage, moves, _lock: lock };
+        check_replaced(&path, &claim)?;
+        let file = Self { path, name, second: false, claim, _lock: lock };
         // A dead run may have left them.
         file.clear();
         Ok(file)
@@ -84,9 +93,13 @@ impl PlainFile {
             }
             _ => {}
         }
+        written_for::remove(&self.path)?;
         fs::rename(&partial, &self.path)
             .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
-        if let Some(from) = self.coverage.value().filter(|_| !self.moves) {
+        if let Some(ours) = &self.claim.written_for {
+            written_for::write(&self.path, ours)?;
+        }
+        if let Some(from) = self.claim.coverage.value().filter(|_| !self.claim.moves) {
             let mut options = fs::OpenOptions::new();
             let made = options.write(true).create_new(true).mode(0o640).open(&note);
             made.and_then(|mut file| file.write_all(from.to_string().as_bytes()))
@@ -157,9 +170,12 @@ fn lock_path(path: &Path) -> PathBuf {
 /// Refuses to replace a file by what is new since a bookmark: the rows before it would be lost. A
 /// part may take the place of a part that began at the same bookmark. Where each run makes a file
 /// of its own (`moves`), one that is there is of a run whose time is written the same.
-pub fn check_replaced(path: &Path, coverage: &Coverage, moves: bool) -> Result<()> {
-    let Coverage::Since(from) = coverage else {
-        if moves && holds_rows(path)? {
+pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
+    if let Some(ours) = &claim.written_for {
+        written_for::check(path, ours)?;
+    }
+    let Coverage::Since(from) = &claim.coverage else {
+        if claim.moves && holds_rows(path)? {
             singer::warn!(
                 "W-FILE-REPLACED",
                 "a file of an earlier run, whose time is written the same, is replaced: {}",
@@ -173,7 +189,7 @@ pub fn check_replaced(path: &Path, coverage: &Coverage, moves: bool) -> Result<(
     if known.as_ref() == Some(from) || !holds_rows(path)? {
         return Ok(());
     }
-    if moves {
+    if claim.moves {
         return Err(Error::new(ErrorKind::Config, "cannot replace the file of an earlier run")
             .with("path", path.display())
             .hint(
@@ -215,6 +231,7 @@ pub fn holds_rows(path: &Path) -> Result<bool> {
     }
 }
 
-fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
+/// The failure of a step on a file.
+pub fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
     Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)
 }

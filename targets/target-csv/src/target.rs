@@ -83,10 +83,10 @@ impl Target for TargetCsv {
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
                 Place::Partition(Some(staged), for_stream(file, &stream.name))
             }
-            (Naming::Plain { root, path, moves, .. }, _) => {
+            (Naming::Plain { root, path, .. }, _) => {
                 let path = plain_path(root, path, &stream.name);
                 self.paths.take(&path, &stream.name)?;
-                Place::Plain(PlainFile::new(path, stream.coverage.clone(), *moves)?)
+                Place::Plain(PlainFile::new(path, self.naming.claim(stream))?)
             }
             (Naming::Partition { .. }, None) => {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
@@ -119,9 +119,9 @@ impl Target for TargetCsv {
                 let checked = Lake::at(root).check_place(&at, settings.adopt, &stream.coverage);
                 checked.with("stream", &stream.name)?;
             }
-            if let Naming::Plain { root, path, moves, .. } = &naming {
+            if let Naming::Plain { root, path, .. } = &naming {
                 let path = plain_path(root, path, &stream.name);
-                let checked = check_replaced(&path, &stream.coverage, *moves);
+                let checked = check_replaced(&path, &naming.claim(stream));
                 checked.with("stream", &stream.name)?;
             }
             let steps = vec![naming.show(&stream.name)];

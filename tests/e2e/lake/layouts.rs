@@ -343,3 +343,136 @@ fn rows_that_a_state_tells_of_and_the_output_lacks_are_told() {
         assert_eq!(second.stderr.contains("W-TABLE-EMPTY"), is_told, "{}", second.stderr);
     }
 }
+
+#[test]
+fn a_property_that_some_schemas_lack_is_told() {
+    let integer = || json!({ "type": ["integer", "null"] });
+    let wide =
+        (json!({ "id": integer(), "a": integer(), "b": integer() }), json!({ "a": 1, "b": 2 }));
+    let narrow = (json!({ "a": integer(), "id": integer() }), json!({ "a": 3 }));
+    let told = |keys: &[&str], parts: &[(&(Value, Value), usize)]| {
+        let scratch = folder();
+        let mut lines = Lines::default();
+        let mut id = 0;
+        for ((columns, record), rows) in parts {
+            lines = lines.schema("t", columns, keys);
+            for _ in 0..*rows {
+                id += 1;
+                let mut record = record.clone();
+                record["id"] = id.into();
+                lines = lines.record("t", &record);
+            }
+        }
+        let outcome = to_lake(scratch.path(), "s", DAY).input(lines.0).go().success();
+        let told = outcome.stderr.lines().find(|line| line.contains("W-PROPERTY-ABSENT: "));
+        told.map(|line| line.contains("leaves alone: b;"))
+    };
+    let (wide, narrow) = (&wide, &narrow);
+    for rows in [1, 70_000] {
+        assert_eq!(told(&["id"], &[(wide, rows), (narrow, rows)]), Some(true));
+        assert_eq!(told(&["id"], &[(narrow, rows), (wide, rows)]), Some(true));
+        assert_eq!(told(&["id"], &[(wide, 1), (narrow, rows), (wide, 1)]), Some(true));
+    }
+    // No row came by one of them, or none replaces another.
+    assert_eq!(told(&["id"], &[(wide, 1), (narrow, 0), (wide, 1)]), None);
+    assert_eq!(told(&["id"], &[(narrow, 0), (wide, 2)]), None);
+    assert_eq!(told(&["id"], &[(narrow, 2), (wide, 0)]), None);
+    assert_eq!(told(&[], &[(wide, 1), (narrow, 1)]), None);
+}
+
+/// Writes a row of a stream to plain files.
+fn plain(folder: &Path, stream: &str, settings: &Value) -> Run {
+    let lines = Lines::default().schema(stream, &json!({ "id": { "type": "integer" } }), &["id"]);
+    let lines = lines.record(stream, &json!({ "id": 1 }));
+    let mut settings = settings.clone();
+    settings["output_path"] = folder.to_str().into();
+    ours("target-csv").config(&settings).input(lines.0)
+}
+
+#[test]
+fn a_plain_file_is_not_replaced_by_that_of_another_stream() {
+    let runs_together = "{source}_{stream_name}.csv";
+    let shop = |source: &str| json!({ "source": source, "file_naming_scheme": runs_together });
+    let one = |scheme: &str| json!({ "file_naming_scheme": scheme });
+    for (first, second) in [
+        ((shop("shop"), "eu_orders"), (shop("shop_eu"), "orders")),
+        ((one("all.csv"), "a"), (one("all.csv"), "b")),
+        ((one("{datestamp}.csv"), "b"), (one("{datestamp}.csv"), "c")),
+    ] {
+        let scratch = folder();
+        let out = scratch.path().join("out");
+        let run = |(settings, stream): &(Value, &str)| plain(&out, stream, settings);
+        run(&first).go().success();
+        run(&first).go().success();
+        let refused = run(&second).go().exits(78);
+        assert!(
+            refused.stderr.contains(&format!("other stream: {}", first.1)),
+            "{}",
+            refused.stderr
+        );
+        // The hint helps.
+        let name = names(&out).into_iter().find(|name| !name.starts_with('.')).unwrap();
+        fs::remove_file(out.join(name)).unwrap();
+        run(&second).go().success();
+    }
+    // What a name tells apart needs no note.
+    let scratch = folder();
+    for scheme in
+        ["{stream_name}.csv", "{source}/{stream_name}.csv", "{stream_name}-{datestamp}.csv"]
+    {
+        let settings = json!({ "source": "s", "file_naming_scheme": scheme });
+        plain(scratch.path(), "t", &settings).go().success();
+    }
+    let hidden: Vec<_> =
+        names(scratch.path()).into_iter().filter(|n| n.contains("written_for")).collect();
+    assert_eq!(hidden, [""; 0]);
+}
+
+#[test]
+fn a_plain_file_of_another_day_is_told_when_it_is_replaced() {
+    for (format, day, same, other) in [
+        ("%Y-%m", "2024-02-29", "2024-02-01", "2024-03-01"),
+        ("%Y", "2024-12-31", "2024-01-01", "2025-01-01"),
+        ("%A", "2024-02-29", "2024-03-07", "2024-03-01"),
+        ("%d", "2024-01-31", "2024-03-31", "2024-01-30"),
+        ("%j", "2024-03-01", "2025-03-02", "2024-03-02"),
+        ("%m-%d", "2023-05-06", "2024-05-06", "2024-05-07"),
+    ] {
+        let scratch = folder();
+        let run = |day: &str| {
+            let scheme = "{stream_name}_{datestamp}.csv";
+            let settings = json!({ "datestamp": day, "datestamp_format": format,
+                "file_naming_scheme": scheme });
+            plain(scratch.path(), "t", &settings).go().success().stderr
+        };
+        for day in [day, day, other, other] {
+            assert!(!run(day).contains("W-FILE-REPLACED"), "{format} {day}");
+        }
+        let told = run(same);
+        let expected = format!("W-FILE-REPLACED: the file of {day} is replaced by that of {same}");
+        assert!(told.contains(&expected), "{format}: {told}");
+        assert!(!run(same).contains("W-FILE-REPLACED"), "{format}");
+    }
+    // Whole dates, in whatever order, tell days apart: there is no note.
+    let scratch = folder();
+    for format in ["%Y-%m-%d", "%d.%m.%Y", "%Y%j", "%G-%V-%u"] {
+        let settings = json!({ "datestamp": DAY, "datestamp_format": format,
+            "file_naming_scheme": "{datestamp}.{stream_name}.csv" });
+        plain(scratch.path(), "t", &settings).go().success();
+    }
+    let hidden: Vec<_> =
+        names(scratch.path()).into_iter().filter(|n| n.contains("written_for")).collect();
+    assert_eq!(hidden, [""; 0]);
+}
+
+#[test]
+fn names_of_compressed_files_are_refused() {
+    let scratch = folder();
+    for scheme in ["{stream_name}.csv.gz", "x/{stream_name}.ZST", "{datestamp}.zip"] {
+        let settings = json!({ "file_naming_scheme": scheme });
+        let refused = plain(scratch.path(), "t", &settings).go().exits(78);
+        assert!(refused.stderr.contains("end in .csv"), "{}", refused.stderr);
+    }
+    let settings = json!({ "file_naming_scheme": "gz/{stream_name}.gz.csv" });
+    plain(scratch.path(), "t", &settings).go().success();
+}

@@ -133,8 +133,9 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-FILE-REPLACED",
-        "A file of an earlier run has the same time in its name and is replaced. Let \
-         `timestamp_format` go down to the second, in UTC.",
+        "A file of an earlier run or of another day has the same time in its name and is replaced. \
+         Let `timestamp_format` go down to the second, in UTC, and `datestamp_format` have the \
+         whole date.",
     ),
     (
         "W-FILE-TWICE",

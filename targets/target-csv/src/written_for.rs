@@ -1,0 +1,88 @@
+//! What a plain file was written for, where its name does not tell: a note beside it says so.
+//!
+//! A file is replaced by each run of its stream and day. One that another stream or day has would
+//! be lost: streams of two runs are kept apart as those of one run are, and a day is told.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::{fs, os::unix::fs::OpenOptionsExt};
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use singer::{Error, ErrorKind, Result};
+
+use crate::plain::{failure, holds_rows};
+
+/// What the names of a scheme do not tell apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenFor {
+    /// The source, where names have it.
+    pub source: Option<String>,
+    /// The day, where names of other days are the same.
+    pub day: Option<Date>,
+}
+
+impl WrittenFor {
+    /// Returns what the note beside the file of a stream says.
+    pub fn note(&self, stream: &str) -> Value {
+        let day = self.day.map(|day| day.to_string());
+        json!({ "stream": stream, "source": self.source, "day": day })
+    }
+}
+
+/// Refuses to replace the file of another stream or source, and tells of one of another day.
+pub fn check(path: &Path, ours: &Value) -> Result<()> {
+    let known = lake::read_small(&note_path(path))?;
+    let known = known.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let Some(theirs) = known.filter(|known| known != ours) else { return Ok(()) };
+    if !holds_rows(path)? {
+        return Ok(());
+    }
+    let text = |note: &Value, name: &str| note[name].as_str().unwrap_or_default().to_owned();
+    if ["stream", "source"].iter().any(|name| theirs[*name] != ours[*name]) {
+        let mut refused =
+            Error::new(ErrorKind::Config, "cannot replace the file of another stream")
+                .with("path", path.display())
+                .with("other stream", text(&theirs, "stream"));
+        if theirs["source"].is_string() {
+            refused = refused.with("its source", text(&theirs, "source"));
+        }
+        return Err(refused.hint(
+            "let `file_naming_scheme` tell them apart, as {source}/{stream_name}.csv does; if the \
+             other one is written no more, remove the file",
+        ));
+    }
+    singer::warn!(
+        "W-FILE-REPLACED",
+        "the file of {} is replaced by that of {}, as their times are written the same: {}",
+        text(&theirs, "day"),
+        text(ours, "day"),
+        path.display()
+    );
+    Ok(())
+}
+
+/// Removes the note of a file that is about to be replaced.
+pub fn remove(path: &Path) -> Result<()> {
+    let note = note_path(path);
+    match fs::remove_file(&note) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(failure("cannot remove the file", &note, cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the note of a file that was replaced.
+pub fn write(path: &Path, ours: &Value) -> Result<()> {
+    let note = note_path(path);
+    let mut options = fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o640).open(&note);
+    made.and_then(|mut file| file.write_all(ours.to_string().as_bytes()))
+        .map_err(|cause| failure("cannot write the file", &note, cause))
+}
+
+fn note_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.written_for.json"))
+}
