@@ -1,15 +1,16 @@
 //! What triggers and rules of a table have made of rows.
 //!
-//! What a load says that it put into a table is what the server says is there. A BEFORE trigger may
-//! keep a row out, change it, or keep one that is to leave; so may a rule that does something
-//! INSTEAD. That is legal and may be meant, so it is a warning with the number of rows, ahead of
-//! the COMMIT. Only tables that have such are looked at again; of all others the counts of the
-//! server are held against what was sent.
+//! What a load says that it put into a table is what the server says is there. A trigger may keep a
+//! row out, change it, remove it again, or keep one that is to leave; so may a rule that does
+//! something INSTEAD. That is legal and may be meant, so it is a warning with the number of rows,
+//! ahead of the COMMIT and behind all that triggers do, also those that wait for it. Only tables
+//! that have such are looked at again; of all others the counts of the server are held against what
+//! was sent.
 
 use pg::Client;
 use singer::Result;
 
-use crate::ask::{one, pair};
+use crate::ask::{is_true, one, pair};
 use crate::counts::Counts;
 use crate::merge::{Item, Merge};
 use crate::names::{DELETED_AT, TableName};
@@ -53,7 +54,7 @@ pub fn warn_of_missed(table: &impl std::fmt::Display, missed: u64) {
         singer::warn!(
             "W-ROWS-NOT-TAKEN",
             "table {table}: rows that came and are not in it: {missed}; a trigger or rule of the \
-             table kept them out"
+             table kept them out, or removed them"
         );
     }
 }
@@ -69,21 +70,36 @@ pub fn append_statement(merge: &Merge) -> String {
     if compares(merge) { merge.append_compared() } else { merge.append() }
 }
 
+/// Has triggers fire that would wait for the COMMIT: what they do to rows and to settings of the
+/// session is looked at before it.
+pub fn fire(client: &mut Client, merge: &Merge) -> Result<()> {
+    if merge.guards.fires {
+        client.execute("SET CONSTRAINTS ALL IMMEDIATE")?;
+    }
+    Ok(())
+}
+
 /// Adds the staged rows; returns how many the table has taken.
 pub fn append(client: &mut Client, merge: &Merge, name: &TableName, rows: u64) -> Result<u64> {
-    if merge.guards.inserts && merge.children {
-        client.execute(&merge.append())?;
-        return Ok(rows);
-    }
-    if !compares(merge) {
+    let (taken, differ) = if compares(merge) {
+        pair(client, &append_statement(merge))?
+    } else {
         let taken = client.execute(&merge.append())?;
-        warn_of_missed(name, rows.saturating_sub(taken));
-        return Ok(taken);
-    }
-    let (taken, differ) = pair(client, &append_statement(merge))?;
+        let routed = merge.guards.inserts && merge.children;
+        (if routed { rows } else { taken }, 0)
+    };
     let missed = rows.saturating_sub(taken);
-    Found { missed, changed: differ.saturating_sub(missed), kept: 0 }.warn(name);
-    Ok(taken)
+    let mut found = Found { missed, changed: differ.saturating_sub(missed), kept: 0 };
+    if merge.guards.after {
+        fire(client, merge)?;
+        if is_true(client, &merge.is_touched())? {
+            let (lacking, more) = pair(client, &merge.added_otherwise())?;
+            let changed = lacking.min(more);
+            found = Found { missed: lacking - changed, changed, kept: 0 };
+        }
+    }
+    found.warn(name);
+    Ok(taken.min(rows.saturating_sub(found.missed)))
 }
 
 /// Looks at the table after staged rows with a key were merged into it; `replaced` tells that rows
@@ -91,12 +107,15 @@ pub fn append(client: &mut Client, merge: &Merge, name: &TableName, rows: u64) -
 pub fn merged(client: &mut Client, merge: &Merge, name: &TableName, replaced: bool) -> Result<()> {
     let guards = merge.guards;
     let mut found = Found::default();
-    if guards.inserts || guards.updates || guards.deletes && merge.deletes() {
+    if guards.after {
+        fire(client, merge)?;
+    }
+    if guards.inserts || guards.updates || guards.after || guards.deletes && merge.deletes() {
         let counts = client.query(&merge.otherwise(), &[])?;
         let count = |at| counts.first().and_then(|row| row.get(at)?.parse().ok()).unwrap_or(0);
         found = Found { missed: count(0), changed: count(1), kept: count(2) };
     }
-    if guards.deletes && replaced {
+    if (guards.deletes || guards.after) && replaced {
         found.kept += one(client, &merge.count_stale())?;
     }
     found.warn(name);
@@ -106,6 +125,7 @@ pub fn merged(client: &mut Client, merge: &Merge, name: &TableName, replaced: bo
 /// Looks at the table after rows without a key took the place of those it had.
 pub fn replaced(client: &mut Client, merge: &Merge, name: &TableName) -> Result<()> {
     if merge.guards.any() {
+        fire(client, merge)?;
         let (lacking, more) = pair(client, &merge.differing())?;
         let changed = lacking.min(more);
         Found { missed: lacking - changed, changed, kept: more - changed }.warn(name);
@@ -116,7 +136,8 @@ pub fn replaced(client: &mut Client, merge: &Merge, name: &TableName) -> Result<
 /// Looks for rows of older versions after they were to leave the table, or to be marked.
 pub fn activated(client: &mut Client, merge: &Merge, name: &TableName, version: i64) -> Result<()> {
     let guards = merge.guards;
-    if if merge.hard_delete { guards.deletes } else { guards.updates } {
+    if guards.after || if merge.hard_delete { guards.deletes } else { guards.updates } {
+        fire(client, merge)?;
         let kept = one(client, &merge.count_old(version))?;
         Found { kept, ..Found::default() }.warn(name);
     }
@@ -200,6 +221,39 @@ impl Merge {
             self.sum("n"),
             self.values(),
             self.stage
+        )
+    }
+
+    /// Asks whether rows were changed or removed in this transaction, which only added some: by
+    /// the statistics of the session, which may count a little more, unless it keeps none.
+    fn is_touched(&self) -> String {
+        format!(
+            "WITH RECURSIVE tree (oid) AS (SELECT '{}'::regclass::oid UNION SELECT i.inhrelid \
+             FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid) SELECT \
+             current_setting('track_counts') = 'off' OR \
+             sum(pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid)) > 0 \
+             FROM tree",
+            self.table.replace('\'', "''")
+        )
+    }
+
+    /// Counts the staged rows that this transaction did not leave in the table, and those that it
+    /// did beside them.
+    fn added_otherwise(&self) -> String {
+        let staged = format!(
+            "SELECT {} FROM (SELECT {} FROM {} s) n",
+            self.sum("n"),
+            self.values(),
+            self.stage
+        );
+        let there = format!(
+            "SELECT {} FROM {} t WHERE t.xmin::text = (txid_current() & 4294967295)::text",
+            self.sum("t"),
+            self.table
+        );
+        format!(
+            "SELECT (SELECT count(*) FROM ({staged} EXCEPT ALL {there}) d), (SELECT count(*) FROM \
+             ({there} EXCEPT ALL {staged}) d)"
         )
     }
 

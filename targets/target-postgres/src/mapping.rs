@@ -135,7 +135,8 @@ impl Mapping {
             .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
         let looks = self.computes || !self.spelled.is_empty();
         // What a trigger makes of rows is seen where they are staged.
-        let guarded = self.change.guards.inserts && !self.change.children;
+        let guards = self.change.guards;
+        let guarded = guards.after || guards.inserts && !self.change.children;
         let plain = settled && !converts && !looks && !guarded;
         plain && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
     }

@@ -86,6 +86,7 @@ impl Work<'_> {
             guarded::activated(client, merge, &mapping.shape.name, version)?;
             checks::newer(client, merge, version)?;
         }
+        guarded::fire(client, merge)?;
         if mapping.change.cascades {
             guarded::cascaded(client, &mapping.shape.name, counts, mapping.replaces())?;
         }

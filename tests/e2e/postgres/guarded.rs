@@ -116,6 +116,93 @@ fn values_that_a_trigger_changes_are_told() {
     }
 }
 
+/// A function that takes a row of the load out again, and changes two of it.
+const MEDDLES: &str = "
+    CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      DELETE FROM public.t WHERE id = 5;
+      UPDATE public.t SET name = 'Q' WHERE id IN (6, 7) AND name <> 'Q';
+      RETURN NULL; END $$;
+    CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      UPDATE public.t SET changed = now() WHERE id = 1 AND changed IS NULL; RETURN NULL; END $$;";
+
+#[test]
+fn what_triggers_do_behind_the_rows_is_told() {
+    let target = database("behind");
+    target.psql(FUNCTIONS);
+    target.psql(MEDDLES);
+    let rows = Lines::whole(&[(5, "five"), (6, "six"), (7, "seven"), (8, "eight")]);
+    for trigger in [
+        "CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION meddle()",
+        "CREATE TRIGGER a AFTER INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION meddle()",
+        "CREATE CONSTRAINT TRIGGER a AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
+         EXECUTE FUNCTION meddle()",
+    ] {
+        for way in ways() {
+            for filled in [false, true] {
+                table(&target, &way, filled, trigger);
+                let outcome = into(&target, &way, &rows).success();
+                tells(&outcome, "W-ROWS-NOT-TAKEN", 1);
+                tells(&outcome, "W-VALUES-CHANGED", 2);
+                assert_eq!(
+                    target.psql("SELECT name FROM t WHERE id > 4 AND id < 9 ORDER BY id"),
+                    "Q\nQ\neight",
+                    "{trigger} {way}"
+                );
+            }
+        }
+        // Without a key, and by which all rows are replaced.
+        let keyless = Lines::default().syncing("t").schema(
+            "t",
+            &json!({ "id": { "type": "integer" }, "name": { "type": "string" } }),
+            &[],
+        );
+        let keyless = keyless.row(5, "five").row(6, "six").row(8, "eight").done();
+        for way in [&ways()[0], &ways()[2]] {
+            table(&target, &ways()[0], true, trigger);
+            let outcome = into(&target, way, &keyless).success();
+            tells(&outcome, "W-ROWS-NOT-TAKEN", 1);
+            tells(&outcome, "W-VALUES-CHANGED", 1);
+        }
+    }
+    // What it does to other rows of the table is none of the load's.
+    let trigger = "CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION elsewhere()";
+    for way in &ways()[..2] {
+        table(&target, way, true, trigger);
+        tells_nothing(&into(&target, way, &Lines::whole(&[(2, "two"), (3, "three")])).success());
+        assert_eq!(target.psql("SELECT changed IS NULL FROM t WHERE id = 1"), "f");
+    }
+}
+
+#[test]
+fn nothing_that_triggers_do_waits_for_the_commit() {
+    let target = database("deferred");
+    target.psql(
+        "CREATE TABLE log (query text);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           SET LOCAL synchronous_commit = off;
+           INSERT INTO public.log VALUES (current_query()); RETURN NULL; END $$;
+         CREATE TABLE other (id bigint);
+         CREATE FUNCTION pass_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO public.other VALUES (1); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER a AFTER INSERT ON other DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW EXECUTE FUNCTION note()",
+    );
+    let deferred = "CREATE CONSTRAINT TRIGGER a AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED \
+                    FOR EACH ROW EXECUTE FUNCTION note()";
+    let far = "CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION pass_on()";
+    for trigger in [deferred, far] {
+        for way in ways() {
+            for filled in [false, true] {
+                target.psql("TRUNCATE log");
+                table(&target, &way, filled, trigger);
+                into(&target, &way, &Lines::whole(&[(2, "two")])).success();
+                let log = target.psql("SELECT DISTINCT query FROM log");
+                assert_eq!(log, "SET CONSTRAINTS ALL IMMEDIATE", "{trigger} {way}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_trigger_of_a_partition_is_seen() {
     let target = database("part_trigger");

@@ -150,8 +150,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-ROWS-NOT-TAKEN",
-        "Rows that came are not in the table, as a trigger or rule of the table kept them out. \
-         Change or disable it, if that is not meant.",
+        "Rows that came are not in the table, as a trigger or rule of the table kept them out, or \
+         removed them. Change or disable it, if that is not meant.",
     ),
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
