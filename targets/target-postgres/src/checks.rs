@@ -5,7 +5,7 @@ use pg::Client;
 use singer::{Error, ErrorKind, Result};
 
 use crate::ask;
-use crate::merge::{Filled, Merge};
+use crate::merge::{Filled, Loose, Merge};
 use crate::names::TABLE_VERSION;
 
 /// The temporary table that computes what the table would.
@@ -14,7 +14,7 @@ const COMPUTED: &str = "pg_temp._sdc_stage_computed";
 /// Refuses keys that the table takes for one and that came in different spellings, in all of the
 /// run: the later row would replace the earlier one, which is another row of the source.
 pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
-    if merge.spelled.is_empty() || merge.keys.is_empty() {
+    if merge.loose.is_empty() || merge.keys.is_empty() {
         return Ok(());
     }
     let asked = format!("SELECT to_regclass('{}') IS NULL", merge.seen);
@@ -47,7 +47,7 @@ pub fn respelled(client: &mut Client, merge: &Merge) -> Result<()> {
              them, and which the column takes for equal: {rows}; if they are other rows of the \
              source, load into another table, where the column is of type text: {}",
             merge.table,
-            merge.loose.join(", ")
+            merge.loose.iter().map(|key| &*key.column).collect::<Vec<_>>().join(", ")
         );
     }
     Ok(())
@@ -110,7 +110,7 @@ pub fn filled(client: &mut Client, merge: &Merge) -> Result<()> {
 
 impl Merge {
     fn seen_columns(&self, of: &str) -> String {
-        let columns = self.keys.iter().chain(&self.spelled);
+        let columns = self.keys.iter().chain(self.loose.iter().map(|key| &key.text));
         columns.map(|column| format!("{of}{column}")).collect::<Vec<_>>().join(", ")
     }
 
@@ -129,7 +129,7 @@ impl Merge {
     /// Asks for the texts of one key that came in different ones.
     fn spelled_twice(&self) -> String {
         let texts = |sql: &dyn Fn(&String) -> String, between: &str| {
-            self.spelled.iter().map(sql).collect::<Vec<_>>().join(between)
+            self.loose.iter().map(|key| sql(&key.text)).collect::<Vec<_>>().join(between)
         };
         let keys: Vec<String> = self.keys.iter().map(|key| format!("s.{key}")).collect();
         format!(
@@ -143,15 +143,13 @@ impl Merge {
 
     /// Counts the rows of the table whose key a staged one has in another spelling.
     fn respelled(&self) -> String {
-        let text = |of: &str, key: &String| format!("{of}.{key}::text COLLATE \"C\"");
-        let differs =
-            self.loose.iter().map(|key| format!("{} <> {}", text("t", key), text("s", key)));
+        let differs: Vec<String> = self.loose.iter().map(|key| key.differs(&self.stage)).collect();
         format!(
             "SELECT count(DISTINCT (t.tableoid, t.ctid)) FROM {} s JOIN {} t ON {} WHERE {}",
             self.stage,
             self.table,
             self.same_key("t", "s"),
-            differs.collect::<Vec<_>>().join(" OR ")
+            differs.join(" OR ")
         )
     }
 
@@ -211,6 +209,31 @@ impl Merge {
         let counts =
             filled.map(|(at, filled)| format!("count(*) FILTER (WHERE {})", differs(at, filled)));
         counts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Loose {
+    /// Returns the condition that a staged key `s` is spelled otherwise than that of the row `t`.
+    ///
+    /// A column that fills its values up by blanks keeps no blanks at their end. There a key that
+    /// came with some is another one than that without them, unless all keys came as long as the
+    /// column makes them: so does a source print that fills them up, too.
+    fn differs(&self, stage: &str) -> String {
+        // As the type prints it: a cast to text leaves blanks out.
+        let text = |of: &str| format!("format('%s', {of}.{}) COLLATE \"C\"", self.column);
+        let printed = format!("{} <> {}", text("t"), text("s"));
+        let Some(length) = self.padded else { return printed };
+        let values = |of: &str| {
+            let text = format!("{of}.{}", self.text);
+            let all = if self.array { format!("{text}::text[]") } else { format!("ARRAY[{text}]") };
+            format!("unnest({all}) v (v)")
+        };
+        format!(
+            "{printed} OR EXISTS (SELECT FROM {} WHERE v.v LIKE '% ') AND EXISTS (SELECT FROM \
+             {stage} o CROSS JOIN LATERAL {} WHERE length(v.v) <> {length})",
+            values("s"),
+            values("o")
+        )
     }
 }
 

@@ -242,6 +242,11 @@ impl Encoder {
         Ok(())
     }
 
+    /// Tells whether cells are JSON arrays for an SQL array.
+    pub fn is_array(&self) -> bool {
+        matches!(self.form, Form::Array { .. })
+    }
+
     /// Tells whether a cell has U+0000 that is replaced.
     pub fn sanitizes(&self, cell: &[u8]) -> bool {
         let escaped = || {

@@ -98,6 +98,23 @@ impl Fields {
         taken
     }
 
+    /// Appends the text of a key and a tab: of an array as SQL has it, for one of JSON is written
+    /// in many ways. Where U+0000 in it is replaced, its spelling is not known.
+    pub fn push_spelling(&self, at: usize, cell: Cell<'_>, out: &mut Vec<u8>) {
+        let encoder = self.feed[at].to.as_ref().map(|to| &to.1);
+        match cell {
+            Cell::Text(text) if memchr::memchr(0, text).is_none() => match encoder {
+                // The field of the row was written, so this one is, too.
+                Some(array) if array.is_array() => {
+                    let _ = array.text(text, &mut Scratch::default(), out);
+                }
+                _ => copy_text::escape(text, out),
+            },
+            _ => out.extend_from_slice(copy_text::NULL),
+        }
+        out.push(b'\t');
+    }
+
     /// Returns the columns of the table in the order of the fields.
     pub fn places(&self) -> impl Iterator<Item = usize> {
         self.feed.iter().filter_map(|feed| feed.to.as_ref().map(|to| to.0))

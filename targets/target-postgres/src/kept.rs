@@ -135,8 +135,8 @@ fn is_same_type(came: Option<&SqlType>, sql: &SqlType) -> bool {
     one && came.is_some_and(|came| came.sql() == sql.sql())
 }
 
-/// Tells whether a key's column takes texts for equal that are two keys in the source. Such keys
-/// are refused; where the source has the same type they are one there too.
+/// Tells whether a key's column, or an array's elements, takes texts for equal that are two keys in
+/// the source. Such keys are refused; where the source has the same type they are one there too.
 pub fn is_spelled(
     column: &Column,
     wanted: &Wanted,
@@ -144,12 +144,19 @@ pub fn is_spelled(
     collation: Option<&String>,
 ) -> bool {
     let sql = sql.storage();
-    let one_meaning = sql.is(&["uuid"]) && column.schema["format"] == "uuid"
-        || sql.is(&["bytea"])
+    let list = column.kind == Kind::Json && sql.array;
+    let name = &*sql.name;
+    let format = if list { &column.schema["items"]["format"] } else { &column.schema["format"] };
+    // What an array of JSON has beside strings, and the texts of moments, are as in a column alone.
+    let checked = CHECKED.contains(&name) || name.starts_with("time");
+    let as_alone = list && (checked || matches!(name, "oid" | "json" | "jsonb"));
+    let one_meaning = name == "uuid" && format == "uuid"
+        || matches!(name, "bytea" | "text" | "character varying" | "name");
+    let one_meaning = one_meaning && (list || !sql.array)
+        || as_alone
         || sql.making == Making::Label
-        || is_same_type(wanted.came.as_ref(), sql)
-        || sql.is(&["text", "character varying", "name"]);
-    column.kind == Kind::String && (collation.is_some() || !one_meaning)
+        || is_same_type(wanted.came.as_ref(), sql);
+    (column.kind == Kind::String || list) && (collation.is_some() || !one_meaning)
 }
 
 /// Tells whether equal values of a type are written alike: of others, the last spelling wins.

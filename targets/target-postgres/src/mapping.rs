@@ -12,7 +12,7 @@ use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::kept;
 use crate::lookup;
-use crate::merge::{self, Filled, Item, Merge};
+use crate::merge::{self, Filled, Item, Loose, Merge};
 use crate::method;
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::partition::partition_of;
@@ -367,6 +367,13 @@ impl Mapping {
         }
     }
 
+    fn loose(&self, at: usize) -> Result<Loose> {
+        let sql = self.change.types[at].storage();
+        let padded = sql.modifiers.first().copied().filter(|_| sql.name == "character");
+        let (column, text) = (quote_ident(&self.shape.columns[at].name)?, stage::spelling(at));
+        Ok(Loose { column, text, padded, array: sql.array })
+    }
+
     /// Returns the merge of a staging table.
     pub fn merge(&self, stage: &str, started_ms: u64) -> Result<Merge> {
         let (upsert, replaces) = (self.method == LoadMethod::Upsert, self.replaces());
@@ -417,9 +424,7 @@ impl Mapping {
                 number: Some(at).filter(|_| from_stream),
             });
         }
-        merge.spelled = self.spelled.iter().map(|at| stage::spelling(*at)).collect();
-        let loose = self.spelled.iter().map(|at| quote_ident(&self.shape.columns[*at].name));
-        merge.loose = loose.collect::<Result<_>>()?;
+        merge.loose = self.spelled.iter().map(|at| self.loose(*at)).collect::<Result<_>>()?;
         merge.seen = stage::seen(&self.shape.name);
         for name in &self.shape.conflict {
             let quoted = quote_ident(name)?;

@@ -34,6 +34,19 @@ pub struct Filled {
     pub computed: bool,
 }
 
+/// A key of which the table takes different texts for equal.
+#[derive(Clone, Debug)]
+pub struct Loose {
+    /// The quoted column.
+    pub column: String,
+    /// The staged column of its text as it came; of an array as SQL has it.
+    pub text: String,
+    /// How long the type makes each of its values by blanks, if it does.
+    pub padded: Option<i32>,
+    /// Whether it is an array.
+    pub array: bool,
+}
+
 /// A merge of one staging table.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts of the table")]
@@ -48,10 +61,8 @@ pub struct Merge {
     pub filled: Vec<Filled>,
     /// The quoted columns that the load does not write, and what a new row gets there, as SQL.
     pub others: Vec<(String, Option<String>)>,
-    /// The staged texts of keys of which the table takes different ones for equal.
-    pub spelled: Vec<String>,
-    /// The quoted columns of these keys.
-    pub loose: Vec<String>,
+    /// The keys of which the table takes different texts for equal.
+    pub loose: Vec<Loose>,
     /// The temporary table of such keys of the run so far.
     pub seen: String,
     /// The quoted key columns of the stream, the same in both tables.

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pg::{Client, copy_text, failure, quote_ident};
 use singer::Envelope;
-use singer::{Cell, Error, Result};
+use singer::{Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
 use crate::fields::{Fields, Incoming, push_envelope, push_number};
@@ -156,7 +156,7 @@ impl Stage {
             }
             out.push(b'\t');
             for (at, _) in fields.spelled() {
-                push_spelling(batch.cell(row, at), out);
+                fields.push_spelling(at, batch.cell(row, at), out);
             }
         })?;
         self.rows += lines.numbers.len() as u64;
@@ -196,15 +196,6 @@ pub fn explain(refused: Error, table: &str) -> Error {
         );
     }
     refused
-}
-
-/// Appends the text of a key and a tab. Where U+0000 in it is replaced, its spelling is not known.
-fn push_spelling(cell: Cell<'_>, out: &mut Vec<u8>) {
-    match cell {
-        Cell::Text(text) if memchr::memchr(0, text).is_none() => copy_text::escape(text, out),
-        _ => out.extend_from_slice(copy_text::NULL),
-    }
-    out.push(b'\t');
 }
 
 /// Appends an array of numbers, or null for none; tells whether there was one.

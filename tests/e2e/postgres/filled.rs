@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use support::cluster::{Database, database};
 use support::messages::Lines;
 use support::pipes::{DAY, from_database, to_database};
-use support::run::{Outcome, feed, pipe_succeeds};
+use support::run::{Outcome, feed, pipe, pipe_succeeds};
 
 fn into(target: &Database, more: &Value, lines: &Lines) -> Outcome {
     let mut settings = target.settings_with(more);
@@ -129,6 +129,118 @@ fn keys_that_are_two_in_the_source_and_one_in_the_table_are_refused_with_both() 
                     into(&target, &way, &rows(&key, &[(one, 1), (one, 2)])).success();
                     assert_eq!(target.psql("SELECT n FROM t WHERE n > 0"), "2");
                 }
+            }
+        }
+    }
+}
+
+/// Rows of a key, as JSON, and a value.
+fn json_rows(key: &Value, rows: &[(&str, i64)]) -> Lines {
+    let columns = json!({ "id": key, "n": { "type": "integer" } });
+    let lines = Lines::default().syncing("t").schema("t", &columns, &["id"]);
+    let record = |(id, n): &(&str, i64)| {
+        format!(r#"{{"type":"RECORD","stream":"t","record":{{"id":{id},"n":{n}}}}}"#)
+    };
+    rows.iter().fold(lines, |lines, row| lines.raw(record(row))).done()
+}
+
+#[test]
+fn arrays_that_are_two_keys_in_the_source_and_one_in_the_table_are_refused() {
+    let target = database("two_arrays");
+    target.psql(TYPES);
+    let strings = json!({ "type": "array", "items": { "type": "string" } });
+    for (sql, one, other, written_otherwise) in [
+        ("interval[]", r#"["P1M", "P1D"]"#, r#"["P30D", "P1D"]"#, r#"[ "P1M","P1D" ]"#),
+        ("char(5)[]", r#"["a,b", "x"]"#, r#"["a,b  ", "x"]"#, r#"["a\u002cb","x"]"#),
+        ("citext[]", r#"["abc", "x"]"#, r#"["aBc", "x"]"#, r#"["ab\u0063","x"]"#),
+        ("email[]", r#"["x"]"#, r#"["X"]"#, r#"["\u0078"]"#),
+        ("text[] COLLATE blind", r#"["abc"]"#, r#"["aBc"]"#, r#"[ "abc"]"#),
+    ] {
+        for way in keyed() {
+            table(&target, sql, &way);
+            let refused = into(&target, &way, &json_rows(&strings, &[(one, 1), (other, 2)]));
+            let said = refused.exits(65);
+            assert!(said.stderr.contains("cannot load two keys"), "{sql} {way}: {}", said.stderr);
+            assert_eq!(target.psql("SELECT count(*) FROM t"), "0", "{sql} {way}");
+            let same = json_rows(&strings, &[(one, 1), (written_otherwise, 2)]);
+            let outcome = into(&target, &way, &same).success();
+            assert!(!outcome.stderr.contains("W-KEY-RE"), "{sql} {way}: {}", outcome.stderr);
+            assert_eq!(target.psql("SELECT n FROM t"), "2", "{sql} {way}");
+        }
+        // In a later run it may be the same row.
+        let upsert = &keyed()[0];
+        table(&target, sql, upsert);
+        for (key, told) in [(one, false), (one, false), (other, true)] {
+            let outcome = into(&target, upsert, &json_rows(&strings, &[(key, 1)])).success();
+            let says = outcome.stderr.contains("W-KEY-RESPELLED: ");
+            assert_eq!(says, told, "{sql} {key}: {}", outcome.stderr);
+        }
+    }
+    // Elements that a column alone would take for one value are no two keys here either.
+    for (sql, items, one, other) in [
+        ("numeric[]", json!({ "type": "number" }), "[1.0]", "[1.00]"),
+        (
+            "uuid[]",
+            json!({ "type": "string", "format": "uuid" }),
+            r#"["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"]"#,
+            r#"["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]"#,
+        ),
+        ("jsonb[]", json!({}), r#"[{"a": 1}]"#, r#"[{"a":1.0}]"#),
+    ] {
+        let upsert = &keyed()[0];
+        table(&target, sql, upsert);
+        let list = json!({ "type": "array", "items": items });
+        let both = json_rows(&list, &[(one, 1), (other, 2)]);
+        into(&target, upsert, &both).success();
+        assert_eq!(target.psql("SELECT n FROM t"), "2", "{sql}");
+    }
+}
+
+#[test]
+fn arrays_of_a_server_that_are_one_key_in_another_column_are_refused() {
+    let (source, target) = (database("arrays_here"), database("arrays_there"));
+    source.psql(
+        "CREATE TABLE t (id text[] PRIMARY KEY, n integer);
+         INSERT INTO t VALUES ('{abc,x}', 1), ('{ABC,x}', 2)",
+    );
+    target.psql(TYPES);
+    for (sql, code, held) in
+        [("citext[]", 65, "0"), ("text[] COLLATE blind", 65, "0"), ("text[]", 0, "2")]
+    {
+        table(&target, sql, &json!({ "load_method": "upsert" }));
+        target.psql("DROP TABLE IF EXISTS _sdc_tables");
+        let tap = from_database(&source, &json!({}));
+        let loaded = pipe(tap, to_database(&target, &json!({ "load_method": "upsert" }))).1;
+        assert_eq!(loaded.code, code, "{sql}: {}", loaded.stderr);
+        assert_eq!(target.psql("SELECT count(*) FROM t"), held, "{sql}");
+    }
+}
+
+#[test]
+fn blanks_that_a_column_leaves_out_are_told_unless_the_source_fills_up_with_them() {
+    let target = database("blanks");
+    let (string, upsert) = (json!({ "type": "string" }), &keyed()[0]);
+    let list = json!({ "type": "array", "items": string });
+    for (sql, keys, other, told) in [
+        ("char(4)", ["ab", "ab  "], "z", true),
+        ("char(4)", ["ab", "ab"], "z", false),
+        // So does a source print that has a column like it, and nobody can tell these apart.
+        ("char(4)", ["ab", "ab  "], "zzzz", false),
+        ("bpchar", ["ab", "ab "], "z", true),
+        ("bpchar", ["ab ", "ab "], "z", false),
+    ] {
+        for is_list in [false, true] {
+            let sql = if is_list { format!("{sql}[]") } else { sql.to_owned() };
+            table(&target, &sql, upsert);
+            for (run, key) in keys.iter().enumerate() {
+                let lines = if is_list {
+                    json_rows(&list, &[(&json!([key, other]).to_string(), 1)])
+                } else {
+                    rows(&string, &[(key, 1), (other, 2)])
+                };
+                let outcome = into(&target, upsert, &lines).success();
+                let says = outcome.stderr.contains("for equal: 1;");
+                assert_eq!(says, told && run == 1, "{sql} {key}: {}", outcome.stderr);
             }
         }
     }
