@@ -69,9 +69,9 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
     }
     if exists {
         let said = filled_since(mapping);
+        let other = "cannot go on from a state: it is of another table of this name";
         if said.is_some() && memory.since(client, name)?.as_deref() != said {
-            let message = "cannot go on from a state: it is of another table of this name";
-            return Err(refused(message, mapping));
+            return Err(refused(other, mapping));
         }
         // Rows may have been deleted for good reason, so this is no refusal.
         let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
@@ -81,6 +81,8 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
                 "table {name} is empty, though the state says that rows were loaded into it: this \
                  run adds the rows since the state alone; run once without the state to load all"
             );
+        } else if memory.is_another(client, name)? {
+            return Err(refused(other, mapping));
         }
         return Ok(claim);
     }
@@ -183,7 +185,9 @@ pub fn check_unchanged(
             continue;
         };
         let since = memory.since(client, &name)?;
-        if stream.filled_since.is_some() && stream.filled_since != since {
+        if stream.filled_since.is_some() && stream.filled_since != since
+            || memory.is_another(client, &name)?
+        {
             others.push(stream);
         }
         if stream.rows > Some(0) && tables.names[&name] {

@@ -8,6 +8,9 @@
 //!
 //! The moment since which a table is filled tells it from another one that takes its name, in this
 //! database or another: bookmarks have it, so that a state is believed by the table that it is of.
+//! A table that somebody made anew under its name, with fewer rows maybe, has another number at the
+//! server: that is remembered, beside the number of the table to remember in, which has another
+//! one, too, where a whole schema or database was restored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +18,12 @@ use std::fmt;
 use pg::{Client, failure, ours, quote_literal, quote_qualified};
 use singer::{Error, ErrorKind, Result, Stream};
 
+use crate::ask;
 use crate::names::TableName;
 
-/// The column that says when the last load of a table began.
-const BEGAN: &str = "began timestamp with time zone";
+/// The columns that earlier releases did not make: when the last load of a table began, and the
+/// numbers of the table and of the one to remember in.
+const LATER: [&str; 3] = ["began timestamp with time zone", "table_oid oid", "memory_oid oid"];
 
 /// Who fills a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +63,8 @@ impl fmt::Display for Filler {
 struct Known {
     filler: Filler,
     since: String,
+    /// Whether the table is the one that was filled, where its number is remembered.
+    is_same: Option<bool>,
 }
 
 /// What is remembered of the tables of all schemas of a run.
@@ -72,17 +79,10 @@ struct Remembered {
     /// Who fills a table, by its name.
     fillers: BTreeMap<String, Known>,
     place: Place,
-    began: Began,
-}
-
-/// Whether it is remembered when the last load of a table began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Began {
-    #[default]
-    Unknown,
-    /// An earlier release made the table to remember in: it has no column for that yet.
-    Lacking,
-    There,
+    /// Whether it is remembered when the last load of a table began.
+    began: bool,
+    /// Whether an earlier release made the table to remember in, and we may add columns to it.
+    lacks: bool,
 }
 
 /// Whether there is a table to remember in.
@@ -105,6 +105,8 @@ pub struct Claim {
     before: Option<Known>,
     /// Whether the table was there before.
     adopts: bool,
+    /// Whether the stream fills it already, and only the number of the table is new.
+    keeps: bool,
 }
 
 impl Memory {
@@ -116,6 +118,11 @@ impl Memory {
     /// Returns since when a table is filled.
     pub fn since(&mut self, client: &mut Client, name: &TableName) -> Result<Option<String>> {
         Ok(self.known(client, name)?.map(|known| known.since))
+    }
+
+    /// Tells whether a table was made anew since it was filled, by somebody else.
+    pub fn is_another(&mut self, client: &mut Client, name: &TableName) -> Result<bool> {
+        Ok(self.known(client, name)?.is_some_and(|known| known.is_same == Some(false)))
     }
 
     fn known(&mut self, client: &mut Client, name: &TableName) -> Result<Option<Known>> {
@@ -136,7 +143,7 @@ impl Memory {
     }
 
     /// Refuses a table that another stream fills. Returns what is to be written with the load
-    /// where nothing is remembered, or only of a table that is gone.
+    /// where nothing is remembered, or only of a table that is gone or was another one.
     ///
     /// A row of a partition or a child is a row of its parent, too. So one stream fills them all,
     /// or each has a child of its own: what is not known yet must not come between, and what
@@ -160,9 +167,15 @@ impl Memory {
             }
         }
         match before {
-            Some(known) if exists && known.filler.is(&filler) => Ok(None),
-            Some(known) if exists => Err(taken(name, &filler, &known.filler)),
-            before => Ok(Some(Claim { name: name.clone(), filler, before, adopts: exists })),
+            Some(known) if exists && !known.filler.is(&filler) => {
+                Err(taken(name, &filler, &known.filler))
+            }
+            Some(known) if exists && known.is_same == Some(true) => Ok(None),
+            before => {
+                let keeps = exists && before.is_some();
+                let adopts = exists && !keeps;
+                Ok(Some(Claim { name: name.clone(), filler, before, adopts, keeps }))
+            }
         }
     }
 
@@ -178,14 +191,15 @@ impl Memory {
 
     /// Returns the statement for a table to remember in that an earlier release has made.
     pub fn renewal(&self, schema: &str) -> Result<Option<String>> {
-        let lacking = self.schemas.get(schema).is_some_and(|known| known.began == Began::Lacking);
+        let lacks = self.schemas.get(schema).is_some_and(|known| known.lacks);
         let table = quote_qualified(schema, ours::TABLE)?;
-        Ok(lacking.then(|| format!("ALTER TABLE {table} ADD COLUMN {BEGAN}")))
+        let columns = LATER.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}"));
+        Ok(lacks.then(|| format!("ALTER TABLE {table} {}", columns.join(", "))))
     }
 
     /// Tells whether it is remembered when the last load of a table began.
     pub fn orders(&self, schema: &str) -> bool {
-        self.schemas.get(schema).is_some_and(|known| known.began == Began::There)
+        self.schemas.get(schema).is_some_and(|known| known.began)
     }
 
     /// Makes the table to remember in, within a transaction under the lock of the schema; without
@@ -199,16 +213,15 @@ impl Memory {
         }
         let known = self.schemas.entry(schema.to_owned()).or_default();
         if known.place != Place::Missing {
-            if known.began == Began::Lacking {
-                known.began = Began::There;
-            }
+            known.began |= known.lacks;
+            known.lacks = false;
             return Ok(());
         }
         let create = create(schema)?;
         let made =
             client.execute(&format!("SAVEPOINT remember; {create}; RELEASE SAVEPOINT remember"));
         match made {
-            Ok(_) => (known.place, known.began) = (Place::There, Began::There),
+            Ok(_) => (known.place, known.began) = (Place::There, true),
             Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {
                 client.execute("ROLLBACK TO SAVEPOINT remember; RELEASE SAVEPOINT remember")?;
                 let reason = refused.context("server_message").unwrap_or_default().to_owned();
@@ -220,12 +233,14 @@ impl Memory {
     }
 
     /// Returns the statements that remember a claim: before the load, and with it.
-    pub fn statements(&self, claim: &Claim) -> Result<(Option<String>, Option<String>)> {
+    pub fn statements(&self, claim: &Claim) -> Result<(Option<String>, Vec<String>)> {
         let schema = &claim.name.schema;
         let missing = self.is_missing(schema);
         let made = if missing { Some(create(schema)?) } else { None };
         let kept = missing || self.is_kept(schema);
-        Ok((made, if kept { Some(claim.statement()?) } else { None }))
+        let filler = if claim.keeps { None } else { Some(claim.statement()?) };
+        let number = Some(claim.number()?);
+        Ok((made, filler.into_iter().chain(number).filter(|_| kept).collect()))
     }
 
     /// Takes note of a claim that was committed.
@@ -285,8 +300,35 @@ impl Claim {
         ))
     }
 
+    /// Returns the statement that writes which table it is.
+    fn number(&self) -> Result<String> {
+        let memory = quote_qualified(&self.name.schema, ours::TABLE)?;
+        Ok(format!(
+            "UPDATE {memory} SET table_oid = {}::regclass, memory_oid = tableoid WHERE \
+             table_name = {}",
+            quote_literal(&self.name.sql()?),
+            quote_literal(&self.name.table)
+        ))
+    }
+
     /// Writes it, within the transaction of the load. Fails where another stream was first.
     pub fn write(&self, client: &mut Client) -> Result<()> {
+        if !self.keeps {
+            self.write_filler(client)?;
+        }
+        let asked = format!(
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = {}::regclass AND attname = \
+             'memory_oid' AND NOT attisdropped)",
+            quote_literal(&quote_qualified(&self.name.schema, ours::TABLE)?)
+        );
+        // Not where another user's release made it.
+        if ask::is_true(client, &asked)? {
+            client.execute(&self.number()?)?;
+        }
+        Ok(())
+    }
+
+    fn write_filler(&self, client: &mut Client) -> Result<()> {
         if client.execute(&self.statement()?)? > 0 {
             return Ok(());
         }
@@ -325,24 +367,31 @@ fn create(schema: &str) -> Result<String> {
     Ok(format!(
         "CREATE TABLE {table} (table_name text PRIMARY KEY, stream text NOT NULL, \
          source_schema text, source_table text, \
-         since timestamp with time zone NOT NULL DEFAULT now(), {BEGAN}); \
+         since timestamp with time zone NOT NULL DEFAULT now(), {}); \
          COMMENT ON TABLE {table} IS {}",
+        LATER.join(", "),
         quote_literal(ours::COMMENT)
     ))
 }
 
 fn select(schema: &str) -> Result<String> {
     let table = quote_qualified(schema, ours::TABLE)?;
+    // As JSON, a column may be lacking.
     Ok(format!(
         "SELECT stream, source_schema, source_table, table_name, \
-         to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM {table}"
+         to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), \
+         CASE WHEN to_jsonb(m) ->> 'memory_oid' = m.tableoid::text \
+         THEN to_jsonb(m) ->> 'table_oid' = \
+         to_regclass(format('%I.%I', {}::text, table_name))::oid::text END FROM {table} m",
+        quote_literal(schema)
     ))
 }
 
 fn known(row: &pg::Row) -> Known {
     let text = |at| row.get(at).map(str::to_owned);
     let filler = Filler { stream: text(0).unwrap_or_default(), source: text(1).zip(text(2)) };
-    Known { filler, since: text(4).unwrap_or_default() }
+    let is_same = row.get(5).map(|same| same == "t");
+    Known { filler, since: text(4).unwrap_or_default(), is_same }
 }
 
 /// Reads what is remembered of the tables of a schema, where that may be.
@@ -352,7 +401,10 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
          has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
          AND has_table_privilege(c.oid, 'UPDATE'), \
          EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'began' \
-           AND NOT a.attisdropped), pg_has_role(c.relowner, 'USAGE') \
+           AND NOT a.attisdropped), \
+         pg_has_role(c.relowner, 'USAGE') AND (SELECT count(*) < 3 FROM pg_attribute a WHERE \
+           a.attrelid = c.oid AND a.attname IN ('began', 'table_oid', 'memory_oid') \
+           AND NOT a.attisdropped) \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = $1 AND c.relname = $2",
         &[Some(schema), Some(ours::TABLE), Some(ours::COMMENT)],
@@ -372,11 +424,8 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
         return Ok(());
     }
     remembered.place = Place::There;
-    remembered.began = match (row.get(2), row.get(3)) {
-        (Some("t"), _) => Began::There,
-        (_, Some("t")) => Began::Lacking,
-        _ => Began::Unknown,
-    };
+    remembered.began = row.get(2) == Some("t");
+    remembered.lacks = row.get(3) == Some("t");
     let rows = client.query(&select(schema)?, &[])?;
     let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), known(row))));
     remembered.fillers = named.collect();

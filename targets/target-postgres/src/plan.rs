@@ -39,7 +39,7 @@ pub fn statements(
     let claim = lost::check(client, &mut memory, &mapping)?;
     let (remember, claim) = match &claim {
         Some(claim) => memory.statements(claim)?,
-        None => (None, None),
+        None => (None, Vec::new()),
     };
     let schema = mapping.shape.schema_statement(client)?;
     let exists = !mapping.change.creates();

@@ -183,6 +183,66 @@ fn rows_since_a_state_need_the_table_of_those_before() {
 }
 
 #[test]
+fn a_table_that_somebody_made_anew_under_its_name_is_noticed() {
+    let (source, target) = (source(), database("made_anew"));
+    let catalog = incremental(&source);
+    let into = |more: &Value| to_database(&target, more);
+    let tap = || from_database(&source, &json!({})).json("--catalog", &catalog);
+    let mut from = state(&pipe_succeeds(tap(), into(&json!({}))).1);
+    let replaced = "CREATE TABLE k (LIKE t INCLUDING ALL); INSERT INTO k SELECT * FROM t LIMIT 1; \
+                    DROP TABLE t; ALTER TABLE k RENAME TO t";
+    let again = "CREATE TABLE k AS TABLE t; DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY);
+                 INSERT INTO t TABLE k; DROP TABLE k";
+    for sql in [replaced, again] {
+        target.psql(sql);
+        // Also where nothing is new, and where only the other stream has rows.
+        for _ in 0..2 {
+            let refused = pipe(tap().json("--state", &from), into(&json!({}))).1.exits(78);
+            assert!(refused.stderr.contains("is of another table"), "{}", refused.stderr);
+            assert!(refused.stderr.contains("`missing_table: make`"), "{}", refused.stderr);
+            source.psql("INSERT INTO \"a-b\" SELECT max(id) + 1 FROM \"a-b\"");
+        }
+        let make = json!({ "missing_table": "make" });
+        from = state(&pipe_succeeds(tap().json("--state", &from), into(&make)).1);
+        pipe_succeeds(tap().json("--state", &from), into(&json!({})));
+    }
+    // A read of all rows has no gap, and takes the table for its own.
+    target.psql(replaced);
+    from = state(&pipe_succeeds(tap(), into(&json!({}))).1);
+    pipe_succeeds(tap().json("--state", &from), into(&json!({})));
+    // What the server itself writes anew stays the same table.
+    target.psql("VACUUM FULL t; ALTER TABLE t ADD more text DEFAULT clock_timestamp()::text");
+    pipe_succeeds(tap().json("--state", &from), into(&json!({})));
+    // A schema that was restored as a whole has its rows.
+    target.psql(&format!(
+        "ALTER TABLE t DROP more; {again};
+         CREATE TABLE m (LIKE _sdc_tables INCLUDING ALL); INSERT INTO m TABLE _sdc_tables;
+         DO $$ BEGIN EXECUTE format('COMMENT ON TABLE m IS %L',
+           obj_description('_sdc_tables'::regclass, 'pg_class')); END $$;
+         DROP TABLE _sdc_tables; ALTER TABLE m RENAME TO _sdc_tables"
+    ));
+    pipe_succeeds(tap().json("--state", &from), into(&json!({})));
+    target.psql(replaced);
+    pipe(tap().json("--state", &from), into(&json!({}))).1.exits(78);
+    // What an earlier release remembers has no number, and gets one.
+    target.psql("ALTER TABLE _sdc_tables DROP COLUMN table_oid, DROP COLUMN memory_oid");
+    pipe_succeeds(tap().json("--state", &from), into(&json!({})));
+    target.psql(replaced);
+    pipe(tap().json("--state", &from), into(&json!({}))).1.exits(78);
+}
+
+#[test]
+fn a_table_made_anew_behind_unchanged_files_is_noticed() {
+    let (source, scratch, target) = (source(), folder(), database("anew_unchanged"));
+    extract(&source, scratch.path(), DAY);
+    let tap = || from_lake(scratch.path(), DAY);
+    let first = state(&pipe_succeeds(tap(), to_database(&target, &json!({}))).1);
+    target.psql("ALTER TABLE t RENAME TO k; CREATE TABLE t AS TABLE k LIMIT 1; DROP TABLE k");
+    let resumed = || pipe(tap().json("--state", &first), to_database(&target, &json!({}))).1;
+    assert!(resumed().exits(78).stderr.contains("of other tables of their names"));
+}
+
+#[test]
 fn a_table_that_was_emptied_is_warned_of() {
     let source = source();
     let catalog = incremental(&source);
