@@ -158,6 +158,7 @@ mod runner {
     mod reasons;
     mod replaced;
     mod runs;
+    mod setting_roles;
     mod states;
     mod tries;
     mod variables;

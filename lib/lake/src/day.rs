@@ -18,6 +18,11 @@ const ROWS: &str = "rows";
 /// The member that names the columns which were left out of the rows.
 const LEFT_OUT: &str = "left_out";
 
+/// Returns which generation of a table a bookmark says was read; `None` where it is of no day.
+pub fn generation_read(bookmark: &Value) -> Option<&str> {
+    bookmark[MANIFEST_SHA256].as_str()
+}
+
 /// Which day is read, and how.
 #[derive(Clone, Debug)]
 pub struct DayOptions {

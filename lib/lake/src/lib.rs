@@ -40,7 +40,7 @@ pub use backend::disk::steps::{allow_many_files, read_small};
 pub use data::DataFile;
 pub use dated::{DATED_SCHEME, DatedPath};
 pub use datestamp::Datestamp;
-pub use day::{Day, DayOptions};
+pub use day::{Day, DayOptions, generation_read};
 pub use format::Format;
 pub use key::Key;
 pub use lake::Lake;

@@ -4,6 +4,7 @@ pub(crate) mod about;
 mod definition;
 mod entry;
 mod environment;
+mod setting_role;
 mod settings;
 mod undeclared;
 
@@ -24,6 +25,7 @@ use definition::variable_name;
 use entry::{Entry, nearest_text};
 pub use environment::is_secret_word;
 use environment::{Environment, Known};
+pub use setting_role::SettingRole;
 use settings::definitions;
 
 /// A plugin, ready to be run.
@@ -202,6 +204,50 @@ impl Plugin {
 
     fn says_it_can(&self, capability: &str) -> bool {
         self.description.as_ref().is_some_and(|description| description.can(capability))
+    }
+
+    /// Tells whether it is one of ours whose bookmarks are of whole files and days: one leaves out
+    /// what it names as a whole, and no part of it.
+    pub fn has_whole_bookmarks(&self) -> bool {
+        self.says_it_can("whole-bookmarks")
+    }
+
+    /// Returns the name of the setting that has a role. One of others says none; the source and the
+    /// day it may have by the words of the project.
+    pub fn setting_for(&self, role: SettingRole) -> Option<&str> {
+        match &self.description {
+            Some(description) => description.roles.get(role.word()).map(String::as_str),
+            None => {
+                matches!(role, SettingRole::Source | SettingRole::Datestamp).then_some(role.word())
+            }
+        }
+    }
+
+    /// Returns the value of the setting that has a role.
+    pub fn value_for(&self, role: SettingRole) -> Option<&Value> {
+        self.names_for(role).find_map(|name| self.config.get(name))
+    }
+
+    /// Returns the text of the setting that has a role.
+    pub fn text_for(&self, role: SettingRole) -> Option<&str> {
+        self.names_for(role).find_map(|name| self.config.get(name)?.as_str())
+    }
+
+    /// Sets the setting that has a role, if there is one.
+    pub fn set_for(&mut self, role: SettingRole, value: Value) {
+        let names: Vec<String> = self.names_for(role).map(str::to_owned).collect();
+        self.config.retain(|name, _| !names.contains(name));
+        if let Some(name) = names.into_iter().next() {
+            self.config.insert(name, value);
+        }
+    }
+
+    /// Returns the names of the setting that has a role, its own before the others.
+    fn names_for(&self, role: SettingRole) -> impl Iterator<Item = &str> {
+        let own = self.setting_for(role);
+        let settings = self.description.iter().flat_map(|description| &description.settings);
+        let named = settings.filter(move |setting| own == Some(setting.name.as_str()));
+        own.into_iter().chain(named.flat_map(|setting| &setting.aliases).map(String::as_str))
     }
 
     /// Returns the variable that sets a setting: the one it is written with, or else its own.

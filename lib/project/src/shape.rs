@@ -66,7 +66,7 @@ const SHAPES: [(&str, &str); 17] = [
          watch_seconds:integer",
     ),
     ("plugin.annotations", "* chorus:{plugin.chorus}"),
-    ("plugin.chorus", "pass_env:texts"),
+    ("plugin.chorus", "pass_env:texts roles:{}"),
     ("file.annotations", "* chorus:{file.chorus}"),
     ("file.chorus", "runs_kept:integer discovery_seconds:integer"),
 ];

@@ -92,15 +92,15 @@ fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
     Ok(())
 }
 
-/// A plan of ours names the files that it would read: those that the state has are read again.
+/// A plan of ours names the files that it would read: those that the state has are read again. A
+/// bookmark of whole files names them as the plan does.
 fn warn_of_files(loading: &Loading<'_>, state: &Value) {
     let Loading { project, step, .. } = loading;
     let marks = state["bookmarks"].as_object().into_iter().flatten();
-    let read: Vec<&String> = marks
-        .filter_map(|(_, mark)| mark["files"].as_object())
-        .flat_map(|all| all.keys())
-        .collect();
-    if read.is_empty() || !step.tap().plans() {
+    let members = marks.filter_map(|(_, mark)| mark.as_object()).flat_map(|mark| mark.values());
+    let read: Vec<&String> =
+        members.filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
+    if read.is_empty() || !step.tap().has_whole_bookmarks() || !step.tap().plans() {
         return;
     }
     // What is wrong with it, the run itself will tell.

@@ -3,20 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
+use project::plugin::SettingRole;
 use project::warning;
 use project::{Plugin, Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-/// The program that writes dated folders, where no setting tells that a target does.
-const WRITER: &str = "target-csv";
-/// Where it writes, and the other name of that setting.
-const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
-/// The setting for the path below it.
-const SCHEME: &str = "file_naming_scheme";
-/// The setting of a tap that reads days, and its other names.
-const READERS: [&str; 3] = ["output", "output_path", "lake"];
-/// The folder it takes when neither is set.
+use crate::place;
+
+/// The folder that a target of ours writes below where its settings name none.
 pub const FOLDER: &str = "output";
 
 /// Tells whether the day that a step writes is complete; `None` where it writes none.
@@ -76,10 +71,8 @@ pub fn reads_folder(project: &Project, tap: &Plugin, folder: &Path) -> bool {
             _ => false,
         }
     }
-    let is_read = |(name, value): (&String, &Value)| {
-        READERS.contains(&name.as_str()) || is_named(value, &project.root, folder)
-    };
-    tap.config.iter().any(is_read)
+    tap.value_for(SettingRole::LakeRoot).is_some()
+        || tap.config.values().any(|value| is_named(value, &project.root, folder))
 }
 
 /// Tells whether a target writes files.
@@ -89,14 +82,14 @@ pub fn writes_files(target: &Plugin) -> bool {
 
 /// Tells whether a tap of ours reads a day of the dated folders.
 pub fn reads_day(tap: &Plugin) -> bool {
-    tap.is_ours() && READERS.iter().any(|name| text(tap, name).is_some())
+    tap.text_for(SettingRole::LakeRoot).is_some()
 }
 
 /// Returns the tables of the day that a step reads which are not what its state says it has read.
 pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<Vec<String>> {
     let tap = step.tap();
-    let root = READERS.iter().find_map(|name| text(tap, name)).filter(|_| reads_day(tap));
-    let day = text(tap, "datestamp").and_then(|day| day.parse::<Datestamp>().ok());
+    let root = tap.text_for(SettingRole::LakeRoot);
+    let day = tap.text_for(SettingRole::Datestamp).and_then(|day| day.parse::<Datestamp>().ok());
     let (Some(root), Some(day)) = (root.map(|root| project.root.join(root)), day) else {
         return Ok(Vec::new());
     };
@@ -104,7 +97,7 @@ pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<V
         return Ok(Vec::new());
     }
     let lake = Lake::open(root)?;
-    let sources = match text(tap, "source") {
+    let sources = match tap.text_for(SettingRole::Source) {
         Some(source) => vec![source.to_owned()],
         None => lake.sources()?,
     };
@@ -113,7 +106,7 @@ pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<V
         let Some(record) = lake.run_record(&source, day)? else { continue };
         for (table, now) in record.tables {
             // What has no mark was not read, or a target of others keeps none.
-            let read = state["bookmarks"][&table]["manifest_sha256"].as_str();
+            let read = lake::generation_read(&state["bookmarks"][&table]);
             if read.is_some_and(|read| read != now.manifest_sha256) {
                 changed.push(table);
             }
@@ -124,19 +117,31 @@ pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<V
 
 /// Returns the folder that a target's settings name, if it writes files.
 fn folder(target: &Plugin) -> Option<&str> {
-    let is_writer = || target.executable.file_name().is_some_and(|name| name == WRITER);
-    let set = FOLDERS.iter().find_map(|name| text(target, name));
-    set.or_else(|| is_writer().then_some(FOLDER))
+    if !target.is_ours() {
+        return place::folder_of_others(target);
+    }
+    target.setting_for(SettingRole::OutputFolder)?;
+    target.text_for(SettingRole::OutputFolder).or(Some(FOLDER))
+}
+
+/// Returns the path below its folder that a target's settings name.
+fn scheme(target: &Plugin) -> Option<&str> {
+    if target.is_ours() {
+        target.text_for(SettingRole::NamingScheme)
+    } else {
+        place::scheme_of_others(target)
+    }
 }
 
 /// Tells whether a target is ours and writes files that hold one run each, in the place of the one
 /// before: their path has no `{timestamp}`.
 pub fn keeps_one_run(target: &Plugin) -> bool {
-    let has_moment = |name: &&str| text(target, name).is_some_and(|t| t.contains("{timestamp}"));
+    let has_moment = |text: Option<&str>| text.is_some_and(|text| text.contains("{timestamp}"));
     folder(target).is_some()
         && target.is_ours()
         && partition(target).is_none()
-        && !FOLDERS.iter().chain(&[SCHEME]).any(has_moment)
+        && !has_moment(folder(target))
+        && !has_moment(scheme(target))
 }
 
 /// Returns the folder that a target writes below, above the sources where it writes days.
@@ -149,8 +154,8 @@ pub fn output(target: &Plugin) -> Option<PathBuf> {
 /// schema of its tables, has the day in it.
 pub fn is_of_day(target: &Plugin, day: Datestamp) -> bool {
     let day = day.to_string();
-    let names = FOLDERS.iter().chain(&[SCHEME, "default_target_schema"]);
-    let mut texts = names.filter_map(|name| text(target, name));
+    let schema = target.config.get("default_target_schema").and_then(Value::as_str);
+    let mut texts = [folder(target), scheme(target), schema].into_iter().flatten();
     texts.any(|text| text.contains("{datestamp}") || text.contains(&day))
 }
 
@@ -160,11 +165,14 @@ pub fn write_below(target: &mut Plugin, folder: &Path) -> bool {
         return false;
     }
     let scheme = dated(target).map(|dated| dated.below());
-    target.config.retain(|name, _| !FOLDERS.contains(&name.as_str()));
-    let folder = folder.to_string_lossy().into_owned();
-    target.config.insert(FOLDERS[0].to_owned(), folder.into());
+    let folder = Value::from(folder.to_string_lossy());
+    if target.is_ours() {
+        target.set_for(SettingRole::OutputFolder, folder);
+    } else {
+        place::put_folder_of_others(target, folder);
+    }
     if let Some(scheme) = scheme {
-        target.config.insert(SCHEME.to_owned(), scheme.into());
+        target.set_for(SettingRole::NamingScheme, scheme.into());
     }
     true
 }
@@ -176,27 +184,35 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
     let refuse = |message: &str| {
         Error::new(ErrorKind::Config, message).with("step", &step.name).with("plugin", &target.name)
     };
+    let name = |role: SettingRole| target.setting_for(role).unwrap_or(role.word());
     let partition = partition(target);
     if partition.as_ref().is_some_and(|partition| partition.source.is_empty()) {
-        return Err(refuse("cannot write the days of a source without a name")
-            .hint(format!("set `source` of {}: is its variable empty?", target.name)));
+        return Err(refuse("cannot write the days of a source without a name").hint(format!(
+            "set `{}` of {}: is its variable empty?",
+            name(SettingRole::Source),
+            target.name
+        )));
     }
     let Some(day) = day else {
         return match &partition {
             Some(Partition { day: None, .. }) => {
                 Err(refuse("cannot write a day that nobody names: the target would take today")
-                    .hint(
-                        "write `datestamp: ${DATESTAMP}` in its settings, and name the day: \
+                    .hint(format!(
+                        "write `{}: ${{DATESTAMP}}` in its settings, and name the day: \
                          `--datestamp YYYY-MM-DD`",
-                    ))
+                        name(SettingRole::Datestamp)
+                    )))
             }
             _ => Ok(()),
         };
     };
-    let hint = "write `datestamp: ${DATESTAMP}` in its settings, or run without a day";
+    let hint = format!(
+        "write `{}: ${{DATESTAMP}}` in its settings, or run without a day",
+        name(SettingRole::Datestamp)
+    );
     let given = match &partition {
         Some(partition) => partition.day.as_deref(),
-        None => text(target, "datestamp"),
+        None => target.text_for(SettingRole::Datestamp),
     };
     match given.map(str::parse::<Datestamp>) {
         Some(Ok(other)) if other != day => {
@@ -213,7 +229,7 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
         _ => {}
     }
     let tap = step.tap();
-    if let Some(Ok(other)) = text(tap, "datestamp").map(str::parse::<Datestamp>)
+    if let Some(Ok(other)) = tap.text_for(SettingRole::Datestamp).map(str::parse::<Datestamp>)
         && other != day
     {
         project.warnings().warn_once(warning!(
@@ -234,12 +250,13 @@ struct Partition {
     day: Option<String>,
 }
 
-/// Returns the dated path that a target's settings write; placeholders are still in it.
+/// Returns the dated path that a target's settings write; placeholders are still in it. A target of
+/// others has no lake: it publishes no day.
 fn dated(target: &Plugin) -> Option<DatedPath> {
-    let folder = folder(target)?;
-    let scheme = match text(target, SCHEME) {
+    let folder = folder(target).filter(|_| target.is_ours())?;
+    let scheme = match scheme(target) {
         Some(scheme) => scheme,
-        None => text(target, "source").map(|_| DATED_SCHEME)?,
+        None => target.text_for(SettingRole::Source).map(|_| DATED_SCHEME)?,
     };
     let dated = DatedPath::read(Path::new(folder), scheme)?;
     (dated.table == "{stream_name}").then_some(dated)
@@ -248,12 +265,12 @@ fn dated(target: &Plugin) -> Option<DatedPath> {
 fn partition(target: &Plugin) -> Option<Partition> {
     let DatedPath { root, source, day, .. } = dated(target)?;
     let source = match source.as_str() {
-        "{source}" => text(target, "source")?.to_owned(),
+        "{source}" => target.text_for(SettingRole::Source)?.to_owned(),
         part if part.contains('{') => return None,
         part => lake::name::decode(part).unwrap_or_else(|| part.to_owned()),
     };
     let day = match day.as_str() {
-        "{datestamp}" => text(target, "datestamp").map(str::to_owned),
+        "{datestamp}" => target.text_for(SettingRole::Datestamp).map(str::to_owned),
         day => Some(day.to_owned()),
     };
     let mut root = root.to_str()?.replace("{source}", &lake::name::encode(&source));
@@ -261,8 +278,4 @@ fn partition(target: &Plugin) -> Option<Partition> {
         root = root.replace("{datestamp}", day);
     }
     (!root.contains('{')).then(|| Partition { root: root.into(), source, day })
-}
-
-fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
-    plugin.config.get(name).and_then(Value::as_str)
 }

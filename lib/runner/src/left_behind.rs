@@ -41,10 +41,8 @@ pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEn
         read.iter().any(|name| *name == table || cut(name))
     };
     let state = Store::new(&project.root).state(&end.state_id)?.unwrap_or_default();
-    let is_unchanged = |table: &str| {
-        let mark = &state["bookmarks"][table];
-        mark["files"].is_object() || mark["manifest_sha256"].is_string()
-    };
+    let is_unchanged =
+        |table: &str| step.tap().has_whole_bookmarks() && state["bookmarks"][table].is_object();
     let reads = if record.tables.keys().all(|table| is_read(table)) {
         None
     } else {

@@ -3,13 +3,16 @@
 
 use std::fmt::Write;
 
-use project::plugin::is_secret_word;
+use project::plugin::{SettingRole, is_secret_word};
 use project::{Plugin, Step};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::effect;
 
+/// How targets of others name the folder that they write below, and the path below it.
+const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
+const SCHEME: &str = "file_naming_scheme";
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
 /// of a server.
 const SETTINGS: [&str; 14] = [
@@ -19,10 +22,10 @@ const SETTINGS: [&str; 14] = [
     "credentials_path",
     "dataset",
     "default_target_schema",
-    "destination_path",
+    FOLDERS[1],
     "endpoint",
-    "file_naming_scheme",
-    "output_path",
+    SCHEME,
+    FOLDERS[0],
     "path",
     "project",
     "schema",
@@ -74,9 +77,10 @@ pub fn replaced(step: &Step) -> Option<String> {
     if effect::load_method(step) != Some("overwrite") {
         // The partition of a load may be that of the day which its tap reads.
         let loads = effect::load_method(step).is_some();
-        for name in ["source", "datestamp"] {
-            let of_tap = || step.tap().config.get(name).filter(|_| loads);
-            let _ = write!(text, " {name}={:?}", step.target().config.get(name).or_else(of_tap));
+        for role in [SettingRole::Source, SettingRole::Datestamp] {
+            let of_tap = || step.tap().value_for(role).filter(|_| loads);
+            let value = step.target().value_for(role).or_else(of_tap);
+            let _ = write!(text, " {}={value:?}", role.word());
         }
     }
     Some(digest(&text))
@@ -86,6 +90,22 @@ pub fn replaced(step: &Step) -> Option<String> {
 pub fn table<'a>(step: &'a Step, stream: &'a str) -> &'a str {
     let names = step.target().config.get("table_names");
     names.and_then(|names| names[stream].as_str()).unwrap_or(stream)
+}
+
+/// Returns the folder that a target of others writes below, as far as its settings tell.
+pub fn folder_of_others(target: &Plugin) -> Option<&str> {
+    FOLDERS.iter().find_map(|name| target.config.get(*name)?.as_str())
+}
+
+/// Has a target of others write below another folder.
+pub fn put_folder_of_others(target: &mut Plugin, folder: Value) {
+    target.config.retain(|name, _| !FOLDERS.contains(&name.as_str()));
+    target.config.insert(FOLDERS[0].to_owned(), folder);
+}
+
+/// Returns what a target of others puts below its folder.
+pub fn scheme_of_others(target: &Plugin) -> Option<&str> {
+    target.config.get(SCHEME)?.as_str()
 }
 
 /// Returns a setting in the one form of all that mean the same.

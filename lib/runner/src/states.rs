@@ -120,7 +120,7 @@ fn decide(
     let Some(state) = known.as_ref().filter(|_| writes_days(step) || is_replaced()) else {
         return Ok((Start { given: known, kept, why: None }, None));
     };
-    let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_whole_files(state));
+    let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_wholes(step, state));
     let what = if writes_days(step) { "a day" } else { "what replaces a table or a file" };
     let why = (whole.as_ref() != Some(state))
         .then(|| format!("{id}: {what} is read as a whole, not from where its last read ended"));
@@ -169,12 +169,13 @@ fn bookmarks(mut state: Value) -> Map<String, Value> {
     }
 }
 
-/// Returns what a state says of whole files and days.
-fn of_whole_files(state: &Value) -> Value {
+/// Returns what a state says of whole files and days: all of it, if the tap has such bookmarks.
+fn of_wholes(step: &Step, state: &Value) -> Value {
     let mut state = state.clone();
-    if let Some(Value::Object(bookmarks)) = state.get_mut("bookmarks") {
-        bookmarks
-            .retain(|_, mark| mark["files"].is_object() || mark["manifest_sha256"].is_string());
+    if let Some(Value::Object(bookmarks)) = state.get_mut("bookmarks")
+        && !step.tap().has_whole_bookmarks()
+    {
+        bookmarks.clear();
     }
     state
 }

@@ -19,6 +19,7 @@ pub struct Settings {
     pub streams: Vec<StreamSettings>,
     /// Reads one day of the streams that have a `replication_key` or `{start}` and `{end}`, as
     /// YYYY-MM-DD, instead of what is new; bookmarks stay as they are.
+    #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
     /// The time zone in which a `datestamp` or a `window_days` begins, and of which `{start}` and
     /// `{end}` are in a `time_format` that shows none. By default UTC, but where the bookmark or

@@ -21,11 +21,13 @@ pub struct TapCsvSettings {
     #[serde(default)]
     pub add_metadata_columns: bool,
     /// The output folder of earlier extracts: reads one day of it back, instead of `files`.
-    #[schemars(extend("x-aliases" = ["output_path", "lake"]))]
+    #[schemars(extend("x-aliases" = ["output_path", "lake"], "x-role" = "lake-root"))]
     pub output: Option<String>,
     /// With `output`, the source to read; without it every source that has the day.
+    #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
     /// With `output`, the day to read, as YYYY-MM-DD.
+    #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
     /// With `output`, refuses a day that no run has finished.
     #[serde(default = "yes")]

@@ -20,7 +20,7 @@ impl Tap for TapCsv {
         name: "tap-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads CSV files with inferred types, and days of the lake with theirs.",
-        capabilities: &[],
+        capabilities: &["whole-bookmarks"],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;

@@ -16,7 +16,7 @@ impl Tap for TapLake {
         name: "tap-lake",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads a day of the lake with its types and keys, sums checked.",
-        capabilities: &[],
+        capabilities: &["whole-bookmarks"],
     };
     const TELLS_NO_STREAM: bool = true;
     type Settings = TapLakeSettings;

@@ -17,7 +17,7 @@ impl Tap for TapSftp {
         name: "tap-sftp",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
-        capabilities: &[],
+        capabilities: &["whole-bookmarks"],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;

@@ -10,7 +10,7 @@ use singer::OtherSetting;
 pub struct Settings {
     /// Folder that files are written below; `output` when partitions are written, else the
     /// current folder.
-    #[schemars(extend("x-aliases" = ["destination_path"]))]
+    #[schemars(extend("x-aliases" = ["destination_path"], "x-role" = "output-folder"))]
     pub output_path: Option<String>,
     /// Path of a stream's file below `output_path`, with `{stream_name}`, `{source}`,
     /// `{datestamp}` and `{timestamp}`, which `output_path` may have, too. Where the whole of both
@@ -18,10 +18,13 @@ pub struct Settings {
     /// written: whole, with a manifest, published in one step. The default is
     /// `source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv` when `source`
     /// is set, else `{stream_name}.csv`.
+    #[schemars(extend("x-role" = "naming-scheme"))]
     pub file_naming_scheme: Option<String>,
     /// Name of the source, for `{source}`.
+    #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
     /// Day the extract belongs to, as YYYY-MM-DD, for `{datestamp}`; the default is today.
+    #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
     /// How `{datestamp}` is written, as for strftime; partitions need the default.
     pub datestamp_format: String,

@@ -95,9 +95,11 @@ pub struct Settings {
     pub interpret_content_encoding: bool,
     /// Source part of the partition for `replace-partition`; without it the one that the stream's
     /// schema names in `x-partition`. A stream that names another one is refused.
+    #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
     /// Day of the partition for `replace-partition` as `YYYY-MM-DD`; without it the one that the
     /// stream's schema names in `x-partition`. A stream that names another one is refused.
+    #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
     /// What an upsert does with a column that a record does not have: `keep` its value or write
     /// `null`. Behind the deletion of its row a record begins a new one, without old values.

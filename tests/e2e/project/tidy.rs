@@ -175,6 +175,33 @@ fn the_tests_that_the_reliability_page_names_are_there() {
 }
 
 #[test]
+fn who_runs_connectors_knows_them_as_programs() {
+    // How targets of others name the folder that they write below.
+    let conventions = root().join("lib/runner/src/place.rs");
+    let mut words = CONNECTORS.map(|name| format!("\"{name}\"")).to_vec();
+    let settings = ["output_path", "destination_path", "file_naming_scheme", "\"manifest_sha256\""];
+    words.extend(settings.map(str::to_owned));
+    words.push("[\"files\"].is_object()".to_owned());
+    let mut faults = Vec::new();
+    for folder in ["lib/project/src", "lib/runner/src", "orchestrate/chorus/src"] {
+        let mine = |path: &PathBuf| path.starts_with(root().join(folder));
+        let sources: Vec<_> = files().into_iter().filter(mine).collect();
+        assert!(!sources.is_empty(), "{folder}");
+        for path in sources.iter().filter(|path| **path != conventions) {
+            let text = fs::read_to_string(path).unwrap();
+            let product = text.split("#[cfg(test)]").next().unwrap().lines().enumerate();
+            let code = product.filter(|(_, line)| !line.trim_start().starts_with("//"));
+            for (at, line) in code {
+                if words.iter().any(|word| line.contains(word)) {
+                    faults.push(format!("{}:{}: {}", path.display(), at + 1, line.trim()));
+                }
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
 fn the_architecture_page_is_short() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     assert!(text.lines().count() <= 150, "{} lines", text.lines().count());

@@ -26,6 +26,8 @@ pub struct Description {
     pub settings: Vec<Definition>,
     /// What it can.
     pub capabilities: Vec<String>,
+    /// Which setting has which role, by the words of [`super::SettingRole`].
+    pub roles: BTreeMap<String, String>,
     /// The variables that it reads, beside those of its settings.
     pub passed: Vec<String>,
 }
@@ -117,9 +119,12 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
         definition(&setting)
     };
     let capabilities = about["capabilities"].as_array().into_iter().flatten();
+    let roles = about["annotations"]["chorus"]["roles"].as_object().into_iter().flatten();
+    let roles = roles.filter_map(|(role, name)| Some((role.clone(), name.as_str()?.to_owned())));
     Ok(Some(Description {
         settings: settings.into_iter().filter_map(without_default).collect(),
         capabilities: capabilities.filter_map(Value::as_str).map(str::to_owned).collect(),
+        roles: roles.collect(),
         passed: pass_env(&about).unwrap_or_default(),
     }))
 }

@@ -92,8 +92,20 @@ impl About {
         let properties = schema.properties();
         let read = properties.filter_map(|(_, property)| property["x-pass-env"].as_array());
         let read: Vec<&str> = read.flatten().filter_map(Value::as_str).collect();
+        let mut told = Vec::new();
         if !read.is_empty() {
-            let _ = writeln!(text, "annotations: {{chorus: {{pass_env: [{}]}}}}", read.join(", "));
+            told.push(format!("pass_env: [{}]", read.join(", ")));
+        }
+        // What the settings are for, for those who run the program and do not know their names.
+        let roles = schema.properties().filter_map(|(name, property)| {
+            Some(format!("{}: {name}", property["x-role"].as_str()?))
+        });
+        let roles: Vec<String> = roles.collect();
+        if !roles.is_empty() {
+            told.push(format!("roles: {{{}}}", roles.join(", ")));
+        }
+        if !told.is_empty() {
+            let _ = writeln!(text, "annotations: {{chorus: {{{}}}}}", told.join(", "));
         }
         text.push_str("settings:\n");
         for (name, property) in schema.properties() {

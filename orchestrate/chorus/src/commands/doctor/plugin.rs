@@ -5,6 +5,7 @@ use std::path::Path;
 use lake::Lake;
 use project::capture::{last_words, run};
 use project::names::nearest;
+use project::plugin::SettingRole;
 use project::{Plugin, Project, Role};
 use runner::lake_paths;
 use runner::prepare;
@@ -81,7 +82,11 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
     let name = &plugin.name;
     let folder = lake_paths::output(plugin).map(|path| project.root.join(path));
     if let Some(Err(cause)) = folder.as_deref().map(writable) {
-        let mend = format!("give who runs this the right, or set `output_path` of {name}");
+        let elsewhere = match plugin.setting_for(SettingRole::OutputFolder) {
+            Some(setting) => format!("set `{setting}` of {name}"),
+            None => format!("have {name} write elsewhere"),
+        };
+        let mend = format!("give who runs this the right, or {elsewhere}");
         let folder = folder.unwrap_or_default();
         let text = format!("cannot write to {}: {cause}", folder.display());
         return report.fault(name, &text, &mend);
@@ -112,13 +117,15 @@ fn state() -> String {
     json!({"type": "STATE", "value": value}).to_string() + "\n"
 }
 
-/// A stream as tap-csv reads it from a day: a target takes its partition from there, unless its
+/// A stream as it is read from a day: a target takes its partition from there, unless its
 /// settings name it.
 fn schema(target: &Plugin) -> String {
-    let set =
-        |name: &str, other: &str| target.config.get(name).cloned().unwrap_or_else(|| other.into());
-    let (source, day) = (set("source", STREAM), set("datestamp", "2000-01-01"));
-    let partition = json!({"source": source, "extracted_at": day});
+    let set = |role: SettingRole, other: &str| {
+        target.value_for(role).cloned().unwrap_or_else(|| other.into())
+    };
+    let source = set(SettingRole::Source, STREAM);
+    let partition = json!({"source": source,
+                           "extracted_at": set(SettingRole::Datestamp, "2000-01-01")});
     let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}},
                         PARTITION: partition});
     let keys = ["id"];
