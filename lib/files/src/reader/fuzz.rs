@@ -111,7 +111,6 @@ impl Plain<'_> {
                 let as_it_stands = self.text[from..self.at].to_vec();
                 return if spans_lines { Err(open) } else { Ok((as_it_stands, true)) };
             }
-            text.extend_from_slice(&behind);
         }
         Ok((text, true))
     }
