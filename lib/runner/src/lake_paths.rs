@@ -9,7 +9,7 @@ use project::{Plugin, Project, Step};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::place;
+use crate::foreign;
 
 /// The folder that a target of ours writes below where its settings name none.
 pub const FOLDER: &str = "output";
@@ -118,7 +118,7 @@ pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<V
 /// Returns the folder that a target's settings name, if it writes files.
 fn folder(target: &Plugin) -> Option<&str> {
     if !target.is_ours() {
-        return place::folder_of_others(target);
+        return foreign::folder(target);
     }
     target.setting_for(SettingRole::OutputFolder)?;
     target.text_for(SettingRole::OutputFolder).or(Some(FOLDER))
@@ -129,7 +129,7 @@ fn scheme(target: &Plugin) -> Option<&str> {
     if target.is_ours() {
         target.text_for(SettingRole::NamingScheme)
     } else {
-        place::scheme_of_others(target)
+        foreign::scheme(target)
     }
 }
 
@@ -169,7 +169,7 @@ pub fn write_below(target: &mut Plugin, folder: &Path) -> bool {
     if target.is_ours() {
         target.set_for(SettingRole::OutputFolder, folder);
     } else {
-        place::put_folder_of_others(target, folder);
+        foreign::put_folder(target, folder);
     }
     if let Some(scheme) = scheme {
         target.set_for(SettingRole::NamingScheme, scheme.into());

@@ -12,6 +12,7 @@ mod catalog_rules;
 pub mod check;
 pub mod effect;
 pub mod ended;
+mod foreign;
 pub mod guard;
 pub mod history;
 pub mod host;

@@ -9,10 +9,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::effect;
+use crate::foreign::{FOLDERS, SCHEME};
 
-/// How targets of others name the folder that they write below, and the path below it.
-const FOLDERS: [&str; 2] = ["output_path", "destination_path"];
-const SCHEME: &str = "file_naming_scheme";
 /// The settings of targets that say where they write, whoever made them; addresses stand for those
 /// of a server.
 const SETTINGS: [&str; 14] = [
@@ -90,22 +88,6 @@ pub fn replaced(step: &Step) -> Option<String> {
 pub fn table<'a>(step: &'a Step, stream: &'a str) -> &'a str {
     let names = step.target().config.get("table_names");
     names.and_then(|names| names[stream].as_str()).unwrap_or(stream)
-}
-
-/// Returns the folder that a target of others writes below, as far as its settings tell.
-pub fn folder_of_others(target: &Plugin) -> Option<&str> {
-    FOLDERS.iter().find_map(|name| target.config.get(*name)?.as_str())
-}
-
-/// Has a target of others write below another folder.
-pub fn put_folder_of_others(target: &mut Plugin, folder: Value) {
-    target.config.retain(|name, _| !FOLDERS.contains(&name.as_str()));
-    target.config.insert(FOLDERS[0].to_owned(), folder);
-}
-
-/// Returns what a target of others puts below its folder.
-pub fn scheme_of_others(target: &Plugin) -> Option<&str> {
-    target.config.get(SCHEME)?.as_str()
 }
 
 /// Returns a setting in the one form of all that mean the same.

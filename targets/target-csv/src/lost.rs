@@ -12,7 +12,7 @@ use singer::target::Unchanged;
 use singer::{Result, Stream};
 
 use crate::naming::{Naming, Stays, for_stream, plain_path};
-use crate::plain::holds_rows;
+use crate::old_file::holds_rows;
 
 /// So many streams are told.
 const STREAMS_TOLD: usize = 20;

@@ -2,6 +2,7 @@
 
 mod lost;
 mod naming;
+mod old_file;
 mod place;
 mod plain;
 mod settings;

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use lake::format::csv::Padding;
 use lake::{DataFile, Lock};
 use serde_json::Value;
 use singer::{Coverage, Error, ErrorKind, FileId, Result};
 
+use crate::old_file::{failure, holds_rows};
 use crate::written_for;
-
-const BLOCK_BYTES: usize = 1 << 16;
 
 /// What a run says of a plain file that it writes.
 #[derive(Debug)]
@@ -211,27 +209,4 @@ pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
 fn part_note(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.resumed_from.json"))
-}
-
-/// Tells whether a CSV file has more than a header.
-pub fn holds_rows(path: &Path) -> Result<bool> {
-    let unreadable = |cause| failure("cannot read the file", path, cause);
-    let mut file = match fs::File::open(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file.map_err(unreadable)?,
-    };
-    let mut padding = Padding::new(b"");
-    let (mut block, mut rows) = (vec![0; BLOCK_BYTES], Vec::new());
-    loop {
-        let count = file.read(&mut block).map_err(unreadable)?;
-        padding.copy(&block[..count], &mut rows);
-        if count == 0 || !rows.is_empty() {
-            return Ok(!rows.is_empty());
-        }
-    }
-}
-
-/// The failure of a step on a file.
-pub fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
-    Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)
 }

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::plain::{failure, holds_rows};
+use crate::old_file::{failure, holds_rows};
 
 /// What the names of a scheme do not tell apart.
 #[derive(Clone, Debug, PartialEq)]

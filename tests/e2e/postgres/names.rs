@@ -270,8 +270,10 @@ fn sources_of_long_names_are_found_with_the_others() {
     let table = cut.join(format!("extracted_at={DAY}/table=of%20the%20long%20one"));
     fs::remove_file(table.join("_manifest.json")).unwrap();
     assert!(read().exits(66).stderr.contains("cannot find the manifest"));
-    // A folder in which nothing was published is no source.
+    // A folder in which nothing was published is no source, once no run record speaks of it.
     fs::remove_dir_all(cut.join(format!("extracted_at={DAY}"))).unwrap();
+    assert!(read().exits(66).stderr.contains("the run record lists it"));
+    fs::remove_dir_all(scratch.path().join(".runs").join(cut.file_name().unwrap())).unwrap();
     read().success();
 }
 

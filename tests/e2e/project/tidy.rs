@@ -177,7 +177,7 @@ fn the_tests_that_the_reliability_page_names_are_there() {
 #[test]
 fn who_runs_connectors_knows_them_as_programs() {
     // How targets of others name the folder that they write below.
-    let conventions = root().join("lib/runner/src/place.rs");
+    let conventions = root().join("lib/runner/src/foreign.rs");
     let mut words = CONNECTORS.map(|name| format!("\"{name}\"")).to_vec();
     let settings = ["output_path", "destination_path", "file_naming_scheme", "\"manifest_sha256\""];
     words.extend(settings.map(str::to_owned));

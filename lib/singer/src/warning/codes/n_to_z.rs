@@ -222,7 +222,7 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "W-STATE-ELSEWHERE",
         "Meltano has a state of the step, or may have, and `chorus` does not read it: all rows are \
-         read from the start. `meltano state get ID` prints it, and `chorus state set ID -` takes it.",
+         read from the start. `meltano state get ID` prints it, `chorus state set ID -` takes it.",
     ),
     (
         "W-STATE-SHARED",
