@@ -168,7 +168,7 @@ impl Session {
     /// Returns a connection.
     pub fn connection(&mut self, role: Role) -> &mut Connection {
         match (role, &mut self.direct) {
-            (Role::Direct, Some(own)) => own,
+            (Role::Direct, Some(direct)) => direct,
             _ => &mut self.shared,
         }
     }
