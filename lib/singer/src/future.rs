@@ -41,6 +41,11 @@ impl Cap {
         Self { start: capped.then(Timestamp::now), since: Instant::now() }
     }
 
+    /// Tells whether bookmarks of time move to any key.
+    pub fn is_off(&self) -> bool {
+        self.start.is_none()
+    }
+
     /// Takes the clock of the source, as it was when the read began.
     pub fn set_clock(&mut self, clock: Timestamp) {
         if let Some(start) = &mut self.start
@@ -70,7 +75,7 @@ impl Cap {
 
     /// Tells whether the text of such a column is a date or time beyond.
     pub fn is_ahead_key(&self, column: &Column, text: &[u8]) -> bool {
-        if self.start.is_none() || !is_dated(column) {
+        if self.is_off() || !is_dated(column) {
             return false;
         }
         // Texts of no calendar of ours: `infinity`, years before 1 and after 9999.

@@ -9,6 +9,7 @@ use crate::pipe::Pipe;
 use crate::rejects::Rejects;
 use crate::rows::{Closed, OpenStream, Rows, Shared};
 use crate::selection::Selected;
+use crate::settings::TapCommon;
 use crate::state::State;
 use crate::states::States;
 
@@ -22,20 +23,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(
-        state: State,
-        rejects: Rejects,
-        record_bytes_max: usize,
-        limit: Option<u64>,
-        cap: Cap,
-    ) -> Self {
+    pub(crate) fn new(state: State, common: &TapCommon, limit: Option<u64>) -> Self {
         let shared = Shared {
             pipe: Pipe::start(),
-            rejects,
+            rejects: Rejects::new(&common.all),
             states: States::new(state),
-            cap,
+            cap: Cap::new(common.bookmark_cap),
             limit,
-            record_bytes_max,
+            record_bytes_max: common.all.max_record_bytes,
             files_told: false,
             pending_bytes: 0,
         };

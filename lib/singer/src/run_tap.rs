@@ -9,14 +9,12 @@ use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::coverage::Coverage;
 use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::future::Cap;
 use crate::outbox::Outbox;
 use crate::plan::{self, Planned, Reading};
 use crate::process::{exit, read_args, start};
-use crate::rejects::Rejects;
 use crate::rows::{self, Closed};
 use crate::selection::{Selected, select};
-use crate::settings::{Common, Settings, SettingsSchema, TapCommon};
+use crate::settings::{Settings, SettingsSchema, TapCommon};
 use crate::state::{Bookmark, State};
 use crate::tap::{LOG_BASED, Tap, no_log};
 use crate::{log as stderr, output, schema, warning};
@@ -31,17 +29,16 @@ fn run<T: Tap>() -> Result<()> {
     let schema = SettingsSchema::new(&[
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<TapCommon>,
-        SettingsSchema::part::<Common>,
     ])
     .with_others(T::OTHER_SETTINGS);
     let Some(args) = read_args(&T::ABOUT, Role::Tap, &schema)? else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
-    let common: Common = settings.get()?;
-    stderr::set_format(common.log_format);
+    let common: TapCommon = settings.get()?;
+    stderr::set_format(common.all.log_format);
     warning::check()?;
-    let mut tap = T::open(settings.get()?)?;
+    let mut tap = T::open(settings.get()?, &common)?;
     if args.action == Action::Discover {
-        let catalog = catalog::to_json(&discover(&mut tap, common.max_columns)?);
+        let catalog = catalog::to_json(&discover(&mut tap, common.all.max_columns)?);
         warning::check()?;
         let text = serde_json::to_string_pretty(&catalog)
             .or_kind(ErrorKind::Internal, "cannot write the catalog")?;
@@ -52,20 +49,18 @@ fn run<T: Tap>() -> Result<()> {
             .map_err(|failure| failure.with("path", path.display()))?,
         None => State::empty(),
     };
-    let streams = streams(&mut tap, &args, common.max_columns)?;
+    let streams = streams(&mut tap, &args, common.all.max_columns)?;
     let mut streams = order(streams, state.currently_syncing());
     let mut known: Vec<&mut Stream> = streams.iter_mut().map(|one| &mut one.stream).collect();
     tap.prepare(&mut known)?;
     warning::check()?;
     if let Action::Plan(format) = args.action {
-        return plan(tap, &streams, &state, &settings.get()?, format);
+        return plan(tap, &streams, &state, &common, format);
     }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
-    let own: TapCommon = settings.get()?;
-    let cap = Cap::new(own.bookmark_cap);
-    let out = Outbox::new(state, Rejects::new(&common), common.max_record_bytes, limit, cap);
-    let run = Run { tap, out, settings: own, test };
+    let out = Outbox::new(state, &common, limit);
+    let run = Run { tap, out, common, test };
     run.streams(&streams)
 }
 
@@ -73,12 +68,12 @@ fn plan<T: Tap>(
     mut tap: T,
     streams: &[Selected],
     state: &State,
-    settings: &TapCommon,
+    common: &TapCommon,
     format: PlanFormat,
 ) -> Result<()> {
     let mut planned = Vec::new();
     for Selected { stream, .. } in streams {
-        let since = state.bookmark(stream, settings.start_date.as_deref());
+        let since = state.bookmark(stream, common.start_date.as_deref());
         let Reading { steps, coverage } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
         let mut stream = stream.clone();
@@ -186,7 +181,7 @@ fn read_file(path: &Path, what: &str, hint: &str) -> Result<Vec<u8>> {
 struct Run<T> {
     tap: T,
     out: Outbox,
-    settings: TapCommon,
+    common: TapCommon,
     test: Option<TestDepth>,
 }
 
@@ -268,12 +263,12 @@ impl<T: Tap> Run<T> {
     }
 
     fn since(&mut self, stream: &Stream) -> Bookmark {
-        self.out.state().bookmark(stream, self.settings.start_date.as_deref())
+        self.out.state().bookmark(stream, self.common.start_date.as_deref())
     }
 
     /// Full tables are numbered by the millisecond they are read in, if wanted.
     fn version(&self, stream: &Stream) -> Option<i64> {
-        let wanted = self.settings.emit_activate_version_messages
+        let wanted = self.common.emit_activate_version_messages
             && stream.replication_method == ReplicationMethod::FullTable;
         wanted.then(|| jiff::Timestamp::now().as_millisecond())
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 pub use names::{Accepts, OtherSetting};
@@ -59,17 +59,21 @@ impl UnknownSettings {
     }
 }
 
-/// Settings that every tap has.
+/// Settings that every tap has. The driver reads them, and hands them to `Tap::open`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TapCommon {
     /// Where an INCREMENTAL stream starts when there is no state: a date or an RFC 3339 time.
+    #[serde(deserialize_with = "filled")]
     pub start_date: Option<String>,
     /// Number the full-table runs and say at their end that rows of older numbers are gone.
     pub emit_activate_version_messages: bool,
     /// Keep bookmarks of time at or before the start of the run, so that a row with a key of the
     /// future does not end all reading; false for keys that mean the future, such as an expiry.
     pub bookmark_cap: bool,
+    /// Those that targets and mappers have as well.
+    #[serde(flatten)]
+    pub all: Common,
 }
 
 /// Settings that every target and mapper has.
@@ -121,7 +125,12 @@ impl Default for Common {
 
 impl Default for TapCommon {
     fn default() -> Self {
-        Self { start_date: None, emit_activate_version_messages: false, bookmark_cap: true }
+        Self {
+            start_date: None,
+            emit_activate_version_messages: false,
+            bookmark_cap: true,
+            all: Common::default(),
+        }
     }
 }
 
@@ -135,6 +144,14 @@ impl Default for TargetCommon {
     fn default() -> Self {
         Self { require_complete: false, state_interval_seconds: 60 }
     }
+}
+
+/// Reads a text; an empty one, as a variable without a value gives it, is none.
+fn filled<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// The schema of settings: the connector's own, then the common ones.

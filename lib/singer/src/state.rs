@@ -137,7 +137,6 @@ impl State {
             if column.is_some_and(may_be_endless) {
                 start = start.filter(|text| !is_endless(text.as_bytes()));
             }
-            let start_date = start_date.filter(|date| !date.is_empty());
             if let Some(date) = start_date.filter(|_| column.is_some_and(is_dated))
                 && start.as_deref().is_none_or(|mark| is_before(mark, date))
             {

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::outbox::Outbox;
 use crate::plan::Reading;
 use crate::rows::Rows;
-use crate::settings::OtherSetting;
+use crate::settings::{OtherSetting, TapCommon};
 use crate::state::Bookmark;
 
 /// The capability of a tap that reads what has changed from a log: see [`Tap::sync_log`].
@@ -27,8 +27,9 @@ pub trait Tap: Sized {
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 
-    /// Checks the settings and prepares the source; reads no stream.
-    fn open(settings: Self::Settings) -> Result<Self>;
+    /// Checks the settings and prepares the source; reads no stream. `common` has the settings of
+    /// every tap; the driver itself carries them out, except where the tap reads ahead of it.
+    fn open(settings: Self::Settings, common: &TapCommon) -> Result<Self>;
 
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;

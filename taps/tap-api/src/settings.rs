@@ -40,17 +40,6 @@ pub struct Settings {
     /// How many bytes of rows may be kept in the folder for temporary files at once.
     #[serde(default = "max_spool_bytes")]
     pub max_spool_bytes: u64,
-    /// One of the common settings, for streams that have none of their own.
-    #[schemars(skip)]
-    pub start_date: Option<String>,
-    /// One of the common settings, which the reader of the keys heeds as well.
-    #[serde(default = "capped")]
-    #[schemars(skip)]
-    pub bookmark_cap: bool,
-    /// One of the common settings, which the reader of the answers keeps to as well.
-    #[serde(default = "max_record_bytes")]
-    #[schemars(skip)]
-    pub max_record_bytes: usize,
 }
 
 impl<'de> Deserialize<'de> for Settings {
@@ -58,6 +47,15 @@ impl<'de> Deserialize<'de> for Settings {
         let mut given = Map::deserialize(deserializer)?;
         options::fill(&mut given);
         Self::deserialize(Value::Object(given)).map_err(D::Error::custom)
+    }
+}
+
+impl Settings {
+    /// Gives the common `start_date` to the streams that have none of their own.
+    pub fn start_at(&mut self, date: Option<&String>) {
+        for stream in &mut self.streams {
+            stream.start_date = stream.start_date.take().or_else(|| date.cloned());
+        }
     }
 }
 
@@ -131,14 +129,6 @@ pub enum KeyPlace {
     #[default]
     Header,
     Query,
-}
-
-fn capped() -> bool {
-    true
-}
-
-fn max_record_bytes() -> usize {
-    64 << 20
 }
 
 fn user_agent() -> String {

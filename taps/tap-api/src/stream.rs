@@ -242,7 +242,7 @@ fn spec(stream: &StreamSettings, settings: &Settings) -> Result<StreamSpec> {
             not_found: options.not_found.unwrap_or_default(),
             on_told_failure: options.error_in_answer.unwrap_or_default(),
             keys: options.primary_keys.clone().unwrap_or_default(),
-            start_date: stream.start_date.clone().or_else(|| settings.start_date.clone()),
+            start_date: stream.start_date.clone(),
             time_format: options.time_format.as_deref().map(TimeFormat::named),
             window_days: options.window_days,
             schema: options.schema.as_ref().map(schema).transpose()?,

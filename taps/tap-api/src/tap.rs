@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http_client::{Address, Client};
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
+use singer::settings::TapCommon;
 use singer::{
     About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
     Stream, Tap,
@@ -55,7 +56,8 @@ impl Tap for TapApi {
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(mut settings: Settings, common: &TapCommon) -> Result<Self> {
+        settings.start_at(common.start_date.as_ref());
         let address = Address::parse(&settings.api_url).with("setting", "api_url")?;
         let (network, agent) = (&settings.network, &settings.user_agent);
         let signer = auth::signer(&settings.auth)?;
@@ -72,8 +74,8 @@ impl Tap for TapApi {
             client,
             address,
             calendar,
-            record_bytes_max: settings.max_record_bytes,
-            cap: Cap::new(settings.bookmark_cap),
+            record_bytes_max: common.all.max_record_bytes,
+            cap: Cap::new(common.bookmark_cap),
             spool: Budget::new(settings.max_spool_bytes),
         };
         Ok(Self { api, specs, found: BTreeMap::new(), contexts: BTreeMap::new() })

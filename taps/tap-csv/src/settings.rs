@@ -7,6 +7,7 @@ use files::settings::Words;
 use files::{Disk, Format, Metadata, Table, TableSettings, TextSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use singer::settings::Common;
 use singer::{Context, Error, ErrorKind, OtherSetting, Result, ResultExt, private_file};
 
 /// The settings of tap-csv.
@@ -36,24 +37,9 @@ pub struct TapCsvSettings {
     /// replace whole days or tables.
     #[serde(default)]
     pub whole_tables: bool,
-    /// One of the common settings, which the reader of the files keeps to as well.
-    #[serde(default = "max_columns")]
-    #[schemars(skip)]
-    pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
-    /// One of the common settings, which the reader of the files keeps to as well.
-    #[serde(default = "max_record_bytes")]
-    #[schemars(skip)]
-    pub max_record_bytes: usize,
-    /// One of the common settings, which has no effect here: that is told.
-    #[schemars(skip)]
-    pub start_date: Option<String>,
-    /// One of the common settings: a file that the tap itself writes is none of those it reads.
-    #[serde(default = "rejects_file")]
-    #[schemars(skip)]
-    pub rejects_file: String,
 }
 
 /// One entry of `files`.
@@ -97,7 +83,7 @@ pub enum Origin {
 
 impl FileSettings {
     /// Returns the table of the files.
-    pub fn table(self, common: &TapCsvSettings) -> Result<Table> {
+    pub fn table(self, given: &TapCsvSettings, common: &Common) -> Result<Table> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
         let delimiter = self.delimiter.as_deref().map(|text| one_byte("delimiter", text));
         let delimiter = delimiter.transpose().with("entity", &self.entity)?;
@@ -107,11 +93,11 @@ impl FileSettings {
             format: self.format,
             delimiter,
             text: self.text,
-            metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
-            whole: common.whole_tables,
+            metadata: if given.add_metadata_columns { &COLUMNS } else { &[] },
+            whole: given.whole_tables,
             record_bytes_max: common.max_record_bytes,
             columns_max: common.max_columns,
-            decompression_ratio_max: common.decompression_ratio_max,
+            decompression_ratio_max: given.decompression_ratio_max,
             words: WORDS,
         };
         Table::new(settings, Box::new(Disk::new(self.path).without(&common.rejects_file)))
@@ -145,13 +131,6 @@ impl TapCsvSettings {
     /// Tells of settings that are not the default and have no effect: none is passed over silently.
     fn tell_unused(&self, is_day: bool) {
         let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        if given(&self.start_date) {
-            singer::warn!(
-                "W-SETTING-UNUSED",
-                "setting `start_date` has no effect: rows are read whatever their dates; the state \
-                 says which files were read, and a pattern in `path` says which there are"
-            );
-        }
         // `whole_tables` holds for a day anyway: each of its tables is read as a whole.
         let of_files = [
             ("add_metadata_columns", self.add_metadata_columns),
@@ -191,18 +170,6 @@ fn yes() -> bool {
 
 fn decompression_ratio_max() -> u64 {
     files::Limits::default().ratio_max
-}
-
-fn rejects_file() -> String {
-    singer::settings::Common::default().rejects_file
-}
-
-fn max_record_bytes() -> usize {
-    files::Dialect::default().record_bytes_max
-}
-
-fn max_columns() -> usize {
-    singer::schema::COLUMNS_MAX
 }
 
 /// Settings of the programs that this one replaces, which it does not carry out.

@@ -2,6 +2,7 @@
 
 use files::Tables;
 use lake::{Day, DayOptions, Lake};
+use singer::settings::TapCommon;
 use singer::{About, Bookmark, Context as _, OtherSetting, Reading, Result, Rows, Stream, Tap};
 
 use crate::settings::{self, FileSettings, Origin, TapCsvSettings, WORDS};
@@ -26,11 +27,18 @@ impl Tap for TapCsv {
     const TELLS_NO_STREAM: bool = true;
     type Settings = TapCsvSettings;
 
-    fn open(settings: TapCsvSettings) -> Result<Self> {
+    fn open(settings: TapCsvSettings, common: &TapCommon) -> Result<Self> {
+        if common.start_date.is_some() {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "setting `start_date` has no effect: rows are read whatever their dates; the state \
+                 says which files were read, and a pattern in `path` says which there are"
+            );
+        }
         match settings.origin()? {
             Origin::Files(files) => {
                 Tables::check_names(files.iter().map(|file| &file.entity), WORDS)?;
-                let table = |file: FileSettings| file.table(&settings);
+                let table = |file: FileSettings| file.table(&settings, &common.all);
                 let tables = files.into_iter().map(table).collect::<Result<_>>()?;
                 Ok(Self::Files(Tables::new(tables)))
             }
@@ -39,7 +47,7 @@ impl Tap for TapCsv {
                     datestamp: datestamp.parse().with("setting", "datestamp")?,
                     source: settings.source,
                     require_run_record: settings.require_run_record,
-                    row_bytes_max: settings.max_record_bytes,
+                    row_bytes_max: common.all.max_record_bytes,
                 };
                 Ok(Self::Day(Box::new(Day::new(Lake::open(output)?, options))))
             }

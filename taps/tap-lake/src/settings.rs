@@ -18,19 +18,8 @@ pub struct TapLakeSettings {
     /// Refuses a day that no run has finished.
     #[serde(default = "yes")]
     pub require_run_record: bool,
-    /// One of the common settings, which the reader of the files keeps to as well.
-    #[serde(default = "max_record_bytes")]
-    #[schemars(skip)]
-    pub max_record_bytes: usize,
-    /// One of the common settings, which has no effect here: that is told.
-    #[schemars(skip)]
-    pub start_date: Option<String>,
 }
 
 fn yes() -> bool {
     true
-}
-
-fn max_record_bytes() -> usize {
-    singer::settings::Common::default().max_record_bytes
 }

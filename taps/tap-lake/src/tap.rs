@@ -1,6 +1,7 @@
 //! The tap: a stream for each table of the day.
 
 use lake::{Day, DayOptions, Lake};
+use singer::settings::TapCommon;
 use singer::{About, Bookmark, Context as _, Reading, Result, Rows, Stream, Tap};
 
 use crate::settings::TapLakeSettings;
@@ -21,8 +22,8 @@ impl Tap for TapLake {
     const TELLS_NO_STREAM: bool = true;
     type Settings = TapLakeSettings;
 
-    fn open(settings: TapLakeSettings) -> Result<Self> {
-        if settings.start_date.is_some_and(|date| !date.is_empty()) {
+    fn open(settings: TapLakeSettings, common: &TapCommon) -> Result<Self> {
+        if common.start_date.is_some() {
             singer::warn!(
                 "W-SETTING-UNUSED",
                 "setting `start_date` has no effect: a table of a day is read as a whole"
@@ -32,7 +33,7 @@ impl Tap for TapLake {
             datestamp: settings.datestamp.parse().with("setting", "datestamp")?,
             source: settings.source,
             require_run_record: settings.require_run_record,
-            row_bytes_max: settings.max_record_bytes,
+            row_bytes_max: common.all.max_record_bytes,
         };
         Ok(Self { day: Day::new(Lake::open(settings.output)?, options) })
     }

@@ -44,10 +44,6 @@ pub struct Settings {
     /// How arrays travel: as `json` arrays, or as `text` in Postgres' own notation.
     #[serde(default)]
     pub arrays_as: Arrays,
-    /// One of the common settings, which the end of a run heeds as well.
-    #[serde(default = "capped")]
-    #[schemars(skip)]
-    pub bookmark_cap: bool,
     /// How far before its bookmark an INCREMENTAL stream is read again: in seconds where the
     /// replication key is a date or time, else in units of the key. For rows that come later than
     /// their key says: keys that a program took long before it writes, the rows of a foreign
@@ -213,10 +209,6 @@ impl Settings {
             Nan::Fail => NanPolicy::Fail,
         }
     }
-}
-
-fn capped() -> bool {
-    true
 }
 
 fn five() -> u64 {

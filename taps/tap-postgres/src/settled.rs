@@ -21,6 +21,7 @@ use std::time::Duration;
 use pg::Client;
 use pg::types::{self, Types};
 use singer::catalog::ReplicationMethod;
+use singer::future::Cap;
 use singer::{Context, Result, Stream};
 
 use crate::catalog::{self, Attribute};
@@ -86,6 +87,7 @@ impl Settling {
         streams: &[(&Stream, (String, String))],
         types: &Types,
         settings: &Settings,
+        cap: &Cap,
     ) -> Result<Self> {
         let with_key = |stream: &Stream| {
             stream.replication_method == ReplicationMethod::Incremental
@@ -110,7 +112,7 @@ impl Settling {
             let kind = types::builtin_name(types, key.type_oid).unwrap_or_default();
             let grows = types::is_orderable(types, key.type_oid) && kind != "money";
             // Keys that mean the future are no times at which rows were written.
-            let meant = is_time(types, &key) && !settings.bookmark_cap;
+            let meant = is_time(types, &key) && cap.is_off();
             if !key.readable || !grows || meant || behind.tables.is_empty() {
                 continue;
             }

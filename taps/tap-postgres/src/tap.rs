@@ -8,6 +8,7 @@ use pg::types::{self, Mapping, Types};
 use pg::{Client, Config};
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
+use singer::settings::TapCommon;
 use singer::{
     About, Bookmark, Context, Coverage, Error, ErrorKind, OtherSetting, Reading, Result, Rows,
     Stream, Tap,
@@ -60,17 +61,16 @@ impl Tap for TapPostgres {
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(settings: Settings, common: &TapCommon) -> Result<Self> {
         settings.check()?;
         let config = settings.connection.resolve()?;
         let client = Client::connect(&config)?;
-        let cap = Cap::new(settings.bookmark_cap);
         Ok(Self {
             settings,
             config,
             client,
             types: None,
-            cap,
+            cap: Cap::new(common.bookmark_cap),
             families: Families::default(),
             hidden: Hidden::default(),
             settled: Settled::default(),
@@ -207,7 +207,8 @@ impl TapPostgres {
     fn settle(&mut self, streams: &[(&Stream, (String, String))]) -> Result<()> {
         self.begin()?;
         let types = self.types()?;
-        let mut settling = Settling::of(&mut self.client, streams, &types, &self.settings)?;
+        let (settings, cap) = (&self.settings, &self.cap);
+        let mut settling = Settling::of(&mut self.client, streams, &types, settings, cap)?;
         while !settling.is_empty() {
             if self.client.in_transaction() {
                 self.client.execute("ROLLBACK")?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use files::dialect::one_byte;
 use files::settings::{ColumnType, Words};
 use files::{Format, Metadata, TableSettings, TextSettings};
-use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sftp::{Options, Trust, keys};
+use singer::settings::Common;
 use singer::{Context, Error, ErrorKind, OtherSetting, Result, Secret};
 
 /// The settings of tap-sftp.
@@ -70,10 +70,6 @@ pub struct TapSftpSettings {
     /// replace whole days or tables; while one is still being written, the run ends with code 75.
     #[serde(default)]
     pub whole_tables: bool,
-    /// One of the common settings, which the reader of the files keeps to as well.
-    #[serde(default = "max_columns")]
-    #[schemars(skip)]
-    pub max_columns: usize,
     /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
@@ -86,13 +82,6 @@ pub struct TapSftpSettings {
     /// How often in a row a lost connection is made anew without a byte read in between.
     #[serde(default = "max_reconnects")]
     pub max_reconnects: usize,
-    /// One of the common settings: files that last changed before it are passed over.
-    #[schemars(skip)]
-    pub start_date: Option<String>,
-    /// One of the common settings, which the reader of the files keeps to as well.
-    #[serde(default = "max_record_bytes")]
-    #[schemars(skip)]
-    pub max_record_bytes: usize,
 }
 
 /// The value of `tables`.
@@ -224,11 +213,6 @@ impl TapSftpSettings {
             reconnects_max: self.max_reconnects,
         })
     }
-
-    /// Returns the time before which files are passed over.
-    pub fn start(&self) -> Result<Option<Timestamp>> {
-        self.start_date.as_deref().map_or(Ok(None), singer::state::start_date)
-    }
 }
 
 impl TableEntry {
@@ -253,14 +237,13 @@ impl TableEntry {
     }
 
     /// Returns the table of the files.
-    pub fn table(&self, common: &TapSftpSettings) -> Result<TableSettings> {
+    pub fn table(&self, given: &TapSftpSettings, common: &Common) -> Result<TableSettings> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Line, Metadata::Extra];
         let delimiter = self.delimiter.as_deref().filter(|text| !text.is_empty());
         let delimiter = delimiter.map(|text| one_byte("delimiter", text)).transpose();
         let mut text = self.text.clone();
-        text.encoding = text
-            .encoding
-            .or_else(|| common.encoding_format.clone().filter(|name| !name.is_empty()));
+        text.encoding =
+            text.encoding.or_else(|| given.encoding_format.clone().filter(|name| !name.is_empty()));
         for column in &self.date_overrides {
             text.types.entry(column.clone()).or_insert(ColumnType::DateTime);
         }
@@ -270,11 +253,11 @@ impl TableEntry {
             format: self.format,
             delimiter: delimiter.with("table_name", &self.table_name)?,
             text,
-            metadata: if common.add_metadata_columns { &COLUMNS } else { &[] },
-            whole: common.whole_tables,
+            metadata: if given.add_metadata_columns { &COLUMNS } else { &[] },
+            whole: given.whole_tables,
             record_bytes_max: common.max_record_bytes,
             columns_max: common.max_columns,
-            decompression_ratio_max: common.decompression_ratio_max,
+            decompression_ratio_max: given.decompression_ratio_max,
             words: WORDS,
         })
     }
@@ -304,10 +287,6 @@ fn ignore_patterns() -> Vec<String> {
     ["*.part", "*.filepart", "*.tmp", ".*"].map(str::to_owned).into()
 }
 
-fn max_columns() -> usize {
-    singer::schema::COLUMNS_MAX
-}
-
 fn max_files() -> usize {
     100_000
 }
@@ -326,10 +305,6 @@ fn request_timeout() -> u64 {
 
 fn max_reconnects() -> usize {
     5
-}
-
-fn max_record_bytes() -> usize {
-    files::Dialect::default().record_bytes_max
 }
 
 /// Settings of the programs that this one replaces, which it does not carry out.

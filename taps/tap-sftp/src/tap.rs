@@ -2,6 +2,8 @@
 
 use files::{Table, Tables};
 use sftp::Server;
+use singer::settings::TapCommon;
+use singer::state::start_date;
 use singer::{About, Bookmark, Context, OtherSetting, Reading, Result, Rows, Stream, Tap};
 
 use crate::folder::Finder;
@@ -23,13 +25,15 @@ impl Tap for TapSftp {
     const TELLS_NO_STREAM: bool = true;
     type Settings = TapSftpSettings;
 
-    fn open(settings: TapSftpSettings) -> Result<Self> {
+    fn open(settings: TapSftpSettings, common: &TapCommon) -> Result<Self> {
         let entries = settings.tables()?;
-        let waiting = Waiting { seconds: settings.stability_seconds, start: settings.start()? };
+        // Not of rows here: files that last changed before it are passed over.
+        let start = common.start_date.as_deref().map_or(Ok(None), start_date)?;
+        let waiting = Waiting { seconds: settings.stability_seconds, start };
         let mut found = Vec::new();
         for entry in entries {
             let finder = Finder::new(entry, &settings).with("table_name", &entry.table_name)?;
-            found.push((entry.table(&settings)?, finder));
+            found.push((entry.table(&settings, &common.all)?, finder));
         }
         let server = Server::connect(settings.options()?)?;
         log::info!("connected to {} as {}", settings.host, settings.username);

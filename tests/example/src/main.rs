@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use singer::settings::TapCommon;
 use singer::{About, Bookmark, Error, ErrorKind, Reading, Result, ResultExt, Rows, Stream, Tap};
 
 /// What a user can set. The first sentence of each comment becomes the documentation.
@@ -31,7 +32,7 @@ impl Tap for TapExample {
     };
     type Settings = Settings;
 
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(settings: Settings, _common: &TapCommon) -> Result<Self> {
         if settings.path.is_dir() {
             return Ok(Self { settings });
         }

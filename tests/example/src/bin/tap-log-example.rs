@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use singer::catalog::ReplicationMethod;
+use singer::settings::TapCommon;
 use singer::tap::LOG_BASED;
 use singer::{
     About, Bookmark, Coverage, Error, ErrorKind, Outbox, Reading, Result, ResultExt, Stream, Tap,
@@ -43,7 +44,7 @@ impl Tap for TapLogExample {
     };
     type Settings = Settings;
 
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(settings: Settings, _common: &TapCommon) -> Result<Self> {
         Ok(Self { settings })
     }
 

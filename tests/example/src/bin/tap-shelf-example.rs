@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use singer::settings::TapCommon;
 use singer::{About, Bookmark, Reading, Result, Rows, Stream, Tap};
 
 /// What a user can set: none of the names is one of another tap's.
@@ -28,7 +29,7 @@ impl Tap for Shelf {
     };
     type Settings = Settings;
 
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(settings: Settings, _common: &TapCommon) -> Result<Self> {
         Ok(Self(settings))
     }
 
