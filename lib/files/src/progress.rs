@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use singer::{Context, ErrorKind, Result, ResultExt};
+use singer::{Context, ErrorKind, Result, ResultExt, whole};
 
 pub(crate) use self::gone::Gone;
 use crate::identity::Identity;
@@ -42,7 +42,7 @@ impl Progress {
         let members = |name: &str| bookmark[name].as_object().cloned();
         let names = bookmark["left_out"].as_array().into_iter().flatten();
         Self {
-            files: members("files").unwrap_or_default(),
+            files: members(whole::FILES).unwrap_or_default(),
             gone: bookmark["gone"].as_array().into_iter().flatten().filter_map(Gone::of).collect(),
             settings: members("settings").map(|settings| settings.into_iter().collect()),
             left_out: names.filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -79,7 +79,7 @@ impl Progress {
     /// Fails with `Config` when it is no time.
     pub fn read_until(bookmark: &Value) -> Result<Option<SystemTime>> {
         let Some(text) = bookmark["modified_since"].as_str() else { return Ok(None) };
-        if bookmark["files"].is_object() {
+        if bookmark[whole::FILES].is_object() {
             return Ok(None);
         }
         let time: jiff::Timestamp = text
@@ -243,12 +243,12 @@ impl Progress {
 
     /// Returns the bookmark.
     pub fn to_json(&self) -> Value {
-        let mut bookmark = json!({ "files": self.files });
+        let mut bookmark = json!({ whole::FILES: self.files });
         // Of a bookmark from before rows were counted nobody can say it.
         if let Some(rows) =
             self.files.values().map(|file| file["rows"].as_u64()).sum::<Option<u64>>()
         {
-            bookmark["rows"] = rows.into();
+            bookmark[whole::ROWS] = rows.into();
         }
         if !self.gone.is_empty() {
             bookmark["gone"] = self.gone.iter().map(Gone::to_json).collect();

@@ -6,21 +6,17 @@ use std::collections::BTreeSet;
 use files::Identity;
 use files::failure::changed;
 use serde_json::{Value, json};
-use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream};
+use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
 
 use crate::format::Projection;
 use crate::{Datestamp, Key, Lake, Partition};
 
-/// The member of a bookmark that tells which generation of the table was read.
-const MANIFEST_SHA256: &str = "manifest_sha256";
-/// How many rows the table has in the day: a target looks for them where nothing has changed.
-const ROWS: &str = "rows";
 /// The member that names the columns which were left out of the rows.
 const LEFT_OUT: &str = "left_out";
 
 /// Returns which generation of a table a bookmark says was read; `None` where it is of no day.
 pub fn generation_read(bookmark: &Value) -> Option<&str> {
-    bookmark[MANIFEST_SHA256].as_str()
+    bookmark[whole::DAY].as_str()
 }
 
 /// Which day is read, and how.
@@ -102,9 +98,9 @@ impl Day {
         table.read(stream, self.options.row_bytes_max, rows)?;
         let (count, left_out) = (table.partition.manifest.rows(), table.left_out(stream));
         rows.bookmark(if left_out.is_empty() {
-            json!({ MANIFEST_SHA256: manifest, ROWS: count })
+            json!({ whole::DAY: manifest, whole::ROWS: count })
         } else {
-            json!({ MANIFEST_SHA256: manifest, ROWS: count, LEFT_OUT: left_out })
+            json!({ whole::DAY: manifest, whole::ROWS: count, LEFT_OUT: left_out })
         });
         Ok(())
     }
@@ -186,7 +182,7 @@ fn is_known(stream: &Stream, since: &Bookmark, manifest: &str) -> bool {
     let mut left_out = since.value[LEFT_OUT].as_array().into_iter().flatten();
     let selected = selected(stream);
     let is_wanted = |name: &Value| name.as_str().is_some_and(|name| selected.contains(name));
-    since.value[MANIFEST_SHA256] == *manifest && !left_out.any(is_wanted)
+    since.value[whole::DAY] == *manifest && !left_out.any(is_wanted)
 }
 
 fn selected(stream: &Stream) -> BTreeSet<&str> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Result, whole};
 
 use crate::file::{self, Segment};
 use crate::names::{find_named, nearest};
@@ -209,7 +209,7 @@ impl Plugin {
     /// Tells whether it is one of ours whose bookmarks are of whole files and days: one leaves out
     /// what it names as a whole, and no part of it.
     pub fn has_whole_bookmarks(&self) -> bool {
-        self.says_it_can("whole-bookmarks")
+        self.says_it_can(whole::CAPABILITY)
     }
 
     /// Returns the name of the setting that has a role. One of others says none; the source and the

@@ -50,6 +50,7 @@ pub mod validate;
 mod versions;
 pub mod warning;
 mod weight;
+pub mod whole;
 mod word;
 
 pub use about::About;

@@ -22,6 +22,7 @@ use crate::rejects::Rejects;
 use crate::settings::{Common, InputCommon, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
 use crate::versions::Versions;
+use crate::whole::{self, Whole};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
 
@@ -414,11 +415,10 @@ impl<T: Target> Delivery<T> {
         let known = |name: &String| !self.streams.iter().any(|known| known.name == *name);
         let unchanged = |name: String| {
             let mark = self.state.as_ref()?.bookmark(&name);
-            let is_of_day = mark["manifest_sha256"].is_string();
+            let is_of_day = Whole::of(mark)? == Whole::Day;
             let filled_since = mark[FILLED_SINCE].as_str().map(str::to_owned);
-            let whole = is_of_day || mark["files"].is_object();
-            let rows = mark["rows"].as_u64();
-            whole.then_some(Unchanged { name, rows, filled_since, is_of_day })
+            let rows = mark[whole::ROWS].as_u64();
+            Some(Unchanged { name, rows, filled_since, is_of_day })
         };
         silent.into_iter().filter(known).filter_map(unchanged).collect()
     }

@@ -3,7 +3,9 @@
 use files::Tables;
 use lake::{Day, DayOptions, Lake};
 use singer::settings::TapCommon;
-use singer::{About, Bookmark, Context as _, OtherSetting, Reading, Result, Rows, Stream, Tap};
+use singer::{
+    About, Bookmark, Context as _, OtherSetting, Reading, Result, Rows, Stream, Tap, whole,
+};
 
 use crate::settings::{self, FileSettings, Origin, TapCsvSettings, WORDS};
 
@@ -21,7 +23,7 @@ impl Tap for TapCsv {
         name: "tap-csv",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads CSV files with inferred types, and days of the lake with theirs.",
-        capabilities: &["whole-bookmarks"],
+        capabilities: &[whole::CAPABILITY],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;

@@ -2,7 +2,7 @@
 
 use lake::{Day, DayOptions, Lake};
 use singer::settings::TapCommon;
-use singer::{About, Bookmark, Context as _, Reading, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context as _, Reading, Result, Rows, Stream, Tap, whole};
 
 use crate::settings::TapLakeSettings;
 
@@ -17,7 +17,7 @@ impl Tap for TapLake {
         name: "tap-lake",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads a day of the lake with its types and keys, sums checked.",
-        capabilities: &["whole-bookmarks"],
+        capabilities: &[whole::CAPABILITY],
     };
     const TELLS_NO_STREAM: bool = true;
     type Settings = TapLakeSettings;

@@ -4,7 +4,7 @@ use files::{Table, Tables};
 use sftp::Server;
 use singer::settings::TapCommon;
 use singer::state::start_date;
-use singer::{About, Bookmark, Context, OtherSetting, Reading, Result, Rows, Stream, Tap};
+use singer::{About, Bookmark, Context, OtherSetting, Reading, Result, Rows, Stream, Tap, whole};
 
 use crate::folder::Finder;
 use crate::settings::{self, TapSftpSettings};
@@ -19,7 +19,7 @@ impl Tap for TapSftp {
         name: "tap-sftp",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
-        capabilities: &["whole-bookmarks"],
+        capabilities: &[whole::CAPABILITY],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
