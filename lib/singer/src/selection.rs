@@ -26,7 +26,8 @@ pub struct Selected {
 
 /// Applies the selection rules; `None` when the stream is not selected.
 pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
-    let rules = Rules { metadata: &stream.metadata, automatic: automatic(&stream) };
+    let automatic = stream.keys.iter().chain(&stream.replication_key).cloned();
+    let rules = Rules::new(&stream.metadata, automatic);
     if !rules.root() {
         return Ok(None);
     }
@@ -72,23 +73,30 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
     Ok(Some(Selected { stream, prunings, deselected }))
 }
 
-/// Keys and the replication key are written whatever the metadata says.
-fn automatic(stream: &Stream) -> BTreeSet<String> {
-    stream.keys.iter().chain(&stream.replication_key).cloned().collect()
-}
-
-struct Rules<'a> {
+/// What a run reads of a stream, judged by the metadata of its catalog entry.
+pub struct Rules<'a> {
     metadata: &'a Metadata,
     automatic: BTreeSet<String>,
 }
 
-impl Rules<'_> {
-    fn root(&self) -> bool {
+impl<'a> Rules<'a> {
+    /// Judges by this metadata; `automatic` columns, keys and the like, are read whatever it says.
+    pub fn new(metadata: &'a Metadata, automatic: impl IntoIterator<Item = String>) -> Self {
+        Self { metadata, automatic: automatic.into_iter().collect() }
+    }
+
+    /// Tells whether the stream is read: also where the metadata says nothing at all.
+    pub fn root(&self) -> bool {
         if self.metadata.values().all(Map::is_empty) {
             return true;
         }
         let Some(meta) = self.metadata.get(&[] as &[String]) else { return false };
         own(meta).unwrap_or(false)
+    }
+
+    /// Tells whether a column is read.
+    pub fn column(&self, name: &str) -> bool {
+        self.property(&["properties".to_owned(), name.to_owned()], true)
     }
 
     fn property(&self, breadcrumb: &[String], parent: bool) -> bool {
