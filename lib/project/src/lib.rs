@@ -16,6 +16,7 @@ mod program;
 mod project;
 mod role;
 mod shape;
+mod shapes;
 pub mod spelled;
 mod variables;
 pub mod warnings;

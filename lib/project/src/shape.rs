@@ -1,4 +1,4 @@
-//! The shape of a project file: which keys there are at each place, and what they hold.
+//! Checks a project file against its shape.
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -6,76 +6,15 @@ use singer::{Error, ErrorKind, Result};
 use crate::lines::{self, Part};
 use crate::names::nearest;
 use crate::role::Role;
+use crate::shapes::{FILE, Kind, NAME, Shape};
 use crate::warning;
 use crate::warnings::Warnings;
-
-/// The keys of each place and what they hold, where that is known: `[x]` is a list of `x`, `{x}` a
-/// mapping whose keys are those of the place `x`. `!` is behind what must be there, and at a place
-/// with `*` other keys are somebody else's.
-const SHAPES: [(&str, &str); 17] = [
-    (
-        "file",
-        "version default_environment:text project_id annotations:{file.annotations} database_uri \
-         database_max_retries database_retry_timeout send_anonymous_usage_stats project_readonly \
-         include_paths:[text] environments:[environment] plugins:{plugins} jobs:[job] \
-         schedules:[schedule] env:{scalars} state_backend elt elf experimental ff:{ff} venv \
-         hub_url hub_url_auth hub_api_root snowplow cli ui auto_install logging requires_meltano \
-         python",
-    ),
-    ("ff", "* strict_env_var_mode:flag"),
-    (
-        "environment",
-        "name:text! config:{environment.config} env:{scalars} state_id_suffix:text \
-         annotations:{annotations}",
-    ),
-    ("environment.config", "plugins:{plugins} annotations:{annotations}"),
-    (
-        "plugins",
-        "extractors:[plugin] loaders:[plugin] mappers:[plugin] transformers:[any] \
-         transforms:[any] orchestrators:[any] utilities:[any] files:[any] \
-         annotations:{annotations}",
-    ),
-    (
-        "plugin",
-        "name:text! inherit_from:text namespace:text label logo_url description variant variants \
-         hidden pip_url repo docs ext_repo settings_group_validation capabilities:[text] \
-         settings:[setting] commands:{} requires executable:text keywords maintenance_status \
-         quality config:{} env:{scalars} select:texts metadata:rules schema:{} catalog:text \
-         load_schema state:text select_filter use_cached_catalog use_state mappings:[mapping] \
-         annotations:{plugin.annotations} prereq next_steps usage definition python update \
-         target_schema dialect default_variant domain_url table_pattern",
-    ),
-    (
-        "setting",
-        "name:text! aliases:[text] label value placeholder kind:text description tooltip \
-         documentation hidden sensitive env:text env_specific value_processor \
-         value_post_processor oauth options required custom protected annotations:{annotations}",
-    ),
-    ("mapping", "name:text! config:{} annotations:{annotations}"),
-    ("job", "name:text! tasks:tasks annotations:{annotations}"),
-    (
-        "schedule",
-        "name:text! interval:text job:text extractor:text loader:text transform:text start_date \
-         env:{scalars} annotations:{schedule.annotations}",
-    ),
-    ("annotations", "* chorus:{annotations.chorus}"),
-    ("schedule.annotations", "* chorus:{schedule.chorus}"),
-    (
-        "schedule.chorus",
-        "timezone:text start_time:text end_time:text missed:text day_offset:integer watch:texts \
-         watch_seconds:integer",
-    ),
-    ("plugin.annotations", "* chorus:{plugin.chorus}"),
-    ("plugin.chorus", "pass_env:texts roles:{}"),
-    ("file.annotations", "* chorus:{file.chorus}"),
-    ("file.chorus", "runs_kept:integer discovery_seconds:integer"),
-];
 
 /// Looks at the keys and types of one file: refuses what cannot be used, warns of keys that nobody
 /// will read.
 pub fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
     let mut found = Vec::new();
-    mapping(value, "file", &Place::default(), &mut found);
+    mapping(value, &FILE, &Place::default(), &mut found);
     let line = |finding: &Finding| lines::find(text, &finding.place.parts);
     for finding in &found {
         match &finding.fault {
@@ -195,46 +134,35 @@ impl Place {
 }
 
 /// Looks at the keys of a mapping.
-fn mapping(value: &Value, shape: &str, place: &Place, found: &mut Vec<Finding>) {
+fn mapping(value: &Value, shape: &Shape, place: &Place, found: &mut Vec<Finding>) {
     let Some(members) = value.as_object() else {
         return wrong(value, "a mapping", place, found);
     };
-    let known = SHAPES.iter().find(|(at, _)| *at == shape).map_or("", |(_, keys)| *keys);
-    let known: Vec<(&'static str, &'static str)> = known
-        .split_whitespace()
-        .map(|word| word.split_once(':').unwrap_or((word, "any")))
-        .collect();
     for (key, value) in members {
         let place_of = place.key(key);
-        match known.iter().find(|(name, _)| name == key) {
-            Some((_, kind)) => {
-                if !value.is_null() || kind.ends_with('!') {
-                    look(value, kind.trim_end_matches('!'), &place_of, found);
-                }
+        if let Some((_, kind)) = shape.keys().find(|(name, _)| name == key) {
+            if !value.is_null() || shape.is_named && key == NAME {
+                look(value, kind, &place_of, found);
             }
-            None if key.starts_with("x-") || known.contains(&("*", "any")) => {}
-            None => {
-                let near = known
-                    .iter()
-                    .map(|(name, _)| (strsim::jaro_winkler(name, key), *name))
-                    .max_by(|a, b| a.0.total_cmp(&b.0))
-                    .filter(|(likeness, _)| *likeness > 0.85);
-                let fault = Fault::Unknown { key: key.clone(), near: near.map(|(_, name)| name) };
-                let parts = place_of.parts;
-                found.push(Finding { place: Place { parts, shown: place.shown.clone() }, fault });
-            }
+        } else if !key.starts_with("x-") && !shape.is_open {
+            let near = shape
+                .keys()
+                .map(|(name, _)| (strsim::jaro_winkler(name, key), name))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .filter(|(likeness, _)| *likeness > 0.85);
+            let fault = Fault::Unknown { key: key.clone(), near: near.map(|(_, name)| name) };
+            let parts = place_of.parts;
+            found.push(Finding { place: Place { parts, shown: place.shown.clone() }, fault });
         }
     }
-    for (name, _) in known.iter().filter(|(_, kind)| kind.ends_with('!')) {
-        if !members.contains_key(*name) {
-            let (is, wanted) = ("a mapping without `name`", "a mapping with a `name`");
-            found.push(Finding { place: place.clone(), fault: Fault::Wrong { is, wanted } });
-        }
+    if shape.is_named && !members.contains_key(NAME) {
+        let (is, wanted) = ("a mapping without `name`", "a mapping with a `name`");
+        found.push(Finding { place: place.clone(), fault: Fault::Wrong { is, wanted } });
     }
 }
 
 /// Looks at a value and what is in it.
-fn look(value: &Value, kind: &'static str, place: &Place, found: &mut Vec<Finding>) {
+fn look(value: &Value, kind: Kind, place: &Place, found: &mut Vec<Finding>) {
     let fits = |fits: bool, wanted: &'static str, found: &mut Vec<Finding>| {
         if !fits {
             wrong(value, wanted, place, found);
@@ -242,16 +170,16 @@ fn look(value: &Value, kind: &'static str, place: &Place, found: &mut Vec<Findin
     };
     let is_scalar = |value: &Value| !value.is_array() && !value.is_object();
     match kind {
-        "any" => {}
-        "text" => fits(value.is_string(), "a text", found),
-        "flag" => fits(value.is_boolean(), "true or false", found),
-        "integer" => fits(value.is_i64(), "a whole number", found),
-        "{}" => fits(value.is_object(), "a mapping", found),
-        "rules" => match value.as_object() {
+        Kind::Any => {}
+        Kind::Text => fits(value.is_string(), "a text", found),
+        Kind::Flag => fits(value.is_boolean(), "true or false", found),
+        Kind::Integer => fits(value.is_i64(), "a whole number", found),
+        Kind::Mapping => fits(value.is_object(), "a mapping", found),
+        Kind::Rules => match value.as_object() {
             Some(_) => metadata(value, place, found),
             None => fits(false, "a mapping", found),
         },
-        "{scalars}" => match value.as_object() {
+        Kind::Scalars => match value.as_object() {
             Some(members) => {
                 for (key, value) in members.iter().filter(|(_, value)| !is_scalar(value)) {
                     wrong(value, "a text or a number", &place.key(key), found);
@@ -259,19 +187,16 @@ fn look(value: &Value, kind: &'static str, place: &Place, found: &mut Vec<Findin
             }
             None => fits(false, "a mapping of names and texts", found),
         },
-        "texts" | "tasks" if value.is_string() => {}
-        "texts" => look(value, "[text]", place, found),
-        "tasks" => look(value, "[texts]", place, found),
-        _ => {
-            if let Some(inner) = kind.strip_prefix('[') {
-                let Some(items) = value.as_array() else { return fits(false, "a list", found) };
-                for (at, item) in items.iter().enumerate() {
-                    look(item, inner.trim_end_matches(']'), &place.index(at, item), found);
-                }
-            } else {
-                mapping(value, kind.trim_matches(['{', '}']), place, found);
+        Kind::Texts | Kind::Tasks if value.is_string() => {}
+        Kind::Texts => look(value, Kind::List(&Kind::Text), place, found),
+        Kind::Tasks => look(value, Kind::List(&Kind::Texts), place, found),
+        Kind::List(inner) => {
+            let Some(items) = value.as_array() else { return fits(false, "a list", found) };
+            for (at, item) in items.iter().enumerate() {
+                look(item, *inner, &place.index(at, item), found);
             }
         }
+        Kind::At(shape) => mapping(value, shape, place, found),
     }
 }
 
@@ -360,7 +285,7 @@ mod tests {
                  config: {{plugins: {{extractors: [{{name: t, metadata: {text}}}]}}}}\n"
             );
             let mut found = Vec::new();
-            mapping(&parse(&file).unwrap(), "file", &Place::default(), &mut found);
+            mapping(&parse(&file).unwrap(), &FILE, &Place::default(), &mut found);
             let told: Vec<_> = found
                 .iter()
                 .filter_map(|finding| match &finding.fault {
