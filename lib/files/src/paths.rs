@@ -170,7 +170,7 @@ impl Walk<'_> {
             found.push((path.to_owned(), Identity::of(path)?));
         }
         if hidden > 0 {
-            log::info!("passing over {hidden} hidden files or folders in {}", root.display());
+            tracing::info!("passing over {hidden} hidden files or folders in {}", root.display());
         }
         unread.tell(
             &root.display().to_string(),

@@ -327,7 +327,7 @@ impl Table {
             return Err(Error::new(ErrorKind::Data, message)
                 .hint("if such a file is no fault, set `allow_empty_files` to true"));
         }
-        log::info!("{path} is empty: it has no rows");
+        tracing::info!("{path} is empty: it has no rows");
         Ok(())
     }
 
@@ -337,7 +337,7 @@ impl Table {
         let name = self.name();
         let (may_be, whole) = (self.settings.text.allow_empty_files, self.settings.whole);
         if may_be && !whole {
-            log::info!("stream {name} has no columns: its files are empty");
+            tracing::info!("stream {name} has no columns: its files are empty");
             return;
         }
         let rest = if whole { ", and rows that were loaded before stay" } else { "" };

@@ -103,7 +103,10 @@ impl Client {
                 && !std::mem::replace(&mut renewed, true)
                 && self.signer.refused()
             {
-                log::info!("{}: the token is refused, asking for a new one", self.shown(request));
+                tracing::info!(
+                    "{}: the token is refused, asking for a new one",
+                    self.shown(request)
+                );
                 continue;
             }
             let again = failed.failure.kind() == ErrorKind::Temporary;
@@ -207,7 +210,7 @@ impl Client {
         let (parts, mut body) = sent.map_err(|cause| self.hints.of_transport(cause))?.into_parts();
         let address = request.address.clone();
         let answer = Answer::receive(&parts, body.as_reader(), address, self.limits, &self.hints)?;
-        log::debug!("{}: {}, {} bytes", self.shown(request), answer.status, answer.length);
+        tracing::debug!("{}: {}, {} bytes", self.shown(request), answer.status, answer.length);
         self.heed_limits(&answer);
         Ok(answer)
     }
@@ -299,7 +302,7 @@ impl Client {
     fn heed_limits(&self, answer: &Answer) {
         if let Some(wait) = exhausted(answer, Timestamp::now()) {
             let wait = wait.min(self.policy.wait_max());
-            log::info!("the API's limit is used up: waiting {:.1} s", wait.as_secs_f64());
+            tracing::info!("the API's limit is used up: waiting {:.1} s", wait.as_secs_f64());
             self.throttle().pause(Instant::now(), wait);
         }
     }

@@ -79,7 +79,7 @@ impl Day {
         let table = self.table(stream)?;
         let manifest = &table.partition.manifest_sha256;
         if is_known(stream, since, manifest) {
-            log::info!("skipping stream {}: unchanged since it was read", stream.name);
+            tracing::info!("skipping stream {}: unchanged since it was read", stream.name);
             rows.unchanged();
             return Ok(());
         }

@@ -178,7 +178,7 @@ fn tell_left(record: &RunRecord, done: &BTreeMap<String, TableRecord>) {
     if !left.is_empty() {
         let (count, RunRecord { source, extracted_at, .. }) = (left.len(), record);
         let some = left.get(..TABLES_TOLD).unwrap_or(&left).join(", ");
-        log::info!("{count} tables of {source}, {extracted_at}, stay as they were: {some}");
+        tracing::info!("{count} tables of {source}, {extracted_at}, stay as they were: {some}");
     }
 }
 

@@ -65,7 +65,7 @@ impl Client {
         );
         match self.ask(&witness, table) {
             Ok((other, Fate::Committed)) => {
-                log::info!("the transaction was committed");
+                tracing::info!("the transaction was committed");
                 *self = other;
                 Ok(true)
             }

@@ -21,7 +21,7 @@ static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Tells what a `NoticeResponse` says, if it is more than the server's small talk.
 pub(crate) fn tell(report: &Report) {
     if !matches!(report.severity.as_str(), "NOTICE" | "WARNING") {
-        log::debug!("server: {}: {}", report.severity, report.message);
+        tracing::debug!("server: {}: {}", report.severity, report.message);
         return;
     }
     let (severity, sqlstate) = (report.severity.to_lowercase(), &report.sqlstate);

@@ -8,6 +8,7 @@ use crate::canonical::is_canonical;
 use crate::catalog::Stream;
 use crate::error::Result;
 use crate::kinds::{self, Kinds};
+use crate::log::of_stream;
 use crate::quote::string_into;
 use crate::refusal::Refusal;
 use crate::scan::{Fault, Quoted, Scanner, Token};
@@ -158,6 +159,7 @@ impl Undeclared {
     pub fn report(&mut self, stream: &str) {
         if self.count > 0 && !self.reported {
             self.reported = true;
+            let _within = of_stream(stream).entered();
             crate::warn!(
                 "W-PROPERTY-UNDECLARED",
                 "stream {stream}: properties that its schema does not declare are left out: {}",
@@ -169,7 +171,8 @@ impl Undeclared {
     /// Tells how much was left out of a stream.
     pub fn sum_up(&self, stream: &str) {
         if self.count > 0 {
-            log::info!("stream {stream}: {} undeclared values were left out", self.count);
+            let _within = of_stream(stream).entered();
+            tracing::info!("stream {stream}: {} undeclared values were left out", self.count);
         }
     }
 }
@@ -366,6 +369,7 @@ impl RecordDecoder {
     #[cold]
     fn tell_repeat(&mut self, at: usize) {
         if !std::mem::replace(&mut self.repeats, true) {
+            let _within = of_stream(&self.stream).entered();
             crate::warn!(
                 "W-PROPERTY-TWICE",
                 "stream {}: the property {:?} comes twice in a record: the last value is kept",
@@ -378,6 +382,7 @@ impl RecordDecoder {
     #[cold]
     fn tell_odd_time(&mut self) {
         if !std::mem::replace(&mut self.odd_times, true) {
+            let _within = of_stream(&self.stream).entered();
             crate::warn!(
                 "W-TIME-EXTRACTED",
                 "stream {}: a `time_extracted` is not a date and time: such are left out",

@@ -5,6 +5,7 @@
 
 use crate::batch::{Batch, Cell};
 use crate::canonical::is_number;
+use crate::log::of_stream;
 use crate::schema::{Column, Kind, Types};
 
 /// What came of the columns of a stream that are of several scalar kinds.
@@ -65,6 +66,7 @@ impl Kinds {
 /// Warns of a column.
 #[cold]
 pub fn tell(stream: &str, column: &str) {
+    let _within = of_stream(stream).entered();
     crate::warn!(
         "W-KINDS-AS-TEXT",
         "stream {stream}: property {column:?} has numbers or truths, and strings that read like \

@@ -4,6 +4,9 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
 
+use crate::error::Result;
+use crate::target::FILLED_SINCE;
+
 /// A state. It is read once, however many streams ask what it says of them.
 #[derive(Debug)]
 pub(crate) struct LastState {
@@ -42,6 +45,34 @@ impl LastState {
         &self.value()["bookmarks"][stream]
     }
 
+    /// Returns the state with the places that have the rows of these streams in their bookmarks;
+    /// `None` where it names them already.
+    pub(crate) fn with_places<'a>(
+        &self,
+        streams: impl Iterator<Item = &'a String>,
+        place: &mut dyn FnMut(&str) -> Result<Option<String>>,
+    ) -> Result<Option<String>> {
+        let mut state = self.value().clone();
+        let Some(bookmarks) = state.get_mut("bookmarks").and_then(Value::as_object_mut) else {
+            return Ok(None);
+        };
+        let mut changed = false;
+        for name in streams {
+            let Some(bookmark) = bookmarks.get_mut(name).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            let place = place(name)?.map(Value::String);
+            if bookmark.get(FILLED_SINCE) != place.as_ref() {
+                changed = true;
+                match place {
+                    Some(place) => drop(bookmark.insert(FILLED_SINCE.to_owned(), place)),
+                    None => drop(bookmark.shift_remove(FILLED_SINCE)),
+                }
+            }
+        }
+        Ok(changed.then(|| state.to_string()))
+    }
+
     fn value(&self) -> &Value {
         self.value.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
     }
@@ -67,6 +98,33 @@ mod tests {
         check(r#"{"bookmarks":["x"]}"#, r#"{"bookmarks":["x"]}"#);
         check("7", "7");
         check("null", "null");
+    }
+
+    #[test]
+    fn bookmarks_name_the_places_of_their_rows() {
+        let check = |state: &str, expected: Option<&str>| {
+            let streams = ["a", "b", "c"].map(str::to_owned);
+            let mut place = |name: &str| Ok((name != "b").then(|| format!("{name} now")));
+            let state = LastState::new(state.to_owned());
+            let marked = state.with_places(streams.iter(), &mut place).unwrap();
+            assert_eq!(marked.as_deref(), expected, "{}", state.text());
+        };
+        check(
+            r#"{"bookmarks":{"d":{"n":1.50},"a":{"n":2.50},"b":{"filled_since":"x","n":1}}}"#,
+            Some(concat!(
+                r#"{"bookmarks":{"d":{"n":1.50},"#,
+                r#""a":{"n":2.50,"filled_since":"a now"},"b":{"n":1}}}"#
+            )),
+        );
+        for state in [
+            r#"{"bookmarks":{"c":{"filled_since":"c now"},"b":{},"a":7}}"#,
+            r#"{"bookmarks":{}}"#,
+            r#"{"bookmarks":7}"#,
+            "7",
+            "{",
+        ] {
+            check(state, None);
+        }
     }
 
     #[test]

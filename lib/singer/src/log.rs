@@ -1,57 +1,64 @@
 //! The log on stderr: the Singer SDK's text form, or its structured form as JSON lines.
+//!
+//! Crates of this workspace log by `tracing`, libraries by `log`: so it is known whose an event
+//! is. Libraries log for their developers, and their warnings and errors alone are written. A test
+//! keeps libraries out that log by `tracing`.
+
+mod fields;
+mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Log, Record};
 use serde_json::json;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Metadata, Span, Subscriber, span};
 
+use self::fields::Fields;
+use self::spans::Spans;
 use crate::about::About;
 use crate::error::{Error, ErrorKind, printable};
 use crate::scrub;
 use crate::settings::LogFormat;
-use crate::warning;
 
-/// How a line of metrics begins; what follows is JSON of ours.
-pub(crate) const METRIC: &str = "METRIC: ";
+/// How the text of metrics begins; what follows is JSON of ours.
+const METRIC: &str = "METRIC: ";
 /// So many characters of a message are written.
 const SHOWN_MAX: usize = 16_000;
+/// So many characters of the name of a stream are written.
+const NAME_MAX: usize = 1000;
 
-struct Stderr {
-    name: &'static str,
-    format: std::sync::OnceLock<LogFormat>,
-}
-
-static STDERR: std::sync::OnceLock<Stderr> = std::sync::OnceLock::new();
+static STDERR: OnceLock<Arc<Stderr>> = OnceLock::new();
 
 /// Starts the log: level from `<PLUGIN>_LOGLEVEL` or `LOGLEVEL`, form from `SINGER_SDK_LOG_CONFIG`.
 pub fn start(about: &About) {
-    let stderr =
-        STDERR.get_or_init(|| Stderr { name: about.name, format: std::sync::OnceLock::new() });
-    if wants_structure() {
-        let _ = stderr.format.set(LogFormat::Json);
-    }
     let own = format!("{}_LOGLEVEL", about.name.to_uppercase().replace('-', "_"));
     let level = std::env::var(own).or_else(|_| std::env::var("LOGLEVEL")).unwrap_or_default();
-    let level = match level.to_uppercase().as_str() {
-        "DEBUG" | "NOTSET" => LevelFilter::Debug,
-        "TRACE" => LevelFilter::Trace,
-        "WARNING" | "WARN" => LevelFilter::Warn,
-        "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::Error,
-        "OFF" => LevelFilter::Off,
-        _ => LevelFilter::Info,
-    };
-    if log::set_logger(stderr).is_ok() {
+    let stderr = Arc::new(Stderr::new(about.name, level_of(&level), write));
+    if wants_structure() {
+        stderr.set_format(LogFormat::Json);
+    }
+    if STDERR.set(Arc::clone(&stderr)).is_err() {
+        return;
+    }
+    let libraries = OfLibraries(Arc::clone(&stderr));
+    let level = libraries.level();
+    if log::set_boxed_logger(Box::new(libraries)).is_ok() {
         log::set_max_level(level);
     }
+    // Fails where a program that calls this has a subscriber of its own.
+    let _ = tracing::subscriber::set_global_default(stderr);
 }
 
 /// Sets the form the settings ask for.
 pub fn set_format(format: LogFormat) {
-    if let Some(stderr) = STDERR.get()
-        && format == LogFormat::Json
-    {
-        let _ = stderr.format.set(format);
+    if let Some(stderr) = STDERR.get() {
+        stderr.set_format(format);
     }
 }
 
@@ -60,13 +67,19 @@ pub fn failure(name: &'static str, failure: &Error) {
     if failure.kind() == ErrorKind::ReaderGone {
         return;
     }
-    let structured = STDERR.get().is_some_and(|stderr| stderr.format() == LogFormat::Json);
     let text = format!("error: {failure}\n");
-    if structured {
-        write(&structured_line(name, Level::Error, name, &text));
-    } else {
-        write(&text);
+    match STDERR.get().filter(|stderr| stderr.format() == LogFormat::Json) {
+        Some(_) => write(&structured(name, &Line::new(Level::ERROR, name, text))),
+        None => write(&text),
     }
+}
+
+/// Returns the span of what is done for a stream: events within it are of the stream.
+///
+/// It is entered for a stream or a batch, and never for a row.
+pub(crate) fn of_stream(name: &str) -> Span {
+    // Of this level, so that it is there for each event that is written.
+    tracing::error_span!("stream", stream = name)
 }
 
 /// Meltano names a Python logging configuration; its structured formatter is all that matters.
@@ -75,72 +88,189 @@ fn wants_structure() -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.contains("StructuredFormatter"))
 }
 
-impl Stderr {
-    fn format(&self) -> LogFormat {
-        self.format.get().copied().unwrap_or_default()
+fn level_of(name: &str) -> LevelFilter {
+    match name.to_uppercase().as_str() {
+        "DEBUG" | "NOTSET" => LevelFilter::DEBUG,
+        "TRACE" => LevelFilter::TRACE,
+        "WARNING" | "WARN" => LevelFilter::WARN,
+        "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::ERROR,
+        "OFF" => LevelFilter::OFF,
+        _ => LevelFilter::INFO,
     }
 }
 
-impl Log for Stderr {
+/// Writes events of ours.
+struct Stderr {
+    name: &'static str,
+    level: LevelFilter,
+    format: OnceLock<LogFormat>,
+    spans: Spans,
+    write: fn(&str),
+}
+
+/// What is written of an event.
+struct Line {
+    level: Level,
+    logger: String,
+    stream: Option<String>,
+    code: Option<String>,
+    /// JSON, of which the message is made.
+    metric: Option<String>,
+    message: String,
+}
+
+impl Line {
+    fn new(level: Level, logger: &str, message: String) -> Self {
+        let logger = logger.to_owned();
+        Self { level, logger, stream: None, code: None, metric: None, message }
+    }
+}
+
+impl Stderr {
+    fn new(name: &'static str, level: LevelFilter, write: fn(&str)) -> Self {
+        Self { name, level, format: OnceLock::new(), spans: Spans::default(), write }
+    }
+
+    /// Once it is JSON it stays so.
+    fn set_format(&self, format: LogFormat) {
+        if format == LogFormat::Json {
+            let _ = self.format.set(format);
+        }
+    }
+
+    fn format(&self) -> LogFormat {
+        self.format.get().copied().unwrap_or_default()
+    }
+
+    fn line(&self, mut line: Line) {
+        // Programs read metrics, by the names of streams as they are.
+        let message = match &line.metric {
+            Some(metric) => format!("{METRIC}{metric}").into(),
+            None => scrub::excerpt(&line.message, SHOWN_MAX),
+        };
+        line.message = printable(&message).into_owned();
+        let text = match self.format() {
+            LogFormat::Json => structured(self.name, &line),
+            LogFormat::Text => {
+                let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
+                let level = level_word(line.level);
+                format!("{now:23} | {level:8} | {:30} | {}\n", self.name, line.message)
+            }
+        };
+        (self.write)(&text);
+    }
+}
+
+impl Subscriber for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let fields = Fields::of(event);
+        let message = match &fields.code {
+            Some(code) => format!("{code}: {}", fields.message),
+            None => fields.message,
+        };
+        self.line(Line {
+            level: *event.metadata().level(),
+            logger: fields.logger.unwrap_or_else(|| event.metadata().target().to_owned()),
+            stream: fields.stream.or_else(spans::stream),
+            code: fields.code,
+            metric: fields.metric,
+            message,
+        });
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.spans.add(Fields::of(span).stream)
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.spans.keep(id)
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        self.spans.let_go(&id)
+    }
+
+    fn enter(&self, id: &Id) {
+        self.spans.enter(id);
+    }
+
+    fn exit(&self, id: &Id) {
+        spans::exit(id);
+    }
+
+    /// What a span is of is known when it begins.
+    fn record(&self, _: &Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+}
+
+/// Writes what libraries say by `log`.
+struct OfLibraries(Arc<Stderr>);
+
+impl OfLibraries {
+    fn level(&self) -> log::LevelFilter {
+        match self.0.level {
+            LevelFilter::OFF => log::LevelFilter::Off,
+            LevelFilter::ERROR => log::LevelFilter::Error,
+            _ => log::LevelFilter::Warn,
+        }
+    }
+}
+
+impl Log for OfLibraries {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= self.level()
     }
 
     fn log(&self, record: &Record<'_>) {
-        // Libraries log for their developers.
-        let ours =
-            ["singer", "lake", "pg", "files", "sftp", "http_client", "tap_", "target_", "chorus"];
-        let foreign = !ours.iter().any(|crate_name| record.target().starts_with(crate_name));
-        if !self.enabled(record.metadata()) || foreign && record.level() > Level::Warn {
-            return;
+        if self.enabled(record.metadata()) {
+            let is_error = record.level() == log::Level::Error;
+            let level = if is_error { Level::ERROR } else { Level::WARN };
+            let line = Line::new(level, record.target(), record.args().to_string());
+            self.0.line(Line { stream: spans::stream(), ..line });
         }
-        let message = record.args().to_string();
-        let is_metric = message.starts_with(METRIC);
-        let message = if is_metric { message.into() } else { scrub::excerpt(&message, SHOWN_MAX) };
-        let message = printable(&message);
-        if self.format() == LogFormat::Json {
-            write(&structured_line(self.name, record.level(), record.target(), &message));
-            return;
-        }
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
-        let level = level_word(record.level());
-        write(&format!("{now:23} | {level:8} | {:30} | {message}\n", self.name));
     }
 
     fn flush(&self) {}
 }
 
-fn structured_line(name: &str, level: Level, logger: &str, message: &str) -> String {
+fn structured(name: &str, line: &Line) -> String {
     let now = jiff::Timestamp::now();
-    let mut line = json!({
-        "level": level_word(level).to_lowercase(),
+    let stream = line.stream.as_deref().map(|stream| scrub::excerpt(stream, NAME_MAX));
+    let mut members = json!({
+        "level": level_word(line.level).to_lowercase(),
         "pid": std::process::id(),
-        "logger_name": logger,
+        "logger_name": line.logger,
         "ts": now.as_duration().as_secs_f64(),
         "thread_name": std::thread::current().name().unwrap_or("main"),
         "app_name": name,
-        "stream_name": null,
-        "message": message,
+        "stream_name": stream.as_deref().map(printable),
+        "message": line.message,
     });
-    if level == Level::Warn
-        && let Some(code) = warning::code_of(message)
-    {
-        line["code"] = code.into();
+    if let Some(code) = &line.code {
+        members["code"] = code.as_str().into();
     }
-    if let Some(metric) = message.strip_prefix(METRIC)
-        && let Ok(metric) = serde_json::from_str(metric)
-    {
-        line["metric_info"] = metric;
+    let metric = line.metric.as_ref().and_then(|_| line.message.strip_prefix(METRIC));
+    if let Some(Ok(metric)) = metric.map(serde_json::from_str) {
+        members["metric_info"] = metric;
     }
-    line.to_string() + "\n"
+    members.to_string() + "\n"
 }
 
 fn level_word(level: Level) -> &'static str {
     match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug | Level::Trace => "DEBUG",
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
     }
 }
 

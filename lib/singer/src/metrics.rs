@@ -5,9 +5,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use crate::log::METRIC;
+use serde_json::{Value, json};
 
 /// So many characters of the name of a stream are written.
 const NAME_MAX: usize = 1000;
@@ -65,10 +63,11 @@ impl RecordCounter {
         self.report();
         let status = if succeeded { "succeeded" } else { "failed" };
         let seconds = self.started.elapsed().as_secs_f64();
-        metric(&json!({
+        let metric = json!({
             "type": "timer", "metric": "sync_duration", "value": seconds,
             "tags": { "stream": shown(&self.stream), "context": {}, "status": status },
-        }));
+        });
+        log(&self.stream, &metric);
     }
 
     fn report(&mut self) {
@@ -90,9 +89,10 @@ impl Drop for RecordCounter {
 
 /// Writes how many of something a stream has.
 pub fn counter(name: &str, value: u64, stream: &str) {
-    metric(&json!({
+    let metric = json!({
         "type": "counter", "metric": name, "value": value, "tags": { "stream": shown(stream) },
-    }));
+    });
+    log(stream, &metric);
 }
 
 /// Returns as much of a name as is written.
@@ -103,12 +103,13 @@ fn shown(stream: &str) -> &str {
 
 /// Writes whether a target has added rows of a stream that no state covers.
 pub(crate) fn uncovered(stream: &str, is_so: bool) {
-    metric(&json!({
+    let metric = json!({
         "type": "gauge", "metric": "rows_uncovered", "value": u8::from(is_so),
         "tags": { "stream": shown(stream) },
-    }));
+    });
+    log(stream, &metric);
 }
 
-fn metric(metric: &serde_json::Value) {
-    log::info!("{METRIC}{metric}");
+fn log(stream: &str, metric: &Value) {
+    tracing::info!(stream, metric_info = %metric);
 }

@@ -76,7 +76,7 @@ fn open(options: &OpenOptions, path: &Path) -> Result<File> {
         && let Err(cause) = file.set_permissions(std::fs::Permissions::from_mode(0o600))
     {
         // Some file systems have one mode for all files.
-        log::info!("cannot keep {} from other users: {cause}", path.display());
+        tracing::info!("cannot keep {} from other users: {cause}", path.display());
     }
     Ok(file)
 }

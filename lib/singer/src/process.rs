@@ -19,7 +19,7 @@ pub(crate) fn start(about: &About) {
     scrub::learn_environment();
     let noted = Arc::new(AtomicBool::new(false));
     if signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted).is_err() {
-        log::debug!("cannot handle SIGXFSZ");
+        tracing::debug!("cannot handle SIGXFSZ");
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn read_args(
 /// Writes how often which warning came, and the failure, if any; gives the exit code.
 pub(crate) fn exit(about: &About, done: Result<()>) -> ExitCode {
     if let Some(counts) = warning::summary() {
-        log::info!("warnings: {counts}");
+        tracing::info!("warnings: {counts}");
     }
     match done {
         Ok(()) => ExitCode::SUCCESS,

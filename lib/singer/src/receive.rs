@@ -13,6 +13,7 @@ use crate::cut_off;
 use crate::decode::{Line, RecordDecoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Next};
+use crate::log::of_stream;
 use crate::refusal::Refusal;
 use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
@@ -277,6 +278,7 @@ impl Decoding {
             return Ok(());
         }
         self.hand_on()?;
+        let _within = of_stream(&name).entered();
         let mut stream = schema::read(&name, line, number, self.strictness.columns_max)?;
         if self.passes_on {
             stream.fields = schema::further_members(text);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use serde_json::Value;
+use tracing::Span;
 
 use crate::args::{Action, Role};
 use crate::batch::{Batch, Envelope};
@@ -86,6 +87,7 @@ struct Mapping<M> {
 
 struct Incoming {
     stream: Arc<Stream>,
+    span: Span,
     routes: Vec<Outgoing>,
 }
 
@@ -137,13 +139,15 @@ impl<M: Mapper> Mapping<M> {
     }
 
     fn schema(&mut self, at: usize, stream: Arc<Stream>) -> Result<()> {
+        let span = stderr::of_stream(&stream.name);
+        let _within = span.clone().entered();
         let mut routes = Vec::new();
         for Route { stream, rows } in self.routes(&stream)? {
             let encoder = Arc::new(RecordEncoder::new(&stream, &[], Envelopes::OfRows));
             let counter = RecordCounter::new(&stream.name);
             routes.push(Outgoing { stream, encoder, map: rows, counter });
         }
-        let incoming = Incoming { stream, routes };
+        let incoming = Incoming { stream, span, routes };
         match self.streams.get_mut(at) {
             Some(known) => *known = incoming,
             None => self.streams.push(incoming),
@@ -170,7 +174,8 @@ impl<M: Mapper> Mapping<M> {
         if self.untold.is_some() {
             self.send_schemas(at)?;
         }
-        let Incoming { stream, routes } = &mut self.streams[at];
+        let Incoming { stream, span, routes } = &mut self.streams[at];
+        let _within = span.enter();
         for route in routes {
             let mut out = self.pipe.spare.try_recv().unwrap_or_default();
             out.reset(route.stream.columns.len() + Envelope::CELLS);
@@ -198,7 +203,8 @@ impl<M: Mapper> Mapping<M> {
     }
 
     fn activate(&mut self, at: usize, version: i64) -> Result<()> {
-        let Incoming { stream, routes } = &self.streams[at];
+        let Incoming { stream, span, routes } = &self.streams[at];
+        let _within = span.enter();
         // A row that does not come may still be there in the source.
         if self.rejects.has_some_of(&stream.name) {
             crate::warn!(

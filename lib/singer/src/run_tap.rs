@@ -213,6 +213,7 @@ impl<T: Tap> Run<T> {
 
     fn stream(&mut self, selected: &Selected) -> Result<()> {
         let stream = &selected.stream;
+        let _within = stderr::of_stream(&stream.name).entered();
         let version = self.version(stream);
         if self.test.is_none() {
             self.out.name(&stream.name)?;
@@ -225,7 +226,7 @@ impl<T: Tap> Run<T> {
         let mut rows = self.out.rows(place)?;
         rows.cover(&covered(stream, &since));
         rows.check_bookmark(stream, &since);
-        log::info!("reading stream {}", stream.name);
+        tracing::info!("reading stream {}", stream.name);
         let read = self.tap.sync(stream, &since, &mut rows);
         read.map_err(|failure| with_stream(failure, stream))?;
         let Closed { count, left_out } = self.out.close_stream()?;
@@ -233,7 +234,7 @@ impl<T: Tap> Run<T> {
         if let Some(version) = version.filter(|_| !left_out) {
             self.out.line(activate_version_line(&stream.name, version))?;
         }
-        log::info!("read stream {}: {count} records", stream.name);
+        tracing::info!("read stream {}: {count} records", stream.name);
         Ok(())
     }
 
@@ -248,16 +249,18 @@ impl<T: Tap> Run<T> {
         }
         let mut streams = Vec::new();
         for one in selected {
+            let _within = stderr::of_stream(&one.stream.name).entered();
             let since = self.since(&one.stream);
             let place = self.out.open(one, None);
             self.out.rows(place)?.cover(&Coverage::since(&since.value));
             streams.push((one.stream.clone(), since));
         }
-        log::info!("reading the log of {} streams", streams.len());
+        tracing::info!("reading the log of {} streams", streams.len());
         self.tap.sync_log(&streams, &mut self.out)?;
         for (stream, _) in streams.iter().rev() {
+            let _within = stderr::of_stream(&stream.name).entered();
             let count = self.out.close_stream()?.count;
-            log::info!("read stream {}: {count} records", stream.name);
+            tracing::info!("read stream {}: {count} records", stream.name);
         }
         Ok(())
     }

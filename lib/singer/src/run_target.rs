@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tracing::Span;
 
 use crate::added;
 use crate::args::{Action, Role};
@@ -76,6 +77,7 @@ enum Behind {
 /// One stream on its way into its sink.
 struct Outgoing<S> {
     name: String,
+    span: Span,
     /// The stream of the tap that it came of: the tap says when that was read.
     of_tap: String,
     /// `None` once it was completed.
@@ -161,6 +163,8 @@ impl<T: Target> Delivery<T> {
 
     fn schema(&mut self, at: usize, stream: &Arc<Stream>) -> Result<()> {
         let Some(known) = self.streams.get_mut(at) else {
+            let span = stderr::of_stream(&stream.name);
+            let _within = span.clone().entered();
             let mut first = Stream::clone(stream);
             first.says_coverage = self.word.run.is_some();
             let sink = self.target.sink(&first).with("stream", &stream.name)?;
@@ -168,6 +172,7 @@ impl<T: Target> Delivery<T> {
             let mark = state.map(|state| added::mark(state.bookmark(stream.of_tap())));
             self.streams.push(Outgoing {
                 name: stream.name.clone(),
+                span,
                 of_tap: stream.of_tap().to_owned(),
                 sink: Some(sink),
                 dirty: false,
@@ -180,14 +185,16 @@ impl<T: Target> Delivery<T> {
             });
             return Ok(());
         };
+        let _within = known.span.enter();
         let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
         known.behind = known.behind.min(Behind::Something);
-        log::info!("the schema of stream {} changed", known.name);
+        tracing::info!("the schema of stream {} changed", known.name);
         sink.evolve(self.target.shared(), stream).with("stream", &known.name)
     }
 
     fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
         let stream = &mut self.streams[at];
+        let _within = stream.span.enter();
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         sink.write(self.target.shared(), &batch, &self.rejects).with("stream", &stream.name)?;
         stream.dirty = true;
@@ -200,6 +207,7 @@ impl<T: Target> Delivery<T> {
 
     fn activate(&mut self, at: usize, version: i64) -> Result<()> {
         let stream = &mut self.streams[at];
+        let _within = stream.span.enter();
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
         if !sink.heeds_versions() {
             let older = stream.versions.any_before(version);
@@ -295,6 +303,7 @@ impl<T: Target> Delivery<T> {
         warning::check()?;
         for stream in self.streams.iter_mut().filter(|stream| stream.dirty && !stream.late) {
             if let Some(sink) = &mut stream.sink {
+                let _within = stream.span.enter();
                 match sink.commit(self.target.shared()).with("stream", &stream.name)? {
                     // What its version does is yet to come.
                     Durability::Durable => stream.dirty = stream.version.is_some(),
@@ -308,6 +317,7 @@ impl<T: Target> Delivery<T> {
 
     fn complete(&mut self, at: usize, verified: bool) -> Result<()> {
         let stream = &mut self.streams[at];
+        let _within = stream.span.enter();
         if let Some(mut sink) = stream.sink.take() {
             if let Some(version) = stream.version {
                 // A row that did not come may still be there in the source, and those that came in
@@ -377,7 +387,7 @@ impl<T: Target> Delivery<T> {
             return Ok(None);
         };
         let written = self.streams.iter().map(|stream| &stream.name).filter(|_| !only_found);
-        with_places(state.text(), written.chain(&self.found), &mut |name| self.target.place(name))
+        state.with_places(written.chain(&self.found), &mut |name| self.target.place(name))
     }
 
     fn end(mut self) -> Result<()> {
@@ -430,67 +440,8 @@ impl<T: Target> Delivery<T> {
     }
 }
 
-/// Returns a state whose bookmarks of these streams name the places that have their rows; `None`
-/// where they do so already.
-fn with_places<'a>(
-    state: &str,
-    streams: impl Iterator<Item = &'a String>,
-    place: &mut dyn FnMut(&str) -> Result<Option<String>>,
-) -> Result<Option<String>> {
-    let Ok(mut state) = serde_json::from_str::<Value>(state) else { return Ok(None) };
-    let Some(bookmarks) = state.get_mut("bookmarks").and_then(Value::as_object_mut) else {
-        return Ok(None);
-    };
-    let mut changed = false;
-    for name in streams {
-        let Some(bookmark) = bookmarks.get_mut(name).and_then(Value::as_object_mut) else {
-            continue;
-        };
-        let place = place(name)?.map(Value::String);
-        if bookmark.get(FILLED_SINCE) != place.as_ref() {
-            changed = true;
-            match place {
-                Some(place) => drop(bookmark.insert(FILLED_SINCE.to_owned(), place)),
-                None => drop(bookmark.shift_remove(FILLED_SINCE)),
-            }
-        }
-    }
-    Ok(changed.then(|| state.to_string()))
-}
-
 fn after_end(name: &str) -> Error {
     Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
         .with("stream", name)
         .hint("the tap's `currently_syncing` had moved on: are two taps writing into one pipe?")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bookmarks_name_the_places_of_their_rows() {
-        let check = |state: &str, expected: Option<&str>| {
-            let streams = ["a", "b", "c"].map(str::to_owned);
-            let mut place = |name: &str| Ok((name != "b").then(|| format!("{name} now")));
-            let marked = with_places(state, streams.iter(), &mut place).unwrap();
-            assert_eq!(marked.as_deref(), expected, "{state}");
-        };
-        check(
-            r#"{"bookmarks":{"d":{"n":1.50},"a":{"n":2.50},"b":{"filled_since":"x","n":1}}}"#,
-            Some(concat!(
-                r#"{"bookmarks":{"d":{"n":1.50},"#,
-                r#""a":{"n":2.50,"filled_since":"a now"},"b":{"n":1}}}"#
-            )),
-        );
-        for state in [
-            r#"{"bookmarks":{"c":{"filled_since":"c now"},"b":{},"a":7}}"#,
-            r#"{"bookmarks":{}}"#,
-            r#"{"bookmarks":7}"#,
-            "7",
-            "{",
-        ] {
-            check(state, None);
-        }
-    }
 }

@@ -37,7 +37,7 @@ pub fn keep_from_dumps() {
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum })
     };
     if let Err(cause) = done {
-        log::debug!("cannot switch core files off: {cause}");
+        tracing::debug!("cannot switch core files off: {cause}");
     }
 }
 

@@ -87,7 +87,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// Logs and counts a warning; [`warn!`](crate::warn) calls this.
 pub fn log(code: &'static str, module: &str, text: fmt::Arguments<'_>) {
     Warnings::lock().add(code, &text);
-    log::warn!(target: module, "{code}: {text}");
+    tracing::warn!(code, logger_name = module, "{text}");
 }
 
 /// Makes warnings of these codes end the run; `all` stands for every code.

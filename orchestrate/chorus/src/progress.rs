@@ -61,7 +61,7 @@ impl Observer for Progress {
                     step.line(plugin, text);
                 }
             }
-            What::Note(text) => log::info!("{text}"),
+            What::Note(text) => tracing::info!("{text}"),
             What::Progress(observed) => {
                 if let Some(step) = steps.get_mut(&key) {
                     step.show(event.step, observed, self.quiet);

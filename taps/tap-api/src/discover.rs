@@ -39,7 +39,7 @@ pub fn infer(
     let mut rows = Spool::new(&api.spool);
     let mut shape = Shape::default();
     let mut whole_slice = false;
-    log::info!("stream {}: reading records to infer types", spec.name);
+    tracing::info!("stream {}: reading records to infer types", spec.name);
     let mut take = |row: &[u8]| {
         shape.see(row).map_err(|fault| {
             Error::new(ErrorKind::Data, "cannot read a record").with("reason", fault.what)

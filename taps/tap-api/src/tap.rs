@@ -256,7 +256,7 @@ impl TapApi {
     ) -> Result<Vec<Reader>> {
         let mut readers = Vec::new();
         for Part { start, contexts } in parts {
-            log::info!(
+            tracing::info!(
                 "stream {}: {} of its parents or inputs are read from {} on, as its bookmark does \
                  not cover them",
                 spec.name,

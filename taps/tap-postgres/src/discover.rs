@@ -63,7 +63,7 @@ pub fn streams(
     }
     for (extension, names) in extensions {
         // They come with the extension, wherever that is created: to load them would be in its way.
-        log::info!("left out as part of the extension {extension}: {}", names.join(", "));
+        tracing::info!("left out as part of the extension {extension}: {}", names.join(", "));
     }
     if !hidden.is_empty() {
         let (first, more) = hidden.split_at(hidden.len().min(5));

@@ -98,7 +98,7 @@ pub fn last(
     (most, types, cap): (u64, &Types, &Cap),
 ) -> Result<Option<String>> {
     let sql = statement::last_key(from, incremental, most, types)?;
-    log::debug!("{sql}");
+    tracing::debug!("{sql}");
     let rows = client.query(&sql, &[])?;
     let key = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
     // No bookmark can be made of it: a run that ended there would be the same for ever.
@@ -150,7 +150,7 @@ pub fn settled(
         None => None,
         Some(since) => {
             let sql = statement::settled_time(from, key, (since, clock), types)?;
-            log::debug!("{sql}");
+            tracing::debug!("{sql}");
             let rows = client.query(&sql, &[])?;
             rows.first().and_then(|row| row.get(0)).and_then(|text| text.parse().ok())
         }

@@ -212,7 +212,7 @@ impl Settling {
                 (false, None) if asked.contains(&at) => Until::Start,
                 (false, None) => Until::End,
             };
-            log::debug!("{}.{} is settled until {until:?}", keyed.table.0, keyed.table.1);
+            tracing::debug!("{}.{} is settled until {until:?}", keyed.table.0, keyed.table.1);
             (keyed.table, until)
         });
         Settled(settled.collect())

@@ -277,7 +277,7 @@ impl TapPostgres {
             let of = format!("{}{}", select.from, select.filter);
             self.unheld.check(client, stream, &table, &of).with("table", &select.table)?;
         }
-        log::debug!("{}", select.sql);
+        tracing::debug!("{}", select.sql);
         let read = copy(&mut self.client, &select.sql, &mut select.converter, rows);
         let read = read.and_then(|()| match &select.beyond {
             Some(sql) => {

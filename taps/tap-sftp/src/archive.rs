@@ -71,7 +71,7 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             continue;
         }
         if entry.is_symlink() || name.split('/').any(|part| finder.ignores(part)) {
-            log::debug!("passing over {name} in {}", stored.path);
+            tracing::debug!("passing over {name} in {}", stored.path);
             continue;
         }
         members.push(Member {

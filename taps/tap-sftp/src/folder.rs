@@ -254,7 +254,7 @@ impl Walk<'_> {
             return Ok(None);
         };
         if self.finder.ignores(text) {
-            log::debug!("passing over {}", below(folder, text));
+            tracing::debug!("passing over {}", below(folder, text));
             return Ok(None);
         }
         let path = below(folder, text);

@@ -79,7 +79,7 @@ impl Remote {
         let kept: Vec<_> =
             found.into_iter().filter(|found| found.attributes.modified >= start).collect();
         if kept.len() < before {
-            log::info!("passing over {} files from before `start_date`", before - kept.len());
+            tracing::info!("passing over {} files from before `start_date`", before - kept.len());
         }
         kept
     }
@@ -140,7 +140,7 @@ impl Remote {
         let pause = window.saturating_sub(since.elapsed());
         if !pause.is_zero() {
             let seconds = pause.as_secs_f32();
-            log::info!(
+            tracing::info!(
                 "waiting {seconds:.0} s to see whether {} files are at rest",
                 doubtful.len()
             );

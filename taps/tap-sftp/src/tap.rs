@@ -36,7 +36,7 @@ impl Tap for TapSftp {
             found.push((entry.table(&settings, &common.all)?, finder));
         }
         let server = Server::connect(settings.options()?)?;
-        log::info!("connected to {} as {}", settings.host, settings.username);
+        tracing::info!("connected to {} as {}", settings.host, settings.username);
         let tables = found.into_iter().map(|(table, finder)| {
             Table::new(table, Box::new(Remote::new(&server, finder, waiting)))
         });

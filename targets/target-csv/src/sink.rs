@@ -85,7 +85,7 @@ impl Sink for CsvSink {
         let bytes: u64 = written.files.iter().map(DataFile::bytes).sum();
         let unverified = if end.verified { "" } else { ", not known to be complete" };
         let (path, done) = self.place.publish(written, end)?;
-        log::info!(
+        tracing::info!(
             "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
             singer::error::printable(&self.name),
             path
@@ -102,7 +102,7 @@ impl Sink for CsvSink {
                 self.name
             );
         } else if !self.versions_noted {
-            log::info!(
+            tracing::info!(
                 "stream {}: version {version} is active; the file holds what this run sent, so \
                  nothing is deleted",
                 singer::error::printable(&self.name)

@@ -53,7 +53,7 @@ impl Target for TargetCsv {
         let run = match &naming {
             Naming::Partition { root, source, day, .. } => {
                 if settings.datestamp.is_none() {
-                    log::info!("the day is {day}; set `datestamp` for another one");
+                    tracing::info!("the day is {day}; set `datestamp` for another one");
                 }
                 Some(Run::begin(&Lake::create(root)?, source, *day, TOOL)?)
             }

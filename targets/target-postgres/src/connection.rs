@@ -195,7 +195,7 @@ impl Connection {
             if !victim || attempt == ATTEMPTS {
                 return Err(explained(failure));
             }
-            log::info!("the server ended the transaction in favour of another; trying again");
+            tracing::info!("the server ended the transaction in favour of another; trying again");
             std::thread::sleep(Duration::from_millis(100 << attempt));
             attempt += 1;
         }

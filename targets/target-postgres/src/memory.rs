@@ -247,7 +247,9 @@ impl Memory {
     pub fn settle(&mut self, client: &mut Client, claim: &Claim) -> Result<()> {
         if claim.adopts {
             let (table, stream) = (&claim.name, &claim.filler);
-            log::info!("table {table}: was filled before; from now on by stream {stream} alone");
+            tracing::info!(
+                "table {table}: was filled before; from now on by stream {stream} alone"
+            );
         }
         // Another run may have been the first: its moment is the one that counts.
         if let Some(known) = claim.written(client)? {

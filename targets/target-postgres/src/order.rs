@@ -76,7 +76,7 @@ impl Order {
             *locks -= 1;
             let freed = client.execute(&format!("SELECT pg_advisory_unlock{shared}({number})"));
             if let Err(failure) = freed {
-                log::debug!("a lock is kept to the end of the session: {failure}");
+                tracing::debug!("a lock is kept to the end of the session: {failure}");
             }
         }
     }
@@ -143,7 +143,7 @@ fn hold(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Vec
         wanted.push((format!("load {name} {source} {datestamp}"), ""));
     }
     if *locks + wanted.len() > LOCKS_MAX {
-        log::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
+        tracing::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
         return Ok(Vec::new());
     }
     let mut held = Vec::new();

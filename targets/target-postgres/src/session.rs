@@ -145,7 +145,9 @@ impl Session {
             match made {
                 Ok(connection) => self.direct = Some(connection),
                 Err(refused) => {
-                    log::info!("all rows are staged, for there is no second connection: {refused}");
+                    tracing::info!(
+                        "all rows are staged, for there is no second connection: {refused}"
+                    );
                     self.direct_state = Availability::Refused;
                     return false;
                 }

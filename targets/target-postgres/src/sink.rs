@@ -422,9 +422,11 @@ impl Sink for PostgresSink {
         let Counts { inserted, updated, deleted, .. } = self.counts;
         let table = &self.mapping.shape.name;
         if inserted + updated + deleted == 0 && !self.made {
-            log::info!("table {table}: unchanged");
+            tracing::info!("table {table}: unchanged");
         } else {
-            log::info!("table {table}: {inserted} inserted, {updated} updated, {deleted} deleted");
+            tracing::info!(
+                "table {table}: {inserted} inserted, {updated} updated, {deleted} deleted"
+            );
         }
         Ok(())
     }

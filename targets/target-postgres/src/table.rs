@@ -319,7 +319,7 @@ impl Shape {
     }
 
     fn change(&self, client: &mut Client, statement: &str) -> Result<()> {
-        log::info!("changing the database: {statement}");
+        tracing::info!("changing the database: {statement}");
         let done = client.execute(statement);
         done.map_err(|failure| failure.with("stream", &self.stream).with("statement", statement))?;
         Ok(())

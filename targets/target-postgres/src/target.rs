@@ -43,7 +43,9 @@ impl Target for TargetPostgres {
                 .hint("check `batch_size_rows` and `lock_timeout_seconds`"));
         }
         if settings.use_copy.is_some() || settings.dialect_driver.is_some() {
-            log::info!("`use_copy` and `dialect+driver` are not used: rows always travel by COPY");
+            tracing::info!(
+                "`use_copy` and `dialect+driver` are not used: rows always travel by COPY"
+            );
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);

@@ -34,16 +34,35 @@ fn warnings_show_their_code_and_are_counted_at_the_end() {
 }
 
 #[test]
-fn a_json_log_has_the_code_as_a_field() {
-    let folder = tempfile::tempdir().unwrap();
-    let done = ours("target-csv")
-        .config(&json!({ "output_path": folder.path(), "log_format": "json" }))
-        .input(undeclared().0)
-        .go()
-        .success();
-    let lines = done.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let codes: Vec<Value> = lines.filter_map(|line| line.get("code").cloned()).collect();
-    assert_eq!(codes, ["W-PROPERTY-UNDECLARED"]);
+fn a_json_log_has_code_and_stream_as_fields() {
+    let scratch = tempfile::tempdir().unwrap();
+    let sdk = scratch.path().join("logging.yaml");
+    fs::write(&sdk, "class: singer_sdk.logging.StructuredFormatter").unwrap();
+    let plain = json!({ "output_path": scratch.path() });
+    let json = json!({ "output_path": scratch.path(), "log_format": "json" });
+    let runs = [
+        ours("target-csv").config(&json),
+        ours("target-csv").config(&plain).env("SINGER_SDK_LOG_CONFIG", sdk.to_str().unwrap()),
+    ];
+    for run in runs {
+        let done = run.input(undeclared().0).go().success();
+        let lines = done.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines: Vec<Value> = lines.collect();
+        let of = |member: &str| -> Vec<&Value> {
+            lines.iter().filter(|line| line.get(member).is_some()).collect()
+        };
+        let warned = of("code");
+        assert_eq!(warned.len(), 1, "{}", done.stderr);
+        assert_eq!(warned[0]["code"], "W-PROPERTY-UNDECLARED");
+        assert_eq!(warned[0]["stream_name"], "t");
+        assert_eq!(warned[0]["logger_name"], "singer::decode");
+        let counted = of("metric_info");
+        assert!(!counted.is_empty(), "{}", done.stderr);
+        assert!(counted.iter().all(|line| line["stream_name"] == "t"), "{}", done.stderr);
+        let summary = lines.last().unwrap();
+        assert_eq!(summary["message"], "warnings: W-PROPERTY-UNDECLARED 1");
+        assert_eq!(summary["stream_name"], Value::Null, "it is of no stream");
+    }
 }
 
 #[test]

@@ -36,6 +36,17 @@ fn none(faults: &[String]) {
     assert!(faults.is_empty(), "{} found:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// What comes by `tracing` is written as ours, on every level; libraries log by `log`.
+#[test]
+fn no_library_logs_by_tracing() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let users: Vec<&str> =
+        lock.split("[[package]]").filter(|package| package.contains("\n \"tracing\",\n")).collect();
+    assert!(users.iter().any(|package| package.contains("name = \"singer\"")));
+    let libraries = users.iter().filter(|package| package.contains("\nsource = "));
+    none(&libraries.map(|package| (*package).to_owned()).collect::<Vec<_>>());
+}
+
 #[test]
 fn no_test_file_is_forgotten() {
     let main = fs::read_to_string(root().join("tests/e2e/main.rs")).unwrap();

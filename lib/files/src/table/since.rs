@@ -97,10 +97,10 @@ impl Table {
         }
         for path in skipped.iter().take(SKIPPED_TOLD) {
             let why = if back.contains(path) { "it was gone for a time, and is " } else { "" };
-            log::info!("skipping {path}: {why}unchanged since it was read");
+            tracing::info!("skipping {path}: {why}unchanged since it was read");
         }
         if skipped.len() > SKIPPED_TOLD {
-            log::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
+            tracing::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
         }
         Ok(Due { progress, unread, renewed, skipped: skipped.len() })
     }

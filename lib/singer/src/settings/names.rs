@@ -101,7 +101,7 @@ pub(super) fn check(
         }
         match other(schema.others, name) {
             Some(known) if known.takes(value) => {
-                log::debug!("`{name}` has no effect here");
+                tracing::debug!("`{name}` has no effect here");
             }
             Some(known) => {
                 return Err(Error::new(

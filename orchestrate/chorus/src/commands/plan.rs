@@ -17,7 +17,7 @@ use crate::commands::table;
 /// plan fail, behind all that there is to tell.
 pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()> {
     let job = Job::find(project, &args.words)?;
-    let (plan, failure) = plan::of_job(project, &job, options, &|why| log::info!("{why}"))?;
+    let (plan, failure) = plan::of_job(project, &job, options, &|why| tracing::info!("{why}"))?;
     let json = || serde_json::to_value(&plan).unwrap_or_default().to_string() + "\n";
     print(&if args.json { json() } else { text(&plan) })?;
     failure.map_or(Ok(()), Err)

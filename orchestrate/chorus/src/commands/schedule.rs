@@ -43,11 +43,13 @@ pub fn schedule(
         schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
     project.warnings().check()?;
-    let note = |text: &str| log::info!("{text}");
+    let note = |text: &str| tracing::info!("{text}");
     let clocks: Vec<_> =
         all.iter().map(|one| Clock::new(project, one, &note)).collect::<Result<_>>()?;
     let requests = Requests::listen()?;
-    log::info!("g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once");
+    tracing::info!(
+        "g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once"
+    );
     let (progress, locks) = (Progress::new(false, true), StateLocks::default());
     let watching = Watching {
         open,
@@ -91,7 +93,7 @@ impl Requests {
     fn add(&self, signal: i32) {
         self.signal.store(signal, Ordering::Relaxed);
         if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
-            log::info!("ending when what runs is done");
+            tracing::info!("ending when what runs is done");
         }
     }
 

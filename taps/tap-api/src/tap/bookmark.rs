@@ -56,7 +56,7 @@ impl Bookmarks<'_> {
         let key = spec.replication_key.as_deref().unwrap_or_default();
         reader.latest().ahead.report(&spec.name, key);
         if outside > 0 {
-            log::info!("stream {}: {outside} records of other days were left out", spec.name);
+            tracing::info!("stream {}: {outside} records of other days were left out", spec.name);
         }
         if undated > 0 {
             singer::warn!(

@@ -55,7 +55,7 @@ impl TapApi {
         let mut known = BTreeSet::new();
         contexts.retain(|context| known.insert(context.sum()));
         if contexts.len() < all {
-            log::info!(
+            tracing::info!(
                 "stream {name}: of {all} rows of its parent or inputs, {} have other values than \
                  those before them, and are read",
                 contexts.len()

@@ -189,7 +189,7 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
     }
     match settle_intents(lake, folder)? {
         Settled::All => {
-            log::info!("removing what a dead run left in staging: {id}");
+            tracing::info!("removing what a dead run left in staging: {id}");
             disk::remove(folder)
         }
         Settled::InUse => Ok(()),
