@@ -53,10 +53,10 @@ pub fn check_swept(lake: &Path) {
     let left: Vec<_> = fs::read_dir(&staging).into_iter().flatten().flatten().collect();
     assert!(left.is_empty(), "left in {}: {left:?}", staging.display());
     let locks = fs::read_dir(lake.join(".locks")).into_iter().flatten().flatten();
-    let of_runs = |name: &String| name.starts_with("run-");
+    let is_of_one = |name: &String| name.starts_with("run-") || name.starts_with("series-");
     let left: Vec<_> =
-        locks.filter_map(|entry| entry.file_name().into_string().ok()).filter(of_runs).collect();
-    assert!(left.is_empty(), "left of dead runs: {left:?}");
+        locks.filter_map(|entry| entry.file_name().into_string().ok()).filter(is_of_one).collect();
+    assert!(left.is_empty(), "left of dead runs and series: {left:?}");
 }
 
 #[track_caller]

@@ -72,6 +72,13 @@ pub trait Backend: Debug + Send + Sync {
     /// Those of making its place.
     fn begin(&self) -> Result<Box<dyn Staging>>;
 
+    /// Begins a series of runs, one soon after the other. As long as it is kept, they need not
+    /// wait for readers of what they replace: when it is dropped, it waits once for all of them.
+    ///
+    /// # Errors
+    /// Those of making its place.
+    fn series(&self) -> Result<Box<dyn Debug>>;
+
     /// Returns proof that a run is dead, which holds as long as it is kept; none while it lives.
     ///
     /// # Errors

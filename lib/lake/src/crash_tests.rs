@@ -12,7 +12,7 @@ use singer::{ErrorKind, Result};
 use crate::backend::disk::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
 use crate::backend::disk::steps as disk;
 use crate::sample::{contents, day};
-use crate::{Datestamp, Lake, Run};
+use crate::{Datestamp, Lake, Run, Series};
 
 const TABLES: [&str; 2] = ["a", "b"];
 
@@ -26,14 +26,17 @@ struct Scene {
     old: Option<&'static str>,
     new: &'static str,
     no_exchange: bool,
+    /// Whether the run is one of a series.
+    series: bool,
 }
 
-const SCENES: [Scene; 5] = [
-    Scene { old: None, new: "1\n2\n", no_exchange: false },
-    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: false },
-    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: true },
-    Scene { old: Some("7\n"), new: "", no_exchange: false },
-    Scene { old: Some("7\n"), new: "7\n", no_exchange: false },
+const SCENES: [Scene; 6] = [
+    Scene { old: None, new: "1\n2\n", no_exchange: false, series: false },
+    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: false, series: false },
+    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: true, series: false },
+    Scene { old: Some("7\n"), new: "", no_exchange: false, series: false },
+    Scene { old: Some("7\n"), new: "7\n", no_exchange: false, series: false },
+    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: false, series: true },
 ];
 
 /// How far a run has come.
@@ -126,6 +129,13 @@ impl Scene {
         root
     }
 
+    /// Does the run of the scene.
+    fn run(&self, root: &Path, progress: &mut Progress) -> Result<()> {
+        let begin = || Series::begin(&Lake::create(output(root))?);
+        let _series = self.series.then(begin).transpose()?;
+        run(root, day(), self.new, progress)
+    }
+
     /// Asserts what must hold after a crash behind so many steps, or at any time.
     fn check(&self, root: &Path, progress: Progress) {
         let with_header = |rows: &str| format!("id\n{rows}");
@@ -182,7 +192,7 @@ impl Scene {
         let mut disk = Disk::from(root);
         let mut progress = Progress::default();
         let faults = Faults { no_exchange: self.no_exchange, ..Faults::default() };
-        let (ended, steps, _) = watch(faults, || run(root, day(), self.new, &mut progress));
+        let (ended, steps, _) = watch(faults, || self.run(root, &mut progress));
         ended.unwrap();
         let mut states = BTreeSet::new();
         for at in 0..=steps.len() {
@@ -301,8 +311,7 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
                 let faults = Faults { no_exchange, ..faults };
                 let root = scene.before();
                 let mut progress = Progress::default();
-                let (ended, _, tried) =
-                    watch(faults, || run(root.path(), day(), scene.new, &mut progress));
+                let (ended, _, tried) = watch(faults, || scene.run(root.path(), &mut progress));
                 let progress = Progress {
                     published: progress.published.map(|done| done.map(|_| 0)),
                     finished: progress.finished.map(|_| 0),

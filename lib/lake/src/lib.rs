@@ -10,6 +10,8 @@
 //! output/.runs/source=S/extracted_at=D.json   the tables of the finished runs of a day
 //! ```
 
+#![warn(unreachable_pub)]
+
 pub mod backend;
 #[cfg(test)]
 mod crash_tests;
@@ -48,4 +50,4 @@ pub use layout::{Layout, Origin};
 pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
 pub use partition::Partition;
 pub use record::RunRecord;
-pub use run::{Contents, Outcome, Run, Staged};
+pub use run::{Contents, Outcome, Run, Series, Staged};

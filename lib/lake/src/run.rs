@@ -1,6 +1,7 @@
 //! One run of (source, day): it stages partitions, publishes them and records that it finished.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
@@ -141,6 +142,20 @@ impl Run {
             record.finished_at = Some(now());
             Ok(())
         })
+    }
+}
+
+/// Runs that follow each other soon, such as the days of a backfill, also of other processes. While
+/// it is kept, none of them waits for readers of what it has replaced; dropped, it waits for all.
+#[derive(Debug)]
+pub struct Series {
+    _kept: Box<dyn Debug>,
+}
+
+impl Series {
+    /// Begins a series of runs.
+    pub fn begin(lake: &Lake) -> Result<Self> {
+        Ok(Self { _kept: lake.backend().series()? })
     }
 }
 

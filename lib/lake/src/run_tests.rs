@@ -329,3 +329,27 @@ fn names_that_the_file_system_takes_for_one_replace_nothing() {
     drop(run);
     assert!(!lake.table_folder("PG", day(), "items").exists());
 }
+
+#[test]
+fn a_series_keeps_what_its_runs_have_replaced_until_its_end() {
+    let (_folder, lake) = lake();
+    run_once(&lake, "orders", "1\n");
+    let series = Series::begin(&lake).unwrap();
+    let run = begin(&lake);
+    publish_in(&run, "orders", "2\n").unwrap();
+    let left = staging_of(&run).with_extension("old");
+    drop(run);
+    // A reader that had opened the folder of the old generation still finds all of it.
+    let names = disk::names(&left.join("0")).unwrap();
+    assert_eq!(names.len(), 2, "{names:?}");
+    drop(series);
+    assert!(staging(&lake).is_empty());
+
+    // Where a series has died, the next run waits itself, and removes what was left.
+    fs::create_dir_all(left.join("0")).unwrap();
+    let dead = lake.root().join(".locks/series-1.lock");
+    fs::write(&dead, "").unwrap();
+    run_once(&lake, "orders", "3\n");
+    assert!(staging(&lake).is_empty());
+    assert!(!dead.exists());
+}

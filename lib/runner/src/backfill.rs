@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use lake::Datestamp;
+use lake::{Datestamp, Lake, Series};
 use project::{Job, Plugin, Project, Step};
 use singer::{Error, ErrorKind, Result};
 
@@ -294,6 +294,7 @@ pub fn run(
 ) -> Vec<(Datestamp, Error)> {
     let How { parallel, options, host } = *how;
     let stop = host.stop;
+    let series = series(days);
     // Runs are read in the order in which they begin: it is to be that of the days.
     let next = Mutex::new(days.iter().enumerate());
     let failures = Mutex::new(Vec::new());
@@ -326,7 +327,21 @@ pub fn run(
             });
         }
     });
+    // Waits for readers of what was replaced, which the targets of the days have not.
+    drop(series);
     failures.into_inner().unwrap_or_default()
+}
+
+/// Begins a series of runs in each output folder that is there and that the days write. Where none
+/// can be begun, each run waits for its readers itself.
+fn series(days: &[DayPlan]) -> Vec<Series> {
+    let of_day = |day: &DayPlan| {
+        let steps = day.wanted.iter().map(|at| &day.job.steps[*at]);
+        let written = steps.filter_map(|step| day_written(&day.project, step));
+        written.map(|(root, ..)| root).collect::<Vec<_>>()
+    };
+    let roots: BTreeSet<_> = days.iter().flat_map(of_day).filter(|root| root.is_dir()).collect();
+    roots.into_iter().filter_map(|root| Series::begin(&Lake::at(root)).ok()).collect()
 }
 
 fn run_day(day: &DayPlan, run: Run<'_>, follows: &dyn Fn() -> bool) -> Result<Ended> {

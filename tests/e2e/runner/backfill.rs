@@ -14,6 +14,7 @@ use support::faults::{Random, each, figure, tries};
 use support::invariants::{KILLED, Partition, Reading, Saw, Trial, explains, is_done};
 use support::messages::{Lines, columns};
 use support::pipes::{from_lake, to_lake};
+use support::project::Project;
 use support::run::{Outcome, Run, file, ours};
 use support::strace::{points, traced};
 use support::{folder, lake};
@@ -301,4 +302,23 @@ fn a_day_replaced_while_a_tap_is_about_to_read_it_is_to_be_read_again() {
         assert!(Reading::of("t", [&new]).after_fault(&read(), &[0]));
     }
     assert_eq!(codes, BTreeSet::from([0, 75]));
+}
+
+#[test]
+fn a_backfill_over_days_that_are_there_leaves_nothing_in_staging() {
+    let project = Project::new("", &[]);
+    let words = ["backfill", "both", "--from", "2026-01-30", "--to", "2026-02-01", "--only", "all"];
+    project.chorus(&words).go().success();
+    let tables = |id: &str| {
+        let partitions = ["2026-01-30", "2026-01-31", "2026-02-01"]
+            .map(|day| lake::partition(&project.lake(), "csv", day, "a"));
+        partitions.iter().all(|partition| lake::data(partition).contains(id))
+    };
+    assert!(!tables("7,"));
+    let input = project.root.join("in/a.csv");
+    fs::write(&input, "id,name\n7,z\n").unwrap();
+    project.chorus(&[&words[..], &["--parallel", "2"]].concat()).go().success();
+    assert!(tables("7,"));
+    lake::check(&project.lake());
+    lake::check_swept(&project.lake());
 }

@@ -2,9 +2,11 @@
 //! owners.
 
 mod intent;
+mod left;
 mod lock;
 mod output;
 mod publish;
+mod series;
 #[cfg(test)]
 pub(crate) mod simulation;
 mod staging;
@@ -18,6 +20,7 @@ use files::OpenFile;
 use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result, quote};
 
+use self::series::DiskSeries;
 use self::staging::DiskStaging;
 use super::{Backend, Change, ChangeRecord, Found, Staging};
 use crate::{Datestamp, Key};
@@ -32,12 +35,12 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Names a folder that need not be there; touches nothing.
-    pub fn at(root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Opens a folder to read; `NoInput` when it is not there.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+    pub(crate) fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_dir() {
             return Ok(Self { root });
@@ -48,7 +51,7 @@ impl Disk {
     }
 
     /// Opens a folder to write, and makes it when it is not there.
-    pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
+    pub(crate) fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         steps::make_folders(&root)?;
         Ok(Self { root })
@@ -148,6 +151,10 @@ impl Backend for Disk {
 
     fn begin(&self) -> Result<Box<dyn Staging>> {
         Ok(Box::new(DiskStaging::begin(self)?))
+    }
+
+    fn series(&self) -> Result<Box<dyn Debug>> {
+        Ok(Box::new(DiskSeries::begin(self)?))
     }
 
     fn dead(&self, run: &str) -> Result<Option<Box<dyn Debug>>> {

@@ -53,7 +53,7 @@ impl Flusher {
 
 impl DiskOutput {
     /// Creates the file, which must not be there.
-    pub fn create(path: PathBuf) -> Result<Self> {
+    pub(super) fn create(path: PathBuf) -> Result<Self> {
         let file = disk::create_new(&path)?;
         Ok(Self { path, file: Some(file), bytes: 0, flusher: None })
     }

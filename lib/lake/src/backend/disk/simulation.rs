@@ -197,7 +197,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Starts from what is below a folder: all of it is durable.
-    pub fn from(root: &Path) -> Self {
+    pub(crate) fn from(root: &Path) -> Self {
         let top = Node::Folder { now: Names::new(), kept: Names::new() };
         let mut disk = Self { root: root.to_owned(), nodes: vec![top], pending: Vec::new() };
         for (path, text) in tree(root) {
@@ -218,7 +218,7 @@ impl Disk {
     }
 
     /// Does a step.
-    pub fn apply(&mut self, done: &Done) {
+    pub(crate) fn apply(&mut self, done: &Done) {
         match done {
             Done::MakeFolder(path) => {
                 self.add(path, Node::Folder { now: Names::new(), kept: Names::new() });
@@ -301,7 +301,7 @@ impl Disk {
     }
 
     /// Returns what the running system shows.
-    pub fn now(&self) -> Tree {
+    pub(crate) fn now(&self) -> Tree {
         let mut tree = Tree::new();
         collect(0, Path::new(""), &mut tree, &|node| match &self.nodes[node] {
             Node::Folder { now, .. } => Content::Names(now.clone()),
@@ -313,7 +313,7 @@ impl Disk {
     /// Returns every state that a power loss now can leave, each once. Where more than
     /// [`ALL_SUBSETS`] changes are pending, it is those that end early, those that lack one change,
     /// and some more. The files of locks say nothing by being there: all are kept or none is.
-    pub fn after_power_loss(&self) -> BTreeSet<Tree> {
+    pub(crate) fn after_power_loss(&self) -> BTreeSet<Tree> {
         let locks = self.find(&self.root.join("output/.locks"));
         let of_locks =
             |at: &usize| self.pending[*at].names.iter().any(|(folder, ..)| Some(*folder) == locks);

@@ -2,21 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use singer::{Error, ErrorKind, Result};
 
 use super::intent::SUFFIX;
+use super::left::{self, RETIREMENT};
 use super::output::DiskOutput;
 use super::{Disk, Lock, publish, steps as disk};
 use crate::backend::{Claim, Staging};
 use crate::manifest::MANIFEST_NAME;
 use crate::{DataFile, Datestamp, Key};
-
-/// How long an old generation outlives its replacement. A reader that opened its folder just before
-/// and lists it just after must still find its files: an empty folder would pass for a day without
-/// rows.
-const RETIREMENT: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
@@ -32,7 +28,7 @@ pub(super) struct DiskStaging {
 
 impl DiskStaging {
     /// Makes the staging folder of a new run.
-    pub fn begin(lake: &Disk) -> Result<Self> {
+    pub(super) fn begin(lake: &Disk) -> Result<Self> {
         loop {
             let id = disk::random_id()?;
             // A sweeping run may hold the lock for a moment: take another id.
@@ -145,10 +141,13 @@ impl Drop for DiskStaging {
             return;
         }
         let retired = self.retired.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut folder = self.folder.clone();
         if let Some((_, since)) = retired.last() {
+            let Some(mine) = left::leave(&self.lake, &folder) else { return };
+            folder = mine;
             std::thread::sleep(RETIREMENT.saturating_sub(since.elapsed()));
         }
-        if let Err(failure) = disk::remove(&self.folder) {
+        if let Err(failure) = disk::remove(&folder) {
             singer::warn!(
                 "W-FOLDER-LEFT",
                 "the staging folder stays for the next run: {}",
@@ -165,6 +164,9 @@ pub(super) fn sweep(lake: &Disk) -> Result<()> {
     }
     let all = lake.root().join(".staging");
     for id in disk::names(&all)? {
+        if left::youth(&all.join(&id)).is_some() {
+            continue;
+        }
         let swept = match Lock::try_take(&lake.lock_path("run", &[&id])) {
             Ok(None) => continue,
             Ok(Some(_owner)) => sweep_run(lake, &all.join(&id), &id),
@@ -179,7 +181,7 @@ pub(super) fn sweep(lake: &Disk) -> Result<()> {
             );
         }
     }
-    sweep_run_locks(lake)
+    sweep_locks(lake)
 }
 
 fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
@@ -207,12 +209,13 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
     }
 }
 
-/// Removes the locks of runs that died before they made their staging folder or after they removed
-/// it: no later run takes these names. Other locks are few, and a run that found one of them taken
-/// would give up.
-fn sweep_run_locks(lake: &Disk) -> Result<()> {
+/// Removes the locks of series that died, and of runs that died before they made their staging
+/// folder or after they removed it: no later one takes these names. Other locks are few, and a run
+/// that found one of them taken would give up.
+fn sweep_locks(lake: &Disk) -> Result<()> {
     let locks = lake.root().join(".locks");
-    for name in disk::names(&locks)?.iter().filter(|name| name.starts_with("run-")) {
+    let is_of_one = |name: &&String| name.starts_with("run-") || name.starts_with(left::LOCKS);
+    for name in disk::names(&locks)?.iter().filter(is_of_one) {
         // Taken and released; one that another user made may stay.
         let _ = Lock::try_take(&locks.join(name));
     }
