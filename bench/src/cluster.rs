@@ -1,24 +1,20 @@
 //! A private Postgres cluster, stopped and removed when this process ends, however it ends.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, Permissions};
-use std::io::{Read, Seek, Write as _};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use singer::{Error, ErrorKind, Result, ResultExt};
+use support::cluster::{binaries, give, owner, run, server, watchdog};
 
 use crate::process::Step;
 
 /// What differs from a server as it is installed; the results name it.
 pub const SETTINGS: [(&str, &str); 3] =
     [("shared_buffers", "256MB"), ("max_wal_size", "4GB"), ("autovacuum", "off")];
-
-/// The user that owns the server's processes and files, when this process is root's.
-type Owner = Option<(u32, u32)>;
 
 /// A running cluster.
 pub struct Cluster {
@@ -32,31 +28,34 @@ pub struct Cluster {
 impl Cluster {
     /// Starts the cluster of a folder, making it if it is not there. It listens on a socket only.
     pub fn start(folder: &Path, keep: bool) -> Result<Self> {
-        let binaries = binaries()?;
-        let owner = owner()?;
-        let folder = enterable(folder, owner)?;
+        let binaries = binaries();
+        let folder = enterable(folder)?;
         // A socket's path is at most 107 bytes.
         let socket = PathBuf::from(format!("/tmp/chorus-bench-{}", std::process::id()));
         for path in [&folder, &socket] {
             fs::create_dir_all(path).or_kind(ErrorKind::Io, "cannot make a folder")?;
-            own(path, owner)?;
+            give(path);
         }
         // The watchdog first: whatever fails below, nothing stays.
-        let watchdog = watchdog(&binaries, &folder, &socket, keep, owner)?;
+        let watchdog = if keep {
+            watchdog(&binaries, &folder, "fast", &[&socket])
+        } else {
+            watchdog(&binaries, &folder, "immediate", &[&folder, &socket])
+        };
         let cluster = Self { socket, folder, binaries, watchdog };
-        cluster.serve(owner)?;
+        cluster.serve()?;
         Ok(cluster)
     }
 
-    fn serve(&self, owner: Owner) -> Result<()> {
+    fn serve(&self) -> Result<()> {
         let data = self.folder.join("data");
         if !data.join("PG_VERSION").exists() {
-            let mut initdb = server(&self.binaries.join("initdb"), owner);
+            let mut initdb = server(&self.binaries.join("initdb"), owner());
             initdb
                 .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
                 .args(["--no-instructions", "-D"])
                 .arg(&data);
-            succeed(initdb)?;
+            run(&mut initdb);
             let mut config = String::from("listen_addresses = ''\nlog_line_prefix = '%a|'\n");
             for (name, value) in SETTINGS {
                 let _ = writeln!(config, "{name} = '{value}'");
@@ -65,7 +64,7 @@ impl Cluster {
             let written = file.and_then(|mut file| file.write_all(config.as_bytes()));
             written.or_kind(ErrorKind::Io, "cannot configure the server")?;
         }
-        let mut start = server(&self.binaries.join("pg_ctl"), owner);
+        let mut start = server(&self.binaries.join("pg_ctl"), owner());
         start
             .args(["-w", "-s", "-t", "120", "start", "-D"])
             .arg(&data)
@@ -73,7 +72,8 @@ impl Cluster {
             .arg(self.log())
             .arg("-o")
             .arg(format!("-c unix_socket_directories='{}'", self.socket.display()));
-        succeed(start)
+        run(&mut start);
+        Ok(())
     }
 
     /// Returns the server's log.
@@ -188,121 +188,16 @@ fn processes() -> Result<Vec<(u32, Stat)>> {
     Ok(found.collect())
 }
 
-/// A shell whose standard input is a pipe that only this process holds: at its end, which comes
-/// with the end of this process, it stops the server and removes the folders.
-fn watchdog(
-    binaries: &Path,
-    folder: &Path,
-    socket: &Path,
-    keep: bool,
-    owner: Owner,
-) -> Result<Child> {
-    let script = "trap '' INT TERM HUP; cat >/dev/null; \
-                  \"$1/pg_ctl\" -D \"$2/data\" -m \"$4\" -s -w stop >/dev/null 2>&1; \
-                  [ \"$4\" = fast ] || { rm -rf \"$2\"/*; rmdir \"$2\" 2>/dev/null; }; \
-                  rm -rf \"$3\"/*; rmdir \"$3\" 2>/dev/null; true";
-    let mut command = server(Path::new("/bin/sh"), owner);
-    command
-        .args(["-c", script, "watchdog"])
-        .args([binaries, folder, socket])
-        .arg(if keep { "fast" } else { "immediate" })
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .or_kind(ErrorKind::Internal, "cannot start the watchdog of the server")
-}
-
-/// Returns a command that runs as the cluster's owner.
-fn server(program: &Path, owner: Owner) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir("/")
-        .stdin(Stdio::null());
-    if let Some((user, group)) = owner {
-        command.uid(user).gid(group);
-    }
-    command
-}
-
-fn succeed(mut command: Command) -> Result<()> {
-    let message = "cannot start a Postgres server";
-    // The server inherits this output: a pipe would be held open as long as it runs.
-    let path = std::env::temp_dir().join(format!("chorus-bench-{}.out", std::process::id()));
-    let mut log = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-    let log = log.as_mut().map_err(|cause| {
-        Error::new(ErrorKind::Io, message).with("path", path.display()).with("cause", cause)
-    })?;
-    let _ = fs::remove_file(&path);
-    let both = log.try_clone().and_then(|out| Ok((out, log.try_clone()?)));
-    let (out, err) = both.or_kind(ErrorKind::Io, message)?;
-    let status = command.stdout(out).stderr(err).status();
-    let status = status.or_kind(ErrorKind::NoInput, message)?;
-    if status.success() {
-        return Ok(());
-    }
-    let mut text = String::new();
-    let _ = log.rewind().and_then(|()| log.read_to_string(&mut text));
-    let program = command.get_program().display();
-    Err(Error::new(ErrorKind::Internal, message).with("program", program).with("output", text))
-}
-
-/// Returns the folder, or one below `/tmp` where the owner may not enter it.
-fn enterable(folder: &Path, owner: Owner) -> Result<PathBuf> {
+/// Returns the folder, or one below `/tmp` where the server's user may not enter it.
+fn enterable(folder: &Path) -> Result<PathBuf> {
     let parent = folder.parent().unwrap_or(folder);
-    let mut test = server(Path::new("/usr/bin/test"), owner);
+    let mut test = server(Path::new("/usr/bin/test"), owner());
     let status = test.arg("-x").arg(parent).status();
     let status = status.or_kind(ErrorKind::Internal, "cannot try a folder")?;
     if status.success() {
         return Ok(folder.to_owned());
     }
     Ok(PathBuf::from(format!("/tmp/chorus-bench-data-{}", std::process::id())))
-}
-
-fn own(path: &Path, owner: Owner) -> Result<()> {
-    let message = "cannot give a folder to the server's user";
-    fs::set_permissions(path, Permissions::from_mode(0o755)).or_kind(ErrorKind::Io, message)?;
-    let Some((user, group)) = owner else { return Ok(()) };
-    chown(path, Some(user), Some(group)).or_kind(ErrorKind::Io, message)
-}
-
-/// Postgres refuses to run as root: then it runs as `nobody`.
-fn owner() -> Result<Owner> {
-    let message = "cannot find the user `nobody` to run the server as";
-    let this = fs::metadata("/proc/self").or_kind(ErrorKind::Unavailable, "cannot read /proc")?;
-    if this.uid() != 0 {
-        return Ok(None);
-    }
-    let users = fs::read_to_string("/etc/passwd").or_kind(ErrorKind::Unavailable, message)?;
-    let line = users.lines().find(|line| line.starts_with("nobody:")).unwrap_or_default();
-    let ids: Vec<u32> = line.split(':').skip(2).filter_map(|field| field.parse().ok()).collect();
-    match ids[..] {
-        [user, group, ..] => Ok(Some((user, group))),
-        _ => Err(Error::new(ErrorKind::Unavailable, message)),
-    }
-}
-
-/// Finds the newest server: Debian keeps it out of PATH.
-fn binaries() -> Result<PathBuf> {
-    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let newest = installed
-        .map(|entry| entry.path())
-        .filter(|path| path.join("bin/initdb").exists())
-        .max_by_key(|path| version(path));
-    if let Some(path) = newest {
-        return Ok(path.join("bin"));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
-    found.ok_or_else(|| {
-        Error::new(ErrorKind::Unavailable, "cannot find a Postgres server")
-            .hint("`make bench` installs one")
-    })
 }
 
 #[cfg(test)]

@@ -199,15 +199,12 @@ fn start(config: &str, disk: &Disk<'_>) -> Arc<Cluster> {
     let binaries = binaries();
     // A socket's path is at most 107 bytes, so not below the target folder.
     let folder = tempfile::Builder::new().prefix("chorus-pg-").tempdir_in("/tmp").unwrap().keep();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    give(&folder);
     let owner = owner();
-    if let Some((user, group)) = owner {
-        chown(&folder, Some(user), Some(group)).unwrap();
-    }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let data = folder.join("data");
     // The watchdog first: whatever fails below, nothing stays.
-    let watchdog = watchdog(&binaries, &folder, owner);
+    let watchdog = watchdog(&binaries, &folder, "immediate", &[&folder]);
 
     if let Disk::CopyOf(leader) = disk {
         let mut copy = server(&binaries.join("pg_basebackup"), owner);
@@ -293,15 +290,18 @@ fn certificates(folder: &Path, owner: Option<(u32, u32)>) {
     run(server(Path::new("sh"), owner).args(["-c", script]).current_dir(folder));
 }
 
-fn watchdog(binaries: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Child {
+/// Starts a shell whose standard input is a pipe that only this process holds: at its end, which
+/// comes with the end of this process, it stops the server of a folder and removes other folders.
+pub fn watchdog(binaries: &Path, folder: &Path, mode: &str, remove: &[&Path]) -> Child {
     let script = "trap '' INT TERM HUP; cat >/dev/null; \
-         \"$1/pg_ctl\" -D \"$2/data\" -m immediate -s -w stop >/dev/null 2>&1; rm -rf \"$2\"/*; \
-         rmdir \"$2\" 2>/dev/null; true";
-    let mut command = server(Path::new("sh"), owner);
+         \"$1/pg_ctl\" -D \"$2/data\" -m \"$3\" -s -w stop >/dev/null 2>&1; shift 3; \
+         for folder; do rm -rf \"$folder\"/*; rmdir \"$folder\" 2>/dev/null; done; true";
+    let mut command = server(Path::new("sh"), owner());
     command
         .args(["-c", script, "watchdog"])
-        .arg(binaries)
-        .arg(folder)
+        .args([binaries, folder])
+        .arg(mode)
+        .args(remove)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -325,7 +325,9 @@ pub fn server(program: &Path, owner: Option<(u32, u32)>) -> Command {
     command
 }
 
-fn run(command: &mut Command) {
+/// Runs a program of the server to its end.
+#[track_caller]
+pub fn run(command: &mut Command) {
     // The server inherits the output of pg_ctl: a pipe would be held open as long as it runs.
     let log = tempfile::NamedTempFile::new().unwrap();
     let (out, err) = (log.reopen().unwrap(), log.reopen().unwrap());
@@ -333,6 +335,14 @@ fn run(command: &mut Command) {
     let status = status.unwrap_or_else(|failure| panic!("cannot run {command:?}: {failure}"));
     let text = fs::read_to_string(log.path()).unwrap_or_default();
     assert!(status.success(), "{command:?}: {status}\n{text}");
+}
+
+/// Gives a folder to the user that the server runs as.
+pub fn give(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    if let Some((user, group)) = owner() {
+        chown(folder, Some(user), Some(group)).unwrap();
+    }
 }
 
 /// Postgres refuses to run as root: then it runs as `nobody`.
@@ -346,10 +356,9 @@ pub fn owner() -> Option<(u32, u32)> {
     Some((fields.next().unwrap(), fields.next().unwrap()))
 }
 
-/// Finds the newest server: Debian keeps it out of PATH.
-/// Returns the folder of `initdb`: `POSTGRES_BINARIES`, that of the newest server installed, or one
-/// on the path.
-fn binaries() -> PathBuf {
+/// Returns the folder of `initdb`: `POSTGRES_BINARIES`, that of the newest server installed, which
+/// Debian keeps out of the path, or one on the path.
+pub fn binaries() -> PathBuf {
     if let Some(folder) = std::env::var_os("POSTGRES_BINARIES") {
         return folder.into();
     }
