@@ -137,6 +137,7 @@ mod project {
     mod circles;
     mod contributing;
     mod readme;
+    mod rows;
     mod servers;
     pub mod tidy;
     mod upgrades;

@@ -14,7 +14,7 @@ pub const CONNECTORS: [&str; 7] =
     ["tap-api", "tap-csv", "tap-lake", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
 
 /// Returns the files git knows, or would on `git add`.
-fn files() -> Vec<PathBuf> {
+pub fn files() -> Vec<PathBuf> {
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"])
         .arg("--exclude-standard")
@@ -31,8 +31,9 @@ fn ends_with(path: &Path, extensions: &[&str]) -> bool {
     path.extension().is_some_and(|e| extensions.iter().any(|known| e == *known))
 }
 
+/// Asserts that there are no faults, and shows those that there are.
 #[track_caller]
-fn none(faults: &[String]) {
+pub fn none(faults: &[String]) {
     assert!(faults.is_empty(), "{} found:\n{}", faults.len(), faults.join("\n"));
 }
 
@@ -80,9 +81,6 @@ fn source_files_keep_the_style() {
         if !text.starts_with("//! ") {
             faults.push(format!("{place}: does not open with a `//!` line of purpose"));
         }
-        if text.lines().count() > 500 {
-            faults.push(format!("{place}: {} lines, at most 500", text.lines().count()));
-        }
         for (at, line) in text.lines().enumerate() {
             if line.chars().count() > 100 {
                 faults.push(format!("{place}:{}: longer than 100 columns", at + 1));
@@ -102,6 +100,32 @@ fn source_files_keep_the_style() {
     none(&faults);
 }
 
+/// Programs in any language, tests and scripts alike.
+const LINES_MAX: usize = 500;
+
+#[test]
+fn no_program_is_long() {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+        if !["rs", "py", "sh"].contains(&kind.as_str()) && !text.starts_with("#!") {
+            continue;
+        }
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            faults.push(format!("{}: {lines} lines, at most {LINES_MAX}", path.display()));
+        }
+        seen.insert(kind);
+    }
+    let said = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let number = format!("at most {LINES_MAX} lines a file");
+    assert!(said.contains(&number), "CONTRIBUTING.md says something else than {number:?}");
+    none(&faults);
+    assert!(seen.len() >= 3, "{seen:?}");
+}
+
 #[test]
 fn files_speak_of_the_project_alone() {
     // Written in pieces, so that this file does not find itself.
@@ -113,6 +137,21 @@ fn files_speak_of_the_project_alone() {
             if words.iter().any(|word| line.contains(&word.concat())) {
                 faults.push(format!("{}:{}: {line}", path.display(), at + 1));
             }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn what_a_library_calls_public_can_be_reached() {
+    // In a program nothing can, and `pub` says there that other modules use it: so the lint is one
+    // of libraries, and not of the workspace.
+    let mut faults = Vec::new();
+    let libraries = fs::read_dir(root().join("lib")).unwrap();
+    for library in libraries.map(|entry| entry.unwrap().path().join("src/lib.rs")) {
+        let text = fs::read_to_string(&library).unwrap();
+        if !text.contains("\n#![warn(unreachable_pub)]\n") {
+            faults.push(format!("{}: lacks #![warn(unreachable_pub)]", library.display()));
         }
     }
     none(&faults);
