@@ -53,7 +53,7 @@ fn append(
         },
         || {
             check::fresh(bench, subject, "ours", true)?;
-            let load = load(bench, subject, DAY, "append-only", false, Some(&state))?;
+            let load = Load { state: Some(&state), ..APPEND }.run(bench, subject)?;
             keep_last_line(&state)?;
             let tap = bench.tap_csv(&lake(bench), subject, DAY).arg("--state").arg(&state);
             let target = bench.target_postgres("append-only", false)?;
@@ -92,7 +92,7 @@ fn append_without_key(
             let mut runs = Vec::new();
             for metadata in [false, true] {
                 drop_ours(bench)?;
-                runs.push(load(bench, subject, DAY, "append-only", metadata, None)?);
+                runs.push(Load { metadata, ..APPEND }.run(bench, subject)?);
             }
             Ok(runs)
         },
@@ -123,7 +123,7 @@ fn upsert(
         || {
             drop_ours(bench)?;
             each_day(bench, subject, "ours", &days, |day| {
-                load(bench, subject, day, "upsert", false, None)
+                Load { day, method: "upsert", ..APPEND }.run(bench, subject)
             })
         },
     )?;
@@ -186,18 +186,30 @@ fn end_to_end(
     Ok(())
 }
 
-/// Loads a published day; what the target prints goes to a file, else nowhere.
-pub fn load(
-    bench: &Bench,
-    subject: &Subject,
-    day: &str,
-    method: &str,
-    metadata: bool,
-    state: Option<&Path>,
-) -> Result<Run> {
-    let tap = bench.tap_csv(&lake(bench), subject, day);
-    bench.measure(vec![tap, bench.target_postgres(method, metadata)?], state)
+/// A load of a published day.
+#[derive(Clone, Copy)]
+pub struct Load<'a> {
+    /// The day.
+    pub day: &'a str,
+    /// The load method of the target.
+    pub method: &'a str,
+    /// Whether the target adds its metadata columns.
+    pub metadata: bool,
+    /// The file that gets what the target prints; without one it goes nowhere.
+    pub state: Option<&'a Path>,
 }
+
+impl Load<'_> {
+    /// Runs the load.
+    pub fn run(self, bench: &Bench, subject: &Subject) -> Result<Run> {
+        let tap = bench.tap_csv(&lake(bench), subject, self.day);
+        let target = bench.target_postgres(self.method, self.metadata)?;
+        bench.measure(vec![tap, target], self.state)
+    }
+}
+
+const APPEND: Load<'static> =
+    Load { day: DAY, method: "append-only", metadata: false, state: None };
 
 /// Removes the schema that target-postgres makes.
 pub fn drop_ours(bench: &Bench) -> Result<()> {

@@ -4,6 +4,7 @@ use singer::Result;
 
 use crate::bench::{Bench, DAY, SOURCE, remake};
 use crate::figures::{Scaling, Sized};
+use crate::load::Load;
 use crate::process::Run;
 use crate::results::Results;
 use crate::subject::{LARGE, LINEITEM, Subject};
@@ -51,5 +52,5 @@ fn one(bench: &Bench, name: &str, subject: &Subject, database: &str) -> Result<R
     }
     load::drop_ours(bench)?;
     let method = if name == "upsert" { "upsert" } else { "append-only" };
-    load::load(bench, subject, DAY, method, false, None)
+    Load { day: DAY, method, metadata: false, state: None }.run(bench, subject)
 }

@@ -99,7 +99,13 @@ impl Conversion {
                 }
                 let start = out.len();
                 array::to_json(literal, *delimiter, one, out, &mut |text, quoted, out| {
-                    element.element(text, quoted, policy, json, out)
+                    if quoted && text == b"null" && **element == Self::Json {
+                        return Err(refused(
+                            "an element is the JSON value null, which a JSON array \
+                             cannot tell from SQL NULL (`arrays_as: text` does)",
+                        ));
+                    }
+                    element.element(text, policy, json, out)
                 })?;
                 if **element == Self::Json {
                     check_json(&out[start..])?;
@@ -139,7 +145,6 @@ impl Conversion {
     fn element(
         &self,
         text: &[u8],
-        quoted: bool,
         policy: NanPolicy,
         scratch: &mut Vec<u8>,
         out: &mut Vec<u8>,
@@ -152,12 +157,6 @@ impl Conversion {
                 Ok(())
             }
             Self::Json => {
-                if quoted && text == b"null" {
-                    return Err(refused(
-                        "an element is the JSON value null, which a JSON array \
-                        cannot tell from SQL NULL (`arrays_as: text` does)",
-                    ));
-                }
                 let start = out.len();
                 out.extend_from_slice(text);
                 compact(out, start);

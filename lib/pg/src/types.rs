@@ -73,15 +73,22 @@ pub struct Mapping {
     pub conversion: Conversion,
 }
 
-/// Maps a column of this type, modifier and spelling.
-pub fn map(
-    types: &Types,
-    oid: u32,
-    modifier: i32,
-    formatted: &str,
-    nullable: bool,
-    choices: Choices,
-) -> Mapping {
+/// The type of a column, as the catalog has it.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnType<'a> {
+    /// The number of the type.
+    pub oid: u32,
+    /// Its modifier; -1 for none.
+    pub modifier: i32,
+    /// The type and its modifier as SQL.
+    pub formatted: &'a str,
+    /// Whether the column may be NULL.
+    pub nullable: bool,
+}
+
+/// Maps a column of this type.
+pub fn map(types: &Types, column: ColumnType<'_>, choices: Choices) -> Mapping {
+    let ColumnType { oid, modifier, formatted, nullable } = column;
     let (base, base_modifier, domain) = base_of(types, oid, modifier);
     let mut mapping = map_base(types, base, base_modifier, choices);
     if nullable && let Some(Value::Array(words)) = mapping.schema.get_mut("type") {
@@ -329,7 +336,8 @@ mod tests {
     fn types_get_their_schema() {
         let check = |oid, modifier, nullable, expected: Value| {
             let types = types();
-            let mapped = map(&types, oid, modifier, "T", nullable, Choices::default());
+            let column = ColumnType { oid, modifier, formatted: "T", nullable };
+            let mapped = map(&types, column, Choices::default());
             let mut schema = Value::Object(mapped.schema);
             let keywords = schema.as_object_mut().unwrap();
             assert_eq!(keywords.shift_remove(SQL_DATATYPE), Some("T".into()));
@@ -386,7 +394,8 @@ mod tests {
 
     #[test]
     fn json_tells_null_from_nothing_even_where_nothing_is_forbidden() {
-        let mapped = map(&types(), 3802, -1, "jsonb", false, Choices::default());
+        let jsonb = ColumnType { oid: 3802, modifier: -1, formatted: "jsonb", nullable: false };
+        let mapped = map(&types(), jsonb, Choices::default());
         assert_eq!(mapped.schema[ABSENT_IS_NULL], true);
         assert_eq!(mapped.schema["type"][0], "null");
     }

@@ -43,6 +43,26 @@ pub struct StepEnd {
 }
 
 impl StepEnd {
+    /// Returns that of a step that begins now, of which nothing is known yet.
+    pub fn begin(step: &Step, state_id: String) -> Self {
+        Self {
+            name: step.name.clone(),
+            failure: None,
+            observed: Observed::default(),
+            reads: None,
+            attempts: 0,
+            started: jiff::Timestamp::now(),
+            seconds: 0.0,
+            state_id,
+            state_moved: false,
+            state_lost: false,
+            uncovered: None,
+            place: place::of(step),
+            wrote: false,
+            replaced: None,
+        }
+    }
+
     /// Returns what the record says of it.
     pub fn entry(&self, step: &Step) -> StepRecord {
         let is_well = self.failure.is_none();

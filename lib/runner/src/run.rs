@@ -212,22 +212,7 @@ impl<'a> Run<'a> {
         let state_id = state_id(self.project, self.options, step);
         let held =
             self.host.locks.take(&state_names::lock(self.project, &state_id)?, self.host.stop)?;
-        let mut end = StepEnd {
-            name: step.name.clone(),
-            failure: None,
-            observed: Observed::default(),
-            reads: None,
-            attempts: 0,
-            started: jiff::Timestamp::now(),
-            seconds: 0.0,
-            state_id,
-            state_moved: false,
-            state_lost: false,
-            uncovered: None,
-            place: place::of(step),
-            wrote: false,
-            replaced: None,
-        };
+        let mut end = StepEnd::begin(step, state_id);
         if held.is_none() {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
@@ -243,6 +228,20 @@ impl<'a> Run<'a> {
             states::warn_of_another(self.project, &history, &end.state_id, step);
         }
         let before = self.store.state(&end.state_id).ok();
+        self.attempts(at, step, &mut end);
+        // A target of others may tell nothing of its rows.
+        let untold = end.observed.streams.is_empty() && !step.target().is_ours();
+        end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
+        let replaces = end.wrote && end.failure.is_none();
+        end.replaced = replaces.then(|| place::replaced(step)).flatten();
+        // Days that are kept apart lie on top of none.
+        end.wrote &= !writes_days(step);
+        end.seconds = started.elapsed().as_secs_f64();
+        Ok(end)
+    }
+
+    /// Runs a step until it ends well, or by a failure that is not to be tried again.
+    fn attempts(&self, at: usize, step: &Step, end: &mut StepEnd) {
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_max_delay(Duration::from_mins(1))
@@ -252,7 +251,7 @@ impl<'a> Run<'a> {
         loop {
             end.attempts += 1;
             end.observed = Observed::start(step.plugins.len() > 2);
-            end.failure = self.attempt(at, step, &mut end).err();
+            end.failure = self.attempt(at, step, end).err();
             end.wrote |= end.observed.rows() > 0;
             // Rows that no state covers would be there twice.
             let may_repeat = end.uncovered.is_none() && self.host.stop.requested().is_none();
@@ -273,15 +272,6 @@ impl<'a> Run<'a> {
                 None => break,
             }
         }
-        // A target of others may tell nothing of its rows.
-        let untold = end.observed.streams.is_empty() && !step.target().is_ours();
-        end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
-        let replaces = end.wrote && end.failure.is_none();
-        end.replaced = replaces.then(|| place::replaced(step)).flatten();
-        // Days that are kept apart lie on top of none.
-        end.wrote &= !writes_days(step);
-        end.seconds = started.elapsed().as_secs_f64();
-        Ok(end)
     }
 
     fn pause(&self, wait: Duration) {

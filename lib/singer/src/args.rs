@@ -165,16 +165,20 @@ pub fn told(failure: &clap::Error) -> Result<String> {
 }
 
 fn command(about: &About, role: Role) -> Command {
-    let file = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("FILE")
-            .value_parser(ValueParser::path_buf())
-            .help(help)
-    };
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
+    let command = Command::new(about.name).about(about.description).version(about.version);
+    let command = of_every_role(command);
+    match role {
+        Role::Target => command
+            .arg(input())
+            .arg(plan().help("Print what a load of the input's schemas would do; change nothing")),
+        Role::Mapper => command
+            .arg(input())
+            .arg(plan().help("Print what would become of the streams of the input")),
+        Role::Tap => of_taps(command),
+    }
+}
+
+fn of_every_role(command: Command) -> Command {
     let set = Arg::new("set")
         .long("set")
         .value_name("NAME=VALUE")
@@ -197,49 +201,60 @@ fn command(about: &About, role: Role) -> Command {
         "config",
         "Settings, a JSON file; repeatable, later files win; ENV reads environment variables",
     );
-    let choice = |name: &'static str, shown: &'static str, values: [&'static str; 2]| {
-        Arg::new(name)
-            .long(name)
-            .value_name(shown)
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value(values[0])
-            .value_parser(values)
-    };
-    let plan = choice("plan", "text|json", ["text", "json"]);
-    let command = Command::new(about.name)
-        .about(about.description)
-        .version(about.version)
+    command
         .arg(config.short('c').action(ArgAction::Append))
         .arg(set)
         .arg(deny_warnings)
         .arg(flag("about", "Describe the connector and its settings"))
-        .arg(format);
-    match role {
-        Role::Target => command
-            .arg(file("input", "Read messages from a file, not from stdin"))
-            .arg(plan.help("Print what a load of the input's schemas would do; change nothing")),
-        Role::Mapper => command
-            .arg(file("input", "Read messages from a file, not from stdin"))
-            .arg(plan.help("Print what would become of the streams of the input")),
-        Role::Tap => command
-            .arg(flag("discover", "Print the catalog of all streams").short('d'))
-            .arg(
-                file("catalog", "Streams and properties to read, as written by --discover")
-                    .alias("properties")
-                    .short_alias('p'),
-            )
-            .arg(file("state", "Where the last run ended, as printed by the target").short('s'))
-            .arg(
-                choice("test", "all|schema", ["all", "schema"])
-                    .help("Read one record of each stream, or schemas alone"),
-            )
-            .arg(
-                plan.help("Print what a run would read; without --catalog, after a discovery")
-                    .conflicts_with_all(["discover", "test"]),
-            )
-            .arg(flag("dev", "Accepted for singer-python's sake; does nothing").hide(true)),
-    }
+        .arg(format)
+}
+
+fn of_taps(command: Command) -> Command {
+    command
+        .arg(flag("discover", "Print the catalog of all streams").short('d'))
+        .arg(
+            file("catalog", "Streams and properties to read, as written by --discover")
+                .alias("properties")
+                .short_alias('p'),
+        )
+        .arg(file("state", "Where the last run ended, as printed by the target").short('s'))
+        .arg(
+            choice("test", "all|schema", ["all", "schema"])
+                .help("Read one record of each stream, or schemas alone"),
+        )
+        .arg(
+            plan()
+                .help("Print what a run would read; without --catalog, after a discovery")
+                .conflicts_with_all(["discover", "test"]),
+        )
+        .arg(flag("dev", "Accepted for singer-python's sake; does nothing").hide(true))
+}
+
+fn input() -> Arg {
+    file("input", "Read messages from a file, not from stdin")
+}
+
+fn plan() -> Arg {
+    choice("plan", "text|json", ["text", "json"])
+}
+
+fn file(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(ValueParser::path_buf()).help(help)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// Makes an argument whose value can be left out: then it is the first one.
+fn choice(name: &'static str, shown: &'static str, values: [&'static str; 2]) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(shown)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value(values[0])
+        .value_parser(values)
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -202,7 +202,8 @@ impl Reader {
                 }
                 break None;
             }
-            let turn = self.page(api, spec, &mut answer, &mut pager, &mut *take);
+            let page = page::Page::new(api, spec, &mut pager, &mut *take);
+            let turn = self.page(page, &mut answer);
             match turn.map_err(|failure| explain(failure, api, &request.sent, &mut answer))? {
                 Turn::Next(next) => break next,
                 Turn::Again(failure) => {

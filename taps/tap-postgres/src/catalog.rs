@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pg::types::{Class, PgType, Types};
+use pg::types::{Class, ColumnType, PgType, Types};
 use pg::{Client, Row};
 use singer::{Error, ErrorKind, Result};
 
@@ -214,6 +214,14 @@ pub struct Attribute {
     pub extension: Option<String>,
     /// How it is read.
     pub form: Form,
+}
+
+impl Attribute {
+    /// Returns the type of the column.
+    pub fn column_type(&self) -> ColumnType<'_> {
+        let (oid, modifier, nullable) = (self.type_oid, self.modifier, !self.not_null);
+        ColumnType { oid, modifier, formatted: &self.formatted, nullable }
+    }
 }
 
 /// How a column is read, so that its text is the same whatever the session has.

@@ -93,14 +93,7 @@ fn stream(
 ) -> Stream {
     let mut properties = Map::new();
     for column in columns {
-        let mut mapped = types::map(
-            types,
-            column.type_oid,
-            column.modifier,
-            &column.formatted,
-            !column.not_null,
-            choices,
-        );
+        let mut mapped = types::map(types, column.column_type(), choices);
         if let Some(extension) = &column.extension {
             mapped.schema.insert(SQL_EXTENSION.to_owned(), extension.clone().into());
         }

@@ -1,31 +1,28 @@
 //! The tap: one connection, one snapshot for all streams of a run.
 
-use std::collections::BTreeSet;
+mod select;
 
 use jiff::Timestamp;
-use pg::convert::Conversion;
-use pg::types::{self, Mapping, Types};
+use pg::types::{self, Types};
 use pg::{Client, Config};
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::settings::TapCommon;
 use singer::{
-    About, Bookmark, Context, Coverage, Error, ErrorKind, OtherSetting, Reading, Result, Rows,
-    Stream, Tap,
+    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
 };
 
-use crate::catalog::{self, After, Attribute, Form};
-use crate::convert::RowConverter;
+use self::select::Select;
+use crate::catalog::{self, After};
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
 use crate::origin::{self, Origin};
 use crate::read::copy;
 use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
-use crate::statement::{self, Incremental, Part};
-use crate::table::{address, pick};
+use crate::table::address;
 use crate::unheld::Unheld;
-use crate::{discover, keys, money};
+use crate::{discover, keys};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -157,42 +154,6 @@ impl Tap for TapPostgres {
     }
 }
 
-/// How the rows of a stream are read.
-struct Select {
-    sql: String,
-    /// What reads the rows behind which the bookmark does not move, where that is a statement of
-    /// its own.
-    beyond: Option<String>,
-    until: Until,
-    converter: RowConverter,
-    /// The table as SQL, for people, and by its columns.
-    name: String,
-    table: String,
-    /// The item of FROM, and the condition on its rows.
-    from: String,
-    filter: String,
-    columns: Vec<Attribute>,
-    /// Columns of the table that are not read.
-    left_out: BTreeSet<String>,
-    /// Whether the session is as the role has it, for views and the like to compute by.
-    lent: bool,
-    /// The `max_record_count` by which the read ends before the table does.
-    limit: Option<u64>,
-}
-
-impl Select {
-    /// Returns the column of the replication key.
-    fn key(&self, stream: &Stream) -> Option<&Attribute> {
-        let name = stream.replication_key.as_deref();
-        self.columns.iter().find(|column| Some(column.name.as_str()) == name)
-    }
-
-    /// Returns which rows are read, where a limit ends the read.
-    fn coverage(&self, since: &Bookmark) -> Option<Coverage> {
-        self.limit.map(|most| Coverage::limited(most, &since.value))
-    }
-}
-
 impl TapPostgres {
     /// Opens the snapshot that all streams of the run are read in.
     fn begin(&mut self) -> Result<()> {
@@ -308,104 +269,6 @@ impl TapPostgres {
         Ok(())
     }
 
-    /// Compares the stream with its table, and writes the statement.
-    fn select(
-        &mut self,
-        stream: &Stream,
-        since: &Bookmark,
-        types: &Types,
-        wanted: Option<u64>,
-    ) -> Result<Select> {
-        let address = address(stream)?;
-        let (schema, table) = address.clone();
-        let mut found = catalog::attributes(
-            &mut self.client,
-            Some(std::slice::from_ref(&schema)),
-            Some(&table),
-        )?;
-        self.set_forms(&mut found, types)?;
-        let columns = pick(stream, &found, &schema, &table)?;
-        let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
-        let converter = RowConverter::new(&stream.columns, mappings, self.settings.nan())
-            .with("table", format!("{schema}.{table}"))?;
-        let names = columns.iter().map(|column| column.name.as_str());
-        let from = self.families.item((&schema, &table), names)?;
-        let name = pg::quote_qualified(&schema, &table)?;
-        let table = format!("{schema}.{table}");
-        let most = self.settings.max_record_count.filter(|_| wanted.is_none());
-        let client = &mut self.client;
-        let key = keys::find(client, stream, &columns, types)?;
-        if let Some(key) = key {
-            keys::set_clock(client, stream, key, &mut self.cap)?;
-        }
-        let mut start = since.start.clone();
-        let lent = columns.iter().any(|column| column.computed);
-        if lent {
-            keys::add_offset(client, &mut start, key, types)?;
-            client.lend()?;
-        }
-        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
-            keys::warn_of_nulls(client, stream, key, &from)?;
-        }
-        let lookback = match key.filter(|_| since.is_of_state()) {
-            Some(key) => keys::lookback(stream, key, types, &self.settings),
-            None => 0,
-        };
-        let start = start.as_deref();
-        let mut incremental =
-            key.map(|column| Incremental { column, start, lookback, end: None, settled: None });
-        let end = match (&incremental, most) {
-            (Some(read), Some(most)) => {
-                keys::last(client, stream, &from, read, (most, types, &self.cap))
-                    .with("table", &table)?
-            }
-            _ => None,
-        };
-        if let Some(read) = &mut incremental {
-            read.end = end.as_deref();
-        }
-        let cut = match most.filter(|_| key.is_none()) {
-            Some(most) if catalog::has_more(client, &from, most).with("table", &table)? => {
-                Some(most)
-            }
-            _ => None,
-        };
-        let limit = wanted.or(cut);
-        let until = match &incremental {
-            Some(_) if wanted.is_none() => self.settled.until(&address),
-            _ => Until::End,
-        };
-        let filter = incremental.as_ref().map(|read| read.condition(types)).transpose()?;
-        let filter = filter.unwrap_or_default();
-        let mut part = |part| {
-            if let (Some(read), Until::Key(key)) = (&mut incremental, &until) {
-                read.settled = Some((part, key));
-            }
-            statement::copy(&from, &columns, incremental.as_ref(), limit, types)
-        };
-        let sql = part(Part::UpTo)?;
-        let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
-        let limit = most.filter(|_| end.is_some() || limit.is_some());
-        let columns: Vec<Attribute> = columns.into_iter().cloned().collect();
-        let is_read = |name: &String| columns.iter().any(|column| column.name == *name);
-        let left_out = found.iter().map(|column| column.name.clone());
-        let left_out = left_out.filter(|name| !is_read(name)).collect();
-        Ok(Select {
-            sql,
-            beyond,
-            until,
-            converter,
-            name,
-            table,
-            from,
-            filter,
-            columns,
-            left_out,
-            lent,
-            limit,
-        })
-    }
-
     /// Returns up to when keys of time are settled, on the clock of the column.
     fn settled_time(
         &mut self,
@@ -417,33 +280,6 @@ impl TapPostgres {
         let Some(key) = select.key(stream) else { return Ok(None) };
         let zoned = types::builtin_name(types, key.type_oid) == Some("timestamptz");
         keys::settled(&mut self.client, &select.from, key, (since, clock, zoned), types)
-    }
-
-    /// Returns how a column travels.
-    fn mapping(&self, column: &Attribute, types: &Types) -> Mapping {
-        let (oid, modifier, nullable) = (column.type_oid, column.modifier, !column.not_null);
-        let choices = self.settings.choices();
-        let mut mapping = types::map(types, oid, modifier, &column.formatted, nullable, choices);
-        if column.form == Form::InUtc {
-            mapping.conversion = Conversion::Timestamp;
-        }
-        mapping
-    }
-
-    /// Decides how each column is read, so that its text does not depend on the zone that views
-    /// compute in, nor on what money is counted in.
-    fn set_forms(&mut self, columns: &mut [Attribute], types: &Types) -> Result<()> {
-        let as_text = self.settings.choices().dates_as_string;
-        for column in columns {
-            let moment = types::builtin_name(types, column.type_oid) == Some("timestamptz");
-            if column.computed && moment && !as_text {
-                column.form = Form::InUtc;
-            }
-            if types::is_shown_by(types, column.type_oid, &["money"]) && self.money_digits()? != 2 {
-                column.form = money::form(&mut self.client, types, column)?;
-            }
-        }
-        Ok(())
     }
 
     /// Returns how many digits behind the point money has.

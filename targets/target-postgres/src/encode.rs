@@ -46,7 +46,18 @@ enum Form {
     /// Hexadecimal digits of bytes.
     Hex,
     /// A JSON array for an SQL array.
-    Array { json: bool, hex: bool },
+    Array(Items),
+}
+
+/// How the elements of a JSON array are written into an SQL array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Items {
+    /// As their text.
+    Text,
+    /// As JSON.
+    Json,
+    /// As bytes, whose hexadecimal digits they are.
+    Hex,
 }
 
 impl Encoder {
@@ -58,10 +69,11 @@ impl Encoder {
         let json = sql.is(&["json", "jsonb"]);
         let form = match column.kind {
             _ if column.is_guess() && !types::fits(column, sql) => Form::Text,
-            Kind::Json if sql.array => Form::Array {
-                json: matches!(&*sql.name, "json" | "jsonb"),
-                hex: sql.name == "bytea",
-            },
+            Kind::Json if sql.array => Form::Array(match &*sql.name {
+                "json" | "jsonb" => Items::Json,
+                "bytea" => Items::Hex,
+                _ => Items::Text,
+            }),
             // Only this type knows no U+0000.
             Kind::Json if sql.is(&["jsonb"]) => Form::Json,
             Kind::Json => Form::Text,
@@ -101,7 +113,7 @@ impl Encoder {
         });
         let padded = source::is_padded(column);
         let elements = match form {
-            Form::Array { .. } if !kept => {
+            Form::Array(_) if !kept => {
                 Elements::of(sql, source::sends_hex(column), (floats, padded))
             }
             _ => None,
@@ -146,7 +158,7 @@ impl Encoder {
                 copy_text::escape(&scratch[0], out);
                 return Ok(());
             }
-            Form::Array { json, hex } => return self.array(cell, json, hex, scratch, out),
+            Form::Array(items) => return self.array(cell, items, scratch, out),
         }
         if memchr::memchr(0, cell).is_none() {
             copy_text::escape(cell, out);
@@ -215,8 +227,7 @@ impl Encoder {
     fn array(
         &self,
         cell: &[u8],
-        json: bool,
-        hex: bool,
+        items: Items,
         [literal, scratch]: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Result<()> {
@@ -229,7 +240,7 @@ impl Encoder {
             cell = &sanitized;
         }
         let marked;
-        if hex {
+        if items == Items::Hex {
             marked = mark_hex(cell);
             cell = &marked;
         }
@@ -237,21 +248,20 @@ impl Encoder {
             limits::each_element(cell, &mut |text, string| elements.check(text, string))?;
         }
         literal.clear();
-        array::from_json(cell, json, scratch, literal)?;
+        array::from_json(cell, items == Items::Json, scratch, literal)?;
         copy_text::escape(literal, out);
         Ok(())
     }
 
     /// Tells whether cells are JSON arrays for an SQL array.
     pub fn is_array(&self) -> bool {
-        matches!(self.form, Form::Array { .. })
+        matches!(self.form, Form::Array(_))
     }
 
     /// Tells whether a cell has U+0000 that is replaced.
     pub fn sanitizes(&self, cell: &[u8]) -> bool {
-        let escaped = || {
-            matches!(self.form, Form::Json | Form::Array { .. }) && find_escaped_nul(cell).is_some()
-        };
+        let escaped =
+            || matches!(self.form, Form::Json | Form::Array(_)) && find_escaped_nul(cell).is_some();
         self.sanitize && (memchr::memchr(0, cell).is_some() || escaped())
     }
 

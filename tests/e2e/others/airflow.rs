@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use support::airflow::Airflow;
+use support::airflow::{Airflow, Ended};
 use support::example::{Example, search_path};
 use support::lake;
 use support::project::Project;
@@ -36,6 +36,40 @@ fn days(project: &Example, source: &str) -> Vec<String> {
 
 fn tries(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().count()
+}
+
+/// A day, end to end, twice; and spread over four tasks.
+fn days_are_loaded(project: &Example, [day, march, april]: [&Ended; 3], log: &str) {
+    for run in [day, march] {
+        assert_eq!(run.code, 0, "{log}");
+        for task in ["extract_csv", "extract_postgres", "load", "verify"] {
+            assert_eq!(run.task(task).0, "success", "{task}: {log}");
+        }
+    }
+    assert_eq!(april.code, 0, "{log}");
+    assert_eq!(april.task("verify").0, "success", "{log}");
+    assert_eq!(april.task("extract_3").0, "success", "{log}");
+    lake::check(&project.lake());
+    assert_eq!(project.day("2026-04-01"), project.day("2026-01-31"));
+    for schema in ["public", "march", "april"] {
+        let joined = format!(
+            "SELECT count(*), sum(freight) FROM {schema}.order_details JOIN {schema}.orders
+             USING (order_id)"
+        );
+        assert!(project.target.psql(&joined).starts_with("240|"), "{schema}");
+        let tables = "SELECT count(*) FROM information_schema.tables
+            WHERE table_name <> '_sdc_tables' AND table_schema =";
+        assert_eq!(project.target.psql(&format!("{tables} '{schema}'")), "14");
+    }
+}
+
+/// A date that is none: no step begins.
+fn unreal_dates_begin_nothing(unreal: &Ended, word: &Ended, log: &str) {
+    assert_ne!(unreal.code, 0);
+    assert_eq!(unreal.task("extract_csv"), ("failed".to_owned(), 1), "{log}");
+    assert_eq!(unreal.task("load").0, "upstream_failed", "{log}");
+    assert!(log.contains("'2026-02-30' is no real date"), "{log}");
+    assert!(word.code.as_str().is_some_and(|code| code.contains("ParamValidationError")), "{log}");
 }
 
 #[test]
@@ -75,36 +109,8 @@ fn a_day_goes_through_airflow_and_its_failures_do_what_their_exit_codes_say() {
     assert_eq!(imports.code, 0, "{}", imports.printed);
     assert!(imports.printed.contains("No data found"), "{}", imports.printed);
 
-    // A day, end to end.
-    for run in [day, march] {
-        assert_eq!(run.code, 0, "{log}");
-        for task in ["extract_csv", "extract_postgres", "load", "verify"] {
-            assert_eq!(run.task(task).0, "success", "{task}: {log}");
-        }
-    }
-    // Spread over four tasks, the same.
-    assert_eq!(april.code, 0, "{log}");
-    assert_eq!(april.task("verify").0, "success", "{log}");
-    assert_eq!(april.task("extract_3").0, "success", "{log}");
-    lake::check(&project.lake());
-    assert_eq!(project.day("2026-04-01"), project.day("2026-01-31"));
-    for schema in ["public", "march", "april"] {
-        let joined = format!(
-            "SELECT count(*), sum(freight) FROM {schema}.order_details JOIN {schema}.orders
-             USING (order_id)"
-        );
-        assert!(project.target.psql(&joined).starts_with("240|"), "{schema}");
-        let tables = "SELECT count(*) FROM information_schema.tables
-            WHERE table_name <> '_sdc_tables' AND table_schema =";
-        assert_eq!(project.target.psql(&format!("{tables} '{schema}'")), "14");
-    }
-
-    // A date that is none: no step begins.
-    assert_ne!(unreal.code, 0);
-    assert_eq!(unreal.task("extract_csv"), ("failed".to_owned(), 1), "{log}");
-    assert_eq!(unreal.task("load").0, "upstream_failed", "{log}");
-    assert!(log.contains("'2026-02-30' is no real date"), "{log}");
-    assert!(word.code.as_str().is_some_and(|code| code.contains("ParamValidationError")), "{log}");
+    days_are_loaded(&project, [day, march, april], &log);
+    unreal_dates_begin_nothing(unreal, word, &log);
 
     // 75 is tried again; a failed extract ends the day.
     assert_eq!(retried.code, 0, "{log}");

@@ -347,6 +347,31 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+fn quoted_or_null(text: Option<String>) -> String {
+    text.map_or("NULL".to_owned(), |text| quoted(&text))
+}
+
+/// Random JSON texts.
+fn json_texts() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        // "-05" is no JSON number.
+        (any::<i64>(), "([.][0-9]{1,9})?([eE][+-]?[0-9]{1,2})?")
+            .prop_map(|(a, b)| format!("{a}{b}")),
+        "[\\PC\n\t\\\\\"]{0,8}".prop_map(|t| json!(t).to_string()),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(", "))),
+            prop::collection::btree_map("[\\PC\"]{0,4}", inner, 0..4).prop_map(|map| {
+                let pairs: Vec<_> = map.iter().map(|(k, v)| format!("{}: {v}", json!(k))).collect();
+                format!("{{{}}}", pairs.join(", "))
+            }),
+        ]
+    })
+}
+
 /// Random values of a type, as SQL.
 fn strategies(server: &Database) -> Vec<(&'static str, BoxedStrategy<String>)> {
     // Before version 15 an interval has fewer seconds.
@@ -357,28 +382,8 @@ fn strategies(server: &Database) -> Vec<(&'static str, BoxedStrategy<String>)> {
     let number = move || {
         digits().prop_map(|(minus, a, b)| format!("{}{a}{b}", if minus { "-" } else { "" }))
     };
+    let days = || -2_451_507..2_145_031_948_i64;
     let micros = || -200_000_000_000_000_000_i64..9_000_000_000_000_000_000_i64;
-    let json = || {
-        let leaf = prop_oneof![
-            Just("null".to_owned()),
-            Just("true".to_owned()),
-            // "-05" is no JSON number.
-            (any::<i64>(), "([.][0-9]{1,9})?([eE][+-]?[0-9]{1,2})?")
-                .prop_map(|(a, b)| format!("{a}{b}")),
-            "[\\PC\n\t\\\\\"]{0,8}".prop_map(|t| json!(t).to_string()),
-        ];
-        leaf.prop_recursive(3, 20, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4)
-                    .prop_map(|v| format!("[{}]", v.join(", "))),
-                prop::collection::btree_map("[\\PC\"]{0,4}", inner, 0..4).prop_map(|map| {
-                    let pairs: Vec<_> =
-                        map.iter().map(|(k, v)| format!("{}: {v}", json!(k))).collect();
-                    format!("{{{}}}", pairs.join(", "))
-                }),
-            ]
-        })
-    };
     let epoch = "timestamp '2000-01-01' + ";
     let stamp = move |m: i64| format!("{epoch}{m}::bigint * interval '1 microsecond'");
     vec![
@@ -388,12 +393,7 @@ fn strategies(server: &Database) -> Vec<(&'static str, BoxedStrategy<String>)> {
         ("double precision", any::<f64>().prop_map(|n| format!("'{n}'")).boxed()),
         ("real", any::<f32>().prop_map(|n| format!("'{n}'")).boxed()),
         ("text", text().prop_map(|t| quoted(&t)).boxed()),
-        (
-            "date",
-            (-2_451_507..2_145_031_948_i64)
-                .prop_map(|d| format!("date '2000-01-01' + {d}"))
-                .boxed(),
-        ),
+        ("date", days().prop_map(|d| format!("date '2000-01-01' + {d}")).boxed()),
         ("timestamp without time zone", micros().prop_map(stamp).boxed()),
         (
             "timestamp with time zone",
@@ -417,15 +417,12 @@ fn strategies(server: &Database) -> Vec<(&'static str, BoxedStrategy<String>)> {
                 .prop_map(|b| b.iter().fold("'\\x".to_owned(), |s, b| format!("{s}{b:02x}")) + "'")
                 .boxed(),
         ),
-        ("jsonb", json().prop_map(|t| quoted(&t)).boxed()),
+        ("jsonb", json_texts().prop_map(|t| quoted(&t)).boxed()),
         (
             "text[]",
             prop::collection::vec(prop::option::of(text()), 0..5)
                 .prop_map(|list| {
-                    let items: Vec<_> = list
-                        .iter()
-                        .map(|t| t.as_deref().map_or("NULL".to_owned(), quoted))
-                        .collect();
+                    let items: Vec<_> = list.into_iter().map(quoted_or_null).collect();
                     format!("ARRAY[{}]::text[]", items.join(","))
                 })
                 .boxed(),
@@ -433,13 +430,7 @@ fn strategies(server: &Database) -> Vec<(&'static str, BoxedStrategy<String>)> {
         (
             "hstore",
             (text(), prop::option::of(text()))
-                .prop_map(|(k, v)| {
-                    format!(
-                        "hstore({}, {})",
-                        quoted(&k),
-                        v.as_deref().map_or("NULL".to_owned(), quoted)
-                    )
-                })
+                .prop_map(|(k, v)| format!("hstore({}, {})", quoted(&k), quoted_or_null(v)))
                 .boxed(),
         ),
         (

@@ -9,7 +9,7 @@ use crate::infer::Inference;
 /// Checks names, or with `rename` gives empty ones a name by position and repeated ones a number.
 ///
 /// Fails with `Data`, naming every bad one.
-pub fn checked(names: Vec<String>, rename: bool) -> Result<Vec<String>> {
+pub(super) fn checked(names: Vec<String>, rename: bool) -> Result<Vec<String>> {
     let mut seen = BTreeSet::new();
     let mut empty = Vec::new();
     let mut repeated = Vec::new();
@@ -80,7 +80,7 @@ fn is_number(name: &str) -> bool {
 }
 
 /// Names columns without a header: c1, c2, ...
-pub fn numbered(width: usize) -> Vec<String> {
+pub(super) fn numbered(width: usize) -> Vec<String> {
     (1..=width).map(|at| format!("c{at}")).collect()
 }
 

@@ -216,18 +216,20 @@ pub(super) fn apart(line: u64, names: &[String], spellings: &Spellings, has_head
 mod tests {
     use super::*;
 
+    /// Returns the doubtful pairs of files with these headers, and where each second one was.
+    fn found(files: &[&str]) -> Vec<String> {
+        let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let mut spellings = Spellings::default();
+        for (at, header) in files.iter().enumerate() {
+            spellings.see(&names(header), &at.to_string());
+        }
+        let pairs =
+            spellings.doubtful().map(|[(one, _), (other, at)]| format!("{one}|{other}|{at}"));
+        pairs.collect()
+    }
+
     #[test]
     fn names_alike_are_doubtful_unless_one_file_has_both() {
-        let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
-        let found = |files: &[&str]| {
-            let mut spellings = Spellings::default();
-            for (at, header) in files.iter().enumerate() {
-                spellings.see(&names(header), &at.to_string());
-            }
-            let pairs =
-                spellings.doubtful().map(|[(one, _), (other, at)]| format!("{one}|{other}|{at}"));
-            pairs.collect::<Vec<_>>()
-        };
         assert_eq!(found(&["id,n", "n,id", "ID,n"]), ["id|ID|2"]);
         assert_eq!(found(&["Order ID,n", "order_id,n"]), ["Order ID|order_id|1"]);
         for (one, other) in [
@@ -283,16 +285,20 @@ mod tests {
         ] {
             assert_eq!(found(&[one, other]), [""; 0], "{one} {other}");
         }
-        assert_eq!(shown("é'\"x", ""), "\"é'\\\"x\"");
-        assert_eq!(shown("e\u{301}\u{200b}", "é"), "\"e\\u{301}\\u{200b}\"");
-        assert_eq!(shown("рrice", "price"), "\"\\u{440}rice\"");
-        assert_eq!(shown("a–b’s Straße", "a-b's STRASSE"), "\"a\\u{2013}b\\u{2019}s Straße\"");
-        assert_eq!(shown("Имя-р", "имя_р"), "\"Имя-р\"");
         assert_eq!(found(&["resume,x", "resumé,x"]), [""; 0]);
         assert_eq!(found(&["ma,x", "mã,x", "mả,x"]), [""; 0]);
         assert_eq!(found(&["a,A", "a"]), [""; 0]);
         assert_eq!(found(&["a", "A", "a,A"]), [""; 0]);
         assert_eq!(found(&["rate,x", "rate %,x"]), [""; 0]);
         assert_eq!(found(&["_,x", "-,x"]), [""; 0]);
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_shown_by_their_codes() {
+        assert_eq!(shown("é'\"x", ""), "\"é'\\\"x\"");
+        assert_eq!(shown("e\u{301}\u{200b}", "é"), "\"e\\u{301}\\u{200b}\"");
+        assert_eq!(shown("рrice", "price"), "\"\\u{440}rice\"");
+        assert_eq!(shown("a–b’s Straße", "a-b's STRASSE"), "\"a\\u{2013}b\\u{2019}s Straße\"");
+        assert_eq!(shown("Имя-р", "имя_р"), "\"Имя-р\"");
     }
 }

@@ -17,6 +17,15 @@ use crate::settings::Metadata;
 
 type Input = Reader<Box<dyn Read + Send>>;
 
+/// How the records of a file become rows.
+struct Shape<'a> {
+    /// The number of fields that the header has.
+    width: usize,
+    /// Where each cell comes from.
+    origins: Vec<Origin>,
+    place: Place<'a>,
+}
+
 /// A file with its header read.
 struct Opened {
     file: OpenFile,
@@ -124,9 +133,12 @@ impl Table {
         }
         self.unknown.extend(unknown);
         self.had.extend(names.iter().cloned());
-        let origins = origins(stream, names, self.settings.metadata);
-        let place = Place::new(path, identity)?;
-        let read = self.rows(&mut reader, &header, &origins, &place, rows);
+        let shape = Shape {
+            width: names.len(),
+            origins: origins(stream, names, self.settings.metadata),
+            place: Place::new(path, identity)?,
+        };
+        let read = self.rows(&mut reader, &header, shape, rows);
         let seams = read.map_err(|failure| file.explain(failure))?;
         self.held.set(file.held());
         let sum = if rows.has_enough() { None } else { file.finish()? };
@@ -140,13 +152,12 @@ impl Table {
         &self,
         reader: &mut Input,
         header: &Heading,
-        origins: &[Origin],
-        place: &Place<'_>,
+        mut shape: Shape<'_>,
         rows: &mut Rows<'_>,
     ) -> Result<Seams> {
-        let width = header.names.len();
         let mut seams = Seams::default();
-        let mut ordered = origins.to_vec();
+        let width = shape.width;
+        let as_first = shape.origins.clone();
         let mut spaces = Vec::new();
         while !rows.has_enough()
             && let Some(record) = reader.record()?
@@ -162,15 +173,15 @@ impl Table {
                 continue;
             }
             for (raw, failure) in spaces.drain(..) {
-                rows.reject(place.path, &Refused::Text(&raw), failure)?;
+                rows.reject(shape.place.path, &Refused::Text(&raw), failure)?;
             }
             if let Some(order) = header.again(&record) {
                 seams.add(&order, record.line());
-                ordered = in_order(origins, &order);
+                shape.origins = in_order(&as_first, &order);
                 continue;
             }
             let read = if fits {
-                self.row(&record, width, &ordered, place, rows)
+                self.row(&record, &shape, rows)
             } else {
                 Err(wrong_width(&record, width))
             };
@@ -178,7 +189,7 @@ impl Table {
                 Ok(()) => rows.end()?,
                 Err(failure) if failure.kind() == ErrorKind::Data => {
                     let failure = failure.with("line", record.line());
-                    rows.reject(place.path, &refused(&record, width, &ordered, rows), failure)?;
+                    rows.reject(shape.place.path, &refused(&record, &shape, rows), failure)?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -187,22 +198,15 @@ impl Table {
     }
 
     #[inline]
-    fn row(
-        &self,
-        record: &Record<'_>,
-        width: usize,
-        origins: &[Origin],
-        place: &Place<'_>,
-        rows: &mut Rows<'_>,
-    ) -> Result<()> {
-        for origin in origins {
+    fn row(&self, record: &Record<'_>, shape: &Shape<'_>, rows: &mut Rows<'_>) -> Result<()> {
+        for origin in &shape.origins {
             match *origin {
                 Origin::Field(at) => match record.field(at) {
                     Some(field) if !self.is_null(record, at, field) => rows.cell(field.0)?,
                     _ => rows.null(),
                 },
-                Origin::Metadata(Metadata::Extra) => self.extra(record, width, rows)?,
-                Origin::Metadata(column) => place.cell(column, record.line(), rows)?,
+                Origin::Metadata(Metadata::Extra) => self.extra(record, shape.width, rows)?,
+                Origin::Metadata(column) => shape.place.cell(column, record.line(), rows)?,
                 Origin::Nowhere => rows.null(),
             }
         }
@@ -417,17 +421,13 @@ fn is_space(text: &[u8]) -> bool {
 
 /// Returns what may be shown of a record. In one of another width the fields may be those of other
 /// columns.
-fn refused<'a>(
-    record: &Record<'a>,
-    width: usize,
-    origins: &[Origin],
-    rows: &Rows<'_>,
-) -> Refused<'a> {
+fn refused<'a>(record: &Record<'a>, shape: &Shape<'_>, rows: &Rows<'_>) -> Refused<'a> {
+    let Shape { width, origins, .. } = shape;
     let is_field = |origin: &&Origin| matches!(origin, Origin::Field(_));
-    if rows.selects_all() && origins.iter().filter(is_field).count() == width {
+    if rows.selects_all() && origins.iter().filter(is_field).count() == *width {
         return Refused::Text(record.raw());
     }
-    if record.len() != width {
+    if record.len() != *width {
         return Refused::Untold;
     }
     let cell = |origin: &Origin| match *origin {

@@ -119,27 +119,7 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
         ));
     }
     let alone = prepare::alone(project, &plugin, None, None)?;
-    let schema = json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {
-        "type": "object",
-        "properties": {
-            "id": {"type": "integer"},
-            "name": {"type": ["string", "null"]},
-            "at": {"type": ["string", "null"], "format": "date-time"},
-        },
-    }});
-    let record = |id: Value| {
-        let at = "2026-01-31T00:00:00Z";
-        json!({"type": "RECORD", "stream": STREAM, "record": {"id": id, "name": "é", "at": at}})
-    };
-    let state = |n: u64| {
-        let value = json!({"bookmarks": {STREAM: {"n": n}}, "currently_syncing": null});
-        json!({"type": "STATE", "value": value})
-    };
-    let lines = |messages: &[Value]| -> String {
-        messages.iter().map(|message| message.to_string() + "\n").collect()
-    };
-    let good =
-        lines(&[schema.clone(), record(1.into()), schema.clone(), record(2.into()), state(1)]);
+    let good = lines(&[schema(), record(1), schema(), record(2), state(1)]);
     let mut findings = Vec::new();
     let (exit, output) = feed(&alone, &good)?;
     if exit != Some(0) {
@@ -154,35 +134,58 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     if exit == Some(0) && printed.last().cloned().flatten() != Some(state(1)["value"].clone()) {
         findings.push(finding(Grade::Violation, "the last state is not the one it was given"));
     }
-    let bad = [
-        ("a RECORD before its SCHEMA", lines(&[record(1.into())]), Grade::Violation),
-        (
-            "a line that is no JSON",
-            lines(std::slice::from_ref(&schema)) + "{\"type\":\n",
-            Grade::Violation,
-        ),
-        (
-            "a value that does not fit its schema",
-            lines(&[schema.clone(), record("x".into()), state(2)]),
-            Grade::Warning,
-        ),
-        (
-            "an input that ends while a stream is being read",
-            lines(&[
-                json!({"type": "STATE", "value": {"bookmarks": {}, "currently_syncing": STREAM}}),
-                schema,
-                record(1.into()),
-            ]),
-            Grade::Note,
-        ),
-    ];
-    for (what, input, grade) in bad {
+    for (what, input, grade) in bad_inputs() {
         if feed(&alone, &input)?.0 == Some(0) {
             findings.push(finding(grade, &format!("it takes {what}")));
         }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
     Ok(findings)
+}
+
+/// Returns what a target should refuse, by its words, and how grave it is to take it.
+fn bad_inputs() -> [(&'static str, String, Grade); 4] {
+    let reading = json!({"type": "STATE", "value": {"bookmarks": {}, "currently_syncing": STREAM}});
+    [
+        ("a RECORD before its SCHEMA", lines(&[record(1)]), Grade::Violation),
+        ("a line that is no JSON", lines(&[schema()]) + "{\"type\":\n", Grade::Violation),
+        (
+            "a value that does not fit its schema",
+            lines(&[schema(), record("x"), state(2)]),
+            Grade::Warning,
+        ),
+        (
+            "an input that ends while a stream is being read",
+            lines(&[reading, schema(), record(1)]),
+            Grade::Note,
+        ),
+    ]
+}
+
+fn schema() -> Value {
+    json!({"type": "SCHEMA", "stream": STREAM, "key_properties": ["id"], "schema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "name": {"type": ["string", "null"]},
+            "at": {"type": ["string", "null"], "format": "date-time"},
+        },
+    }})
+}
+
+fn record(id: impl Into<Value>) -> Value {
+    let id = id.into();
+    let at = "2026-01-31T00:00:00Z";
+    json!({"type": "RECORD", "stream": STREAM, "record": {"id": id, "name": "é", "at": at}})
+}
+
+fn state(n: u64) -> Value {
+    let value = json!({"bookmarks": {STREAM: {"n": n}}, "currently_syncing": null});
+    json!({"type": "STATE", "value": value})
+}
+
+fn lines(messages: &[Value]) -> String {
+    messages.iter().map(|message| message.to_string() + "\n").collect()
 }
 
 fn feed(alone: &Alone, input: &str) -> Result<(Option<i32>, String)> {

@@ -1,6 +1,7 @@
 //! One page: its rows, whether it is an answer at all, and what to ask for next.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::io::Read;
 use std::sync::atomic::Ordering;
 
 use files::json::{Lacking, Records};
@@ -21,7 +22,7 @@ use crate::stream::StreamSpec;
 use crate::told::{self, Told};
 
 /// The page at hand.
-struct Page<'a> {
+pub(super) struct Page<'a> {
     api: &'a Api,
     spec: &'a StreamSpec,
     pager: &'a mut Pager,
@@ -32,22 +33,24 @@ struct Page<'a> {
     held: Option<Spool>,
 }
 
+impl<'a> Page<'a> {
+    /// Begins a page, whose rows are for `take`.
+    pub(super) fn new(
+        api: &'a Api,
+        spec: &'a StreamSpec,
+        pager: &'a mut Pager,
+        take: Take<'a>,
+    ) -> Self {
+        let held = pager.may_repeat().then(|| Spool::new(&api.spool));
+        Self { api, spec, pager, take, count: 0, content: DefaultHasher::new(), held }
+    }
+}
+
 impl Reader {
-    /// Gives the rows of a page to `take`; returns what to ask for next.
-    pub(super) fn page(
-        &mut self,
-        api: &Api,
-        spec: &StreamSpec,
-        answer: &mut Answer,
-        pager: &mut Pager,
-        take: Take<'_>,
-    ) -> Result<Turn> {
+    /// Gives the rows of a page to where they go; returns what to ask for next.
+    pub(super) fn page(&mut self, mut page: Page<'_>, answer: &mut Answer) -> Result<Turn> {
         let lines = check_kind(answer)?;
         let before = self.counts;
-        let held = pager.may_repeat().then(|| Spool::new(&api.spool));
-        let content = DefaultHasher::new();
-        let mut page =
-            Page { api, spec, pager: &mut *pager, take: &mut *take, count: 0, content, held };
         let envelope = if answer.status == 204 {
             Value::Null
         } else {
@@ -56,7 +59,7 @@ impl Reader {
                 Err(told) => return Ok(Turn::Again(told)),
             }
         };
-        let Page { count, content, held, .. } = page;
+        let Page { spec, pager, take, count, content, held, .. } = page;
         // An API that knows of no pages gives the one there is again.
         let is_all = pager.may_be_all();
         if !pager.is_new(content.finish(), count, !spec.keys.is_empty())? {
@@ -116,34 +119,12 @@ impl Reader {
         } else {
             Records::new(body, &spec.records, page.api.record_bytes_max)
         };
-        let mut alone = None;
-        // The last line may tell of a failure, so that each waits for the next.
-        let (mut before, mut last) = (Vec::new(), None::<(Vec<u8>, u64)>);
-        while let Some(record) = records.next()? {
-            if record.alone {
-                // Whether it is a record is known by what stands around it.
-                alone = Some((record.text.to_vec(), record.line));
-                continue;
-            }
-            self.forms.note_listed(record.text, spec)?;
-            if !lines {
-                self.record(page, record.text, record.line)?;
-            } else if let Some((text, line)) = last.replace((record.text.to_vec(), record.line)) {
-                self.record(page, &text, line)?;
-                before = text;
-            }
-        }
-        if let Some((text, line)) = last {
-            if page.count > 0
-                && let Some(told) = told::failure_of_line(spec, &text, &before)
-            {
-                if spec.on_told_failure == ErrorInAnswer::Fail {
-                    return Err(told.failure().with("line", line));
-                }
-                heed(page, &told);
-            }
-            self.record(page, &text, line)?;
-        }
+        let alone = if lines {
+            self.lines(page, &mut records)?;
+            None
+        } else {
+            self.listed(page, &mut records)?
+        };
         let (found, loses_names) = (records.found(), records.loses_keys());
         let envelope = if lines { Value::Null } else { records.envelope()? };
         let known = told::Records { count: page.count, found };
@@ -188,6 +169,49 @@ impl Reader {
             self.beside.note(spec, &envelope);
         }
         Ok(Ok(envelope))
+    }
+
+    /// Takes the records of lists; returns one that is in none. Whether that is a record is known
+    /// by what stands around it.
+    fn listed(
+        &mut self,
+        page: &mut Page<'_>,
+        records: &mut Records<impl Read>,
+    ) -> Result<Option<(Vec<u8>, u64)>> {
+        let mut alone = None;
+        while let Some(record) = records.next()? {
+            if record.alone {
+                alone = Some((record.text.to_vec(), record.line));
+                continue;
+            }
+            self.forms.note_listed(record.text, page.spec)?;
+            self.record(page, record.text, record.line)?;
+        }
+        Ok(alone)
+    }
+
+    /// Takes the records of lines, each when the next one is there: the last line may tell of a
+    /// failure.
+    fn lines(&mut self, page: &mut Page<'_>, records: &mut Records<impl Read>) -> Result<()> {
+        let spec = page.spec;
+        let (mut before, mut last) = (Vec::new(), None::<(Vec<u8>, u64)>);
+        while let Some(record) = records.next()? {
+            self.forms.note_listed(record.text, spec)?;
+            if let Some((text, line)) = last.replace((record.text.to_vec(), record.line)) {
+                self.record(page, &text, line)?;
+                before = text;
+            }
+        }
+        let Some((text, line)) = last else { return Ok(()) };
+        if page.count > 0
+            && let Some(told) = told::failure_of_line(spec, &text, &before)
+        {
+            if spec.on_told_failure == ErrorInAnswer::Fail {
+                return Err(told.failure().with("line", line));
+            }
+            heed(page, &told);
+        }
+        self.record(page, &text, line)
     }
 
     /// Takes one record, unless it came on the page before or is beyond the limit.

@@ -1,0 +1,192 @@
+//! A stream beside its table as it is now, and the statement that reads its rows.
+
+use std::collections::BTreeSet;
+
+use pg::convert::Conversion;
+use pg::types::{self, Mapping, Types};
+use singer::{Bookmark, Context, Coverage, Result, Stream};
+
+use super::TapPostgres;
+use crate::catalog::{self, Attribute, Form};
+use crate::convert::RowConverter;
+use crate::settled::Until;
+use crate::statement::{self, Incremental, Part};
+use crate::table::{address, pick};
+use crate::{keys, money};
+
+/// How the rows of a stream are read.
+pub(super) struct Select {
+    pub sql: String,
+    /// What reads the rows behind which the bookmark does not move, where that is a statement of
+    /// its own.
+    pub beyond: Option<String>,
+    pub until: Until,
+    pub converter: RowConverter,
+    /// The table as SQL, for people, and by its columns.
+    pub name: String,
+    pub table: String,
+    /// The item of FROM, and the condition on its rows.
+    pub from: String,
+    pub filter: String,
+    pub columns: Vec<Attribute>,
+    /// Columns of the table that are not read.
+    pub left_out: BTreeSet<String>,
+    /// Whether the session is as the role has it, for views and the like to compute by.
+    pub lent: bool,
+    /// The `max_record_count` by which the read ends before the table does.
+    pub limit: Option<u64>,
+}
+
+impl Select {
+    /// Returns the column of the replication key.
+    pub fn key(&self, stream: &Stream) -> Option<&Attribute> {
+        let name = stream.replication_key.as_deref();
+        self.columns.iter().find(|column| Some(column.name.as_str()) == name)
+    }
+
+    /// Returns which rows are read, where a limit ends the read.
+    pub fn coverage(&self, since: &Bookmark) -> Option<Coverage> {
+        self.limit.map(|most| Coverage::limited(most, &since.value))
+    }
+}
+
+/// The table of a stream.
+struct Source {
+    name: String,
+    table: String,
+    from: String,
+    columns: Vec<Attribute>,
+    left_out: BTreeSet<String>,
+    converter: RowConverter,
+}
+
+impl TapPostgres {
+    /// Compares the stream with its table, and writes the statement.
+    pub(super) fn select(
+        &mut self,
+        stream: &Stream,
+        since: &Bookmark,
+        types: &Types,
+        wanted: Option<u64>,
+    ) -> Result<Select> {
+        let source = self.source(stream, types)?;
+        let Source { from, table, .. } = &source;
+        let columns: Vec<&Attribute> = source.columns.iter().collect();
+        let most = self.settings.max_record_count.filter(|_| wanted.is_none());
+        let client = &mut self.client;
+        let key = keys::find(client, stream, &columns, types)?;
+        if let Some(key) = key {
+            keys::set_clock(client, stream, key, &mut self.cap)?;
+        }
+        let mut start = since.start.clone();
+        let lent = columns.iter().any(|column| column.computed);
+        if lent {
+            keys::add_offset(client, &mut start, key, types)?;
+            client.lend()?;
+        }
+        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
+            keys::warn_of_nulls(client, stream, key, from)?;
+        }
+        let lookback = key.filter(|_| since.is_of_state());
+        let lookback = lookback.map_or(0, |key| keys::lookback(stream, key, types, &self.settings));
+        let start = start.as_deref();
+        let mut incremental =
+            key.map(|column| Incremental { column, start, lookback, end: None, settled: None });
+        let end = match (&incremental, most) {
+            (Some(read), Some(most)) => {
+                keys::last(client, stream, from, read, (most, types, &self.cap))
+                    .with("table", table)?
+            }
+            _ => None,
+        };
+        if let Some(read) = &mut incremental {
+            read.end = end.as_deref();
+        }
+        let mut limit = wanted;
+        if let Some(most) = most.filter(|_| key.is_none())
+            && catalog::has_more(client, from, most).with("table", table)?
+        {
+            limit = Some(most);
+        }
+        let until = match &incremental {
+            Some(_) if wanted.is_none() => self.settled.until(&address(stream)?),
+            _ => Until::End,
+        };
+        let filter = incremental.as_ref().map(|read| read.condition(types)).transpose()?;
+        let filter = filter.unwrap_or_default();
+        let mut part = |part| {
+            if let (Some(read), Until::Key(key)) = (&mut incremental, &until) {
+                read.settled = Some((part, key));
+            }
+            statement::copy(from, &columns, incremental.as_ref(), limit, types)
+        };
+        let sql = part(Part::UpTo)?;
+        let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
+        let limit = most.filter(|_| end.is_some() || limit.is_some());
+        let Source { name, table, from, columns, left_out, converter } = source;
+        Ok(Select {
+            sql,
+            beyond,
+            until,
+            converter,
+            name,
+            table,
+            from,
+            filter,
+            columns,
+            left_out,
+            lent,
+            limit,
+        })
+    }
+
+    /// Looks at the table of a stream as it is now.
+    fn source(&mut self, stream: &Stream, types: &Types) -> Result<Source> {
+        let (schema, table) = address(stream)?;
+        let mut found = catalog::attributes(
+            &mut self.client,
+            Some(std::slice::from_ref(&schema)),
+            Some(&table),
+        )?;
+        self.set_forms(&mut found, types)?;
+        let columns = pick(stream, &found, &schema, &table)?;
+        let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
+        let converter = RowConverter::new(&stream.columns, mappings, self.settings.nan())
+            .with("table", format!("{schema}.{table}"))?;
+        let names = columns.iter().map(|column| column.name.as_str());
+        let from = self.families.item((&schema, &table), names)?;
+        let name = pg::quote_qualified(&schema, &table)?;
+        let columns: Vec<Attribute> = columns.into_iter().cloned().collect();
+        let is_read = |name: &String| columns.iter().any(|column| column.name == *name);
+        let left_out = found.iter().map(|column| column.name.clone());
+        let left_out = left_out.filter(|name| !is_read(name)).collect();
+        let table = format!("{schema}.{table}");
+        Ok(Source { name, table, from, columns, left_out, converter })
+    }
+
+    /// Returns how a column travels.
+    fn mapping(&self, column: &Attribute, types: &Types) -> Mapping {
+        let choices = self.settings.choices();
+        let mut mapping = types::map(types, column.column_type(), choices);
+        if column.form == Form::InUtc {
+            mapping.conversion = Conversion::Timestamp;
+        }
+        mapping
+    }
+
+    /// Decides how each column is read, so that its text does not depend on the zone that views
+    /// compute in, nor on what money is counted in.
+    fn set_forms(&mut self, columns: &mut [Attribute], types: &Types) -> Result<()> {
+        let as_text = self.settings.choices().dates_as_string;
+        for column in columns {
+            let moment = types::builtin_name(types, column.type_oid) == Some("timestamptz");
+            if column.computed && moment && !as_text {
+                column.form = Form::InUtc;
+            }
+            if types::is_shown_by(types, column.type_oid, &["money"]) && self.money_digits()? != 2 {
+                column.form = money::form(&mut self.client, types, column)?;
+            }
+        }
+        Ok(())
+    }
+}
