@@ -6,7 +6,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::encoding::TextEncoding;
 
 /// How many bytes are looked at.
-pub const HEAD_BYTES: usize = 64 << 10;
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
 /// What the first bytes leave no doubt of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ enum Proof {
 /// Bytes that prove nothing are read as the setting says.
 ///
 /// Fails with `Data`.
-pub fn compare(setting: TextEncoding, head: &[u8]) -> Result<TextEncoding> {
+pub(crate) fn compare(setting: TextEncoding, head: &[u8]) -> Result<TextEncoding> {
     let Some(proof) = Proof::of(head) else { return Ok(setting) };
     let fits = match (setting, proof) {
         (TextEncoding::Utf16, Proof::Utf16(found)) => return Ok(TextEncoding::Other(found)),
@@ -54,7 +54,7 @@ pub fn compare(setting: TextEncoding, head: &[u8]) -> Result<TextEncoding> {
 
 /// Tells whether text that is to be read byte by byte is UTF-8 with characters beyond ASCII: then
 /// the setting is likely to be wrong, though it need not be.
-pub fn looks_like_utf_8(setting: TextEncoding, head: &[u8]) -> bool {
+pub(crate) fn looks_like_utf_8(setting: TextEncoding, head: &[u8]) -> bool {
     let single = match setting {
         TextEncoding::Latin1 => true,
         TextEncoding::Other(named) => named.is_single_byte(),

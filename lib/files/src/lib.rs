@@ -1,5 +1,7 @@
 //! What file connectors share: tables of files, dialect, globs, compression, encodings, inference.
 
+#![warn(unreachable_pub)]
+
 pub mod compress;
 pub mod dialect;
 pub mod disk;

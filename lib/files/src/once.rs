@@ -10,7 +10,7 @@ const NAMES_TOLD: usize = 20;
 
 /// Leaves one name of each file, whatever names lead to it: the one without a link on its way
 /// below the folder, else the first. The names that are passed over are told.
-pub fn once(base: &Path, found: Vec<(PathBuf, Identity)>) -> Vec<PathBuf> {
+pub(crate) fn once(base: &Path, found: Vec<(PathBuf, Identity)>) -> Vec<PathBuf> {
     let mut names: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
     for (at, (_, identity)) in found.iter().enumerate() {
         names.entry(identity.place()).or_default().push(at);

@@ -1,6 +1,8 @@
 //! What connectors of HTTP share: addresses, signed requests, redirects, retries, rate limits, and
 //! answers that are kept whole. A connector brings its signer and its own words for hints.
 
+#![warn(unreachable_pub)]
+
 pub mod address;
 pub mod answer;
 pub mod client;

@@ -18,7 +18,7 @@ use crate::settings::NetworkSettings;
 
 /// Agents for http and https, made when they are needed.
 #[derive(Debug)]
-pub struct Network {
+pub(crate) struct Network {
     settings: NetworkSettings,
     user_agent: String,
     plain: OnceLock<Agent>,
@@ -27,14 +27,14 @@ pub struct Network {
 
 impl Network {
     /// Keeps the settings.
-    pub fn new(settings: &NetworkSettings, user_agent: &str) -> Self {
+    pub(crate) fn new(settings: &NetworkSettings, user_agent: &str) -> Self {
         let (settings, user_agent) = (settings.clone(), user_agent.to_owned());
         Self { settings, user_agent, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
     /// Returns the agent for an address; refuses one that is out of bounds, as far as can be told
     /// without connecting.
-    pub fn agent(&self, address: &Address) -> Result<&Agent> {
+    pub(crate) fn agent(&self, address: &Address) -> Result<&Agent> {
         let secure = address.is_secure();
         let cell = if secure { &self.secure } else { &self.plain };
         let agent = if let Some(agent) = cell.get() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Keeps requests apart: each takes its place in a schedule that may be ahead of the clock by the
 /// burst, and never before a time the server asked for.
 #[derive(Debug)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     lanes: Vec<Lane>,
     not_before: Option<Instant>,
 }
@@ -20,7 +20,7 @@ struct Lane {
 
 impl Throttle {
     /// Starts with so many requests a second and a minute, if limited, and so many at once.
-    pub fn new(per_second: Option<f64>, per_minute: Option<f64>, burst: u32) -> Self {
+    pub(crate) fn new(per_second: Option<f64>, per_minute: Option<f64>, burst: u32) -> Self {
         let lane = |seconds: f64, rate: f64| {
             let interval = Duration::try_from_secs_f64(seconds / rate).unwrap_or(Duration::MAX / 4);
             let credit = interval.saturating_mul(burst.saturating_sub(1));
@@ -32,7 +32,7 @@ impl Throttle {
     }
 
     /// Takes a place for a request; returns how long to wait for it.
-    pub fn take(&mut self, now: Instant) -> Duration {
+    pub(crate) fn take(&mut self, now: Instant) -> Duration {
         let mut at = self.not_before.filter(|time| *time > now).unwrap_or(now);
         for lane in &mut self.lanes {
             let next = lane.next.unwrap_or(now);
@@ -44,7 +44,7 @@ impl Throttle {
     }
 
     /// Lets no request out before so much time has passed.
-    pub fn pause(&mut self, now: Instant, pause: Duration) {
+    pub(crate) fn pause(&mut self, now: Instant, pause: Duration) {
         let until = now.checked_add(pause);
         self.not_before = self.not_before.max(until);
     }

@@ -165,7 +165,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Reads the clock, where a column is made of it. `first` is when the first rows came.
-    pub fn now(layout: &Layout, first: &mut Option<Timestamp>) -> Self {
+    pub(crate) fn now(layout: &Layout, first: &mut Option<Timestamp>) -> Self {
         let wanted = |origin: &Origin| {
             matches!(origin, Origin::Received | Origin::Batched | Origin::Sequence)
         };

@@ -75,7 +75,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Reads the payload of the message.
-    pub fn parse(payload: &[u8]) -> Self {
+    pub(crate) fn parse(payload: &[u8]) -> Self {
         let mut report = Self::default();
         for field in payload.split(|byte| *byte == 0) {
             let Some((code, text)) = field.split_first() else { continue };
@@ -119,14 +119,14 @@ impl Report {
     }
 
     /// Returns the function that says it, and where in it.
-    pub fn function(&self) -> Option<&str> {
+    pub(crate) fn function(&self) -> Option<&str> {
         let (_, place) = self.rest.iter().find(|(name, _)| *name == "where")?;
         let line = place.lines().next()?;
         (line.starts_with("PL/") && line.contains(" function ")).then_some(line)
     }
 
     /// Tells whether the server ends the connection after this.
-    pub fn is_fatal(&self) -> bool {
+    pub(crate) fn is_fatal(&self) -> bool {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")
     }
 
@@ -147,7 +147,7 @@ impl Report {
     }
 
     /// Makes it a failure of ours; it says nothing of the data.
-    pub fn into_error(self, message: &str) -> Error {
+    pub(crate) fn into_error(self, message: &str) -> Error {
         let Self { sqlstate, message: said, rest, hint, .. } = self.without_data();
         let (mut kind, mut advice) = (kind_of(&sqlstate), hint_of(&sqlstate));
         // The name of the setting is the same in every language of the server.

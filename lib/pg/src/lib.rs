@@ -1,5 +1,7 @@
 //! What both Postgres connectors share: connect, TLS, COPY text, types, names.
 
+#![warn(unreachable_pub)]
+
 pub mod array;
 pub mod client;
 mod commit;

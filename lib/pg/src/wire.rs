@@ -88,13 +88,13 @@ pub(crate) struct Wire {
 const SILENT_SECONDS: &str = "silent_seconds";
 
 /// Tells whether the server was silent for too long.
-pub fn is_timeout(failure: &Error) -> bool {
+pub(crate) fn is_timeout(failure: &Error) -> bool {
     failure.context(SILENT_SECONDS).is_some()
 }
 
 impl Wire {
     /// Connects to the first address of the host that answers in time: each has all of it.
-    pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Self> {
+    pub(crate) fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Self> {
         let peer = format!("{host}:{port}");
         let failed = |cause: io::Error| {
             Error::new(ErrorKind::Temporary, "cannot connect to the Postgres server")
@@ -119,7 +119,7 @@ impl Wire {
     }
 
     /// Connects to the socket of a server on this machine.
-    pub fn unix(folder: &Path, port: u16, timeout: Duration) -> Result<Self> {
+    pub(crate) fn unix(folder: &Path, port: u16, timeout: Duration) -> Result<Self> {
         let deadline = Instant::now() + timeout;
         let path = folder.join(format!(".s.PGSQL.{port}"));
         let peer = path.display().to_string();
@@ -161,24 +161,24 @@ impl Wire {
     }
 
     /// Lifts the limits of the handshake.
-    pub fn established(&mut self, timeout: Duration) {
+    pub(crate) fn established(&mut self, timeout: Duration) {
         self.timeout = timeout;
         self.deadline = None;
         self.message_bytes_max = MESSAGE_BYTES_MAX;
     }
 
     /// Tells whether nobody on the way can read along.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         self.local || self.tls.is_some()
     }
 
     /// Tells whether the connection is encrypted.
-    pub fn has_tls(&self) -> bool {
+    pub(crate) fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
 
     /// Reads the one byte that answers a request for TLS.
-    pub fn answer(&mut self) -> Result<u8> {
+    pub(crate) fn answer(&mut self) -> Result<u8> {
         let mut byte = [0];
         loop {
             match (&self.io).read(&mut byte) {
@@ -191,7 +191,7 @@ impl Wire {
     }
 
     /// Does the TLS handshake.
-    pub fn start_tls(&mut self, mut tls: ClientConnection) -> Result<()> {
+    pub(crate) fn start_tls(&mut self, mut tls: ClientConnection) -> Result<()> {
         tls.set_buffer_limit(None);
         while tls.is_handshaking() || tls.wants_write() {
             let mut wanted = PollFlags::empty();
@@ -227,7 +227,7 @@ impl Wire {
     }
 
     /// Sends all output; takes in what the peer says meanwhile, so that neither waits forever.
-    pub fn flush(&mut self) -> Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<()> {
         if let Some(tls) = &mut self.tls {
             let queued = tls.writer().write_all(&self.output);
             self.output.clear();
@@ -269,7 +269,7 @@ impl Wire {
     /// Returns the type and payload of the next message, waiting for it; the payload stays valid
     /// until the next call.
     #[inline]
-    pub fn message(&mut self) -> Result<(u8, Range<usize>)> {
+    pub(crate) fn message(&mut self) -> Result<(u8, Range<usize>)> {
         loop {
             if let Some(message) = self.buffered()? {
                 return Ok(message);
@@ -284,7 +284,7 @@ impl Wire {
 
     /// Tells whether a whole message is there, waiting for it at most so long.
     #[inline]
-    pub fn ready(&mut self, timeout: Duration) -> Result<bool> {
+    pub(crate) fn ready(&mut self, timeout: Duration) -> Result<bool> {
         if self.has_message()? { Ok(true) } else { self.await_message(timeout) }
     }
 
@@ -308,7 +308,7 @@ impl Wire {
 
     /// Returns a message that is there already.
     #[inline]
-    pub fn buffered(&mut self) -> Result<Option<(u8, Range<usize>)>> {
+    pub(crate) fn buffered(&mut self) -> Result<Option<(u8, Range<usize>)>> {
         let Some(length) = self.length()? else { return Ok(None) };
         if self.end - self.start < length {
             return Ok(None);
@@ -320,12 +320,12 @@ impl Wire {
 
     /// Returns bytes of the input by the range a message was returned with.
     #[inline]
-    pub fn payload(&self, range: Range<usize>) -> &[u8] {
+    pub(crate) fn payload(&self, range: Range<usize>) -> &[u8] {
         &self.input[range]
     }
 
     /// Makes the failure for a peer that sent something else than Postgres would.
-    pub fn garbled(&self) -> Error {
+    pub(crate) fn garbled(&self) -> Error {
         Error::new(ErrorKind::Unavailable, "cannot understand the server's answer")
             .with("server", &self.peer)
             .hint("check that `host` and `port` are those of a Postgres server")

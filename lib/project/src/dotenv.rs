@@ -5,7 +5,7 @@
 
 /// What a text of variables holds.
 #[derive(Debug, Default)]
-pub struct Statements {
+pub(crate) struct Statements {
     /// Names and values in their order; a name without `=` has none.
     pub variables: Vec<Variable>,
     /// The lines where something begins that is no statement.
@@ -14,7 +14,7 @@ pub struct Statements {
 
 /// One of them.
 #[derive(Debug)]
-pub struct Variable {
+pub(crate) struct Variable {
     /// The name.
     pub name: String,
     /// What stands behind `=`, names not yet replaced.
@@ -24,7 +24,7 @@ pub struct Variable {
 }
 
 /// Reads all statements of a text.
-pub fn read(text: &str) -> Statements {
+pub(crate) fn read(text: &str) -> Statements {
     let mut reader = Reader { text: text.trim_start_matches('\u{feff}'), at: 0 };
     let mut read = Statements::default();
     loop {
@@ -54,7 +54,7 @@ pub fn read(text: &str) -> Statements {
 }
 
 /// Puts values in place of `${NAME}` and `${NAME:-default}`.
-pub fn expand<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>) -> String {
+pub(crate) fn expand<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {

@@ -14,10 +14,10 @@ use crate::yaml::parse;
 use crate::{shape, spelled};
 
 /// The name of the file that makes a folder a project.
-pub const FILE_NAME: &str = "meltano.yml";
+pub(crate) const FILE_NAME: &str = "meltano.yml";
 
 /// Reads the project file of a folder and the files it includes into one value.
-pub fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
+pub(crate) fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
     let mut whole = read_one(&root.join(FILE_NAME), warnings)?;
     for path in included(root, &whole, warnings)? {
         let part = read_one(&path, warnings)?;
@@ -30,7 +30,11 @@ pub fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
 }
 
 /// Finds the file and the line of a value: the first of several places that is there.
-pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Segment<'_>>]) -> Option<(PathBuf, u64)> {
+pub(crate) fn line_of(
+    root: &Path,
+    whole: &Value,
+    places: &[Vec<Segment<'_>>],
+) -> Option<(PathBuf, u64)> {
     let mut paths = vec![root.join(FILE_NAME)];
     // What there is to warn of was told when they were read.
     paths.extend(included(root, whole, &Warnings::default()).ok()?);
@@ -49,7 +53,7 @@ pub fn line_of(root: &Path, whole: &Value, places: &[Vec<Segment<'_>>]) -> Optio
 
 /// A step into the project file.
 #[derive(Clone, Copy)]
-pub enum Segment<'a> {
+pub(crate) enum Segment<'a> {
     /// Into a mapping.
     Key(&'a str),
     /// Into the entry of a list that has this name.

@@ -2,6 +2,8 @@
 //!
 //! Nothing here prints, and nothing runs but programs that are asked what they are.
 
+#![warn(unreachable_pub)]
+
 pub mod capture;
 mod context;
 pub mod day;

@@ -9,7 +9,7 @@ use crate::yaml::options;
 
 /// A step into a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Into a mapping.
     Key(String),
     /// Into a list.
@@ -17,7 +17,7 @@ pub enum Part {
 }
 
 /// Finds the line of a value, that of its key in a mapping.
-pub fn find(text: &str, path: &[Part]) -> Option<u64> {
+pub(crate) fn find(text: &str, path: &[Part]) -> Option<u64> {
     let mut node = serde_saphyr::from_str_with_options::<Node>(text, options()).ok()?;
     let mut line = node.0.referenced.line();
     for part in path {

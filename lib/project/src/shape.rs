@@ -12,7 +12,7 @@ use crate::warnings::Warnings;
 
 /// Looks at the keys and types of one file: refuses what cannot be used, warns of keys that nobody
 /// will read.
-pub fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
+pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
     let mut found = Vec::new();
     mapping(value, &FILE, &Place::default(), &mut found);
     let line = |finding: &Finding| lines::find(text, &finding.place.parts);
@@ -44,7 +44,7 @@ pub fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Res
 
 /// Refuses names that are there twice: only the first one would be used. To be asked when all files
 /// are joined.
-pub fn check_names(whole: &Value) -> Result<()> {
+pub(crate) fn check_names(whole: &Value) -> Result<()> {
     let mut lists = vec![
         ("environments".to_owned(), &whole["environments"]),
         ("jobs".to_owned(), &whole["jobs"]),
@@ -72,7 +72,7 @@ pub fn check_names(whole: &Value) -> Result<()> {
 }
 
 /// Warns of settings for plugins that are not there.
-pub fn check_environments(whole: &Value, warnings: &Warnings) {
+pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
     for environment in whole["environments"].as_array().into_iter().flatten() {
         for role in Role::ALL {
             let known = names(&whole["plugins"][role.key()]);

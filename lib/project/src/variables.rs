@@ -204,7 +204,7 @@ fn is_day(name: &str) -> bool {
 }
 
 /// Returns the names of the variables that a text is made of.
-pub fn names_in(text: &str) -> BTreeSet<String> {
+pub(crate) fn names_in(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     Variables::default().expand(text, &mut names);
     names

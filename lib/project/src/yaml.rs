@@ -5,7 +5,7 @@ use serde_saphyr::MessageFormatter;
 use singer::{Error, ErrorKind, Result};
 
 /// How YAML is read.
-pub fn options() -> serde_saphyr::Options {
+pub(crate) fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         // As YAML 1.2 has it, and so Meltano: `yes` is a text.
         strict_booleans: true,
@@ -15,7 +15,7 @@ pub fn options() -> serde_saphyr::Options {
 }
 
 /// Reads YAML; anchors, depth and size are bounded.
-pub fn parse(text: &str) -> Result<Value> {
+pub(crate) fn parse(text: &str) -> Result<Value> {
     let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
     match value.map_err(|cause| unreadable(&cause))? {
         Some(value @ Value::Object(_)) => Ok(value),
@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Value> {
 }
 
 /// The failure of a file that is no YAML of ours.
-pub fn unreadable(cause: &serde_saphyr::Error) -> Error {
+pub(crate) fn unreadable(cause: &serde_saphyr::Error) -> Error {
     let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
     let failure = match cause.location() {
         Some(place) => failure.with("line", place.line()).with("column", place.column()),

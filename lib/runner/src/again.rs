@@ -32,7 +32,7 @@ use crate::store::Store;
 const FILES_SHOWN: usize = 5;
 
 /// A load that is about to begin.
-pub struct Loading<'a> {
+pub(crate) struct Loading<'a> {
     /// The project.
     pub project: &'a Project,
     /// The step.
@@ -46,7 +46,7 @@ pub struct Loading<'a> {
 /// Returns which rows a try that has failed has added, or may have, that no state covers: none of
 /// them may be read again without a word. A target of ours tells in its log, however it ends; of
 /// one of others it is not known, unless its tap has read nothing.
-pub fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<String> {
+pub(crate) fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<String> {
     if !observed.uncovered.is_empty() {
         let names: Vec<&str> = observed.uncovered.iter().map(String::as_str).collect();
         return Some(format!("rows of {}", names.join(", ")));
@@ -60,7 +60,7 @@ pub fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> Option<
 }
 
 /// Warns before the first row.
-pub fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result<()> {
+pub(crate) fn warn(loading: &Loading<'_>, start: &Start, prepared: &Prepared) -> Result<()> {
     let adds = effect::adds(loading.step);
     if adds == Adds::None {
         return Ok(());

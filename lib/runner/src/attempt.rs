@@ -21,7 +21,7 @@ use crate::store::{self, Store};
 use crate::warnings;
 
 /// A try that is to be made.
-pub struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     /// The project.
     pub project: &'a Project,
     /// Its states.
@@ -40,7 +40,7 @@ pub struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Makes the try, and notes how it went.
-    pub fn make(&self, end: &mut StepEnd) -> Result<()> {
+    pub(crate) fn make(&self, end: &mut StepEnd) -> Result<()> {
         let Self { project, store, step, events, .. } = self;
         let state_id = &end.state_id;
         let mut log = Log::open(&self.log)?;

@@ -12,7 +12,7 @@ use crate::state_names::state_id;
 
 /// Says which days the next steps are about to write, up to the first step that writes none: what
 /// that one reads is there by then.
-pub fn begin(project: &Project, options: &Options, steps: &[Step]) {
+pub(crate) fn begin(project: &Project, options: &Options, steps: &[Step]) {
     for step in steps.iter().map_while(|step| writes(project, step).then_some(step)) {
         let noted = note(project, options, step, |lake, source, day, state| {
             lake.await_step(source, day, state, &step.name)
@@ -22,13 +22,13 @@ pub fn begin(project: &Project, options: &Options, steps: &[Step]) {
 }
 
 /// Says that a step has written its day.
-pub fn end(project: &Project, options: &Options, step: &Step) {
+pub(crate) fn end(project: &Project, options: &Options, step: &Step) {
     let noted = note(project, options, step, Lake::step_done);
     warn(project, step, noted);
 }
 
 /// Tells whether a step of a day that is not being run is still to write it.
-pub fn is_awaited(project: &Project, options: &Options, step: &Step) -> Result<bool> {
+pub(crate) fn is_awaited(project: &Project, options: &Options, step: &Step) -> Result<bool> {
     let Some((root, source, day)) = day_written(project, step) else { return Ok(false) };
     let state = state_id(project, options, step);
     let record = Lake::at(root).run_record(&source, day)?;

@@ -13,7 +13,7 @@ use pattern::{Pattern, id, matcher, names, split};
 
 /// Changes the catalog as the rules say. Without `select` everything is selected. Returns what to
 /// tell of patterns that match nothing; one that would leave something out is refused.
-pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
+pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let everything = ["*.*".to_owned()];
     let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
     let patterns: Vec<Pattern> =
@@ -41,7 +41,7 @@ pub fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
 }
 
 /// Tells whether patterns leave a stream in, as far as its name tells; without patterns all are.
-pub fn selects(select: &[String], stream: &str) -> Result<bool> {
+pub(crate) fn selects(select: &[String], stream: &str) -> Result<bool> {
     let patterns: Vec<Pattern> =
         select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
     let here = || patterns.iter().filter(|pattern| pattern.stream.is_match(stream));

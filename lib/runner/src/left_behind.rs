@@ -24,7 +24,12 @@ use crate::store::Store;
 const SHOWN_CHARS: usize = 1000;
 
 /// Warns of tables that stay in the day of a step which has ended well.
-pub fn warn(project: &Project, day: Option<Datestamp>, step: &Step, end: &StepEnd) -> Result<()> {
+pub(crate) fn warn(
+    project: &Project,
+    day: Option<Datestamp>,
+    step: &Step,
+    end: &StepEnd,
+) -> Result<()> {
     let (Some(_), Some((root, source, day))) = (day, day_written(project, step)) else {
         return Ok(());
     };

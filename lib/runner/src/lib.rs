@@ -4,6 +4,8 @@
 //! whoever opened the project. A program that runs pipelines calls [`guard::main`] where
 //! [`guard::is_wanted`], before anything else.
 
+#![warn(unreachable_pub)]
+
 mod again;
 mod attempt;
 mod awaited;

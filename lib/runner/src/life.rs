@@ -14,18 +14,18 @@ use crate::record::Owner;
 
 /// A life that lasts until this is dropped, or its process dies.
 #[derive(Debug)]
-pub struct Life(#[expect(dead_code, reason = "it is held")] Lock);
+pub(crate) struct Life(#[expect(dead_code, reason = "it is held")] Lock);
 
 impl Life {
     /// Begins a life at a path that nobody else takes.
-    pub fn begin(path: &Path) -> Result<Self> {
+    pub(crate) fn begin(path: &Path) -> Result<Self> {
         // Who asks whether it is held does so for a moment.
         Lock::wait(path).map(Self)
     }
 }
 
 /// Names this host, and the time since it was started.
-pub fn here() -> Owner {
+pub(crate) fn here() -> Owner {
     let read = |name: &str| {
         let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(name));
         text.map_or(String::new(), |text| text.trim().to_owned())
@@ -35,7 +35,7 @@ pub fn here() -> Owner {
 
 /// How it is with something whose holder may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub(crate) enum Holder {
     /// It lives.
     Alive,
     /// It is dead.
@@ -45,7 +45,7 @@ pub enum Holder {
 }
 
 /// Looks for the holder of a lock; `owner` is what [`here`] told it when it began.
-pub fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder {
+pub(crate) fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder {
     match Lock::is_held(lock) {
         Ok(true) => return Holder::Alive,
         // What cannot be looked at is better taken for alive than removed.

@@ -17,7 +17,7 @@ const DATABASE: &str = ".meltano/meltano.db";
 /// Warns of a step that is about to begin without a state, where Meltano has one of its name. A
 /// database that the project does not hold cannot be looked into: it is told of once, before the
 /// first run of the step.
-pub fn warn(
+pub(crate) fn warn(
     project: &Project,
     options: &Options,
     id: &str,

@@ -39,7 +39,7 @@ const ADDRESS: [(&[&str], &str, &str); 3] = [
 const URLS: [&str; 3] = ["sqlalchemy_url", "url", "uri"];
 
 /// Names the place that a step writes to; the name tells nothing, as an address may hold a secret.
-pub fn of(step: &Step) -> String {
+pub(crate) fn of(step: &Step) -> String {
     let target = step.target();
     let mut text = format!("{:?}", target.executable.file_name());
     let _ = write!(text, " {}", address(target));
@@ -53,7 +53,7 @@ pub fn of(step: &Step) -> String {
 
 /// Names what the tap of a step reads, by all of its settings but its secrets: a step that has
 /// another name, state or environment may read the same.
-pub fn from(step: &Step) -> String {
+pub(crate) fn from(step: &Step) -> String {
     let tap = step.tap();
     let mut text = format!("{:?} {}", tap.executable.file_name(), address(tap));
     let is_told = |name: &&String| !is_secret_word(name) && !URLS.contains(&name.as_str());
@@ -67,7 +67,7 @@ pub fn from(step: &Step) -> String {
 
 /// Names what a step replaces as a whole, if it does: its day, its file, its table, or the
 /// partition of it.
-pub fn replaced(step: &Step) -> Option<String> {
+pub(crate) fn replaced(step: &Step) -> Option<String> {
     if !effect::takes_the_place(step) {
         return None;
     }
@@ -85,7 +85,7 @@ pub fn replaced(step: &Step) -> Option<String> {
 }
 
 /// Returns the table of a stream, as far as the settings of its target name one.
-pub fn table<'a>(step: &'a Step, stream: &'a str) -> &'a str {
+pub(crate) fn table<'a>(step: &'a Step, stream: &'a str) -> &'a str {
     let names = step.target().config.get("table_names");
     names.and_then(|names| names[stream].as_str()).unwrap_or(stream)
 }

@@ -16,7 +16,7 @@ const FLAG: &str = "--plan=json";
 
 /// What a plugin would do with each stream, and what it has warned of.
 #[derive(Default)]
-pub struct PluginPlan {
+pub(crate) struct PluginPlan {
     /// `{"stream": ..., "steps": [...]}` for each stream.
     pub streams: Vec<Value>,
     /// Of a tap: the SCHEMA messages of the streams that it would write.
@@ -27,7 +27,7 @@ pub struct PluginPlan {
 
 /// Asks the tap of a step what it would read, of a catalog that it was found to have or by its
 /// settings, if it can tell.
-pub fn of_tap(
+pub(crate) fn of_tap(
     project: &Project,
     step: &Step,
     state: Option<&Value>,
@@ -54,7 +54,7 @@ pub fn of_tap(
 
 /// Asks the target of a step what it would do with these streams, which go through the mappers
 /// first, if it can tell.
-pub fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<PluginPlan> {
+pub(crate) fn of_target(project: &Project, step: &Step, schemas: &str) -> Result<PluginPlan> {
     let target = step.target();
     if schemas.is_empty() || !target.plans() {
         return Ok(PluginPlan::default());

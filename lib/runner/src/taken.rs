@@ -15,7 +15,7 @@ use crate::place;
 use crate::record::StepRecord;
 
 /// Warns of tables of which a step has just replaced what another one wrote.
-pub fn warn(
+pub(crate) fn warn(
     project: &Project,
     history: &History,
     day: Option<Datestamp>,

@@ -19,7 +19,7 @@ const LOCK: &str = "lock";
 
 /// A folder for its owner alone; it goes when this is dropped.
 #[derive(Debug)]
-pub struct WorkFolder {
+pub(crate) struct WorkFolder {
     path: PathBuf,
     // Let go of when the folder is gone.
     _life: Life,
@@ -28,7 +28,7 @@ pub struct WorkFolder {
 impl WorkFolder {
     /// Makes a folder in the project, after those of dead runs are swept: their settings may hold
     /// secrets.
-    pub fn new(project: &Project) -> Result<Self> {
+    pub(crate) fn new(project: &Project) -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let parent = project.root.join(".chorus/work");
         store::make_private_folder(&parent)?;
@@ -49,7 +49,7 @@ impl WorkFolder {
     }
 
     /// Returns the path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

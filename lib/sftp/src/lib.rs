@@ -1,6 +1,8 @@
 //! An SFTP client that blocks: connecting, host keys, credentials, and files whose reading goes on
 //! after a cut. Everything asynchronous is in `link`.
 
+#![warn(unreachable_pub)]
+
 mod attempt;
 pub mod client;
 mod file;

@@ -10,7 +10,7 @@ use crate::schema::{Column, Kind, Types};
 
 /// What came of the columns of a stream that are of several scalar kinds.
 #[derive(Debug, Default)]
-pub struct Kinds {
+pub(crate) struct Kinds {
     /// Empty where no column is.
     columns: Vec<Option<Mixed>>,
 }
@@ -27,7 +27,7 @@ struct Mixed {
 
 impl Kinds {
     /// Looks for such columns.
-    pub fn of(columns: &[Column]) -> Self {
+    pub(crate) fn of(columns: &[Column]) -> Self {
         let mixed = |column: &Column| {
             let declared = column.types;
             let others = declared.meets(Types::NUMBER.or(Types::BOOLEAN));
@@ -43,7 +43,7 @@ impl Kinds {
     /// Takes note of the value of a column in the last row, by its first byte as it came. Tells,
     /// once, that its values cannot be told apart any more.
     #[inline]
-    pub fn note(&mut self, column: usize, first: Option<u8>, batch: &Batch) -> bool {
+    pub(crate) fn note(&mut self, column: usize, first: Option<u8>, batch: &Batch) -> bool {
         let Some(Some(mixed)) = self.columns.get_mut(column) else { return false };
         let cell = batch.cell(batch.rows() - 1, column);
         let (Some(first), Cell::Text(text)) = (first, cell) else { return false };
@@ -65,7 +65,7 @@ impl Kinds {
 
 /// Warns of a column.
 #[cold]
-pub fn tell(stream: &str, column: &str) {
+pub(crate) fn tell(stream: &str, column: &str) {
     let _within = of_stream(stream).entered();
     crate::warn!(
         "W-KINDS-AS-TEXT",

@@ -1,6 +1,8 @@
 //! The Singer protocol: messages, catalog, state, settings, and the traits of taps, targets and
 //! mappers. Knows no connector.
 
+#![warn(unreachable_pub)]
+
 pub mod about;
 pub mod added;
 pub mod args;

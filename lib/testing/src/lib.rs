@@ -1,4 +1,5 @@
 //! What tests of every crate share. Only tests depend on it, so a failure is a panic.
+#![warn(unreachable_pub)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -5,7 +5,7 @@ use memchr::memchr2;
 /// Where in a value the search stands. Brackets are counted, not matched: what it finds is for
 /// the scanner to check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
+pub(super) struct Extent {
     depth: usize,
     inside: Inside,
 }
@@ -22,7 +22,7 @@ enum Inside {
 
 impl Extent {
     /// Looks at the next bytes of the value; returns the offset behind it once its end is there.
-    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
             match self.inside {
@@ -57,7 +57,7 @@ impl Extent {
     }
 
     /// Tells whether the value may end where the bytes end.
-    pub fn may_end(&self) -> bool {
+    pub(super) fn may_end(&self) -> bool {
         self.inside == Inside::Scalar
     }
 

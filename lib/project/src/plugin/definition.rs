@@ -60,7 +60,7 @@ impl Definition {
 }
 
 /// Reads an entry of `settings`.
-pub fn definition(setting: &Value) -> Option<Definition> {
+pub(super) fn definition(setting: &Value) -> Option<Definition> {
     let aliases = setting["aliases"].as_array().into_iter().flatten();
     Some(Definition {
         name: setting["name"].as_str()?.to_owned(),
@@ -73,6 +73,6 @@ pub fn definition(setting: &Value) -> Option<Definition> {
 }
 
 /// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
-pub fn variable_name(name: &str) -> String {
+pub(super) fn variable_name(name: &str) -> String {
     name.to_uppercase().replace(['-', '.', ' '], "_")
 }

@@ -22,7 +22,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Returns the nearest text of a key, and the name of the entry that has it.
-pub fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a str)> {
+pub(super) fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a str)> {
     chain.iter().find_map(|entry| {
         let text = entry.of_environment[key].as_str().or_else(|| entry.own[key].as_str())?;
         Some((entry.name, text))
@@ -30,7 +30,7 @@ pub fn nearest_text<'a>(chain: &[Entry<'a>], key: &str) -> Option<(&'a str, &'a 
 }
 
 /// Reads `pass_env` of a plugin's entry.
-pub fn pass_env(entry: &Value) -> Option<Vec<String>> {
+pub(super) fn pass_env(entry: &Value) -> Option<Vec<String>> {
     let texts =
         |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     match &entry["annotations"]["chorus"]["pass_env"] {

@@ -10,7 +10,7 @@ use crate::spelled;
 use crate::variables::{Missing, Variables};
 
 /// Returns the settings that the project declares for a plugin; nearer definitions win.
-pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
+pub(super) fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
     let mut found: Vec<Definition> = Vec::new();
     for entry in chain {
         let all = entry.own["settings"].as_array().into_iter().flatten();
@@ -25,7 +25,7 @@ pub fn definitions(chain: &[Entry<'_>]) -> Vec<Definition> {
 
 /// Gathers the settings. From the weakest to the strongest: defaults; then for the plugin
 /// inherited from, and so on up to the plugin itself: the project, its environment, variables.
-pub fn resolve(
+pub(super) fn resolve(
     chain: &[Entry<'_>],
     definitions: &[Definition],
     project: &Project,
@@ -66,7 +66,7 @@ pub fn resolve(
 
 /// Reads the numbers and truth values whose kinds the project does not say: as the plugin says, or
 /// as what they mean to everybody.
-pub fn settle(config: &mut Map<String, Value>, definitions: &[Definition]) -> Result<()> {
+pub(super) fn settle(config: &mut Map<String, Value>, definitions: &[Definition]) -> Result<()> {
     for definition in definitions {
         for name in std::iter::once(&definition.name).chain(&definition.aliases) {
             if let Some(value) = member(config, name).filter(|one| spelled::unread(one).is_some()) {
@@ -79,7 +79,7 @@ pub fn settle(config: &mut Map<String, Value>, definitions: &[Definition]) -> Re
 }
 
 /// Puts the members of a mapping, their names dotted, over those that are there.
-pub fn overlay(config: &mut Map<String, Value>, layer: Value) {
+pub(super) fn overlay(config: &mut Map<String, Value>, layer: Value) {
     let Value::Object(layer) = layer else { return };
     for (name, value) in layer {
         put(config, &name, value);
@@ -117,7 +117,7 @@ fn unescaped(value: Value) -> Value {
 }
 
 /// Puts a value over another one; mappings level by level, where a dot is part of a name.
-pub fn merge(slot: &mut Value, value: Value) {
+pub(super) fn merge(slot: &mut Value, value: Value) {
     match (slot, value) {
         (Value::Object(inner), Value::Object(members)) => {
             for (name, value) in members {

@@ -9,7 +9,7 @@ use crate::warning;
 
 /// Adds the settings that variables are meant for, and that the plugin says it has. Only then is it
 /// asked, and only one of ours: who knows what others do with a flag they do not know.
-pub fn complete(
+pub(super) fn complete(
     definitions: &mut Vec<Definition>,
     project: &Project,
     chain: &[Entry<'_>],

@@ -5,19 +5,19 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 /// A pattern of streams, and of properties where it has one: `public-*.address.city`.
-pub struct Pattern {
+pub(super) struct Pattern {
     pub stream: GlobMatcher,
     pub property: Option<GlobMatcher>,
     pub excludes: bool,
 }
 
-pub fn id(stream: &Value) -> String {
+pub(super) fn id(stream: &Value) -> String {
     let id = stream["tap_stream_id"].as_str().or_else(|| stream["stream"].as_str());
     id.unwrap_or_default().to_owned()
 }
 
 impl Pattern {
-    pub fn read(text: &str) -> Result<Self> {
+    pub(super) fn read(text: &str) -> Result<Self> {
         let (excludes, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
         let (stream, property) = split(rest);
         Ok(Self {
@@ -29,12 +29,12 @@ impl Pattern {
 }
 
 /// Splits at the first dot that no backslash precedes.
-pub fn split(text: &str) -> (&str, Option<&str>) {
+pub(super) fn split(text: &str) -> (&str, Option<&str>) {
     let dot = text.match_indices('.').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'));
     dot.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])))
 }
 
-pub fn matcher(text: &str) -> Result<GlobMatcher> {
+pub(super) fn matcher(text: &str) -> Result<GlobMatcher> {
     let glob = Glob::new(&text.replace('{', "[{]").replace('}', "[}]")).map_err(|cause| {
         Error::new(ErrorKind::Config, "cannot read a pattern of streams and properties")
             .with("pattern", text)
@@ -44,7 +44,7 @@ pub fn matcher(text: &str) -> Result<GlobMatcher> {
 }
 
 /// Returns the names on the way to a property: `["address", "city"]`.
-pub fn names(breadcrumb: &Value) -> Vec<&str> {
+pub(super) fn names(breadcrumb: &Value) -> Vec<&str> {
     let parts = breadcrumb.as_array().into_iter().flatten().filter_map(Value::as_str);
     parts.filter(|part| !matches!(*part, "properties" | "items")).collect()
 }

@@ -23,7 +23,7 @@ use super::window::Window;
 use crate::lake_paths;
 
 /// So many missed moments are made up for at most, the last ones.
-pub const MISSED_MAX: usize = 1000;
+pub(super) const MISSED_MAX: usize = 1000;
 
 /// What to do about moments that passed while nobody watched, or while an earlier run was on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

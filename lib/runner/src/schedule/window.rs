@@ -8,7 +8,7 @@ use singer::{Error, ErrorKind, Result};
 
 /// The bounds of a schedule; without any it is always open.
 #[derive(Clone, Debug, Default)]
-pub struct Window {
+pub(super) struct Window {
     /// The first moment.
     pub from: Option<Timestamp>,
     /// The last moment.
@@ -27,7 +27,7 @@ enum Edge {
 impl Window {
     /// Reads `start_time` and `end_time`: each is a time of day, a date, or both, with or without a
     /// zone; else that of the schedule. A date alone is the whole day.
-    pub fn read(start: Option<&str>, end: Option<&str>, zone: &TimeZone) -> Result<Self> {
+    pub(super) fn read(start: Option<&str>, end: Option<&str>, zone: &TimeZone) -> Result<Self> {
         let read = |name: &str, text: Option<&str>| {
             let edge = text.map(|text| edge(text.trim(), zone, name == "end_time"));
             edge.map(|edge| edge.ok_or_else(|| unread(name, text.unwrap_or_default()))).transpose()
@@ -68,7 +68,7 @@ impl Window {
     }
 
     /// Tells whether runs may begin at a moment.
-    pub fn is_open(&self, at: &Zoned) -> bool {
+    pub(super) fn is_open(&self, at: &Zoned) -> bool {
         let moment = at.timestamp();
         let is_between =
             self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment <= to);

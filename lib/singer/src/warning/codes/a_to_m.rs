@@ -1,6 +1,6 @@
 //! The codes from A to M.
 
-pub const CODES: &[(&str, &str)] = &[
+pub(super) const CODES: &[(&str, &str)] = &[
     (
         "W-BOOKMARK-BEYOND",
         "No row of a table has a key at or beyond the bookmark, and its numbers may have begun \

@@ -1,6 +1,6 @@
 //! The codes from N to Z.
 
-pub const CODES: &[(&str, &str)] = &[
+pub(super) const CODES: &[(&str, &str)] = &[
     ("W-NO-FILE", "No file matches. Check the path and the pattern."),
     (
         "W-NO-INDEX",
