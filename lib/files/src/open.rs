@@ -4,9 +4,9 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use disk::Sum;
 use flate2::Crc;
-use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, Result, quote};
+use singer::{Context, Error, ErrorKind, Result};
 
 use crate::compress::{Codec, Limits};
 use crate::disk::DiskFile;
@@ -27,7 +27,7 @@ pub struct OpenFile {
 #[derive(Default)]
 struct Seen {
     bytes: u64,
-    sum: Option<Sha256>,
+    sum: Option<Sum>,
     /// What was compressed in it: its length and its checksum, which costs next to nothing.
     held: Option<(u64, Crc)>,
 }
@@ -40,7 +40,7 @@ impl OpenFile {
 
     /// Takes a file that a store has opened.
     pub fn new(path: String, stored: Box<dyn StoredFile>, summed: bool) -> Self {
-        let seen = Seen { bytes: 0, sum: summed.then(Sha256::new), held: None };
+        let seen = Seen { bytes: 0, sum: summed.then(Sum::default), held: None };
         Self { path, identity: stored.identity(), stored, seen: Arc::new(Mutex::new(seen)) }
     }
 
@@ -95,7 +95,7 @@ impl OpenFile {
         let seen = Arc::clone(&self.seen);
         self.finish_held()?;
         let sum = seen.lock().unwrap_or_else(PoisonError::into_inner).sum.take();
-        Ok(sum.map(|sum| quote::hex(&sum.finalize())))
+        Ok(sum.map(Sum::hex))
     }
 
     /// Checks that the bytes read are those of the file opened, whatever has its name by now.
@@ -138,17 +138,10 @@ pub fn sum(store: &dyn Store, path: &str) -> Result<String> {
 /// Returns the SHA-256 of what is compressed in a file, in hexadecimal.
 pub(crate) fn plain_sum(store: &dyn Store, path: &str, limits: Limits) -> Result<String> {
     let file = OpenFile::new(path.to_owned(), store.open(path)?, false);
-    let mut text = file.text(TextEncoding::Utf8, limits)?;
-    let (mut sum, mut block) = (Sha256::new(), vec![0; 256 << 10]);
-    loop {
-        let bytes = text.read(&mut block).map_err(read_failure).with("path", path)?;
-        if bytes == 0 {
-            break;
-        }
-        sum.update(&block[..bytes]);
-    }
+    let text = file.text(TextEncoding::Utf8, limits)?;
+    let sum = Sum::of_reader(text).map_err(read_failure).with("path", path)?;
     file.finish()?;
-    Ok(quote::hex(&sum.finalize()))
+    Ok(sum.hex())
 }
 
 /// Returns the checksum of the bytes of a file.
@@ -187,7 +180,7 @@ impl Read for Raw {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.bytes += bytes as u64;
         if let Some(sum) = &mut seen.sum {
-            sum.update(&buffer[..bytes]);
+            sum.add(&buffer[..bytes]);
         }
         Ok(bytes)
     }

@@ -8,11 +8,12 @@ pub mod disk;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use ::disk::Datestamp;
 use files::OpenFile;
 use serde::{Deserialize, Serialize};
 use singer::Result;
 
-use crate::{DataFile, Datestamp, Key};
+use crate::{DataFile, Key};
 
 /// What a lake lies on. Failures name the place as people know it.
 pub trait Backend: Debug + Send + Sync {

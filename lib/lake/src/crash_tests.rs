@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use disk::Datestamp;
 use rustix::io::Errno;
 use serde_json::json;
 use singer::{ErrorKind, Result};
 
 use crate::backend::disk::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
-use crate::backend::disk::steps as disk;
+use crate::backend::disk::steps;
 use crate::sample::{contents, day};
-use crate::{Datestamp, Lake, Run, Series};
+use crate::{Lake, Run, Series};
 
 const TABLES: [&str; 2] = ["a", "b"];
 
@@ -100,7 +101,7 @@ fn read(root: &Path) -> Seen {
         };
         partition.verify().unwrap();
         let files = partition.paths();
-        assert_eq!(disk::names(&lake.folder(&partition.at)).unwrap().len(), files.len() + 1);
+        assert_eq!(steps::names(&lake.folder(&partition.at)).unwrap().len(), files.len() + 1);
         Some(files.iter().map(|path| fs::read_to_string(path).unwrap()).collect())
     };
     TABLES.into_iter().map(|table| (table, text(table))).collect()
@@ -178,8 +179,8 @@ impl Scene {
         run_plainly(root, self.new);
         let all_done = Progress { published: [Some(0); 2], finished: Some(0) };
         self.check(root, all_done);
-        assert_eq!(disk::names(&output(root).join(".staging")).unwrap(), [""; 0]);
-        assert_eq!(disk::names(&output(root).join(".locks")).unwrap(), [""; 0]);
+        assert_eq!(steps::names(&output(root).join(".staging")).unwrap(), [""; 0]);
+        assert_eq!(steps::names(&output(root).join(".locks")).unwrap(), [""; 0]);
     }
 
     /// Returns every state that a power loss during a run leaves, and how far the run had come by

@@ -1,10 +1,10 @@
-//! A data file being written: counted and hashed on the way, durable at the end.
+//! A data file being written: counted and summed on the way, durable at the end.
 
 use std::fmt::Debug;
 use std::io;
 
-use sha2::{Digest, Sha256};
-use singer::{Result, quote};
+use disk::Sum;
+use singer::Result;
 
 use crate::manifest::FileEntry;
 
@@ -47,7 +47,7 @@ pub struct DataFile {
     number: u32,
     name: String,
     output: Box<dyn Output>,
-    hash: Sha256,
+    sum: Sum,
     rows: u64,
     bytes: u64,
 }
@@ -56,7 +56,7 @@ impl DataFile {
     /// Takes where its bytes go, and the name it is published by. `number` tells it from others of
     /// the same partition.
     pub(crate) fn new(number: u32, name: &str, output: Box<dyn Output>) -> Self {
-        Self { number, name: name.to_owned(), output, hash: Sha256::new(), rows: 0, bytes: 0 }
+        Self { number, name: name.to_owned(), output, sum: Sum::default(), rows: 0, bytes: 0 }
     }
 
     /// Appends a block that holds this many rows.
@@ -64,7 +64,7 @@ impl DataFile {
     /// # Errors
     /// Those of writing.
     pub fn write(&mut self, block: &[u8], rows: u64) -> Result<()> {
-        self.hash.update(block);
+        self.sum.add(block);
         self.output.write(block)?;
         self.rows += rows;
         self.bytes += u64::try_from(block.len()).unwrap_or(u64::MAX);
@@ -109,7 +109,7 @@ impl DataFile {
             name: self.name.clone(),
             rows: self.rows,
             bytes: self.bytes,
-            sha256: quote::hex(&self.hash.clone().finalize()),
+            sha256: self.sum.clone().hex(),
         }
     }
 

@@ -3,13 +3,14 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use disk::Datestamp;
 use files::Identity;
 use files::failure::changed;
 use serde_json::{Value, json};
 use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
 
 use crate::format::Projection;
-use crate::{Datestamp, Key, Lake, Partition};
+use crate::{Key, Lake, Partition};
 
 /// The member that names the columns which were left out of the rows.
 const LEFT_OUT: &str = "left_out";

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{Datestamp, name};
+use disk::Datestamp;
+use disk::name;
 
 /// A place within a lake: the encoded parts of its path, joined by `/`. It never leads out of the
 /// lake, and no part of it is longer than a name may be.

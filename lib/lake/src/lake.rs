@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use singer::{Context, Error, ErrorKind, Result, quote};
+use disk::Datestamp;
+use disk::name;
+use singer::{Context, Error, ErrorKind, Result};
 
 use crate::backend::disk::Disk;
 use crate::backend::{Backend, Found};
 use crate::manifest::{MANIFEST_NAME, Manifest};
-use crate::{Datestamp, Key, Partition, name};
+use crate::{Key, Partition};
 
 /// The output folder, where the partitions of all sources and days are.
 #[derive(Clone, Debug)]
@@ -190,12 +191,7 @@ impl Lake {
                 .hint("the folder was not published by this tool; extract the day again")
         })?;
         let manifest = Manifest::from_json(&text).with("path", self.show(&path))?;
-        let manifest_sha256 = sum_of(&text);
+        let manifest_sha256 = disk::sum(&text);
         Ok(Partition { lake: self.clone(), at: at.clone(), manifest, manifest_sha256 })
     }
-}
-
-/// Returns the sum of the text of a manifest.
-pub(crate) fn sum_of(manifest: &[u8]) -> String {
-    quote::hex(&Sha256::digest(manifest))
 }

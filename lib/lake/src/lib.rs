@@ -19,7 +19,6 @@ mod crash_tests;
 mod damage_tests;
 pub mod data;
 pub mod dated;
-pub mod datestamp;
 pub mod day;
 pub mod format;
 pub mod key;
@@ -28,7 +27,6 @@ pub mod layout;
 pub mod manifest;
 #[cfg(test)]
 mod memory_tests;
-pub mod name;
 pub mod partition;
 #[cfg(test)]
 mod planted_tests;
@@ -37,11 +35,9 @@ pub mod run;
 #[cfg(test)]
 mod sample;
 
-pub use backend::disk::Lock;
 pub use backend::disk::steps::{allow_many_files, read_small};
 pub use data::DataFile;
 pub use dated::{DATED_SCHEME, DatedPath};
-pub use datestamp::Datestamp;
 pub use day::{Day, DayOptions, generation_read};
 pub use format::Format;
 pub use key::Key;

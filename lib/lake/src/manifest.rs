@@ -1,10 +1,10 @@
 //! The manifest of a partition: what its files hold and what they must look like.
 
+use disk::Datestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
-use crate::Datestamp;
 use crate::format::Format;
 
 /// No manifest, run record or other small file is larger.

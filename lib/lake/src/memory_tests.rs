@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
+use disk::Datestamp;
 use files::{Codec, Identity, OpenFile, StoredFile};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
 use crate::backend::{Backend, Change, ChangeRecord, Claim, Found, Staging};
 use crate::data::{DataFile, Output};
 use crate::manifest::MANIFEST_NAME;
 use crate::sample::{contents, day};
-use crate::{Datestamp, Key, Lake, Outcome, Run};
+use crate::{Key, Lake, Outcome, Run};
 
 type Bytes = Arc<Vec<u8>>;
 
@@ -75,7 +75,7 @@ impl Backend for Memory {
 
     fn sum(&self, at: &Key) -> Result<String> {
         let text = self.read(at)?.unwrap_or_default();
-        Ok(singer::quote::hex(&Sha256::digest(&text)))
+        Ok(::disk::sum(&text))
     }
 
     fn change_record(&self, source: &str, day: Datestamp, change: ChangeRecord<'_>) -> Result<()> {

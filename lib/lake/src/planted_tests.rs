@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use singer::{ErrorKind, Result};
 
-use crate::backend::disk::steps as disk;
+use crate::backend::disk::steps;
 use crate::manifest::SMALL_BYTES_MAX;
 use crate::sample::{contents, day};
 use crate::{Lake, Outcome, Run};
@@ -123,7 +123,7 @@ fn an_intent_moves_nothing_but_what_its_run_has_staged() {
         assert!(!lake.table_folder("s", day(), "gone").exists(), "{staged}");
         // Nothing is thrown away, and the next run does not meet it again.
         assert!(lake.root().join(".aside/dead").join(name).exists(), "{staged}");
-        assert_eq!(disk::names(&lake.root().join(".staging")).unwrap(), [""; 0]);
+        assert_eq!(steps::names(&lake.root().join(".staging")).unwrap(), [""; 0]);
     }
 }
 
@@ -137,7 +137,7 @@ fn a_link_in_staging_is_not_published() {
         let folder = intent(&lake, "0.intent.json", "0");
         symlink(&outside, folder.join(name)).unwrap();
         publish(&lake, "2\n").unwrap();
-        assert!(disk::look(&lake.table_folder("s", day(), "gone")).is_err(), "{name}");
+        assert!(steps::look(&lake.table_folder("s", day(), "gone")).is_err(), "{name}");
         assert!(outside.join("_manifest.json").exists());
         assert!(!folder.exists());
     }

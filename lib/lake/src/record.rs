@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use disk::Datestamp;
 use serde::{Deserialize, Serialize};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::backend::Change;
 use crate::manifest::{check_format_version, format_version};
-use crate::{Datestamp, Key, Lake, Partition};
+use crate::{Key, Lake, Partition};
 
 /// What is known about the runs of (source, day). Loads trust a day when no run is open and the
 /// sums of the manifests are those recorded.

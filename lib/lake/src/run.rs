@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use disk::Datestamp;
 use serde_json::{Map, Value};
 use singer::{Coverage, Error, ErrorKind, Result};
 
 use crate::backend::{Claim, Found, Staging};
 use crate::format::Format;
-use crate::lake::{Lake, sum_of};
+use crate::lake::Lake;
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
 use crate::record::{RunRecord, TableRecord};
-use crate::{DataFile, Datestamp, Key, Partition};
+use crate::{DataFile, Key, Partition};
 
 /// How many tables are named that a run has left as they were.
 const TABLES_TOLD: usize = 20;
@@ -267,7 +268,7 @@ impl Staged {
         singer::warning::check()?;
         self.shared.open_record(&self.claim.table)?;
         let replaces = staging.publish(&[&self.claim])?.contains(&true);
-        self.done(sum_of(&text), manifest.rows());
+        self.done(disk::sum(&text), manifest.rows());
         Ok(if replaces { Outcome::Replaced } else { Outcome::New })
     }
 

@@ -5,8 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::backend::disk::steps as disk;
-use crate::name;
+use crate::backend::disk::steps;
 use crate::sample::{self, day};
 
 fn lake() -> (tempfile::TempDir, Lake) {
@@ -46,7 +45,7 @@ fn text_of(lake: &Lake, table: &str) -> String {
 }
 
 fn staging(lake: &Lake) -> Vec<String> {
-    disk::names(&lake.root().join(".staging")).unwrap()
+    steps::names(&lake.root().join(".staging")).unwrap()
 }
 
 fn staging_of(run: &Run) -> std::path::PathBuf {
@@ -74,9 +73,9 @@ fn publishes_new_then_unchanged_then_replaced() {
     assert_eq!(first.manifest_sha256, second.manifest_sha256);
     assert_eq!(run_once(&lake, "orders", "1\n"), Outcome::Replaced);
     assert_eq!(text_of(&lake, "orders"), "id\n1\n");
-    assert_eq!(disk::names(&lake.table_folder("pg", day(), "orders")).unwrap().len(), 2);
+    assert_eq!(steps::names(&lake.table_folder("pg", day(), "orders")).unwrap().len(), 2);
     assert!(staging(&lake).is_empty());
-    assert!(disk::names(&lake.root().join(".locks")).unwrap().is_empty());
+    assert!(steps::names(&lake.root().join(".locks")).unwrap().is_empty());
     assert_eq!(lake.sources().unwrap(), ["pg"]);
     assert_eq!(lake.days("pg").unwrap(), [day()]);
     assert_eq!(lake.tables("pg", day()).unwrap(), ["orders"]);
@@ -213,7 +212,7 @@ fn refuses_symbolic_links() {
     fs::remove_dir(lake.root().join(".staging")).unwrap();
     std::os::unix::fs::symlink(&elsewhere, lake.root().join(".staging")).unwrap();
     assert!(Run::begin(&lake, "pg", day(), "test 1").is_err());
-    assert!(disk::names(&elsewhere).unwrap().is_empty());
+    assert!(steps::names(&elsewhere).unwrap().is_empty());
 }
 
 #[test]
@@ -263,9 +262,9 @@ fn hostile_names_stay_inside() {
     let mut expected: Vec<_> = tables.iter().map(ToString::to_string).collect();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    assert_eq!(disk::names(&lake.day_folder("pg", day())).unwrap().len(), tables.len());
+    assert_eq!(steps::names(&lake.day_folder("pg", day())).unwrap().len(), tables.len());
     assert_eq!(lake.read("pg", day(), &long).unwrap().manifest.stream, long);
-    assert!(name::encode(&long).len() < 255);
+    assert!(disk::name::encode(&long).len() < 255);
     assert_eq!(lake.read_day("pg", day(), false).unwrap().len(), tables.len());
 }
 
@@ -340,7 +339,7 @@ fn a_series_keeps_what_its_runs_have_replaced_until_its_end() {
     let left = staging_of(&run).with_extension("old");
     drop(run);
     // A reader that had opened the folder of the old generation still finds all of it.
-    let names = disk::names(&left.join("0")).unwrap();
+    let names = steps::names(&left.join("0")).unwrap();
     assert_eq!(names.len(), 2, "{names:?}");
     drop(series);
     assert!(staging(&lake).is_empty());

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use disk::Datestamp;
 use serde_json::{Value, json};
 use singer::Coverage;
 
 use crate::format::Format;
-use crate::{Completeness, Contents, Datestamp, Key, Lake, Partition};
+use crate::{Completeness, Contents, Key, Lake, Partition};
 
 pub(crate) fn day() -> Datestamp {
     "2024-02-29".parse().unwrap()

@@ -33,8 +33,6 @@ pub fn quote_literal(text: &str) -> String {
 /// Shortens a name beyond Postgres' 63 bytes: cut at a character, `_` and 8 hex digits of its
 /// SHA-256, so that two long names stay two names and every run finds the same one.
 pub fn shorten_ident(name: &str) -> String {
-    use sha2::{Digest, Sha256};
-    use std::fmt::Write;
     const BYTES_MAX: usize = 63;
     if name.len() <= BYTES_MAX {
         return name.to_owned();
@@ -43,11 +41,7 @@ pub fn shorten_ident(name: &str) -> String {
     while !name.is_char_boundary(cut) {
         cut -= 1;
     }
-    let mut short = format!("{}_", &name[..cut]);
-    for byte in &Sha256::digest(name.as_bytes())[..4] {
-        let _ = write!(short, "{byte:02x}");
-    }
-    short
+    format!("{}_{}", &name[..cut], &disk::sum(name)[..8])
 }
 
 /// Writes names as a literal of `text[]`.

@@ -1,6 +1,6 @@
 //! The day of a run, as variables name it.
 
-use lake::Datestamp;
+use disk::Datestamp;
 use singer::{Error, ErrorKind, Result};
 
 /// The variables that name the day of a run.

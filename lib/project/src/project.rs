@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Prepared, prepare};
 use crate::states::{self, Start, StateKeeper};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::warnings;
 
 /// A try that is to be made.
@@ -122,7 +122,7 @@ struct Log(File);
 impl Log {
     fn open(path: &Path) -> Result<Self> {
         let opened = File::options().append(true).create(true).open(path);
-        opened.map(Self).map_err(|cause| store::failure("cannot write the log", path, cause))
+        opened.map(Self).map_err(|cause| disk::failure("cannot write the log", path, cause))
     }
 
     /// A log that cannot be written must not end the run.

@@ -43,7 +43,7 @@ fn note(
     project: &Project,
     options: &Options,
     step: &Step,
-    say: impl FnOnce(&Lake, &str, lake::Datestamp, &str) -> Result<()>,
+    say: impl FnOnce(&Lake, &str, disk::Datestamp, &str) -> Result<()>,
 ) -> Result<()> {
     // Others may put anything else there.
     let Some((root, source, day)) = day_written(project, step).filter(|_| step.target().is_ours())

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use lake::{Datestamp, Lake, Series};
+use disk::Datestamp;
+use lake::{Lake, Series};
 use project::{Job, Plugin, Project, Step};
 use singer::{Error, ErrorKind, Result};
 

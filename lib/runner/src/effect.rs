@@ -1,6 +1,6 @@
 //! What a step does to what is there: takes its place, is added to it, or lies beside it.
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::Step;
 use serde_json::Value;
 

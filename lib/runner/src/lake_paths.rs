@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
+use disk::Datestamp;
+use lake::{DATED_SCHEME, DatedPath, Key, Lake};
 use project::plugin::SettingRole;
 use project::warning;
 use project::{Plugin, Project, Step};
@@ -267,13 +268,13 @@ fn partition(target: &Plugin) -> Option<Partition> {
     let source = match source.as_str() {
         "{source}" => target.text_for(SettingRole::Source)?.to_owned(),
         part if part.contains('{') => return None,
-        part => lake::name::decode(part).unwrap_or_else(|| part.to_owned()),
+        part => disk::name::decode(part).unwrap_or_else(|| part.to_owned()),
     };
     let day = match day.as_str() {
         "{datestamp}" => target.text_for(SettingRole::Datestamp).map(str::to_owned),
         day => Some(day.to_owned()),
     };
-    let mut root = root.to_str()?.replace("{source}", &lake::name::encode(&source));
+    let mut root = root.to_str()?.replace("{source}", &disk::name::encode(&source));
     if let Some(day) = &day {
         root = root.replace("{datestamp}", day);
     }

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use lake::{Datestamp, Key, Lake};
+use disk::Datestamp;
+use lake::{Key, Lake};
 use project::warning;
 use project::{Plugin, Project, Step};
 use singer::Result;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use lake::Lock;
+use disk::Lock;
 use project::Warnings;
 use project::warning;
 use singer::Result;

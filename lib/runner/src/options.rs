@@ -1,6 +1,6 @@
 //! How a run is to be made.
 
-use lake::Datestamp;
+use disk::Datestamp;
 
 /// How a run is to be made.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::warning;
 use project::{Project, Step};
 use singer::Result;

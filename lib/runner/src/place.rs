@@ -6,7 +6,6 @@ use std::fmt::Write;
 use project::plugin::{SettingRole, is_secret_word};
 use project::{Plugin, Step};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::effect;
 use crate::foreign::{FOLDERS, SCHEME};
@@ -106,11 +105,7 @@ fn written(target: &Plugin, name: &str) -> Option<String> {
 }
 
 fn digest(text: &str) -> String {
-    let sum = Sha256::digest(text.as_bytes());
-    sum.iter().take(12).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    disk::sum(text)[..24].to_owned()
 }
 
 /// Returns host, port and database, from one setting or several; without the user, who may differ.
@@ -148,7 +143,7 @@ fn of_url(url: &str) -> String {
         let mut more = query.split('&').filter_map(|pair| pair.split_once('='));
         let more = more.find(|(name, _)| names.contains(name)).map(|(_, value)| value);
         let text = if part.is_empty() { more.unwrap_or(default) } else { part };
-        lake::name::decode(text).unwrap_or_else(|| text.to_owned())
+        disk::name::decode(text).unwrap_or_else(|| text.to_owned())
     };
     let [host, port, database] = [(host, 0), (port, 1), (database, 2)].map(|(text, at)| {
         let (names, _, default) = ADDRESS[at];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::{Job, Plugin, Project, Step};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -231,7 +231,7 @@ fn plan_or_failure(
 /// Tells where a step writes: the folder of a day, or the tables of a schema.
 fn writes(project: &Project, step: &Step) -> Option<String> {
     if let Some((root, source, day)) = day_written(project, step) {
-        let source = lake::name::encode(&source);
+        let source = disk::name::encode(&source);
         return Some(format!("{}/source={source}/extracted_at={day}/", root.display()));
     }
     let schema = step.target().config.get("default_target_schema")?.as_str()?;

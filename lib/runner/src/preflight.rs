@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use disk::Datestamp;
 use jiff::{Timestamp, ToSpan};
-use lake::Datestamp;
 use project::day::DAY_VARIABLES;
 use project::day::day_of;
 use project::warning;

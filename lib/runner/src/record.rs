@@ -3,8 +3,8 @@
 //! What later releases add is left alone, and older releases have written less: all but what names
 //! a run may be absent.
 
+use disk::Datestamp;
 use jiff::Timestamp;
-use lake::Datestamp;
 use project::warnings::Counts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

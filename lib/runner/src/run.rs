@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use lake::Datestamp;
+use disk::Datestamp;
 use project::warning;
 use project::{Job, Project, Step};
 use singer::{Error, ErrorKind, Result};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::{Project, Step};
 use singer::{ErrorKind, Result};
 

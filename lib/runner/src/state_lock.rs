@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lake::Lock;
+use disk::Lock;
 use singer::Result;
 
 use crate::pipeline::Stop;

@@ -45,5 +45,5 @@ pub fn check_name(project: &Project, options: &Options) -> Result<()> {
 pub fn lock(project: &Project, id: &str) -> Result<PathBuf> {
     let folder = project.root.join(".chorus/locks");
     store::make_private_folder(&folder)?;
-    Ok(folder.join(lake::name::encode(id)))
+    Ok(folder.join(disk::name::encode(id)))
 }

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use disk::replace::folder_of;
+use disk::{NewFile, failure};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
@@ -80,7 +82,7 @@ impl Store {
         let mut ids: Vec<String> = entries(&folder)?
             .iter()
             .filter_map(|path| {
-                lake::name::decode(path.file_name()?.to_str()?.strip_suffix(".json")?)
+                disk::name::decode(path.file_name()?.to_str()?.strip_suffix(".json")?)
             })
             .collect();
         ids.sort();
@@ -88,7 +90,7 @@ impl Store {
     }
 
     fn state_path(&self, id: &str) -> PathBuf {
-        self.folder.join("state").join(lake::name::encode(id) + ".json")
+        self.folder.join("state").join(disk::name::encode(id) + ".json")
     }
 }
 
@@ -109,15 +111,12 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Replaces a JSON file: readers see the old one or the new one, also after a power loss.
 pub fn write(path: &Path, value: &Value) -> Result<()> {
-    replace(path, value, true)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|cause| failure("cannot write the file", path, cause))
+    new_file(path, value)?.place()
 }
 
 /// Replaces a JSON file that may be an older one again after a power loss.
 pub fn note(path: &Path, value: &Value) -> Result<()> {
-    replace(path, value, false)
+    new_file(path, value)?.place_unsynced()
 }
 
 /// Refuses a file that a later release has written in another form.
@@ -133,21 +132,18 @@ pub fn check_version(value: &Value, path: &Path) -> Result<()> {
         .hint("update this program"))
 }
 
-fn replace(path: &Path, value: &Value, synced: bool) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_private_folder(folder)?;
-    let fail = |cause: std::io::Error| failure("cannot write the file", path, cause);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+/// Writes a JSON file beside the one whose place it takes; several may be at it.
+fn new_file(path: &Path, value: &Value) -> Result<NewFile> {
+    make_private_folder(folder_of(path))?;
     let mut value = value.clone();
     if let Value::Object(members) = &mut value {
         members.insert(FORMAT_VERSION.to_owned(), NEWEST.into());
     }
-    let text = serde_json::to_vec_pretty(&value).unwrap_or_default();
-    file.write_all(&text).and_then(|()| file.write_all(b"\n")).map_err(fail)?;
-    if synced {
-        file.as_file().sync_all().map_err(fail)?;
-    }
-    file.persist(path).map(drop).map_err(|cause| fail(cause.error))
+    let mut text = serde_json::to_vec_pretty(&value).unwrap_or_default();
+    text.push(b'\n');
+    let mut new = NewFile::among_others(path, 0o600)?;
+    new.write(&text)?;
+    Ok(new)
 }
 
 /// Writes a file that only its owner may read, as what it holds may be secret.
@@ -171,11 +167,6 @@ pub fn make_new_folder(path: &Path) -> Result<bool> {
         Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(cause) => Err(failure("cannot make the folder", path, cause)),
     }
-}
-
-/// Makes the failure of a step on a path.
-pub fn failure(message: &str, path: &Path, cause: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)
 }
 
 #[cfg(test)]

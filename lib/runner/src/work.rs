@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lake::Lock;
+use disk::Lock;
 use project::Project;
 use project::warning;
 use singer::Result;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lake::Datestamp;
+use disk::Datestamp;
 use runner::backfill::Only;
 use runner::options::Options;
 

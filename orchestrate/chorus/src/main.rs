@@ -12,7 +12,7 @@ use std::sync::Arc;
 use clap::Parser;
 use cli::{Cli, Command};
 use commands::run::datestamp;
-use lake::Datestamp;
+use disk::Datestamp;
 use project::{Context, Opening, Project, Warnings, spelled};
 use runner::options::Options;
 use serde_json::Value;

@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http_client::{Address, Method};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use singer::quote;
 use singer::scrub::{is_secret_name, scrub};
 
 use crate::options::StreamOptions;
@@ -44,7 +42,7 @@ pub fn sum_of(spec: &StreamSpec, context: &Context) -> String {
 }
 
 fn sum(text: &str) -> String {
-    let mut sum = quote::hex(&Sha256::digest(text));
+    let mut sum = disk::sum(text);
     sum.truncate(SUM_CHARS);
     sum
 }

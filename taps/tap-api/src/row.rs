@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use disk::Sum;
 use files::json::Flatten;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
 
@@ -58,13 +58,13 @@ impl Context {
 
     /// Returns a sum that tells these values from others.
     pub fn sum(&self) -> [u8; 32] {
-        let mut sum = Sha256::new();
+        let mut sum = Sum::default();
         for text in &self.texts {
             // The texts are JSON, so that a line break parts them.
-            sum.update(text);
-            sum.update(b"\n");
+            sum.add(text);
+            sum.add(b"\n");
         }
-        sum.finalize().into()
+        sum.bytes()
     }
 
     /// Returns what placeholders stand for.

@@ -1,6 +1,7 @@
 //! The parts a read is cut into: all of it, what is new, a day, or windows of days. Pure but for
 //! the clock it is told.
 
+use disk::Datestamp;
 use jiff::civil::Date;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
@@ -29,7 +30,7 @@ pub struct Slice {
 /// The times of a run.
 #[derive(Clone, Debug)]
 pub struct Calendar {
-    datestamp: Option<Date>,
+    datestamp: Option<Datestamp>,
     zone: TimeZone,
     /// The settings name the zone.
     is_set: bool,
@@ -49,16 +50,7 @@ impl Calendar {
                 .with("time_zone", name)
                 .hint("it is named like Europe/Berlin, and this system's tzdata must have it")?,
         };
-        let day = |text: &String| {
-            let strict = text.len() == 10;
-            let date = text.parse().ok().filter(|_| strict);
-            date.ok_or_else(|| {
-                Error::new(ErrorKind::Config, "cannot use `datestamp`")
-                    .with("datestamp", text)
-                    .hint("it is a day of the calendar, written as YYYY-MM-DD")
-            })
-        };
-        let datestamp = settings.datestamp.as_ref().map(day).transpose()?;
+        let datestamp = settings.datestamp.as_deref().map(str::parse).transpose()?;
         let now = Timestamp::now().to_zoned(zone.clone());
         Ok(Self { datestamp, zone, is_set: settings.time_zone.is_some(), now })
     }
@@ -80,8 +72,9 @@ impl Calendar {
             let midnight = day.to_zoned(self.zone.clone());
             midnight.or_kind(ErrorKind::Config, "cannot use `datestamp` in the time zone")
         };
-        let tomorrow = day.tomorrow().or_kind(ErrorKind::Config, "cannot use `datestamp`")?;
-        let (from, to) = (begin(day)?, begin(tomorrow)?);
+        let tomorrow =
+            day.date().tomorrow().or_kind(ErrorKind::Config, "cannot use `datestamp`")?;
+        let (from, to) = (begin(day.date())?, begin(tomorrow)?);
         let fills = [
             ("start", format.write(&from)),
             ("end", format.write(&to)),

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use disk::Datestamp;
 use jiff::Zoned;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lake::{DATED_SCHEME, DatedPath, Datestamp, Key, Lake};
+use lake::{DATED_SCHEME, DatedPath, Key, Lake};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Stream};
 
 use crate::plain::Claim;
@@ -77,7 +77,7 @@ impl Naming {
                 settings.source.clone().ok_or_else(no_source)?
             } else {
                 let source = fill(&dated.source)?;
-                lake::name::decode(&source).unwrap_or(source)
+                disk::name::decode(&source).unwrap_or(source)
             };
             if source.is_empty() {
                 return Err(no_source());
@@ -158,7 +158,7 @@ pub fn plain_path(root: &Path, path: &str, stream: &str) -> PathBuf {
 
 /// Puts the stream's name, encoded, into a path.
 pub fn for_stream(path: &str, stream: &str) -> String {
-    path.replace(STREAM_NAME, &lake::name::encode(stream))
+    path.replace(STREAM_NAME, &disk::name::encode(stream))
 }
 
 fn no_source() -> Error {
@@ -191,7 +191,7 @@ const SPANS: [(i32, i32); 9] =
 
 /// The times that names contain.
 struct Times {
-    date: Date,
+    date: Datestamp,
     now: Zoned,
     datestamp: String,
     timestamp: String,
@@ -207,15 +207,15 @@ impl Times {
             .hint("write an IANA name such as UTC or Europe/Berlin")?;
         let now = now.to_zoned(zone);
         let date = match &settings.datestamp {
-            Some(text) => text.parse::<Datestamp>()?.date(),
-            None => now.date(),
+            Some(text) => text.parse()?,
+            None => Datestamp::from(now.date()),
         };
         let written = |format: &str, setting, text: std::result::Result<String, jiff::Error>| {
             text.or_kind(ErrorKind::Config, "cannot write a time in this format")
                 .with(setting, format)
         };
         let format = settings.datestamp_format.as_str();
-        let datestamp = jiff::fmt::strtime::format(format, date);
+        let datestamp = jiff::fmt::strtime::format(format, date.date());
         let datestamp = written(format, "datestamp_format", datestamp)?;
         let format = settings.timestamp_format.as_str();
         let timestamp = jiff::fmt::strtime::format(format, &now);
@@ -237,12 +237,12 @@ impl Times {
     }
 
     /// Returns the day of a path with a time, where that of another day is the same.
-    fn shared_day(&self, scheme: &str, settings: &Settings) -> Option<Date> {
+    fn shared_day(&self, scheme: &str, settings: &Settings) -> Option<Datestamp> {
         let (dated, timed) = (scheme.contains("{datestamp}"), scheme.contains("{timestamp}"));
         let is_shared = |(months, days): (i32, i32)| {
             let span = jiff::Span::new().months(months).days(days);
             let format = &settings.datestamp_format;
-            let date = self.date.checked_add(span);
+            let date = self.date.date().checked_add(span);
             let date = date.and_then(|date| jiff::fmt::strtime::format(format, date));
             let format = &settings.timestamp_format;
             let time = self.now.checked_add(span);
@@ -250,7 +250,7 @@ impl Times {
             (!dated || date.is_ok_and(|date| date == self.datestamp))
                 && (!timed || time.is_ok_and(|time| time == self.timestamp))
         };
-        let day = if dated { self.date } else { self.now.date() };
+        let day = if dated { self.date } else { self.now.date().into() };
         ((dated || timed) && SPANS.into_iter().any(is_shared)).then_some(day)
     }
 
@@ -267,7 +267,7 @@ impl Times {
                 "timestamp" => out.push_str(&inside(&self.timestamp)),
                 "source" => {
                     let source = settings.source.as_deref().ok_or_else(no_source)?;
-                    out.push_str(&lake::name::encode(source));
+                    out.push_str(&disk::name::encode(source));
                 }
                 _ => return Err(unknown(name)),
             }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use disk::failure;
 use lake::format::csv::Padding;
-use singer::{Error, ErrorKind, Result};
+use singer::Result;
 
 const BLOCK_BYTES: usize = 1 << 16;
 
@@ -25,9 +26,4 @@ pub fn holds_rows(path: &Path) -> Result<bool> {
             return Ok(!rows.is_empty());
         }
     }
-}
-
-/// The failure of a step on a file.
-pub fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
-    Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause)
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use lake::{DataFile, Lock};
+use disk::replace::{hidden, place_file, remove_file};
+use disk::{Lock, failure, replace_file};
+use lake::DataFile;
 use serde_json::Value;
 use singer::{Coverage, Error, ErrorKind, FileId, Result};
 
-use crate::old_file::{failure, holds_rows};
+use crate::old_file::holds_rows;
 use crate::written_for;
 
 /// What a run says of a plain file that it writes.
@@ -85,34 +86,21 @@ impl PlainFile {
         singer::warning::check()?;
         // What is said of a part goes before the whole file comes, and comes behind the part.
         let note = part_note(&self.path);
-        match fs::remove_file(&note) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(failure("cannot remove the file", &note, cause));
-            }
-            _ => {}
-        }
+        remove_file(&note)?;
         written_for::remove(&self.path)?;
-        fs::rename(&partial, &self.path)
-            .map_err(|cause| failure("cannot rename the file", &self.path, cause))?;
+        place_file(&partial, &self.path)?;
         if let Some(ours) = &self.claim.written_for {
             written_for::write(&self.path, ours)?;
         }
         if let Some(from) = self.claim.coverage.value().filter(|_| !self.claim.moves) {
-            let mut options = fs::OpenOptions::new();
-            let made = options.write(true).create_new(true).mode(0o640).open(&note);
-            made.and_then(|mut file| file.write_all(from.to_string().as_bytes()))
-                .map_err(|cause| failure("cannot write the file", &note, cause))?;
+            replace_file(&note, from.to_string().as_bytes(), 0o640)?;
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        fs::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|cause| failure("cannot flush the folder", folder, cause))
+        Ok(())
     }
 
     fn partial(&self, second: bool) -> PathBuf {
         let number = if second { 2 } else { 1 };
-        self.path.with_file_name(format!(".{}.{number}.partial", self.name))
+        hidden(&self.path, &format!(".{number}.partial"))
     }
 
     fn clear(&self) {
@@ -161,8 +149,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 fn lock_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.lock"))
+    hidden(path, ".lock")
 }
 
 /// Refuses to replace a file by what is new since a bookmark: the rows before it would be lost. A
@@ -207,6 +194,5 @@ pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
 
 /// Returns the path of the file beside a part that says from which bookmark it was read.
 fn part_note(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.resumed_from.json"))
+    hidden(path, ".resumed_from.json")
 }

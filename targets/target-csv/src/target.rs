@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use disk::Datestamp;
 use lake::format::csv::{CsvWriter, Dialect};
 use lake::format::{DataFiles as _, Shared};
-use lake::{Datestamp, Key, Lake, Layout, Run};
+use lake::{Key, Lake, Layout, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{

@@ -3,15 +3,14 @@
 //! A file is replaced by each run of its stream and day. One that another stream or day has would
 //! be lost: streams of two runs are kept apart as those of one run are, and a day is told.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::{fs, os::unix::fs::OpenOptionsExt};
 
-use jiff::civil::Date;
+use disk::replace::{hidden, remove_file};
+use disk::{Datestamp, replace_file};
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result};
 
-use crate::old_file::{failure, holds_rows};
+use crate::old_file::holds_rows;
 
 /// What the names of a scheme do not tell apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +18,7 @@ pub struct WrittenFor {
     /// The source, where names have it.
     pub source: Option<String>,
     /// The day, where names of other days are the same.
-    pub day: Option<Date>,
+    pub day: Option<Datestamp>,
 }
 
 impl WrittenFor {
@@ -64,25 +63,14 @@ pub fn check(path: &Path, ours: &Value) -> Result<()> {
 
 /// Removes the note of a file that is about to be replaced.
 pub fn remove(path: &Path) -> Result<()> {
-    let note = note_path(path);
-    match fs::remove_file(&note) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(failure("cannot remove the file", &note, cause))
-        }
-        _ => Ok(()),
-    }
+    remove_file(&note_path(path))
 }
 
 /// Writes the note of a file that was replaced.
 pub fn write(path: &Path, ours: &Value) -> Result<()> {
-    let note = note_path(path);
-    let mut options = fs::OpenOptions::new();
-    let made = options.write(true).create_new(true).mode(0o640).open(&note);
-    made.and_then(|mut file| file.write_all(ours.to_string().as_bytes()))
-        .map_err(|cause| failure("cannot write the file", &note, cause))
+    replace_file(&note_path(path), ours.to_string().as_bytes(), 0o640)
 }
 
 fn note_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.written_for.json"))
+    hidden(path, ".written_for.json")
 }

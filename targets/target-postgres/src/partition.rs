@@ -1,6 +1,7 @@
 //! The partition of a stream's rows: its source and its day, as the settings and the stream say.
 
-use singer::{Error, ErrorKind, Result, Stream};
+use disk::Datestamp;
+use singer::{Context, Error, ErrorKind, Result, Stream};
 
 use crate::settings::Settings;
 
@@ -37,11 +38,6 @@ pub fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, Str
             .with("stream", &stream.name)
             .hint("set `source` and `datestamp`, or read the rows from a day of the lake"));
     };
-    let day = datestamp.parse::<jiff::civil::Date>();
-    if datestamp.len() != 10 || day.is_err() {
-        return Err(Error::new(ErrorKind::Config, "cannot read the datestamp as a day")
-            .with("datestamp", &datestamp)
-            .hint("it is a calendar date, YYYY-MM-DD"));
-    }
-    Ok((source, datestamp))
+    let day = datestamp.parse::<Datestamp>().with("stream", &stream.name)?;
+    Ok((source, day.to_string()))
 }

@@ -299,7 +299,7 @@ fn a_token_file_is_a_plain_file_of_this_user() {
         std::fs::remove_file(&link).unwrap();
     }
     // What is written beside the file replaces a link that stands there.
-    let beside = scratch.path().join("token.json.new");
+    let beside = scratch.path().join(".token.json.partial");
     std::os::unix::fs::symlink(&elsewhere, beside).unwrap();
     tap_api(&web.url, &pages(), &settings).go().success();
     assert!(std::fs::read_to_string(&elsewhere).unwrap().contains("theirs"));

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use singer::{Error, ErrorKind, Result, Stream, quote};
+use singer::{Error, ErrorKind, Result, Stream};
 
 use super::{SKIPPED_TOLD, Table, found_once};
 use crate::identity::Identity;
@@ -298,6 +297,5 @@ fn short(value: Value) -> Value {
     if text.len() <= VALUE_BYTES_MAX {
         return value;
     }
-    let sum = quote::hex(&Sha256::digest(text));
-    format!("sha256:{}", sum.get(..16).unwrap_or_default()).into()
+    format!("sha256:{}", &disk::sum(text)[..16]).into()
 }

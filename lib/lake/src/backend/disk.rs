@@ -3,7 +3,6 @@
 
 mod intent;
 mod left;
-mod lock;
 mod output;
 mod publish;
 mod series;
@@ -16,16 +15,14 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use disk::{Datestamp, Lock, Sum};
 use files::OpenFile;
-use sha2::{Digest, Sha256};
-use singer::{Error, ErrorKind, Result, quote};
+use singer::{Error, ErrorKind, Result};
 
 use self::series::DiskSeries;
 use self::staging::DiskStaging;
 use super::{Backend, Change, ChangeRecord, Found, Staging};
-use crate::{Datestamp, Key};
-
-pub use lock::Lock;
+use crate::Key;
 
 /// A lake below a folder.
 #[derive(Clone, Debug)]
@@ -67,12 +64,12 @@ impl Disk {
 
     /// Returns the path of a lock; a hash, because names may be long.
     fn lock_path(&self, kind: &str, parts: &[&str]) -> PathBuf {
-        let mut hash = Sha256::new();
+        let mut sum = Sum::default();
         for part in parts {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part.as_bytes());
+            sum.add(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            sum.add(part);
         }
-        let name = &quote::hex(&hash.finalize())[..32];
+        let name = &sum.hex()[..32];
         self.root().join(".locks").join(format!("{kind}-{name}.lock"))
     }
 
@@ -83,7 +80,7 @@ impl Disk {
         table: &str,
     ) -> Result<Option<Lock>> {
         // Names that fall together on a file system without case are told apart by the manifest.
-        Lock::try_take(&self.lock_path("partition", &[source, &day.to_string(), table]))
+        steps::try_lock(&self.lock_path("partition", &[source, &day.to_string(), table]))
     }
 }
 
@@ -124,12 +121,13 @@ impl Backend for Disk {
 
     fn sum(&self, at: &Key) -> Result<String> {
         let path = self.path(at);
-        sum(&path).map_err(|cause| steps::failure("cannot read the data file", &path, cause))
+        let sum = steps::open(&path).and_then(Sum::of_reader).map(Sum::hex);
+        sum.map_err(|cause| steps::failure("cannot read the data file", &path, cause))
     }
 
     fn change_record(&self, source: &str, day: Datestamp, change: ChangeRecord<'_>) -> Result<()> {
         steps::make_folder(&self.root.join(".locks"))?;
-        let _guard = Lock::wait(&self.lock_path("record", &[source, &day.to_string()]))?;
+        let _guard = steps::wait_for_lock(&self.lock_path("record", &[source, &day.to_string()]))?;
         let at = Key::record(source, day);
         let path = self.path(&at);
         match change(self.read(&at)?)? {
@@ -158,21 +156,7 @@ impl Backend for Disk {
     }
 
     fn dead(&self, run: &str) -> Result<Option<Box<dyn Debug>>> {
-        let owner = Lock::try_take(&self.lock_path("run", &[run]))?;
+        let owner = steps::try_lock(&self.lock_path("run", &[run]))?;
         Ok(owner.map(|owner| Box::new(owner) as Box<dyn Debug>))
-    }
-}
-
-/// Reads a file and returns its SHA-256 in hexadecimal.
-fn sum(path: &Path) -> io::Result<String> {
-    let mut file = steps::open(path)?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 17];
-    loop {
-        let count = io::Read::read(&mut file, &mut block)?;
-        if count == 0 {
-            return Ok(quote::hex(&hash.finalize()));
-        }
-        hash.update(&block[..count]);
     }
 }

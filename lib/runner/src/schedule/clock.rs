@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use disk::Datestamp;
 use jiff::{SignedDuration, ToSpan, Zoned};
-use lake::Datestamp;
 use project::{Project, Warnings, warning};
 use serde_json::{Value, json};
 use singer::Result;
@@ -42,7 +42,7 @@ impl<'a> Clock<'a> {
     /// Reads what is known of a schedule.
     pub fn new(project: &'a Project, schedule: &'a Schedule, note: Note<'a>) -> Result<Self> {
         let folder = Store::new(&project.root).schedules();
-        let path = folder.join(lake::name::encode(&schedule.name) + ".json");
+        let path = folder.join(disk::name::encode(&schedule.name) + ".json");
         let known = match std::fs::read(&path).map(|text| serde_json::from_slice(&text)) {
             Ok(Ok(known)) => known,
             Ok(Err(_)) => {

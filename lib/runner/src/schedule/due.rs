@@ -1,7 +1,6 @@
 //! A schedule: when its job is due, and which files call for it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,14 +8,14 @@ use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Year};
+use disk::Datestamp;
+use disk::Sum;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
-use lake::Datestamp;
 use project::day::DAY_VARIABLES;
 use project::{Job, Project};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use singer::{Error, ErrorKind, Result};
 
 use super::window::Window;
@@ -259,16 +258,13 @@ impl Schedule {
         if let Some(watched) = &self.watch {
             watched.look(&watched.root, 0, &mut sums);
         }
-        let mut digest = Sha256::new();
+        let mut of_all = Sum::default();
         for (path, sum) in sums {
-            digest.update(path.as_os_str().as_bytes());
-            digest.update([0]);
-            digest.update(sum);
+            of_all.add(path.as_os_str().as_bytes());
+            of_all.add([0]);
+            of_all.add(sum);
         }
-        digest.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        of_all.hex()
     }
 }
 
@@ -288,22 +284,10 @@ impl Watched {
                 self.look(&path, depth + 1, found);
             } else if kind.is_file()
                 && path.strip_prefix(&self.root).is_ok_and(|path| self.files.is_match(path))
-                && let Some(sum) = sum(&path)
+                && let Ok(sum) = fs::File::open(&path).and_then(Sum::of_reader)
             {
-                found.insert(path, sum);
+                found.insert(path, sum.bytes());
             }
-        }
-    }
-}
-
-fn sum(path: &Path) -> Option<[u8; 32]> {
-    let mut file = fs::File::open(path).ok()?;
-    let mut digest = Sha256::new();
-    let mut block = vec![0; 256 << 10];
-    loop {
-        match std::io::Read::read(&mut file, &mut block).ok()? {
-            0 => return Some(digest.finalize().into()),
-            bytes => digest.update(&block[..bytes]),
         }
     }
 }

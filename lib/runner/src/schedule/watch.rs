@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use disk::Datestamp;
 use jiff::Zoned;
-use lake::Datestamp;
 use project::{Job, Project, Warnings, warning};
 use serde_json::Value;
 use singer::Result;

@@ -5,7 +5,7 @@ mod report;
 
 use std::collections::BTreeSet;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::{Job, Plugin, Project};
 use runner::history::{self, PastRun};
 use runner::lake_paths;

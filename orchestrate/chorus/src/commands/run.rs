@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lake::Datestamp;
+use disk::Datestamp;
 use project::day::day_of;
 use project::{Job, Project};
 use runner::ended::{StepEnd, first_failure};

@@ -50,7 +50,7 @@ pub fn logs(project: &Project, name: &str) -> Result<()> {
     for path in store::entries(folder)? {
         if path.extension().is_some_and(|extension| extension == "log") {
             let log = std::fs::read(&path)
-                .map_err(|cause| store::failure("cannot read the log", &path, cause))?;
+                .map_err(|cause| disk::failure("cannot read the log", &path, cause))?;
             for line in String::from_utf8_lossy(&log).lines() {
                 print(&(singer::error::printable(line).into_owned() + "\n"))?;
             }

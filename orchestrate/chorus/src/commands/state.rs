@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use lake::Lock;
+use disk::Lock;
 use project::Project;
 use runner::state_names;
 use runner::store::Store;

@@ -1,11 +1,11 @@
 //! OAuth: tokens of client credentials, of a refresh token, or of a password.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use disk::{NewFile, replace_file};
 use http_client::{Address, Request, Sender, Signature, Signer, secrets::basic};
 use serde_json::{Value, json};
 use singer::{Context, Error, ErrorKind, Result, ResultExt, Secret, own_file, scrub};
@@ -17,6 +17,8 @@ use crate::settings::AuthSettings;
 const MARGIN: Duration = Duration::from_secs(30);
 /// A file of a token is no larger.
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
+/// Only its owner reads the file of a token.
+const MODE: u32 = 0o600;
 const SAVE: &str = "cannot keep the refresh token";
 
 /// Where tokens come from.
@@ -200,29 +202,23 @@ fn refused(failure: Error) -> Error {
 /// The file of the refresh token, locked against other runs.
 struct Keeper {
     path: PathBuf,
-    beside: PathBuf,
     _lock: File,
 }
 
 impl Keeper {
     fn open(path: &Path) -> Result<Self> {
-        let with = |ending: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        let (beside, lock) = (with(".new"), with(".lock"));
-        let lock = own_file::write(&lock).map_err(|failure| {
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(".lock");
+        let lock = own_file::write(Path::new(&lock)).map_err(|failure| {
             if failure.has_hint() {
                 return failure;
             }
             failure.hint("`oauth_token_file` must be in a folder that can be written")
         })?;
         lock.lock().or_kind(ErrorKind::Io, SAVE)?;
-        // What a run left here that was cut short.
-        let _ = std::fs::remove_file(&beside);
-        own_file::write(&beside)?;
-        Ok(Self { path: path.to_owned(), beside, _lock: lock })
+        // A token that cannot be kept must not be asked for: the one before it is void then.
+        drop(NewFile::alone(path, MODE)?);
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     fn read(&self) -> Result<Option<Secret>> {
@@ -237,25 +233,9 @@ impl Keeper {
         }
     }
 
-    /// Replaces the file by one rename, once the new one is on the disk.
     fn write(&self, token: &str) -> Result<()> {
         let text = json!({ "refresh_token": token }).to_string();
-        let mut file = own_file::write(&self.beside)?;
-        let mut save = || {
-            file.set_len(0)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&self.beside, &self.path)?;
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        save().or_kind(ErrorKind::Io, SAVE).with("path", self.path.display())
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        // Left behind only when nothing was written to it.
-        let _ = std::fs::remove_file(&self.beside);
+        let kept = replace_file(&self.path, text.as_bytes(), MODE);
+        kept.or_kind(ErrorKind::Io, SAVE).with("path", self.path.display())
     }
 }

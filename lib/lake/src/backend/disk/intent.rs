@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use singer::{ErrorKind, Result, ResultExt};
 
-use super::steps as disk;
+use super::steps;
 use crate::backend::Claim;
 
 /// How the names of intent files end.
@@ -25,7 +25,7 @@ impl Claim {
     pub(super) fn write(&self, staging: &Path) -> Result<()> {
         let text = serde_json::to_vec(self)
             .or_kind(ErrorKind::Internal, "cannot write the intent file")?;
-        disk::replace_file(&self.path(staging), &text)
+        steps::replace_file(&self.path(staging), &text)
     }
 
     /// Removes both generations, a while after the last step of the publication.
@@ -38,7 +38,7 @@ impl Claim {
 
 /// Removes what is of no more use. Cleaning up never fails a run: the next one removes what stays.
 pub(super) fn clear_path(path: &Path) {
-    if let Err(failure) = disk::remove(path) {
+    if let Err(failure) = steps::remove(path) {
         singer::warn!(
             "W-FOLDER-LEFT",
             "a path stays in staging for the next run: {}",

@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Disk, Lock, steps as disk};
+use disk::Lock;
+
+use super::{Disk, steps};
 
 /// How long an old generation outlives its replacement. A reader that opened its folder just before
 /// and lists it just after must still find its files: an empty folder would pass for a day without
@@ -25,7 +27,7 @@ pub(super) fn leave(lake: &Disk, folder: &Path) -> Option<PathBuf> {
         return Some(folder.to_owned());
     }
     let left = folder.with_extension(EXTENSION);
-    if disk::rename(folder, &left).is_err() {
+    if steps::rename(folder, &left).is_err() {
         return Some(folder.to_owned());
     }
     // A series that ended meanwhile may have looked before the folder had its name.
@@ -43,13 +45,13 @@ pub(super) fn youth(folder: &Path) -> Option<Duration> {
         return None;
     }
     // Its time is that of the last exchange. One in the future says nothing.
-    let age = disk::look(folder).ok()?.modified().ok()?.elapsed().ok()?;
+    let age = steps::look(folder).ok()?.modified().ok()?.elapsed().ok()?;
     RETIREMENT.checked_sub(age).filter(|rest| !rest.is_zero())
 }
 
 fn is_going_on(lake: &Disk) -> bool {
     let locks = lake.root().join(".locks");
-    let names = disk::names(&locks).unwrap_or_default();
+    let names = steps::names(&locks).unwrap_or_default();
     let mut series = names.iter().filter(|name| name.starts_with(LOCKS));
     series.any(|name| Lock::is_held(&locks.join(name)).unwrap_or(false))
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use singer::Result;
 
-use super::steps as disk;
+use super::steps;
 use crate::data::{DataFile, Output};
 
 const CANNOT_FLUSH: &str = "cannot flush the data file";
@@ -54,7 +54,7 @@ impl Flusher {
 impl DiskOutput {
     /// Creates the file, which must not be there.
     pub(super) fn create(path: PathBuf) -> Result<Self> {
-        let file = disk::create_new(&path)?;
+        let file = steps::create_new(&path)?;
         Ok(Self { path, file: Some(file), bytes: 0, flusher: None })
     }
 
@@ -63,7 +63,7 @@ impl DiskOutput {
             Some(flusher) => flusher,
             none => none.insert(
                 Flusher::start(file, self.bytes)
-                    .map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))?,
+                    .map_err(|cause| steps::failure(CANNOT_FLUSH, &self.path, cause))?,
             ),
         };
         flusher.bytes = self.bytes;
@@ -74,7 +74,7 @@ impl DiskOutput {
 
     fn end_flusher(&mut self) -> Result<()> {
         let ended = self.flusher.take().map_or(Ok(()), Flusher::end);
-        ended.map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))
+        ended.map_err(|cause| steps::failure(CANNOT_FLUSH, &self.path, cause))
     }
 }
 
@@ -96,10 +96,10 @@ impl Output for DiskOutput {
     fn write(&mut self, block: &[u8]) -> Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => disk::open_again(&self.path)?,
+            None => steps::open_again(&self.path)?,
         };
-        disk::append(&mut file, &self.path, block).map_err(|cause| {
-            disk::failure("cannot write the data file", &self.path, cause)
+        steps::append(&mut file, &self.path, block).map_err(|cause| {
+            steps::failure("cannot write the data file", &self.path, cause)
                 .with("bytes written before", self.bytes)
         })?;
         self.bytes += u64::try_from(block.len()).unwrap_or(u64::MAX);
@@ -125,15 +125,15 @@ impl Output for DiskOutput {
         self.end_flusher()?;
         let file = match self.file.take() {
             Some(file) => file,
-            None => disk::open_again(&self.path)?,
+            None => steps::open_again(&self.path)?,
         };
-        disk::sync_file(&file, &self.path)
-            .map_err(|cause| disk::failure(CANNOT_FLUSH, &self.path, cause))
+        steps::sync_file(&file, &self.path)
+            .map_err(|cause| steps::failure(CANNOT_FLUSH, &self.path, cause))
     }
 
     /// Closed first: some file systems keep what is open.
     fn discard(mut self: Box<Self>) {
         let _ = self.rest();
-        let _ = disk::remove_file(&self.path);
+        let _ = steps::remove_file(&self.path);
     }
 }

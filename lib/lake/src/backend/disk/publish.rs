@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use singer::Result;
 
 use super::intent::clear_path;
-use super::{Disk, steps as disk};
+use super::{Disk, steps};
 use crate::Key;
 use crate::backend::Claim;
 use crate::manifest::{FileEntry, MANIFEST_NAME};
@@ -14,39 +14,39 @@ use crate::manifest::{FileEntry, MANIFEST_NAME};
 /// Step 1: the staged files get their names, the manifest goes in, the folder is durable.
 pub(super) fn seal(staged: &Path, files: &[(PathBuf, FileEntry)], manifest: &[u8]) -> Result<()> {
     for (path, entry) in files {
-        disk::rename(path, &staged.join(&entry.name))?;
+        steps::rename(path, &staged.join(&entry.name))?;
     }
-    disk::write_file(&staged.join(MANIFEST_NAME), manifest)?;
-    disk::sync_folder(staged)
+    steps::write_file(&staged.join(MANIFEST_NAME), manifest)?;
+    steps::sync_folder(staged)
 }
 
 /// Step 2: the folders above the partition are there.
 pub(super) fn make_way(lake: &Disk, claim: &Claim) -> Result<PathBuf> {
-    disk::make_folder(&lake.path(&Key::source(&claim.source)))?;
-    disk::make_folder(&lake.path(&Key::day(&claim.source, claim.extracted_at)))?;
+    steps::make_folder(&lake.path(&Key::source(&claim.source)))?;
+    steps::make_folder(&lake.path(&Key::day(&claim.source, claim.extracted_at)))?;
     Ok(lake.path(&claim.place()))
 }
 
 /// Step 3: the new generation takes its place; the old one, if any, is then in staging.
 pub(super) fn place(staging: &Path, claim: &Claim, place: &Path) -> Result<()> {
     let staged = staging.join(&claim.staged);
-    if !disk::exists(place)? {
-        disk::rename(&staged, place)?;
-        return disk::sync_parent(place);
+    if !steps::exists(place)? {
+        steps::rename(&staged, place)?;
+        return steps::sync_parent(place);
     }
-    match disk::exchange(&staged, place) {
+    match steps::exchange(&staged, place) {
         // One step for the file system too, so one of its two folders is enough.
-        Ok(()) => disk::sync_parent(place),
+        Ok(()) => steps::sync_parent(place),
         Err(cause) if lacks_exchange(&cause) => {
             warn_once();
             // What is moved into a folder is lost when the folder's own name is.
-            disk::sync_parent(staging)?;
+            steps::sync_parent(staging)?;
             claim.write(staging)?;
-            disk::rename(place, &claim.old(staging))?;
-            if let Err(failure) = disk::rename(&staging.join(&claim.staged), place) {
+            steps::rename(place, &claim.old(staging))?;
+            if let Err(failure) = steps::rename(&staging.join(&claim.staged), place) {
                 // The old generation returns if it can; else the next run settles the claim.
-                if disk::rename(&claim.old(staging), place).is_ok() {
-                    disk::remove(&claim.path(staging))?;
+                if steps::rename(&claim.old(staging), place).is_ok() {
+                    steps::remove(&claim.path(staging))?;
                 }
                 return Err(failure);
             }
@@ -55,14 +55,14 @@ pub(super) fn place(staging: &Path, claim: &Claim, place: &Path) -> Result<()> {
             clear_path(&claim.path(staging));
             Ok(())
         }
-        Err(cause) => Err(disk::failure("cannot exchange the partition", place, cause)
+        Err(cause) => Err(steps::failure("cannot exchange the partition", place, cause)
             .with("staged", staged.display())),
     }
 }
 
 fn sync_both(place: &Path, staging: &Path) -> Result<()> {
-    disk::sync_parent(place)?;
-    disk::sync_folder(staging)
+    steps::sync_parent(place)?;
+    steps::sync_folder(staging)
 }
 
 fn lacks_exchange(cause: &io::Error) -> bool {

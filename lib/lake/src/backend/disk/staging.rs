@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use disk::{Datestamp, Lock};
 use singer::{Error, ErrorKind, Result};
 
 use super::intent::SUFFIX;
 use super::left::{self, RETIREMENT};
 use super::output::DiskOutput;
-use super::{Disk, Lock, publish, steps as disk};
+use super::{Disk, publish, steps};
 use crate::backend::{Claim, Staging};
 use crate::manifest::MANIFEST_NAME;
-use crate::{DataFile, Datestamp, Key};
+use crate::{DataFile, Key};
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
@@ -30,11 +31,11 @@ impl DiskStaging {
     /// Makes the staging folder of a new run.
     pub(super) fn begin(lake: &Disk) -> Result<Self> {
         loop {
-            let id = disk::random_id()?;
+            let id = steps::random_id()?;
             // A sweeping run may hold the lock for a moment: take another id.
-            if let Some(owner) = Lock::try_take(&lake.lock_path("run", &[&id]))? {
-                let folder = disk::below(lake.root(), &[".staging", &id]);
-                disk::make_staged_folder(&folder)?;
+            if let Some(owner) = steps::try_lock(&lake.lock_path("run", &[&id]))? {
+                let folder = steps::below(lake.root(), &[".staging", &id]);
+                steps::make_staged_folder(&folder)?;
                 return Ok(Self {
                     lake: lake.clone(),
                     id,
@@ -72,13 +73,13 @@ impl Staging for DiskStaging {
     fn claim(&self, source: &str, day: Datestamp, table: &str) -> Result<Option<Claim>> {
         let place = self.lake.path(&Key::table(source, day, table));
         for above in [Key::source(source), Key::day(source, day)] {
-            disk::exists(&self.lake.path(&above))?;
+            steps::exists(&self.lake.path(&above))?;
         }
-        if disk::device(&self.folder)? != disk::device(&place)? {
+        if steps::device(&self.folder)? != steps::device(&place)? {
             return Err(Error::new(ErrorKind::Config, "cannot publish across file systems")
                 .with("staging", self.folder.display())
                 .with("partition", place.display())
-                .hint(disk::ONE_FILE_SYSTEM));
+                .hint(steps::ONE_FILE_SYSTEM));
         }
         let Some(lock) = self.lake.try_lock_partition(source, day, table)? else {
             return Ok(None);
@@ -91,7 +92,7 @@ impl Staging for DiskStaging {
             staged: claimed.len().to_string(),
         };
         claimed.push(lock);
-        disk::make_staged_folder(&self.folder.join(&claim.staged))?;
+        steps::make_staged_folder(&self.folder.join(&claim.staged))?;
         Ok(Some(claim))
     }
 
@@ -112,7 +113,7 @@ impl Staging for DiskStaging {
     fn publish(&self, claims: &[&Claim]) -> Result<Vec<bool>> {
         let publish = |claim: &&Claim| {
             let place = publish::make_way(&self.lake, claim)?;
-            let replaces = disk::exists(&place)?;
+            let replaces = steps::exists(&place)?;
             publish::place(&self.folder, claim, &place)?;
             if replaces {
                 self.retire(claim);
@@ -124,7 +125,7 @@ impl Staging for DiskStaging {
 
     fn discard(&self, claim: &Claim) {
         if !claim.path(&self.folder).exists() && !self.has_retired(claim) {
-            let _ = disk::remove(&self.folder.join(&claim.staged));
+            let _ = steps::remove(&self.folder.join(&claim.staged));
         }
     }
 }
@@ -147,7 +148,7 @@ impl Drop for DiskStaging {
             folder = mine;
             std::thread::sleep(RETIREMENT.saturating_sub(since.elapsed()));
         }
-        if let Err(failure) = disk::remove(&folder) {
+        if let Err(failure) = steps::remove(&folder) {
             singer::warn!(
                 "W-FOLDER-LEFT",
                 "the staging folder stays for the next run: {}",
@@ -160,14 +161,14 @@ impl Drop for DiskStaging {
 /// Settles and removes the staging folders whose owners are dead. Cleaning up never fails a run.
 pub(super) fn sweep(lake: &Disk) -> Result<()> {
     for part in [".locks", ".staging"] {
-        disk::make_folder(&lake.root().join(part))?;
+        steps::make_folder(&lake.root().join(part))?;
     }
     let all = lake.root().join(".staging");
-    for id in disk::names(&all)? {
+    for id in steps::names(&all)? {
         if left::youth(&all.join(&id)).is_some() {
             continue;
         }
-        let swept = match Lock::try_take(&lake.lock_path("run", &[&id])) {
+        let swept = match steps::try_lock(&lake.lock_path("run", &[&id])) {
             Ok(None) => continue,
             Ok(Some(_owner)) => sweep_run(lake, &all.join(&id), &id),
             Err(failure) => Err(failure),
@@ -185,26 +186,26 @@ pub(super) fn sweep(lake: &Disk) -> Result<()> {
 }
 
 fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
-    if !disk::look(folder).is_ok_and(|found| found.is_dir()) {
+    if !steps::look(folder).is_ok_and(|found| found.is_dir()) {
         // A link or a file that is none of ours; another sweeper may also have been faster.
         return Ok(());
     }
     match settle_intents(lake, folder)? {
         Settled::All => {
             tracing::info!("removing what a dead run left in staging: {id}");
-            disk::remove(folder)
+            steps::remove(folder)
         }
         Settled::InUse => Ok(()),
         Settled::Never(why) => {
             let aside = lake.root().join(".aside");
-            disk::make_folder(&aside)?;
+            steps::make_folder(&aside)?;
             let aside = aside.join(id);
             singer::warn!(
                 "W-SET-ASIDE",
                 "what a dead run left is set aside, in {}: {why}",
                 aside.display()
             );
-            disk::rename(folder, &aside)
+            steps::rename(folder, &aside)
         }
     }
 }
@@ -215,9 +216,9 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
 fn sweep_locks(lake: &Disk) -> Result<()> {
     let locks = lake.root().join(".locks");
     let is_of_one = |name: &&String| name.starts_with("run-") || name.starts_with(left::LOCKS);
-    for name in disk::names(&locks)?.iter().filter(is_of_one) {
+    for name in steps::names(&locks)?.iter().filter(is_of_one) {
         // Taken and released; one that another user made may stay.
-        let _ = Lock::try_take(&locks.join(name));
+        let _ = steps::try_lock(&locks.join(name));
     }
     Ok(())
 }
@@ -234,10 +235,10 @@ enum Settled {
 
 /// Finishes replacements that died between their two renames.
 fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
-    for name in disk::names(staging)?.iter().filter(|name| name.ends_with(SUFFIX)) {
+    for name in steps::names(staging)?.iter().filter(|name| name.ends_with(SUFFIX)) {
         let path = staging.join(name);
         // Written atomically, so one that cannot be read was never ours.
-        let intent = match disk::read_small(&path) {
+        let intent = match steps::read_small(&path) {
             Ok(text) => serde_json::from_slice::<Claim>(&text.unwrap_or_default()).ok(),
             Err(failure) if failure.kind() == ErrorKind::Data => None,
             Err(failure) => return Err(failure),
@@ -256,7 +257,7 @@ fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
         if !settle(lake, staging, &intent)? {
             return Ok(Settled::Never("the day of the replacement that it began is gone"));
         }
-        disk::remove(&path)?;
+        steps::remove(&path)?;
     }
     Ok(Settled::All)
 }
@@ -266,11 +267,11 @@ fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
 fn settle(lake: &Disk, staging: &Path, intent: &Claim) -> Result<bool> {
     let place = lake.path(&intent.place());
     for above in [Key::source(&intent.source), Key::day(&intent.source, intent.extracted_at)] {
-        if !disk::exists(&lake.path(&above))? {
+        if !steps::exists(&lake.path(&above))? {
             return Ok(false);
         }
     }
-    if disk::exists(&place)? {
+    if steps::exists(&place)? {
         return Ok(true);
     }
     let (staged, old) = (staging.join(&intent.staged), intent.old(staging));
@@ -279,20 +280,20 @@ fn settle(lake: &Disk, staging: &Path, intent: &Claim) -> Result<bool> {
             "W-PARTITION-REPAIRED",
             "finishing the replacement of a partition that a dead run began"
         );
-        disk::rename(&staged, &place)?;
+        steps::rename(&staged, &place)?;
     } else if is_generation(&old) {
-        disk::rename(&old, &place)?;
+        steps::rename(&old, &place)?;
     }
-    disk::sync_parent(&place)?;
+    steps::sync_parent(&place)?;
     Ok(true)
 }
 
 /// Tells whether a folder of the staging folder, no link, holds a manifest.
 fn is_generation(folder: &Path) -> bool {
-    disk::look(folder).is_ok_and(|found| found.is_dir())
-        && disk::look(&folder.join(MANIFEST_NAME)).is_ok_and(|found| found.is_file())
+    steps::look(folder).is_ok_and(|found| found.is_dir())
+        && steps::look(&folder.join(MANIFEST_NAME)).is_ok_and(|found| found.is_file())
 }
 
 fn has_intents(staging: &Path) -> bool {
-    disk::names(staging).is_ok_and(|names| names.iter().any(|name| name.ends_with(SUFFIX)))
+    steps::names(staging).is_ok_and(|names| names.iter().any(|name| name.ends_with(SUFFIX)))
 }

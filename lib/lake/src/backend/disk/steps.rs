@@ -1,13 +1,15 @@
 //! The one seam to the file system: all that this crate does to files and folders is done here, in
 //! small steps, each with an error that names its path.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+pub(crate) use disk::failure;
+use disk::lock::{Lock, LockSteps, open_lock};
+use disk::open_plainly;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use singer::{Error, ErrorKind, Result};
 
 use crate::manifest::SMALL_BYTES_MAX;
@@ -39,23 +41,6 @@ fn act<T>(_: Step<'_>, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 
 #[cfg(test)]
 use super::simulation::act;
-
-/// Makes the failure of a step on a path.
-pub(crate) fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
-    let full = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    );
-    let many = cause.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
-    let failure = Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause);
-    if full {
-        return failure.hint("make room there and run again");
-    }
-    if many {
-        return failure.hint("a run holds a file open for each table: raise `ulimit -n`");
-    }
-    failure
-}
 
 /// Refuses a symlink; says whether something is there.
 pub(crate) fn exists(path: &Path) -> Result<bool> {
@@ -105,16 +90,12 @@ pub(crate) fn make_folders(path: &Path) -> Result<()> {
 
 /// Fsyncs a folder, so that the names in it survive a power loss.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    act(Step::SyncFolder(path), || File::open(path)?.sync_all())
+    act(Step::SyncFolder(path), || disk::replace::sync_folder(path))
         .map_err(|cause| failure("cannot flush the folder", path, cause))
 }
 
 pub(crate) fn sync_parent(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(here) if here.as_os_str().is_empty() => sync_folder(Path::new(".")),
-        Some(parent) => sync_folder(parent),
-        None => Ok(()),
-    }
+    sync_folder(disk::replace::folder_of(path))
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -141,21 +122,18 @@ pub(crate) fn create_new(path: &Path) -> Result<File> {
     act(Step::MakeFile(path), new).map_err(|cause| failure("cannot create the file", path, cause))
 }
 
-/// Opens a file to lock it; it is created where there is none.
-pub(crate) fn open_lock(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o640).custom_flags(PLAINLY);
-    act(Step::MakeFile(path), || options.open(path).and_then(regular))
-        .map_err(|cause| failure("cannot open the lock file", path, cause))
+/// Takes a lock, or returns `None` at once when somebody holds it.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<Lock>> {
+    Lock::try_take_by(path, LOCK_STEPS)
 }
 
-/// Flags that follow no link and wait for nobody at the other end of a pipe.
-const PLAINLY: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
-
-/// Refuses what is not a file: a pipe may never end, and a device never does.
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+/// Takes a lock and waits for it; only for work that takes moments.
+pub(crate) fn wait_for_lock(path: &Path) -> Result<Lock> {
+    Lock::wait_by(path, LOCK_STEPS)
 }
+
+const LOCK_STEPS: LockSteps =
+    LockSteps { open: |path| act(Step::MakeFile(path), || open_lock(path)), remove: remove_file };
 
 /// Opens a file that this run wrote, to write on.
 pub(crate) fn open_again(path: &Path) -> Result<File> {
@@ -184,10 +162,7 @@ pub(crate) fn write_file(path: &Path, text: &[u8]) -> Result<()> {
 /// Replaces a file as one step: its readers see the old text or the new text.
 pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
     exists(path)?;
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".partial");
-    let partial = path.with_file_name(name);
+    let partial = disk::replace::partial(path);
     // A dead run may have left it; callers hold a lock.
     remove(&partial)?;
     let written = write_file(&partial, text).and_then(|()| rename(&partial, path));
@@ -226,9 +201,7 @@ pub(crate) fn look(path: &Path) -> io::Result<fs::Metadata> {
 
 /// Opens a file to read; a link, a pipe or a device is none.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(PLAINLY);
-    act(Step::Look, || options.open(path).and_then(regular))
+    act(Step::Look, || open_plainly(OpenOptions::new().read(true), path))
 }
 
 /// Reads a small file, `None` where there is none. What is no file, or too large, is a `Data`

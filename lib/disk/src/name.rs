@@ -1,16 +1,15 @@
 //! Names as parts of a path: percent-encoded, reversible, never outside the folder they are in.
 
-use sha2::{Digest, Sha256};
-use singer::quote;
+use crate::sum;
 
 /// The longest part made of a name, so that prefix and suffix still fit into 255 bytes.
 const PART_BYTES_MAX: usize = 200;
 /// Stands before the hash of a shortened name; no encoded name contains it.
-pub(crate) const CUT: char = '~';
+pub const CUT: char = '~';
 
 /// Encodes a name: `[A-Za-z0-9_-]` and a `.` that is not the first byte stay, other bytes become
 /// `%XX`, the empty name becomes `%`. A name too long for a file system is cut and ends in `~` and
-/// a hash of the whole name; the real name is in the manifest.
+/// a hash of the whole name; who keeps things by such a name notes the whole one.
 pub fn encode(name: &str) -> String {
     if name.is_empty() {
         return "%".to_owned();
@@ -28,7 +27,7 @@ pub fn encode(name: &str) -> String {
     if out.len() <= PART_BYTES_MAX {
         return out;
     }
-    let hash = quote::hex(&Sha256::digest(name.as_bytes()));
+    let hash = sum(name);
     let mut end = PART_BYTES_MAX - 33;
     // Not in the middle of an escape.
     while out[..end].rfind('%').is_some_and(|at| at + 3 > end) {
