@@ -123,6 +123,13 @@ impl Client {
         self.finish_statement().map(|outcome| outcome.affected)
     }
 
+    /// Runs statements without parameters, sent at once; returns the rows of all of them. Each is
+    /// a part of the transaction that the first one begins.
+    pub fn query_all(&mut self, sql: &str) -> Result<Vec<Row>> {
+        self.start(sql)?;
+        self.finish_statement().map(|outcome| outcome.rows)
+    }
+
     /// Runs one statement with text parameters (`$1`, ...) by an unnamed prepared statement.
     pub fn query(&mut self, sql: &str, params: &[Option<&str>]) -> Result<Vec<Row>> {
         self.check_idle()?;

@@ -15,6 +15,8 @@ const UNIQUE_VIOLATION: &str = "23505";
 /// A transaction that is open on the run's second connection, and what it has taken.
 pub struct Direct {
     into: CopyTarget,
+    /// The COPY alone.
+    copy: String,
     own: Vec<FilledColumn>,
     /// Whether a key may come twice: the later row replaces the earlier one, which takes a merge.
     keyed: bool,
@@ -60,6 +62,7 @@ impl Direct {
     /// the table the server does not say how many it took.
     pub fn new(into: CopyTarget, own: Vec<FilledColumn>, keyed: bool, routed: bool) -> Self {
         Self {
+            copy: into.sql.clone(),
             into,
             own,
             keyed,
@@ -91,7 +94,7 @@ impl Direct {
             }
             if self.keyed {
                 let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
-                connection.idle()?.execute(&format!("{release}SAVEPOINT direct"))?;
+                self.into.sql = format!("{release}SAVEPOINT direct; {}", self.copy);
                 self.saved = true;
             }
         }

@@ -125,6 +125,8 @@ pub fn holds_alone(
     let name = &mapping.shape.name;
     match mapping.method {
         LoadMethod::AppendOnly => return Ok(true),
+        // What made the table has taken the lock.
+        LoadMethod::Upsert if mapping.change.creates() => {}
         LoadMethod::Upsert if !table::try_lock(client, &name.to_string())? => return Ok(false),
         LoadMethod::Upsert => {}
         LoadMethod::Overwrite | LoadMethod::ReplacePartition => {

@@ -13,8 +13,9 @@ use singer::target::{FILLED_SINCE, Unchanged};
 use singer::{Error, ErrorKind, Result};
 
 use crate::ask;
+use crate::filler::Filler;
 use crate::mapping::Mapping;
-use crate::memory::{Claim, Filler, Memory};
+use crate::memory::{Claim, Memory};
 use crate::names::TableName;
 use crate::session::Session;
 use crate::settings::{LoadMethod, MissingTable, Settings};

@@ -13,6 +13,7 @@ mod encode;
 mod existing;
 mod facts;
 mod fields;
+mod filler;
 mod guarded;
 mod guards;
 mod json_keys;

@@ -12,51 +12,21 @@
 //! server: that is remembered, beside the number of the table to remember in, which has another
 //! one, too, where a whole schema or database was restored.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use pg::{Client, failure, ours, quote_literal, quote_qualified};
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::ask;
+use crate::filler::Filler;
 use crate::names::TableName;
 
 /// The columns that earlier releases did not make: when the last load of a table began, and the
 /// numbers of the table and of the one to remember in.
 const LATER: [&str; 3] = ["began timestamp with time zone", "table_oid oid", "memory_oid oid"];
 
-/// Who fills a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filler {
-    /// The stream's name.
-    pub stream: String,
-    /// The schema and the table that its tap says it reads.
-    source: Option<(String, String)>,
-}
-
-impl Filler {
-    /// Returns how a stream is known.
-    pub fn of(stream: &Stream) -> Self {
-        let source = stream.source_table();
-        let source = source.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
-        Self { stream: stream.name.clone(), source }
-    }
-
-    /// Tells whether both are one stream. What a release or a tap that says no tables wrote is
-    /// known by its name.
-    pub fn is(&self, other: &Self) -> bool {
-        match (&self.source, &other.source) {
-            (Some(one), Some(other)) => one == other,
-            _ => self.stream == other.stream,
-        }
-    }
-}
-
-impl fmt::Display for Filler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.stream)
-    }
-}
+/// The moment since which a table is filled, as text.
+const SINCE: &str = "to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
 /// Who fills a table, and since when: a moment in UTC, to the microsecond.
 #[derive(Clone, Debug)]
@@ -107,6 +77,8 @@ pub struct Claim {
     adopts: bool,
     /// Whether the stream fills it already, and only the number of the table is new.
     keeps: bool,
+    /// What the transaction at hand has written, where no other run had been there before.
+    written: RefCell<Option<Known>>,
 }
 
 impl Memory {
@@ -174,7 +146,8 @@ impl Memory {
             before => {
                 let keeps = exists && before.is_some();
                 let adopts = exists && !keeps;
-                Ok(Some(Claim { name: name.clone(), filler, before, adopts, keeps }))
+                let written = RefCell::default();
+                Ok(Some(Claim { name: name.clone(), filler, before, adopts, keeps, written }))
             }
         }
     }
@@ -252,7 +225,9 @@ impl Memory {
             );
         }
         // Another run may have been the first: its moment is the one that counts.
-        if let Some(known) = claim.written(client)? {
+        let ours = claim.written.take();
+        let known = if ours.is_some() { ours } else { claim.written(client)? };
+        if let Some(known) = known {
             let schema = self.schemas.entry(claim.name.schema.clone()).or_default();
             schema.fillers.insert(claim.name.table.clone(), known);
         }
@@ -315,25 +290,35 @@ impl Claim {
 
     /// Writes it, within the transaction of the load. Fails where another stream was first.
     pub fn write(&self, client: &mut Client) -> Result<()> {
-        if !self.keeps {
-            self.write_filler(client)?;
-        }
-        let asked = format!(
+        let filler = if self.keeps {
+            String::new()
+        } else {
+            format!("{} RETURNING {SINCE}; ", self.statement()?)
+        };
+        // Not where another user's release made it.
+        let numbered = format!(
             "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = {}::regclass AND attname = \
              'memory_oid' AND NOT attisdropped)",
             quote_literal(&quote_qualified(&self.name.schema, ours::TABLE)?)
         );
-        // Not where another user's release made it.
-        if ask::is_true(client, &asked)? {
+        let rows = client.query_all(&format!("{filler}{numbered}"))?;
+        let text = |row: Option<&pg::Row>| row.and_then(|row| row.get(0)).map(str::to_owned);
+        let since = if rows.len() > 1 { text(rows.first()) } else { None };
+        if since.is_none() && !self.keeps {
+            self.check_written(client)?;
+        }
+        let numbered = text(rows.last()).as_deref() == Some("t");
+        if numbered {
             client.execute(&self.number()?)?;
         }
+        let is_same = numbered.then_some(true);
+        let known = since.map(|since| Known { filler: self.filler.clone(), since, is_same });
+        self.written.replace(known);
         Ok(())
     }
 
-    fn write_filler(&self, client: &mut Client) -> Result<()> {
-        if client.execute(&self.statement()?)? > 0 {
-            return Ok(());
-        }
+    /// Fails where another stream was first.
+    fn check_written(&self, client: &mut Client) -> Result<()> {
         match self.written(client)? {
             Some(known) if !known.filler.is(&self.filler) => {
                 Err(taken(&self.name, &self.filler, &known.filler))
@@ -381,7 +366,7 @@ fn select(schema: &str) -> Result<String> {
     // As JSON, a column may be lacking.
     Ok(format!(
         "SELECT stream, source_schema, source_table, table_name, \
-         to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), \
+         {SINCE}, \
          CASE WHEN to_jsonb(m) ->> 'memory_oid' = m.tableoid::text \
          THEN to_jsonb(m) ->> 'table_oid' = \
          to_regclass(format('%I.%I', {}::text, table_name))::oid::text END FROM {table} m",
@@ -466,28 +451,4 @@ fn taken(name: &TableName, filler: &Filler, known: &Filler) -> Error {
              WHERE table_name = {}",
             quote_literal(&name.table)
         ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_is_known_by_its_table_else_by_its_name() {
-        let filler = |stream: &str, source: Option<(&str, &str)>| Filler {
-            stream: stream.to_owned(),
-            source: source.map(|(schema, table)| (schema.to_owned(), table.to_owned())),
-        };
-        let check = |one: &Filler, other: &Filler, same: bool| {
-            assert_eq!(one.is(other), same, "{one:?} {other:?}");
-            assert_eq!(other.is(one), same, "{one:?} {other:?}");
-        };
-        let said = filler("a-b-c", Some(("a", "b-c")));
-        check(&said, &said, true);
-        check(&said, &filler("a-b-c", None), true);
-        check(&said, &filler("a-b-c", Some(("a-b", "c"))), false);
-        check(&said, &filler("c", None), false);
-        check(&filler("orders", None), &filler("orders", None), true);
-        check(&filler("orders", None), &filler("Orders", None), false);
-    }
 }

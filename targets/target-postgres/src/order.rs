@@ -56,17 +56,34 @@ impl Order {
     /// Begins a load, behind those that are to come before it. `locks` are those of the run.
     pub fn begin(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Self> {
         let upserts = mapping.method == LoadMethod::Upsert;
-        let at = if upserts { ask(client, "clock_timestamp()::text")? } else { String::new() };
-        let held = hold(client, mapping, locks)?;
-        let begun = if upserts {
+        let wanted = wanted(mapping, *locks);
+        // One question for all. As in a transaction of its own, each part sees what was committed
+        // before it.
+        let mut asked = vec!["BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()];
+        asked.extend(upserts.then(|| "SELECT clock_timestamp()::text".to_owned()));
+        for Lock { number, shared } in &wanted {
+            asked.push(format!("SELECT pg_advisory_lock{shared}({number})"));
+        }
+        if upserts {
             // Behind the wait: rows that were waited for are older ones.
-            let horizon = ask(client, "txid_snapshot_xmax(txid_current_snapshot())")?;
-            let horizon = horizon.parse().unwrap_or(i64::MAX);
-            Some(Begun { at, horizon, own: Vec::new(), current: Cell::default() })
-        } else {
-            None
-        };
-        Ok(Self { locks: held, begun })
+            asked.push("SELECT txid_snapshot_xmax(txid_current_snapshot())".to_owned());
+        }
+        asked.push("COMMIT".to_owned());
+        let rows = client.query_all(&asked.join("; ")).map_err(|refused| {
+            if client.in_transaction() {
+                let _ = client.execute("ROLLBACK");
+            }
+            is_held(refused, &mapping.shape.name)
+        })?;
+        *locks += wanted.len();
+        let text = |row: Option<&pg::Row>| row.and_then(|row| row.get(0)).unwrap_or("").to_owned();
+        let begun = upserts.then(|| Begun {
+            at: text(rows.first()),
+            horizon: text(rows.last()).parse().unwrap_or(i64::MAX),
+            own: Vec::new(),
+            current: Cell::default(),
+        });
+        Ok(Self { locks: wanted, begun })
     }
 
     /// Lets others load. The rows are there by now: no load fails for this, and a connection that
@@ -94,7 +111,7 @@ impl Order {
         let (Some(begun), false) = (&self.begun, merge.keys.is_empty()) else {
             return Ok(Newest::default());
         };
-        let newest = Newest::read(client, &mapping.shape.name, begun)?;
+        let newest = Newest::read(client, &mapping.shape.name, begun, "")?.unwrap_or_default();
         if newest.is_later {
             let rows = client.query(&merge.overtaken(begun.horizon, &begun.own), &[])?;
             let rows = rows.first().and_then(|row| row.get(0)).unwrap_or("0");
@@ -110,57 +127,41 @@ impl Order {
     pub fn remember(&self, client: &mut Client, mapping: &Mapping, before: &Newest) -> Result<()> {
         let Some(begun) = &self.begun else { return Ok(()) };
         let name = &mapping.shape.name;
-        let memory = quote_qualified(&name.schema, ours::TABLE)?;
-        let held = format!("SELECT FROM {memory} WHERE table_name = $1 FOR UPDATE");
-        if client.query(&held, &[Some(&name.table)])?.is_empty() {
-            return Ok(());
-        }
-        let now = Newest::read(client, name, begun)?;
+        // What another transaction has written that held the row before is seen behind the wait.
+        let Some(now) = Newest::read(client, name, begun, " FOR UPDATE")? else { return Ok(()) };
         if now.is_later && now.at != before.at {
             // By this number the transaction is run again.
             return Err(overtaken(mapping).with("sqlstate", "40001"));
         }
-        if !now.is_later {
-            client.query(&statement(name)?, &[Some(&begun.at)])?;
-        }
-        let rows = client.query(
-            "SELECT txid_current(), greatest(txid_current() + 1, \
-             txid_snapshot_xmax(txid_current_snapshot()))",
-            &[],
-        )?;
+        let numbers = "txid_current(), greatest(txid_current() + 1, \
+                       txid_snapshot_xmax(txid_current_snapshot()))";
+        let rows = if now.is_later {
+            client.query(&format!("SELECT {numbers}"), &[])?
+        } else {
+            let update = format!("{} RETURNING {numbers}", statement(name)?);
+            client.query(&update, &[Some(&begun.at)])?
+        };
         let number = |at| rows.first().and_then(|row| row.get(at)?.parse().ok());
         begun.current.set(number(0).zip(number(1)));
         Ok(())
     }
 }
 
-/// Waits for the loads that are to come before one, and has later ones wait for it.
-fn hold(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Vec<Lock>> {
+/// Returns the locks by which a load waits for those that are to come before it, and has later ones
+/// wait for it. The run holds so many others.
+fn wanted(mapping: &Mapping, held: usize) -> Vec<Lock> {
     let name = &mapping.shape.name;
+    let lock = |what: &str, shared| Lock { number: table::lock_number(what), shared };
     let shared = if mapping.method == LoadMethod::Overwrite { "" } else { "_shared" };
-    let mut wanted = vec![(format!("load {name}"), shared)];
+    let mut wanted = vec![lock(&format!("load {name}"), shared)];
     if let Some((source, datestamp)) = &mapping.partition {
-        wanted.push((format!("load {name} {source} {datestamp}"), ""));
+        wanted.push(lock(&format!("load {name} {source} {datestamp}"), ""));
     }
-    if *locks + wanted.len() > LOCKS_MAX {
+    if held + wanted.len() > LOCKS_MAX {
         tracing::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let mut held = Vec::new();
-    for (what, shared) in wanted {
-        let number = table::lock_number(&what);
-        let locked = client.execute(&format!("SELECT pg_advisory_lock{shared}({number})"));
-        locked.map_err(|refused| is_held(refused, name))?;
-        held.push(Lock { number, shared });
-        *locks += 1;
-    }
-    Ok(held)
-}
-
-/// Asks the server for a value.
-fn ask(client: &mut Client, value: &str) -> Result<String> {
-    let rows = client.query(&format!("SELECT {value}"), &[])?;
-    Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
+    wanted
 }
 
 /// Returns the statement that remembers when a load of a table began.
@@ -179,14 +180,21 @@ pub struct Newest {
 }
 
 impl Newest {
-    fn read(client: &mut Client, name: &TableName, begun: &Begun) -> Result<Self> {
+    /// Asks for it, with this behind the question; `None` where nothing is remembered of the table.
+    fn read(
+        client: &mut Client,
+        name: &TableName,
+        begun: &Begun,
+        behind: &str,
+    ) -> Result<Option<Self>> {
         let memory = quote_qualified(&name.schema, ours::TABLE)?;
         let sql = format!(
-            "SELECT began::text, began > $2::timestamptz FROM {memory} WHERE table_name = $1"
+            "SELECT began::text, began > $2::timestamptz FROM {memory} WHERE table_name = \
+             $1{behind}"
         );
         let rows = client.query(&sql, &[Some(&name.table), Some(&begun.at)])?;
-        let text = |at| rows.first().and_then(|row| row.get(at));
-        Ok(Self { at: text(0).map(str::to_owned), is_later: text(1) == Some("t") })
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Self { at: row.get(0).map(str::to_owned), is_later: row.get(1) == Some("t") }))
     }
 }
 

@@ -184,7 +184,7 @@ impl PostgresSink {
         let (number, mapping) = (session.next_number(), &self.mapping);
         let table = mapping.shape.name.to_string();
         let connection = session.connection(role);
-        let mut stage = Stage::new(connection, number, &table, mapping.lists_lacking())?;
+        let mut stage = Stage::new(number, &table, mapping.lists_lacking());
         stage.reshape(connection, mapping.staged(), &self.fields)?;
         self.stage = Some(stage);
         Ok(())

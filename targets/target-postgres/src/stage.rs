@@ -32,17 +32,13 @@ pub struct Stage {
     rows: u64,
     line: u64,
     any_absent: bool,
+    is_made: bool,
 }
 
 impl Stage {
-    /// Makes the staging table, without columns yet. Its number is unique in the run.
-    pub fn new(
-        connection: &mut Connection,
-        number: u64,
-        table: &str,
-        lists_lacking: bool,
-    ) -> Result<Self> {
-        let made = Self {
+    /// Describes a staging table, which [`Stage::reshape`] makes. Its number is unique in the run.
+    pub fn new(number: u64, table: &str, lists_lacking: bool) -> Self {
+        Self {
             into: CopyTarget {
                 owner: number,
                 relation: format!("{STAGE_PREFIX}{number}"),
@@ -55,13 +51,8 @@ impl Stage {
             rows: 0,
             line: 0,
             any_absent: false,
-        };
-        let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
-        let extra = extra.collect::<Vec<_>>().join(", ");
-        let sql = format!("CREATE TABLE {} ({extra}, _sdc_stage_round bigint)", made.sql());
-        connection.idle()?.execute(&sql).map_err(|refused| explain(refused, table))?;
-        connection.made_stage();
-        Ok(made)
+            is_made: false,
+        }
     }
 
     /// Returns the quoted name.
@@ -99,31 +90,43 @@ impl Stage {
         Some(self)
     }
 
-    /// Gives the table these columns, names and types (those it has must be the first of them);
-    /// later rows come with these fields.
+    /// Makes the table of these columns, names and types, or gives it those that it lacks (those it
+    /// has must be the first of them); later rows come with these fields.
     pub fn reshape(
         &mut self,
         connection: &mut Connection,
         columns: Vec<(String, String)>,
         fields: &Fields,
     ) -> Result<()> {
-        let mut actions = Vec::new();
+        let (mut added, mut actions) = (Vec::new(), Vec::new());
         for (at, (name, sql)) in columns.iter().enumerate() {
             let quoted = quote_ident(name)?;
             match self.columns.get(at) {
                 Some((_, old)) if old == sql => {}
                 Some((_, old)) => actions.push(types::retype(&quoted, old, sql)),
-                None => actions.push(format!("ADD COLUMN {quoted} {sql}")),
+                None => added.push(format!("{quoted} {sql}")),
             }
         }
         for (_, place) in fields.spelled().filter(|(_, place)| !self.spelled.contains(place)) {
-            actions.push(format!("ADD COLUMN {} text", spelling(place)));
+            added.push(format!("{} text", spelling(place)));
         }
         self.spelled.extend(fields.spelled().map(|(_, place)| place));
-        if !actions.is_empty() {
-            let sql = format!("ALTER TABLE {} {}", self.sql(), actions.join(", "));
+        let sql = if self.is_made {
+            actions.extend(added.iter().map(|column| format!("ADD COLUMN {column}")));
+            (!actions.is_empty())
+                .then(|| format!("ALTER TABLE {} {}", self.sql(), actions.join(", ")))
+        } else {
+            let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
+            let round = "_sdc_stage_round bigint".to_owned();
+            let columns: Vec<String> = extra.chain([round]).chain(added).collect();
+            Some(format!("CREATE TABLE {} ({})", self.sql(), columns.join(", ")))
+        };
+        if let Some(sql) = sql {
             let done = connection.idle()?.execute(&sql);
             done.map_err(|refused| explain(refused, &self.into.table))?;
+        }
+        if !std::mem::replace(&mut self.is_made, true) {
+            connection.made_stage();
         }
         self.columns = columns;
         self.into.sql = copy(&self.sql(), &self.columns, fields)?;

@@ -243,7 +243,7 @@ fn a_first_load_stopped_in_the_middle_is_never_mixed_with_another() {
 
 /// How many sessions take rows in.
 const COPYING: &str = "SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND query LIKE 'COPY %'";
+    WHERE datname = current_database() AND query ~ '(^|; )COPY '";
 
 /// Makes loads wait at the end of their first INSERT for as long as the test holds a lock.
 const GATE: &str = "
