@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::batch::Batch;
-use crate::batch::Envelope;
+use crate::batch::{Batch, Cell, Envelope};
 use crate::canonical::is_canonical;
 use crate::catalog::Stream;
 use crate::error::Result;
@@ -113,12 +112,22 @@ pub struct RecordDecoder {
     /// Properties that no column has, as often as they came.
     pub undeclared: Undeclared,
     stream: String,
+    said: Said,
     /// A `time_extracted` was none.
     odd_times: bool,
     /// A property came twice in a record.
     repeats: bool,
     pub(crate) kinds: Kinds,
     heeds_deletions: bool,
+}
+
+/// How the last line of the usual order ended behind its record, and the envelope that it gave:
+/// most records of a stream end alike.
+#[derive(Debug, Default)]
+struct Said {
+    text: Vec<u8>,
+    time_extracted: Option<Vec<u8>>,
+    version: Option<Vec<u8>>,
 }
 
 struct DecodedColumn {
@@ -209,6 +218,7 @@ impl RecordDecoder {
             nulls: nulls.map(|(index, _)| index).collect(),
             undeclared: Undeclared::default(),
             stream: stream.name.clone(),
+            said: Said::default(),
             odd_times: false,
             repeats: false,
             kinds: Kinds::of(&stream.columns),
@@ -255,6 +265,18 @@ impl RecordDecoder {
         scanner.space();
         batch.begin_row();
         self.cells(&mut scanner, batch)?;
+        let rest = scanner.rest();
+        if !rest.is_empty() && self.said.text == rest {
+            self.said.repeat(self.columns.len(), batch);
+            return Ok(());
+        }
+        self.rest(&mut scanner, batch)?;
+        self.said.keep(rest, self.columns.len(), batch);
+        Ok(())
+    }
+
+    /// Reads what stands behind the record.
+    fn rest(&mut self, scanner: &mut Scanner<'_>, batch: &mut Batch) -> Result<(), Refusal> {
         let (mut version, mut time_extracted) = (None, None);
         while scanner.more(b'}')? {
             let key = scanner.key()?;
@@ -423,66 +445,49 @@ impl RecordDecoder {
     }
 }
 
+impl Said {
+    /// Keeps how a line ended that gave the last row its envelope.
+    fn keep(&mut self, rest: &[u8], from: usize, batch: &Batch) {
+        self.text.clear();
+        let row = batch.rows() - 1;
+        let keep = |cell: Cell<'_>, kept: &mut Option<Vec<u8>>| match cell {
+            Cell::Text(text) => {
+                let kept = kept.get_or_insert_default();
+                kept.clear();
+                kept.extend_from_slice(text);
+                true
+            }
+            Cell::Absent => {
+                *kept = None;
+                true
+            }
+            // It is told each time.
+            Cell::Null => false,
+        };
+        let time = batch.cell(row, from + Envelope::TIME_EXTRACTED);
+        let version = batch.cell(row, from + Envelope::VERSION);
+        if keep(time, &mut self.time_extracted) && keep(version, &mut self.version) {
+            self.text.extend_from_slice(rest);
+        }
+    }
+
+    /// Gives the last row the same envelope.
+    #[inline]
+    fn repeat(&self, from: usize, batch: &mut Batch) {
+        if let Some(text) = &self.time_extracted {
+            batch.set_or_repeat(from + Envelope::TIME_EXTRACTED, text);
+        }
+        if let Some(text) = &self.version {
+            batch.set_or_repeat(from + Envelope::VERSION, text);
+        }
+    }
+}
+
 fn required(schema: &Map<String, Value>) -> Vec<String> {
     let names = schema.get("required").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_property_that_comes_twice_is_told_and_others_are_not() {
-        let schema = r#"{"properties":{"a":{},"b":{},"c":{"x-absent-is-null":true},"d":{}}}"#;
-        let stream = Stream::new("s", serde_json::from_str(schema).unwrap(), Vec::new());
-        let repeats = |record: &str| {
-            let mut decoder = RecordDecoder::new(&stream, true).unwrap();
-            let mut batch = Batch::new(4 + Envelope::CELLS);
-            // A row before it has them all.
-            for record in [r#"{"a":1,"b":2,"c":3,"d":4}"#, record] {
-                let line = format!(r#"{{"type":"RECORD","stream":"s","record":{record}}}"#);
-                decoder.predicted(line.as_bytes(), &mut batch).unwrap();
-            }
-            decoder.repeats
-        };
-        for once in [
-            r#"{"a":1,"b":2,"c":3,"d":4}"#,
-            r#"{"d":1,"c":2,"b":3,"a":4}"#,
-            r#"{"b":1,"d":2,"a":3,"c":4}"#,
-            r#"{"c":null,"a":1,"x":1,"x":2}"#,
-            "{}",
-        ] {
-            assert!(!repeats(once), "{once}");
-        }
-        for twice in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":null,"b":2,"a":3}"#,
-            r#"{"b":1,"a":2,"b":3}"#,
-            r#"{"c":null,"c":1}"#,
-            r#"{"a":1,"b":2,"c":3,"d":4,"\u0061":5}"#,
-            r#"{"d":1,"a":2,"b":3,"c":4,"d":5}"#,
-        ] {
-            assert!(repeats(twice), "{twice}");
-        }
-    }
-
-    #[test]
-    fn a_time_of_extraction_that_is_none_is_told() {
-        let stream = Stream::new("s", Map::new(), Vec::new());
-        let is_told = |time: &str| {
-            let mut decoder = RecordDecoder::new(&stream, true).unwrap();
-            let mut batch = Batch::new(Envelope::CELLS);
-            let line = format!(r#"{{"type":"RECORD","stream":"s","record":{{}}{time}}}"#);
-            decoder.predicted(line.as_bytes(), &mut batch).unwrap();
-            decoder.odd_times
-        };
-        for time in ["", r#","time_extracted":null"#, r#","time_extracted":"2026-01-02T03:04:05Z""#]
-        {
-            assert!(!is_told(time), "{time}");
-        }
-        for time in ["17", "true", r#""yesterday""#, r#"["2026-01-02T03:04:05Z"]"#] {
-            assert!(is_told(&format!(r#","time_extracted":{time}"#)), "{time}");
-        }
-    }
-}
+#[path = "decode_tests.rs"]
+mod tests;

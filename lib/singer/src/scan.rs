@@ -108,6 +108,12 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).copied()
     }
 
+    /// Returns the text that was not taken yet.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
     /// Takes `bytes` if they come next.
     #[inline]
     pub fn take(&mut self, bytes: &[u8]) -> bool {

@@ -1,11 +1,14 @@
 //! One cell against its column's JSON Schema: what can be told from the token is told from it,
 //! the rest goes through the `jsonschema` crate, compiled once.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use self::bounds::Bounds;
 use crate::batch::Batch;
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,8 +24,7 @@ pub struct Checks {
     absent_is_null: bool,
     validate: bool,
     length_max: Option<usize>,
-    low: Option<i128>,
-    high: Option<i128>,
+    bounds: Bounds,
     scale: Option<usize>,
     words: Option<Vec<Vec<u8>>>,
     /// What only the whole JSON Schema can tell.
@@ -80,8 +82,7 @@ impl Checks {
             absent_is_null: column.absent_is_null,
             validate,
             length_max: None,
-            low: None,
-            high: None,
+            bounds: Bounds::default(),
             scale: None,
             words: None,
             rest: None,
@@ -112,14 +113,8 @@ impl Checks {
                     self.length_max = count();
                     self.length_max.is_some()
                 }
-                "minimum" if self.kind == Kind::Integer => {
-                    self.low = value.to_string().parse().ok();
-                    self.low.is_some()
-                }
-                "maximum" if self.kind == Kind::Integer => {
-                    self.high = value.to_string().parse().ok();
-                    self.high.is_some()
-                }
+                "minimum" if self.kind == Kind::Integer => self.bounds.set_low(value),
+                "maximum" if self.kind == Kind::Integer => self.bounds.set_high(value),
                 "multipleOf" => {
                     self.scale = power_of_ten(&value.to_string());
                     self.scale.is_some()
@@ -177,7 +172,7 @@ impl Checks {
         }
         self.expect_unless_off(Types::INTEGER)?;
         if self.validate {
-            self.check_bounds(digits)?;
+            self.bounds.check(digits)?;
         }
         set(batch, at, digits);
         Ok(())
@@ -291,7 +286,7 @@ impl Checks {
                 return Err("a fraction or an exponent where an integer belongs".to_owned());
             }
             if self.validate {
-                self.check_bounds(whole)?;
+                self.bounds.check(whole)?;
             }
             set(batch, at, if whole == b"-0" { b"0" } else { whole });
             return Ok(());
@@ -308,22 +303,6 @@ impl Checks {
         }
         set(batch, at, digits);
         Ok(())
-    }
-
-    fn check_bounds(&self, digits: &[u8]) -> Result<(), Reason> {
-        if self.low.is_none() && self.high.is_none() {
-            return Ok(());
-        }
-        let value = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<i128>().ok());
-        // A number beyond 128 bits is beyond every bound on its side of zero.
-        let negative = digits.starts_with(b"-");
-        let too_low = self.low.is_some_and(|low| value.map_or(negative, |value| value < low));
-        let too_high = self.high.is_some_and(|high| value.map_or(!negative, |value| value > high));
-        match (self.low, self.high) {
-            (Some(low), _) if too_low => Err(format!("the number is below the minimum {low}")),
-            (_, Some(high)) if too_high => Err(format!("the number is above the maximum {high}")),
-            _ => Ok(()),
-        }
     }
 
     #[inline]

@@ -78,3 +78,18 @@ fn takes_what_fits_and_tells_why_the_rest_does_not() {
     assert_eq!(put(int, "\"x\"", false).unwrap_err(), "the text is not an integer");
     assert_eq!(put(int, "\"7\"", false).as_deref(), Ok("7"));
 }
+
+#[test]
+fn bounds_hold_for_numbers_of_every_length() {
+    let bounds = [-1_000, -999, -100, -99, -10, -1, 0, 1, 9, 10, 99, 100, 999, 1_000];
+    let numbers: Vec<i32> = (-101..=101).chain([-1_001, -1_000, -999, 999, 1_000, 1_001]).collect();
+    for low in bounds {
+        for high in bounds.into_iter().filter(|high| *high >= low) {
+            let schema = format!(r#"{{"type":"integer","minimum":{low},"maximum":{high}}}"#);
+            for number in &numbers {
+                let fits = put(&schema, &number.to_string(), true).is_ok();
+                assert_eq!(fits, (low..=high).contains(number), "{schema} {number}");
+            }
+        }
+    }
+}
