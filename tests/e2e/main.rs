@@ -91,6 +91,7 @@ mod pipe {
     mod state_kills;
     mod state_sizes;
     mod stopped;
+    mod together;
     mod two_taps;
 }
 

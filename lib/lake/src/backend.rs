@@ -134,6 +134,17 @@ impl Claim {
     }
 }
 
+/// What a partition is to hold.
+#[derive(Debug)]
+pub struct Generation<'a> {
+    /// The partition.
+    pub claim: &'a Claim,
+    /// Its data files.
+    pub files: Vec<DataFile>,
+    /// The text of its manifest.
+    pub manifest: &'a [u8],
+}
+
 /// What a run stages and publishes; dropped, it leaves nothing but what was published.
 pub trait Staging: Debug + Send + Sync {
     /// Returns the id of the run.
@@ -151,11 +162,11 @@ pub trait Staging: Debug + Send + Sync {
     /// Those of creating it.
     fn create(&self, claim: &Claim, number: u32, name: &str) -> Result<DataFile>;
 
-    /// Makes a generation durable, which nobody sees yet.
+    /// Makes generations durable, which nobody sees yet.
     ///
     /// # Errors
-    /// Those of writing it.
-    fn seal(&self, claim: &Claim, files: Vec<DataFile>, manifest: &[u8]) -> Result<()>;
+    /// Those of writing the first that is not durable.
+    fn seal(&self, generations: Vec<Generation<'_>>) -> Result<()>;
 
     /// Makes the sealed generations of these partitions visible, each as one step. Tells of each
     /// whether it has taken the place of another one.

@@ -13,9 +13,12 @@ use singer::{ErrorKind, Result};
 use crate::backend::disk::simulation::{Disk, Done, Faults, Tree, make, steps_done, tree, watch};
 use crate::backend::disk::steps;
 use crate::sample::{contents, day};
-use crate::{Lake, Run, Series};
+use crate::{Lake, Ready, Run, Series};
 
 const TABLES: [&str; 2] = ["a", "b"];
+
+/// Tells of a step whether the disk never hears of it.
+type Lost = fn(&Done) -> bool;
 
 /// What readers see of each table; `None` where there is no partition.
 type Seen = BTreeMap<&'static str, Option<String>>;
@@ -29,15 +32,36 @@ struct Scene {
     no_exchange: bool,
     /// Whether the run is one of a series.
     series: bool,
+    way: Way,
 }
 
-const SCENES: [Scene; 6] = [
-    Scene { old: None, new: "1\n2\n", no_exchange: false, series: false },
-    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: false, series: false },
-    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: true, series: false },
-    Scene { old: Some("7\n"), new: "", no_exchange: false, series: false },
-    Scene { old: Some("7\n"), new: "7\n", no_exchange: false, series: false },
-    Scene { old: Some("7\n"), new: "1\n2\n", no_exchange: false, series: true },
+/// How the tables of a run are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    OneByOne,
+    Together,
+    /// Together, and one call makes all durable.
+    AtOnce,
+}
+
+const SCENE: Scene = Scene {
+    old: Some("7\n"),
+    new: "1\n2\n",
+    no_exchange: false,
+    series: false,
+    way: Way::OneByOne,
+};
+
+const SCENES: [Scene; 9] = [
+    Scene { old: None, ..SCENE },
+    SCENE,
+    Scene { no_exchange: true, ..SCENE },
+    Scene { new: "", ..SCENE },
+    Scene { new: "7\n", ..SCENE },
+    Scene { series: true, ..SCENE },
+    Scene { way: Way::Together, ..SCENE },
+    Scene { old: None, way: Way::AtOnce, ..SCENE },
+    Scene { no_exchange: true, way: Way::AtOnce, ..SCENE },
 ];
 
 /// How far a run has come.
@@ -59,23 +83,34 @@ fn output(root: &Path) -> PathBuf {
     root.join("output")
 }
 
-fn publish(run: &Run, table: &str, rows: &str) -> Result<()> {
+fn ready(run: &Run, table: &str, rows: &str) -> Result<Ready> {
     let mut staged = run.stage(table, false)?;
     let mut file = staged.file("2024-02-29.T000000.csv")?;
     file.write(b"id\n", 0)?;
     for row in rows.split_inclusive('\n') {
         file.write(row.as_bytes(), 1)?;
     }
-    staged.publish(vec![file], contents(&json!({}))).map(drop)
+    staged.ready(vec![file], contents(&json!({})))
 }
 
 /// Publishes both tables and finishes the run.
-fn run(root: &Path, day: Datestamp, rows: &str, progress: &mut Progress) -> Result<()> {
+fn run(
+    root: &Path,
+    (day, way): (Datestamp, Way),
+    rows: &str,
+    progress: &mut Progress,
+) -> Result<()> {
     let lake = Lake::create(output(root))?;
     let run = Run::begin(&lake, "s", day, "test 1")?;
-    for (at, table) in TABLES.iter().enumerate() {
-        publish(&run, table, rows)?;
-        progress.published[at] = Some(steps_done());
+    if way == Way::OneByOne {
+        for (at, table) in TABLES.iter().enumerate() {
+            run.publish(vec![ready(&run, table, rows)?])?;
+            progress.published[at] = Some(steps_done());
+        }
+    } else {
+        let all = TABLES.iter().map(|table| ready(&run, table, rows));
+        run.publish(all.collect::<Result<_>>()?)?;
+        progress.published = [Some(steps_done()); 2];
     }
     run.finish()?;
     progress.finished = Some(steps_done());
@@ -83,7 +118,7 @@ fn run(root: &Path, day: Datestamp, rows: &str, progress: &mut Progress) -> Resu
 }
 
 fn run_plainly(root: &Path, rows: &str) {
-    run(root, day(), rows, &mut Progress::default()).unwrap();
+    run(root, (day(), Way::OneByOne), rows, &mut Progress::default()).unwrap();
 }
 
 /// Returns what readers see, after asserting that it is whole and that nothing is beside it.
@@ -130,11 +165,17 @@ impl Scene {
         root
     }
 
+    /// Returns these faults of a disk that is as the scene has it.
+    fn faults(&self, faults: Faults) -> Faults {
+        let syncs_at_once = self.way == Way::AtOnce;
+        Faults { no_exchange: self.no_exchange, syncs_at_once, ..faults }
+    }
+
     /// Does the run of the scene.
     fn run(&self, root: &Path, progress: &mut Progress) -> Result<()> {
         let begin = || Series::begin(&Lake::create(output(root))?);
         let _series = self.series.then(begin).transpose()?;
-        run(root, day(), self.new, progress)
+        run(root, (day(), self.way), self.new, progress)
     }
 
     /// Asserts what must hold after a crash behind so many steps, or at any time.
@@ -171,7 +212,7 @@ impl Scene {
     fn check_mended(&self, root: &Path, other_first: bool) {
         if other_first {
             let other = "2024-03-01".parse().unwrap();
-            run(root, other, "5\n", &mut Progress::default()).unwrap();
+            run(root, (other, self.way), "5\n", &mut Progress::default()).unwrap();
             if self.old.is_some() {
                 assert!(read(root).values().all(Option::is_some), "a partition stays away");
             }
@@ -192,7 +233,7 @@ impl Scene {
     ) -> (BTreeSet<(Tree, Progress)>, usize) {
         let mut disk = Disk::from(root);
         let mut progress = Progress::default();
-        let faults = Faults { no_exchange: self.no_exchange, ..Faults::default() };
+        let faults = self.faults(Faults::default());
         let (ended, steps, _) = watch(faults, || self.run(root, &mut progress));
         ended.unwrap();
         let mut states = BTreeSet::new();
@@ -279,12 +320,15 @@ fn a_power_loss_while_the_next_run_mends_is_mended_by_the_one_after() {
 
 #[test]
 fn the_simulated_disk_finds_a_missing_fsync() {
-    let scene = SCENES[1];
-    let lost: [fn(&Done) -> bool; 2] = [
-        |step| matches!(step, Done::SyncFile(path) if path.ends_with("1.partial")),
-        |step| matches!(step, Done::SyncFolder(path) if path.ends_with("extracted_at=2024-02-29")),
-    ];
-    for lost in lost {
+    let data: Lost = |step| matches!(step, Done::SyncFile(path) if path.ends_with("1.partial"));
+    let day: Lost =
+        |step| matches!(step, Done::SyncFolder(path) if path.ends_with("extracted_at=2024-02-29"));
+    let all: Lost = |step| matches!(step, Done::SyncAll);
+    let (alone, together) = (Way::OneByOne, Way::Together);
+    for (way, lost) in
+        [(alone, data), (alone, day), (together, data), (together, day), (Way::AtOnce, all)]
+    {
+        let scene = Scene { way, ..SCENE };
         let root = scene.before();
         let (states, _) = scene.power_losses(root.path(), lost);
         let broken = std::panic::catch_unwind(|| {
@@ -300,7 +344,6 @@ fn the_simulated_disk_finds_a_missing_fsync() {
 fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
     let (mut deaths, mut failures) = (0, 0);
     for scene in SCENES {
-        let no_exchange = scene.no_exchange;
         let errors = [Errno::IO, Errno::NOSPC, Errno::DQUOT, Errno::ROFS].map(Some);
         for fault in errors.into_iter().chain([None]) {
             // One step after the other, until the run meets no fault.
@@ -309,7 +352,7 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
                     Some(errno) => Faults { failure: Some((at, errno)), ..Faults::default() },
                     None => Faults { death: Some(at), ..Faults::default() },
                 };
-                let faults = Faults { no_exchange, ..faults };
+                let faults = scene.faults(faults);
                 let root = scene.before();
                 let mut progress = Progress::default();
                 let (ended, _, tried) = watch(faults, || scene.run(root.path(), &mut progress));
@@ -339,11 +382,11 @@ fn a_step_that_fails_or_is_the_last_leaves_the_old_generation_or_the_new() {
 fn what_cannot_be_removed_fails_no_run() {
     for scene in SCENES {
         let root = scene.before();
-        let Scene { no_exchange, new, .. } = scene;
+        let Scene { new, way, .. } = scene;
         for rows in [new, new, "8\n", new] {
-            let faults = Faults { no_exchange, no_removal: true, ..Faults::default() };
+            let faults = scene.faults(Faults { no_removal: true, ..Faults::default() });
             let mut progress = Progress::default();
-            let (ended, ..) = watch(faults, || run(root.path(), day(), rows, &mut progress));
+            let (ended, ..) = watch(faults, || run(root.path(), (day(), way), rows, &mut progress));
             ended.unwrap();
             let now = Scene { new: rows, ..scene };
             now.check(root.path(), Progress { published: [Some(0); 2], finished: Some(0) });

@@ -46,4 +46,4 @@ pub use layout::{Layout, Origin};
 pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
 pub use partition::Partition;
 pub use record::RunRecord;
-pub use run::{Contents, Outcome, Run, Series, Staged};
+pub use run::{Contents, Outcome, Ready, Run, Series, Staged};

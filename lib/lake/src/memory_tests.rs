@@ -12,7 +12,7 @@ use files::{Codec, Identity, OpenFile, StoredFile};
 use serde_json::json;
 use singer::{Error, ErrorKind, Result};
 
-use crate::backend::{Backend, Change, ChangeRecord, Claim, Found, Staging};
+use crate::backend::{Backend, Change, ChangeRecord, Claim, Found, Generation, Staging};
 use crate::data::{DataFile, Output};
 use crate::manifest::MANIFEST_NAME;
 use crate::sample::{contents, day};
@@ -204,15 +204,17 @@ impl Staging for MemoryRun {
         Ok(DataFile::new(number, name, Box::new(Upload(bytes))))
     }
 
-    fn seal(&self, claim: &Claim, files: Vec<DataFile>, manifest: &[u8]) -> Result<()> {
+    fn seal(&self, generations: Vec<Generation<'_>>) -> Result<()> {
         let mut staged = self.staged.lock().unwrap();
-        let mut sealed = vec![(MANIFEST_NAME.to_owned(), Arc::new(manifest.to_vec()))];
-        for file in files {
-            let number = file.number();
-            let bytes = staged.0[&(claim.staged.clone(), number)].lock().unwrap().clone();
-            sealed.push((file.finish()?.name, Arc::new(bytes)));
+        for Generation { claim, files, manifest } in generations {
+            let mut sealed = vec![(MANIFEST_NAME.to_owned(), Arc::new(manifest.to_vec()))];
+            for file in files {
+                let number = file.number();
+                let bytes = staged.0[&(claim.staged.clone(), number)].lock().unwrap().clone();
+                sealed.push((file.finish()?.name, Arc::new(bytes)));
+            }
+            staged.1.insert(claim.staged.clone(), sealed);
         }
-        staged.1.insert(claim.staged.clone(), sealed);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use disk::Datestamp;
 use serde_json::{Map, Value};
 use singer::{Coverage, Error, ErrorKind, Result};
 
-use crate::backend::{Claim, Found, Staging};
+use crate::backend::{Claim, Found, Generation, Staging};
 use crate::format::Format;
 use crate::lake::Lake;
 use crate::manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest, format_version};
@@ -43,6 +43,8 @@ struct Progress {
     opened: BTreeSet<String>,
     /// Tables that were published or found unchanged.
     done: BTreeMap<String, TableRecord>,
+    /// The run record as it was read last; with many tables it is large.
+    record: Option<RunRecord>,
 }
 
 /// A partition that is being written; published by [`Staged::publish`], gone when dropped.
@@ -51,6 +53,16 @@ pub struct Staged {
     shared: Arc<Shared>,
     claim: Claim,
     files: u32,
+}
+
+/// A generation that was written; [`Run::publish`] makes it visible. Gone when dropped.
+#[derive(Debug)]
+pub struct Ready {
+    staged: Staged,
+    files: Vec<DataFile>,
+    /// The text of the manifest; `None` where the partition has the same data already.
+    manifest: Option<Vec<u8>>,
+    rows: u64,
 }
 
 /// What a publication did.
@@ -121,6 +133,24 @@ impl Run {
         Ok(staged)
     }
 
+    /// Publishes generations, each as one step; what makes them durable is done for all at once.
+    pub fn publish(&self, mut ready: Vec<Ready>) -> Result<Vec<Outcome>> {
+        let generations: Vec<_> = ready.iter_mut().filter_map(Ready::generation).collect();
+        if !generations.is_empty() {
+            self.shared.staging.seal(generations)?;
+        }
+        let new = || ready.iter().filter(|one| one.manifest.is_some());
+        let claims: Vec<_> = new().map(|one| &one.staged.claim).collect();
+        self.shared.open_record(&claims)?;
+        let mut replaced = self.shared.staging.publish(&claims)?.into_iter();
+        let outcome = |Ready { staged, manifest, rows, .. }: &Ready| {
+            let Some(manifest) = manifest else { return Outcome::Unchanged };
+            staged.done(disk::sum(manifest), *rows);
+            if replaced.next() == Some(true) { Outcome::Replaced } else { Outcome::New }
+        };
+        Ok(ready.iter().map(outcome).collect())
+    }
+
     /// Records that the run finished: its tables become part of the finished day.
     pub fn finish(&self) -> Result<()> {
         let Shared { lake, source, day, tool, .. } = &*self.shared;
@@ -160,15 +190,37 @@ impl Series {
     }
 }
 
+impl Ready {
+    /// Returns how many rows the partition has.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Tells whether the partition has the same data already.
+    pub fn is_unchanged(&self) -> bool {
+        self.manifest.is_none()
+    }
+
+    /// Returns the place that the partition is published at, as people know it.
+    pub fn show(&self) -> String {
+        self.staged.show()
+    }
+
+    fn generation(&mut self) -> Option<Generation<'_>> {
+        let (claim, files) = (&self.staged.claim, std::mem::take(&mut self.files));
+        self.manifest.as_deref().map(|manifest| Generation { claim, files, manifest })
+    }
+}
+
 impl Shared {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows in the run record that this run is about to change its tables.
-    fn open_record(&self, table: &str) -> Result<()> {
+    /// Shows in the run record that this run is about to change these tables.
+    fn open_record(&self, claims: &[&Claim]) -> Result<()> {
         let mut progress = self.progress();
-        if progress.opened.contains(table) {
+        if claims.iter().all(|claim| progress.opened.contains(&claim.table)) {
             return Ok(());
         }
         // All that are staged by now, so that the record is seldom written.
@@ -246,6 +298,14 @@ impl Staged {
 
     /// Publishes the files as the partition's one generation, unless it holds the same already.
     pub fn publish(self, files: Vec<DataFile>, contents: Contents) -> Result<Outcome> {
+        let run = Run { shared: Arc::clone(&self.shared) };
+        let outcomes = run.publish(vec![self.ready(files, contents)?])?;
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Unchanged))
+    }
+
+    /// Ends the files, to be published as the partition's one generation by [`Run::publish`],
+    /// unless it holds the same already.
+    pub fn ready(self, files: Vec<DataFile>, contents: Contents) -> Result<Ready> {
         let Shared { lake, staging, .. } = &*self.shared;
         let entries = files.iter().map(DataFile::entry).collect();
         let manifest = self.manifest(contents, entries);
@@ -256,20 +316,17 @@ impl Staged {
             // Where open files stay when they are removed (NFS, FUSE), their folder does, too.
             drop(files);
             staging.discard(&self.claim);
-            self.done(old.manifest_sha256.clone(), manifest.rows());
-            return Ok(Outcome::Unchanged);
+            let rows = manifest.rows();
+            self.done(old.manifest_sha256.clone(), rows);
+            return Ok(Ready { staged: self, files: Vec::new(), manifest: None, rows });
         }
         if let Some(old) = &old {
             check_replaced(old, &manifest.coverage)?;
         }
         // Only what is published need be durable.
-        let text = manifest.to_json()?;
-        staging.seal(&self.claim, files, &text)?;
+        let (text, rows) = (manifest.to_json()?, manifest.rows());
         singer::warning::check()?;
-        self.shared.open_record(&self.claim.table)?;
-        let replaces = staging.publish(&[&self.claim])?.contains(&true);
-        self.done(disk::sum(&text), manifest.rows());
-        Ok(if replaces { Outcome::Replaced } else { Outcome::New })
+        Ok(Ready { staged: self, files, manifest: Some(text), rows })
     }
 
     fn manifest(&self, contents: Contents, files: Vec<FileEntry>) -> Manifest {
@@ -295,19 +352,28 @@ impl Staged {
     /// things it says would be trusted too. A run that died may not have recorded it.
     fn is_recorded(&self, old: &Partition) -> bool {
         let Claim { source, extracted_at, table, .. } = &self.claim;
+        let known = |record: &RunRecord| {
+            let died = record.open.values().any(|tables| tables.contains(table));
+            let known = record.tables.get(table);
+            died || known.is_none_or(|known| known.manifest_sha256 == old.manifest_sha256)
+        };
+        let mut progress = self.shared.progress();
+        if progress.record.as_ref().is_some_and(known) {
+            return true;
+        }
+        // Another run may have written it before this one claimed the partition.
         let Ok(Some(record)) = self.shared.lake.run_record(source, *extracted_at) else {
             return true;
         };
-        let died = record.open.values().any(|tables| tables.contains(table));
-        let known = record.tables.get(table);
-        let same = known.is_none_or(|known| known.manifest_sha256 == old.manifest_sha256);
-        if !died && !same {
+        let is_known = known(&record);
+        progress.record = Some(record);
+        if !is_known {
             singer::warn!(
                 "W-PARTITION-REPLACED",
                 "replacing a partition whose manifest was changed: {table:?}"
             );
         }
-        died || same
+        is_known
     }
 
     fn done(&self, manifest_sha256: String, rows: u64) {

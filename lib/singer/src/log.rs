@@ -77,7 +77,7 @@ pub fn failure(name: &'static str, failure: &Error) {
 /// Returns the span of what is done for a stream: events within it are of the stream.
 ///
 /// It is entered for a stream or a batch, and never for a row.
-pub(crate) fn of_stream(name: &str) -> Span {
+pub fn of_stream(name: &str) -> Span {
     // Of this level, so that it is there for each event that is written.
     tracing::error_span!("stream", stream = name)
 }

@@ -1,14 +1,15 @@
 //! Runs a target: rows into sinks, and state out once what it covers is durable.
 
+mod outgoing;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tracing::Span;
-
+use self::outgoing::{Behind, Outgoing};
 use crate::added;
 use crate::args::{Action, Role};
 use crate::batch::Batch;
@@ -63,39 +64,8 @@ fn run<T: Target>() -> Result<()> {
     ended
 }
 
-/// What came behind the last row of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Behind {
-    /// Nothing yet.
-    Nothing,
-    /// A state, or the stream's version: the rows may be all.
-    Something,
-    /// A state that said that no stream is being read any more.
-    End,
-}
-
-/// One stream on its way into its sink.
-struct Outgoing<S> {
-    name: String,
-    span: Span,
-    /// The stream of the tap that it came of: the tap says when that was read.
-    of_tap: String,
-    /// `None` once it was completed.
-    sink: Option<S>,
-    /// Rows were written that are not durable.
-    dirty: bool,
-    /// Its sink makes rows durable at the end only.
-    late: bool,
-    /// What came behind its rows.
-    behind: Behind,
-    /// Rows of versions before this one are gone, if all rows have come.
-    version: Option<i64>,
-    /// Those that its rows came with.
-    versions: Versions,
-    /// What the last state that covers rows of it leaves out.
-    mark: Value,
-    counter: RecordCounter,
-}
+/// How long rows of completed streams wait for those of others.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 struct Delivery<T: Target> {
     target: T,
@@ -103,9 +73,13 @@ struct Delivery<T: Target> {
     rejects: Rejects,
     streams: Vec<Outgoing<T::Sink>>,
     give_back: SyncSender<Batch>,
-    state: Option<LastState>,
+    state: Option<Rc<LastState>>,
     /// The state is not printed yet.
     state_pending: bool,
+    /// Since when rows of completed streams wait to be made durable together.
+    waiting: Option<Instant>,
+    /// The state to be printed then.
+    held: Option<Rc<LastState>>,
     /// What was said last of the stream that is being read.
     word: Word,
     /// The tap is one of ours: its bookmarks may take along which place they are of.
@@ -132,6 +106,8 @@ impl<T: Target> Delivery<T> {
             give_back,
             state: None,
             state_pending: false,
+            waiting: None,
+            held: None,
             word: Word::default(),
             ours: false,
             silent: BTreeSet::new(),
@@ -141,7 +117,21 @@ impl<T: Target> Delivery<T> {
     }
 
     fn run(mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
-        for event in incoming {
+        let ended = self.receive(incoming, allow_empty);
+        // Streams that had ended well before the failure stay; what fails now is told after it.
+        match (ended, self.commit_waiting()) {
+            (Ok(()), committed) => committed,
+            (Err(failure), committed) => {
+                if let Err(also) = committed {
+                    tracing::error!("also: {also}");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn receive(&mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
+        while let Some(event) = self.next(incoming)? {
             warning::check()?;
             match event {
                 Event::Schema(at, stream) => self.schema(at, &stream)?,
@@ -161,6 +151,35 @@ impl<T: Target> Delivery<T> {
         Err(Error::new(ErrorKind::Internal, "the reading thread has ended"))
     }
 
+    /// Returns what comes next; `None` where nothing ever comes again. Rows that wait do not wait
+    /// for it.
+    fn next(&mut self, incoming: &Receiver<Event>) -> Result<Option<Event>> {
+        if let Some(since) = self.waiting {
+            match incoming.recv_timeout(TOGETHER.saturating_sub(since.elapsed())) {
+                Ok(event) if since.elapsed() < TOGETHER => return Ok(Some(event)),
+                Ok(event) => return self.commit_waiting().map(|()| Some(event)),
+                Err(RecvTimeoutError::Timeout) => self.commit_waiting()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+        Ok(incoming.recv().ok())
+    }
+
+    /// Makes the rows of completed streams durable that wait for that, and prints the state that
+    /// waits for them.
+    fn commit_waiting(&mut self) -> Result<()> {
+        if self.waiting.take().is_none() {
+            return Ok(());
+        }
+        self.target.commit()?;
+        for stream in self.streams.iter_mut().filter(|stream| stream.waits) {
+            let _within = stream.span.enter();
+            (stream.waits, stream.dirty) = (false, false);
+            stream.counter.finish(true);
+        }
+        self.held.take().map_or(Ok(()), |state| self.print(&state))
+    }
+
     fn schema(&mut self, at: usize, stream: &Arc<Stream>) -> Result<()> {
         let Some(known) = self.streams.get_mut(at) else {
             let span = stderr::of_stream(&stream.name);
@@ -176,6 +195,7 @@ impl<T: Target> Delivery<T> {
                 of_tap: stream.of_tap().to_owned(),
                 sink: Some(sink),
                 dirty: false,
+                waits: false,
                 late: false,
                 behind: Behind::Nothing,
                 version: None,
@@ -230,7 +250,7 @@ impl<T: Target> Delivery<T> {
 
     fn state(&mut self, value: String, word: Word) -> Result<()> {
         self.check(&word)?;
-        self.state = Some(LastState::new(value));
+        self.state = Some(Rc::new(LastState::new(value)));
         self.state_pending = true;
         let ended = word.syncing == Some(Syncing::Nothing);
         let behind = if ended { Behind::End } else { Behind::Something };
@@ -307,7 +327,7 @@ impl<T: Target> Delivery<T> {
                 match sink.commit(self.target.shared()).with("stream", &stream.name)? {
                     // What its version does is yet to come.
                     Durability::Durable => stream.dirty = stream.version.is_some(),
-                    Durability::OnComplete => stream.late = true,
+                    Durability::OnComplete | Durability::Together => stream.late = true,
                 }
             }
         }
@@ -346,31 +366,42 @@ impl<T: Target> Delivery<T> {
             }
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
-            sink.complete(self.target.shared(), End { verified, state })
-                .with("stream", &stream.name)?;
-            stream.dirty = false;
-            stream.counter.finish(true);
+            let completed = sink.complete(self.target.shared(), End { verified, state });
+            if completed.with("stream", &stream.name)? == Durability::Together {
+                (stream.waits, stream.dirty) = (true, true);
+                self.waiting.get_or_insert_with(Instant::now);
+            } else {
+                stream.dirty = false;
+                stream.counter.finish(true);
+            }
         }
         Ok(())
     }
 
-    /// Prints the last state if all rows before it are durable.
+    /// Prints the last state if all rows before it are durable; it waits for those that wait.
     fn print_state(&mut self) -> Result<()> {
-        if !self.state_pending || self.streams.iter().any(|stream| stream.dirty) {
+        let on_the_way = |stream: &Outgoing<_>| stream.dirty && !stream.waits;
+        if !self.state_pending || self.streams.iter().any(on_the_way) {
             return Ok(());
         }
         self.state_pending = false;
-        let marked = self.marked(false)?;
-        let state = marked.as_deref().or(self.state.as_ref().map(LastState::text));
-        let Some(state) = state else { return Ok(()) };
-        output::print(&format!("{state}\n"))?;
-        self.cover();
+        let Some(state) = self.state.clone() else { return Ok(()) };
+        if self.waiting.is_some() {
+            self.held = Some(state);
+            return Ok(());
+        }
+        self.print(&state)
+    }
+
+    fn print(&mut self, state: &LastState) -> Result<()> {
+        let marked = self.marked(state, false)?;
+        output::print(&format!("{}\n", marked.as_deref().unwrap_or(state.text())))?;
+        self.cover(state);
         Ok(())
     }
 
-    /// Takes note of the rows that the state which was printed covers.
-    fn cover(&mut self) {
-        let Some(state) = &self.state else { return };
+    /// Takes note of the rows that a state which was printed covers.
+    fn cover(&mut self, state: &LastState) {
         for stream in self.streams.iter_mut().filter(|one| added::is_uncovered(&one.name)) {
             let mark = added::mark(state.bookmark(&stream.of_tap));
             if !mark.is_null() && mark != stream.mark {
@@ -380,17 +411,17 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    /// Returns the last state with the places of the rows in its bookmarks, where it has others: of
-    /// all streams, or of those alone that were found to be as the state knows them.
-    fn marked(&mut self, only_found: bool) -> Result<Option<String>> {
-        let Some(state) = self.state.as_ref().filter(|_| T::KNOWS_PLACES && self.ours) else {
+    /// Returns a state with the places of the rows in its bookmarks, where it has others: of all
+    /// streams, or of those alone that were found to be as the state knows them.
+    fn marked(&mut self, state: &LastState, only_found: bool) -> Result<Option<String>> {
+        if !T::KNOWS_PLACES || !self.ours {
             return Ok(None);
-        };
+        }
         let written = self.streams.iter().map(|stream| &stream.name).filter(|_| !only_found);
         state.with_places(written.chain(&self.found), &mut |name| self.target.place(name))
     }
 
-    fn end(mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         if let Some(Syncing::Stream(name)) = &self.word.syncing {
             return Err(Error::new(ErrorKind::Protocol, "the input ended early")
                 .with("stream", name)
@@ -407,12 +438,15 @@ impl<T: Target> Delivery<T> {
         for at in 0..self.streams.len() {
             self.complete(at, self.streams[at].behind == Behind::End)?;
         }
+        self.commit_waiting()?;
         let silent = std::mem::take(&mut self.silent);
         let unchanged = self.unchanged(silent);
         self.target.unchanged(&unchanged)?;
         self.found.extend(unchanged.into_iter().map(|stream| stream.name));
         // The last state may be out, without what was found since.
-        self.state_pending |= self.marked(true)?.is_some();
+        if let Some(state) = self.state.clone() {
+            self.state_pending |= self.marked(&state, true)?.is_some();
+        }
         warning::check()?;
         self.target.finish()?;
         warning::check()?;

@@ -42,6 +42,15 @@ pub trait Target: Sized {
     /// Tells what a load of these streams would do, and changes nothing.
     fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
 
+    /// Makes durable what completed sinks have left for it ([`Durability::Together`]): at the
+    /// latest a second behind the first of them, and before the end.
+    ///
+    /// # Errors
+    /// Those of the first stream that is not durable now; the others may be.
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
     /// nothing, as their source is as their bookmarks know it: fails where the destination has
     /// lost what the bookmarks say it has.
@@ -69,6 +78,9 @@ pub enum Durability {
     Durable,
     /// The rows become durable when the stream is completed.
     OnComplete,
+    /// The stream is completed, and its rows become durable together with those of others, by
+    /// [`Target::commit`]: it costs nearly the same for one small stream and for many.
+    Together,
 }
 
 /// A stream of which nothing came, as its source is as its bookmark knows it.
@@ -110,8 +122,8 @@ pub trait Sink {
     /// Makes what was written durable, where the destination can do so before the end.
     fn commit(&mut self, shared: &mut Self::Shared) -> Result<Durability>;
 
-    /// The stream ended well: publish. No row follows.
-    fn complete(&mut self, shared: &mut Self::Shared, end: End) -> Result<()>;
+    /// The stream ended well: publish, or leave that to [`Target::commit`]. No row follows.
+    fn complete(&mut self, shared: &mut Self::Shared, end: End) -> Result<Durability>;
 
     /// Rows of versions before this one are gone; where that is heeded it comes right before
     /// [`Sink::complete`], when all rows of this one have come. Where it is not heeded, `older`

@@ -9,6 +9,7 @@ mod settings;
 mod sink;
 mod source;
 mod target;
+mod together;
 mod written_for;
 
 use target::TargetCsv;

@@ -1,10 +1,11 @@
 //! Where a stream's file is written and published: a partition or a plain file.
 
 use lake::format::{DataFiles, Written};
-use lake::{Completeness, Contents, DataFile, Format, Outcome, Staged};
-use singer::{End, Error, ErrorKind, Result};
+use lake::{Completeness, Contents, DataFile, Format, Staged};
+use singer::{Durability, End, Error, ErrorKind, Result};
 
 use crate::plain::PlainFile;
+use crate::together::{Together, Told};
 
 /// Where a stream's file goes.
 #[derive(Debug)]
@@ -26,13 +27,18 @@ impl DataFiles for Place {
 }
 
 impl Place {
-    /// Publishes what was written; says where it is and what was done.
-    pub fn publish(&mut self, written: Written, end: End) -> Result<(String, &'static str)> {
+    /// Publishes what was written, or leaves it to be published together with others.
+    pub fn publish(
+        &mut self,
+        written: Written,
+        end: End,
+        together: &mut Together,
+        told: Told,
+    ) -> Result<Durability> {
         let Written { files, layout } = written;
         match self {
             Self::Partition(staged, _) => {
                 let staged = staged.take().ok_or_else(after_end)?;
-                let path = staged.show();
                 let contents = Contents {
                     schema: layout.schema(),
                     key_properties: layout.keys,
@@ -45,16 +51,12 @@ impl Place {
                     format: Format::Csv,
                     state: end.state,
                 };
-                let done = match staged.publish(files, contents)? {
-                    Outcome::New => "new",
-                    Outcome::Replaced => "replaced",
-                    Outcome::Unchanged => "unchanged",
-                };
-                Ok((path, done))
+                together.add(staged.ready(files, contents)?, told)
             }
             Self::Plain(plain) => {
                 plain.publish(files)?;
-                Ok((plain.path().display().to_string(), "written"))
+                told.log("written", &plain.path().display().to_string());
+                Ok(Durability::Durable)
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The rows of one stream into its data file.
 
-use lake::format::{Gaps, Keyless, RowWriter, Shared};
+use lake::format::{Gaps, Keyless, RowWriter};
 use lake::{DataFile, Layout};
 use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
 
 use crate::place::{Place, after_end};
+use crate::together::{Shared, Told};
 
 /// The data file of one stream.
 #[derive(Debug)]
@@ -64,33 +65,30 @@ impl Sink for CsvSink {
                 "let the tap declare the properties of the stream, or set `add_record_metadata`",
             ));
         }
-        let keyless = writer.write(shared, batch, &mut self.gaps)?;
+        let keyless = writer.write(&mut shared.writers, batch, &mut self.gaps)?;
         self.gaps.end_batch(batch.rows() - keyless.len(), writer.layout());
         reject(&keyless, batch, &self.name, writer.layout(), rejects)
     }
 
     fn evolve(&mut self, shared: &mut Shared, stream: &Stream) -> Result<()> {
-        self.writer.as_mut().ok_or_else(after_end)?.evolve(shared, stream)
+        self.writer.as_mut().ok_or_else(after_end)?.evolve(&mut shared.writers, stream)
     }
 
     fn commit(&mut self, _: &mut Shared) -> Result<Durability> {
         Ok(Durability::OnComplete)
     }
 
-    fn complete(&mut self, shared: &mut Shared, end: End) -> Result<()> {
+    fn complete(&mut self, shared: &mut Shared, end: End) -> Result<Durability> {
         let writer = self.writer.take().ok_or_else(after_end)?;
         self.gaps.warn(&self.name, writer.layout());
-        let written = writer.finish(shared, &mut self.place)?;
-        let rows: u64 = written.files.iter().map(DataFile::rows).sum();
-        let bytes: u64 = written.files.iter().map(DataFile::bytes).sum();
-        let unverified = if end.verified { "" } else { ", not known to be complete" };
-        let (path, done) = self.place.publish(written, end)?;
-        tracing::info!(
-            "stream {}: {done}, {rows} rows, {bytes} bytes{unverified}, {}",
-            singer::error::printable(&self.name),
-            path
-        );
-        Ok(())
+        let written = writer.finish(&mut shared.writers, &mut self.place)?;
+        let told = Told {
+            stream: self.name.clone(),
+            rows: written.files.iter().map(DataFile::rows).sum(),
+            bytes: written.files.iter().map(DataFile::bytes).sum(),
+            verified: end.verified,
+        };
+        self.place.publish(written, end, &mut shared.together, told)
     }
 
     fn activate(&mut self, version: i64, older: bool) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use disk::Datestamp;
+use lake::format::DataFiles as _;
 use lake::format::csv::{CsvWriter, Dialect};
-use lake::format::{DataFiles as _, Shared};
 use lake::{Key, Lake, Layout, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
@@ -19,6 +19,7 @@ use crate::plain::{Paths, PlainFile, check_replaced};
 use crate::settings::{self, OverwriteBehavior, Settings};
 use crate::sink::CsvSink;
 use crate::source;
+use crate::together::Shared;
 
 const TOOL: &str = concat!("target-csv ", env!("CARGO_PKG_VERSION"));
 
@@ -27,8 +28,6 @@ pub struct TargetCsv {
     settings: Settings,
     naming: Naming,
     dialect: Dialect,
-    /// The run of a partitioned target.
-    run: Option<Run>,
     paths: Paths,
     /// The files that the rows of this run come from.
     read_from: FileIds,
@@ -68,8 +67,9 @@ impl Target for TargetCsv {
                 None
             }
         };
-        let (paths, read_from, shared) = (Paths::default(), FileIds::new(), Shared::default());
-        Ok(Self { settings, naming, dialect, run, paths, read_from, shared })
+        let (paths, read_from, mut shared) = (Paths::default(), FileIds::new(), Shared::default());
+        shared.together.run = run;
+        Ok(Self { settings, naming, dialect, paths, read_from, shared })
     }
 
     fn sink(&mut self, stream: &Stream) -> Result<CsvSink> {
@@ -78,7 +78,7 @@ impl Target for TargetCsv {
             source::check(&path, &self.read_from)?;
         }
         lost::tell_part(&self.naming, stream)?;
-        let mut place = match (&self.naming, &self.run) {
+        let mut place = match (&self.naming, &self.shared.together.run) {
             (Naming::Partition { file, source, day, .. }, Some(run)) => {
                 check_day(stream, source, *day)?;
                 let staged = run.stage(&stream.name, self.settings.adopt)?;
@@ -94,7 +94,8 @@ impl Target for TargetCsv {
             }
         };
         let layout = Layout::new(stream, self.settings.add_record_metadata);
-        let writer = CsvWriter::new(layout, self.dialect, place.create()?, &mut self.shared)?;
+        let writer =
+            CsvWriter::new(layout, self.dialect, place.create()?, &mut self.shared.writers)?;
         Ok(CsvSink::new(stream, Box::new(writer), place))
     }
 
@@ -135,8 +136,12 @@ impl Target for TargetCsv {
         lost::tell_unchanged(&self.naming, streams)
     }
 
+    fn commit(&mut self) -> Result<()> {
+        self.shared.together.publish()
+    }
+
     fn finish(&mut self) -> Result<()> {
-        self.run.as_ref().map_or(Ok(()), Run::finish)
+        self.shared.together.run.as_ref().map_or(Ok(()), Run::finish)
     }
 }
 

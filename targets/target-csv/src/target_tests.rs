@@ -53,6 +53,7 @@ fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
     let mut sink = target.sink(&stream("t", &json!({"a": text(), "b": text()}))).unwrap();
     sink.write(target.shared(), &batch(rows), &Rejects::default()).unwrap();
     sink.complete(target.shared(), END).unwrap();
+    target.commit().unwrap();
     target.finish().unwrap();
 }
 
@@ -87,6 +88,7 @@ fn an_empty_table_has_a_header_and_a_manifest() {
     let mut target = open(folder.path(), dated);
     let mut sink = target.sink(&stream("t", &json!({"a,b": text(), "c": text()}))).unwrap();
     sink.complete(target.shared(), END).unwrap();
+    target.commit().unwrap();
     target.finish().unwrap();
     let (partition, text) = read(folder.path());
     assert_eq!((text.as_str(), partition.manifest.rows()), ("\"a,b\",c\n", 0));
@@ -116,6 +118,7 @@ fn a_growing_schema_shifts_no_column() {
         )
         .unwrap();
         sink.complete(target.shared(), END).unwrap();
+        target.commit().unwrap();
         target.finish().unwrap();
         let expected = "a,b,c,d,e\n\"1\n\",2,,,\n1,,3,,\n,2,,4,5\n";
         if plain {
@@ -224,6 +227,7 @@ fn many_streams_need_few_files_and_little_memory() {
     for sink in &mut sinks {
         sink.complete(target.shared(), END).unwrap();
     }
+    target.commit().unwrap();
     target.finish().unwrap();
     let lake = Lake::open(folder.path().join("output")).unwrap();
     let day = lake.read_day("pg", "2024-02-29".parse().unwrap(), false).unwrap();

@@ -416,7 +416,7 @@ impl Sink for PostgresSink {
         Ok(Durability::Durable)
     }
 
-    fn complete(&mut self, session: &mut Session, _end: End) -> Result<()> {
+    fn complete(&mut self, session: &mut Session, _end: End) -> Result<Durability> {
         self.commit_rows(session, true)?;
         session.end(&mut self.order)?;
         let Counts { inserted, updated, deleted, .. } = self.counts;
@@ -428,7 +428,7 @@ impl Sink for PostgresSink {
                 "table {table}: {inserted} inserted, {updated} updated, {deleted} deleted"
             );
         }
-        Ok(())
+        Ok(Durability::Durable)
     }
 
     fn activate(&mut self, version: i64, older: bool) -> Result<()> {

@@ -35,14 +35,13 @@ const BYTES: [&str; 20] = [
 ];
 
 /// Where rows meet control data, and what a `Value` is there.
-const MEETINGS: [(&str, &str); 9] = [
+const MEETINGS: [(&str, &str); 8] = [
     ("lib/files/src/json/records.rs", "what stands around the records of a document"),
     ("lib/singer/src/decode.rs", "the schema that records are decoded by"),
     ("lib/singer/src/encode.rs", "messages that are not records: SCHEMA, STATE"),
     ("lib/singer/src/rejects.rs", "the line of a reject, which is read by people"),
     ("lib/singer/src/rows/open.rs", "the schema and the state of the stream"),
     ("lib/singer/src/run_mapper.rs", "states"),
-    ("lib/singer/src/run_target.rs", "states"),
     ("lib/singer/src/target.rs", "the schema and the state that a sink is opened with"),
     ("lib/singer/src/validate.rs", "the JSON Schema of a column, and rows that only it can judge"),
 ];

@@ -1,6 +1,7 @@
 //! A lake on a disk of this machine: folders that are exchanged, and locks that die with their
 //! owners.
 
+mod file_system;
 mod intent;
 mod left;
 mod output;

@@ -70,8 +70,8 @@ impl Sink for Nothing {
         Ok(Durability::Durable)
     }
 
-    fn complete(&mut self, _: &mut Self, _: End) -> Result<()> {
-        Ok(())
+    fn complete(&mut self, _: &mut Self, _: End) -> Result<Durability> {
+        Ok(Durability::Durable)
     }
 
     fn activate(&mut self, _: i64, _: bool) -> Result<()> {

@@ -1,68 +1,83 @@
 //! The steps of a publication, each small enough to die before or after it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use singer::Result;
 
 use super::intent::clear_path;
 use super::{Disk, steps};
 use crate::Key;
-use crate::backend::Claim;
+use crate::backend::{Claim, Generation};
 use crate::manifest::{FileEntry, MANIFEST_NAME};
 
-/// Step 1: the staged files get their names, the manifest goes in, the folder is durable.
-pub(super) fn seal(staged: &Path, files: &[(PathBuf, FileEntry)], manifest: &[u8]) -> Result<()> {
-    for (path, entry) in files {
-        steps::rename(path, &staged.join(&entry.name))?;
+/// Step 1: the data files are ended and get their names, and the manifest goes in. They are
+/// durable then, unless the whole file system is made durable behind them.
+pub(super) fn seal(staged: &Path, generation: Generation<'_>, is_synced_later: bool) -> Result<()> {
+    for mut file in generation.files {
+        let path = staged.join(partial(file.number()));
+        let FileEntry { name, .. } = if is_synced_later {
+            file.rest()?;
+            file.entry()
+        } else {
+            file.finish()?
+        };
+        steps::rename(&path, &staged.join(&name))?;
     }
-    steps::write_file(&staged.join(MANIFEST_NAME), manifest)?;
+    let manifest = staged.join(MANIFEST_NAME);
+    if is_synced_later {
+        return steps::write_unsynced_file(&manifest, generation.manifest);
+    }
+    steps::write_file(&manifest, generation.manifest)?;
     steps::sync_folder(staged)
 }
 
-/// Step 2: the folders above the partition are there.
-pub(super) fn make_way(lake: &Disk, claim: &Claim) -> Result<PathBuf> {
+/// Returns the name of a data file while it is written.
+pub(super) fn partial(number: u32) -> String {
+    format!("{number}.partial")
+}
+
+/// Step 2: the folders above the partition are there, and the new generation takes its place; tells
+/// whether there was an old one, which is then in staging. The new name is durable when the folder
+/// of the day is.
+pub(super) fn place(lake: &Disk, staging: &Path, claim: &Claim) -> Result<bool> {
     steps::make_folder(&lake.path(&Key::source(&claim.source)))?;
     steps::make_folder(&lake.path(&Key::day(&claim.source, claim.extracted_at)))?;
-    Ok(lake.path(&claim.place()))
-}
-
-/// Step 3: the new generation takes its place; the old one, if any, is then in staging.
-pub(super) fn place(staging: &Path, claim: &Claim, place: &Path) -> Result<()> {
-    let staged = staging.join(&claim.staged);
-    if !steps::exists(place)? {
-        steps::rename(&staged, place)?;
-        return steps::sync_parent(place);
+    let (staged, place) = (staging.join(&claim.staged), lake.path(&claim.place()));
+    if !steps::exists(&place)? {
+        return steps::rename(&staged, &place).map(|()| false);
     }
-    match steps::exchange(&staged, place) {
+    match steps::exchange(&staged, &place) {
         // One step for the file system too, so one of its two folders is enough.
-        Ok(()) => steps::sync_parent(place),
-        Err(cause) if lacks_exchange(&cause) => {
-            warn_once();
-            // What is moved into a folder is lost when the folder's own name is.
-            steps::sync_parent(staging)?;
-            claim.write(staging)?;
-            steps::rename(place, &claim.old(staging))?;
-            if let Err(failure) = steps::rename(&staging.join(&claim.staged), place) {
-                // The old generation returns if it can; else the next run settles the claim.
-                if steps::rename(&claim.old(staging), place).is_ok() {
-                    steps::remove(&claim.path(staging))?;
-                }
-                return Err(failure);
-            }
-            sync_both(place, staging)?;
-            // It is settled, so one that stays has nothing left to do.
-            clear_path(&claim.path(staging));
-            Ok(())
+        Ok(()) => {}
+        Err(cause) if lacks_exchange(&cause) => replace(staging, claim, &place)?,
+        Err(cause) => {
+            return Err(steps::failure("cannot exchange the partition", &place, cause)
+                .with("staged", staged.display()));
         }
-        Err(cause) => Err(steps::failure("cannot exchange the partition", place, cause)
-            .with("staged", staged.display())),
     }
+    Ok(true)
 }
 
-fn sync_both(place: &Path, staging: &Path) -> Result<()> {
+/// Does in two renames what the file system cannot do in one step.
+fn replace(staging: &Path, claim: &Claim, place: &Path) -> Result<()> {
+    warn_once();
+    // What is moved into a folder is lost when the folder's own name is.
+    steps::sync_parent(staging)?;
+    claim.write(staging)?;
+    steps::rename(place, &claim.old(staging))?;
+    if let Err(failure) = steps::rename(&staging.join(&claim.staged), place) {
+        // The old generation returns if it can; else the next run settles the claim.
+        if steps::rename(&claim.old(staging), place).is_ok() {
+            steps::remove(&claim.path(staging))?;
+        }
+        return Err(failure);
+    }
     steps::sync_parent(place)?;
-    steps::sync_folder(staging)
+    steps::sync_folder(staging)?;
+    // It is settled, so one that stays has nothing left to do.
+    clear_path(&claim.path(staging));
+    Ok(())
 }
 
 fn lacks_exchange(cause: &io::Error) -> bool {

@@ -32,6 +32,8 @@ pub(crate) struct Faults {
     pub no_exchange: bool,
     /// Nothing can be removed: as where files that are open stay when they are removed.
     pub no_removal: bool,
+    /// One call makes the whole file system durable.
+    pub syncs_at_once: bool,
 }
 
 struct Watcher {
@@ -48,6 +50,7 @@ pub(crate) enum Done {
     Append(PathBuf, Vec<u8>),
     SyncFile(PathBuf),
     SyncFolder(PathBuf),
+    SyncAll,
     Rename(PathBuf, PathBuf),
     Exchange(PathBuf, PathBuf),
     Remove(PathBuf),
@@ -76,6 +79,13 @@ pub(crate) fn watch<T>(faults: Faults, work: impl FnOnce() -> T) -> (T, Vec<Done
     let result = work();
     let watcher = WATCHER.take().unwrap();
     (result, watcher.done, watcher.seen)
+}
+
+/// Tells whether the simulated disk takes one call for all; the real one does.
+pub(crate) fn may_sync_all(may: impl FnOnce() -> bool) -> bool {
+    WATCHER.with_borrow(|watcher| {
+        watcher.as_ref().map_or_else(may, |watcher| watcher.faults.syncs_at_once)
+    })
 }
 
 /// Returns how many steps were done by now.
@@ -114,6 +124,7 @@ impl Done {
             Step::Append(path, text) => Self::Append(path.to_owned(), text.to_owned()),
             Step::SyncFile(path) => Self::SyncFile(path.to_owned()),
             Step::SyncFolder(path) => Self::SyncFolder(path.to_owned()),
+            Step::SyncAll => Self::SyncAll,
             Step::Rename(from, to) => Self::Rename(from.to_owned(), to.to_owned()),
             Step::Exchange(one, other) => Self::Exchange(one.to_owned(), other.to_owned()),
             Step::RemoveFile(path) => Self::Remove(path.to_owned()),
@@ -247,6 +258,16 @@ impl Disk {
                 let kept: Vec<Change> = kept;
                 for change in &kept {
                     self.keep(change);
+                }
+            }
+            Done::SyncAll => {
+                for node in &mut self.nodes {
+                    if let Node::File { text, kept } = node {
+                        *kept = text.len();
+                    }
+                }
+                for change in std::mem::take(&mut self.pending) {
+                    self.keep(&change);
                 }
             }
             Done::Rename(from, to) => {

@@ -1,5 +1,6 @@
 //! Where a run writes before it publishes; dead runs' leftovers are settled and removed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,13 +8,19 @@ use std::time::Instant;
 use disk::{Datestamp, Lock};
 use singer::{Error, ErrorKind, Result};
 
+use super::file_system::FileSystem;
 use super::intent::SUFFIX;
 use super::left::{self, RETIREMENT};
 use super::output::DiskOutput;
 use super::{Disk, publish, steps};
-use crate::backend::{Claim, Staging};
+use crate::backend::{Claim, Generation, Staging};
 use crate::manifest::MANIFEST_NAME;
 use crate::{DataFile, Key};
+
+/// From so many partitions on, one call that makes all durable costs less than one for each.
+const MANY: usize = if cfg!(test) { 2 } else { 16 };
+/// So many threads wait for the disk at once; a simulated disk watches one.
+const THREADS: usize = if cfg!(test) { 1 } else { 8 };
 
 /// The staging folder of one run; removed when dropped.
 #[derive(Debug)]
@@ -23,6 +30,7 @@ pub(super) struct DiskStaging {
     folder: PathBuf,
     /// The locks of the partitions that the run has claimed, by their tables.
     claimed: Mutex<Vec<Lock>>,
+    file_system: FileSystem,
     retired: Mutex<Vec<(Claim, Instant)>>,
     _owner: Lock,
 }
@@ -39,6 +47,7 @@ impl DiskStaging {
                 return Ok(Self {
                     lake: lake.clone(),
                     id,
+                    file_system: FileSystem::of(&folder)?,
                     folder,
                     claimed: Mutex::default(),
                     retired: Mutex::default(),
@@ -97,30 +106,45 @@ impl Staging for DiskStaging {
     }
 
     fn create(&self, claim: &Claim, number: u32, name: &str) -> Result<DataFile> {
-        let path = self.folder.join(&claim.staged).join(partial(number));
+        let path = self.folder.join(&claim.staged).join(publish::partial(number));
         Ok(DataFile::new(number, name, Box::new(DiskOutput::create(path)?)))
     }
 
-    fn seal(&self, claim: &Claim, files: Vec<DataFile>, manifest: &[u8]) -> Result<()> {
-        let staged = self.folder.join(&claim.staged);
-        let files = files.into_iter().map(|file| {
-            let path = staged.join(partial(file.number()));
-            Ok((path, file.finish()?))
-        });
-        publish::seal(&staged, &files.collect::<Result<Vec<_>>>()?, manifest)
+    fn seal(&self, generations: Vec<Generation<'_>>) -> Result<()> {
+        let at_once = generations.len() >= MANY && self.file_system.syncs_at_once();
+        let seal = |generation: Generation<'_>| {
+            let staged = self.folder.join(&generation.claim.staged);
+            publish::seal(&staged, generation, at_once)
+        };
+        if at_once {
+            generations.into_iter().try_for_each(seal)?;
+            return self.file_system.sync();
+        }
+        in_threads(generations, THREADS, seal)
     }
 
     fn publish(&self, claims: &[&Claim]) -> Result<Vec<bool>> {
-        let publish = |claim: &&Claim| {
-            let place = publish::make_way(&self.lake, claim)?;
-            let replaces = steps::exists(&place)?;
-            publish::place(&self.folder, claim, &place)?;
-            if replaces {
-                self.retire(claim);
+        let (mut replaced, mut ended) = (Vec::new(), Ok(()));
+        for claim in claims {
+            match publish::place(&self.lake, &self.folder, claim) {
+                Ok(one) => replaced.push(one),
+                Err(failure) => {
+                    ended = Err(failure);
+                    break;
+                }
             }
-            Ok(replaces)
-        };
-        claims.iter().map(publish).collect()
+        }
+        let days: BTreeSet<_> = (claims.iter().zip(&replaced))
+            .map(|(claim, _)| (&claim.source, claim.extracted_at))
+            .collect();
+        for (source, day) in days {
+            steps::sync_folder(&self.lake.path(&Key::day(source, day)))?;
+        }
+        // Not before: what is removed is gone, also where a power loss undoes an exchange.
+        for (claim, _) in claims.iter().zip(&replaced).filter(|(_, one)| **one) {
+            self.retire(claim);
+        }
+        ended.map(|()| replaced)
     }
 
     fn discard(&self, claim: &Claim) {
@@ -130,9 +154,24 @@ impl Staging for DiskStaging {
     }
 }
 
-/// Returns the name of a data file while it is written.
-fn partial(number: u32) -> String {
-    format!("{number}.partial")
+/// Does some work on each item. A disk takes what several threads want in one go.
+fn in_threads<T: Send>(
+    items: Vec<T>,
+    threads: usize,
+    work: impl Fn(T) -> Result<()> + Sync,
+) -> Result<()> {
+    if threads.min(items.len()) < 2 {
+        return items.into_iter().try_for_each(work);
+    }
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || std::iter::from_fn(next).try_for_each(&work);
+    let unended = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes has ended"));
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let ended: Vec<_> = all.into_iter().map(|one| one.join().unwrap_or_else(unended)).collect();
+        ended.into_iter().collect()
+    })
 }
 
 impl Drop for DiskStaging {

@@ -27,6 +27,8 @@ pub(crate) enum Step<'a> {
     Append(&'a Path, &'a [u8]),
     SyncFile(&'a Path),
     SyncFolder(&'a Path),
+    /// Makes all durable that was done in the file system.
+    SyncAll,
     Rename(&'a Path, &'a Path),
     Exchange(&'a Path, &'a Path),
     RemoveFile(&'a Path),
@@ -39,8 +41,13 @@ fn act<T>(_: Step<'_>, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     call()
 }
 
+#[cfg(not(test))]
+fn may_sync_all(may: impl FnOnce() -> bool) -> bool {
+    may()
+}
+
 #[cfg(test)]
-use super::simulation::act;
+use super::simulation::{act, may_sync_all};
 
 /// Refuses a symlink; says whether something is there.
 pub(crate) fn exists(path: &Path) -> Result<bool> {
@@ -151,13 +158,35 @@ pub(crate) fn sync_file(file: &File, path: &Path) -> io::Result<()> {
     act(Step::SyncFile(path), || file.sync_all())
 }
 
+/// Makes all durable that was done in the file system of this open file.
+pub(crate) fn sync_all(file: &File) -> io::Result<()> {
+    act(Step::SyncAll, || Ok(rustix::fs::syncfs(file)?))
+}
+
+/// Tells whether [`sync_all`] may be called, by what is true of the disk; a simulated one decides
+/// by itself.
+pub(crate) fn syncs_all(may: impl FnOnce() -> bool) -> bool {
+    may_sync_all(may)
+}
+
 /// Writes a whole file and fsyncs it.
 pub(crate) fn write_file(path: &Path, text: &[u8]) -> Result<()> {
-    let mut file = create_new(path)?;
-    append(&mut file, path, text)
-        .and_then(|()| sync_file(&file, path))
-        .map_err(|cause| failure("cannot write the file", path, cause))
+    let file = write_new(path, text)?;
+    sync_file(&file, path).map_err(|cause| failure(CANNOT_WRITE, path, cause))
 }
+
+/// Writes a whole file, for [`FileSystem::sync`].
+pub(crate) fn write_unsynced_file(path: &Path, text: &[u8]) -> Result<()> {
+    write_new(path, text).map(drop)
+}
+
+fn write_new(path: &Path, text: &[u8]) -> Result<File> {
+    let mut file = create_new(path)?;
+    append(&mut file, path, text).map_err(|cause| failure(CANNOT_WRITE, path, cause))?;
+    Ok(file)
+}
+
+const CANNOT_WRITE: &str = "cannot write the file";
 
 /// Replaces a file as one step: its readers see the old text or the new text.
 pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
