@@ -128,6 +128,7 @@ mod postgres {
     mod states;
     mod tables;
     mod tap_limits;
+    mod together;
     mod types;
     mod values;
     mod view_zones;

@@ -53,8 +53,8 @@ impl Client {
         }
         if !changed.is_empty() {
             self.set_up()?;
+            singer::warning::check()?;
         }
-        singer::warning::check()?;
         let Err(failure) = self.execute("COMMIT") else { return Ok(false) };
         if !self.is_broken() {
             return Err(failure);

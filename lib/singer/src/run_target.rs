@@ -154,6 +154,9 @@ impl<T: Target> Delivery<T> {
     /// Returns what comes next; `None` where nothing ever comes again. Rows that wait do not wait
     /// for it.
     fn next(&mut self, incoming: &Receiver<Event>) -> Result<Option<Event>> {
+        if self.waiting.is_some() && !self.target.has_waiting() {
+            self.commit_waiting()?;
+        }
         if let Some(since) = self.waiting {
             match incoming.recv_timeout(TOGETHER.saturating_sub(since.elapsed())) {
                 Ok(event) if since.elapsed() < TOGETHER => return Ok(Some(event)),

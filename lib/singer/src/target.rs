@@ -51,6 +51,12 @@ pub trait Target: Sized {
         Ok(())
     }
 
+    /// Tells whether completed sinks have left something that is not durable yet: what is need not
+    /// wait for [`Target::commit`].
+    fn has_waiting(&self) -> bool {
+        true
+    }
+
     /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
     /// nothing, as their source is as their bookmarks know it: fails where the destination has
     /// lost what the bookmarks say it has.

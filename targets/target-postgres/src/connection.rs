@@ -35,6 +35,8 @@ pub struct Effect<'a> {
     pub spends_stage: bool,
     /// Whether rows went straight into the table.
     pub direct: bool,
+    /// Whether what was warned of since its work was done is of others.
+    pub judged: bool,
 }
 
 /// Where a COPY goes.
@@ -118,6 +120,11 @@ impl Connection {
     /// Tells whether it has staging tables: a new connection has none.
     pub fn has_stages(&self) -> bool {
         self.staged > 0
+    }
+
+    /// Tells whether it is beyond use.
+    pub fn is_broken(&self) -> bool {
+        self.client.is_broken()
     }
 
     /// Returns memory for the lines of a batch; [`Connection::copy`] takes it back.
@@ -204,6 +211,9 @@ impl Connection {
     /// Commits the open transaction, also when the connection breaks before the server's answer
     /// and another one tells that it was done.
     pub fn commit(&mut self, effect: Effect<'_>) -> Result<()> {
+        if !effect.judged {
+            singer::warning::check()?;
+        }
         if !self.idle()?.commit(effect.table, effect.direct)? {
             return Ok(());
         }

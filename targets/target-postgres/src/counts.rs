@@ -1,5 +1,7 @@
 //! What loads have changed.
 
+use crate::names::TableName;
+
 /// Rows that merges changed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
@@ -20,6 +22,18 @@ impl Counts {
         self.updated += other.updated;
         self.deleted += other.deleted;
         self.repeated += other.repeated;
+    }
+
+    /// Says what a load has done to a table, which it may have made.
+    pub fn tell(self, table: &TableName, made: bool) {
+        let Self { inserted, updated, deleted, .. } = self;
+        if !self.any() && !made {
+            tracing::info!("table {table}: unchanged");
+        } else {
+            tracing::info!(
+                "table {table}: {inserted} inserted, {updated} updated, {deleted} deleted"
+            );
+        }
     }
 
     /// Tells whether rows were changed.

@@ -6,7 +6,7 @@ use singer::Envelope;
 use singer::{Batch, Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
-use crate::fields::{Fields, Incoming, push_envelope};
+use crate::fields::{Fields, Incoming, Lines, push_envelope};
 use crate::guarded;
 
 /// The SQLSTATE of a second row with one key.
@@ -75,6 +75,11 @@ impl Direct {
         }
     }
 
+    /// Returns the COPY into the table.
+    pub fn copy_target(&self) -> &CopyTarget {
+        &self.into
+    }
+
     /// Returns how many rows the table has taken.
     pub fn rows(&self) -> u64 {
         self.rows + self.pending_rows
@@ -88,6 +93,29 @@ impl Direct {
         fields: &mut Fields,
         rows: Incoming<'_>,
     ) -> Result<Sent> {
+        let mut lines = connection.take_lines();
+        self.encode(fields, rows, &mut lines)?;
+        self.send(connection, lines, rows.batch)
+    }
+
+    /// Makes lines of rows; rejects what is to be rejected of them.
+    pub fn encode(&self, fields: &mut Fields, rows: Incoming<'_>, lines: &mut Lines) -> Result<()> {
+        let received = Received::now();
+        let (own, batch) = (&self.own, rows.batch);
+        fields.write(rows, lines, |_, row, out| {
+            for own in own {
+                own.push(batch, row, &received, out);
+            }
+        })
+    }
+
+    /// Sends the lines of a batch, as [`Direct::write`] does.
+    pub fn send(
+        &mut self,
+        connection: &mut Connection,
+        lines: Lines,
+        batch: &Batch,
+    ) -> Result<Sent> {
         if !connection.is_copying(self.into.owner) {
             if let Some(repeated) = self.settle(connection)? {
                 return Ok(Sent::RepeatedBefore(repeated));
@@ -98,15 +126,6 @@ impl Direct {
                 self.saved = true;
             }
         }
-        let received = Received::now();
-        let mut lines = connection.take_lines();
-        let own = &self.own;
-        let batch = rows.batch;
-        fields.write(rows, &mut lines, |_, row, out| {
-            for own in own {
-                own.push(batch, row, &received, out);
-            }
-        })?;
         self.pending_rows += lines.numbers.len() as u64;
         if self.keyed {
             let mut kept = self.spare.pop().unwrap_or_default();

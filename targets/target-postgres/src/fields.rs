@@ -41,7 +41,7 @@ pub struct Fields {
 }
 
 /// Lines of COPY text, and the lines of the input that they come from.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Lines {
     /// The text.
     pub text: Vec<u8>,

@@ -139,6 +139,41 @@ pub fn holds_alone(
     Ok(*fresh == Some(true))
 }
 
+/// Does the same without waiting for anybody, and makes the table where there is none: tells
+/// whether it has no rows, and is ours to the end of the transaction.
+pub fn takes_at_once(
+    client: &mut Client,
+    mapping: &Mapping,
+    fresh: &mut Option<bool>,
+) -> Result<bool> {
+    let (shape, name) = (&mapping.shape, &mapping.shape.name);
+    if mapping.change.creates() {
+        if !table::try_lock(client, &name.to_string())? {
+            return Ok(false);
+        }
+        shape.make(client, &mapping.change)?;
+        return Ok(true);
+    }
+    let is_free = match (mapping.method, &mapping.partition) {
+        (LoadMethod::AppendOnly, _) => return Ok(true),
+        (LoadMethod::Upsert, _) => table::try_lock(client, &name.to_string())?,
+        (_, Some(partition)) => table::try_lock(client, &partition_lock(name, partition))?,
+        (_, None) => client.execute(&format!("{} NOWAIT", lock_table(name)?)).map(|_| true)?,
+    };
+    if is_free && fresh.is_none() {
+        *fresh = Some(is_true(client, &mapping.merge("", 0)?.is_empty())?);
+    }
+    Ok(is_free && *fresh == Some(true))
+}
+
+fn partition_lock(name: &TableName, (source, datestamp): &(String, String)) -> String {
+    format!("{name} {source} {datestamp}")
+}
+
+fn lock_table(name: &TableName) -> Result<String> {
+    Ok(format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", name.sql()?))
+}
+
 /// Keeps out other runs that replace the same rows, to the end of the transaction; readers are
 /// not held up.
 pub fn lock(
@@ -146,10 +181,10 @@ pub fn lock(
     name: &TableName,
     partition: Option<&(String, String)>,
 ) -> Result<()> {
-    if let Some((source, datestamp)) = partition {
-        return table::lock(client, &format!("{name} {source} {datestamp}"));
+    if let Some(partition) = partition {
+        return table::lock(client, &partition_lock(name, partition));
     }
-    client.execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", name.sql()?))?;
+    client.execute(&lock_table(name)?)?;
     Ok(())
 }
 

@@ -35,13 +35,16 @@ mod plan;
 mod promises;
 mod relatives;
 mod rounds;
+mod route;
 mod session;
 mod settings;
 mod sink;
+mod small;
 mod source;
 mod stage;
 mod table;
 mod target;
+mod together;
 mod types;
 mod work;
 

@@ -101,6 +101,19 @@ impl Mapping {
         matches!(self.method, LoadMethod::Overwrite | LoadMethod::ReplacePartition)
     }
 
+    /// Tells whether versions of rows count.
+    pub fn heeds_versions(&self) -> bool {
+        let settings = &self.settings;
+        settings.activate_version && settings.add_record_metadata && !self.replaces()
+    }
+
+    /// Tells whether rows that come again are added beside themselves: those of an older version
+    /// go when a newer one is whole.
+    pub fn adds_again(&self, versioned: bool) -> bool {
+        let goes = versioned && self.heeds_versions();
+        self.method == LoadMethod::AppendOnly && !goes
+    }
+
     /// Tells whether the rows of a partition are replaced by those since a state. What was
     /// published as a day is all there is of that day.
     pub fn replaces_by_part(&self) -> bool {
@@ -139,6 +152,26 @@ impl Mapping {
         let guarded = guards.after || guards.inserts && !self.change.children;
         let plain = settled && !converts && !looks && !guarded;
         plain && (self.method == LoadMethod::AppendOnly || found && !self.deletes())
+    }
+
+    /// Tells whether small loads may do so in a transaction with other tables: what nothing hangs
+    /// on cannot fail at the COMMIT.
+    pub fn may_share(&self) -> bool {
+        let TableChange { asks_promises, partitioned, routes, guards, .. } = self.change;
+        let alone = asks_promises || partitioned || routes || guards.any() || guards.fires;
+        self.may_go_direct() && !alone
+    }
+
+    /// Says of a failure which stream and table it is about.
+    pub fn located(&self, failure: Error) -> Error {
+        if failure.context("stream").is_some() {
+            return failure;
+        }
+        let failure = failure.with("stream", &self.stream.name);
+        if failure.context("table").is_some_and(|table| table.contains('.')) {
+            return failure;
+        }
+        failure.with("into", &self.shape.name)
     }
 
     /// Tells whether a row has anything to write.

@@ -37,6 +37,7 @@ struct Lock {
     number: String,
     /// Added to the names of the server's functions.
     shared: &'static str,
+    is_held: bool,
 }
 
 /// When a load by key began.
@@ -55,14 +56,37 @@ struct Begun {
 impl Order {
     /// Begins a load, behind those that are to come before it. `locks` are those of the run.
     pub fn begin(client: &mut Client, mapping: &Mapping, locks: &mut usize) -> Result<Self> {
+        Self::take(client, mapping, locks, "pg_advisory_lock")
+    }
+
+    /// Begins a load if no other one is to come before it.
+    pub fn begin_at_once(
+        client: &mut Client,
+        mapping: &Mapping,
+        locks: &mut usize,
+    ) -> Result<Option<Self>> {
+        let mut order = Self::take(client, mapping, locks, "pg_try_advisory_lock")?;
+        if order.locks.iter().all(|lock| lock.is_held) {
+            return Ok(Some(order));
+        }
+        order.end(client, locks);
+        Ok(None)
+    }
+
+    fn take(
+        client: &mut Client,
+        mapping: &Mapping,
+        locks: &mut usize,
+        function: &str,
+    ) -> Result<Self> {
         let upserts = mapping.method == LoadMethod::Upsert;
-        let wanted = wanted(mapping, *locks);
+        let mut wanted = wanted(mapping, *locks);
         // One question for all. As in a transaction of its own, each part sees what was committed
         // before it.
         let mut asked = vec!["BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()];
         asked.extend(upserts.then(|| "SELECT clock_timestamp()::text".to_owned()));
-        for Lock { number, shared } in &wanted {
-            asked.push(format!("SELECT pg_advisory_lock{shared}({number})"));
+        for Lock { number, shared, .. } in &wanted {
+            asked.push(format!("SELECT {function}{shared}({number})"));
         }
         if upserts {
             // Behind the wait: rows that were waited for are older ones.
@@ -76,6 +100,9 @@ impl Order {
             is_held(refused, &mapping.shape.name)
         })?;
         *locks += wanted.len();
+        for (lock, row) in wanted.iter_mut().zip(rows.iter().skip(upserts.into())) {
+            lock.is_held = row.get(0) != Some("f");
+        }
         let text = |row: Option<&pg::Row>| row.and_then(|row| row.get(0)).unwrap_or("").to_owned();
         let begun = upserts.then(|| Begun {
             at: text(rows.first()),
@@ -89,8 +116,11 @@ impl Order {
     /// Lets others load. The rows are there by now: no load fails for this, and a connection that
     /// is gone has let go of its locks.
     pub fn end(&mut self, client: &mut Client, locks: &mut usize) {
-        for Lock { number, shared } in self.locks.drain(..) {
+        for Lock { number, shared, is_held } in self.locks.drain(..) {
             *locks -= 1;
+            if !is_held {
+                continue;
+            }
             let freed = client.execute(&format!("SELECT pg_advisory_unlock{shared}({number})"));
             if let Err(failure) = freed {
                 tracing::debug!("a lock is kept to the end of the session: {failure}");
@@ -151,7 +181,8 @@ impl Order {
 /// wait for it. The run holds so many others.
 fn wanted(mapping: &Mapping, held: usize) -> Vec<Lock> {
     let name = &mapping.shape.name;
-    let lock = |what: &str, shared| Lock { number: table::lock_number(what), shared };
+    let lock =
+        |what: &str, shared| Lock { number: table::lock_number(what), shared, is_held: false };
     let shared = if mapping.method == LoadMethod::Overwrite { "" } else { "_shared" };
     let mut wanted = vec![lock(&format!("load {name}"), shared)];
     if let Some((source, datestamp)) = &mapping.partition {

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use pg::{Client, Config};
-use singer::Result;
+use singer::{Error, ErrorKind, Result};
 
 use crate::connection::{self, Connection, Effect};
 use crate::mapping::Mapping;
 use crate::memory::{Claim, Memory};
 use crate::order::Order;
 use crate::table::Shape;
+use crate::together::{Together, Waiting};
+
+/// So many bytes of rows of small tables are kept at once, of streams that are read side by side.
+const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// The connections, and numbers that are unique in the run.
 pub struct Session {
@@ -27,6 +31,9 @@ pub struct Session {
     prepared: BTreeSet<String>,
     /// How many loads others wait for.
     held: usize,
+    together: Together,
+    /// How large the rows of small tables are that are kept.
+    kept_bytes: usize,
 }
 
 /// What is with the second connection.
@@ -69,6 +76,8 @@ impl Session {
             memory: Memory::default(),
             prepared: BTreeSet::new(),
             held: 0,
+            together: Together::default(),
+            kept_bytes: 0,
         })
     }
 
@@ -89,6 +98,13 @@ impl Session {
 
     /// Takes the place of a load among those of its table.
     pub fn begin(&mut self, mapping: &Mapping) -> Result<Order> {
+        if !self.together.is_empty() {
+            let at_once = Order::begin_at_once(self.shared.idle()?, mapping, &mut self.held)?;
+            if let Some(order) = at_once {
+                return Ok(order);
+            }
+            self.commit_together()?;
+        }
         Order::begin(self.shared.idle()?, mapping, &mut self.held)
     }
 
@@ -115,6 +131,8 @@ impl Session {
         if !makes && !claims {
             return Ok(());
         }
+        self.commit_together()?;
+        let memory = &mut self.memory;
         self.shared.transaction(Effect::default(), |client| {
             shape.create_schema(client)?;
             if claims { memory.make(client, schema) } else { Ok(()) }
@@ -134,8 +152,13 @@ impl Session {
         self.numbers
     }
 
-    /// Takes the second connection, where it is to be had.
-    pub fn take_direct(&mut self) -> bool {
+    /// Takes the second connection for one stream, where it is to be had.
+    pub fn take_direct(&mut self) -> Result<bool> {
+        self.commit_together()?;
+        Ok(self.connect_direct())
+    }
+
+    fn connect_direct(&mut self) -> bool {
         if self.direct_state != Availability::Free {
             return false;
         }
@@ -155,6 +178,93 @@ impl Session {
         }
         self.direct_state = Availability::Taken;
         true
+    }
+
+    /// Begins the work for one more small table, in the transaction that such share on the second
+    /// connection; tells whether that is to be had.
+    pub fn begin_together(&mut self) -> Result<bool> {
+        // Rows behind no savepoint have the number of the transaction, by which its COMMIT is known
+        // after a crash of the server.
+        let begin = match self.together.len() {
+            0 => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            1 => "SAVEPOINT small",
+            _ => "RELEASE SAVEPOINT small; SAVEPOINT small",
+        };
+        if self.together.is_empty() {
+            if !self.connect_direct() {
+                return Ok(false);
+            }
+            self.give_back_direct();
+        }
+        self.connection(Role::Direct).idle()?.execute(begin)?;
+        Ok(true)
+    }
+
+    /// Takes the work back that was begun for a small table, and ends the transaction.
+    pub fn leave_together(&mut self) -> Result<()> {
+        let is_alone = self.together.is_empty();
+        let connection = self.connection(Role::Direct);
+        // It may have stopped amid a COPY, whose rows are not wanted.
+        let _ = connection.idle();
+        connection.take_missed();
+        let back = if is_alone { "ROLLBACK" } else { "ROLLBACK TO SAVEPOINT small" };
+        connection.idle()?.execute(back)?;
+        self.commit_together()
+    }
+
+    /// Takes note that rows of a small table are kept; tells whether those of all are few.
+    pub fn keep(&mut self, bytes: usize) -> bool {
+        self.kept_bytes += bytes;
+        self.kept_bytes <= KEPT_BYTES_MAX
+    }
+
+    /// Takes note that rows are not kept any more.
+    pub fn let_go(&mut self, bytes: usize) {
+        self.kept_bytes -= bytes;
+    }
+
+    /// Has a small table wait for others, whose work is done.
+    pub fn wait(&mut self, table: Waiting) {
+        self.together.push(table);
+    }
+
+    /// Tells whether small tables wait for their COMMIT.
+    pub fn has_waiting(&self) -> bool {
+        !self.together.is_empty()
+    }
+
+    /// Tells whether no more small tables should wait.
+    pub fn is_together_full(&self) -> bool {
+        self.together.is_full()
+    }
+
+    /// Commits the transaction that small tables share.
+    pub fn commit_together(&mut self) -> Result<()> {
+        if self.together.is_empty() {
+            return Ok(());
+        }
+        self.together.lost |= self.connection(Role::Direct).is_broken();
+        if self.together.lost {
+            let message = "cannot commit small tables: their transaction was lost";
+            return Err(Error::new(ErrorKind::Temporary, message)
+                .with("tables", self.together.names())
+                .hint("run again"));
+        }
+        let table = self.together.tell();
+        let effect =
+            Effect { table: table.as_deref(), direct: true, judged: true, ..Effect::default() };
+        if let Err(failure) = self.connection(Role::Direct).commit(effect) {
+            self.together.lost = true;
+            return Err(failure.with("tables", self.together.names()));
+        }
+        for mut one in self.together.take() {
+            if let Some(claim) = &one.claim {
+                self.settle(claim)?;
+            }
+            self.end(&mut one.order)?;
+            one.counts.tell(&one.name, one.made);
+        }
+        Ok(())
     }
 
     /// Tells whether a stream has the second connection.

@@ -9,7 +9,7 @@ use singer::{
 };
 
 use crate::compare::Comparison;
-use crate::connection::{CopyTarget, Effect, explained};
+use crate::connection::{Effect, explained};
 use crate::counts::Counts;
 use crate::direct::{Direct, Sent};
 use crate::fields::{Fields, Incoming};
@@ -17,8 +17,10 @@ use crate::mapping::Mapping;
 use crate::memory::Claim;
 use crate::names::TableName;
 use crate::order::Order;
+use crate::route::Route;
 use crate::session::{Role, Session};
 use crate::settings::{LoadMethod, Settings};
+use crate::small::{self, Joining, Small};
 use crate::stage::Stage;
 use crate::work::Work;
 use crate::{dayless, load, lost, promises};
@@ -48,17 +50,6 @@ pub struct PostgresSink {
     /// That the stream fills the table, where that is still to be remembered.
     claim: Option<Claim>,
     order: Order,
-}
-
-/// How the rows since the last commit travel.
-enum Route {
-    /// There is none yet.
-    Open,
-    /// Straight into the table, in a transaction on the run's second connection.
-    Direct(Direct),
-    /// Into the staging table. On the second connection its transaction is open, and the table has
-    /// rows of the stream already.
-    Staged(Role),
 }
 
 impl PostgresSink {
@@ -99,8 +90,8 @@ impl PostgresSink {
         })
     }
 
-    /// Decides how the next rows travel.
-    fn set_out(&mut self, session: &mut Session) -> Result<()> {
+    /// Decides how the next rows travel, which are so large.
+    fn set_out(&mut self, session: &mut Session, bytes: usize) -> Result<()> {
         if !matches!(self.route, Route::Open) {
             return Ok(());
         }
@@ -110,9 +101,20 @@ impl PostgresSink {
                 "let the tap declare the properties of the stream, or set `add_record_metadata`",
             ));
         }
-        let merges = self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false);
-        let direct = if self.mapping.may_go_direct() && !merges {
-            self.begin_direct(session).map_err(|failure| self.located(explained(failure)))?
+        let shares = self.mapping.may_share() && self.comparison.is_none();
+        if shares && !self.merges() && Small::fits(bytes) && !session.is_direct_taken() {
+            self.route =
+                Route::Small(Small::new(small::describe(session, &self.mapping, &self.fields)?));
+            return Ok(());
+        }
+        self.set_out_alone(session)
+    }
+
+    /// Decides how rows travel that share no transaction.
+    fn set_out_alone(&mut self, session: &mut Session) -> Result<()> {
+        let direct = if self.mapping.may_go_direct() && !self.merges() {
+            self.begin_direct(session)
+                .map_err(|failure| self.mapping.located(explained(failure)))?
         } else {
             None
         };
@@ -120,11 +122,72 @@ impl PostgresSink {
         Ok(())
     }
 
+    /// Tells whether there are rows to merge with, as far as is known.
+    fn merges(&self) -> bool {
+        self.mapping.method != LoadMethod::AppendOnly && self.fresh == Some(false)
+    }
+
+    /// Has rows that were kept go their way alone.
+    fn go_alone(&mut self, session: &mut Session) -> Result<()> {
+        let Route::Small(small) = std::mem::replace(&mut self.route, Route::Open) else {
+            return Ok(());
+        };
+        session.let_go(small.bytes());
+        self.set_out_alone(session)?;
+        let known = Rejects::forgetting();
+        for (lines, batch) in small.into_parts() {
+            if let Route::Direct(direct) = &mut self.route {
+                let sent = direct.send(session.connection(Role::Direct), lines, &batch)?;
+                self.sent(session, sent, &batch, &known)?;
+            } else {
+                self.stage(session, &batch, &known, self.route.role())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on by staging where a key came again in a batch, or before it.
+    fn sent(
+        &mut self,
+        session: &mut Session,
+        sent: Sent,
+        batch: &Batch,
+        rejects: &Rejects,
+    ) -> Result<()> {
+        match sent {
+            Sent::Direct => Ok(()),
+            Sent::Repeated(batches) => self.fall_back(session, &batches),
+            Sent::RepeatedBefore(batches) => {
+                self.fall_back(session, &batches)?;
+                self.stage(session, batch, rejects, Role::Direct)
+            }
+        }
+    }
+
+    /// Puts rows that were kept into their table together with those of others, if that is to be.
+    fn join(&mut self, session: &mut Session) -> Result<bool> {
+        let Route::Small(small) = &self.route else { return Ok(false) };
+        let load = Joining {
+            mapping: &self.mapping,
+            claim: self.claim.clone(),
+            order: &mut self.order,
+            version: self.version,
+            fresh: &mut self.fresh,
+            adds: self.mapping.adds_again(self.versioned),
+        };
+        if !small.join(session, load)? {
+            return Ok(false);
+        }
+        session.let_go(small.bytes());
+        self.route = Route::Open;
+        Ok(true)
+    }
+
     /// Begins a transaction on the second connection, where it is free and the table has no rows
     /// that ours would have to be merged with.
     fn begin_direct(&mut self, session: &mut Session) -> Result<Option<Direct>> {
         let mapping = &mut self.mapping;
-        if !session.take_direct() {
+        if !session.take_direct()? {
             return Ok(None);
         }
         session.prepare(&mapping.shape, (mapping.change.creates(), self.claim.is_some()))?;
@@ -145,12 +208,7 @@ impl PostgresSink {
             return Ok(None);
         }
         mapping.change.statements.clear();
-        let (sql, own) = mapping.direct(&self.fields, session.started_ms())?;
-        let name = &mapping.shape.name;
-        let (relation, table) = (name.table.clone(), name.to_string());
-        let into = CopyTarget { owner: session.next_number(), relation, table, sql };
-        let routed = mapping.change.routes && mapping.change.children;
-        Ok(Some(Direct::new(into, own, !mapping.shape.conflict.is_empty(), routed)))
+        small::describe(session, &self.mapping, &self.fields).map(Some)
     }
 
     /// Stages rows, after making the staging table if there is none.
@@ -204,8 +262,11 @@ impl PostgresSink {
         }
     }
 
-    /// Waits until the table has taken the rows that went straight there.
+    /// Waits until the table has taken the rows that go straight there.
     fn settle(&mut self, session: &mut Session) -> Result<()> {
+        if matches!(self.route, Route::Small(_)) {
+            self.go_alone(session)?;
+        }
         let repeated = match &mut self.route {
             Route::Direct(direct) => direct.settle(session.connection(Role::Direct))?,
             _ => None,
@@ -239,7 +300,7 @@ impl PostgresSink {
     fn commit_rows(&mut self, session: &mut Session, last: bool) -> Result<()> {
         self.settle(session)?;
         let route = std::mem::replace(&mut self.route, Route::Open);
-        self.merge(session, &route, last).map_err(|failure| self.located(failure))?;
+        self.merge(session, &route, last).map_err(|failure| self.mapping.located(failure))?;
         self.made |= self.mapping.change.creates();
         self.mapping.change.statements.clear();
         if let Route::Staged(_) = route {
@@ -268,17 +329,23 @@ impl PostgresSink {
             drops: last || role == Role::Direct || mapping.method == LoadMethod::AppendOnly,
             claim: claim.as_ref(),
             order: None,
+            is_made: false,
         };
         let direct = role == Role::Direct;
         let sent = matches!(route, Route::Direct(one) if one.rows() > 0);
-        let adds = (sent || stage.is_some_and(|stage| stage.rows() > 0)) && self.adds_again();
+        let adds = (sent || stage.is_some_and(|stage| stage.rows() > 0))
+            && mapping.adds_again(self.versioned);
         let tell = || {
             if adds {
                 added::begin(&mapping.stream.name);
             }
         };
-        let effect =
-            Effect { table: Some(&work.merge.table), spends_stage: stage.is_some(), direct };
+        let effect = Effect {
+            table: Some(&work.merge.table),
+            spends_stage: stage.is_some(),
+            direct,
+            judged: false,
+        };
         let counts = match role {
             Role::Direct => {
                 work.claim = work.claim.filter(|_| session.remembers(schema));
@@ -292,6 +359,7 @@ impl PostgresSink {
             }
             Role::Shared if work.is_nothing() => Counts::default(),
             Role::Shared => {
+                session.commit_together()?;
                 session
                     .prepare(&mapping.shape, (mapping.change.creates(), work.claim.is_some()))?;
                 work.claim = work.claim.filter(|_| session.remembers(schema));
@@ -315,63 +383,34 @@ impl PostgresSink {
         self.stage = self.stage.take().and_then(|stage| stage.ended(connection, drops));
         Ok(())
     }
-
-    /// Tells whether rows that come again are added beside themselves: those of an older version
-    /// go when a newer one is whole.
-    fn adds_again(&self) -> bool {
-        let goes = self.versioned && self.heeds_versions();
-        self.mapping.method == LoadMethod::AppendOnly && !goes
-    }
-
-    fn located(&self, failure: Error) -> Error {
-        let mapping = &self.mapping;
-        if failure.context("stream").is_some() {
-            return failure;
-        }
-        let failure = failure.with("stream", &mapping.stream.name);
-        if failure.context("table").is_some_and(|table| table.contains('.')) {
-            return failure;
-        }
-        failure.with("into", &mapping.shape.name)
-    }
-}
-
-impl Route {
-    /// Returns the connection whose transaction the rows are in, or will be.
-    fn role(&self) -> Role {
-        match self {
-            Self::Direct(_) => Role::Direct,
-            Self::Staged(role) => *role,
-            Self::Open => Role::Shared,
-        }
-    }
 }
 
 impl Sink for PostgresSink {
     type Shared = Session;
 
     fn write(&mut self, session: &mut Session, batch: &Batch, rejects: &Rejects) -> Result<()> {
-        self.set_out(session)?;
+        self.set_out(session, batch.text_bytes())?;
         let version = batch.width().checked_sub(Envelope::CELLS).map(|at| at + Envelope::VERSION);
         let version = version.filter(|_| batch.rows() > 0);
         self.versioned = version.is_some_and(|at| matches!(batch.cell(0, at), Cell::Text(_)));
         if matches!(self.route, Route::Direct(_)) {
             self.compare(session, batch)?;
         }
+        let incoming = Incoming { stream: &self.mapping.stream, batch, rejects };
         let rows = match &mut self.route {
+            Route::Small(small) => {
+                let kept = small.keep(&mut self.fields, incoming)?;
+                let rows = small.rows();
+                if !Small::fits(small.bytes()) | !session.keep(kept) {
+                    self.go_alone(session)?;
+                }
+                rows
+            }
             Route::Direct(direct) => {
                 let connection = session.connection(Role::Direct);
-                let rows = Incoming { stream: &self.mapping.stream, batch, rejects };
-                let sent = direct.write(connection, &mut self.fields, rows)?;
+                let sent = direct.write(connection, &mut self.fields, incoming)?;
                 let rows = direct.rows();
-                match sent {
-                    Sent::Direct => {}
-                    Sent::Repeated(batches) => self.fall_back(session, &batches)?,
-                    Sent::RepeatedBefore(batches) => {
-                        self.fall_back(session, &batches)?;
-                        self.stage(session, batch, rejects, Role::Direct)?;
-                    }
-                }
+                self.sent(session, sent, batch, rejects)?;
                 rows
             }
             route => {
@@ -417,17 +456,15 @@ impl Sink for PostgresSink {
     }
 
     fn complete(&mut self, session: &mut Session, _end: End) -> Result<Durability> {
+        if self.join(session).map_err(|failure| self.mapping.located(failure))? {
+            if session.is_together_full() {
+                session.commit_together()?;
+            }
+            return Ok(Durability::Together);
+        }
         self.commit_rows(session, true)?;
         session.end(&mut self.order)?;
-        let Counts { inserted, updated, deleted, .. } = self.counts;
-        let table = &self.mapping.shape.name;
-        if inserted + updated + deleted == 0 && !self.made {
-            tracing::info!("table {table}: unchanged");
-        } else {
-            tracing::info!(
-                "table {table}: {inserted} inserted, {updated} updated, {deleted} deleted"
-            );
-        }
+        self.counts.tell(&self.mapping.shape.name, self.made);
         Ok(Durability::Durable)
     }
 
@@ -455,7 +492,6 @@ impl Sink for PostgresSink {
     }
 
     fn heeds_versions(&self) -> bool {
-        let settings = &self.settings;
-        settings.activate_version && settings.add_record_metadata && !self.mapping.replaces()
+        self.mapping.heeds_versions()
     }
 }

@@ -335,10 +335,13 @@ impl Shape {
                 .refusal(ErrorKind::Temporary, "cannot load: the table was changed meanwhile")
                 .hint("run again"));
         }
-        for statement in &change.statements {
-            self.change(client, statement)?;
-        }
+        self.make(client, &change)?;
         Ok(change.creates())
+    }
+
+    /// Runs the statements of a change; within a transaction, under the lock of the table.
+    pub fn make(&self, client: &mut Client, change: &TableChange) -> Result<()> {
+        change.statements.iter().try_for_each(|statement| self.change(client, statement))
     }
 }
 

@@ -86,6 +86,14 @@ impl Target for TargetPostgres {
         &mut self.session
     }
 
+    fn commit(&mut self) -> Result<()> {
+        self.session.commit_together()
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.session.has_waiting()
+    }
+
     fn unchanged(&mut self, streams: &[Unchanged]) -> Result<()> {
         let found = lost::check_unchanged(&mut self.session, &self.settings, streams)?;
         self.filled.extend(found);

@@ -33,6 +33,8 @@ pub struct Work<'a> {
     pub claim: Option<&'a Claim>,
     /// When the load began, where it is remembered when the last one did.
     pub order: Option<&'a Order>,
+    /// Whether the table is as the stream needs it by now.
+    pub is_made: bool,
 }
 
 impl Work<'_> {
@@ -46,7 +48,7 @@ impl Work<'_> {
     pub fn run(&self, client: &mut Client) -> Result<Counts> {
         let (mapping, merge) = (self.mapping, &self.merge);
         let (mut counts, mut newest) = (Counts::default(), Newest::default());
-        if !mapping.change.statements.is_empty() {
+        if !self.is_made && !mapping.change.statements.is_empty() {
             mapping.shape.apply(client, &mapping.change)?;
         }
         if let Some((rows, any_absent)) = self.load {
