@@ -73,6 +73,7 @@ fn a_plan_of_a_load_changes_nothing_and_has_the_statements_of_the_load() {
             // Nor does the load do more.
             for line in done.lines().filter_map(|line| line.split_once("LOG:  ")) {
                 let (_, statement) = line.1.split_once(": ").unwrap_or_default();
+                let statement = statement.trim_start_matches("SAVEPOINT direct; ");
                 let changes = [
                     "CREATE SCHEMA",
                     "CREATE TABLE \"",
@@ -87,7 +88,12 @@ fn a_plan_of_a_load_changes_nothing_and_has_the_statements_of_the_load() {
                 // One reads of relatives of the table.
                 let reads = statement.starts_with("WITH RECURSIVE");
                 if !reads && changes.iter().any(|start| statement.starts_with(start)) {
-                    assert!(planned.iter().any(|step| step == statement), "{method}: {statement}");
+                    // What is read back of the rows changes nothing.
+                    let is_done = |step: &String| {
+                        let rest = statement.strip_prefix(step.as_str());
+                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" RETURNING "))
+                    };
+                    assert!(planned.iter().any(is_done), "{method}: {statement}");
                 }
             }
             let made = planned.iter().filter(|step| step.starts_with("CREATE SCHEMA")).count();
