@@ -140,6 +140,10 @@ impl Target for TargetCsv {
         self.shared.together.publish()
     }
 
+    fn has_waiting(&self) -> bool {
+        self.shared.together.has_waiting()
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.shared.together.run.as_ref().map_or(Ok(()), Run::finish)
     }

@@ -70,6 +70,11 @@ impl Together {
         Ok(Durability::Together)
     }
 
+    /// Tells whether any wait.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Publishes all that wait.
     pub fn publish(&mut self) -> Result<()> {
         self.bytes = 0;
