@@ -122,6 +122,20 @@ impl Bench {
         self.cluster.query("postgres", &comment).map(drop)
     }
 
+    /// Returns how much the tables of a subject are in a database.
+    pub fn size(&self, subject: &Subject, database: &str) -> Result<Size> {
+        let mut size = Size { rows: 0, bytes: 0 };
+        for table in subject.tables {
+            let sql =
+                format!("SELECT count(*), sum(octet_length(t::text) - 1) FROM {} t", table.name);
+            let found = self.cluster.query(database, &sql)?;
+            let mut numbers = found.split('|').filter_map(|number| number.parse::<u64>().ok());
+            size.rows += numbers.next().unwrap_or_default();
+            size.bytes += numbers.next().unwrap_or_default();
+        }
+        Ok(size)
+    }
+
     /// Makes what the runs of a subject read: catalog, files of COPY, published days; once.
     pub fn prepare(&self, subject: &Subject) -> Result<Size> {
         let mut size = Size { rows: 0, bytes: 0 };
@@ -158,6 +172,11 @@ impl Bench {
     /// Returns the path of the file that COPY made.
     pub fn csv(&self, table: &Table, day: &str) -> PathBuf {
         self.files.join(format!("{}.{day}.csv", table.name))
+    }
+
+    /// Returns the path of the file that a measured COPY makes.
+    pub fn copied(&self, table: &Table) -> PathBuf {
+        self.files.join(format!("{}.copy.csv", table.name))
     }
 
     /// Returns one of our binaries.
@@ -257,7 +276,8 @@ fn select(path: &Path, subject: &Subject) -> Result<()> {
     let catalog = serde_json::from_str(&read(path)?);
     let mut catalog: Value = catalog.or_kind(ErrorKind::Data, "cannot read the catalog")?;
     for stream in catalog["streams"].as_array_mut().into_iter().flatten() {
-        let selected = subject.tables.iter().any(|table| stream["table_name"] == table.name);
+        let selected = subject.tables.is_empty()
+            || subject.tables.iter().any(|table| stream["table_name"] == table.name);
         for metadata in stream["metadata"].as_array_mut().into_iter().flatten() {
             if metadata["breadcrumb"].as_array().is_some_and(Vec::is_empty) {
                 metadata["metadata"]["selected"] = selected.into();

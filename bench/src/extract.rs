@@ -28,7 +28,7 @@ pub fn measure(bench: &Bench, subject: &'static Subject, results: &mut Results) 
         let output = bench.files.join("published");
         let lines = alternate(
             bench.options.rounds_of_reads(),
-            || Ok(vec![copy_to_files(bench, subject)?]),
+            || Ok(vec![copy_to_files(bench, subject, SOURCE)?]),
             || Ok(vec![publish(bench, subject, SOURCE, &output)?]),
         )?;
         check::published(bench, subject, &output, SOURCE)?;
@@ -51,13 +51,13 @@ fn copy_out(bench: &Bench, subject: &Subject) -> Result<Run> {
 }
 
 /// Writes every table to a file of its own, by COPY.
-pub fn copy_to_files(bench: &Bench, subject: &Subject) -> Result<Run> {
+pub fn copy_to_files(bench: &Bench, subject: &Subject, database: &str) -> Result<Run> {
     let mut whole = Run::default();
     for table in subject.tables {
-        let output = bench.files.join(format!("{}.copy.csv", table.name));
+        let output = bench.copied(table);
         let _ = std::fs::remove_file(&output);
         let copy = format!("COPY {} TO STDOUT (FORMAT csv, HEADER)", table.name);
-        let psql = bench.cluster.psql(SOURCE, &[copy]);
+        let psql = bench.cluster.psql(database, &[copy]);
         whole = whole.then(bench.measure(vec![psql], Some(&output))?);
     }
     Ok(whole)

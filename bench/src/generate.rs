@@ -13,6 +13,8 @@ use crate::mixed::Mixed;
 
 /// Rows of `lineitem` at TPC-H's scale factor 1.
 const LINEITEM_ROWS: f64 = 6_000_000.0;
+/// Rows of `narrow` for one of `lineitem`: there are few bytes in each.
+const NARROW_TIMES: u64 = 4;
 
 /// Writes a table to standard output; `rows` are those of `lineitem`.
 pub fn write(table: &str, rows: u64) -> Result<()> {
@@ -21,6 +23,9 @@ pub fn write(table: &str, rows: u64) -> Result<()> {
         "lineitem" => lines(LineItemGenerator::new(scale, 1, 1).iter().map(LineItemCsv::new)),
         "orders" => lines(OrderGenerator::new(scale, 1, 1).iter().map(OrderCsv::new)),
         "mixed" => lines(Mixed::new().take(usize::try_from(rows / 3).unwrap_or(usize::MAX))),
+        "narrow" => {
+            lines((0..NARROW_TIMES * rows).map(|id| format!("{id},{}", id * 7919 % 1_000_003)))
+        }
         _ => Err(Error::new(ErrorKind::Usage, "cannot generate a table of that name")
             .with("table", table)),
     }

@@ -169,7 +169,7 @@ fn end_to_end(
         bench.options.rounds,
         || {
             check::fresh(bench, subject, "baseline", false)?;
-            let out = extract::copy_to_files(bench, subject)?;
+            let out = extract::copy_to_files(bench, subject, SOURCE)?;
             Ok(vec![out.then(copy_in(bench, subject, DAY)?)])
         },
         || {

@@ -8,8 +8,10 @@ mod figures;
 mod generate;
 mod load;
 mod machine;
+mod many;
 mod measure;
 mod mixed;
+mod narrow;
 mod options;
 mod process;
 mod results;
@@ -51,6 +53,8 @@ fn run(options: Options) -> Result<()> {
         extract::measure(&bench, subject, &mut results)?;
         load::measure(&bench, subject, &mut results)?;
     }
+    narrow::measure(&bench, &mut results)?;
+    many::measure(&bench, &mut results)?;
     if bench.options.large {
         scaling::measure(&bench, &mut results)?;
     }

@@ -60,6 +60,13 @@ static MIXED_TABLE: Table = Table {
     change: "SET active = NOT active WHERE id % 20 = 0",
 };
 
+static NARROW_TABLE: Table = Table {
+    name: "narrow",
+    columns: "id bigint, number integer",
+    key: "id",
+    change: "SET number = number + 1 WHERE id % 20 = 0",
+};
+
 /// The table of sales positions of TPC-H.
 pub static LINEITEM: Subject =
     Subject { name: "lineitem", tables: &[&LINEITEM_TABLE], plain: true };
@@ -75,7 +82,13 @@ pub static TPCH: Subject =
 pub static LARGE: Subject =
     Subject { name: "lineitem-large", tables: &[&LINEITEM_TABLE], plain: true };
 
-/// Every table.
+/// Rows of two integers, in a database of its own.
+pub static NARROW: Subject = Subject { name: "narrow", tables: &[&NARROW_TABLE], plain: true };
+
+/// 1,000 tables of ten rows, in a database of their own.
+pub static MANY: Subject = Subject { name: "many tables", tables: &[], plain: true };
+
+/// Every table of the source.
 pub static TABLES: [&Table; 3] = [&LINEITEM_TABLE, &ORDERS_TABLE, &MIXED_TABLE];
 
 #[cfg(test)]
