@@ -51,8 +51,8 @@ pub trait Target: Sized {
         Ok(())
     }
 
-    /// Tells whether completed sinks have left rows that are not durable yet. Where a target has made
-    /// them durable before [`Target::commit`], their state is printed at once.
+    /// Tells whether completed sinks have left rows that are not durable yet. Where a target has
+    /// made them durable before [`Target::commit`], their state is printed at once.
     fn has_waiting(&self) -> bool {
         true
     }
