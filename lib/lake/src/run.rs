@@ -191,11 +191,6 @@ impl Series {
 }
 
 impl Ready {
-    /// Returns how many rows the partition has.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Tells whether the partition has the same data already.
     pub fn is_unchanged(&self) -> bool {
         self.manifest.is_none()

@@ -13,6 +13,7 @@ use support::invariants::fails;
 use support::messages::{Lines, columns};
 use support::pipes::{DAY, from_lake, to_database, to_lake};
 use support::run::{Outcome, Run};
+use support::strace::{Point, points};
 use support::{folder, lake};
 
 /// Where two small streams go.
@@ -121,4 +122,21 @@ fn small_and_large_streams_make_one_day() {
     lake::check(scratch.path());
     let read = from_lake(scratch.path(), DAY).go().success();
     assert_eq!(read.records("t27").len(), 40);
+}
+
+#[test]
+fn small_partitions_write_the_run_record_a_few_times_and_not_each() {
+    let scratch = folder();
+    let lines = (0..40).map(|number| format!("t{number}")).fold(Lines::default(), |lines, name| {
+        let lines = lines.syncing(&name).schema(&name, &columns(), &["id"]);
+        lines.record(&name, &json!({ "id": 1, "name": "x" }))
+    });
+    let day = json!({ "output_path": scratch.path(), "source": "s", "datestamp": DAY });
+    let calls =
+        points("target-csv", &[], scratch.path(), |run| run.config(&day).input(lines.done().0));
+    lake::check(scratch.path());
+    let written = |call: &&Point| call.call.starts_with("rename") && call.line.contains("/.runs/");
+    // Once before and once behind each group; a slow machine makes some more.
+    let records = calls.iter().filter(written).count();
+    assert!((2..=20).contains(&records), "{records}");
 }

@@ -8,7 +8,7 @@ use singer::Result;
 
 use super::steps;
 
-/// Beyond so many bytes of others that wait for the disk, nobody waits for all of them.
+/// Where more kilobytes of others wait for the disk, nobody waits for all of them.
 const WAITING_KILOBYTES_MAX: u64 = 64 << 10;
 /// `ext`, XFS, Btrfs and memory: what one call makes durable there is known.
 const KNOWN: [i64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994];

@@ -160,7 +160,8 @@ fn in_threads<T: Send>(
     threads: usize,
     work: impl Fn(T) -> Result<()> + Sync,
 ) -> Result<()> {
-    if threads.min(items.len()) < 2 {
+    let threads = threads.min(items.len());
+    if threads < 2 {
         return items.into_iter().try_for_each(work);
     }
     let items = Mutex::new(items.into_iter());
