@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use singer::schema::{SQL_DIALECT, SQL_EXTENSION};
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::catalog::{Attribute, Relation};
+use crate::catalog::Relation;
+use crate::columns::Attribute;
 
 /// Makes a stream of every relation that has a column we may read.
 pub fn streams(
@@ -146,7 +147,7 @@ fn key(relation: &Relation, columns: &[Attribute]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Form;
+    use crate::columns::Form;
 
     fn relation(schema: &str, name: &str, oid: u32, key: Vec<i16>) -> Relation {
         Relation {

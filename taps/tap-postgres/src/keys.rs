@@ -8,7 +8,8 @@ use singer::future::{Cap, is_dated, moment};
 use singer::state::{is_endless, may_be_endless};
 use singer::{Bookmark, Error, ErrorKind, Result, Stream};
 
-use crate::catalog::{self, Attribute};
+use crate::catalog;
+use crate::columns::Attribute;
 use crate::hidden;
 use crate::settings::Settings;
 use crate::statement::{self, Incremental};
@@ -71,7 +72,7 @@ pub fn warn_of_nulls(
     if key.not_null {
         return Ok(());
     }
-    let rows = match catalog::null_keys(client, key, from)? {
+    let rows = match catalog::null_keys(client, key.relation, &key.name, from)? {
         Some(0) => return Ok(()),
         Some(1) => "1 row is".to_owned(),
         Some(count) => format!("{count} rows are"),

@@ -1,6 +1,8 @@
 //! tap-postgres: tables and views of a Postgres database as Singer streams, read by COPY.
 
+mod after;
 mod catalog;
+mod columns;
 mod convert;
 mod discover;
 mod family;

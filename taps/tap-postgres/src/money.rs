@@ -7,7 +7,7 @@ use pg::Client;
 use pg::types::{self, Class, PgType, Types};
 use singer::{Error, ErrorKind, Result};
 
-use crate::catalog::{Attribute, Form};
+use crate::columns::{Attribute, Form};
 
 /// Decides how a column that may have money in it is read.
 pub fn form(client: &mut Client, types: &Types, column: &Attribute) -> Result<Form> {

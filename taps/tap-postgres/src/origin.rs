@@ -11,7 +11,7 @@ use pg::Client;
 use serde_json::{Value, json};
 use singer::{Bookmark, Result, Rows, Stream};
 
-use crate::catalog::Attribute;
+use crate::columns::Attribute;
 
 /// The member of a bookmark with the table, and the one with the columns that were left out.
 const TABLE: &str = "table";

@@ -24,7 +24,8 @@ use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::{Context, Result, Stream};
 
-use crate::catalog::{self, Attribute};
+use crate::catalog;
+use crate::columns::{Attribute, Columns};
 use crate::family::Families;
 use crate::settings::Settings;
 use crate::statement;
@@ -102,10 +103,10 @@ impl Settling {
         let names: Vec<(String, String)> = streams.iter().map(|(_, name)| name.clone()).collect();
         let (families, behind) = (Families::of(client, &names)?, writers::behind(client, &names)?);
         settling.standby = writers::is_standby(client)?;
+        let mut columns = Columns::of_run(names);
         for ((stream, table), behind) in streams.into_iter().zip(behind) {
             let (schema, name) = table;
-            let schemas = Some(std::slice::from_ref(schema));
-            let found = catalog::attributes(client, schemas, Some(name))?;
+            let found = columns.of(client, table)?;
             let is_key =
                 |column: &&Attribute| Some(&column.name) == stream.replication_key.as_ref();
             let Some(key) = found.into_iter().find(|column| is_key(&column)) else { continue };

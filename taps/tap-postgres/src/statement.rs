@@ -4,7 +4,7 @@ use pg::types::{self, Types};
 use pg::{quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result};
 
-use crate::catalog::{Attribute, Form};
+use crate::columns::{Attribute, Form};
 
 /// The server knows no larger number of rows.
 const ROWS_MAX: u64 = i64::MAX.unsigned_abs();

@@ -2,7 +2,7 @@
 
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::catalog::Attribute;
+use crate::columns::Attribute;
 
 /// What to do when the catalog and the database differ.
 pub const REDISCOVER: &str = "the catalog is older than the database: run discovery again";

@@ -13,7 +13,9 @@ use singer::{
 };
 
 use self::select::Select;
-use crate::catalog::{self, After};
+use crate::after::{After, after, changed_text};
+use crate::catalog;
+use crate::columns::{self, Columns};
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
 use crate::origin::{self, Origin};
@@ -39,6 +41,7 @@ pub struct TapPostgres {
     client: Client,
     types: Option<Types>,
     cap: Cap,
+    columns: Columns,
     families: Families,
     hidden: Hidden,
     settled: Settled,
@@ -68,6 +71,7 @@ impl Tap for TapPostgres {
             client,
             types: None,
             cap: Cap::new(common.bookmark_cap),
+            columns: Columns::default(),
             families: Families::default(),
             hidden: Hidden::default(),
             settled: Settled::default(),
@@ -87,7 +91,7 @@ impl Tap for TapPostgres {
                 catalog::check_schema(&mut self.client, schema)?;
             }
         }
-        let attributes = catalog::attributes(&mut self.client, schemas.as_deref(), None)?;
+        let attributes = columns::of_schemas(&mut self.client, schemas.as_deref())?;
         let types = self.types()?;
         let choices = self.settings.choices();
         let database = &self.config.database;
@@ -123,6 +127,7 @@ impl Tap for TapPostgres {
         self.unheld = Unheld::of(&mut self.client, &known)?;
         let tables: Vec<(String, String)> = known.into_iter().map(|(_, table)| table).collect();
         self.families = Families::of(&mut self.client, &tables)?;
+        self.columns = Columns::of_run(tables);
         for stream in streams {
             if let Ok((schema, table)) = address(stream) {
                 self.families.check_key(&mut self.client, (&schema, &table), stream)?;
@@ -299,9 +304,8 @@ impl TapPostgres {
     /// locked), or when a setting that the text of a column depends on was changed meanwhile. Sets
     /// the session up for the next stream.
     fn check(&mut self, select: &Select, types: &Types) -> Result<()> {
-        let stored = select.columns.iter().find(|column| column.stored_alone);
-        let Some(column) = stored.or(select.columns.first()) else { return Ok(()) };
-        let After { replaced, changed } = catalog::after(&mut self.client, column, &select.name)?;
+        let found = after(&mut self.client, &select.columns, &select.name)?;
+        let Some(After { replaced, changed }) = found else { return Ok(()) };
         if replaced {
             let message = "cannot read the table: it was replaced or rewritten since the run began";
             return Err(Error::new(ErrorKind::Temporary, message)
@@ -316,7 +320,7 @@ impl TapPostgres {
             if let Some(shown) =
                 columns.find(|column| types::is_shown_by(types, column.type_oid, &names))
             {
-                return Err(catalog::changed_text(&setting, shown));
+                return Err(changed_text(&setting, shown));
             }
             singer::warn!(
                 "W-SESSION-CHANGED",

@@ -302,3 +302,48 @@ fn what_a_limit_leaves_out_is_not_taken_for_gone() {
         assert_eq!(target.psql(left), "6");
     }
 }
+
+/// The tap asks for the columns of many tables at once, and of fewer where these are wide.
+#[test]
+fn each_of_many_tables_has_its_own_columns() {
+    let source = database("many_columns");
+    let wide = (1..=60).map(|table| (format!("wide{table}"), 300));
+    let narrow = (1..=150).map(|table| (format!("table{table}"), 1 + table % 7));
+    let widest = [("aaa".to_owned(), 1_500), ("zzz".to_owned(), 1_500)];
+    let tables: Vec<(String, usize)> = wide.chain(narrow).chain(widest).collect();
+    for part in tables.chunks(20) {
+        let made = part.iter().map(|(table, width)| {
+            let columns: Vec<String> = (1..=*width).map(|n| format!("{table}_{n} int2")).collect();
+            format!(
+                "CREATE TABLE {table} ({}); INSERT INTO {table} ({table}_{width}) VALUES (7);",
+                columns.join(", ")
+            )
+        });
+        source.psql(&made.collect::<String>());
+    }
+    let mut catalog = catalog(&source);
+    // One is not read, and one is read by two streams.
+    mark(&mut catalog, "public-wide30", None, "selected", &json!(false));
+    let streams = catalog["streams"].as_array_mut().unwrap();
+    let at = streams.iter().position(|stream| stream["tap_stream_id"] == "public-table9").unwrap();
+    let mut again = streams[at].clone();
+    again["tap_stream_id"] = json!("again");
+    again["stream"] = json!("again");
+    streams.push(again);
+
+    let outcome = tap(&source).json("--catalog", &catalog).go().success();
+    let records: Vec<Value> =
+        outcome.messages().into_iter().filter(|message| message["type"] == "RECORD").collect();
+    assert_eq!(records.len(), tables.len());
+    for (table, width) in tables.iter().filter(|(table, _)| table != "wide30") {
+        let streams = [format!("public-{table}"), "again".to_owned()];
+        let of = if table == "table9" { &streams[..] } else { &streams[..1] };
+        for stream in of {
+            let mut found = records.iter().filter(|message| message["stream"] == **stream);
+            let record = found.next().expect("a record")["record"].as_object().unwrap();
+            assert_eq!(record.len(), *width, "{stream}");
+            assert_eq!(record[&format!("{table}_{width}")], 7, "{stream}");
+            assert!(found.next().is_none(), "{stream}");
+        }
+    }
+}

@@ -7,7 +7,8 @@ use pg::types::{self, Mapping, Types};
 use singer::{Bookmark, Context, Coverage, Result, Stream};
 
 use super::TapPostgres;
-use crate::catalog::{self, Attribute, Form};
+use crate::catalog;
+use crate::columns::{Attribute, Form};
 use crate::convert::RowConverter;
 use crate::settled::Until;
 use crate::statement::{self, Incremental, Part};
@@ -142,12 +143,9 @@ impl TapPostgres {
 
     /// Looks at the table of a stream as it is now.
     fn source(&mut self, stream: &Stream, types: &Types) -> Result<Source> {
-        let (schema, table) = address(stream)?;
-        let mut found = catalog::attributes(
-            &mut self.client,
-            Some(std::slice::from_ref(&schema)),
-            Some(&table),
-        )?;
+        let address = address(stream)?;
+        let mut found = self.columns.of(&mut self.client, &address)?;
+        let (schema, table) = address;
         self.set_forms(&mut found, types)?;
         let columns = pick(stream, &found, &schema, &table)?;
         let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
