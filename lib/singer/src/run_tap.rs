@@ -30,7 +30,8 @@ fn run<T: Tap>() -> Result<()> {
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<TapCommon>,
     ])
-    .with_others(T::OTHER_SETTINGS);
+    .with_others(T::OTHER_SETTINGS)
+    .describe("start_date", T::START_DATE);
     let Some(args) = read_args(&T::ABOUT, Role::Tap, &schema)? else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: TapCommon = settings.get()?;

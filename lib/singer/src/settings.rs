@@ -184,6 +184,16 @@ impl SettingsSchema {
         Self { others, ..self }
     }
 
+    /// Gives a setting another description, where there is one.
+    #[must_use]
+    pub fn describe(mut self, name: &str, description: Option<&str>) -> Self {
+        let property = self.schema.get_mut("properties").and_then(|all| all.get_mut(name));
+        if let Some((property, description)) = property.zip(description) {
+            property["description"] = description.into();
+        }
+        self
+    }
+
     /// Returns the JSON Schema of one settings struct, without references.
     pub fn part<S: JsonSchema>() -> Value {
         let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);

@@ -24,6 +24,8 @@ pub trait Tap: Sized {
     /// Discovery itself tells why it finds no stream, where that may be a fault; to have no new
     /// file is none.
     const TELLS_NO_STREAM: bool = false;
+    /// What the common setting `start_date` does, where that is not what its description says.
+    const START_DATE: Option<&'static str> = None;
     /// The settings, each written once as a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 

@@ -27,6 +27,8 @@ impl Tap for TapCsv {
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
+    const START_DATE: Option<&'static str> =
+        Some("No effect, with a warning: files are read as a whole, days by `datestamp`.");
     type Settings = TapCsvSettings;
 
     fn open(settings: TapCsvSettings, common: &TapCommon) -> Result<Self> {

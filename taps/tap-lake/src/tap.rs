@@ -20,6 +20,8 @@ impl Tap for TapLake {
         capabilities: &[whole::CAPABILITY],
     };
     const TELLS_NO_STREAM: bool = true;
+    const START_DATE: Option<&'static str> =
+        Some("No effect, with a warning: a table of a day is read as a whole.");
     type Settings = TapLakeSettings;
 
     fn open(settings: TapLakeSettings, common: &TapCommon) -> Result<Self> {

@@ -23,6 +23,8 @@ impl Tap for TapSftp {
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
+    const START_DATE: Option<&'static str> =
+        Some("Pass over files that last changed before this date or RFC 3339 time.");
     type Settings = TapSftpSettings;
 
     fn open(settings: TapSftpSettings, common: &TapCommon) -> Result<Self> {
