@@ -149,6 +149,7 @@ mod project {
 mod runner {
     mod again;
     mod backfill;
+    mod checks;
     mod days;
     mod doctor;
     mod environment;

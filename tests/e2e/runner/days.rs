@@ -170,21 +170,6 @@ fn a_plan_tells_streams_and_changes_nothing() {
 }
 
 #[test]
-fn plugins_are_checked_against_the_protocol() {
-    let liar = "[ \"$3\" = --discover ] && { echo '{\"streams\":[]}'; exit 0; }
-echo hello; echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{}}'";
-    let more = "  - {name: tap-liar, executable: ./liar}\n";
-    let project = Project::new(more, &[("liar", liar)]);
-    let check = |name: &str| project.chorus(&["check", name]).env("DATESTAMP", "2026-01-31").go();
-    check("tap-csv").success();
-    check("target-csv").success();
-    assert!(!project.lake().exists(), "the check has touched the days");
-    let text = check("tap-liar").exits(76).text();
-    assert!(text.contains("no JSON object: hello"), "{text}");
-    assert!(text.contains("before its SCHEMA"), "{text}");
-}
-
-#[test]
 fn steps_that_write_days_of_their_own_run_at_once_and_what_reads_them_waits() {
     // Each of the two taps waits until the other one has begun.
     let meet = |own: &str, other: &str| {

@@ -1,10 +1,9 @@
 //! `chorus check`: runs a plugin, anybody's, against the rules of the protocol.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
-use project::warning;
-use project::{Plugin, Program, Project, Role};
+use project::{Plugin, Program, Project, Role, exit, warning};
 use runner::check::{Checker, Finding, Grade};
 use runner::lake_paths;
 use runner::prepare::{self, Alone};
@@ -17,7 +16,8 @@ use crate::commands::table;
 /// The stream that a target is fed.
 const STREAM: &str = "chorus_check";
 
-/// Checks a plugin and prints what was found; fails when something is against the rules.
+/// Checks a plugin and prints what was found; fails when something is against the rules, or when
+/// the plugin cannot be judged because it fails.
 pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
     let plugin = Plugin::find(project, name)?;
     let findings = match plugin.role {
@@ -49,7 +49,7 @@ pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
 fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>> {
     let alone = prepare::alone(project, plugin, None, None)?;
     let mut checker = Checker::default();
-    let (exit, cut) = read(&alone.program, &mut checker, records)?;
+    let (status, cut) = read(&alone.program, &mut checker, records)?;
     let counts = checker.records();
     let rows = counts.iter().map(|(name, count)| vec![name.clone(), count.to_string()]);
     print(&table::render(&["stream", "records"], rows.collect(), &[1]))?;
@@ -59,13 +59,20 @@ fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>>
         // It was not let come to its end.
         findings.retain(|finding| !finding.text.contains("currently_syncing"));
         findings.push(finding(Grade::Note, &format!("only {records} records were read")));
-    } else if exit != Some(0) {
-        findings.push(finding(Grade::Violation, &format!("it ended with {}", word(exit))));
+    } else if !status.success() {
+        // What the output as a whole lacks may be due to that.
+        let is_wrong = |found: &Finding| found.grade == Grade::Violation && found.line > 0;
+        if !findings.iter().any(is_wrong) {
+            return Err(failed(plugin, status, "cannot check the tap: it fails"));
+        }
+        let text = format!("it ended with {}", exit::words(status));
+        findings.push(finding(Grade::Violation, &text));
     } else if state.is_object() {
         let again = prepare::alone(project, plugin, Some(&state), None)?;
-        let (exit, cut) = read(&again.program, &mut Checker::default(), records)?;
-        if exit != Some(0) && !cut {
-            let text = format!("it ended with {} when it was given its own state", word(exit));
+        let (status, cut) = read(&again.program, &mut Checker::default(), records)?;
+        if !status.success() && !cut {
+            let words = exit::words(status);
+            let text = format!("it ended with {words} when it was given its own state");
             findings.push(finding(Grade::Violation, &text));
         }
     }
@@ -74,7 +81,7 @@ fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>>
 }
 
 /// Runs a tap until it ends or has written so many records; tells how it ended, and if it was cut.
-fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(Option<i32>, bool)> {
+fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(ExitStatus, bool)> {
     let mut child = program
         .command()
         .stdout(Stdio::piped())
@@ -101,7 +108,7 @@ fn read(program: &Program, checker: &mut Checker, records: u64) -> Result<(Optio
         let _ = child.kill();
     }
     let status = child.wait().map_err(|cause| program.not_started(cause))?;
-    Ok((status.code(), cut))
+    Ok((status, cut))
 }
 
 fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
@@ -121,21 +128,21 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     let alone = prepare::alone(project, &plugin, None, None)?;
     let good = lines(&[schema(), record(1), schema(), record(2), state(1)]);
     let mut findings = Vec::new();
-    let (exit, output) = feed(&alone, &good)?;
-    if exit != Some(0) {
-        let text = format!("it ended with {} on a good input", word(exit));
-        findings.push(finding(Grade::Violation, &text));
+    let (status, output) = feed(&alone, &good, Stdio::inherit())?;
+    if !status.success() {
+        let message = "cannot check the target: it fails on an input that keeps the rules";
+        return Err(failed(&plugin, status, message));
     }
     let printed: Vec<Option<Value>> =
         output.lines().map(|line| serde_json::from_str(line).ok()).collect();
     if printed.iter().any(|line| !matches!(line, Some(Value::Object(_)))) {
         findings.push(finding(Grade::Violation, "a line on standard output is no state"));
     }
-    if exit == Some(0) && printed.last().cloned().flatten() != Some(state(1)["value"].clone()) {
+    if printed.last().cloned().flatten() != Some(state(1)["value"].clone()) {
         findings.push(finding(Grade::Violation, "the last state is not the one it was given"));
     }
     for (what, input, grade) in bad_inputs() {
-        if feed(&alone, &input)?.0 == Some(0) {
+        if feed(&alone, &input, Stdio::null())?.0.success() {
             findings.push(finding(grade, &format!("it takes {what}")));
         }
     }
@@ -188,14 +195,14 @@ fn lines(messages: &[Value]) -> String {
     messages.iter().map(|message| message.to_string() + "\n").collect()
 }
 
-fn feed(alone: &Alone, input: &str) -> Result<(Option<i32>, String)> {
+fn feed(alone: &Alone, input: &str, stderr: Stdio) -> Result<(ExitStatus, String)> {
     let program = &alone.program;
     let fail = |cause| program.not_started(cause);
     let mut child = program
         .command()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(stderr)
         .spawn()
         .map_err(fail)?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -203,13 +210,17 @@ fn feed(alone: &Alone, input: &str) -> Result<(Option<i32>, String)> {
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().map_err(fail)?;
-    Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 fn finding(grade: Grade, text: &str) -> Finding {
     Finding { grade, line: 0, text: text.to_owned(), count: 1 }
 }
 
-fn word(exit: Option<i32>) -> String {
-    exit.map_or("a signal".to_owned(), |code| format!("exit code {code}"))
+#[cold]
+fn failed(plugin: &Plugin, status: ExitStatus, message: &'static str) -> Error {
+    Error::new(exit::kind(status), message)
+        .with("plugin", &plugin.name)
+        .with("exit", exit::words(status))
+        .hint("its own message is above: correct what it names, then check again")
 }
