@@ -38,11 +38,7 @@ pub enum Command {
         words: Vec<String>,
     },
     /// List the runs
-    Runs {
-        /// How many, the last ones
-        #[arg(long, default_value_t = 20)]
-        count: usize,
-    },
+    Runs(RunsArgs),
     /// Print the logs of a run
     Logs {
         /// The run's id or the beginning of it, or `last`
@@ -84,7 +80,8 @@ pub struct RunArgs {
     /// Jobs, or plugins from a tap to a target
     #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
     pub words: Vec<String>,
-    /// The day to read or write, YYYY-MM-DD; else `DATESTAMP` or `EXTRACTED_AT`
+    /// The day to read or write: YYYY-MM-DD, `today` or `yesterday` in UTC; else `DATESTAMP` or
+    /// `EXTRACTED_AT`
     #[arg(long, value_name = "DAY")]
     pub datestamp: Option<String>,
     /// Read everything, whatever the state says
@@ -113,13 +110,28 @@ pub struct RunArgs {
     pub verbose: bool,
 }
 
+/// Which runs to list.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// How many, the last ones
+    #[arg(long, default_value_t = 20)]
+    pub count: usize,
+    /// Those of this job alone, or of the plugins that were run
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Those alone that have failed or died, or wait for a day that has failed
+    #[arg(long)]
+    pub failed: bool,
+}
+
 /// What to plan.
 #[derive(Debug, Default, Args)]
 pub struct PlanArgs {
     /// Jobs, or plugins from a tap to a target
     #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
     pub words: Vec<String>,
-    /// The day to read or write, YYYY-MM-DD; else `DATESTAMP` or `EXTRACTED_AT`
+    /// The day to read or write: YYYY-MM-DD, `today` or `yesterday` in UTC; else `DATESTAMP` or
+    /// `EXTRACTED_AT`
     #[arg(long, value_name = "DAY")]
     pub datestamp: Option<String>,
     /// Read everything, whatever the state says

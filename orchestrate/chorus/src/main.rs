@@ -101,7 +101,7 @@ fn execute(cli: Cli) -> Result<()> {
             commands::backfill::run(&args, &of_day, &context.warnings)
         }
         Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
-        Command::Runs { count } => commands::runs::runs(&open(None)?, count),
+        Command::Runs(args) => commands::runs::runs(&open(None)?, &args),
         Command::Logs { run } => commands::runs::logs(&open(None)?, &run),
         Command::Rerun(args) => {
             deny(&args.deny_warnings)?;

@@ -106,6 +106,43 @@ fn a_day_is_given_and_never_made_up() {
 }
 
 #[test]
+fn a_day_may_be_named_by_a_word_and_runs_are_found_by_how_they_ended() {
+    let project = Project::new("", &[]);
+    let days = || {
+        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        [now.yesterday().unwrap().to_string(), now.to_string()]
+    };
+    let before = days();
+    for (word, at) in [("yesterday", 0), ("today", 1)] {
+        let ran = project.chorus(&["run", "both", "--datestamp", word, "--json"]).go().success();
+        let ran: Value = serde_json::from_str(&ran.text()).unwrap();
+        let day = ran["datestamp"].as_str().unwrap();
+        // Midnight may have passed.
+        assert!([&before[at], &days()[at]].contains(&&day.to_owned()), "{word}: {ran}");
+    }
+    project.chorus(&["run", "both", "--datestamp", "tomorrow"]).go().exits(78);
+    fs::remove_file(project.root.join("in/a.csv")).unwrap();
+    project.run(&["tap-csv", "target-csv"]).exits(66);
+    project.run(&["both"]).exits(66);
+    let listed = |args: &[&str]| {
+        let listed = project.chorus(&["runs"]).args(args).go().success().text();
+        let lines = listed.lines().skip(1).filter(|line| line.contains("20"));
+        let words = lines.map(|line| {
+            let is_failed = line.contains("failed");
+            (line.contains("both"), is_failed)
+        });
+        words.collect::<Vec<_>>()
+    };
+    let (good, bad, other) = ((true, false), (true, true), (false, true));
+    assert_eq!(listed(&[]), [good, good, other, bad]);
+    assert_eq!(listed(&["--job", "both"]), [good, good, bad]);
+    assert_eq!(listed(&["--failed"]), [other, bad]);
+    assert_eq!(listed(&["--failed", "--count", "1"]), [bad]);
+    assert_eq!(listed(&["--job", "tap-csv target-csv", "--failed"]), [other]);
+    assert_eq!(listed(&["--job", "none"]), []);
+}
+
+#[test]
 fn select_and_metadata_reach_the_tap() {
     let rules =
         "    select: ['b.*', '!b.secret']\n    metadata: {b: {replication-method: FULL_TABLE}}\n";

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use disk::Datestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use project::day::day_of;
 use project::{Job, Project};
 use runner::ended::{StepEnd, first_failure};
@@ -25,9 +27,13 @@ use crate::commands::table;
 use crate::progress::Progress;
 use crate::signals::Signals;
 
-/// Returns the day that a command or the environment of its process names; never today.
+/// Returns the day that a command or the environment of its process names; without a word that is
+/// never today.
 pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
+    let today = || Timestamp::now().to_zoned(TimeZone::UTC).date();
     match given {
+        Some("today") => Ok(Some(today().into())),
+        Some("yesterday") => Ok(Some(today().saturating_sub(1.day()).into())),
         Some(text) => text.parse().map(Some),
         None => day_of(|name| std::env::var(name).ok()),
     }

@@ -11,19 +11,28 @@ use runner::warnings;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli::RerunArgs;
+use crate::cli::{RerunArgs, RunsArgs};
 use crate::commands::run::{Shown, run_job};
 use crate::commands::{backfill, table};
 
 /// Lists the runs, the last one last.
-pub fn runs(project: &Project, count: usize) -> Result<()> {
+pub fn runs(project: &Project, args: &RunsArgs) -> Result<()> {
     let history = History::read(project)?;
-    let from = history.runs.len().saturating_sub(count);
-    let rows = history.runs[from..].iter().map(|PastRun { folder, record }| {
-        let status = match record.status {
-            RunStatus::Running if !history::is_alive(project, folder, record) => "died",
-            status => status.word(),
-        };
+    let is_dead = |PastRun { folder, record }: &PastRun| {
+        record.status == RunStatus::Running && !history::is_alive(project, folder, record)
+    };
+    let has_failed = |run: &PastRun| {
+        matches!(run.record.status, RunStatus::Failed | RunStatus::Waited) || is_dead(run)
+    };
+    let is_wanted = |run: &&PastRun| {
+        let of_job = args.job.as_ref().is_none_or(|job| *job == run.record.job);
+        of_job && (!args.failed || has_failed(run))
+    };
+    let wanted: Vec<&PastRun> =
+        history.runs.iter().rev().filter(is_wanted).take(args.count).collect();
+    let rows = wanted.into_iter().rev().map(|run| {
+        let record = &run.record;
+        let status = if is_dead(run) { "died" } else { record.status.word() };
         let streams = record.steps.iter().flat_map(|step| &step.streams);
         let rows: u64 = streams.map(|stream| stream.rows).sum();
         // The sum of no numbers would be -0.
