@@ -115,6 +115,7 @@ mod postgres {
     mod notices;
     pub mod open_writers;
     mod overlaps;
+    mod own_columns;
     mod parts;
     mod pooler;
     mod rediscovery;

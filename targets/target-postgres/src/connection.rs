@@ -61,10 +61,11 @@ struct Copying {
 }
 
 /// When rows were received.
+#[derive(Clone, Debug)]
 pub struct Received {
     /// Microseconds since 1970.
-    pub micros: String,
-    /// The same as a moment in UTC.
+    micros: u64,
+    /// The same as a moment in UTC, as the server reads it fastest.
     pub moment: String,
     /// Milliseconds since 1970.
     pub millis: String,
@@ -74,12 +75,22 @@ impl Received {
     /// Looks at the clock.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = jiff::Timestamp::from_microsecond(i64::try_from(since.as_micros()).unwrap_or(0));
+        Self::at(u64::try_from(since.as_micros()).unwrap_or(0))
+    }
+
+    /// Takes a moment, in microseconds since 1970.
+    pub fn at(micros: u64) -> Self {
+        let moment = jiff::Timestamp::from_microsecond(i64::try_from(micros).unwrap_or(0));
         Self {
-            micros: since.as_micros().to_string(),
-            moment: now.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
-            millis: since.as_millis().to_string(),
+            micros,
+            moment: moment.unwrap_or_default().strftime("%Y-%m-%d %H:%M:%S.%6f+00").to_string(),
+            millis: (micros / 1000).to_string(),
         }
+    }
+
+    /// Returns the microseconds between two moments, whichever was first: clocks are set back.
+    pub fn micros_from(&self, other: &Self) -> u64 {
+        self.micros.abs_diff(other.micros)
     }
 }
 

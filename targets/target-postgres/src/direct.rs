@@ -1,13 +1,13 @@
 //! Rows straight into their table: where they are only added, and where the table, or the
 //! partition, had none, so that there is nothing to merge them with.
 
-use pg::{copy_text, failure};
-use singer::Envelope;
+use pg::failure;
 use singer::{Batch, Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
-use crate::fields::{Fields, Incoming, Lines, push_envelope};
-use crate::guarded;
+use crate::fields::{Fields, Incoming, Lines};
+use crate::own::OwnColumns;
+use crate::{guarded, own};
 
 /// The SQLSTATE of a second row with one key.
 const UNIQUE_VIOLATION: &str = "23505";
@@ -15,9 +15,7 @@ const UNIQUE_VIOLATION: &str = "23505";
 /// A transaction that is open on the run's second connection, and what it has taken.
 pub struct Direct {
     into: CopyTarget,
-    /// The COPY alone.
-    copy: String,
-    own: Vec<FilledColumn>,
+    copy: TableCopy,
     /// Whether a key may come twice: the later row replaces the earlier one, which takes a merge.
     keyed: bool,
     /// For that: the rows since the savepoint.
@@ -30,21 +28,16 @@ pub struct Direct {
     routed: bool,
 }
 
-/// The value of a column that we fill.
-#[derive(Clone, Debug)]
-pub enum FilledColumn {
-    /// The same for all rows.
-    Constant(String),
-    /// None.
-    Null,
-    /// When the tap says that it read the row.
-    Extracted,
-    /// The version of its record.
-    Version,
-    /// When we received it, as a moment.
-    Received,
-    /// When we received it, in milliseconds.
-    Sequence,
+/// A COPY into a table itself.
+pub struct TableCopy {
+    /// The table, quoted.
+    pub table: String,
+    /// The columns of the stream, quoted, in the order of the fields.
+    pub names: Vec<String>,
+    /// The columns behind them.
+    pub own: OwnColumns,
+    /// Whether nobody else sees the table yet.
+    pub hidden: bool,
 }
 
 /// What became of a batch.
@@ -58,13 +51,13 @@ pub enum Sent {
 }
 
 impl Direct {
-    /// Describes a COPY whose last columns are `own`; of rows that are `routed` into children of
-    /// the table the server does not say how many it took.
-    pub fn new(into: CopyTarget, own: Vec<FilledColumn>, keyed: bool, routed: bool) -> Self {
+    /// Describes a COPY; of rows that are `routed` into children of the table the server does not
+    /// say how many it took.
+    pub fn new(mut into: CopyTarget, copy: TableCopy, keyed: bool, routed: bool) -> Self {
+        into.sql = copy.sql();
         Self {
-            copy: into.sql.clone(),
             into,
-            own,
+            copy,
             keyed,
             pending: Vec::new(),
             spare: Vec::new(),
@@ -93,20 +86,31 @@ impl Direct {
         fields: &mut Fields,
         rows: Incoming<'_>,
     ) -> Result<Sent> {
+        let received = Received::now();
+        if let Some(actions) = self.copy.renew(rows.batch, &received) {
+            if let Some(repeated) = self.settle(connection)? {
+                return Ok(Sent::RepeatedBefore(repeated));
+            }
+            own::alter(connection.idle()?, &self.copy.table, &actions)?;
+        }
+        if let Some(repeated) = self.begin(connection)? {
+            return Ok(Sent::RepeatedBefore(repeated));
+        }
         let mut lines = connection.take_lines();
-        self.encode(fields, rows, &mut lines)?;
-        self.send(connection, lines, rows.batch)
+        self.encode(fields, rows, &received, &mut lines)?;
+        self.go_on(connection, lines, rows.batch)
     }
 
     /// Makes lines of rows; rejects what is to be rejected of them.
-    pub fn encode(&self, fields: &mut Fields, rows: Incoming<'_>, lines: &mut Lines) -> Result<()> {
-        let received = Received::now();
-        let (own, batch) = (&self.own, rows.batch);
-        fields.write(rows, lines, |_, row, out| {
-            for own in own {
-                own.push(batch, row, &received, out);
-            }
-        })
+    pub fn encode(
+        &self,
+        fields: &mut Fields,
+        rows: Incoming<'_>,
+        received: &Received,
+        lines: &mut Lines,
+    ) -> Result<()> {
+        let (own, batch) = (&self.copy.own, rows.batch);
+        fields.write(rows, lines, |_, row, out| own.push(batch, row, received, out))
     }
 
     /// Sends the lines of a batch, as [`Direct::write`] does.
@@ -116,16 +120,30 @@ impl Direct {
         lines: Lines,
         batch: &Batch,
     ) -> Result<Sent> {
-        if !connection.is_copying(self.into.owner) {
-            if let Some(repeated) = self.settle(connection)? {
-                return Ok(Sent::RepeatedBefore(repeated));
-            }
-            if self.keyed {
-                let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
-                self.into.sql = format!("{release}SAVEPOINT direct; {}", self.copy);
-                self.saved = true;
-            }
+        if let Some(repeated) = self.begin(connection)? {
+            return Ok(Sent::RepeatedBefore(repeated));
         }
+        self.go_on(connection, lines, batch)
+    }
+
+    /// Makes ready for a new COPY where none is open; returns the rows of the last one that the
+    /// table has not taken because a key came again.
+    fn begin(&mut self, connection: &mut Connection) -> Result<Option<Vec<Batch>>> {
+        if connection.is_copying(self.into.owner) {
+            return Ok(None);
+        }
+        let repeated = self.settle(connection)?;
+        self.into.sql = self.copy.sql();
+        if self.keyed && repeated.is_none() {
+            let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
+            self.into.sql = format!("{release}SAVEPOINT direct; {}", self.into.sql);
+            self.saved = true;
+        }
+        Ok(repeated)
+    }
+
+    /// Goes on with the COPY, or begins it.
+    fn go_on(&mut self, connection: &mut Connection, lines: Lines, batch: &Batch) -> Result<Sent> {
         self.pending_rows += lines.numbers.len() as u64;
         if self.keyed {
             let mut kept = self.spare.pop().unwrap_or_default();
@@ -154,6 +172,18 @@ impl Direct {
         Ok(None)
     }
 
+    /// Does the same behind the last rows, and leaves the table as it is to be.
+    pub fn end(&mut self, connection: &mut Connection) -> Result<Option<Vec<Batch>>> {
+        let repeated = self.settle(connection)?;
+        self.forget(connection)?;
+        Ok(repeated)
+    }
+
+    /// Has the table forget what was set for its COPYs.
+    pub fn forget(&mut self, connection: &mut Connection) -> Result<()> {
+        self.copy.own.forget(connection.idle()?, &self.copy.table)
+    }
+
     fn turn_back(&mut self, connection: &mut Connection, refused: Error) -> Result<Vec<Batch>> {
         if !self.keyed || failure::sqlstate(&refused) != Some(UNIQUE_VIOLATION) {
             return Err(refused);
@@ -165,16 +195,17 @@ impl Direct {
     }
 }
 
-impl FilledColumn {
-    fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
-        match self {
-            Self::Extracted => return push_envelope(batch, row, Envelope::TIME_EXTRACTED, out),
-            Self::Version => return push_envelope(batch, row, Envelope::VERSION, out),
-            Self::Constant(text) => copy_text::escape(text.as_bytes(), out),
-            Self::Null => out.extend_from_slice(copy_text::NULL),
-            Self::Received => out.extend_from_slice(received.moment.as_bytes()),
-            Self::Sequence => out.extend_from_slice(received.millis.as_bytes()),
-        }
-        out.push(b'\t');
+impl TableCopy {
+    /// Returns the statement.
+    pub fn sql(&self) -> String {
+        let names: Vec<&str> =
+            self.names.iter().map(String::as_str).chain(self.own.names()).collect();
+        format!("COPY {} ({}) FROM STDIN", self.table, names.join(", "))
+    }
+
+    fn renew(&mut self, batch: &Batch, received: &Received) -> Option<Vec<String>> {
+        // A COPY has a column.
+        let may = self.hidden && !self.names.is_empty();
+        may.then(|| self.own.renew(batch, received)).flatten()
     }
 }

@@ -30,6 +30,7 @@ mod method;
 mod money;
 mod names;
 mod order;
+mod own;
 mod partition;
 mod plan;
 mod promises;

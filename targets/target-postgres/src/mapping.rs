@@ -7,7 +7,7 @@ use pg::{Client, quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::compare::Comparison;
-use crate::direct::FilledColumn;
+use crate::direct::TableCopy;
 use crate::encode::Encoder;
 use crate::fields::{Feed, Fields};
 use crate::kept;
@@ -15,6 +15,7 @@ use crate::lookup;
 use crate::merge::{self, Filled, Item, Loose, Merge};
 use crate::method;
 use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
+use crate::own::{FilledColumn, OwnColumns};
 use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
 use crate::source;
@@ -368,21 +369,30 @@ impl Mapping {
         staged.collect()
     }
 
-    /// Returns the COPY into the table itself, and what its last columns get.
-    pub fn direct(&self, fields: &Fields, started_ms: u64) -> Result<(String, Vec<FilledColumn>)> {
-        let mut names = Vec::new();
-        for at in fields.places() {
-            names.push(quote_ident(&self.shape.columns[at].name)?);
-        }
+    /// Returns the COPY into the table itself, which nobody else sees if it is `hidden`.
+    pub fn direct(&self, fields: &Fields, started_ms: u64, hidden: bool) -> Result<TableCopy> {
+        let names = fields.places().map(|at| quote_ident(&self.shape.columns[at].name));
+        let names: Vec<String> = names.collect::<Result<_>>()?;
         let mut own = Vec::new();
-        for (at, wanted) in self.shape.columns.iter().enumerate().skip(self.width) {
-            if !self.change.generated[at] {
-                names.push(quote_ident(&wanted.name)?);
-                own.push(self.own(&wanted.name, started_ms));
+        for (at, value) in self.filled(started_ms) {
+            // A COPY has a column.
+            let is_null = matches!(value, FilledColumn::Null) && !self.change.defaults[at];
+            if !self.change.generated[at] && (!is_null || names.is_empty()) {
+                own.push((quote_ident(&self.shape.columns[at].name)?, value));
             }
         }
-        let (table, names) = (self.shape.name.sql()?, names.join(", "));
-        Ok((format!("COPY {table} ({names}) FROM STDIN"), own))
+        Ok(TableCopy { table: self.shape.name.sql()?, names, own: OwnColumns::new(own), hidden })
+    }
+
+    /// Returns the columns that we fill, and what they get.
+    fn filled(&self, started_ms: u64) -> impl Iterator<Item = (usize, FilledColumn)> {
+        let own = self.shape.columns.iter().enumerate().skip(self.width);
+        own.map(move |(at, wanted)| (at, self.own(&wanted.name, started_ms)))
+    }
+
+    /// Returns the columns of a staging table that have values for columns that we fill.
+    pub fn staged_own(&self) -> OwnColumns {
+        stage::own_columns(&self.filled(0).map(|(_, value)| value).collect::<Vec<_>>())
     }
 
     /// Returns what a column that we fill gets.
@@ -481,9 +491,7 @@ fn staged_value(own: &FilledColumn, sql: &SqlType) -> String {
         FilledColumn::Null => format!("NULL::{}", sql.sql()),
         FilledColumn::Version => "s._sdc_stage_version".to_owned(),
         FilledColumn::Extracted => "s._sdc_stage_extracted".to_owned(),
-        FilledColumn::Received => {
-            "('epoch'::timestamptz + s._sdc_stage_received * interval '1 microsecond')".to_owned()
-        }
-        FilledColumn::Sequence => "(s._sdc_stage_received / 1000)".to_owned(),
+        FilledColumn::Received => "s._sdc_stage_received".to_owned(),
+        FilledColumn::Sequence => "s._sdc_stage_sequence".to_owned(),
     }
 }

@@ -64,11 +64,12 @@ pub fn statements(
         check(client, "TEMPORARY on the database, to stage rows", temporary)?;
     }
     if direct {
-        statements.push(mapping.direct(&fields, now)?.0);
+        statements.push(mapping.direct(&fields, now, false)?.sql());
         return Ok(statements.into_iter().chain(claim).chain(order).collect());
     }
     let stage = format!("pg_temp.{STAGE}");
-    statements.push(stage::copy(&stage, &mapping.staged(), &fields)?);
+    let own = mapping.staged_own();
+    statements.push(stage::copy(&stage, &mapping.staged(), &fields, &own)?);
     let load = Load {
         merge: &mapping.merge(&stage, now)?,
         method: mapping.method,

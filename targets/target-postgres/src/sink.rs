@@ -103,8 +103,8 @@ impl PostgresSink {
         }
         let shares = self.mapping.may_share() && self.comparison.is_none();
         if shares && !self.merges() && Small::fits(bytes) && !session.is_direct_taken() {
-            self.route =
-                Route::Small(Small::new(small::describe(session, &self.mapping, &self.fields)?));
+            let direct = small::describe(session, &self.mapping, &self.fields, false)?;
+            self.route = Route::Small(Small::new(direct));
             return Ok(());
         }
         self.set_out_alone(session)
@@ -208,7 +208,7 @@ impl PostgresSink {
             return Ok(None);
         }
         mapping.change.statements.clear();
-        small::describe(session, &self.mapping, &self.fields).map(Some)
+        small::describe(session, &self.mapping, &self.fields, made).map(Some)
     }
 
     /// Stages rows, after making the staging table if there is none.
@@ -242,7 +242,7 @@ impl PostgresSink {
         let (number, mapping) = (session.next_number(), &self.mapping);
         let table = mapping.shape.name.to_string();
         let connection = session.connection(role);
-        let mut stage = Stage::new(number, &table, mapping.lists_lacking());
+        let mut stage = Stage::new(number, &table, mapping.lists_lacking(), mapping.staged_own());
         stage.reshape(connection, mapping.staged(), &self.fields)?;
         self.stage = Some(stage);
         Ok(())
@@ -250,16 +250,18 @@ impl PostgresSink {
 
     /// Goes on by staging: a key came again. What the table has taken so far stays.
     fn fall_back(&mut self, session: &mut Session, seen: &[Batch]) -> Result<()> {
-        self.leave_direct();
+        self.leave_direct(session)?;
         let known = Rejects::forgetting();
         seen.iter().try_for_each(|batch| self.stage(session, batch, &known, Role::Direct))
     }
 
-    fn leave_direct(&mut self) {
-        if let Route::Direct(direct) = &self.route {
+    fn leave_direct(&mut self, session: &mut Session) -> Result<()> {
+        if let Route::Direct(direct) = &mut self.route {
+            direct.forget(session.connection(Role::Direct))?;
             self.counts.inserted += direct.rows();
             self.route = Route::Staged(Role::Direct);
         }
+        Ok(())
     }
 
     /// Waits until the table has taken the rows that go straight there.
@@ -268,7 +270,7 @@ impl PostgresSink {
             self.go_alone(session)?;
         }
         let repeated = match &mut self.route {
-            Route::Direct(direct) => direct.settle(session.connection(Role::Direct))?,
+            Route::Direct(direct) => direct.end(session.connection(Role::Direct))?,
             _ => None,
         };
         repeated.map_or(Ok(()), |seen| self.fall_back(session, &seen))
@@ -431,7 +433,7 @@ impl Sink for PostgresSink {
         // Rows of the old schema say nothing about columns that come now.
         self.commit(session)?;
         self.settle(session)?;
-        self.leave_direct();
+        self.leave_direct(session)?;
         let connection = session.connection(self.route.role());
         self.fields = self.mapping.adopt(connection.idle()?, stream)?;
         if self.mapping.goes_on() {

@@ -7,7 +7,7 @@
 
 use singer::{Batch, Result};
 
-use crate::connection::CopyTarget;
+use crate::connection::{CopyTarget, Received};
 use crate::counts::Counts;
 use crate::direct::Direct;
 use crate::fields::{Fields, Incoming, Lines};
@@ -45,14 +45,19 @@ pub struct Joining<'a> {
     pub adds: bool,
 }
 
-/// Describes rows that go straight into their table.
-pub fn describe(session: &mut Session, mapping: &Mapping, fields: &Fields) -> Result<Direct> {
-    let (sql, own) = mapping.direct(fields, session.started_ms())?;
+/// Describes rows that go straight into their table, which nobody else sees if it is `hidden`.
+pub fn describe(
+    session: &mut Session,
+    mapping: &Mapping,
+    fields: &Fields,
+    hidden: bool,
+) -> Result<Direct> {
+    let copy = mapping.direct(fields, session.started_ms(), hidden)?;
     let name = &mapping.shape.name;
     let (relation, table) = (name.table.clone(), name.to_string());
-    let into = CopyTarget { owner: session.next_number(), relation, table, sql };
+    let into = CopyTarget { owner: session.next_number(), relation, table, sql: String::new() };
     let routed = mapping.change.routes && mapping.change.children;
-    Ok(Direct::new(into, own, !mapping.shape.conflict.is_empty(), routed))
+    Ok(Direct::new(into, copy, !mapping.shape.conflict.is_empty(), routed))
 }
 
 impl Small {
@@ -69,7 +74,7 @@ impl Small {
     /// Keeps rows; what is to be rejected of them is. Returns how large they are.
     pub fn keep(&mut self, fields: &mut Fields, rows: Incoming<'_>) -> Result<usize> {
         let mut lines = Lines::default();
-        self.direct.encode(fields, rows, &mut lines)?;
+        self.direct.encode(fields, rows, &Received::now(), &mut lines)?;
         let mut batch = Batch::default();
         batch.clone_from(rows.batch);
         let bytes = lines.text.len() + batch.text_bytes();

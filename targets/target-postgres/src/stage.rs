@@ -1,23 +1,26 @@
 //! The staging table of a stream: a temporary table that its rows are copied into.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::discriminant;
 
 use pg::{Client, copy_text, failure, quote_ident};
-use singer::Envelope;
 use singer::{Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
-use crate::fields::{Fields, Incoming, push_envelope, push_number};
+use crate::fields::{Fields, Incoming, push_number};
 use crate::names::{STAGE_PREFIX, TableName};
-use crate::types;
+use crate::own::{FilledColumn, OwnColumns};
+use crate::{own, types};
 
 /// What a staged row has behind the columns of its stream.
-const EXTRA: [(&str, &str); 5] = [
-    ("_sdc_stage_extracted", "timestamp with time zone"),
-    ("_sdc_stage_version", "bigint"),
-    ("_sdc_stage_received", "bigint"),
-    ("_sdc_stage_line", "bigint"),
-    ("_sdc_stage_absent", "smallint[]"),
+const EXTRA: [(&str, &str); 2] =
+    [("_sdc_stage_line", "bigint"), ("_sdc_stage_absent", "smallint[]")];
+/// The values that columns of the table are filled with.
+const OWN: [(&str, &str, FilledColumn); 4] = [
+    ("_sdc_stage_extracted", "timestamp with time zone", FilledColumn::Extracted),
+    ("_sdc_stage_version", "bigint", FilledColumn::Version),
+    ("_sdc_stage_received", "timestamp with time zone", FilledColumn::Received),
+    ("_sdc_stage_sequence", "bigint", FilledColumn::Sequence),
 ];
 
 /// The staging table.
@@ -29,6 +32,8 @@ pub struct Stage {
     spelled: Vec<usize>,
     /// Whether rows list the columns that their record lacks.
     lists_lacking: bool,
+    /// The columns of [`OWN`], which nobody else sees.
+    own: OwnColumns,
     rows: u64,
     line: u64,
     any_absent: bool,
@@ -37,7 +42,7 @@ pub struct Stage {
 
 impl Stage {
     /// Describes a staging table, which [`Stage::reshape`] makes. Its number is unique in the run.
-    pub fn new(number: u64, table: &str, lists_lacking: bool) -> Self {
+    pub fn new(number: u64, table: &str, lists_lacking: bool, own: OwnColumns) -> Self {
         Self {
             into: CopyTarget {
                 owner: number,
@@ -48,6 +53,7 @@ impl Stage {
             columns: Vec::new(),
             spelled: Vec::new(),
             lists_lacking,
+            own,
             rows: 0,
             line: 0,
             any_absent: false,
@@ -116,7 +122,9 @@ impl Stage {
             (!actions.is_empty())
                 .then(|| format!("ALTER TABLE {} {}", self.sql(), actions.join(", ")))
         } else {
-            let extra = EXTRA.iter().map(|(name, sql)| format!("{name} {sql}"));
+            let own = OWN.into_iter().map(|(name, sql, _)| (name, sql));
+            let extra = EXTRA.into_iter().chain(own);
+            let extra = extra.map(|(name, sql)| format!("{name} {sql}"));
             let round = "_sdc_stage_round bigint".to_owned();
             let columns: Vec<String> = extra.chain([round]).chain(added).collect();
             Some(format!("CREATE TABLE {} ({})", self.sql(), columns.join(", ")))
@@ -129,7 +137,7 @@ impl Stage {
             connection.made_stage();
         }
         self.columns = columns;
-        self.into.sql = copy(&self.sql(), &self.columns, fields)?;
+        self.into.sql = copy(&self.sql(), &self.columns, fields, &self.own)?;
         Ok(())
     }
 
@@ -141,15 +149,16 @@ impl Stage {
         rows: Incoming<'_>,
     ) -> Result<()> {
         let received = Received::now();
+        if let Some(actions) = self.own.renew(rows.batch, &received) {
+            own::alter(connection.idle()?, &self.sql(), &actions)?;
+            self.into.sql = copy(&self.sql(), &self.columns, fields, &self.own)?;
+        }
         let mut lines = connection.take_lines();
-        let (number, any_absent) = (&mut self.line, &mut self.any_absent);
+        let (number, any_absent, own) = (&mut self.line, &mut self.any_absent, &self.own);
         let batch = rows.batch;
         fields.write(rows, &mut lines, |fields, row, out| {
             *number += 1;
-            push_envelope(batch, row, Envelope::TIME_EXTRACTED, out);
-            push_envelope(batch, row, Envelope::VERSION, out);
-            out.extend_from_slice(received.micros.as_bytes());
-            out.push(b'\t');
+            own.push(batch, row, &received, out);
             push_number(*number, out);
             out.push(b'\t');
             if self.lists_lacking {
@@ -168,13 +177,26 @@ impl Stage {
 }
 
 /// Returns the COPY of fields into a staging table with these columns, names and types.
-pub fn copy(stage: &str, columns: &[(String, String)], fields: &Fields) -> Result<String> {
+pub fn copy(
+    stage: &str,
+    columns: &[(String, String)],
+    fields: &Fields,
+    own: &OwnColumns,
+) -> Result<String> {
     let names: Result<Vec<String>> =
         fields.places().map(|at| quote_ident(&columns[at].0)).collect();
     let mut names = names?;
+    names.extend(own.names().map(str::to_owned));
     names.extend(EXTRA.iter().map(|(name, _)| (*name).to_owned()));
     names.extend(fields.spelled().map(|(_, place)| spelling(place)));
     Ok(format!("COPY {stage} ({}) FROM STDIN", names.join(", ")))
+}
+
+/// Returns the columns of a staging table that have the values of `filled` columns.
+pub fn own_columns(filled: &[FilledColumn]) -> OwnColumns {
+    let kinds: Vec<_> = filled.iter().map(discriminant).collect();
+    let wanted = OWN.into_iter().filter(|(_, _, value)| kinds.contains(&discriminant(value)));
+    OwnColumns::new(wanted.map(|(name, _, value)| (name.to_owned(), value)))
 }
 
 /// Returns the column that has the text of a key as it came.

@@ -40,6 +40,8 @@ pub struct TableChange {
     pub collations: Vec<Option<String>>,
     /// Wanted columns that the server computes, so that nothing can be written to them.
     pub generated: Vec<bool>,
+    /// Wanted columns that get something in a row which leaves them out.
+    pub defaults: Vec<bool>,
     /// Whether a column is an identity that takes values only when told.
     pub overriding: bool,
     /// Wanted columns whose identity forbids an update.
@@ -77,6 +79,7 @@ impl TableChange {
     fn push(&mut self, sql: SqlType, found: Option<&ExistingColumn>) {
         self.types.push(sql);
         self.collations.push(found.and_then(|found| found.collation.clone()));
+        self.defaults.push(found.is_some_and(|found| found.default.is_some() || found.identity));
         self.generated.push(found.is_some_and(|found| found.generated));
         self.fixed.push(found.is_some_and(|found| found.identity_always));
         self.overriding |= found.is_some_and(|found| found.identity_always);
@@ -330,7 +333,8 @@ impl Shape {
     pub fn apply(&self, client: &mut Client, expected: &TableChange) -> Result<bool> {
         lock(client, &self.name.to_string())?;
         let change = self.compare(client)?;
-        if change.types != expected.types || change.unique != expected.unique {
+        let same = change.types == expected.types && change.defaults == expected.defaults;
+        if !same || change.unique != expected.unique {
             return Err(self
                 .refusal(ErrorKind::Temporary, "cannot load: the table was changed meanwhile")
                 .hint("run again"));
