@@ -33,7 +33,8 @@ pub enum Origin {
     Null,
 }
 
-const METADATA: [(&str, Origin); 6] = [
+/// The metadata columns that a file can have, in their order.
+pub const METADATA: [(&str, Origin); 6] = [
     ("_sdc_extracted_at", Origin::Extracted),
     ("_sdc_received_at", Origin::Received),
     ("_sdc_batched_at", Origin::Batched),
@@ -54,17 +55,18 @@ pub struct Layout {
     columns: Vec<Column>,
     /// Where the cells of each column come from.
     pub origins: Vec<Origin>,
-    metadata: bool,
+    metadata: Vec<(&'static str, Origin)>,
 }
 
 impl Layout {
-    /// Lays out the columns of a stream, then the metadata columns if they are wanted.
-    pub fn new(stream: &Stream, metadata: bool) -> Self {
+    /// Lays out the columns of a stream, then the metadata columns that it `adds`, by their names.
+    pub fn new(stream: &Stream, adds: impl Fn(&str) -> bool) -> Self {
+        let metadata: Vec<_> = METADATA.into_iter().filter(|(name, _)| adds(name)).collect();
         let mut layout = Self {
             top: top(stream),
             keys: stream.keys.clone(),
             coverage: stream.coverage.clone(),
-            columns: incoming(stream, metadata),
+            columns: incoming(stream, &metadata),
             origins: Vec::new(),
             metadata,
         };
@@ -98,7 +100,7 @@ impl Layout {
             .with("keys now", stream.keys.join(", "))
             .hint("extract the stream again in a run of its own"));
         }
-        let incoming = incoming(stream, self.metadata);
+        let incoming = incoming(stream, &self.metadata);
         // By name, for there may be very many.
         let new: BTreeMap<_, _> = incoming.iter().map(|new| (new.name.as_str(), new)).collect();
         for old in &mut self.columns {
@@ -145,11 +147,11 @@ impl Layout {
                 free_text: matches!(stream.columns[at].kind, Kind::String | Kind::Json),
                 key: keys.contains(&column.name),
             },
-            None if self.metadata => METADATA
+            None => self
+                .metadata
                 .iter()
                 .find(|(name, _)| *name == column.name)
                 .map_or(Origin::Null, |(_, origin)| *origin),
-            None => Origin::Null,
         };
         self.origins = self.columns.iter().map(origin).collect();
     }
@@ -192,7 +194,7 @@ fn top(stream: &Stream) -> Map<String, Value> {
 }
 
 /// Returns the stream's columns with their schemas as they came, then the metadata columns.
-fn incoming(stream: &Stream, metadata: bool) -> Vec<Column> {
+fn incoming(stream: &Stream, metadata: &[(&str, Origin)]) -> Vec<Column> {
     let raw = |name: &str| stream.schema.get("properties").and_then(|all| all.get(name)).cloned();
     let mut columns: Vec<Column> = stream
         .columns
@@ -203,15 +205,15 @@ fn incoming(stream: &Stream, metadata: bool) -> Vec<Column> {
             column
         })
         .collect();
-    for (name, origin) in METADATA {
-        if metadata && !stream.has_column(name) {
+    for (name, origin) in metadata {
+        if !stream.has_column(name) {
             let integer = matches!(origin, Origin::Sequence | Origin::Version);
             let schema = if integer {
                 json!({"type": ["null", "integer"]})
             } else {
                 json!({"type": ["null", "string"], "format": "date-time"})
             };
-            columns.push(Column::new(name, schema));
+            columns.push(Column::new(*name, schema));
         }
     }
     columns
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn columns_never_change_places() {
         let id = json!({"type": "integer"});
-        let mut layout = Layout::new(&stream(&json!({"id": id, "a": id})), true);
+        let mut layout = Layout::new(&stream(&json!({"id": id, "a": id})), |_| true);
         let added = layout.evolve(&stream(&json!({"b": id, "id": id}))).unwrap();
         assert_eq!(added, 1);
         let names: Vec<_> = layout.names().collect();
@@ -301,7 +303,7 @@ mod tests {
     fn kinds_widen_or_are_refused() {
         let check = |old: &Value, new: &Value, expected: Option<&Value>| {
             let properties = |c: &Value| json!({"id": {"type": "integer"}, "c": c});
-            let mut layout = Layout::new(&stream(&properties(old)), false);
+            let mut layout = Layout::new(&stream(&properties(old)), |_| false);
             match (layout.evolve(&stream(&properties(new))), expected) {
                 (Ok(added), Some(expected)) => {
                     assert_eq!(added, 0);
@@ -335,6 +337,6 @@ mod tests {
         let mut stream = stream(&json!({"id": {"type": "integer"}}));
         let before = stream.schema.clone();
         stream.schema.insert(PARTITION.to_owned(), json!({"source": "pg"}));
-        assert_eq!(Layout::new(&stream, false).schema(), before);
+        assert_eq!(Layout::new(&stream, |_| false).schema(), before);
     }
 }

@@ -42,7 +42,7 @@ pub use day::{Day, DayOptions, generation_read};
 pub use format::Format;
 pub use key::Key;
 pub use lake::Lake;
-pub use layout::{Layout, Origin};
+pub use layout::{Layout, METADATA, Origin};
 pub use manifest::{Completeness, FileEntry, MANIFEST_NAME, Manifest};
 pub use partition::Partition;
 pub use record::RunRecord;

@@ -22,6 +22,7 @@ mod kinds;
 mod last_state;
 pub mod log;
 pub mod mapper;
+pub mod metadata;
 pub mod metrics;
 mod outbox;
 pub mod output;

@@ -39,6 +39,9 @@ pub struct Settings {
     /// `_sdc_deleted_at`, `_sdc_sequence` and `_sdc_table_version`; their times make the files of
     /// two runs differ.
     pub add_record_metadata: bool,
+    /// Which of the columns of `add_record_metadata` to add, by their names; without it all of
+    /// them.
+    pub metadata_columns: Option<Vec<String>>,
     /// Replace a partition's folder that has no manifest, so was made by another program.
     pub adopt: bool,
     /// Character between fields; partitions are always written with a comma.
@@ -54,6 +57,14 @@ pub struct Settings {
     pub spreadsheet_safe: bool,
     /// Column to sort by; refused, rows are written as they come.
     pub record_sort_property_name: Option<String>,
+}
+
+impl Settings {
+    /// Tells whether a metadata column is added.
+    pub fn adds(&self, column: &str) -> bool {
+        let chosen = self.metadata_columns.as_ref();
+        self.add_record_metadata && chosen.is_none_or(|names| names.iter().any(|n| n == column))
+    }
 }
 
 /// What to do with a file that is there.
@@ -79,6 +90,7 @@ impl Default for Settings {
             timestamp_timezone: "UTC".to_owned(),
             overwrite_behavior: OverwriteBehavior::ReplaceFile,
             add_record_metadata: false,
+            metadata_columns: None,
             adopt: false,
             delimiter: ",".to_owned(),
             quotechar: "\"".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use disk::Datestamp;
 use lake::format::DataFiles as _;
 use lake::format::csv::{CsvWriter, Dialect};
-use lake::{Key, Lake, Layout, Run};
+use lake::{Key, Lake, Layout, METADATA, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{
@@ -93,7 +93,7 @@ impl Target for TargetCsv {
                 return Err(Error::new(ErrorKind::Internal, "a partition without a run"));
             }
         };
-        let layout = Layout::new(stream, self.settings.add_record_metadata);
+        let layout = Layout::new(stream, |name| self.settings.adds(name));
         let writer =
             CsvWriter::new(layout, self.dialect, place.create()?, &mut self.shared.writers)?;
         Ok(CsvSink::new(stream, Box::new(writer), place))
@@ -176,6 +176,11 @@ fn refuse_unsupported(settings: &Settings) -> Result<()> {
     let refuse = |what: &str, setting: &str, value: &str, hint: &str| {
         Err(Error::new(ErrorKind::Config, what).with(setting, value).hint(hint))
     };
+    singer::metadata::check_chosen(
+        &METADATA.map(|(name, _)| name),
+        settings.add_record_metadata,
+        settings.metadata_columns.as_deref(),
+    )?;
     if settings.overwrite_behavior == OverwriteBehavior::AppendRecords {
         return refuse(
             "cannot append to files",

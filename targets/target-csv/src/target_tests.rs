@@ -198,6 +198,26 @@ fn metadata_columns_stand_behind_the_streams_own() {
 }
 
 #[test]
+fn metadata_columns_are_those_that_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
+    let mut target = open(folder.path(), |settings| {
+        settings.add_record_metadata = true;
+        settings.metadata_columns = names(&["_sdc_table_version", "_sdc_extracted_at"]);
+    });
+    let mut sink = target.sink(&stream("t", &json!({"a": text()}))).unwrap();
+    sink.write(target.shared(), &batch(&[&[Some("1")]]), &Rejects::default()).unwrap();
+    sink.complete(target.shared(), END).unwrap();
+    let text = fs::read_to_string(folder.path().join("output/t.csv")).unwrap();
+    assert_eq!(text, "a,_sdc_extracted_at,_sdc_table_version\n1,2024-02-29T00:00:00Z,7\n");
+    let refused = |settings: Settings| TargetCsv::open(settings).err().unwrap().to_string();
+    let metadata_columns = names(&["_sdc_sync_started_at"]);
+    let unknown = Settings { add_record_metadata: true, metadata_columns, ..Settings::default() };
+    assert!(refused(unknown.clone()).contains("unknown metadata column"));
+    assert!(refused(Settings { add_record_metadata: false, ..unknown }).contains("none are added"));
+}
+
+#[test]
 fn sql_null_and_json_null_stay_two_things() {
     let folder = tempfile::tempdir().unwrap();
     let mut target = open(folder.path(), |_| ());

@@ -105,7 +105,7 @@ impl Mapping {
     /// Tells whether versions of rows count.
     pub fn heeds_versions(&self) -> bool {
         let settings = &self.settings;
-        settings.activate_version && settings.add_record_metadata && !self.replaces()
+        settings.activate_version && settings.adds(TABLE_VERSION) && !self.replaces()
     }
 
     /// Tells whether rows that come again are added beside themselves: those of an older version
@@ -203,7 +203,7 @@ impl Mapping {
         let stream = &*source::of_postgres(stream);
         let settings = Rc::clone(&self.settings);
         let partitioned = self.partition.is_some();
-        let keeps_deleted_at = settings.add_record_metadata || settings.hard_delete;
+        let keeps_deleted_at = settings.adds(DELETED_AT) || settings.hard_delete;
         let names = names::column_names(stream, keeps_deleted_at, partitioned)?;
         self.warn_of_left_out(stream, &names);
         let mut data: Vec<Wanted> = self.shape.columns.drain(..).take(self.width).collect();
@@ -228,7 +228,7 @@ impl Mapping {
             }
         }
         self.width = data.len();
-        let own = table::own_columns(partitioned, settings.add_record_metadata);
+        let own = table::own_columns(partitioned, &settings);
         let own = own.into_iter().filter(|own| !data.iter().any(|other| other.name == own.name));
         let own: Vec<Wanted> = own.collect();
         self.shape.columns = data;
@@ -275,8 +275,10 @@ impl Mapping {
         if lost.is_empty() || self.width > 0 {
             return;
         }
-        let why = if self.settings.add_record_metadata {
+        let why = if lost.iter().any(|name| self.settings.adds(name)) {
             "columns of these names get values of this run (`add_record_metadata`)"
+        } else if self.settings.add_record_metadata {
+            "names of metadata that `metadata_columns` leaves out"
         } else {
             "names of metadata, and `add_record_metadata` is off"
         };

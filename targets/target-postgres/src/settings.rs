@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use pg::ConnectionSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use singer::OtherSetting;
+use singer::{Error, ErrorKind, OtherSetting, Result};
+
+use crate::names::{DELETED_AT, METADATA, TABLE_VERSION};
 
 /// How rows reach the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -68,6 +70,12 @@ pub struct Settings {
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
     pub add_record_metadata: bool,
+    /// Which of the `_sdc_*` columns to add, by their names: `_sdc_extracted_at`,
+    /// `_sdc_received_at`, `_sdc_batched_at`, `_sdc_deleted_at`, `_sdc_sequence`,
+    /// `_sdc_table_version` and `_sdc_sync_started_at`; without it all of them. Those that are in a
+    /// table already stay there, and rows that come get none. `hard_delete` needs
+    /// `_sdc_deleted_at`, and `activate_version` that and `_sdc_table_version`.
+    pub metadata_columns: Option<Vec<String>>,
     /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition` (of
     /// rows with one key the last stays; the two last warn of them, and of rows of other tables
     /// that go by ON DELETE CASCADE);
@@ -116,6 +124,40 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Tells whether a metadata column is added.
+    pub fn adds(&self, column: &str) -> bool {
+        let chosen = self.metadata_columns.as_ref();
+        self.add_record_metadata && chosen.is_none_or(|names| names.iter().any(|n| n == column))
+    }
+
+    /// Refuses metadata columns that nobody knows, and to leave out what another setting needs.
+    pub fn check_metadata(&self) -> Result<()> {
+        let chosen = self.metadata_columns.as_deref();
+        singer::metadata::check_chosen(
+            &METADATA.map(|(name, _)| name),
+            self.add_record_metadata,
+            chosen,
+        )?;
+        let replaces =
+            matches!(self.load_method, Some(LoadMethod::Overwrite | LoadMethod::ReplacePartition));
+        let activates = self.activate_version && !replaces;
+        let needed = [
+            ("hard_delete", self.hard_delete, DELETED_AT),
+            ("activate_version", activates, TABLE_VERSION),
+            ("activate_version", activates, DELETED_AT),
+        ];
+        let lacks = |(_, needs, column): &&(&str, bool, &str)| *needs && !self.adds(column);
+        match needed.iter().find(lacks).filter(|_| chosen.is_some()) {
+            None => Ok(()),
+            Some((setting, _, column)) => {
+                let message = "cannot leave out a metadata column that another setting needs";
+                Err(Error::new(ErrorKind::Config, message)
+                    .with("column", column)
+                    .hint(format!("add it to `metadata_columns`, or set `{setting}` to false")))
+            }
+        }
+    }
+
     /// Returns the schema of all tables, if one is set.
     pub fn schema(&self) -> Option<&str> {
         self.default_target_schema.as_deref().filter(|schema| !schema.is_empty())
@@ -206,3 +248,46 @@ pub const OTHERS: &[OtherSetting] = &[
     OtherSetting::not_yet("postgres_sslkey", "null", "set `ssl_client_private_key`"),
     OtherSetting::not_yet("postgres_sslrootcert", "null", "set `ssl_certificate_authority`"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_metadata_column_that_a_setting_needs_is_not_left_out() {
+        let check = |more: serde_json::Value, refused: Option<[&str; 2]>| {
+            let mut settings = json!({ "host": "h" });
+            settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            let found = settings.check_metadata().map_err(|failure| failure.to_string());
+            match refused {
+                None => assert_eq!(found, Ok(()), "{more}"),
+                Some(words) => {
+                    let text = found.unwrap_err();
+                    assert!(text.contains("`metadata_columns`"), "{text}");
+                    assert!(words.iter().all(|word| text.contains(word)), "{more}: {text}");
+                }
+            }
+        };
+        let (all, none) = (["_sdc_deleted_at", "_sdc_table_version"], [""; 0]);
+        check(json!({}), None);
+        check(json!({ "add_record_metadata": false, "hard_delete": true }), None);
+        check(json!({ "metadata_columns": all }), None);
+        check(json!({ "metadata_columns": all, "hard_delete": true }), None);
+        let lacks = Some(["`activate_version`", "_sdc_table_version"]);
+        check(json!({ "metadata_columns": none }), lacks);
+        check(json!({ "metadata_columns": [all[0]] }), lacks);
+        check(json!({ "metadata_columns": [all[1]] }), Some(["`activate_version`", all[0]]));
+        let off = json!({ "metadata_columns": none, "activate_version": false });
+        check(off.clone(), None);
+        check(json!({ "metadata_columns": none, "load_method": "overwrite" }), None);
+        let mut hard = off;
+        hard["hard_delete"] = true.into();
+        check(hard, Some(["`hard_delete`", all[0]]));
+        let unknown = json!({ "metadata_columns": ["_sdc_sequenc"], "activate_version": false });
+        let refused = serde_json::from_value::<Settings>(unknown).unwrap().check_metadata();
+        assert!(refused.unwrap_err().to_string().contains("did you mean `_sdc_sequence`?"));
+    }
+}

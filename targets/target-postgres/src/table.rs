@@ -6,7 +6,7 @@ use singer::{Column, Context, Error, ErrorKind, Result};
 use crate::existing::{Existing, ExistingColumn};
 use crate::guards::Guards;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
-use crate::settings::LoadMethod;
+use crate::settings::{LoadMethod, Settings};
 use crate::types::{self, Change, SqlType};
 
 /// A column as the stream needs it.
@@ -385,11 +385,11 @@ pub fn quoted(names: &[String]) -> Result<String> {
 }
 
 /// Returns the columns that we fill, for a partition and for metadata.
-pub fn own_columns(partitioned: bool, metadata: bool) -> Vec<Wanted> {
+pub fn own_columns(partitioned: bool, settings: &Settings) -> Vec<Wanted> {
     let partition = [(SOURCE, "text"), (DATESTAMP, "date")];
     let partition = partition.into_iter().filter(|_| partitioned);
     partition
-        .chain(METADATA.into_iter().filter(|_| metadata))
+        .chain(METADATA.into_iter().filter(|(name, _)| settings.adds(name)))
         .map(|(name, sql)| Wanted {
             name: name.to_owned(),
             sql_type: SqlType::plain(sql),

@@ -42,6 +42,7 @@ impl Target for TargetPostgres {
             return Err(Error::new(ErrorKind::Config, "cannot use zero as a limit")
                 .hint("check `batch_size_rows` and `lock_timeout_seconds`"));
         }
+        settings.check_metadata()?;
         if settings.use_copy.is_some() || settings.dialect_driver.is_some() {
             tracing::info!(
                 "`use_copy` and `dialect+driver` are not used: rows always travel by COPY"

@@ -17,6 +17,15 @@ const TIMES: [(Option<&str>, &str); 5] = [
     (Some("2026-01-01T00:00:00.0000004Z"), "2026-01-01 00:00:00+00"),
     (None, ""),
 ];
+const METADATA: [&str; 7] = [
+    "_sdc_extracted_at",
+    "_sdc_received_at",
+    "_sdc_batched_at",
+    "_sdc_deleted_at",
+    "_sdc_sequence",
+    "_sdc_table_version",
+    "_sdc_sync_started_at",
+];
 /// What is there when the load begins, as SQL behind a load of one row.
 const TABLES: [(&str, Option<&str>); 4] = [
     ("no table", None),
@@ -180,4 +189,47 @@ fn each_row_has_what_came_with_it_whichever_way_it_travels() {
         }
     }
     figure("loads whose rows have what came with them", loads);
+}
+
+#[test]
+fn metadata_columns_are_added_by_name() {
+    let target = database("chosen_metadata");
+    let batches = draw(&mut Random::new());
+    let added = "SELECT coalesce(string_agg(attname, ' ' ORDER BY attnum), '') FROM pg_attribute
+        WHERE attrelid = 't'::regclass AND attname LIKE '\\_sdc\\_%' AND NOT attisdropped";
+    for method in ["append-only", "upsert"] {
+        for chosen in METADATA.iter().map(|name| vec![*name]).chain([vec![], METADATA.to_vec()]) {
+            begin_anew(&target);
+            let more = json!({
+                "load_method": method, "add_record_metadata": true, "activate_version": false,
+                "metadata_columns": chosen,
+            });
+            // The second load finds rows.
+            for _ in 0..2 {
+                to_database(&target, &more).input(lines(&batches, &["id"]).0).go().success();
+            }
+            assert_eq!(target.psql(added), chosen.join(" "), "{method}");
+            // What no record says comes from the load.
+            let filled = ["received_at", "batched_at", "sequence", "sync_started_at"];
+            if let [name] = chosen[..]
+                && filled.iter().any(|end| name.ends_with(end))
+            {
+                let empty = format!("SELECT count(*) FROM t WHERE {name} IS NULL");
+                assert_eq!(target.psql(&empty), "0", "{method} {name}");
+            }
+        }
+    }
+    let refused = |more: Value, words: &[&str]| {
+        let run = to_database(&target, &json!({ "add_record_metadata": true })).config(&more);
+        let outcome = run.input(Lines::whole(&[(1, "a")]).0).go().exits(78);
+        let all = words.iter().all(|word| outcome.stderr.contains(word));
+        assert!(all, "{more}: {}", outcome.stderr);
+    };
+    let one = |name: &str| json!({ "metadata_columns": [name] });
+    refused(one("_sdc_extracted"), &["_sdc_extracted", "did you mean `_sdc_extracted_at`?"]);
+    refused(one("_sdc_deleted_at"), &["`metadata_columns`", "`activate_version`"]);
+    let hard = json!({ "metadata_columns": ["_sdc_sequence"], "hard_delete": true });
+    refused(hard, &["`metadata_columns`", "`hard_delete`"]);
+    let off = json!({ "metadata_columns": ["_sdc_sequence"], "add_record_metadata": false });
+    refused(off, &["`add_record_metadata`", "`metadata_columns`"]);
 }
