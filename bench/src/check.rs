@@ -10,6 +10,13 @@ use singer::{Context, Error, ErrorKind, Result, ResultExt};
 use crate::bench::{Bench, TARGET};
 use crate::subject::{Subject, Table};
 
+/// The metadata columns of target-postgres, filled by defaults.
+const METADATA: &str = "_sdc_extracted_at timestamptz DEFAULT '2026-01-01', \
+    _sdc_received_at timestamptz DEFAULT '2026-01-01', \
+    _sdc_batched_at timestamptz DEFAULT '2026-01-01', _sdc_deleted_at timestamptz, \
+    _sdc_sequence bigint DEFAULT 1767225600000, _sdc_table_version bigint, \
+    _sdc_sync_started_at bigint DEFAULT 1767225600000";
+
 /// Compares the tables of a subject in a database with those of a schema of the target: the count
 /// of rows, and a sum over them that no order changes.
 pub fn same_rows(bench: &Bench, subject: &Subject, source: &str, schema: &str) -> Result<()> {
@@ -81,9 +88,20 @@ pub fn fresh(bench: &Bench, subject: &Subject, schema: &str, keys: bool) -> Resu
     bench.cluster.query(TARGET, &sql).map(drop)
 }
 
+/// Makes an empty schema of the target, with the tables of a subject as target-postgres makes them
+/// without a key; defaults fill their metadata columns.
+pub fn fresh_with_metadata(bench: &Bench, subject: &Subject, schema: &str) -> Result<()> {
+    let mut sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
+    for Table { name, columns, .. } in subject.tables {
+        let _ = write!(sql, "; CREATE TABLE {schema}.{name} ({columns}, {METADATA})");
+    }
+    bench.cluster.query(TARGET, &sql).map(drop)
+}
+
 /// Returns the command with which `psql` loads a file.
 pub fn copy_in(schema: &str, table: &Table, path: &Path) -> String {
-    format!("\\copy {schema}.{} FROM '{}' (FORMAT csv, HEADER)", table.name, path.display())
+    let (name, columns) = (table.name, table.column_names().join(", "));
+    format!("\\copy {schema}.{name} ({columns}) FROM '{}' (FORMAT csv, HEADER)", path.display())
 }
 
 /// Returns the data files of a table, of the one day in the output folder or the first of several.
