@@ -47,6 +47,7 @@ mod files {
     mod headers;
     mod kinds;
     pub mod limits;
+    mod lines;
     mod moving;
     mod names;
     mod own_source;
@@ -55,6 +56,7 @@ mod files {
     mod sftp_faults;
     mod sftp_told;
     mod sftp_trust;
+    mod values;
 }
 
 /// Dated folders.

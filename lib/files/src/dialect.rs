@@ -2,12 +2,14 @@
 
 use singer::{Error, ErrorKind, Result};
 
+use crate::short_text::ShortText;
+
 /// The dialect of a CSV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "these are the names everyone knows them by")]
 pub struct Dialect {
-    /// The byte between fields.
-    pub delimiter: u8,
+    /// What stands between fields.
+    pub delimiter: ShortText,
     /// The byte around fields; without one quotes are ordinary text.
     pub quote: Option<u8>,
     /// The byte that makes the next one ordinary, inside and outside of quotes.
@@ -19,6 +21,8 @@ pub struct Dialect {
     /// Quotes at odd places are failures, else ordinary text: a quoted field with text behind its
     /// closing quote is as it stands.
     pub strict: bool,
+    /// What begins a line that is no record, and is passed over.
+    pub comment: Option<ShortText>,
     /// NUL bytes are text.
     pub nul_allowed: bool,
     /// A byte order mark at the start of a later record is text, and is not passed over as what a
@@ -31,12 +35,13 @@ pub struct Dialect {
 impl Default for Dialect {
     fn default() -> Self {
         Self {
-            delimiter: b',',
+            delimiter: ShortText::from(b','),
             quote: Some(b'"'),
             escape: None,
             double_quote: true,
             skip_initial_space: false,
             strict: false,
+            comment: None,
             nul_allowed: false,
             marks_allowed: false,
             record_bytes_max: 64 << 20,
@@ -61,14 +66,28 @@ impl Dialect {
             Error::new(ErrorKind::Config, "cannot use the same character for two purposes")
                 .with("settings", format!("{first}, {second}"))
         };
-        if self.quote == Some(self.delimiter) {
+        let delimiter = self.delimiter.as_bytes();
+        if self.quote.is_some_and(|quote| delimiter.contains(&quote)) {
             return Err(clash("delimiter", "quotechar"));
         }
-        if self.escape == Some(self.delimiter) {
+        if self.escape.is_some_and(|escape| delimiter.contains(&escape)) {
             return Err(clash("delimiter", "escapechar"));
         }
-        if self.skip_initial_space && self.delimiter == b' ' {
+        if self.skip_initial_space && self.delimiter.first() == b' ' {
             return Err(clash("delimiter", "skipinitialspace"));
+        }
+        if let Some(comment) = &self.comment {
+            // A record can begin with each of these.
+            let text = comment.as_bytes();
+            if text.starts_with(delimiter) || delimiter.starts_with(text) {
+                return Err(clash("comment", "delimiter"));
+            }
+            if self.quote == Some(comment.first()) {
+                return Err(clash("comment", "quotechar"));
+            }
+            if self.escape == Some(comment.first()) {
+                return Err(clash("comment", "escapechar"));
+            }
         }
         if self.record_bytes_max == 0 || self.record_bytes_max > RECORD_BYTES_CEILING {
             return Err(Error::new(ErrorKind::Config, "cannot use this limit of a record's size")
@@ -120,10 +139,15 @@ mod tests {
     fn refuses_one_character_for_two_purposes() {
         let dialect = Dialect::default();
         for bad in [
-            Dialect { delimiter: b'"', ..dialect },
+            Dialect { delimiter: ShortText::from(b'"'), ..dialect },
+            Dialect { delimiter: ShortText::read("", "|\"").unwrap(), ..dialect },
             Dialect { escape: Some(b','), ..dialect },
             Dialect { record_bytes_max: 0, ..dialect },
-            Dialect { delimiter: b' ', skip_initial_space: true, ..dialect },
+            Dialect { delimiter: ShortText::from(b' '), skip_initial_space: true, ..dialect },
+            Dialect { comment: Some(ShortText::from(b'"')), ..dialect },
+            Dialect { comment: Some(ShortText::from(b',')), ..dialect },
+            Dialect { comment: Some(ShortText::read("", ",#").unwrap()), ..dialect },
+            Dialect { comment: Some(ShortText::from(b'#')), escape: Some(b'#'), ..dialect },
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Config, "{bad:?}");
         }

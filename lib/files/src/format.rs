@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::short_text::ShortText;
+
 /// How a file is written.
 // Without comments on the variants, so that its schema is a plain list of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -39,13 +41,13 @@ impl Format {
         matches!(self, Self::Json | Self::Jsonl)
     }
 
-    /// Returns the byte between fields; JSON has none, and any does.
-    pub fn delimiter(self) -> u8 {
-        match self {
+    /// Returns what stands between fields; JSON has none, and anything does.
+    pub fn delimiter(self) -> ShortText {
+        ShortText::from(match self {
             Self::Csv | Self::Json | Self::Jsonl => b',',
             Self::Tsv => b'\t',
             Self::Psv => b'|',
-        }
+        })
     }
 }
 

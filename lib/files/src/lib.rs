@@ -2,12 +2,14 @@
 
 #![warn(unreachable_pub)]
 
+pub mod column;
 pub mod compress;
 pub mod dialect;
 pub mod disk;
 pub mod encoding;
 mod evidence;
 pub mod failure;
+mod footer;
 pub mod format;
 pub mod identity;
 pub mod infer;
@@ -19,11 +21,14 @@ pub mod progress;
 pub mod reader;
 mod scan;
 pub mod settings;
+mod short_text;
 pub mod store;
 pub mod table;
 pub mod tables;
 pub mod unread;
+mod written;
 
+pub use column::{ColumnSetting, ColumnType};
 pub use compress::{Codec, Limits};
 pub use dialect::Dialect;
 pub use disk::Disk;
@@ -34,7 +39,8 @@ pub use infer::Inference;
 pub use open::OpenFile;
 pub use progress::Progress;
 pub use reader::{Reader, Record};
-pub use settings::{Metadata, TableSettings, TextSettings};
+pub use settings::{Metadata, OnRagged, TableSettings, TextSettings};
+pub use short_text::ShortText;
 pub use store::{Store, StoredFile};
 pub use table::Table;
 pub use tables::Tables;

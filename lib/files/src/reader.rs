@@ -38,6 +38,8 @@ pub struct Reader<R> {
     block_bytes: usize,
     marks: Lines,
     odd_quotes: Lines,
+    /// The first byte of a comment; that of a mark where there are no comments.
+    comment_first: u8,
 }
 
 /// Lines of which something was found.
@@ -163,6 +165,7 @@ impl<R: Read> Reader<R> {
             block_bytes: block_bytes.max(1),
             marks: Lines::default(),
             odd_quotes: Lines::default(),
+            comment_first: dialect.comment.map_or(MARK[0], |comment| comment.first()),
         }
     }
 
@@ -192,9 +195,13 @@ impl<R: Read> Reader<R> {
                 if self.ended || !self.fill()? {
                     return Ok(None);
                 }
-            } else if self.buffer[self.start] == MARK[0] && self.pass_mark()? {
-                // What follows it is a record, or nothing.
-            } else {
+                continue;
+            }
+            let first = self.buffer[self.start];
+            let is_passed = first == MARK[0] && self.pass_mark()?
+                || first == self.comment_first && self.pass_comment()?;
+            // What follows it is a record, or nothing.
+            if !is_passed {
                 match self.parser.parse(&self.buffer[self.start..self.end], self.ended) {
                     Ok(parsed) => break parsed,
                     Err(stop) => self.stopped(stop)?,
@@ -243,6 +250,22 @@ impl<R: Read> Reader<R> {
             self.marks.add(self.line);
         }
         Ok(is_mark)
+    }
+
+    /// Passes over a line that is a comment, whatever its quotes and bytes. Tells whether it is
+    /// one.
+    #[cold]
+    fn pass_comment(&mut self) -> Result<bool> {
+        let Some(comment) = self.parser.dialect.comment else { return Ok(false) };
+        while self.end - self.start < comment.as_bytes().len() && !self.ended {
+            self.fill()?;
+        }
+        let is_comment = self.buffer[self.start..self.end].starts_with(comment.as_bytes());
+        if is_comment {
+            self.skip_line()?;
+            self.line += 1;
+        }
+        Ok(is_comment)
     }
 
     /// Reads more, or says what is wrong.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use singer::{Kind, Result};
+use singer::Result;
 
+use crate::column::ColumnSetting;
 use crate::dialect::{Dialect, byte_or_none};
 use crate::format::Format;
+use crate::short_text::ShortText;
 
 /// A table of files: one stream.
 #[derive(Clone, Debug)]
@@ -18,8 +20,8 @@ pub struct TableSettings {
     pub keys: Vec<String>,
     /// How the files are written; by the endings of their names when not given.
     pub format: Option<Format>,
-    /// The byte between fields; that of the format when not given.
-    pub delimiter: Option<u8>,
+    /// What stands between fields; that of the format when not given.
+    pub delimiter: Option<ShortText>,
     /// How the text is written.
     pub text: TextSettings,
     /// The columns that are not in the files.
@@ -100,21 +102,58 @@ pub struct TextSettings {
     /// How many lines to pass over before the header.
     #[serde(default)]
     pub skip_rows: u64,
+    /// How many lines at the end of a file are no rows, such as totals and notes; blank ones count.
+    #[serde(default)]
+    pub skip_footer: usize,
+    /// The beginning of lines that are comments, such as `#`: they are passed over wherever they
+    /// stand, but for those inside of a quoted field; `skip_rows` and `skip_footer` count them.
+    pub comment: Option<String>,
+    /// What a row does that has fewer or more fields than the header: `fail` ends the run, `reject`
+    /// sets the row aside as `max_rejects` allows, `null` takes it, with null for the fields that
+    /// it lacks and without empty fields behind the last column; a value there rejects it.
+    #[serde(default)]
+    pub on_ragged: OnRagged,
     /// The first row holds the column names.
     #[serde(default = "yes")]
     pub header: bool,
     /// The column names of files without a header; c1, c2, ... by default.
     pub columns: Option<Vec<String>>,
-    /// Types by column, instead of the inferred ones; `json` takes values of any kind, as JSON.
+    /// Types by column, instead of the inferred ones: boolean, integer, number, string, date, time,
+    /// date-time, or json, which takes values of any kind, as JSON. An object with `type` says
+    /// more: how the values of the column are written.
     #[serde(default)]
-    pub types: BTreeMap<String, ColumnType>,
+    pub types: BTreeMap<String, ColumnSetting>,
+    /// The mark before the fraction of numbers, such as `,`; for columns with a type of `types`, as
+    /// the settings down to `two_digit_century_start` are. A value in another form does not fit.
+    pub decimal: Option<String>,
+    /// The mark between thousands, such as `.`; it may be left out of a number, but where it stands
+    /// it divides all of the number into groups of three digits.
+    pub thousands: Option<String>,
+    /// How dates are written: `%d.%m.%Y` as strptime has it (English names of months and days), or
+    /// `DD.MM.YYYY`.
+    pub date_format: Option<String>,
+    /// How times are written, such as `%I:%M %p` or `HH:mm`.
+    pub time_format: Option<String>,
+    /// How date-times are written, such as `%d.%m.%Y %H:%M:%S%z` or `DD.MM.YYYY HH:mm:ss`; they
+    /// have an offset where `%z` says it.
+    pub datetime_format: Option<String>,
+    /// Words for true besides `true`, such as `ja` or `Y`, as they are written.
+    #[serde(default)]
+    pub true_values: Vec<String>,
+    /// Words for false besides `false`.
+    #[serde(default)]
+    pub false_values: Vec<String>,
+    /// The first of the hundred years that two digits (`%y`, `YY`) may mean: with 1970 they are
+    /// 1970 to 2069. Without it such formats are refused.
+    pub two_digit_century_start: Option<u16>,
     /// Infers types from all values of a column; else columns are strings.
     #[serde(default = "yes")]
     pub infer_types: bool,
     /// Gives empty column names the name c1, c2, ... by position, and repeated ones a number.
     #[serde(default)]
     pub rename_headers: bool,
-    /// Takes a file of zero bytes for one without rows, instead of ending the run.
+    /// Takes a file of zero bytes, or of lines that are all passed over, for one without rows,
+    /// instead of ending the run.
     #[serde(default)]
     pub allow_empty_files: bool,
 }
@@ -131,8 +170,9 @@ impl TextSettings {
     /// Returns the dialect of files with this delimiter.
     ///
     /// Fails with `Config`.
-    pub(crate) fn dialect(&self, delimiter: u8, record_bytes_max: usize) -> Result<Dialect> {
+    pub(crate) fn dialect(&self, delimiter: ShortText, record_bytes_max: usize) -> Result<Dialect> {
         let escape = self.escapechar.as_deref().unwrap_or_default();
+        let comment = self.comment.as_deref().filter(|text| !text.is_empty());
         Dialect {
             delimiter,
             quote: byte_or_none("quotechar", &self.quotechar)?,
@@ -140,6 +180,7 @@ impl TextSettings {
             double_quote: self.doublequote,
             skip_initial_space: self.skipinitialspace,
             strict: self.strict,
+            comment: comment.map(|text| ShortText::read("comment", text)).transpose()?,
             nul_allowed: false,
             marks_allowed: false,
             record_bytes_max,
@@ -148,36 +189,16 @@ impl TextSettings {
     }
 }
 
-/// The type of a column.
+/// What a row does that has fewer or more fields than the header.
 // Without comments on the variants, so that its schema is a plain list of words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words say it")]
-pub enum ColumnType {
-    Boolean,
-    Integer,
-    Number,
-    String,
-    Date,
-    Time,
-    DateTime,
-    Json,
-}
-
-impl ColumnType {
-    /// Returns the kind of such a column.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Boolean => Kind::Boolean,
-            Self::Integer => Kind::Integer,
-            Self::Number => Kind::Number,
-            Self::String => Kind::String,
-            Self::Date => Kind::Date,
-            Self::Time => Kind::Time,
-            Self::DateTime => Kind::DateTime,
-            Self::Json => Kind::Json,
-        }
-    }
+pub enum OnRagged {
+    Fail,
+    Null,
+    #[default]
+    Reject,
 }
 
 fn yes() -> bool {

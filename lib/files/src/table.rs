@@ -8,6 +8,7 @@ mod header;
 mod heading;
 mod likeness;
 mod moved;
+mod opening;
 mod records;
 mod since;
 #[cfg(test)]
@@ -30,7 +31,9 @@ use crate::identity::Identity;
 use crate::open::OpenFile;
 use crate::progress::time_for_a_column;
 use crate::settings::{Metadata, TableSettings};
+use crate::short_text::ShortText;
 use crate::store::Store;
+use crate::written::{Writing, writings};
 use columns::Columns;
 use form::Form;
 use since::Due;
@@ -44,6 +47,8 @@ pub struct Table {
     limits: Limits,
     /// Rows may have more fields than the header.
     wider: bool,
+    /// How the values of columns are read that are not read as they stand.
+    writings: BTreeMap<String, Writing>,
     /// The files that were found, until they are looked at.
     found: Option<Vec<String>>,
     /// How each of the files is written.
@@ -86,6 +91,7 @@ impl Table {
             encoding: TextEncoding::named(settings.text.encoding()).with(label, &name)?,
             limits: Limits { ratio_max, ..Limits::default() },
             wider: settings.metadata.contains(&Metadata::Extra),
+            writings: writings(&settings.text).with(label, &name)?,
             found: None,
             forms: BTreeMap::new(),
             discovered: Vec::new(),
@@ -101,7 +107,8 @@ impl Table {
             settings,
             store,
         };
-        this.dialect(this.settings.delimiter.unwrap_or(b',')).with(label, &name)?;
+        this.dialect(this.settings.delimiter.unwrap_or(ShortText::from(b',')))
+            .with(label, &name)?;
         let refuse = |message: &str| Err(Error::new(ErrorKind::Config, message).with(label, &name));
         if name.is_empty() {
             return refuse(&format!("cannot name a stream by an empty `{label}`"));
@@ -286,7 +293,7 @@ impl Table {
         path: &str,
         rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
-        match self.forms.get(path).copied().unwrap_or(Form::Records(b',')) {
+        match self.forms.get(path).copied().unwrap_or(Form::Records(ShortText::from(b','))) {
             Form::Documents { lines } => self.read_documents(stream, (path, lines), rows),
             Form::Records(delimiter) => self.read_records(stream, (path, delimiter), rows),
         }
@@ -310,7 +317,7 @@ impl Table {
         Ok(text)
     }
 
-    fn dialect(&self, delimiter: u8) -> Result<Dialect> {
+    fn dialect(&self, delimiter: ShortText) -> Result<Dialect> {
         let record_bytes_max = self.settings.record_bytes_max.min(RECORD_BYTES_CEILING);
         self.settings.text.dialect(delimiter, record_bytes_max)
     }
@@ -320,10 +327,11 @@ impl Table {
         columns::check_count(columns, self.settings.columns_max)
     }
 
-    /// Refuses a file without text, unless that is no fault.
-    fn check_empty(&self, path: &str) -> Result<()> {
+    /// Refuses a file without text, or whose text is all passed over, unless that is no fault.
+    fn check_empty(&self, path: &str, size: u64) -> Result<()> {
         if !self.settings.text.allow_empty_files {
-            let message = "cannot find a header in a file without text";
+            let what = if size == 0 { "without text" } else { "that has no line for one" };
+            let message = format!("cannot find a header in a file {what}");
             return Err(Error::new(ErrorKind::Data, message)
                 .hint("if such a file is no fault, set `allow_empty_files` to true"));
         }

@@ -9,6 +9,7 @@ pub mod args;
 pub mod batch;
 pub mod canonical;
 pub mod catalog;
+pub mod convert;
 pub mod coverage;
 mod cut_off;
 pub mod decode;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::canonical;
 use crate::catalog::Stream;
+use crate::convert::Conversion;
 use crate::coverage::Coverage;
 use crate::decode::RecordDecoder;
 use crate::encode::{READ_FROM, file_names, message_line};
@@ -142,6 +143,21 @@ impl<'run> Rows<'run> {
         }
         self.verbatim(text);
         Ok(())
+    }
+
+    /// Appends a cell that is written otherwise, converted to its canonical text.
+    pub fn convert(&mut self, text: &[u8], conversion: &Conversion) -> Result<()> {
+        let converted = self.open.batch.push_with(|out| conversion.convert(text, out));
+        self.open.column += 1;
+        converted.map_err(|unfit| {
+            let at = self.open.column - 1;
+            let name = self.open.columns.get(at).map_or("", |(name, _)| name);
+            Error::new(ErrorKind::Data, "a value does not fit the type of its column")
+                .with("stream", &self.open.id)
+                .with("column", name)
+                .with("type", format!("{:?}", conversion.kind()).to_lowercase())
+                .with("reason", unfit.0)
+        })
     }
 
     /// Appends a cell whose text the caller knows to be canonical.

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use files::dialect::one_byte;
 use files::settings::Words;
-use files::{Disk, Format, Metadata, Table, TableSettings, TextSettings};
+use files::{Disk, Format, Metadata, ShortText, Table, TableSettings, TextSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::settings::Common;
@@ -58,7 +57,8 @@ pub struct FileSettings {
     /// The columns that identify a row.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// The character between fields; `\t` is a tab; that of the format by default.
+    /// What stands between fields: a character, or several; `\t` is a tab; that of the format by
+    /// default.
     pub delimiter: Option<String>,
     #[serde(flatten)]
     pub text: TextSettings,
@@ -85,7 +85,7 @@ impl FileSettings {
     /// Returns the table of the files.
     pub fn table(self, given: &TapCsvSettings, common: &Common) -> Result<Table> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
-        let delimiter = self.delimiter.as_deref().map(|text| one_byte("delimiter", text));
+        let delimiter = self.delimiter.as_deref().map(|text| ShortText::read("delimiter", text));
         let delimiter = delimiter.transpose().with("entity", &self.entity)?;
         let settings = TableSettings {
             name: self.entity,

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use files::dialect::one_byte;
-use files::settings::{ColumnType, Words};
-use files::{Format, Metadata, TableSettings, TextSettings};
+use files::ColumnType;
+use files::settings::Words;
+use files::{Format, Metadata, ShortText, TableSettings, TextSettings};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -107,7 +107,8 @@ pub struct TableEntry {
     /// array of objects or one, .jsonl or .ndjson for one a line; with .gz or .zst behind them, or
     /// within a .zip), and csv for others.
     pub format: Option<Format>,
-    /// The character between fields; `\t` is a tab; that of the format by default.
+    /// What stands between fields: a character, or several; `\t` is a tab; that of the format by
+    /// default.
     pub delimiter: Option<String>,
     /// Columns that hold date-times: RFC 3339, also with a space for the T and without an offset.
     #[serde(default)]
@@ -240,12 +241,12 @@ impl TableEntry {
     pub fn table(&self, given: &TapSftpSettings, common: &Common) -> Result<TableSettings> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Line, Metadata::Extra];
         let delimiter = self.delimiter.as_deref().filter(|text| !text.is_empty());
-        let delimiter = delimiter.map(|text| one_byte("delimiter", text)).transpose();
+        let delimiter = delimiter.map(|text| ShortText::read("delimiter", text)).transpose();
         let mut text = self.text.clone();
         text.encoding =
             text.encoding.or_else(|| given.encoding_format.clone().filter(|name| !name.is_empty()));
         for column in &self.date_overrides {
-            text.types.entry(column.clone()).or_insert(ColumnType::DateTime);
+            text.types.entry(column.clone()).or_insert(ColumnType::DateTime.into());
         }
         Ok(TableSettings {
             name: self.table_name.clone(),

@@ -155,7 +155,6 @@ fn files_that_are_broken() {
     fails("C07 nothing", b"", &no, 65, "allow_empty");
     fails("C09 latin-1 as UTF-8", b"a,b\n1,x\n2,\xe9\n", &no, 65, "encoding");
     fails("C10 NUL", b"a,b\n1,x\0y\n", &no, 65, "cannot take a NUL byte as text\n");
-    fails("C11 two characters", b"a||b\n", &json!({ "delimiter": "||" }), 78, "delimiter");
     fails("key not in the header", b"a,b\n1,x\n", &json!({ "keys": ["id"] }), 78, "key: id\n");
     fails(
         "type that does not fit",

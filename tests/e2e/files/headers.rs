@@ -134,7 +134,7 @@ fn a_row_that_is_taken_for_the_header_is_told() {
         ("[\n{\"a\":1}\n]\n", "set `format` to json or jsonl"),
         ("<!DOCTYPE html>\n<p>Sign in</p>\n", "HTML"),
         ("<?xml version=\"1.0\"?>\n<a/>\n", "XML"),
-        ("\n\nid,n\n1,a\n", "set `skip_rows`"),
+        ("\n\nid\n1\n", "set `skip_rows`"),
     ] {
         let outcome = read(&[text], &json!({})).exits(65);
         assert!(outcome.stderr.contains(words), "{}", outcome.stderr);

@@ -283,14 +283,11 @@ fn entries(connector: &str) -> String {
         };
         let own = parts.iter().filter(|(part, schema)| !same(part, schema));
         for (part, schema) in own.clone() {
-            let required = setting["items"]["required"].as_array().into_iter().flatten();
-            let default = match &schema["default"] {
-                _ if required.clone().any(|name| name == part) => "required".to_owned(),
-                serde_json::Value::Null => String::new(),
-                default => format!("`{default}`"),
-            };
-            let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
-            write!(text, "\n| `{part}` | {default} | {meaning} |").unwrap();
+            row(&mut text, part, schema, &setting["items"]);
+        }
+        // A map whose values say more than a word.
+        for (part, schema) in own.clone() {
+            members(&mut text, part, &schema["additionalProperties"]);
         }
         let shared: Vec<_> =
             parts.keys().filter(|part| own.clone().all(|(o, _)| o != *part)).collect();
@@ -300,6 +297,28 @@ fn entries(connector: &str) -> String {
         }
     }
     text
+}
+
+/// Writes a row of such a table.
+fn row(text: &mut String, name: &str, schema: &serde_json::Value, of: &serde_json::Value) {
+    let mut required = of["required"].as_array().into_iter().flatten();
+    let default = match &schema["default"] {
+        _ if required.any(|required| required == name) => "required".to_owned(),
+        serde_json::Value::Null => String::new(),
+        default => format!("`{default}`"),
+    };
+    let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+    write!(text, "\n| `{name}` | {default} | {meaning} |").unwrap();
+}
+
+/// Writes the table of what the objects among the values of a map can say.
+fn members(text: &mut String, name: &str, values: &serde_json::Value) {
+    let Some(members) = values["properties"].as_object() else { return };
+    write!(text, "\n\nEach object in `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
+        .unwrap();
+    for (member, schema) in members {
+        row(text, member, schema, values);
+    }
 }
 
 #[test]

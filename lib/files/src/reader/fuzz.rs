@@ -6,6 +6,7 @@ use singer::{ErrorKind, Result};
 
 use super::Reader;
 use crate::dialect::Dialect;
+use crate::short_text::ShortText;
 use testing::property::holds;
 
 /// A row: its line, and its fields with whether they were quoted.
@@ -38,15 +39,13 @@ struct Plain<'a> {
     text: &'a [u8],
     at: usize,
     line: u64,
-    strict: bool,
-    nul_allowed: bool,
+    dialect: &'a Dialect,
 }
 
 impl Plain<'_> {
     fn read(text: &[u8], dialect: &Dialect) -> Outcome {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let Dialect { strict, nul_allowed, .. } = *dialect;
-        let mut plain = Plain { text, at: 0, line: 1, strict, nul_allowed };
+        let mut plain = Plain { text, at: 0, line: 1, dialect };
         let mut rows = Vec::new();
         loop {
             while text[plain.at..].starts_with(b"\xef\xbb\xbf") {
@@ -54,6 +53,15 @@ impl Plain<'_> {
             }
             if plain.at == text.len() {
                 break;
+            }
+            let begins = |comment: ShortText| text[plain.at..].starts_with(comment.as_bytes());
+            if dialect.comment.is_some_and(begins) {
+                let line = plain.line;
+                while plain.line == line && plain.at < text.len() {
+                    plain.next();
+                }
+                plain.line = line + 1;
+                continue;
             }
             match plain.row() {
                 Ok(row) => rows.push(row),
@@ -68,13 +76,14 @@ impl Plain<'_> {
         let mut fields = Vec::new();
         loop {
             fields.push(if self.peek() == Some(b'"') { self.quoted()? } else { self.bare()? });
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                _ => break,
+            let delimiter = self.dialect.delimiter.as_bytes();
+            if !self.text[self.at..].starts_with(delimiter) {
+                break;
             }
+            self.at += delimiter.len();
         }
         let raw = &self.text[start..self.at];
-        let nul = raw.iter().position(|byte| *byte == 0).filter(|_| !self.nul_allowed);
+        let nul = raw.iter().position(|byte| *byte == 0).filter(|_| !self.dialect.nul_allowed);
         let odd = std::str::from_utf8(raw).err().map(|cause| cause.valid_up_to());
         if let Some(at) = nul.or(odd) {
             return Err(line + line_ends(&raw[..at]));
@@ -102,7 +111,7 @@ impl Plain<'_> {
         }
         self.at += 1;
         if !self.field_ends() {
-            if self.strict {
+            if self.dialect.strict {
                 return Err(self.line);
             }
             let spans_lines = text.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
@@ -119,7 +128,7 @@ impl Plain<'_> {
     fn bare(&mut self) -> Result<(Vec<u8>, bool), u64> {
         let from = self.at;
         while !self.field_ends() {
-            if self.strict && self.peek() == Some(b'"') {
+            if self.dialect.strict && self.peek() == Some(b'"') {
                 return Err(self.line);
             }
             self.at += 1;
@@ -132,7 +141,9 @@ impl Plain<'_> {
     }
 
     fn field_ends(&self) -> bool {
-        matches!(self.peek(), None | Some(b',' | b'\n' | b'\r'))
+        let delimiter = self.dialect.delimiter.as_bytes();
+        matches!(self.peek(), None | Some(b'\n' | b'\r'))
+            || self.text[self.at..].starts_with(delimiter)
     }
 
     /// Takes a byte, or the two of a CRLF, and counts lines.
@@ -146,7 +157,7 @@ impl Plain<'_> {
 }
 
 fn line_ends(text: &[u8]) -> u64 {
-    let mut plain = Plain { text, at: 0, line: 0, strict: false, nul_allowed: true };
+    let mut plain = Plain { text, at: 0, line: 0, dialect: &Dialect::default() };
     while plain.at < text.len() {
         plain.next();
     }
@@ -154,10 +165,13 @@ fn line_ends(text: &[u8]) -> u64 {
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
-    (any::<bool>(), any::<bool>()).prop_map(|(strict, nul_allowed)| Dialect {
-        strict,
-        nul_allowed,
-        ..Dialect::default()
+    let short = |text: &str| ShortText::read("", text).unwrap();
+    let delimiters = [",", ",", ",,", "a,", "a,a", "é", ",b"].map(short).to_vec();
+    let comments = [None, None, Some(short("b")), Some(short("b\\")), Some(short("ba "))].to_vec();
+    let texts = (prop::sample::select(delimiters), prop::sample::select(comments));
+    (any::<bool>(), any::<bool>(), texts).prop_map(|(strict, nul_allowed, texts)| {
+        let (delimiter, comment) = texts;
+        Dialect { delimiter, strict, comment, nul_allowed, ..Dialect::default() }
     })
 }
 

@@ -53,6 +53,16 @@ pub(super) enum Stop {
     Fault(Fault, usize),
 }
 
+/// What stands behind a closing quote.
+#[derive(Clone, Copy)]
+enum Behind {
+    /// The field ends here.
+    End(usize),
+    /// What follows the bytes that there are says it.
+    More,
+    Text,
+}
+
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
@@ -86,13 +96,24 @@ pub(super) struct Parser {
     pub(super) escaped: Vec<(usize, Range<usize>)>,
     /// A quoted field of the last record has text behind its closing quote.
     pub(super) odd_quotes: bool,
+    /// The first byte of the delimiter.
+    delimiter: u8,
     plain: Needles<3>,
     special: Option<Needles<5>>,
 }
 
+/// Whether a field ends at a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Yes,
+    No,
+    /// What follows the bytes that there are says it.
+    Unknown,
+}
+
 impl Parser {
     pub(super) fn new(dialect: &Dialect) -> Self {
-        let delimiter = dialect.delimiter;
+        let delimiter = dialect.delimiter.first();
         let strict_quote = dialect.quote.filter(|_| dialect.strict);
         let special = (strict_quote.is_some() || dialect.escape.is_some()).then(|| {
             let quote = strict_quote.unwrap_or(delimiter);
@@ -105,6 +126,7 @@ impl Parser {
             scratch: Vec::new(),
             escaped: Vec::new(),
             odd_quotes: false,
+            delimiter,
             plain: Needles::new([delimiter, b'\n', b'\r']),
             special,
         }
@@ -114,11 +136,32 @@ impl Parser {
     /// Returns its length without and with its line end, and the line ends inside of it.
     #[inline]
     pub(super) fn parse(&mut self, text: &[u8], ended: bool) -> Result<(usize, usize, u64), Stop> {
+        if self.dialect.delimiter.is_long() {
+            return self.parse_long(text, ended);
+        }
+        self.split::<false>(text, ended)
+    }
+
+    /// Splits a record with a delimiter of several bytes.
+    #[inline(never)]
+    fn parse_long(&mut self, text: &[u8], ended: bool) -> Result<(usize, usize, u64), Stop> {
+        self.split::<true>(text, ended)
+    }
+
+    /// Splits a record. With a `LONG` delimiter its first byte alone ends no field, so wherever a
+    /// field ends at that byte, the whole of it is there.
+    #[inline]
+    fn split<const LONG: bool>(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+    ) -> Result<(usize, usize, u64), Stop> {
         self.fields.clear();
         self.scratch.clear();
         self.escaped.clear();
         self.odd_quotes = false;
-        let delimiter = self.dialect.delimiter;
+        let delimiter = self.delimiter;
+        let width = if LONG { self.dialect.delimiter.as_bytes().len() } else { 1 };
         let mut line_ends = 0;
         let mut at = 0;
         loop {
@@ -128,23 +171,23 @@ impl Parser {
             let begin = at;
             at = match text.get(at) {
                 Some(byte) if Some(*byte) == self.dialect.quote => {
-                    let end = self.quoted(text, ended, at)?;
+                    let end = self.quoted::<LONG>(text, ended, at)?;
                     line_ends += inner_line_ends(&text[begin..end]);
                     end
                 }
                 _ if self.special.is_none() => {
-                    let end = self.plain.find(text, at);
+                    let end = self.plain_end::<LONG>(text, ended, at)?;
                     self.fields.push(Field::new(at, end, 0));
                     end
                 }
                 _ => {
-                    let (end, inner) = self.special(text, ended, at)?;
+                    let (end, inner) = self.special::<LONG>(text, ended, at)?;
                     line_ends += inner;
                     end
                 }
             };
             match text.get(at) {
-                Some(byte) if *byte == delimiter => at += 1,
+                Some(byte) if *byte == delimiter => at += width,
                 Some(b'\n') => return Ok((at, at + 1, line_ends)),
                 Some(_) if text.get(at + 1) == Some(&b'\n') => return Ok((at, at + 2, line_ends)),
                 Some(_) if at + 1 < text.len() || ended => return Ok((at, at + 1, line_ends)),
@@ -154,8 +197,50 @@ impl Parser {
         }
     }
 
+    /// Returns where a text without quotes and escapes ends.
+    #[inline]
+    fn plain_end<const LONG: bool>(
+        &self,
+        text: &[u8],
+        ended: bool,
+        from: usize,
+    ) -> Result<usize, Stop> {
+        let mut at = self.plain.find(text, from);
+        while LONG && at < text.len() {
+            match self.ends::<LONG>(text, ended, at) {
+                Ends::Yes => break,
+                Ends::No => at = self.plain.find(text, at + 1),
+                Ends::Unknown => return Err(Stop::More { quote: None }),
+            }
+        }
+        Ok(at)
+    }
+
+    /// Tells whether a field ends at a byte that is there.
+    #[inline]
+    fn ends<const LONG: bool>(&self, text: &[u8], ended: bool, at: usize) -> Ends {
+        let byte = text[at];
+        if matches!(byte, b'\n' | b'\r') {
+            return Ends::Yes;
+        }
+        if byte != self.delimiter {
+            return Ends::No;
+        }
+        let delimiter = self.dialect.delimiter.as_bytes();
+        if !LONG || text[at..].starts_with(delimiter) {
+            return Ends::Yes;
+        }
+        let is_cut = !ended && delimiter.starts_with(&text[at..]);
+        if is_cut { Ends::Unknown } else { Ends::No }
+    }
+
     /// Reads a quoted field from its opening quote; returns where it ends.
-    fn quoted(&mut self, text: &[u8], ended: bool, open: usize) -> Result<usize, Stop> {
+    fn quoted<const LONG: bool>(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+        open: usize,
+    ) -> Result<usize, Stop> {
         let quote = text[open];
         let unfinished = if ended {
             Stop::Fault(Fault::OpenQuote, open)
@@ -190,20 +275,14 @@ impl Parser {
                 }
                 _ => {}
             }
-            let mut end = hit + 1;
-            if next.is_some_and(|byte| !self.is_end(byte)) {
-                if self.dialect.strict {
-                    return Err(Stop::Fault(Fault::AfterQuote, end));
+            let end = match self.behind_quote::<LONG>(text, ended, hit + 1) {
+                Behind::End(end) => end,
+                Behind::More => return Err(unfinished),
+                Behind::Text if self.dialect.strict => {
+                    return Err(Stop::Fault(Fault::AfterQuote, hit + 1));
                 }
-                // Blanks that pad a column stand outside of its quotes.
-                let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t') && !self.is_end(**byte);
-                end += text[end..].iter().take_while(is_blank).count();
-                match text.get(end) {
-                    None if !ended => return Err(unfinished),
-                    Some(byte) if !self.is_end(*byte) => return self.odd(text, ended, open, hit),
-                    _ => {}
-                }
-            }
+                Behind::Text => return self.odd::<LONG>(text, ended, open, hit),
+            };
             if copied {
                 self.scratch.extend_from_slice(&text[from..hit]);
                 self.push_scratch(scratch, QUOTED);
@@ -214,9 +293,33 @@ impl Parser {
         }
     }
 
+    /// Looks at what stands behind a closing quote: the end of the field, but for blanks.
+    #[inline]
+    fn behind_quote<const LONG: bool>(&self, text: &[u8], ended: bool, from: usize) -> Behind {
+        let mut at = from;
+        loop {
+            let Some(byte) = text.get(at) else {
+                return if ended { Behind::End(at) } else { Behind::More };
+            };
+            match self.ends::<LONG>(text, ended, at) {
+                Ends::Yes => return Behind::End(at),
+                Ends::Unknown => return Behind::More,
+                // Blanks that pad a column stand outside of its quotes.
+                Ends::No if matches!(byte, b' ' | b'\t') && !self.dialect.strict => at += 1,
+                Ends::No => return Behind::Text,
+            }
+        }
+    }
+
     /// Reads a quoted field with text behind its closing quote; returns where it ends.
     #[cold]
-    fn odd(&mut self, text: &[u8], ended: bool, open: usize, close: usize) -> Result<usize, Stop> {
+    fn odd<const LONG: bool>(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+        open: usize,
+        close: usize,
+    ) -> Result<usize, Stop> {
         // A quote that is missing, or one too many, makes one field of several lines, and rows
         // would be lost in it.
         if memchr2(b'\n', b'\r', &text[open..close]).is_some() {
@@ -225,7 +328,7 @@ impl Parser {
         // Nobody can tell which of its quotes are text: it stays as it stands, so that none is
         // lost.
         let scratch = self.scratch.len();
-        let end = self.literal(text, ended, close + 1)?;
+        let end = self.literal::<LONG>(text, ended, close + 1)?;
         self.scratch.truncate(scratch);
         self.odd_quotes = true;
         self.fields.push(Field::new(open, end, QUOTED));
@@ -235,31 +338,50 @@ impl Parser {
     /// Reads an unquoted field where more than its end is special; returns where it ends, and the
     /// line ends inside of it, which only an escape can put there.
     #[inline]
-    fn special(&mut self, text: &[u8], ended: bool, from: usize) -> Result<(usize, u64), Stop> {
-        let stop = self.special.as_ref().map_or(text.len(), |special| special.find(text, from));
-        match text.get(stop).copied() {
-            Some(byte) if Some(byte) == self.dialect.escape => {
-                let scratch = self.scratch.len();
-                let end = self.literal(text, ended, from)?;
-                self.escaped.push((self.fields.len(), from..end));
-                self.push_scratch(scratch, 0);
-                Ok((end, inner_line_ends(&text[from..end])))
+    fn special<const LONG: bool>(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+        from: usize,
+    ) -> Result<(usize, u64), Stop> {
+        let mut stop = from;
+        loop {
+            stop = self.special.as_ref().map_or(text.len(), |special| special.find(text, stop));
+            match text.get(stop).copied() {
+                Some(byte) if Some(byte) == self.dialect.escape => {
+                    let scratch = self.scratch.len();
+                    let end = self.literal::<LONG>(text, ended, from)?;
+                    self.escaped.push((self.fields.len(), from..end));
+                    self.push_scratch(scratch, 0);
+                    return Ok((end, inner_line_ends(&text[from..end])));
+                }
+                Some(byte) if Some(byte) == self.dialect.quote => {
+                    return Err(Stop::Fault(Fault::InsideText, stop));
+                }
+                Some(_) if LONG => match self.ends::<LONG>(text, ended, stop) {
+                    Ends::Yes => {}
+                    Ends::No => {
+                        stop += 1;
+                        continue;
+                    }
+                    Ends::Unknown => return Err(Stop::More { quote: None }),
+                },
+                _ => {}
             }
-            Some(byte) if Some(byte) == self.dialect.quote => {
-                Err(Stop::Fault(Fault::InsideText, stop))
-            }
-            _ => {
-                self.fields.push(Field::new(from, stop, 0));
-                Ok((stop, 0))
-            }
+            self.fields.push(Field::new(from, stop, 0));
+            return Ok((stop, 0));
         }
     }
 
     /// Copies text up to the end of the field, where quotes mean nothing and escapes do.
-    fn literal(&mut self, text: &[u8], ended: bool, mut from: usize) -> Result<usize, Stop> {
+    fn literal<const LONG: bool>(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+        mut from: usize,
+    ) -> Result<usize, Stop> {
         loop {
-            let rest = text.get(from..).unwrap_or_default();
-            let end = from + self.plain.find(rest, 0);
+            let end = self.plain_end::<LONG>(text, ended, from)?;
             let escape = self.dialect.escape.and_then(|escape| memchr(escape, &text[from..end]));
             let Some(found) = escape else {
                 self.scratch.extend_from_slice(&text[from..end]);
@@ -278,12 +400,6 @@ impl Parser {
             }
             from = hit + 2;
         }
-    }
-
-    /// Tells whether a byte ends a field.
-    #[inline]
-    fn is_end(&self, byte: u8) -> bool {
-        byte == self.dialect.delimiter || matches!(byte, b'\n' | b'\r')
     }
 
     #[inline]

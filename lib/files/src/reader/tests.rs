@@ -94,12 +94,12 @@ fn reads_quotes_delimiters_and_escapes_of_each_dialect() {
     check("\"\"\"\"\n", &dialect, &[(1, &[Some("\"")])]);
     check(
         "'a;b';c",
-        &Dialect { delimiter: b';', quote: Some(b'\''), ..dialect },
+        &Dialect { delimiter: b';'.into(), quote: Some(b'\''), ..dialect },
         &[(1, &[Some("a;b"), Some("c")])],
     );
     check(
         "\"a\"\tb",
-        &Dialect { delimiter: b'\t', quote: None, ..dialect },
+        &Dialect { delimiter: b'\t'.into(), quote: None, ..dialect },
         &[(1, &[Some("\"a\""), Some("b")])],
     );
     check(
@@ -168,7 +168,7 @@ fn blanks_behind_a_closing_quote_are_no_part_of_a_field() {
         }
     }
     // A blank that is the delimiter is none.
-    let tab = Dialect { delimiter: b'\t', ..comma };
+    let tab = Dialect { delimiter: b'\t'.into(), ..comma };
     check("\"a\" \t\"b\"\t\t\n", &tab, &[(1, &[Some("a"), Some("b"), None, None])]);
 }
 

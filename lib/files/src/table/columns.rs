@@ -125,8 +125,23 @@ pub(super) fn joined(name: &str, delimited: &Value, json: &Value) -> Result<Valu
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Field(usize),
+    /// A field that is not read as it stands; `column` is the place of its column in the stream.
+    Written {
+        field: usize,
+        column: usize,
+    },
     Metadata(Metadata),
     Nowhere,
+}
+
+impl Origin {
+    /// Returns the field that it is.
+    pub(super) fn field(self) -> Option<usize> {
+        match self {
+            Self::Field(at) | Self::Written { field: at, .. } => Some(at),
+            Self::Metadata(_) | Self::Nowhere => None,
+        }
+    }
 }
 
 /// Finds each column of the stream in a file by name.
@@ -145,10 +160,10 @@ pub(super) fn origins(stream: &Stream, names: &[String], metadata: &[Metadata]) 
 /// Returns where the cells come from where the fields stand in another order; `columns` has the
 /// column of each field.
 pub(super) fn in_order(origins: &[Origin], columns: &[usize]) -> Vec<Origin> {
+    let place = |at: usize| columns.iter().position(|column| *column == at).unwrap_or(at);
     let moved = |origin: &Origin| match *origin {
-        Origin::Field(at) => {
-            Origin::Field(columns.iter().position(|column| *column == at).unwrap_or(at))
-        }
+        Origin::Field(at) => Origin::Field(place(at)),
+        Origin::Written { field, column } => Origin::Written { field: place(field), column },
         other => other,
     };
     origins.iter().map(moved).collect()

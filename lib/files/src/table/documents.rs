@@ -142,7 +142,7 @@ impl Table {
         let mut text = self.text(path, &file)?;
         let head = open::head(&mut text)?;
         if head.trim_ascii().is_empty() {
-            self.check_empty(path)?;
+            self.check_empty(path, file.identity().size)?;
             return Ok((file, None));
         }
         let bytes_max = self.settings.record_bytes_max;

@@ -1,13 +1,17 @@
 //! How a file is written: by the settings, by the ending of its name, or by its first lines.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
+use memchr::{memchr, memmem};
 use singer::scan::Scanner;
 use singer::{Error, ErrorKind, Result};
 
 use super::Table;
+use crate::footer::WithoutFooter;
 use crate::format::Format;
 use crate::open;
+use crate::short_text::ShortText;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +21,8 @@ pub(super) enum Form {
         /// Whether each line is an object.
         lines: bool,
     },
-    /// Records with this byte between their fields.
-    Records(u8),
+    /// Records with this between their fields.
+    Records(ShortText),
 }
 
 /// What may stand between the fields of a text whose ending does not tell it.
@@ -26,13 +30,40 @@ pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// The bytes that are hardly part of the only name of a file: these and rarer delimiters.
 pub(super) const DELIMITERS_DOUBTED: [u8; 9] = [b',', b';', b'\t', b'|', b'~', b'^', 1, 0x1e, 0x1f];
 
+/// The settings that say how delimited text is written.
+const OF_TEXT: [&str; 22] = [
+    "columns",
+    "comment",
+    "date_format",
+    "datetime_format",
+    "decimal",
+    "delimiter",
+    "doublequote",
+    "escapechar",
+    "false_values",
+    "header",
+    "infer_types",
+    "on_ragged",
+    "quotechar",
+    "rename_headers",
+    "skip_footer",
+    "skip_rows",
+    "skipinitialspace",
+    "strict",
+    "thousands",
+    "time_format",
+    "true_values",
+    "two_digit_century_start",
+];
+
 impl Table {
     /// Tells how a file is written; `None` for a text whose first lines are no table.
     pub(super) fn form(&self, path: &str) -> Result<Option<Form>> {
         let format = self.settings.format.or_else(|| Format::of(path));
         if format.is_none() && Format::is_text(path) {
             let file = self.open(path, false)?;
-            let (mut text, _) = file.checked_text(self.encoding, self.limits)?;
+            let (text, _) = file.checked_text(self.encoding, self.limits)?;
+            let mut text = self.without_footer(text);
             let head = open::head(&mut text).map_err(|failure| file.explain(failure))?;
             return Ok(self.told_by(&head));
         }
@@ -48,7 +79,7 @@ impl Table {
     pub(super) fn with_forms(&self, paths: Vec<String>) -> Result<BTreeMap<String, Form>> {
         let formed = |path: String| Ok((self.form(&path)?, path));
         let formed = paths.into_iter().map(formed).collect::<Result<Vec<_>>>()?;
-        let comma = Form::Records(self.settings.delimiter.unwrap_or(b','));
+        let comma = Form::Records(self.settings.delimiter.unwrap_or(ShortText::from(b',')));
         let all_are_texts = formed.iter().all(|(form, _)| form.is_none());
         let kept = formed.into_iter().filter_map(|(form, path)| {
             if form.is_none() && !all_are_texts {
@@ -70,24 +101,11 @@ impl Table {
 
     /// Tells of settings that say how delimited text is written, where there is none.
     fn tell_unused(&self, kept: &BTreeMap<String, Form>) {
-        let of_text = [
-            "columns",
-            "delimiter",
-            "doublequote",
-            "escapechar",
-            "header",
-            "infer_types",
-            "quotechar",
-            "rename_headers",
-            "skip_rows",
-            "skipinitialspace",
-            "strict",
-        ];
         let all_are_json = kept.values().all(|form| matches!(form, Form::Documents { .. }));
         if kept.is_empty() || !all_are_json {
             return;
         }
-        for name in self.row_settings().keys().filter(|name| of_text.contains(&name.as_str())) {
+        for name in self.row_settings().keys().filter(|name| OF_TEXT.contains(&name.as_str())) {
             singer::warn!(
                 "W-SETTING-UNUSED",
                 "`{name}` has no effect on stream {}: all of its files are JSON",
@@ -103,10 +121,10 @@ impl Table {
         }
         for path in kept.keys().filter(|path| Format::is_text(path)) {
             let file = self.open(path, false)?;
-            let (mut text, _) = file.checked_text(self.encoding, self.limits)?;
-            let head = open::head(&mut text)?;
+            let (text, _) = file.checked_text(self.encoding, self.limits)?;
+            let head = open::head(&mut self.without_footer(text))?;
             let (first, _) = self.first_lines(&head);
-            let found = DELIMITERS.into_iter().filter(|byte| first[usize::from(*byte)] > 0);
+            let found = DELIMITERS.into_iter().filter(|byte| first.contains(byte));
             let found: Vec<_> = found.map(|byte| format!("{:?}", char::from(byte))).collect();
             if !found.is_empty() {
                 return Err(Error::new(ErrorKind::Data, "cannot tell what separates the fields")
@@ -126,43 +144,63 @@ impl Table {
             return Some(Form::Documents { lines });
         }
         let (first, second) = self.first_lines(head);
-        let fits = |byte: &u8| {
-            let count = first[usize::from(*byte)];
-            count > 0 && second.as_ref().is_none_or(|second| second[usize::from(*byte)] == count)
+        let fits = |delimiter: &ShortText| {
+            let count = |line: &[u8]| memmem::find_iter(line, delimiter.as_bytes()).count();
+            let found = count(&first);
+            found > 0 && second.as_ref().is_none_or(|second| count(second) == found)
         };
         let given = self.settings.delimiter;
-        let may_be = given.map_or_else(|| DELIMITERS.to_vec(), |given| vec![given]);
+        let may_be =
+            given.map_or_else(|| DELIMITERS.map(ShortText::from).to_vec(), |one| vec![one]);
         let mut found = may_be.into_iter().filter(fits);
         let one = found.next()?;
         found.next().is_none().then_some(Form::Records(one))
     }
 
-    /// Counts the ASCII characters outside of quotes in the header, and in the line behind it.
-    fn first_lines(&self, head: &[u8]) -> ([usize; 128], Option<[usize; 128]>) {
-        let quote = self.settings.text.quotechar.bytes().next();
+    /// Returns the header, and the line behind it, without what is in quotes.
+    fn first_lines(&self, head: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
+        let text = &self.settings.text;
+        let quote = text.quotechar.bytes().next();
+        let comment = text.comment.as_deref().filter(|text| !text.is_empty());
         let mut lines = head;
-        for _ in 0..self.settings.text.skip_rows {
-            let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
-            lines = &lines[end..];
+        let past = |lines: &[u8]| memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
+        for _ in 0..text.skip_rows {
+            lines = &lines[past(lines)..];
         }
         let mut next = || {
-            let mut counts = [0; 128];
-            let mut quoted = false;
-            let mut bytes = 0;
+            let is_passed = |lines: &[u8]| {
+                let is_comment =
+                    comment.is_some_and(|comment| lines.starts_with(comment.as_bytes()));
+                is_comment || !lines.is_empty() && lines[..past(lines)].trim_ascii().is_empty()
+            };
+            while is_passed(lines) {
+                lines = &lines[past(lines)..];
+            }
+            let (mut line, mut quoted, mut bytes) = (Vec::new(), false, 0);
             for byte in lines {
                 bytes += 1;
                 if Some(*byte) == quote {
                     quoted = !quoted;
+                    // What is left and right of it does not meet.
+                    line.push(0);
                 } else if *byte == b'\n' && !quoted {
                     break;
-                } else if byte.is_ascii() && !quoted {
-                    counts[usize::from(*byte)] += 1;
+                } else if !quoted {
+                    line.push(*byte);
                 }
             }
             lines = &lines[bytes..];
-            (bytes > 0).then_some(counts)
+            (bytes > 0).then_some(line)
         };
-        (next().unwrap_or([0; 128]), next())
+        (next().unwrap_or_default(), next())
+    }
+
+    /// Leaves out the last lines of the text of a delimited file.
+    pub(super) fn without_footer(&self, text: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match self.settings.text.skip_footer {
+            0 => text,
+            lines => Box::new(WithoutFooter::new(text, lines, self.settings.record_bytes_max)),
+        }
     }
 }
 

@@ -1,21 +1,18 @@
 //! Delimited files of a table: header, types of the values, rows.
 
-use std::io::Read;
-
-use singer::{Context, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
+use singer::{Column, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, in_order, origins, unknown};
 use super::edges::{Edges, word};
-use super::form::{DELIMITERS_DOUBTED, is_json};
 use super::heading::{Heading, Seams};
 use super::likeness::{Spellings, apart};
+use super::opening::{Input, Opened, is_space};
 use super::{Place, Table, header};
 use crate::identity::Identity;
-use crate::open::OpenFile;
-use crate::reader::{Lines, Reader, Record};
-use crate::settings::Metadata;
-
-type Input = Reader<Box<dyn Read + Send>>;
+use crate::reader::{Lines, Record};
+use crate::settings::{Metadata, OnRagged};
+use crate::short_text::ShortText;
+use crate::written::Writing;
 
 /// How the records of a file become rows.
 struct Shape<'a> {
@@ -23,14 +20,9 @@ struct Shape<'a> {
     width: usize,
     /// Where each cell comes from.
     origins: Vec<Origin>,
+    /// How the cells of each column are written, where they are not read as they stand.
+    writings: Vec<Option<&'a Writing>>,
     place: Place<'a>,
-}
-
-/// A file with its header read.
-struct Opened {
-    file: OpenFile,
-    reader: Input,
-    header: Heading,
 }
 
 impl Table {
@@ -39,7 +31,7 @@ impl Table {
     pub(super) fn survey_records(
         &self,
         path: &str,
-        delimiter: u8,
+        delimiter: ShortText,
         columns: &mut Columns,
     ) -> Result<Identity> {
         let Opened { file, mut reader, header } = self.open_records((path, delimiter), false)?;
@@ -59,7 +51,8 @@ impl Table {
         if self.settings.text.infer_types && names.iter().any(|name| !types.contains_key(name)) {
             while let Some(record) = reader.record().map_err(|failure| file.explain(failure))? {
                 // The rows of another width are not for this pass to refuse.
-                if !self.fits(&record, names.len()) {
+                let width = names.len();
+                if !self.fits(&record, width) && !self.is_padded(&record, width) {
                     continue;
                 }
                 if let Some(order) = header.again(&record) {
@@ -114,7 +107,7 @@ impl Table {
     pub(super) fn read_records(
         &mut self,
         stream: &Stream,
-        (path, delimiter): (&str, u8),
+        (path, delimiter): (&str, ShortText),
         rows: &mut Rows<'_>,
     ) -> Result<(Identity, Option<String>)> {
         let Opened { file, mut reader, header } = self.open_records((path, delimiter), true)?;
@@ -133,11 +126,10 @@ impl Table {
         }
         self.unknown.extend(unknown);
         self.had.extend(names.iter().cloned());
-        let shape = Shape {
-            width: names.len(),
-            origins: origins(stream, names, self.settings.metadata),
-            place: Place::new(path, identity)?,
-        };
+        let mut origins = origins(stream, names, self.settings.metadata);
+        let writings = self.written(stream, &mut origins);
+        let shape =
+            Shape { width: names.len(), origins, writings, place: Place::new(path, identity)? };
         let read = self.rows(&mut reader, &header, shape, rows);
         let seams = read.map_err(|failure| file.explain(failure))?;
         self.held.set(file.held());
@@ -173,19 +165,20 @@ impl Table {
                 continue;
             }
             for (raw, failure) in spaces.drain(..) {
-                rows.reject(shape.place.path, &Refused::Text(&raw), failure)?;
+                self.set_aside(shape.place.path, &Refused::Text(&raw), failure, rows)?;
             }
             if let Some(order) = header.again(&record) {
                 seams.add(&order, record.line());
                 shape.origins = in_order(&as_first, &order);
                 continue;
             }
-            let read = if fits {
-                self.row(&record, &shape, rows)
-            } else {
-                Err(wrong_width(&record, width))
-            };
-            match read {
+            if !fits && !self.is_padded(&record, width) {
+                let failure = wrong_width(&record, width);
+                let refused = refused(&record, &shape, rows);
+                self.set_aside(shape.place.path, &refused, failure, rows)?;
+                continue;
+            }
+            match self.row(&record, &shape, rows) {
                 Ok(()) => rows.end()?,
                 Err(failure) if failure.kind() == ErrorKind::Data => {
                     let failure = failure.with("line", record.line());
@@ -205,12 +198,50 @@ impl Table {
                     Some(field) if !self.is_null(record, at, field) => rows.cell(field.0)?,
                     _ => rows.null(),
                 },
+                Origin::Written { field, column } => {
+                    self.convert(record, field, shape.writings[column], rows)?;
+                }
                 Origin::Metadata(Metadata::Extra) => self.extra(record, shape.width, rows)?,
                 Origin::Metadata(column) => shape.place.cell(column, record.line(), rows)?,
                 Origin::Nowhere => rows.null(),
             }
         }
         Ok(())
+    }
+
+    /// Finds the columns whose values are not read as they stand; returns how they are written.
+    fn written(&self, stream: &Stream, origins: &mut [Origin]) -> Vec<Option<&Writing>> {
+        if self.writings.is_empty() {
+            return Vec::new();
+        }
+        let columns = stream.columns.iter().zip(origins).enumerate();
+        let writing = |(column, (found, origin)): (usize, (&Column, &mut Origin))| {
+            let writing = self.writings.get(&found.name).filter(|it| it.fits(found.kind))?;
+            *origin = Origin::Written { field: origin.field()?, column };
+            Some(writing)
+        };
+        columns.map(writing).collect()
+    }
+
+    /// Writes a field that is not read as it stands.
+    fn convert(
+        &self,
+        record: &Record<'_>,
+        at: usize,
+        writing: Option<&Writing>,
+        rows: &mut Rows<'_>,
+    ) -> Result<()> {
+        let (Some(field), Some(writing)) = (record.field(at), writing) else {
+            rows.null();
+            return Ok(());
+        };
+        let nulls = writing.nulls.as_ref().unwrap_or(&self.settings.text.null_values);
+        if self.is_one_of(nulls, record, at, field) {
+            rows.null();
+            return Ok(());
+        }
+        let Some(conversion) = &writing.conversion else { return rows.cell(field.0) };
+        rows.convert(field.0, conversion)
     }
 
     /// Writes the fields beyond those of the header as a JSON array.
@@ -242,43 +273,58 @@ impl Table {
         record.len() == width || (self.wider && width > 0 && record.len() > width)
     }
 
+    /// Tells whether a record of another width is a row: null takes the place of the fields that
+    /// it lacks, and no value stands behind the last column. Lines of white space are none.
+    fn is_padded(&self, record: &Record<'_>, width: usize) -> bool {
+        let is_null = |(at, field)| self.is_null(record, at, field);
+        self.settings.text.on_ragged == OnRagged::Null
+            && width > 0
+            && !is_space(record.raw())
+            && record.fields().enumerate().skip(width).all(is_null)
+    }
+
+    /// Sets a record of another width aside, or ends the run.
+    #[cold]
+    fn set_aside(
+        &self,
+        path: &str,
+        record: &Refused<'_>,
+        failure: Error,
+        rows: &mut Rows<'_>,
+    ) -> Result<()> {
+        if self.settings.text.on_ragged == OnRagged::Fail {
+            return Err(failure.with("on_ragged", "fail"));
+        }
+        rows.reject(path, record, failure)
+    }
+
     /// Tells whether a field is null.
     ///
     /// The rule: a null text with the escape in it, such as `\N`, is what stands in the file. The
     /// text `\N` that is written as `\\N` is none.
     #[inline]
-    fn is_null(&self, record: &Record<'_>, at: usize, (text, quoted): (&[u8], bool)) -> bool {
-        let settings = &self.settings.text;
-        if (text.is_empty() && !quoted) || settings.null_values.is_empty() {
+    fn is_null(&self, record: &Record<'_>, at: usize, field: (&[u8], bool)) -> bool {
+        self.is_one_of(&self.settings.text.null_values, record, at, field)
+    }
+
+    /// Tells whether a field is null where these texts are.
+    #[inline]
+    fn is_one_of(
+        &self,
+        nulls: &[String],
+        record: &Record<'_>,
+        at: usize,
+        (text, quoted): (&[u8], bool),
+    ) -> bool {
+        if (text.is_empty() && !quoted) || nulls.is_empty() {
             return text.is_empty() && !quoted;
         }
         let stands = record.escaped(at);
-        let escape = settings.escapechar.as_deref().filter(|_| stands.is_some());
-        settings.null_values.iter().any(|null| match (stands, escape) {
+        let escape = self.settings.text.escapechar.as_deref().filter(|_| stands.is_some());
+        nulls.iter().any(|null| match (stands, escape) {
             (Some(stands), Some(escape)) if null.contains(escape) => null.as_bytes() == stands,
             _ => null.as_bytes() == text,
         })
-    }
-
-    /// Opens a file and reads its column names.
-    fn open_records(&self, (path, delimiter): (&str, u8), summed: bool) -> Result<Opened> {
-        let (file, mut reader) = self.reader(path, delimiter, summed)?;
-        let text = &self.settings.text;
-        let header = if let Some(names) = &text.columns {
-            Some(Heading::named(names.clone()))
-        } else if text.header {
-            self.header(path, delimiter, &mut reader)?
-        } else {
-            // The first row has rows' values: another reader looks at it for its width.
-            let (_, mut other) = self.reader(path, delimiter, false)?;
-            let width = other.record()?.map(|record| record.len());
-            self.check_width(width.unwrap_or_default())?;
-            width.map(header::numbered).map(Heading::named)
-        };
-        if file.identity().size == 0 || header.is_none() {
-            self.check_empty(path)?;
-        }
-        Ok(Opened { file, reader, header: header.unwrap_or_default() })
     }
 
     /// Returns a key that a file with these columns does not have.
@@ -287,85 +333,6 @@ impl Table {
         let has = |key: &String| names.is_empty() || names.contains(key) || added(key);
         keys.iter().find(|key| !has(key)).map(String::as_str)
     }
-
-    fn reader(&self, path: &str, delimiter: u8, summed: bool) -> Result<(OpenFile, Input)> {
-        let file = self.open(path, summed)?;
-        let dialect = self.dialect(delimiter)?;
-        let mut reader = Reader::new(self.text(path, &file)?, &dialect);
-        reader.skip_lines(self.settings.text.skip_rows)?;
-        Ok((file, reader))
-    }
-
-    fn header(&self, path: &str, delimiter: u8, reader: &mut Input) -> Result<Option<Heading>> {
-        let Some(record) = reader.record()? else { return Ok(None) };
-        let line = record.line();
-        self.check_header(&record).with("line", line)?;
-        if let Some([delimiter]) = record.raw().strip_prefix(b"sep=") {
-            let delimiter = char::from(*delimiter);
-            let message = "cannot take a `sep=` line for the header";
-            return Err(Error::new(ErrorKind::Data, message)
-                .with("line", record.line())
-                .hint(format!("set `delimiter` to `{delimiter}` and `skip_rows` to 1")));
-        }
-        self.check_width(record.len())?;
-        let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
-        let names: Vec<String> = record.fields().map(name).collect();
-        let other = DELIMITERS_DOUBTED.map(char::from);
-        let other = other.into_iter().find(|other| names.len() == 1 && names[0].contains(*other));
-        if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
-            // Its own delimiter can be there in quotes alone.
-            let is_own = other == char::from(delimiter);
-            let doubt = if is_own { "are whole lines in quotes" } else { "is `delimiter` right" };
-            singer::warn!(
-                "W-DELIMITER-DOUBTFUL",
-                "the only column of {path} has a {other:?} in its name: {doubt}?"
-            );
-        }
-        let is_spaced = |(text, quoted): (&[u8], bool)| !quoted && text.first() == Some(&b' ');
-        if names.len() > 1
-            && record.fields().skip(1).all(is_spaced)
-            && !self.doubted_delimiter.replace(true)
-        {
-            singer::warn!(
-                "W-DELIMITER-DOUBTFUL",
-                "the names of {path} begin with a space, which is part of them, as it is of \
-                 values: if it is not meant, set `skipinitialspace`"
-            );
-        }
-        let rename = self.settings.text.rename_headers;
-        let heading = Heading::of_line(&names, line);
-        let names = header::checked(names, rename).with("line", line)?;
-        Ok(Some(heading.renamed(names)))
-    }
-
-    /// Refuses a first line that is no header of delimited text.
-    fn check_header(&self, record: &Record<'_>) -> Result<()> {
-        if record.is_blank() && !self.settings.text.rename_headers {
-            return Err(Error::new(ErrorKind::Data, "cannot take an empty line for the header")
-                .hint("set `skip_rows` to the number of lines before the header"));
-        }
-        if self.settings.format.is_some() {
-            return Ok(());
-        }
-        let raw = record.raw();
-        if is_json(raw).is_some() || raw.trim_ascii() == b"[" || starts(raw, b"{\"") {
-            return Err(Error::new(ErrorKind::Data, "cannot take JSON for the header")
-                .hint("set `format` to json or jsonl; if it is a header, to csv"));
-        }
-        if [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|begin| starts(raw, begin)) {
-            return Err(Error::new(ErrorKind::Data, "cannot take HTML or XML for the header")
-                .hint(
-                    "is it what a server says of a failure? if it is a header, set `format` to csv",
-                ));
-        }
-        Ok(())
-    }
-}
-
-/// Tells whether a line begins so, in any case.
-fn starts(line: &[u8], begin: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
-    line.get(..begin.len()).is_some_and(|start| start.eq_ignore_ascii_case(begin))
 }
 
 /// Warns of what shows that a file was put together from several.
@@ -415,25 +382,18 @@ fn tell_odd_quotes(path: &str, lines: Lines) {
 /// Lines of white space that may yet turn out to be behind the last row, and how long they may be.
 const SPACES_MAX: usize = 100;
 
-fn is_space(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b' ' | b'\t'))
-}
-
 /// Returns what may be shown of a record. In one of another width the fields may be those of other
 /// columns.
 fn refused<'a>(record: &Record<'a>, shape: &Shape<'_>, rows: &Rows<'_>) -> Refused<'a> {
     let Shape { width, origins, .. } = shape;
-    let is_field = |origin: &&Origin| matches!(origin, Origin::Field(_));
+    let is_field = |origin: &&Origin| origin.field().is_some();
     if rows.selects_all() && origins.iter().filter(is_field).count() == *width {
         return Refused::Text(record.raw());
     }
     if record.len() != *width {
         return Refused::Untold;
     }
-    let cell = |origin: &Origin| match *origin {
-        Origin::Field(at) => record.field(at).map(|(text, _)| text.to_vec()),
-        Origin::Metadata(_) | Origin::Nowhere => None,
-    };
+    let cell = |origin: &Origin| record.field(origin.field()?).map(|(text, _)| text.to_vec());
     Refused::Cells(origins.iter().map(cell).collect())
 }
 

@@ -222,7 +222,7 @@ impl Table {
             found.insert("format".to_owned(), json!(format));
         }
         if let Some(delimiter) = settings.delimiter {
-            found.insert("delimiter".to_owned(), char::from(delimiter).to_string().into());
+            found.insert("delimiter".to_owned(), delimiter.to_string().into());
         }
         if !settings.metadata.is_empty() {
             let names: Vec<_> = settings.metadata.iter().map(|column| column.name()).collect();

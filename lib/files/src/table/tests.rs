@@ -17,7 +17,8 @@ fn discover(files: &[(&str, &[u8])], mut settings: Value) -> Result<Option<Strea
         fs::write(folder.path().join(name), text).unwrap();
     }
     let metadata = settings["metadata"].take();
-    let delimiter = settings["delimiter"].as_str().map(|text| text.as_bytes()[0]);
+    let delimiter =
+        settings["delimiter"].as_str().map(|text| ShortText::read("delimiter", text).unwrap());
     let keys = serde_json::from_value(settings["keys"].take()).unwrap_or_default();
     let settings = TableSettings {
         name: "a".to_owned(),
