@@ -42,6 +42,7 @@ mod conformance {
 /// `tap-csv` and `tap-sftp`.
 mod files {
     mod changes;
+    mod compressed;
     mod corpora;
     mod csv;
     mod headers;

@@ -1,4 +1,4 @@
-//! Undoes gzip and zstd, within limits that a decompression bomb runs into.
+//! Undoes gzip, zstd, bzip2 and xz, within limits that a decompression bomb runs into.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -16,11 +16,18 @@ pub enum Codec {
     Gzip,
     /// `.zst`, of one frame or several.
     Zstd,
+    /// `.bz2`, of one stream or several.
+    Bzip2,
+    /// `.xz`, of one stream or several.
+    Xz,
 }
 
 /// What archives begin with, and spreadsheets that are archives; and older spreadsheets.
 const ZIP: &[u8] = b"PK\x03\x04";
 const OLE: &[u8] = b"\xd0\xcf\x11\xe0";
+
+/// How much memory a file of xz may ask for: `xz -9` takes 64 MiB and a little.
+const XZ_MEMORY_KB: u32 = 80 << 10;
 
 /// How far a file may expand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +52,29 @@ impl Limits {
 }
 
 impl Codec {
+    const COMPRESSED: [Self; 4] = [Self::Gzip, Self::Zstd, Self::Bzip2, Self::Xz];
+
     /// Tells the codec by the extension of the name.
     pub fn of(path: &Path) -> Self {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        match extension.to_ascii_lowercase().as_str() {
-            "gz" => Self::Gzip,
-            "zst" => Self::Zstd,
-            _ => Self::Plain,
+        let is_it = |codec: &Self| codec.extension().eq_ignore_ascii_case(extension);
+        Self::COMPRESSED.into_iter().find(is_it).unwrap_or(Self::Plain)
+    }
+
+    /// Returns a name without the ending that says how the file is compressed.
+    pub(crate) fn without_ending(name: &str) -> &str {
+        let Some((rest, extension)) = name.rsplit_once('.') else { return name };
+        let is_it = |codec: Self| codec.extension().eq_ignore_ascii_case(extension);
+        if Self::COMPRESSED.into_iter().any(is_it) { rest } else { name }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Gzip => "gz",
+            Self::Zstd => "zst",
+            Self::Bzip2 => "bz2",
+            Self::Xz => "xz",
         }
     }
 
@@ -60,6 +83,8 @@ impl Codec {
             Self::Plain => b"",
             Self::Gzip => b"\x1f\x8b",
             Self::Zstd => b"\x28\xb5\x2f\xfd",
+            Self::Bzip2 => b"BZh",
+            Self::Xz => b"\xfd7zX",
         }
     }
 
@@ -90,11 +115,15 @@ impl Codec {
                 .hint("its first bytes are not those of the format its name ends in"));
         }
         if self == Self::Plain {
-            if head[..filled].starts_with(Self::Gzip.magic())
-                || head[..filled] == *Self::Zstd.magic()
-            {
+            // `BZh` and a digit: a word of three letters may begin a text.
+            let is_it = |codec: &Self| {
+                let begins = head[..filled].starts_with(codec.magic());
+                begins && (*codec != Self::Bzip2 || matches!(head[3], b'1'..=b'9'))
+            };
+            if let Some(codec) = Self::COMPRESSED.into_iter().find(is_it) {
                 return Err(Error::new(ErrorKind::Data, "cannot read a compressed file as text")
-                    .hint("let its name end in .gz or .zst"));
+                    .with("codec", codec.name())
+                    .hint(format!("let its name end in .{}", codec.extension())));
             }
             if [ZIP, OLE].iter().any(|magic| head[..filled].starts_with(magic)) {
                 return Err(Error::new(ErrorKind::Data, "cannot read the file as text")
@@ -105,12 +134,20 @@ impl Codec {
         }
         let counted = Counted::new(head_read.chain(input));
         let bytes_in = counted.count();
-        let inner: Box<dyn Read + Send + 'a> = if self == Self::Zstd {
-            let decoder = zstd::stream::read::Decoder::new(counted);
-            Box::new(decoder.map_err(crate::failure::read_failure)?)
-        } else {
-            let buffered = BufReader::with_capacity(64 << 10, counted);
-            Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
+        let buffered = |input| BufReader::with_capacity(64 << 10, input);
+        let inner: Box<dyn Read + Send + 'a> = match self {
+            Self::Zstd => {
+                let decoder = zstd::stream::read::Decoder::new(counted);
+                Box::new(decoder.map_err(crate::failure::read_failure)?)
+            }
+            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(counted))),
+            Self::Xz => {
+                let input = buffered(counted);
+                Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY_KB))
+            }
+            Self::Gzip | Self::Plain => {
+                Box::new(flate2::bufread::MultiGzDecoder::new(buffered(counted)))
+            }
         };
         Ok(Box::new(Bounded { inner, codec: self, limits, bytes_in, bytes_out: 0 }))
     }
@@ -120,6 +157,8 @@ impl Codec {
             Self::Plain => "none",
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
         }
     }
 }
@@ -222,6 +261,28 @@ mod tests {
         zstd::stream::encode_all(text, 1).unwrap()
     }
 
+    fn bz2(text: &[u8]) -> Vec<u8> {
+        let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        out.write_all(text).unwrap();
+        out.finish().unwrap()
+    }
+
+    fn xz(text: &[u8]) -> Vec<u8> {
+        let options = lzma_rust2::XzOptions::with_preset(1);
+        let mut out = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        out.write_all(text).unwrap();
+        out.finish().unwrap()
+    }
+
+    fn all(text: &[u8]) -> [(Codec, Vec<u8>); 4] {
+        [
+            (Codec::Gzip, gzip(text)),
+            (Codec::Zstd, zst(text)),
+            (Codec::Bzip2, bz2(text)),
+            (Codec::Xz, xz(text)),
+        ]
+    }
+
     fn read(codec: Codec, bytes: &[u8], limits: Limits) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let mut input = codec.decompress(bytes, limits)?;
@@ -232,10 +293,7 @@ mod tests {
     #[test]
     fn reads_all_members_and_frames() {
         let limits = Limits::default();
-        for (codec, one, two) in [
-            (Codec::Gzip, gzip(b"a,b\n"), gzip(b"1,2\n")),
-            (Codec::Zstd, zst(b"a,b\n"), zst(b"1,2\n")),
-        ] {
+        for ((codec, one), (_, two)) in all(b"a,b\n").into_iter().zip(all(b"1,2\n")) {
             let both = [one.clone(), two].concat();
             assert_eq!(read(codec, &both, limits).unwrap(), b"a,b\n1,2\n", "{codec:?}");
             assert_eq!(read(codec, &one, limits).unwrap(), b"a,b\n");
@@ -247,13 +305,14 @@ mod tests {
     #[test]
     fn refuses_what_is_cut_damaged_followed_or_of_another_kind() {
         let text = b"some text, long enough to be cut anywhere".repeat(20);
-        for (codec, whole) in [(Codec::Gzip, gzip(&text)), (Codec::Zstd, zst(&text))] {
+        for (codec, whole) in all(&text) {
             let mut bad = vec![b"plain text".to_vec(), Vec::new(), [&whole[..], b"junk"].concat()];
             bad.extend((1..whole.len()).map(|length| whole[..length].to_vec()));
             let mut flipped = whole.clone();
             let at = whole.len() - 6;
             flipped[at] ^= 0x40;
-            if codec == Codec::Gzip {
+            // The others of these have a sum of their own where the byte is.
+            if codec != Codec::Zstd {
                 bad.push(flipped);
             }
             for bytes in bad {
@@ -261,20 +320,49 @@ mod tests {
                 assert_eq!(failure.kind(), ErrorKind::Data, "{codec:?} {}", bytes.len());
             }
         }
-        let failure = read(Codec::Plain, &gzip(b"x"), Limits::default()).unwrap_err();
-        assert_eq!(failure.kind(), ErrorKind::Data);
+        for (codec, whole) in all(b"x") {
+            let failure = read(Codec::Plain, &whole, Limits::default()).unwrap_err();
+            assert_eq!(failure.context("codec"), Some(codec.name()));
+        }
+        assert_eq!(read(Codec::Plain, b"BZhang,1", Limits::default()).unwrap(), b"BZhang,1");
     }
 
     #[test]
     fn stops_at_a_file_that_expands_too_much() {
         let limits = Limits { ratio_max: 200, free_bytes: 1 << 20 };
         let zeros = vec![0; 4 << 20];
-        for (codec, bomb) in [(Codec::Gzip, gzip(&zeros)), (Codec::Zstd, zst(&zeros))] {
+        for (codec, bomb) in all(&zeros) {
             let failure = read(codec, &bomb, limits).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Data, "{codec:?}");
             assert!(failure.message().contains("expands"), "{failure}");
             let wide = Limits { ratio_max: 1 << 20, ..limits };
             assert_eq!(read(codec, &bomb, wide).unwrap().len(), zeros.len());
+        }
+    }
+
+    #[test]
+    fn xz_that_asks_for_much_memory_is_refused() {
+        let mut options = lzma_rust2::XzOptions::with_preset(1);
+        options.lzma_options.dict_size = 512 << 20;
+        let mut out = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        out.write_all(b"id\n1\n").unwrap();
+        let bytes = out.finish().unwrap();
+        let failure = read(Codec::Xz, &bytes, Limits::default()).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Data, "{failure}");
+    }
+
+    #[test]
+    fn names_tell_the_codec() {
+        for (name, codec, rest) in [
+            ("a.csv.gz", Codec::Gzip, "a.csv"),
+            ("a.ZST", Codec::Zstd, "a"),
+            ("x/a.csv.bz2", Codec::Bzip2, "x/a.csv"),
+            ("a.xz", Codec::Xz, "a"),
+            ("a.csv", Codec::Plain, "a.csv"),
+            ("a", Codec::Plain, "a"),
+        ] {
+            assert_eq!(Codec::of(Path::new(name)), codec, "{name}");
+            assert_eq!(Codec::without_ending(name), rest);
         }
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::compress::Codec;
 use crate::short_text::ShortText;
 
 /// How a file is written.
@@ -19,7 +20,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Tells the format by the ending of a name, behind which `.gz` or `.zst` may stand.
+    /// Tells the format by the ending of a name, behind which that of a compression may stand.
     pub fn of(name: &str) -> Option<Self> {
         Some(match ending(name)?.as_str() {
             "csv" => Self::Csv,
@@ -51,10 +52,10 @@ impl Format {
     }
 }
 
-/// Returns the ending of a name in lower case, without `.gz` or `.zst` behind it.
+/// Returns the ending of a name in lower case, without that of a compression behind it.
 fn ending(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
-    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    let name = Codec::without_ending(&name);
     name.rsplit_once('.').map(|(_, ending)| ending.to_owned())
 }
 
@@ -69,6 +70,8 @@ mod tests {
         check("A.CSV.GZ", Some(Format::Csv));
         check("x/a.b.tsv.zst", Some(Format::Tsv));
         check("a.psv", Some(Format::Psv));
+        check("a.csv.bz2", Some(Format::Csv));
+        check("a.tsv.XZ", Some(Format::Tsv));
         check("a.json.gz", Some(Format::Json));
         check("a.ndjson", Some(Format::Jsonl));
         check("a.txt", None);

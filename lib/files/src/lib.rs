@@ -2,6 +2,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod archive;
 pub mod column;
 pub mod compress;
 pub mod dialect;

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use singer::{Context, Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
+use crate::archive::is_archive;
 use crate::format::Format;
 use crate::identity::Identity;
 use crate::once::once;
@@ -96,9 +97,9 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
             .with("path", path)
             .hint(
                 "give a file, a folder with files whose endings tell how they are written \
-                 (.csv, .tsv, .psv, .txt, .json, .jsonl, .ndjson), or a pattern; hidden names \
-                 count only where the path has their dot; relative paths start at the folder the \
-                 command runs in",
+                 (.csv, .tsv, .psv, .txt, .json, .jsonl, .ndjson, .zip), or a pattern; hidden \
+                 names count only where the path has their dot; relative paths start at the folder \
+                 the command runs in",
             ));
     }
     Ok(found)
@@ -111,7 +112,7 @@ fn has_ending(path: &Path) -> bool {
     match Format::of(name) {
         Some(format) if format.is_json() => !name.starts_with('_'),
         Some(_) => true,
-        None => Format::is_text(name),
+        None => Format::is_text(name) || is_archive(name),
     }
 }
 

@@ -51,8 +51,8 @@ pub struct FileSettings {
     /// folders count only where the path has their dot.
     pub path: String,
     /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
-    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz or .zst behind them),
-    /// what their first lines say for .txt, and csv for others.
+    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz, .zst, .bz2 or .xz
+    /// behind them, or within a .zip), what their first lines say for .txt, and csv for others.
     pub format: Option<Format>,
     /// The columns that identify a row.
     #[serde(default)]
@@ -87,6 +87,7 @@ impl FileSettings {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
         let delimiter = self.delimiter.as_deref().map(|text| ShortText::read("delimiter", text));
         let delimiter = delimiter.transpose().with("entity", &self.entity)?;
+        let any_ending = self.format.is_some();
         let settings = TableSettings {
             name: self.entity,
             keys: self.keys,
@@ -100,7 +101,9 @@ impl FileSettings {
             decompression_ratio_max: given.decompression_ratio_max,
             words: WORDS,
         };
-        Table::new(settings, Box::new(Disk::new(self.path).without(&common.rejects_file)))
+        let disk = Disk::new(self.path).without(&common.rejects_file);
+        let disk = disk.with_members(any_ending, given.decompression_ratio_max);
+        Table::new(settings, Box::new(disk))
     }
 }
 

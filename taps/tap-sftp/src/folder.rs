@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use files::archive::{Rules, is_archive, plain};
 use files::paths::Pattern;
 use files::{Format, Unread};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -10,7 +11,7 @@ use regex::Regex;
 use sftp::{Attributes, FileKind, Name, Server};
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
-use crate::found::{Found, is_archive, plain};
+use crate::found::Found;
 use crate::settings::{Search, TableEntry, TapSftpSettings};
 
 /// No tree of folders that is meant goes deeper.
@@ -124,14 +125,14 @@ impl Finder {
         Ok(found)
     }
 
-    /// Tells whether files of any ending count.
-    pub fn takes_all(&self) -> bool {
-        self.any_ending
-    }
-
-    /// Returns how many bytes a compressed file may give for each of its own.
-    pub fn ratio_max(&self) -> u64 {
-        self.ratio_max
+    /// Calls with the rules for the members of archives.
+    pub fn with_rules<T>(&self, call: impl FnOnce(&Rules<'_>) -> T) -> T {
+        call(&Rules {
+            members_max: self.names_max,
+            ratio_max: self.ratio_max,
+            any_ending: self.any_ending,
+            ignores: &|part| self.ignores(part),
+        })
     }
 
     /// Tells whether a file of a folder counts by its ending.
@@ -142,11 +143,6 @@ impl Finder {
     /// Tells whether a name is passed over.
     pub fn ignores(&self, name: &str) -> bool {
         self.ignored.is_match(name)
-    }
-
-    /// Returns how many names may be looked at.
-    pub fn names_max(&self) -> usize {
-        self.names_max
     }
 
     fn at(&self, server: &Arc<Server>, path: &str, quiet: bool) -> Result<Vec<Found>> {

@@ -1,6 +1,5 @@
 //! tap-sftp: delimited files on an SFTP server.
 
-mod archive;
 mod folder;
 mod found;
 mod settings;

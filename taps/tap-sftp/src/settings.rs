@@ -104,8 +104,8 @@ pub struct TableEntry {
     #[serde(default)]
     pub key_properties: Vec<String>,
     /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
-    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz or .zst behind them, or
-    /// within a .zip), and csv for others.
+    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz, .zst, .bz2 or .xz
+    /// behind them, or within a .zip), and csv for others.
     pub format: Option<Format>,
     /// What stands between fields: a character, or several; `\t` is a tab; that of the format by
     /// default.

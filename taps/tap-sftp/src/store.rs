@@ -2,18 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use files::archive::{self, Member, Parts, is_archive};
 use files::{Codec, Identity, Store, StoredFile};
 use jiff::Timestamp;
 use sftp::{Attributes, RemoteFile, Server};
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::archive::{self, Member};
 use crate::folder::Finder;
-use crate::found::{Found, is_archive};
+use crate::found::Found;
 
 /// A run waits no longer than this for files to come to rest.
 const PATIENCE_SECONDS: u64 = 10;
@@ -210,8 +210,7 @@ impl Store for Remote {
                 self.found.insert(stored.path.clone(), Item { stored, member: None });
                 continue;
             }
-            let members = archive::members(&self.server, &stored, &self.finder);
-            for member in members.with("path", &stored.path)? {
+            for member in self.members(&stored).with("path", &stored.path)? {
                 let path = format!("{}/{}", stored.path, member.name);
                 let item = Item { stored: stored.clone(), member: Some(member) };
                 self.found.insert(path, item);
@@ -250,6 +249,12 @@ impl Store for Remote {
 }
 
 impl Remote {
+    fn members(&self, stored: &Found) -> Result<Vec<Member>> {
+        let file = RemoteFile::open(&self.server, &stored.path)?;
+        let size = file.attributes().size;
+        self.finder.with_rules(|rules| archive::members(&stored.path, &mut Far(file), size, rules))
+    }
+
     fn item(&self, path: &str) -> Result<&Item> {
         self.found.get(path).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "a file was asked for that was not found")
@@ -294,8 +299,24 @@ impl StoredFile for Opened {
         })?;
         match &self.item.member {
             None => Ok(Box::new(file)),
-            Some(member) => member.inflate(file).with("path", &self.path),
+            Some(member) => member.inflate(Box::new(Far(file))).with("path", &self.path),
         }
+    }
+}
+
+/// A file of the server, of which parts are read.
+struct Far(RemoteFile);
+
+impl Read for Far {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Parts for Far {
+    fn seek_to(&mut self, start: u64, bytes: u64) -> io::Result<()> {
+        self.0.seek_to(start, bytes);
+        Ok(())
     }
 }
 

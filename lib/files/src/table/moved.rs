@@ -3,6 +3,7 @@
 use singer::Result;
 
 use super::Table;
+use crate::compress::Codec;
 use crate::identity::Identity;
 use crate::open;
 use crate::progress::{Gone, Progress};
@@ -82,9 +83,11 @@ impl Table {
     pub(super) fn tell_copies<'a>(paths: impl Iterator<Item = &'a String>) {
         let mut last: Option<&str> = None;
         let mut paths: Vec<&str> = paths.map(String::as_str).collect();
-        paths.sort_by_key(|path| without_ending(path));
+        paths.sort_by_key(|path| Codec::without_ending(path));
         for path in paths {
-            if let Some(last) = last.filter(|last| without_ending(last) == without_ending(path)) {
+            if let Some(last) =
+                last.filter(|last| Codec::without_ending(last) == Codec::without_ending(path))
+            {
                 singer::warn!(
                     "W-FILE-TWICE",
                     "reading both {last} and {path}: if one is a copy of the other, its rows come \
@@ -103,18 +106,11 @@ fn plain_sum(gone: &Gone) -> Option<&str> {
 
 /// Returns the ending of a name that says how the file is compressed.
 fn ending(path: &str) -> &str {
-    let lower = path.to_ascii_lowercase();
-    let length =
-        [".gz", ".zst"].iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
-    &path[path.len() - length..]
-}
-
-fn without_ending(path: &str) -> &str {
-    &path[..path.len() - ending(path).len()]
+    &path[Codec::without_ending(path).len()..]
 }
 
 /// Returns the name of a file without its folders and the ending of its compression.
 fn plain_name(path: &str) -> &str {
-    let path = without_ending(path);
+    let path = Codec::without_ending(path);
     path.rsplit('/').next().unwrap_or(path)
 }

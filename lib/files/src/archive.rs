@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::sync::Arc;
 
-use files::{Format, Limits, Unread};
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
-use sftp::{RemoteFile, Server};
 use singer::{Error, ErrorKind, Result};
 use zip::CompressionMethod;
 use zip::result::ZipError;
 
-use crate::folder::Finder;
-use crate::found::{Found, plain};
+use crate::compress::Limits;
+use crate::failure::read_failure;
+use crate::format::Format;
+use crate::identity::Identity;
+use crate::unread::Unread;
 
 /// A member of an archive.
 #[derive(Clone, Debug)]
@@ -30,6 +30,24 @@ pub struct Member {
     ratio_max: u64,
 }
 
+/// A file of an archive, of which parts are read.
+pub trait Parts: Read + Send {
+    /// Reads a part of the file alone, from here on.
+    fn seek_to(&mut self, start: u64, bytes: u64) -> io::Result<()>;
+}
+
+/// Which members of an archive count.
+pub struct Rules<'a> {
+    /// How many members there may be.
+    pub members_max: usize,
+    /// How many bytes a member may give for each of its own.
+    pub ratio_max: u64,
+    /// Files of any ending count, for the settings say how they are written.
+    pub any_ending: bool,
+    /// Tells whether a part of a path is passed over.
+    pub ignores: &'a dyn Fn(&str) -> bool,
+}
+
 /// What may be read to list the members: some at least, and so much for each that is allowed.
 const LISTING_BYTES: usize = 16 << 20;
 const LISTING_BYTES_EACH: usize = 1 << 10;
@@ -40,18 +58,34 @@ const HEADER_MAGIC: [u8; 4] = *b"PK\x03\x04";
 const ENTRY_BYTES: usize = 46;
 const ENTRY_MAGIC: [u8; 4] = *b"PK\x01\x02";
 
+/// Tells whether a path is that of an archive.
+pub fn is_archive(path: &str) -> bool {
+    path.len() > 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".zip")
+}
+
+/// Returns a name that can be a part of a path.
+pub fn plain(name: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(name).ok()?;
+    let bad = text.is_empty() || matches!(text, "." | "..") || text.contains('/');
+    (!bad && !text.chars().any(char::is_control)).then_some(text)
+}
+
 /// Lists the members that count: those with known endings, else all; none that is to be ignored.
+/// `path` and `size` are those of the archive.
 ///
 /// Fails with `Data` for what is no archive.
-pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<Vec<Member>> {
-    let file = RemoteFile::open(server, &stored.path)?;
-    let size = file.attributes().size;
-    let budget = LISTING_BYTES + finder.names_max().saturating_mul(LISTING_BYTES_EACH);
-    let input = Seeking { file, size, at: 0, moved: false, budget };
+pub fn members(
+    path: &str,
+    file: &mut dyn Parts,
+    size: u64,
+    rules: &Rules<'_>,
+) -> Result<Vec<Member>> {
+    let budget = LISTING_BYTES + rules.members_max.saturating_mul(LISTING_BYTES_EACH);
+    let input = Seeking { file, size, at: 0, moved: true, budget };
     let archive = zip::ZipArchive::new(input).map_err(failure)?;
-    if archive.len() > finder.names_max() {
+    if archive.len() > rules.members_max {
         return Err(Error::new(ErrorKind::Config, "cannot list an archive with this many members")
-            .with("max_files", finder.names_max()));
+            .with("max_files", rules.members_max));
     }
     let mut members = Vec::new();
     let mut begins_with_member = false;
@@ -66,12 +100,12 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             singer::warn!(
                 "W-FILE-NOT-READ",
                 "passing over a member of {}: its name is {name:?}",
-                stored.path
+                path
             );
             continue;
         }
-        if entry.is_symlink() || name.split('/').any(|part| finder.ignores(part)) {
-            tracing::debug!("passing over {name} in {}", stored.path);
+        if entry.is_symlink() || name.split('/').any(|part| (rules.ignores)(part)) {
+            tracing::debug!("passing over {name} in {}", path);
             continue;
         }
         members.push(Member {
@@ -82,19 +116,19 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             method: entry.compression(),
             encrypted: entry.encrypted(),
             sum: entry.crc32(),
-            ratio_max: finder.ratio_max(),
+            ratio_max: rules.ratio_max,
         });
     }
     let (has_repeated, start) = (archive.has_duplicate_names(), archive.central_directory_start());
     let mut input = archive.into_inner();
     if has_repeated {
-        refuse_repeated(&mut input, start, finder)?;
+        refuse_repeated(&mut input, start, rules)?;
     } else if !begins_with_member {
         refuse_unlisted(&mut input)?;
     }
     refuse_alike(&members)?;
     // An archive of a table often holds a note besides; one without known endings is all table.
-    if !finder.takes_all() && members.iter().any(|member| Format::of(&member.name).is_some()) {
+    if !rules.any_ending && members.iter().any(|member| Format::of(&member.name).is_some()) {
         let mut unread = Unread::default();
         members.retain(|member| {
             let counts = Format::of(&member.name).is_some();
@@ -103,30 +137,30 @@ pub fn members(server: &Arc<Server>, stored: &Found, finder: &Finder) -> Result<
             }
             counts
         });
-        unread.tell(&stored.path, "to read all members, set `format`");
+        unread.tell(path, "to read all members, set `format`");
     }
     Ok(members)
 }
 
 /// Refuses an archive in which several members have one name, but for those that are ignored: only
 /// one of them can be read by it.
-fn refuse_repeated(input: &mut Seeking, start: u64, finder: &Finder) -> Result<()> {
+fn refuse_repeated(input: &mut Seeking<'_>, start: u64, rules: &Rules<'_>) -> Result<()> {
     let mut names = BTreeSet::new();
-    input.seek(SeekFrom::Start(start)).map_err(files::failure::read_failure)?;
+    input.seek(SeekFrom::Start(start)).map_err(read_failure)?;
     loop {
         let mut entry = [0; ENTRY_BYTES];
-        input.read_exact(&mut entry[..4]).map_err(files::failure::read_failure)?;
+        input.read_exact(&mut entry[..4]).map_err(read_failure)?;
         if entry[..4] != ENTRY_MAGIC {
             return Ok(());
         }
-        input.read_exact(&mut entry[4..]).map_err(files::failure::read_failure)?;
+        input.read_exact(&mut entry[4..]).map_err(read_failure)?;
         let length = |at: usize| usize::from(entry[at]) | usize::from(entry[at + 1]) << 8;
         let mut name = vec![0; length(28)];
-        input.read_exact(&mut name).map_err(files::failure::read_failure)?;
+        input.read_exact(&mut name).map_err(read_failure)?;
         let rest = i64::try_from(length(30) + length(32)).unwrap_or_default();
-        input.seek(SeekFrom::Current(rest)).map_err(files::failure::read_failure)?;
+        input.seek(SeekFrom::Current(rest)).map_err(read_failure)?;
         let text = String::from_utf8_lossy(&name).into_owned();
-        let counts = !text.ends_with('/') && !text.split('/').any(|part| finder.ignores(part));
+        let counts = !text.ends_with('/') && !text.split('/').any(|part| (rules.ignores)(part));
         if counts && !names.insert(name) {
             return Err(twice(&text));
         }
@@ -136,11 +170,11 @@ fn refuse_repeated(input: &mut Seeking, start: u64, finder: &Finder) -> Result<(
 /// Refuses an archive that begins with a member which its directory does not list, as archives do
 /// that were put together: only the last directory counts, so the rows of the others would be lost.
 /// Other bytes before the first member, such as a program that unpacks it, are none of it.
-fn refuse_unlisted(input: &mut Seeking) -> Result<()> {
+fn refuse_unlisted(input: &mut Seeking<'_>) -> Result<()> {
     let mut begin = Vec::new();
-    input.seek(SeekFrom::Start(0)).map_err(files::failure::read_failure)?;
+    input.seek(SeekFrom::Start(0)).map_err(read_failure)?;
     let magic = HEADER_MAGIC.len() as u64;
-    input.take(magic).read_to_end(&mut begin).map_err(files::failure::read_failure)?;
+    input.take(magic).read_to_end(&mut begin).map_err(read_failure)?;
     if begin != HEADER_MAGIC {
         return Ok(());
     }
@@ -168,11 +202,16 @@ fn twice(name: &str) -> Error {
 }
 
 impl Member {
+    /// Returns what it is within an archive: its size, and the archive's place and times.
+    pub fn within(&self, archive: Identity) -> Identity {
+        Identity { size: self.size, ..archive }
+    }
+
     /// Returns the bytes of the member, which end in a failure unless they are whole.
     ///
     /// Fails with `Data` for members that are encrypted, compressed otherwise, or far larger than
     /// their archive.
-    pub fn inflate(&self, mut file: RemoteFile) -> Result<Box<dyn Read + Send>> {
+    pub fn inflate(&self, mut file: Box<dyn Parts>) -> Result<Box<dyn Read + Send>> {
         let refuse = |message: &str| Err(Error::new(ErrorKind::Data, message));
         if self.encrypted {
             return refuse("cannot read an encrypted member of an archive");
@@ -183,14 +222,14 @@ impl Member {
                 .map_err(|failure| failure.hint("raise `decompression_ratio_max` if it is meant"));
         }
         let mut header = [0; HEADER_BYTES];
-        file.seek_to(self.header_start, HEADER_BYTES as u64);
-        file.read_exact(&mut header).map_err(files::failure::read_failure)?;
+        file.seek_to(self.header_start, HEADER_BYTES as u64).map_err(read_failure)?;
+        file.read_exact(&mut header).map_err(read_failure)?;
         if header[..4] != HEADER_MAGIC {
             return Err(damaged("a member does not begin where the archive says"));
         }
         let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
         let start = self.header_start + HEADER_BYTES as u64 + length(26) + length(28);
-        file.seek_to(start, self.compressed);
+        file.seek_to(start, self.compressed).map_err(read_failure)?;
         let inner: Box<dyn Read + Send> = match self.method {
             CompressionMethod::Stored => Box::new(file),
             CompressionMethod::Deflated => {
@@ -250,7 +289,7 @@ fn damaged(how: &str) -> Error {
 
 fn failure(cause: ZipError) -> Error {
     match cause {
-        ZipError::Io(cause) if is_ours(&cause) => files::failure::read_failure(cause),
+        ZipError::Io(cause) if is_ours(&cause) => read_failure(cause),
         cause => Error::new(ErrorKind::Data, "cannot read the file as a zip archive")
             .caused_by(cause)
             .hint("the archive is damaged or cut short: have it written again"),
@@ -258,8 +297,8 @@ fn failure(cause: ZipError) -> Error {
 }
 
 /// The file of an archive, read at any place.
-struct Seeking {
-    file: RemoteFile,
+struct Seeking<'a> {
+    file: &'a mut dyn Parts,
     size: u64,
     at: u64,
     moved: bool,
@@ -267,10 +306,10 @@ struct Seeking {
     budget: usize,
 }
 
-impl Read for Seeking {
+impl Read for Seeking<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.moved {
-            self.file.seek_to(self.at, u64::MAX);
+            self.file.seek_to(self.at, u64::MAX)?;
             self.moved = false;
         }
         let bytes = self.file.read(buffer)?;
@@ -283,7 +322,7 @@ impl Read for Seeking {
     }
 }
 
-impl Seek for Seeking {
+impl Seek for Seeking<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
