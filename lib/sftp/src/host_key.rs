@@ -236,6 +236,7 @@ mod tests {
             keys: Vec::new(),
             agent: false,
             trust,
+            legacy: false,
             connect_timeout: std::time::Duration::ZERO,
             request_timeout: std::time::Duration::ZERO,
             reconnects_max: 0,

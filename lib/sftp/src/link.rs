@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::client::{self, DisconnectReason, Handle};
 use russh::keys::{Algorithm, PublicKeyOrCertificate};
-use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId, cipher};
+use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId, cipher, kex, mac};
 use singer::{Error, ErrorKind};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -253,13 +253,21 @@ impl Task {
     fn config(&self) -> client::Config {
         let mut preferred = Preferred::DEFAULT;
         // Signatures with SHA-1 can be forged: as OpenSSH, none is taken.
-        let safe = |algorithm: &&Algorithm| !matches!(algorithm, Algorithm::Rsa { hash: None });
-        let algorithms: Vec<_> = preferred.key.iter().filter(safe).cloned().collect();
+        let is_taken = |algorithm: &&Algorithm| {
+            self.options.legacy || !matches!(algorithm, Algorithm::Rsa { hash: None })
+        };
+        let algorithms: Vec<_> = preferred.key.iter().filter(is_taken).cloned().collect();
         preferred.key = Cow::Owned(self.keys.order(&algorithms));
         // Processors have instructions for AES.
         let fast = cipher::AES_256_GCM;
         let others = preferred.cipher.iter().copied().filter(|name| *name != fast);
         preferred.cipher = std::iter::once(fast).chain(others).collect();
+        if self.options.legacy {
+            // Behind the safe ones, which win where the server has one.
+            preferred.kex.to_mut().extend(LEGACY_KEX);
+            preferred.cipher.to_mut().extend(LEGACY_CIPHERS);
+            preferred.mac.to_mut().extend(LEGACY_MACS);
+        }
         client::Config {
             client_id: SshId::Standard(Cow::Borrowed(concat!(
                 "SSH-2.0-Chorus_",
@@ -306,7 +314,10 @@ impl Task {
                     .with("server", address)
                     .with("kind", format!("{kind:?}").to_lowercase())
                     .with("the server has", theirs.join(", "))
-                    .hint("what it has is no longer safe: the server needs an update"),
+                    .hint(
+                        "what it has is no longer safe: the server needs an update; until then \
+                         `legacy_algorithms` may take it",
+                    ),
             ),
             russh::Error::WrongServerSig => Failure::Refused(
                 Error::new(ErrorKind::Denied, "cannot trust the server: its signature is wrong")
@@ -326,6 +337,12 @@ impl Task {
         }
     }
 }
+
+/// What old servers have, and OpenSSH takes only when told to.
+const LEGACY_KEX: [kex::Name; 3] = [kex::DH_GEX_SHA1, kex::DH_G14_SHA1, kex::DH_G1_SHA1];
+const LEGACY_CIPHERS: [cipher::Name; 3] =
+    [cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC];
+const LEGACY_MACS: [mac::Name; 2] = [mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
 
 /// Watches over the connection: whose key the server has, and why it ends.
 pub(crate) struct Watch {

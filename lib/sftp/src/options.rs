@@ -22,6 +22,8 @@ pub struct Options {
     pub agent: bool,
     /// Which key the server must have.
     pub trust: Trust,
+    /// Takes algorithms that are no longer safe, where a server has no others.
+    pub legacy: bool,
     /// How long connecting and logging in may take.
     pub connect_timeout: Duration,
     /// How long the server may be silent when an answer is due.

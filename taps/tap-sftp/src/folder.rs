@@ -29,6 +29,10 @@ pub struct Finder {
     /// Files of any ending count, for the settings say how they are written.
     any_ending: bool,
     ignored: GlobSet,
+    /// The names and patterns of `remote_path` that mean what is ignored elsewhere.
+    named: GlobSet,
+    /// How paths begin in the program before this one.
+    prefix: String,
     names_max: usize,
     ratio_max: u64,
     /// No files are no fault.
@@ -60,9 +64,12 @@ impl Finder {
     /// Checks the settings of a table.
     pub fn new(entry: &TableEntry, common: &TapSftpSettings) -> Result<Self> {
         let base = common.user_dir.as_deref().unwrap_or_default();
-        let search = match entry.search()? {
-            Search::Path(path) => Search::Path(below(base, &path)),
-            Search::Prefix(prefix, pattern) => Search::Prefix(below(base, &prefix), pattern),
+        let (search, prefix) = match entry.search()? {
+            Search::Path(path) => (Search::Path(below(base, &path)), String::new()),
+            Search::Prefix(prefix, pattern) => {
+                let own = if prefix.is_empty() { ".".to_owned() } else { prefix.clone() };
+                (Search::Prefix(below(base, &prefix), pattern), own)
+            }
         };
         let expression = match &search {
             Search::Prefix(_, Some(text)) => {
@@ -71,17 +78,21 @@ impl Finder {
             }
             _ => None,
         };
-        let mut ignored = GlobSetBuilder::new();
-        for pattern in &common.ignore_patterns {
-            let glob = Glob::new(pattern).or_kind(ErrorKind::Config, "cannot read the pattern");
-            ignored.add(glob.with("ignore_patterns", pattern)?);
-        }
-        let ignored = ignored.build().or_kind(ErrorKind::Config, "cannot read the patterns")?;
+        let ignored = globs(&common.ignore_patterns)?;
+        // What is no pattern by itself, as a part of alternatives, names nothing.
+        let is_named = |part: &&str| ignored.is_match(part) && Glob::new(part).is_ok();
+        let parts: Vec<&str> = match &search {
+            Search::Path(path) => path.split('/').filter(is_named).collect(),
+            Search::Prefix(..) => Vec::new(),
+        };
+        let named = globs(&parts)?;
         Ok(Self {
             search,
             expression,
             any_ending: entry.format.is_some(),
             ignored,
+            named,
+            prefix,
             names_max: common.max_files,
             ratio_max: common.decompression_ratio_max,
             may_be_none: common.warning_if_no_files,
@@ -140,9 +151,17 @@ impl Finder {
         self.any_ending || Format::of(path).is_some() || is_archive(path)
     }
 
+    /// Tells whether the expression is found in a path below the root: as the path is, or as the
+    /// program before this one has it.
+    fn is_found(&self, root: &str, path: &str) -> bool {
+        let Some(expression) = &self.expression else { return true };
+        let below = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
+        expression.is_match(path) || expression.is_match(&format!("{}/{below}", self.prefix))
+    }
+
     /// Tells whether a name is passed over.
     pub fn ignores(&self, name: &str) -> bool {
-        self.ignored.is_match(name)
+        self.ignored.is_match(name) && !self.named.is_match(name)
     }
 
     fn at(&self, server: &Arc<Server>, path: &str, quiet: bool) -> Result<Vec<Found>> {
@@ -194,8 +213,8 @@ impl<'a> Walk<'a> {
     /// Walks through the folder; returns the files that are wanted.
     fn go(mut self, depth: usize, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Found>> {
         let names_max = self.finder.names_max;
-        let expression = self.finder.expression.as_ref();
-        let wanted = |path: &str| expression.is_none_or(|e| e.is_match(path)) && wanted(path);
+        let root = self.root.clone();
+        let wanted = |path: &str| self.finder.is_found(&root, path) && wanted(path);
         let mut folders = vec![(self.root.clone(), 1)];
         while let Some((folder, level)) = folders.pop() {
             let names = match self.server.list(shown(&folder), names_max - self.names) {
@@ -399,8 +418,30 @@ impl Walk<'_> {
     }
 }
 
-/// Joins a folder and a path below it; an absolute path stays.
+/// Reads patterns of names.
+fn globs(patterns: &[impl AsRef<str>]) -> Result<GlobSet> {
+    let mut globs = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob =
+            Glob::new(pattern.as_ref()).or_kind(ErrorKind::Config, "cannot read the pattern");
+        globs.add(glob.with("ignore_patterns", pattern.as_ref())?);
+    }
+    globs.build().or_kind(ErrorKind::Config, "cannot read the patterns")
+}
+
+/// Joins a folder and a path below it, without doubled slashes; an absolute path stays.
 fn below(folder: &str, path: &str) -> String {
+    let joined = joined(folder, path);
+    let mut single = String::with_capacity(joined.len());
+    for c in joined.chars() {
+        if c != '/' || !single.ends_with('/') {
+            single.push(c);
+        }
+    }
+    single
+}
+
+fn joined(folder: &str, path: &str) -> String {
     let path = if path == "." { "" } else { path.strip_prefix("./").unwrap_or(path) };
     let folder = if folder == "." { "" } else { folder };
     let trimmed = folder.trim_end_matches('/');
@@ -436,6 +477,9 @@ mod tests {
             ("/", "", "/"),
             ("in", "/abs", "/abs"),
             ("", "/", "/"),
+            ("", "//in//x", "/in/x"),
+            ("/in//", "sub//a.csv", "/in/sub/a.csv"),
+            ("", "//", "/"),
         ] {
             assert_eq!(below(folder, path), expected, "{folder:?} {path:?}");
         }

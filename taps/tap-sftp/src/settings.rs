@@ -31,7 +31,8 @@ pub struct TapSftpSettings {
     /// Path of a private key: ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or `PuTTY`; nobody
     /// but its owner may be able to read it.
     pub private_key_file: Option<String>,
-    /// The text of a private key itself.
+    /// The text of a private key itself, with `\n` or blanks for line ends where they are lost, or
+    /// as base64.
     pub private_key: Option<Secret>,
     /// Passphrase of the private key.
     pub private_key_passphrase: Option<Secret>,
@@ -43,6 +44,10 @@ pub struct TapSftpSettings {
     pub known_hosts_file: Option<String>,
     /// Fingerprint of the server's key, as `SHA256:...`, instead of a file of known servers.
     pub host_key_fingerprint: Option<String>,
+    /// Takes key exchanges and signatures with SHA-1 and ciphers in CBC mode where a server has no
+    /// others: whoever is in between may be able to read along or to answer for it.
+    #[serde(default)]
+    pub legacy_algorithms: bool,
     /// Folder that relative paths start at; by default the one a login lands in.
     pub user_dir: Option<String>,
     /// The tables to read, one entry for each stream; a list, or its JSON text.
@@ -57,7 +62,8 @@ pub struct TapSftpSettings {
     /// server and client cannot vouch for is looked at twice, so far apart, but at most 10 seconds.
     #[serde(default = "stability_seconds")]
     pub stability_seconds: u64,
-    /// Patterns of names that are passed over, of files and of folders.
+    /// Patterns of names that are passed over, of files and of folders, unless `remote_path` has
+    /// such a name or pattern itself, as `/in/*.tmp` does.
     #[serde(default = "ignore_patterns")]
     pub ignore_patterns: Vec<String>,
     /// Warns when no file is found for a table, instead of ending the run.
@@ -98,7 +104,8 @@ pub struct TableEntry {
     pub remote_path: Option<String>,
     /// The folder whose files are looked at, at any depth; instead of `remote_path`.
     pub search_prefix: Option<String>,
-    /// A regular expression; it must be found in the path of a file below `search_prefix`.
+    /// A regular expression; it must be found in the path of a file: `search_prefix` as it is set,
+    /// or `.` where it is not, with `/` and the path below it, and also without doubled slashes.
     pub search_pattern: Option<String>,
     /// The columns that identify a row; none by default.
     #[serde(default)]
@@ -209,6 +216,7 @@ impl TapSftpSettings {
             keys,
             agent: self.use_agent,
             trust,
+            legacy: self.legacy_algorithms,
             connect_timeout: Duration::from_secs(self.connect_timeout.max(1)),
             request_timeout: Duration::from_secs(self.request_timeout.max(1)),
             reconnects_max: self.max_reconnects,

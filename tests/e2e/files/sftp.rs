@@ -66,6 +66,11 @@ fn files_of_one_table_are_joined_by_name() {
     assert_eq!(finds(&json!({ "search_prefix": "/in", "search_pattern": "/[12]\\.csv$" })), [1, 2]);
     assert_eq!(finds(&json!({ "search_prefix": "in/sub", "search_pattern": "csv" })), [2, 3]);
     assert_eq!(finds(&json!({ "search_pattern": "^in/sub/2" })), [2]);
+    // Paths as other programs write them.
+    assert_eq!(finds(&at("//in//sub///2.csv")), [2]);
+    assert_eq!(finds(&json!({ "search_pattern": "^\\./in/sub/2" })), [2]);
+    assert_eq!(finds(&json!({ "search_prefix": "/in/", "search_pattern": "^/in//sub/2" })), [2]);
+    assert_eq!(finds(&json!({ "search_prefix": "/in//", "search_pattern": "^/in/[12]" })), [1]);
     let mut settings = server.settings(&json!([{ "table_name": "t", "remote_path": "sub" }]));
     settings["user_dir"] = json!("/in");
     let outcome = ours("tap-sftp").config(&settings).go().success();
@@ -441,7 +446,7 @@ fn paths_that_lead_to_no_file_say_so() {
         (json!({ "search_prefix": "/in", "remote_path": "/in" }), 78, "in two ways"),
         (json!({}), 78, "set `remote_path`"),
         (json!({ "remote_path": "/in", "key_properties": ["no"] }), 78, "`key_properties` names"),
-        (json!({ "remote_path": "/in", "delimiter": "||" }), 78, "delimiter"),
+        (json!({ "remote_path": "/in", "delimiter": "|\n" }), 78, "delimiter"),
         (json!({ "remote_path": "/in", "delimeter": ";" }), 78, "delimeter"),
     ] {
         let outcome = tap(&server, &entry).go();

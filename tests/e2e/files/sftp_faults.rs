@@ -188,6 +188,26 @@ fn append(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
+fn what_the_path_names_is_not_passed_over() {
+    let server = Sshd::start();
+    for (name, id) in [("a.csv", 1), ("b.tmp", 2), (".c.csv", 3), (".d/e.csv", 4), (".d/.f.csv", 5)]
+    {
+        server.put(&format!("/in/{name}"), format!("id\n{id}\n"));
+    }
+    let ids = |path: &str| -> Vec<Value> {
+        let outcome = ours("tap-sftp").config(&settings(&server, path)).go().success();
+        outcome.records("t").iter().map(|record| record["id"].clone()).collect()
+    };
+    assert_eq!(ids("/in/b.tmp"), ["2"]);
+    assert_eq!(ids("/in/*.tmp"), ["2"]);
+    assert_eq!(ids("/in/.c*"), ["3"]);
+    assert_eq!(ids("/in/.d"), ["4"]);
+    assert_eq!(ids("/in/.d/*"), ["4"]);
+    assert_eq!(ids("/in/*"), ["1"]);
+    assert_eq!(ids("/in/{*,.d/.*}"), ["1"]);
+}
+
+#[test]
 fn files_that_are_still_being_uploaded_are_left_for_the_next_run() {
     let server = Sshd::start();
     server.put("/in/done.csv", "id\n1\n");

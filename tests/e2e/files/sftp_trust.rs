@@ -1,6 +1,7 @@
 //! Who trusts whom: keys of servers, credentials of users (F01, F02, L01, L02 of the catalogue).
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -219,7 +220,50 @@ fn a_server_with_nothing_but_weak_algorithms_is_refused() {
     refused(run, 69, &["cannot agree", "aes128-cbc"]);
     let server = Sshd::start_with("HostKey KEYS/host_rsa\nHostKeyAlgorithms ssh-rsa");
     let run = ours("tap-sftp").config(&server.settings(&tables()));
-    refused(run, 69, &["cannot agree", "kind: key", "ssh-rsa"]);
+    refused(run, 69, &["cannot agree", "kind: key", "ssh-rsa", "legacy_algorithms"]);
+}
+
+#[test]
+fn old_algorithms_are_taken_where_that_is_set_and_nothing_else_is_there() {
+    for (lines, key) in [
+        ("KexAlgorithms diffie-hellman-group14-sha1", "host_ed25519"),
+        ("KexAlgorithms diffie-hellman-group1-sha1", "host_ed25519"),
+        ("KexAlgorithms diffie-hellman-group-exchange-sha1", "host_ed25519"),
+        ("Ciphers aes128-cbc\nMACs hmac-sha1", "host_ed25519"),
+        ("HostKey KEYS/host_rsa\nHostKeyAlgorithms ssh-rsa", "host_rsa"),
+    ] {
+        let server = Sshd::start_with(lines);
+        server.put("/in/a.csv", "a\n1\n");
+        let mut settings = server.settings(&tables());
+        settings["host_key_fingerprint"] = json!(login().fingerprint(key));
+        settings["legacy_algorithms"] = json!(true);
+        reads(ours("tap-sftp").config(&settings));
+    }
+}
+
+#[test]
+fn a_private_key_is_read_with_what_settings_make_of_its_lines() {
+    let server = server();
+    let text = std::fs::read_to_string(login().key("user_ed25519")).unwrap();
+    let pem = std::fs::read_to_string(login().key("user_pem_rsa")).unwrap();
+    let base64 = |text: &str| {
+        let mut run = Run::new(Path::new("/usr/bin/base64")).args(["-w", "64"]);
+        run = run.input(text.as_bytes());
+        run.go().success().text()
+    };
+    for key in [
+        text.replace('\n', "\\n"),
+        text.replace('\n', " "),
+        pem.replace('\n', "\\n"),
+        pem.replace('\n', " "),
+        base64(&text),
+        base64(&pem).replace('\n', ""),
+    ] {
+        let mut settings = server.settings(&tables());
+        settings["password"] = Value::Null;
+        settings["private_key"] = json!(key);
+        reads(ours("tap-sftp").config(&settings));
+    }
 }
 
 #[test]

@@ -187,8 +187,10 @@ impl Login<'_> {
         }
         let best = self.handle.best_supported_rsa_hash().await;
         let best = best.map_err(|cause| self.hung_up(&cause))?;
-        // A server that does not tell is older than the announcement, not than SHA-2.
-        Ok(best.unwrap_or(Some(HashAlg::Sha256)))
+        // A server that does not tell is older than the announcement, not than SHA-2, unless it is
+        // a very old one.
+        let untold = (!self.options.legacy).then_some(HashAlg::Sha256);
+        Ok(best.unwrap_or(untold))
     }
 
     fn refusal(&self) -> Error {
