@@ -13,7 +13,7 @@ use crate::data::{DataFile, Output};
 
 const CANNOT_FLUSH: &str = "cannot flush the data file";
 /// How much may be written before the disk is told to begin.
-const FLUSH_BYTES: u64 = 32 << 20;
+const FLUSH_BYTES: u64 = 4 << 20;
 
 /// A file that is being written.
 #[derive(Debug)]
