@@ -16,7 +16,7 @@ use crate::record::{StepRecord, StepStatus};
 use crate::store::Store;
 
 /// How a step of a day stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// It was never run.
     Missing,
@@ -42,6 +42,18 @@ impl Standing {
     /// Tells whether the last run of the step did not end well.
     pub fn has_failed(self) -> bool {
         matches!(self, Self::Failed | Self::FailedByData | Self::Died)
+    }
+
+    /// Returns what the word of a standing means, where it does not say that itself.
+    pub fn meaning(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Running | Self::Failed | Self::FailedByData | Self::Done => return None,
+            Self::Missing => "it has not run for the day",
+            Self::Died => "its run was killed, and said nothing of its end",
+            Self::Gone => "it succeeded, but the day it wrote has been removed",
+            Self::Changed => "it succeeded, but the day it read has changed since: load it again",
+            Self::Under => "it succeeded, but an older day was loaded over its rows: load it again",
+        })
     }
 }
 

@@ -99,7 +99,7 @@ fn by_data(plan: &[DayPlan], args: &BackfillArgs) -> String {
     )
 }
 
-/// Draws days by steps, the first day first.
+/// Draws days by steps, the first day first, and explains the words that need it.
 pub fn grid(plan: &[DayPlan]) -> String {
     let Some(first) = plan.first() else { return String::new() };
     let names = first.job.steps.iter().map(|step| step.name.as_str());
@@ -110,5 +110,10 @@ pub fn grid(plan: &[DayPlan]) -> String {
     };
     let mut days: Vec<_> = plan.iter().collect();
     days.sort_by_key(|day| day.day);
-    table::render(&header, days.into_iter().map(row).collect(), &[])
+    let drawn = table::render(&header, days.into_iter().map(row).collect(), &[]);
+    let mut words: Vec<Standing> = plan.iter().flat_map(|day| day.before.clone()).collect();
+    words.sort_unstable();
+    words.dedup();
+    let line = |word: Standing| Some(format!("{word}: {}\n", word.meaning()?));
+    drawn + &words.into_iter().filter_map(line).collect::<String>()
 }
