@@ -195,6 +195,11 @@ mod tests {
         ] {
             assert_eq!(number(&german, text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_in_another_form_are_refused() {
+        let german = format(",", ".");
         for text in [
             "12.34,5",
             "1.23",
@@ -241,6 +246,10 @@ mod tests {
         ] {
             assert_eq!(number(&german, text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_mark_means_what_was_declared() {
         let comma = format(",", "");
         assert_eq!(number(&comma, "1234,5").as_deref(), Some("1234.5"));
         // Nobody knows whether it is a thousand or one.
