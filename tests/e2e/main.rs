@@ -104,6 +104,7 @@ mod postgres {
     mod commits;
     mod filled;
     mod first_loads;
+    mod formats;
     mod future_keys;
     mod guarded;
     mod hidden_rows;

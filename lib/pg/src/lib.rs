@@ -1,4 +1,4 @@
-//! What both Postgres connectors share: connect, TLS, COPY text, types, names.
+//! What both Postgres connectors share: connect, TLS, COPY data, types, names.
 
 #![warn(unreachable_pub)]
 
@@ -8,10 +8,12 @@ mod commit;
 mod connect;
 pub mod convert;
 pub mod copy;
+pub mod copy_binary;
 pub mod copy_text;
 pub mod failure;
 pub mod ident;
 mod login;
+mod moments;
 mod notice;
 pub mod ours;
 mod parameters;

@@ -6,6 +6,7 @@ use singer::{Batch, Cell, Result};
 use crate::connection::{Connection, CopyTarget};
 use crate::fields::{Fields, Lines};
 use crate::kept::How;
+use crate::line::Format;
 use crate::names::STAGE_PREFIX;
 use crate::stage;
 use crate::types::SqlType;
@@ -75,21 +76,20 @@ impl Comparison {
         batch: &Batch,
     ) -> Result<Vec<(usize, usize)>> {
         let mut lines = connection.take_lines();
-        lines.text.clear();
-        lines.numbers.clear();
+        lines.begin(Format::Text);
         for row in 0..batch.rows() {
-            let start = lines.text.len();
-            lines.text.extend_from_slice(row.to_string().as_bytes());
+            let start = lines.data.len();
+            lines.data.extend_from_slice(row.to_string().as_bytes());
             let mut some = false;
             for column in &self.columns {
-                lines.text.push(b'\t');
-                some |= push(fields, column.feed, batch.cell(row, column.feed), &mut lines.text);
+                lines.data.push(b'\t');
+                some |= push(fields, column.feed, batch.cell(row, column.feed), &mut lines.data);
             }
             if some {
-                lines.text.push(b'\n');
+                lines.data.push(b'\n');
                 lines.numbers.push(batch.line(row));
             } else {
-                lines.text.truncate(start);
+                lines.data.truncate(start);
             }
         }
         if lines.numbers.is_empty() {

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg::{Client, failure};
+use pg::{Client, copy_binary, failure};
 use singer::{Batch, Context, Error, ErrorKind, Result};
 
 use crate::fields::Lines;
+use crate::line::Format;
 use crate::names::STAGE_PREFIX;
 
 /// How often a transaction is tried when the server picks it as a victim.
@@ -48,12 +49,13 @@ pub struct CopyTarget {
     pub relation: String,
     /// The table that the rows are for in the end, for messages.
     pub table: String,
-    /// The statement.
+    /// The statement, for data in the text format.
     pub sql: String,
 }
 
 struct Copying {
     into: CopyTarget,
+    format: Format,
     bytes: usize,
     /// The lines of the input that its rows came from.
     numbers: Vec<u64>,
@@ -140,21 +142,23 @@ impl Connection {
 
     /// Returns memory for the lines of a batch; [`Connection::copy`] takes it back.
     pub fn take_lines(&mut self) -> Lines {
-        if self.spare.text.capacity() == 0 {
-            self.spare.text.reserve(2 * Batch::TEXT_BYTES);
+        if self.spare.data.capacity() == 0 {
+            self.spare.data.reserve(2 * Batch::TEXT_BYTES);
         }
         std::mem::take(&mut self.spare)
     }
 
-    /// Tells whether a COPY of this owner takes more rows.
-    pub fn is_copying(&self, owner: u64) -> bool {
-        self.copying.as_ref().is_some_and(|copying| copying.into.owner == owner && !copying.closed)
+    /// Tells whether a COPY of this owner takes more rows of this format.
+    pub fn is_copying(&self, owner: u64, format: Format) -> bool {
+        let is_it = |open: &Copying| open.into.owner == owner && open.format == format;
+        self.copying.as_ref().is_some_and(|open| is_it(open) && !open.closed)
     }
 
     /// Returns the connection with no COPY open on it.
     pub fn idle(&mut self) -> Result<&mut Client> {
-        if let Some(copying) = self.copying.take() {
-            let taken = self.client.end_copy_in().map_err(|failure| copying.refused(failure))?;
+        if let Some(mut copying) = self.copying.take() {
+            let taken = copying.close(&mut self.client).and_then(|()| self.client.end_copy_in());
+            let taken = taken.map_err(|failure| copying.refused(failure))?;
             self.missed += (copying.numbers.len() as u64).saturating_sub(taken);
         }
         Ok(&mut self.client)
@@ -167,20 +171,24 @@ impl Connection {
 
     /// Sends rows, going on with the COPY of the same owner if that is the one open.
     pub fn copy(&mut self, into: &CopyTarget, lines: Lines) -> Result<()> {
-        if !self.is_copying(into.owner) {
-            let begun = self.idle()?.begin_copy_in(&into.sql).map_err(explained);
-            begun.with("table", &into.table)?;
-            let (into, numbers) = (into.clone(), Vec::new());
-            self.copying = Some(Copying { into, bytes: 0, numbers, closed: false });
+        let format = lines.format;
+        if !self.is_copying(into.owner, format) {
+            let begun = self.idle()?.begin_copy_in(&format.statement(&into.sql));
+            begun.map_err(explained).with("table", &into.table)?;
+            let into = into.clone();
+            self.copying =
+                Some(Copying { into, format, bytes: 0, numbers: Vec::new(), closed: false });
+            if format == Format::Binary {
+                self.client.copy_data(copy_binary::HEADER)?;
+            }
         }
         let Some(copying) = &mut self.copying else { return Ok(()) };
-        copying.bytes += lines.text.len();
+        copying.bytes += lines.data.len();
         copying.numbers.extend_from_slice(&lines.numbers);
-        let mut sent = self.client.copy_data(&lines.text);
+        let mut sent = self.client.copy_data(&lines.data);
         if sent.is_ok() && copying.bytes >= COPY_BYTES {
             // The server works on while the next rows are made.
-            copying.closed = true;
-            sent = self.client.close_copy_in();
+            sent = copying.close(&mut self.client);
         }
         self.spare = lines;
         sent.map_err(|failure| match self.copying.take() {
@@ -240,6 +248,17 @@ impl Connection {
 }
 
 impl Copying {
+    /// Ends the data, if that is still to be done; does not wait for the server to be done with it.
+    fn close(&mut self, client: &mut Client) -> Result<()> {
+        if std::mem::replace(&mut self.closed, true) {
+            return Ok(());
+        }
+        if self.format == Format::Binary {
+            client.copy_data(&copy_binary::END)?;
+        }
+        client.close_copy_in()
+    }
+
     /// Says which line of the input and which column it was, each in a line of its own.
     fn refused(&self, failure: Error) -> Error {
         let place = failure.context("where").unwrap_or_default();

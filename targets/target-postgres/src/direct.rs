@@ -6,6 +6,7 @@ use singer::{Batch, Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
 use crate::fields::{Fields, Incoming, Lines};
+use crate::line::{Format, Line};
 use crate::own::OwnColumns;
 use crate::{guarded, own};
 
@@ -93,11 +94,21 @@ impl Direct {
             }
             own::alter(connection.idle()?, &self.copy.table, &actions)?;
         }
-        if let Some(repeated) = self.begin(connection)? {
+        let (mut lines, types) = (connection.take_lines(), self.copy.own.types());
+        let own = &self.copy.own;
+        let push =
+            |_: &Fields, row, line: &mut Line<'_>| own.push((rows.batch, row), &received, line);
+        let format = fields.write_binary(rows, &mut lines, &types, push)?;
+        // Before anything is rejected: what a repeated key sends another way is written anew.
+        if let Some(repeated) = self.begin(connection, format)? {
             return Ok(Sent::RepeatedBefore(repeated));
         }
-        let mut lines = connection.take_lines();
-        self.encode(fields, rows, &received, &mut lines)?;
+        if format == Format::Text {
+            let own = &self.copy.own;
+            fields.write_text(rows, &mut lines, |_, row, line| {
+                own.push((rows.batch, row), &received, line)
+            })?;
+        }
         self.go_on(connection, lines, rows.batch)
     }
 
@@ -109,8 +120,10 @@ impl Direct {
         received: &Received,
         lines: &mut Lines,
     ) -> Result<()> {
-        let (own, batch) = (&self.copy.own, rows.batch);
-        fields.write(rows, lines, |_, row, out| own.push(batch, row, received, out))
+        let own = &self.copy.own;
+        fields.write(rows, lines, &own.types(), |_, row, line| {
+            own.push((rows.batch, row), received, line)
+        })
     }
 
     /// Sends the lines of a batch, as [`Direct::write`] does.
@@ -120,7 +133,7 @@ impl Direct {
         lines: Lines,
         batch: &Batch,
     ) -> Result<Sent> {
-        if let Some(repeated) = self.begin(connection)? {
+        if let Some(repeated) = self.begin(connection, lines.format)? {
             return Ok(Sent::RepeatedBefore(repeated));
         }
         self.go_on(connection, lines, batch)
@@ -128,8 +141,8 @@ impl Direct {
 
     /// Makes ready for a new COPY where none is open; returns the rows of the last one that the
     /// table has not taken because a key came again.
-    fn begin(&mut self, connection: &mut Connection) -> Result<Option<Vec<Batch>>> {
-        if connection.is_copying(self.into.owner) {
+    fn begin(&mut self, connection: &mut Connection, format: Format) -> Result<Option<Vec<Batch>>> {
+        if connection.is_copying(self.into.owner, format) {
             return Ok(None);
         }
         let repeated = self.settle(connection)?;

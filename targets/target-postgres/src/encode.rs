@@ -1,15 +1,23 @@
-//! Cells to fields of COPY text, by what the column of the table is (pure).
+//! Cells to fields of COPY data, by what the column of the table is (pure).
 
+use pg::copy_binary::Type;
 use pg::{array, copy_text};
 use singer::{Column, Kind, Result};
 
 use crate::elements::Elements;
 use crate::limits::{self, Length, refusal};
 use crate::source;
-use crate::types::{self, SqlType};
+use crate::types::{self, Making, SqlType};
 
 /// Memory to reuse.
 pub type Scratch = [Vec<u8>; 2];
+
+/// Returns the type of binary fields for a type of the server itself that has some here, and is
+/// neither an array nor a domain.
+pub fn binary_type(sql: &SqlType) -> Option<Type> {
+    let is_plain = !sql.array && sql.making == Making::One && sql.extension.is_empty();
+    Type::of(&sql.name).filter(|_| is_plain && std::ptr::eq(sql.storage(), sql))
+}
 
 /// How the cells of one column are written.
 #[derive(Clone, Debug)]
@@ -25,6 +33,8 @@ pub struct Encoder {
     refuse: Option<limits::Refuse>,
     /// What the elements of an array are held to, where their type limits them.
     elements: Option<Elements>,
+    /// The type that binary fields are of, where it has some.
+    binary: Option<Type>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +70,35 @@ enum Items {
     Hex,
 }
 
+impl Form {
+    /// Returns the type that binary fields are of, where the server has no part in what is made of
+    /// the text beside its type's modifier.
+    fn binary(self, sql: &SqlType) -> Option<Type> {
+        use Type::{
+            Bigint, Boolean, Bytea, Date, Double, Integer, Jsonb, Numeric, Real, Smallint, Text,
+            Time, Timestamp, Timestamptz, Utc, Uuid,
+        };
+        let binary = binary_type(sql)?;
+        match (self, binary) {
+            (Self::Verbatim, Boolean | Smallint | Integer | Bigint | Real | Double | Numeric)
+            | (Self::Verbatim | Self::Text, Text)
+            | (Self::Text, Uuid)
+            | (Self::JsonString | Self::JsonNumber, Text | Jsonb)
+            | (Self::Json, Jsonb)
+            | (Self::Moment { .. }, Date | Time | Timestamp | Timestamptz)
+            | (Self::Hex, Bytea) => Some(binary),
+            (Self::Utc, Timestamp) => Some(Utc),
+            _ => None,
+        }
+    }
+}
+
 impl Encoder {
     /// Makes the encoder of a column's cells for a type that [`crate::types::fits`] them.
     /// `printed` tells that a server of Postgres has printed them, so that they are of the type
     /// that their schema says.
     pub fn new(column: &Column, sql: &SqlType, (sanitize, printed): (bool, bool)) -> Self {
+        let declared = sql;
         let sql = sql.storage();
         let json = sql.is(&["json", "jsonb"]);
         let form = match column.kind {
@@ -119,7 +153,36 @@ impl Encoder {
             _ => None,
         };
         let length = limits::length(sql, padded);
-        Self { form, scale: sql.scale(), length, sanitize, refuse, elements }
+        let binary = form.binary(declared);
+        Self { form, scale: sql.scale(), length, sanitize, refuse, elements, binary }
+    }
+
+    /// Returns the type that binary fields of the column are of, where it has some.
+    pub fn binary(&self) -> Option<Type> {
+        self.binary
+    }
+
+    /// Appends the binary field of a cell. Tells whether it is surely what the server would make of
+    /// the one that [`Encoder::text`] appends; if not, what was appended means nothing.
+    #[inline]
+    pub fn push_binary(&self, cell: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+        let Some(binary) = self.binary else { return false };
+        if self.check(cell).is_err() {
+            return false;
+        }
+        match self.form {
+            Form::JsonString => self.push_quoted(cell, &mut scratch[0], out),
+            Form::JsonNumber if cell.ends_with(b"N") || cell.ends_with(b"y") => {
+                self.push_quoted(cell, &mut scratch[0], out)
+            }
+            Form::Json if find_escaped_nul(cell).is_some() => false,
+            _ => binary.push(cell, out),
+        }
+    }
+
+    fn push_quoted(&self, cell: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
+        let quoted = memchr::memchr(0, cell).is_none() && self.quote(cell, scratch).is_ok();
+        quoted && self.binary.is_some_and(|binary| binary.push(scratch, out))
     }
 
     /// Appends the field of a cell.

@@ -1,11 +1,13 @@
-//! Rows to lines of COPY text: the fields that come from the columns of the stream.
+//! Rows to lines of COPY data: the fields that come from the columns of the stream.
 
+use pg::copy_binary::{self, Type};
 use pg::copy_text;
 use singer::Envelope;
 use singer::{Batch, Cell, Error, ErrorKind, Rejects, Result, Stream};
 
 use crate::encode::{Encoder, Scratch};
 use crate::kept::How;
+use crate::line::{Format, Line};
 use crate::{limits, money};
 
 /// Where the cells of one column of the stream go.
@@ -38,15 +40,32 @@ pub struct Fields {
     changed: Vec<(usize, usize)>,
     /// Whether it was said that keys do not arrive as they came.
     told: bool,
+    /// What the server saves by the binary format of a row; `None` where a column has none.
+    gain: Option<i32>,
+    /// So many batches go as text, behind one that had to.
+    text_batches: u32,
+    /// How many that were the last time.
+    last_wait: u32,
 }
 
-/// Lines of COPY text, and the lines of the input that they come from.
+/// Lines of COPY data, and the lines of the input that they come from.
 #[derive(Clone, Default)]
 pub struct Lines {
-    /// The text.
-    pub text: Vec<u8>,
+    /// How the data is written.
+    pub format: Format,
+    /// The data.
+    pub data: Vec<u8>,
     /// A number for each line; 0 where it is not known.
     pub numbers: Vec<u64>,
+}
+
+impl Lines {
+    /// Makes room for lines of this format.
+    pub fn begin(&mut self, format: Format) {
+        self.format = format;
+        self.data.clear();
+        self.numbers.clear();
+    }
 }
 
 /// Rows that have come.
@@ -66,7 +85,9 @@ impl Fields {
         let has_cells =
             |at: &usize| feed.iter().any(|feed| feed.to.as_ref().is_some_and(|to| to.0 == *at));
         let unfed = (0..width).filter(|at| !has_cells(at)).collect();
-        Self { feed, unfed, ..Self::default() }
+        let encoders = feed.iter().filter_map(|feed| feed.to.as_ref());
+        let gain = encoders.map(|(_, encoder)| encoder.binary().map(Type::gain)).sum();
+        Self { feed, unfed, gain, ..Self::default() }
     }
 
     /// Returns the columns whose cells are compared: of the stream, of the table, and how.
@@ -98,21 +119,22 @@ impl Fields {
         taken
     }
 
-    /// Appends the text of a key and a tab: of an array as SQL has it, for one of JSON is written
-    /// in many ways. Where U+0000 in it is replaced, its spelling is not known.
-    pub fn push_spelling(&self, at: usize, cell: Cell<'_>, out: &mut Vec<u8>) {
+    /// Appends the text of a key: of an array as SQL has it, for one of JSON is written in many
+    /// ways. Where U+0000 in it is replaced, its spelling is not known.
+    pub fn push_spelling(&self, at: usize, cell: Cell<'_>, line: &mut Line<'_>) -> bool {
         let encoder = self.feed[at].to.as_ref().map(|to| &to.1);
         match cell {
             Cell::Text(text) if memchr::memchr(0, text).is_none() => match encoder {
                 // The field of the row was written, so this one is, too.
-                Some(array) if array.is_array() => {
-                    let _ = array.text(text, &mut Scratch::default(), out);
+                Some(array) if array.is_array() && line.format == Format::Text => {
+                    let _ = array.text(text, &mut Scratch::default(), line.out);
+                    line.count();
                 }
-                _ => copy_text::escape(text, out),
+                _ => return line.push(text, Some(Type::Text)),
             },
-            _ => out.extend_from_slice(copy_text::NULL),
+            _ => line.push_null(),
         }
-        out.push(b'\t');
+        true
     }
 
     /// Returns the columns of the table in the order of the fields.
@@ -120,36 +142,111 @@ impl Fields {
         self.feed.iter().filter_map(|feed| feed.to.as_ref().map(|to| to.0))
     }
 
-    /// Fills `lines` with the rows of a batch; `tail` appends what comes behind the fields of each.
+    /// Fills `lines` with the rows of a batch; `tail` appends what comes behind the fields of each,
+    /// which is of the types `behind`, and tells whether the format has it.
     pub fn write(
         &mut self,
-        Incoming { stream, batch, rejects }: Incoming<'_>,
+        rows: Incoming<'_>,
         lines: &mut Lines,
-        mut tail: impl FnMut(&Self, usize, &mut Vec<u8>),
+        behind: &[Option<Type>],
+        mut tail: impl FnMut(&Self, usize, &mut Line<'_>) -> bool,
     ) -> Result<()> {
+        match self.write_binary(rows, lines, behind, &mut tail)? {
+            Format::Binary => Ok(()),
+            Format::Text => self.write_text(rows, lines, tail),
+        }
+    }
+
+    /// Returns the format that takes the server less time, where what is behind the fields of each
+    /// row is of these types.
+    pub fn format(&self, behind: &[Option<Type>]) -> Format {
+        let behind: Option<i32> = behind.iter().map(|kind| kind.map(Type::gain)).sum();
+        match self.gain.zip(behind) {
+            Some((gain, behind)) if gain + behind > 0 => Format::Binary,
+            _ => Format::Text,
+        }
+    }
+
+    /// Tells whether the next rows are tried in the binary format.
+    fn tries_binary(&mut self, behind: &[Option<Type>]) -> bool {
+        let waits = self.text_batches > 0;
+        self.text_batches = self.text_batches.saturating_sub(1);
+        !waits && self.changed.is_empty() && self.format(behind) == Format::Binary
+    }
+
+    /// Does what [`Fields::write`] does in the binary format, if that is worth it, and each value
+    /// has a form there that is surely what the server would make of its text. Nothing is rejected
+    /// or said of the rows: else they are still to be written as text.
+    pub fn write_binary(
+        &mut self,
+        Incoming { stream, batch, .. }: Incoming<'_>,
+        lines: &mut Lines,
+        behind: &[Option<Type>],
+        mut tail: impl FnMut(&Self, usize, &mut Line<'_>) -> bool,
+    ) -> Result<Format> {
         if batch.width() != self.feed.len() + Envelope::CELLS {
             return Err(Error::new(ErrorKind::Internal, "cannot write rows of another width")
                 .with("stream", &stream.name));
         }
-        lines.text.clear();
-        lines.numbers.clear();
+        if !self.tries_binary(behind) {
+            return Ok(Format::Text);
+        }
+        lines.begin(Format::Binary);
         for row in 0..batch.rows() {
-            let start = lines.text.len();
+            let mut line = Line::begin(Format::Binary, row, &mut lines.data);
+            if !self.row_binary(batch, row, &mut line) || !tail(self, row, &mut line) {
+                // A stream that has one such value may have more of them.
+                self.last_wait = (2 * self.last_wait).clamp(1, 64);
+                self.text_batches = self.last_wait;
+                return Ok(Format::Text);
+            }
+            line.end();
+            lines.numbers.push(batch.line(row));
+        }
+        Ok(Format::Binary)
+    }
+
+    #[inline]
+    fn row_binary(&mut self, batch: &Batch, row: usize, line: &mut Line<'_>) -> bool {
+        for (feed, cell) in self.feed.iter().zip(batch.row(row)) {
+            let Some((_, encoder)) = &feed.to else { continue };
+            match cell {
+                Cell::Text(text) => {
+                    if !encoder.push_binary(text, &mut self.scratch, line.out) {
+                        return false;
+                    }
+                }
+                Cell::Null | Cell::Absent if feed.required => return false,
+                Cell::Null | Cell::Absent => line.out.extend_from_slice(&copy_binary::NULL),
+            }
+            line.count();
+        }
+        true
+    }
+
+    /// Does what [`Fields::write`] does in the text format.
+    pub fn write_text(
+        &mut self,
+        Incoming { stream, batch, rejects }: Incoming<'_>,
+        lines: &mut Lines,
+        mut tail: impl FnMut(&Self, usize, &mut Line<'_>) -> bool,
+    ) -> Result<()> {
+        lines.begin(Format::Text);
+        for row in 0..batch.rows() {
+            let start = lines.data.len();
+            let mut line = Line::begin(Format::Text, lines.numbers.len(), &mut lines.data);
             let written = match self.changed.iter().find(|cell| cell.0 == row) {
-                None => self.row(stream, batch, row, &mut lines.text),
+                None => self.row(stream, batch, row, line.out),
                 Some(cell) => Err((cell.1, changed())),
             };
             if let Err((at, failure)) = written {
-                lines.text.truncate(start);
+                lines.data.truncate(start);
                 let failure = failure.with("column", &stream.columns[at].name);
                 rejects.row(stream, batch, row, failure)?;
                 continue;
             }
-            tail(self, row, &mut lines.text);
-            if lines.text.len() > start {
-                lines.text.pop();
-            }
-            lines.text.push(b'\n');
+            tail(self, row, &mut line);
+            line.end();
             lines.numbers.push(batch.line(row));
         }
         self.changed.clear();
@@ -225,38 +322,16 @@ fn changed() -> Error {
     )
 }
 
-/// Appends a cell of the envelope and a tab.
-pub fn push_envelope(batch: &Batch, row: usize, cell: usize, out: &mut Vec<u8>) {
+/// Appends a cell of the envelope.
+pub fn push_envelope(
+    batch: &Batch,
+    (row, cell): (usize, usize),
+    kind: Option<Type>,
+    line: &mut Line<'_>,
+) -> bool {
     match batch.cell(row, batch.width() - Envelope::CELLS + cell) {
-        Cell::Text(text) => copy_text::escape(text, out),
-        Cell::Null | Cell::Absent => out.extend_from_slice(copy_text::NULL),
+        Cell::Text(text) => return line.push(text, kind),
+        Cell::Null | Cell::Absent => line.push_null(),
     }
-    out.push(b'\t');
-}
-
-/// Appends the digits of a number.
-pub fn push_number(mut number: u64, out: &mut Vec<u8>) {
-    let start = out.len();
-    loop {
-        out.extend(u8::try_from(number % 10).map(|digit| b'0' + digit));
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out[start..].reverse();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn writes_numbers() {
-        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
-            let mut out = b"x".to_vec();
-            push_number(number, &mut out);
-            assert_eq!(out, format!("x{number}").into_bytes());
-        }
-    }
+    true
 }

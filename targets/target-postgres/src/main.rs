@@ -19,6 +19,7 @@ mod guards;
 mod json_keys;
 mod kept;
 mod limits;
+mod line;
 mod literal;
 mod load;
 mod lookup;

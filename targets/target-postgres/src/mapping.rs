@@ -8,7 +8,7 @@ use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::compare::Comparison;
 use crate::direct::TableCopy;
-use crate::encode::Encoder;
+use crate::encode::{self, Encoder};
 use crate::fields::{Feed, Fields};
 use crate::kept;
 use crate::lookup;
@@ -380,7 +380,8 @@ impl Mapping {
             // A COPY has a column.
             let is_null = matches!(value, FilledColumn::Null) && !self.change.defaults[at];
             if !self.change.generated[at] && (!is_null || names.is_empty()) {
-                own.push((quote_ident(&self.shape.columns[at].name)?, value));
+                let kind = encode::binary_type(&self.change.types[at]);
+                own.push((quote_ident(&self.shape.columns[at].name)?, kind, value));
             }
         }
         Ok(TableCopy { table: self.shape.name.sql()?, names, own: OwnColumns::new(own), hidden })

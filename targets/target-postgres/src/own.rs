@@ -5,12 +5,14 @@
 //! are copied; the COPY leaves such columns out. A default that is dropped before the COMMIT leaves
 //! nothing behind.
 
-use pg::{Client, copy_text, quote_literal};
+use pg::copy_binary::Type;
+use pg::{Client, quote_literal};
 use singer::Envelope;
 use singer::{Batch, Cell, Result};
 
 use crate::connection::Received;
 use crate::fields::push_envelope;
+use crate::line::{Format, Line};
 
 /// How old a default may be that says when rows were received: rows that come within that time
 /// were received when the first of them was.
@@ -47,6 +49,8 @@ pub struct OwnColumns {
 struct OwnColumn {
     /// Quoted.
     name: String,
+    /// Its type in the binary format, where it has one.
+    kind: Option<Type>,
     value: FilledColumn,
     given: Given,
 }
@@ -63,11 +67,11 @@ enum Given {
 }
 
 impl OwnColumns {
-    /// Takes the columns, quoted; each row has their values.
-    pub fn new(columns: impl IntoIterator<Item = (String, FilledColumn)>) -> Self {
-        let columns = columns.into_iter();
-        let columns =
-            columns.map(|(name, value)| OwnColumn { name, value, given: Given::Undecided });
+    /// Takes the columns, quoted, with their types in the binary format; each row has their values.
+    pub fn new(columns: impl IntoIterator<Item = (String, Option<Type>, FilledColumn)>) -> Self {
+        let undecided =
+            |(name, kind, value)| OwnColumn { name, kind, value, given: Given::Undecided };
+        let columns = columns.into_iter().map(undecided);
         Self { columns: columns.collect(), ..Self::default() }
     }
 
@@ -80,11 +84,15 @@ impl OwnColumns {
         self.columns.iter().filter(|own| !matches!(own.given, Given::ByDefault(_)))
     }
 
-    /// Appends the fields of a row for [`OwnColumns::names`], a tab behind each.
-    pub fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
-        for own in self.by_row() {
-            own.value.push(batch, row, received, out);
-        }
+    /// Returns the types of these columns in the binary format, where they have some.
+    pub fn types(&self) -> Vec<Option<Type>> {
+        self.by_row().map(|own| own.kind).collect()
+    }
+
+    /// Appends the fields of a row for [`OwnColumns::names`]; tells whether the format has them: if
+    /// not, the line means nothing.
+    pub fn push(&self, row: (&Batch, usize), received: &Received, line: &mut Line<'_>) -> bool {
+        self.by_row().all(|own| own.value.push(row, received, own.kind, line))
     }
 
     /// Makes defaults of the values that the rows of a batch have in common with those before it.
@@ -134,21 +142,31 @@ pub fn alter(client: &mut Client, table: &str, actions: &[String]) -> Result<()>
 }
 
 impl FilledColumn {
-    fn push(&self, batch: &Batch, row: usize, received: &Received, out: &mut Vec<u8>) {
+    fn push(
+        &self,
+        (batch, row): (&Batch, usize),
+        received: &Received,
+        kind: Option<Type>,
+        line: &mut Line<'_>,
+    ) -> bool {
         match self {
             Self::Extracted => {
-                let start = out.len();
-                push_envelope(batch, row, Envelope::TIME_EXTRACTED, out);
-                ease(start, out);
-                return;
+                let start = line.out.len();
+                let pushed = push_envelope(batch, (row, Envelope::TIME_EXTRACTED), kind, line);
+                if line.format == Format::Text {
+                    ease(start, line.out);
+                }
+                pushed
             }
-            Self::Version => return push_envelope(batch, row, Envelope::VERSION, out),
-            Self::Constant(text) => copy_text::escape(text.as_bytes(), out),
-            Self::Null => out.extend_from_slice(copy_text::NULL),
-            Self::Received => out.extend_from_slice(received.moment.as_bytes()),
-            Self::Sequence => out.extend_from_slice(received.millis.as_bytes()),
+            Self::Version => push_envelope(batch, (row, Envelope::VERSION), kind, line),
+            Self::Constant(text) => line.push(text.as_bytes(), kind),
+            Self::Null => {
+                line.push_null();
+                true
+            }
+            Self::Received => line.push(received.moment.as_bytes(), kind),
+            Self::Sequence => line.push(received.millis.as_bytes(), kind),
         }
-        out.push(b'\t');
     }
 
     /// Tells whether the value comes with each record.
@@ -219,14 +237,14 @@ mod tests {
 
     fn own() -> OwnColumns {
         let columns = [
-            ("source", FilledColumn::Constant("it's".to_owned())),
-            ("extracted", FilledColumn::Extracted),
-            ("received", FilledColumn::Received),
-            ("deleted", FilledColumn::Null),
-            ("sequence", FilledColumn::Sequence),
-            ("version", FilledColumn::Version),
+            ("source", Type::Text, FilledColumn::Constant("it's".to_owned())),
+            ("extracted", Type::Timestamptz, FilledColumn::Extracted),
+            ("received", Type::Timestamptz, FilledColumn::Received),
+            ("deleted", Type::Timestamptz, FilledColumn::Null),
+            ("sequence", Type::Bigint, FilledColumn::Sequence),
+            ("version", Type::Bigint, FilledColumn::Version),
         ];
-        OwnColumns::new(columns.map(|(name, value)| (name.to_owned(), value)))
+        OwnColumns::new(columns.map(|(name, kind, value)| (name.to_owned(), Some(kind), value)))
     }
 
     fn batch(rows: &[(Option<&str>, Option<&str>)]) -> Batch {
@@ -272,8 +290,9 @@ mod tests {
         assert_eq!(own.renew(&same, &at), None);
         assert_eq!(names(&own), "extracted version");
         let mut fields = Vec::new();
-        own.push(&mixed, 0, &at, &mut fields);
-        own.push(&mixed, 1, &at, &mut fields);
+        for row in 0..2 {
+            assert!(own.push((&mixed, row), &at, &mut Line::begin(Format::Text, row, &mut fields)));
+        }
         let expected = "2026-01-01 00:00:00+00\t7\t2026-01-01 00:00:01.5+00:00\t7\t";
         assert_eq!(String::from_utf8(fields).unwrap(), expected);
     }

@@ -64,12 +64,14 @@ pub fn statements(
         check(client, "TEMPORARY on the database, to stage rows", temporary)?;
     }
     if direct {
-        statements.push(mapping.direct(&fields, now, false)?.sql());
+        let copy = mapping.direct(&fields, now, false)?;
+        statements.push(fields.format(&copy.own.types()).statement(&copy.sql()));
         return Ok(statements.into_iter().chain(claim).chain(order).collect());
     }
     let stage = format!("pg_temp.{STAGE}");
     let own = mapping.staged_own();
-    statements.push(stage::copy(&stage, &mapping.staged(), &fields, &own)?);
+    let copy = stage::copy(&stage, &mapping.staged(), &fields, &own)?;
+    statements.push(fields.format(&stage::behind(&fields, &own)).statement(&copy));
     let load = Load {
         merge: &mapping.merge(&stage, now)?,
         method: mapping.method,

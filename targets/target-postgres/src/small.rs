@@ -77,7 +77,7 @@ impl Small {
         self.direct.encode(fields, rows, &Received::now(), &mut lines)?;
         let mut batch = Batch::default();
         batch.clone_from(rows.batch);
-        let bytes = lines.text.len() + batch.text_bytes();
+        let bytes = lines.data.len() + batch.text_bytes();
         self.bytes += bytes;
         self.parts.push((lines, batch));
         Ok(bytes)

@@ -3,18 +3,21 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem::discriminant;
 
-use pg::{Client, copy_text, failure, quote_ident};
+use pg::copy_binary::Type;
+use pg::{Client, failure, quote_ident};
 use singer::{Error, Result};
 
 use crate::connection::{Connection, CopyTarget, Received};
-use crate::fields::{Fields, Incoming, push_number};
+use crate::fields::{Fields, Incoming};
 use crate::names::{STAGE_PREFIX, TableName};
 use crate::own::{FilledColumn, OwnColumns};
 use crate::{own, types};
 
-/// What a staged row has behind the columns of its stream.
+/// What a staged row has behind the columns of its stream and those of [`OWN`].
 const EXTRA: [(&str, &str); 2] =
     [("_sdc_stage_line", "bigint"), ("_sdc_stage_absent", "smallint[]")];
+/// The same as they are written; the last one by [`Line::push_places`].
+const EXTRA_TYPES: [Option<Type>; 2] = [Some(Type::Bigint), Some(Type::Smallint)];
 /// The values that columns of the table are filled with.
 const OWN: [(&str, &str, FilledColumn); 4] = [
     ("_sdc_stage_extracted", "timestamp with time zone", FilledColumn::Extracted),
@@ -154,26 +157,31 @@ impl Stage {
             self.into.sql = copy(&self.sql(), &self.columns, fields, &self.own)?;
         }
         let mut lines = connection.take_lines();
-        let (number, any_absent, own) = (&mut self.line, &mut self.any_absent, &self.own);
-        let batch = rows.batch;
-        fields.write(rows, &mut lines, |fields, row, out| {
-            *number += 1;
-            own.push(batch, row, &received, out);
-            push_number(*number, out);
-            out.push(b'\t');
+        let (first, any_absent, own) = (self.line + 1, &mut self.any_absent, &self.own);
+        let (batch, behind) = (rows.batch, behind(fields, own));
+        fields.write(rows, &mut lines, &behind, |fields, row, line| {
+            let mut pushed = own.push((batch, row), &received, line);
+            line.push_number(first + line.before as u64);
             if self.lists_lacking {
-                *any_absent |= push_numbers(fields.lacking(batch, row), out);
+                *any_absent |= line.push_places(fields.lacking(batch, row));
             } else {
-                out.extend_from_slice(copy_text::NULL);
+                line.push_null();
             }
-            out.push(b'\t');
             for (at, _) in fields.spelled() {
-                fields.push_spelling(at, batch.cell(row, at), out);
+                pushed &= fields.push_spelling(at, batch.cell(row, at), line);
             }
+            pushed
         })?;
+        self.line += lines.numbers.len() as u64;
         self.rows += lines.numbers.len() as u64;
         connection.copy(&self.into, lines)
     }
+}
+
+/// Returns the types of what is behind the fields of a staged row, in the binary format.
+pub fn behind(fields: &Fields, own: &OwnColumns) -> Vec<Option<Type>> {
+    let spelled = fields.spelled().map(|_| Some(Type::Text));
+    own.types().into_iter().chain(EXTRA_TYPES).chain(spelled).collect()
 }
 
 /// Returns the COPY of fields into a staging table with these columns, names and types.
@@ -196,7 +204,7 @@ pub fn copy(
 pub fn own_columns(filled: &[FilledColumn]) -> OwnColumns {
     let kinds: Vec<_> = filled.iter().map(discriminant).collect();
     let wanted = OWN.into_iter().filter(|(_, _, value)| kinds.contains(&discriminant(value)));
-    OwnColumns::new(wanted.map(|(name, _, value)| (name.to_owned(), value)))
+    OwnColumns::new(wanted.map(|(name, sql, value)| (name.to_owned(), Type::of(sql), value)))
 }
 
 /// Returns the column that has the text of a key as it came.
@@ -221,16 +229,4 @@ pub fn explain(refused: Error, table: &str) -> Error {
         );
     }
     refused
-}
-
-/// Appends an array of numbers, or null for none; tells whether there was one.
-fn push_numbers(numbers: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    for number in numbers {
-        out.push(if out.len() == start { b'{' } else { b',' });
-        push_number(number as u64, out);
-    }
-    let some = out.len() > start;
-    out.extend_from_slice(if some { b"}" } else { copy_text::NULL });
-    some
 }
