@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the demo (`demo`), the tests (`test`) or the slow ones (`slow`) need and this machine
-# lacks.
+# Installs what the demo (`demo`), the tests (`test`), the slow ones (`slow`) or the benchmarks (`bench`)
+# need and this machine lacks.
 set -euo pipefail
 
 missing=()
@@ -52,6 +52,20 @@ if [[ ${1:-} == slow ]]; then
         jsquery:jsquery; do
         needs "postgresql-$(newest_server)-${package#*:}" has_extension "${package%:*}"
     done
+fi
+
+# A program to compare with, in a folder of its own; the extension is of one version of it.
+install_duckdb() {
+    local folder=${CARGO_TARGET_DIR:-target}/duckdb
+    if ! "$folder/bin/python" -c 'import duckdb, duckdb_ext' >/dev/null 2>&1; then
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet 'duckdb==1.4.4' 'duckdb-ext-postgres==1.4.4.*'
+    fi
+}
+if [[ ${1:-} == bench ]]; then
+    needs python3 command -v python3
+    needs python3-venv has_venv
+    trap install_duckdb EXIT
 fi
 
 if ((${#missing[@]} == 0)); then

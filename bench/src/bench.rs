@@ -32,7 +32,8 @@ pub struct Bench {
     pub cluster: Cluster,
     /// Where files are written.
     pub files: PathBuf,
-    binaries: PathBuf,
+    /// Where the connectors are.
+    pub binaries: PathBuf,
 }
 
 /// How much a subject is.

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod cluster;
+mod duckdb;
 mod extract;
 mod figures;
 mod generate;
@@ -54,6 +55,7 @@ fn run(options: Options) -> Result<()> {
         load::measure(&bench, subject, &mut results)?;
     }
     narrow::measure(&bench, &mut results)?;
+    duckdb::measure(&bench, &mut results)?;
     many::measure(&bench, &mut results)?;
     if bench.options.large {
         scaling::measure(&bench, &mut results)?;

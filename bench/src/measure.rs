@@ -6,6 +6,9 @@ use singer::Result;
 
 use crate::process::Run;
 
+/// What the tables call the program that is a peer of ours, and its process.
+pub const DUCKDB: &str = "DuckDB 1.4.4";
+
 /// What must be reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {

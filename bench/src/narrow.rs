@@ -11,13 +11,14 @@ use crate::results::Results;
 use crate::subject::{LINEITEM, NARROW, Subject};
 use crate::{check, extract};
 
-const DATABASE: &str = "bench_narrow";
+/// The database with the rows.
+pub const DATABASE: &str = "bench_narrow";
 
 /// Measures narrow rows into files and tables, and both subjects from table to table.
 pub fn measure(bench: &Bench, results: &mut Results) -> Result<()> {
     let wanted = |name| bench.wants(&NARROW, name);
     if wanted("publish") || wanted("append") || wanted("table to table") {
-        bench.database(DATABASE, bench.options.rows, NARROW.tables)?;
+        fill(bench)?;
     }
     if wanted("publish") {
         let size = bench.size(&NARROW, DATABASE)?;
@@ -57,6 +58,11 @@ pub fn measure(bench: &Bench, results: &mut Results) -> Result<()> {
     }
     table_to_table(bench, &NARROW, (DATABASE, 1.1), results)?;
     table_to_table(bench, &LINEITEM, (SOURCE, 1.05), results)
+}
+
+/// Makes the rows, once.
+pub fn fill(bench: &Bench) -> Result<()> {
+    bench.database(DATABASE, bench.options.rows, NARROW.tables)
 }
 
 /// From one database into another: two of our processes, or two of psql.

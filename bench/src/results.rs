@@ -9,7 +9,7 @@ use singer::Result;
 use crate::bench::{Bench, Size, root, write};
 use crate::figures::{Scaling, Startup};
 use crate::machine;
-use crate::measure::{Limit, Measurement, per_second, real};
+use crate::measure::{DUCKDB, Limit, Measurement, per_second, real};
 use crate::process::Run;
 use crate::say;
 use crate::subject::{MIXED, Subject};
@@ -158,8 +158,11 @@ fn line(measurement: &Measurement) -> String {
         }
         Limit::None => "-".to_owned(),
     };
-    let peaks = ours.processes.iter().map(|usage| {
-        let worst = measurement.ours.iter().flat_map(|run| &run.processes);
+    // What psql holds says nothing.
+    let peers = baseline.processes.iter().filter(|usage| usage.name == DUCKDB);
+    let peaks = ours.processes.iter().chain(peers).map(|usage| {
+        let runs = measurement.ours.iter().chain(&measurement.baseline);
+        let worst = runs.flat_map(|run| &run.processes);
         let worst = worst.filter(|other| other.name == usage.name).map(|other| other.peak_bytes);
         let worst = worst.max().unwrap_or_default();
         format!("{} {}", usage.name, megabytes(worst))
