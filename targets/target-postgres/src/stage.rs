@@ -16,7 +16,7 @@ use crate::{own, types};
 /// What a staged row has behind the columns of its stream and those of [`OWN`].
 const EXTRA: [(&str, &str); 2] =
     [("_sdc_stage_line", "bigint"), ("_sdc_stage_absent", "smallint[]")];
-/// The same as they are written; the last one by [`Line::push_places`].
+/// The same as they are written; the last one by `push_places`.
 const EXTRA_TYPES: [Option<Type>; 2] = [Some(Type::Bigint), Some(Type::Smallint)];
 /// The values that columns of the table are filled with.
 const OWN: [(&str, &str, FilledColumn); 4] = [
