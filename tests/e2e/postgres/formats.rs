@@ -149,7 +149,7 @@ fn numbers() -> Vec<Subject> {
         subject("text", "integer", any::<i64>().prop_map(|n| n.to_string()).boxed(), INTEGERS),
         subject("numeric", "number", decimal(), DECIMALS),
         subject("numeric(10,2)", "number", short(), DECIMALS),
-        subject("numeric(7)", "integer", "[1-9]?[0-9]{1,6}".boxed(), INTEGERS),
+        subject("numeric(7)", "integer", "[1-9][0-9]{0,6}".boxed(), INTEGERS),
         subject("double precision", "number", exact.boxed(), FLOATS),
         subject("double precision", "integer", "-?[1-9][0-9]{0,14}".boxed(), INTEGERS),
         subject("real", "number", short(), FLOATS),
