@@ -175,6 +175,13 @@ pub trait Staging: Debug + Send + Sync {
     /// Those of the first that is not published.
     fn publish(&self, claims: &[&Claim]) -> Result<Vec<bool>>;
 
+    /// Takes a claimed partition away as one step, if it is there; a reader that has opened it
+    /// keeps it for a moment.
+    ///
+    /// # Errors
+    /// Those of taking it away.
+    fn withdraw(&self, claim: &Claim) -> Result<()>;
+
     /// Removes what was staged for a partition and not published.
     fn discard(&self, claim: &Claim);
 }

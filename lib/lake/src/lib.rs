@@ -31,6 +31,7 @@ pub mod partition;
 #[cfg(test)]
 mod planted_tests;
 pub mod record;
+mod removal;
 pub mod run;
 #[cfg(test)]
 mod sample;

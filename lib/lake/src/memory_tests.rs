@@ -234,6 +234,12 @@ impl Staging for MemoryRun {
         claims.iter().map(publish).collect()
     }
 
+    fn withdraw(&self, claim: &Claim) -> Result<()> {
+        let place = format!("{}/", claim.place());
+        self.memory.store().files.retain(|key, _| !key.starts_with(&place));
+        Ok(())
+    }
+
     fn discard(&self, claim: &Claim) {
         self.staged.lock().unwrap().1.remove(&claim.staged);
     }
@@ -291,4 +297,23 @@ fn a_lake_needs_no_disk() {
     memory.store().files.insert(at.as_str().to_owned(), Arc::new(b"id\n1\n3\n".to_vec()));
     let refused = partitions[1].verify().unwrap_err();
     assert_eq!(refused.context("path"), Some(lake.show(at).as_str()), "{refused}");
+}
+
+#[test]
+fn a_day_is_removed_with_its_record_unless_a_run_is_at_it() {
+    let memory = Memory::default();
+    let lake = Lake::over(memory.clone());
+    assert_eq!(lake.remove_day("pg", day()).unwrap_err().kind(), ErrorKind::NoInput);
+    publish(&lake, "orders", "1\n");
+    publish(&lake, "a/b", "7\n");
+    let run = Run::begin(&lake, "pg", day(), "test 1").unwrap();
+    let staged = run.stage("orders", false).unwrap();
+    assert_eq!(lake.remove_day("pg", day()).unwrap_err().kind(), ErrorKind::Temporary);
+    assert_eq!(lake.tables("pg", day()).unwrap().len(), 2);
+    assert!(lake.run_record("pg", day()).unwrap().is_some());
+    drop((staged, run));
+    assert_eq!(lake.remove_day("pg", day()).unwrap(), ["a/b", "orders"]);
+    assert_eq!(lake.days("pg").unwrap(), []);
+    assert!(lake.run_record("pg", day()).unwrap().is_none());
+    assert_eq!(publish(&lake, "orders", "1\n"), Outcome::New);
 }

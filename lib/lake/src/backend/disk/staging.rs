@@ -147,6 +147,19 @@ impl Staging for DiskStaging {
         ended.map(|()| replaced)
     }
 
+    fn withdraw(&self, claim: &Claim) -> Result<()> {
+        let place = self.lake.path(&claim.place());
+        if !steps::exists(&place)? {
+            return Ok(());
+        }
+        steps::rename(&place, &claim.old(&self.folder))?;
+        steps::sync_parent(&place)?;
+        self.retire(claim);
+        // A day without a table is none.
+        steps::remove_empty_folder(disk::replace::folder_of(&place));
+        Ok(())
+    }
+
     fn discard(&self, claim: &Claim) {
         if !claim.path(&self.folder).exists() && !self.has_retired(claim) {
             let _ = steps::remove(&self.folder.join(&claim.staged));

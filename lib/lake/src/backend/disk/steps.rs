@@ -218,6 +218,11 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a folder that has nothing in it; another one stays.
+pub(crate) fn remove_empty_folder(path: &Path) {
+    let _ = act(Step::RemoveTree(path), || fs::remove_dir(path));
+}
+
 /// Removes a file.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     act(Step::RemoveFile(path), || fs::remove_file(path))
