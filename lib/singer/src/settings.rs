@@ -1,6 +1,8 @@
 //! Settings: files, environment and flags into one object, checked against the schema that the
 //! documented structs of the connector and of this crate give.
 
+mod judge;
+pub(crate) mod members;
 mod names;
 
 use std::collections::BTreeSet;
@@ -15,7 +17,7 @@ pub use names::{Accepts, OtherSetting};
 
 use crate::about::About;
 use crate::args::Args;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result};
 use crate::scrub;
 use crate::secret::is_secret;
 
@@ -65,6 +67,7 @@ impl UnknownSettings {
 pub struct TapCommon {
     /// Where an INCREMENTAL stream starts when there is no state: a date or an RFC 3339 time.
     #[serde(deserialize_with = "filled")]
+    #[schemars(extend("x-role" = "start-date"))]
     pub start_date: Option<String>,
     /// Number the full-table runs and say at their end that rows of older numbers are gone.
     pub emit_activate_version_messages: bool,
@@ -190,6 +193,10 @@ impl SettingsSchema {
         let property = self.schema.get_mut("properties").and_then(|all| all.get_mut(name));
         if let Some((property, description)) = property.zip(description) {
             property["description"] = description.into();
+            // What does something else is not for the same.
+            if let Some(members) = property.as_object_mut() {
+                members.remove("x-role");
+            }
         }
         self
     }
@@ -230,11 +237,7 @@ impl SettingsSchema {
 
     /// Returns the setting whose name is most like this one, if any is.
     fn near(&self, name: &str) -> Option<&str> {
-        self.properties()
-            .map(|(known, _)| (strsim::jaro_winkler(known, name), known.as_str()))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, known)| known)
+        names::nearest(name, self.properties().map(|(known, _)| known.as_str()))
     }
 }
 
@@ -314,22 +317,13 @@ impl Settings {
             if !self.0.contains_key(name) {
                 return Err(Error::new(ErrorKind::Config, "a setting is missing")
                     .with("setting", name)
-                    .hint("put it into the --config file, or use --set"));
+                    .hint(place()));
             }
         }
         for (name, value) in &self.0 {
-            let Some(property) = schema.property(name) else { continue };
-            let validator = jsonschema::validator_for(property)
-                .or_kind(ErrorKind::Internal, "cannot use the schema of the settings")?;
-            let checked = validator.validate(value).map_err(|fault| {
-                let place = fault.instance_path().to_string();
-                let wanted = Some(wanted(property)).filter(|_| place.is_empty());
-                Error::new(ErrorKind::Config, "a setting is wrong")
-                    .with("setting", format!("{name}{place}"))
-                    .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
-                    .hint("see --about for the settings and their types")
-            });
-            checked?;
+            if let Some(property) = schema.property(name) {
+                judge::check(name, value, property)?;
+            }
         }
         if schema.property("start_date").is_some()
             && let Some(Value::String(text)) = self.0.get("start_date")
@@ -341,6 +335,15 @@ impl Settings {
 }
 
 /// Adds settings under their canonical names; later ones win.
+/// Says where settings are written: in the file of the project that a program runs for, if one has
+/// started it.
+fn place() -> &'static str {
+    match std::env::var_os("MELTANO_PROJECT_ROOT") {
+        Some(_) => "put it under `config` of the plugin in meltano.yml",
+        None => "put it into the --config file, or use --set",
+    }
+}
+
 fn merge(settings: &mut Map<String, Value>, given: Map<String, Value>, schema: &SettingsSchema) {
     // A null sets nothing, also under another name of a setting that is set.
     for (name, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {
@@ -451,28 +454,6 @@ fn coerce(value: Value, property: &Value) -> Value {
         return number;
     }
     value
-}
-
-/// Says what a setting may be: one of some words, or of a type.
-fn wanted(property: &Value) -> Option<String> {
-    let mut words = Vec::new();
-    choices(property, &mut words);
-    if !words.is_empty() {
-        return Some(format!("it must be one of `{}`", words.join("`, `")));
-    }
-    let types = ["string", "integer", "number", "boolean", "array", "object"];
-    let types: Vec<&str> = types.into_iter().filter(|word| accepts(property, word)).collect();
-    (!types.is_empty()).then(|| format!("it must be of type {}", types.join(" or ")))
-}
-
-fn choices<'a>(property: &'a Value, words: &mut Vec<&'a str>) {
-    words.extend(property["const"].as_str());
-    words.extend(property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str));
-    for key in ["anyOf", "oneOf"] {
-        for branch in property[key].as_array().into_iter().flatten() {
-            choices(branch, words);
-        }
-    }
 }
 
 /// Tells whether a schema lets a JSON type pass.

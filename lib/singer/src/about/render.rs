@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::about::About;
 use crate::args::{AboutFormat, Role};
 use crate::secret::is_secret;
-use crate::settings::{SettingsSchema, aliases};
+use crate::settings::{SettingsSchema, aliases, members};
 
 impl About {
     /// Writes what `--about` prints.
@@ -38,6 +38,7 @@ impl About {
             let setting = Setting::new(schema, name, property);
             let _ = writeln!(text, "  {name} ({}){}", setting.kind, setting.note());
             let _ = writeln!(text, "      {}", setting.description);
+            text += &members_text(schema, property, 1);
         }
         text
     }
@@ -131,6 +132,22 @@ impl About {
         }
         text
     }
+}
+
+/// Writes the members of a setting that is a mapping, or a list of mappings, each below the one
+/// that it is in.
+fn members_text(schema: &SettingsSchema, property: &Value, depth: usize) -> String {
+    let indent = "    ".repeat(depth);
+    let mut text = String::new();
+    for (name, member) in members::of(property).into_iter().flatten().filter(|_| depth < 4) {
+        let setting = Setting::new(schema, name, member);
+        let _ = writeln!(text, "  {indent}.{name} ({})", setting.kind);
+        if !setting.description.is_empty() {
+            let _ = writeln!(text, "  {indent}    {}", setting.description);
+        }
+        text += &members_text(schema, member, depth + 1);
+    }
+    text
 }
 
 /// One setting, as its schema tells.

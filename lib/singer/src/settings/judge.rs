@@ -1,0 +1,52 @@
+//! What is wrong with the value of a setting.
+
+use serde_json::Value;
+
+use super::{accepts, members};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// Refuses a value that its schema does not let pass; the failure names the setting and what may
+/// stand there, and not the value.
+pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
+    if let Some(members::Unknown { place, known, near }) = members::unknown(value, property) {
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        return Err(Error::new(ErrorKind::Config, "cannot use an unknown member of a setting")
+            .with("setting", format!("{name}{place}"))
+            .hint(hint));
+    }
+    let validator = jsonschema::validator_for(property)
+        .or_kind(ErrorKind::Internal, "cannot use the schema of the settings")?;
+    validator.validate(value).map_err(|fault| {
+        let place = fault.instance_path().to_string();
+        let wanted = Some(wanted(property)).filter(|_| place.is_empty());
+        Error::new(ErrorKind::Config, "a setting is wrong")
+            .with("setting", format!("{name}{place}"))
+            .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
+            .hint("see --about for the settings and their types")
+    })
+}
+
+/// Says what a setting may be: one of some words, or of a type.
+fn wanted(property: &Value) -> Option<String> {
+    let mut words = Vec::new();
+    choices(property, &mut words);
+    if !words.is_empty() {
+        return Some(format!("it must be one of `{}`", words.join("`, `")));
+    }
+    let types = ["string", "integer", "number", "boolean", "array", "object"];
+    let types: Vec<&str> = types.into_iter().filter(|word| accepts(property, word)).collect();
+    (!types.is_empty()).then(|| format!("it must be of type {}", types.join(" or ")))
+}
+
+fn choices<'a>(property: &'a Value, words: &mut Vec<&'a str>) {
+    words.extend(property["const"].as_str());
+    words.extend(property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    for key in ["anyOf", "oneOf"] {
+        for branch in property[key].as_array().into_iter().flatten() {
+            choices(branch, words);
+        }
+    }
+}
