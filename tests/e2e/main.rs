@@ -158,13 +158,16 @@ mod runner {
     mod days;
     mod doctor;
     mod environment;
+    mod failures;
     mod faults;
     mod life;
     pub mod loads;
     mod lost_days;
     mod order;
+    mod parts;
     mod project;
     mod reasons;
+    mod removed_days;
     mod replaced;
     mod runs;
     mod setting_roles;

@@ -224,6 +224,12 @@ impl fmt::Display for Address {
 }
 
 impl Origin {
+    /// Tells whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// Returns host and port as one text, to look them up.
     pub fn host_and_port(&self) -> String {
         format!("{}:{}", self.host, self.port)

@@ -118,12 +118,17 @@ fn last_of(mut log: impl Read) -> Vec<u8> {
 
 /// Runs a program with this input.
 pub fn run(program: &Program, input: &str) -> Result<Captured> {
+    run_within(program, input, &Limits::WORDS)
+}
+
+/// Runs a program with this input, within limits.
+pub fn run_within(program: &Program, input: &str, limits: &Limits) -> Result<Captured> {
     let input = file_of(input).map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot make a temporary file").caused_by(cause)
     })?;
     let mut command = program.command();
     command.stdin(Stdio::from(input));
-    let output = output(program, command, &Limits::WORDS)?;
+    let output = output(program, command, limits)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Captured {
         failed: (!output.status.success()).then(|| exit::kind(output.status)),

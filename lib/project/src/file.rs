@@ -7,7 +7,7 @@ use globset::GlobBuilder;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::lines::{self, Part};
+use crate::lines::{self, Part, Spot};
 use crate::warning;
 use crate::warnings::Warnings;
 use crate::yaml::parse;
@@ -29,12 +29,12 @@ pub(crate) fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
     Ok(whole)
 }
 
-/// Finds the file and the line of a value: the first of several places that is there.
-pub(crate) fn line_of(
+/// Finds the file of a value and where it stands in it: the first of several places that is there.
+pub(crate) fn spot_of(
     root: &Path,
     whole: &Value,
     places: &[Vec<Segment<'_>>],
-) -> Option<(PathBuf, u64)> {
+) -> Option<(PathBuf, Spot)> {
     let mut paths = vec![root.join(FILE_NAME)];
     // What there is to warn of was told when they were read.
     paths.extend(included(root, whole, &Warnings::default()).ok()?);
@@ -58,6 +58,8 @@ pub(crate) enum Segment<'a> {
     Key(&'a str),
     /// Into the entry of a list that has this name.
     Named(&'a str),
+    /// Into the entry of a list at this position.
+    At(usize),
 }
 
 fn parts(value: &Value, place: &[Segment<'_>]) -> Option<Vec<Part>> {
@@ -73,6 +75,10 @@ fn parts(value: &Value, place: &[Segment<'_>]) -> Option<Vec<Part>> {
                 let index = at.as_array()?.iter().position(|entry| entry["name"] == **name)?;
                 at = &at[index];
                 parts.push(Part::Index(index));
+            }
+            Segment::At(index) => {
+                at = at.get(*index)?;
+                parts.push(Part::Index(*index));
             }
         }
     }

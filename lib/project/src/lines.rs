@@ -1,4 +1,5 @@
-//! The lines of a YAML file on which its values stand: looked for once something is wrong.
+//! The lines and columns of a YAML file at which its values stand: looked for once something is
+//! wrong.
 
 use std::fmt;
 
@@ -16,26 +17,41 @@ pub(crate) enum Part {
     Index(usize),
 }
 
-/// Finds the line of a value, that of its key in a mapping.
-pub(crate) fn find(text: &str, path: &[Part]) -> Option<u64> {
+/// A place in a file, both numbers from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// The line.
+    pub line: u64,
+    /// The column.
+    pub column: u64,
+}
+
+impl Spot {
+    fn of(location: &serde_saphyr::Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+/// Finds the place of a value, that of its key in a mapping.
+pub(crate) fn find(text: &str, path: &[Part]) -> Option<Spot> {
     let mut node = serde_saphyr::from_str_with_options::<Node>(text, options()).ok()?;
-    let mut line = node.0.referenced.line();
+    let mut spot = Spot::of(&node.0.referenced);
     for part in path {
         node = match (part, node.0.value) {
             (Part::Key(key), Inner::Mapping(members)) => {
                 let (name, inner) = members.into_iter().find(|(name, _)| name.value == *key)?;
-                line = name.referenced.line();
+                spot = Spot::of(&name.referenced);
                 inner
             }
             (Part::Index(at), Inner::List(items)) => {
                 let item = items.into_iter().nth(*at)?;
-                line = item.0.referenced.line();
+                spot = Spot::of(&item.0.referenced);
                 item
             }
             _ => return None,
         };
     }
-    Some(line)
+    Some(spot)
 }
 
 struct Node(Spanned<Inner>);

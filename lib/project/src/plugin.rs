@@ -8,7 +8,7 @@ mod setting_role;
 mod settings;
 mod undeclared;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result, whole};
 
 use crate::file::{self, Segment};
+use crate::lines::Spot;
 use crate::names::{find_named, nearest};
 use crate::project::Project;
 use crate::role::Role;
@@ -47,10 +48,14 @@ pub struct Plugin {
     pub capabilities: Vec<String>,
     /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
     pub rules: Rules,
+    /// The settings before a run took a part of what they read.
+    pub before_part: Option<Map<String, Value>>,
     /// The variables of its process.
     pub environment: Environment,
     /// What it says of itself, if it is one of ours.
     description: Option<Arc<Description>>,
+    /// Of a plugin of others, which setting has which role.
+    roles: BTreeMap<String, String>,
 }
 
 /// What a project wants of a tap's catalog and state.
@@ -66,6 +71,19 @@ pub struct Rules {
     pub catalog: Option<String>,
     /// The path of a state to start from in place of the one that is kept.
     pub state: Option<String>,
+    /// The part of all this that a run takes.
+    pub part: Part,
+}
+
+/// A part of what a tap reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Patterns of streams and properties: of what the project selects, those alone are read.
+    pub select: Vec<String>,
+    /// Streams whose rows a condition narrows: each has to be read.
+    pub narrowed: BTreeSet<String>,
+    /// Rows are read from a time on: each stream has to have a key of time.
+    pub since: bool,
 }
 
 impl Rules {
@@ -139,11 +157,7 @@ impl Plugin {
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
             .map_err(of_plugin)?;
-        let mut written = Map::new();
-        for entry in chain.iter().rev() {
-            settings::overlay(&mut written, entry.own["config"].clone());
-            settings::overlay(&mut written, entry.of_environment["config"].clone());
-        }
+        let written = written(&chain);
         if let Some(mapping) = mapping {
             let own = variables.expand_value(&mapping["config"], &mut missing);
             settings::overlay(&mut config, own);
@@ -162,6 +176,10 @@ impl Plugin {
             written: &written,
         };
         let environment = Environment::new(&known, &variables);
+        let of_others = match &description {
+            Some(_) => BTreeMap::new(),
+            None => setting_role::of_others(&chain, &definitions, &config),
+        };
         let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
         let plugin = Self {
             name: shown.to_owned(),
@@ -169,8 +187,10 @@ impl Plugin {
             executable,
             capabilities: capabilities(&chain),
             rules,
+            before_part: None,
             environment,
             description,
+            roles: of_others,
             config,
             written,
             missing,
@@ -213,14 +233,14 @@ impl Plugin {
     }
 
     /// Returns the name of the setting that has a role. One of others says none; the source and the
-    /// day it may have by the words of the project.
+    /// day it may have by the words of the project, and what a run takes a part by as
+    /// [`setting_role::of_others`] says.
     pub fn setting_for(&self, role: SettingRole) -> Option<&str> {
-        match &self.description {
-            Some(description) => description.roles.get(role.word()).map(String::as_str),
-            None => {
-                matches!(role, SettingRole::Source | SettingRole::Datestamp).then_some(role.word())
-            }
-        }
+        let own = self.description.as_ref().map_or(&self.roles, |description| &description.roles);
+        let named = own.get(role.word()).map(String::as_str);
+        let is_usual =
+            || !self.is_ours() && matches!(role, SettingRole::Source | SettingRole::Datestamp);
+        named.or_else(|| is_usual().then_some(role.word()))
     }
 
     /// Returns the value of the setting that has a role.
@@ -258,6 +278,21 @@ impl Plugin {
         names.into_iter().next().unwrap_or_else(own)
     }
 
+    /// Says where the project has the setting that one of ours has refused, by what it said.
+    #[must_use]
+    pub fn placed(&self, project: &Project, failure: Error) -> Error {
+        let Some(setting) = setting_said(&failure, &self.name).filter(|_| self.is_ours()) else {
+            return failure;
+        };
+        let entry = find_named(&project.file["plugins"][self.role.key()], &self.name);
+        let chain = entry.and_then(|entry| chain(project, self.role, entry).ok());
+        let parts = setting.split('/');
+        let way: Vec<_> =
+            parts.map(|part| part.parse().map_or(Segment::Key(part), Segment::At)).collect();
+        let spot = chain.and_then(|chain| spot_of(project, self.role, &chain, &[&way]));
+        at_line(failure, spot)
+    }
+
     /// Tells whether the project says that the plugin can do this, or says nothing at all.
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.is_empty() || self.capabilities.iter().any(|can| can == capability)
@@ -267,6 +302,16 @@ impl Plugin {
     pub fn declares(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|can| can == capability)
     }
+}
+
+/// Returns the settings as the project has them, variables by their names.
+fn written(chain: &[Entry<'_>]) -> Map<String, Value> {
+    let mut written = Map::new();
+    for entry in chain.iter().rev() {
+        settings::overlay(&mut written, entry.own["config"].clone());
+        settings::overlay(&mut written, entry.of_environment["config"].clone());
+    }
+    written
 }
 
 const INHERITANCE_MAX: usize = 16;
@@ -304,6 +349,30 @@ fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<E
 fn of_line(failure: Error, project: &Project, role: Role, chain: &[Entry<'_>]) -> Error {
     let failure = failure.with("plugin", chain.first().map_or("", |entry| entry.name));
     let Some(setting) = failure.context("setting").map(str::to_owned) else { return failure };
+    let whole = [Segment::Key(&setting)];
+    let levels: Vec<_> = setting.split('.').map(Segment::Key).collect();
+    at_line(failure, spot_of(project, role, chain, &[&whole, &levels]))
+}
+
+/// Returns the setting that a plugin says it has refused.
+fn setting_said(failure: &Error, plugin: &str) -> Option<String> {
+    let said = failure.context_pairs().filter(|(key, _)| *key == plugin);
+    let mut settings = said.filter_map(|(_, line)| line.trim().strip_prefix("setting: "));
+    settings.next().map(|name| name.trim_matches('`').to_owned())
+}
+
+fn at_line(failure: Error, spot: Option<(PathBuf, Spot)>) -> Error {
+    let Some((path, Spot { line, column })) = spot else { return failure };
+    failure.with("path", path.display()).with("line", line).with("column", column)
+}
+
+/// Finds where the settings of a plugin have a value: the first of several ways that leads to one.
+fn spot_of(
+    project: &Project,
+    role: Role,
+    chain: &[Entry<'_>],
+    ways: &[&[Segment<'_>]],
+) -> Option<(PathBuf, Spot)> {
     let environment = project.environment_name().unwrap_or_default();
     let mut places = Vec::new();
     for Entry { name, .. } in chain {
@@ -312,15 +381,10 @@ fn of_line(failure: Error, project: &Project, role: Role, chain: &[Entry<'_>]) -
             [Segment::Key("environments"), Segment::Named(environment), Segment::Key("config")];
         for entry in [[&of_environment[..], &own[..]].concat(), own] {
             let config = [&entry[..], &[Segment::Key("config")]].concat();
-            let levels: Vec<_> = setting.split('.').map(Segment::Key).collect();
-            places.push([&config[..], &[Segment::Key(&setting)]].concat());
-            places.push([config, levels].concat());
+            places.extend(ways.iter().map(|way| [&config[..], way].concat()));
         }
     }
-    match file::line_of(&project.root, &project.file, &places) {
-        Some((path, line)) => failure.with("path", path.display()).with("line", line),
-        None => failure,
-    }
+    file::spot_of(&project.root, &project.file, &places)
 }
 
 fn capabilities(chain: &[Entry<'_>]) -> Vec<String> {
@@ -387,6 +451,7 @@ fn rules(
         select => select.and_then(Value::as_array).cloned(),
     };
     Ok(Rules {
+        part: Part::default(),
         select: select.iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         metadata: member("metadata").unwrap_or_default(),
         schema: member("schema").unwrap_or_default(),

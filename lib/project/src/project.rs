@@ -118,6 +118,13 @@ impl Project {
         self.jobs().iter().filter_map(|job| job["name"].as_str()).map(str::to_owned).collect()
     }
 
+    /// Returns what the project says to us of a job, in `annotations.chorus` of it; null where
+    /// there is no such job.
+    pub fn of_job(&self, name: &str) -> &Value {
+        let job = find_named(&self.file["jobs"], name).unwrap_or(&Value::Null);
+        &job["annotations"]["chorus"]
+    }
+
     /// Returns the entries of `schedules`.
     pub fn schedules(&self) -> &[Value] {
         list(&self.file["schedules"])

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
-use crate::lines::{self, Part};
+use crate::lines::{self, Part, Spot};
 use crate::names::nearest;
 use crate::role::Role;
 use crate::shapes::{FILE, Kind, NAME, Shape};
@@ -15,11 +15,13 @@ use crate::warnings::Warnings;
 pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
     let mut found = Vec::new();
     mapping(value, &FILE, &Place::default(), &mut found);
-    let line = |finding: &Finding| lines::find(text, &finding.place.parts);
+    let spot = |finding: &Finding| lines::find(text, &finding.place.parts);
     for finding in &found {
         match &finding.fault {
             Fault::Unknown { key, near } => {
-                let line = line(finding).map_or(String::new(), |line| format!(", line {line}"));
+                let line = spot(finding).map_or(String::new(), |Spot { line, column }| {
+                    format!(", line {line}, column {column}")
+                });
                 let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
                 let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                 warnings.warn_once(warning!(
@@ -31,8 +33,8 @@ pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings)
                 let failure =
                     Error::new(ErrorKind::Config, "cannot use a value of the project file")
                         .with("at", &finding.place.shown);
-                let failure = match line(finding) {
-                    Some(line) => failure.with("line", line),
+                let failure = match spot(finding) {
+                    Some(spot) => failure.with("line", spot.line).with("column", spot.column),
                     None => failure,
                 };
                 return Err(failure.with("it is", is).with("wanted", wanted));

@@ -126,7 +126,11 @@ static SETTING: Shape = Shape::named(&[
 
 static MAPPING: Shape = Shape::named(&[(Mapping, "config"), (At(&ANNOTATIONS), "annotations")]);
 
-static JOB: Shape = Shape::named(&[(Tasks, "tasks"), (At(&ANNOTATIONS), "annotations")]);
+static JOB: Shape = Shape::named(&[(Tasks, "tasks"), (At(&JOB_ANNOTATIONS), "annotations")]);
+
+static JOB_ANNOTATIONS: Shape = Shape::open(&[(At(&JOB_CHORUS), "chorus")]);
+
+static JOB_CHORUS: Shape = Shape::of(&[(Texts, "on_failure"), (Text, "expect_by")]);
 
 static SCHEDULE: Shape = Shape::named(&[
     (Text, "interval job extractor loader transform"),

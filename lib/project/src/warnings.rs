@@ -72,6 +72,12 @@ impl Warnings {
         }
     }
 
+    /// Tells of a warning that ends nothing, whatever is denied.
+    pub fn tell(&self, warning: &Warning) {
+        (self.listener)(warning);
+        *self.noted().counts.entry(warning.code.to_owned()).or_default() += 1;
+    }
+
     /// Tells of a warning, unless the same words were told before: a backfill opens the project for
     /// each day.
     pub fn warn_once(&self, warning: Warning) {

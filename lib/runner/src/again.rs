@@ -41,6 +41,8 @@ pub(crate) struct Loading<'a> {
     pub id: &'a str,
     /// The day of the run.
     pub day: Option<Datestamp>,
+    /// A part is read, without the state of its job.
+    pub is_part: bool,
 }
 
 /// Returns which rows a try that has failed has added, or may have, that no state covers: none of
@@ -145,6 +147,16 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
     let history = History::read(project)?;
     let Some((record, entry)) = last_load(&history, loading, reads) else { return Ok(()) };
     let (by, at) = (&entry.step, record.started);
+    if loading.is_part {
+        project.warnings().warn_once(warning!(
+            "W-ROWS-AGAIN",
+            "{}: a part is read without the state of the job, and added to the rows that `{by}` \
+             has loaded from the same source (run of {at}); remove those rows first, or load by \
+             `upsert`; `--deny-warnings W-ROWS-AGAIN` ends a run before it adds them",
+            step.name
+        ));
+        return Ok(());
+    }
     let store = Store::new(&project.root);
     let known = entry.state_id.as_deref().filter(|other| *other != id);
     let mend = match known.filter(|other| matches!(store.state(other), Ok(Some(_)))) {

@@ -10,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::again;
 use crate::ended::StepEnd;
+use crate::failure::{Failure, PLUGIN_FAILED};
 use crate::meltano_states;
 use crate::observe::{self, Observed, Weight, Writer};
 use crate::observer::{Events, What};
@@ -48,6 +49,7 @@ impl Attempt<'_> {
         let (start, prepared) = self.prepared(state_id).map_err(|failure| {
             // Whatever ends a step is in its log, also what ends it before its pipeline begins.
             log.failure(&failure);
+            log.failed(&failure, step);
             if failure.has_hint() { failure } else { failure.hint(&whole_log) }
         })?;
         end.reads.clone_from(&prepared.reads);
@@ -58,7 +60,8 @@ impl Attempt<'_> {
             is_ours: step.plugins.iter().map(Plugin::is_ours).collect(),
             log,
             observed: &mut end.observed,
-            state: StateKeeper::new(store, state_id, start.kept, prepared.reads.as_ref()),
+            state: StateKeeper::new(store, state_id, start.kept, prepared.reads.as_ref())
+                .that_keeps(!end.keeps_no_state),
             last: vec![Vec::new(); prepared.programs.len()],
         };
         events.emit(What::Begun);
@@ -91,7 +94,10 @@ impl Attempt<'_> {
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
             .map_err(|failure| {
-                let failure = failure.with("state", &end.state_id);
+                log.failed(&failure, step);
+                let failure = placed(project, step, failure);
+                let failure =
+                    if end.keeps_no_state { failure } else { failure.with("state", &end.state_id) };
                 let Some(rows) = uncovered else { return failure.hint(whole_log) };
                 failure.with("added, and in no state", rows).hint(format!(
                     "it is not tried again, as what it has added would be there twice: remove \
@@ -110,7 +116,8 @@ impl Attempt<'_> {
         meltano_states::warn(project, options, id, step, &start)?;
         let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
         let day = options.datestamp;
-        again::warn(&again::Loading { project, step, id, day }, &start, &prepared)?;
+        let is_part = options.params.is_part();
+        again::warn(&again::Loading { project, step, id, day, is_part }, &start, &prepared)?;
         project.warnings().check()?;
         Ok((start, prepared))
     }
@@ -130,8 +137,19 @@ impl Log {
         let _ = writeln!(self.0, "{name}: {text}");
     }
 
+    /// Writes a line of our own: plugins write the time themselves.
+    fn own(&mut self, text: &str) {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
+        self.line("chorus", &format!("{now} {text}"));
+    }
+
     fn failure(&mut self, failure: &Error) {
-        self.line("chorus", &format!("error: {failure}"));
+        self.own(&format!("error: {failure}"));
+    }
+
+    /// Writes the line in which a failure is told everywhere.
+    fn failed(&mut self, failure: &Error, step: &Step) {
+        self.own(&format!("failed: {}", Failure::of(failure, Some(step)).line()));
     }
 }
 
@@ -203,7 +221,7 @@ fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
     }
     let Some(at) = outcome.failed else { return Ok(()) };
     let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);
-    let mut failure = Error::new(exit::kind(status), "a plugin failed")
+    let mut failure = Error::new(exit::kind(status), PLUGIN_FAILED)
         .with("step", &step.name)
         .with("plugin", name)
         .with("exit", exit::words(status));
@@ -211,6 +229,15 @@ fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
         failure = failure.with(name, line);
     }
     Err(failure)
+}
+
+/// Says where the project has the setting that a plugin has refused.
+fn placed(project: &Project, step: &Step, failure: Error) -> Error {
+    let failed = failure.context("plugin").map(str::to_owned);
+    match step.plugins.iter().find(|plugin| Some(&plugin.name) == failed.as_ref()) {
+        Some(plugin) => plugin.placed(project, failure),
+        None => failure,
+    }
 }
 
 /// What a state that is not kept means for the next run.

@@ -1,6 +1,7 @@
 //! Applies a project's `select`, `metadata` and `schema` to the catalog of a tap, as Meltano does.
 
 mod matching;
+mod part;
 mod pattern;
 
 use globset::GlobMatcher;
@@ -37,6 +38,7 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
         select_stream(stream, &id, &patterns);
         add_metadata(stream, &id, &rules.metadata)?;
     }
+    part::take(catalog, &rules.part)?;
     Ok(warnings)
 }
 

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use project::Step;
 use singer::Error;
 
+use crate::failure::Failure;
 use crate::observe::Observed;
 use crate::place;
 use crate::record::{StepRecord, StepStatus};
 
 /// How a step has ended.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct StepEnd {
     /// The plugins' names.
     pub name: String,
@@ -28,6 +30,8 @@ pub struct StepEnd {
     pub seconds: f64,
     /// The name of its state.
     pub state_id: String,
+    /// It reads a part, and moves no state.
+    pub keeps_no_state: bool,
     /// Whether that state has moved.
     pub state_moved: bool,
     /// Its target has printed a state that could not be kept.
@@ -54,6 +58,7 @@ impl StepEnd {
             started: jiff::Timestamp::now(),
             seconds: 0.0,
             state_id,
+            keeps_no_state: false,
             state_moved: false,
             state_lost: false,
             uncovered: None,
@@ -70,11 +75,12 @@ impl StepEnd {
             step: self.name.clone(),
             status: if is_well { StepStatus::Succeeded } else { StepStatus::Failed },
             exit: Some(self.failure.as_ref().map_or(0, |failure| failure.kind().exit_code())),
+            failure: self.failure.as_ref().map(|failure| Failure::of(failure, Some(step))),
             attempts: Some(self.attempts),
             started: Some(self.started),
             ended: Some(jiff::Timestamp::now()),
             seconds: Some(self.seconds),
-            state_id: Some(self.state_id.clone()),
+            state_id: Some(self.state_id.clone()).filter(|_| !self.keeps_no_state),
             state_lost: Some(self.state_lost),
             uncovered: self.failure.as_ref().and(self.uncovered.clone()),
             into: Some(self.place.clone()),

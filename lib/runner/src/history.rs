@@ -22,8 +22,10 @@ use crate::store::{self, Store};
 /// The records of runs, oldest first.
 #[derive(Debug)]
 pub struct History {
-    /// The runs.
+    /// The runs that stand for a whole.
     pub runs: Vec<PastRun>,
+    /// Those that have read a part: no day is done by them.
+    pub parts: Vec<PastRun>,
 }
 
 /// A run of which there is a record, be it over or not.
@@ -38,7 +40,7 @@ pub struct PastRun {
 impl History {
     /// Reads the records of a project; those that are damaged are told and left out.
     pub fn read(project: &Project) -> Result<Self> {
-        let mut runs = Vec::new();
+        let (mut runs, mut parts) = (Vec::new(), Vec::new());
         for folder in store::entries(&Store::new(&project.root).runs())? {
             let path = folder.join("run.json");
             let Ok(text) = std::fs::read(&path) else { continue };
@@ -47,7 +49,8 @@ impl History {
             if let Some(record) = &read {
                 store::check_version(record, &path)?;
             }
-            match read.and_then(|record| serde_json::from_value(record).ok()) {
+            match read.and_then(|record| serde_json::from_value::<RunRecord>(record).ok()) {
+                Some(record) if record.is_part() => parts.push(PastRun { folder, record }),
                 Some(record) => runs.push(PastRun { folder, record }),
                 None => project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
@@ -56,17 +59,24 @@ impl History {
                 )),
             }
         }
-        Ok(Self { runs })
+        Ok(Self { runs, parts })
+    }
+
+    /// Returns all runs, those of parts among them, oldest first.
+    pub fn all(&self) -> Vec<&PastRun> {
+        let mut all: Vec<&PastRun> = self.runs.iter().chain(&self.parts).collect();
+        all.sort_by(|one, other| one.folder.cmp(&other.folder));
+        all
     }
 
     /// Finds a run by its id, the beginning of it, or as `last`.
     pub fn find(&self, name: &str) -> Result<&PastRun> {
-        let matches = |run: &&PastRun| run.record.run.starts_with(name);
-        let found: Vec<_> = if name == "last" {
-            self.runs.last().into_iter().collect()
+        let mut found = self.all();
+        if name == "last" {
+            found.drain(..found.len().saturating_sub(1));
         } else {
-            self.runs.iter().filter(matches).collect()
-        };
+            found.retain(|run| run.record.run.starts_with(name));
+        }
         match found.as_slice() {
             [run] => Ok(run),
             [] => Err(Error::new(ErrorKind::NoInput, "cannot find the run")
@@ -96,7 +106,7 @@ impl History {
     ) -> Vec<Newest> {
         let filled = Filled::new(self, project, step, streams);
         let mut newer = BTreeMap::new();
-        for PastRun { record, .. } in &self.runs {
+        for PastRun { record, .. } in self.all() {
             let Some(of) = record.datestamp.filter(|of| *of > day) else { continue };
             let done = |entry: &&StepRecord| entry.status == StepStatus::Succeeded && entry.wrote();
             let mut done = record.steps.iter().filter(done);
@@ -127,8 +137,8 @@ impl History {
         let without_day = id.strip_suffix(&day.to_string()).map(str::to_owned);
         let ids = Store::new(&project.root).state_ids().unwrap_or_default();
         let recorded: BTreeSet<&str> = self
-            .runs
-            .iter()
+            .all()
+            .into_iter()
             .flat_map(|PastRun { record, .. }| &record.steps)
             .filter_map(|entry| entry.state_id.as_deref())
             .collect();
@@ -148,7 +158,7 @@ impl History {
     ) -> Option<Datestamp> {
         let filled = Filled::new(self, project, step, &BTreeSet::new());
         let (mut is_done, mut begun, mut older) = (false, None, None);
-        for PastRun { folder, record } in &self.runs {
+        for PastRun { folder, record } in self.all() {
             let Some(of) = record.datestamp.filter(|of| *of <= day) else { continue };
             let is_dead = || !is_alive(project, folder, record);
             let wrote = |entry: &StepRecord| {
@@ -161,7 +171,7 @@ impl History {
                 let time = Span::of(folder, record, at, entry);
                 if of < day {
                     older = older.max(Some((time.ended, of)));
-                } else {
+                } else if !record.is_part() {
                     is_done |= filled.is_own(record, entry);
                     begun = begun.max(Some(time.begun));
                 }
@@ -180,7 +190,8 @@ impl History {
     pub fn moved(&self, id: &str) -> Option<&StepRecord> {
         let moved =
             |entry: &&StepRecord| entry.state_id.as_deref() == Some(id) && entry.has_moved_state();
-        self.runs.iter().rev().find_map(|PastRun { record, .. }| record.steps.iter().rfind(moved))
+        let mut runs = self.all().into_iter().rev();
+        runs.find_map(|PastRun { record, .. }| record.steps.iter().rfind(moved))
     }
 
     /// Returns what the last run of a step for a day has noted.
@@ -349,12 +360,13 @@ pub fn prune(project: &Project) -> Result<()> {
     if folders <= kept.max(left) + kept / 10 {
         return Ok(());
     }
-    let runs = History::read(project)?.runs;
+    let history = History::read(project)?;
     let mut told = BTreeSet::new();
     let mut left = folders;
-    for (at, PastRun { folder, record }) in runs.iter().rev().enumerate() {
+    for (at, PastRun { folder, record }) in history.all().into_iter().rev().enumerate() {
         let before = told.len();
-        for entry in record.steps.iter().filter(|entry| entry.was_tried()) {
+        let tells = |entry: &&StepRecord| entry.was_tried() && !record.is_part();
+        for entry in record.steps.iter().filter(tells) {
             // Which day lies on top is told by the last run that has changed something.
             told.extend((entry.wrote == Some(true)).then(|| (true, of(record, entry))));
             told.insert((false, of(record, entry)));

@@ -26,7 +26,7 @@ pub(crate) fn warn(
 ) -> Result<()> {
     let store = Store::new(&project.root);
     let begins = start.given.is_none() && start.why.is_none() && step.tap().rules.state.is_none();
-    if !begins || options.full_refresh || store.state(id)?.is_some() {
+    if !begins || options.full_refresh || options.keeps_no_state() || store.state(id)?.is_some() {
         return Ok(());
     }
     let place = match project.state_backend() {

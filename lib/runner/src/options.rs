@@ -2,6 +2,8 @@
 
 use disk::Datestamp;
 
+use crate::params::Params;
+
 /// How a run is to be made.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -21,4 +23,13 @@ pub struct Options {
     pub deny: Vec<String>,
     /// The last of the days that follow this one in the same backfill.
     pub followed_to: Option<Datestamp>,
+    /// What it takes beside the project.
+    pub params: Params,
+}
+
+impl Options {
+    /// Tells whether the run keeps no state: a part does so that has none of its own.
+    pub fn keeps_no_state(&self) -> bool {
+        self.params.is_part() && self.state_id.is_none()
+    }
 }

@@ -55,11 +55,13 @@ pub(crate) fn of(step: &Step) -> String {
 pub(crate) fn from(step: &Step) -> String {
     let tap = step.tap();
     let mut text = format!("{:?} {}", tap.executable.file_name(), address(tap));
+    // A part is of the same source.
+    let config = tap.before_part.as_ref().unwrap_or(&tap.config);
     let is_told = |name: &&String| !is_secret_word(name) && !URLS.contains(&name.as_str());
-    let mut names: Vec<&String> = tap.config.keys().filter(is_told).collect();
+    let mut names: Vec<&String> = config.keys().filter(is_told).collect();
     names.sort();
     for name in names {
-        let _ = write!(text, " {name}={}", tap.config[name]);
+        let _ = write!(text, " {name}={}", config[name]);
     }
     digest(&text)
 }

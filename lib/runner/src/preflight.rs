@@ -10,11 +10,13 @@ use project::warning;
 use project::{Job, Plugin, Project};
 use singer::{Error, ErrorKind, Result};
 
+use crate::hook;
 use crate::lake_paths;
 
 /// Looks at the steps of a job, for a day.
 pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()> {
     check_day(project.day()?, day, "what the variables of the project name", "the project")?;
+    hook::check(project, job)?;
     for step in &job.steps {
         for plugin in &step.plugins {
             let named = day_of(|name| plugin.environment.given.get(name).map(str::to_owned))?;

@@ -248,7 +248,7 @@ fn discover(
             .with("exit", exit::words(output.status));
         let log = named(folder, &plugin.name, log.into_owned());
         let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
-        return Err(last_words(&log).into_iter().fold(failure, add));
+        return Err(plugin.placed(project, last_words(&log).into_iter().fold(failure, add)));
     }
     let catalog = serde_json::from_slice(&output.stdout).map_err(|cause| {
         Error::new(ErrorKind::Protocol, "cannot read the catalog that the tap discovered")

@@ -10,6 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::failure::Failure;
+use crate::params::Params;
+
 /// What is known of a run. The file has `format_version` beside it: the form of the whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct RunRecord {
@@ -38,6 +41,9 @@ pub struct RunRecord {
     pub owner: Option<Owner>,
     /// The name of its state, where one was given.
     pub state_id: Option<String>,
+    /// What it took beside the project; a run that reads a part stands for no whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Params>,
     /// Its steps, in their order.
     #[serde(default)]
     pub steps: Vec<StepRecord>,
@@ -51,6 +57,22 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Returns the first of its steps that has failed, and why.
+    pub fn failure(&self) -> Option<(&str, &Failure)> {
+        self.steps.iter().find_map(|step| Some((step.step.as_str(), step.failure.as_ref()?)))
+    }
+
+    /// Tells it in one line, with the command that shows more.
+    pub fn failure_line(&self) -> Option<String> {
+        let (_, failure) = self.failure()?;
+        Some(format!("{}; chorus logs {} shows more", failure.line(), self.run))
+    }
+
+    /// Tells whether it has read a part alone.
+    pub fn is_part(&self) -> bool {
+        self.params.as_ref().is_some_and(Params::is_part)
+    }
+
     /// Returns it as JSON.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
@@ -104,6 +126,9 @@ pub struct StepRecord {
     /// The exit code for how it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<u8>,
+    /// Why it has failed, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// How often it was tried: 0 where another run was at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<usize>,

@@ -15,6 +15,7 @@ use crate::attempt::Attempt;
 use crate::awaited;
 use crate::ended::StepEnd;
 use crate::history::{self, History, LOCK};
+use crate::hook::{self, Summary};
 use crate::host::Host;
 use crate::lake_paths::{day_written, reads_folder, writes_days};
 use crate::left_behind;
@@ -85,6 +86,7 @@ impl<'a> Run<'a> {
             process: std::process::id(),
             owner: Some(life::here()),
             state_id: options.state_id.clone(),
+            params: Some(options.params.shown()).filter(|params| !params.is_empty()),
             steps: Vec::new(),
             warnings: None,
             ended: None,
@@ -148,10 +150,23 @@ impl<'a> Run<'a> {
             record.status = if done { RunStatus::Succeeded } else { short };
             record.ended = Some(jiff::Timestamp::now());
         })?;
+        self.tell_failure()?;
         if let Err(failure) = history::prune(self.project) {
             self.project.warnings().warn(warning!("W-RUN-UNRECORDED", "{failure}"));
         }
         Ok(self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells of the failure to whom the job wants it told, once the record is written.
+    fn tell_failure(&self) -> Result<()> {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((step, failure)) = record.failure() else { return Ok(()) };
+        hook::tell(self.project, &record.words, &Summary::of_run(&record, step, failure));
+        let counts = self.project.warnings().take_counts();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.note(|record| warnings::add(record.warnings.get_or_insert_default(), &counts))
     }
 
     fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
@@ -213,6 +228,7 @@ impl<'a> Run<'a> {
         let held =
             self.host.locks.take(&state_names::lock(self.project, &state_id)?, self.host.stop)?;
         let mut end = StepEnd::begin(step, state_id);
+        end.keeps_no_state = self.options.keeps_no_state();
         if held.is_none() {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
@@ -223,7 +239,7 @@ impl<'a> Run<'a> {
             return Ok(end);
         }
         end.started = jiff::Timestamp::now();
-        if !self.options.full_refresh {
+        if !self.options.full_refresh && !end.keeps_no_state {
             let history = History::read(self.project)?;
             states::warn_of_another(self.project, &history, &end.state_id, step);
         }

@@ -2,9 +2,11 @@
 
 mod clock;
 mod due;
+mod expect;
 mod watch;
 mod window;
 
 pub use clock::{Clock, Note};
 pub use due::{Missed, Schedule};
+pub use expect::Expectation;
 pub use watch::{Open, Watching, watch};

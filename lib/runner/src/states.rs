@@ -85,6 +85,9 @@ fn decide(
     id: &str,
     step: &Step,
 ) -> Result<(Start, Option<String>)> {
+    if options.keeps_no_state() {
+        return Ok((Start::default(), None));
+    }
     if options.full_refresh && !options.resumed {
         // Whatever is wrong with it: it will be replaced.
         let state = store.state(id).ok().flatten();
@@ -198,6 +201,8 @@ pub struct StateKeeper<'a> {
     written: Option<Instant>,
     failed: Option<Error>,
     too_long: bool,
+    /// States are taken, and not written.
+    keeps_none: bool,
 }
 
 impl<'a> StateKeeper<'a> {
@@ -215,7 +220,14 @@ impl<'a> StateKeeper<'a> {
         let (open, kept) = before.into_iter().partition(|(name, _)| is_read(name));
         let open = if reads.is_some() { Map::new() } else { open };
         let (pending, written, failed) = (None, None, None);
-        Self { store, id, kept, open, last: None, pending, written, failed, too_long: false }
+        let (last, too_long, keeps_none) = (None, false, false);
+        Self { store, id, kept, open, last, pending, written, failed, too_long, keeps_none }
+    }
+
+    /// Says whether states are written down at all.
+    #[must_use]
+    pub fn that_keeps(self, keeps: bool) -> Self {
+        Self { keeps_none: !keeps, ..self }
     }
 
     /// Takes a line that the target has printed; one that is no state is left out.
@@ -239,7 +251,7 @@ impl<'a> StateKeeper<'a> {
     }
 
     fn write(&mut self) {
-        let Some(mut state) = self.pending.take() else { return };
+        let Some(mut state) = self.pending.take().filter(|_| !self.keeps_none) else { return };
         self.last = Some(state.clone());
         keep(&mut state, &self.kept);
         self.failed = self.store.set_state(self.id, &state).err();

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use disk::Datestamp;
 use runner::backfill::Only;
 use runner::options::Options;
+use runner::params::Params;
+use runner::record::RunRecord;
+use singer::{Error, ErrorKind, Result};
 
 /// Runs the taps and targets of a meltano.yml
 #[derive(Debug, Parser)]
@@ -37,6 +39,8 @@ pub enum Command {
         /// Jobs; all of them when none is named
         words: Vec<String>,
     },
+    /// List the days that a job has written, or remove some of them
+    Days(DaysArgs),
     /// List the runs
     Runs(RunsArgs),
     /// Print the logs of a run
@@ -56,13 +60,18 @@ pub enum Command {
         deny_warnings: Vec<String>,
     },
     /// Look for what stands in the way of a run, and say what mends it
-    Doctor,
+    Doctor {
+        /// A job, or a tap and a target, to look at alone
+        #[arg(value_name = "JOB | TAP [MAPPER...] TARGET")]
+        words: Vec<String>,
+    },
     /// Run a plugin, anybody's, against the rules of the protocol
     Check {
         /// A tap or a target; a target is fed a stream of its own
         plugin: String,
         /// How many records of a tap to read
-        #[arg(long, default_value_t = 100_000)]
+        #[arg(long, default_value_t = 100_000, value_parser = records)]
+        #[arg(allow_negative_numbers = true)]
         records: u64,
     },
     /// Look at the states of taps, or change them
@@ -73,10 +82,9 @@ pub enum Command {
     },
 }
 
-/// What to run, and how.
+/// What to run, or to plan, and for which day.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
-pub struct RunArgs {
+pub struct WhatArgs {
     /// Jobs, or plugins from a tap to a target
     #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
     pub words: Vec<String>,
@@ -84,37 +92,121 @@ pub struct RunArgs {
     /// `EXTRACTED_AT`
     #[arg(long, value_name = "DAY")]
     pub datestamp: Option<String>,
-    /// Read everything, whatever the state says
-    #[arg(long)]
-    pub full_refresh: bool,
     /// The name of the state, in place of the one made of the plugins' names
     #[arg(long, value_name = "ID")]
     pub state_id: Option<String>,
+    /// What it takes beside the project
+    #[command(flatten)]
+    pub params: ParamsArgs,
+}
+
+/// The heading of what a run takes beside the project.
+const PARAMS: &str = "A part of the source, and values of variables";
+
+/// What a run takes beside the project.
+#[derive(Debug, Args)]
+pub struct ParamsArgs {
+    /// Read this stream or column alone, of those that the project selects; repeatable, `*` stands
+    /// for any text
+    #[arg(help_heading = PARAMS, long, value_name = "STREAM[.COLUMN]")]
+    pub select: Vec<String>,
+    /// Read the rows of a stream alone for which an expression in SQL is true; repeatable
+    #[arg(help_heading = PARAMS, long = "where", value_name = "STREAM: EXPRESSION")]
+    pub conditions: Vec<String>,
+    /// Read from so many days before the day of the run on, or before today
+    #[arg(help_heading = PARAMS, long, value_name = "COUNT", value_parser = days)]
+    #[arg(allow_negative_numbers = true)]
+    pub days: Option<u32>,
+    /// Set a variable, `${KEY}` in meltano.yml; repeatable
+    #[arg(help_heading = PARAMS, long = "input", short = 'i', value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+    /// Take all of these from a file of JSON, as `--print-params` prints it
+    #[arg(help_heading = PARAMS, long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
+    /// Print all of these as JSON, and do nothing
+    #[arg(help_heading = PARAMS, long)]
+    pub print_params: bool,
+}
+
+impl ParamsArgs {
+    /// Returns what they say, over what the file does that they name.
+    pub fn read(&self) -> Result<Params> {
+        let mut params = self.params.as_deref().map_or(Ok(Params::default()), Params::read)?;
+        params.select.extend(self.select.iter().cloned());
+        params.days = self.days.or(params.days);
+        self.conditions.iter().try_for_each(|text| params.add_condition(text))?;
+        self.inputs.iter().try_for_each(|text| params.add_input(text))?;
+        Ok(params)
+    }
+}
+
+/// How to run it, for one day or many.
+#[derive(Debug, Args)]
+pub struct HowArgs {
+    /// Read everything, whatever the state says
+    #[arg(long)]
+    pub full_refresh: bool,
     /// How often to try again what may go well the next time (exit 75)
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = count)]
+    #[arg(allow_negative_numbers = true)]
     pub retries: usize,
+    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub deny_warnings: Vec<String>,
+    /// Show every line of the plugins' logs
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+impl HowArgs {
+    /// Returns how to run it.
+    pub fn options(&self) -> Options {
+        let (full_refresh, retries) = (self.full_refresh, self.retries);
+        Options { full_refresh, retries, deny: self.deny_warnings.clone(), ..Options::default() }
+    }
+}
+
+/// What to run, and how.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to run
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// How
+    #[command(flatten)]
+    pub how: HowArgs,
     /// How many steps that do not need each other to run at once
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count)]
+    #[arg(allow_negative_numbers = true)]
     pub parallel: usize,
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
-    #[arg(long, value_name = "CODE", value_delimiter = ',')]
-    pub deny_warnings: Vec<String>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
-    /// Show every line of the plugins' logs
-    #[arg(long, short)]
-    pub verbose: bool,
+}
+
+/// Which days to list, or to remove.
+#[derive(Debug, Args)]
+pub struct DaysArgs {
+    /// Jobs, or plugins from a tap to a target
+    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    pub words: Vec<String>,
+    /// Remove what was written for this day, YYYY-MM-DD; a run of the day writes it anew;
+    /// repeatable
+    #[arg(long, value_name = "DAY")]
+    pub delete: Vec<String>,
+    /// List what would be removed, and do nothing
+    #[arg(long, requires = "delete")]
+    pub preview: bool,
 }
 
 /// Which runs to list.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
     /// How many, the last ones
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = count, allow_negative_numbers = true)]
     pub count: usize,
     /// Those of this job alone, or of the plugins that were run
     #[arg(long, value_name = "JOB")]
@@ -125,21 +217,14 @@ pub struct RunsArgs {
 }
 
 /// What to plan.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Jobs, or plugins from a tap to a target
-    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
-    pub words: Vec<String>,
-    /// The day to read or write: YYYY-MM-DD, `today` or `yesterday` in UTC; else `DATESTAMP` or
-    /// `EXTRACTED_AT`
-    #[arg(long, value_name = "DAY")]
-    pub datestamp: Option<String>,
+    /// What to plan
+    #[command(flatten)]
+    pub what: WhatArgs,
     /// Read everything, whatever the state says
     #[arg(long)]
     pub full_refresh: bool,
-    /// The name of the state, in place of the one made of the plugins' names
-    #[arg(long, value_name = "ID")]
-    pub state_id: Option<String>,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
@@ -161,23 +246,28 @@ pub struct BackfillArgs {
     #[arg(long, value_enum, default_value_t = OnlyArg::Missing)]
     pub only: OnlyArg,
     /// How many days to run at once
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = count)]
+    #[arg(allow_negative_numbers = true)]
     pub parallel: usize,
     /// List what would be run, and do nothing
     #[arg(long)]
     pub preview: bool,
-    /// Read everything, whatever the state says
-    #[arg(long)]
-    pub full_refresh: bool,
-    /// How often to try again what may go well the next time (exit 75)
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
-    pub retries: usize,
-    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
-    #[arg(long, value_name = "CODE", value_delimiter = ',')]
-    pub deny_warnings: Vec<String>,
-    /// Show every line of the plugins' logs
-    #[arg(long, short)]
-    pub verbose: bool,
+    /// How to run it
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+fn count(text: &str) -> std::result::Result<usize, String> {
+    text.parse().map_err(|_| "it is a whole number from 0".to_owned())
+}
+
+fn records(text: &str) -> std::result::Result<u64, String> {
+    text.parse().map_err(|_| "it is a whole number from 0".to_owned())
+}
+
+fn days(text: &str) -> std::result::Result<u32, String> {
+    let days = text.parse().ok().filter(|days| *days > 0);
+    days.ok_or_else(|| "it is a whole number from 1".to_owned())
 }
 
 /// What to run again.
@@ -185,8 +275,8 @@ pub struct BackfillArgs {
 pub struct RerunArgs {
     /// The run's id or the beginning of it, or `last`
     pub run: String,
-    /// Begin with this step: its number, or its plugins
-    #[arg(long, value_name = "STEP")]
+    /// Begin with this step of the run: its number, from 1, or its plugins
+    #[arg(long, value_name = "STEP", allow_negative_numbers = true)]
     pub from: Option<String>,
     /// Read everything, whatever the state says
     #[arg(long)]
@@ -200,11 +290,30 @@ pub struct RerunArgs {
 }
 
 impl RerunArgs {
-    /// Returns how to run it for a day, with the state that was named for it.
-    pub fn options(&self, datestamp: Option<Datestamp>, state_id: Option<&str>) -> Options {
-        let (full_refresh, state_id) = (self.full_refresh, state_id.map(str::to_owned));
-        let deny = self.deny_warnings.clone();
-        Options { datestamp, full_refresh, state_id, retries: 3, deny, ..Options::default() }
+    /// Returns how to run it again as a record says.
+    ///
+    /// # Errors
+    /// `Usage` where a value is lacking that the record does not hold.
+    pub fn options(&self, record: &RunRecord) -> Result<Options> {
+        let params = record.params.clone().unwrap_or_default();
+        if let Some((name, _)) = params.inputs.iter().find(|(_, value)| value.is_none()) {
+            return Err(Error::new(ErrorKind::Usage, "cannot run again without a value")
+                .with("variable", name)
+                .hint(format!(
+                    "its name says that it is a secret, and the record holds none; give it anew: \
+                     chorus run {} -i {name}=...",
+                    record.words.join(" ")
+                )));
+        }
+        Ok(Options {
+            datestamp: record.datestamp,
+            full_refresh: self.full_refresh,
+            state_id: record.state_id.clone(),
+            retries: 3,
+            deny: self.deny_warnings.clone(),
+            params,
+            ..Options::default()
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, WhatArgs};
 use commands::run::datestamp;
 use disk::Datestamp;
 use project::{Context, Opening, Project, Warnings, spelled};
@@ -38,10 +38,20 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = timed(failure);
             singer::log::failure(ABOUT.name, &failure);
             let signal = failure.context("signal").and_then(|signal| signal.parse::<u8>().ok());
             ExitCode::from(signal.map_or(failure.kind().exit_code(), |signal| 128 + signal))
         }
+    }
+}
+
+/// Says when a command has failed, as its output is kept by schedulers; a wrong command line needs
+/// no time.
+fn timed(failure: Error) -> Error {
+    match failure.kind() {
+        ErrorKind::Usage => failure,
+        _ => failure.with("time", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")),
     }
 }
 
@@ -54,71 +64,108 @@ fn help_or_usage(failure: &clap::Error) -> Result<()> {
     singer::output::print(&singer::args::told(failure)?)
 }
 
+/// Opens the project that the command line names.
+struct Opener {
+    folder: PathBuf,
+    environment: Option<String>,
+    context: Arc<Context>,
+}
+
+impl Opener {
+    /// Opens it for a day, with variables of the run.
+    fn open_with(&self, day: Option<Datestamp>, more: &Value) -> Result<Project> {
+        let more = more.as_object().into_iter().flatten();
+        let variables: Vec<(String, String)> =
+            more.filter_map(|(name, value)| Some((name.clone(), spelled::text(value)?))).collect();
+        let (folder, environment) = (self.folder.as_path(), self.environment.as_deref());
+        let opening =
+            Opening { folder, environment, variables: &variables, context: &self.context };
+        match day {
+            Some(day) => Project::open_for(&opening, day),
+            None => Project::open(&opening),
+        }
+    }
+
+    fn open(&self) -> Result<Project> {
+        self.open_with(None, &Value::Null)
+    }
+
+    fn of_day(&self, day: Datestamp) -> Result<Project> {
+        self.open_with(Some(day), &Value::Null)
+    }
+
+    /// Opens it for the day that is given, or else for the one that the project names: it is the
+    /// one of the run.
+    fn of_run(&self, given: Option<&str>, more: &Value) -> Result<(Project, Option<Datestamp>)> {
+        let day = datestamp(given)?;
+        let project = self.open_with(day, more)?;
+        let named = if day.is_none() { project.day()? } else { None };
+        Ok(match named {
+            Some(named) => (self.open_with(Some(named), more)?, Some(named)),
+            None => (project, day),
+        })
+    }
+
+    /// Opens it for what is to be run or planned, and completes how.
+    fn of_what(&self, what: &WhatArgs, options: Options) -> Result<(Project, Options)> {
+        let params = what.params.read()?;
+        let (project, datestamp) = self.of_run(what.datestamp.as_deref(), &params.variables())?;
+        let state_id = what.state_id.clone();
+        Ok((project, Options { datestamp, state_id, params, ..options }))
+    }
+
+    fn deny(&self, codes: &[String]) -> Result<()> {
+        self.context.warnings.deny(codes)
+    }
+}
+
 fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
     let folder = folder.unwrap_or(PathBuf::from("."));
     let context = Arc::new(Context::new(Warnings::new(|warning| {
         singer::warning::log(warning.code, module_path!(), format_args!("{}", warning.text));
     })));
-    let deny = |codes: &[String]| context.warnings.deny(codes);
-    let open_with = |day: Option<Datestamp>, more: &Value| {
-        let more = more.as_object().into_iter().flatten();
-        let variables: Vec<(String, String)> =
-            more.filter_map(|(name, value)| Some((name.clone(), spelled::text(value)?))).collect();
-        let (folder, environment) = (folder.as_path(), environment.as_deref());
-        let opening = Opening { folder, environment, variables: &variables, context: &context };
-        match day {
-            Some(day) => Project::open_for(&opening, day),
-            None => Project::open(&opening),
-        }
-    };
-    let open = |day: Option<Datestamp>| open_with(day, &Value::Null);
-    let of_day = |day: Datestamp| open(Some(day));
-    // The day that is given, or else the one that the project names: it is the one of the run.
-    let of_run = |given: Option<&str>| {
-        let day = datestamp(given)?;
-        let project = open(day)?;
-        let named = if day.is_none() { project.day()? } else { None };
-        Ok::<_, Error>(match named {
-            Some(named) => (of_day(named)?, Some(named)),
-            None => (project, day),
-        })
-    };
+    let opener = Opener { folder, environment, context };
+    let of_day = |day: Datestamp| opener.of_day(day);
     match command {
         Command::Run(args) => {
-            deny(&args.deny_warnings)?;
-            let (project, day) = of_run(args.datestamp.as_deref())?;
-            commands::run::run(&project, day, &args)
+            opener.deny(&args.how.deny_warnings)?;
+            let options = Options { parallel: args.parallel, ..args.how.options() };
+            let (project, options) = opener.of_what(&args.what, options)?;
+            commands::run::run(&project, &args, &options)
         }
         Command::Plan(args) => {
-            let (project, day) = of_run(args.datestamp.as_deref())?;
-            let (full_refresh, state_id) = (args.full_refresh, args.state_id.clone());
-            let options = Options { datestamp: day, full_refresh, state_id, ..Options::default() };
+            let full_refresh = args.full_refresh;
+            let options = Options { full_refresh, ..Options::default() };
+            let (project, options) = opener.of_what(&args.what, options)?;
             commands::plan::plan(&project, &args, &options)
         }
         Command::Backfill(args) => {
-            deny(&args.deny_warnings)?;
-            commands::backfill::run(&args, &of_day, &context.warnings)
+            opener.deny(&args.how.deny_warnings)?;
+            commands::backfill::run(&args, &of_day, &opener.context.warnings)
         }
-        Command::Status { words } => commands::runs::status(&open(None)?, &words, &of_day),
-        Command::Runs(args) => commands::runs::runs(&open(None)?, &args),
-        Command::Logs { run } => commands::runs::logs(&open(None)?, &run),
+        Command::Days(args) => commands::days::run(&args, &of_day, &opener.context.warnings),
+        Command::Status { words } => commands::runs::status(&opener.open()?, &words, &of_day),
+        Command::Runs(args) => commands::runs::runs(&opener.open()?, &args),
+        Command::Logs { run } => commands::runs::logs(&opener.open()?, &run),
         Command::Rerun(args) => {
-            deny(&args.deny_warnings)?;
-            commands::runs::rerun(&open(None)?, &args, &of_day)
+            opener.deny(&args.deny_warnings)?;
+            let open_with = |day: Option<Datestamp>, more: &Value| opener.open_with(day, more);
+            commands::runs::rerun(&opener.open()?, &args, &open_with)
         }
         Command::Check { plugin, records } => {
-            commands::check::check(&of_run(None)?.0, &plugin, records)
+            let (project, _) = opener.of_run(None, &Value::Null)?;
+            commands::check::check(&project, &plugin, records)
         }
         Command::Schedule { names, deny_warnings } => {
-            let of_schedule = |day: Datestamp, env: &Value| open_with(Some(day), env);
-            deny(&deny_warnings)?;
-            commands::schedule::schedule(&open(None)?, &names, &of_schedule, &deny_warnings)
+            opener.deny(&deny_warnings)?;
+            let of_schedule = |day: Datestamp, env: &Value| opener.open_with(Some(day), env);
+            commands::schedule::schedule(&opener.open()?, &names, &of_schedule, &deny_warnings)
         }
-        Command::Doctor => {
-            let (project, day) = of_run(None)?;
-            commands::doctor::doctor(&project, day)
+        Command::Doctor { words } => {
+            let (project, day) = opener.of_run(None, &Value::Null)?;
+            commands::doctor::doctor(&project, day, &words)
         }
-        Command::State { command } => commands::state::state(&open(None)?, command),
+        Command::State { command } => commands::state::state(&opener.open()?, command),
     }
 }

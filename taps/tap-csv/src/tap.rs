@@ -22,7 +22,8 @@ impl Tap for TapCsv {
     const ABOUT: About = About {
         name: "tap-csv",
         version: env!("CARGO_PKG_VERSION"),
-        description: "Reads CSV files with inferred types, and days of the lake with theirs.",
+        description: "Reads CSV files with inferred types, and days of the lake (dated folders \
+                      that target-csv writes) with theirs.",
         capabilities: &[whole::CAPABILITY],
     };
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;

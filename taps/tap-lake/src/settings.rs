@@ -15,7 +15,8 @@ pub struct TapLakeSettings {
     /// The source to read; without it every source that has the day.
     #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
-    /// Refuses a day that no run has finished.
+    /// Refuses a day that no run has finished: one without a run record, in which the run that has
+    /// written a day lists its tables.
     #[serde(default = "yes")]
     pub require_run_record: bool,
 }

@@ -16,7 +16,8 @@ impl Tap for TapLake {
     const ABOUT: About = About {
         name: "tap-lake",
         version: env!("CARGO_PKG_VERSION"),
-        description: "Reads a day of the lake with its types and keys, sums checked.",
+        description: "Reads a day of the lake (dated folders that target-csv writes) with its \
+                      types and keys, sums checked.",
         capabilities: &[whole::CAPABILITY],
     };
     const TELLS_NO_STREAM: bool = true;

@@ -59,6 +59,7 @@ pub struct Settings {
     /// Options by stream: `lookback_window`; `custom_where_clauses` is refused, as it is not
     /// supported.
     #[serde(default)]
+    #[schemars(extend("x-role" = "where-clauses"))]
     pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
     /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
     #[serde(default)]

@@ -15,7 +15,8 @@ pub struct Settings {
     /// Path of a stream's file below `output_path`, with `{stream_name}`, `{source}`,
     /// `{datestamp}` and `{timestamp}`, which `output_path` may have, too. Where the whole of both
     /// ends in `source=S/extracted_at={datestamp}/table={stream_name}/FILE`, partitions are
-    /// written: whole, with a manifest, published in one step. The default is
+    /// written: whole, with a manifest (a file that lists their files, columns, types and keys),
+    /// published in one step. The default is
     /// `source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv` when `source`
     /// is set, else `{stream_name}.csv`.
     #[schemars(extend("x-role" = "naming-scheme"))]

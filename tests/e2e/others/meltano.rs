@@ -194,3 +194,15 @@ fn meltano_adds_every_plugin_from_what_it_says_about_itself() {
     let file = fs::read_to_string(project.path().join("demo/order_details.csv")).unwrap();
     assert_eq!(written, file);
 }
+
+#[test]
+fn what_jobs_say_to_chorus_is_left_alone() {
+    let project = Example::new("meltano_annotated");
+    let text = fs::read_to_string(project.path().join("meltano.yml")).unwrap();
+    let job = "- name: extract_csv\n";
+    let own = "  annotations: {chorus: {on_failure: [./alert], expect_by: '07:00'}}\n";
+    assert_eq!(text.matches(job).count(), 1);
+    file(project.path(), "meltano.yml", text.replace(job, &format!("{job}{own}")));
+    let listed = project.meltano("meltano job list extract_csv").success();
+    assert!(listed.text().contains("tap-csv target-csv--csv"), "{}", listed.text());
+}

@@ -201,7 +201,7 @@ fn a_state_that_could_not_be_kept_is_told_at_once_and_to_the_next_run() {
         assert!(failed.contains(part), "no {part} in {failed}");
     }
     let log = project.chorus(&["logs"]).go().success().text();
-    assert!(log.contains("chorus: error: cannot make the folder"), "{log}");
+    assert!(log.contains(" error: cannot make the folder"), "{log}");
     fs::remove_file(project.root.join(".chorus/state")).unwrap();
     file(&project.root, "mended", "");
     let next = project.run(&["tap-csv", "adds"]).success().stderr;

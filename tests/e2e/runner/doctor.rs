@@ -186,3 +186,40 @@ fn the_doctor_tries_no_day_that_a_variable_is_to_name() {
     let text = project.chorus(&["doctor"]).go().exits(78).text();
     says(&text, &["FAULT job today: cannot write a day that nobody names"]);
 }
+
+#[test]
+fn the_doctor_looks_at_one_job_alone() {
+    let taps = "  - {name: tap-gone, executable: tap-gone}
+  - {name: wrong, inherit_from: tap-csv, settings: [{name: max_rejects, kind: integer}],
+     config: {max_rejects: many}}
+";
+    let jobs = "- {name: gone, tasks: [tap-gone target-csv]}
+- {name: badly, tasks: [wrong target-csv]}
+";
+    let project = Project::with(taps, "", jobs);
+    let doctor = |words: &[&str]| {
+        let run = project.chorus(&["doctor"]).args(words).env("DATESTAMP", "2026-01-31");
+        let outcome = run.go();
+        (outcome.code, outcome.text())
+    };
+    for words in [&["both"][..], &["tap-csv", "target-csv"]] {
+        let (code, text) = doctor(words);
+        assert_eq!(code, 0, "{text}");
+        assert!(!text.contains("gone") && !text.contains("wrong"), "{text}");
+        says(&text, &["ok    tap-csv: ", "ok    target-csv: "]);
+    }
+    let (code, text) = doctor(&["gone"]);
+    assert_eq!(code, 78);
+    says(&text, &["FAULT tap-gone: there is no program"]);
+    assert!(!text.contains("tap-csv--two"), "{text}");
+    // What is to be corrected is the value, and not the job.
+    let (code, text) = doctor(&["badly"]);
+    assert_eq!(code, 78);
+    says(
+        &text,
+        &["FAULT job badly: ", "mend: correct `max_rejects` of wrong in meltano.yml, line "],
+    );
+    let (code, text) = doctor(&["no-such-job"]);
+    assert_eq!(code, 78);
+    says(&text, &["FAULT job no-such-job: cannot find a job or plugin of this name"]);
+}

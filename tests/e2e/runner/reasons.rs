@@ -73,3 +73,48 @@ fn a_pipeline_has_a_status_by_its_plugins() {
     assert!(status(&["both"]).starts_with("both\n"));
     project.chorus(&["status", "tap-csv"]).go().exits(78);
 }
+
+#[test]
+fn a_setting_that_a_plugin_refuses_is_named_with_its_place_in_the_file() {
+    let more = "  - name: nested
+    inherit_from: tap-csv
+    config:
+      files:
+      - {entity: a, path: in/a.csv}
+      - {entity: b, pth: in/b.csv}
+  - {name: unknown, inherit_from: tap-csv, config: {hots: x}}
+";
+    let project = Project::new(more, &[]);
+    let file = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    for (tap, setting, word, near) in [
+        ("nested", "files/1/pth", "pth:", "did you mean `path`?"),
+        ("unknown", "`hots`", "hots:", "see --about"),
+    ] {
+        let at = file.lines().position(|line| line.contains(word)).unwrap();
+        let column = file.lines().nth(at).unwrap().find(word).unwrap() + 1;
+        let refused = project.run(&[tap, "target-csv"]).exits(78).stderr;
+        let place = format!("\n  line: {}\n  column: {column}\n", at + 1);
+        for part in [&format!("setting: {setting}\n"), near, "/meltano.yml", &place] {
+            assert!(refused.contains(part), "no {part} in {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_cannot_be_is_refused_as_one() {
+    let project = Project::new("", &[]);
+    project.run(&["both"]).success();
+    for (words, reason) in [
+        (&["run", "both", "--retries", "-1"][..], "it is a whole number from 0"),
+        (&["backfill", "both", "--from", DAY, "--to", DAY, "--parallel", "-2"], "from 0"),
+        (&["runs", "--count", "-1"], "it is a whole number from 0"),
+        (&["check", "tap-csv", "--records", "x"], "it is a whole number from 0"),
+        (&["run", "both", "--days", "-1"], "it is a whole number from 1"),
+        (&["rerun", "last", "--from", "-1"], "give a number from 1 to 2, or one of: "),
+        (&["rerun", "last", "--from", "3"], "give a number from 1 to 2, or one of: "),
+    ] {
+        let refused = project.chorus(words).go().exits(64);
+        assert!(refused.stderr.contains(reason), "{words:?}: {}", refused.stderr);
+    }
+    project.chorus(&["rerun", "last", "--from", "2"]).go().success();
+}

@@ -70,7 +70,15 @@ fn a_tap_of_any_name_reads_the_day_that_its_settings_name() {
 
 #[test]
 fn connectors_say_what_settings_are_for_in_words_that_are_known() {
-    let known = ["output-folder", "naming-scheme", "lake-root", "source", "datestamp"];
+    let known = [
+        "output-folder",
+        "naming-scheme",
+        "lake-root",
+        "source",
+        "datestamp",
+        "start-date",
+        "where-clauses",
+    ];
     let mut said = std::collections::BTreeSet::new();
     for connector in CONNECTORS {
         let about = ours(connector).args(["--about", "--format", "json"]).go().success().text();

@@ -64,6 +64,8 @@ pub struct Environment {
     own: BTreeSet<String>,
     /// Those that hold secrets of its settings.
     secret: BTreeSet<String>,
+    /// Those that its settings name.
+    named: BTreeSet<String>,
 }
 
 /// What is known of a plugin.
@@ -105,7 +107,7 @@ impl Environment {
             own.extend(variables);
         }
         let named = blocks.below(named);
-        own.extend(named);
+        own.extend(named.iter().cloned());
         let secret = blocks.above(blocks.below(secret));
         let (passed, prefixes) = (passed(known), prefixes(chain));
         let mut given = Variables::default();
@@ -118,7 +120,7 @@ impl Environment {
         }
         // Whoever names one by its whole name means it.
         own.extend(passed.into_iter().flatten().filter(|pattern| !pattern.contains('*')));
-        let mut environment = Self { given, prefixes, own, secret };
+        let mut environment = Self { given, prefixes, own, secret, named };
         environment.add_settings(known);
         environment
     }
@@ -126,6 +128,21 @@ impl Environment {
     /// Returns the variables of its settings and its entry, with their values.
     pub fn own(&self) -> Vec<(&String, &String)> {
         self.given.iter().filter(|(name, _)| self.own.contains(*name)).collect()
+    }
+
+    /// Tells whether a variable holds a secret of its settings.
+    pub fn is_secret(&self, variable: &str) -> bool {
+        self.secret.contains(variable)
+    }
+
+    /// Tells whether its settings name a variable, or are set by it.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.named.contains(variable) || self.own.contains(variable)
+    }
+
+    /// Returns the names of the variables that its settings are made of, or set by.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.named.iter().chain(&self.own)
     }
 
     /// Takes away what is of other plugins: of those that run beside it their secrets, of all

@@ -105,17 +105,26 @@ impl Streams {
             })
     }
 
-    fn lacking(&self, rule: &str, text: &str, out: bool, warnings: &mut Vec<String>) -> Result<()> {
+    /// Returns what there is to say of a pattern that matches nothing.
+    pub(super) fn lacks(&self, pattern: &Pattern, text: &str) -> Option<String> {
+        (!self.has(pattern)).then(|| self.hint(text))
+    }
+
+    fn hint(&self, text: &str) -> String {
         let near = self.near(text.trim_start_matches('!'));
         let mark = if text.starts_with('!') { "!" } else { "" };
-        let hint = near.map_or_else(
+        near.map_or_else(
             || {
                 let names: Vec<&str> = self.0.iter().take(5).map(|(id, _)| id.as_str()).collect();
                 let more = if self.0.len() > 5 { ", ..." } else { "" };
                 format!("the tap has: {}{more}", names.join(", "))
             },
             |near| format!("did you mean `{mark}{near}`?"),
-        );
+        )
+    }
+
+    fn lacking(&self, rule: &str, text: &str, out: bool, warnings: &mut Vec<String>) -> Result<()> {
+        let hint = self.hint(text);
         if out {
             return Err(Error::new(ErrorKind::Config, "cannot leave out what is not there")
                 .with("rule", rule)

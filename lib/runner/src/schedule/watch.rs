@@ -7,17 +7,18 @@ use disk::Datestamp;
 use jiff::Zoned;
 use project::{Job, Project, Warnings, warning};
 use serde_json::Value;
-use singer::Result;
+use singer::{Error, Result};
 
 use super::clock::{Clock, Note};
 use super::due::Schedule;
-use crate::ended::first_failure;
+use crate::failure::Failure;
+use crate::hook::{self, Summary};
 use crate::host::Host;
 use crate::options::Options;
 use crate::run::Run;
 
 /// How often clocks and the end are looked at.
-const TICK: Duration = Duration::from_millis(200);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// Opens the project for a day, with variables of the schedule.
 pub type Open<'a> = &'a (dyn Fn(Datestamp, &Value) -> Result<Project> + Sync);
@@ -82,19 +83,30 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
             schedule.words.join(" ")
         ));
         let project = open(day, &schedule.env)?;
-        let job = Job::find(&project, &schedule.words)?;
+        let words = &schedule.words;
+        let told = |failure: Error| {
+            let summary = Failure::of(&failure, None);
+            hook::tell(&project, words, &Summary::of_none(&project, words, Some(day), &summary));
+            failure
+        };
+        let job = Job::find(&project, words).map_err(told)?;
         let options =
             Options { datestamp: Some(day), retries: 3, deny: deny.to_vec(), ..Options::default() };
-        let run = Run::begin(&project, &job, &options, host)?;
+        let run = Run::begin(&project, &job, &options, host).map_err(told)?;
         let ends = run.steps(&job.steps, &|_| true)?;
-        run.end(&ends, job.steps.len())?;
-        first_failure(ends).map_or(Ok(()), Err)
+        run.end(&ends, job.steps.len())
     });
-    match ended {
-        Ok(()) => (watching.note)(&format!("schedule {name}: done")),
-        Err(failure) => {
-            warnings.warn(warning!("W-SCHEDULE-FAILED", "schedule {name}: {}", failure.message()));
-        }
+    // What has failed before its run began is in no log.
+    let failed = ended.map_or_else(
+        |failure| {
+            let line = Failure::of(&failure, None).line();
+            Some(format!("{line}; chorus doctor {} shows more", schedule.words.join(" ")))
+        },
+        |record| record.failure_line(),
+    );
+    match failed {
+        None => (watching.note)(&format!("schedule {name}: done")),
+        Some(line) => warnings.warn(warning!("W-SCHEDULE-FAILED", "schedule {name}: {line}")),
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use project::Warnings;
 use runner::backfill::{self, DayPlan, Ended, How, OpenDay};
 use runner::effect;
+use runner::failure::Failure;
 use runner::host::Host;
-use runner::options::Options;
 use runner::standing::Standing;
 use runner::state_lock::StateLocks;
 use singer::output::print;
@@ -27,22 +27,17 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
     if args.preview || plan.iter().all(|day| day.wanted.is_empty()) {
         return Ok(());
     }
-    let options = Options {
-        full_refresh: args.full_refresh,
-        retries: args.retries,
-        deny: args.deny_warnings.clone(),
-        ..Options::default()
-    };
+    let options = args.how.options();
     backfill::warn_of_older(&plan, &options)?;
     let signals = Signals::note(warnings);
-    let progress = Progress::new(args.verbose, true);
+    let progress = Progress::new(args.how.verbose, true);
     let host = Host { stop: &signals, observer: &progress, locks: &StateLocks::default() };
     let how = How { parallel: args.parallel, options: &options, host };
     let failures = backfill::run(&plan, &how, &|day, ended| {
         let word = match ended {
-            Ended::Done => "ok",
-            Ended::Waits => "waits for a day before it",
-            Ended::Failed(_) => "failed",
+            Ended::Done => "ok".to_owned(),
+            Ended::Waits => "waits for a day before it".to_owned(),
+            Ended::Failed(failure) => format!("failed: {}", Failure::of(failure, None).line()),
         };
         let _ = print(&format!("{} {word}\n", day.day));
     });

@@ -18,21 +18,29 @@ use singer::{Error, ErrorKind, Result};
 
 use report::Report;
 
-/// Looks at the project, its plugins and what they reach; fails when something has to be mended.
-pub fn doctor(project: &Project, day: Option<Datestamp>) -> Result<()> {
+/// Looks at the project, its plugins and what they reach, or at those of a job alone; fails when
+/// something has to be mended.
+pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Result<()> {
     let mut report = Report::default();
     let environment = project.environment_name().unwrap_or("none");
     report.good(&format!("project {}, environment {environment}", project.root.display()));
-    let used = used(project);
-    for name in project.plugin_names() {
-        report.is_unused = used.as_ref().is_some_and(|used| !used.contains(&name));
-        match Plugin::find(project, &name) {
-            Ok(plugin) => plugin::look_at(project, &plugin, &mut report),
-            Err(failure) => report.failure(&name, &failure, "correct meltano.yml"),
+    if words.is_empty() {
+        let used = used(project);
+        for name in project.plugin_names() {
+            report.is_unused = used.as_ref().is_some_and(|used| !used.contains(&name));
+            look_at(project, &name, &mut report);
         }
+        report.is_unused = false;
+        for name in project.job_names() {
+            job(project, day, &[name], &mut report);
+        }
+        schedules(project, &mut report);
+    } else {
+        for name in plugins_of(project, words).unwrap_or_default() {
+            look_at(project, &name, &mut report);
+        }
+        job(project, day, words, &mut report);
     }
-    report.is_unused = false;
-    jobs(project, day, &mut report);
     states(project, &mut report);
     report.room(&project.root);
     clock(&mut report);
@@ -41,6 +49,24 @@ pub fn doctor(project: &Project, day: Option<Datestamp>) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "there is something to mend").with("findings", report.faults))
+}
+
+fn look_at(project: &Project, name: &str, report: &mut Report) {
+    match Plugin::find(project, name) {
+        Ok(plugin) => plugin::look_at(project, &plugin, report),
+        Err(failure) => report.failure(name, &failure, "correct meltano.yml"),
+    }
+}
+
+/// Returns the names of the plugins of a job, or of a pipeline, each once.
+fn plugins_of(project: &Project, words: &[String]) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for plugin in Job::find(project, words)?.steps.into_iter().flat_map(|step| step.plugins) {
+        if !names.contains(&plugin.name) {
+            names.push(plugin.name);
+        }
+    }
+    Ok(names)
 }
 
 /// Returns the words that jobs and schedules name plugins by; `None` in a project without either,
@@ -69,28 +95,39 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
     Some(used)
 }
 
-/// Looks at the jobs, and at the schedules with the jobs they name.
-fn jobs(project: &Project, day: Option<Datestamp>, report: &mut Report) {
-    let names = project.job_names();
-    for name in names.clone() {
-        let what = format!("job {name}");
-        let steps = match Job::find(project, &[name]) {
-            Ok(job) => job.steps,
-            Err(failure) => {
-                report.failure(&what, &failure, "correct `jobs` in meltano.yml");
-                continue;
-            }
-        };
-        for step in &steps {
-            let names = step.target().missing.names();
-            if day.is_none() && !names.is_empty() && lake_paths::takes_today(step) {
-                // Its day is a variable that a run cannot go without.
-                report.note(&untried(&what, &names));
-            } else if let Err(failure) = lake_paths::check(project, step, day) {
-                report.failure(&what, &failure, "correct meltano.yml");
-            }
+/// Looks at a job.
+fn job(project: &Project, day: Option<Datestamp>, words: &[String], report: &mut Report) {
+    let what = format!("job {}", words.join(" "));
+    let steps = match Job::find(project, words) {
+        Ok(job) => job.steps,
+        Err(failure) => {
+            let of_jobs = || "correct `jobs` in meltano.yml".to_owned();
+            return report.failure(&what, &failure, &mend(&failure).unwrap_or_else(of_jobs));
+        }
+    };
+    for step in &steps {
+        let names = step.target().missing.names();
+        if day.is_none() && !names.is_empty() && lake_paths::takes_today(step) {
+            // Its day is a variable that a run cannot go without.
+            report.note(&untried(&what, &names));
+        } else if let Err(failure) = lake_paths::check(project, step, day) {
+            report.failure(&what, &failure, "correct meltano.yml");
         }
     }
+}
+
+/// Says what to correct where a job cannot be used for a value of one of its plugins.
+fn mend(failure: &Error) -> Option<String> {
+    let setting = failure.context("setting").map(|name| format!("`{name}`"));
+    let value = setting.or_else(|| Some(failure.context("variable")?.to_owned()))?;
+    let of = failure.context("plugin").map_or(String::new(), |plugin| format!(" of {plugin}"));
+    let line = failure.context("line").map_or(String::new(), |line| format!(", line {line}"));
+    Some(format!("correct {value}{of} in meltano.yml{line}"))
+}
+
+/// Looks at the schedules, and at the pipelines that they name.
+fn schedules(project: &Project, report: &mut Report) {
+    let names = project.job_names();
     for entry in project.schedules() {
         let what = format!("schedule {}", entry["name"].as_str().unwrap_or_default());
         let found = Schedule::read(&project.root, entry);
@@ -125,7 +162,7 @@ fn states(project: &Project, report: &mut Report) {
     let died = |PastRun { folder, record }: &&PastRun| {
         record.status == RunStatus::Running && !history::is_alive(project, folder, record)
     };
-    let died = history.runs.iter().filter(died).count();
+    let died = history.all().into_iter().filter(died).count();
     if died > 0 {
         report.note(&format!("{died} runs were killed: `chorus runs` lists them"));
     }

@@ -2,6 +2,7 @@
 
 pub mod backfill;
 pub mod check;
+pub mod days;
 pub mod doctor;
 pub mod plan;
 pub mod run;
@@ -9,3 +10,4 @@ pub mod runs;
 pub mod schedule;
 pub mod state;
 mod table;
+mod what;

@@ -11,15 +11,23 @@ use singer::error::printable;
 use singer::output::print;
 
 use crate::cli::PlanArgs;
-use crate::commands::table;
+use crate::commands::{table, what};
 
 /// Prints what the steps would read and write. The rule: what would make the run fail makes its
 /// plan fail, behind all that there is to tell.
 pub fn plan(project: &Project, args: &PlanArgs, options: &Options) -> Result<()> {
-    let job = Job::find(project, &args.words)?;
-    let (plan, failure) = plan::of_job(project, &job, options, &|why| tracing::info!("{why}"))?;
+    let found = what::job(project, &args.what, options)?;
+    if args.what.params.print_params {
+        return what::print_params(&options.params);
+    }
+    job(project, &found, options, args.json)
+}
+
+/// Prints the plan of a job.
+pub fn job(project: &Project, job: &Job, options: &Options, as_json: bool) -> Result<()> {
+    let (plan, failure) = plan::of_job(project, job, options, &|why| tracing::info!("{why}"))?;
     let json = || serde_json::to_value(&plan).unwrap_or_default().to_string() + "\n";
-    print(&if args.json { json() } else { text(&plan) })?;
+    print(&if as_json { json() } else { text(&plan) })?;
     failure.map_or(Ok(()), Err)
 }
 

@@ -21,9 +21,8 @@ use runner::warnings;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli::{PlanArgs, RunArgs};
-use crate::commands::plan::plan;
-use crate::commands::table;
+use crate::cli::RunArgs;
+use crate::commands::{plan, table, what};
 use crate::progress::Progress;
 use crate::signals::Signals;
 
@@ -39,29 +38,22 @@ pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
     }
 }
 
-/// Runs what the command names, for a day; tells how it ended.
-pub fn run(project: &Project, day: Option<Datestamp>, args: &RunArgs) -> Result<()> {
-    let options = Options {
-        datestamp: day,
-        full_refresh: args.full_refresh,
-        state_id: args.state_id.clone(),
-        retries: args.retries,
-        parallel: args.parallel,
-        deny: args.deny_warnings.clone(),
-        ..Options::default()
-    };
-    let job = Job::find(project, &args.words)?;
+/// Runs what the command names, as its options say; tells how it ended.
+pub fn run(project: &Project, args: &RunArgs, options: &Options) -> Result<()> {
+    let job = what::job(project, &args.what, options)?;
+    if args.what.params.print_params {
+        return what::print_params(&options.params);
+    }
     preflight::check(project, &job, options.datestamp)?;
     preflight::warn_of_future(project, options.datestamp)?;
-    if args.state_id.is_some() && job.steps.len() > 1 {
+    if options.state_id.is_some() && job.steps.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "cannot use one state for several steps")
             .hint("leave out --state-id, or name one tap and one target"));
     }
     if args.dry_run {
-        let args = PlanArgs { words: args.words.clone(), json: args.json, ..Default::default() };
-        return plan(project, &args, &options);
+        return plan::job(project, &job, options, args.json);
     }
-    run_job(project, &job, &options, Shown { verbose: args.verbose, as_json: args.json })
+    run_job(project, &job, options, Shown { verbose: args.how.verbose, as_json: args.json })
 }
 
 /// How a run is shown.

@@ -1,13 +1,17 @@
 //! `chorus runs`, `logs`, `rerun` and `status`: what was run, and how it stands.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
+use disk::Datestamp;
 use project::{Job, Project, Step};
 use runner::backfill::{DayPlan, OpenDay, known_days};
 use runner::history::{self, History, PastRun};
+use runner::part;
 use runner::record::{RunRecord, RunStatus, StepStatus};
 use runner::store;
 use runner::warnings;
+use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -28,10 +32,14 @@ pub fn runs(project: &Project, args: &RunsArgs) -> Result<()> {
         let of_job = args.job.as_ref().is_none_or(|job| *job == run.record.job);
         of_job && (!args.failed || has_failed(run))
     };
+    let mut failures = String::new();
     let wanted: Vec<&PastRun> =
-        history.runs.iter().rev().filter(is_wanted).take(args.count).collect();
+        history.all().into_iter().rev().filter(is_wanted).take(args.count).collect();
     let rows = wanted.into_iter().rev().map(|run| {
         let record = &run.record;
+        if let Some(line) = record.failure_line() {
+            let _ = writeln!(failures, "{}: {line}", record.job);
+        }
         let status = if is_dead(run) { "died" } else { record.status.word() };
         let streams = record.steps.iter().flat_map(|step| &step.streams);
         let rows: u64 = streams.map(|stream| stream.rows).sum();
@@ -40,7 +48,7 @@ pub fn runs(project: &Project, args: &RunsArgs) -> Result<()> {
         let seconds = seconds.fold(0.0, |sum, one| sum + one);
         vec![
             record.run.clone(),
-            record.job.clone(),
+            record.job.clone() + if record.is_part() { " (part)" } else { "" },
             record.datestamp.map_or_else(|| "-".to_owned(), |day| day.to_string()),
             status.to_owned(),
             rows.to_string(),
@@ -49,7 +57,9 @@ pub fn runs(project: &Project, args: &RunsArgs) -> Result<()> {
         ]
     });
     let header = ["run", "job", "day", "status", "rows", "seconds", "warnings"];
-    print(&table::render(&header, rows.collect(), &[4, 5]))
+    let table = table::render(&header, rows.collect(), &[4, 5]);
+    let gap = if failures.is_empty() { "" } else { "\n" };
+    print(&format!("{table}{gap}{failures}"))
 }
 
 /// Prints the logs of a run.
@@ -68,8 +78,11 @@ pub fn logs(project: &Project, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Opens the project for a day, with variables of the run.
+pub type Open<'a> = &'a dyn Fn(Option<Datestamp>, &Value) -> Result<Project>;
+
 /// Runs again what a run ran, for its day.
-pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<()> {
+pub fn rerun(project: &Project, args: &RerunArgs, open: Open<'_>) -> Result<()> {
     let history = History::read(project)?;
     let PastRun { record, .. } = history.find(&args.run)?;
     if record.environment.as_deref() != project.environment_name() {
@@ -84,9 +97,8 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
     } else {
         record.words.clone()
     };
-    let day = record.datestamp;
-    let of_day = day.map(open).transpose()?;
-    let project = of_day.as_ref().unwrap_or(project);
+    let options = args.options(record)?;
+    let project = &open(record.datestamp, &options.params.variables())?;
     let mut job = Job::find(project, &words)?;
     only_those_of(record, &mut job)?;
     if let Some(from) = &args.from {
@@ -94,14 +106,17 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: OpenDay<'_>) -> Result<(
         let by_name = job.steps.iter().position(|step| step.name == *from);
         let at = by_name.or(number).filter(|at| *at < job.steps.len()).ok_or_else(|| {
             let names: Vec<&str> = job.steps.iter().map(|step| step.name.as_str()).collect();
-            Error::new(ErrorKind::Usage, "cannot find the step")
-                .with("step", from)
-                .hint(format!("give a number from 1, or one of: {}", names.join("; ")))
+            Error::new(ErrorKind::Usage, "cannot find the step").with("step", from).hint(format!(
+                "give a number from 1 to {}, or one of: {}",
+                names.len(),
+                names.join("; ")
+            ))
         })?;
         job.steps.drain(..at);
     }
     let shown = Shown { verbose: false, as_json: args.json };
-    run_job(project, &job, &args.options(day, record.state_id.as_deref()), shown)
+    part::take(project, &mut job, &options)?;
+    run_job(project, &job, &options, shown)
 }
 
 /// Leaves out the steps of a job that a run did not have: a backfill runs those that are to be

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use project::{Job, Project};
 use runner::host::Host;
 use runner::pipeline::Stop;
-use runner::schedule::{Clock, Open, Schedule, Watching, watch};
+use runner::schedule::{Clock, Expectation, Open, Schedule, Watching, watch};
 use runner::state_lock::StateLocks;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -42,6 +42,8 @@ pub fn schedule(
     for schedule in &mut all {
         schedule.leave_out_outputs(&Job::find(project, &schedule.words)?);
     }
+    let expected: Vec<_> =
+        all.iter().map(|one| Expectation::of(project, one)).collect::<Result<_>>()?;
     project.warnings().check()?;
     let note = |text: &str| tracing::info!("{text}");
     let clocks: Vec<_> =
@@ -62,6 +64,9 @@ pub fn schedule(
     std::thread::scope(|scope| {
         for clock in clocks {
             scope.spawn(move || watch(clock, &watching));
+        }
+        for expectation in expected.into_iter().flatten() {
+            scope.spawn(move || expectation.watch(&watching));
         }
     });
     Ok(())

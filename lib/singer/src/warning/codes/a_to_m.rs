@@ -157,6 +157,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
     (
+        "W-HOOK-FAILED",
+        "A job has failed, and what its `on_failure` names was not told: the command has failed, \
+         the address has refused it, or ten seconds were not enough, twice.",
+    ),
+    (
         "W-KEY-IN-FUTURE",
         "Rows have a replication key later than the start of the run. The bookmark does not move \
          to them, and every run reads them again. Correct them, or set `bookmark_cap` to false.",
