@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use singer::{Error, ErrorKind, Result};
@@ -32,24 +32,31 @@ pub fn last_words(log: &str) -> Vec<&str> {
 }
 
 /// What an answer may be at most.
-pub struct Limits {
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
     /// Its length.
     pub bytes: usize,
     /// How long it may take.
     pub time: Duration,
+    /// Tells whether nobody waits for it any more.
+    pub is_over: &'a dyn Fn() -> bool,
 }
 
-impl Limits {
+impl Limits<'_> {
     /// What a plugin says of itself, or would do.
-    pub const WORDS: Self = Self { bytes: 64 << 20, time: Duration::from_mins(10) };
+    pub const WORDS: Self =
+        Self { bytes: 64 << 20, time: Duration::from_mins(10), is_over: &|| false };
 }
+
+/// How often is looked whether an answer is still waited for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// So much of a log is kept, its end.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
 /// Runs a program to its end and returns what it writes, if that is within limits; else the program
 /// is ended.
-pub fn output(program: &Program, mut command: Command, limits: &Limits) -> Result<Output> {
+pub fn output(program: &Program, mut command: Command, limits: &Limits<'_>) -> Result<Output> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -66,11 +73,17 @@ pub fn output(program: &Program, mut command: Command, limits: &Limits) -> Resul
             let _ = sender.send(bytes);
         });
     }
-    let answer = answer.recv_timeout(limits.time).ok();
+    let answer = loop {
+        match answer.recv_timeout(TICK) {
+            Err(RecvTimeoutError::Timeout) if Instant::now() < end && !(limits.is_over)() => {}
+            answer => break answer.ok(),
+        }
+    };
     let mut status = None;
     while answer.as_ref().is_some_and(|bytes| bytes.len() <= limits.bytes)
         && status.is_none()
         && Instant::now() < end
+        && !(limits.is_over)()
     {
         status = child.try_wait().map_err(|cause| program.not_started(cause))?;
         if status.is_none() {
@@ -122,7 +135,7 @@ pub fn run(program: &Program, input: &str) -> Result<Captured> {
 }
 
 /// Runs a program with this input, within limits.
-pub fn run_within(program: &Program, input: &str, limits: &Limits) -> Result<Captured> {
+pub fn run_within(program: &Program, input: &str, limits: &Limits<'_>) -> Result<Captured> {
     let input = file_of(input).map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot make a temporary file").caused_by(cause)
     })?;

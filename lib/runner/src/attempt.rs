@@ -16,7 +16,7 @@ use crate::observe::{self, Observed, Weight, Writer};
 use crate::observer::{Events, What};
 use crate::options::Options;
 use crate::pipeline::{self, Event, Outcome, Stop};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Given, NONE, Prepared, prepare};
 use crate::states::{self, Start, StateKeeper};
 use crate::store::Store;
 use crate::warnings;
@@ -114,7 +114,13 @@ impl Attempt<'_> {
             self.events.emit(What::Note(why));
         }
         meltano_states::warn(project, options, id, step, &start)?;
-        let prepared = prepare(project, step, start.given.as_ref(), &options.deny)?;
+        let is_over = || self.stop.requested().is_some();
+        let given =
+            Given { state: start.given.as_ref(), deny: &options.deny, is_over: &is_over, ..NONE };
+        let prepared = prepare(project, step, given).map_err(|failure| {
+            // What it was asked while it was to end says nothing.
+            self.stop.requested().map_or(failure, |signal| stopped(step, signal))
+        })?;
         let day = options.datestamp;
         let is_part = options.params.is_part();
         again::warn(&again::Loading { project, step, id, day, is_part }, &start, &prepared)?;
@@ -212,12 +218,17 @@ fn writer(process: usize, prepared: &Prepared) -> Writer {
     }
 }
 
+/// Makes the failure of a run that was asked to end.
+fn stopped(step: &Step, signal: i32) -> Error {
+    Error::new(ErrorKind::Temporary, "the run was asked to end")
+        .with("step", &step.name)
+        .with("signal", signal)
+}
+
 /// Turns the end of the processes into the end of the step.
 fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
     if let Some(signal) = outcome.stopped {
-        return Err(Error::new(ErrorKind::Temporary, "the run was asked to end")
-            .with("step", &step.name)
-            .with("signal", signal));
+        return Err(stopped(step, signal));
     }
     let Some(at) = outcome.failed else { return Ok(()) };
     let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);

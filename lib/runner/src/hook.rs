@@ -108,8 +108,8 @@ enum Hook {
     Address(Address),
 }
 
-/// Refuses what cannot be told to of a job.
-pub(crate) fn check(project: &Project, job: &Job) -> Result<()> {
+/// Refuses an `on_failure` of a job that cannot be told of anything.
+pub fn check(project: &Project, job: &Job) -> Result<()> {
     hooks(project, &job.words).map(drop)
 }
 
@@ -216,7 +216,7 @@ fn run(project: &Project, words: &[String], body: &Value) -> Result<()> {
         variables: variables.collect(),
         folder: project.root.clone(),
     };
-    let limits = Limits { bytes: 1 << 20, time: Duration::from_secs(SECONDS) };
+    let limits = Limits { bytes: 1 << 20, time: Duration::from_secs(SECONDS), ..Limits::WORDS };
     let ended = capture::run_within(&program, &(body.to_string() + "\n"), &limits)?;
     match ended.failed {
         None => Ok(()),

@@ -43,16 +43,10 @@ impl Prepared {
 
 /// Writes the files of a step and finds out what its tap is to read.
 /// Ours among its plugins end at warnings of the codes that are denied.
-pub fn prepare(
-    project: &Project,
-    step: &Step,
-    state: Option<&Value>,
-    deny: &[String],
-) -> Result<Prepared> {
+pub(crate) fn prepare(project: &Project, step: &Step, given: Given<'_>) -> Result<Prepared> {
     let mut prepared = Prepared::default();
     for plugin in &step.plugins {
         let folder = WorkFolder::new(project)?;
-        let given = Given { state, catalog: None, deny };
         let (program, facts) = program_of(project, plugin, &folder, given)?;
         prepared.programs.push(program);
         prepared.warnings.extend(facts.warnings);
@@ -64,13 +58,20 @@ pub fn prepare(
 
 /// What a tap is given beside its settings.
 #[derive(Clone, Copy)]
-struct Given<'a> {
-    state: Option<&'a Value>,
+pub(crate) struct Given<'a> {
+    /// Its state.
+    pub state: Option<&'a Value>,
     /// In place of what it discovers.
-    catalog: Option<&'a Value>,
+    pub catalog: Option<&'a Value>,
     /// Codes of warnings that it is to end at.
-    deny: &'a [String],
+    pub deny: &'a [String],
+    /// Tells whether its discovery is not waited for any more.
+    pub is_over: &'a dyn Fn() -> bool,
 }
+
+/// Nothing.
+pub(crate) const NONE: Given<'_> =
+    Given { state: None, catalog: None, deny: &[], is_over: &|| false };
 
 /// What was found out of a tap.
 #[derive(Default)]
@@ -102,7 +103,7 @@ fn program_of(
 pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
     let folder = WorkFolder::new(project)?;
     write_settings(&folder, plugin)?;
-    let (catalog, lines) = selected_catalog(project, plugin, &folder, &[])?;
+    let (catalog, lines) = selected_catalog(project, plugin, &folder, NONE)?;
     let messages = lines.iter().filter_map(|line| observe::warning(line));
     Ok((catalog, messages.map(str::to_owned).collect()))
 }
@@ -131,7 +132,7 @@ pub fn alone(
     catalog: Option<&Value>,
 ) -> Result<Alone> {
     let folder = WorkFolder::new(project)?;
-    let given = Given { state, catalog, deny: &[] };
+    let given = Given { state, catalog, ..NONE };
     let (program, _) = program_of(project, plugin, &folder, given)?;
     Ok(Alone { program, _folder: folder })
 }
@@ -154,7 +155,7 @@ fn tap_arguments(
         let catalog = if let Some(catalog) = given.catalog {
             catalog.clone()
         } else {
-            let (catalog, warnings) = selected_catalog(project, plugin, folder, given.deny)?;
+            let (catalog, warnings) = selected_catalog(project, plugin, folder, given)?;
             facts.warnings = warnings;
             catalog
         };
@@ -192,9 +193,9 @@ fn selected_catalog(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
-    deny: &[String],
+    given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
-    let (mut catalog, warnings) = given_catalog(project, plugin, folder, deny)?;
+    let (mut catalog, warnings) = given_catalog(project, plugin, folder, given)?;
     let warnings_of_rules = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
     for text in warnings_of_rules.iter().map(|text| format!("{}: {text}", plugin.name)) {
@@ -208,7 +209,7 @@ fn given_catalog(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
-    deny: &[String],
+    given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
     if let Some(path) = &plugin.rules.catalog {
         let path = project.root.join(path);
@@ -225,7 +226,7 @@ fn given_catalog(
         })?;
         return Ok((catalog, Vec::new()));
     }
-    discover(project, plugin, folder, deny)
+    discover(project, plugin, folder, given)
 }
 
 /// Asks a tap for its catalog.
@@ -233,13 +234,14 @@ fn discover(
     project: &Project,
     plugin: &Plugin,
     folder: &WorkFolder,
-    deny: &[String],
+    given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
     let settings = text(&folder.path().join(SETTINGS));
     let mut arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
-    arguments.extend(denied(plugin, deny));
+    arguments.extend(denied(plugin, given.deny));
     let program = program(project, plugin, arguments);
-    let output = capture::output(&program, program.command(), &discovery_limits(project))?;
+    let limits = Limits { is_over: given.is_over, ..discovery_limits(project) };
+    let output = capture::output(&program, program.command(), &limits)?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let kind = exit::kind(output.status);
@@ -260,9 +262,10 @@ fn discover(
 
 /// A catalog of five thousand tables has some ten megabytes; a tap of others may take a second for
 /// each of them.
-fn discovery_limits(project: &Project) -> Limits {
+fn discovery_limits(project: &Project) -> Limits<'static> {
     let seconds = project.own_number("discovery_seconds");
-    Limits { bytes: 256 << 20, time: Duration::from_secs(seconds.unwrap_or(3600)) }
+    let time = Duration::from_secs(seconds.unwrap_or(3600));
+    Limits { bytes: 256 << 20, time, ..Limits::WORDS }
 }
 
 /// How often our plugins say what they have counted, in seconds.

@@ -154,16 +154,20 @@ fn an_address_is_told_of_a_failure() {
 
 #[test]
 fn a_run_that_is_told_to_end_tells_of_it() {
-    let project = failing("{on_failure: [./note]}");
     let slow = "[ \"$3\" = --discover ] && { echo '{\"streams\": []}'; exit; }\n";
-    project.script("x", &format!("{slow}echo > begun; exec sleep 100\n"));
-    let running = project.chorus_to_end(&["run", "fails", "--datestamp", DAY]).start(true);
-    project.wait_for(&|| project.has_text("begun"));
-    running.signal(Signal::TERM);
-    running.wait().exits(143);
-    let summary = told(&project);
-    assert_eq!(summary["exit"], 143, "{summary}");
-    assert_eq!(summary["reason"], "the run was asked to end", "{summary}");
+    // Also while a tap is asked for its streams.
+    for begins in [slow, ""] {
+        let project = failing("{on_failure: [./note]}");
+        project.script("x", &format!("{begins}echo > begun; exec sleep 1000\n"));
+        let running = project.chorus_to_end(&["run", "fails", "--datestamp", DAY]).start(true);
+        project.wait_for(&|| project.has_text("begun"));
+        running.signal(Signal::TERM);
+        running.wait().exits(143);
+        let summary = told(&project);
+        assert_eq!(summary["exit"], 143, "{summary}");
+        assert_eq!(summary["reason"], "the run was asked to end", "{summary}");
+        project.left_nothing();
+    }
 }
 
 #[test]

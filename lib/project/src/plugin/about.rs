@@ -90,7 +90,7 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
     let mut command = Command::new(executable);
     command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
     let program = Program::bare(executable);
-    let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1) };
+    let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1), ..Limits::WORDS };
     let refuse = |kind: ErrorKind| {
         Error::new(kind, "cannot ask a program what it is").with("program", executable.display())
     };

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use disk::Datestamp;
 use project::{Job, Plugin, Project};
 use runner::history::{self, PastRun};
+use runner::hook;
 use runner::lake_paths;
 use runner::record::RunStatus;
 use runner::schedule::Schedule;
@@ -98,8 +99,9 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
 /// Looks at a job.
 fn job(project: &Project, day: Option<Datestamp>, words: &[String], report: &mut Report) {
     let what = format!("job {}", words.join(" "));
-    let steps = match Job::find(project, words) {
-        Ok(job) => job.steps,
+    let found = Job::find(project, words);
+    let steps = match found.and_then(|job| hook::check(project, &job).map(|()| job.steps)) {
+        Ok(steps) => steps,
         Err(failure) => {
             let of_jobs = || "correct `jobs` in meltano.yml".to_owned();
             return report.failure(&what, &failure, &mend(&failure).unwrap_or_else(of_jobs));
