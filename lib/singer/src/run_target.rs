@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use self::outgoing::{Behind, Outgoing};
+use self::outgoing::{Behind, Outgoing, after_end};
 use crate::added;
 use crate::args::{Action, Role};
 use crate::batch::Batch;
@@ -23,7 +23,6 @@ use crate::receive::{Event, no_input};
 use crate::rejects::Rejects;
 use crate::settings::{Common, InputCommon, Settings, SettingsSchema, TargetCommon};
 use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
-use crate::versions::Versions;
 use crate::whole::{self, Whole};
 use crate::word::{Syncing, Word};
 use crate::{log as stderr, output, plan, warning};
@@ -187,35 +186,50 @@ impl<T: Target> Delivery<T> {
         let Some(known) = self.streams.get_mut(at) else {
             let span = stderr::of_stream(&stream.name);
             let _within = span.clone().entered();
-            let mut first = Stream::clone(stream);
-            first.says_coverage = self.word.run.is_some();
-            let sink = self.target.sink(&first).with("stream", &stream.name)?;
+            let sink = self.sink(stream)?;
             let state = self.state.as_ref();
             let mark = state.map(|state| added::mark(state.bookmark(stream.of_tap())));
-            self.streams.push(Outgoing {
-                name: stream.name.clone(),
-                span,
-                of_tap: stream.of_tap().to_owned(),
-                sink: Some(sink),
-                dirty: false,
-                waits: false,
-                late: false,
-                behind: Behind::Nothing,
-                version: None,
-                versions: Versions::default(),
-                mark: mark.unwrap_or_default(),
-                counter: RecordCounter::new(&stream.name),
-            });
+            self.streams.push(Outgoing::new(stream, sink, span, mark.unwrap_or_default()));
             return Ok(());
         };
-        let _within = known.span.enter();
-        let sink = known.sink.as_mut().ok_or_else(|| after_end(&known.name))?;
+        let span = known.span.clone();
+        let _within = span.enter();
+        known.stream = Arc::clone(stream);
         known.behind = known.behind.min(Behind::Something);
         tracing::info!("the schema of stream {} changed", known.name);
-        sink.evolve(self.target.shared(), stream).with("stream", &known.name)
+        match &mut known.sink {
+            Some(sink) => sink.evolve(self.target.shared(), stream).with("stream", &known.name),
+            None => self.reopen(at),
+        }
+    }
+
+    /// Opens the sink of a stream.
+    fn sink(&mut self, stream: &Arc<Stream>) -> Result<T::Sink> {
+        let mut stream = Stream::clone(stream);
+        stream.says_coverage = self.word.run.is_some();
+        self.target.sink(&stream).with("stream", &stream.name)
+    }
+
+    /// Takes up a stream that had ended, where what comes now goes beside what came before.
+    fn reopen(&mut self, at: usize) -> Result<()> {
+        if self.streams[at].sink.is_some() {
+            return Ok(());
+        }
+        if !self.streams[at].goes_on {
+            return Err(after_end(&self.streams[at].name));
+        }
+        self.commit_waiting()?;
+        let stream = Arc::clone(&self.streams[at].stream);
+        tracing::info!("stream {} had ended, and goes on", stream.name);
+        let sink = self.sink(&stream)?;
+        let known = &mut self.streams[at];
+        known.sink = Some(sink);
+        known.counter = RecordCounter::new(&known.name);
+        Ok(())
     }
 
     fn rows(&mut self, at: usize, batch: Batch) -> Result<()> {
+        self.reopen(at)?;
         let stream = &mut self.streams[at];
         let _within = stream.span.enter();
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
@@ -229,6 +243,7 @@ impl<T: Target> Delivery<T> {
     }
 
     fn activate(&mut self, at: usize, version: i64) -> Result<()> {
+        self.reopen(at)?;
         let stream = &mut self.streams[at];
         let _within = stream.span.enter();
         let sink = stream.sink.as_mut().ok_or_else(|| after_end(&stream.name))?;
@@ -291,10 +306,9 @@ impl<T: Target> Delivery<T> {
         self.ours |= word.run.is_some();
         match &word.syncing {
             Some(Syncing::Stream(name))
-                if self
-                    .streams
-                    .iter()
-                    .any(|known| known.of_tap == *name && known.sink.is_none()) =>
+                if self.streams.iter().any(|known| {
+                    known.of_tap == *name && known.sink.is_none() && !known.goes_on
+                }) =>
             {
                 Err(after_end(name))
             }
@@ -342,6 +356,7 @@ impl<T: Target> Delivery<T> {
         let stream = &mut self.streams[at];
         let _within = stream.span.enter();
         if let Some(mut sink) = stream.sink.take() {
+            stream.goes_on = sink.may_go_on();
             if let Some(version) = stream.version {
                 // A row that did not come may still be there in the source, and those that came in
                 // this run are.
@@ -453,7 +468,9 @@ impl<T: Target> Delivery<T> {
         warning::check()?;
         self.target.finish()?;
         warning::check()?;
-        self.print_state()
+        self.print_state()?;
+        self.target.afterwards()?;
+        warning::check()
     }
 
     /// Returns the streams that are as the state knows them. Only taps of ours leave such out, and
@@ -475,10 +492,4 @@ impl<T: Target> Delivery<T> {
         let names: BTreeSet<&str> = done.map(|stream| stream.name.as_str()).collect();
         if names.is_empty() { "nothing".to_owned() } else { Vec::from_iter(names).join(", ") }
     }
-}
-
-fn after_end(name: &str) -> Error {
-    Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
-        .with("stream", name)
-        .hint("the tap's `currently_syncing` had moved on: are two taps writing into one pipe?")
 }

@@ -104,18 +104,25 @@ impl Types {
         })
     }
 
-    /// Reads the types a property schema allows: `type`, else the union of `anyOf`/`oneOf`. A word
-    /// that JSON Schema does not know, and no word at all, allow every type: what is meant cannot
-    /// be refused.
+    /// Reads the types a property schema allows: `type`, else the union of `anyOf`/`oneOf`, else
+    /// what all of `allOf` allow. No word at all allows every type, and so does one that JSON
+    /// Schema does not know, which a target refuses ([`unknown_type`]). A column of a scalar type
+    /// of SQL has scalars.
     fn of(property: &Value) -> Self {
         let named = |word: &Value| word.as_str().and_then(Self::named).unwrap_or(Self::ANY);
         let all = match &property["type"] {
             word @ Value::String(_) => named(word),
             Value::Array(words) => words.iter().map(named).fold(Self::default(), Self::or),
-            _ => {
-                let branches = branches(property).into_iter().flatten();
-                branches.map(Self::of).fold(Self::default(), Self::or)
-            }
+            _ => match branches(property) {
+                Some(branches) => branches.iter().map(Self::of).fold(Self::default(), Self::or),
+                None if is_scalar_of_sql(property) => {
+                    Self::ANY.without(Self::OBJECT.or(Self::ARRAY))
+                }
+                None => {
+                    let all = property["allOf"].as_array().into_iter().flatten();
+                    all.map(Self::of).fold(Self::ANY, |of, branch| Self(of.0 & branch.0))
+                }
+            },
         };
         if all == Self::default() { Self::ANY } else { all }
     }
@@ -288,6 +295,32 @@ fn format_of(property: &Value) -> Option<&str> {
     strings.all(|branch| format_of(branch) == Some(format)).then_some(format)
 }
 
+/// Tells whether a column has a type of SQL whose values are neither JSON nor arrays.
+fn is_scalar_of_sql(property: &Value) -> bool {
+    let sql = |key: &str| property[key].as_str().map(|sql| sql.trim().to_lowercase());
+    let is_json = |sql: &String| matches!(&**sql, "json" | "jsonb") || sql.ends_with("[]");
+    let names = [sql(SQL_DATATYPE), sql("x-sql-base-datatype")];
+    let plain = property["allOf"].is_null() && property[ABSENT_IS_NULL].is_null();
+    plain && names[0].is_some() && !names.iter().flatten().any(is_json)
+}
+
+/// Returns the first word among the types of a property that JSON Schema does not know.
+pub(crate) fn unknown_type(property: &Value) -> Option<String> {
+    let word = |word: &Value| match word {
+        Value::String(word) => Types::named(word).is_none().then(|| word.clone()),
+        _ => None,
+    };
+    let own = match &property["type"] {
+        Value::Array(words) => words.iter().find_map(word),
+        one => word(one),
+    };
+    own.or_else(|| {
+        let keys = ["anyOf", "oneOf", "allOf"].iter();
+        let branches = keys.filter_map(|key| property[*key].as_array()).flatten();
+        branches.filter(|branch| branch.is_object()).find_map(unknown_type)
+    })
+}
+
 fn branches(property: &Value) -> Option<&Vec<Value>> {
     property["anyOf"].as_array().or_else(|| property["oneOf"].as_array())
 }
@@ -346,5 +379,27 @@ mod tests {
             check(&format!(r#"{{"anyOf":[{{"type":{any}}},{{"type":"null"}}]}}"#), Kind::Json);
         }
         check(r#"{"oneOf":[]}"#, Kind::Json);
+        check(r#"{"allOf":[]}"#, Kind::Json);
+        check(r#"{"allOf":[{"type":"string"}]}"#, Kind::String);
+        check(r#"{"allOf":[{"maxLength":3},{"type":["string","null"]}]}"#, Kind::String);
+        check(r##"{"allOf":[{"$ref":"#/definitions/a"}]}"##, Kind::Json);
+        check(r#"{"x-sql-datatype":"citext"}"#, Kind::String);
+        check(r#"{"x-sql-datatype":"jsonb"}"#, Kind::Json);
+        check(r#"{"x-sql-datatype":"integer[]"}"#, Kind::Json);
+    }
+
+    #[test]
+    fn words_that_are_no_type_are_found() {
+        let check = |schema: &str, expected: Option<&str>| {
+            let found = unknown_type(&serde_json::from_str(schema).unwrap());
+            assert_eq!(found.as_deref(), expected, "{schema}");
+        };
+        check(r#"{"type":"sting"}"#, Some("sting"));
+        check(r#"{"type":["null","int"]}"#, Some("int"));
+        check(r#"{"anyOf":[{"type":"null"},{"oneOf":[{"type":"str"}]}]}"#, Some("str"));
+        check(r#"{"type":["null","integer"],"format":"sting"}"#, None);
+        check(r#"{"type":7}"#, None);
+        check(r#"{"properties":{"a":{"type":"sting"}}}"#, None);
+        check("{}", None);
     }
 }

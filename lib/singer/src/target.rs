@@ -75,6 +75,11 @@ pub trait Target: Sized {
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Does what comes behind a good run, whose last state is printed: that stays true.
+    fn afterwards(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether rows survive a crash.
@@ -135,6 +140,12 @@ pub trait Sink {
     /// [`Sink::complete`], when all rows of this one have come. Where it is not heeded, `older`
     /// tells that rows of older versions were written in this run.
     fn activate(&mut self, version: i64, older: bool) -> Result<()>;
+
+    /// Tells whether further rows of the stream may come into a sink of their own when this one was
+    /// completed, as of a tap that reads all tables, and then what changed in all of them.
+    fn may_go_on(&self) -> bool {
+        false
+    }
 
     /// Tells whether versions change anything here: a state waits for what one does.
     fn heeds_versions(&self) -> bool;

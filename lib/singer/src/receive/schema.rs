@@ -11,7 +11,7 @@ use crate::decode::Line;
 use crate::encode::{READ_FROM, SOURCE_STREAM};
 use crate::error::{ErrorKind, Result};
 use crate::file_id::FileId;
-use crate::schema::check_size;
+use crate::schema::{Column, check_size, unknown_type};
 use crate::word::RUN;
 
 /// Reads the stream that a SCHEMA declares.
@@ -45,6 +45,16 @@ pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize)
         line.source_stream.and_then(|text| serde_json::from_slice(text).unwrap_or_default());
     if let Some(column) = stream.columns.iter().find(|column| column.name.is_empty()) {
         return Err(fault("a property has an empty name").with("property", &column.name));
+    }
+    let unknown = |column: &Column| Some((column.name.clone(), unknown_type(&column.schema)?));
+    if let Some((property, word)) = stream.columns.iter().find_map(unknown) {
+        return Err(fault("a property is of a type that JSON Schema does not know")
+            .with("property", property)
+            .with("type", word)
+            .hint(
+                "the types are string, number, integer, boolean, object, array and null: correct \
+                 the tap, or its catalog",
+            ));
     }
     match stream.keys.iter().find(|key| !stream.has_column(key)) {
         Some(key) => Err(fault("a key property is not in the schema").with("key", key)),

@@ -1,8 +1,12 @@
 //! One stream on its way into its sink.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tracing::Span;
 
+use crate::catalog::Stream;
+use crate::error::{Error, ErrorKind};
 use crate::metrics::RecordCounter;
 use crate::versions::Versions;
 
@@ -18,13 +22,18 @@ pub(super) enum Behind {
 }
 
 /// One stream on its way into its sink.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts of a stream")]
 pub(super) struct Outgoing<S> {
     pub name: String,
     pub span: Span,
     /// The stream of the tap that it came of: the tap says when that was read.
     pub of_tap: String,
+    /// What its last SCHEMA said.
+    pub stream: Arc<Stream>,
     /// `None` once it was completed.
     pub sink: Option<S>,
+    /// It was completed, and further rows of it may come all the same.
+    pub goes_on: bool,
     /// Rows were written that are not durable.
     pub dirty: bool,
     /// It was completed, and its rows become durable with those of others.
@@ -40,4 +49,36 @@ pub(super) struct Outgoing<S> {
     /// What the last state that covers rows of it leaves out.
     pub mark: Value,
     pub counter: RecordCounter,
+}
+
+impl<S> Outgoing<S> {
+    /// Describes a stream of which nothing came yet; `mark` is what the last state leaves out.
+    pub(super) fn new(stream: &Arc<Stream>, sink: S, span: Span, mark: Value) -> Self {
+        Self {
+            name: stream.name.clone(),
+            span,
+            of_tap: stream.of_tap().to_owned(),
+            stream: Arc::clone(stream),
+            sink: Some(sink),
+            goes_on: false,
+            dirty: false,
+            waits: false,
+            late: false,
+            behind: Behind::Nothing,
+            version: None,
+            versions: Versions::default(),
+            mark,
+            counter: RecordCounter::new(&stream.name),
+        }
+    }
+}
+
+/// Makes the failure for what comes of a stream that had ended.
+pub(super) fn after_end(name: &str) -> Error {
+    Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
+        .with("stream", name)
+        .hint(
+            "the tap's `currently_syncing` had moved on, and what replaces all rows cannot be \
+             taken up again: are two taps writing into one pipe?",
+        )
 }
