@@ -42,13 +42,27 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "42501" => "grant the user the right, or use another user",
         "42P01" | "42703" => "the table or column may be gone or renamed: run discovery again",
         "23503" => "rows refer to rows that are not there: load that table first",
-        "23505" => "two rows have one key, or one that the table has: check the keys of the stream",
+        "23505" => {
+            "two rows, of the stream or of the table, have one value in what `constraint` names: \
+             correct them, or drop that index or constraint if it need not hold"
+        }
         "23514" => "the table has a condition that a row does not meet: change one of the two",
+        "22P02" | "22001" | "22003" | "22007" | "22008" => {
+            "the column does not take a value: correct it in the source, or make the column one of \
+             a wider type, or of type text"
+        }
+        "23502" => "the column takes no null: have the stream give it a value",
+        "22P05" => {
+            "the encoding of the database lacks a character: load into a database of encoding UTF8"
+        }
         "53100" => "the server's disk is full: free space there",
         "53200" => "the server is out of memory: give it more, or run fewer loads at once",
         "53400" => "raise the server's limit (temp_file_limit), or load fewer rows at once",
         "53300" => "the server has too many connections: close some, or raise max_connections",
-        "57014" => "the statement was cancelled or took longer than the role's statement_timeout",
+        "57014" => {
+            "the statement was cancelled, or took longer than statement_timeout: raise that for \
+             the role or the database"
+        }
         "57P05" => "the role's idle_session_timeout is shorter than a pause here",
         "25P03" => "the role's idle_in_transaction_session_timeout is shorter than a pause here",
         "25P04" => "the role's transaction_timeout is shorter than this run",
@@ -125,6 +139,19 @@ impl Report {
         (line.starts_with("PL/") && line.contains(" function ")).then_some(line)
     }
 
+    /// Returns what to do where a function uses a name without a schema: in our sessions the
+    /// search path is empty.
+    fn names_by_path(&self) -> Option<String> {
+        const NOT_FOUND: [&str; 5] = ["42P01", "42883", "42704", "42703", "3F000"];
+        let line = self.function().filter(|_| NOT_FOUND.contains(&&*self.sqlstate))?;
+        let name = line.split_once(" function ")?.1.split(" line ").next()?;
+        Some(format!(
+            "the function finds names by the search path, which is empty in this session: write \
+             its names with their schemas, or run: ALTER FUNCTION {name} SET search_path = \
+             \"$user\", public"
+        ))
+    }
+
     /// Tells whether the server ends the connection after this.
     pub(crate) fn is_fatal(&self) -> bool {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")
@@ -132,7 +159,8 @@ impl Report {
 
     /// Leaves out what is data: the rows and keys in details, and values, which come in quotes.
     fn without_data(mut self) -> Self {
-        if self.sqlstate.starts_with("22") {
+        // What is in quotes there are the names of encodings.
+        if self.sqlstate.starts_with("22") && !matches!(&*self.sqlstate, "22P05" | "22021") {
             let parts = self.message.split('"').enumerate();
             let named = parts.map(|(at, part)| if at % 2 == 1 { "\"...\"" } else { part });
             self.message = named.collect();
@@ -148,6 +176,7 @@ impl Report {
 
     /// Makes it a failure of ours; it says nothing of the data.
     pub(crate) fn into_error(self, message: &str) -> Error {
+        let by_name = self.names_by_path();
         let Self { sqlstate, message: said, rest, hint, .. } = self.without_data();
         let (mut kind, mut advice) = (kind_of(&sqlstate), hint_of(&sqlstate));
         // The name of the setting is the same in every language of the server.
@@ -156,7 +185,7 @@ impl Report {
             kind = ErrorKind::Unavailable;
             advice = Some("raise max_locks_per_transaction, or use fewer tables in a run");
         }
-        let hint = advice.map(str::to_owned).or(hint);
+        let hint = by_name.or(advice.map(str::to_owned)).or(hint);
         let mut failure = Error::new(kind, message).with("server_message", said);
         for (name, text) in rest {
             failure = failure.with(name, text);
@@ -201,6 +230,14 @@ mod tests {
         assert_eq!(failure.context("constraint"), Some("pk"));
         assert_eq!(failure.context("detail"), None, "it has the key of a row");
         assert_eq!(sqlstate(&failure), Some("23505"));
+        let payload = b"VERROR\0C42P01\0Mrelation \"audit\" does not exist\0\
+                        WPL/pgSQL function public.note(integer) line 2 at SQL statement\0\0";
+        let failure = Report::parse(payload).into_error("cannot copy").to_string();
+        assert!(failure.contains("run: ALTER FUNCTION public.note(integer) SET"), "{failure}");
+        let payload = b"VERROR\0C22P05\0Mcharacter in encoding \"UTF8\" has no equivalent\0\0";
+        let failure = Report::parse(payload).into_error("cannot copy");
+        let said = failure.context("server_message").unwrap_or_default();
+        assert!(said.contains("UTF8"), "{said}");
         let payload = b"VERROR\0C53200\0Mout of memory\0\0";
         assert_eq!(Report::parse(payload).into_error("cannot copy").kind(), ErrorKind::Temporary);
         let payload = b"VERROR\0C53200\0Mout of shared memory\0\
