@@ -108,8 +108,10 @@ mod postgres {
     mod future_keys;
     mod guarded;
     mod hidden_rows;
+    mod hints;
     mod inherited;
     mod kept;
+    mod letter_case;
     mod loads;
     mod lost_tables;
     mod metadata;
@@ -117,6 +119,7 @@ mod postgres {
     mod names;
     mod network;
     mod notices;
+    mod odd_schemas;
     pub mod open_writers;
     mod overlaps;
     mod own_columns;
@@ -125,6 +128,7 @@ mod postgres {
     mod rediscovery;
     mod relatives;
     mod reruns;
+    mod run_sql;
     mod schema_changes;
     mod selection;
     mod server_faults;
@@ -134,6 +138,7 @@ mod postgres {
     mod tables;
     mod tap_limits;
     mod together;
+    mod type_changes;
     mod types;
     mod values;
     mod view_zones;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg::{Client, copy_binary, failure};
+use pg::{Client, copy_binary, failure, quote_ident, quote_qualified};
 use singer::{Batch, Context, Error, ErrorKind, Result};
 
 use crate::fields::Lines;
@@ -303,12 +303,39 @@ pub fn explained(failure: Error) -> Error {
         Some("55P03") => failure
             .of_kind(ErrorKind::Temporary)
             .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
+        Some("23502") => match of_table(&failure, "column") {
+            Some([table, column]) => failure.hint(format!(
+                "the stream has no value for the column: have it give one or, if the column may \
+                 be null, run: ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"
+            )),
+            None => failure,
+        },
+        Some("23514") if failure.context("constraint").is_none() => {
+            match of_table(&failure, "table") {
+                Some([table, _]) => {
+                    let schema = failure.context("schema").unwrap_or_default();
+                    let rest = format!("{}_rest", failure.context("table").unwrap_or_default());
+                    let rest = quote_qualified(schema, &rest).unwrap_or_default();
+                    failure.hint(format!(
+                        "the table has no partition for a row: make it or, for one of all other \
+                         rows, run: CREATE TABLE {rest} PARTITION OF {table} DEFAULT"
+                    ))
+                }
+                None => failure,
+            }
+        }
         Some("42501") if says(&failure, "row-level security") => failure.hint(
             "its policies would hide rows from the load: give the user BYPASSRLS or, where it owns \
              the table, run ALTER TABLE ... NO FORCE ROW LEVEL SECURITY",
         ),
         _ => failure,
     }
+}
+
+/// Returns the quoted table that the server names in a failure, and another name of it, quoted.
+fn of_table(failure: &Error, other: &str) -> Option<[String; 2]> {
+    let [schema, table, other] = ["schema", "table", other].map(|key| failure.context(key));
+    Some([quote_qualified(schema?, table?).ok()?, quote_ident(other?).ok()?])
 }
 
 fn says_stage(failure: &Error) -> bool {

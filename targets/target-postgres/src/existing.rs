@@ -22,6 +22,11 @@ pub struct Existing {
     pub unique: Vec<Vec<String>>,
     /// Whether it has a primary key.
     pub has_primary_key: bool,
+    /// Whether that is checked at the COMMIT, so that ON CONFLICT cannot use it.
+    pub is_deferrable: bool,
+    /// The columns that its key has to have, as it is partitioned by them; an empty name stands
+    /// for an expression.
+    pub partitioned_by: Vec<String>,
     /// What it has to do with others.
     pub relatives: Relatives,
     /// Whether it lasts, and has neither partitions nor triggers.
@@ -76,22 +81,30 @@ impl Existing {
             ..Self::default()
         };
         existing.read_keys(client, oid)?;
+        if existing.kind == "p" {
+            existing.partitioned_by = partitioned_by(client, oid)?;
+        }
         Ok(Some(existing))
     }
 
     fn read_keys(&mut self, client: &mut Client, oid: Option<&str>) -> Result<()> {
         let keys = client.query(
-            "SELECT i.indexrelid, i.indisprimary, a.attname
+            "SELECT i.indexrelid, i.indisprimary, a.attname, i.indimmediate
              FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
              JOIN pg_attribute a ON a.attnum = k.attnum AND a.attrelid = $1::oid
-             WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
-               AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+             WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid
+               AND (i.indimmediate OR i.indisprimary) AND i.indpred IS NULL
+               AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
              ORDER BY i.indisprimary DESC, i.indexrelid, k.place",
             &[oid],
         )?;
         let mut last = None;
         for row in &keys {
             self.has_primary_key |= row.get(1) == Some("t");
+            if row.get(3) != Some("t") {
+                self.is_deferrable = true;
+                continue;
+            }
             if last != row.get(0) {
                 self.unique.push(Vec::new());
                 last = row.get(0);
@@ -102,6 +115,17 @@ impl Existing {
         }
         Ok(())
     }
+}
+
+/// Returns the columns that a table is partitioned by.
+fn partitioned_by(client: &mut Client, oid: Option<&str>) -> Result<Vec<String>> {
+    let rows = client.query(
+        "SELECT a.attname FROM pg_partitioned_table p, unnest(p.partattrs::int2[]) k (attnum)
+         LEFT JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attnum = k.attnum
+         WHERE p.partrelid = $1::oid",
+        &[oid],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0).unwrap_or_default().to_owned()).collect())
 }
 
 fn columns(client: &mut Client, oid: Option<&str>) -> Result<Vec<ExistingColumn>> {

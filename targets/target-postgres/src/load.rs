@@ -6,12 +6,12 @@ use singer::{Context, Error, ErrorKind, Result};
 use crate::ask::{is_true, pair};
 use crate::counts::Counts;
 use crate::guarded;
+use crate::locks;
 use crate::mapping::Mapping;
 use crate::merge::Merge;
 use crate::names::TableName;
 use crate::rounds::FORGET_ROUNDS;
 use crate::settings::LoadMethod;
-use crate::table;
 
 /// What a merge is to do.
 pub struct Load<'a> {
@@ -127,7 +127,7 @@ pub fn holds_alone(
         LoadMethod::AppendOnly => return Ok(true),
         // What made the table has taken the lock.
         LoadMethod::Upsert if mapping.change.creates() => {}
-        LoadMethod::Upsert if !table::try_lock(client, &name.to_string())? => return Ok(false),
+        LoadMethod::Upsert if !locks::try_lock(client, &name.to_string())? => return Ok(false),
         LoadMethod::Upsert => {}
         LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
             lock(client, name, mapping.partition.as_ref())?;
@@ -148,7 +148,7 @@ pub fn takes_at_once(
 ) -> Result<bool> {
     let (shape, name) = (&mapping.shape, &mapping.shape.name);
     if mapping.change.creates() {
-        if !table::try_lock(client, &name.to_string())? {
+        if !locks::try_lock(client, &name.to_string())? {
             return Ok(false);
         }
         shape.make(client, &mapping.change)?;
@@ -156,8 +156,8 @@ pub fn takes_at_once(
     }
     let is_free = match (mapping.method, &mapping.partition) {
         (LoadMethod::AppendOnly, _) => return Ok(true),
-        (LoadMethod::Upsert, _) => table::try_lock(client, &name.to_string())?,
-        (_, Some(partition)) => table::try_lock(client, &partition_lock(name, partition))?,
+        (LoadMethod::Upsert, _) => locks::try_lock(client, &name.to_string())?,
+        (_, Some(partition)) => locks::try_lock(client, &partition_lock(name, partition))?,
         (_, None) => client.execute(&format!("{} NOWAIT", lock_table(name)?)).map(|_| true)?,
     };
     if is_free && fresh.is_none() {
@@ -182,7 +182,7 @@ pub fn lock(
     partition: Option<&(String, String)>,
 ) -> Result<()> {
     if let Some(partition) = partition {
-        return table::lock(client, &partition_lock(name, partition));
+        return locks::lock(client, &partition_lock(name, partition));
     }
     client.execute(&lock_table(name)?)?;
     Ok(())

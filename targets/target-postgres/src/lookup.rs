@@ -35,7 +35,8 @@ pub fn wanted_type(
         if let Some(known) = SqlType::parse(text) {
             return Ok(Some(known));
         }
-        Ok(match look_up(client, text, target_schema, extension)? {
+        let found = look_up(client, text, target_schema, extension)?;
+        Ok(match found.and_then(|found| of_same_kind(column, found)) {
             Ok(found) => Some(found),
             Err(why) => {
                 unknown.get_or_insert(why);
@@ -55,6 +56,38 @@ pub fn wanted_type(
         None => Found { sql_type: types::from_schema(column, base16_is_bytea), came, unknown },
     })
 }
+
+/// Refuses a type that only has the name of the source's, as the row type of a table may, and one
+/// whose values name objects of the source's database.
+fn of_same_kind(column: &Column, found: SqlType) -> std::result::Result<SqlType, String> {
+    let labels = [&column.schema["enum"], &column.schema["items"]["enum"]];
+    let is_enum = labels.iter().any(|labels| labels.is_array());
+    let base = column.schema[SQL_BASE_DATATYPE].as_str().and_then(SqlType::parse);
+    let storage = found.storage();
+    let has_no_parts = is_enum || base.is_some() && !storage.array;
+    if has_no_parts && storage.making == Making::Parts {
+        return Err(format!("{} is another type here", found.sql()));
+    }
+    if NAMING.contains(&&*storage.name) {
+        return Err(format!("a {} names an object, which need not be here", storage.name));
+    }
+    Ok(found)
+}
+
+/// Types whose values name objects of a database.
+const NAMING: &[&str] = &[
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
 
 /// Returns how many digits behind the point money has here. Where these are not two, refuses a
 /// column that has amounts inside another type: only those of a column itself can be counted anew.
@@ -173,7 +206,8 @@ fn bare_name(text: &str) -> Option<(String, bool)> {
     (!name.is_empty() && parts.len() < 2).then_some((name, array))
 }
 
-/// Asks the server for a type by its name; the text is data and never becomes SQL. Without a length
+/// Asks the server for a type by its name; the text is data and never becomes SQL. Arrays of rows
+/// of a table are left out: those of an enum of its name look alike. Without a length
 /// `character` has no limit here (and would have that of one character in a statement).
 fn by_name(client: &mut Client, text: &str, target_schema: &str) -> Result<Option<SqlType>> {
     let places = [None, Some(target_schema), Some("public")];
@@ -186,7 +220,9 @@ fn by_name(client: &mut Client, text: &str, target_schema: &str) -> Result<Optio
         let rows = client.query(
             &format!(
                 "SELECT format_type(oid, -1), {FACTS} FROM pg_type t \
-                 CROSS JOIN (SELECT -1) modifier (m) WHERE oid = to_regtype($1)"
+                 CROSS JOIN (SELECT -1) modifier (m) WHERE oid = to_regtype($1) \
+                 AND NOT EXISTS (SELECT FROM pg_type e JOIN pg_class c ON c.oid = e.typrelid \
+                   WHERE e.oid = t.typelem AND c.relkind <> 'c')"
             ),
             &[Some(&name)],
         );

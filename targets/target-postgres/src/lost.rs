@@ -14,6 +14,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::ask;
 use crate::filler::Filler;
+use crate::letter_case;
 use crate::mapping::Mapping;
 use crate::memory::{Claim, Memory};
 use crate::names::TableName;
@@ -61,6 +62,7 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
 /// state alone. Returns what is to be remembered of it with the load.
 pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<Option<Claim>> {
     let (name, exists) = (&mapping.shape.name, !mapping.change.creates());
+    letter_case::check_table(client, memory, mapping)?;
     let claim = memory.claim(client, &mapping.stream, (name, exists, mapping.replaces()))?;
     if !exists && !mapping.goes_on() && mapping.settings.missing_table == MissingTable::Refuse {
         warn_of_gone(client, memory, mapping)?;
@@ -178,7 +180,7 @@ pub fn check_unchanged(
         return Ok(found);
     }
     let (client, memory) = session.remembering()?;
-    let tables = Tables::read(client, settings.schema())?;
+    let tables = Tables::read(client, settings.only_schema())?;
     let (mut gone, mut others, mut filled) = (Vec::new(), Vec::new(), Vec::new());
     for stream in streams {
         let Some(name) = tables.find(client, memory, (settings, &stream.name))? else {
@@ -288,10 +290,7 @@ impl Tables {
         if remembered {
             return Ok(None);
         }
-        for mut name in TableName::candidates(stream, settings.schema()) {
-            if let Some(table) = settings.table_names.get(stream) {
-                name.table = pg::shorten_ident(table);
-            }
+        for name in settings.tables_of(stream) {
             if self.names.contains_key(&name) && memory.filler(client, &name)?.is_none() {
                 return Ok(Some(name));
             }

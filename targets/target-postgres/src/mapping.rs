@@ -1,27 +1,28 @@
 //! How a stream maps onto its table: columns, types, keys, and the SQL that merges its rows.
 
+mod adopt;
+
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use pg::{Client, quote_ident, quote_literal};
+use pg::{quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::compare::Comparison;
 use crate::direct::TableCopy;
-use crate::encode::{self, Encoder};
-use crate::fields::{Feed, Fields};
+use crate::encode;
+use crate::fields::Fields;
 use crate::kept;
-use crate::lookup;
 use crate::merge::{self, Filled, Item, Loose, Merge};
 use crate::method;
-use crate::names::{self, DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
+use crate::names::{DATESTAMP, DELETED_AT, EXTRACTED_AT, SOURCE, TABLE_VERSION, TableName};
 use crate::own::{FilledColumn, OwnColumns};
 use crate::partition::partition_of;
 use crate::settings::{LoadMethod, Missing, Settings};
-use crate::source;
+use crate::split::Split;
 use crate::stage;
-use crate::table::{self, Shape, TableChange, Wanted};
-use crate::types::{self, Change, SqlType};
+use crate::table::{Shape, TableChange};
+use crate::types::SqlType;
 
 /// A stream and its table.
 pub struct Mapping {
@@ -47,11 +48,20 @@ pub struct Mapping {
     spelled: Vec<usize>,
     /// Columns whose type became another one, as was told.
     told: BTreeSet<String>,
+    /// Columns that get nothing, for another one has the values of their property.
+    splits: Vec<Split>,
 }
 
 impl Mapping {
     /// Decides how the rows of a stream reach their table; takes no column over yet.
     pub fn new(settings: Rc<Settings>, stream: &Stream, name: TableName) -> Result<Self> {
+        if settings.primary_key_required && stream.keys.is_empty() {
+            let message = "cannot load a stream without keys: `primary_key_required` is set";
+            return Err(Error::new(ErrorKind::Config, message).hint(
+                "have the tap give the stream keys, or take the setting out: `load_method` says \
+                 what becomes of streams without keys",
+            ));
+        }
         let method = method::of(&settings, stream);
         let partition = match method {
             LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
@@ -76,9 +86,12 @@ impl Mapping {
                 columns: Vec::new(),
                 conflict: Vec::new(),
                 method,
+                on_type_change: settings.on_type_change,
                 removes: settings.hard_delete
                     || matches!(method, LoadMethod::Overwrite | LoadMethod::ReplacePartition),
                 partitioned: partition.is_some(),
+                readers: settings.readers_of(stream),
+                indices: settings.indices_of(stream),
                 stream: stream.name.clone(),
             },
             partition,
@@ -88,6 +101,7 @@ impl Mapping {
             computes: false,
             spelled: Vec::new(),
             told: BTreeSet::new(),
+            splits: Vec::new(),
             settings,
         })
     }
@@ -106,6 +120,28 @@ impl Mapping {
     pub fn heeds_versions(&self) -> bool {
         let settings = &self.settings;
         settings.activate_version && settings.adds(TABLE_VERSION) && !self.replaces()
+    }
+
+    /// Says of a version that is not heeded what that means, where it means something.
+    pub fn ignore_version(&self, version: i64, older: bool) -> Result<()> {
+        if older && self.settings.activate_version && self.replaces() {
+            // What replaces all rows leaves none of an older version, but for those of this run.
+            singer::warn!(
+                "W-VERSION-IGNORED",
+                "ACTIVATE_VERSION {version} of {} is ignored: rows of older versions came in this \
+                 run, and table {} has them",
+                self.stream.name,
+                self.shape.name
+            );
+        } else if self.settings.activate_version && !self.replaces() {
+            // Rows that are gone would stay, and nobody would know.
+            let message = "cannot act on ACTIVATE_VERSION: the table has no versions of its rows";
+            return Err(Error::new(ErrorKind::Config, message).with("version", version).hint(
+                "`add_record_metadata` is off: set it, or `load_method: overwrite`, or \
+                 `activate_version: false` to leave rows in the table that are gone",
+            ));
+        }
+        Ok(())
     }
 
     /// Tells whether rows that come again are added beside themselves: those of an older version
@@ -147,7 +183,7 @@ impl Mapping {
         let mut typed = self.shape.columns.iter().zip(&self.change.types);
         let converts = typed
             .any(|(own, sql)| own.name == EXTRACTED_AT && sql.is(&["timestamp without time zone"]));
-        let looks = self.computes || !self.spelled.is_empty();
+        let looks = self.computes || !self.spelled.is_empty() || !self.splits.is_empty();
         // What a trigger makes of rows is seen where they are staged.
         let guards = self.change.guards;
         let guarded = guards.after || guards.inserts && !self.change.children;
@@ -197,164 +233,11 @@ impl Mapping {
         Ok(())
     }
 
-    /// Takes over the columns of a schema; those of earlier ones stay. Compares with the table as
-    /// it is.
-    pub fn adopt(&mut self, client: &mut Client, stream: &Stream) -> Result<Fields> {
-        let stream = &*source::of_postgres(stream);
-        let settings = Rc::clone(&self.settings);
-        let partitioned = self.partition.is_some();
-        let keeps_deleted_at = settings.adds(DELETED_AT) || settings.hard_delete;
-        let names = names::column_names(stream, keeps_deleted_at, partitioned)?;
-        self.warn_of_left_out(stream, &names);
-        let mut data: Vec<Wanted> = self.shape.columns.drain(..).take(self.width).collect();
-        let mut places = Vec::with_capacity(names.len());
-        for (column, name) in stream.columns.iter().zip(&names) {
-            let Some(name) = name else {
-                places.push(None);
-                continue;
-            };
-            let base16 = settings.interpret_content_encoding;
-            let found = lookup::wanted_type(client, column, base16, &self.shape.name.schema)?;
-            let (sql_type, came, unknown) = (found.sql_type, found.came, found.unknown);
-            let source = Some(column.clone());
-            let mut wanted = Wanted { name: name.clone(), sql_type, source, came, unknown };
-            if let Some(at) = data.iter().position(|other| other.name == *name) {
-                wanted.sql_type = self.evolved(&wanted, at)?;
-                data[at] = wanted;
-                places.push(Some(at));
-            } else {
-                places.push(Some(data.len()));
-                data.push(wanted);
-            }
-        }
-        self.width = data.len();
-        let own = table::own_columns(partitioned, &settings);
-        let own = own.into_iter().filter(|own| !data.iter().any(|other| other.name == own.name));
-        let own: Vec<Wanted> = own.collect();
-        self.shape.columns = data;
-        self.shape.columns.extend(own);
-        names::check_width(stream, self.shape.columns.len())?;
-        self.shape.conflict = self.conflict_of(stream, &names)?;
-        self.change = self.shape.compare(client)?;
-        self.money_digits = lookup::money_digits(client, &self.shape, &self.change)?;
-        self.tell_unknown_types();
-        self.stream = stream.clone();
-        let fields = Fields::new(self.feed(&places), self.width);
-        self.computes = fields.places().any(|at| self.change.generated[at]);
-        self.spelled = fields.spelled().map(|(_, at)| at).collect();
-        Ok(fields)
-    }
-
     /// Returns the comparison of what comes with what the table keeps, where types alone do not
     /// tell. The number is unique in the run.
     pub fn comparison(&self, fields: &Fields, number: u64) -> Result<Option<Comparison>> {
         let table = self.shape.name.to_string();
         Comparison::new(fields, number, &table, &self.staged(), &self.change.types)
-    }
-
-    /// Says once which columns are not of the type of their source.
-    fn tell_unknown_types(&mut self) {
-        for (wanted, sql) in self.shape.columns.iter().zip(&self.change.types) {
-            let Some(why) = wanted.unknown.as_ref().filter(|_| wanted.sql_type == *sql) else {
-                continue;
-            };
-            if self.told.insert(wanted.name.clone()) {
-                let (table, name, sql) = (&self.shape.name, &wanted.name, sql.sql());
-                singer::warn!(
-                    "W-TYPE-AS-TEXT",
-                    "column {name} of table {table} is {sql}, not the type of its source: {why}"
-                );
-            }
-        }
-    }
-
-    /// Says once which properties of the stream do not reach the table.
-    fn warn_of_left_out(&self, stream: &Stream, names: &[Option<String>]) {
-        let lost = stream.columns.iter().zip(names).filter(|(_, name)| name.is_none());
-        let lost: Vec<&str> = lost.map(|(column, _)| column.name.as_str()).collect();
-        if lost.is_empty() || self.width > 0 {
-            return;
-        }
-        let why = if lost.iter().any(|name| self.settings.adds(name)) {
-            "columns of these names get values of this run (`add_record_metadata`)"
-        } else if self.settings.add_record_metadata {
-            "names of metadata that `metadata_columns` leaves out"
-        } else {
-            "names of metadata, and `add_record_metadata` is off"
-        };
-        singer::warn!(
-            "W-PROPERTY-LOST",
-            "stream {}: properties left out: {}: {why}",
-            stream.name,
-            lost.join(", ")
-        );
-    }
-
-    /// Returns the type of a column whose schema came again.
-    fn evolved(&self, wanted: &Wanted, at: usize) -> Result<SqlType> {
-        let (Some(column), Some(current)) = (&wanted.source, self.change.types.get(at)) else {
-            return Ok(wanted.sql_type.clone());
-        };
-        match types::change(column, current, &wanted.sql_type) {
-            Change::Keep => Ok(current.clone()),
-            Change::Widen(wide) => Ok(wide),
-            Change::Refuse => {
-                Err(Error::new(ErrorKind::Data, "cannot change the type of the column safely")
-                    .with("stream", &self.stream.name)
-                    .with("table", &self.shape.name)
-                    .with("column", &wanted.name)
-                    .with("type so far", current.sql())
-                    .with("type of the new schema", wanted.sql_type.sql()))
-            }
-        }
-    }
-
-    /// Returns the columns that identify a row of the table.
-    fn conflict_of(&self, stream: &Stream, names: &[Option<String>]) -> Result<Vec<String>> {
-        let mut keys = Vec::new();
-        for key in &stream.keys {
-            let name = stream.column(key).and_then(|at| names[at].clone());
-            keys.push(name.ok_or_else(|| {
-                Error::new(ErrorKind::Data, "cannot find the key among the columns")
-                    .with("stream", &stream.name)
-                    .with("column", key)
-            })?);
-        }
-        Ok(match self.method {
-            LoadMethod::AppendOnly => Vec::new(),
-            LoadMethod::Upsert | LoadMethod::Overwrite => keys,
-            LoadMethod::ReplacePartition if keys.is_empty() => keys,
-            LoadMethod::ReplacePartition => {
-                [SOURCE, DATESTAMP].map(str::to_owned).into_iter().chain(keys).collect()
-            }
-        })
-    }
-
-    fn feed(&self, places: &[Option<usize>]) -> Vec<Feed> {
-        let sanitize = self.settings.sanitize_null_text_characters;
-        // Only a tap of ours says so, and only of what a server of Postgres printed.
-        let printed = self.stream.schema.contains_key(singer::schema::TABLE);
-        let feed = self.stream.columns.iter().zip(places).map(|(column, place)| {
-            let Some(at) = *place else { return Feed::default() };
-            let (wanted, sql) = (&self.shape.columns[at], &self.change.types[at]);
-            let required = self.shape.conflict.contains(&wanted.name);
-            let marks_deleted = wanted.name == DELETED_AT;
-            let computed = self.change.generated[at];
-            let collation = self.change.collations[at].as_ref();
-            let money_digits = Some(self.money_digits)
-                .filter(|digits| *digits != 2 && sql.storage().name == "money");
-            Feed {
-                to: Some((at, Encoder::new(column, sql, (sanitize, printed)))),
-                required,
-                keeps: !required && !marks_deleted && !column.absent_is_null && !computed,
-                // Of amounts whose point was moved nothing is cut.
-                how: kept::compared(column, wanted.came.as_ref(), sql, printed)
-                    .filter(|_| money_digits.is_none()),
-                money_digits,
-                spelled: required && kept::is_spelled(column, wanted, sql, collation),
-            }
-        });
-        feed.collect()
     }
 
     /// Returns the columns of the stream, names and types, as they are staged. Keys that are equal
@@ -413,6 +296,29 @@ impl Mapping {
         }
     }
 
+    /// Returns the place under which a record lists a column of the stream as lacking.
+    fn lister(&self, at: usize) -> usize {
+        let split = self.splits.iter().find(|split| split.column == self.shape.columns[at].name);
+        split.map_or(at, |split| split.beside)
+    }
+
+    /// Returns columns beside those of the stream that get NULL, for one of these has the value.
+    fn emptied(&self) -> Result<Vec<Item>> {
+        let is_wanted = |name: &str| self.shape.columns.iter().any(|wanted| wanted.name == name);
+        let others = self.splits.iter().filter(|split| !is_wanted(&split.column));
+        let emptied = others.map(|split| {
+            Ok(Item {
+                column: quote_ident(&split.column)?,
+                value: format!("NULL::{}", split.sql.sql()),
+                compared: true,
+                settable: true,
+                respelled: false,
+                number: Some(split.beside),
+            })
+        });
+        emptied.collect()
+    }
+
     fn loose(&self, at: usize) -> Result<Loose> {
         let sql = self.change.types[at].storage();
         let padded = sql.modifiers.first().copied().filter(|_| sql.name == "character");
@@ -467,9 +373,10 @@ impl Mapping {
                 respelled: is_key
                     && from_stream
                     && (!kept::has_one_spelling(sql) || self.change.collations[at].is_some()),
-                number: Some(at).filter(|_| from_stream),
+                number: Some(self.lister(at)).filter(|_| from_stream),
             });
         }
+        merge.items.extend(self.emptied()?);
         merge.loose = self.spelled.iter().map(|at| self.loose(*at)).collect::<Result<_>>()?;
         merge.seen = stage::seen(&self.shape.name);
         for name in &self.shape.conflict {

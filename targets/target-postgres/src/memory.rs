@@ -20,6 +20,7 @@ use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::filler::Filler;
 use crate::names::TableName;
+use crate::spelled::Spelled;
 
 /// The columns that earlier releases did not make: when the last load of a table began, and the
 /// numbers of the table and of the one to remember in.
@@ -41,6 +42,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Memory {
     schemas: BTreeMap<String, Remembered>,
+    /// The tables that were there when one was to be made.
+    spelled: Option<Spelled>,
 }
 
 /// What is remembered of the tables of a schema.
@@ -90,6 +93,19 @@ impl Memory {
     /// Returns since when a table is filled.
     pub fn since(&mut self, client: &mut Client, name: &TableName) -> Result<Option<String>> {
         Ok(self.known(client, name)?.map(|known| known.since))
+    }
+
+    /// Returns the tables whose names differ from this one in case alone.
+    pub fn in_another_case(
+        &mut self,
+        client: &mut Client,
+        name: &TableName,
+    ) -> Result<Vec<TableName>> {
+        let spelled = match self.spelled.take() {
+            Some(spelled) => spelled,
+            None => Spelled::read(client)?,
+        };
+        Ok(self.spelled.insert(spelled).others(name))
     }
 
     /// Tells whether a table was made anew since it was filled, by somebody else.

@@ -92,6 +92,13 @@ pub struct Merge {
     pub guards: Guards,
 }
 
+impl Item {
+    /// Tells whether the value is that of the staged column of its name.
+    pub fn is_staged(&self) -> bool {
+        self.value.strip_prefix("s.") == Some(&self.column)
+    }
+}
+
 impl Merge {
     /// Returns the columns to write.
     pub fn columns(&self) -> String {

@@ -45,49 +45,32 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// Returns the table of a stream: the one that its tap says, else the one of its name; its
-    /// schema, or its name, may be `chosen`.
-    pub fn of(stream: &Stream, (schema, table): (Option<&str>, Option<&str>)) -> Self {
-        let mut name = match stream.source_table() {
-            Some((said, table)) => {
-                Self { schema: shorten_ident(schema.unwrap_or(said)), table: shorten_ident(table) }
-            }
-            None => Self::of_stream(&stream.name, schema),
-        };
-        if let Some(table) = table {
+    /// Returns the table of a stream: the one that its tap says, else the one of its name; `chosen`
+    /// is its name where a setting says it.
+    pub fn of(stream: &Stream, chosen: Option<&str>, naming: &Naming<'_>) -> Self {
+        let (schema, table) = said(stream);
+        let mut name = Self::named(schema, table, naming);
+        if let Some(table) = chosen {
             name.table = shorten_ident(table);
         }
         name
     }
 
     /// Returns every table that may be that of a stream of this name, whatever its tap says of it.
-    pub fn candidates(stream: &str, schema: Option<&str>) -> Vec<Self> {
+    pub fn candidates(stream: &str, naming: &Naming<'_>) -> Vec<Self> {
         let parts = stream.match_indices('-').map(|(at, _)| (&stream[..at], &stream[at + 1..]));
         let parts = parts.filter(|(schema, table)| !schema.is_empty() && !table.is_empty());
-        let named = parts.map(|(said, table)| Self {
-            schema: shorten_ident(schema.unwrap_or(said)),
-            table: shorten_ident(table),
-        });
-        let whole = [Self::of_stream(stream, schema), Self::whole(stream, schema)];
-        named.chain(whole).collect()
+        let named = parts.map(|(schema, table)| Self::named(Some(schema), table, naming));
+        let (schema, table) = parts_of(stream);
+        let whole = Self::named(None, stream, naming);
+        named.chain([Self::named(schema, table, naming), whole]).collect()
     }
 
-    /// Returns the table of a stream: its last part between dashes, in the schema given, else in
-    /// the schema of the part before, else in `public`.
-    pub fn of_stream(stream: &str, default_schema: Option<&str>) -> Self {
-        let mut parts = stream.rsplit('-');
-        let table = match parts.next() {
-            Some("") | None => return Self::whole(stream, default_schema),
-            Some(table) => table,
-        };
-        let schema = default_schema.or_else(|| parts.next().filter(|part| !part.is_empty()));
-        Self { schema: shorten_ident(schema.unwrap_or("public")), table: shorten_ident(table) }
-    }
-
-    /// A name that ends in a dash has no last part: all of it is the table's.
-    fn whole(stream: &str, default_schema: Option<&str>) -> Self {
-        let schema = default_schema.unwrap_or("public");
-        Self { schema: shorten_ident(schema), table: shorten_ident(stream) }
+    fn named(schema: Option<&str>, table: &str, naming: &Naming<'_>) -> Self {
+        Self {
+            schema: shorten_ident(&(naming.schema)(schema)),
+            table: shorten_ident(&(naming.case)(table)),
+        }
     }
 
     /// Returns the quoted name for SQL.
@@ -102,17 +85,43 @@ impl fmt::Display for TableName {
     }
 }
 
+/// How names of streams become those of tables.
+pub struct Naming<'a> {
+    /// Returns the schema of tables of a schema of the source, where the stream says one.
+    pub schema: &'a dyn Fn(Option<&str>) -> String,
+    /// Spells the name of a table.
+    pub case: &'a dyn Fn(&str) -> String,
+}
+
+/// Returns the schema and the table that a stream is of: as its tap says, else by its name.
+pub fn said(stream: &Stream) -> (Option<&str>, &str) {
+    let said = stream.source_table();
+    said.map_or_else(|| parts_of(&stream.name), |(schema, table)| (Some(schema), table))
+}
+
+/// Takes the table out of a name, its last part between dashes, and the schema, the part before. A
+/// name that ends in a dash has no last part: all of it is the table's.
+fn parts_of(stream: &str) -> (Option<&str>, &str) {
+    let mut parts = stream.rsplit('-');
+    match parts.next() {
+        Some("") | None => (None, stream),
+        Some(table) => (parts.next().filter(|part| !part.is_empty()), table),
+    }
+}
+
 /// Returns the column of every property of a stream, `None` for those that we write ourselves or
-/// that are to be left out. `keeps_deleted_at` keeps the mark of rows that are deleted.
+/// that are to be left out. `keeps_deleted_at` keeps the mark of rows that are deleted; names are
+/// spelled as `case` does.
 pub fn column_names(
     stream: &Stream,
-    keeps_deleted_at: bool,
-    partitioned: bool,
+    (keeps_deleted_at, partitioned): (bool, bool),
+    case: impl Fn(&str) -> String,
 ) -> Result<Vec<Option<String>>> {
     let mut names: Vec<Option<String>> = Vec::with_capacity(stream.columns.len());
     let mut places = BTreeMap::new();
     for (at, column) in stream.columns.iter().enumerate() {
-        let property = column.name.as_str();
+        let property = case(&column.name);
+        let property = property.as_str();
         let ours = METADATA.iter().any(|(name, _)| *name == property);
         if ours && !(keeps_deleted_at && property == DELETED_AT) {
             names.push(None);
@@ -130,9 +139,12 @@ pub fn column_names(
         if let Some(at) = places.insert(name.clone(), at) {
             return Err(Error::new(ErrorKind::Data, "cannot tell two columns apart")
                 .with("stream", &stream.name)
-                .with("column", property)
+                .with("column", &column.name)
                 .with("other column", &stream.columns[at].name)
-                .hint("their names are one name once shortened to 63 bytes; rename one"));
+                .hint(
+                    "their names are one name once shortened to 63 bytes, and by `name_case: \
+                     lower` in lower case; rename one",
+                ));
         }
         names.push(Some(name));
     }
@@ -142,27 +154,76 @@ pub fn column_names(
 
 /// Refuses more columns than a table can have, before the table is touched.
 pub fn check_width(stream: &Stream, columns: usize) -> Result<()> {
-    if columns <= COLUMNS_MAX {
+    if columns <= COLUMNS_MAX { Ok(()) } else { Err(too_wide(stream, columns)) }
+}
+
+/// Refuses more columns than a staging table can have, with so many that are not of the stream: a
+/// first load might do without it, and later ones could not.
+pub fn check_staged_width(stream: &Stream, columns: usize, further: usize) -> Result<()> {
+    if columns + further <= COLUMNS_MAX {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Data, "cannot put this many columns into one table")
+    let failure = too_wide(stream, columns).with("columns to stage rows by", further);
+    Err(failure.hint(format!("{WIDE}; or load by `append-only`, which stages no rows")))
+}
+
+/// What to do about too many columns.
+const WIDE: &str = "leave columns out by selection in the tap, read the stream as several ones, or \
+                    put properties whose names are data into one object, which becomes a jsonb \
+                    column";
+
+#[cold]
+fn too_wide(stream: &Stream, columns: usize) -> Error {
+    Error::new(ErrorKind::Data, "cannot put this many columns into one table")
         .with("stream", &stream.name)
         .with("columns", columns)
         .with("limit of Postgres", COLUMNS_MAX)
-        .hint(
-            "leave columns out by selection in the tap, read the stream as several ones, or put \
-             properties whose names are data into one object, which becomes a jsonb column",
-        ))
+        .hint(WIDE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn keep(name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn in_schema(
+        chosen: Option<&str>,
+        case: fn(&str) -> String,
+        with: impl Fn(&Naming<'_>) -> String,
+    ) -> String {
+        let schema = |said: Option<&str>| match chosen {
+            Some(schema) => schema.to_owned(),
+            None => said.map_or_else(|| "public".to_owned(), case),
+        };
+        with(&Naming { schema: &schema, case: &case })
+    }
+
+    fn of(stream: &Stream, (schema, table): (Option<&str>, Option<&str>)) -> String {
+        in_schema(schema, keep, |naming| TableName::of(stream, table, naming).to_string())
+    }
+
+    #[test]
+    fn names_may_become_lower_case() {
+        let mut stream = Stream::new("Sales-Orders", serde_json::Map::new(), Vec::new());
+        let of = |stream: &Stream, schema, table| {
+            in_schema(schema, str::to_lowercase, |naming| {
+                TableName::of(stream, table, naming).to_string()
+            })
+        };
+        assert_eq!(of(&stream, None, None), "sales.orders");
+        assert_eq!(of(&stream, Some("Raw"), Some("Lines")), "Raw.Lines");
+        stream.set_source_table("Sales", "Orders");
+        assert_eq!(of(&stream, None, None), "sales.orders");
+    }
+
     #[test]
     fn finds_the_table_of_a_stream() {
         let check = |stream: &str, schema: Option<&str>, expected: &str| {
-            assert_eq!(TableName::of_stream(stream, schema).to_string(), expected, "{stream}");
+            let stream = Stream::new(stream, serde_json::Map::new(), Vec::new());
+            assert_eq!(of(&stream, (schema, None)), expected, "{}", stream.name);
         };
         check("orders", None, "public.orders");
         check("sales-orders", None, "sales.orders");
@@ -171,9 +232,10 @@ mod tests {
         check("-orders", None, "public.orders");
         check("orders--", None, "public.orders--");
         check("Order Details", Some("x\"y"), "x\"y.Order Details");
-        let long = TableName::of_stream(&"é".repeat(60), None);
-        assert_eq!(long.table.len(), 63);
-        assert_eq!(TableName::of_stream("a-b\"c", None).sql().unwrap(), "\"a\".\"b\"\"c\"");
+        let long = Stream::new("é".repeat(60), serde_json::Map::new(), Vec::new());
+        assert_eq!(of(&long, (None, None)).len(), "public.".len() + 63);
+        let name = TableName { schema: "a".to_owned(), table: "b\"c".to_owned() };
+        assert_eq!(name.sql().unwrap(), "\"a\".\"b\"\"c\"");
     }
 
     #[test]
@@ -183,7 +245,7 @@ mod tests {
             if let Some((schema, table)) = said {
                 stream.set_source_table(schema, table);
             }
-            assert_eq!(TableName::of(&stream, chosen).to_string(), expected, "{}", stream.name);
+            assert_eq!(of(&stream, chosen), expected, "{}", stream.name);
         };
         let said = Some(("public", "order-items"));
         check("public-order-items", said, (None, None), "public.order-items");
@@ -192,9 +254,11 @@ mod tests {
         check("public-order-items", None, (None, None), "order.items");
         check("a-b", said, (None, None), "a.b");
         check("a-b", None, (None, Some("c")), "a.c");
-        let found = TableName::candidates("s-a-b", None);
-        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["s.a-b", "s-a.b", "a.b", "public.s-a-b"]);
+        let found = in_schema(None, keep, |naming| {
+            let found = TableName::candidates("s-a-b", naming);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(found, "s.a-b s-a.b a.b public.s-a-b");
     }
 
     #[test]
@@ -205,24 +269,24 @@ mod tests {
             let schema = format!("{{\"properties\":{{{}}}}}", properties.join(","));
             Stream::new("s", serde_json::from_str(&schema).unwrap(), Vec::new())
         };
-        assert!(column_names(&stream(&["ctid"]), true, false).is_err());
-        assert!(column_names(&stream(&["_sdc_stage_line"]), true, false).is_err());
-        assert!(column_names(&stream(&[SOURCE]), true, true).is_err());
-        assert!(column_names(&stream(&[""]), true, false).is_err());
+        assert!(column_names(&stream(&["ctid"]), (true, false), keep).is_err());
+        assert!(column_names(&stream(&["_sdc_stage_line"]), (true, false), keep).is_err());
+        assert!(column_names(&stream(&[SOURCE]), (true, true), keep).is_err());
+        assert!(column_names(&stream(&[""]), (true, false), keep).is_err());
         let some = |name: &str| Some(name.to_owned());
         let names = ["Id", "id", "_sdc_sequence", DELETED_AT, "_sdc_lsn", SOURCE];
         assert_eq!(
-            column_names(&stream(&names), true, false).unwrap(),
+            column_names(&stream(&names), (true, false), keep).unwrap(),
             [some("Id"), some("id"), None, some(DELETED_AT), some("_sdc_lsn"), some(SOURCE)]
         );
-        assert_eq!(column_names(&stream(&names), false, false).unwrap()[3], None);
+        assert_eq!(column_names(&stream(&names), (false, false), keep).unwrap()[3], None);
         // What we write ourselves, or leave out, does not count among those of the stream.
         let many: Vec<String> = (0..1600).map(|at| format!("c{at}")).collect();
         let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
         many.push("_sdc_sequence");
-        assert_eq!(column_names(&stream(&many), false, false).unwrap().len(), 1601);
+        assert_eq!(column_names(&stream(&many), (false, false), keep).unwrap().len(), 1601);
         many.push("one_more");
-        let failure = column_names(&stream(&many), false, false).unwrap_err();
+        let failure = column_names(&stream(&many), (false, false), keep).unwrap_err();
         assert_eq!(failure.context("columns"), Some("1601"));
     }
 }

@@ -14,11 +14,11 @@ use pg::{Client, failure, ours, quote_literal, quote_qualified};
 use singer::{Error, ErrorKind, Result};
 
 use crate::guarded::or_kept;
+use crate::locks;
 use crate::mapping::Mapping;
 use crate::merge::{Item, Merge};
 use crate::names::TableName;
 use crate::settings::LoadMethod;
-use crate::table;
 
 /// A run holds no more locks than this at once: the server has room for some thousands.
 const LOCKS_MAX: usize = 500;
@@ -182,7 +182,7 @@ impl Order {
 fn wanted(mapping: &Mapping, held: usize) -> Vec<Lock> {
     let name = &mapping.shape.name;
     let lock =
-        |what: &str, shared| Lock { number: table::lock_number(what), shared, is_held: false };
+        |what: &str, shared| Lock { number: locks::lock_number(what), shared, is_held: false };
     let shared = if mapping.method == LoadMethod::Overwrite { "" } else { "_shared" };
     let mut wanted = vec![lock(&format!("load {name}"), shared)];
     if let Some((source, datestamp)) = &mapping.partition {

@@ -104,7 +104,8 @@ impl Merge {
 
     /// Gives the records of a round what they lack and the record before them has.
     pub fn fold(&self, round: u64) -> String {
-        let lacking = self.items.iter().filter_map(|item| item.number.map(|n| (n, &item.column)));
+        let staged = self.items.iter().filter(|item| item.is_staged());
+        let lacking = staged.filter_map(|item| item.number.map(|n| (n, &item.column)));
         let set = lacking.map(|(number, column)| {
             format!(
                 "{column} = CASE WHEN {number} = ANY (s._sdc_stage_absent) THEN p.{column} \

@@ -81,6 +81,11 @@ impl Session {
         })
     }
 
+    /// Returns how to connect.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Returns the connection of all streams, and what is remembered of tables.
     pub fn remembering(&mut self) -> Result<(&mut Client, &mut Memory)> {
         Ok((self.shared.idle()?, &mut self.memory))

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use pg::ConnectionSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use singer::{Error, ErrorKind, OtherSetting, Result};
+use singer::{Error, ErrorKind, OtherSetting, Result, Stream};
 
-use crate::names::{DELETED_AT, METADATA, TABLE_VERSION};
+use crate::names::{self, DELETED_AT, METADATA, Naming, TABLE_VERSION, TableName};
+use crate::schemas::{Place, Readers, Texts};
 
 /// How rows reach the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -45,6 +46,40 @@ pub enum MissingTable {
     Make,
 }
 
+/// What to do with a column whose type in the table does not take what comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTypeChange {
+    /// The run fails.
+    #[default]
+    Refuse,
+    /// The column becomes one that keeps the values of both.
+    Widen,
+    /// What comes goes into a column of its own.
+    AddColumn,
+}
+
+/// How names of streams and properties become names of tables and columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameCase {
+    /// As they are.
+    #[default]
+    Keep,
+    /// In lower case.
+    Lower,
+}
+
+impl NameCase {
+    /// Returns the name.
+    pub fn of(self, name: &str) -> String {
+        match self {
+            Self::Keep => name.to_owned(),
+            Self::Lower => name.to_lowercase(),
+        }
+    }
+}
+
 /// The settings, as `--about` shows them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
@@ -55,10 +90,24 @@ pub struct Settings {
     /// Schema of the tables; without it the one that the tap says, or the part of the stream's name
     /// before the last `-`, else `public`.
     pub default_target_schema: Option<String>,
+    /// Where tables of one schema of the source go, as `{"sales": {"target_schema": "raw_sales"}}`,
+    /// with `target_schema_select_permissions` and `indices` (`{"orders": ["customer_id"]}`) of
+    /// tables that are made; other schemas go where `default_target_schema` says.
+    #[serde(default)]
+    pub schema_mapping: BTreeMap<String, Place>,
+    /// Roles that may read tables which a load makes, and use their schemas: a name, several, or
+    /// `{"users": [...], "groups": [...]}`.
+    #[schemars(extend("x-aliases" = ["default_target_schema_select_permission"]))]
+    pub default_target_schema_select_permissions: Option<Readers>,
     /// Names of tables by stream, as in `{"public-orders": "orders_eu"}`, where a table is to have
     /// another name than its stream gives it.
     #[serde(default)]
     pub table_names: BTreeMap<String, String>,
+    /// Whether names of tables and columns `keep` their case or become `lower`, as some programs
+    /// make them; names that other settings give are taken as they are. A name that is there in
+    /// another case only is refused.
+    #[serde(default)]
+    pub name_case: NameCase,
     /// What to do with rows since a state (or with a stream that is as its state says) whose table
     /// is not there, or is not the one that the state is of: `refuse`, or `make` the table with
     /// these rows alone, or take the one that is there. Of a tap that does not say where it leaves
@@ -113,9 +162,25 @@ pub struct Settings {
     /// `null`. Behind the deletion of its row a record begins a new one, without old values.
     #[serde(default)]
     pub missing: Missing,
+    /// What to do with a column that is part of no key, and whose type does not take what comes
+    /// (larger numbers and longer text it always does): `refuse` it; `widen` the column to text,
+    /// where it has numbers, booleans, dates, times or uuids, whose text is then as `tap-postgres`
+    /// prints it; or `add_column`, which puts what comes into a column `NAME__TYPE`, and NULL into
+    /// the other one.
+    #[serde(default)]
+    pub on_type_change: OnTypeChange,
     /// Seconds to wait for a lock on a table before giving up with exit code 75.
     #[serde(default = "a_minute")]
     pub lock_timeout_seconds: u64,
+    /// Whether streams without keys are refused.
+    #[serde(default)]
+    pub primary_key_required: bool,
+    /// SQL to run ahead of the first row: a text, or several. It is one transaction, in a session
+    /// of its own with the settings of the role; nothing is loaded where it fails.
+    pub before_run_sql: Option<Texts>,
+    /// SQL to run in the same way behind the last row, when every table is committed and its state
+    /// printed; that stays so where it fails.
+    pub after_run_sql: Option<Texts>,
     /// Accepted for compatibility and not used: the connection is always plain `postgresql`.
     #[serde(rename = "dialect+driver")]
     pub dialect_driver: Option<String>,
@@ -158,8 +223,64 @@ impl Settings {
         }
     }
 
-    /// Returns the schema of all tables, if one is set.
-    pub fn schema(&self) -> Option<&str> {
+    /// Returns the table of a stream, with names in this case.
+    pub fn table_of(&self, stream: &Stream, case: NameCase) -> TableName {
+        let table = self.table_names.get(&stream.name).map(String::as_str);
+        let schema = |said: Option<&str>| self.schema_of(said, case);
+        TableName::of(stream, table, &Naming { schema: &schema, case: &|name| case.of(name) })
+    }
+
+    /// Returns every table that may be that of a stream of this name.
+    pub fn tables_of(&self, stream: &str) -> Vec<TableName> {
+        let case = self.name_case;
+        let schema = |said: Option<&str>| self.schema_of(said, case);
+        let naming = Naming { schema: &schema, case: &|name| case.of(name) };
+        let mut names = TableName::candidates(stream, &naming);
+        if let Some(table) = self.table_names.get(stream) {
+            for name in &mut names {
+                name.table = pg::shorten_ident(table);
+            }
+        }
+        names
+    }
+
+    /// Returns the schema of the tables of a schema of the source, where the stream says one.
+    fn schema_of(&self, said: Option<&str>, case: NameCase) -> String {
+        let mapped = self.place_of(said).and_then(|place| place.target_schema.as_deref());
+        match mapped.or(self.schema()) {
+            Some(chosen) => chosen.to_owned(),
+            None => said.map_or_else(|| "public".to_owned(), |said| case.of(said)),
+        }
+    }
+
+    fn place_of(&self, said: Option<&str>) -> Option<&Place> {
+        said.and_then(|said| self.schema_mapping.get(said))
+    }
+
+    /// Returns the roles that may read the table of a stream, if it is to be made.
+    pub fn readers_of(&self, stream: &Stream) -> Vec<String> {
+        let place = self.place_of(names::said(stream).0);
+        let own = place.and_then(|place| place.target_schema_select_permissions.as_ref());
+        let readers = own.or(self.default_target_schema_select_permissions.as_ref());
+        readers.map(Readers::roles).unwrap_or_default()
+    }
+
+    /// Returns the columns of each index that the table of a stream gets, if it is to be made.
+    pub fn indices_of(&self, stream: &Stream) -> Vec<Vec<String>> {
+        let (schema, table) = names::said(stream);
+        let place = self.place_of(schema);
+        let indices = place.and_then(|place| place.indices.get(table)).into_iter().flatten();
+        let name = |column: &str| pg::shorten_ident(&self.name_case.of(column.trim()));
+        indices.map(|columns| columns.split(',').map(name).collect()).collect()
+    }
+
+    /// Returns the schema that all tables are in, if there is such a one.
+    pub fn only_schema(&self) -> Option<&str> {
+        self.schema().filter(|_| self.schema_mapping.is_empty())
+    }
+
+    /// Returns the schema of tables for which no other setting says one.
+    fn schema(&self) -> Option<&str> {
         self.default_target_schema.as_deref().filter(|schema| !schema.is_empty())
     }
 }
@@ -185,53 +306,19 @@ pub const OTHERS: &[OtherSetting] = &[
     OtherSetting::without_effect("batch_detection_threshold"),
     OtherSetting::without_effect("add_upsert_indexes"),
     OtherSetting::not_yet(
-        "primary_key_required",
-        "true",
-        "remove it: `load_method` says what becomes of streams without keys",
-    ),
-    OtherSetting::not_yet(
         "data_flattening_max_level",
         "0",
         "put a mapper between tap and target, or remove the setting",
-    ),
-    OtherSetting::not_yet(
-        "schema_mapping",
-        "{}",
-        "set `default_target_schema`, or run the target once for each schema",
-    ),
-    OtherSetting::not_yet(
-        "default_target_schema_select_permission",
-        "null",
-        "remove it, and run ALTER DEFAULT PRIVILEGES ... GRANT SELECT once",
-    ),
-    OtherSetting::not_yet(
-        "default_target_schema_select_permissions",
-        "null",
-        "remove it, and run ALTER DEFAULT PRIVILEGES ... GRANT SELECT once",
     ),
     OtherSetting::not_yet("invalid_records_detect", "true", "set `max_rejects`"),
     OtherSetting::not_yet("invalid_records_threshold", "0", "set `max_rejects`"),
     OtherSetting::not_yet("persist_empty_tables", "false", "remove it"),
     OtherSetting::not_yet(
-        "before_run_sql",
-        "null",
-        "run the SQL by a step of its own ahead of the load",
-    ),
-    OtherSetting::not_yet(
-        "after_run_sql",
-        "null",
-        "run the SQL by a step of its own behind the load",
-    ),
-    OtherSetting::not_yet(
         "before_run_sql_file",
         "null",
-        "run the SQL by a step of its own ahead of the load",
+        "put the SQL itself into `before_run_sql`",
     ),
-    OtherSetting::not_yet(
-        "after_run_sql_file",
-        "null",
-        "run the SQL by a step of its own behind the load",
-    ),
+    OtherSetting::not_yet("after_run_sql_file", "null", "put the SQL itself into `after_run_sql`"),
     OtherSetting::not_yet(
         "postgres_sslcrl",
         "null",

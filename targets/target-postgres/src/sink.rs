@@ -473,24 +473,13 @@ impl Sink for PostgresSink {
     fn activate(&mut self, version: i64, older: bool) -> Result<()> {
         if self.heeds_versions() {
             self.version = Some(version);
-        } else if older && self.settings.activate_version && self.mapping.replaces() {
-            // What replaces all rows leaves none of an older version, but for those of this run.
-            singer::warn!(
-                "W-VERSION-IGNORED",
-                "ACTIVATE_VERSION {version} of {} is ignored: rows of older versions came in this \
-                 run, and table {} has them",
-                self.mapping.stream.name,
-                self.mapping.shape.name
-            );
-        } else if self.settings.activate_version && !self.mapping.replaces() {
-            // Rows that are gone would stay, and nobody would know.
-            let message = "cannot act on ACTIVATE_VERSION: the table has no versions of its rows";
-            return Err(Error::new(ErrorKind::Config, message).with("version", version).hint(
-                "`add_record_metadata` is off: set it, or `load_method: overwrite`, or \
-                     `activate_version: false` to leave rows in the table that are gone",
-            ));
+            return Ok(());
         }
-        Ok(())
+        self.mapping.ignore_version(version, older)
+    }
+
+    fn may_go_on(&self) -> bool {
+        !self.mapping.replaces()
     }
 
     fn heeds_versions(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::connection::{Connection, CopyTarget, Received};
 use crate::fields::{Fields, Incoming};
 use crate::names::{STAGE_PREFIX, TableName};
 use crate::own::{FilledColumn, OwnColumns};
-use crate::{own, types};
+use crate::{own, retype};
 
 /// What a staged row has behind the columns of its stream and those of [`OWN`].
 const EXTRA: [(&str, &str); 2] =
@@ -25,6 +25,9 @@ const OWN: [(&str, &str, FilledColumn); 4] = [
     ("_sdc_stage_received", "timestamp with time zone", FilledColumn::Received),
     ("_sdc_stage_sequence", "bigint", FilledColumn::Sequence),
 ];
+
+/// How many columns it has beside those of its stream; one is the round of its record.
+pub const FURTHER_COLUMNS: usize = EXTRA.len() + OWN.len() + 1;
 
 /// The staging table.
 pub struct Stage {
@@ -112,7 +115,7 @@ impl Stage {
             let quoted = quote_ident(name)?;
             match self.columns.get(at) {
                 Some((_, old)) if old == sql => {}
-                Some((_, old)) => actions.push(types::retype(&quoted, old, sql)),
+                Some((_, old)) => actions.push(retype::action(&quoted, old, sql)),
                 None => added.push(format!("{quoted} {sql}")),
             }
         }

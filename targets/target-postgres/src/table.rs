@@ -1,13 +1,15 @@
 //! The table as it is, the table as the stream needs it, and the DDL between the two.
 
-use pg::{Client, quote_ident, quote_literal};
+use pg::failure::sqlstate;
+use pg::{Client, quote_ident};
 use singer::{Column, Context, Error, ErrorKind, Result};
 
 use crate::existing::{Existing, ExistingColumn};
 use crate::guards::Guards;
 use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
-use crate::settings::{LoadMethod, Settings};
+use crate::settings::{LoadMethod, OnTypeChange, Settings};
 use crate::types::{self, Change, SqlType};
+use crate::{grants, held, locks, remark, retype, type_change};
 
 /// A column as the stream needs it.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Wanted {
     pub came: Option<SqlType>,
     /// Why it is not of the type that it has in its source, where the server does not know that.
     pub unknown: Option<String>,
+    /// The column of the property's name, where that one does not take its values.
+    pub instead_of: Option<String>,
 }
 
 /// What is there to do, and what the table is like after it.
@@ -86,6 +90,14 @@ impl TableChange {
     }
 }
 
+/// What one statement does to the columns of a table.
+#[derive(Default)]
+struct Actions {
+    parts: Vec<String>,
+    /// The columns that get another type.
+    retyped: Vec<String>,
+}
+
 /// The table a stream needs.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -97,10 +109,16 @@ pub struct Shape {
     pub conflict: Vec<String>,
     /// How rows reach the table.
     pub method: LoadMethod,
+    /// What to do with a column that does not take what comes.
+    pub on_type_change: OnTypeChange,
     /// Whether a load may take rows out of the table.
     pub removes: bool,
     /// Whether rows belong to a partition (source, datestamp).
     pub partitioned: bool,
+    /// The roles that may read the table, if it is to be made.
+    pub readers: Vec<String>,
+    /// The columns of each index that it gets then.
+    pub indices: Vec<Vec<String>>,
     /// The stream, for messages.
     pub stream: String,
 }
@@ -119,6 +137,8 @@ impl Shape {
         let table = self.name.sql()?;
         let Some(existing) = existing else {
             self.create(&table, &mut change)?;
+            let granted = grants::statements(client, &self.name, &self.readers);
+            change.statements.extend(granted.with("stream", &self.stream)?);
             return Ok(change);
         };
         match &*existing.kind {
@@ -137,9 +157,13 @@ impl Shape {
                     .hint("a view or foreign table has the name: choose another schema"));
             }
         }
-        let mut actions = Vec::new();
+        let mut actions = Actions::default();
         for wanted in &self.columns {
             self.place(wanted, &existing, &mut actions, &mut change)?;
+        }
+        if !actions.retyped.is_empty() {
+            let free = held::check(client, &self.name, &actions.retyped);
+            free.with("stream", &self.stream).with("table", &self.name)?;
         }
         for column in &existing.columns {
             let written = self.columns.iter().any(|wanted| wanted.name == column.name);
@@ -153,9 +177,10 @@ impl Shape {
         }
         let computes = change.others.iter().any(|(_, default)| default.is_some());
         change.asks_promises = computes || !existing.is_plain;
-        if !actions.is_empty() {
-            change.statements.push(format!("ALTER TABLE {table} {}", actions.join(", ")));
+        if !actions.parts.is_empty() {
+            change.statements.push(format!("ALTER TABLE {table} {}", actions.parts.join(", ")));
         }
+        change.statements.extend(self.remarks(&table, |column| change.added.contains(column))?);
         let changes = !change.statements.is_empty();
         let checked = existing.relatives.check(self.method, self.removes, changes);
         checked.with("stream", &self.stream).with("table", &self.name)?;
@@ -178,10 +203,30 @@ impl Shape {
             change.unique = true;
         }
         change.statements.push(format!("CREATE TABLE {table} ({})", parts.join(", ")));
+        change.statements.extend(self.remarks(table, |_| true)?);
+        for columns in &self.indices {
+            let lacks = |name: &&String| !self.columns.iter().any(|wanted| wanted.name == **name);
+            if let Some(missing) = columns.iter().find(lacks) {
+                let message = "cannot make an index: the stream lacks its column";
+                return Err(self
+                    .refusal(ErrorKind::Config, message)
+                    .with("column", missing)
+                    .hint("correct `indices` in `schema_mapping`"));
+            }
+            change.statements.push(format!("CREATE INDEX ON {table} ({})", quoted(columns)?));
+        }
         if self.partitioned && self.conflict.is_empty() {
             change.statements.push(partition_index(table));
         }
         Ok(())
+    }
+
+    /// Returns the statements that say of new columns for which one each was made.
+    fn remarks(&self, table: &str, is_new: impl Fn(&String) -> bool) -> Result<Vec<String>> {
+        let new = self.columns.iter().filter(|wanted| is_new(&wanted.name));
+        let new = new.filter_map(|wanted| Some((wanted, wanted.instead_of.as_ref()?)));
+        new.map(|(wanted, of)| Ok(remark::statement(table, &quote_ident(&wanted.name)?, of)))
+            .collect()
     }
 
     /// Finds a wanted column in the table, or the way to get it there.
@@ -189,40 +234,84 @@ impl Shape {
         &self,
         wanted: &Wanted,
         existing: &Existing,
-        actions: &mut Vec<String>,
+        actions: &mut Actions,
         change: &mut TableChange,
     ) -> Result<()> {
         let name = quote_ident(&wanted.name)?;
         let Some(found) = existing.columns.iter().find(|column| column.name == wanted.name) else {
-            actions.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
+            actions.parts.push(format!("ADD COLUMN {name} {}", wanted.sql_type.sql()));
             change.added.extend(wanted.source.is_some().then(|| wanted.name.clone()));
             change.push(wanted.sql_type.clone(), None);
             return Ok(());
         };
+        let fixed = self.fixed(found, existing);
         let fit = match &wanted.source {
-            Some(source) => types::change(source, &found.sql_type, &wanted.sql_type),
+            Some(source) if fixed.is_some() => {
+                types::change(source, &found.sql_type, &wanted.sql_type)
+            }
+            Some(source) => {
+                type_change::change(self.on_type_change, source, &found.sql_type, &wanted.sql_type)
+            }
             None if our_type_fits(&found.sql_type, &wanted.sql_type) => Change::Keep,
             None => Change::Refuse,
         };
         let sql = match fit {
             Change::Keep => found.sql_type.clone(),
             Change::Widen(wide) => {
-                actions.push(types::retype(&name, &found.sql_type.sql(), &wide.sql()));
+                actions.parts.push(retype::action(&name, &found.sql_type.sql(), &wide.sql()));
+                actions.retyped.push(wanted.name.clone());
                 wide
             }
-            Change::Refuse => {
-                return Err(self
-                    .refusal(ErrorKind::Data, "cannot change the type of the column safely")
-                    .with("column", &wanted.name)
-                    .with("type of the table", found.sql_type.sql())
-                    .with("type of the stream", wanted.sql_type.sql())
-                    .hint(
-                        "change the column by hand, load into another table, or change the tap",
-                    ));
-            }
+            Change::Refuse => return Err(self.type_refusal(wanted, found, fixed)),
         };
         change.push(sql, Some(found));
         Ok(())
+    }
+
+    /// Returns why a column keeps its type, whatever `on_type_change` says.
+    fn fixed(&self, found: &ExistingColumn, existing: &Existing) -> Option<&'static str> {
+        let of = |key: &[String]| key.contains(&found.name);
+        if of(&self.conflict) || existing.unique.iter().any(|key| of(key)) {
+            Some("the column is part of a key")
+        } else if found.generated || found.identity {
+            Some("the server fills the column")
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn type_refusal(
+        &self,
+        wanted: &Wanted,
+        found: &ExistingColumn,
+        fixed: Option<&'static str>,
+    ) -> Error {
+        let fixed = fixed.or(wanted.source.is_none().then_some("the load fills the column"));
+        let widest = type_change::widest(&found.sql_type, &wanted.sql_type);
+        let hint = match (fixed, widest) {
+            (Some(why), _) => format!(
+                "{why}, which `on_type_change` leaves alone: change the column by hand, load into \
+                 another table, or change the tap"
+            ),
+            (None, Some(wide)) => format!(
+                "set `on_type_change: widen`, and the column becomes {}, or `add_column`, which \
+                 puts what comes into a column of its own; else load into another table, or change \
+                 the tap",
+                wide.sql()
+            ),
+            (None, None) => {
+                "set `on_type_change: add_column`, which puts what comes into a column \
+                             of its own, change the column by hand, load into another table, or \
+                             change the tap"
+                    .to_owned()
+            }
+        };
+        self.refusal(ErrorKind::Data, "cannot change the type of the column safely")
+            .with("column", &wanted.name)
+            .with("type of the table", found.sql_type.sql())
+            .with("type of the stream", wanted.sql_type.sql())
+            .hint(hint)
     }
 
     fn check_keys(&self, existing: &Existing, table: &str, change: &mut TableChange) -> Result<()> {
@@ -253,7 +342,7 @@ impl Shape {
             return Ok(());
         }
         let columns = quoted(&self.conflict)?;
-        if existing.has_primary_key {
+        if existing.has_primary_key && !existing.is_deferrable {
             let key = existing.unique.first().map(|key| key.join(", ")).unwrap_or_default();
             return Err(self
                 .refusal(ErrorKind::Data, "cannot load by a key other than the table's")
@@ -267,16 +356,16 @@ impl Shape {
         if self.method != LoadMethod::Upsert || change.children {
             return Ok(());
         }
+        let statement = if existing.has_primary_key {
+            format!("CREATE UNIQUE INDEX ON {table} ({columns})")
+        } else {
+            format!("ALTER TABLE {table} ADD PRIMARY KEY ({columns})")
+        };
+        let message = "cannot find rows by key: the table has no unique index on it";
         Err(self
-            .refusal(
-                ErrorKind::Data,
-                "cannot find rows by key: the table has no unique index on it",
-            )
+            .refusal(ErrorKind::Data, message)
             .with("key of the stream", self.conflict.join(", "))
-            .hint(self.way_to_a_key(
-                existing,
-                &format!("ALTER TABLE {table} ADD PRIMARY KEY ({columns})"),
-            )))
+            .hint(self.way_to_a_key(existing, &statement)))
     }
 
     /// Says what to do about a table that is not unique by the key of the stream.
@@ -285,6 +374,11 @@ impl Shape {
         if !self.partitioned && existing.columns.iter().any(|column| column.name == DATESTAMP) {
             return "the table holds days, and a key may be in each of them: load by \
                     `replace-partition`, or into another table or schema"
+                .to_owned();
+        }
+        if existing.partitioned_by.iter().any(|column| !self.conflict.contains(column)) {
+            return "a partitioned table is unique only by a key with all columns that it is \
+                    partitioned by: load by `append-only`, or into another table or schema"
                 .to_owned();
         }
         match self.conflict.iter().find(|name| !has(name)) {
@@ -306,7 +400,7 @@ impl Shape {
     /// Makes the schema of the table, where it is not there; within a transaction that ends soon,
     /// for other streams wait for it.
     pub fn create_schema(&self, client: &mut Client) -> Result<()> {
-        lock(client, &format!("schema {}", self.name.schema))?;
+        locks::lock(client, &format!("schema {}", self.name.schema))?;
         match self.schema_statement(client)? {
             Some(statement) => self.change(client, &statement),
             None => Ok(()),
@@ -323,15 +417,24 @@ impl Shape {
 
     fn change(&self, client: &mut Client, statement: &str) -> Result<()> {
         tracing::info!("changing the database: {statement}");
-        let done = client.execute(statement);
-        done.map_err(|failure| failure.with("stream", &self.stream).with("statement", statement))?;
+        client.execute(statement).map_err(|failure| {
+            let failure = failure.with("stream", &self.stream).with("statement", statement);
+            let held = matches!(sqlstate(&failure), Some("0A000" | "2BP01" | "42883" | "42804"));
+            if held && statement.contains(" ALTER COLUMN ") {
+                return failure.hint(
+                    "a check, an index, a default, a policy or a trigger needs the column as it \
+                     is: drop that, load, and make it again",
+                );
+            }
+            failure
+        })?;
         Ok(())
     }
 
     /// Makes the table what the stream needs, under a lock that keeps out other runs that would
     /// do the same; within a transaction. Tells whether it had to make the table itself.
     pub fn apply(&self, client: &mut Client, expected: &TableChange) -> Result<bool> {
-        lock(client, &self.name.to_string())?;
+        locks::lock(client, &self.name.to_string())?;
         let change = self.compare(client)?;
         let same = change.types == expected.types && change.defaults == expected.defaults;
         if !same || change.unique != expected.unique {
@@ -347,23 +450,6 @@ impl Shape {
     pub fn make(&self, client: &mut Client, change: &TableChange) -> Result<()> {
         change.statements.iter().try_for_each(|statement| self.change(client, statement))
     }
-}
-
-/// Takes a lock that ends with the transaction; other programs do not know of it.
-pub fn lock(client: &mut Client, name: &str) -> Result<()> {
-    client.execute(&format!("SELECT pg_advisory_xact_lock({})", lock_number(name)))?;
-    Ok(())
-}
-
-/// Takes the same lock if it is free, and tells whether it was.
-pub fn try_lock(client: &mut Client, name: &str) -> Result<bool> {
-    let sql = format!("SELECT pg_try_advisory_xact_lock({})", lock_number(name));
-    Ok(client.query(&sql, &[])?.first().and_then(|row| row.get(0)) == Some("t"))
-}
-
-/// Returns the number by which the server knows a lock, as SQL.
-pub fn lock_number(name: &str) -> String {
-    format!("hashtextextended({}, 0)", quote_literal(&format!("target-postgres {name}")))
 }
 
 /// Tells whether a column we fill is of a type that takes our values.
@@ -396,6 +482,7 @@ pub fn own_columns(partitioned: bool, settings: &Settings) -> Vec<Wanted> {
             source: None,
             came: None,
             unknown: None,
+            instead_of: None,
         })
         .collect()
 }

@@ -5,12 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use pg::failure::sqlstate;
 use singer::target::Unchanged;
 use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
 
 use crate::lost;
 use crate::names::TableName;
 use crate::plan;
+use crate::run_sql;
 use crate::session::{Role, Session};
 use crate::settings::{self, Settings};
 use crate::sink::PostgresSink;
@@ -23,6 +25,8 @@ pub struct TargetPostgres {
     tables: BTreeMap<TableName, String>,
     /// The table of every stream whose rows are there, or on their way.
     filled: BTreeMap<String, TableName>,
+    /// Whether `before_run_sql` was run.
+    began: bool,
 }
 
 impl Target for TargetPostgres {
@@ -61,6 +65,7 @@ impl Target for TargetPostgres {
             settings: Rc::new(settings),
             tables: BTreeMap::new(),
             filled: BTreeMap::new(),
+            began: false,
         })
     }
 
@@ -78,6 +83,7 @@ impl Target for TargetPostgres {
     }
 
     fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
+        self.begin()?;
         let name = self.table_of(stream)?;
         self.filled.insert(stream.name.clone(), name.clone());
         PostgresSink::open(&mut self.session, Rc::clone(&self.settings), stream, name)
@@ -106,14 +112,43 @@ impl Target for TargetPostgres {
         let (client, memory) = self.session.remembering()?;
         memory.since(client, name)
     }
+
+    fn finish(&mut self) -> Result<()> {
+        self.begin()
+    }
+
+    fn afterwards(&mut self) -> Result<()> {
+        let Some(sql) = &self.settings.after_run_sql else { return Ok(()) };
+        let done = run_sql::run(self.session.config(), "after_run_sql", sql);
+        done.map_err(|failure| {
+            // Another try would load again, and meet the same.
+            let failure = match failure.kind() {
+                ErrorKind::Data => failure,
+                _ if sqlstate(&failure).is_some() => failure.of_kind(ErrorKind::Unavailable),
+                _ => failure,
+            };
+            failure.hint(
+                "every table is committed, and its state printed: correct the SQL, and run it by \
+                 hand, or with the next load",
+            )
+        })
+    }
 }
 
 impl TargetPostgres {
+    /// Runs the SQL that is to be run ahead of all, once.
+    fn begin(&mut self) -> Result<()> {
+        match &self.settings.before_run_sql {
+            Some(sql) if !std::mem::replace(&mut self.began, true) => {
+                run_sql::run(self.session.config(), "before_run_sql", sql)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the table of a stream, which is that of no other.
     fn table_of(&mut self, stream: &Stream) -> Result<TableName> {
-        let settings = &self.settings;
-        let table = settings.table_names.get(&stream.name).map(String::as_str);
-        let name = TableName::of(stream, (settings.schema(), table));
+        let name = self.settings.table_of(stream, self.settings.name_case);
         if name.table == pg::ours::TABLE {
             let message = "cannot load a stream into the table that remembers what fills tables";
             return Err(Error::new(ErrorKind::Config, message)

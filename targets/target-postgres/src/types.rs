@@ -338,13 +338,6 @@ pub fn change(column: &Column, existing: &SqlType, wanted: &SqlType) -> Change {
     }
 }
 
-/// Returns the action that gives a quoted column another type.
-pub fn retype(column: &str, from: &str, to: &str) -> String {
-    // By its digits: else 0.1 would become 0.10000000149011612.
-    let using = if from == "real" { format!(" USING {column}::text::{to}") } else { String::new() };
-    format!("ALTER COLUMN {column} TYPE {to}{using}")
-}
-
 /// Returns the type that holds all values of both, where `existing` can become it safely.
 fn widened(existing: &SqlType, wanted: &SqlType) -> Option<SqlType> {
     const INTEGERS: [&str; 3] = ["smallint", "integer", "bigint"];

@@ -137,7 +137,7 @@ fn what_a_table_forbids_is_told_with_what_would_help() {
     let target = database("conditions");
     let conditions: [(&str, &[&str]); 3] = [
         ("name text REFERENCES others", &["sqlstate: 23503", "load that table first"]),
-        ("name text UNIQUE", &["sqlstate: 23505", "check the keys of the stream"]),
+        ("name text UNIQUE", &["sqlstate: 23505", "what `constraint` names"]),
         ("name text CHECK (name <> 'a')", &["sqlstate: 23514", "change one of the two"]),
     ];
     target.psql("CREATE TABLE others (name text PRIMARY KEY)");

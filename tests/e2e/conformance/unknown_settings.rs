@@ -70,8 +70,7 @@ fn settings_of_other_programs_are_taken_where_they_change_nothing() {
         ("target-csv", "flattening_enabled", json!(false), json!(true)),
         ("target-csv", "load_method", json!("append-only"), json!("upsert")),
         ("target-postgres", "data_flattening_max_level", json!(0), json!(3)),
-        ("target-postgres", "schema_mapping", json!({}), json!({ "a": { "target_schema": "b" } })),
-        ("target-postgres", "primary_key_required", json!(true), json!(false)),
+        ("target-postgres", "before_run_sql_file", json!(null), json!("before.sql")),
         ("target-postgres", "postgres_host", json!(""), json!("db.example.org")),
     ];
     for (connector, name, taken, refused) in cases {
@@ -130,4 +129,48 @@ fn settings_of_tap_csv_without_effect_are_told() {
     whole["whole_tables"] = true.into();
     let outcome = ours("tap-csv").config(&whole).go();
     assert!(!outcome.stderr.contains("W-SETTING-UNUSED"), "{}", outcome.stderr);
+}
+
+/// Each setting of the three programs that target-postgres replaces is carried out, has no effect
+/// on rows, or is refused with what to do: none is passed over with a warning.
+#[test]
+fn settings_of_every_variant_of_the_target_are_known() {
+    let grants = json!({ "users": ["a"], "groups": ["b"] });
+    let mapping = json!({ "a": {
+        "target_schema": "b", "target_schema_select_permissions": "c", "indices": { "t": ["x,y"] },
+    } });
+    let settings = json!({
+        "dbname": "d", "sqlalchemy_url": "postgresql://u@127.0.0.1:9/d", "use_copy": true,
+        "dialect+driver": "postgresql+psycopg", "default_target_schema": "s",
+        "add_record_metadata": true, "interpret_content_encoding": true, "hard_delete": true,
+        "sanitize_null_text_characters": true, "load_method": "upsert", "batch_size_rows": 5,
+        "validate_records": false, "activate_version": true, "ssl_enable": false,
+        "process_activate_version_messages": true, "stream_maps": { "a": {} },
+        "flattening_enabled": true, "flattening_max_depth": 2, "batch_config": { "a": 1 },
+        "ssl": true, "flush_all_streams": true, "parallelism": 4, "max_parallelism": 8,
+        "default_target_schema_select_permission": "r", "schema_mapping": mapping,
+        "default_target_schema_select_permissions": grants, "add_metadata_columns": true,
+        "data_flattening_max_level": 3, "primary_key_required": false, "temp_dir": "/tmp",
+    });
+    let of_datamill = json!({
+        "postgres_host": "h", "postgres_port": 5, "postgres_database": "d",
+        "postgres_username": "u", "postgres_password": "p", "postgres_schema": "s",
+        "postgres_sslmode": "require", "postgres_sslcert": "c", "postgres_sslkey": "k",
+        "postgres_sslrootcert": "r", "postgres_sslcrl": "l", "before_run_sql": "SELECT 1",
+        "after_run_sql": "SELECT 1", "before_run_sql_file": "f", "after_run_sql_file": "f",
+        "invalid_records_detect": false, "invalid_records_threshold": 3, "state_support": true,
+        "disable_collection": true, "logging_level": "DEBUG", "persist_empty_tables": true,
+        "max_batch_rows": 5, "max_buffer_size": 5, "batch_detection_threshold": 5,
+        "add_upsert_indexes": true,
+    });
+    let settings = [settings, of_datamill];
+    for (name, value) in settings.iter().flat_map(|some| some.as_object().unwrap()) {
+        let outcome = run("target-postgres", &json!({ (name): value, "unknown_settings": "warn" }));
+        let told = outcome.complaint();
+        assert!(!told.contains("unknown setting"), "{name}: {told}");
+        let refused = told.contains("cannot do what");
+        assert_eq!(refused && told.contains("hint: "), refused, "{name}: {told}");
+        let reached = told.contains("cannot connect") || told.contains("/nowhere");
+        assert!(refused || reached || outcome.code == 0, "{name}: {told}");
+    }
 }

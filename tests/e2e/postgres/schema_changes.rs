@@ -401,7 +401,7 @@ fn a_column_that_comes_spelled_otherwise_is_told_once() {
         let outcome = into(&database, &json!({}), &lines).success();
         outcome.stderr.matches("W-COLUMN-ALIKE: table ").count()
     };
-    assert_eq!(tells(&["Amount", "unit price"]), 0);
+    assert_eq!(tells(&["a mount", "unit price"]), 0);
     assert_eq!(tells(&["amount", "unit price"]), 1);
     assert_eq!(tells(&["amount", "unit price"]), 0);
     // A stream that has both means both, and another name is another column.

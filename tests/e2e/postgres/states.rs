@@ -164,18 +164,80 @@ fn rows_of_a_stream_that_had_ended_are_refused_and_change_nothing() {
     lake::check_swept(scratch.path());
 
     let database = database("twice");
-    for method in ["upsert", "append-only", "overwrite"] {
+    for method in ["upsert", "append-only", "overwrite", "replace-partition"] {
         let config = database.settings_with(&json!({
             "default_target_schema": method, "load_method": method, "add_record_metadata": false,
+            "source": "s", "datestamp": DAY,
         }));
-        let rows = format!("SELECT string_agg(t::text, ' ' ORDER BY id) FROM \"{method}\".t t");
-        let outcome = feed("target-postgres", &config, &twice(&[(2, "second")])).exits(76);
-        assert!(outcome.stderr.contains("after the end of its stream"), "{}", outcome.stderr);
-        assert_eq!(database.psql(&rows), "(1,first) (2,first)", "{method}");
-        assert!(!outcome.text().contains("second"), "{}", outcome.text());
+        let rows = format!(
+            "SELECT string_agg(id || ' ' || name, ', ' ORDER BY id, name) FROM \"{method}\".t t"
+        );
+        let outcome = feed("target-postgres", &config, &twice(&[(2, "second")]));
+        let (code, expected) = match method {
+            "upsert" => (0, "1 first, 2 second"),
+            "append-only" => (0, "1 first, 2 first, 2 second"),
+            _ => (76, "1 first, 2 first"),
+        };
+        assert_eq!(database.psql(&rows), expected, "{method}");
+        // What replaces all rows cannot be taken up again; what adds to them can.
+        let outcome = outcome.exits(code);
+        let says = outcome.stderr.contains("after the end of its stream");
+        assert_eq!(says, code == 76, "{}", outcome.stderr);
+        assert_eq!(outcome.text().contains("second"), code == 0, "{}", outcome.text());
     }
     let left = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relname ~ 'stage'";
     assert_eq!(database.psql(left), "", "staging tables left");
+}
+
+/// A tap reads all tables, and then the log of all of them.
+#[test]
+fn a_stream_that_comes_back_is_taken_up_again() {
+    let database = database("comes_back");
+    let row = |lines: Lines, stream: &str, id: i64, name: &str| {
+        lines.record(stream, &json!({ "id": id, "name": name }))
+    };
+    let begin =
+        |lines: Lines, stream: &str| lines.syncing(stream).schema(stream, &columns(), &["id"]);
+    let tables = row(begin(Lines::default(), "a"), "a", 1, "table");
+    let tables = row(begin(tables, "b"), "b", 1, "table");
+    let log = |lines: Lines| row(row(lines, "a", 1, "log"), "a", 2, "log");
+    let nothing = json!({ "bookmarks": {}, "currently_syncing": null });
+    let wider = json!({
+        "id": { "type": "integer" }, "name": { "type": ["null", "string"] },
+        "more": { "type": "integer" },
+    });
+    let covers = json!({ "bookmarks": { "a": { "lsn": 9 } }, "currently_syncing": null });
+    let load = |method: &str, lines: &Lines| {
+        let config = database.settings_with(&json!({
+            "default_target_schema": method, "load_method": method, "add_record_metadata": false,
+        }));
+        feed("target-postgres", &config, &lines.0)
+    };
+    for method in ["upsert", "append-only"] {
+        let rows = format!(
+            "SELECT string_agg(id || ' ' || name, ', ' ORDER BY id, name) FROM \"{method}\".a"
+        );
+        let expected = match method {
+            "upsert" => "1 log, 2 log",
+            _ => "1 log, 1 table, 2 log",
+        };
+        for lines in [
+            log(tables.clone().syncing("a")),
+            log(tables.clone().state(&nothing)),
+            log(tables.clone().schema("a", &wider, &["id"])),
+        ] {
+            database.psql(&format!("DROP SCHEMA IF EXISTS \"{method}\" CASCADE"));
+            let outcome = load(method, &lines.clone().state(&covers)).success();
+            assert_eq!(database.psql(&rows), expected, "{method}");
+            assert!(outcome.text().contains("\"lsn\":9"), "{}", outcome.text());
+        }
+        // The end of the input is judged by what is said last.
+        database.psql(&format!("DROP SCHEMA \"{method}\" CASCADE"));
+        let cut = load(method, &log(tables.clone().syncing("a"))).exits(76);
+        assert!(cut.stderr.contains("the input ended early"), "{}", cut.stderr);
+        assert_eq!(database.psql(&rows), "1 table", "{method}");
+        assert!(!cut.text().contains("lsn"), "{}", cut.text());
+    }
 }
 
 #[test]
