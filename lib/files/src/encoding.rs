@@ -168,19 +168,9 @@ impl Read for Decoding<'_> {
 
 #[cfg(test)]
 mod tests {
+    use testing::drip::Drip;
+
     use super::*;
-
-    /// Hands out the input a few bytes at a time.
-    struct Drip<'a>(&'a [u8], usize);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let bytes = self.1.min(buffer.len()).min(self.0.len());
-            buffer[..bytes].copy_from_slice(&self.0[..bytes]);
-            self.0 = &self.0[bytes..];
-            Ok(bytes)
-        }
-    }
 
     fn read(name: &str, bytes: &[u8], drip: usize) -> Result<String> {
         let mut out = Vec::new();

@@ -1,6 +1,8 @@
 //! The binary format of COPY: fields of values whose text leaves no doubt of what the server makes
 //! of it (pure).
 
+use std::str::FromStr;
+
 use crate::moments::{self, Moment};
 
 /// What the data begins with: the signature, and that there are neither flags nor an extension.
@@ -94,8 +96,11 @@ impl Type {
             Self::Smallint => narrow(text).map(|value: i16| fixed(value.to_be_bytes(), out)),
             Self::Integer => narrow(text).map(|value: i32| fixed(value.to_be_bytes(), out)),
             Self::Bigint => integer(text).map(|value| fixed(value.to_be_bytes(), out)),
-            Self::Real => real(text).map(|value| fixed(value.to_be_bytes(), out)),
-            Self::Double => double(text).map(|value| fixed(value.to_be_bytes(), out)),
+            Self::Real => {
+                float(text, f32::from_bits(0x7fc0_0000)).map(|it| fixed(it.to_be_bytes(), out))
+            }
+            Self::Double => float(text, f64::from_bits(0x7ff8_0000_0000_0000))
+                .map(|it| fixed(it.to_be_bytes(), out)),
             Self::Numeric => numeric(text, out),
             Self::Date => moments::date(text).map(|days| fixed(days.to_be_bytes(), out)),
             Self::Time => moments::time(text).map(|micros| fixed(micros.to_be_bytes(), out)),
@@ -216,26 +221,17 @@ fn number(text: &[u8]) -> Option<(&str, bool)> {
 
 /// Reads a float as the server does, rounded to the nearest; it refuses what is too large and what
 /// becomes zero.
-fn double(text: &[u8]) -> Option<f64> {
-    match text {
-        b"NaN" => return Some(f64::from_bits(0x7ff8_0000_0000_0000)),
-        b"Infinity" => return Some(f64::INFINITY),
-        b"-Infinity" => return Some(f64::NEG_INFINITY),
-        _ => {}
-    }
-    let (text, some) = number(text)?;
-    text.parse().ok().filter(|value: &f64| value.is_finite() && some == (value.abs() > 0.0))
-}
-
-fn real(text: &[u8]) -> Option<f32> {
-    match text {
-        b"NaN" => return Some(f32::from_bits(0x7fc0_0000)),
-        b"Infinity" => return Some(f32::INFINITY),
-        b"-Infinity" => return Some(f32::NEG_INFINITY),
-        _ => {}
-    }
-    let (text, some) = number(text)?;
-    text.parse().ok().filter(|value: &f32| value.is_finite() && some == (value.abs() > 0.0))
+///
+/// `nan` is the one that the server stores.
+fn float<T: FromStr + Into<f64> + Copy>(text: &[u8], nan: T) -> Option<T> {
+    let (text, some) = match text {
+        b"NaN" => return Some(nan),
+        b"Infinity" | b"-Infinity" => return std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => number(text)?,
+    };
+    let value: T = text.parse().ok()?;
+    let exact: f64 = value.into();
+    (exact.is_finite() && some == (exact.abs() > 0.0)).then_some(value)
 }
 
 /// So much text of a number is written as digits; the server takes more, up to limits of its own.

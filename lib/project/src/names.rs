@@ -9,7 +9,5 @@ pub fn find_named<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// Returns the name that was probably meant.
 pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let likeness = |other: &String| strsim::jaro_winkler(name, other);
-    let near = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(near) > 0.8).then_some(near)
+    singer::near::nearest(name, known.iter().map(String::as_str), singer::near::ALIKE)
 }

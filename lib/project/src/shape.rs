@@ -147,12 +147,8 @@ fn mapping(value: &Value, shape: &Shape, place: &Place, found: &mut Vec<Finding>
                 look(value, kind, &place_of, found);
             }
         } else if !key.starts_with("x-") && !shape.is_open {
-            let near = shape
-                .keys()
-                .map(|(name, _)| (strsim::jaro_winkler(name, key), name))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .filter(|(likeness, _)| *likeness > 0.85);
-            let fault = Fault::Unknown { key: key.clone(), near: near.map(|(_, name)| name) };
+            let near = singer::near::nearest(key, shape.keys().map(|(name, _)| name), 0.85);
+            let fault = Fault::Unknown { key: key.clone(), near };
             let parts = place_of.parts;
             found.push(Finding { place: Place { parts, shown: place.shown.clone() }, fault });
         }

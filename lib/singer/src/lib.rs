@@ -25,6 +25,7 @@ pub mod log;
 pub mod mapper;
 pub mod metadata;
 pub mod metrics;
+pub mod near;
 mod outbox;
 pub mod output;
 pub mod own_file;

@@ -1,5 +1,6 @@
 //! Which of its metadata columns a target adds.
 
+use crate::near::{ALIKE, nearest};
 use crate::{Error, ErrorKind, Result};
 
 /// What the names of all metadata columns begin with.
@@ -30,15 +31,17 @@ pub fn check_chosen(known: &[&str], adds: bool, chosen: Option<&[String]>) -> Re
         .hint(hint))
 }
 
+/// Tells whether a metadata column is added: all are that `metadata_columns` does not leave out.
+pub fn adds(adds_any: bool, chosen: Option<&[String]>, column: &str) -> bool {
+    adds_any && chosen.is_none_or(|names| names.iter().any(|name| name == column))
+}
+
 /// Returns the column whose name is most like this one, if any is.
 fn near<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
     let rest = |name: &str| name.to_lowercase().trim_start_matches(PREFIX).to_owned();
-    known
-        .iter()
-        .map(|known| (strsim::jaro_winkler(&rest(known), &rest(name)), *known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
+    let rests: Vec<String> = known.iter().map(|known| rest(known)).collect();
+    let near = nearest(&rest(name), rests.iter().map(String::as_str), ALIKE)?;
+    known.iter().find(|known| rest(known) == near).copied()
 }
 
 #[cfg(test)]

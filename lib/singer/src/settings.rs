@@ -18,6 +18,7 @@ pub use names::{Accepts, OtherSetting};
 use crate::about::About;
 use crate::args::Args;
 use crate::error::{Error, ErrorKind, Result};
+use crate::near::{ALIKE, nearest};
 use crate::scrub;
 use crate::secret::is_secret;
 
@@ -237,7 +238,7 @@ impl SettingsSchema {
 
     /// Returns the setting whose name is most like this one, if any is.
     fn near(&self, name: &str) -> Option<&str> {
-        names::nearest(name, self.properties().map(|(known, _)| known.as_str()))
+        nearest(name, self.properties().map(|(known, _)| known.as_str()), ALIKE)
     }
 }
 

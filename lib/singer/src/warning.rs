@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use codes::CODES;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::near::nearest;
 
 /// What this process has warned of.
 static WARNINGS: Mutex<Warnings> = Mutex::new(Warnings::new());
@@ -129,13 +130,9 @@ pub fn denied(code: &str, text: &str) -> Error {
 }
 
 fn unknown(code: &str) -> Error {
-    let near = CODES
-        .iter()
-        .map(|(known, _)| (strsim::jaro_winkler(known, &code.to_uppercase()), known))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = match near {
-        Some((_, known)) => format!("did you mean `{known}`?"),
+    let known = CODES.iter().map(|(known, _)| *known);
+    let hint = match nearest(&code.to_uppercase(), known, 0.85) {
+        Some(known) => format!("did you mean `{known}`?"),
         None => "docs/warnings.md lists the codes; `all` denies every warning".to_owned(),
     };
     Error::new(ErrorKind::Usage, "cannot deny an unknown warning").with("code", code).hint(hint)

@@ -9,4 +9,5 @@
 )]
 
 pub mod changes;
+pub mod drip;
 pub mod property;

@@ -172,6 +172,7 @@ impl Connection {
     /// Sends rows, going on with the COPY of the same owner if that is the one open.
     pub fn copy(&mut self, into: &CopyTarget, lines: Lines) -> Result<()> {
         let format = lines.format;
+        let mut header: &[u8] = b"";
         if !self.is_copying(into.owner, format) {
             let begun = self.idle()?.begin_copy_in(&format.statement(&into.sql));
             begun.map_err(explained).with("table", &into.table)?;
@@ -179,13 +180,14 @@ impl Connection {
             self.copying =
                 Some(Copying { into, format, bytes: 0, numbers: Vec::new(), closed: false });
             if format == Format::Binary {
-                self.client.copy_data(copy_binary::HEADER)?;
+                header = copy_binary::HEADER;
             }
         }
         let Some(copying) = &mut self.copying else { return Ok(()) };
         copying.bytes += lines.data.len();
         copying.numbers.extend_from_slice(&lines.numbers);
-        let mut sent = self.client.copy_data(&lines.data);
+        let mut sent = self.client.copy_data(header);
+        sent = sent.and_then(|()| self.client.copy_data(&lines.data));
         if sent.is_ok() && copying.bytes >= COPY_BYTES {
             // The server works on while the next rows are made.
             sent = copying.close(&mut self.client);

@@ -203,6 +203,7 @@ impl Fields {
             line.end();
             lines.numbers.push(batch.line(row));
         }
+        self.last_wait /= 2;
         Ok(Format::Binary)
     }
 

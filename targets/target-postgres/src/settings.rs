@@ -191,8 +191,7 @@ pub struct Settings {
 impl Settings {
     /// Tells whether a metadata column is added.
     pub fn adds(&self, column: &str) -> bool {
-        let chosen = self.metadata_columns.as_ref();
-        self.add_record_metadata && chosen.is_none_or(|names| names.iter().any(|n| n == column))
+        singer::metadata::adds(self.add_record_metadata, self.metadata_columns.as_deref(), column)
     }
 
     /// Refuses metadata columns that nobody knows, and to leave out what another setting needs.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use support::folder;
 use support::run::{Outcome, Run, file, ours};
 
-fn tap(path: &Path, more: &Value) -> Run {
+/// Describes a read of one file, with more settings of its entry.
+pub fn tap(path: &Path, more: &Value) -> Run {
     let mut entry = json!({ "entity": "t", "path": path });
     for (name, value) in more.as_object().unwrap() {
         entry[name] = value.clone();
@@ -15,7 +16,8 @@ fn tap(path: &Path, more: &Value) -> Run {
     ours("tap-csv").config(&json!({ "files": [entry] }))
 }
 
-fn read(text: &str, more: &Value) -> Outcome {
+/// Reads a file with this text.
+pub fn read(text: &str, more: &Value) -> Outcome {
     let scratch = folder();
     tap(&file(scratch.path(), "in.csv", text), more).go()
 }

@@ -9,17 +9,22 @@ use support::folder;
 use support::run::{Outcome, Run, file, ours, pipe_succeeds};
 use support::sshd::Sshd;
 
+use super::lines;
+
 fn tap(path: &Path, more: &Value) -> Run {
-    let mut entry = json!({ "entity": "t", "path": path, "delimiter": ";" });
-    for (name, value) in more.as_object().unwrap() {
-        entry[name] = value.clone();
-    }
-    ours("tap-csv").config(&json!({ "files": [entry] }))
+    lines::tap(path, &with_delimiter(more))
 }
 
 fn read(text: &str, more: &Value) -> Outcome {
-    let scratch = folder();
-    tap(&file(scratch.path(), "in.csv", text), more).go()
+    lines::read(text, &with_delimiter(more))
+}
+
+fn with_delimiter(more: &Value) -> Value {
+    let mut settings = more.clone();
+    if settings.get("delimiter").is_none() {
+        settings["delimiter"] = ";".into();
+    }
+    settings
 }
 
 const SALES: &str = "id;price;count;day;at;paid;note\n\

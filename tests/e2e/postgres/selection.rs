@@ -1,8 +1,10 @@
 //! Which streams and columns a catalog leaves, and where an incremental run goes on.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
-use support::cluster::{Database, database};
+use support::cluster::{Database, database, database_of, private};
 use support::folder;
 use support::run::{Run, file, ours, pipe_succeeds};
 
@@ -306,7 +308,8 @@ fn what_a_limit_leaves_out_is_not_taken_for_gone() {
 /// The tap asks for the columns of many tables at once, and of fewer where these are wide.
 #[test]
 fn each_of_many_tables_has_its_own_columns() {
-    let source = database("many_columns");
+    let cluster = private("log_statement = all");
+    let source = database_of(&cluster, "many_columns");
     let wide = (1..=60).map(|table| (format!("wide{table}"), 300));
     let narrow = (1..=150).map(|table| (format!("table{table}"), 1 + table % 7));
     let widest = [("aaa".to_owned(), 1_500), ("zzz".to_owned(), 1_500)];
@@ -331,7 +334,11 @@ fn each_of_many_tables_has_its_own_columns() {
     again["stream"] = json!("again");
     streams.push(again);
 
+    let log = || fs::read_to_string(cluster.folder.join("log")).unwrap();
+    let before = log().len();
     let outcome = tap(&source).json("--catalog", &catalog).go().success();
+    let questions = log()[before..].matches("WITH ORDINALITY w").count();
+    assert!((3..=12).contains(&questions), "{questions} questions for the columns");
     let records: Vec<Value> =
         outcome.messages().into_iter().filter(|message| message["type"] == "RECORD").collect();
     assert_eq!(records.len(), tables.len());

@@ -1,24 +1,11 @@
 //! Tests of the CSV reader.
 
-use std::io::{self, Read};
-
 use proptest::prelude::*;
 use singer::{ErrorKind, Result};
+use testing::drip::Drip;
 
 use super::{Lines, Reader};
 use crate::dialect::Dialect;
-
-/// Hands out the input a few bytes at a time.
-struct Drip<'a>(&'a [u8], usize);
-
-impl Read for Drip<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.1.min(buffer.len()).min(self.0.len());
-        buffer[..bytes].copy_from_slice(&self.0[..bytes]);
-        self.0 = &self.0[bytes..];
-        Ok(bytes)
-    }
-}
 
 type Rows = Vec<(u64, Vec<Option<String>>)>;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::names::nearest;
+use crate::near::{ALIKE, nearest};
 
 /// A member of a setting that nobody knows.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn unknown<'a>(value: &Value, schema: &'a Value) -> Option<Unknown<'a
                 Some(schema) => within(name, value, schema),
                 None if closed => {
                     let known: Vec<&str> = known.keys().map(String::as_str).collect();
-                    let near = nearest(name, known.iter().copied());
+                    let near = nearest(name, known.iter().copied(), ALIKE);
                     Some(Unknown { place: format!("/{name}"), known, near })
                 }
                 None => None,

@@ -81,15 +81,6 @@ pub(super) fn other<'a>(others: &'a [OtherSetting], name: &str) -> Option<&'a Ot
     others.iter().chain(OF_THE_SDK).find(|known| known.name == name)
 }
 
-/// Returns the name that was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
-}
-
 /// So many unknown settings of a file are told: there may be very many.
 const UNKNOWN_TOLD: usize = 20;
 
