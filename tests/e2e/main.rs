@@ -10,6 +10,7 @@
 mod api {
     mod auth;
     mod bookmarks;
+    mod elements;
     mod ends;
     mod faults;
     mod marks;
@@ -21,6 +22,7 @@ mod api {
     pub mod streams;
     mod tokens;
     mod told;
+    mod trees;
     mod windows;
 }
 

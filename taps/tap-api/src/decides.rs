@@ -74,6 +74,16 @@ fn values(specs: &[StreamSpec], at: usize, settings: &Settings) -> BTreeMap<&'st
         ("time_format", options.time_format.clone().into()),
         ("inputs", inputs(spec, &stream.inputs)),
     ]);
+    let option = |value: Option<&String>| value.map_or(Value::Null, |it| it.as_str().into());
+    values.extend([
+        ("first_page_params", plain("", &Value::Object(spec.first_params.clone()))),
+        ("parent_fields", json!(options.parent_fields)),
+        ("value_column", option(options.value_column.as_ref())),
+        ("key_column", option(options.key_column.as_ref())),
+        ("columns_path", option(options.columns_path.as_ref())),
+        ("answer_format", json!(options.answer_format)),
+    ]);
+    values.insert("recurse", spec.recurse.as_ref().map_or(Value::Null, |it| json!(it)));
     values.extend(of_paging(&spec.paging));
     if let Some((parent, keys)) = &spec.parent {
         values.insert("parent_keys", json!(keys));
@@ -97,8 +107,11 @@ fn of_paging(paging: &Paging) -> BTreeMap<&'static str, Value> {
         let path = path.map_or(Value::Null, |path| path.to_string().into());
         let by_param = !matches!(style, Style::None | Style::NextUrl | Style::LinkHeader);
         let by_header = style == Style::HeaderToken;
+        let tokens = paging.tokens.iter();
+        let tokens = tokens.map(|(name, path)| format!("{name} {path}")).collect::<Value>();
         BTreeMap::from([
             ("pagination_request_style", Value::from(style.word())),
+            ("next_page_tokens", tokens),
             ("next_page_token_path", if by_header { paging.header.clone().into() } else { path }),
             (
                 "pagination_next_page_param",

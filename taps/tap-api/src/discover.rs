@@ -1,5 +1,6 @@
 //! What streams there are: schemas as declared, or inferred from what is kept for the run.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use files::json::Shape;
@@ -40,7 +41,10 @@ pub fn infer(
     let mut shape = Shape::default();
     let mut whole_slice = false;
     tracing::info!("stream {}: reading records to infer types", spec.name);
+    // Rows of a tree come later than they are counted.
+    let taken = Cell::new(0);
     let mut take = |row: &[u8]| {
+        taken.set(taken.get() + 1);
         shape.see(row).map_err(|fault| {
             Error::new(ErrorKind::Data, "cannot read a record").with("reason", fault.what)
         })?;
@@ -51,7 +55,7 @@ pub fn infer(
             Step::End => break true,
             step => {
                 whole_slice = step == Step::Slice;
-                let rows = reader.counts().rows;
+                let rows = taken.get();
                 // A slice without rows tells nothing of the columns of others.
                 let tells = whole_slice && rows > 0 && !spec.sample.of_many_windows;
                 if tells || spec.sample.rows.is_some_and(|sample| rows >= sample) {
@@ -134,11 +138,18 @@ impl<'a> Columns<'a> {
 pub fn declared(spec: &StreamSpec, given: &Map<String, Value>) -> Map<String, Value> {
     let mut schema = given.clone();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        // What the rows of a tree lie in is of another kind than what the first level is read for.
+        let keys = spec.recurse.iter().flat_map(|recurse| recurse.parent_keys.keys());
+        let mut added: Vec<(String, Value)> = keys.map(|name| (name.clone(), any())).collect();
         let inputs = spec.inputs.first().into_iter().flat_map(|input| &input.members);
-        let mut added: Vec<(String, Value)> =
-            inputs.map(|(name, value)| (name.clone(), of_input(value))).collect();
+        added.extend(inputs.map(|(name, value)| (name.clone(), of_input(value))));
         let parents = spec.parent.iter().flat_map(|(_, keys)| keys);
         added.extend(parents.map(|(name, _)| (name.clone(), any())));
+        added.extend(spec.elements.added().map(|name| (name.clone(), json!({}))));
+        if let Some(recurse) = &spec.recurse {
+            added.push((recurse.level_column.clone(), json!({"type": "integer"})));
+            added.push((recurse.leaf_column.clone(), json!({"type": ["boolean", "null"]})));
+        }
         if spec.rules.raw {
             added.push((RAW.to_owned(), raw()));
         }

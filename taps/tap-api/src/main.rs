@@ -5,6 +5,7 @@ mod beside;
 mod borders;
 mod decides;
 mod discover;
+mod element;
 mod key;
 mod latest;
 mod more;

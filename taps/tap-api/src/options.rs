@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http_client::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use singer::Secret;
 use singer::settings::SettingsSchema;
@@ -27,6 +27,14 @@ pub struct StreamSettings {
     /// value is refused.
     #[serde(default)]
     pub parent_keys: BTreeMap<String, String>,
+    /// What becomes of a row of the parent with null in one of `parent_keys`: `fail`, or `skip` to
+    /// read nothing for it.
+    #[serde(default)]
+    pub null_parent_keys: NullKeys,
+    /// Reads the stream for each of its own rows as well, level by level, as folders lie in
+    /// folders. The first level is read for `inputs`, or for the rows of `parent`, or once with the
+    /// parameters left out that `recurse` fills. Such a stream is read whole each time.
+    pub recurse: Option<Recurse>,
     /// A list of objects to read the stream for, one after the other; their members become columns
     /// and fill `{placeholders}` of the same names.
     #[serde(default)]
@@ -40,6 +48,35 @@ pub struct StreamSettings {
     pub unknown: BTreeMap<String, Value>,
 }
 
+/// How the rows of a stream lead to further rows of it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recurse {
+    /// Columns to add to each row, and the property of the row above it that each is taken from;
+    /// they fill `{placeholders}` of the same names. A row with null there has no children.
+    pub parent_keys: BTreeMap<String, String>,
+    /// A property that says whether a row has children: nothing is asked for one where it is false,
+    /// 0, null or empty. Without it everything is asked for.
+    pub has_children: Option<String>,
+    /// How many levels are read; without it all.
+    pub max_depth: Option<u32>,
+    /// The column of the level, from 1.
+    #[serde(default = "level_column")]
+    pub level_column: String,
+    /// The column that tells whether a row is without children; null where that is not known, as
+    /// on the last level of `max_depth`.
+    #[serde(default = "leaf_column")]
+    pub leaf_column: String,
+}
+
+fn level_column() -> String {
+    "level".to_owned()
+}
+
+fn leaf_column() -> String {
+    "is_leaf".to_owned()
+}
+
 /// What can be set for one stream, and at the top level for all of them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct StreamOptions {
@@ -48,6 +85,8 @@ pub struct StreamOptions {
     pub path: Option<String>,
     /// Parameters of the query; one whose `{start}` or `{end}` is not known is left out.
     pub params: Option<Map<String, Value>>,
+    /// Parameters of the first page alone, for an API that takes nothing but its token behind it.
+    pub first_page_params: Option<Map<String, Value>>,
     /// Headers of the request.
     pub headers: Option<Keys>,
     /// `GET`, or `POST` for APIs that are asked that way; by default `POST` if there is a body.
@@ -57,6 +96,25 @@ pub struct StreamOptions {
     /// Where the records are in an answer, as `JSONPath`; by default the answer itself, or its
     /// elements if it is an array. Behind `[*]` it may go on, as in `$.edges[*].node`.
     pub records_path: Option<String>,
+    /// Columns to add to each record, and where each comes from: fields of what the records lie in,
+    /// as `$.orders[*].id` for `$.orders[*].lines[*]`, or beside their lists, as `$.meta.as_of`.
+    pub parent_fields: Option<BTreeMap<String, String>>,
+    /// The column of records that are no objects, such as texts.
+    pub value_column: Option<String>,
+    /// The column of the name of each record, where `records_path` ends with `.*`.
+    pub key_column: Option<String>,
+    /// Where the names of the columns are, if records are arrays: a `JSONPath` such as
+    /// `$.columns[*].name`, or `first_row` for the first of the records.
+    pub columns_path: Option<String>,
+    /// How answers are written: `json`, `jsonl` or `csv`, whose first row names the columns; by
+    /// default as the API calls it, else JSON. Values of CSV are texts, and null without quotes
+    /// where there is nothing.
+    pub answer_format: Option<AnswerFormat>,
+    /// What stands between the fields of CSV; by default a comma.
+    pub delimiter: Option<String>,
+    /// The encoding of answers, such as `latin-1`; by default UTF-8, and of answers that are not
+    /// UTF-8 what the API calls it.
+    pub encoding: Option<String>,
     /// Takes an answer without the place `records_path` names for one without records.
     pub allow_missing_records: Option<bool>,
     /// What becomes of an answer 404: `fail`, or `empty` for no records.
@@ -109,6 +167,8 @@ pub struct StreamOptions {
     /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
     /// for `header_token`.
     pub next_page_token_path: Option<String>,
+    /// Further tokens of the next page: parameters, and the `JSONPath` of each in an answer.
+    pub next_page_tokens: Option<BTreeMap<String, String>>,
     /// Sends a token that is an array or object as JSON text where the request has no body.
     pub pagination_token_as_json: Option<bool>,
     /// Parameter for the page, offset or token; by default `page`, or `offset`.
@@ -142,6 +202,24 @@ pub enum NotFound {
     #[default]
     Fail,
     Empty,
+}
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerFormat {
+    Json,
+    Jsonl,
+    Csv,
+}
+
+/// What becomes of a row of a parent without its keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NullKeys {
+    #[default]
+    Fail,
+    Skip,
 }
 
 /// What becomes of an answer that tells of a failure.

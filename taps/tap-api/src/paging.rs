@@ -48,6 +48,8 @@ pub struct Paging {
     pub first_by_default: bool,
     /// Where the token, address or "there is more" is in an answer.
     pub path: Option<JsonPath>,
+    /// Parameters and places of further tokens.
+    pub tokens: Vec<(String, JsonPath)>,
     /// A token that is an array or object is JSON text in a query.
     pub token_as_json: bool,
     /// The header of the token, in lower case.
@@ -92,6 +94,15 @@ impl Paging {
         let param = if style == Style::Offset { "offset" } else { "page" };
         let size_param = options.pagination_limit_per_page_param.as_deref().unwrap_or("limit");
         let total = options.pagination_total_limit_param.as_deref();
+        let tokens = options.next_page_tokens.iter().flatten();
+        let tokens =
+            tokens.map(|(name, path)| Ok((name.clone(), json_path(path, "next_page_tokens")?)));
+        let tokens = tokens.collect::<Result<Vec<_>>>()?;
+        if !tokens.is_empty() && style != Style::Token {
+            return Err(Error::new(ErrorKind::Config, "cannot use `next_page_tokens`")
+                .with("pagination_request_style", style.word())
+                .hint("they go with the style `token`"));
+        }
         let first = u64::from(style == Style::PageNumber);
         let given_param = options.pagination_next_page_param.as_deref();
         Ok(Self {
@@ -102,6 +113,7 @@ impl Paging {
             first: options.pagination_initial_offset.unwrap_or(first),
             first_by_default: options.pagination_initial_offset.is_none(),
             path: path.transpose()?,
+            tokens,
             token_as_json: options.pagination_token_as_json.unwrap_or(false),
             header: given.unwrap_or("x-next-page").to_ascii_lowercase(),
             total: total.map(total_path).transpose()?,

@@ -1,13 +1,17 @@
 //! Reads a stream page by page: slices of time, contexts within them, pages within those.
 
+mod failures;
+mod form;
 mod page;
+mod tree;
 mod turn;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use http_client::{Address, Answer, Client, Request};
+use http_client::{Address, Client};
+use jiff::Timestamp;
 use singer::future::Cap;
 use singer::{Error, ErrorKind, Result};
 
@@ -17,15 +21,14 @@ use crate::key::{Keys, TimeFormat};
 use crate::latest::Latest;
 use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
-use crate::partial;
+use crate::reader::failures::{explain, no_moment, no_row, warn_of_end};
 pub use crate::reader::turn::each_member;
 use crate::reader::turn::{Forms, Turn};
 use crate::request::{self, PageRequest};
-use crate::row::{Context, RowMaker, Unusable};
+use crate::row::{Context, RowMaker};
 use crate::slice::{Calendar, Slice};
 use crate::spool::{Budget, Spool};
 use crate::stream::StreamSpec;
-use crate::told;
 
 /// What all readers share.
 #[derive(Debug)]
@@ -72,6 +75,8 @@ pub struct Reader {
     borders: Borders,
     /// Contexts that the API does not know, by their sums.
     absent: BTreeMap<[u8; 32], Context>,
+    /// What its rows lead to, where the stream is its own parent.
+    tree: Option<tree::Tree>,
     cut: bool,
 }
 
@@ -112,8 +117,19 @@ impl Reader {
             latest,
             borders: Borders::default(),
             absent: BTreeMap::new(),
+            tree: None,
             cut: false,
         }
+    }
+
+    /// Reads what the rows lead to as well, if the stream is its own parent.
+    pub fn with_tree(mut self, api: &Api, spec: &StreamSpec) -> Self {
+        if let Some(recurse) = &spec.recurse {
+            let (tree, contexts) = tree::Tree::new(api, recurse, &self.contexts);
+            self.contexts = Arc::new(contexts);
+            self.tree = Some(tree);
+        }
+        self
     }
 
     /// Returns the latest replication key so far.
@@ -151,8 +167,8 @@ impl Reader {
         self.cut
     }
 
-    /// Reads the next page and gives its rows to `take`.
-    pub fn step(&mut self, api: &Api, spec: &StreamSpec, take: Take<'_>) -> Result<Step> {
+    /// Reads the next page and gives its rows to `take`; those of a tree come with a head.
+    fn advance(&mut self, api: &Api, spec: &StreamSpec, take: Take<'_>) -> Result<Step> {
         if self.slice >= self.slices.len() {
             return Ok(Step::End);
         }
@@ -198,16 +214,18 @@ impl Reader {
                     self.note_absent();
                 }
                 if pager.pages() > 0 && !pager.may_be_all() && !pager.is_complete() {
-                    warn_of_end(api, spec, &request.sent, &mut answer);
+                    warn_of_end(&api.client, spec, &request.sent, &mut answer);
                 }
                 break None;
             }
             let page = page::Page::new(api, spec, &mut pager, &mut *take);
             let turn = self.page(page, &mut answer);
-            match turn.map_err(|failure| explain(failure, api, &request.sent, &mut answer))? {
+            match turn
+                .map_err(|failure| explain(failure, &api.client, &request.sent, &mut answer))?
+            {
                 Turn::Next(next) => break next,
                 Turn::Again(failure) => {
-                    let failure = explain(failure, api, &request.sent, &mut answer);
+                    let failure = explain(failure, &api.client, &request.sent, &mut answer);
                     api.client.wait_again(&mut attempts, &request.sent, failure, &answer)?;
                 }
             }
@@ -238,7 +256,7 @@ impl Reader {
             reader.borders = self.borders.beside();
             (reader.forms, reader.beside) = (self.forms.clone(), self.beside.clone());
             let mut rows = Spool::new(&api.spool);
-            while reader.step(api, spec, &mut |row| rows.push(row))? == Step::Page {}
+            while reader.advance(api, spec, &mut |row| rows.push(row))? == Step::Page {}
             Ok((reader, rows))
         };
         let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread has ended"));
@@ -248,10 +266,13 @@ impl Reader {
             let join = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| gone()));
             join.collect::<Vec<Result<_>>>()
         });
-        for read in read {
+        for (at, read) in (self.context..).zip(read) {
             let (reader, mut rows) = read?;
             self.forms.join(&reader.forms, spec)?;
-            rows.each(&mut *take)?;
+            rows.each(|row| {
+                let has_head = spec.recurse.is_some();
+                if has_head { take(&tree::moved(row, at)) } else { take(row) }
+            })?;
             self.borders.join(&reader.borders);
             self.beside.join(&reader.beside);
             self.join(api, spec, &reader);
@@ -303,39 +324,62 @@ impl Reader {
         let context = &self.contexts[self.context];
         let row = self.maker.make(record, context);
         let row = row.map_err(|unusable| no_row(spec, context, unusable))?;
+        let is_tree = spec.recurse.is_some();
         let Slice { bounds, from, to: end, .. } = self.slices[self.slice];
-        if let Some((from, to)) = bounds {
-            // `maker` is borrowed by `row`, so the key is read behind it.
-            let row = row.to_vec();
-            let key = self.maker.key();
-            let format = spec.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
-            match format.read(key, api.calendar.zone()) {
-                Some(moment) if moment < from || moment >= to => {
-                    self.counts.outside += 1;
-                    return Ok(());
-                }
-                Some(_) => {}
-                None if key.is_empty() => self.counts.undated += 1,
-                None => return Err(no_moment(spec, key)),
-            }
-            self.counts.rows += 1;
-            return take(&row);
+        if bounds.is_none() && end.is_none() && !is_tree {
+            take(row)?;
+            self.count(api, spec, from);
+            return Ok(());
         }
-        if let Some(end) = end {
-            let row = row.to_vec();
+        // `maker` is borrowed by `row`, so the key is read behind it.
+        let row = row.to_vec();
+        let is_of_day = bounds.map_or(Ok(true), |bounds| self.is_of_day(api, spec, bounds))?;
+        if let Some(end) = end.filter(|_| bounds.is_none()) {
             let place = Place::of(keys(api, spec), self.maker.key(), end);
             if self.borders.is_again(&row, place) {
                 return Ok(());
             }
-            take(&row)?;
-        } else {
-            take(row)?;
         }
+        if is_tree {
+            take(&tree::with_head(&row, is_of_day, self.context))?;
+        } else if is_of_day {
+            take(&row)?;
+        }
+        if !is_of_day {
+            self.counts.outside += 1;
+        } else if bounds.is_some() {
+            self.counts.rows += 1;
+        } else {
+            self.count(api, spec, from);
+        }
+        Ok(())
+    }
+
+    /// Tells whether the last row is of the day that is read.
+    fn is_of_day(
+        &mut self,
+        api: &Api,
+        spec: &StreamSpec,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<bool> {
+        let key = self.maker.key();
+        let format = spec.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+        match format.read(key, api.calendar.zone()) {
+            Some(moment) => Ok(moment >= from && moment < to),
+            None if key.is_empty() => {
+                self.counts.undated += 1;
+                Ok(true)
+            }
+            None => Err(no_moment(spec, key)),
+        }
+    }
+
+    /// Counts the last row, and notes its key.
+    fn count(&mut self, api: &Api, spec: &StreamSpec, from: Option<Timestamp>) {
         self.counts.rows += 1;
         if spec.replication_key.is_some() {
             self.latest.note_row(keys(api, spec), self.maker.key(), from, self.counts.rows);
         }
-        Ok(())
     }
 }
 
@@ -349,24 +393,9 @@ fn hash(text: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Adds to a failure of an answer which request it was, and what stood there.
-fn explain(failure: Error, api: &Api, request: &Request, answer: &mut Answer) -> Error {
-    let of_answer = failure.kind() == ErrorKind::Data
-        || [told::MESSAGE, partial::MESSAGE].contains(&failure.message());
-    if !of_answer || failure.context("request").is_some() {
-        return failure;
-    }
-    let hinted = failure.has_hint();
-    let mut failure = failure.with("request", api.client.shown(request));
-    failure = failure.with("status", answer.status);
-    if let Some(excerpt) = api.client.excerpt(&answer.excerpt()) {
-        failure = failure.with("answer", excerpt);
-    }
-    if hinted { failure } else { failure.hint("run again; if it stays so, ask who runs the API") }
-}
-
 /// Returns the request for the next page.
 fn for_next(api: &Api, spec: &StreamSpec, request: PageRequest, next: Next) -> Result<PageRequest> {
+    let request = request.behind_first();
     match next {
         Next::Params(params) => request.with_params(spec, &params),
         Next::Address(address) => request.follow(trusted(api, address)?),
@@ -381,55 +410,4 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
     Err(Error::new(ErrorKind::Data, "the next page is said to be at another origin")
         .with("origin", address.origin())
         .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
-}
-
-/// Warns of a page that was refused, which is taken for the end.
-fn warn_of_end(api: &Api, spec: &StreamSpec, request: &Request, answer: &mut Answer) {
-    let said = api.client.excerpt(&answer.excerpt()).unwrap_or_default();
-    let (request, status) = (api.client.shown(request), answer.status);
-    singer::warn!(
-        "W-END-BY-REFUSAL",
-        "stream {}: {request}: a page refused with status {status} is taken for the end: {said}",
-        spec.name,
-    );
-}
-
-/// Refuses a replication key by which nobody can tell the day of its record.
-fn no_moment(spec: &StreamSpec, key: &str) -> Error {
-    Error::new(ErrorKind::Data, "cannot read the replication key of a record as a time")
-        .with("replication_key", spec.replication_key.as_deref().unwrap_or_default())
-        .with("value", key)
-        .hint(
-            "set `time_format` to how the API writes it; without a `replication_key` all records \
-             are taken that the API gives for the day",
-        )
-}
-
-/// Refuses a record of which no row can be made.
-fn no_row(spec: &StreamSpec, context: &Context, unusable: Unusable) -> Error {
-    let failure = Error::new(ErrorKind::Data, "cannot make a row of a record");
-    let at = match unusable {
-        Unusable::Fault(fault) => {
-            return failure.with("reason", fault.what).hint("`records_path` must lead to objects");
-        }
-        Unusable::Differs(at) => at,
-    };
-    let name = context.members.get(at).map(|(name, _)| name.as_str()).unwrap_or_default();
-    let mut keys = spec.parent.iter().flat_map(|(_, keys)| keys);
-    let failure = failure.with("stream", &spec.name).with("member of the record", name);
-    match keys.find(|(to, _)| to == name) {
-        Some((_, from)) => failure
-            .with("property of the parent", from)
-            .with("reason", "the record and its parent have different values for one column")
-            .hint(
-                "choose another name for the parent's value in `parent_keys`, as in \
-                 {\"parent_id\": \"id\"}, and use it in `path`, `params` and `primary_keys`",
-            ),
-        None => failure
-            .with("reason", "the record and its input have different values for one column")
-            .hint(
-                "choose another name for the member of `inputs`, and use it in `path`, `params` \
-                 and `primary_keys`",
-            ),
-    }
 }

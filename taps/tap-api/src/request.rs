@@ -1,7 +1,7 @@
 //! What is asked for: the first page of a stream, and the pages that answers name.
 
 use http_client::{Address, Method, Request, address::encoded};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
 use crate::stream::StreamSpec;
@@ -19,6 +19,8 @@ pub struct PageRequest {
     asked: Address,
     /// The address that an answer named, where it lacks some of those parameters.
     pub named: Option<Address>,
+    /// The request without the parameters of the first page alone.
+    later: Option<Request>,
 }
 
 /// Makes the first request of a stream for a context and a slice.
@@ -30,6 +32,14 @@ pub fn first(api: &Address, spec: &StreamSpec, fills: &Fills) -> Result<PageRequ
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("reason", "it is an array or object")
                 .hint("check `inputs` and `parent_keys`; such values can be sent in a `body`"));
+        }
+        if value.is_null() {
+            return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
+                .with("reason", "it is null")
+                .hint(
+                    "check `inputs` and `parent_keys`; where `recurse` fills the path, `inputs` or \
+                     a `parent` say what the first level is read for",
+                ));
         }
         let value = text_of(value);
         if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
@@ -49,24 +59,35 @@ pub fn first(api: &Address, spec: &StreamSpec, fills: &Fills) -> Result<PageRequ
         let filled = Template::new(value.reveal()).fill(fills, str::to_owned);
         headers.extend(filled.map(|value| (name.clone(), Secret::new(value))));
     }
-    let mut params = Vec::new();
     let mut body = spec.body.as_ref().and_then(|body| fill_in(body, fills)).unwrap_or_default();
-    for (name, value) in &spec.params {
-        if spec.in_body {
-            let is_whole = value.as_str().is_some_and(|text| Template::new(text).whole().is_some());
-            let Some(value) = fill_in(value, fills) else { continue };
-            put(&mut body, name, if is_whole { value } else { nested(value) });
-        } else if let Some(value) = fill_texts(value, fills) {
-            add_params(&mut params, name, &value);
+    let mut with = |address: &Address, params: &Map<String, Value>| {
+        let mut texts = Vec::new();
+        for (name, value) in params {
+            if spec.in_body {
+                let text = value.as_str().map(Template::new);
+                let is_whole = text.is_some_and(|text| text.whole().is_some());
+                let Some(value) = fill_in(value, fills) else { continue };
+                put(&mut body, name, if is_whole { value } else { nested(value) });
+            } else if let Some(value) = fill_texts(value, fills) {
+                add_params(&mut texts, name, &value);
+            }
         }
+        let address = address.with_params(&texts)?;
+        let mut sent =
+            Request { method: spec.method, address, headers: headers.clone(), body: None };
+        if spec.method == Method::Post {
+            sent.set_body(&body);
+        }
+        Ok::<_, Error>(sent)
+    };
+    let mut sent = with(&address, &spec.params)?;
+    let asked = sent.address.clone();
+    let mut later = None;
+    if !spec.first_params.is_empty() {
+        let first = with(&sent.address, &spec.first_params)?;
+        later = Some(std::mem::replace(&mut sent, first));
     }
-    let address = address.with_params(&params)?;
-    let asked = address.clone();
-    let mut sent = Request { method: spec.method, address, headers, body: None };
-    if spec.method == Method::Post {
-        sent.set_body(&body);
-    }
-    Ok(PageRequest { sent, asked, named: None })
+    Ok(PageRequest { sent, asked, named: None, later })
 }
 
 impl PageRequest {
@@ -96,6 +117,12 @@ impl PageRequest {
             request.sent.address = request.sent.address.with_params(&texts)?;
         }
         Ok(request)
+    }
+
+    /// Leaves out the parameters of the first page alone.
+    pub fn behind_first(mut self) -> Self {
+        self.sent = self.later.take().unwrap_or(self.sent);
+        self
     }
 
     /// Returns the request for the page at an address that an answer has named.

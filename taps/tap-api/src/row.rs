@@ -7,6 +7,7 @@ use files::json::Flatten;
 use serde_json::Value;
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
+use singer::{Error, ErrorKind, Result};
 
 use crate::template::{self, Fills};
 
@@ -71,6 +72,38 @@ impl Context {
     pub fn fills(&self) -> Fills {
         self.members.iter().cloned().collect()
     }
+}
+
+/// So much of what streams are read for is kept in memory.
+const CONTEXT_BYTES_MAX: usize = 1 << 30;
+
+/// Refuses more contexts than can be kept.
+pub fn check_parents(bytes: usize) -> Result<()> {
+    if bytes <= CONTEXT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "there are more parents than can be kept")
+        .with("limit in bytes", CONTEXT_BYTES_MAX)
+        .hint("check whether the pages of the parent come to an end, or ask for less"))
+}
+
+/// Takes members out of a row, in the order of their names; `None` for what it does not have.
+pub fn members(row: &[u8], names: &[&str]) -> Result<Vec<Option<Value>>, Fault> {
+    let mut found = vec![None; names.len()];
+    let mut scanner = Scanner::new(row);
+    let mut scratch = Vec::new();
+    let mut more = scanner.open(b'{', b'}')?;
+    while more {
+        let key = scanner.key()?;
+        let name = text_of(key, &mut scratch);
+        let start = scanner.at();
+        scanner.value()?;
+        for (at, _) in names.iter().enumerate().filter(|(_, wanted)| wanted.as_bytes() == name) {
+            found[at] = serde_json::from_slice(&row[start..scanner.at()]).ok();
+        }
+        more = scanner.more(b'}')?;
+    }
+    Ok(found)
 }
 
 /// How rows are made of records.

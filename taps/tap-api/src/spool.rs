@@ -65,6 +65,12 @@ impl Spool {
         written.and_then(|()| self.file.write_all(row)).or_kind(ErrorKind::Io, SPOOL)
     }
 
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        let budget = self.budget.clone();
+        *self = Self::new(&budget);
+    }
+
     /// Gives every row to `take`, in order.
     pub fn each(&mut self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.file.flush().or_kind(ErrorKind::Io, SPOOL)?;

@@ -1,16 +1,22 @@
 //! What is asked of one stream by the settings, checked before the first request.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use files::json::RecordsPath;
+use files::{ShortText, TextEncoding};
 use http_client::{Method, Secrets, secrets::learn_header};
 use serde_json::{Map, Value};
 use singer::{Context as _, Error, ErrorKind, Result, ResultExt, Secret};
 
+use crate::element::Elements;
 use crate::key::TimeFormat;
-use crate::options::{ErrorInAnswer, NotFound, StreamOptions, StreamSettings};
+use crate::options::{
+    AnswerFormat, ErrorInAnswer, NotFound, NullKeys, Recurse, StreamOptions, StreamSettings,
+};
 use crate::paging::Paging;
 use crate::paging::pager::Known;
 use crate::row::{Context, RowRules};
@@ -41,6 +47,8 @@ pub struct StreamSpec {
     pub path: Template,
     /// Parameters, with placeholders.
     pub params: Map<String, Value>,
+    /// Parameters of the first page alone, with placeholders.
+    pub first_params: Map<String, Value>,
     /// Headers, with placeholders.
     pub headers: Vec<(String, Secret)>,
     /// How the API is asked.
@@ -53,6 +61,14 @@ pub struct StreamSpec {
     pub records: RecordsPath,
     /// That is not set.
     pub records_by_default: bool,
+    /// How a record is made of what lies there.
+    pub elements: Elements,
+    /// How answers are written, if that is set.
+    pub answer_format: Option<AnswerFormat>,
+    /// What stands between the fields of CSV.
+    pub delimiter: ShortText,
+    /// The encoding of answers, if that is set.
+    pub encoding: Option<TextEncoding>,
     /// An answer without that place is one without records.
     pub allow_missing: bool,
     /// What becomes of an answer 404.
@@ -87,6 +103,10 @@ pub struct StreamSpec {
     pub inputs: Vec<Context>,
     /// The stream whose rows it is read for.
     pub parent: Option<Parent>,
+    /// What becomes of rows of the parent without its keys.
+    pub null_keys: NullKeys,
+    /// How its own rows lead to others.
+    pub recurse: Option<Recurse>,
     /// What the pages have shown.
     pub known: Mutex<Known>,
     /// The sums of the settings that decide the rows.
@@ -127,7 +147,8 @@ type Parent = (usize, Vec<(String, String)>);
 impl StreamSpec {
     /// Makes the values known that may be secrets.
     pub fn tell(&self, secrets: &Secrets) {
-        self.params.iter().for_each(|(name, value)| secrets.add_named(name, value));
+        let params = self.params.iter().chain(&self.first_params);
+        params.for_each(|(name, value)| secrets.add_named(name, value));
         secrets.add_named("body", self.body.as_ref().unwrap_or(&Value::Null));
         self.headers.iter().for_each(|(name, value)| learn_header(name, value.reveal()));
         let path = self.path.fill(&Fills::new(), str::to_owned).unwrap_or_default();
@@ -137,7 +158,8 @@ impl StreamSpec {
     /// Returns the placeholders of the request.
     fn placeholders(&self) -> Vec<String> {
         let mut names = Vec::new();
-        self.params.values().for_each(|value| names_in(value, &mut names));
+        let params = self.params.values().chain(self.first_params.values());
+        params.for_each(|value| names_in(value, &mut names));
         names_in(self.body.as_ref().unwrap_or(&Value::Null), &mut names);
         names.extend(self.path.names().map(str::to_owned));
         for (_, value) in &self.headers {
@@ -201,11 +223,7 @@ pub fn specs(settings: &Settings) -> Result<Vec<StreamSpec>> {
     }
     let spec = |stream| spec(stream, settings);
     let specs = settings.streams.iter().map(spec).collect::<Result<Vec<_>>>()?;
-    check_parents(&specs)?;
-    check_placeholders(&specs, settings)?;
-    let reads_a_day = settings.datestamp.is_some();
-    specs.iter().try_for_each(|spec| check_windows(spec, reads_a_day))?;
-    specs.iter().try_for_each(check_members)?;
+    checks::all(&specs, settings)?;
     Ok(specs)
 }
 
@@ -228,16 +246,24 @@ fn spec(stream: &StreamSettings, settings: &Settings) -> Result<StreamSpec> {
         let by_default = if posts { Method::Post } else { Method::Get };
         let headers = options.headers.clone().unwrap_or_default();
         let path = options.records_path.as_deref().unwrap_or("$[*]");
+        let records = RecordsPath::parse(path).with("setting", "records_path")?;
+        let delimiter = options.delimiter.as_deref().unwrap_or(",");
+        let encoding = options.encoding.as_deref().map(TextEncoding::named);
         Ok(StreamSpec {
             name: stream.name.clone(),
             path: Template::new(options.path.as_deref().unwrap_or_default()),
             params,
+            first_params: options.first_page_params.clone().unwrap_or_default(),
             headers: headers.into_iter().collect(),
             method: options.method.unwrap_or(by_default),
             body: options.body.clone(),
             in_body,
-            records: RecordsPath::parse(path).with("setting", "records_path")?,
+            elements: Elements::new(options, &records)?,
+            records,
             records_by_default: options.records_path.is_none(),
+            answer_format: options.answer_format,
+            delimiter: ShortText::read("delimiter", delimiter)?,
+            encoding: encoding.transpose().with("setting", "encoding")?,
             allow_missing: options.allow_missing_records.unwrap_or(false),
             not_found: options.not_found.unwrap_or_default(),
             on_told_failure: options.error_in_answer.unwrap_or_default(),
@@ -262,6 +288,8 @@ fn spec(stream: &StreamSettings, settings: &Settings) -> Result<StreamSpec> {
             limit: options.pagination_results_limit,
             inputs: inputs(stream)?,
             parent: parent(stream, settings)?,
+            null_keys: stream.null_parent_keys,
+            recurse: stream.recurse.clone(),
             known: Mutex::default(),
             decides: Map::new(),
             warned: Warned::default(),
@@ -339,96 +367,4 @@ fn schema(given: &Value) -> Result<Map<String, Value>> {
         }
         _ => Err(unusable()),
     }
-}
-
-fn check_parents(specs: &[StreamSpec]) -> Result<()> {
-    for spec in specs {
-        let mut at = spec;
-        for _ in 0..=specs.len() {
-            let Some((parent, _)) = &at.parent else { break };
-            at = &specs[*parent];
-            if at.name == spec.name {
-                return Err(Error::new(ErrorKind::Config, "a stream is its own ancestor")
-                    .with("stream", &spec.name));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Refuses windows that give the rows of those before them again.
-fn check_windows(spec: &StreamSpec, reads_a_day: bool) -> Result<()> {
-    let cut = spec.window_days.is_some_and(|days| days > 0) && spec.replication_key.is_some();
-    let has_times = spec.asks_for_times();
-    if !cut || spec.asks_from_a_time() || reads_a_day && has_times {
-        return Ok(());
-    }
-    let reason = if has_times {
-        "by {end} alone each window has the rows of all windows before it"
-    } else {
-        "the request is the same for each window"
-    };
-    Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
-        .with("stream", &spec.name)
-        .with("reason", reason)
-        .hint("put {start} and {end} into `params`, or remove `window_days`"))
-}
-
-/// Refuses a column that has a value of the parent and one of an input.
-fn check_members(spec: &StreamSpec) -> Result<()> {
-    let mut keys = spec.parent.iter().flat_map(|(_, keys)| keys);
-    let inputs = spec.inputs.first().map(|input| &input.members);
-    let is_input = |name: &String| inputs.is_some_and(|all| all.iter().any(|(at, _)| at == name));
-    let Some((name, _)) = keys.find(|(name, _)| is_input(name)) else { return Ok(()) };
-    Err(Error::new(ErrorKind::Config, "`inputs` and `parent_keys` give one column a value each")
-        .with("stream", &spec.name)
-        .with("column", name)
-        .hint("choose another name in `parent_keys`"))
-}
-
-/// Returns what fills the placeholders of a stream besides times.
-fn known(spec: &StreamSpec) -> BTreeSet<String> {
-    let inputs = spec.inputs.iter().flat_map(|input| &input.members);
-    let mut names: BTreeSet<String> = inputs.map(|(name, _)| name.clone()).collect();
-    if let Some((_, keys)) = &spec.parent {
-        names.extend(keys.iter().map(|(to, _)| to.clone()));
-    }
-    names
-}
-
-fn check_placeholders(specs: &[StreamSpec], settings: &Settings) -> Result<()> {
-    let mut missing = Vec::new();
-    for spec in specs {
-        let mut known = known(spec);
-        if settings.datestamp.is_some() {
-            known.insert("datestamp".to_owned());
-        }
-        if spec.replication_key.is_some() || settings.datestamp.is_some() {
-            known.extend(["start".to_owned(), "end".to_owned()]);
-        }
-        let mut look = |place: &str, names: Vec<String>| {
-            for name in names.into_iter().filter(|name| !known.contains(name)) {
-                missing.push(format!("{}.{place}: {{{name}}}", spec.name));
-            }
-        };
-        look("path", spec.path.names().map(str::to_owned).collect());
-        for (name, value) in &spec.params {
-            let mut names = Vec::new();
-            names_in(value, &mut names);
-            look(&format!("params.{name}"), names);
-        }
-        for (name, value) in &spec.headers {
-            let template = Template::new(value.reveal());
-            look(&format!("headers.{name}"), template.names().map(str::to_owned).collect());
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Config, "cannot fill all placeholders")
-        .with("without a value", missing.join(", "))
-        .hint(
-            "they are members of `inputs`, columns of `parent_keys`, {start} and {end} of streams \
-             with a `replication_key`, or {datestamp}",
-        ))
 }

@@ -290,7 +290,8 @@ impl TapApi {
         contexts: Arc<Vec<Context>>,
     ) -> Result<Reader> {
         let slices = self.slices(spec, start.key.as_deref())?;
-        Ok(Reader::new(spec, slices, contexts, Latest::new(start, self.api.cap)))
+        let latest = Latest::new(start, self.api.cap);
+        Ok(Reader::new(spec, slices, contexts, latest).with_tree(&self.api, spec))
     }
 
     fn slices(&self, spec: &StreamSpec, start: Option<&str>) -> Result<Vec<Slice>> {

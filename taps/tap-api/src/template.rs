@@ -79,7 +79,8 @@ impl Template {
         }
     }
 
-    /// Fills the placeholders, each value changed by `form`; `None` when a time is not known.
+    /// Fills the placeholders, each value changed by `form`; `None` when a time is not known, or a
+    /// value is null.
     /// Other names that are not known stand for themselves: a body may have braces of its own.
     pub fn fill(&self, fills: &Fills, form: impl Fn(&str) -> String) -> Option<String> {
         let mut text = String::new();
@@ -92,6 +93,9 @@ impl Template {
                 Part::Name(name) => (name, false),
                 Part::Path(name) => (name, true),
             };
+            if fills.get(name).is_some_and(Value::is_null) {
+                return None;
+            }
             match fills.get(name).map(text_of) {
                 Some(value) if of_path => {
                     let segments: Vec<String> = value.split('/').map(&form).collect();
@@ -215,8 +219,12 @@ mod tests {
             let body = json!({ "whole": ["{id}"], "part": "x{id}" });
             let filled = fill_in(&body, &fills).unwrap();
             assert_eq!(filled["whole"][0], kind);
-            assert_eq!(filled["part"], format!("x{}", text_of(&kind)));
             let texts = fill_texts(&body, &fills).unwrap();
+            if kind.is_null() {
+                assert_eq!((filled.get("part"), texts), (None, json!({ "whole": [] })));
+                continue;
+            }
+            assert_eq!(filled["part"], format!("x{}", text_of(&kind)));
             assert_eq!(texts["whole"][0], *text_of(&kind));
         }
         put(&mut filled, "variables.after", "t".into());

@@ -15,7 +15,7 @@ use singer::{Error, ErrorKind, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordsPath {
     pub(super) steps: Vec<Step>,
-    text: String,
+    pub(super) text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

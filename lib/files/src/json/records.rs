@@ -1,6 +1,7 @@
 //! Reads the records of a JSON document one after the other, without the document in memory.
 
 mod numbered;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -9,11 +10,12 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter};
 use serde_json::Value;
-use singer::scan::{Fault, Scanner, Token};
+use singer::scan::{Fault, Scanner};
 use singer::{Error, ErrorKind, Result};
 
 use super::extent::Extent;
 use super::path::{RecordsPath, Step};
+use parts::{is_key, put};
 
 const BLOCK_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -60,6 +62,8 @@ pub struct Records<R> {
 pub struct Record<'a> {
     /// The bytes of the value; JSON but for documents on lines, which are not looked at.
     pub text: &'a [u8],
+    /// Its name with quotes and a colon, if it is a member of an object of records; else nothing.
+    pub key: &'a [u8],
     /// The 1-based line on which the record starts.
     pub line: u64,
     /// The 0-based offset of its first byte.
@@ -164,7 +168,10 @@ impl<R: Read> Records<R> {
         let line = self.line_at(start);
         let byte = self.base + start as u64;
         let alone = self.alone;
-        Ok(Some(Record { text: &self.buffer[start..start + length], line, byte, alone }))
+        let is_member = self.frames.last().is_some_and(|it| it.records && it.close == b'}');
+        let (key, text) = (&self.key[..], &self.buffer[start..start + length]);
+        let key = if is_member { key } else { &[] };
+        Ok(Some(Record { text, key, line, byte, alone }))
     }
 
     fn next_line(&mut self) -> Result<Option<Span>> {
@@ -477,21 +484,4 @@ impl<R: Read> Records<R> {
             .with("byte", self.base + at as u64)
             .with("reason", what)
     }
-}
-
-/// Appends an element to the container at the end of the envelope.
-fn put(envelope: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    if !matches!(envelope.last(), None | Some(b'{' | b'[')) {
-        envelope.push(b',');
-    }
-    envelope.extend_from_slice(key);
-    envelope.extend_from_slice(value);
-}
-
-/// Tells whether a key, in quotes and with its colon, is this name.
-fn is_key(key: &[u8], name: &str) -> bool {
-    let Ok(Token::String(quoted)) = Scanner::new(key).value() else { return false };
-    let mut text = Vec::new();
-    quoted.unescape_into(&mut text);
-    text == name.as_bytes()
 }

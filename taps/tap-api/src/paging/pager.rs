@@ -225,7 +225,9 @@ impl Pager {
                 more.then(|| Next::Params(self.numbered(paging)))
             }
             Style::Token => match paging.found(page.envelope) {
-                Some(token) => Some(by_token(paging, token, page.answer)?),
+                Some(token) => {
+                    Some(with_tokens(by_token(paging, token, page.answer)?, paging, page.envelope)?)
+                }
                 None => None,
             },
             Style::HeaderToken => match page.answer.header(&paging.header) {
@@ -383,6 +385,25 @@ fn by_token(paging: &Paging, token: Value, answer: &Answer) -> Result<Next> {
     }
     let param = (paging.param.clone(), token);
     Ok(Next::Params(std::iter::once(param).chain(size(paging)).collect()))
+}
+
+/// Adds the further tokens, which belong to the first one.
+fn with_tokens(mut next: Next, paging: &Paging, envelope: &Value) -> Result<Next> {
+    if let Next::Params(params) = &mut next {
+        for (name, path) in &paging.tokens {
+            let Some(token) = path.query(envelope).first().filter(|token| !token.is_null()) else {
+                return Err(Error::new(
+                    ErrorKind::Data,
+                    "an answer lacks a token of the next page",
+                )
+                .with("parameter", name)
+                .with("path", path)
+                .hint("check `next_page_tokens`: where the first token is, all are"));
+            };
+            params.push((name.clone(), token.clone()));
+        }
+    }
+    Ok(next)
 }
 
 /// A header has texts alone: one that is a number as JSON writes it is one in a body.

@@ -1,17 +1,18 @@
 //! One page: its rows, whether it is an answer at all, and what to ask for next.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use files::json::{Lacking, Records};
+use files::json::{Fields, Lacking};
 use http_client::Answer;
 use serde_json::Value;
-use singer::{Error, ErrorKind, Result};
+use singer::{Context as _, Error, ErrorKind, Result};
 
+use super::form::{self, Source};
 use super::{Api, Reader, Take};
+use crate::element::Held;
 use crate::more;
-use crate::options::{ErrorInAnswer, NotFound};
+use crate::options::{AnswerFormat, ErrorInAnswer, NotFound};
 use crate::paging::facts::PageFacts;
 use crate::paging::pager::Pager;
 use crate::partial;
@@ -49,12 +50,12 @@ impl<'a> Page<'a> {
 impl Reader {
     /// Gives the rows of a page to where they go; returns what to ask for next.
     pub(super) fn page(&mut self, mut page: Page<'_>, answer: &mut Answer) -> Result<Turn> {
-        let lines = check_kind(answer)?;
+        let format = form::format_of(answer, page.spec)?;
         let before = self.counts;
         let envelope = if answer.status == 204 {
             Value::Null
         } else {
-            match self.records(&mut page, answer, lines)? {
+            match self.records(&mut page, answer, format)? {
                 Ok(envelope) => envelope,
                 Err(told) => return Ok(Turn::Again(told)),
             }
@@ -110,23 +111,25 @@ impl Reader {
         &mut self,
         page: &mut Page<'_>,
         answer: &mut Answer,
-        lines: bool,
+        format: AnswerFormat,
     ) -> Result<Result<Value>> {
         let spec = page.spec;
-        let body = answer.body()?;
-        let mut records = if lines {
-            Records::lines(body, page.api.record_bytes_max)
-        } else {
-            Records::new(body, &spec.records, page.api.record_bytes_max)
-        };
-        let alone = if lines {
-            self.lines(page, &mut records)?;
+        let elements = &spec.elements;
+        let place = elements.unwinding.as_ref().map_or(&spec.records, |it| it.document());
+        let mut source = Source::new(answer, format, spec, place, page.api.record_bytes_max)?;
+        let mut held = elements.waits().then(|| Held::new(&page.api.spool));
+        let alone = if format == AnswerFormat::Jsonl && elements.is_plain() {
+            self.lines(page, &mut source)?;
             None
         } else {
-            self.listed(page, &mut records)?
+            self.listed(page, &mut source, held.as_mut())?
         };
-        let (found, loses_names) = (records.found(), records.loses_keys());
-        let envelope = if lines { Value::Null } else { records.envelope()? };
+        let loses_names = source.loses_names() && !elements.keeps_names();
+        let mut found = source.found();
+        let envelope = source.envelope(format)?;
+        if let Some(held) = held {
+            found &= self.waiting(page, held, &envelope)?;
+        }
         let known = told::Records { count: page.count, found };
         let is_end = page.count == 0 && found && alone.is_none();
         let told = told::failure_of(spec, &envelope, known)
@@ -153,7 +156,9 @@ impl Reader {
                 ));
         }
         warn_of_lacking(spec, &envelope);
-        if spec.keys.is_empty() && (loses_names || spec.records.loses_names(&envelope)) {
+        let loses_names =
+            loses_names || !elements.keeps_names() && spec.records.loses_names(&envelope);
+        if spec.keys.is_empty() && loses_names {
             warn_of_names(spec);
         }
         if let Some((text, line)) = alone {
@@ -176,23 +181,60 @@ impl Reader {
     fn listed(
         &mut self,
         page: &mut Page<'_>,
-        records: &mut Records<impl Read>,
+        source: &mut Source<'_>,
+        mut held: Option<&mut Held>,
     ) -> Result<Option<(Vec<u8>, u64)>> {
-        let mut alone = None;
-        while let Some(record) = records.next()? {
-            if record.alone {
-                alone = Some((record.text.to_vec(), record.line));
-                continue;
+        let elements = &page.spec.elements;
+        let (mut alone, mut names) = (None, None);
+        while let Some(record) = source.next()? {
+            let (text, line) = (record.text, record.line);
+            if let Some(held) = &mut held {
+                held.push(record)?;
+            } else if record.alone && (elements.is_plain() || text.starts_with(b"{")) {
+                alone = Some((text.to_vec(), line));
+            } else if elements.is_plain() {
+                self.forms.note_listed(text, page.spec)?;
+                self.record(page, text, line)?;
+            } else {
+                let made = elements.made(text, record.key, &Fields::new(), &mut names);
+                self.made(page, made.with("line", line)?, line)?;
             }
-            self.forms.note_listed(record.text, page.spec)?;
-            self.record(page, record.text, record.line)?;
         }
         Ok(alone)
     }
 
+    /// Takes the records that waited for what stands around them; tells whether one of them, if
+    /// there are any, has the place of the records.
+    fn waiting(&mut self, page: &mut Page<'_>, mut held: Held, envelope: &Value) -> Result<bool> {
+        let elements = &page.spec.elements;
+        let mut names = if held.is_empty() { None } else { elements.names(envelope)? };
+        let unwinding = elements.unwinding.as_ref();
+        let beside = unwinding.map(|it| it.beside(envelope)).unwrap_or_default();
+        let mut found = held.is_empty();
+        held.each(|text, key, line| {
+            let mut take = |text: &[u8], fields: &Fields| {
+                let made = elements.made(text, key, fields, &mut names);
+                self.made(page, made.with("line", line)?, line)
+            };
+            found |= match unwinding {
+                Some(unwinding) => unwinding.each(text, beside.clone(), &mut take)?,
+                None => take(text, &beside).map(|()| true)?,
+            };
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Takes a record that was made of an element; `None` for the row that names the columns.
+    fn made(&mut self, page: &mut Page<'_>, record: Option<Vec<u8>>, line: u64) -> Result<()> {
+        let Some(record) = record else { return Ok(()) };
+        self.forms.note_listed(&record, page.spec)?;
+        self.record(page, &record, line)
+    }
+
     /// Takes the records of lines, each when the next one is there: the last line may tell of a
     /// failure.
-    fn lines(&mut self, page: &mut Page<'_>, records: &mut Records<impl Read>) -> Result<()> {
+    fn lines(&mut self, page: &mut Page<'_>, records: &mut Source<'_>) -> Result<()> {
         let spec = page.spec;
         let (mut before, mut last) = (Vec::new(), None::<(Vec<u8>, u64)>);
         while let Some(record) = records.next()? {
@@ -335,22 +377,6 @@ fn sum_of_keys(spec: &StreamSpec, context: &Context, record: &[u8]) -> Option<u6
     let all = read.is_ok() && pairs.all(|(key, value)| value.is_some() || is_of_context(key));
     let has_any = values.iter().any(Option::is_some);
     (all && has_any).then(|| super::hash(format!("{values:?}").as_bytes()))
-}
-
-/// Refuses what is no JSON by its own words; tells whether each line is a record.
-fn check_kind(answer: &mut Answer) -> Result<bool> {
-    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if matches!(kind, "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml") {
-        return Err(Error::new(ErrorKind::Data, "the answer is no JSON")
-            .with("content-type", kind)
-            .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"));
-    }
-    if answer.status != 204 && answer.length == 0 {
-        return Err(Error::new(ErrorKind::Data, "the answer is empty")
-            .hint("check `path` and `params`: an API without records gives an empty list"));
-    }
-    Ok(matches!(kind, "application/x-ndjson" | "application/ndjson" | "application/jsonl"))
 }
 
 /// Warns when an answer that is an object, and for want of a `records_path` a record, seems to hold

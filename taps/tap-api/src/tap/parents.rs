@@ -8,12 +8,18 @@ use singer::{Error, ErrorKind, Result};
 
 use super::TapApi;
 use crate::latest::{Latest, Start};
+use crate::options::NullKeys;
 use crate::reader::{Reader, Step};
-use crate::row::Context;
+use crate::row::{self, Context};
 use crate::stream::StreamSpec;
 
-/// So much of the rows of a parent is kept in memory.
-const PARENT_BYTES_MAX: usize = 1 << 30;
+type Members = Vec<(String, Value)>;
+
+/// Whose rows are read for a stream, and what it makes of them.
+struct Of<'a> {
+    parent: &'a str,
+    null_keys: NullKeys,
+}
 
 /// What a stream is read for.
 #[derive(Clone, Debug)]
@@ -39,7 +45,8 @@ impl TapApi {
             Some((parent, keys)) => {
                 let (parent, keys) = (*parent, keys.clone());
                 let parents;
-                (parents, is_part) = self.parents(parent, &keys)?;
+                let null_keys = self.specs[at].null_keys;
+                (parents, is_part) = self.parents(parent, &keys, null_keys)?;
                 let inputs = &self.specs[at].inputs;
                 let join = |parent: &Context| {
                     let join = |input: &Context| {
@@ -71,21 +78,22 @@ impl TapApi {
     /// The rule: a row of a parent that did not change may have children that did, so parents are
     /// read whole for their children, whatever day or start filters the rows that are written.
     /// Tells as well whether a limit cut them all the same.
-    fn parents(&mut self, at: usize, keys: &[(String, String)]) -> Result<(Vec<Context>, bool)> {
+    fn parents(
+        &mut self,
+        at: usize,
+        keys: &[(String, String)],
+        null_keys: NullKeys,
+    ) -> Result<(Vec<Context>, bool)> {
         let mut parents = Vec::new();
         let name = self.specs[at].name.clone();
         let mut bytes = 0;
         let mut take = |row: &[u8]| {
-            let parent = Context::new(members(row, keys, &name)?);
+            let Some(members) = members(row, keys, &Of { parent: &name, null_keys })? else {
+                return Ok(());
+            };
+            let parent = Context::new(members);
             bytes += parent.bytes();
-            if bytes > PARENT_BYTES_MAX {
-                return Err(Error::new(ErrorKind::Data, "there are more parents than can be kept")
-                    .with("parent", &name)
-                    .with("limit in bytes", PARENT_BYTES_MAX)
-                    .hint(
-                        "check whether the pages of the parent come to an end, or ask for less",
-                    ));
-            }
+            row::check_parents(bytes).map_err(|failure| failure.with("parent", &name))?;
             parents.push(parent);
             Ok(())
         };
@@ -104,7 +112,8 @@ impl TapApi {
             let start = start.as_deref().filter(|_| spec.window_days.is_some());
             let windows = spec.window_days.filter(|_| start.is_some());
             let slices = self.api.calendar.since(start, spec.time_format.as_ref(), windows)?;
-            Reader::new(spec, slices, all, Latest::new(Start::default(), self.api.cap))
+            let latest = Latest::new(Start::default(), self.api.cap);
+            Reader::new(spec, slices, all, latest).with_tree(&self.api, spec)
         } else {
             self.reader(at, Start { key: start, is_bookmark: false })?
         };
@@ -123,40 +132,26 @@ impl TapApi {
     }
 }
 
-/// Takes members out of a row.
-fn members(row: &[u8], keys: &[(String, String)], parent: &str) -> Result<Vec<(String, Value)>> {
+/// Takes members out of a row; `None` for one that is to be skipped.
+fn members(row: &[u8], keys: &[(String, String)], of: &Of<'_>) -> Result<Option<Members>> {
     let unusable = |reason: &str| {
         Error::new(ErrorKind::Data, "cannot take the keys of a parent's row")
-            .with("parent", parent)
+            .with("parent", of.parent)
             .with("reason", reason)
-            .hint("check `parent_keys`: each column comes from a property that all rows have")
+            .hint(
+                "check `parent_keys`: each column comes from a property that all rows have; \
+                 `null_parent_keys: skip` reads nothing for rows where it is null",
+            )
     };
-    let mut found = vec![None; keys.len()];
-    let mut scanner = singer::scan::Scanner::new(row);
-    let mut read = || {
-        let mut name = Vec::new();
-        let mut more = scanner.open(b'{', b'}')?;
-        while more {
-            let key = scanner.key()?;
-            name.clear();
-            key.unescape_into(&mut name);
-            let start = scanner.at();
-            scanner.value()?;
-            for (at, (_, from)) in keys.iter().enumerate() {
-                if from.as_bytes() == name {
-                    found[at] = Some(&row[start..scanner.at()]);
-                }
-            }
-            more = scanner.more(b'}')?;
+    let names: Vec<&str> = keys.iter().map(|(_, from)| from.as_str()).collect();
+    let found = row::members(row, &names).map_err(|fault| unusable(fault.what))?;
+    let mut members = Members::new();
+    for ((to, from), value) in keys.iter().zip(found) {
+        match value {
+            Some(Value::Null) if of.null_keys == NullKeys::Skip => return Ok(None),
+            Some(value) if !value.is_null() => members.push((to.clone(), value)),
+            _ => return Err(unusable(&format!("no {from}"))),
         }
-        Ok(())
-    };
-    read().map_err(|fault: singer::scan::Fault| unusable(fault.what))?;
-    let pairs = keys.iter().zip(found);
-    let member = |((to, from), value): (&(String, String), Option<&[u8]>)| {
-        let value = value.and_then(|text| serde_json::from_slice::<Value>(text).ok());
-        let value = value.filter(|value| !value.is_null());
-        Ok((to.clone(), value.ok_or_else(|| unusable(&format!("no {from}")))?))
-    };
-    pairs.map(member).collect()
+    }
+    Ok(Some(members))
 }

@@ -275,6 +275,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "The token server changed the refresh token. Set `oauth_token_file` to keep the new \
          one.",
     ),
+    (
+        "W-TREE-CIRCLE",
+        "Rows of a stream with `recurse` lead back to what they lie under. It was read once, and \
+         the tree goes no deeper there.",
+    ),
     ("W-TRY-AGAIN", "A request or a step failed for a passing reason and is tried again."),
     (
         "W-TYPE-AS-TEXT",

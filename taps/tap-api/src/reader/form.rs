@@ -1,0 +1,235 @@
+//! How an answer is written: JSON, JSON on lines, CSV; in which encoding.
+
+use std::io::{BufRead, Read};
+
+use files::json::{Record, Records, RecordsPath};
+use files::{Dialect, Reader as CsvReader, TextEncoding};
+use http_client::Answer;
+use serde_json::Value;
+use singer::quote::string_into;
+use singer::{Error, ErrorKind, Result, ResultExt};
+
+use crate::options::AnswerFormat;
+use crate::stream::StreamSpec;
+
+/// The elements of an answer, one after the other.
+pub(super) enum Source<'a> {
+    Json(Box<Records<Input<'a>>>),
+    Csv(Box<Table<'a>>),
+}
+
+type Input<'a> = Box<dyn Read + Send + 'a>;
+
+/// A CSV answer, of which the first row names the columns.
+pub(super) struct Table<'a> {
+    reader: CsvReader<Input<'a>>,
+    /// In quotes, with their colons.
+    names: Vec<Vec<u8>>,
+    object: Vec<u8>,
+}
+
+impl<'a> Source<'a> {
+    /// Begins to read an answer.
+    pub(super) fn new(
+        answer: &'a mut Answer,
+        format: AnswerFormat,
+        spec: &StreamSpec,
+        place: &RecordsPath,
+        bytes_max: usize,
+    ) -> Result<Self> {
+        let encoding = encoding_of(answer, spec)?;
+        let input = encoding.decode(Box::new(answer.body()?));
+        Ok(match format {
+            AnswerFormat::Json => Self::Json(Box::new(Records::new(input, place, bytes_max))),
+            AnswerFormat::Jsonl => Self::Json(Box::new(Records::lines(input, bytes_max))),
+            AnswerFormat::Csv => {
+                let dialect = Dialect {
+                    delimiter: spec.delimiter,
+                    record_bytes_max: bytes_max,
+                    ..Dialect::default()
+                };
+                let reader = CsvReader::new(input, &dialect);
+                Self::Csv(Box::new(Table { reader, names: Vec::new(), object: Vec::new() }))
+            }
+        })
+    }
+
+    /// Reads the next element.
+    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>> {
+        match self {
+            Self::Json(records) => records.next(),
+            Self::Csv(table) => table.next(),
+        }
+    }
+
+    /// Tells whether the place of the records is there.
+    pub(super) fn found(&self) -> bool {
+        match self {
+            Self::Json(records) => records.found(),
+            Self::Csv(table) => !table.names.is_empty(),
+        }
+    }
+
+    /// Tells whether records were members whose names nothing of them has.
+    pub(super) fn loses_names(&self) -> bool {
+        matches!(self, Self::Json(records) if records.loses_keys())
+    }
+
+    /// Returns what stands around the records.
+    pub(super) fn envelope(self, format: AnswerFormat) -> Result<Value> {
+        match self {
+            Self::Json(records) if format == AnswerFormat::Json => records.envelope(),
+            Self::Json(_) | Self::Csv(_) => Ok(Value::Null),
+        }
+    }
+}
+
+impl Table<'_> {
+    /// Reads the next row as an object of texts; a field without text and quotes is null.
+    fn next(&mut self) -> Result<Option<Record<'_>>> {
+        let Self { reader, names, object } = self;
+        while names.is_empty() {
+            let Some(header) = reader.record()? else { return Ok(None) };
+            if !header.is_blank() {
+                *names = columns(header.fields().map(|(text, _)| text))?;
+            }
+        }
+        let row = loop {
+            let Some(row) = reader.record()? else { return Ok(None) };
+            // Of one column a blank line is a row without a value.
+            if !row.is_blank() || names.len() == 1 {
+                break row;
+            }
+        };
+        if row.len() != names.len() {
+            return Err(Error::new(ErrorKind::Data, "a row has another number of fields")
+                .with("line", row.line())
+                .with("fields", row.len())
+                .with("columns", names.len())
+                .hint("check `delimiter`, and the answer"));
+        }
+        object.clear();
+        object.push(b'{');
+        for (name, (text, is_quoted)) in names.iter().zip(row.fields()) {
+            if object.len() > 1 {
+                object.push(b',');
+            }
+            object.extend_from_slice(name);
+            if text.is_empty() && !is_quoted {
+                object.extend_from_slice(b"null");
+            } else {
+                string_into(text, object);
+            }
+        }
+        object.push(b'}');
+        let (line, byte) = (row.line(), row.offset());
+        Ok(Some(Record { text: object, key: b"", line, byte, alone: false }))
+    }
+}
+
+fn columns<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for text in texts {
+        let mut name = Vec::new();
+        string_into(text, &mut name);
+        name.push(b':');
+        if text.is_empty() || names.contains(&name) {
+            return Err(Error::new(ErrorKind::Data, "cannot take the columns of a CSV answer")
+                .with(
+                    "reason",
+                    if text.is_empty() { "one has no name" } else { "two have one name" },
+                )
+                .hint("the first row of the answer must name the columns"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Returns the encoding of an answer.
+///
+/// The rule: what is UTF-8 is read as that whatever a header says, as JSON is UTF-8 and many
+/// servers name an encoding that they do not use; other bytes are of the encoding that the header
+/// names. `encoding` counts more than both.
+fn encoding_of(answer: &mut Answer, spec: &StreamSpec) -> Result<TextEncoding> {
+    if let Some(encoding) = spec.encoding {
+        return Ok(encoding);
+    }
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    let charset = kind.split(';').skip(1).find_map(|part| part.trim().strip_prefix("charset="));
+    let Some(charset) = charset.map(|it| it.trim_matches(['"', ' '])) else {
+        return Ok(TextEncoding::Utf8);
+    };
+    let named = TextEncoding::named(charset);
+    if matches!(named, Ok(TextEncoding::Utf8)) {
+        return Ok(TextEncoding::Utf8);
+    }
+    let is_wide = charset.starts_with("utf-16") || charset.starts_with("utf-32");
+    if !is_wide && is_utf8(answer.body()?)? {
+        return Ok(TextEncoding::Utf8);
+    }
+    named.map_err(|_| {
+        Error::new(ErrorKind::Data, "cannot read the encoding of the answer")
+            .with("charset", charset)
+            .hint("set `encoding` to what it is")
+    })
+}
+
+/// Tells whether all bytes are UTF-8.
+fn is_utf8(mut input: impl BufRead) -> Result<bool> {
+    let mut rest: Vec<u8> = Vec::new();
+    loop {
+        let block =
+            input.fill_buf().or_kind(ErrorKind::Io, "cannot read an answer that was kept")?;
+        let (bytes, is_end) = (block.len(), block.is_empty());
+        rest.extend_from_slice(block);
+        input.consume(bytes);
+        match std::str::from_utf8(&rest) {
+            Ok(_) => rest.clear(),
+            Err(cause) if cause.error_len().is_some() || is_end => return Ok(false),
+            Err(cause) => {
+                rest.drain(..cause.valid_up_to());
+            }
+        }
+        if is_end {
+            return Ok(true);
+        }
+    }
+}
+
+/// Tells how an answer is written: by `answer_format`, else by what the API calls it, JSON by
+/// default.
+///
+/// Fails with `Data` for what is none of these by its own words. Text that begins as JSON does is
+/// JSON, also where it is called HTML.
+pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<AnswerFormat> {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
+    if answer.status != 204 && answer.length == 0 && spec.answer_format != Some(AnswerFormat::Jsonl)
+    {
+        return Err(Error::new(ErrorKind::Data, "the answer is empty")
+            .hint("check `path` and `params`: an API without records gives an empty list"));
+    }
+    if let Some(format) = spec.answer_format {
+        return Ok(format);
+    }
+    match kind.as_str() {
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
+        | "application/jsonlines" => Ok(AnswerFormat::Jsonl),
+        "text/csv" | "application/csv" => Ok(AnswerFormat::Csv),
+        "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml" => {
+            let text = answer.excerpt();
+            if text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with(['{', '['])
+            {
+                return Ok(AnswerFormat::Json);
+            }
+            Err(Error::new(ErrorKind::Data, "the answer is no JSON")
+                .with("content-type", kind)
+                .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"))
+        }
+        _ => Ok(AnswerFormat::Json),
+    }
+}
