@@ -210,3 +210,38 @@ fn a_run_takes_values_for_variables() {
     let plan: Value = serde_json::from_str(&project.chorus(&plan).go().success().text()).unwrap();
     assert_eq!(plan["steps"][0]["streams"][0]["columns"], json!(["id"]), "{plan}");
 }
+
+#[test]
+fn a_part_of_days_is_read_by_the_key_of_a_stream() {
+    let (source, target) = (database("part_days_source"), database("part_days_target"));
+    source.psql(
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamptz NOT NULL);
+         INSERT INTO t VALUES (1, '2026-01-20 12:00Z'), (2, '2026-01-29 12:00Z'),
+             (3, '2026-01-31 12:00Z');
+         CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (1)",
+    );
+    let incremental =
+        |key: &str| json!({"replication-method": "INCREMENTAL", "replication-key": key});
+    let rules = json!({"public-t": incremental("at"), "public-n": incremental("id")});
+    let more = format!(
+        "  - {{name: tap-pg, executable: tap-postgres, config: {}, metadata: {rules}}}\n",
+        source.settings()
+    );
+    let project = into(&target, "upsert", &more);
+    let part = |more: &[&str]| {
+        run(&project, &[&["tap-pg", "pg", "--datestamp", DAY, "--days", "3"], more].concat())
+    };
+    part(&["--select", "public-t"]).success();
+    assert_eq!(target.psql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"), "2 3");
+    // A number is no time: all of its stream would be read.
+    for (select, stream) in [("public-n", "public-n"), ("*", "public-n")] {
+        let refused = part(&["--select", select]).exits(64);
+        let said = format!("stream: {stream}");
+        assert!(refused.stderr.contains("cannot look back in a stream"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+    }
+    assert_eq!(target.psql("SELECT to_regclass('n') IS NULL"), "t");
+    // The whole run begins at the beginning.
+    run(&project, &["tap-pg", "pg", "--datestamp", DAY]).success();
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "3");
+}
