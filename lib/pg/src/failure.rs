@@ -60,8 +60,8 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "53400" => "raise the server's limit (temp_file_limit), or load fewer rows at once",
         "53300" => "the server has too many connections: close some, or raise max_connections",
         "57014" => {
-            "the statement was cancelled, or took longer than statement_timeout: raise that for \
-             the role or the database"
+            "the statement was cancelled, or took longer than the role's statement_timeout: raise \
+             that (ALTER ROLE ... SET statement_timeout)"
         }
         "57P05" => "the role's idle_session_timeout is shorter than a pause here",
         "25P03" => "the role's idle_in_transaction_session_timeout is shorter than a pause here",

@@ -383,7 +383,7 @@ fn rights_and_limits_of_a_role() {
              CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow();
              ALTER ROLE loader SET statement_timeout = '400ms'",
             75,
-            ["sqlstate: 57014", "raise that for the role"],
+            ["sqlstate: 57014", "raise that (ALTER ROLE ... SET statement_timeout)"],
             "ALTER ROLE loader SET statement_timeout = 0",
         ),
     ] {
