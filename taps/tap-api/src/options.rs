@@ -107,8 +107,8 @@ pub struct StreamOptions {
     /// `$.columns[*].name`, or `first_row` for the first of the records.
     pub columns_path: Option<String>,
     /// How answers are written: `json`, `jsonl` or `csv`, whose first row names the columns; by
-    /// default as the API calls it, else JSON. Values of CSV are texts, and null without quotes
-    /// where there is nothing.
+    /// default as the API calls it, else JSON. Values of CSV are texts, null without quotes
+    /// where there is nothing, and numbers and booleans where the `schema` declares them.
     pub answer_format: Option<AnswerFormat>,
     /// What stands between the fields of CSV; by default a comma.
     pub delimiter: Option<String>,

@@ -112,6 +112,11 @@ fn an_answer_is_read_as_what_it_is_called_or_set_to_be() {
     let expected = r#"[{"id":"1","n":"a\n\"b\"","x":null},{"id":"2","n":"ä","x":""}]"#;
     check("text/csv; charset=utf-8", csv.as_bytes(), json!({}), expected);
     check("text/plain", csv.as_bytes(), json!({ "answer_format": "csv" }), expected);
+    let schema = json!({ "schema": { "type": "object", "properties": {
+        "id": { "type": "integer" }, "n": { "type": ["null", "string"] },
+        "x": { "type": ["null", "string"] } } } });
+    let typed = expected.replace("\"1\"", "1").replace("\"2\"", "2");
+    check("text/csv", csv.as_bytes(), schema.clone(), &typed);
     let semicolons = csv.replace(',', ";");
     check("text/csv", semicolons.as_bytes(), json!({ "delimiter": ";" }), expected);
     let latin: Vec<u8> = csv.chars().map(|it| u8::try_from(u32::from(it)).unwrap()).collect();

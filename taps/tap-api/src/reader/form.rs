@@ -1,12 +1,14 @@
 //! How an answer is written: JSON, JSON on lines, CSV; in which encoding.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Read};
 
 use files::json::{Record, Records, RecordsPath};
 use files::{Dialect, Reader as CsvReader, TextEncoding};
 use http_client::Answer;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use singer::quote::string_into;
+use singer::scan::{Scanner, Token};
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::options::AnswerFormat;
@@ -23,8 +25,10 @@ type Input<'a> = Box<dyn Read + Send + 'a>;
 /// A CSV answer, of which the first row names the columns.
 pub(super) struct Table<'a> {
     reader: CsvReader<Input<'a>>,
-    /// In quotes, with their colons.
-    names: Vec<Vec<u8>>,
+    /// In quotes, with their colons; and whether their type is declared as one that is no text.
+    names: Vec<(Vec<u8>, bool)>,
+    /// The declared columns whose values are no texts.
+    plain: BTreeSet<String>,
     object: Vec<u8>,
 }
 
@@ -49,7 +53,9 @@ impl<'a> Source<'a> {
                     ..Dialect::default()
                 };
                 let reader = CsvReader::new(input, &dialect);
-                Self::Csv(Box::new(Table { reader, names: Vec::new(), object: Vec::new() }))
+                let plain = spec.schema.as_ref().map(columns_without_text).unwrap_or_default();
+                let (names, object) = (Vec::new(), Vec::new());
+                Self::Csv(Box::new(Table { reader, names, plain, object }))
             }
         })
     }
@@ -85,13 +91,14 @@ impl<'a> Source<'a> {
 }
 
 impl Table<'_> {
-    /// Reads the next row as an object of texts; a field without text and quotes is null.
+    /// Reads the next row as an object of texts; a field without text and quotes is null, and one of
+    /// a column that is declared as a number or a boolean is that where it is written as in JSON.
     fn next(&mut self) -> Result<Option<Record<'_>>> {
-        let Self { reader, names, object } = self;
+        let Self { reader, names, plain, object } = self;
         while names.is_empty() {
             let Some(header) = reader.record()? else { return Ok(None) };
             if !header.is_blank() {
-                *names = columns(header.fields().map(|(text, _)| text))?;
+                *names = columns(header.fields().map(|(text, _)| text), plain)?;
             }
         }
         let row = loop {
@@ -110,13 +117,15 @@ impl Table<'_> {
         }
         object.clear();
         object.push(b'{');
-        for (name, (text, is_quoted)) in names.iter().zip(row.fields()) {
+        for ((name, is_plain), (text, is_quoted)) in names.iter().zip(row.fields()) {
             if object.len() > 1 {
                 object.push(b',');
             }
             object.extend_from_slice(name);
             if text.is_empty() && !is_quoted {
                 object.extend_from_slice(b"null");
+            } else if *is_plain && is_plain_value(text) {
+                object.extend_from_slice(text);
             } else {
                 string_into(text, object);
             }
@@ -127,13 +136,39 @@ impl Table<'_> {
     }
 }
 
-fn columns<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
-    let mut names: Vec<Vec<u8>> = Vec::new();
+/// Returns the declared columns whose values are numbers or booleans, and no texts.
+fn columns_without_text(schema: &Map<String, Value>) -> BTreeSet<String> {
+    let has = |property: &Value, words: &[&str]| match &property["type"] {
+        Value::String(word) => words.contains(&word.as_str()),
+        Value::Array(all) => all.iter().any(|it| it.as_str().is_some_and(|it| words.contains(&it))),
+        _ => false,
+    };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let is_plain = |property: &Value| {
+        has(property, &["integer", "number", "boolean"]) && !has(property, &["string"])
+    };
+    let plain = properties.into_iter().flatten().filter(|(_, property)| is_plain(property));
+    plain.map(|(name, _)| name.clone()).collect()
+}
+
+/// Tells whether a text is a number or a boolean as JSON writes it.
+fn is_plain_value(text: &[u8]) -> bool {
+    let mut scanner = Scanner::new(text);
+    let value = scanner.value();
+    let is_plain = matches!(value, Ok(Token::Integer(_) | Token::Decimal(_) | Token::Boolean(_)));
+    is_plain && scanner.at() == text.len()
+}
+
+fn columns<'a>(
+    texts: impl Iterator<Item = &'a [u8]>,
+    plain: &BTreeSet<String>,
+) -> Result<Vec<(Vec<u8>, bool)>> {
+    let mut names: Vec<(Vec<u8>, bool)> = Vec::new();
     for text in texts {
         let mut name = Vec::new();
         string_into(text, &mut name);
         name.push(b':');
-        if text.is_empty() || names.contains(&name) {
+        if text.is_empty() || names.iter().any(|(known, _)| *known == name) {
             return Err(Error::new(ErrorKind::Data, "cannot take the columns of a CSV answer")
                 .with(
                     "reason",
@@ -141,7 +176,8 @@ fn columns<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
                 )
                 .hint("the first row of the answer must name the columns"));
         }
-        names.push(name);
+        let is_plain = std::str::from_utf8(text).is_ok_and(|text| plain.contains(text));
+        names.push((name, is_plain));
     }
     Ok(names)
 }

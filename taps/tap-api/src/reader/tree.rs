@@ -37,6 +37,7 @@ pub(super) struct Tree {
     level: u32,
     /// What the next level is read for.
     next: Vec<(Lead, Context)>,
+    /// About how much memory all of that takes.
     bytes: usize,
     /// Rows of the level before, each behind the sum of what it leads to.
     held: Spool,
@@ -125,7 +126,6 @@ impl Tree {
                      its `max_depth` reads only so many levels",
                 ));
         }
-        self.bytes = 0;
         let (sums, contexts) = self.next.drain(..).unzip();
         self.sums = sums;
         reader.contexts = Arc::new(contexts);
