@@ -135,6 +135,7 @@ mod postgres {
     mod selection;
     mod server_faults;
     mod session_settings;
+    mod several_servers;
     mod source_changes;
     mod states;
     mod tables;

@@ -97,12 +97,12 @@ struct Outcome {
 }
 
 impl Client {
-    /// Connects, authenticates and sets the session up: every setting that changes text, rows or
+    /// Connects to the first server alone, authenticates and sets the session up: every setting that changes text, rows or
     /// whether a COMMIT lasts is pinned (`parameters.rs`).
     ///
     /// Behind a pooler the session is left as it is, for it may be another one with the next
     /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
-    pub fn connect(config: &Config) -> Result<Self> {
+    pub(crate) fn connect_to(config: &Config) -> Result<Self> {
         let mut client = Self {
             protocol: login::log_in(config)?,
             pooled: false,
@@ -115,6 +115,11 @@ impl Client {
         client.set_up_own()?;
         client.protocol.wire.established(config.read_timeout);
         Ok(client)
+    }
+
+    /// Returns how to connect to the same server again.
+    pub fn config(&self) -> &Config {
+        &self.protocol.config
     }
 
     /// Runs one or more statements without parameters; returns the rows affected by the last.

@@ -5,24 +5,26 @@ use std::time::Duration;
 use postgres_protocol::message::frontend;
 use singer::{Error, ErrorKind, Result};
 
-use crate::settings::{Config, Host};
+use crate::servers::{Host, Server};
+use crate::settings::Config;
 use crate::ssl_mode::SslMode;
 use crate::wire::Wire;
 
-/// Opens the connection and agrees on TLS.
+/// Opens the connection to the first server and agrees on TLS.
 pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
-    let mut wire = match &config.host {
-        Host::Tcp(host) => Wire::tcp(host, config.port, timeout)?,
-        Host::Unix(folder) => return Wire::unix(folder, config.port, timeout),
+    let Server { host, port, ssl_mode, .. } = &config.server;
+    let mut wire = match host {
+        Host::Tcp(host) => Wire::tcp(host, *port, timeout)?,
+        Host::Unix(folder) => return Wire::unix(folder, *port, timeout),
     };
-    if matches!(config.ssl_mode, SslMode::Disable | SslMode::Allow) {
+    if matches!(ssl_mode, SslMode::Disable | SslMode::Allow) {
         return Ok(wire);
     }
     frontend::ssl_request(&mut wire.output);
     wire.flush()?;
     match wire.answer()? {
         b'S' => wire.start_tls(crate::tls::session(config)?)?,
-        b'N' if config.ssl_mode == SslMode::Prefer => {}
+        b'N' if *ssl_mode == SslMode::Prefer => {}
         b'N' => {
             return Err(Error::new(
                 ErrorKind::Denied,
@@ -35,7 +37,7 @@ pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
         }
         _ => return Err(wire.garbled()),
     }
-    if config.ssl_mode == SslMode::Require {
+    if *ssl_mode == SslMode::Require {
         singer::warn!(
             "W-TLS-UNVERIFIED",
             "ssl_mode is require: the connection is encrypted, but nobody checks who is at the \

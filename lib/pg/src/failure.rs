@@ -70,7 +70,7 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "55P03" => "another session holds a lock: run again, or raise lock_timeout",
         "25006" => {
             "the server is a read-only standby (or default_transaction_read_only is on): connect \
-             to the primary"
+             to the primary, or name all servers in `host` with `target_session_attrs: read-write`"
         }
         "40001" | "40P01" => "other sessions were in the way: run again",
         _ => return None,

@@ -3,6 +3,7 @@
 #![warn(unreachable_pub)]
 
 pub mod array;
+mod attempts;
 pub mod client;
 mod commit;
 mod connect;
@@ -15,12 +16,15 @@ pub mod ident;
 mod login;
 mod moments;
 mod notice;
+mod options;
 pub mod ours;
 mod parameters;
 mod password_file;
 mod private_file;
 mod protocol;
+mod servers;
 mod session;
+mod session_attributes;
 pub mod settings;
 mod socket;
 mod ssl_mode;
@@ -32,6 +36,8 @@ mod wire;
 pub use client::{Client, Row};
 pub use copy::CopyOut;
 pub use ident::{array_literal, quote_ident, quote_literal, quote_qualified, shorten_ident};
+pub use servers::{Host, Server};
 pub use session::{Changed, no_idle_limits};
-pub use settings::{Config, ConnectionSettings, Host};
+pub use session_attributes::SessionAttributes;
+pub use settings::{Config, ConnectionSettings};
 pub use ssl_mode::SslMode;

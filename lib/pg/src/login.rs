@@ -6,7 +6,7 @@ use postgres_protocol::message::frontend;
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
 use crate::protocol::Protocol;
-use crate::settings::{Config, Host};
+use crate::settings::{Config, OPTIONS};
 use crate::ssl_mode::SslMode;
 
 /// No message before the end of the log-in is larger; an answer that claims to be is not Postgres.
@@ -64,22 +64,29 @@ fn describe(failure: &Error, config: &Config) -> Error {
     if let Some(text) = failure.context("server_message") {
         described = described.with("server_message", text);
     }
-    let host = match &config.host {
-        Host::Tcp(host) => format!("{host}:{}", config.port),
-        Host::Unix(folder) => {
-            folder.join(format!(".s.PGSQL.{}", config.port)).display().to_string()
-        }
-    };
     described = described
-        .with("server", host)
+        .with("server", &config.server)
         .with("user", &config.user)
         .with("database", &config.database);
     let state = failure.context("sqlstate").unwrap_or_default();
     described = described.with("sqlstate", state);
+    let options = config.start_up.iter().find(|(name, _)| name == OPTIONS);
+    if let Some((_, options)) = options.filter(|_| is_of_options(state)) {
+        return described
+            .of_kind(ErrorKind::Config)
+            .with("options", options)
+            .hint("check `options` (or PGOPTIONS): write them as -c name=value");
+    }
     match crate::failure::hint_of(state) {
         Some(hint) => described.hint(hint),
         None => described,
     }
+}
+
+/// Tells whether the server refused a setting of the session, which it does not know, or which no
+/// session may set or not to this value; or a pooler that takes no options at all.
+fn is_of_options(sqlstate: &str) -> bool {
+    ["42704", "42601", "22023", "55P02", "08P01"].contains(&sqlstate)
 }
 
 /// The exchange of passwords.
@@ -138,7 +145,8 @@ impl Dialogue<'_> {
     /// Says that the password, or what it is easily guessed from, goes to a server that may be
     /// anybody: the connection is encrypted, and nobody has checked who is at its other end.
     fn warn_of_stranger(&self, protocol: &Protocol, form: &str) {
-        let checked = matches!(self.config.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        let checked =
+            matches!(self.config.server.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
         if !checked && protocol.wire.has_tls() {
             singer::warn!(
                 "W-PASSWORD-UNCHECKED-SERVER",
@@ -149,7 +157,7 @@ impl Dialogue<'_> {
     }
 
     fn password(&self) -> Result<&Secret> {
-        self.config.password.as_ref().ok_or_else(|| {
+        self.config.server.password.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Denied, "cannot log in without a password")
                 .with("user", &self.config.user)
                 .with("database", &self.config.database)

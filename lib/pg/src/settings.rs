@@ -7,18 +7,24 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::{Error, ErrorKind, Result, Secret};
 
+use crate::servers::{self, Host, Server};
+use crate::session_attributes::SessionAttributes;
 use crate::ssl_mode::{SslMode, unknown_mode};
-use crate::{password_file, url};
+use crate::{options, password_file, url};
+
+/// Reads a variable of the environment.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The connection settings of a Postgres connector.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConnectionSettings {
     /// Host name or address of the server, or the folder of its Unix socket (starts with `/`);
-    /// without it `PGHOST`, else `localhost`.
+    /// without it `PGHOST`, else `localhost`. A port may stand behind it (`db:5433`), and several
+    /// hosts with commas in between (`db1:5432,db2`) are tried in their order.
     #[schemars(extend("x-pass-env" = ["PG*"]))]
     pub host: Option<String>,
-    /// Port of the server; without it `PGPORT`, else 5432.
+    /// Port of the servers that have none in `host`; without it `PGPORT`, else 5432.
     pub port: Option<u16>,
     /// User name; without it `PGUSER`, else the name of the system user.
     pub user: Option<String>,
@@ -28,8 +34,16 @@ pub struct ConnectionSettings {
     #[schemars(extend("x-aliases" = ["dbname"]))]
     pub database: Option<String>,
     /// The whole connection as `postgresql://user:password@host:port/database?sslmode=...`; its
-    /// parts win over the settings above.
+    /// parts win over the settings above. It may name several servers (`host1:5432,host2:5433`).
     pub sqlalchemy_url: Option<Secret>,
+    /// Which of several servers will do, in libpq's words: the first one that can be reached
+    /// (`any`), can be written (`read-write`) or cannot (`read-only`), is no standby (`primary`) or
+    /// is one (`standby`), or a standby if there is one (`prefer-standby`); without it
+    /// `PGTARGETSESSIONATTRS`, else `any`.
+    pub target_session_attrs: Option<SessionAttributes>,
+    /// Settings of the server for the session, as `-c name=value -c name=value`; without it
+    /// `PGOPTIONS`. Those that say how values are read and written are ours, whatever this says.
+    pub options: Option<String>,
     /// Whether to use TLS: with `true` the default mode is `verify-full`, with `false` there is
     /// no TLS; without it `ssl_mode` decides.
     pub ssl_enable: Option<bool>,
@@ -52,8 +66,9 @@ pub struct ConnectionSettings {
     pub ssl: Option<bool>,
     /// Name shown in `pg_stat_activity`; without it `PGAPPNAME`, else the connector's name.
     pub application_name: Option<String>,
-    /// Seconds until an attempt to connect to an address of the host is given up; default 10, or
-    /// `PGCONNECT_TIMEOUT`.
+    /// Seconds until an attempt to connect to an address of a host is given up; without it, or
+    /// with 0, `PGCONNECT_TIMEOUT`, else 10.
+    #[schemars(extend("x-aliases" = ["connect_timeout"]))]
     pub connect_timeout_seconds: Option<u64>,
     /// Seconds the server may stay silent, also while it works on a long query, until the
     /// connection is given up; default 3600.
@@ -70,42 +85,47 @@ pub struct SshTunnel {
     pub enable: bool,
 }
 
-/// Where the server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    /// A host name or address.
-    Tcp(String),
-    /// The folder of a Unix socket.
-    Unix(PathBuf),
-}
-
 /// A connection, resolved: nothing of it is optional any more.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the server listens.
-    pub host: Host,
-    /// Its port, also part of the name of a Unix socket.
-    pub port: u16,
+    /// The server to try first.
+    pub server: Server,
+    /// The servers to try when that one cannot be reached, or is not what is wanted.
+    pub others: Vec<Server>,
+    /// What the server must be.
+    pub session_attributes: SessionAttributes,
     /// The user name.
     pub user: String,
-    /// The password, if one was found.
-    pub password: Option<Secret>,
     /// The database.
     pub database: String,
-    /// How TLS is used.
-    pub ssl_mode: SslMode,
     /// Path or PEM text of the certificate authority.
     pub ssl_root: Option<String>,
     /// Path or PEM text of the client certificate and of its key.
     pub ssl_client: Option<(String, Secret)>,
     /// The name shown in `pg_stat_activity`.
     pub application_name: String,
-    /// Further parameters of the first message, such as `replication`.
+    /// Further parameters of the first message, such as `options`.
     pub start_up: Vec<(String, String)>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long the server may stay silent.
     pub read_timeout: Duration,
+}
+
+/// The parameter of the first message that has settings of the session.
+pub(crate) const OPTIONS: &str = "options";
+
+impl Config {
+    /// Returns a configuration for each server, which has no other one.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Self> {
+        let servers = std::iter::once(&self.server).chain(&self.others);
+        servers.map(|server| Self {
+            server: server.clone(),
+            others: Vec::new(),
+            session_attributes: SessionAttributes::Any,
+            ..self.clone()
+        })
+    }
 }
 
 impl ConnectionSettings {
@@ -114,7 +134,7 @@ impl ConnectionSettings {
         self.resolve_with(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn resolve_with(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config> {
+    fn resolve_with(&self, env: Env<'_>) -> Result<Config> {
         if self.ssh_tunnel.as_ref().is_some_and(|tunnel| tunnel.enable) {
             return Err(Error::new(ErrorKind::Config, "cannot connect through an SSH tunnel yet")
                 .with("setting", "ssh_tunnel.enable")
@@ -125,12 +145,6 @@ impl ConnectionSettings {
             _ => url::Parts::default(),
         };
         let home = env("HOME");
-        let host = first(&[&url.host, &self.host]);
-        let host = host.or_else(|| env("PGHOST")).unwrap_or_else(|| "localhost".to_owned());
-        let port = match url.port.or(self.port) {
-            Some(port) => port,
-            None => number(env, "PGPORT")?.unwrap_or(5432),
-        };
         let user = first(&[&url.user, &self.user]).or_else(|| env("PGUSER"));
         let Some(user) = user.or_else(|| env("USER")).or_else(|| env("LOGNAME")) else {
             return Err(Error::new(ErrorKind::Config, "cannot connect without a user name")
@@ -138,47 +152,93 @@ impl ConnectionSettings {
         };
         let database = first(&[&url.database, &self.database]);
         let database = database.or_else(|| env("PGDATABASE")).unwrap_or_else(|| user.clone());
-        let password = first(&[&url.password, &self.password]);
-        let password = password.or_else(|| env("PGPASSWORD").map(Secret::new));
-        let password = password.or_else(|| {
-            let path = env("PGPASSFILE").map(PathBuf::from);
-            let path = path.or_else(|| Some(PathBuf::from(home.clone()?).join(".pgpass")))?;
-            let entry =
-                password_file::Wanted { host: &host, port, database: &database, user: &user };
-            password_file::find(&path, &entry).map(Secret::new)
-        });
-        let host = match host.strip_prefix('/') {
-            Some(_) => Host::Unix(PathBuf::from(host)),
-            None => Host::Tcp(host),
-        };
-        let connect_seconds = match self.connect_timeout_seconds {
-            Some(seconds) => seconds,
-            None => number(env, "PGCONNECT_TIMEOUT")?.filter(|seconds| *seconds > 0).unwrap_or(10),
+        let mut servers = self.servers(&url, (&user, &database), env)?.into_iter();
+        let Some(server) = servers.next() else {
+            return Err(Error::new(ErrorKind::Internal, "cannot connect without a server"));
         };
         Ok(Config {
-            ssl_mode: self.mode(&url, &host, env)?,
+            server,
+            others: servers.collect(),
+            session_attributes: self.session_attributes(&url, env)?,
             ssl_root: self.root(&url, home.as_deref(), env),
             ssl_client: self.client_certificate(home.as_deref()),
-            host,
-            port,
             user,
-            password,
             database,
             application_name: first(&[&self.application_name, &url.application_name])
                 .or_else(|| env("PGAPPNAME"))
                 .unwrap_or_else(program),
-            start_up: Vec::new(),
-            connect_timeout: Duration::from_secs(connect_seconds.max(1)),
+            start_up: self.start_up(&url, env),
+            connect_timeout: self.connect_timeout(&url, env)?,
             read_timeout: Duration::from_secs(self.read_timeout_seconds.unwrap_or(3600).max(1)),
         })
     }
 
-    fn mode(
+    /// Lists the servers to try.
+    fn servers(
         &self,
         url: &url::Parts,
-        host: &Host,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<SslMode> {
+        (user, database): (&str, &str),
+        env: Env<'_>,
+    ) -> Result<Vec<Server>> {
+        let mut places = url.places.clone();
+        if places.is_empty() {
+            places = servers::places(self.host.as_deref().unwrap_or_default(), "host")?;
+        }
+        if places.is_empty() {
+            let list = env("PGHOST").unwrap_or_else(|| "localhost".to_owned());
+            places = servers::places(&list, "PGHOST")?;
+        }
+        let (ports, setting) = match self.port {
+            _ if !url.ports.is_empty() => (url.ports.clone(), url::SETTING),
+            Some(port) => (vec![Some(port)], "port"),
+            None => (servers::ports(&env("PGPORT").unwrap_or_default(), "PGPORT")?, "PGPORT"),
+        };
+        let password = first(&[&url.password, &self.password]);
+        let password = password.or_else(|| env("PGPASSWORD").map(Secret::new));
+        let path = env("PGPASSFILE").map(PathBuf::from);
+        let path = path.or_else(|| Some(PathBuf::from(env("HOME")?).join(".pgpass")));
+        let server = |(host, port): (String, u16)| -> Result<Server> {
+            let of_file = |path| {
+                let wanted = password_file::Wanted { host: &host, port, database, user };
+                password_file::find(path, &wanted).map(Secret::new)
+            };
+            let password = password.clone().or_else(|| of_file(path.as_deref()?));
+            let host = Host::of(host);
+            let ssl_mode = self.mode(url, &host, env)?;
+            Ok(Server { host, port, password, ssl_mode })
+        };
+        servers::with_ports(places, &ports, setting)?.into_iter().map(server).collect()
+    }
+
+    fn session_attributes(&self, url: &url::Parts, env: Env<'_>) -> Result<SessionAttributes> {
+        if let Some(attributes) = url.session_attributes.or(self.target_session_attrs) {
+            return Ok(attributes);
+        }
+        let variable = "PGTARGETSESSIONATTRS";
+        let word = env(variable).map(|word| SessionAttributes::named(&word, variable));
+        Ok(word.transpose()?.unwrap_or_default())
+    }
+
+    fn start_up(&self, url: &url::Parts, env: Env<'_>) -> Vec<(String, String)> {
+        let options = first(&[&url.options, &self.options]).or_else(|| env("PGOPTIONS"));
+        if let Some(options) = &options {
+            options::warn_of_pinned(options);
+        }
+        options.into_iter().map(|options| (OPTIONS.to_owned(), options)).collect()
+    }
+
+    fn connect_timeout(&self, url: &url::Parts, env: Env<'_>) -> Result<Duration> {
+        const DEFAULT: u64 = 10;
+        let seconds = url.connect_timeout.or(self.connect_timeout_seconds);
+        let seconds = match seconds.filter(|seconds| *seconds > 0) {
+            Some(seconds) => Some(seconds),
+            None => number(env, "PGCONNECT_TIMEOUT")?,
+        };
+        let seconds = seconds.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT);
+        Ok(Duration::from_secs(seconds))
+    }
+
+    fn mode(&self, url: &url::Parts, host: &Host, env: Env<'_>) -> Result<SslMode> {
         if self.ssl_enable == Some(false) {
             return Ok(SslMode::Disable);
         }
@@ -196,15 +256,10 @@ impl ConnectionSettings {
         if let Some(word) = env("PGSSLMODE") {
             return SslMode::named(&word).ok_or_else(|| unknown_mode("PGSSLMODE", &word));
         }
-        Ok(if is_local(host) { SslMode::Disable } else { SslMode::VerifyFull })
+        Ok(if host.is_local() { SslMode::Disable } else { SslMode::VerifyFull })
     }
 
-    fn root(
-        &self,
-        url: &url::Parts,
-        home: Option<&str>,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Option<String> {
+    fn root(&self, url: &url::Parts, home: Option<&str>, env: Env<'_>) -> Option<String> {
         let root = first(&[&url.ssl_root, &self.ssl_certificate_authority]);
         match root.or_else(|| env("PGSSLROOTCERT")) {
             Some(word) if word == "system" => None,
@@ -233,21 +288,7 @@ fn first<T: Clone + Default + PartialEq>(settings: &[&Option<T>]) -> Option<T> {
     settings.iter().copied().flatten().find(|text| **text != T::default()).cloned()
 }
 
-/// Tells whether the server can only be on this machine.
-fn is_local(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-    }
-}
-
-fn number<T: std::str::FromStr>(
-    env: &dyn Fn(&str) -> Option<String>,
-    name: &str,
-) -> Result<Option<T>> {
+fn number<T: std::str::FromStr>(env: Env<'_>, name: &str) -> Result<Option<T>> {
     let Some(text) = env(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
         Error::new(ErrorKind::Config, "cannot use the environment variable")
@@ -289,10 +330,10 @@ mod tests {
             _ => None,
         };
         let config = settings("{}").resolve_with(&env).unwrap();
-        assert_eq!(config.host, Host::Tcp("db.example.com".to_owned()));
-        assert_eq!((config.port, config.database.as_str()), (6000, "ann"));
-        assert_eq!(config.password.as_ref().map(Secret::reveal), Some("pw"));
-        assert_eq!(config.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(config.server.host, Host::Tcp("db.example.com".to_owned()));
+        assert_eq!((config.server.port, config.database.as_str()), (6000, "ann"));
+        assert_eq!(config.server.password.as_ref().map(Secret::reveal), Some("pw"));
+        assert_eq!(config.server.ssl_mode, SslMode::VerifyFull);
         assert!(!format!("{config:?}").contains("pw\""));
     }
 
@@ -301,7 +342,7 @@ mod tests {
         let check = |json: &str, mode| {
             let config =
                 settings(json).resolve_with(&|name| (name == "PGUSER").then(|| "u".into()));
-            assert_eq!(config.unwrap().ssl_mode, mode, "{json}");
+            assert_eq!(config.unwrap().server.ssl_mode, mode, "{json}");
         };
         check(r#"{"host":"h"}"#, SslMode::VerifyFull);
         check(r#"{"host":"127.0.0.1"}"#, SslMode::Disable);
@@ -321,10 +362,10 @@ mod tests {
         let json = r#"{"host":"a","database":"b","sqlalchemy_url":
             "postgresql://us%40er:p%3A%2F%40w@h:1234/d%20b"}"#;
         let config = settings(json).resolve_with(&|_| None).unwrap();
-        assert_eq!(config.host, Host::Tcp("h".to_owned()));
-        assert_eq!((config.port, config.user.as_str()), (1234, "us@er"));
+        assert_eq!(config.server.host, Host::Tcp("h".to_owned()));
+        assert_eq!((config.server.port, config.user.as_str()), (1234, "us@er"));
         assert_eq!(config.database, "d b");
-        assert_eq!(config.password.as_ref().map(Secret::reveal), Some("p:/@w"));
+        assert_eq!(config.server.password.as_ref().map(Secret::reveal), Some("p:/@w"));
     }
 
     #[test]
@@ -335,9 +376,13 @@ mod tests {
         };
         let check = |json: &str| {
             let config = settings(json).resolve_with(&env).unwrap();
-            assert_eq!(config.host, Host::Tcp("PGHOST".to_owned()), "{json}");
+            assert_eq!(config.server.host, Host::Tcp("PGHOST".to_owned()), "{json}");
             assert_eq!((&*config.user, &*config.database), ("PGUSER", "PGDATABASE"), "{json}");
-            assert_eq!(config.password.as_ref().map(Secret::reveal), Some("PGPASSWORD"), "{json}");
+            assert_eq!(
+                config.server.password.as_ref().map(Secret::reveal),
+                Some("PGPASSWORD"),
+                "{json}"
+            );
             assert!(!config.application_name.is_empty(), "{json}");
         };
         check(

@@ -17,7 +17,8 @@ use rustls::{
 use singer::{Context, Error, ErrorKind, Result, ResultExt};
 
 use crate::private_file;
-use crate::settings::{Config, Host};
+use crate::servers::Host;
+use crate::settings::Config;
 use crate::ssl_mode::SslMode;
 
 const PRIVATE_KEY: &str = "ssl_client_private_key";
@@ -25,7 +26,7 @@ const PRIVATE_KEY: &str = "ssl_client_private_key";
 /// Prepares a TLS session for the host of the configuration.
 pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
     let provider = Arc::new(ring::default_provider());
-    let check = match config.ssl_mode {
+    let check = match config.server.ssl_mode {
         SslMode::VerifyFull => Some(Check::new(config, &provider, false)?),
         SslMode::VerifyCa => Some(Check::new(config, &provider, true)?),
         _ => None,
@@ -50,7 +51,7 @@ pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
     };
     // Postgres 17 and later take TLS from the first byte if this is offered; older ones ignore it.
     client.alpn_protocols = vec![b"postgresql".to_vec()];
-    let host = match &config.host {
+    let host = match &config.server.host {
         Host::Tcp(host) => host.as_str(),
         Host::Unix(_) => "localhost",
     };

@@ -2,19 +2,29 @@
 
 use singer::{Error, ErrorKind, Result, Secret};
 
+use crate::servers::{self, Place};
+use crate::session_attributes::SessionAttributes;
 use crate::ssl_mode::{SslMode, unknown_mode};
+
+/// The setting that has the URL.
+pub(crate) const SETTING: &str = "sqlalchemy_url";
 
 /// What a URL says.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
-    pub host: Option<String>,
-    pub port: Option<u16>,
+    /// The servers; the parameter `host` takes their place.
+    pub places: Vec<Place>,
+    /// The ports of the parameter `port`.
+    pub ports: Vec<Option<u16>>,
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub database: Option<String>,
     pub ssl_mode: Option<SslMode>,
     pub ssl_root: Option<String>,
     pub application_name: Option<String>,
+    pub session_attributes: Option<SessionAttributes>,
+    pub options: Option<String>,
+    pub connect_timeout: Option<u64>,
 }
 
 /// Reads a URL; no part of it is shown in a failure, as it holds the password.
@@ -46,16 +56,16 @@ pub(crate) fn parse(url: &str) -> Result<Parts> {
     parts.user = some(user)?;
     parts.password = password.map(decode).transpose()?.map(Secret::new);
     parts.database = some(database)?;
-    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or("")),
-        None => address.split_once(':').unwrap_or((address, "")),
-    };
-    parts.host = some(host)?;
-    if !port.is_empty() {
-        parts.port = Some(port.parse().map_err(|_| refused("its port is no number"))?);
+    parts.places = servers::places(address, SETTING)?;
+    for place in &mut parts.places {
+        place.host = decode(&place.host)?;
     }
+    let mut has_host = false;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name == "host" && !std::mem::replace(&mut has_host, true) {
+            parts.places.clear();
+        }
         if !parts.set(name, decode(value)?)? {
             // What looks like parameters may be the end of a password.
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -78,10 +88,9 @@ impl Parts {
     /// Sets a parameter; tells whether it is one that is used.
     fn set(&mut self, name: &str, value: String) -> Result<bool> {
         match name {
-            "host" => self.host = Some(value),
-            "port" => {
-                self.port = Some(value.parse().map_err(|_| refused("its port is no number"))?);
-            }
+            // Some write each server as a parameter of its own.
+            "host" => self.places.extend(servers::places(&value, SETTING)?),
+            "port" => self.ports.extend(servers::ports(&value, SETTING)?),
             "user" => self.user = Some(value),
             "password" => self.password = Some(Secret::new(value)),
             "dbname" => self.database = Some(value),
@@ -91,6 +100,16 @@ impl Parts {
             }
             "sslrootcert" => self.ssl_root = Some(value),
             "application_name" => self.application_name = Some(value),
+            "target_session_attrs" => {
+                self.session_attributes = Some(SessionAttributes::named(&value, name)?);
+            }
+            "options" => self.options = Some(value),
+            "connect_timeout" => {
+                let seconds: i64 =
+                    value.parse().map_err(|_| refused("its connect_timeout is no number"))?;
+                // For libpq there is no limit below 1.
+                self.connect_timeout = u64::try_from(seconds).ok();
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -121,7 +140,7 @@ fn decode(text: &str) -> Result<String> {
 
 fn refused(reason: &str) -> Error {
     Error::new(ErrorKind::Config, "cannot read the connection URL")
-        .with("setting", "sqlalchemy_url")
+        .with("setting", SETTING)
         .with("reason", reason)
         .hint("write it as postgresql://user:password@host:port/database, other characters as %XX")
 }
@@ -135,9 +154,12 @@ mod tests {
         let check = |url: &str, expected: [Option<&str>; 4], port: Option<u16>| {
             let parts = parse(url).unwrap();
             let password = parts.password.as_ref().map(|secret| secret.reveal().to_owned());
-            let seen = [parts.user, password, parts.host, parts.database];
+            assert!(parts.places.len() <= 1, "{url}");
+            let place = parts.places.first().cloned();
+            let host = place.as_ref().map(|place| place.host.clone());
+            let seen = [parts.user, password, host, parts.database];
             assert_eq!(seen, expected.map(|text| text.map(str::to_owned)), "{url}");
-            assert_eq!(parts.port, port, "{url}");
+            assert_eq!(place.and_then(|place| place.port), port, "{url}");
         };
         check("postgres://h", [None, None, Some("h"), None], None);
         check("postgresql+psycopg2://u:p@h:1/d", ["u", "p", "h", "d"].map(Some), Some(1));
@@ -157,6 +179,41 @@ mod tests {
             [Some("u"), None, Some("h"), None],
             None,
         );
+    }
+
+    #[test]
+    fn a_url_may_name_several_servers() {
+        let check = |url: &str, expected: &str, ports: &[Option<u16>]| {
+            let parts = parse(url).unwrap();
+            let places = parts.places.iter();
+            let places = places.map(|place| format!("{} {:?}", place.host, place.port));
+            assert_eq!(places.collect::<Vec<_>>().join(" | "), expected, "{url}");
+            assert_eq!(parts.ports, ports, "{url}");
+            assert_eq!(parts.database.as_deref(), Some("d"), "{url}");
+        };
+        check("postgresql://u:p@a:1,b/d", "a Some(1) | b None", &[]);
+        check(
+            "postgresql://[::1]:1,%2Frun%2Fa,b:2/d",
+            "::1 Some(1) | /run/a None | b Some(2)",
+            &[],
+        );
+        check("postgresql://x/d?host=a,b&port=1,2", "a None | b None", &[Some(1), Some(2)]);
+        check("postgresql://u:p@/d?host=a:1&host=b:2", "a Some(1) | b Some(2)", &[]);
+        check("postgresql:///d?host=a&host=b&port=5", "a None | b None", &[Some(5)]);
+    }
+
+    #[test]
+    fn parameters_of_libpq_are_read() {
+        let url = "postgres://h/d?target_session_attrs=read-write&connect_timeout=3\
+                   &options=-c%20geqo%3Doff%20-c%20work_mem=4MB";
+        let parts = parse(url).unwrap();
+        assert_eq!(parts.session_attributes, Some(SessionAttributes::ReadWrite));
+        assert_eq!(parts.options.as_deref(), Some("-c geqo=off -c work_mem=4MB"));
+        assert_eq!(parts.connect_timeout, Some(3));
+        for url in ["postgres://h?target_session_attrs=master", "postgres://h?connect_timeout=x"] {
+            assert_eq!(parse(url).unwrap_err().kind(), ErrorKind::Config, "{url}");
+        }
+        assert_eq!(parse("postgres://h?connect_timeout=-1").unwrap().connect_timeout, None);
     }
 
     #[test]

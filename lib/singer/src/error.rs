@@ -123,6 +123,11 @@ impl Error {
         &self.0.message
     }
 
+    /// Returns the text of the cause.
+    pub fn cause(&self) -> Option<String> {
+        self.0.source.as_ref().map(ToString::to_string)
+    }
+
     /// Tells whether a hint is set.
     pub fn has_hint(&self) -> bool {
         self.0.hint.is_some()

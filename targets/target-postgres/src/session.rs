@@ -56,12 +56,14 @@ pub enum Role {
 
 impl Session {
     /// Connects.
-    pub fn new(config: Config, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
-        let mut client = Client::connect(&config)?;
+    pub fn new(config: &Config, lock_timeout_seconds: u64, started_ms: u64) -> Result<Self> {
+        let mut client = Client::connect(config)?;
         if client.is_pooled_by_transaction()? {
             return Err(connection::no_session());
         }
         client.warn_of_server(true)?;
+        // The second connection is to the same server.
+        let config = client.config().clone();
         let shared = Connection::new(client, lock_timeout_seconds)?;
         Ok(Self {
             config,

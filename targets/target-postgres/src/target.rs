@@ -59,7 +59,7 @@ impl Target for TargetPostgres {
         {
             Self::ABOUT.name.clone_into(&mut config.application_name);
         }
-        let session = Session::new(config, settings.lock_timeout_seconds, started_ms)?;
+        let session = Session::new(&config, settings.lock_timeout_seconds, started_ms)?;
         Ok(Self {
             session,
             settings: Rc::new(settings),
