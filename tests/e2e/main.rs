@@ -102,8 +102,11 @@ mod pipe {
 
 /// `tap-postgres` and `target-postgres`.
 mod postgres {
+    mod bare_names;
     mod bookmarks;
+    mod chosen_tables;
     mod commits;
+    mod conditions;
     mod filled;
     mod first_loads;
     mod formats;

@@ -427,9 +427,9 @@ fn check_replaced(old: &Partition, coverage: &Coverage) -> Result<()> {
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
         .with("path", old.show())
         .hint(
-            "the tap left rows out, going on from a state or by `max_record_count`, and not as \
-             when this day was first extracted: run again as then, or without that; taps of files \
-             have `whole_tables`",
+            "the tap left rows out, going on from a state or by a setting (`max_record_count`, \
+             `custom_where_clauses`), and not as when this day was first extracted: run again as \
+             then, or without that; taps of files have `whole_tables`",
         ))
 }
 

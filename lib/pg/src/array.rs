@@ -90,12 +90,20 @@ fn quoted(
     }
 }
 
-/// Appends the array literal for a JSON array. With `json_elements` the elements are JSON values
-/// (`json[]`, `jsonb[]`); else nested arrays are dimensions and elements are scalars. `scratch` is
-/// memory to use again.
+/// How an array literal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notation {
+    /// Whether the elements are JSON values (`json[]`, `jsonb[]`); else nested arrays are
+    /// dimensions and elements are scalars.
+    pub json_elements: bool,
+    /// What stands between elements: a comma for most types.
+    pub delimiter: u8,
+}
+
+/// Appends the array literal for a JSON array; `scratch` is memory to use again.
 pub fn from_json(
     json: &[u8],
-    json_elements: bool,
+    notation: Notation,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<()> {
@@ -104,7 +112,7 @@ pub fn from_json(
     if scanner.peek() != Some(b'[') {
         return Err(refused("it is no JSON array"));
     }
-    dimension(&mut scanner, 1, json_elements, scratch, out)?;
+    dimension(&mut scanner, 1, notation, scratch, out)?;
     scanner.end().map_err(broken)
 }
 
@@ -112,7 +120,7 @@ pub fn from_json(
 fn dimension(
     scanner: &mut Scanner<'_>,
     depth: usize,
-    json_elements: bool,
+    notation: Notation,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<()> {
@@ -125,8 +133,8 @@ fn dimension(
     }
     out.push(b'{');
     while more {
-        if scanner.peek() == Some(b'[') && !json_elements {
-            dimension(scanner, depth + 1, json_elements, scratch, out)?;
+        if scanner.peek() == Some(b'[') && !notation.json_elements {
+            dimension(scanner, depth + 1, notation, scratch, out)?;
         } else {
             match scanner.value().map_err(broken)? {
                 Token::Null => out.extend_from_slice(b"NULL"),
@@ -135,7 +143,9 @@ fn dimension(
                 }
                 Token::Integer(digits) | Token::Decimal(digits) => out.extend_from_slice(digits),
                 Token::Object(nested) | Token::Array(nested) => push_quoted(&[nested.text], out),
-                Token::String(text) if json_elements => push_quoted(&[b"\"", text.raw, b"\""], out),
+                Token::String(text) if notation.json_elements => {
+                    push_quoted(&[b"\"", text.raw, b"\""], out);
+                }
                 Token::String(text) => {
                     scratch.clear();
                     text.unescape_into(scratch);
@@ -148,7 +158,7 @@ fn dimension(
         }
         more = scanner.more(b']').map_err(broken)?;
         if more {
-            out.push(b',');
+            out.push(notation.delimiter);
         }
     }
     out.push(b'}');
@@ -216,7 +226,8 @@ mod tests {
     fn json_becomes_literals() {
         let check = |json: &str, json_elements, expected: &str| {
             let mut out = Vec::new();
-            from_json(json.as_bytes(), json_elements, &mut Vec::new(), &mut out).unwrap();
+            let notation = Notation { json_elements, delimiter: b',' };
+            from_json(json.as_bytes(), notation, &mut Vec::new(), &mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{json}");
         };
         check("[]", false, "{}");
@@ -233,6 +244,10 @@ mod tests {
             r#"{"{\"a\":\"]\"}","[1,{}]","\"x\"",1,NULL}"#,
         );
         check(r#"[{"a":[1]}]"#, false, r#"{"{\"a\":[1]}"}"#);
+        let mut out = Vec::new();
+        let boxes = Notation { json_elements: false, delimiter: b';' };
+        from_json(br#"[["(2,2),(1,1)"],[null]]"#, boxes, &mut Vec::new(), &mut out).unwrap();
+        assert_eq!(out, br#"{{"(2,2),(1,1)"};{NULL}}"#);
     }
 
     #[test]
@@ -255,7 +270,8 @@ mod tests {
             "[\"",
             "[{]",
         ] {
-            let done = from_json(broken.as_bytes(), false, &mut Vec::new(), &mut Vec::new());
+            let plain = Notation { json_elements: false, delimiter: b',' };
+            let done = from_json(broken.as_bytes(), plain, &mut Vec::new(), &mut Vec::new());
             assert!(done.is_err(), "{broken}");
         }
     }

@@ -26,6 +26,9 @@ pub struct Client {
     pub(crate) pooled: bool,
     /// Whether views compute by settings of the role, and not by ours.
     pub(crate) lent: bool,
+    /// Whether they find names by the search path of the role; and that path, once it is known.
+    pub(crate) path_lent: bool,
+    pub(crate) own_path: Option<String>,
     /// The `lc_monetary` of the role, once it was asked for, and the one pinned in place of `C`.
     pub(crate) own_monetary: Option<String>,
     /// How many digits money has by it, once that was asked for.
@@ -88,17 +91,25 @@ impl Row {
     }
 }
 
-/// What the answers to a statement came to.
+/// What the answers to statements came to.
 #[derive(Default)]
-struct Outcome {
-    rows: Vec<Row>,
-    affected: u64,
+pub(crate) struct Outcome {
+    /// The rows of all of them.
+    pub(crate) rows: Vec<Row>,
+    /// How many rows each affected.
+    pub(crate) affected: Vec<u64>,
     failure: Option<Error>,
 }
 
+impl Outcome {
+    fn last(&self) -> u64 {
+        self.affected.last().copied().unwrap_or_default()
+    }
+}
+
 impl Client {
-    /// Connects to the first server alone, authenticates and sets the session up: every setting that changes text, rows or
-    /// whether a COMMIT lasts is pinned (`parameters.rs`).
+    /// Connects to the first server alone, authenticates and sets the session up: every setting
+    /// that changes text, rows or whether a COMMIT lasts is pinned (`parameters.rs`).
     ///
     /// Behind a pooler the session is left as it is, for it may be another one with the next
     /// transaction: [`Client::begin`] sets up each, or [`Client::set_up`] one of ours alone.
@@ -107,6 +118,8 @@ impl Client {
             protocol: login::log_in(config)?,
             pooled: false,
             lent: false,
+            path_lent: false,
+            own_path: None,
             own_monetary: None,
             money_digits: None,
             lc_monetary: None,
@@ -125,7 +138,7 @@ impl Client {
     /// Runs one or more statements without parameters; returns the rows affected by the last.
     pub fn execute(&mut self, sql: &str) -> Result<u64> {
         self.start(sql)?;
-        self.finish_statement().map(|outcome| outcome.affected)
+        self.finish_statement().map(|outcome| outcome.last())
     }
 
     /// Runs statements without parameters, sent at once; returns the rows of all of them. Each is
@@ -238,7 +251,7 @@ impl Client {
             self.close_copy_in()?;
         }
         self.copying = Copying::No;
-        self.finish_statement().map(|outcome| outcome.affected)
+        self.finish_statement().map(|outcome| outcome.last())
     }
 
     /// Tells whether a transaction block is open (also a failed one).
@@ -269,7 +282,7 @@ impl Client {
         self.protocol.send()
     }
 
-    fn check_idle(&mut self) -> Result<()> {
+    pub(crate) fn check_idle(&mut self) -> Result<()> {
         if self.protocol.is_broken() {
             return Err(Error::new(ErrorKind::Temporary, "cannot use the broken connection"));
         }
@@ -313,7 +326,7 @@ impl Client {
     }
 
     /// Reads the answers to a statement to their end.
-    fn finish_statement(&mut self) -> Result<Outcome> {
+    pub(crate) fn finish_statement(&mut self) -> Result<Outcome> {
         let (mut outcome, mut bytes) = (Outcome::default(), 0);
         loop {
             let (kind, range) = match self.protocol.message() {
@@ -331,7 +344,7 @@ impl Client {
                     }
                     None => return Err(self.protocol.wire.garbled()),
                 },
-                b'C' => outcome.affected = affected(self.protocol.wire.payload(range)),
+                b'C' => outcome.affected.push(affected(self.protocol.wire.payload(range))),
                 b'E' => {
                     let failure = self.protocol.report(range);
                     if self.protocol.is_broken() {

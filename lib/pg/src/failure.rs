@@ -139,17 +139,29 @@ impl Report {
         (line.starts_with("PL/") && line.contains(" function ")).then_some(line)
     }
 
-    /// Returns what to do where a function uses a name without a schema: in our sessions the
-    /// search path is empty.
+    /// Returns what to do where a function uses a name without a schema: it is found by the search
+    /// path of the role, if at all.
     fn names_by_path(&self) -> Option<String> {
         const NOT_FOUND: [&str; 5] = ["42P01", "42883", "42704", "42703", "3F000"];
-        let line = self.function().filter(|_| NOT_FOUND.contains(&&*self.sqlstate))?;
-        let name = line.split_once(" function ")?.1.split(" line ").next()?;
+        let name = self.innermost_function().filter(|_| NOT_FOUND.contains(&&*self.sqlstate))?;
         Some(format!(
-            "the function finds names by the search path, which is empty in this session: write \
-             its names with their schemas, or run: ALTER FUNCTION {name} SET search_path = \
+            "the function {name} finds names without a schema by the search path of the role: \
+             write them with their schemas, or run: ALTER FUNCTION {name} SET search_path = \
              \"$user\", public"
         ))
+    }
+
+    /// Returns the name of the function that was computing, in whatever language.
+    fn innermost_function(&self) -> Option<&str> {
+        let (_, place) = self.rest.iter().find(|(name, _)| *name == "where")?;
+        place.lines().find_map(|line| {
+            let (language, rest) = line.split_once(" function ")?;
+            match language {
+                "SQL" => rest.strip_prefix('"')?.split('"').next(),
+                _ if language.starts_with("PL/") => rest.split(" line ").next(),
+                _ => None,
+            }
+        })
     }
 
     /// Tells whether the server ends the connection after this.
@@ -218,6 +230,20 @@ mod tests {
         check("08006", ErrorKind::Temporary);
         check("XX000", ErrorKind::Unavailable);
         check("", ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_function_that_finds_nothing_by_bare_names_is_told() {
+        let hint = |place: &str| {
+            let said = "VERROR\0C42P01\0Mrelation \"audit\" does not exist";
+            let payload = format!("{said}\0W{place}\0\0");
+            Report::parse(payload.as_bytes()).into_error("cannot copy").to_string()
+        };
+        let told = hint("PL/pgSQL function s.log() line 3 at SQL statement\nCOPY t, line 1");
+        assert!(told.contains("ALTER FUNCTION s.log() SET search_path"), "{told}");
+        let told = hint("SQL function \"f\" during inlining");
+        assert!(told.contains("ALTER FUNCTION f SET search_path"), "{told}");
+        assert!(hint("COPY t, line 1").contains("run discovery again"));
     }
 
     #[test]

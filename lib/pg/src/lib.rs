@@ -13,6 +13,7 @@ pub mod copy_binary;
 pub mod copy_text;
 pub mod failure;
 pub mod ident;
+mod lent;
 mod login;
 mod moments;
 mod notice;

@@ -46,8 +46,11 @@ const fn leave(names: &'static str, reason: &'static str) -> Parameter {
     Parameter { names, way: Way::Leave, types: "", reason }
 }
 
-/// The types whose text names objects.
-const NAMES: &str = "regclass regcollation regconfig regdictionary regnamespace regoper \
+/// The setting that says in which schemas names are looked up.
+pub(crate) const SEARCH_PATH: &str = "search_path";
+
+/// The types whose text names objects, with blanks in between.
+pub(crate) const NAMES: &str = "regclass regcollation regconfig regdictionary regnamespace regoper \
                      regoperator regproc regprocedure regrole regtype";
 
 /// A setting that changes what comes out or goes in as text, which rows come out, or whether a
@@ -67,7 +70,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     pin("bytea_output", "hex", "bytea", "the form of bytes"),
     pin("client_encoding", "UTF8", "*", "the bytes of all text"),
     pin("quote_all_identifiers", "off", NAMES, "names of types and objects get quotes"),
-    pin("search_path", "", NAMES, "names are found in it, and printed without its schemas"),
+    lend(SEARCH_PATH, "", NAMES, "names are found in it, and printed without its schemas"),
     pin("gin_fuzzy_search_limit", "0", "*", "a search by a GIN index gives some of its rows only"),
     pin("array_nulls", "on", "", "without it the element NULL is read as the text NULL"),
     pin("xmloption", "content", "", "says which text is taken as xml"),

@@ -6,7 +6,7 @@ use singer::Result;
 
 use crate::client::Client;
 use crate::ident::quote_literal;
-use crate::parameters::{PARAMETERS, Parameter, Way};
+use crate::parameters::{PARAMETERS, Parameter, SEARCH_PATH, Way};
 
 /// How often to look whose session a connection has.
 const LOOKS: usize = 64;
@@ -82,28 +82,13 @@ impl Client {
     /// between. One statement for both.
     pub(crate) fn set_up_own(&mut self) -> Result<()> {
         let (settings, process) = (self.pins(false), self.protocol.backend.0);
-        let sql = format!("SELECT {settings} WHERE pg_catalog.pg_backend_pid() = {process}");
-        self.pooled = self.query(&sql, &[])?.is_empty();
-        Ok(())
-    }
-
-    /// Gives the settings back, until [`Client::take_back`], that views and functions of the user
-    /// compute by: their zone is the one that everybody sees, and so is their order of day and
-    /// month. What is printed stays exact: dates in ISO form, and moments with an offset.
-    pub fn lend(&mut self) -> Result<()> {
-        let lent = pinned().filter(|parameter| matches!(parameter.way, Way::Lend(_)));
-        let defaults = lent.map(|lent| format!("SET LOCAL {} TO DEFAULT;", lent.names));
-        let defaults: String = defaults.collect();
-        self.execute(&format!("{defaults} SET LOCAL DateStyle = ISO"))?;
-        self.lent = true;
-        Ok(())
-    }
-
-    /// Sets all settings of the open transaction again.
-    pub fn take_back(&mut self) -> Result<()> {
-        let settings = self.pins(true);
-        self.execute(&format!("SELECT {settings}"))?;
-        self.lent = false;
+        // The parts of a row are computed one after the other.
+        let path = format!("pg_catalog.current_setting('{SEARCH_PATH}')");
+        let sql =
+            format!("SELECT {path}, {settings} WHERE pg_catalog.pg_backend_pid() = {process}");
+        let rows = self.query(&sql, &[])?;
+        self.own_path = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
+        self.pooled = rows.is_empty();
         Ok(())
     }
 
@@ -130,6 +115,7 @@ impl Client {
     pub fn changed(&self, now: &str) -> Vec<Changed> {
         let values = pinned().zip(now.split(SEPARATOR));
         let changed = values.filter(|(parameter, now)| match parameter.way {
+            Way::Lend(pin) if parameter.names == SEARCH_PATH => pin != *now,
             Way::Lend(_) if self.lent && parameter.names == "DateStyle" => !now.starts_with("ISO"),
             Way::Lend(_) if self.lent => false,
             _ => self.pin_of(parameter) != *now,
@@ -229,7 +215,7 @@ impl Client {
 
     /// Writes the list of expressions that pin all settings, for the open transaction (`local`) or
     /// for good.
-    fn pins(&self, local: bool) -> String {
+    pub(crate) fn pins(&self, local: bool) -> String {
         let pins = pinned().map(|parameter| {
             let name = parameter.names;
             let value = quote_literal(self.pin_of(parameter));
@@ -279,7 +265,7 @@ impl Client {
 }
 
 /// Returns the settings that have a value of ours.
-fn pinned() -> impl Iterator<Item = &'static Parameter> {
+pub(crate) fn pinned() -> impl Iterator<Item = &'static Parameter> {
     PARAMETERS.iter().filter(|parameter| parameter.way != Way::Leave)
 }
 

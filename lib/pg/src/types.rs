@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use singer::schema::{ABSENT_IS_NULL, SQL_DATATYPE};
 
 use crate::convert::Conversion;
+use crate::parameters::NAMES;
 
 /// Whose types they are that a schema of a Postgres source names.
 pub const DIALECT: &str = "postgresql";
@@ -171,6 +172,19 @@ pub fn is_shown_by(types: &Types, oid: u32, names: &[&str]) -> bool {
     }
 }
 
+/// Tells whether the text of a type may name objects, which it does by the search path.
+pub fn names_objects(types: &Types, oid: u32) -> bool {
+    let (base, ..) = base_of(types, oid, -1);
+    match types.get(&base) {
+        Some(PgType { class: Class::Array { element, .. }, .. }) => names_objects(types, *element),
+        Some(PgType { builtin, name, .. }) => {
+            *builtin && NAMES.split_ascii_whitespace().any(|known| known == name)
+        }
+        // What is made of other types.
+        None => true,
+    }
+}
+
 /// Follows domains down to the type under them: its number and modifier, and whether there was a
 /// domain.
 pub fn base_of(types: &Types, mut oid: u32, mut modifier: i32) -> (u32, i32, bool) {
@@ -242,7 +256,11 @@ fn builtin(name: &str, modifier: i32, choices: Choices) -> Mapping {
 
 fn array(types: &Types, element: u32, delimiter: u8, choices: Choices) -> Mapping {
     let (base, modifier, _) = base_of(types, element, -1);
-    let inner = map_base(types, base, modifier, choices);
+    let inner = match types.get(&base) {
+        // An array under a domain is one value, and no dimension more.
+        Some(PgType { class: Class::Array { .. }, .. }) => text(None),
+        _ => map_base(types, base, modifier, choices),
+    };
     // What the catalog says about dimensions binds no value, so elements may be arrays; and
     // numbers that are none are strings.
     let mut words: Vec<Value> = match inner.schema.get("type") {
@@ -314,6 +332,8 @@ mod tests {
             (4, other("work_email", Class::Domain { base: 2, modifier: -1 })),
             (5, other("_float8", Class::Array { element: 701, delimiter: b',' })),
             (6, other("int4", Class::Base)),
+            (7, other("list", Class::Domain { base: 3, modifier: -1 })),
+            (8, other("_list", Class::Array { element: 7, delimiter: b',' })),
         ]
         .into()
     }
@@ -370,6 +390,9 @@ mod tests {
             json!({"type": ["array"],
             "items": {"type": ["number", "string", "array", "null"]}}),
         );
+        // An array of a domain over an array has literals of arrays as elements.
+        let lists = json!({"type": ["array"], "items": {"type": ["string", "array", "null"]}});
+        check(8, -1, false, lists);
         // A user's own type of that name, and one that is not known.
         check(6, -1, false, json!({"type": ["string"]}));
         check(999, -1, false, json!({"type": ["string"]}));
@@ -390,6 +413,8 @@ mod tests {
         check(6, &["float4"], true);
         check(999, &["float4"], true);
         check(999, &[], false);
+        let names = |oid| names_objects(&types(), oid);
+        assert_eq!([23, 3, 6, 7, 999].map(names), [false, false, false, false, true]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Texts of Postgres and JSON, one made of the other and back: any bytes, and damaged ones.
 
+use pg::array::Notation;
 use pg::convert::{Conversion, NanPolicy, Scratch};
 use pg::{array, copy_text, quote_ident, quote_literal, shorten_ident};
 use proptest::prelude::*;
 use serde_json::Value;
 use testing::property::holds;
+
+const PLAIN: Notation = Notation { json_elements: false, delimiter: b',' };
 
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let odd = prop::sample::select(b"\\\\\\tnrbvfN.\t\n\r\0\x08\x0b\x0c\xff\xc3\xa9 a".to_vec());
@@ -50,7 +53,7 @@ fn arrays_come_back_from_their_literals() {
     holds("arrays", 3000, prop_oneof![flat, table], |value| {
         let (mut literal, mut json, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         let text = value.to_string();
-        array::from_json(text.as_bytes(), false, &mut scratch, &mut literal).unwrap();
+        array::from_json(text.as_bytes(), PLAIN, &mut scratch, &mut literal).unwrap();
         let mut element = |text: &[u8], _: bool, out: &mut Vec<u8>| {
             quoted(text, out);
             Ok(())
@@ -92,8 +95,9 @@ fn fields_that_no_server_sends_are_refused_or_read() {
             prop_assert!(serde_json::from_slice::<Value>(json).is_ok(), "{json:?}");
         }
         let mut literal = Vec::new();
-        let _ = array::from_json(&field, true, &mut Vec::new(), &mut literal);
-        let _ = array::from_json(&field, false, &mut Vec::new(), &mut literal);
+        let of_json = Notation { json_elements: true, ..PLAIN };
+        let _ = array::from_json(&field, of_json, &mut Vec::new(), &mut literal);
+        let _ = array::from_json(&field, PLAIN, &mut Vec::new(), &mut literal);
         Ok(())
     });
 }

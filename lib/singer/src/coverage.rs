@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 
 /// The member of a part that is cut off by a limit; `from` is then the bookmark it counts from.
 const LIMIT: &str = "max_record_count";
+/// The member of a part that meets conditions, which has `from` as well.
+const CONDITIONS: &str = "custom_where_clauses";
+/// The bookmark of such parts.
+const FROM: &str = "from";
 
 /// Which rows of a stream a read covers. No target takes a part of the rows for all there is.
 ///
@@ -33,7 +37,19 @@ impl Coverage {
 
     /// Returns what a read of so many rows since this bookmark covers.
     pub fn limited(most: u64, bookmark: &Value) -> Self {
-        Self::Since(json!({ LIMIT: most, "from": bookmark }))
+        Self::Since(json!({ LIMIT: most, FROM: bookmark }))
+    }
+
+    /// Returns what of it meets conditions, which the source knows.
+    #[must_use]
+    pub fn filtered(self, conditions: &[String]) -> Self {
+        let mut part = match self {
+            Self::Whole => json!({ FROM: null }),
+            Self::Since(part) if part.get(LIMIT).is_some() => part,
+            Self::Since(bookmark) => json!({ FROM: bookmark }),
+        };
+        part[CONDITIONS] = conditions.into();
+        Self::Since(part)
     }
 
     /// Tells whether the rows are all there are.
@@ -57,7 +73,8 @@ impl Coverage {
     /// Returns the bookmark that the rows go on from: an earlier run has loaded those before it.
     pub fn bookmark(&self) -> Option<&Value> {
         let value = self.value()?;
-        let bookmark = if value.get(LIMIT).is_some() { &value["from"] } else { value };
+        let is_part = [LIMIT, CONDITIONS].iter().any(|member| value.get(member).is_some());
+        let bookmark = if is_part { &value[FROM] } else { value };
         Some(bookmark).filter(|bookmark| !bookmark.is_null())
     }
 }
@@ -88,6 +105,23 @@ mod tests {
         }
         assert_eq!(serde_json::from_value::<Coverage>(Value::Null).unwrap(), Coverage::Whole);
         assert_eq!(Coverage::since(&Value::Null), Coverage::Whole);
+    }
+
+    #[test]
+    fn conditions_leave_rows_out_of_any_read() {
+        let conditions = ["a".to_owned()];
+        let bookmark = json!({"id": 5});
+        let reads = [
+            (Coverage::Whole, None),
+            (Coverage::since(&bookmark), Some(&bookmark)),
+            (Coverage::limited(5, &bookmark), Some(&bookmark)),
+            (Coverage::limited(5, &Value::Null), None),
+        ];
+        for (read, from) in reads {
+            let part = read.clone().filtered(&conditions);
+            assert_eq!((part.is_part(), part.bookmark()), (true, from), "{part:?}");
+            assert_ne!(part, read.filtered(&["b".to_owned()]));
+        }
     }
 
     #[test]

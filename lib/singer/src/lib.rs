@@ -70,7 +70,7 @@ pub use plan::{Planned, Reading};
 pub use rejects::{Refused, Rejects};
 pub use rows::Rows;
 pub use run_mapper::run_mapper;
-pub use run_tap::run_tap;
+pub use run_tap::{covered, run_tap};
 pub use run_target::run_target;
 pub use schema::{Column, Kind};
 pub use secret::Secret;

@@ -86,7 +86,7 @@ fn plan<T: Tap>(
 }
 
 /// Returns which rows there are of a stream, where the tap itself does not say it.
-fn covered(stream: &Stream, since: &Bookmark) -> Coverage {
+pub fn covered(stream: &Stream, since: &Bookmark) -> Coverage {
     let goes_on = stream.replication_method == ReplicationMethod::Incremental
         && !since.value["replication_key_value"].is_null()
         && rows::unused(stream, since).is_none();
@@ -98,8 +98,12 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
     let streams = match &args.catalog {
         Some(path) => {
             let text = read_file(path, "cannot read the catalog", NO_CATALOG)?;
-            catalog::from_slice(&text, tap.default_method(), columns_max)
-                .map_err(|failure| failure.with("path", path.display()))?
+            let read = catalog::from_slice(&text, tap.default_method(), columns_max);
+            let adjusted = read.and_then(|mut streams| {
+                tap.adjust(&mut streams)?;
+                Ok(streams)
+            });
+            adjusted.map_err(|failure| failure.with("path", path.display()))?
         }
         None => discover(tap, columns_max)?,
     };
@@ -133,7 +137,8 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
 
 /// Returns the streams that the tap finds, each with as many columns as it may have.
 fn discover<T: Tap>(tap: &mut T, columns_max: usize) -> Result<Vec<Stream>> {
-    let found = tap.discover()?;
+    let mut found = tap.discover()?;
+    tap.adjust(&mut found)?;
     for stream in &found {
         schema::check_size(&stream.schema, columns_max)
             .map_err(|failure| with_stream(failure, stream))?;

@@ -36,6 +36,12 @@ pub trait Tap: Sized {
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
 
+    /// Selects streams, or has them read otherwise, as the settings say: those that discovery
+    /// found, or those of a catalog.
+    fn adjust(&mut self, _streams: &mut [Stream]) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns how to read streams with a replication key whose catalog entry does not say it; by
     /// default `Incremental`. Those without a key are read whole.
     fn default_method(&self) -> Option<ReplicationMethod> {

@@ -143,7 +143,7 @@ pub fn shares_key(client: &mut Client, from: &str, key: &[String]) -> Result<boo
     let names: Vec<String> = key.iter().map(|name| pg::quote_ident(name)).collect::<Result<_>>()?;
     let names = names.join(", ");
     let sql = format!("SELECT FROM {from} GROUP BY {names} HAVING count(*) > 1 LIMIT 1");
-    Ok(!client.query(&sql, &[])?.is_empty())
+    Ok(!client.query_by_role(&sql, &[])?.is_empty())
 }
 
 /// Says why a schema that was asked for has no table: it is not there, or not open to the user.
@@ -252,13 +252,14 @@ pub fn null_keys(
     }
     let name = pg::quote_ident(key)?;
     let sql = format!("SELECT count(*) FROM {table} WHERE {name} IS NULL");
-    client.query(&sql, &[])?.first().map(|row| number(row, 0)).transpose()
+    client.query_by_role(&sql, &[])?.first().map(|row| number(row, 0)).transpose()
 }
 
 /// Tells whether a table has more than so many rows; it reads that many.
 pub fn has_more(client: &mut Client, table: &str, rows: u64) -> Result<bool> {
     let rows = rows.min(i64::MAX.unsigned_abs());
-    Ok(!client.query(&format!("SELECT 1 FROM {table} OFFSET {rows} LIMIT 1"), &[])?.is_empty())
+    let sql = format!("SELECT 1 FROM {table} OFFSET {rows} LIMIT 1");
+    Ok(!client.query_by_role(&sql, &[])?.is_empty())
 }
 
 /// Returns a bookmark of a moment with its offset, that of the session where it has none.

@@ -11,6 +11,7 @@ use singer::catalog::ReplicationMethod;
 use singer::{Context, Result, Stream};
 
 use crate::catalog::{self, Child};
+use crate::conditions;
 
 /// The tables of a run that have children, by schema and name.
 #[derive(Debug, Default)]
@@ -69,26 +70,39 @@ impl Families {
     /// Returns the table as an item of FROM that has these columns.
     pub fn item<'a>(
         &self,
-        (schema, table): (&str, &str),
+        table: (&str, &str),
         columns: impl Iterator<Item = &'a str>,
     ) -> Result<String> {
+        self.filtered(table, columns, &[])
+    }
+
+    /// Returns the rows of the table that meet conditions, as an item of FROM that has these
+    /// columns.
+    pub fn filtered<'a>(
+        &self,
+        (schema, table): (&str, &str),
+        columns: impl Iterator<Item = &'a str>,
+        conditions: &[String],
+    ) -> Result<String> {
         let name = quote_qualified(schema, table)?;
-        let Some(members) = self.0.get(&(schema.to_owned(), table.to_owned())) else {
-            return Ok(name);
-        };
-        if members.in_it.is_empty() {
-            return Ok(format!("ONLY {name}"));
+        let members = self.0.get(&(schema.to_owned(), table.to_owned()));
+        let is_alone = members.is_some_and(|members| members.in_it.is_empty());
+        let from = if is_alone { format!("ONLY {name}") } else { name };
+        let mut filter = Vec::new();
+        if let Some(members) = members.filter(|one| !is_alone && !one.apart.is_empty()) {
+            let apart: Vec<String> = members.apart.iter().map(u32::to_string).collect();
+            let apart = apart.join(",");
+            filter.push(format!("tableoid <> ALL ('{{{apart}}}'::pg_catalog.oid[])"));
         }
-        if members.apart.is_empty() {
-            return Ok(name);
+        if !conditions.is_empty() {
+            filter.push(conditions::all_of(conditions));
+        }
+        if filter.is_empty() {
+            return Ok(from);
         }
         let columns: Vec<String> = columns.map(quote_ident).collect::<Result<_>>()?;
-        let apart: Vec<String> = members.apart.iter().map(u32::to_string).collect();
-        Ok(format!(
-            "(SELECT {} FROM {name} WHERE tableoid <> ALL ('{{{}}}'::pg_catalog.oid[])) own",
-            columns.join(", "),
-            apart.join(",")
-        ))
+        let (columns, filter) = (columns.join(", "), filter.join(" AND "));
+        Ok(format!("(SELECT {columns} FROM {from} WHERE {filter}) own"))
     }
 
     /// Takes the key from a stream that has rows of children, where two rows share it: the index of

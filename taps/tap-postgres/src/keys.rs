@@ -56,7 +56,9 @@ pub fn add_offset(
 ) -> Result<()> {
     let (Some(start), Some(key)) = (start, key) else { return Ok(()) };
     let timed = ["timestamp", "timestamptz", "date"];
-    if types::builtin_name(types, key.type_oid).is_some_and(|name| timed.contains(&name)) {
+    let is_moment =
+        types::builtin_name(types, key.type_oid).is_some_and(|name| timed.contains(&name));
+    if is_moment && !statement::is_day(start) {
         *start = catalog::with_offset(client, start)?;
     }
     Ok(())
@@ -100,7 +102,7 @@ pub fn last(
 ) -> Result<Option<String>> {
     let sql = statement::last_key(from, incremental, most, types)?;
     tracing::debug!("{sql}");
-    let rows = client.query(&sql, &[])?;
+    let rows = client.query_by_role(&sql, &[])?;
     let key = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
     // No bookmark can be made of it: a run that ended there would be the same for ever.
     let at = stream.column(&incremental.column.name);
@@ -152,7 +154,7 @@ pub fn settled(
         Some(since) => {
             let sql = statement::settled_time(from, key, (since, clock), types)?;
             tracing::debug!("{sql}");
-            let rows = client.query(&sql, &[])?;
+            let rows = client.query_by_role(&sql, &[])?;
             rows.first().and_then(|row| row.get(0)).and_then(|text| text.parse().ok())
         }
     };

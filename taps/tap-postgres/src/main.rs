@@ -2,7 +2,9 @@
 
 mod after;
 mod catalog;
+mod chosen;
 mod columns;
+mod conditions;
 mod convert;
 mod discover;
 mod family;

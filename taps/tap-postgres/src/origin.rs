@@ -100,8 +100,8 @@ pub fn check_numbers(
         return Ok(());
     };
     let name = pg::quote_ident(&key.name)?;
-    let sql = format!("SELECT FROM {from} WHERE {name} < $1 LIMIT 1");
-    if !client.query(&sql, &[Some(start)])?.is_empty() {
+    let sql = format!("SELECT FROM {from} WHERE {name} OPERATOR(pg_catalog.<) $1 LIMIT 1");
+    if !client.query_by_role(&sql, &[Some(start)])?.is_empty() {
         singer::warn!(
             "W-SOURCE-CHANGED",
             "stream {}: its table was emptied since the bookmark, and the numbers of `{}` have \

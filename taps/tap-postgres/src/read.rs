@@ -20,13 +20,14 @@ pub fn copy(
     let bytes_max = rows.record_bytes_max();
     // Escapes at most double a text; of a row beyond that not even the text is wanted.
     client.limit_rows(bytes_max.saturating_mul(2).saturating_add(1 << 16));
+    client.begin_by_role()?;
     let mut rest = client.copy_out(sql)?;
     loop {
         if !rest.ready(PAUSE).map_err(|failure| too_large(failure, bytes_max))? {
             rows.flush()?;
         }
         let next = rest.next().map_err(|failure| too_large(failure, bytes_max))?;
-        let Some(row) = next else { return Ok(()) };
+        let Some(row) = next else { break };
         converter.count += 1;
         let row = row.strip_suffix(b"\n").unwrap_or(row);
         match converter.write(row, rows) {
@@ -37,6 +38,8 @@ pub fn copy(
             Err(failure) => return Err(failure),
         }
     }
+    drop(rest);
+    client.end_by_role()
 }
 
 /// Returns what may be shown of a row, which has selected columns alone but all of their values.

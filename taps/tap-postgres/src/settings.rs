@@ -1,5 +1,6 @@
 //! The settings of tap-postgres.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pg::ConnectionSettings;
@@ -21,6 +22,15 @@ pub struct Settings {
     /// Schemas to discover, as a list or separated by commas; without it all but the system's.
     #[serde(default)]
     pub filter_schemas: Option<Names>,
+    /// Tables to read, as `schema.table` with `*` for any text (`[public.orders, "sales.*"]`), as a
+    /// list or separated by commas; without it all. Of a catalog, those that are selected there.
+    #[serde(default)]
+    pub tables: Option<Names>,
+    /// How tables are read, by names as in `tables`, whatever a catalog says:
+    /// `{"public.orders": {"method": "INCREMENTAL", "key": "updated_at"}}`. The name of a table is
+    /// stronger than a pattern.
+    #[serde(default)]
+    pub replication: BTreeMap<String, Replication>,
     /// Replication method of streams that set none: `FULL_TABLE` for all of them, or `INCREMENTAL`
     /// for those with a replication key, as it is without this setting; `LOG_BASED` is refused
     /// until it is supported.
@@ -56,11 +66,12 @@ pub struct Settings {
     /// keeps the bookmark where it was, with a warning, and the next run reads the rows again.
     #[serde(default = "five")]
     pub writers_wait_seconds: u64,
-    /// Options by stream: `lookback_window`; `custom_where_clauses` is refused, as it is not
-    /// supported.
+    /// Options by stream: `lookback_window`, and `custom_where_clauses`, conditions in SQL of which
+    /// all must be true of a row that is read (`{"public-orders": {"custom_where_clauses":
+    /// ["status = 'paid'"]}}`). Targets take what they leave out for neither gone nor read.
     #[serde(default)]
     #[schemars(extend("x-role" = "where-clauses"))]
-    pub stream_options: Option<serde_json::Map<String, serde_json::Value>>,
+    pub stream_options: BTreeMap<String, StreamOptions>,
     /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
     #[serde(default)]
     pub replication_slot_name: Option<String>,
@@ -101,6 +112,47 @@ impl Names {
     }
 }
 
+/// Options of one stream.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamOptions {
+    /// How far before its bookmark it is read again, in place of the setting of that name.
+    pub lookback_window: Option<u64>,
+    /// Conditions in SQL, as in WHERE, of which all must be true of a row that is read.
+    pub custom_where_clauses: Option<Clauses>,
+}
+
+/// Conditions as a list, or one alone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Clauses {
+    /// All of them.
+    List(Vec<String>),
+    /// The only one.
+    One(String),
+}
+
+impl Clauses {
+    /// Returns the conditions.
+    pub fn list(&self) -> &[String] {
+        match self {
+            Self::List(clauses) => clauses,
+            Self::One(clause) if clause.is_empty() => &[],
+            Self::One(clause) => std::slice::from_ref(clause),
+        }
+    }
+}
+
+/// How a table is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Replication {
+    /// The replication method; without it `INCREMENTAL` where there is a `key`, else `FULL_TABLE`.
+    pub method: Option<Method>,
+    /// The column that orders an `INCREMENTAL` read; without it that of the catalog.
+    pub key: Option<String>,
+}
+
 /// A replication method, in Singer's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -111,6 +163,21 @@ pub enum Method {
     Incremental,
     /// Changes from the write-ahead log; not supported yet.
     LogBased,
+}
+
+impl Method {
+    /// Returns the same method, as Singer has it.
+    pub fn of_singer(self) -> ReplicationMethod {
+        match self {
+            Self::FullTable => ReplicationMethod::FullTable,
+            Self::Incremental => ReplicationMethod::Incremental,
+            Self::LogBased => ReplicationMethod::LogBased,
+        }
+    }
+
+    fn is_by_log(self) -> bool {
+        self == Self::LogBased
+    }
 }
 
 /// What becomes of numbers that are none.
@@ -140,7 +207,8 @@ pub enum Arrays {
 impl Settings {
     /// Refuses what is accepted by name only, and a run without a record.
     pub fn check(&self) -> Result<()> {
-        if self.default_replication_method == Some(Method::LogBased) {
+        let mut methods = self.replication.values().filter_map(|replication| replication.method);
+        if self.default_replication_method.into_iter().chain(&mut methods).any(Method::is_by_log) {
             return Err(singer::tap::no_log());
         }
         if self.max_record_count == Some(0) {
@@ -148,35 +216,20 @@ impl Settings {
                 .with("setting", "max_record_count")
                 .hint("set it to 1 or more, or leave it out to read all"));
         }
-        let options = self.stream_options.iter().flatten();
-        for (stream, option) in options {
-            let lookback = option.get("lookback_window");
-            if lookback.is_some_and(|value| value.as_u64().is_none()) {
-                return Err(Error::new(ErrorKind::Config, "cannot look back so far")
-                    .with("setting", "stream_options.lookback_window")
-                    .with("stream", stream)
-                    .hint("write it as a whole number: seconds, or units of the key"));
-            }
-            let clauses = &option["custom_where_clauses"];
-            if clauses.as_array().is_some_and(|clauses| !clauses.is_empty()) || clauses.is_string()
-            {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "cannot add SQL to the query of a stream",
-                )
-                .with("setting", "stream_options.custom_where_clauses")
-                .with("stream", stream)
-                .hint("make a view with the condition, and select it instead of the table"));
-            }
-        }
         Ok(())
     }
 
     /// Returns how far before its bookmark a stream is read.
     pub fn lookback(&self, stream: &str) -> u64 {
-        let option = self.stream_options.iter().find_map(|options| options.get(stream));
-        let own = option.and_then(|option| option.get("lookback_window"));
-        own.and_then(serde_json::Value::as_u64).unwrap_or(self.lookback_window)
+        let own = self.stream_options.get(stream).and_then(|options| options.lookback_window);
+        own.unwrap_or(self.lookback_window)
+    }
+
+    /// Returns the conditions of the rows of a stream.
+    pub fn conditions(&self, stream: &str) -> &[String] {
+        let options = self.stream_options.get(stream);
+        let clauses = options.and_then(|options| options.custom_where_clauses.as_ref());
+        clauses.map(Clauses::list).unwrap_or_default()
     }
 
     /// Returns how long to wait for writers.
@@ -186,11 +239,12 @@ impl Settings {
 
     /// Returns the method of streams whose catalog entry has none.
     pub fn method(&self) -> Option<ReplicationMethod> {
-        self.default_replication_method.map(|method| match method {
-            Method::FullTable => ReplicationMethod::FullTable,
-            Method::Incremental => ReplicationMethod::Incremental,
-            Method::LogBased => ReplicationMethod::LogBased,
-        })
+        self.default_replication_method.map(Method::of_singer)
+    }
+
+    /// Returns the names and patterns of `tables`.
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.as_ref().map(Names::list).unwrap_or_default()
     }
 
     /// Returns the choices about types.
@@ -259,13 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn conditions_come_as_a_list_or_alone() {
+        let options = r#"{"stream_options":{"a":{"custom_where_clauses":["x","y"]},
+            "b":{"custom_where_clauses":"x"},"c":{"custom_where_clauses":""},"d":{}}}"#;
+        let settings = settings(options);
+        let counts = ["a", "b", "c", "d", "e"].map(|stream| settings.conditions(stream).len());
+        assert_eq!(counts, [2, 1, 0, 0, 0]);
+    }
+
+    #[test]
     fn what_is_not_supported_is_refused() {
         assert!(settings("{}").check().is_ok());
         for json in [
             r#"{"default_replication_method":"LOG_BASED"}"#,
+            r#"{"replication":{"a.b":{"method":"LOG_BASED"}}}"#,
             r#"{"max_record_count":0}"#,
-            r#"{"stream_options":{"a":{"custom_where_clauses":["x > 1"]}}}"#,
-            r#"{"stream_options":{"a":{"lookback_window":"1 h"}}}"#,
         ] {
             assert_eq!(settings(json).check().unwrap_err().kind(), ErrorKind::Config, "{json}");
         }

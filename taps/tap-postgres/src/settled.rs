@@ -151,10 +151,10 @@ impl Settling {
         for at in &self.asked {
             let Some(keyed) = self.keyed.get_mut(*at) else { continue };
             if keyed.key.computed {
-                client.lend()?;
+                client.lend(true)?;
             }
             let sql = statement::highest_key(&keyed.from, &keyed.key, types)?;
-            let rows = client.query(&sql, &[]).with("table", keyed.table.1.clone())?;
+            let rows = client.query_by_role(&sql, &[]).with("table", keyed.table.1.clone())?;
             keyed.last = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
             if keyed.key.computed {
                 client.take_back()?;

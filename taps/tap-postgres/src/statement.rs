@@ -34,20 +34,28 @@ pub enum Part {
     Beyond,
 }
 
+/// Writes an operator as it is in `pg_catalog`, for statements that find names by the search path
+/// of the role: others may have made an operator that fits its operands better. So written, all
+/// operators bind alike.
+fn operator(symbol: &str, column: &Attribute) -> String {
+    if column.computed { format!("OPERATOR(pg_catalog.{symbol})") } else { symbol.to_owned() }
+}
+
 impl Incremental<'_> {
     /// Writes the condition on the key; null keys are read only where there is no start.
     pub fn condition(&self, types: &Types) -> Result<String> {
         let Self { column, start, lookback, end, settled } = self;
         let name = quote_ident(&column.name)?;
+        let [at_least, at_most, above] = [">=", "<=", ">"].map(|one| operator(one, column));
         let mut conditions = Vec::new();
         if let Some(start) = start {
             let start = literal(start, column, types)?;
             let start = before(start, *lookback, column, types).unwrap_or_default();
-            conditions.push(format!("{name} >= {start}"));
+            conditions.push(format!("{name} {at_least} {start}"));
         }
         let nulls = start.is_none() && !column.not_null;
         let mut up_to = |key: &str, nulls: bool| -> Result<()> {
-            let end = format!("{name} <= {}", literal(key, column, types)?);
+            let end = format!("{name} {at_most} {}", literal(key, column, types)?);
             let end = if nulls { format!("({name} IS NULL OR {end})") } else { end };
             conditions.push(end);
             Ok(())
@@ -60,7 +68,7 @@ impl Incremental<'_> {
             up_to(key, nulls)?;
         }
         if let Some((_, key)) = beyond {
-            conditions.push(format!("{name} > {}", literal(key, column, types)?));
+            conditions.push(format!("{name} {above} {}", literal(key, column, types)?));
         }
         let joined = conditions.join(" AND ");
         Ok(if joined.is_empty() { joined } else { format!(" WHERE {joined}") })
@@ -83,7 +91,7 @@ fn before(value: String, lookback: u64, column: &Attribute, types: &Types) -> Op
         "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => lookback.to_string(),
         _ => return None,
     };
-    Some(format!("({value} - {back})"))
+    Some(format!("({value} {} {back})", operator("-", column)))
 }
 
 /// Writes what is read of a column.
@@ -139,8 +147,9 @@ pub fn last_key(
 ) -> Result<String> {
     let Incremental { column, start, .. } = incremental;
     let name = quote_ident(&column.name)?;
+    let above = operator(">", column);
     let beyond = match start {
-        Some(start) => format!("> {}", literal(start, column, types)?),
+        Some(start) => format!("{above} {}", literal(start, column, types)?),
         None => "IS NOT NULL".to_owned(),
     };
     let before = rows.saturating_sub(1).min(ROWS_MAX);
@@ -149,7 +158,7 @@ pub fn last_key(
         "SELECT {last} FROM (SELECT {name} FROM {from} WHERE {name} {beyond} \
          ORDER BY {name} OFFSET {before} LIMIT 1) last \
          WHERE EXISTS (SELECT FROM (SELECT {name} FROM {from}) rest \
-                        WHERE rest.{name} > last.{name})"
+                        WHERE rest.{name} {above} last.{name})"
     ))
 }
 
@@ -159,7 +168,7 @@ fn key_text(column: &Attribute, types: &Types) -> Result<String> {
     let zoned = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
         _ if column.form == Form::Amount => format!("last.{name}::pg_catalog.numeric"),
         "timestamp" => format!("(last.{name} AT TIME ZONE 'UTC')"),
-        "date" => format!("(last.{name}::pg_catalog.timestamp AT TIME ZONE 'UTC')"),
+        // It is no moment, and there are dates beyond all moments.
         _ => format!("last.{name}"),
     };
     Ok(format!("{zoned}::pg_catalog.text"))
@@ -168,10 +177,11 @@ fn key_text(column: &Attribute, types: &Types) -> Result<String> {
 /// Writes the query for the highest key, as text; of numbers, the highest one that is finite.
 pub fn highest_key(from: &str, column: &Attribute, types: &Types) -> Result<String> {
     let name = quote_ident(&column.name)?;
+    let below = operator("<", column);
     let finite = match types::builtin_name(types, column.type_oid).unwrap_or_default() {
-        "float4" | "float8" => format!("{name} < 'Infinity'::pg_catalog.float8"),
+        "float4" | "float8" => format!("{name} {below} 'Infinity'::pg_catalog.float8"),
         // Older servers know no infinite number of this type.
-        "numeric" => format!("{name} < '1e131071'::pg_catalog.numeric"),
+        "numeric" => format!("{name} {below} '1e131071'::pg_catalog.numeric"),
         _ => format!("{name} IS NOT NULL"),
     };
     let last = key_text(column, types)?;
@@ -192,32 +202,44 @@ pub fn settled_time(
     types: &Types,
 ) -> Result<String> {
     let name = quote_ident(&column.name)?;
+    let [at_most, plus, minus, times] = ["<=", "+", "-", "*"].map(|one| operator(one, column));
     let at = |micros: i64| {
-        format!("('1970-01-01 00:00'::pg_catalog.timestamp + {micros} * 'PT0.000001S'::interval)")
+        format!(
+            "('1970-01-01 00:00'::pg_catalog.timestamp {plus} \
+              ({micros} {times} 'PT0.000001S'::pg_catalog.interval))"
+        )
     };
     let (since, clock, half_day) = (at(since), at(clock), "'PT12H'::pg_catalog.interval");
     let settled = if types::builtin_name(types, column.type_oid) == Some("date") {
+        let day =
+            |at: &str| format!("(({at} AT TIME ZONE 'UTC') AT TIME ZONE zone)::pg_catalog.date");
+        let (first, last) = (day(&since), day(&clock));
         format!(
-            "greatest(last.key - ( \
-               SELECT max((({clock} AT TIME ZONE 'UTC') AT TIME ZONE zone)::pg_catalog.date \
-                          - (({since} AT TIME ZONE 'UTC') AT TIME ZONE zone)::pg_catalog.date) \
+            "greatest(last.key {minus} ( \
+               SELECT pg_catalog.max({last} {minus} {first}) \
                  FROM (VALUES ('UTC'), ((SELECT reset_val FROM pg_catalog.pg_settings \
-                                          WHERE name = 'TimeZone'))) zones (zone)), \
-             least(last.key, ({since} - {half_day})::pg_catalog.date - 1))::pg_catalog.timestamp"
+                                          WHERE name OPERATOR(pg_catalog.=) 'TimeZone'))) \
+                      zones (zone)), \
+             least(last.key, ({since} {minus} {half_day})::pg_catalog.date {minus} 1)) \
+             ::pg_catalog.timestamp"
         )
     } else {
-        format!("greatest(last.key - ({clock} - {since}), least(last.key, {since} - {half_day}))")
+        format!(
+            "greatest(last.key {minus} ({clock} {minus} {since}), \
+             least(last.key, {since} {minus} {half_day}))"
+        )
     };
     Ok(format!(
-        "SELECT (extract(epoch FROM {settled}) * 1000000)::pg_catalog.int8 \
-           FROM (SELECT max({name}) AS key FROM {from} \
-                  WHERE {name} <= {clock} + 'PT14H'::pg_catalog.interval) last"
+        "SELECT (extract(epoch FROM {settled}) {times} 1000000)::pg_catalog.int8 \
+           FROM (SELECT pg_catalog.max({name}) AS key FROM {from} \
+                  WHERE {name} {at_most} ({clock} {plus} 'PT14H'::pg_catalog.interval)) last"
     ))
 }
 
 /// Writes a bookmark as a value of the column's type, without its length: a cast to `varchar(3)`
 /// would cut the value. A moment has its offset, unless the session is in UTC.
 fn literal(text: &str, column: &Attribute, types: &Types) -> Result<String> {
+    let is_day = is_day(text);
     let text = quote_literal(text);
     let Some(name) = types::builtin_name(types, column.type_oid) else {
         return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")
@@ -230,9 +252,21 @@ fn literal(text: &str, column: &Attribute, types: &Types) -> Result<String> {
         }
         // A cast to timestamp or date would drop the offset without a word.
         "timestamp" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')"),
+        "date" if is_day => format!("{text}::pg_catalog.date"),
         "date" => format!("({text}::pg_catalog.timestamptz AT TIME ZONE 'UTC')::pg_catalog.date"),
         name => format!("{text}::pg_catalog.{}", quote_ident(name)?),
     })
+}
+
+/// Tells whether a text is a date alone, as the server prints it.
+pub fn is_day(text: &str) -> bool {
+    let text = text.strip_suffix(" BC").unwrap_or(text);
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits = |part: &&str, least, most| {
+        (least..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    matches!(&parts[..], [year, month, day]
+        if digits(year, 4, 7) && digits(month, 2, 2) && digits(day, 2, 2))
 }
 
 #[cfg(test)]
@@ -328,6 +362,17 @@ mod tests {
         end: Option<&'a str>,
     ) -> Incremental<'a> {
         Incremental { column, start, lookback: 0, end, settled: None }
+    }
+
+    #[test]
+    fn days_are_told_from_moments() {
+        for day in ["2026-01-02", "0044-03-15 BC", "5874897-12-31"] {
+            assert!(is_day(day), "{day}");
+        }
+        for other in ["2026-01-02T00:00:00Z", "2026-01-02 00:00:00+00", "infinity", "now", "1-1-1"]
+        {
+            assert!(!is_day(other), "{other}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use self::select::Select;
 use crate::after::{After, after, changed_text};
 use crate::catalog;
 use crate::columns::{self, Columns};
+use crate::conditions;
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
 use crate::origin::{self, Origin};
@@ -24,7 +25,7 @@ use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
 use crate::table::address;
 use crate::unheld::Unheld;
-use crate::{discover, keys};
+use crate::{chosen, discover, keys};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -85,10 +86,17 @@ impl Tap for TapPostgres {
         self.begin()?;
         let schemas = self.settings.filter_schemas.as_ref().map(settings::Names::list);
         let schemas = schemas.filter(|names| !names.is_empty());
-        let relations = catalog::relations(&mut self.client, schemas.as_deref())?;
+        let mut relations = catalog::relations(&mut self.client, schemas.as_deref())?;
         for schema in schemas.iter().flatten() {
             if !relations.iter().any(|relation| relation.schema == *schema) {
                 catalog::check_schema(&mut self.client, schema)?;
+            }
+        }
+        let tables = self.settings.tables();
+        for relation in &mut relations {
+            // What comes with an extension is left out unless somebody asks for it by its name.
+            if chosen::is_named(&tables, &relation.schema, &relation.name) {
+                relation.extension = None;
             }
         }
         let attributes = columns::of_schemas(&mut self.client, schemas.as_deref())?;
@@ -97,6 +105,10 @@ impl Tap for TapPostgres {
         let database = &self.config.database;
         discover::streams(relations, attributes, &types, choices, database)
             .inspect(|_| self.types = Some(types))
+    }
+
+    fn adjust(&mut self, streams: &mut [Stream]) -> Result<()> {
+        chosen::adjust(&self.settings, streams)
     }
 
     fn default_method(&self) -> Option<ReplicationMethod> {
@@ -127,6 +139,9 @@ impl Tap for TapPostgres {
         self.unheld = Unheld::of(&mut self.client, &known)?;
         let tables: Vec<(String, String)> = known.into_iter().map(|(_, table)| table).collect();
         self.families = Families::of(&mut self.client, &tables)?;
+        for stream in streams.iter() {
+            self.check_conditions(stream)?;
+        }
         self.columns = Columns::of_run(tables);
         for stream in streams {
             if let Ok((schema, table)) = address(stream) {
@@ -153,7 +168,7 @@ impl Tap for TapPostgres {
         if select.lent {
             self.client.take_back()?;
         }
-        let coverage = select.coverage(since);
+        let coverage = select.coverage(stream, since);
         let steps = std::iter::once(select.sql).chain(select.beyond).collect();
         Ok(Reading { steps, coverage })
     }
@@ -197,6 +212,18 @@ impl TapPostgres {
         Ok(())
     }
 
+    /// Has the server check the conditions of a stream.
+    fn check_conditions(&mut self, stream: &Stream) -> Result<()> {
+        let conditions = self.settings.conditions(&stream.id);
+        match address(stream) {
+            Ok((schema, table)) if !conditions.is_empty() => {
+                let table = pg::quote_qualified(&schema, &table)?;
+                conditions::check(&mut self.client, stream, &table, conditions)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn types(&mut self) -> Result<Types> {
         match self.types.take() {
             Some(types) => Ok(types),
@@ -212,22 +239,25 @@ impl TapPostgres {
         rows: &mut Rows<'_>,
     ) -> Result<()> {
         let mut select = self.select(stream, since, types, rows.limit())?;
-        let coverage = select.coverage(since);
+        let coverage = select.coverage(stream, since);
         rows.set_cap(self.cap);
         if let Some(key) = select.key(stream) {
+            conditions::remember(stream, since, &select.conditions, rows);
             self.origin.check(stream, since, (key.relation, &select.left_out), rows);
             self.hidden.check(stream, &address(stream)?, since, rows);
             let read = (key, select.from.as_str());
             origin::check_numbers(&mut self.client, stream, since, read, rows)?;
         }
-        if let Some((most, coverage)) = select.limit.zip(coverage) {
+        if let Some(coverage) = coverage {
+            rows.cover(&coverage);
+        }
+        if let Some(most) = select.limit {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
                 "this run ends with the last key of `max_record_count`; rows are left for the next"
                     .to_owned()
             } else {
                 format!("no more than {most} records are read (`max_record_count`)")
             });
-            rows.cover(&coverage);
         }
         match &select.until {
             Until::Start => rows.hold_bookmark()?,

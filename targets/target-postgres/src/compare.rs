@@ -59,6 +59,7 @@ impl Comparison {
             table: table.to_owned(),
             sql: format!("COPY pg_temp.{relation} FROM STDIN"),
             relation,
+            ..CopyTarget::default()
         };
         let create = format!(
             "BEGIN; CREATE TABLE pg_temp.{} ({}) ON COMMIT DROP",

@@ -49,8 +49,12 @@ pub struct CopyTarget {
     pub relation: String,
     /// The table that the rows are for in the end, for messages.
     pub table: String,
-    /// The statement, for data in the text format.
+    /// Statements ahead of the COPY, each with its semicolon.
+    pub before: &'static str,
+    /// The COPY, for data in the text format.
     pub sql: String,
+    /// Whether something of the user's may compute, such as a trigger of the table.
+    pub computes: bool,
 }
 
 struct Copying {
@@ -160,6 +164,9 @@ impl Connection {
             let taken = copying.close(&mut self.client).and_then(|()| self.client.end_copy_in());
             let taken = taken.map_err(|failure| copying.refused(failure))?;
             self.missed += (copying.numbers.len() as u64).saturating_sub(taken);
+            if copying.into.computes {
+                self.client.take_path_back()?;
+            }
         }
         Ok(&mut self.client)
     }
@@ -174,7 +181,7 @@ impl Connection {
         let format = lines.format;
         let mut header: &[u8] = b"";
         if !self.is_copying(into.owner, format) {
-            let begun = self.idle()?.begin_copy_in(&format.statement(&into.sql));
+            let begun = into.begin(self.idle()?, format);
             begun.map_err(explained).with("table", &into.table)?;
             let into = into.clone();
             self.copying =
@@ -246,6 +253,17 @@ impl Connection {
                 .hint("what was committed before is there; run again"));
         }
         self.set_up()
+    }
+}
+
+impl CopyTarget {
+    fn begin(&self, client: &mut Client, format: Format) -> Result<()> {
+        let copy = format.statement(&self.sql);
+        if self.computes {
+            client.begin_copy_in_lent(self.before, &copy)
+        } else {
+            client.begin_copy_in(&format!("{}{copy}", self.before))
+        }
     }
 }
 

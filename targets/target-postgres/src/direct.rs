@@ -10,6 +10,9 @@ use crate::line::{Format, Line};
 use crate::own::OwnColumns;
 use crate::{guarded, own};
 
+/// Makes the place to go back to, the first and each later time.
+const SAVE: &str = "SAVEPOINT direct; ";
+const SAVE_AGAIN: &str = "RELEASE SAVEPOINT direct; SAVEPOINT direct; ";
 /// The SQLSTATE of a second row with one key.
 const UNIQUE_VIOLATION: &str = "23505";
 
@@ -56,6 +59,8 @@ impl Direct {
     /// say how many it took.
     pub fn new(mut into: CopyTarget, copy: TableCopy, keyed: bool, routed: bool) -> Self {
         into.sql = copy.sql();
+        // What nobody else sees yet has neither triggers nor indexes of theirs.
+        into.computes = !copy.hidden;
         Self {
             into,
             copy,
@@ -147,9 +152,9 @@ impl Direct {
         }
         let repeated = self.settle(connection)?;
         self.into.sql = self.copy.sql();
+        self.into.before = "";
         if self.keyed && repeated.is_none() {
-            let release = if self.saved { "RELEASE SAVEPOINT direct; " } else { "" };
-            self.into.sql = format!("{release}SAVEPOINT direct; {}", self.into.sql);
+            self.into.before = if self.saved { SAVE_AGAIN } else { SAVE };
             self.saved = true;
         }
         Ok(repeated)

@@ -1,5 +1,6 @@
 //! Cells to fields of COPY data, by what the column of the table is (pure).
 
+use pg::array::Notation;
 use pg::copy_binary::Type;
 use pg::{array, copy_text};
 use singer::{Column, Kind, Result};
@@ -33,6 +34,8 @@ pub struct Encoder {
     refuse: Option<limits::Refuse>,
     /// What the elements of an array are held to, where their type limits them.
     elements: Option<Elements>,
+    /// How arrays are written.
+    notation: Notation,
     /// The type that binary fields are of, where it has some.
     binary: Option<Type>,
 }
@@ -154,7 +157,9 @@ impl Encoder {
         };
         let length = limits::length(sql, padded);
         let binary = form.binary(declared);
-        Self { form, scale: sql.scale(), length, sanitize, refuse, elements, binary }
+        let notation = Notation { json_elements: false, delimiter: sql.delimiter };
+        let scale = sql.scale();
+        Self { form, scale, length, sanitize, refuse, elements, notation, binary }
     }
 
     /// Returns the type that binary fields of the column are of, where it has some.
@@ -311,7 +316,8 @@ impl Encoder {
             limits::each_element(cell, &mut |text, string| elements.check(text, string))?;
         }
         literal.clear();
-        array::from_json(cell, items == Items::Json, scratch, literal)?;
+        let notation = Notation { json_elements: items == Items::Json, ..self.notation };
+        array::from_json(cell, notation, scratch, literal)?;
         copy_text::escape(literal, out);
         Ok(())
     }

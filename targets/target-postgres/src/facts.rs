@@ -14,7 +14,7 @@ pub const FACTS: &str = "(WITH RECURSIVE d (type, modifier, arrays) AS (
        FROM d JOIN pg_catalog.pg_type n ON n.oid = d.type
        WHERE n.typtype = 'd' OR n.typinput = 'pg_catalog.array_in'::regproc)
      SELECT json_build_object('leaf', format_type(d.type, d.modifier), 'arrays', d.arrays,
-       'making', e.typtype, 'extension', x.extname,
+       'making', e.typtype, 'delimiter', e.typdelim, 'extension', x.extname,
        'builtin', e.typnamespace = 'pg_catalog'::regnamespace)::text
      FROM d JOIN pg_catalog.pg_type e ON e.oid = d.type
      LEFT JOIN pg_catalog.pg_depend p ON p.classid = 'pg_catalog.pg_type'::regclass
@@ -31,6 +31,8 @@ struct Facts {
     /// How many arrays are around it, if there are domains in between.
     arrays: usize,
     making: String,
+    #[serde(default = "comma")]
+    delimiter: char,
     builtin: bool,
     extension: Option<String>,
 }
@@ -50,9 +52,20 @@ impl SqlType {
             "e" => Making::Label,
             _ => Making::One,
         };
-        let under = (leaf != self.sql()).then_some(&*leaf);
-        self.known(under, making, facts.extension.as_deref().unwrap_or_default())
+        // An element that is an array under a domain is written as its literal.
+        let is_nested = facts.arrays > 1 && self.array;
+        let under = (leaf != self.sql() && !is_nested).then_some(&*leaf);
+        let extension = facts.extension.as_deref().unwrap_or_default();
+        let delimiter = u8::try_from(facts.delimiter).unwrap_or(b',');
+        let mut found = self.known(under, making, extension);
+        found.delimiter = delimiter;
+        found.base.iter_mut().for_each(|base| base.delimiter = delimiter);
+        found
     }
+}
+
+fn comma() -> char {
+    ','
 }
 
 #[cfg(test)]
@@ -79,6 +92,6 @@ mod tests {
         check("int4range", range, "int4range", Making::KnownParts);
         let nested =
             r#"{"leaf":"integer","arrays":2,"making":"b","builtin":true,"extension":null}"#;
-        check("public.list[]", nested, "integer[]", Making::Parts);
+        check("public.list[]", nested, "public.list[]", Making::Parts);
     }
 }

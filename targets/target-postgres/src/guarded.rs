@@ -10,7 +10,7 @@
 use pg::Client;
 use singer::Result;
 
-use crate::ask::{is_true, one, pair};
+use crate::ask::{changed_pair, is_true, one, pair};
 use crate::counts::Counts;
 use crate::merge::{Item, Merge};
 use crate::names::{DELETED_AT, TableName};
@@ -74,7 +74,7 @@ pub fn append_statement(merge: &Merge) -> String {
 /// session is looked at before it.
 pub fn fire(client: &mut Client, merge: &Merge) -> Result<()> {
     if merge.guards.fires {
-        client.execute("SET CONSTRAINTS ALL IMMEDIATE")?;
+        client.execute_lent("SET CONSTRAINTS ALL IMMEDIATE")?;
     }
     Ok(())
 }
@@ -82,9 +82,9 @@ pub fn fire(client: &mut Client, merge: &Merge) -> Result<()> {
 /// Adds the staged rows; returns how many the table has taken.
 pub fn append(client: &mut Client, merge: &Merge, name: &TableName, rows: u64) -> Result<u64> {
     let (taken, differ) = if compares(merge) {
-        pair(client, &append_statement(merge))?
+        changed_pair(client, &append_statement(merge))?
     } else {
-        let taken = client.execute(&merge.append())?;
+        let taken = client.execute_lent(&merge.append())?;
         let routed = merge.guards.inserts && merge.children;
         (if routed { rows } else { taken }, 0)
     };

@@ -3,7 +3,7 @@
 use pg::Client;
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::ask::{is_true, pair};
+use crate::ask::{changed_pair, is_true, pair};
 use crate::counts::Counts;
 use crate::guarded;
 use crate::locks;
@@ -40,7 +40,7 @@ impl Load<'_> {
             && let Some([asked, renew]) = self.merge.renew_others()
             && is_true(client, &asked)?
         {
-            client.execute(&renew)?;
+            client.execute_lent(&renew)?;
         }
         match self.method {
             LoadMethod::AppendOnly => {
@@ -60,9 +60,9 @@ impl Load<'_> {
             }
             LoadMethod::Upsert => {
                 if let Some(delete) = self.merge.delete_marked() {
-                    counts.deleted = client.execute(&delete)?;
+                    counts.deleted = client.execute_lent(&delete)?;
                 }
-                (counts.inserted, counts.updated) = pair(client, &self.merge.upsert())?;
+                (counts.inserted, counts.updated) = changed_pair(client, &self.merge.upsert())?;
                 guarded::merged(client, self.merge, self.name, false)?;
             }
             LoadMethod::Overwrite | LoadMethod::ReplacePartition => {
@@ -77,14 +77,14 @@ impl Load<'_> {
                         counts.repeated = pair(client, &self.merge.repeated())?.0;
                     }
                     (counts.deleted, counts.inserted) =
-                        pair(client, &self.merge.replace_multiset())?;
+                        changed_pair(client, &self.merge.replace_multiset())?;
                     guarded::replaced(client, self.merge, self.name)?;
                 } else {
                     // An upsert was not faster for knowing this.
                     counts.repeated = pair(client, &self.merge.repeated())?.0;
                     let merge = Merge { distinct: counts.repeated == 0, ..self.merge.clone() };
-                    counts.deleted = client.execute(&merge.delete_stale())?;
-                    (counts.inserted, counts.updated) = pair(client, &merge.upsert())?;
+                    counts.deleted = client.execute_lent(&merge.delete_stale())?;
+                    (counts.inserted, counts.updated) = changed_pair(client, &merge.upsert())?;
                     guarded::merged(client, &merge, self.name, true)?;
                 }
             }
@@ -222,11 +222,11 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     }
     let mut counts = Counts::default();
     if let Some(delete) = merge.delete_marked() {
-        counts.deleted = client.execute(&delete)?;
+        counts.deleted = client.execute_lent(&delete)?;
     }
-    counts.inserted = client.execute(&merge.insert_new())?;
+    counts.inserted = client.execute_lent(&merge.insert_new())?;
     if let Some(update) = merge.update_known() {
-        counts.updated = client.execute(&update)?;
+        counts.updated = client.execute_lent(&update)?;
     }
     Ok(counts)
 }

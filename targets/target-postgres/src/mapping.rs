@@ -71,9 +71,9 @@ impl Mapping {
                     "cannot overwrite a table by a part of its rows",
                 )
                 .hint(
-                    "the tap left rows out, going on from a state or by `max_record_count`: \
-                     extract without that, or load with `upsert`; taps of files have \
-                     `whole_tables`",
+                    "the tap left rows out, going on from a state, by `max_record_count` or by \
+                     `custom_where_clauses`: extract without that, or load with `upsert`; taps of \
+                     files have `whole_tables`",
                 ));
             }
             _ => None,

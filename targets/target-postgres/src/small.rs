@@ -55,7 +55,8 @@ pub fn describe(
     let copy = mapping.direct(fields, session.started_ms(), hidden)?;
     let name = &mapping.shape.name;
     let (relation, table) = (name.table.clone(), name.to_string());
-    let into = CopyTarget { owner: session.next_number(), relation, table, sql: String::new() };
+    let owner = session.next_number();
+    let into = CopyTarget { owner, relation, table, ..CopyTarget::default() };
     let routed = mapping.change.routes && mapping.change.children;
     Ok(Direct::new(into, copy, !mapping.shape.conflict.is_empty(), routed))
 }

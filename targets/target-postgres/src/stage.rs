@@ -54,7 +54,7 @@ impl Stage {
                 owner: number,
                 relation: format!("{STAGE_PREFIX}{number}"),
                 table: table.to_owned(),
-                sql: String::new(),
+                ..CopyTarget::default()
             },
             columns: Vec::new(),
             spelled: Vec::new(),

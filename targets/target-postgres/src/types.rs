@@ -17,11 +17,13 @@ pub struct SqlType {
     /// Modifiers of an extension's type, as text: `(Point,4326)`.
     suffix: String,
     /// For a domain, or an array of one, the type it is made of in the end.
-    base: Option<Box<SqlType>>,
+    pub base: Option<Box<SqlType>>,
     /// What its values (or those of its elements) are made of.
     pub making: Making,
     /// The extension that it (or the type of its elements) belongs to; empty for none.
     pub extension: String,
+    /// What stands between the elements of its arrays.
+    pub delimiter: u8,
 }
 
 /// What the values of a type are made of.
@@ -83,6 +85,7 @@ impl SqlType {
             base: None,
             making: Making::One,
             extension: String::new(),
+            delimiter: if name == "box" { b';' } else { b',' },
         }
     }
 

@@ -84,7 +84,7 @@ impl Work<'_> {
             }
         }
         if let Some(version) = self.version {
-            counts.deleted += client.execute(&merge.activate(version))?;
+            counts.deleted += client.execute_lent(&merge.activate(version))?;
             guarded::activated(client, merge, &mapping.shape.name, version)?;
             checks::newer(client, merge, version)?;
         }

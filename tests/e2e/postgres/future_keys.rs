@@ -182,3 +182,25 @@ fn a_key_of_the_future_or_of_another_kind_is_no_bookmark_of_an_api() {
     let absurd = |reply: Reply| reply.header("Date", "Tue, 15 Nov 1994 08:12:31 GMT");
     assert_eq!(read(&keys, &json!({}), &json!({}), absurd).0, recent);
 }
+
+#[test]
+fn a_date_beyond_all_moments_is_a_bookmark() {
+    let source = database("dates_beyond");
+    source.psql(
+        "CREATE TABLE t (id int PRIMARY KEY, k date NOT NULL);
+         INSERT INTO t VALUES (1, '2026-01-01'), (2, '300000-01-01'), (3, '5874897-12-31')",
+    );
+    let off = json!({ "bookmark_cap": false });
+    let whole = by_key(&source, &off, &json!({})).go().success();
+    assert_eq!(ids(&whole), [1, 2, 3]);
+    assert_eq!(ids(&by_key(&source, &off, &last_state(&whole)).go().success()), [3]);
+    let step = |state: &Value| by_key(&source, &off, state).set("max_record_count", 1).go();
+    let first = step(&json!({})).success();
+    assert_eq!(ids(&first), [1]);
+    let second = step(&last_state(&first)).success();
+    assert_eq!(ids(&second), [1, 2]);
+    // A view computes in the zone of the role.
+    source.psql("ALTER TABLE t RENAME TO s; CREATE VIEW t AS SELECT * FROM s");
+    source.psql(&format!("ALTER DATABASE {} SET TimeZone = 'Asia/Tokyo'", source.name));
+    assert_eq!(ids(&step(&last_state(&second)).success()), [2, 3]);
+}

@@ -228,6 +228,7 @@ const TYPES: &[(&str, bool, &[&str])] = &[
     ("citext", true, &["'MiXed'"]),
     ("point", true, &["'(1.5,-2)'"]),
     ("box", true, &["'(2,2),(0,0)'"]),
+    ("box[]", true, &["ARRAY['(2,2),(0,0)'::box, NULL]", "'{{(2,2),(0,0)};{(1,1),(0,0)}}'"]),
     ("path", true, &["'[(0,0),(1,1)]'"]),
     ("oid", true, &["4294967295"]),
     ("pg_lsn", true, &["'16/B374D848'"]),
@@ -315,16 +316,18 @@ fn the_second_load_of_every_type_touches_no_row() {
 fn arrays_of_own_types_come_back_equal() {
     let (source, target) = (database("own_arrays_from"), database("own_arrays_to"));
     let scratch = folder();
-    source.psql(OWN_TYPES);
-    target.psql(OWN_TYPES);
+    let own = format!("{OWN_TYPES}; CREATE DOMAIN list AS numeric(9,1)[]");
+    source.psql(&own);
+    target.psql(&own);
     source.psql(
-        "CREATE TABLE t (id integer PRIMARY KEY, m mood[], c cents[]);
-         INSERT INTO t VALUES (1, ARRAY['sad', 'o,k', 'ha\"ppy', '', NULL]::mood[], '{1.50,NULL}'),
-           (2, '{}', NULL)",
+        "CREATE TABLE t (id integer PRIMARY KEY, m mood[], c cents[], l list[]);
+         INSERT INTO t VALUES (1, ARRAY['sad', 'o,k', 'ha\"ppy', '', NULL]::mood[], '{1.50,NULL}',
+             '{\"{1,NULL}\",NULL,\"{{2.5},{3}}\"}'),
+           (2, '{}', NULL, '{}')",
     );
     extract(&source, scratch.path(), DAY);
     load(scratch.path(), DAY, &target, &json!({}));
-    let all = "SELECT pg_typeof(m), pg_typeof(c), t FROM t ORDER BY id";
+    let all = "SELECT pg_typeof(m), pg_typeof(c), pg_typeof(l), t FROM t ORDER BY id";
     assert_eq!(target.psql(all), source.psql(all));
 }
 

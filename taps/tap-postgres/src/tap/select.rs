@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pg::Client;
 use pg::convert::Conversion;
 use pg::types::{self, Mapping, Types};
 use singer::{Bookmark, Context, Coverage, Result, Stream};
@@ -36,6 +37,8 @@ pub(super) struct Select {
     pub lent: bool,
     /// The `max_record_count` by which the read ends before the table does.
     pub limit: Option<u64>,
+    /// What must be true of a row.
+    pub conditions: Vec<String>,
 }
 
 impl Select {
@@ -45,10 +48,21 @@ impl Select {
         self.columns.iter().find(|column| Some(column.name.as_str()) == name)
     }
 
-    /// Returns which rows are read, where a limit ends the read.
-    pub fn coverage(&self, since: &Bookmark) -> Option<Coverage> {
-        self.limit.map(|most| Coverage::limited(most, &since.value))
+    /// Returns which rows are read, where a limit ends the read or conditions leave rows out.
+    pub fn coverage(&self, stream: &Stream, since: &Bookmark) -> Option<Coverage> {
+        let limited = self.limit.map(|most| Coverage::limited(most, &since.value));
+        if self.conditions.is_empty() {
+            return limited;
+        }
+        let read = limited.unwrap_or_else(|| singer::covered(stream, since));
+        Some(read.filtered(&self.conditions))
     }
+}
+
+/// Has what is behind the columns compute by the settings of the role; it finds names by ours where
+/// a column has names of objects, whose text would be another one.
+fn lend(client: &mut Client, columns: &[&Attribute], types: &Types) -> Result<()> {
+    client.lend(!columns.iter().any(|column| types::names_objects(types, column.type_oid)))
 }
 
 /// The table of a stream.
@@ -83,7 +97,7 @@ impl TapPostgres {
         let lent = columns.iter().any(|column| column.computed);
         if lent {
             keys::add_offset(client, &mut start, key, types)?;
-            client.lend()?;
+            lend(client, &columns, types)?;
         }
         if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
             keys::warn_of_nulls(client, stream, key, from)?;
@@ -138,6 +152,7 @@ impl TapPostgres {
             left_out,
             lent,
             limit,
+            conditions: self.settings.conditions(&stream.id).to_vec(),
         })
     }
 
@@ -146,13 +161,21 @@ impl TapPostgres {
         let address = address(stream)?;
         let mut found = self.columns.of(&mut self.client, &address)?;
         let (schema, table) = address;
+        let conditions = self.settings.conditions(&stream.id);
+        if !conditions.is_empty() {
+            // They compute as what a view is made of does.
+            for column in &mut found {
+                (column.computed, column.stored_alone) = (true, false);
+            }
+        }
         self.set_forms(&mut found, types)?;
         let columns = pick(stream, &found, &schema, &table)?;
         let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
         let converter = RowConverter::new(&stream.columns, mappings, self.settings.nan())
             .with("table", format!("{schema}.{table}"))?;
         let names = columns.iter().map(|column| column.name.as_str());
-        let from = self.families.item((&schema, &table), names)?;
+        let conditions = self.settings.conditions(&stream.id);
+        let from = self.families.filtered((&schema, &table), names, conditions)?;
         let name = pg::quote_qualified(&schema, &table)?;
         let columns: Vec<Attribute> = columns.into_iter().cloned().collect();
         let is_read = |name: &String| columns.iter().any(|column| column.name == *name);

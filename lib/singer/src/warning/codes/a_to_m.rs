@@ -60,6 +60,12 @@ pub(super) const CODES: &[(&str, &str)] = &[
          what became of it.",
     ),
     (
+        "W-CONDITION-CHANGED",
+        "The rows up to a bookmark were read by conditions (`custom_where_clauses`) that are no \
+         longer set, and what these left out is not read. Read the stream once without its \
+         bookmark.",
+    ),
+    (
         "W-CONNECTION-LOST",
         "The connection was lost and is made again. Rows are neither lost nor doubled.",
     ),
