@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use files::json::{Fields, Record, Unwinding};
+use files::json::{Fields, Record, RecordsPath, Unwinding};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use singer::quote::string_into;
@@ -28,6 +28,8 @@ pub struct Elements {
     key: Option<String>,
     /// Where the columns of arrays are named.
     columns: Option<ColumnsPlace>,
+    /// The same place, where it is in the simple form that tells what lacks a name.
+    names_of: Option<RecordsPath>,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Elements {
     /// Takes the settings.
     ///
     /// Fails with `Config`.
-    pub fn new(options: &StreamOptions, records: &files::json::RecordsPath) -> Result<Self> {
+    pub fn new(options: &StreamOptions, records: &RecordsPath) -> Result<Self> {
         let fields = options.parent_fields.as_ref().filter(|fields| !fields.is_empty());
         let unwinding = fields.map(|fields| Unwinding::new(records, fields)).transpose();
         let columns = match options.columns_path.as_deref() {
@@ -57,17 +59,31 @@ impl Elements {
                     .caused_by(cause)
             })?)),
         };
+        let many = records.way().iter().filter(|step| step.is_none()).count();
+        if columns.is_some() && many > 1 {
+            return Err(Error::new(ErrorKind::Config, "cannot take the columns of several tables")
+                .with("columns_path", options.columns_path.as_deref().unwrap_or_default())
+                .with("records_path", records)
+                .hint("let `records_path` lead to the rows of one table, as $.tables[0].rows[*]"));
+        }
+        if options.key_column.is_some() && !records.ends_with_members() {
+            return Err(Error::new(ErrorKind::Config, "cannot take the names of records")
+                .with("setting", "key_column")
+                .with("records_path", records)
+                .hint("it goes with a `records_path` that ends with .*, as $.rates.*"));
+        }
         Ok(Self {
             unwinding: unwinding.with("setting", "parent_fields")?,
             value: options.value_column.clone(),
             key: options.key_column.clone(),
+            names_of: options.columns_path.as_deref().and_then(|it| RecordsPath::parse(it).ok()),
             columns,
         })
     }
 
     /// Tells whether a record is anything but the object in its place.
     pub fn is_plain(&self) -> bool {
-        let Self { unwinding, value, key, columns } = self;
+        let Self { unwinding, value, key, columns, .. } = self;
         unwinding.is_none() && value.is_none() && key.is_none() && columns.is_none()
     }
 
@@ -82,6 +98,14 @@ impl Elements {
         fields.chain(&self.value).chain(&self.key)
     }
 
+    /// Returns where the columns of arrays are named, if that is a place in an answer.
+    pub fn columns_path(&self) -> Option<String> {
+        match &self.columns {
+            Some(ColumnsPlace::Path(path)) => Some(path.to_string()),
+            Some(ColumnsPlace::FirstRow) | None => None,
+        }
+    }
+
     /// Tells whether members of an object keep their names.
     pub fn keeps_names(&self) -> bool {
         self.key.is_some()
@@ -90,6 +114,10 @@ impl Elements {
     /// Returns the columns of the arrays of an answer, by what stands around them.
     pub fn names(&self, envelope: &Value) -> Result<Names> {
         let Some(ColumnsPlace::Path(path)) = &self.columns else { return Ok(None) };
+        let lacks = self.names_of.as_ref().is_some_and(|path| path.lacking(envelope).lacking > 0);
+        if lacks {
+            return Err(no_columns("one has no name"));
+        }
         let names = path.query(envelope).all().into_iter().map(|name| {
             name.as_str()
                 .map(str::to_owned)
@@ -275,7 +303,6 @@ fn no_columns(reason: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use files::json::RecordsPath;
     use serde_json::json;
 
     use super::*;

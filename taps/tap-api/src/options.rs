@@ -55,8 +55,8 @@ pub struct Recurse {
     /// Columns to add to each row, and the property of the row above it that each is taken from;
     /// they fill `{placeholders}` of the same names. A row with null there has no children.
     pub parent_keys: BTreeMap<String, String>,
-    /// A property that says whether a row has children: nothing is asked for one where it is false,
-    /// 0, null or empty. Without it everything is asked for.
+    /// A property that says whether a row has children: nothing is asked for one where it is not
+    /// there, false, 0, null or empty. Without it everything is asked for.
     pub has_children: Option<String>,
     /// How many levels are read; without it all.
     pub max_depth: Option<u32>,

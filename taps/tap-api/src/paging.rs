@@ -98,10 +98,13 @@ impl Paging {
         let tokens =
             tokens.map(|(name, path)| Ok((name.clone(), json_path(path, "next_page_tokens")?)));
         let tokens = tokens.collect::<Result<Vec<_>>>()?;
-        if !tokens.is_empty() && style != Style::Token {
+        if !tokens.is_empty() && (style != Style::Token || given.is_none()) {
             return Err(Error::new(ErrorKind::Config, "cannot use `next_page_tokens`")
                 .with("pagination_request_style", style.word())
-                .hint("they go with the style `token`"));
+                .hint(
+                    "they go with the style `token`, and `next_page_token_path` leads to the first \
+                     token",
+                ));
         }
         let first = u64::from(style == Style::PageNumber);
         let given_param = options.pagination_next_page_param.as_deref();

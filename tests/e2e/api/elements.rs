@@ -145,6 +145,100 @@ fn an_answer_is_read_as_what_it_is_called_or_set_to_be() {
 }
 
 #[test]
+fn pages_are_counted_by_the_elements_of_their_list() {
+    let lines = [vec![1], vec![], vec![2, 3], vec![], vec![4], vec![]];
+    let order = |(at, lines): (usize, &Vec<u8>)| {
+        let lines: Vec<Value> = lines.iter().map(|line| json!({ "line": line })).collect();
+        json!({ "id": at, "lines": lines })
+    };
+    let orders: Vec<Value> = lines.iter().enumerate().map(order).collect();
+    for fields in [json!(null), json!({ "order": "$.orders[*].id" })] {
+        for (style, size) in [("page_number", 1), ("offset", 2)] {
+            let orders = orders.clone();
+            let web = Web::start(move |asked| {
+                let number = |name: &str| asked.param(name).map(|it| it.parse::<usize>().unwrap());
+                let at = number("offset").unwrap_or_else(|| number("page").unwrap() - 1);
+                let part = orders.iter().skip(at).take(size).collect::<Vec<_>>();
+                Reply::json(&json!({ "orders": part }))
+            });
+            let stream = json!({ "name": "s", "path": "s", "parent_fields": fields,
+                "records_path": "$.orders[*].lines[*]", "pagination_request_style": style,
+                "pagination_page_size": size });
+            let outcome = tap_apis(&web.url, &[stream], &json!({})).go().success();
+            let found: Vec<Value> =
+                outcome.records("s").into_iter().map(|mut row| row["line"].take()).collect();
+            assert_eq!(found, [1, 2, 3, 4], "{style} {fields}");
+            assert!(!outcome.stderr.contains("W-DATA-MOVED"), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_would_be_taken_wrongly_is_refused() {
+    let check = |stream: Value, answer: &str, code: i32, word: &str| {
+        let kind = stream["kind"].as_str().unwrap_or("application/json").to_owned();
+        let mut stream = stream;
+        stream.as_object_mut().unwrap().remove("kind");
+        let said = read(&kind, answer.as_bytes(), &stream).exits(code).stderr;
+        assert!(said.contains(word), "{stream} {answer}: {said}");
+    };
+    let token = |path: &str| {
+        json!({ "records_path": "$.items[*]", "pagination_request_style": "token",
+            "next_page_token_path": path })
+    };
+    check(token("$.items[1].id"), "{}", 78, "cannot look into the list of the records");
+    let first = json!({ "o": "$.o[*].id", "first": "$.o[0].id" });
+    check(json!({ "records_path": "$.o[*].l[*]", "parent_fields": first }), "{}", 78, "first");
+    let member = json!({ "records_path": "$.o.*", "parent_fields": { "a": "$.o.A.id" } });
+    check(member, "{}", 78, "parent_fields");
+    let header = json!({ "records_path": "$.rows[*]", "columns_path": "$.rows[0][*]" });
+    check(header, "{}", 78, "columns_path");
+    let tables = json!({ "records_path": "$.t[*].rows[*]", "columns_path": "$.t[*].columns[*]" });
+    check(tables, "{}", 78, "columns of several tables");
+    check(json!({ "records_path": "$.i[*]", "key_column": "k" }), "{}", 78, "ends with .*");
+    let tokens = json!({ "pagination_request_style": "token", "next_page_tokens": { "b": "$.b" } });
+    check(tokens, "{}", 78, "`next_page_token_path` leads to the first token");
+    let both = json!({ "records_path": "$.i[*]", "pagination_request_style": "token",
+        "next_page_token_path": "$.a", "next_page_tokens": { "b": "$.b" } });
+    check(both, r#"{"i":[{"x":1}],"b":2}"#, 65, "lacks a token");
+    let names = json!({ "records_path": "$.r[*]", "columns_path": "$.c[*].name" });
+    let lacking = r#"{"r":[[1,2]],"c":[{"name":"a"},{}]}"#;
+    check(names, lacking, 65, "one has no name");
+    let lines = json!({ "kind": "application/x-ndjson", "records_path": "$.result" });
+    check(lines, "{\"result\":{}}\n", 78, "cannot look for records within lines");
+    for error in ["{\"error\":\"quota\"}", "<html>", "[{\"a\":1}]"] {
+        check(json!({ "answer_format": "csv" }), error, 65, "no CSV");
+        check(json!({ "kind": "text/csv" }), error, 65, "no CSV");
+    }
+    let seven = json!({ "kind": "text/csv; charset=utf-7" });
+    check(seven, "a\n+AOQ-\n", 65, "set `encoding`");
+    let outcome = read("text/csv; charset=iso-2022-jp", b"a\n\x1b$B&D\x1b(B\n", &json!({}));
+    assert_eq!(outcome.success().records("s"), [json!({ "a": "δ" })]);
+    for kind in ["text/csv", "application/jsonl"] {
+        assert!(read(kind, b"", &json!({})).success().records("s").is_empty());
+    }
+}
+
+#[test]
+fn a_page_with_other_columns_than_the_first_is_refused() {
+    let read = |second: &'static str| {
+        let web = Web::start(move |asked| {
+            let text = match asked.param("page") {
+                Some("1") => "a,b\n1,x\n",
+                Some("2") => second,
+                _ => "a,b\n",
+            };
+            Reply::text(200, "text/csv", text)
+        });
+        let stream = json!({ "name": "s", "path": "s", "pagination_request_style": "page_number" });
+        tap_apis(&web.url, &[stream], &json!({})).go()
+    };
+    let said = read("2,y\n3,z\n").exits(65).stderr;
+    assert!(said.contains("names other columns"), "{said}");
+    assert_eq!(read("b,a\ny,2\n").success().records("s").len(), 2);
+}
+
+#[test]
 fn the_first_page_has_parameters_of_its_own_and_others_several_tokens() {
     for in_body in [false, true] {
         let asked = Arc::new(Mutex::new(Vec::new()));

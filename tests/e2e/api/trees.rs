@@ -164,6 +164,7 @@ fn what_is_no_tree_is_refused() {
         let outcome = tap_apis(&web.url, &[stream(&more)], &json!({})).go().exits(65);
         assert!(outcome.stderr.contains(word), "{more}: {}", outcome.stderr);
     };
+    differs(json!({ "recurse": { "has_children": "hass" } }), "no row has hass");
     differs(json!({ "recurse": { "leaf_column": "has" } }), "has a has itself");
     differs(json!({ "recurse": { "level_column": "id" } }), "level_column");
     differs(json!({ "recurse": { "parent_keys": { "in": "number" } } }), "no number");

@@ -89,6 +89,33 @@ impl RecordsPath {
         self.steps.last() == Some(&Step::Elements)
     }
 
+    /// Tells whether the path ends with `.*`: then the members of an object are records.
+    pub fn ends_with_members(&self) -> bool {
+        self.steps.last() == Some(&Step::Members)
+    }
+
+    /// Tells whether another path leads by position to an element of the first list that this one
+    /// goes on in: of such a list a document without its records has the last element alone.
+    pub fn is_entered_by(&self, other: &Self) -> bool {
+        matches!(self.next_step_of(other), Some(Step::Index(_)))
+    }
+
+    /// Returns the step that another path takes in what this one goes on in first, be it all of it
+    /// that the path ends at.
+    pub(super) fn next_step_of<'a>(&self, other: &'a Self) -> Option<&'a Step> {
+        let many = |step: &Step| matches!(step, Step::Elements | Step::Members);
+        let at = self.steps.iter().position(many).unwrap_or(self.steps.len());
+        let step = other.steps.get(at)?;
+        (other.steps[..at] == self.steps[..at]).then_some(step)
+    }
+
+    /// Tells whether each element of the first list that the path goes on in may have several
+    /// records, or none.
+    pub fn is_nested(&self) -> bool {
+        let first = self.steps.iter().position(|it| matches!(it, Step::Elements | Step::Members));
+        first.is_some_and(|at| at + 1 < self.steps.len())
+    }
+
     /// Tells whether a document without its records shows members of an object that are records
     /// and have no value that is their name: nothing of them has it.
     pub fn loses_names(&self, document: &Value) -> bool {

@@ -53,6 +53,8 @@ pub struct Records<R> {
     /// Records in the buffer that are still to be given: members of a numbered object.
     members: VecDeque<Span>,
     loses_keys: bool,
+    /// How many elements or members the path has gone on in first.
+    outer: u64,
     /// The record at hand is the value at the end of the path itself.
     alone: bool,
 }
@@ -125,6 +127,7 @@ impl<R: Read> Records<R> {
             held: Vec::new(),
             members: VecDeque::new(),
             loses_keys: false,
+            outer: 0,
             alone: false,
         }
     }
@@ -142,6 +145,11 @@ impl<R: Read> Records<R> {
     /// Tells whether records were members of an object whose keys nothing of them has.
     pub fn loses_keys(&self) -> bool {
         self.loses_keys
+    }
+
+    /// Returns how many elements or members of the first list that the path goes on in were read.
+    pub fn outer(&self) -> u64 {
+        self.outer
     }
 
     /// Returns the document without its records, once all are read: an array of records has kept
@@ -268,6 +276,8 @@ impl<R: Read> Records<R> {
         if is_object {
             self.read_key(byte)?;
         }
+        let first = self.frames.iter().position(|frame| frame.only.is_none());
+        self.outer += u64::from(first.is_some_and(|first| first + 1 == self.frames.len()));
         let only = self.frames.last().and_then(|frame| frame.only.as_ref());
         Ok(Some(match only {
             Some(Step::Name(name)) => is_key(&self.key, name),

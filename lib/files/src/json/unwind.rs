@@ -51,7 +51,12 @@ impl Unwinding {
             let many = given.steps[..common].iter().rposition(is_many).map_or(0, |at| at + 1);
             let depth = given.steps[..common].iter().filter(|step| is_many(step)).count();
             let way = given.steps[many..].to_vec();
-            if way.is_empty() || way.iter().any(is_many) || depth == all && ends_with_many {
+            let goes_on = records.next_step_of(&given).filter(|step| !is_many(step));
+            let is_object = records.steps.iter().find(|step| is_many(step)) == Some(&Step::Members);
+            let enters =
+                depth == 0 && goes_on.is_some_and(|it| is_object || matches!(it, Step::Index(_)));
+            let is_many_of = way.is_empty() || way.iter().any(is_many);
+            if is_many_of || enters || depth == all && ends_with_many {
                 return Err(Error::new(ErrorKind::Config, "cannot take a field of a document")
                     .with("column", column)
                     .with("path", path)

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use http_client::{Address, Answer};
 use serde_json::Value;
+use serde_json_path::JsonPath;
 use singer::{Error, ErrorKind, Result};
 
 use crate::paging::drift::Drift;
 use crate::paging::facts::{PageFacts, Said};
 use crate::paging::link;
-use crate::paging::{Paging, Style};
+use crate::paging::{Paging, Style, is_end};
 
 /// So many pages without records may say that there is more.
 const EMPTY_PAGES_MAX: u32 = 100;
@@ -58,6 +59,8 @@ pub struct Pager {
     /// Pages in a row that are equal to earlier ones.
     equal: u32,
     before: Option<u64>,
+    /// The columns that the first page has named.
+    columns: BTreeSet<Vec<u8>>,
     /// What came again, or went, as the data moved.
     pub drift: Drift,
 }
@@ -228,7 +231,7 @@ impl Pager {
                 Some(token) => {
                     Some(with_tokens(by_token(paging, token, page.answer)?, paging, page.envelope)?)
                 }
-                None => None,
+                None => no_tokens(paging, page.envelope).map(|()| None)?,
             },
             Style::HeaderToken => match page.answer.header(&paging.header) {
                 Some(token) if !token.is_empty() => {
@@ -266,6 +269,24 @@ impl Pager {
             return Err(Error::new(ErrorKind::Data, "there are more pages than allowed")
                 .with("max_pages", pages_max)
                 .hint("check the pagination settings, or raise `max_pages`"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a page that names other columns than the first one: it may have no names, and the
+    /// first of its rows in their place.
+    pub fn check_columns(&mut self, columns: BTreeSet<Vec<u8>>) -> Result<()> {
+        if self.columns.is_empty() {
+            self.columns = columns;
+        } else if !columns.is_empty() && self.columns != columns {
+            return Err(Error::new(
+                ErrorKind::Data,
+                "a page names other columns than the first one",
+            )
+            .hint(
+                "where the first page alone names them, ask for all at once, or for another \
+                     form (`answer_format`)",
+            ));
         }
         Ok(())
     }
@@ -387,18 +408,31 @@ fn by_token(paging: &Paging, token: Value, answer: &Answer) -> Result<Next> {
     Ok(Next::Params(std::iter::once(param).chain(size(paging)).collect()))
 }
 
+/// Refuses further tokens without the first one.
+fn no_tokens(paging: &Paging, envelope: &Value) -> Result<()> {
+    let is_there = |(_, path): &&(String, JsonPath)| {
+        path.query(envelope).first().is_some_and(|token| !is_end(token))
+    };
+    match paging.tokens.iter().find(is_there) {
+        Some((name, path)) => {
+            Err(lacks_token(&paging.param).with("other parameter", name).with("its path", path))
+        }
+        None => Ok(()),
+    }
+}
+
+fn lacks_token(name: &str) -> Error {
+    Error::new(ErrorKind::Data, "an answer lacks a token of the next page")
+        .with("parameter", name)
+        .hint("check `next_page_token_path` and `next_page_tokens`: where one is, all are")
+}
+
 /// Adds the further tokens, which belong to the first one.
 fn with_tokens(mut next: Next, paging: &Paging, envelope: &Value) -> Result<Next> {
     if let Next::Params(params) = &mut next {
         for (name, path) in &paging.tokens {
             let Some(token) = path.query(envelope).first().filter(|token| !token.is_null()) else {
-                return Err(Error::new(
-                    ErrorKind::Data,
-                    "an answer lacks a token of the next page",
-                )
-                .with("parameter", name)
-                .with("path", path)
-                .hint("check `next_page_tokens`: where the first token is, all are"));
+                return Err(lacks_token(name).with("path", path));
             };
             params.push((name.clone(), token.clone()));
         }

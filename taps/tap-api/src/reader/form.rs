@@ -72,7 +72,23 @@ impl<'a> Source<'a> {
     pub(super) fn found(&self) -> bool {
         match self {
             Self::Json(records) => records.found(),
-            Self::Csv(table) => !table.names.is_empty(),
+            Self::Csv(_) => true,
+        }
+    }
+
+    /// Returns how many elements of the first list on the way to the records were read.
+    pub(super) fn outer(&self) -> u64 {
+        match self {
+            Self::Json(records) => records.outer(),
+            Self::Csv(_) => 0,
+        }
+    }
+
+    /// Returns the names of the columns of CSV.
+    pub(super) fn columns(&self) -> BTreeSet<Vec<u8>> {
+        match self {
+            Self::Json(_) => BTreeSet::new(),
+            Self::Csv(table) => table.names.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 
@@ -91,8 +107,9 @@ impl<'a> Source<'a> {
 }
 
 impl Table<'_> {
-    /// Reads the next row as an object of texts; a field without text and quotes is null, and one of
-    /// a column that is declared as a number or a boolean is that where it is written as in JSON.
+    /// Reads the next row as an object of texts; a field without text and quotes is null, and one
+    /// of a column that is declared as a number or a boolean is that where it is written as in
+    /// JSON.
     fn next(&mut self) -> Result<Option<Record<'_>>> {
         let Self { reader, names, plain, object } = self;
         while names.is_empty() {
@@ -200,8 +217,14 @@ fn encoding_of(answer: &mut Answer, spec: &StreamSpec) -> Result<TextEncoding> {
     if matches!(named, Ok(TextEncoding::Utf8)) {
         return Ok(TextEncoding::Utf8);
     }
-    let is_wide = charset.starts_with("utf-16") || charset.starts_with("utf-32");
-    if !is_wide && is_utf8(answer.body()?)? {
+    // Such text has no other bytes than ASCII has, or is of pairs of bytes.
+    let is_other = match &named {
+        Ok(TextEncoding::Other(encoding)) => !encoding.is_ascii_compatible(),
+        Ok(TextEncoding::Utf16) => true,
+        Ok(_) => false,
+        Err(_) => charset.starts_with("utf-"),
+    };
+    if !is_other && is_utf8(answer.body()?)? {
         return Ok(TextEncoding::Utf8);
     }
     named.map_err(|_| {
@@ -236,36 +259,53 @@ fn is_utf8(mut input: impl BufRead) -> Result<bool> {
 /// Tells how an answer is written: by `answer_format`, else by what the API calls it, JSON by
 /// default.
 ///
-/// Fails with `Data` for what is none of these by its own words. Text that begins as JSON does is
-/// JSON, also where it is called HTML.
+/// Fails with `Data` for what is none of these by its own words, or as it begins. Text that begins
+/// as JSON does is JSON, also where it is called HTML.
 pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<AnswerFormat> {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
-    if answer.status != 204 && answer.length == 0 && spec.answer_format != Some(AnswerFormat::Jsonl)
-    {
-        return Err(Error::new(ErrorKind::Data, "the answer is empty")
-            .hint("check `path` and `params`: an API without records gives an empty list"));
-    }
-    if let Some(format) = spec.answer_format {
-        return Ok(format);
-    }
-    match kind.as_str() {
+    let text = answer.excerpt();
+    let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let is_html =
+        matches!(&*kind, "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml");
+    let called = match kind.as_str() {
         "application/x-ndjson"
         | "application/ndjson"
         | "application/jsonl"
         | "application/x-jsonlines"
-        | "application/jsonlines" => Ok(AnswerFormat::Jsonl),
-        "text/csv" | "application/csv" => Ok(AnswerFormat::Csv),
-        "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml" => {
-            let text = answer.excerpt();
-            if text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with(['{', '['])
-            {
-                return Ok(AnswerFormat::Json);
-            }
-            Err(Error::new(ErrorKind::Data, "the answer is no JSON")
-                .with("content-type", kind)
-                .hint("check `api_url` and `path`; an answer like this can also be a sign-in page"))
-        }
-        _ => Ok(AnswerFormat::Json),
+        | "application/jsonlines" => AnswerFormat::Jsonl,
+        "text/csv" | "application/csv" => AnswerFormat::Csv,
+        _ => AnswerFormat::Json,
+    };
+    let format = spec.answer_format.unwrap_or(called);
+    if answer.status != 204 && answer.length == 0 && format == AnswerFormat::Json {
+        return Err(Error::new(ErrorKind::Data, "the answer is empty")
+            .hint("check `path` and `params`: an API without records gives an empty list"));
     }
+    let (is_other, message, hint) = match format {
+        AnswerFormat::Csv => (
+            text.starts_with(['{', '<']) || text.starts_with("[{"),
+            "the answer is no CSV",
+            "check `path` and `answer_format`; an answer like this can also tell of a failure",
+        ),
+        AnswerFormat::Json | AnswerFormat::Jsonl => (
+            is_html && !text.starts_with(['{', '[']),
+            "the answer is no JSON",
+            "check `api_url` and `path`; an answer like this can also be a sign-in page",
+        ),
+    };
+    if is_other {
+        return Err(Error::new(ErrorKind::Data, message).with("content-type", kind).hint(hint));
+    }
+    let is_placed = !spec.records.is_root() || spec.elements.unwinding.is_some();
+    if format != AnswerFormat::Json && is_placed {
+        return Err(Error::new(ErrorKind::Config, "cannot look for records within lines")
+            .with("content-type", kind)
+            .with("records_path", &spec.records)
+            .hint(
+                "each line of JSON lines, and each row of CSV, is a record: remove `records_path` \
+                 and `parent_fields`, or set `answer_format: json` if it is one document",
+            ));
+    }
+    Ok(format)
 }

@@ -1,5 +1,6 @@
 //! One page: its rows, whether it is an answer at all, and what to ask for next.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::Ordering;
 
@@ -29,6 +30,10 @@ pub(super) struct Page<'a> {
     pager: &'a mut Pager,
     take: Take<'a>,
     count: u64,
+    /// What an API counts on a page: elements of its list, of which each may have several records.
+    units: u64,
+    /// The names of the columns of CSV or arrays.
+    columns: BTreeSet<Vec<u8>>,
     content: DefaultHasher,
     /// Rows kept until it is known whether the page is a new one.
     held: Option<Spool>,
@@ -43,7 +48,9 @@ impl<'a> Page<'a> {
         take: Take<'a>,
     ) -> Self {
         let held = pager.may_repeat().then(|| Spool::new(&api.spool));
-        Self { api, spec, pager, take, count: 0, content: DefaultHasher::new(), held }
+        let content = DefaultHasher::new();
+        let columns = BTreeSet::new();
+        Self { api, spec, pager, take, count: 0, units: 0, columns, content, held }
     }
 }
 
@@ -60,10 +67,12 @@ impl Reader {
                 Err(told) => return Ok(Turn::Again(told)),
             }
         };
-        let Page { spec, pager, take, count, content, held, .. } = page;
+        let Page { spec, pager, take, count, units, columns, content, held, .. } = page;
+        let units = if spec.records.is_nested() { units } else { count };
+        pager.check_columns(columns)?;
         // An API that knows of no pages gives the one there is again.
         let is_all = pager.may_be_all();
-        if !pager.is_new(content.finish(), count, !spec.keys.is_empty())? {
+        if !pager.is_new(content.finish(), units, !spec.keys.is_empty())? {
             if !is_all {
                 singer::warn!(
                     "W-PAGE-AGAIN",
@@ -79,7 +88,7 @@ impl Reader {
             held.each(&mut *take)?;
         }
         let said = more::said(spec, &envelope, answer);
-        let facts = PageFacts { answer, envelope: &envelope, records: count, said };
+        let facts = PageFacts { answer, envelope: &envelope, records: units, said };
         if pager.pages() == 0 && count > 0 {
             more::warn_of_first(spec, facts);
         }
@@ -126,6 +135,8 @@ impl Reader {
         };
         let loses_names = source.loses_names() && !elements.keeps_names();
         let mut found = source.found();
+        page.units = source.outer();
+        page.columns.extend(source.columns());
         let envelope = source.envelope(format)?;
         if let Some(held) = held {
             found &= self.waiting(page, held, &envelope)?;
@@ -200,6 +211,7 @@ impl Reader {
                 self.made(page, made.with("line", line)?, line)?;
             }
         }
+        page.columns.extend(names.into_iter().flatten().map(String::into_bytes));
         Ok(alone)
     }
 
@@ -258,7 +270,7 @@ impl Reader {
 
     /// Takes one record, unless it came on the page before or is beyond the limit.
     fn record(&mut self, page: &mut Page<'_>, text: &[u8], line: u64) -> Result<()> {
-        let Page { api, spec, pager, take, count, content, held } = page;
+        let Page { api, spec, pager, take, count, content, held, .. } = page;
         *count += 1;
         content.write(text);
         more::nested::note(spec, text);

@@ -45,6 +45,9 @@ pub(super) struct Tree {
     coming: Spool,
     /// Rows that lead to one above them.
     circles: u64,
+    /// How many rows there were, and how many of them had the property that tells of children.
+    rows: u64,
+    telling: u64,
 }
 
 /// What was asked for.
@@ -68,6 +71,8 @@ impl Tree {
             held: Spool::new(&api.spool),
             coming: Spool::new(&api.spool),
             circles: 0,
+            rows: 0,
+            telling: 0,
         };
         let mut contexts = Vec::new();
         for root in roots {
@@ -100,6 +105,7 @@ impl Tree {
                 self.descend(reader).map_err(|it| it.with("stream", &spec.name))?;
                 return Ok(Step::Page);
             }
+            self.check_telling().map_err(|it| it.with("stream", &spec.name))?;
             self.give(true, take)?;
             self.warn_of_circles(spec);
         }
@@ -113,6 +119,17 @@ impl Tree {
             self.warn_of_circles(spec);
         }
         Ok(step)
+    }
+
+    /// Refuses rows of which none has the property that tells of children: it has another name.
+    fn check_telling(&self) -> Result<()> {
+        match &self.recurse.has_children {
+            Some(name) if self.rows > 0 && self.telling == 0 => {
+                Err(unusable(format!("no row has {name}"))
+                    .hint("check `has_children` of `recurse`: some rows have that property"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Goes on with the next level.
@@ -142,6 +159,11 @@ impl Tree {
         };
         if let Some(asked) = self.asked.get_mut(&sum) {
             asked.has_rows = true;
+        }
+        self.rows += 1;
+        if let Some(name) = &self.recurse.has_children {
+            let found = row::members(row, &[name]).unwrap_or_default();
+            self.telling += u64::from(found.iter().any(Option::is_some));
         }
         let lead = match leads_to(&self.recurse, row, context).map_err(|it| {
             it.with("stream", &spec.name).hint(
@@ -269,11 +291,10 @@ fn leads_to(
     if found.next().flatten().is_some() {
         return Err(unusable(format!("it has a {} itself", recurse.leaf_column)));
     }
-    if let Some(name) = &recurse.has_children {
-        let has = found.next().flatten();
-        let has = has.ok_or_else(|| unusable(format!("no {name}")))?;
-        if is_none(&has) {
-            return Ok(None);
+    if recurse.has_children.is_some() {
+        match found.next().flatten() {
+            Some(has) if !is_none(&has) => {}
+            _ => return Ok(None),
         }
     }
     let mut members = context.members.clone();

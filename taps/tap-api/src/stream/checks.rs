@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use files::json::RecordsPath;
 use singer::{Error, ErrorKind, Result};
 
 use super::StreamSpec;
@@ -19,6 +20,7 @@ pub(super) fn all(specs: &[StreamSpec], settings: &Settings) -> Result<()> {
         check_windows(spec, reads_a_day)?;
         check_members(spec)?;
         check_tree(spec)?;
+        check_places(spec)?;
     }
     Ok(())
 }
@@ -66,6 +68,27 @@ fn check_members(spec: &StreamSpec) -> Result<()> {
         .with("stream", &spec.name)
         .with("column", name)
         .hint("choose another name in `parent_keys`"))
+}
+
+/// Refuses places within the list of the records: of that the last element alone is known when they
+/// are looked for.
+fn check_places(spec: &StreamSpec) -> Result<()> {
+    let paths = spec.paging.path.iter().map(|path| ("next_page_token_path", path.to_string()));
+    let tokens = spec.paging.tokens.iter();
+    let tokens = tokens.map(|(_, path)| ("next_page_tokens", path.to_string()));
+    let columns = spec.elements.columns_path().map(|path| ("columns_path", path));
+    for (setting, text) in paths.chain(tokens).chain(columns) {
+        let path = RecordsPath::parse(&text.replace("['", ".").replace("']", ""));
+        if path.is_ok_and(|path| spec.records.is_entered_by(&path)) {
+            return Err(Error::new(ErrorKind::Config, "cannot look into the list of the records")
+                .with("stream", &spec.name)
+                .with("setting", setting)
+                .with("path", text)
+                .with("records_path", &spec.records)
+                .hint("of that list the last element alone can be looked at: [-1]"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a tree of which a part would be read: what is under a row is found by the row.

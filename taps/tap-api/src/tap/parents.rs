@@ -138,10 +138,11 @@ fn members(row: &[u8], keys: &[(String, String)], of: &Of<'_>) -> Result<Option<
         Error::new(ErrorKind::Data, "cannot take the keys of a parent's row")
             .with("parent", of.parent)
             .with("reason", reason)
-            .hint(
-                "check `parent_keys`: each column comes from a property that all rows have; \
-                 `null_parent_keys: skip` reads nothing for rows where it is null",
-            )
+            .hint(if reason.starts_with("null") {
+                "`null_parent_keys: skip` reads nothing for such rows; or check `parent_keys`"
+            } else {
+                "check `parent_keys`: each column comes from a property that all rows have"
+            })
     };
     let names: Vec<&str> = keys.iter().map(|(_, from)| from.as_str()).collect();
     let found = row::members(row, &names).map_err(|fault| unusable(fault.what))?;
@@ -150,7 +151,8 @@ fn members(row: &[u8], keys: &[(String, String)], of: &Of<'_>) -> Result<Option<
         match value {
             Some(Value::Null) if of.null_keys == NullKeys::Skip => return Ok(None),
             Some(value) if !value.is_null() => members.push((to.clone(), value)),
-            _ => return Err(unusable(&format!("no {from}"))),
+            Some(_) => return Err(unusable(&format!("null in {from}"))),
+            None => return Err(unusable(&format!("no {from}"))),
         }
     }
     Ok(Some(members))
