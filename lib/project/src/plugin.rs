@@ -234,7 +234,7 @@ impl Plugin {
 
     /// Returns the name of the setting that has a role. One of others says none; the source and the
     /// day it may have by the words of the project, and what a run takes a part by as
-    /// [`setting_role::of_others`] says.
+    /// `setting_role::of_others` says.
     pub fn setting_for(&self, role: SettingRole) -> Option<&str> {
         let own = self.description.as_ref().map_or(&self.roles, |description| &description.roles);
         let named = own.get(role.word()).map(String::as_str);
