@@ -309,7 +309,8 @@ mod tests {
 
     fn elements(options: Value) -> Elements {
         let options: StreamOptions = serde_json::from_value(options).unwrap();
-        Elements::new(&options, &RecordsPath::parse("$.rows[*]").unwrap()).unwrap()
+        let path = if options.key_column.is_some() { "$.rows.*" } else { "$.rows[*]" };
+        Elements::new(&options, &RecordsPath::parse(path).unwrap()).unwrap()
     }
 
     fn text(made: Option<Vec<u8>>) -> Option<String> {
