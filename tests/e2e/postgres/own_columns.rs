@@ -80,6 +80,13 @@ fn draw(random: &mut Random) -> Vec<Vec<Record>> {
         let rows = 1 + below(30);
         // Some rows share a transaction with other tables, for they are few.
         let size = [10, 80_000, 80_000][below(3)];
+        // What differs between batches, and not within one, is a default of each.
+        if below(2) == 0 {
+            time = below(TIMES.len());
+        }
+        if below(2) == 0 {
+            version = below(3);
+        }
         let records = (0..rows).map(|_| {
             number += 1;
             if below(100) < times {
