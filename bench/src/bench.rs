@@ -260,6 +260,17 @@ pub fn remake(folder: &Path) -> Result<()> {
     made.or_kind(ErrorKind::Io, "cannot make the folder").with("path", folder.display())
 }
 
+/// Makes an empty folder; what was there is put aside and stays to the end. A file system without a
+/// journal looks at each file that was removed in the last minutes whenever it makes another one,
+/// so the next run would pay for the removal of thousands.
+pub fn renew(folder: &Path) -> Result<()> {
+    let aside = (0..).map(|number: u32| folder.with_extension(format!("{number}.aside")));
+    if let Some(aside) = aside.into_iter().find(|path| !path.exists()) {
+        let _ = fs::rename(folder, aside);
+    }
+    remake(folder)
+}
+
 /// Writes a file.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let written = fs::write(path, text);

@@ -66,6 +66,16 @@ pub fn copy_to_files(bench: &Bench, subject: &Subject, database: &str) -> Result
 /// Publishes the tables as a day of an empty output folder.
 pub fn publish(bench: &Bench, subject: &Subject, database: &str, output: &Path) -> Result<Run> {
     remake(output)?;
+    publish_there(bench, subject, database, output)
+}
+
+/// Publishes the tables as a day of this output folder.
+pub fn publish_there(
+    bench: &Bench,
+    subject: &Subject,
+    database: &str,
+    output: &Path,
+) -> Result<Run> {
     let tap = bench.tap_postgres(subject, database)?;
     bench.measure(vec![tap, bench.target_csv(output, subject, DAY)], None)
 }

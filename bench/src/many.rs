@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use singer::{Context, Error, ErrorKind, Result};
 
-use crate::bench::{Bench, DAY, Size, TARGET, remake, write};
+use crate::bench::{Bench, DAY, Size, TARGET, renew, write};
 use crate::extract;
 use crate::load::drop_ours;
 use crate::measure::{Limit, alternate};
@@ -31,13 +31,13 @@ pub fn measure(bench: &Bench, results: &mut Results) -> Result<()> {
         let lines = alternate(
             bench.options.rounds,
             || Ok(vec![copy_out(bench)?]),
-            || Ok(vec![extract::publish(bench, &MANY, DATABASE, &lake)?]),
+            || Ok(vec![publish(bench, &lake)?]),
         )?;
         let names = [("publish", "psql \\copy each, sync -d", Limit::Ratio(2.0))];
         results.add_lines(&names, &MANY, size, lines);
     } else {
         copy_out(bench)?;
-        extract::publish(bench, &MANY, DATABASE, &lake)?;
+        publish(bench, &lake)?;
     }
     if !(wanted("append") || wanted("upsert")) {
         return Ok(());
@@ -126,13 +126,19 @@ fn folder(bench: &Bench) -> PathBuf {
 
 /// Writes each table to a file, in one session, and makes the files durable.
 fn copy_out(bench: &Bench) -> Result<Run> {
-    remake(&folder(bench))?;
+    renew(&folder(bench))?;
     let none: [&str; 0] = [];
     let psql = bench.cluster.psql(DATABASE, &none).arg("-f").arg(bench.files.join("out.sql"));
     let run = bench.measure(vec![psql], None)?;
     let mut sync = Step::new("sync", Path::new("/bin/sync"));
     sync.command.arg("-d").args(tables().map(|table| folder(bench).join(format!("{table}.csv"))));
     Ok(run.then(process::run(vec![sync], None, &bench.files)?))
+}
+
+/// Publishes the tables as a day of an empty output folder.
+fn publish(bench: &Bench, lake: &Path) -> Result<Run> {
+    renew(lake)?;
+    extract::publish_there(bench, &MANY, DATABASE, lake)
 }
 
 fn run_script(bench: &Bench, name: &str) -> Result<Run> {
