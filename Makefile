@@ -1,6 +1,6 @@
 # `make demo` shows the main job, `make test` runs every test; both set up what they need.
 
-.PHONY: demo test test-faults test-slow check deny build release bench generate setup
+.PHONY: demo test test-faults test-slow check deny build release bench generate docs links setup
 
 demo:
 	@demo/run.sh
@@ -62,11 +62,18 @@ bench:
 	$${CARGO_TARGET_DIR:-target}/release/bench --scale $(SCALE) --rounds $(ROUNDS) \
 		$(if $(filter 0,$(LARGE)),--no-large)
 
-# Rewrites the generated parts of README.md, meltano.yml and docs/.
+# Rewrites the generated parts of README.md, plugins/ and docs/.
 generate: build
 	UPDATE=1 cargo test -p singer -q --test warnings
 	UPDATE=1 cargo test -p runner -q the_schema_of_records
 	UPDATE=1 cargo test -p tests -q what_the_binaries_say
+
+# Builds the book as web pages, and checks the links between them; `links` also those to other sites.
+docs:
+	@scripts/docs.sh
+
+links:
+	@scripts/docs.sh external
 
 setup:
 	@scripts/setup.sh test

@@ -154,11 +154,20 @@ mod postgres {
 mod project {
     mod circles;
     mod contributing;
-    mod readme;
+    pub mod generated;
     mod rows;
     mod servers;
     pub mod tidy;
     mod upgrades;
+}
+
+/// README.md and the book.
+mod book {
+    mod checks;
+    mod fixtures;
+    mod pages;
+    mod runs;
+    mod servers;
 }
 
 /// `chorus`.

@@ -195,6 +195,7 @@ class Project:
         cluster.psql(self.source, "-f", ROOT / "demo/sales.sql")
         (folder / "demo").mkdir(parents=True)
         shutil.copy(ROOT / "meltano.yml", folder)
+        shutil.copytree(ROOT / "plugins", folder / "plugins")
         shutil.copy(ROOT / "demo/order_details.csv", folder / "demo")
         lines = ["SCHEMA=public"]
         for end, database in [("SOURCE", self.source), ("TARGET", self.target)]:

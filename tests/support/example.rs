@@ -27,9 +27,13 @@ impl Example {
         source.psql(&fs::read_to_string(root().join("demo/sales.sql")).unwrap());
         let target = database(&format!("{purpose}_warehouse"));
         let project = Self { source, target, folder: folder() };
-        for entry in ["meltano.yml", "demo/order_details.csv"] {
-            let bytes = fs::read(root().join(entry)).unwrap();
-            file(project.path(), entry, bytes);
+        let plugins = fs::read_dir(root().join("plugins"))
+            .unwrap()
+            .map(|entry| format!("plugins/{}", entry.unwrap().file_name().display()));
+        let entries = ["meltano.yml", "demo/order_details.csv"].map(str::to_owned);
+        for entry in plugins.chain(entries) {
+            let bytes = fs::read(root().join(&entry)).unwrap();
+            file(project.path(), &entry, bytes);
         }
         let example = fs::read_to_string(root().join(".env.example")).unwrap();
         file(project.path(), ".env.example", project.variables(&example));

@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_schema_of_records_is_that_of_the_page() {
-        let path = root().join("docs/run-record.schema.json");
+        let path = root().join("docs/reference/run-record.schema.json");
         let schema = serde_json::to_string_pretty(&schemars::schema_for!(RunRecord)).unwrap();
         let schema = schema + "\n";
         if std::env::var_os("UPDATE").is_some() {

@@ -133,7 +133,7 @@ fn unknown(code: &str) -> Error {
     let known = CODES.iter().map(|(known, _)| *known);
     let hint = match nearest(&code.to_uppercase(), known, 0.85) {
         Some(known) => format!("did you mean `{known}`?"),
-        None => "docs/warnings.md lists the codes; `all` denies every warning".to_owned(),
+        None => "docs/reference/warnings.md lists the codes; `all` denies every warning".to_owned(),
     };
     Error::new(ErrorKind::Usage, "cannot deny an unknown warning").with("code", code).hint(hint)
 }
@@ -205,6 +205,6 @@ mod tests {
     fn an_unknown_code_is_refused_with_its_neighbour() {
         let hint = |code| unknown(code).to_string();
         assert!(hint("W-NO-KEY").contains("did you mean `W-NO-KEYS`?"));
-        assert!(hint("x").contains("docs/warnings.md"));
+        assert!(hint("x").contains("docs/reference/warnings.md"));
     }
 }

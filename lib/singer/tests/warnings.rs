@@ -6,7 +6,7 @@ use std::path::Path;
 
 #[test]
 fn the_page_lists_every_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/warnings.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/warnings.md");
     let page = fs::read_to_string(&path).unwrap();
     let (start, end) = ("<!-- generated:warnings -->\n", "<!-- end:warnings -->");
     let (before, rest) = page.split_once(start).unwrap();
@@ -19,6 +19,9 @@ fn the_page_lists_every_code() {
     if fresh == page {
         return;
     }
-    assert!(std::env::var_os("UPDATE").is_some(), "docs/warnings.md is stale: `make generate`");
+    assert!(
+        std::env::var_os("UPDATE").is_some(),
+        "docs/reference/warnings.md is stale: `make generate`"
+    );
     fs::write(&path, fresh).unwrap();
 }

@@ -11,7 +11,7 @@ use support::lake::{self, manifest, partition};
 use support::pipes::{DAY, from_lake, to_lake};
 use support::run::{Outcome, Run, file, ours, pipe_succeeds};
 
-use crate::project::tidy::in_meltano;
+use crate::project::generated::plugin;
 
 /// Makes a day with two tables, values that CSV quotes among them.
 fn day(scratch: &Path) -> std::path::PathBuf {
@@ -132,7 +132,7 @@ fn the_runner_loads_a_day_by_tap_lake() {
     let scratch = folder();
     day(scratch.path());
     let plugins = [("extractors", "tap-lake"), ("loaders", "target-csv")];
-    let blocks = plugins.map(|(kind, name)| format!("  {kind}:\n{}\n", in_meltano(name)));
+    let blocks = plugins.map(|(kind, name)| format!("  {kind}:\n{}\n", plugin(name)));
     file(scratch.path(), "meltano.yml", format!("plugins:\n{}", blocks.concat()));
     let run = || {
         let script = "cd \"$1\" && exec chorus run tap-lake target-csv --datestamp \"$2\"";

@@ -1,4 +1,4 @@
-//! The example project under Meltano: the README's lines as they stand there, and more commands.
+//! The example project under Meltano.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,12 +10,12 @@ use support::example::Example;
 use support::run::{file, ours};
 use support::{lake, root};
 
-/// The first block of commands of a section of the README.
-pub fn lines_of_the_readme(section: &str) -> String {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let from = readme.find(&format!("\n## {section}\n")).expect(section);
-    readme[from..].split("```").nth(1).expect("a block of commands").to_owned()
-}
+/// Both extracts of a day and its load by the generic plugins, then all of it for another day.
+const TWO_DAYS: &str = "
+MELTANO_ENVIRONMENT=extract SOURCE=csv DATESTAMP=2026-01-31 meltano run tap-csv target-csv
+MELTANO_ENVIRONMENT=extract SOURCE=postgres DATESTAMP=2026-01-31 meltano run tap-postgres target-csv
+MELTANO_ENVIRONMENT=load SCHEMA=public EXTRACTED_AT=2026-01-31 meltano run tap-csv target-postgres
+DATESTAMP=2026-02-01 meltano run elt";
 
 /// Asserts that a schema of the target has the 13 tables of the source, row for row, and the file.
 #[track_caller]
@@ -44,12 +44,12 @@ pub fn check_loaded(project: &Example, schema: &str) {
 }
 
 #[test]
-fn the_lines_of_the_readme_fill_two_days_and_the_warehouse() {
-    let project = Example::new("meltano_lines");
+fn four_lines_fill_two_days_and_the_warehouse() {
+    let project = Example::new("meltano_lines").with_variables();
     let script = fs::read_to_string(root().join("demo/order_details.sql")).unwrap();
     let file = fs::read_to_string(root().join("demo/order_details.csv")).unwrap();
     assert_eq!(project.source.psql(&script), file.trim_end(), "demo/order_details.csv is stale");
-    project.meltano(&lines_of_the_readme("Meltano")).success();
+    project.meltano(TWO_DAYS).success();
     lake::check(&project.lake());
     lake::check_swept(&project.lake());
     let first = project.day("2026-01-31");
@@ -92,12 +92,13 @@ fn jobs_run_alone_and_the_next_run_starts_from_the_state_of_its_day() {
 #[test]
 fn a_day_read_again_by_key_stays_whole() {
     let project = Example::new("meltano_by_key").with_variables();
-    let text = fs::read_to_string(project.path().join("meltano.yml")).unwrap();
+    let plugin = "plugins/tap-postgres.meltano.yml";
+    let text = fs::read_to_string(project.path().join(plugin)).unwrap();
     let state = "    state: /dev/null\n";
     assert!(text.contains(state), "the example has lost its line");
     let rule = "public-orders: {replication-method: INCREMENTAL, replication-key: order_id}";
     let rules = format!("{state}    select: [public-orders.*]\n    metadata: {{{rule}}}\n");
-    file(project.path(), "meltano.yml", text.replace(state, &rules));
+    file(project.path(), plugin, text.replace(state, &rules));
     let count = project.source.psql("SELECT count(*) FROM orders").parse::<usize>().unwrap();
     let line = "DATESTAMP=2026-01-31 meltano run extract_postgres";
     for line in [line, line, "chorus run extract_postgres --datestamp 2026-01-31"] {

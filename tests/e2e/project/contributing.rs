@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::project::tidy::{filled, in_meltano, in_readme};
+use crate::project::generated::{COMMENT, filled, plugin, plugin_lines, settings_page};
 use support::example::search_path;
 use support::{folder, lake, root, run};
 
@@ -17,25 +17,25 @@ fn the_copy_in_the_document_is_the_file() {
     }
 }
 
-/// "Add the connector to `CONNECTORS` and its marks to `README.md` and `meltano.yml`, then `make
+/// "Add the connector to `CONNECTORS`, make its page and its plugin file with marks, then `make
 /// generate`": what comes of that for the example.
 #[test]
 fn a_new_connector_gets_its_documents_from_its_marks() {
     let name = "tap-example";
     let marks = format!("<!-- generated:{name} -->\n<!-- end:{name} -->\n");
-    let comment = ["<!-- ", " -->"];
-    let readme = filled(&marks, name, &comment, &in_readme(name)).expect("something to fill in");
-    assert!(readme.contains("\n| `path` | string | required | "), "{readme}");
-    assert_eq!(filled(&readme, name, &comment, &in_readme(name)), None, "{readme}");
-    assert!(readme.ends_with(&format!("\n<!-- end:{name} -->\n")), "{readme}");
+    let page = filled(&marks, name, &COMMENT, &settings_page(name)).expect("something to fill in");
+    assert!(page.contains("\n| `path` | string | required | "), "{page}");
+    assert_eq!(filled(&page, name, &COMMENT, &settings_page(name)), None, "{page}");
+    assert!(page.ends_with(&format!("\n<!-- end:{name} -->\n")), "{page}");
 
-    let marks = format!("plugins:\n  extractors:\n  # generated:{name}\n  # end:{name}\n");
-    let comment = ["  # ", ""];
-    let project = filled(&marks, name, &comment, &in_meltano(name)).expect("something to fill in");
-    assert_eq!(filled(&project, name, &comment, &in_meltano(name)), None, "{project}");
+    let head = format!("plugins:\n  extractors:\n  - name: {name}\n");
+    let marks = format!("{head}    # generated:{name}\n    # end:{name}\n");
+    let comment = ["    # ", ""];
+    let project = filled(&marks, name, &comment, &plugin_lines(name)).expect("something to fill");
+    assert_eq!(filled(&project, name, &comment, &plugin_lines(name)), None, "{project}");
     // The runner finds the connector in it, by its settings.
     let (folder, source) = (folder(), folder());
-    let project = format!("{project}  loaders:\n{}\n", in_meltano("target-csv"));
+    let project = format!("{project}  loaders:\n{}\n", plugin("target-csv"));
     run::file(folder.path(), "meltano.yml", &project);
     run::file(source.path(), "one", "1");
     let script = "cd \"$1\" && exec chorus run tap-example target-csv --datestamp 2026-11-20";

@@ -1,13 +1,11 @@
-//! Rules of the project that a machine can check; `UPDATE=1` rewrites the generated parts.
+//! Rules of the project that a machine can check.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
-use support::{root, run::ours};
+use support::root;
 
 /// The connectors, in the order of the documents.
 pub const CONNECTORS: [&str; 7] =
@@ -258,140 +256,9 @@ fn the_architecture_page_is_short() {
 }
 
 #[test]
-fn the_readme_tables_are_what_the_binaries_say() {
-    for connector in CONNECTORS {
-        generated("README.md", connector, &["<!-- ", " -->"], &in_readme(connector));
-    }
-}
-
-/// What README.md says of a connector.
-pub fn in_readme(connector: &str) -> String {
-    about(connector, "markdown").trim().to_owned() + &entries(connector)
-}
-
-/// Tables of what the entries of list settings can say.
-fn entries(connector: &str) -> String {
-    let about: serde_json::Value = serde_json::from_str(&about(connector, "json")).unwrap();
-    let mut text = String::new();
-    for (name, setting) in about["settings"]["properties"].as_object().unwrap() {
-        let Some(parts) = setting["items"]["properties"].as_object() else { continue };
-        write!(text, "\n\nEach entry of `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
-            .unwrap();
-        // What can be said at the top level as well stands in the table above.
-        let same = |part: &String, schema: &serde_json::Value| {
-            about["settings"]["properties"][part]["description"] == schema["description"]
-        };
-        let own = parts.iter().filter(|(part, schema)| !same(part, schema));
-        for (part, schema) in own.clone() {
-            row(&mut text, part, schema, &setting["items"]);
-        }
-        // A map whose values say more than a word.
-        for (part, schema) in own.clone() {
-            members(&mut text, part, &schema["additionalProperties"]);
-        }
-        let shared: Vec<_> =
-            parts.keys().filter(|part| own.clone().all(|(o, _)| o != *part)).collect();
-        if let (Some(first), Some(last)) = (shared.first(), shared.last()) {
-            write!(text, "\n\nFor one entry the settings from `{first}` to `{last}` can differ.")
-                .unwrap();
-        }
-    }
-    text
-}
-
-/// Writes a row of such a table.
-fn row(text: &mut String, name: &str, schema: &serde_json::Value, of: &serde_json::Value) {
-    let mut required = of["required"].as_array().into_iter().flatten();
-    let default = match &schema["default"] {
-        _ if required.any(|required| required == name) => "required".to_owned(),
-        serde_json::Value::Null => String::new(),
-        default => format!("`{default}`"),
-    };
-    let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
-    write!(text, "\n| `{name}` | {default} | {meaning} |").unwrap();
-}
-
-/// Writes the table of what the objects among the values of a map can say.
-fn members(text: &mut String, name: &str, values: &serde_json::Value) {
-    let Some(members) = values["properties"].as_object() else { return };
-    write!(text, "\n\nEach object in `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
-        .unwrap();
-    for (member, schema) in members {
-        row(text, member, schema, values);
-    }
-}
-
-#[test]
-fn the_connector_table_is_what_the_binaries_say() {
-    let mut table = "| connector | what it does | capabilities |\n|---|---|---|".to_owned();
-    for connector in CONNECTORS {
-        let about: serde_json::Value = serde_json::from_str(&about(connector, "json")).unwrap();
-        let capabilities = about["capabilities"].as_array().unwrap();
-        let capabilities: Vec<_> = capabilities.iter().map(|c| c.as_str().unwrap()).collect();
-        let _ = write!(
-            table,
-            "\n| [`{connector}`](#{connector}) | {} | {} |",
-            about["description"].as_str().unwrap(),
-            capabilities.join(", ")
-        );
-    }
-    generated("README.md", "connectors", &["<!-- ", " -->"], &table);
-}
-
-#[test]
-fn the_meltano_plugins_are_what_the_binaries_say() {
-    for connector in CONNECTORS {
-        generated("meltano.yml", connector, &["  # ", ""], &in_meltano(connector));
-    }
-}
-
-/// The plugin of a connector in meltano.yml.
-pub fn in_meltano(connector: &str) -> String {
-    let block = about(connector, "meltano");
-    let lines = block.trim_end().lines().enumerate();
-    let indented: Vec<_> = lines
-        .map(|(at, line)| format!("{}{line}", if at == 0 { "  - " } else { "    " }))
-        .collect();
-    indented.join("\n")
-}
-
-#[test]
 fn every_folder_of_a_connector_is_in_the_list() {
     let folders = ["taps", "targets"].map(|kind| fs::read_dir(root().join(kind)).unwrap());
     let names = folders.into_iter().flatten().map(|entry| entry.unwrap().file_name());
     let names: BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
     assert_eq!(names, CONNECTORS.map(str::to_owned).into());
-}
-
-fn about(connector: &str, format: &str) -> String {
-    ours(connector).args(["--about", "--format", format]).go().success().text()
-}
-
-/// Compares the block between `generated:NAME` and `end:NAME` with what it should be.
-#[track_caller]
-fn generated(file: &str, name: &str, comment: &[&str; 2], wanted: &str) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
-    let path = root().join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    let Some(fresh) = filled(&text, name, comment, wanted) else { return };
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, fresh).unwrap();
-        return;
-    }
-    panic!("{file} is stale at {name}: `make generate` rewrites it\nit should be:\n{wanted}");
-}
-
-/// Returns the text with another block between the marks of a name; none if it is there already.
-#[track_caller]
-pub fn filled(text: &str, name: &str, comment: &[&str; 2], wanted: &str) -> Option<String> {
-    let [open, close] = comment;
-    let start = format!("{open}generated:{name}{close}\n");
-    let end = format!("\n{open}end:{name}{close}");
-    let from = text.find(&start).unwrap_or_else(|| panic!("no {start}")) + start.len();
-    // An empty block has one line end, which both marks claim.
-    let to = from - 1 + text[from - 1..].find(&end).unwrap_or_else(|| panic!("no {end}"));
-    let rest = &text[to.max(from - 1)..];
-    let there = text.get(from..to).unwrap_or_default();
-    (there != wanted).then(|| format!("{}{wanted}{rest}", &text[..from]))
 }
