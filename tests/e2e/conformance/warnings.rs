@@ -139,7 +139,7 @@ fn a_code_that_does_not_exist_cannot_be_denied() {
 
 #[test]
 fn every_code_is_used() {
-    let page = fs::read_to_string(root().join("docs/warnings.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/warnings.md")).unwrap();
     let codes = page.split('`').filter(|word| word.starts_with("W-"));
     let mut unused: BTreeSet<String> = codes.map(|code| format!("\"{code}\"")).collect();
     assert!(unused.len() > 40);
