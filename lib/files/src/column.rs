@@ -40,23 +40,23 @@ impl ColumnType {
     }
 }
 
-/// The type of a column, and how its values are written where that is not as for the whole table.
+/// Type of a column, and how its values are written if they differ from the rest of the table.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnFormat {
-    /// The type.
+    /// Type of the column.
     #[serde(rename = "type")]
     pub kind: ColumnType,
-    /// For numbers: the mark before the fraction.
+    /// For numbers: decimal mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<String>,
-    /// For numbers: the mark between thousands; empty for none.
+    /// For numbers: mark between thousands. An empty text means that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<String>,
-    /// For dates and times: how they are written.
+    /// For dates and times: format of the values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// For dates: the first of the hundred years that two digits may mean.
+    /// For dates: first of the hundred years that two digits may mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub two_digit_century_start: Option<u16>,
     /// For booleans: words for true.
@@ -65,7 +65,7 @@ pub struct ColumnFormat {
     /// For booleans: words for false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_values: Option<Vec<String>>,
-    /// Texts that mean null in this column, instead of those of the table.
+    /// Texts that mean null in this column. They replace those of the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_values: Option<Vec<String>>,
 }

@@ -76,84 +76,87 @@ impl Metadata {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "settings, as the reference plugin has them")]
 pub struct TextSettings {
-    /// The encoding: utf-8 by default; or utf-16, latin-1, cp1252 or the like.
+    /// Encoding of the files, such as `latin-1`.
     pub encoding: Option<String>,
-    /// The character around fields; empty for none.
+    /// Character around quoted fields. An empty text means that there are no quoted fields.
     #[serde(default = "quote")]
     pub quotechar: String,
-    /// The character that makes the next one ordinary; none by default.
+    /// Character that makes the next character an ordinary one. By default there is none.
     pub escapechar: Option<String>,
-    /// A quote inside a quoted field is written twice.
+    /// Reads two quotes inside a quoted field as one quote.
     #[serde(default = "yes")]
     pub doublequote: bool,
-    /// Spaces after a delimiter are not part of the field.
+    /// Ignores spaces after a delimiter.
     #[serde(default)]
     pub skipinitialspace: bool,
-    /// Quotes at odd places end the run. Else they are text: a quoted field with text behind its
-    /// closing quote is taken as it stands, with all of its quotes, and a warning tells of it;
-    /// blanks behind a closing quote are no part of the field.
+    /// Ends the run if a quote is at a wrong place. By default the tap reads a quoted field that
+    /// has text after its closing quote as it stands, with all quotes, and prints a warning. It
+    /// ignores blanks after a closing quote.
     #[serde(default)]
     pub strict: bool,
-    /// Texts that mean null, quoted or not, and strings of JSON as well; an unquoted empty field
-    /// is always null. One with the `escapechar` in it, such as `\N`, is what stands in the file
-    /// where there are no quotes.
+    /// Texts that mean null, with or without quotes, also in strings of JSON. An unquoted empty
+    /// field is always null. A text with the `escapechar`, such as `\N`, is compared with the
+    /// unquoted field as it stands in the file.
     #[serde(default)]
     pub null_values: Vec<String>,
-    /// How many lines to pass over before the header.
+    /// Number of lines to skip before the header.
     #[serde(default)]
     pub skip_rows: u64,
-    /// How many lines at the end of a file are no rows, such as totals and notes; blank ones count.
+    /// Number of lines to skip at the end of each file, such as totals and notes. Blank lines
+    /// count.
     #[serde(default)]
     pub skip_footer: usize,
-    /// The beginning of lines that are comments, such as `#`: they are passed over wherever they
-    /// stand, but for those inside of a quoted field; `skip_rows` and `skip_footer` count them.
+    /// Text that a comment line begins with, such as `#`. Such lines are skipped, except inside a
+    /// quoted field. `skip_rows` and `skip_footer` count them.
     pub comment: Option<String>,
-    /// What a row does that has fewer or more fields than the header: `fail` ends the run, `reject`
-    /// sets the row aside as `max_rejects` allows, `null` takes it, with null for the fields that
-    /// it lacks and without empty fields behind the last column; a value there rejects it.
+    /// What happens to a row with fewer or more fields than the header: `fail` ends the run,
+    /// `reject` rejects the row. `null` accepts it: missing fields are null, and extra fields at
+    /// the end must be empty.
     #[serde(default)]
     pub on_ragged: OnRagged,
-    /// The first row holds the column names.
+    /// Takes the column names from the first row.
     #[serde(default = "yes")]
     pub header: bool,
-    /// The column names of files without a header; c1, c2, ... by default.
+    /// Column names of files without a header. By default they are c1, c2 and so on.
     pub columns: Option<Vec<String>>,
-    /// Types by column, instead of the inferred ones: boolean, integer, number, string, date, time,
-    /// date-time, or json, which takes values of any kind, as JSON. An object with `type` says
-    /// more: how the values of the column are written.
+    /// Types by column, instead of the inferred types: boolean, integer, number, string, date,
+    /// time, date-time, or json for values of any kind. An object with `type` also sets how the
+    /// values are written.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnSetting>,
-    /// The mark before the fraction of numbers, such as `,`; for columns with a type of `types`, as
-    /// the settings down to `two_digit_century_start` are. A value in another form does not fit.
+    /// Decimal mark of numbers, such as `,`. This setting and those down to
+    /// `two_digit_century_start` apply to columns that have a type in `types`. A value in another
+    /// form is rejected.
     pub decimal: Option<String>,
-    /// The mark between thousands, such as `.`; it may be left out of a number, but where it stands
-    /// it divides all of the number into groups of three digits.
+    /// Mark between thousands, such as `.`. A number may have no such marks. If it has any, they
+    /// must divide the whole number into groups of three digits.
     pub thousands: Option<String>,
-    /// How dates are written: `%d.%m.%Y` as strptime has it (English names of months and days), or
+    /// Format of dates: `%d.%m.%Y` as in strptime (with English names of months and days), or
     /// `DD.MM.YYYY`.
     pub date_format: Option<String>,
-    /// How times are written, such as `%I:%M %p` or `HH:mm`.
+    /// Format of times, such as `%I:%M %p` or `HH:mm`.
     pub time_format: Option<String>,
-    /// How date-times are written, such as `%d.%m.%Y %H:%M:%S%z` or `DD.MM.YYYY HH:mm:ss`; they
-    /// have an offset where `%z` says it.
+    /// Format of date-times, such as `%d.%m.%Y %H:%M:%S%z` or `DD.MM.YYYY HH:mm:ss`. With `%z` the
+    /// values have an offset.
     pub datetime_format: Option<String>,
-    /// Words for true besides `true`, such as `ja` or `Y`, as they are written.
+    /// Words for true besides `true`, such as `ja` or `Y`. Upper and lower case differ.
     #[serde(default)]
     pub true_values: Vec<String>,
-    /// Words for false besides `false`.
+    /// Words for false besides `false`. Upper and lower case differ.
     #[serde(default)]
     pub false_values: Vec<String>,
-    /// The first of the hundred years that two digits (`%y`, `YY`) may mean: with 1970 they are
-    /// 1970 to 2069. Without it such formats are refused.
+    /// First of the hundred years that two digits (`%y`, `YY`) may mean: with 1970 they mean 1970
+    /// to 2069. Without this setting such formats are refused.
     pub two_digit_century_start: Option<u16>,
-    /// Infers types from all values of a column; else columns are strings.
+    /// Infers the type of each column from all of its values. With `false` all columns are strings.
     #[serde(default = "yes")]
     pub infer_types: bool,
-    /// Gives empty column names the name c1, c2, ... by position, and repeated ones a number.
+    /// Names columns without a name c1, c2 and so on by position, and adds a number to repeated
+    /// names.
     #[serde(default)]
     pub rename_headers: bool,
-    /// Takes a file of zero bytes, or of lines that are all passed over, for one without rows,
-    /// instead of ending the run.
+    /// Accepts a file without a header, that is a file of zero bytes or of skipped lines only. By
+    /// default such a file ends the run.
     #[serde(default)]
     pub allow_empty_files: bool,
 }

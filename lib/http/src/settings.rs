@@ -9,56 +9,57 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// How to get there, how fast, and when to give up.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct NetworkSettings {
-    /// PEM file, or PEM text, of the certificates to trust besides the system's.
+    /// Certificates to trust in addition to those of the system: a PEM file or PEM text.
     pub ca_file: Option<String>,
-    /// Other origins, like `https://files.example.com`, that next links may lead to; they are
-    /// trusted like that of the API and get the credentials.
+    /// Other origins, such as `https://files.example.com`, to which links to the next page may
+    /// lead. They receive the same credentials as the API.
     #[serde(default)]
     pub allowed_origins: Vec<String>,
-    /// Refuses addresses of private networks, of this machine, and those that are link-local.
+    /// Refuses addresses of private networks and of this machine, and link-local addresses.
     #[serde(default)]
     pub block_private_addresses: bool,
-    /// How many seconds a connection may take to be made, TLS included.
+    /// Seconds that connecting may take, including TLS.
     #[serde(default = "connect_timeout")]
     pub connect_timeout_seconds: Amount,
-    /// How many seconds the server may be silent.
+    /// Seconds to wait for the next data of the server.
     #[serde(default = "read_timeout")]
     pub read_timeout_seconds: Amount,
-    /// How many seconds one attempt of a request may take in all.
+    /// Seconds that one attempt of a request may take.
     #[serde(default = "request_timeout")]
     pub request_timeout_seconds: Amount,
-    /// How often a request is tried.
+    /// Number of attempts for each request.
     #[serde(default = "max_attempts")]
     pub max_attempts: u32,
-    /// How many seconds to wait before the second attempt, about; the double before each further.
+    /// Approximate seconds to wait before the second attempt. Each further wait is twice as long.
     #[serde(default = "retry_wait")]
     pub retry_wait_seconds: Amount,
-    /// The longest wait, in seconds, that `Retry-After` or a rate limit header may ask for.
+    /// Longest wait, in seconds, that `Retry-After` or a rate limit header may ask for.
     #[serde(default = "retry_wait_max")]
     pub retry_wait_max_seconds: Amount,
-    /// How many seconds one request may take with its attempts and waits.
+    /// Seconds that one request may take, with all of its attempts and waits.
     #[serde(default = "retry_budget")]
     pub retry_budget_seconds: Amount,
-    /// Accepted for compatibility: `header` reads the wait from the header that `backoff_param`
+    /// Accepted for compatibility. `header` reads the wait from the header that `backoff_param`
     /// names, `message` from the first number in the answer.
     pub backoff_type: Option<BackoffType>,
-    /// The header that says how many seconds to wait.
+    /// Name of the header that says how many seconds to wait.
     #[serde(default = "backoff_param")]
     pub backoff_param: String,
-    /// How many seconds to wait longer than asked for.
+    /// Seconds to add to the wait that the server asks for.
     #[serde(default)]
     pub backoff_time_extension: Amount,
-    /// How many requests may be sent in a second; without it as many as there are.
+    /// Largest number of requests per second. By default there is no limit.
     pub requests_per_second: Option<Amount>,
-    /// How many requests may be sent in a minute.
+    /// Largest number of requests per minute. By default there is no limit.
     pub requests_per_minute: Option<Amount>,
-    /// How many requests may be sent at once after a pause.
+    /// Number of requests that may be sent at once after a pause.
     #[serde(default = "one")]
     pub request_burst: u32,
-    /// How many bytes an answer may have, decompressed.
+    /// Largest size of an answer, in bytes after decompression.
     #[serde(default = "max_response_bytes")]
     pub max_response_bytes: u64,
-    /// How many bytes a compressed answer may give for each of its own, beyond the first 16 MiB.
+    /// Largest number of bytes that one byte of a compressed answer may give. The limit applies
+    /// after the first 16 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
 }

@@ -9,8 +9,8 @@ pub(crate) fn warn_of_pinned(options: &str) {
         if let Some((pinned, pin, reason)) = overruled(&name, &value) {
             singer::warn!(
                 "W-SETTING-UNUSED",
-                "the option {pinned}={value} has no effect: the setting is {pin} here, because \
-                 {reason}"
+                "the option {pinned}={value} has no effect: the connector sets it to {pin}, \
+                 because {reason}"
             );
         }
     }

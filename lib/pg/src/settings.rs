@@ -19,61 +19,64 @@ type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConnectionSettings {
-    /// Host name or address of the server, or the folder of its Unix socket (starts with `/`);
-    /// without it `PGHOST`, else `localhost`. A port may stand behind it (`db:5433`), and several
-    /// hosts with commas in between (`db1:5432,db2`) are tried in their order.
+    /// Host name or address of the server, or the folder of its Unix socket (starts with `/`). By
+    /// default `PGHOST`, else `localhost`. A port may follow the host (`db:5433`). Several hosts,
+    /// separated by commas (`db1:5432,db2`), are tried in this order.
     #[schemars(extend("x-pass-env" = ["PG*"]))]
     pub host: Option<String>,
-    /// Port of the servers that have none in `host`; without it `PGPORT`, else 5432.
+    /// Port of the servers for which `host` has no port. By default `PGPORT`, else 5432.
     pub port: Option<u16>,
-    /// User name; without it `PGUSER`, else the name of the system user.
+    /// User name. By default `PGUSER`, else the name of the system user.
     pub user: Option<String>,
-    /// Password; without it `PGPASSWORD`, else the password file (`PGPASSFILE`, `~/.pgpass`).
+    /// Password. By default `PGPASSWORD`, else the password in the password file (`PGPASSFILE`,
+    /// `~/.pgpass`).
     pub password: Option<Secret>,
-    /// Name of the database; without it `PGDATABASE`, else the user name.
+    /// Name of the database. By default `PGDATABASE`, else the user name.
     #[schemars(extend("x-aliases" = ["dbname"]))]
     pub database: Option<String>,
-    /// The whole connection as `postgresql://user:password@host:port/database?sslmode=...`; its
-    /// parts win over the settings above. It may name several servers (`host1:5432,host2:5433`).
+    /// The whole connection as `postgresql://user:password@host:port/database?sslmode=...`. Its
+    /// parts win over the other settings. It may name several servers (`host1:5432,host2:5433`).
     pub sqlalchemy_url: Option<Secret>,
-    /// Which of several servers will do, in libpq's words: the first one that can be reached
-    /// (`any`), can be written (`read-write`) or cannot (`read-only`), is no standby (`primary`) or
-    /// is one (`standby`), or a standby if there is one (`prefer-standby`); without it
-    /// `PGTARGETSESSIONATTRS`, else `any`.
+    /// Which of several servers to use, in the words of libpq: the first that can be reached
+    /// (`any`), accepts writes (`read-write`), refuses writes (`read-only`), is a primary
+    /// (`primary`) or is a standby (`standby`). `prefer-standby` uses a standby if there is one. By
+    /// default `PGTARGETSESSIONATTRS`, else `any`.
     pub target_session_attrs: Option<SessionAttributes>,
-    /// Settings of the server for the session, as `-c name=value -c name=value`; without it
-    /// `PGOPTIONS`. Those that say how values are read and written are ours, whatever this says.
+    /// Settings of the server for the session, as `-c name=value -c name=value`. By default
+    /// `PGOPTIONS`. The connector sets those that decide how values are read and written, whatever
+    /// is set here.
     pub options: Option<String>,
-    /// Whether to use TLS: with `true` the default mode is `verify-full`, with `false` there is
-    /// no TLS; without it `ssl_mode` decides.
+    /// Uses TLS: `true` changes the default of `ssl_mode` to `verify-full`, `false` switches TLS
+    /// off. By default `ssl_mode` decides.
     pub ssl_enable: Option<bool>,
-    /// How TLS is used; without it `PGSSLMODE`, else `verify-full` for hosts that are not local
-    /// and `disable` for local ones.
+    /// How TLS is used. By default `PGSSLMODE`, else `disable` for local hosts and `verify-full`
+    /// for others.
     pub ssl_mode: Option<SslMode>,
-    /// Certificate authority that signed the server's certificate: a path or PEM text; without
-    /// it `PGSSLROOTCERT`, else the authorities this system trusts.
+    /// Certificate authority that signed the server's certificate, as a path or PEM text. By
+    /// default `PGSSLROOTCERT`, else the authorities that this system trusts.
     pub ssl_certificate_authority: Option<String>,
-    /// Whether to show a client certificate to the server.
+    /// Sends a client certificate to the server.
     pub ssl_client_certificate_enable: bool,
-    /// Client certificate: a path or PEM text; default `~/.postgresql/postgresql.crt`.
+    /// Client certificate, as a path or PEM text. By default `~/.postgresql/postgresql.crt`.
     pub ssl_client_certificate: Option<String>,
-    /// Private key of the client certificate, not encrypted: a path or PEM text; default
-    /// `~/.postgresql/postgresql.key`.
+    /// Private key of the client certificate, as a path or PEM text. It must not be encrypted. By
+    /// default `~/.postgresql/postgresql.key`.
     pub ssl_client_private_key: Option<Secret>,
     /// Accepted for compatibility and not used: keys are never written to disk.
     pub ssl_storage_directory: Option<String>,
-    /// Short form of `ssl_mode`: `true` means `require`.
+    /// Short form of `ssl_mode`: `true` means `require`, `false` means `disable`.
     pub ssl: Option<bool>,
-    /// Name shown in `pg_stat_activity`; without it `PGAPPNAME`, else the connector's name.
+    /// Name shown in `pg_stat_activity`. By default `PGAPPNAME`, else the name of the connector.
     pub application_name: Option<String>,
-    /// Seconds until an attempt to connect to an address of a host is given up; without it, or
-    /// with 0, `PGCONNECT_TIMEOUT`, else 10.
+    /// Seconds that connecting to one address of a host may take. By default, or with 0,
+    /// `PGCONNECT_TIMEOUT`, else 10.
     #[schemars(extend("x-aliases" = ["connect_timeout"]))]
     pub connect_timeout_seconds: Option<u64>,
-    /// Seconds the server may stay silent, also while it works on a long query, until the
-    /// connection is given up; default 3600.
+    /// Seconds that the server may be silent, also while it works on a long query. Then the
+    /// connector gives the connection up. By default 3600.
     pub read_timeout_seconds: Option<u64>,
-    /// Accepted for compatibility: enabling it is refused, as SSH tunnels are not supported yet.
+    /// Accepted for compatibility. SSH tunnels are not supported yet, so `enable: true` ends the
+    /// run.
     pub ssh_tunnel: Option<SshTunnel>,
 }
 
@@ -81,16 +84,16 @@ pub struct ConnectionSettings {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SshTunnel {
-    /// Whether to connect through an SSH tunnel; not supported yet.
+    /// Connects through an SSH tunnel. Not supported yet.
     pub enable: bool,
 }
 
-/// A connection, resolved: nothing of it is optional any more.
+/// A connection with all values filled in.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The server to try first.
     pub server: Server,
-    /// The servers to try when that one cannot be reached, or is not what is wanted.
+    /// The servers to try when the first cannot be reached or does not fit.
     pub others: Vec<Server>,
     /// What the server must be.
     pub session_attributes: SessionAttributes,
@@ -293,7 +296,7 @@ fn number<T: std::str::FromStr>(env: Env<'_>, name: &str) -> Result<Option<T>> {
     text.parse().map(Some).map_err(|_| {
         Error::new(ErrorKind::Config, "cannot use the environment variable")
             .with("variable", name)
-            .hint("it must be a number")
+            .hint("the variable must be a number")
     })
 }
 

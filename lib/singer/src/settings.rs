@@ -26,30 +26,34 @@ use crate::secret::is_secret;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Common {
-    /// Form of the log on stderr: `text`, or `json` for one JSON object a line.
+    /// Form of the log on stderr: `text`, or `json` with one JSON object per line.
     pub log_format: LogFormat,
-    /// How many records may be set aside in `rejects_file` before the run fails.
+    /// Number of records that may be rejected before the run fails. Rejected records go to
+    /// `rejects_file`. With 0, the first rejected record ends the run.
     pub max_rejects: u64,
-    /// Where records that do not fit are written, as JSON lines; made when the first one comes.
+    /// File for rejected records, as JSON lines with the place and the reason of each. It is
+    /// created when the first record is rejected.
     pub rejects_file: String,
-    /// Write the rejected record itself into `rejects_file`, not only its place and the reason.
+    /// Writes each rejected record itself into `rejects_file`. With `false` the file has only its
+    /// place and the reason.
     pub rejects_include_record: bool,
-    /// Longest record, in bytes.
+    /// Largest size of one record, in bytes.
     pub max_record_bytes: usize,
-    /// How many columns a stream may have; each takes some KB of memory.
+    /// Largest number of columns of a stream. Each column takes some KB of memory.
     pub max_columns: usize,
-    /// What a setting with an unknown name does: `fail` ends the run, `warn` goes on without it.
+    /// What happens when a setting has an unknown name: `fail` ends the run, `warn` prints a
+    /// warning and ignores the setting.
     pub unknown_settings: UnknownSettings,
 }
 
-/// What a setting with an unknown name does.
+/// What happens when a setting has an unknown name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownSettings {
     /// Ends the run.
     #[default]
     Fail,
-    /// Is warned of and ignored.
+    /// Prints a warning and ignores the setting.
     Warn,
 }
 
@@ -66,16 +70,18 @@ impl UnknownSettings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TapCommon {
-    /// Where an INCREMENTAL stream starts when there is no state: a date or an RFC 3339 time.
+    /// Where an INCREMENTAL stream starts when it has no bookmark: a date or an RFC 3339 time.
     #[serde(deserialize_with = "filled")]
     #[schemars(extend("x-role" = "start-date"))]
     pub start_date: Option<String>,
-    /// Number the full-table runs and say at their end that rows of older numbers are gone.
+    /// Numbers the full-table runs of a stream and sends `ACTIVATE_VERSION` at the end of each. The
+    /// target then knows that rows with older numbers are gone from the source.
     pub emit_activate_version_messages: bool,
-    /// Keep bookmarks of time at or before the start of the run, so that a row with a key of the
-    /// future does not end all reading; false for keys that mean the future, such as an expiry.
+    /// Keeps a bookmark that is a time at or before the start of the run. Otherwise one row with a
+    /// key in the future would stop the reading of all earlier rows. Set `false` if keys lie in the
+    /// future on purpose, such as an expiry date.
     pub bookmark_cap: bool,
-    /// Those that targets and mappers have as well.
+    /// The settings that targets and mappers have as well.
     #[serde(flatten)]
     pub all: Common,
 }
@@ -84,11 +90,12 @@ pub struct TapCommon {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InputCommon {
-    /// Check each record against the JSON Schema of its stream.
+    /// Checks each record against the JSON Schema of its stream.
     pub validate_records: bool,
-    /// Accept an input without a single message.
+    /// Accepts an input without any message. By default such an input ends the run with an error.
     pub allow_empty: bool,
-    /// How long to wait for the tap's next message, in seconds; 0 waits for ever.
+    /// Seconds to wait for the next message of the tap. When they are over, the run ends with exit
+    /// code 75. With 0 there is no limit.
     pub idle_timeout_seconds: u64,
 }
 
@@ -96,9 +103,11 @@ pub struct InputCommon {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TargetCommon {
-    /// Refuse input whose end the tap does not announce by `currently_syncing` in its state.
+    /// Refuses a stream if the tap has not announced its end by `currently_syncing` in the state.
+    /// By default a target accepts the streams of a tap that never sends `currently_syncing`.
     pub require_complete: bool,
-    /// How often rows are committed and state printed while a stream is read, in seconds.
+    /// Seconds between two commits while a stream is read. The target prints the state after each
+    /// commit.
     pub state_interval_seconds: u64,
 }
 
@@ -106,10 +115,10 @@ pub struct TargetCommon {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// The SDK's text form.
+    /// The text form of the Singer SDK.
     #[default]
     Text,
-    /// The SDK's structured form.
+    /// The structured form of the Singer SDK.
     Json,
 }
 
@@ -273,12 +282,15 @@ impl Settings {
                 let hint = schema.near(known).map(|near| format!("did you mean `{near}`?"));
                 return Err(Error::new(ErrorKind::Usage, "cannot set an unknown setting")
                     .with("setting", known)
-                    .hint(hint.unwrap_or_else(|| "see --about for the settings".to_owned())));
+                    .hint(hint.unwrap_or_else(|| "--about lists the settings".to_owned())));
             }
             if is_secret(property) {
-                return Err(Error::new(ErrorKind::Usage, "cannot take a secret from an argument")
-                    .with("setting", known)
-                    .hint("arguments are visible to others: use a --config file or --config ENV"));
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    "cannot use a secret from the command line",
+                )
+                .with("setting", known)
+                .hint("other users can see arguments: use a --config file or --config ENV"));
             }
             let mut given = Map::new();
             given.insert(known.to_owned(), from_text(text, property, known)?);
@@ -300,7 +312,7 @@ impl Settings {
             let named = failure.starts_with("missing field") || failure.starts_with("unknown");
             Error::new(ErrorKind::Config, "cannot use the settings")
                 .with("reason", if named { failure } else { reason })
-                .hint("see --about for the settings and their types")
+                .hint("--about lists the settings and their types")
         })
     }
 
@@ -362,7 +374,7 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
         Error::new(kind, "cannot read the settings").with("path", path.display()).caused_by(cause)
     };
     let text = std::fs::read(path).map_err(|cause| {
-        cannot(ErrorKind::Config, cause.into()).hint("--config takes a JSON file, or ENV")
+        cannot(ErrorKind::Config, cause.into()).hint("give --config a JSON file, or ENV")
     })?;
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let value: Value = serde_json::from_slice(text).map_err(|cause| {
@@ -371,8 +383,8 @@ fn from_file(path: &Path) -> Result<Map<String, Value>> {
             .with("path", path.display())
             .with("at", place)
             .hint(
-                "--config takes one JSON object, {\"name\": value, ...}: names and texts in double \
-                 quotes, no comma behind the last, no comments",
+                "write one JSON object, {\"name\": value, ...}: names and texts in double quotes, \
+                 no comma after the last value, no comments",
             )
     })?;
     match value {

@@ -15,34 +15,34 @@ pub type Keys = BTreeMap<String, Secret>;
 /// One entry of `streams`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct StreamSettings {
-    /// The name of the stream.
+    /// Name of the stream.
     pub name: String,
-    /// Where an INCREMENTAL stream starts when there is no state.
+    /// Where an INCREMENTAL stream starts when it has no bookmark.
     pub start_date: Option<String>,
-    /// The stream whose rows this one is read for, whatever day or `start_date` filters those that
-    /// are written; `parent_keys` says what is taken from them.
+    /// Name of the parent stream. This stream is read once for each row of the parent. All rows of
+    /// the parent count, also those that a day or `start_date` keeps out of its output.
     pub parent: Option<String>,
-    /// Columns to add to each row, and the property of the parent's row each is taken from; they
-    /// fill `{placeholders}` of the same names. A record that has such a column itself with another
-    /// value is refused.
+    /// Columns to add to each row, each with the property of the parent's row that it comes from.
+    /// They also fill the `{placeholders}` with their names. A record that has such a column with
+    /// another value is refused.
     #[serde(default)]
     pub parent_keys: BTreeMap<String, String>,
-    /// What becomes of a row of the parent with null in one of `parent_keys`: `fail`, or `skip` to
-    /// read nothing for it.
+    /// What happens to a row of the parent with null in one of `parent_keys`: `fail` ends the run,
+    /// `skip` reads nothing for this row.
     #[serde(default)]
     pub null_parent_keys: NullKeys,
-    /// Reads the stream for each of its own rows as well, level by level, as folders lie in
-    /// folders. The first level is read for `inputs`, or for the rows of `parent`, or once with the
-    /// parameters left out that `recurse` fills. Such a stream is read whole each time.
+    /// Reads the stream again for each of its own rows, level by level, for trees such as folders
+    /// in folders. The first level is read for `inputs`, for the rows of `parent`, or once without
+    /// the parameters that `recurse` fills. Such a stream is read in full each time.
     pub recurse: Option<Recurse>,
-    /// A list of objects to read the stream for, one after the other; their members become columns
-    /// and fill `{placeholders}` of the same names.
+    /// List of objects. The stream is read once for each, in this order. Their members become
+    /// columns and fill the `{placeholders}` with their names.
     #[serde(default)]
     pub inputs: Vec<Map<String, Value>>,
-    /// What differs from the settings of the same names at the top level.
+    /// Settings of this stream that replace those of the same name at the top level.
     #[serde(flatten)]
     pub options: StreamOptions,
-    /// What else the entry says.
+    /// Other members of the entry.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: BTreeMap<String, Value>,
@@ -52,19 +52,19 @@ pub struct StreamSettings {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recurse {
-    /// Columns to add to each row, and the property of the row above it that each is taken from;
-    /// they fill `{placeholders}` of the same names. A row with null there has no children.
+    /// Columns to add to each row, each with the property of the row above that it comes from. They
+    /// also fill the `{placeholders}` with their names. A row with null there has no children.
     pub parent_keys: BTreeMap<String, String>,
-    /// A property that says whether a row has children: nothing is asked for one where it is not
-    /// there, false, 0, null or empty. Without it everything is asked for.
+    /// Property that says whether a row has children. Nothing is requested for a row in which it is
+    /// missing, false, 0, null or empty. By default the children of every row are requested.
     pub has_children: Option<String>,
-    /// How many levels are read; without it all.
+    /// Largest number of levels. By default all levels are read.
     pub max_depth: Option<u32>,
-    /// The column of the level, from 1.
+    /// Name of the column for the level, from 1.
     #[serde(default = "level_column")]
     pub level_column: String,
-    /// The column that tells whether a row is without children; null where that is not known, as
-    /// on the last level of `max_depth`.
+    /// Name of the column that says whether a row has no children. It is null if this is not known,
+    /// as on the last level of `max_depth`.
     #[serde(default = "leaf_column")]
     pub leaf_column: String,
 }
@@ -80,122 +80,128 @@ fn leaf_column() -> String {
 /// What can be set for one stream, and at the top level for all of them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct StreamOptions {
-    /// What follows `api_url`; `{placeholders}` come from `inputs` and `parent_keys`, or are
-    /// `{start}`, `{end}` or `{datestamp}`; `{+name}` keeps the slashes of a value.
+    /// Path after `api_url`. `{placeholders}` are the names in `inputs` and `parent_keys`, or
+    /// `{start}`, `{end}` and `{datestamp}`. `{+name}` keeps the slashes of a value.
     pub path: Option<String>,
-    /// Parameters of the query; one whose `{start}` or `{end}` is not known is left out.
+    /// Parameters of the query. A parameter is left out if its `{start}` or `{end}` has no value.
     pub params: Option<Map<String, Value>>,
-    /// Parameters of the first page alone, for an API that takes nothing but its token behind it.
+    /// Parameters of the first page only. Set it if the API accepts only its token for the other
+    /// pages.
     pub first_page_params: Option<Map<String, Value>>,
     /// Headers of the request.
     pub headers: Option<Keys>,
-    /// `GET`, or `POST` for APIs that are asked that way; by default `POST` if there is a body.
+    /// HTTP method: `GET` or `POST`. By default `POST` if there is a `body`, else `GET`.
     pub method: Option<Method>,
-    /// The JSON that `POST` sends; its strings may have `{placeholders}`.
+    /// JSON body of a `POST` request. Its strings may have `{placeholders}`.
     pub body: Option<Value>,
-    /// Where the records are in an answer, as `JSONPath`; by default the answer itself, or its
-    /// elements if it is an array. Behind `[*]` it may go on, as in `$.edges[*].node`.
+    /// Place of the records in an answer, as `JSONPath`. By default the answer itself, or its
+    /// elements if it is an array. After `[*]` the path may continue, as in `$.edges[*].node`.
     pub records_path: Option<String>,
-    /// Columns to add to each record, and where each comes from: fields of what the records lie in,
-    /// as `$.orders[*].id` for `$.orders[*].lines[*]`, or beside their lists, as `$.meta.as_of`.
+    /// Columns to add to each record, each with its place in the answer: a field of an object that
+    /// contains the records (`$.orders[*].id` for `$.orders[*].lines[*]`), or a field beside the
+    /// list (`$.meta.as_of`).
     pub parent_fields: Option<BTreeMap<String, String>>,
-    /// The column of records that are no objects, such as texts.
+    /// Column for records that are not objects, such as texts.
     pub value_column: Option<String>,
-    /// The column of the name of each record, where `records_path` ends with `.*`.
+    /// Column for the name of each record, if `records_path` ends with `.*`.
     pub key_column: Option<String>,
-    /// Where the names of the columns are, if records are arrays: a `JSONPath` such as
-    /// `$.columns[*].name`, or `first_row` for the first of the records.
+    /// Place of the column names, if the records are arrays: a `JSONPath` such as
+    /// `$.columns[*].name`, or `first_row` if the first record has them.
     pub columns_path: Option<String>,
-    /// How answers are written: `json`, `jsonl` or `csv`, whose first row names the columns; by
-    /// default as the API calls it, else JSON. Values of CSV are texts, null without quotes
-    /// where there is nothing, and numbers and booleans where the `schema` declares them.
+    /// Format of the answers: `json`, `jsonl`, or `csv` with the column names in the first row. By
+    /// default the content type decides, else JSON. Values of CSV are texts, or numbers and
+    /// booleans if the `schema` says so. An empty value without quotes is null.
     pub answer_format: Option<AnswerFormat>,
-    /// What stands between the fields of CSV; by default a comma.
+    /// Character between two fields of CSV. By default a comma.
     pub delimiter: Option<String>,
-    /// The encoding of answers, such as `latin-1`; by default UTF-8, and of answers that are not
-    /// UTF-8 what the API calls it.
+    /// Encoding of the answers, such as `latin-1`. By default UTF-8, and for answers that are not
+    /// UTF-8 the encoding that the content type names.
     pub encoding: Option<String>,
-    /// Takes an answer without the place `records_path` names for one without records.
+    /// Accepts an answer in which `records_path` is missing, as an answer without records.
     pub allow_missing_records: Option<bool>,
-    /// What becomes of an answer 404: `fail`, or `empty` for no records.
+    /// What happens when the API answers 404: `fail` ends the run, `empty` means that there are no
+    /// records.
     pub not_found: Option<NotFound>,
-    /// What becomes of an answer without records that tells of a failure beside the place of the
-    /// records, such as `"error": {...}`, and of one that says there that it is incomplete, such as
-    /// `"timed_out": true`: `fail`, or `warn` to take it as it is.
+    /// What happens to an answer that reports an error outside its records and has none, such as
+    /// `"error": {...}`, or that says it is incomplete, such as `"timed_out": true`. `fail` ends
+    /// the run, `warn` prints a warning and accepts the answer.
     pub error_in_answer: Option<ErrorInAnswer>,
-    /// The columns that identify a row.
+    /// Columns that identify a row.
     pub primary_keys: Option<Vec<String>>,
-    /// The column that says what is new; rows may come in any order. A change of the settings that
-    /// decide which rows there are, but for headers and secrets, reads the stream from its start
-    /// again.
+    /// Column that says which records are new. The records may come in any order. If a setting
+    /// changes that decides which records there are, the stream is read from its start again.
+    /// Headers and secrets do not count.
     pub replication_key: Option<String>,
-    /// Parameter that asks for what is new, with `source_search_query` as its value.
+    /// Name of the parameter that asks for new records. Its value is `source_search_query`.
     pub source_search_field: Option<String>,
-    /// Value of `source_search_field`; `$last_run_date` or `{start}` is where to start.
+    /// Value of the parameter `source_search_field`. `$last_run_date` or `{start}` stands for the
+    /// time at which to start.
     pub source_search_query: Option<String>,
-    /// Reads what is new in windows of so many days, with a bookmark after each. A window begins
-    /// where the one before it ended: the API must give what lies at `{start}`, and may give what
-    /// lies at `{end}`, for a row that two windows give comes once.
+    /// Reads new records in windows of this many days, and sets the bookmark after each. A window
+    /// begins where the window before ended. The API must include records at `{start}`. It may
+    /// include those at `{end}`, because a record of two windows is kept once.
     pub window_days: Option<u32>,
-    /// How `{start}` and `{end}` are written, and the `replication_key` if not in RFC 3339:
+    /// Format of `{start}` and `{end}`, and of the `replication_key` if it is not RFC 3339:
     /// `rfc3339`, `date`, `epoch`, `epoch_ms`, or a pattern such as `%Y%m%d`.
     pub time_format: Option<String>,
-    /// The JSON Schema of the rows, or the path of its file; without it types are inferred.
+    /// JSON Schema of the rows, or the path of its file. By default the tap infers the types.
     pub schema: Option<Value>,
-    /// From how many records types are inferred; without it from all that the first read gives, or
-    /// from 1,000 of a stream with a `replication_key` and without a `datestamp`, of which the
-    /// first window with records is enough.
+    /// Number of records from which types are inferred. By default all records of the first read.
+    /// For a stream with a `replication_key` and without a `datestamp` the default is 1,000, or
+    /// fewer if the first window with records has fewer.
     pub num_inference_records: Option<u64>,
-    /// Adds the column `_sdc_raw_json` with the record as it came.
+    /// Adds the column `_sdc_raw_json` with the unchanged record.
     pub store_raw_json_message: Option<bool>,
-    /// Makes columns of nested objects, named like `address__city`. An empty object has none, and
-    /// stays as it is.
+    /// Makes columns of nested objects, with names such as `address__city`. An empty object stays
+    /// an object.
     pub flattening_enabled: Option<bool>,
-    /// How many levels are flattened.
+    /// Largest number of levels to flatten.
     pub flattening_max_depth: Option<usize>,
-    /// What stands between the names.
+    /// Text between the parts of a flattened name.
     pub flattening_separator: Option<String>,
     /// Columns that are not flattened.
     pub except_keys: Option<Vec<String>>,
-    /// How further pages are asked for: `none`, `page_number`, `offset`, `token` (from the answer),
-    /// `header_token`, `next_url` (from the answer) or `link_header`; the words of other taps
-    /// (`jsonpath_paginator`, `offset_paginator`, `hateoas_paginator`, ...) are known.
+    /// How the next page is requested: `none`, `page_number`, `offset`, `token` (from the answer),
+    /// `header_token`, `next_url` (from the answer) or `link_header`. The words of other taps
+    /// (`jsonpath_paginator`, `offset_paginator`, `hateoas_paginator`, ...) are accepted too.
     pub pagination_request_style: Option<String>,
-    /// Accepted for compatibility: the request style says it all.
+    /// Accepted for compatibility and not used, because `pagination_request_style` decides.
     #[expect(dead_code, reason = "accepted for compatibility")]
     pub pagination_response_style: Option<String>,
-    /// `JSONPath` of the next token, URL or "there is more" in an answer; the name of the header
-    /// for `header_token`.
+    /// `JSONPath` of the next token or URL in an answer, or of the value that says whether there
+    /// are more pages. With `header_token` it is the name of the header.
     pub next_page_token_path: Option<String>,
-    /// Further tokens of the next page: parameters, and the `JSONPath` of each in an answer.
+    /// More tokens for the next page: name of each parameter, and the `JSONPath` of its value in an
+    /// answer.
     pub next_page_tokens: Option<BTreeMap<String, String>>,
-    /// Sends a token that is an array or object as JSON text where the request has no body.
+    /// Sends a token that is an array or object as JSON text, if the request has no body.
     pub pagination_token_as_json: Option<bool>,
-    /// Parameter for the page, offset or token; by default `page`, or `offset`.
+    /// Parameter for the page, offset or token. By default `page`, or `offset` for offsets.
     pub pagination_next_page_param: Option<String>,
-    /// Parameter for the size of a page; by default `limit` if there is a size.
+    /// Parameter for the page size. By default `limit` if `pagination_page_size` is set.
     pub pagination_limit_per_page_param: Option<String>,
-    /// How many records to ask for in one page.
+    /// Number of records to ask for per page.
     pub pagination_page_size: Option<u64>,
-    /// Number of the first page, or the first offset; by default 1 for pages, 0 for offsets.
+    /// Number of the first page, or the first offset. By default 1 for pages and 0 for offsets.
     pub pagination_initial_offset: Option<u64>,
-    /// How many records to read at most, without it all; a read that this cuts short leaves the
-    /// bookmark where it was.
+    /// Largest number of records to read. By default there is no limit. If the limit cuts a read
+    /// short, the bookmark does not move.
     pub pagination_results_limit: Option<u64>,
-    /// Member of the answer, or `JSONPath`, that says how many records there are.
+    /// Member of the answer, or `JSONPath`, that holds the total number of records.
     pub pagination_total_limit_param: Option<String>,
-    /// Accepted for compatibility: records are counted where `records_path` is.
+    /// Accepted for compatibility and not used, because records are counted at `records_path`.
     #[expect(dead_code, reason = "accepted for compatibility")]
     pub offset_records_jsonpath: Option<String>,
-    /// Puts parameters and tokens into the body, where `a.b` is member `b` of member `a`.
+    /// Puts parameters and tokens into the body. `a.b` is the member `b` of the member `a`.
     pub use_request_body_not_params: Option<bool>,
-    /// How many of `inputs`, or of the parent's rows, are asked for at once; rows stay in order.
+    /// Number of `inputs`, or of rows of the parent, for which requests run at the same time. The
+    /// rows stay in order.
     pub concurrency: Option<u32>,
-    /// How many pages one read may have.
+    /// Largest number of pages of one read.
     pub max_pages: Option<u64>,
 }
 
-/// What becomes of an answer 404.
+/// What happens when the API answers 404.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotFound {
@@ -204,7 +210,7 @@ pub enum NotFound {
     Empty,
 }
 
-/// How answers are written.
+/// Format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerFormat {
@@ -213,7 +219,7 @@ pub enum AnswerFormat {
     Csv,
 }
 
-/// What becomes of a row of a parent without its keys.
+/// What happens to a row of a parent without its keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NullKeys {
@@ -222,7 +228,7 @@ pub enum NullKeys {
     Skip,
 }
 
-/// What becomes of an answer that tells of a failure.
+/// What happens to an answer that reports an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorInAnswer {

@@ -13,17 +13,18 @@ use crate::options::{self, Keys, StreamOptions, StreamSettings};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
 pub struct Settings {
-    /// Where the API is; paths of streams are added to it.
+    /// Address of the API. The `path` of each stream is added to it.
     pub api_url: String,
-    /// The streams to read.
+    /// Streams to read.
     pub streams: Vec<StreamSettings>,
-    /// Reads one day of the streams that have a `replication_key` or `{start}` and `{end}`, as
-    /// YYYY-MM-DD, instead of what is new; bookmarks stay as they are.
+    /// Day to read, as YYYY-MM-DD. It applies to streams that have a `replication_key` or use
+    /// `{start}` and `{end}`, and leaves their bookmarks unchanged. By default such streams read
+    /// the records since their bookmark.
     #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
-    /// The time zone in which a `datestamp` or a `window_days` begins, and of which `{start}` and
-    /// `{end}` are in a `time_format` that shows none. By default UTC, but where the bookmark or
-    /// `start_date` has an offset of its own, such a `time_format` shows the clock of that offset.
+    /// Time zone in which a `datestamp` or a `window_days` begins. It also applies to `{start}` and
+    /// `{end}` if `time_format` writes no zone. By default UTC; if the bookmark or `start_date` has
+    /// another offset, such a `time_format` uses that offset.
     pub time_zone: Option<String>,
     /// What streams that do not say otherwise do.
     #[serde(flatten)]
@@ -31,13 +32,14 @@ pub struct Settings {
     /// How to sign in.
     #[serde(flatten)]
     pub auth: AuthSettings,
-    /// The User-Agent of requests.
+    /// Text of the User-Agent header.
     #[serde(default = "user_agent")]
     pub user_agent: String,
     /// How to get there.
     #[serde(flatten)]
     pub network: NetworkSettings,
-    /// How many bytes of rows may be kept in the folder for temporary files at once.
+    /// Largest number of bytes of rows that the tap keeps in the folder for temporary files at one
+    /// time.
     #[serde(default = "max_spool_bytes")]
     pub max_spool_bytes: u64,
 }
@@ -62,48 +64,50 @@ impl Settings {
 /// How to sign in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct AuthSettings {
-    /// How requests are signed: `basic` by `username` and `password`, `bearer_token`, `raw_token`
-    /// (`bearer_token` without the word Bearer), `api_key` by `api_keys`, or `oauth`; `aws` is
-    /// refused, as it is not supported.
+    /// How requests are signed: `basic` with `username` and `password`, `bearer_token`, `raw_token`
+    /// (`bearer_token` without the word Bearer), `api_key` with `api_keys`, or `oauth`. `aws` is
+    /// not supported and is refused.
     #[serde(default)]
     pub auth_method: AuthMethod,
     /// Names and values that `api_key` adds to each request.
     #[serde(default)]
     pub api_keys: Keys,
-    /// Where `api_key` puts them.
+    /// Where `api_key` puts them: into the headers or the query.
     #[serde(default)]
     pub api_keys_in: KeyPlace,
-    /// User name of `basic`, and of `oauth` with the grant `password`.
+    /// User name for `basic`, and for `oauth` with the grant `password`.
     pub username: Option<String>,
-    /// Password of `basic`, and of `oauth` with the grant `password`.
+    /// Password for `basic`, and for `oauth` with the grant `password`.
     pub password: Option<Secret>,
-    /// The token of `bearer_token` and `raw_token`.
+    /// Token for `bearer_token` and `raw_token`.
     pub bearer_token: Option<Secret>,
-    /// Client id of `oauth`.
+    /// Client id for `oauth`.
     pub client_id: Option<String>,
-    /// Client secret of `oauth`.
+    /// Client secret for `oauth`.
     pub client_secret: Option<Secret>,
-    /// Refresh token of `oauth`; one that the server changes is kept in `oauth_token_file`.
+    /// Refresh token for `oauth`. If the server changes it, the tap keeps the new one in
+    /// `oauth_token_file`.
     pub refresh_token: Option<Secret>,
-    /// What `oauth` presents: `client_credentials`, `refresh_token` or `password`; by default
-    /// `refresh_token` if there is one.
+    /// Grant of `oauth`: `client_credentials`, `refresh_token` or `password`. By default
+    /// `refresh_token` if `refresh_token` or `oauth_token_file` is set, else `client_credentials`.
     pub grant_type: Option<String>,
     /// Scope that `oauth` asks for.
     pub scope: Option<String>,
-    /// Where `oauth` gets its tokens.
+    /// Address at which `oauth` gets its tokens.
     pub access_token_url: Option<String>,
-    /// Redirect address that `oauth` names, if the server wants one.
+    /// Redirect address that `oauth` sends, if the server asks for one.
     pub redirect_uri: Option<String>,
     /// More fields of the form that `oauth` sends.
     #[serde(default)]
     pub oauth_extras: Keys,
-    /// For how many seconds a token of `oauth` counts when the server does not say.
+    /// Lifetime in seconds of an `oauth` token, if the server does not send one.
     pub oauth_expiration_secs: Option<u64>,
-    /// Sends client id and secret of `oauth` as basic authorization instead of in the form.
+    /// Sends client id and secret of `oauth` as basic authorization. By default they are part of
+    /// the form.
     #[serde(default)]
     pub oauth_basic_client: bool,
-    /// File in which `oauth` keeps refresh tokens that the server changes; it counts more than
-    /// `refresh_token`.
+    /// File in which `oauth` keeps refresh tokens that the server has changed. A token in this file
+    /// wins over `refresh_token`.
     pub oauth_token_file: Option<String>,
 }
 
@@ -143,16 +147,20 @@ fn max_spool_bytes() -> u64 {
 pub const HINTS: Hints = Hints {
     address: "`api_url`",
     redirect: "check `api_url` and `path`",
-    moved: "set `api_url` and `path` to where the API is",
-    not_yet: "run again later; if it is always so, check `path`: the result may be at another one",
-    credentials: "check `auth_method` and what it needs",
+    moved: "set `api_url` and `path` to the new address of the API",
+    not_yet: "run again later; if this does not help, check `path`",
+    credentials: "check `auth_method` and the settings that it needs",
     rights: "check the rights of the user or token, and `auth_method`",
-    missing: "check `api_url` and `path`; `not_found: empty` takes 404 for no records",
+    missing: "check `api_url` and `path`; `not_found: empty` accepts 404",
     request: "check `params`, `body` and `headers` against the answer",
 };
 
 /// Settings of the programs that this one replaces, which it does not carry out.
 pub const OTHERS: &[OtherSetting] = &[
-    OtherSetting::not_yet("aws_credentials", "{}", "requests signed for AWS are not made"),
+    OtherSetting::not_yet(
+        "aws_credentials",
+        "{}",
+        "requests that are signed for AWS are not supported",
+    ),
     OtherSetting::without_effect("flattening_max_key_length"),
 ];

@@ -12,31 +12,32 @@ use singer::{Context, Error, ErrorKind, OtherSetting, Result, ResultExt, private
 /// The settings of tap-csv.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct TapCsvSettings {
-    /// The files to read, one entry for each stream.
+    /// Files to read, one entry per stream.
     #[serde(default)]
     pub files: Vec<FileSettings>,
-    /// Path of a JSON file with a list of such entries, instead of `files`.
+    /// Path of a JSON file that has the list of `files`. Set this or `files`.
     pub csv_files_definition: Option<String>,
     /// Adds the columns `_sdc_source_file`, `_sdc_source_file_mtime` and `_sdc_source_lineno`.
     #[serde(default)]
     pub add_metadata_columns: bool,
-    /// The output folder of earlier extracts: reads one day of it back, instead of `files`.
+    /// Output folder of earlier extracts. Set it instead of `files` to read one day of that folder.
     #[schemars(extend("x-aliases" = ["output_path", "lake"], "x-role" = "lake-root"))]
     pub output: Option<String>,
-    /// With `output`, the source to read; without it every source that has the day.
+    /// With `output`: source to read. By default all sources that have the day are read.
     #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
-    /// With `output`, the day to read, as YYYY-MM-DD.
+    /// With `output`: day to read, as YYYY-MM-DD.
     #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
-    /// With `output`, refuses a day that no run has finished.
+    /// With `output`: refuses a day that no run has finished.
     #[serde(default = "yes")]
     pub require_run_record: bool,
-    /// Reads all files of an entity when one of them is new, changed or gone, for targets that
-    /// replace whole days or tables.
+    /// Reads all files of an entity again when one of them is new, changed or gone. Set it if the
+    /// target replaces whole days or tables.
     #[serde(default)]
     pub whole_tables: bool,
-    /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
+    /// Largest number of bytes that one byte of a compressed file may give. The limit applies after
+    /// the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
 }
@@ -45,20 +46,22 @@ pub struct TapCsvSettings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
-    /// The name of the stream.
+    /// Name of the stream.
     pub entity: String,
-    /// A file, a folder (its files with known endings, at any depth) or a pattern; hidden files and
-    /// folders count only where the path has their dot.
+    /// A file, a folder or a pattern of paths. In a folder the tap reads the files with known
+    /// endings, at any depth. Hidden files and folders are read only if the path names them with
+    /// their dot.
     pub path: String,
-    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
-    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz, .zst, .bz2 or .xz
-    /// behind them, or within a .zip), what their first lines say for .txt, and csv for others.
+    /// Format of the files. By default the ending of a file decides: .csv, .tsv, .psv, .json (an
+    /// array of objects, or one object) or .jsonl and .ndjson (one object per line), also
+    /// compressed (.gz, .zst, .bz2, .xz) or in a .zip. For .txt the first lines decide. Other files
+    /// are read as csv.
     pub format: Option<Format>,
-    /// The columns that identify a row.
+    /// Columns that identify a row.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// What stands between fields: a character, or several; `\t` is a tab; that of the format by
-    /// default.
+    /// Text between two fields: one or more characters; `\t` is a tab. By default the format
+    /// decides.
     pub delimiter: Option<String>,
     #[serde(flatten)]
     pub text: TextSettings,
@@ -124,14 +127,16 @@ impl TapCsvSettings {
                 })?;
                 Ok(Origin::Day { output: output.clone(), datestamp })
             }
-            (false, None, None) => Err(Error::new(ErrorKind::Config, "cannot tell what to read")
-                .hint("set `files`, or `csv_files_definition`, or `output` and `datestamp`")),
-            _ => Err(Error::new(ErrorKind::Config, "cannot read from several origins at once")
+            (false, None, None) => {
+                Err(Error::new(ErrorKind::Config, "the settings do not say what to read")
+                    .hint("set `files`, or `csv_files_definition`, or `output` and `datestamp`"))
+            }
+            _ => Err(Error::new(ErrorKind::Config, "cannot read files and a day at once")
                 .hint("set one of `files`, `csv_files_definition` and `output`")),
         }
     }
 
-    /// Tells of settings that are not the default and have no effect: none is passed over silently.
+    /// Tells of settings that are not the default and have no effect: none is skipped silently.
     fn tell_unused(&self, is_day: bool) {
         let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         // `whole_tables` holds for a day anyway: each of its tables is read as a whole.
@@ -160,9 +165,11 @@ fn definition_of(path: &str) -> Result<Vec<FileSettings>> {
         .or_kind(ErrorKind::Config, message)
         .with("setting", "csv_files_definition")
         .with("path", path)
-        .hint("it is a JSON list of entries with `entity`, `path` and `keys`")?;
+        .hint("write a JSON list of entries with `entity`, `path` and `keys`")?;
     if files.is_empty() {
-        return Err(Error::new(ErrorKind::Config, message).with("path", path).hint("it is empty"));
+        return Err(Error::new(ErrorKind::Config, message)
+            .with("path", path)
+            .hint("the list is empty: add an entry"));
     }
     Ok(files)
 }
@@ -179,7 +186,7 @@ fn decompression_ratio_max() -> u64 {
 pub const OTHERS: &[OtherSetting] = &[
     OtherSetting::not_yet("path", "null", "set `files`, with `entity`, `path` and `keys`"),
     OtherSetting::not_yet("stream_name", "null", "set `entity` of an entry of `files`"),
-    OtherSetting::not_yet("read_mode", "null", "list the paths in `files`: an entry is a stream"),
+    OtherSetting::not_yet("read_mode", "null", "list the paths in `files`: each entry is a stream"),
     OtherSetting::not_yet("filesystem", "\"local\"", "tap-sftp reads from SFTP servers"),
 ];
 

@@ -29,15 +29,15 @@ impl Tap for TapCsv {
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =
-        Some("No effect, with a warning: files are read as a whole, days by `datestamp`.");
+        Some("Has no effect and prints a warning. Files and days are always read in full.");
     type Settings = TapCsvSettings;
 
     fn open(settings: TapCsvSettings, common: &TapCommon) -> Result<Self> {
         if common.start_date.is_some() {
             singer::warn!(
                 "W-SETTING-UNUSED",
-                "setting `start_date` has no effect: rows are read whatever their dates; the state \
-                 says which files were read, and a pattern in `path` says which there are"
+                "setting `start_date` has no effect: files are read whatever the dates of their \
+                 rows; the state says which files were read, and `path` selects files"
             );
         }
         match settings.origin()? {

@@ -22,14 +22,14 @@ impl Tap for TapLake {
     };
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =
-        Some("No effect, with a warning: a table of a day is read as a whole.");
+        Some("Has no effect and prints a warning. The tables of a day are always read in full.");
     type Settings = TapLakeSettings;
 
     fn open(settings: TapLakeSettings, common: &TapCommon) -> Result<Self> {
         if common.start_date.is_some() {
             singer::warn!(
                 "W-SETTING-UNUSED",
-                "setting `start_date` has no effect: a table of a day is read as a whole"
+                "setting `start_date` has no effect: the tables of a day are always read in full"
             );
         }
         let options = DayOptions {

@@ -19,66 +19,71 @@ pub struct Settings {
     /// The connection.
     #[serde(flatten)]
     pub connection: ConnectionSettings,
-    /// Schemas to discover, as a list or separated by commas; without it all but the system's.
+    /// Schemas to discover, as a list or separated by commas. By default all schemas except those
+    /// of the system.
     #[serde(default)]
     pub filter_schemas: Option<Names>,
-    /// Tables to read, as `schema.table` with `*` for any text (`[public.orders, "sales.*"]`), as a
-    /// list or separated by commas; without it all. Of a catalog, those that are selected there.
+    /// Tables to read, as a list or separated by commas. A name is `schema.table`, and `*` stands
+    /// for any text: `[public.orders, "sales.*"]`. By default all tables. With a catalog, a table
+    /// must also be selected there.
     #[serde(default)]
     pub tables: Option<Names>,
-    /// How tables are read, by names as in `tables`, whatever a catalog says:
-    /// `{"public.orders": {"method": "INCREMENTAL", "key": "updated_at"}}`. The name of a table is
-    /// stronger than a pattern.
+    /// Replication method and key by table, with names as in `tables`: `{"public.orders":
+    /// {"method": "INCREMENTAL", "key": "updated_at"}}`. The setting wins over the catalog. An
+    /// exact name wins over a pattern.
     #[serde(default)]
     pub replication: BTreeMap<String, Replication>,
-    /// Replication method of streams that set none: `FULL_TABLE` for all of them, or `INCREMENTAL`
-    /// for those with a replication key, as it is without this setting; `LOG_BASED` is refused
-    /// until it is supported.
+    /// Replication method of streams that have none. With `FULL_TABLE` they are all read in full.
+    /// With `INCREMENTAL`, as without this setting, those with a replication key are read from
+    /// their bookmark. `LOG_BASED` is not supported yet and ends the run.
     #[serde(default)]
     pub default_replication_method: Option<Method>,
-    /// How many records of a stream a run reads, 1 or more; without it all. A `FULL_TABLE` run
-    /// leaves out the rest; an `INCREMENTAL` run also reads the other rows of the last key, and the
-    /// next run goes on behind it.
+    /// Largest number of records that a run reads of each stream, 1 or more. By default there is no
+    /// limit. A `FULL_TABLE` run leaves out the rest. An `INCREMENTAL` run also reads the other
+    /// rows with the last key, and the next run continues after them.
     #[serde(default)]
     pub max_record_count: Option<u64>,
-    /// Whether dates and timestamps are strings as Postgres prints them, without a format.
+    /// Declares dates and timestamps as strings without a format. The values are as Postgres prints
+    /// them.
     #[serde(default)]
     pub dates_as_string: bool,
-    /// Whether json and jsonb columns are declared as objects instead of any JSON value.
+    /// Declares json and jsonb columns as objects. By default they may hold any JSON value.
     #[serde(default)]
     pub json_as_object: bool,
-    /// What becomes of NaN and infinite numbers: `string` keeps them ("NaN"), `null` drops them,
-    /// `fail` refuses the row.
+    /// What happens to NaN and infinite numbers: `string` keeps them as text ("NaN"), `null`
+    /// replaces them by null, `fail` rejects the row.
     #[serde(default)]
     pub nan_policy: Nan,
-    /// How arrays travel: as `json` arrays, or as `text` in Postgres' own notation.
+    /// Form of arrays: `json` for JSON arrays, `text` for the notation of Postgres (`{1,2}`).
     #[serde(default)]
     pub arrays_as: Arrays,
-    /// How far before its bookmark an INCREMENTAL stream is read again: in seconds where the
-    /// replication key is a date or time, else in units of the key. For rows that come later than
-    /// their key says: keys that a program took long before it writes, the rows of a foreign
-    /// server, of a subscription or of a materialized view, jobs that write times of the past.
-    /// Targets that only add rows add them again.
+    /// How far before its bookmark an INCREMENTAL stream starts: in seconds if the replication key
+    /// is a date or time, else in units of the key. Set it if rows can appear later than their key
+    /// says, for example when a job writes times of the past, or when they come from a foreign
+    /// server, a subscription or a materialized view. Targets that only append rows append those of
+    /// this range again.
     #[serde(default)]
     pub lookback_window: u64,
-    /// How many seconds a run waits, before it reads INCREMENTAL streams, for the transactions that
-    /// write their tables: they may add rows before others that are read. What stays open longer
-    /// keeps the bookmark where it was, with a warning, and the next run reads the rows again.
+    /// Seconds to wait, before INCREMENTAL streams are read, for open transactions that write their
+    /// tables. Such a transaction may still add rows before those that the run reads. If it stays
+    /// open longer, the tap prints a warning and does not move the bookmark, and the next run reads
+    /// the rows again.
     #[serde(default = "five")]
     pub writers_wait_seconds: u64,
-    /// Options by stream: `lookback_window`, and `custom_where_clauses`, conditions in SQL of which
-    /// all must be true of a row that is read (`{"public-orders": {"custom_where_clauses":
-    /// ["status = 'paid'"]}}`). Targets take what they leave out for neither gone nor read.
+    /// Options by stream: `lookback_window`, and `custom_where_clauses`. These clauses are
+    /// conditions in SQL, and a row is read only if all of them are true: `{"public-orders":
+    /// {"custom_where_clauses": ["status = 'paid'"]}}`. Targets do not treat rows that the clauses
+    /// leave out as deleted.
     #[serde(default)]
     #[schemars(extend("x-role" = "where-clauses"))]
     pub stream_options: BTreeMap<String, StreamOptions>,
     /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
     #[serde(default)]
     pub replication_slot_name: Option<String>,
-    /// Accepted for compatibility, for `LOG_BASED` only: how many seconds a run may last.
+    /// Accepted for compatibility, for `LOG_BASED` only: longest time of a run, in seconds.
     #[serde(default)]
     pub replication_max_run_seconds: Option<u64>,
-    /// Accepted for compatibility, for `LOG_BASED` only: after how many idle seconds a run ends.
+    /// Accepted for compatibility, for `LOG_BASED` only: idle seconds after which a run ends.
     #[serde(default)]
     pub replication_idle_exit_seconds: Option<u64>,
     /// Accepted for compatibility, for `LOG_BASED` only.
@@ -116,9 +121,9 @@ impl Names {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamOptions {
-    /// How far before its bookmark it is read again, in place of the setting of that name.
+    /// Replaces the setting `lookback_window` for this stream.
     pub lookback_window: Option<u64>,
-    /// Conditions in SQL, as in WHERE, of which all must be true of a row that is read.
+    /// Conditions in SQL, as in WHERE. A row is read only if all of them are true.
     pub custom_where_clauses: Option<Clauses>,
 }
 
@@ -147,9 +152,10 @@ impl Clauses {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replication {
-    /// The replication method; without it `INCREMENTAL` where there is a `key`, else `FULL_TABLE`.
+    /// Replication method of the table. By default `INCREMENTAL` if there is a `key`, else
+    /// `FULL_TABLE`.
     pub method: Option<Method>,
-    /// The column that orders an `INCREMENTAL` read; without it that of the catalog.
+    /// Column that orders an `INCREMENTAL` read. By default the replication key of the catalog.
     pub key: Option<String>,
 }
 
@@ -180,16 +186,16 @@ impl Method {
     }
 }
 
-/// What becomes of numbers that are none.
+/// What happens to NaN and infinite numbers.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Nan {
-    /// They stay, as strings.
+    /// They stay, as text.
     #[default]
     String,
     /// They become null.
     Null,
-    /// They are refused.
+    /// The row is rejected.
     Fail,
 }
 
@@ -212,9 +218,9 @@ impl Settings {
             return Err(singer::tap::no_log());
         }
         if self.max_record_count == Some(0) {
-            return Err(Error::new(ErrorKind::Config, "cannot read no record at all")
+            return Err(Error::new(ErrorKind::Config, "cannot use 0 as the limit of records")
                 .with("setting", "max_record_count")
-                .hint("set it to 1 or more, or leave it out to read all"));
+                .hint("set it to 1 or more, or remove it to read all records"));
         }
         Ok(())
     }

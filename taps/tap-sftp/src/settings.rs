@@ -23,69 +23,72 @@ pub struct TapSftpSettings {
     /// Port of the server.
     #[serde(default = "port")]
     pub port: u16,
-    /// Who logs in.
+    /// Name of the user.
     #[schemars(extend("x-aliases" = ["user"]))]
     pub username: String,
-    /// Password, if the server wants one.
+    /// Password of the user, if the server asks for one.
     pub password: Option<Secret>,
-    /// Path of a private key: ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or `PuTTY`; nobody
-    /// but its owner may be able to read it.
+    /// Path of a private key: ed25519, ECDSA or RSA, in the format of OpenSSH, PEM or `PuTTY`. Only
+    /// its owner may have the right to read the file.
     pub private_key_file: Option<String>,
-    /// The text of a private key itself, with `\n` or blanks for line ends where they are lost, or
-    /// as base64.
+    /// Text of a private key. The line ends may be `\n` or blanks, and the text may be base64.
     pub private_key: Option<Secret>,
     /// Passphrase of the private key.
     pub private_key_passphrase: Option<Secret>,
-    /// Offers the keys of the SSH agent that `SSH_AUTH_SOCK` leads to.
+    /// Uses the keys of the SSH agent at `SSH_AUTH_SOCK`.
     #[schemars(extend("x-pass-env" = ["SSH_AUTH_SOCK"]))]
     #[serde(default)]
     pub use_agent: bool,
-    /// File with the keys of known servers; `~/.ssh/known_hosts` by default.
+    /// File with the keys of known servers. By default `~/.ssh/known_hosts`.
     pub known_hosts_file: Option<String>,
-    /// Fingerprint of the server's key, as `SHA256:...`, instead of a file of known servers.
+    /// Fingerprint of the server's key, as `SHA256:...`. It replaces the file of known servers.
     pub host_key_fingerprint: Option<String>,
-    /// Takes key exchanges and signatures with SHA-1 and ciphers in CBC mode where a server has no
-    /// others: whoever is in between may be able to read along or to answer for it.
+    /// Accepts SHA-1 and ciphers in CBC mode if the server offers nothing better. They are weak: an
+    /// attacker on the network may be able to read the data or pose as the server.
     #[serde(default)]
     pub legacy_algorithms: bool,
-    /// Folder that relative paths start at; by default the one a login lands in.
+    /// Folder at which relative paths start. By default the folder of the login.
     pub user_dir: Option<String>,
-    /// The tables to read, one entry for each stream; a list, or its JSON text.
+    /// Tables to read, one entry per stream, as a list or as its JSON text.
     pub tables: Tables,
-    /// Adds `_sdc_source_file`, `_sdc_source_lineno`, and `_sdc_extra` for surplus fields of a row.
+    /// Adds `_sdc_source_file`, `_sdc_source_lineno`, and `_sdc_extra` for extra fields of a row.
     #[serde(default = "yes")]
     pub add_metadata_columns: bool,
-    /// Encoding of the tables that set none.
+    /// Encoding of tables without an `encoding` of their own.
     pub encoding_format: Option<String>,
-    /// How long a file must have been at rest, in seconds: up to 10 the run waits for it; what is
-    /// not at rest then, or beyond 10, is left for the next run. A file whose time the clocks of
-    /// server and client cannot vouch for is looked at twice, so far apart, but at most 10 seconds.
+    /// Seconds for which a file must have been unchanged before it is read. With 10 or less, the
+    /// run waits this long and then reads a newer file if it has not changed. With more than 10,
+    /// newer files are left for the next run. A file whose time cannot be right is checked twice,
+    /// at most 10 seconds apart.
     #[serde(default = "stability_seconds")]
     pub stability_seconds: u64,
-    /// Patterns of names that are passed over, of files and of folders, unless `remote_path` has
-    /// such a name or pattern itself, as `/in/*.tmp` does.
+    /// Patterns of names of files and folders to ignore. They do not apply to a name or pattern
+    /// that is part of `remote_path`, as in `/in/*.tmp`.
     #[serde(default = "ignore_patterns")]
     pub ignore_patterns: Vec<String>,
-    /// Warns when no file is found for a table, instead of ending the run.
+    /// Prints a warning if no file is found for a table. By default this ends the run.
     #[serde(default)]
     pub warning_if_no_files: bool,
-    /// How many names may be looked at to find the files of a table.
+    /// Largest number of names that the tap looks at to find the files of a table.
     #[serde(default = "max_files")]
     pub max_files: usize,
-    /// Reads all files of a table when one of them is new, changed or gone, for targets that
-    /// replace whole days or tables; while one is still being written, the run ends with code 75.
+    /// Reads all files of a table again when one of them is new, changed or gone. Set it if the
+    /// target replaces whole days or tables. If a file is still being written, the run ends with
+    /// exit code 75.
     #[serde(default)]
     pub whole_tables: bool,
-    /// How many bytes a compressed file may give for each of its own, beyond the first 64 MiB.
+    /// Largest number of bytes that one byte of a compressed file may give. The limit applies after
+    /// the first 64 MiB.
     #[serde(default = "decompression_ratio_max")]
     pub decompression_ratio_max: u64,
-    /// How long connecting and logging in may take, in seconds.
+    /// Seconds that connecting and logging in may take.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: u64,
-    /// How long the server may be silent when an answer is due, in seconds.
+    /// Seconds to wait for an answer of the server.
     #[serde(default = "request_timeout")]
     pub request_timeout: u64,
-    /// How often in a row a lost connection is made anew without a byte read in between.
+    /// Number of times in a row that the tap connects again after a lost connection. The count
+    /// starts again when data has arrived.
     #[serde(default = "max_reconnects")]
     pub max_reconnects: usize,
 }
@@ -98,26 +101,28 @@ pub struct Tables(Vec<TableEntry>);
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableEntry {
-    /// The name of the stream.
+    /// Name of the stream.
     pub table_name: String,
-    /// A file, a folder (its files with known endings, at any depth) or a pattern of paths.
+    /// A file, a folder or a pattern of paths. In a folder the tap reads the files with known
+    /// endings, at any depth.
     pub remote_path: Option<String>,
-    /// The folder whose files are looked at, at any depth; instead of `remote_path`.
+    /// Folder whose files are searched, at any depth. Set this or `remote_path`.
     pub search_prefix: Option<String>,
-    /// A regular expression; it must be found in the path of a file: `search_prefix` as it is set,
-    /// or `.` where it is not, with `/` and the path below it, and also without doubled slashes.
+    /// Regular expression that must be found in the path of a file. This path begins with
+    /// `search_prefix` (or `.` if there is none), with or without doubled slashes.
     pub search_pattern: Option<String>,
-    /// The columns that identify a row; none by default.
+    /// Columns that identify a row. By default there are none.
     #[serde(default)]
     pub key_properties: Vec<String>,
-    /// How the files are written; by default what their endings say (.csv, .tsv, .psv, .json for an
-    /// array of objects or one, .jsonl or .ndjson for one a line; with .gz, .zst, .bz2 or .xz
-    /// behind them, or within a .zip), and csv for others.
+    /// Format of the files. By default the ending of a file decides: .csv, .tsv, .psv, .json (an
+    /// array of objects, or one object) or .jsonl and .ndjson (one object per line), also
+    /// compressed (.gz, .zst, .bz2, .xz) or in a .zip. Other files are read as csv.
     pub format: Option<Format>,
-    /// What stands between fields: a character, or several; `\t` is a tab; that of the format by
-    /// default.
+    /// Text between two fields: one or more characters; `\t` is a tab. By default the format
+    /// decides.
     pub delimiter: Option<String>,
-    /// Columns that hold date-times: RFC 3339, also with a space for the T and without an offset.
+    /// Columns that hold date-times in the form of RFC 3339. A space may stand for the T, and the
+    /// offset may be missing.
     #[serde(default)]
     pub date_overrides: Vec<String>,
     #[serde(flatten)]
@@ -167,7 +172,7 @@ impl TapSftpSettings {
     pub fn tables(&self) -> Result<&[TableEntry]> {
         let entries = &self.tables.0;
         if entries.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "cannot tell what to read")
+            return Err(Error::new(ErrorKind::Config, "the settings do not say what to read")
                 .with("setting", "tables")
                 .hint("give each table a `table_name` and a `remote_path`"));
         }
@@ -181,8 +186,8 @@ impl TapSftpSettings {
             return Err(Error::new(ErrorKind::Config, "cannot use this text as a server's name")
                 .with("setting", "host")
                 .hint(
-                    "`host` is a name or an address alone; `username`, `password` and `port` are \
-                     settings of their own",
+                    "set `host` to a name or an address only; `username`, `password` and `port` \
+                     are settings of their own",
                 ));
         }
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -232,14 +237,15 @@ impl TableEntry {
         let pattern = given(&self.search_pattern);
         let search = match (path, prefix, pattern) {
             (Some(path), None, None) => Ok(Search::Path(path)),
-            (None, None, None) => {
-                Err(Error::new(ErrorKind::Config, "cannot tell where the files of the table are")
-                    .hint("set `remote_path`, or `search_prefix` and `search_pattern`"))
-            }
+            (None, None, None) => Err(Error::new(
+                ErrorKind::Config,
+                "an entry does not say where the files of the table are",
+            )
+            .hint("set `remote_path`, or `search_prefix` and `search_pattern`")),
             (None, prefix, pattern) => Ok(Search::Prefix(prefix.unwrap_or_default(), pattern)),
             (Some(_), ..) => {
-                Err(Error::new(ErrorKind::Config, "cannot look for files in two ways at once")
-                    .hint("set `remote_path` alone, or `search_prefix` and `search_pattern`"))
+                Err(Error::new(ErrorKind::Config, "cannot search for files in two ways at once")
+                    .hint("set only `remote_path`, or `search_prefix` and `search_pattern`"))
             }
         };
         search.with("table_name", &self.table_name)

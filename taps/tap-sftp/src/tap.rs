@@ -24,12 +24,12 @@ impl Tap for TapSftp {
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =
-        Some("Pass over files that last changed before this date or RFC 3339 time.");
+        Some("Skips files that last changed before this date or RFC 3339 time.");
     type Settings = TapSftpSettings;
 
     fn open(settings: TapSftpSettings, common: &TapCommon) -> Result<Self> {
         let entries = settings.tables()?;
-        // Not of rows here: files that last changed before it are passed over.
+        // Not of rows here: files that last changed before it are skipped.
         let start = common.start_date.as_deref().map_or(Ok(None), start_date)?;
         let waiting = Waiting { seconds: settings.stability_seconds, start };
         let mut found = Vec::new();

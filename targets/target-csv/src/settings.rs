@@ -4,59 +4,60 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use singer::OtherSetting;
 
-/// What target-csv needs to know.
+/// The settings of target-csv.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Settings {
-    /// Folder that files are written below; `output` when partitions are written, else the
-    /// current folder.
+    /// Folder for the files. By default `output` for partitions, and the current folder for other
+    /// files.
     #[schemars(extend("x-aliases" = ["destination_path"], "x-role" = "output-folder"))]
     pub output_path: Option<String>,
-    /// Path of a stream's file below `output_path`, with `{stream_name}`, `{source}`,
-    /// `{datestamp}` and `{timestamp}`, which `output_path` may have, too. Where the whole of both
-    /// ends in `source=S/extracted_at={datestamp}/table={stream_name}/FILE`, partitions are
-    /// written: whole, with a manifest (a file that lists their files, columns, types and keys),
-    /// published in one step. The default is
-    /// `source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv` when `source`
+    /// Path of a stream's file below `output_path`. Both may contain `{stream_name}`, `{source}`,
+    /// `{datestamp}` and `{timestamp}`. A path that ends in
+    /// `source=S/extracted_at={datestamp}/table={stream_name}/FILE` makes the target write
+    /// partitions: each has a manifest and is published in one step. The default is
+    /// `source={source}/extracted_at={datestamp}/table={stream_name}/{timestamp}.csv` if `source`
     /// is set, else `{stream_name}.csv`.
     #[schemars(extend("x-role" = "naming-scheme"))]
     pub file_naming_scheme: Option<String>,
     /// Name of the source, for `{source}`.
     #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
-    /// Day the extract belongs to, as YYYY-MM-DD, for `{datestamp}`; the default is today.
+    /// Day of the extract, as YYYY-MM-DD, for `{datestamp}`. By default today.
     #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
-    /// How `{datestamp}` is written, as for strftime; partitions need the default.
+    /// Format of `{datestamp}`, as in strftime. Partitions need the default.
     pub datestamp_format: String,
-    /// How `{timestamp}`, the time the run began, is written, as for strftime; runs whose times are
-    /// written the same have one file.
+    /// Format of `{timestamp}`, as in strftime. `{timestamp}` is the time at which the run began.
+    /// If two runs give the same text, they write the same file.
     pub timestamp_format: String,
     /// Time zone of `{timestamp}` and of today, by its IANA name.
     pub timestamp_timezone: String,
-    /// What to do with a file that is there: `replace_file`; `append_records` is refused.
+    /// What happens to a file that already exists: `replace_file` replaces it. `append_records` is
+    /// not supported and ends the run.
     pub overwrite_behavior: OverwriteBehavior,
-    /// Add the columns `_sdc_extracted_at`, `_sdc_received_at`, `_sdc_batched_at`,
-    /// `_sdc_deleted_at`, `_sdc_sequence` and `_sdc_table_version`; their times make the files of
-    /// two runs differ.
+    /// Adds the columns `_sdc_extracted_at`, `_sdc_received_at`, `_sdc_batched_at`,
+    /// `_sdc_deleted_at`, `_sdc_sequence` and `_sdc_table_version`. Because they contain times, the
+    /// files of two runs with the same rows then differ.
     pub add_record_metadata: bool,
-    /// Which of the columns of `add_record_metadata` to add, by their names; without it all of
-    /// them.
+    /// Which columns `add_record_metadata` adds, by name. By default all of them.
     pub metadata_columns: Option<Vec<String>>,
-    /// Replace a partition's folder that has no manifest, so was made by another program.
+    /// Replaces the folder of a partition that has no manifest. Another program wrote such a
+    /// folder, so by default the target refuses to replace it.
     pub adopt: bool,
-    /// Character between fields; partitions are always written with a comma.
+    /// Character between two fields. Partitions always have a comma.
     pub delimiter: String,
-    /// Character around fields that need it; only `"` can be had.
+    /// Character around fields that need quotes. Only `"` is supported.
     pub quotechar: String,
-    /// Character before a quote inside a quoted field; only `"`, which doubles it, can be had.
+    /// Character before a quote inside a quoted field. Only `"` is supported, which doubles the
+    /// quote.
     pub escape_character: Option<String>,
-    /// Encoding of the files; only UTF-8 can be had.
+    /// Encoding of the files. Only UTF-8 is supported.
     pub encoding: String,
-    /// Put a `'` before text that a spreadsheet would take for a formula; not for partitions, which
-    /// hold exactly what came.
+    /// Puts a `'` before text that a spreadsheet would read as a formula. Not allowed for
+    /// partitions, because they keep every value as it came.
     pub spreadsheet_safe: bool,
-    /// Column to sort by; refused, rows are written as they come.
+    /// Column to sort by. Not supported: rows are written in the order in which they come.
     pub record_sort_property_name: Option<String>,
 }
 
@@ -67,14 +68,14 @@ impl Settings {
     }
 }
 
-/// What to do with a file that is there.
+/// What happens to a file that already exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverwriteBehavior {
-    /// The new file takes its place.
+    /// The new file replaces it.
     #[default]
     ReplaceFile,
-    /// Refused.
+    /// Not supported.
     AppendRecords,
 }
 

@@ -83,12 +83,12 @@ impl JsonSchema for Readers {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// The schema of the tables; without it as if the mapping did not name theirs.
+    /// Schema of the tables. By default the schema that they would have without this entry.
     pub target_schema: Option<String>,
-    /// The roles that may read them, in place of those of all tables.
+    /// Roles that may read the tables. They replace `default_target_schema_select_permissions`.
     pub target_schema_select_permissions: Option<Readers>,
-    /// The indices of tables that are made, by table: a list of columns, or of columns with commas
-    /// in between.
+    /// Indices of new tables, by table, as a list. Each entry is a column, or several columns
+    /// separated by commas.
     #[serde(default)]
     pub indices: BTreeMap<String, Vec<String>>,
 }

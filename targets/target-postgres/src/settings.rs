@@ -16,46 +16,46 @@ use crate::schemas::{Place, Readers, Texts};
 pub enum LoadMethod {
     /// Every row is added.
     AppendOnly,
-    /// Rows with a known key replace the old row, others are added.
+    /// A row with a known key replaces the old row. Other rows are added.
     Upsert,
-    /// Afterwards the table has exactly the rows of the run.
+    /// After the load the table has exactly the rows of the run.
     Overwrite,
-    /// Afterwards the partition (source, datestamp) has exactly the rows of the run.
+    /// After the load the partition (source, datestamp) has exactly the rows of the run.
     ReplacePartition,
 }
 
-/// What an upsert does with a column that a record does not have.
+/// What an upsert does with a column that a record lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// The column becomes null.
     Null,
-    /// The column keeps the value it has.
+    /// The column keeps its value.
     #[default]
     Keep,
 }
 
-/// What to do where a table is not there that rows were loaded into before.
+/// What happens when a table is missing into which rows were loaded before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingTable {
     /// The run fails.
     #[default]
     Refuse,
-    /// A table is made, which has the rows since then.
+    /// The target creates a table. It has only the rows since then.
     Make,
 }
 
-/// What to do with a column whose type in the table does not take what comes.
+/// What happens when the type of a column in the table cannot hold the new values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnTypeChange {
     /// The run fails.
     #[default]
     Refuse,
-    /// The column becomes one that keeps the values of both.
+    /// The column gets a type that holds the old and the new values.
     Widen,
-    /// What comes goes into a column of its own.
+    /// The new values go into a column of their own.
     AddColumn,
 }
 
@@ -63,7 +63,7 @@ pub enum OnTypeChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NameCase {
-    /// As they are.
+    /// Unchanged.
     #[default]
     Keep,
     /// In lower case.
@@ -87,104 +87,107 @@ pub struct Settings {
     /// Where and how to connect.
     #[serde(flatten)]
     pub connection: ConnectionSettings,
-    /// Schema of the tables; without it the one that the tap says, or the part of the stream's name
-    /// before the last `-`, else `public`.
+    /// Schema of the tables. By default the schema that the tap names, else the part of the
+    /// stream's name before the last `-`, else `public`.
     pub default_target_schema: Option<String>,
-    /// Where tables of one schema of the source go, as `{"sales": {"target_schema": "raw_sales"}}`,
-    /// with `target_schema_select_permissions` and `indices` (`{"orders": ["customer_id"]}`) of
-    /// tables that are made; other schemas go where `default_target_schema` says.
+    /// Target schema by schema of the source, as `{"sales": {"target_schema": "raw_sales"}}`. An
+    /// entry may also have `target_schema_select_permissions`, and `indices` for new tables
+    /// (`{"orders": ["customer_id"]}`). `default_target_schema` applies to all other schemas.
     #[serde(default)]
     pub schema_mapping: BTreeMap<String, Place>,
-    /// Roles that may read tables which a load makes, and use their schemas: a name, several, or
+    /// Roles that receive SELECT on new tables and USAGE on their schemas: a name, a list, or
     /// `{"users": [...], "groups": [...]}`.
     #[schemars(extend("x-aliases" = ["default_target_schema_select_permission"]))]
     pub default_target_schema_select_permissions: Option<Readers>,
-    /// Names of tables by stream, as in `{"public-orders": "orders_eu"}`, where a table is to have
-    /// another name than its stream gives it.
+    /// Table name by stream, as `{"public-orders": "orders_eu"}`. By default the name of the stream
+    /// gives the name of its table.
     #[serde(default)]
     pub table_names: BTreeMap<String, String>,
-    /// Whether names of tables and columns `keep` their case or become `lower`, as some programs
-    /// make them; names that other settings give are taken as they are. A name that is there in
-    /// another case only is refused.
+    /// Case of the names of tables and columns: `keep` leaves it unchanged, `lower` changes it to
+    /// lower case. Names from other settings are used as written. If a name already exists in
+    /// another case only, the load is refused.
     #[serde(default)]
     pub name_case: NameCase,
-    /// What to do with rows since a state (or with a stream that is as its state says) whose table
-    /// is not there, or is not the one that the state is of: `refuse`, or `make` the table with
-    /// these rows alone, or take the one that is there. Of a tap that does not say where it leaves
-    /// rows out, `refuse` warns.
+    /// What happens to rows since a state when the table of their stream is missing, or is not the
+    /// table of that state. `refuse` ends the run. `make` creates the table with only these rows,
+    /// or uses the table that is there. If the tap does not say which rows it leaves out, `refuse`
+    /// prints a warning instead.
     #[serde(default)]
     pub missing_table: MissingTable,
-    /// Whether to add the `_sdc_*` columns that tell when a row was extracted and loaded; without
-    /// it those of the source are left out, but for `_sdc_deleted_at` with `hard_delete`.
+    /// Adds the `_sdc_*` columns, which say when a row was extracted and loaded. With `false` those
+    /// of the source are left out too, except `_sdc_deleted_at` with `hard_delete`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["add_metadata_columns"]))]
     pub add_record_metadata: bool,
-    /// Which of the `_sdc_*` columns to add, by their names: `_sdc_extracted_at`,
-    /// `_sdc_received_at`, `_sdc_batched_at`, `_sdc_deleted_at`, `_sdc_sequence`,
-    /// `_sdc_table_version` and `_sdc_sync_started_at`; without it all of them. Those that are in a
-    /// table already stay there, and rows that come get none. `hard_delete` needs
-    /// `_sdc_deleted_at`, and `activate_version` that and `_sdc_table_version`.
+    /// Which `_sdc_*` columns to add: `_sdc_extracted_at`, `_sdc_received_at`, `_sdc_batched_at`,
+    /// `_sdc_deleted_at`, `_sdc_sequence`, `_sdc_table_version` and `_sdc_sync_started_at`. By
+    /// default all of them. Other `_sdc_*` columns of an existing table stay, and are null in new
+    /// rows. `hard_delete` needs `_sdc_deleted_at`; `activate_version` needs that and
+    /// `_sdc_table_version`.
     pub metadata_columns: Option<Vec<String>>,
-    /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition` (of
-    /// rows with one key the last stays; the two last warn of them, and of rows of other tables
-    /// that go by ON DELETE CASCADE);
-    /// without it `upsert` for streams with keys, else `replace-partition` for days of the dated
-    /// folders, else `append-only`.
+    /// How rows reach the table: `append-only`, `upsert`, `overwrite` or `replace-partition`. By
+    /// default `upsert` for streams with keys, else `replace-partition` for days of the dated
+    /// folders, else `append-only`. `overwrite` and `replace-partition` keep the last of several
+    /// rows with one key and print a warning. They also warn if ON DELETE CASCADE removes rows of
+    /// other tables.
     pub load_method: Option<LoadMethod>,
-    /// Whether rows of old versions leave the table, instead of being marked as deleted, and an
-    /// `upsert` takes rows out of it whose record says `_sdc_deleted_at`.
+    /// Removes rows of older versions from the table. By default they are marked as deleted. An
+    /// `upsert` then also removes a row when its record has a value in `_sdc_deleted_at`.
     #[serde(default)]
     pub hard_delete: bool,
-    /// Whether `ACTIVATE_VERSION` messages are acted on, where all rows of the version have come,
-    /// and none of the run without it or with an older one; that needs `add_record_metadata`.
+    /// Acts on `ACTIVATE_VERSION` messages: rows of older versions are removed or marked as
+    /// deleted. A message counts only if the run has read all rows of its version. The setting
+    /// needs `add_record_metadata`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["process_activate_version_messages"]))]
     pub activate_version: bool,
-    /// Rows of a stream after which they are merged into its table early (`append-only` and
-    /// `upsert`); without it they are merged when state is due and at the end.
+    /// Number of rows of a stream after which they are merged into its table (`append-only` and
+    /// `upsert`). By default they are merged before a state is printed and at the end.
     pub batch_size_rows: Option<u64>,
-    /// Whether U+0000, which Postgres cannot store, becomes U+FFFD; else such a value fails.
+    /// Replaces U+0000 by U+FFFD. Postgres cannot store U+0000, so by default such a row is
+    /// rejected.
     #[serde(default)]
     pub sanitize_null_text_characters: bool,
-    /// Whether strings with `contentEncoding: base16` become `bytea`; columns that are `bytea` in
-    /// their source always do.
+    /// Stores strings with `contentEncoding: base16` as `bytea`. Columns that are `bytea` in their
+    /// source are always stored so.
     #[serde(default)]
     pub interpret_content_encoding: bool,
-    /// Source part of the partition for `replace-partition`; without it the one that the stream's
-    /// schema names in `x-partition`. A stream that names another one is refused.
+    /// Source of the partition for `replace-partition`. By default the source that the stream's
+    /// schema names in `x-partition`. A stream that names another source is refused.
     #[schemars(extend("x-role" = "source"))]
     pub source: Option<String>,
-    /// Day of the partition for `replace-partition` as `YYYY-MM-DD`; without it the one that the
-    /// stream's schema names in `x-partition`. A stream that names another one is refused.
+    /// Day of the partition for `replace-partition`, as `YYYY-MM-DD`. By default the day that the
+    /// stream's schema names in `x-partition`. A stream that names another day is refused.
     #[schemars(extend("x-role" = "datestamp"))]
     pub datestamp: Option<String>,
-    /// What an upsert does with a column that a record does not have: `keep` its value or write
-    /// `null`. Behind the deletion of its row a record begins a new one, without old values.
+    /// What an upsert does with a column that a record lacks: `keep` leaves its value, `null` sets
+    /// it to null. A record that follows the deletion of its row starts a new row without the old
+    /// values.
     #[serde(default)]
     pub missing: Missing,
-    /// What to do with a column that is part of no key, and whose type does not take what comes
-    /// (larger numbers and longer text it always does): `refuse` it; `widen` the column to text,
-    /// where it has numbers, booleans, dates, times or uuids, whose text is then as `tap-postgres`
-    /// prints it; or `add_column`, which puts what comes into a column `NAME__TYPE`, and NULL into
-    /// the other one.
+    /// What happens when the type of a column cannot hold the new values. `refuse` ends the run.
+    /// `widen` changes a column of numbers, booleans, dates, times or uuids to text. `add_column`
+    /// puts the new values into a column `NAME__TYPE`, and NULL into the old one. Columns of a key
+    /// are always refused. Larger numbers and longer text always fit, because the column is then
+    /// widened.
     #[serde(default)]
     pub on_type_change: OnTypeChange,
-    /// Seconds to wait for a lock on a table before giving up with exit code 75.
+    /// Seconds to wait for a lock on a table. After that the run ends with exit code 75.
     #[serde(default = "a_minute")]
     pub lock_timeout_seconds: u64,
-    /// Whether streams without keys are refused.
+    /// Refuses streams without keys.
     #[serde(default)]
     pub primary_key_required: bool,
-    /// SQL to run ahead of the first row: a text, or several. It is one transaction, in a session
-    /// of its own with the settings of the role; nothing is loaded where it fails.
+    /// SQL to run before the first row, as one text or a list. It runs in one transaction, in a
+    /// session of its own with the settings of the role. If it fails, nothing is loaded.
     pub before_run_sql: Option<Texts>,
-    /// SQL to run in the same way behind the last row, when every table is committed and its state
-    /// printed; that stays so where it fails.
+    /// SQL to run after the last row, in the same way as `before_run_sql`. At that time all tables
+    /// are committed and the state is printed. If the SQL fails, the loaded rows stay.
     pub after_run_sql: Option<Texts>,
-    /// Accepted for compatibility and not used: the connection is always plain `postgresql`.
+    /// Accepted for compatibility and not used. The connection is always plain `postgresql`.
     #[serde(rename = "dialect+driver")]
     pub dialect_driver: Option<String>,
-    /// Accepted for compatibility and not used: rows always travel by COPY.
+    /// Accepted for compatibility and not used. Rows are always loaded by COPY.
     pub use_copy: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! A setting that is not carried out ends the run, unless leaving it out changes nothing.
+//! A setting that a connector does not support ends the run, unless leaving it out changes nothing.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ fn settings_of_other_programs_are_taken_where_they_change_nothing() {
         let silent = !outcome.complaint().contains(name);
         assert!(silent, "{connector} {name}: {}", outcome.complaint());
         let failed = run(connector, &json!({ name: refused })).exits(78);
-        says(&failed, &[&format!("cannot do what `{name}` asks for yet"), "hint: "]);
+        says(&failed, &[&format!("does not support `{name}` yet"), "hint: "]);
     }
     // No effect here, whatever the value.
     for (connector, name) in [("tap-postgres", "itersize"), ("target-postgres", "parallelism")] {
@@ -168,7 +168,7 @@ fn settings_of_every_variant_of_the_target_are_known() {
         let outcome = run("target-postgres", &json!({ (name): value, "unknown_settings": "warn" }));
         let told = outcome.complaint();
         assert!(!told.contains("unknown setting"), "{name}: {told}");
-        let refused = told.contains("cannot do what");
+        let refused = told.contains("does not support");
         assert_eq!(refused && told.contains("hint: "), refused, "{name}: {told}");
         let reached = told.contains("cannot connect") || told.contains("/nowhere");
         assert!(refused || reached || outcome.code == 0, "{name}: {told}");

@@ -1,4 +1,4 @@
-//! SCHEMAs that say less, or something else, than they should.
+//! SCHEMA messages that say less, or something else, than they should.
 
 use serde_json::{Value, json};
 

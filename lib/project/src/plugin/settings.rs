@@ -44,9 +44,12 @@ pub(super) fn resolve(
         for definition in definitions {
             if let Some((variable, text)) = from_variables(definition, entry, &project.process) {
                 let value = read_as(definition.kind(), text).ok_or_else(|| {
-                    Error::new(ErrorKind::Config, "cannot read a variable as its setting wants")
-                        .with("variable", variable)
-                        .with("kind", definition.kind())
+                    Error::new(
+                        ErrorKind::Config,
+                        "cannot read a variable as the type of its setting",
+                    )
+                    .with("variable", variable)
+                    .with("kind", definition.kind())
                 })?;
                 put(&mut config, &definition.name, value);
             }
@@ -151,8 +154,11 @@ fn cast(value: &mut Value, kind: Option<&str>) -> Result<()> {
         // It may be in a notation of the plugin's own.
         None if matches!(kind, "array" | "object") => return Ok(()),
         None => {
-            return Err(Error::new(ErrorKind::Config, "cannot read a value as its setting wants")
-                .with("kind", kind));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot read a value as the type of its setting",
+            )
+            .with("kind", kind));
         }
     };
     Ok(())
@@ -161,7 +167,8 @@ fn cast(value: &mut Value, kind: Option<&str>) -> Result<()> {
 /// Reads a number or truth value as the kind of its setting; `None` where the kind says nothing.
 fn as_spelled(kind: Option<&str>, spelled: &str) -> Result<Option<Value>> {
     let refuse = |kind: &str| {
-        Error::new(ErrorKind::Config, "cannot read a value as its setting wants").with("kind", kind)
+        Error::new(ErrorKind::Config, "cannot read a value as the type of its setting")
+            .with("kind", kind)
     };
     let read = match kind {
         None | Some("array" | "object") => return Ok(None),
