@@ -3,14 +3,14 @@
 pub(super) const CODES: &[(&str, &str)] = &[
     (
         "W-BOOKMARK-BEYOND",
-        "No row of a table has a key at or beyond the bookmark, and its numbers may have begun \
-         anew. No run reads such rows: read the stream once without a bookmark.",
+        "No row of a table has a key at or after the bookmark, so its numbers may have started \
+         again. Incremental runs do not read such rows. Read the stream once without a bookmark.",
     ),
     (
         "W-BOOKMARK-HELD",
-        "A transaction that writes a table stayed open longer than `writers_wait_seconds`, and may \
-         add rows before those that were read. The bookmark stays before them, so that none is \
-         lost, and the next run reads them again. End the transaction, or wait longer.",
+        "A transaction that writes a table stayed open longer than `writers_wait_seconds`. It may \
+         add rows before those that were read. The tap keeps the bookmark before these rows, and \
+         the next run reads them again. End the transaction, or wait longer.",
     ),
     (
         "W-BOOKMARK-IN-FUTURE",
@@ -19,30 +19,29 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-BOOKMARK-UNUSED",
-        "A bookmark of the state is of another replication key, or has no value that can be read. \
-         All rows are read again. Correct the state, or remove the bookmark.",
+        "A bookmark of the state belongs to another replication key, or its value cannot be read. \
+         The tap reads all rows again. Correct the state, or remove the bookmark.",
     ),
     (
         "W-CHECK-WRITES",
-        "`chorus check` writes a small stream to where the target writes. Remove it \
-         afterwards, or point the check elsewhere.",
+        "`chorus check` writes a small stream to the destination of the target. Remove it \
+         afterwards, or let the check write elsewhere.",
     ),
     (
         "W-COLUMN-ADDED",
-        "Columns come by a run that reads the rows since a bookmark alone, so rows from before \
-         have no value there, or an old one. Read the stream once without its bookmark.",
+        "A run that reads only the rows since a bookmark adds columns. Older rows have no value \
+         there, or an old one. Read the stream once without its bookmark.",
     ),
     (
         "W-COLUMN-ALIKE",
-        "Files or objects of one table, or a stream and the table it is loaded into, spell a \
-         column in ways that differ in case, spaces, `_-.` or characters that look alike. Each \
-         spelling is a column of its own. Correct the names.",
+        "Files or objects of one table, or a stream and its table, spell a column differently: in \
+         case, spaces, `_-.` or characters that look alike. Each spelling is a column of its own. \
+         Correct the names.",
     ),
     (
         "W-COLUMN-MISSING",
-        "No file that a run read has a column of the stream, so all of its rows have null there, \
-         also those that take the place of rows with values. Correct the files, or deselect the \
-         column.",
+        "No file of the run has a column of the stream. All rows of the run have null there, also \
+         those that replace rows with values. Correct the files, or deselect the column.",
     ),
     (
         "W-COLUMN-NOT-READABLE",
@@ -51,184 +50,186 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-UNKNOWN",
-        "Files have columns that the catalog does not know, and they are left out. Write the \
-         catalog again with `--discover`.",
+        "Files have columns that are not in the catalog, and these columns are left out. Write \
+         the catalog again with `--discover`.",
     ),
     (
         "W-COMMIT-UNSURE",
         "The connection broke before the server answered a COMMIT. The target asks the server \
-         what became of it.",
+         whether the transaction was committed.",
     ),
     (
         "W-CONDITION-CHANGED",
-        "The rows up to a bookmark were read by conditions (`custom_where_clauses`) that are no \
-         longer set, and what these left out is not read. Read the stream once without its \
-         bookmark.",
+        "The rows up to a bookmark were read under conditions (`custom_where_clauses`) that are \
+         no longer set. The rows that these conditions left out are not read. Read the stream \
+         once without its bookmark.",
     ),
     (
         "W-CONNECTION-LOST",
-        "The connection was lost and is made again. Rows are neither lost nor doubled.",
+        "The connection was lost, and the program connects again. No row is lost or doubled.",
     ),
     (
         "W-COUNT-DIFFERS",
-        "The API announced another number of records than it gave. Check the paging settings.",
+        "The API announced another number of records than it sent. Check the paging settings.",
     ),
     (
         "W-DAMAGED-PAGES",
-        "The server is set to pass over damaged pages, so that rows may be missing. Switch the \
-         setting off, and look after its disk.",
+        "The server is set to skip damaged pages, so rows may be missing. Switch this setting \
+         off, and check the disk of the server.",
     ),
     (
         "W-DATA-MOVED",
-        "The data changed while its pages were read. Sort by a key that does not change, or \
-         page by token.",
+        "The data changed while its pages were read. Sort by a key that does not change, or page \
+         by token.",
     ),
     (
         "W-DAY-IN-FUTURE",
-        "The day of a run has not begun yet. Correct it: what is written for it will be newer \
-         than all days before it.",
+        "The day of a run has not begun yet. Correct it: the data of this day counts as newer \
+         than that of all days before it.",
     ),
     (
         "W-DAY-OLDER",
-        "A day is loaded after a later one, and rows of it take the place of newer ones. \
-         Load the later days again by the command that the warning names, or set `load_method: \
-         replace-partition`.",
+        "A day is loaded after a later day, and its rows replace newer ones. Load the later days \
+         again with the command in the warning, or set `load_method: replace-partition`.",
     ),
     (
         "W-DAYS-MISSED",
-        "A schedule did not run for some days, and does not make up for them. Run them by the \
-         command that the warning names, or set `missed: all`.",
+        "A schedule did not run for some days and does not catch up. Run these days with the \
+         command in the warning, or set `missed: all`.",
     ),
     (
         "W-DELIMITER-DOUBTFUL",
-        "The only column has another delimiter in its name, or names begin with a space. Set \
+        "The name of the only column contains another delimiter, or names begin with a space. Set \
          `delimiter`, or `skipinitialspace`.",
     ),
     (
         "W-ENCODING-DOUBTFUL",
-        "A file is read in one encoding, but its text is UTF-8 as well. Check `encoding`.",
+        "A file is read in one encoding, but its text is also valid UTF-8. Check `encoding`.",
     ),
     (
         "W-END-BY-REFUSAL",
-        "The API refused a page, and this is taken for the end of the records. Check the page \
-         limits of the API.",
+        "The API refused a page, and the tap treats this as the end of the records. Check the \
+         page limits of the API.",
     ),
     (
         "W-ERROR-IN-ANSWER",
-        "An answer of the API tells of a failure beside its records, or `error_in_answer: warn` \
-         takes it. Look at what it says.",
+        "An answer of the API reports an error outside its records, or `error_in_answer: warn` \
+         accepts such an answer. Read the error in the warning.",
     ),
     (
         "W-FILE-APART",
-        "A JSON file has none of the columns of the files before it, and is read. Give it a table \
-         of its own if its objects are other rows.",
+        "A JSON file has none of the columns of the files before it. The tap reads it. If its \
+         objects are other rows, give it a table of its own.",
     ),
     (
         "W-FILE-MOVED",
-        "A file has another name than when it was read, or was compressed since. It is not read \
-         again where its bytes prove it; else the warning says so, and its rows may come twice.",
+        "A file was renamed or compressed after it was read. If its bytes prove that it is the \
+         same file, the tap does not read it again. Otherwise the warning says so, and its rows \
+         may come twice.",
     ),
     (
         "W-FILE-NOT-READ",
-        "A file is left out: it is not a regular file, it has a name that cannot be used, its \
-         ending tells no format, or its text is no table.",
+        "A file is left out: it is not a regular file, its name cannot be used, its ending names \
+         no known format, or its text is not a table.",
     ),
     (
         "W-FILE-OPEN-TO-ALL",
-        "Everybody can change a file that says whom to trust. Run `chmod o-w` on it.",
+        "All users can change a file that says which servers to trust. Run `chmod o-w` on it.",
     ),
     (
         "W-FILE-REPLACED",
-        "A file of an earlier run or of another day has the same time in its name and is replaced. \
-         Let `timestamp_format` go down to the second, in UTC, and `datestamp_format` have the \
+        "A file of an earlier run or of another day has the same time in its name and is \
+         replaced. Let `timestamp_format` contain seconds, in UTC, and `datestamp_format` the \
          whole date.",
     ),
     (
         "W-FILE-TWICE",
-        "Several names lead to one file, which is read once, by the name that the warning tells. \
-         Or a file and one that may be its compressed copy are both read: remove one.",
+        "Several names lead to the same file. The tap reads it once, under the name in the \
+         warning. Or a file and its compressed copy may both be read: remove one of them.",
     ),
     ("W-FILE-UNFINISHED", "A file is still being written. The next run reads it."),
     ("W-FOLDER-LEFT", "A folder of an earlier step could not be removed. The next run removes it."),
     (
         "W-HEADER-DOUBTFUL",
-        "The first line of a file is taken for its header, but looks like a row. Set `header` to \
-         false if it is one.",
+        "The first line of a file is read as its header, but looks like a row. If it is a row, \
+         set `header` to false.",
     ),
     (
         "W-HEADER-REPEATED",
-        "Lines within a file are its header once more, in whatever spelling, and are passed over; \
-         below one with another order, rows are read in that order. Have the file written with \
-         one header.",
+        "The header appears again inside a file, perhaps in another spelling. These lines are \
+         skipped. If such a line has another order of columns, the rows after it are read in that \
+         order. Have the file written with one header.",
     ),
     ("W-HISTORY-DAMAGED", "A record of an earlier run cannot be read and is left out."),
     (
         "W-HOOK-FAILED",
-        "A job has failed, and what its `on_failure` names was not told: the command has failed, \
-         the address has refused it, or ten seconds were not enough, twice.",
+        "A job has failed, and its `on_failure` could not report this: the command failed, the \
+         address refused the message, or both attempts took longer than ten seconds.",
     ),
     (
         "W-KEY-IN-FUTURE",
         "Rows have a replication key later than the start of the run. The bookmark does not move \
-         to them, and every run reads them again. Correct them, or set `bookmark_cap` to false.",
+         to them, and every run reads them again. Correct the rows, or set `bookmark_cap` to \
+         false.",
     ),
     (
         "W-KEY-OVER-CHILDREN",
-        "A stream has the rows of child tables too, and nothing holds those to its key. Select \
-         the child tables as streams of their own.",
+        "A stream contains the rows of child tables too, and its key does not apply to them. Keys \
+         may repeat. Select the child tables as streams of their own.",
     ),
     (
         "W-KEY-RESPELLED",
-        "Keys are one in the table that may be two in the source: their column takes different \
-         texts for equal, or U+0000 in them is replaced. Load into a column of type text.",
+        "Two keys of the source may be one key in the table, because the type of the column \
+         treats different texts as equal, or because U+0000 was replaced. Load into a column of \
+         type text.",
     ),
     (
         "W-KEY-SHARED",
-        "Rows of a table share the key that the catalog has for it, and a load by key keeps one of \
-         them. Write the catalog again with `--discover`, or correct the key.",
+        "Rows of a table have the same value in the key that the catalog names, and a load by key \
+         keeps only one of them. Write the catalog again with `--discover`, or correct the key.",
     ),
     (
         "W-KEYS-MISSING",
-        "A SCHEMA says nothing of the keys of its stream, so the stream has none. Let the tap \
-         write `key_properties`, a list that may be empty.",
+        "A SCHEMA message has no `key_properties`, so the stream has no keys. Let the tap write \
+         `key_properties`, a list that may be empty.",
     ),
     (
         "W-KEYS-REPEATED",
-        "A later row of a full read has the key of an earlier one, and takes its place. Choose \
-         keys that are unique in the source, or load by `append-only`.",
+        "A later row of a full read has the key of an earlier row and replaces it. Choose keys \
+         that are unique in the source, or load by `append-only`.",
     ),
     (
         "W-KINDS-AS-TEXT",
-        "Values of a column are of several kinds and become text, where a number and a string of \
-         its digits are the same. Declare one of the kinds, or an empty schema for the property, \
-         which keeps values as JSON.",
+        "Values of a column are of several kinds and become text. A number and a string of the \
+         same digits are then the same. Declare one of the kinds, or an empty schema for the \
+         property, which keeps values as JSON.",
     ),
     (
         "W-KINDS-MIXED",
-        "JSON values of a column are of several kinds, and are kept as JSON. Set `types` of the \
-         column (`schema` in tap-api) to have another type.",
+        "JSON values of a column are of several kinds and are kept as JSON. Set the type of the \
+         column in `types` (`schema` in tap-api) to change this.",
     ),
     (
         "W-LINK-DEAD",
-        "A link leads to nothing that can be read. Remove the link, or mend what it leads to.",
+        "A link leads to a file that cannot be read. Remove the link, or repair its target.",
     ),
     (
         "W-LINK-OUTSIDE",
-        "A link leads out of the folder that is read, or back into it. Its target is left \
-         out.",
+        "A link leads out of the folder that is read, or back into it. Its target is left out.",
     ),
     (
         "W-LOCK-UNSURE",
-        "A lock cannot be looked at, or other hosts write to a folder whose locks are not seen \
-         here. Give each host a folder of its own, or mount it with shared locks.",
+        "A lock cannot be checked, or other hosts write to the same folder and their locks are \
+         not visible here. Give each host a folder of its own, or mount the folder with shared \
+         locks.",
     ),
     (
         "W-MARK-INSIDE",
-        "Byte order marks within a file are passed over. Have the file written without them.",
+        "Byte order marks inside a file are skipped. Have the file written without them.",
     ),
     (
         "W-MORE-PAGES",
-        "The answer says that there are more pages, and no setting follows them. Set \
+        "The answer says that there are more pages, but no setting says how to request them. Set \
          `pagination_request_style`.",
     ),
 ];
