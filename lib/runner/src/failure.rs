@@ -1,4 +1,4 @@
-//! A failure as it is told everywhere: exit code, plugin, reason, in one line.
+//! A failure as it is reported everywhere: exit code, plugin, reason, in one line.
 
 use project::Step;
 use schemars::JsonSchema;
@@ -7,20 +7,20 @@ use singer::Error;
 use singer::error::printable;
 use singer::scrub;
 
-/// So much of a reason is told.
+/// How much of a reason is reported.
 const REASON_CHARS_MAX: usize = 300;
 
-/// Why a step has failed.
+/// Why a step failed.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Failure {
     /// The exit code.
     pub exit: u8,
-    /// The plugin that has failed, if one has.
+    /// The plugin that failed, if one did.
     pub plugin: Option<String>,
-    /// The reason, in one line; what a plugin of others says may have values of rows in it.
+    /// The reason, in one line. The text of a plugin of another author may contain values of rows.
     pub reason: String,
-    /// The same without what plugins of others say.
+    /// The reason without the text of plugins of other authors.
     #[serde(skip)]
     pub safe_reason: String,
 }

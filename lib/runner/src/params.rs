@@ -12,20 +12,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-/// What a run takes, from its command line or a file.
+/// What a run receives, from its command line or a file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Params {
-    /// Patterns of streams and columns: of what the project selects, those alone are read.
+    /// Patterns of streams and columns. Of the selection of the project, only these are read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub select: Vec<String>,
-    /// Conditions in SQL by streams: rows for which all of them are true are read.
+    /// Conditions in SQL by stream. Only rows for which all of them are true are read.
     #[serde(rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
     pub conditions: BTreeMap<String, Vec<String>>,
-    /// Rows are read from so many days before the day of the run on, or before today.
+    /// Only rows from this many days before the day of the run on are read, or before today if the
+    /// run has no day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
-    /// Values of variables; null where the name of one says that it is a secret.
+    /// Values of variables; null if the name of a variable says that it is a secret.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Option<String>>,
 }
@@ -53,7 +54,9 @@ impl Params {
 
     fn of_json(value: &Value) -> Result<Self> {
         let Some(members) = value.as_object() else {
-            return Err(refuse("cannot read the parameters of the run: they are a JSON object"));
+            return Err(refuse(
+                "cannot read the parameters of the run: they must be a JSON object",
+            ));
         };
         let mut params = Self::default();
         for (key, value) in members {
@@ -178,9 +181,10 @@ fn check_name(name: &str) -> Result<()> {
         || name.starts_with(|c: char| c.is_ascii_digit())
         || !name.chars().all(is_word)
     {
-        return Err(refuse("cannot set a variable of this name")
-            .with("variable", name)
-            .hint("a name has letters, digits and `_`: -i KEY=VALUE is `${KEY}` in meltano.yml"));
+        return Err(refuse("cannot set a variable with this name").with("variable", name).hint(
+            "a name consists of letters, digits and `_`: -i KEY=VALUE is `${KEY}` in \
+                   meltano.yml",
+        ));
     }
     Ok(())
 }
@@ -189,7 +193,7 @@ fn unknown(key: &str) -> Error {
     let known = KEYS.map(str::to_owned);
     let hint = match nearest(key, &known) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are: {}", KEYS.join(", ")),
+        None => format!("the members are: {}", KEYS.join(", ")),
     };
     refuse("cannot use an unknown parameter of the run").with("parameter", key).hint(hint)
 }

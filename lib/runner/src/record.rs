@@ -13,44 +13,45 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::params::Params;
 
-/// What is known of a run. The file has `format_version` beside it: the form of the whole.
+/// The record of a run. The file also has `format_version`: the version of its format.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct RunRecord {
-    /// Its name: the moment of its start, the number of its process, and a count.
+    /// The name of the run: the time of its start, the number of its process, and a count.
     pub run: String,
-    /// What was run, in words.
+    /// The job or the plugins that ran, as one text.
     #[serde(default)]
     pub job: String,
-    /// These words.
+    /// The words of `job`.
     #[serde(default)]
     pub words: Vec<String>,
-    /// The environment.
+    /// The environment of the project.
     pub environment: Option<String>,
-    /// The day, if it was run for one.
+    /// The day of the run, if it has one.
     #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub datestamp: Option<Datestamp>,
-    /// When it began.
+    /// The time at which the run began.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub started: Timestamp,
-    /// How it stands.
+    /// The status of the run.
     pub status: RunStatus,
-    /// The number of its process.
+    /// The number of the process.
     #[serde(default)]
     pub process: u32,
-    /// Where it runs.
+    /// The host on which the run runs.
     pub owner: Option<Owner>,
-    /// The name of its state, where one was given.
+    /// The state id, if the command line gave one.
     pub state_id: Option<String>,
-    /// What it took beside the project; a run that reads a part stands for no whole one.
+    /// What the run received in addition to the project. A run that reads a part does not count as
+    /// a run of the whole job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Params>,
-    /// Its steps, in their order.
+    /// The steps, in their order.
     #[serde(default)]
     pub steps: Vec<StepRecord>,
-    /// How often was warned, by codes, once it has ended.
+    /// The number of warnings by code, after the run has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Counts>,
-    /// When it ended.
+    /// The time at which the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended: Option<Timestamp>,
@@ -79,17 +80,17 @@ impl RunRecord {
     }
 }
 
-/// How a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
-    /// It runs, or was killed: the lock in its folder tells.
+    /// The run is running, or it was killed. The lock in its folder distinguishes the two.
     Running,
-    /// All steps are done.
+    /// All steps succeeded.
     Succeeded,
-    /// A step has failed.
+    /// A step failed.
     Failed,
-    /// A step waits for a day before it, which has failed.
+    /// A step waits for an earlier day, which failed.
     Waited,
 }
 
@@ -105,85 +106,86 @@ impl RunStatus {
     }
 }
 
-/// The host of a run, and the time since it was started.
+/// The host of a run, and the current start of its system.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Owner {
     /// The name of the host.
     pub host: String,
-    /// The number that the system has until it is started again.
+    /// A number that the system keeps until it is started again.
     pub boot: String,
 }
 
-/// What is known of a step of a run.
+/// The record of a step of a run.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default)]
 pub struct StepRecord {
     /// The names of its plugins.
     pub step: String,
-    /// How it stands.
+    /// The status of the step.
     pub status: StepStatus,
-    /// The exit code for how it ended.
+    /// The exit code of the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<u8>,
-    /// Why it has failed, if it has.
+    /// Why the step failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// How often it was tried: 0 where another run was at it.
+    /// The number of attempts; 0 if another run was executing the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<usize>,
-    /// When it began, once no other run was at it.
+    /// The time at which the step began, after no other run was executing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which the step ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended: Option<Timestamp>,
-    /// How long it took, tries and waits included.
+    /// The duration in seconds, including attempts and waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// The name of its state.
+    /// The state id of the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_id: Option<String>,
-    /// Its target has printed a state that could not be kept.
+    /// The target printed a state that could not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_lost: Option<bool>,
-    /// Which rows its target has added, or may have, that no state covers.
+    /// The rows that the target has added, or may have added, and that no state covers.
     pub uncovered: Option<String>,
-    /// The place that its target writes to: a name that tells nothing else.
+    /// A name for the place that the target writes to. It shows nothing else about the place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
-    /// What its tap reads: a name that tells nothing else.
+    /// A name for the source that the tap reads. It shows nothing else about the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// It may have changed what its target had.
+    /// The step may have changed data of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrote: Option<bool>,
-    /// How many states its target has printed.
+    /// The number of states that the target printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub states: Option<u64>,
-    /// What it has replaced as a whole: a name that tells nothing else.
+    /// A name for the data that the step has replaced completely. It shows nothing else about the
+    /// data.
     pub replaced: Option<String>,
-    /// The streams that it read.
+    /// The streams that the step read.
     pub streams: Vec<StreamRecord>,
-    /// How often its plugins have warned, by codes.
+    /// The number of warnings of its plugins, by code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Counts>,
 }
 
-/// How a step stands.
+/// The status of a step.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepStatus {
     /// It has not begun.
     #[default]
     Waiting,
-    /// It runs, or was killed with its run.
+    /// It is running, or it was killed with its run.
     Running,
-    /// It is done.
+    /// It succeeded.
     Succeeded,
-    /// It has failed.
+    /// It failed.
     Failed,
 }
 
@@ -199,21 +201,21 @@ impl StepStatus {
     }
 }
 
-/// What is known of a stream of a step.
+/// The record of a stream of a step.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default)]
 pub struct StreamRecord {
-    /// Its name.
+    /// The name of the stream.
     pub stream: String,
-    /// The rows that were read.
+    /// The number of rows that were read.
     pub rows: u64,
-    /// Those that were set aside.
+    /// The number of rejected records.
     pub rejected: u64,
-    /// The bytes of their values, where that is known.
+    /// The bytes of their values, if they are known.
     pub bytes: u64,
-    /// How long it took; null where it did not come to its end.
+    /// The duration in seconds; null if the stream did not reach its end.
     pub seconds: Option<f64>,
-    /// The table that it fills, where that has another name.
+    /// The table that the stream fills, if it has another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
 }
