@@ -7,8 +7,8 @@ demo:
 
 # The tests of what reaches a Postgres server, which run against more than one version of it.
 OF_POSTGRES = postgres::commits:: postgres::first_loads:: postgres::formats:: postgres::loads:: postgres::metadata:: \
-	postgres::names:: postgres::parts:: postgres::reruns:: postgres::schema_changes:: postgres::selection:: \
-	postgres::session_settings:: postgres::source_changes:: postgres::states:: postgres::together:: \
+	postgres::names:: postgres::partial_reads:: postgres::reruns:: postgres::schema_changes:: postgres::selection:: \
+	postgres::session_settings:: postgres::source_changes:: postgres::states:: postgres::small_tables:: \
 	postgres::types:: postgres::values:: postgres::view_zones::
 
 test: setup

@@ -12,8 +12,9 @@ mod api {
     mod bookmarks;
     mod elements;
     mod ends;
+    mod error_answers;
     mod faults;
-    mod marks;
+    mod more_pages;
     mod pages;
     mod parents;
     mod servers;
@@ -21,7 +22,6 @@ mod api {
     mod starts;
     pub mod streams;
     mod tokens;
-    mod told;
     mod trees;
     mod windows;
 }
@@ -57,8 +57,8 @@ mod files {
     mod sftp;
     mod sftp_clocks;
     mod sftp_faults;
-    mod sftp_told;
     mod sftp_trust;
+    mod sftp_warnings;
     mod values;
 }
 
@@ -69,7 +69,7 @@ mod lake {
     mod kill;
     mod layouts;
     mod places;
-    mod planted;
+    mod planted_links;
     mod readers;
     mod taps;
 }
@@ -79,8 +79,8 @@ mod others {
     mod airflow;
     mod interop;
     pub mod meltano;
+    mod runners_agree;
     mod sales;
-    mod three_ways;
 }
 
 /// The Singer pipe.
@@ -93,10 +93,10 @@ mod pipe {
     mod processes;
     mod rejects;
     mod sizes;
+    mod small_streams;
     mod state_kills;
     mod state_sizes;
     mod stopped;
-    mod together;
     mod two_taps;
 }
 
@@ -106,16 +106,15 @@ mod postgres {
     mod bookmarks;
     mod chosen_tables;
     mod commits;
+    mod computed_columns;
     mod conditions;
-    mod filled;
+    mod exact_columns;
     mod first_loads;
     mod formats;
     mod future_keys;
-    mod guarded;
     mod hidden_rows;
     mod hints;
     mod inherited;
-    mod kept;
     mod letter_case;
     mod loads;
     mod lost_tables;
@@ -128,10 +127,9 @@ mod postgres {
     pub mod open_writers;
     mod overlaps;
     mod own_columns;
-    mod parts;
+    mod partial_reads;
     mod pooler;
     mod rediscovery;
-    mod relatives;
     mod reruns;
     mod run_sql;
     mod schema_changes;
@@ -139,11 +137,13 @@ mod postgres {
     mod server_faults;
     mod session_settings;
     mod several_servers;
+    mod small_tables;
     mod source_changes;
     mod states;
+    mod table_families;
     mod tables;
     mod tap_limits;
-    mod together;
+    mod triggers;
     mod type_changes;
     mod types;
     mod values;
@@ -172,27 +172,27 @@ mod book {
 
 /// `chorus`.
 mod runner {
-    mod again;
+    mod added_again;
     mod backfill;
     mod checks;
     mod days;
     mod doctor;
     mod environment;
+    mod failed_attempts;
+    mod failure_reasons;
     mod failures;
     mod faults;
-    mod life;
+    mod liveness;
     pub mod loads;
     mod lost_days;
     mod order;
-    mod parts;
+    mod partial_runs;
     mod project;
-    mod reasons;
     mod removed_days;
-    mod replaced;
+    mod replaced_rows;
     mod runs;
     mod setting_roles;
     mod states;
-    mod tries;
     mod variables;
     mod warnings;
 }

@@ -32,7 +32,7 @@ impl FromStr for Datestamp {
         parse(text).map(Self).ok_or_else(|| {
             Error::new(ErrorKind::Config, "cannot read the datestamp")
                 .with("datestamp", text)
-                .hint("write a real calendar date as YYYY-MM-DD, for example 2024-02-29")
+                .hint("write a valid date as YYYY-MM-DD, for example 2024-02-29")
         })
     }
 }

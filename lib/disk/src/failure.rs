@@ -14,10 +14,10 @@ pub fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
     let many = cause.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
     let failure = Error::new(ErrorKind::Io, message).with("path", path.display()).caused_by(cause);
     if full {
-        return failure.hint("make room there and run again");
+        return failure.hint("free some space there and run again");
     }
     if many {
-        return failure.hint("more files are open than a process may have: raise `ulimit -n`");
+        return failure.hint("the process has too many open files: raise `ulimit -n`");
     }
     failure
 }

@@ -70,7 +70,7 @@ impl Lock {
 
     /// Tells whether somebody holds the lock; leaves the file as it is.
     pub fn is_held(path: &Path) -> Result<bool> {
-        let failed = |cause| failure("cannot look at the lock", path, cause);
+        let failed = |cause| failure("cannot check the lock", path, cause);
         let file = match File::open(path) {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),

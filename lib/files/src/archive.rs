@@ -44,7 +44,7 @@ pub struct Rules<'a> {
     pub ratio_max: u64,
     /// Files of any ending count, for the settings say how they are written.
     pub any_ending: bool,
-    /// Tells whether a part of a path is passed over.
+    /// Tells whether a part of a path is skipped.
     pub ignores: &'a dyn Fn(&str) -> bool,
 }
 
@@ -97,15 +97,11 @@ pub fn members(
         }
         let name = entry.name().map_err(failure)?.into_owned();
         if !name.split('/').all(|part| plain(part.as_bytes()).is_some()) {
-            singer::warn!(
-                "W-FILE-NOT-READ",
-                "passing over a member of {}: its name is {name:?}",
-                path
-            );
+            singer::warn!("W-FILE-NOT-READ", "skipping a member of {}: its name is {name:?}", path);
             continue;
         }
         if entry.is_symlink() || name.split('/').any(|part| (rules.ignores)(part)) {
-            tracing::debug!("passing over {name} in {}", path);
+            tracing::debug!("skipping {name} in {}", path);
             continue;
         }
         members.push(Member {
@@ -180,11 +176,11 @@ fn refuse_unlisted(input: &mut Seeking<'_>) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Data,
-        "cannot read an archive that begins with a member which its directory does not list",
+        "cannot read an archive whose first member is not in its directory",
     )
     .hint(
-        "were several archives put together into one file? put each of them there as a file of \
-         its own, or write all members into one archive",
+        "if several archives were joined into one file, write each archive into a file of its own, \
+          or all members into one archive",
     ))
 }
 
@@ -198,7 +194,7 @@ fn refuse_alike(members: &[Member]) -> Result<()> {
 fn twice(name: &str) -> Error {
     Error::new(ErrorKind::Data, "cannot read an archive with several members of one name")
         .with("member", name)
-        .hint("have the archive written with a name of its own for each member")
+        .hint("write the archive with a different name for each member")
 }
 
 impl Member {
@@ -218,14 +214,17 @@ impl Member {
         }
         let free = Limits::default().free_bytes;
         if self.size > free && self.size > self.compressed.saturating_mul(self.ratio_max) {
-            return refuse("cannot decompress a file that expands this much")
-                .map_err(|failure| failure.hint("raise `decompression_ratio_max` if it is meant"));
+            return refuse("cannot decompress a file with this compression ratio").map_err(
+                |failure| {
+                    failure.hint("if the file is what you expect, raise `decompression_ratio_max`")
+                },
+            );
         }
         let mut header = [0; HEADER_BYTES];
         file.seek_to(self.header_start, HEADER_BYTES as u64).map_err(read_failure)?;
         file.read_exact(&mut header).map_err(read_failure)?;
         if header[..4] != HEADER_MAGIC {
-            return Err(damaged("a member does not begin where the archive says"));
+            return Err(damaged("a member does not begin at its place in the directory"));
         }
         let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
         let start = self.header_start + HEADER_BYTES as u64 + length(26) + length(28);
@@ -238,7 +237,7 @@ impl Member {
             method => {
                 return Err(Error::new(
                     ErrorKind::Data,
-                    "cannot read a member that is compressed this way",
+                    "cannot read a member with this compression method",
                 )
                 .with("method", method)
                 .hint("members may be stored or deflated"));
@@ -265,12 +264,12 @@ impl Read for Inflated {
             io::ErrorKind::Interrupted => cause,
             // What the connection fails with passes as it is.
             _ if is_ours(&cause) => cause,
-            _ => io::Error::other(damaged("it cannot be inflated").caused_by(cause)),
+            _ => io::Error::other(damaged("it cannot be decompressed").caused_by(cause)),
         })?;
         let whole = bytes > 0 || (self.left == 0 && self.sum.sum() == self.wanted);
         self.left = match self.left.checked_sub(bytes as u64) {
             Some(left) if whole => left,
-            _ => return Err(io::Error::other(damaged("it has other bytes than it should"))),
+            _ => return Err(io::Error::other(damaged("its checksum or size is wrong"))),
         };
         self.sum.update(&buffer[..bytes]);
         Ok(bytes)
@@ -284,7 +283,7 @@ fn is_ours(cause: &io::Error) -> bool {
 fn damaged(how: &str) -> Error {
     Error::new(ErrorKind::Data, "cannot read the archive, or a member of it")
         .with("reason", how)
-        .hint("the archive is damaged or cut short: have it written again")
+        .hint("the archive is damaged or incomplete: write it again")
 }
 
 fn failure(cause: ZipError) -> Error {
@@ -292,7 +291,7 @@ fn failure(cause: ZipError) -> Error {
         ZipError::Io(cause) if is_ours(&cause) => read_failure(cause),
         cause => Error::new(ErrorKind::Data, "cannot read the file as a zip archive")
             .caused_by(cause)
-            .hint("the archive is damaged or cut short: have it written again"),
+            .hint("the archive is damaged or incomplete: write it again"),
     }
 }
 
@@ -315,7 +314,7 @@ impl Read for Seeking<'_> {
         let bytes = self.file.read(buffer)?;
         self.at += bytes as u64;
         let Some(budget) = self.budget.checked_sub(bytes) else {
-            return Err(io::Error::other(damaged("its directory has no end in reach")));
+            return Err(io::Error::other(damaged("the end of its directory was not found")));
         };
         self.budget = budget;
         Ok(bytes)

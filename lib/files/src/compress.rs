@@ -112,7 +112,7 @@ impl Codec {
         if !head[..filled].starts_with(magic) {
             return Err(Error::new(ErrorKind::Data, "cannot decompress the file")
                 .with("codec", self.name())
-                .hint("its first bytes are not those of the format its name ends in"));
+                .hint("the first bytes of the file do not fit the ending of its name"));
         }
         if self == Self::Plain {
             // `BZh` and a digit: a word of three letters may begin a text.
@@ -128,7 +128,7 @@ impl Codec {
             if [ZIP, OLE].iter().any(|magic| head[..filled].starts_with(magic)) {
                 return Err(Error::new(ErrorKind::Data, "cannot read the file as text")
                     .with("the first bytes are", "those of a spreadsheet or an archive")
-                    .hint("have a spreadsheet saved as CSV, and what an archive holds unpacked"));
+                    .hint("save a spreadsheet as CSV, and unpack an archive"));
             }
             return Ok(Box::new(head_read.chain(input)));
         }
@@ -220,14 +220,14 @@ impl Read for Bounded<'_> {
                         .with("codec", self.codec.name())
                         .with("byte", self.bytes_out)
                         .caused_by(cause)
-                        .hint("the file is damaged, cut short, or followed by other bytes"),
+                        .hint("the file is damaged or incomplete, or other bytes follow it"),
                 ));
             }
         };
         self.bytes_out += bytes as u64;
         if !self.limits.allow(self.bytes_out, self.bytes_in.get()) {
             return Err(io::Error::other(
-                Error::new(ErrorKind::Data, "cannot decompress a file that expands this much")
+                Error::new(ErrorKind::Data, "cannot decompress a file with this compression ratio")
                     .with("codec", self.codec.name())
                     .with("bytes out", self.bytes_out)
                     .with("ratio_max", self.limits.ratio_max)
@@ -334,7 +334,7 @@ mod tests {
         for (codec, bomb) in all(&zeros) {
             let failure = read(codec, &bomb, limits).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Data, "{codec:?}");
-            assert!(failure.message().contains("expands"), "{failure}");
+            assert!(failure.message().contains("compression ratio"), "{failure}");
             let wide = Limits { ratio_max: 1 << 20, ..limits };
             assert_eq!(read(codec, &bomb, wide).unwrap().len(), zeros.len());
         }

@@ -21,11 +21,11 @@ pub struct Dialect {
     /// Quotes at odd places are failures, else ordinary text: a quoted field with text behind its
     /// closing quote is as it stands.
     pub strict: bool,
-    /// What begins a line that is no record, and is passed over.
+    /// What begins a line that is no record, and is skipped.
     pub comment: Option<ShortText>,
     /// NUL bytes are text.
     pub nul_allowed: bool,
-    /// A byte order mark at the start of a later record is text, and is not passed over as what a
+    /// A byte order mark at the start of a later record is text, and is not skipped as what a
     /// file had that was put together with others.
     pub marks_allowed: bool,
     /// The longest record; a longer one is a failure.

@@ -99,7 +99,7 @@ impl Store for Disk {
 }
 
 impl Disk {
-    /// Lists the members of an archive; hidden ones are passed over.
+    /// Lists the members of an archive; hidden ones are skipped.
     fn list(&mut self, archive: &Path) -> Result<Vec<String>> {
         let mut file = Part::new(DiskFile::open(archive)?);
         let rules = Rules {

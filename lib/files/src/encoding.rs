@@ -46,7 +46,10 @@ impl TextEncoding {
                 Self::Other(found.ok_or_else(|| {
                     Error::new(ErrorKind::Config, "cannot find the encoding")
                         .with("encoding", name)
-                        .hint("names are such as utf-8, utf-16, latin-1, cp1252, shift_jis, gbk")
+                        .hint(
+                            "known names are utf-8, utf-16, latin-1, cp1252, shift_jis, gbk and \
+                               so on",
+                        )
                 })?)
             }
         })
@@ -140,7 +143,7 @@ impl Decoding<'_> {
                 Error::new(ErrorKind::Data, "cannot read the text in its encoding")
                     .with("encoding", self.name)
                     .with("byte", at)
-                    .hint("set `encoding` to what the file is written in"),
+                    .hint("set `encoding` to the encoding of the file"),
             ));
         }
         self.offset += read as u64;

@@ -47,8 +47,8 @@ pub(crate) fn compare(setting: TextEncoding, head: &[u8]) -> Result<TextEncoding
     Err(match proof {
         Proof::Utf8 => failure.hint("set `encoding` to utf-8"),
         Proof::Utf16(_) => failure.hint("set `encoding` to utf-16"),
-        Proof::Utf32 => failure.hint("have the file written as UTF-8"),
-        Proof::Bytes => failure.hint("set `encoding` to utf-8, or to cp1252 or the like"),
+        Proof::Utf32 => failure.hint("write the file as UTF-8"),
+        Proof::Bytes => failure.hint("set `encoding` to utf-8, cp1252 or another encoding"),
     })
 }
 

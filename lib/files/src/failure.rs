@@ -7,9 +7,12 @@ use singer::{Error, ErrorKind};
 
 /// The failure of a file that changed while it was read.
 pub fn changed(path: impl Display) -> Error {
-    Error::new(ErrorKind::Temporary, "cannot read a file that changed during the read")
+    Error::new(ErrorKind::Temporary, "cannot read a file that changed while it was read")
         .with("path", path)
-        .hint("run again when its writer is done; write to another name and rename at the end")
+        .hint(
+            "run again after its writer has finished; a writer should use another name and \
+               rename the file at the end",
+        )
 }
 
 /// Turns a failed open into ours.
@@ -21,7 +24,7 @@ pub(crate) fn open_failure(cause: io::Error) -> Error {
     };
     let failure = Error::new(kind, "cannot open the file").caused_by(cause);
     if kind == ErrorKind::NoInput {
-        failure.hint("relative paths start at the folder the command runs in")
+        failure.hint("relative paths start at the folder in which the command runs")
     } else {
         failure
     }

@@ -69,10 +69,13 @@ impl<R: Read> WithoutFooter<R> {
         }
         if self.held.len() - self.free > self.bytes_max.saturating_add(BLOCK_BYTES) {
             return Err(io::Error::other(
-                Error::new(ErrorKind::Data, "cannot hold back this many bytes of a footer")
+                Error::new(ErrorKind::Data, "the lines of `skip_footer` are too long")
                     .with("skip_footer", self.lines)
                     .with("bytes_max", self.bytes_max)
-                    .hint("are there so few line ends? else raise `max_record_bytes`"),
+                    .hint(
+                        "check whether the file has line ends at all; else raise \
+                           `max_record_bytes`",
+                    ),
             ));
         }
         Ok(())

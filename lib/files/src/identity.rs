@@ -68,8 +68,11 @@ impl Identity {
 
     pub(crate) fn regular(metadata: &Metadata) -> Result<Self> {
         if !metadata.is_file() {
-            return Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file")
-                .hint("pipes, sockets and devices cannot be read twice: copy it to a file"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot read a path that is not a regular file",
+            )
+            .hint("a pipe, socket or device cannot be read twice: copy its content to a file"));
         }
         Ok(Self {
             size: metadata.len(),

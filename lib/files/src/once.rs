@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use crate::identity::Identity;
 
-/// So many names that are passed over are told.
+/// How many names that are skipped are reported.
 const NAMES_TOLD: usize = 20;
 
 /// Leaves one name of each file, whatever names lead to it: the one without a link on its way
-/// below the folder, else the first. The names that are passed over are told.
+/// below the folder, else the first. The names that are skipped are reported.
 pub(crate) fn once(base: &Path, found: Vec<(PathBuf, Identity)>) -> Vec<PathBuf> {
     let mut names: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
     for (at, (_, identity)) in found.iter().enumerate() {
         names.entry(identity.place()).or_default().push(at);
     }
     let several = names.into_values().filter(|names| names.len() > 1);
-    // For each name that is passed over, the one that is read.
+    // For each name that is skipped, the one that is read.
     let mut same_as: Vec<Option<usize>> = vec![None; found.len()];
     for names in several {
         let own = names.iter().find(|at| is_own(base, &found[**at].0)).unwrap_or(&names[0]);
@@ -26,14 +26,10 @@ pub(crate) fn once(base: &Path, found: Vec<(PathBuf, Identity)>) -> Vec<PathBuf>
         same_as.iter().enumerate().filter_map(|(at, own)| Some((at, (*own)?))).collect();
     for (at, own) in twice.iter().take(NAMES_TOLD) {
         let (name, own) = (found[*at].0.display(), found[*own].0.display());
-        singer::warn!("W-FILE-TWICE", "passing over {name}: it is the same file as {own}");
+        singer::warn!("W-FILE-TWICE", "skipping {name}: it is the same file as {own}");
     }
     if twice.len() > NAMES_TOLD {
-        singer::warn!(
-            "W-FILE-TWICE",
-            "passing over {} more names of files",
-            twice.len() - NAMES_TOLD
-        );
+        singer::warn!("W-FILE-TWICE", "skipping {} more names of files", twice.len() - NAMES_TOLD);
     }
     let names = found.into_iter().zip(same_as).filter(|(_, own)| own.is_none());
     names.map(|((path, _), _)| path).collect()

@@ -79,7 +79,7 @@ fn has_dotted_branch(part: &str) -> bool {
 /// endings tell a format, or those that match a pattern (`*`, `?`, `[a-z]`, `{a,b}`, and `**` for
 /// any folders). Hidden files and folders, which begin with a dot, count where the path names them.
 /// Symbolic links are followed, and each file is found once; links that lead to a folder which they
-/// or the path are in, or to nothing where no file of their name is wanted, are passed over.
+/// or the path are in, or to nothing where no file of their name is wanted, are skipped.
 ///
 /// Fails with `NoInput` when nothing is found, with `Config` for a pipe or device.
 pub fn find(path: &str) -> Result<Vec<PathBuf>> {
@@ -96,10 +96,9 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
         return Err(Error::new(ErrorKind::NoInput, "cannot find a file to read")
             .with("path", path)
             .hint(
-                "give a file, a folder with files whose endings tell how they are written \
-                 (.csv, .tsv, .psv, .txt, .json, .jsonl, .ndjson, .zip), or a pattern; hidden \
-                 names count only where the path has their dot; relative paths start at the folder \
-                 the command runs in",
+                "give a file, a pattern, or a folder with files of known endings (.csv, .tsv, \
+                 .psv, .txt, .json, .jsonl, .ndjson, .zip); hidden names match only if the path \
+                 has their dot; relative paths start at the folder in which the command runs",
             ));
     }
     Ok(found)
@@ -171,11 +170,11 @@ impl Walk<'_> {
             found.push((path.to_owned(), Identity::of(path)?));
         }
         if hidden > 0 {
-            tracing::info!("passing over {hidden} hidden files or folders in {}", root.display());
+            tracing::info!("skipping {hidden} hidden files or folders in {}", root.display());
         }
         unread.tell(
             &root.display().to_string(),
-            "to read such a file, give an entry its path, or a pattern for its ending",
+            "to read such a file, set its path in an entry, or a pattern for its ending",
         );
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(once(self.base, found))
@@ -202,14 +201,14 @@ impl Walk<'_> {
         match cause.loop_ancestor() {
             Some(folder) => singer::warn!(
                 "W-LINK-OUTSIDE",
-                "passing over {}: the link leads back to {}, which it is in",
+                "skipping {}: the link leads back to {}, which contains it",
                 path.display(),
                 folder.display()
             ),
             None => {
                 singer::warn!(
                     "W-LINK-DEAD",
-                    "passing over {}: it leads to nothing",
+                    "skipping {}: the link leads to nothing",
                     path.display()
                 );
             }
@@ -237,7 +236,7 @@ fn leads_above(entry: &walkdir::DirEntry, root: &Path) -> bool {
     };
     singer::warn!(
         "W-LINK-OUTSIDE",
-        "passing over {}: the link leads to {}, which {held} is in",
+        "skipping {}: the link leads to {}, which contains {held}",
         link.display(),
         target.display()
     );
@@ -263,10 +262,10 @@ fn leads_nowhere(cause: &walkdir::Error) -> bool {
 fn walk_failure(cause: &walkdir::Error) -> Error {
     let link = cause.path().filter(|_| cause.depth() > 0 && leads_nowhere(cause));
     if let Some(link) = link {
-        return Error::new(ErrorKind::NoInput, "cannot find what a link leads to")
+        return Error::new(ErrorKind::NoInput, "cannot find the target of a link")
             .with("link", link.display())
             .caused_by(cause.to_string())
-            .hint("mend or remove the link, or give a pattern that it does not match");
+            .hint("repair or remove the link, or give a pattern that does not match it");
     }
     let kind = match cause.io_error().map(std::io::Error::kind) {
         Some(std::io::ErrorKind::PermissionDenied) => ErrorKind::Denied,
@@ -275,7 +274,10 @@ fn walk_failure(cause: &walkdir::Error) -> Error {
     };
     let failure = Error::new(kind, "cannot list the folder").caused_by(cause.to_string());
     if kind == ErrorKind::Denied {
-        failure.hint("let this user read it, or give a path without it: its rows would be missing")
+        failure.hint(
+            "give this user the right to read the folder, or give a path without it: \
+                      otherwise its rows would be missing",
+        )
     } else {
         failure
     }

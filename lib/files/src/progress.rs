@@ -86,7 +86,10 @@ impl Progress {
             .parse()
             .or_kind(ErrorKind::Config, "cannot read the state")
             .with("modified_since", text)
-            .hint("it is a time as RFC 3339; without this bookmark all files are read")?;
+            .hint(
+                "the value must be a time in the form of RFC 3339; without this bookmark all \
+                   files are read",
+            )?;
         Ok(Some(time.into()))
     }
 
@@ -157,7 +160,7 @@ impl Progress {
     ///
     /// Size, time, and on a disk the file's number and the time of its last change of any kind say
     /// so, where all are the same and the times can be trusted; else only the sum of its bytes
-    /// does. `sum` is told whether the time is the same, and gives the sum or `None` when it is not
+    /// does. `sum` learns whether the time is the same, and gives the sum or `None` when it is not
     /// worth reading.
     pub fn has(
         &mut self,
@@ -436,7 +439,7 @@ mod tests {
             assert!(has("aa"), "{seconds}");
             assert_eq!(has("bb"), trusted, "{seconds}");
         }
-        // What was read before such times were doubted is taken for read, and has a sum from then
+        // What was read before such times were doubted is treated as read, and has a sum from then
         // on.
         let old = json!({"files": {"a": {"size": 3, "mtime": "1970-01-01T00:00:00Z"}}});
         let mut progress = Progress::of(&old);

@@ -222,7 +222,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(Record { raw, scratch, fields, escaped, line, offset }))
     }
 
-    /// Returns the lines that began with a byte order mark which was passed over, other than that
+    /// Returns the lines that began with a byte order mark which was skipped, other than that
     /// at the start of the input.
     pub fn marks(&self) -> Lines {
         self.marks
@@ -291,9 +291,9 @@ impl<R: Read> Reader<R> {
                 .hint("a quote may be missing; else raise `max_record_bytes`"),
             Fault::OpenQuote => failure.hint("the line is that of the opening quote"),
             Fault::OverLines => failure.hint(
-                "the line is that of the opening quote; the quote that closes the field is \
-                 followed by text, so one is missing or one too many: correct it, or set \
-                 `quotechar` to an empty text if quotes are ordinary text",
+                "the line is that of the opening quote; text follows the closing quote of the \
+                 field, so a quote is missing or too many: correct it, or set `quotechar` to an \
+                 empty text if quotes are ordinary text",
             ),
             Fault::AfterQuote | Fault::InsideText => {
                 failure.hint("set `strict` to false to read such quotes as text")
@@ -306,10 +306,10 @@ impl<R: Read> Reader<R> {
         if !self.parser.dialect.nul_allowed
             && let Some(at) = memchr(0, raw)
         {
-            return Err(Error::new(ErrorKind::Data, "cannot take a NUL byte as text")
+            return Err(Error::new(ErrorKind::Data, "cannot read a NUL byte as text")
                 .with("line", line + count_line_ends(&raw[..at]))
                 .with("byte", offset + at as u64)
-                .hint("is the file UTF-16? set `encoding`"));
+                .hint("if the file is UTF-16, set `encoding`"));
         }
         match std::str::from_utf8(raw) {
             Ok(_) => Ok(()),
@@ -317,7 +317,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Reads the first block and passes over a byte order mark.
+    /// Reads the first block and skips a byte order mark.
     #[cold]
     fn open(&mut self) -> Result<()> {
         if self.opened {
@@ -390,7 +390,7 @@ fn bad_utf8(at: usize, raw: &[u8], line: u64, offset: u64) -> Error {
     let hint = if at == 0 && (raw.starts_with(b"\xff\xfe") || raw.starts_with(b"\xfe\xff")) {
         "the file looks like UTF-16: set `encoding` to utf-16"
     } else {
-        "set `encoding` to what the file is written in, such as cp1252 or latin-1"
+        "set `encoding` to the encoding of the file, such as cp1252 or latin-1"
     };
     Error::new(ErrorKind::Data, "cannot read the text as UTF-8")
         .with("line", line)

@@ -22,13 +22,13 @@ impl ShortText {
         let plain = text.replace("\\t", "\t");
         let fits = (1..=Self::BYTES_MAX).contains(&plain.len());
         if !fits || plain.contains(['\n', '\r', '\0']) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "cannot use this text between fields or lines",
-            )
-            .with("setting", setting)
-            .with("value", text)
-            .hint(format!("give 1 to {} bytes without line ends; \\t is a tab", Self::BYTES_MAX)));
+            return Err(Error::new(ErrorKind::Config, "cannot use this text as a delimiter")
+                .with("setting", setting)
+                .with("value", text)
+                .hint(format!(
+                    "give 1 to {} bytes without line ends; \\t is a tab",
+                    Self::BYTES_MAX
+                )));
         }
         let mut bytes = [0; Self::BYTES_MAX];
         bytes[..plain.len()].copy_from_slice(plain.as_bytes());

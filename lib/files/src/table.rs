@@ -116,7 +116,7 @@ impl Table {
         match &this.settings.text.columns {
             Some(_) if this.settings.text.header => {
                 refuse("cannot use `columns` for files with a header")
-                    .hint("set `header` to false, or leave `columns` out")
+                    .hint("set `header` to false, or remove `columns`")
             }
             Some(names) => {
                 header::checked(names.clone(), false)
@@ -158,8 +158,8 @@ impl Table {
         let mut columns = Columns::new(self.settings.columns_max);
         let paths = self.store.find(&|_, _| false).with(self.settings.words.table, self.name())?;
         if paths.is_empty() {
-            // Why there is none is told where files are looked for; to have none that is new is no
-            // fault.
+            // Why there is none is reported where files are looked for; to have none that is new is
+            // no fault.
             self.check_finished()?;
             return Ok(None);
         }
@@ -310,7 +310,7 @@ impl Table {
         if doubtful && !self.doubted.replace(true) {
             singer::warn!(
                 "W-ENCODING-DOUBTFUL",
-                "{path} is read as {}, but its text is UTF-8 as well: is `encoding` right?",
+                "{path} is read as {}, but its text is also valid UTF-8: check `encoding`",
                 self.settings.text.encoding()
             );
         }
@@ -327,13 +327,13 @@ impl Table {
         columns::check_count(columns, self.settings.columns_max)
     }
 
-    /// Refuses a file without text, or whose text is all passed over, unless that is no fault.
+    /// Refuses a file without text, or whose text is all skipped, unless that is no fault.
     fn check_empty(&self, path: &str, size: u64) -> Result<()> {
         if !self.settings.text.allow_empty_files {
-            let what = if size == 0 { "without text" } else { "that has no line for one" };
+            let what = if size == 0 { "without text" } else { "without enough lines" };
             let message = format!("cannot find a header in a file {what}");
             return Err(Error::new(ErrorKind::Data, message)
-                .hint("if such a file is no fault, set `allow_empty_files` to true"));
+                .hint("if such files are allowed, set `allow_empty_files` to true"));
         }
         tracing::info!("{path} is empty: it has no rows");
         Ok(())
@@ -349,7 +349,7 @@ impl Table {
             return;
         }
         let rest = if whole { ", and rows that were loaded before stay" } else { "" };
-        let hint = if may_be { "" } else { "; if that is no fault, set `allow_empty_files`" };
+        let hint = if may_be { "" } else { "; if this is allowed, set `allow_empty_files`" };
         singer::warn!(
             "W-STREAM-EMPTY",
             "stream {name} has no columns: none of its files has one{rest}{hint}"
@@ -366,7 +366,7 @@ impl Table {
             .with(words.table, self.name())
             .with("key", key)
             .with("columns", names.join(", "))
-            .hint("a key is the name of a column in the header, as it stands there"))
+            .hint("write the key exactly as the name of the column in the header"))
     }
 
     /// Warns of columns that may be meant otherwise: names that differ little, values of several
@@ -403,8 +403,8 @@ impl Table {
             let told: Vec<_> = unknown.iter().take(COLUMNS_TOLD).map(String::as_str).collect();
             singer::warn!(
                 "W-COLUMN-UNKNOWN",
-                "stream {}: {} columns of its files that the catalog does not know were left out \
-                 ({}{}): write the catalog again with --discover",
+                "stream {}: left out {} columns of its files that are not in the catalog ({}{}): \
+                 write the catalog again with --discover",
                 self.name(),
                 unknown.len(),
                 told.join(", "),
@@ -430,9 +430,9 @@ impl Table {
         if !missing.is_empty() {
             singer::warn!(
                 "W-COLUMN-MISSING",
-                "stream {}: no file that was read has the columns {}: they are null in all of its \
-                 rows, which may take the place of rows with values there; if the files are right, \
-                 deselect the columns in a catalog, or write the catalog again with --discover",
+                "stream {}: no file of this run has the columns {}: they are null in all rows, \
+                 also in rows that replace rows with values; if the files are right, deselect the \
+                 columns in a catalog, or write the catalog again with --discover",
                 self.name(),
                 missing[..missing.len().min(COLUMNS_TOLD)].join(", ")
             );
@@ -442,7 +442,8 @@ impl Table {
     fn without_key(&self, path: &str, key: &str) -> Error {
         let message = format!("a file lacks a column that `{}` names", self.settings.words.keys);
         Error::new(ErrorKind::Data, message).with("path", path).with("key", key).hint(
-            "without it the rows of the file would have no key: correct the file or leave it out",
+            "without this column the rows of the file have no key: correct the file or leave it \
+             out",
         )
     }
 }

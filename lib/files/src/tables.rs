@@ -32,7 +32,7 @@ impl Tables {
         let Some(name) = names.into_iter().find(|name| !seen.insert(*name)) else { return Ok(()) };
         Err(Error::new(ErrorKind::Config, format!("cannot use one `{}` twice", words.table))
             .with(words.table, name)
-            .hint("let one path or pattern match all files of the table"))
+            .hint("give one path or pattern that matches all files of the table"))
     }
 
     /// Returns the streams of the tables that have columns.
@@ -49,7 +49,7 @@ impl Tables {
         }
     }
 
-    /// Writes the rows of a stream, see [`Table::sync`]. A target is told which files of a disk any
+    /// Writes the rows of a stream, see [`Table::sync`]. A target learns which files of a disk any
     /// of the tables reads, for it must not replace one before, while or after it is read.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         if rows.wants_files() && self.files.is_none() {

@@ -1,11 +1,11 @@
-//! Files of a folder that are not read, as their endings tell no format: they are told.
+//! Files of a folder that are not read, as their endings tell no format: they are reported.
 //!
-//! The rule: a file that somebody may take for rows is not passed over in silence. What programs
+//! The rule: a file that somebody may take for rows is not skipped in silence. What programs
 //! leave beside data (marks, sums, notes, files that are still being written) is.
 
 use std::collections::BTreeSet;
 
-/// So many names are told.
+/// How many names are reported.
 const NAMES_TOLD: usize = 5;
 
 /// Beginnings of names, in lower case, of files that are beside data.
@@ -85,8 +85,8 @@ impl Unread {
             let more = if self.count > self.names.len() { ", ..." } else { "" };
             singer::warn!(
                 "W-FILE-NOT-READ",
-                "passing over {} files in {place}, as their endings do not tell how they are \
-                 written: {}{more}; {what_to_do}",
+                "skipping {} files in {place}, because their endings are not known: {}{more}; \
+                 {what_to_do}",
                 self.count,
                 names.join(", "),
             );

@@ -110,7 +110,7 @@ fn check(own: &ColumnFormat) -> Result<()> {
     ];
     let useless = members.into_iter().find(|(_, is_given, fits)| *is_given && !fits);
     let Some((name, ..)) = useless else { return Ok(()) };
-    Err(Error::new(ErrorKind::Config, "cannot use a setting for a column of another type")
+    Err(Error::new(ErrorKind::Config, "cannot use this setting for a column of this type")
         .with("setting", name)
         .with("type", format!("{:?}", own.kind.kind()).to_lowercase()))
 }

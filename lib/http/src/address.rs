@@ -34,11 +34,11 @@ impl Address {
             |hint: &str| Err(Error::new(ErrorKind::Config, "cannot use the address").hint(hint));
         let encoded = encode_odd(text.trim());
         let Ok(uri) = Uri::parse(encoded) else {
-            return refuse("it is written like `https://api.example.com/v1`");
+            return refuse("write it like `https://api.example.com/v1`");
         };
         let uri = uri.normalize();
         let Some(authority) = uri.authority() else {
-            return refuse("it is written like `https://api.example.com/v1`");
+            return refuse("write it like `https://api.example.com/v1`");
         };
         if authority.has_userinfo() {
             return refuse("put user and password into `username` and `password`");
@@ -49,7 +49,7 @@ impl Address {
         if authority.host().is_empty()
             || !matches!(authority.port_to_u16(), Ok(port) if port != Some(0))
         {
-            return refuse("its host or port is not one");
+            return refuse("its host or port is not valid");
         }
         Ok(Self(strip(&uri)))
     }
@@ -58,7 +58,7 @@ impl Address {
     pub fn join(&self, reference: &str) -> Result<Self> {
         let bad = || {
             Error::new(ErrorKind::Data, "cannot follow the address in the answer")
-                .hint("it must be an http or https address without a password")
+                .hint("the address must be an http or https address without a password")
         };
         let encoded = encode_odd(reference.trim());
         let reference = UriRef::parse(encoded.as_str()).map_err(|_| bad())?;

@@ -120,10 +120,10 @@ impl BodyLimits {
         }
         let limits = Limits { ratio_max: self.ratio_max, free_bytes: FREE_BYTES };
         if !limits.allow(bytes_out, bytes_in) {
-            return Err(Error::new(ErrorKind::Data, "an answer expands too much")
+            return Err(Error::new(ErrorKind::Data, "an answer has a too high compression ratio")
                 .with("bytes in", bytes_in)
                 .with("bytes out", bytes_out)
-                .hint("if it is what you expect, raise `decompression_ratio_max`"));
+                .hint("if the answer is what you expect, raise `decompression_ratio_max`"));
         }
         Ok(())
     }
@@ -138,12 +138,12 @@ fn decoder<'a>(encoding: &str, input: impl Read + 'a) -> Result<Box<dyn Read + '
         "br" => Box::new(brotli_decompressor::Decompressor::new(buffered, 64 << 10)),
         "zstd" => {
             let decoder = zstd::stream::read::Decoder::with_buffer(buffered);
-            Box::new(decoder.or_kind(ErrorKind::Internal, "cannot set the decompression up")?)
+            Box::new(decoder.or_kind(ErrorKind::Internal, "cannot start the decompression")?)
         }
         other => {
             return Err(Error::new(ErrorKind::Data, "cannot decompress the answer")
                 .with("content-encoding", other)
-                .hint("gzip, br and zstd are known"));
+                .hint("supported are gzip, br and zstd"));
         }
     })
 }

@@ -104,7 +104,7 @@ impl Client {
                 && self.signer.refused()
             {
                 tracing::info!(
-                    "{}: the token is refused, asking for a new one",
+                    "{}: the API refused the token, so the tap asks for a new one",
                     self.shown(request)
                 );
                 continue;
@@ -163,10 +163,10 @@ impl Client {
             // 303 may name a result that is made already.
             let is_made = answer.status == 303 && !next.has_path_of(&hop.address);
             if !is_made && next.loses_params_of(&hop.address) {
-                return refuse("it leads to an address without the parameters, or with others");
+                return refuse("it leads to an address with other parameters or without them");
             }
             if hop.body.is_some() && matches!(answer.status, 301 | 302) {
-                return refuse("what the body asks for would be lost");
+                return refuse("the body of the request would be lost");
             }
             if matches!(answer.status, 301..=303) {
                 (hop.method, hop.body) = (Method::Get, None);
@@ -176,7 +176,7 @@ impl Client {
             }
             hop.address = next;
         }
-        Err(Error::new(ErrorKind::Unavailable, "the API redirects without end")
+        Err(Error::new(ErrorKind::Unavailable, "the API redirects too often")
             .with("request", self.shown(request))
             .with("redirects", REDIRECTS_MAX)
             .hint(self.hints.redirect))
@@ -302,7 +302,10 @@ impl Client {
     fn heed_limits(&self, answer: &Answer) {
         if let Some(wait) = exhausted(answer, Timestamp::now()) {
             let wait = wait.min(self.policy.wait_max());
-            tracing::info!("the API's limit is used up: waiting {:.1} s", wait.as_secs_f64());
+            tracing::info!(
+                "the rate limit of the API is reached: waiting {:.1} s",
+                wait.as_secs_f64()
+            );
             self.throttle().pause(Instant::now(), wait);
         }
     }

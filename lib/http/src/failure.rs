@@ -5,7 +5,8 @@ use std::io;
 
 use singer::{Error, ErrorKind};
 
-const PROXY: &str = "put user and password into the proxy's address in HTTPS_PROXY or HTTP_PROXY";
+const PROXY: &str =
+    "put user and password into the address of the proxy in HTTPS_PROXY or HTTP_PROXY";
 
 /// What a connector says in its own words when a request fails: its settings that may be wrong.
 #[derive(Clone, Copy, Debug)]
@@ -62,18 +63,18 @@ impl Hints {
         }
         match cause.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                Error::new(ErrorKind::Temporary, "the server is silent for too long")
+                Error::new(ErrorKind::Temporary, "the server sent no data for too long")
                     .caused_by(cause)
             }
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidInput => {
-                Error::new(ErrorKind::Temporary, "the answer is cut short or damaged")
+                Error::new(ErrorKind::Temporary, "the answer is incomplete or damaged")
                     .caused_by(cause)
             }
             io::ErrorKind::ConnectionRefused => {
                 unreachable_server().caused_by(cause).hint(format!(
-                    "nothing listens there: check host and port in {}, and the server",
+                    "no server listens at this address: check host and port in {}, and the server",
                     self.address
                 ))
             }
@@ -83,7 +84,7 @@ impl Hints {
 
     fn cannot_reach(&self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         unreachable_server().caused_by(cause).hint(format!(
-            "check the host in {}, and whether this machine reaches it",
+            "check the host in {}, and whether this machine can reach it",
             self.address
         ))
     }
@@ -92,17 +93,17 @@ impl Hints {
     pub(crate) fn of_status(&self, status: u16) -> Error {
         let (message, hint) = match status {
             202 => ("the API has not made the answer yet", self.not_yet),
-            300..=399 => ("the API redirects to nowhere", self.redirect),
+            300..=399 => ("the API redirects without an address", self.redirect),
             401 => ("the API refused the credentials", self.credentials),
             403 => ("the API does not allow the request", self.rights),
             407 => ("the proxy refused the credentials", PROXY),
-            404 | 410 => ("the API does not have what was asked for", self.missing),
+            404 | 410 => ("the API did not find the requested address", self.missing),
             408 | 425 | 429 => (
-                "the API wants fewer requests",
+                "the API refuses so many requests",
                 "set `requests_per_second` or `requests_per_minute`, or run again later",
             ),
             500.. => {
-                ("the API cannot answer at present", "run again later, or ask for smaller pages")
+                ("the API cannot answer at the moment", "run again later, or ask for smaller pages")
             }
             _ => ("the API refused the request", self.request),
         };
@@ -137,9 +138,10 @@ fn timeout(which: ureq::Timeout) -> Error {
 fn tls(cause: rustls::Error) -> Error {
     let (kind, hint) = match &cause {
         rustls::Error::InvalidCertificate(reason) => (ErrorKind::Denied, certificate_hint(reason)),
-        rustls::Error::AlertReceived(_) => {
-            (ErrorKind::Denied, "the server may want a client certificate, or another TLS version")
-        }
+        rustls::Error::AlertReceived(_) => (
+            ErrorKind::Denied,
+            "the server may require a client certificate or another TLS version",
+        ),
         _ => (ErrorKind::Temporary, "the server may not speak TLS at this port"),
     };
     Error::new(kind, "cannot agree on TLS with the server").caused_by(cause).hint(hint)
@@ -152,13 +154,13 @@ fn certificate_hint(reason: &rustls::CertificateError) -> &'static str {
             "the server's certificate has expired: renew it"
         }
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => {
-            "the server's certificate names another host: use the name it was made for"
+            "the server's certificate names another host: use the host name in the certificate"
         }
         Reason::UnknownIssuer => {
-            "nobody this system trusts signed the server's certificate: set `ca_file` to the \
-             certificate that did"
+            "this system does not trust the signer of the server's certificate: set `ca_file` to \
+             the certificate of the signer"
         }
-        _ => "`ca_file` sets whom to trust besides the system's authorities",
+        _ => "`ca_file` adds signers to those that this system trusts",
     }
 }
 

@@ -134,7 +134,7 @@ fn proxy(secure: bool) -> Result<Option<ureq::Proxy>> {
     let bad = |_| {
         Error::new(ErrorKind::Config, "cannot use the proxy of the environment")
             .with("variable", name)
-            .hint("it is written like http://user:password@proxy.example.com:3128")
+            .hint("write it like http://user:password@proxy.example.com:3128")
     };
     let given = ureq::Proxy::new(&text).map_err(bad)?;
     let mut builder = ureq::Proxy::builder(given.protocol()).host(given.host()).port(given.port());
@@ -182,7 +182,7 @@ impl Resolver for Guard {
 }
 
 fn out_of_bounds(found: SocketAddr) -> Error {
-    Error::new(ErrorKind::Denied, "the address is out of bounds")
+    Error::new(ErrorKind::Denied, "the address is not allowed")
         .with("address", found.ip())
-        .hint("`block_private_addresses` refuses it")
+        .hint("`block_private_addresses` refuses this address")
 }

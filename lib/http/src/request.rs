@@ -95,5 +95,5 @@ impl Request {
 fn bad_header(name: &str) -> Error {
     Error::new(ErrorKind::Config, "cannot send a header")
         .with("header", name)
-        .hint("name and value are one line of plain characters")
+        .hint("name and value must each be one line of ASCII characters")
 }

@@ -1,4 +1,4 @@
-//! When to try again, and after how long. Pure but for the clock it is told.
+//! When to try again, and after how long. Pure but for the clock it is given.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How fast requests may follow each other. Pure but for the clock it is told.
+//! How fast requests may follow each other. Pure but for the clock it is given.
 
 use std::time::{Duration, Instant};
 

@@ -74,7 +74,7 @@ impl Day {
     }
 
     /// Writes the rows of a table, unless the bookmark is of this very generation and of all the
-    /// columns that are wanted. Else all of them: a part of a partition would be taken for the
+    /// columns that are wanted. Else all of them: a part of a partition would be treated as the
     /// whole where it is loaded.
     pub fn sync(&self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
         let table = self.table(stream)?;
@@ -139,11 +139,11 @@ impl Day {
                 if let Some(other) = tables.iter().find(same) {
                     return Err(Error::new(
                         ErrorKind::Config,
-                        "cannot read one stream of two sources",
+                        "cannot read one stream from two sources",
                     )
                     .with("stream", name)
                     .with("sources", format!("{}, {source}", other.partition.manifest.source))
-                    .hint("set `source`, and read each source in a run of its own"));
+                    .hint("set `source` to read each source in a run of its own"));
                 }
                 tables.push(Table { partition, verified: OnceCell::new() });
             }
@@ -262,7 +262,7 @@ impl Table {
             }
             file.finish_held()?;
             if count != entry.rows {
-                let message = "cannot find as many rows as the manifest says";
+                let message = "the number of rows differs from the manifest";
                 return Err(Error::new(ErrorKind::Data, message)
                     .with("path", path)
                     .with("rows in the manifest", entry.rows)

@@ -78,7 +78,7 @@ fn unknown(name: &str) -> Error {
     Error::new(ErrorKind::Config, "cannot read data files of this format")
         .with("format", name)
         .with("known formats", Format::Csv.name())
-        .hint("a newer release wrote them: update this program")
+        .hint("a newer release wrote the files: update this program")
 }
 
 /// Reads data files of one format, all with the same columns.
@@ -110,7 +110,7 @@ impl<'a> Projection<'a> {
             names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
         let find = |column: &Column| {
             places.get(column.name.as_str()).copied().ok_or_else(|| {
-                Error::new(ErrorKind::NoInput, "cannot find a column in the day's files")
+                Error::new(ErrorKind::NoInput, "cannot find a column in the files of the day")
                     .with("stream", &stream.id)
                     .with("column", &column.name)
                     .hint("write the catalog again with --discover")

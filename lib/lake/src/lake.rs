@@ -174,7 +174,7 @@ impl Lake {
         if is_other {
             singer::warn!(
                 "W-SOURCE-DIFFERS",
-                "passing over {}: what is in it is of another source",
+                "skipping {}: it holds data of another source",
                 self.show(at)
             );
             return Ok(None);
@@ -188,7 +188,7 @@ impl Lake {
         let text = self.backend.read(&path)?.ok_or_else(|| {
             Error::new(ErrorKind::NoInput, "cannot find the manifest of the partition")
                 .with("path", self.show(&path))
-                .hint("the folder was not published by this tool; extract the day again")
+                .hint("target-csv did not publish this folder: extract the day again")
         })?;
         let manifest = Manifest::from_json(&text).with("path", self.show(&path))?;
         let manifest_sha256 = disk::sum(&text);

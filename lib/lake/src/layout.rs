@@ -94,7 +94,7 @@ impl Layout {
         if stream.keys != self.keys {
             return Err(Error::new(
                 ErrorKind::Data,
-                "cannot change the keys of a stream in mid-run",
+                "cannot change the keys of a stream during a run",
             )
             .with("keys before", self.keys.join(", "))
             .with("keys now", stream.keys.join(", "))
@@ -231,7 +231,7 @@ fn merged(old: &Column, new: &Column) -> Result<Column> {
         return Ok(if new.nullable() { nullable(old) } else { old.clone() });
     }
     if !widened || old.absent_is_null != new.absent_is_null || old.is_base16() != new.is_base16() {
-        return Err(Error::new(ErrorKind::Data, "cannot change the type of a column in mid-run")
+        return Err(Error::new(ErrorKind::Data, "cannot change the type of a column during a run")
             .with("column", &old.name)
             .with("schema before", &old.schema)
             .with("schema now", &new.schema)

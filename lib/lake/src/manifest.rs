@@ -154,15 +154,17 @@ impl Manifest {
     /// Refuses file names that lead out of the partition's folder, and rows without a file.
     fn checked(self) -> Result<Self> {
         if self.files.is_empty() {
-            return Err(Error::new(ErrorKind::Data, "cannot take a manifest without files")
-                .hint("an empty table has a file too; extract the day again"));
+            return Err(Error::new(ErrorKind::Data, "cannot use a manifest without files")
+                .hint("even an empty table has a file: extract the day again"));
         }
         let odd =
             |name: &str| name.contains(['/', '\0']) || name.is_empty() || name.starts_with('.');
         match self.files.iter().find(|file| odd(&file.name)) {
-            Some(file) => Err(Error::new(ErrorKind::Data, "cannot take the manifest's file name")
-                .with("name", &file.name)
-                .hint("the manifest was changed by hand; extract the day again")),
+            Some(file) => {
+                Err(Error::new(ErrorKind::Data, "cannot use a file name of the manifest")
+                    .with("name", &file.name)
+                    .hint("the manifest was changed by hand: extract the day again"))
+            }
             None => Ok(self),
         }
     }
@@ -181,9 +183,9 @@ pub(crate) fn check_format_version(text: &[u8], message: &str) -> Result<()> {
     let head: Head = serde_json::from_slice(text).or_kind(ErrorKind::Data, message)?;
     if head.format_version > FORMAT_VERSION {
         return Err(Error::new(ErrorKind::Config, message)
-            .with("its format version", head.format_version)
-            .with("the newest known here", FORMAT_VERSION)
-            .hint("a newer release wrote it: update this program"));
+            .with("format version of the file", head.format_version)
+            .with("newest known format version", FORMAT_VERSION)
+            .hint("a newer release wrote the file: update this program"));
     }
     Ok(())
 }

@@ -35,18 +35,21 @@ impl Partition {
             return Ok(self);
         }
         if self.at.as_str().eq_ignore_ascii_case(its_place.as_str()) {
-            return Err(Error::new(ErrorKind::Config, "cannot use the folder of other names")
-                .with("path", self.show())
-                .with("its names", its_place)
-                .hint(
-                    "the file system takes names for one that differ in upper and lower case \
-                     alone: rename the source or the stream",
-                ));
-        }
-        Err(Error::new(ErrorKind::Data, "cannot trust a manifest of another place")
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot use a folder that belongs to another name",
+            )
             .with("path", self.show())
-            .with("its place", its_place)
-            .hint("a published folder cannot be moved or renamed; extract the table again"))
+            .with("names in the manifest", its_place)
+            .hint(
+                "the file system does not distinguish upper and lower case: rename the source \
+                     or the stream",
+            ));
+        }
+        Err(Error::new(ErrorKind::Data, "cannot use a manifest of another place")
+            .with("path", self.show())
+            .with("place in the manifest", its_place)
+            .hint("a published folder cannot be moved or renamed: extract the table again"))
     }
 
     /// Returns the name that people know its place by.
@@ -81,7 +84,7 @@ impl Partition {
             }
             Error::new(ErrorKind::Temporary, "cannot read a table that was published again")
                 .with("path", self.show())
-                .hint("run again; it was replaced after its manifest was read")
+                .hint("run again: the table was replaced after its manifest was read")
         })
     }
 
@@ -91,25 +94,25 @@ impl Partition {
             let differs = |message: &str| {
                 Error::new(ErrorKind::Data, message)
                     .with("path", self.lake.show(&at))
-                    .hint("the file is not what was published; extract the day again")
+                    .hint("the file was changed after it was published: extract the day again")
             };
             let size = match self.lake.backend().look(&at)? {
                 Found::File(bytes) => bytes,
                 Found::Folder | Found::Other => {
-                    return Err(differs("cannot trust what is not a file"));
+                    return Err(differs("cannot use a path that is not a file"));
                 }
                 Found::Nothing => {
-                    return Err(differs("cannot find a file that the manifest lists"));
+                    return Err(differs("cannot find a file of the manifest"));
                 }
             };
             if size != entry.bytes {
-                return Err(differs("cannot trust a file of another size than published")
+                return Err(differs("cannot use a file whose size differs from the manifest")
                     .with("bytes in the manifest", entry.bytes)
                     .with("bytes found", size));
             }
             let sha256 = self.lake.backend().sum(&at)?;
             if sha256 != entry.sha256 {
-                return Err(differs("cannot trust a file with another checksum than published")
+                return Err(differs("cannot use a file whose checksum differs from the manifest")
                     .with("sha256 in the manifest", &entry.sha256)
                     .with("sha256 found", sha256));
             }

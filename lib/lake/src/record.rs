@@ -85,12 +85,12 @@ impl Lake {
             Some(record) if record.source != source || record.extracted_at != day => Err(
                 Error::new(ErrorKind::Data, "cannot use the run record of another day or source")
                     .with("path", path)
-                    .with("its source", record.source)
-                    .with("its day", record.extracted_at)
+                    .with("source in the record", record.source)
+                    .with("day in the record", record.extracted_at)
                     .hint(
-                        "a source is not renamed by moving its folder, and names of sources differ \
-                         in more than upper and lower case; else remove the file, and extract all \
-                         tables of the day again",
+                        "check whether the folder of a source was renamed, or whether two sources \
+                         differ only in upper and lower case; else remove the file, and extract \
+                         all tables of the day again",
                     ),
             ),
             record => Ok(record),
@@ -133,15 +133,18 @@ impl Lake {
     pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
         for record in self.run_records(day)? {
             if let Some(step) = record.awaited.values().next() {
-                return Err(Error::new(ErrorKind::NoInput, "cannot read a day that is not whole")
-                    .with("extracted_at", day)
-                    .with("source", &record.source)
-                    .with("step that has not ended well", step)
-                    .with("run record", self.show(&Key::record(&record.source, day)))
-                    .hint(format!(
-                        "wait for it, or run it again: chorus run {step} --datestamp {day}; or set \
-                         `source` to read another source alone"
-                    )));
+                return Err(Error::new(
+                    ErrorKind::NoInput,
+                    "cannot read a day that is not complete",
+                )
+                .with("extracted_at", day)
+                .with("source", &record.source)
+                .with("step that did not succeed", step)
+                .with("run record", self.show(&Key::record(&record.source, day)))
+                .hint(format!(
+                    "wait for the step, or run it again: chorus run {step} --datestamp {day}; \
+                         or set `source` to read only another source"
+                )));
             }
         }
         Ok(())
@@ -157,9 +160,9 @@ impl Lake {
             .with("table", table)
             .with("run record", self.show(&Key::record(&record.source, record.extracted_at)))
             .hint(
-                "the run record lists it: extract the source again for this day, or wait for the \
-                 run that is at it; if it was removed for good, remove the run record; or set \
-                 `source` to read another source alone",
+                "the run record lists this source: extract it again for this day, or wait for the \
+                 run that is writing it; if it was removed on purpose, remove the run record; or \
+                 set `source` to read only another source",
             ))
     }
 
@@ -241,19 +244,19 @@ impl Lake {
         };
         let Some(record) = self.run_record(source, day)? else {
             return Err(refuse("cannot read a day that no run has finished")
-                .hint("extract the day again, or wait for the run that is at it"));
+                .hint("extract the day again, or wait for the run that is writing it"));
         };
         if let Some((run, tables)) = record.open.first_key_value() {
             let tables: Vec<_> = tables.iter().map(String::as_str).collect();
-            return Err(refuse("cannot read a day with a run that has not finished")
+            return Err(refuse("cannot read a day while one of its runs has not finished")
                 .with("run", run)
                 .with("tables", tables.join(", "))
-                .hint("extract these tables again, or wait for the run that is at it"));
+                .hint("extract these tables again, or wait for the run that is writing them"));
         }
         for partition in partitions {
             let known = record.tables.get(&partition.manifest.stream);
             if known.is_none_or(|known| known.manifest_sha256 != partition.manifest_sha256) {
-                return Err(refuse("cannot trust a table that differs from the run record")
+                return Err(refuse("cannot use a table that differs from the run record")
                     .with("table", &partition.manifest.stream)
                     .with("path", partition.show())
                     .hint("extract this table again"));
@@ -278,7 +281,7 @@ impl Lake {
             Some(table) => Err(Error::new(ErrorKind::NoInput, "cannot find a table of the day")
                 .with("table", table)
                 .with("path", self.show(&Key::table(source, day, table)))
-                .hint("the run record lists it: extract this table again")),
+                .hint("the run record lists this table: extract it again")),
             None => Ok(()),
         }
     }

@@ -241,7 +241,7 @@ fn tell_left(record: &RunRecord, done: &BTreeMap<String, TableRecord>) {
     if !left.is_empty() {
         let (count, RunRecord { source, extracted_at, .. }) = (left.len(), record);
         let some = left.get(..TABLES_TOLD).unwrap_or(&left).join(", ");
-        tracing::info!("{count} tables of {source}, {extracted_at}, stay as they were: {some}");
+        tracing::info!("{count} tables of {source}, {extracted_at}, are unchanged: {some}");
     }
 }
 
@@ -276,10 +276,11 @@ impl Staged {
     pub fn file(&mut self, name: &str) -> Result<DataFile> {
         let odd = name.is_empty() || name.starts_with(['.', '_']) || name.contains(['/', '\0']);
         if odd || name.len() > 255 {
-            return Err(Error::new(ErrorKind::Config, "cannot use the name for a data file")
+            return Err(Error::new(ErrorKind::Config, "cannot use this name for a data file")
                 .with("name", name)
                 .hint(
-                    "a name of up to 255 bytes without `/` that starts with neither `.` nor `_`",
+                    "choose a name of at most 255 bytes, without `/`, that does not start with `.` \
+                      or `_`",
                 ));
         }
         self.files += 1;
@@ -389,9 +390,12 @@ fn current(lake: &Lake, place: &Key, adopt: bool) -> Result<Option<Partition>> {
         Found::Nothing => return Ok(None),
         Found::Folder => {}
         Found::File(_) | Found::Other => {
-            return Err(Error::new(ErrorKind::Config, "cannot publish where a file is")
-                .with("path", lake.show(place))
-                .hint("move it away"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot publish a partition at the path of a file",
+            )
+            .with("path", lake.show(place))
+            .hint("move the file away"));
         }
     }
     if !lake.has(&place.join(MANIFEST_NAME))? {
@@ -400,10 +404,10 @@ fn current(lake: &Lake, place: &Key, adopt: bool) -> Result<Option<Partition>> {
         }
         return Err(Error::new(
             ErrorKind::Config,
-            "cannot replace a folder that was not published by this tool",
+            "cannot replace a folder that target-csv did not publish",
         )
         .with("path", lake.show(place))
-        .hint("it has no manifest: move it away, or set `adopt: true` to replace what it holds"));
+        .hint("the folder has no manifest: move it away, or set `adopt: true` to replace it"));
     }
     match lake.read_at(place).and_then(Partition::at_its_place) {
         Ok(old) => Ok(Some(old)),
@@ -427,9 +431,10 @@ fn check_replaced(old: &Partition, coverage: &Coverage) -> Result<()> {
     Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
         .with("path", old.show())
         .hint(
-            "the tap left rows out, going on from a state or by a setting (`max_record_count`, \
-             `custom_where_clauses`), and not as when this day was first extracted: run again as \
-             then, or without that; taps of files have `whole_tables`",
+            "the tap left rows out, because of a state or a setting (`max_record_count`, \
+             `custom_where_clauses`), and this differs from the first extract of the day: run \
+             again with the same state and settings, or without them; for taps of files set \
+             `whole_tables`",
         ))
 }
 

@@ -316,7 +316,7 @@ fn names_that_the_file_system_takes_for_one_replace_nothing() {
         let refused = Run::begin(&lake, source, day(), "test 1").unwrap().stage(table, true);
         let refused = refused.map(drop).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
-        assert!(refused.to_string().contains("its names: source=pg/"), "{refused}");
+        assert!(refused.to_string().contains("names in the manifest: source=pg/"), "{refused}");
         assert_eq!(lake.read(source, day(), table).unwrap_err().kind(), ErrorKind::Config);
         assert_eq!(lake.read_day(source, day(), true).unwrap_err().kind(), ErrorKind::Config);
     }
@@ -324,7 +324,7 @@ fn names_that_the_file_system_takes_for_one_replace_nothing() {
     let run = Run::begin(&lake, "PG", day(), "test 1").unwrap();
     let refused = publish_in(&run, "items", "1\n").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Data, "{refused}");
-    assert!(refused.to_string().contains("its source: pg"), "{refused}");
+    assert!(refused.to_string().contains("source in the record: pg"), "{refused}");
     drop(run);
     assert!(!lake.table_folder("PG", day(), "items").exists());
 }

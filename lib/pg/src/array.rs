@@ -20,7 +20,7 @@ pub fn to_json(
 ) -> Result<()> {
     if literal.first() == Some(&b'[') {
         return Err(refused(
-            "it has explicit bounds, which a JSON array cannot keep (`arrays_as: text` does)",
+            "it has explicit bounds, which a JSON array cannot keep (`arrays_as: text` keeps them)",
         ));
     }
     let mut at = 0;
@@ -39,7 +39,7 @@ pub fn to_json(
             Some(_) => {
                 let rest = &literal[at..];
                 let end = rest.iter().position(|byte| *byte == delimiter || *byte == b'}');
-                let text = &rest[..end.ok_or_else(|| refused("it is cut short"))?];
+                let text = &rest[..end.ok_or_else(|| refused("it is incomplete"))?];
                 if text == b"NULL" {
                     out.extend_from_slice(b"null");
                 } else {
@@ -47,7 +47,7 @@ pub fn to_json(
                 }
                 at += text.len();
             }
-            None => return Err(refused("it is cut short")),
+            None => return Err(refused("it is incomplete")),
         }
         // Behind an element, or before the end of an empty array.
         while literal.get(at) == Some(&b'}') && depth > 0 {
@@ -56,7 +56,7 @@ pub fn to_json(
             at += 1;
         }
         if depth == 0 {
-            return if at == literal.len() { Ok(()) } else { Err(refused("it goes on too long")) };
+            return if at == literal.len() { Ok(()) } else { Err(refused("text follows its end")) };
         }
         if literal.get(at) != Some(&delimiter) {
             return Err(refused("a delimiter is missing"));
@@ -78,14 +78,14 @@ fn quoted(
     let mut at = start;
     loop {
         let rest = &literal[at..];
-        let end = memchr::memchr2(b'"', b'\\', rest).ok_or_else(|| refused("it is cut short"))?;
+        let end = memchr::memchr2(b'"', b'\\', rest).ok_or_else(|| refused("it is incomplete"))?;
         scratch.extend_from_slice(&rest[..end]);
         at += end + 1;
         if rest[end] == b'"' {
             element(scratch, true, out)?;
             return Ok(at);
         }
-        scratch.push(*literal.get(at).ok_or_else(|| refused("it is cut short"))?);
+        scratch.push(*literal.get(at).ok_or_else(|| refused("it is incomplete"))?);
         at += 1;
     }
 }
@@ -110,7 +110,7 @@ pub fn from_json(
     let mut scanner = Scanner::new(json);
     scanner.space();
     if scanner.peek() != Some(b'[') {
-        return Err(refused("it is no JSON array"));
+        return Err(refused("it is not a JSON array"));
     }
     dimension(&mut scanner, 1, notation, scratch, out)?;
     scanner.end().map_err(broken)
@@ -125,11 +125,11 @@ fn dimension(
     out: &mut Vec<u8>,
 ) -> Result<()> {
     if depth > DEPTH_MAX {
-        return Err(refused("it is nested deeper than arrays of Postgres can be"));
+        return Err(refused("it is nested deeper than Postgres allows"));
     }
     let mut more = scanner.open(b'[', b']').map_err(broken)?;
     if !more && depth > 1 {
-        return Err(refused("it has an empty array within, which Postgres does not keep"));
+        return Err(refused("it contains an empty array, which Postgres does not keep"));
     }
     out.push(b'{');
     while more {

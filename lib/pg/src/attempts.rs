@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::session_attributes::SessionAttributes;
 use crate::settings::Config;
 
-/// Why a server was passed over.
+/// Why a server was skipped.
 const REASON: &str = "reason";
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
             Some(reason) => Err(Error::new(ErrorKind::Unavailable, "cannot use the server")
                 .with("server", &config.server)
                 .with(REASON, reason)
-                .hint("`target_session_attrs` says what it must be; `host` takes several servers")),
+                .hint("check `target_session_attrs`; `host` may name several servers")),
         }
     }
 }

@@ -267,11 +267,11 @@ impl Client {
     /// Makes the failure for an answer that has no end, and gives the connection up.
     fn too_much(&mut self) -> Error {
         self.protocol.give_up();
-        Error::new(ErrorKind::Unavailable, "cannot take the server's answer: it is too large")
+        Error::new(ErrorKind::Unavailable, "cannot read the server's answer: it is too large")
             .with("limit in bytes", ANSWER_BYTES_MAX)
             .hint(
-                "check that `host` and `port` are those of your server; for a catalog that large \
-                 set `filter_schemas`",
+                "check that `host` and `port` are those of your server; if its catalog is that \
+                 large, set `filter_schemas`",
             )
     }
 
@@ -297,7 +297,7 @@ impl Client {
         if self.copying == Copying::Open {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Internal, "cannot go on with a COPY that is not open"))
+        Err(Error::new(ErrorKind::Internal, "cannot continue a COPY that is not open"))
     }
 
     fn close_copy_message(&mut self) {
@@ -319,7 +319,7 @@ impl Client {
             b'C' | b'T' | b'D' | b'I' => Ok(()),
             b'Z' => {
                 self.protocol.ready_for_query(range);
-                Err(Error::new(ErrorKind::Internal, "cannot copy: the statement is no COPY"))
+                Err(Error::new(ErrorKind::Internal, "cannot copy: the statement is not a COPY"))
             }
             _ => self.protocol.aside(kind, range),
         }
@@ -360,11 +360,8 @@ impl Client {
                     };
                 }
                 b'G' => {
-                    frontend::copy_fail(
-                        "no data was meant to be sent",
-                        &mut self.protocol.wire.output,
-                    )
-                    .or_kind(ErrorKind::Internal, STATEMENT)?;
+                    frontend::copy_fail("no data was to be sent", &mut self.protocol.wire.output)
+                        .or_kind(ErrorKind::Internal, STATEMENT)?;
                     self.protocol.send()?;
                 }
                 // Parse, bind, close complete; row description; no data; empty; COPY out unread.

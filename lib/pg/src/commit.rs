@@ -61,7 +61,8 @@ impl Client {
         }
         singer::warn!(
             "W-COMMIT-UNSURE",
-            "the connection broke before the answer to a COMMIT: asking what became of it"
+            "the connection broke before the server answered a COMMIT: asking whether it was \
+             committed"
         );
         match self.ask(&witness, table) {
             Ok((other, Fate::Committed)) => {
@@ -158,19 +159,19 @@ fn read_otherwise(setting: &Changed) -> Error {
         .with("setting", setting.name)
         .with("reason", setting.reason)
         .hint(
-            "let the function of the trigger leave the setting alone, or have it set back at its \
-             end: ALTER FUNCTION ... SET ...",
+            "change the function of the trigger so that it does not change the setting, or sets it \
+              back at its end: ALTER FUNCTION ... SET ...",
         )
 }
 
 fn unknown(witness: &Witness, cause: &Error) -> Error {
-    let message = "cannot tell whether the rows were committed: the connection broke before the \
-                   server's answer";
+    let message = "cannot find out whether the rows were committed: the connection broke before \
+                   the server's answer";
     let unknown = Error::new(ErrorKind::Temporary, message)
         .with("transaction", witness.number.as_deref().unwrap_or("none"))
         .with("reason", cause.message());
     cause.context_pairs().fold(unknown, |unknown, (key, value)| unknown.with(key, value)).hint(
-        "run again; with `append-only` look first whether the rows are there, for the run adds \
-         them again",
+        "run again; with `append-only` first check whether the rows are there, because the run \
+         adds them again",
     )
 }

@@ -31,8 +31,8 @@ pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
                 "cannot use TLS: the server does not offer it",
             )
             .hint(
-                "switch TLS on at the server or, knowing that anybody in between can then \
-                     read and change all, set `ssl_mode: disable`",
+                "switch TLS on at the server, or set `ssl_mode: disable`, which lets anybody on \
+                 the network read and change the data",
             ));
         }
         _ => return Err(wire.garbled()),
@@ -40,8 +40,8 @@ pub(crate) fn open(config: &Config, timeout: Duration) -> Result<Wire> {
     if *ssl_mode == SslMode::Require {
         singer::warn!(
             "W-TLS-UNVERIFIED",
-            "ssl_mode is require: the connection is encrypted, but nobody checks who is at the \
-             other end; verify-full does"
+            "ssl_mode is require: the connection is encrypted, but the identity of the server is \
+             not checked; verify-full checks it"
         );
     }
     Ok(wire)

@@ -93,16 +93,16 @@ impl Conversion {
                 copy_text::unescape(field, literal);
                 if **element == Self::Json && literal.starts_with(b"{{") {
                     return Err(refused(
-                        "an array of JSON values has dimensions, which a JSON array cannot tell \
-                         from arrays as values (`arrays_as: text` does)",
+                        "an array of JSON values has dimensions, which a JSON array cannot \
+                         distinguish from values that are arrays (`arrays_as: text` can)",
                     ));
                 }
                 let start = out.len();
                 array::to_json(literal, *delimiter, one, out, &mut |text, quoted, out| {
                     if quoted && text == b"null" && **element == Self::Json {
                         return Err(refused(
-                            "an element is the JSON value null, which a JSON array \
-                             cannot tell from SQL NULL (`arrays_as: text` does)",
+                            "an element is the JSON value null, which a JSON array cannot \
+                             distinguish from SQL NULL (`arrays_as: text` can)",
                         ));
                     }
                     element.element(text, policy, json, out)
@@ -249,8 +249,8 @@ fn check_json(text: &[u8]) -> Result<()> {
     }
     Scanner::new(text).value().map(drop).map_err(|fault| {
         refused(fault.what).hint(
-            "Postgres keeps such JSON, others cannot read it: correct the value, leave the column \
-             out, or let `max_rejects` set such rows aside",
+            "Postgres accepts such JSON, but other programs cannot read it: correct the value, \
+             leave the column out, or set `max_rejects` to allow rejected rows",
         )
     })
 }

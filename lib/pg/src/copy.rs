@@ -67,7 +67,7 @@ impl Drop for CopyOut<'_> {
             self.protocol.give_up();
             return;
         }
-        let cut = Error::new(ErrorKind::Internal, "cannot go on with a COPY cut short");
+        let cut = Error::new(ErrorKind::Internal, "cannot continue an incomplete COPY");
         self.over = true;
         self.protocol.until_idle(cut);
         self.protocol.wire.timeout = silence;

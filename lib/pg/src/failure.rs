@@ -41,38 +41,41 @@ pub(crate) fn hint_of(sqlstate: &str) -> Option<&'static str> {
         "3F000" => "check the name of the schema",
         "42501" => "grant the user the right, or use another user",
         "42P01" | "42703" => "the table or column may be gone or renamed: run discovery again",
-        "23503" => "rows refer to rows that are not there: load that table first",
+        "23503" => "rows refer to rows that do not exist yet: load the table of those rows first",
         "23505" => {
-            "two rows, of the stream or of the table, have one value in what `constraint` names: \
-             correct them, or drop that index or constraint if it need not hold"
+            "two rows of the stream or the table have the same value in the index or constraint \
+             that `constraint` names: correct the rows, or drop it if it is not needed"
         }
-        "23514" => "the table has a condition that a row does not meet: change one of the two",
+        "23514" => "a row does not meet a condition of the table: change the row or the condition",
         "22P02" | "22001" | "22003" | "22007" | "22008" => {
-            "the column does not take a value: correct it in the source, or make the column one of \
-             a wider type, or of type text"
+            "a value does not fit the column: correct it in the source, or change the column to a \
+             wider type or to text"
         }
-        "23502" => "the column takes no null: have the stream give it a value",
+        "23502" => "the column does not allow null: let the stream give it a value",
         "22P05" => {
             "the encoding of the database lacks a character: load into a database of encoding UTF8"
         }
         "53100" => "the server's disk is full: free space there",
-        "53200" => "the server is out of memory: give it more, or run fewer loads at once",
+        "53200" => "the server is out of memory: give it more memory, or run fewer loads at once",
         "53400" => "raise the server's limit (temp_file_limit), or load fewer rows at once",
         "53300" => "the server has too many connections: close some, or raise max_connections",
         "57014" => {
             "the statement was cancelled, or took longer than the role's statement_timeout: raise \
-             that (ALTER ROLE ... SET statement_timeout)"
+             it (ALTER ROLE ... SET statement_timeout)"
         }
-        "57P05" => "the role's idle_session_timeout is shorter than a pause here",
-        "25P03" => "the role's idle_in_transaction_session_timeout is shorter than a pause here",
-        "25P04" => "the role's transaction_timeout is shorter than this run",
-        "57P01" | "57P02" | "57P03" => "the server restarts: run again once it is up",
+        "57P05" => "the role's idle_session_timeout is too short for a pause of this run: raise it",
+        "25P03" => {
+            "the role's idle_in_transaction_session_timeout is too short for a pause of \
+                    this run: raise it"
+        }
+        "25P04" => "the role's transaction_timeout is too short for this run: raise it",
+        "57P01" | "57P02" | "57P03" => "the server restarts: run again after it has started",
         "55P03" => "another session holds a lock: run again, or raise lock_timeout",
         "25006" => {
             "the server is a read-only standby (or default_transaction_read_only is on): connect \
              to the primary, or name all servers in `host` with `target_session_attrs: read-write`"
         }
-        "40001" | "40P01" => "other sessions were in the way: run again",
+        "40001" | "40P01" => "other sessions were in conflict with this run: run again",
         _ => return None,
     })
 }
@@ -145,8 +148,8 @@ impl Report {
         const NOT_FOUND: [&str; 5] = ["42P01", "42883", "42704", "42703", "3F000"];
         let name = self.innermost_function().filter(|_| NOT_FOUND.contains(&&*self.sqlstate))?;
         Some(format!(
-            "the function {name} finds names without a schema by the search path of the role: \
-             write them with their schemas, or run: ALTER FUNCTION {name} SET search_path = \
+            "the function {name} uses names without a schema, which need the search path of the \
+             role: write them with their schemas, or run: ALTER FUNCTION {name} SET search_path = \
              \"$user\", public"
         ))
     }

@@ -150,8 +150,8 @@ impl Dialogue<'_> {
         if !checked && protocol.wire.has_tls() {
             singer::warn!(
                 "W-PASSWORD-UNCHECKED-SERVER",
-                "the server asks for the password {form}, and nobody has checked that it is the \
-                 server you mean: set `ssl_mode: verify-full`, or use scram-sha-256 for the role"
+                "the server asks for the password {form}, but its identity was not checked: set \
+                 `ssl_mode: verify-full`, or use scram-sha-256 for the role"
             );
         }
     }
@@ -171,7 +171,7 @@ impl Dialogue<'_> {
                 ErrorKind::Denied,
                 "cannot log in by the method the server asks for",
             )
-            .hint("of the SASL mechanisms, SCRAM-SHA-256 is supported"));
+            .hint("the only supported SASL mechanism is SCRAM-SHA-256"));
         }
         let password = self.password()?.reveal().as_bytes();
         let scram = sasl::ScramSha256::new(password, sasl::ChannelBinding::unsupported());

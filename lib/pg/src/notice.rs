@@ -1,18 +1,18 @@
 //! What the server says beside its answers: its notices and warnings become warnings of ours.
 //!
 //! A server that changes a value, or a trigger that has doubts, says so by a NOTICE or a WARNING,
-//! and nowhere else: each text is told once a run, without the values that it may name.
+//! and nowhere else: each text is reported once a run, without the values that it may name.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::failure::Report;
 
-/// How many texts are told in a run.
+/// How many texts are reported in a run.
 const TEXTS_MAX: usize = 50;
-/// How many characters of a text are told.
+/// How many characters of a text are reported.
 const TEXT_CHARS_MAX: usize = 200;
-/// How many characters of a word are told: a longer one is no word.
+/// How many characters of a word are reported: a longer one is no word.
 const WORD_CHARS_MAX: usize = 24;
 
 /// The texts that this process was told, of all its connections.
@@ -37,7 +37,7 @@ pub(crate) fn tell(report: &Report) {
     if last {
         singer::warn!(
             "W-SERVER-NOTICE",
-            "the server says more than {TEXTS_MAX} texts; see its log"
+            "the server sends more than {TEXTS_MAX} different notices; see its log"
         );
     } else {
         singer::warn!("W-SERVER-NOTICE", "the server says: {text}");

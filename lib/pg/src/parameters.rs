@@ -94,7 +94,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     leave(
         "row_security session_replication_role event_triggers check_function_bodies \
          restrict_nonsystem_relation_kind",
-        "rights, and which triggers run: whoever set them means it; hidden rows are told",
+        "rights, and which triggers run: they are set on purpose; a warning names hidden rows",
     ),
     leave(
         "lock_timeout statement_timeout idle_in_transaction_session_timeout idle_session_timeout \

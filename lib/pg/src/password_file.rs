@@ -21,11 +21,11 @@ pub(crate) fn find(path: &Path, wanted: &Wanted<'_>) -> Option<String> {
     };
     match singer::private_file::read(path) {
         Ok((_, status)) if status.permissions().mode() & 0o077 != 0 => {
-            unused("others may read it: chmod 600")
+            unused("other users may read it: chmod 600")
         }
         Ok((text, _)) => match std::str::from_utf8(&text) {
             Ok(text) => search(text, wanted),
-            Err(_) => unused("it is no UTF-8"),
+            Err(_) => unused("it is not UTF-8"),
         },
         Err(cause) if cause.kind() == ErrorKind::NotFound => None,
         Err(cause) => unused(&cause.to_string()),

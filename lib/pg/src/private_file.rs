@@ -23,7 +23,8 @@ pub(crate) fn check_private(path: &Path, metadata: &Metadata) -> Result<()> {
     if is_private(metadata) {
         return Ok(());
     }
-    let refused = Error::new(ErrorKind::Denied, "cannot use a private key that others may read");
+    let refused =
+        Error::new(ErrorKind::Denied, "cannot use a private key that other users may read");
     Err(refused)
         .with("path", path.display())
         .with("mode", format!("{:04o}", metadata.permissions().mode() & 0o777))

@@ -110,11 +110,14 @@ pub(crate) fn with_ports(
 ) -> Result<Vec<(String, u16)>> {
     const DEFAULT: u16 = 5432;
     if ports.len() > 1 && ports.len() != places.len() {
-        return Err(Error::new(ErrorKind::Config, "cannot tell the ports of the hosts")
-            .with("setting", setting)
-            .with("hosts", places.len())
-            .with("ports", ports.len())
-            .hint("write one port for all hosts, one for each, or `host:port`"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "the number of ports does not fit the number of hosts",
+        )
+        .with("setting", setting)
+        .with("hosts", places.len())
+        .with("ports", ports.len())
+        .hint("write one port for all hosts, one for each, or `host:port`"));
     }
     let of_list = |at: usize| ports.get(if ports.len() == 1 { 0 } else { at }).copied().flatten();
     let with_port = places.into_iter().enumerate().map(|(at, place)| {
@@ -126,9 +129,9 @@ pub(crate) fn with_ports(
 
 fn number(text: &str, setting: &str) -> Result<u16> {
     text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-        Error::new(ErrorKind::Config, "cannot read a port")
-            .with("setting", setting)
-            .hint("it is a number from 1 to 65535, alone or behind a host: `db1:5432,db2:5433`")
+        Error::new(ErrorKind::Config, "cannot read a port").with("setting", setting).hint(
+            "a port is a number from 1 to 65535, which may follow a host: `db1:5432,db2:5433`",
+        )
     })
 }
 

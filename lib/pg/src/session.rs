@@ -176,15 +176,15 @@ impl Client {
         if writes && is(0, "off") {
             singer::warn!(
                 "W-NOT-DURABLE",
-                "fsync is off at the server: rows that were committed may be gone after a crash \
-                 of its machine, though the state says that they are loaded"
+                "fsync is off at the server: committed rows may be lost in a crash of its machine, \
+                  although the state says that they are loaded"
             );
         }
         for (column, name) in [(1, "zero_damaged_pages"), (2, "ignore_checksum_failure")] {
             if is(column, "on") {
                 singer::warn!(
                     "W-DAMAGED-PAGES",
-                    "{name} is on at the server: rows of damaged pages are missing without a word"
+                    "{name} is on at the server: rows of damaged pages are missing without an error"
                 );
             }
         }

@@ -37,7 +37,10 @@ impl SessionAttributes {
                 return Err(Error::new(ErrorKind::Config, "cannot use the session attributes")
                     .with("setting", setting)
                     .with("value", word)
-                    .hint("one of any, read-write, read-only, primary, standby, prefer-standby"));
+                    .hint(
+                        "write one of any, read-write, read-only, primary, standby, \
+                           prefer-standby",
+                    ));
             }
         })
     }
@@ -57,13 +60,13 @@ impl SessionAttributes {
     /// Says why a server will not do; `None` where it does.
     pub(crate) fn misfit(self, is_standby: bool, is_read_only: bool) -> Option<&'static str> {
         match self {
-            Self::ReadWrite if is_standby => Some("it is a standby, which cannot be written"),
+            Self::ReadWrite if is_standby => Some("it is a standby, which does not accept writes"),
             Self::ReadWrite if is_read_only => {
                 Some("its sessions are read-only (default_transaction_read_only)")
             }
-            Self::ReadOnly if !is_read_only => Some("its sessions can write"),
+            Self::ReadOnly if !is_read_only => Some("its sessions accept writes"),
             Self::Primary if is_standby => Some("it is a standby"),
-            Self::Standby if !is_standby => Some("it is no standby"),
+            Self::Standby if !is_standby => Some("it is not a standby"),
             _ => None,
         }
     }

@@ -42,5 +42,5 @@ pub(crate) fn unknown_mode(setting: &str, word: &str) -> Error {
     Error::new(ErrorKind::Config, "cannot use the TLS mode")
         .with("setting", setting)
         .with("value", word)
-        .hint("one of disable, allow, prefer, require, verify-ca, verify-full")
+        .hint("write one of disable, allow, prefer, require, verify-ca, verify-full")
 }

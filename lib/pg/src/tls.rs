@@ -66,9 +66,12 @@ pub(crate) fn refused(cause: rustls::Error) -> Error {
     let (kind, hint) = match &cause {
         rustls::Error::InvalidCertificate(reason) => (ErrorKind::Denied, certificate_hint(reason)),
         rustls::Error::AlertReceived(_) => {
-            (ErrorKind::Denied, "the server may want a client certificate, or another one")
+            (ErrorKind::Denied, "the server may require a client certificate, or another one")
         }
-        _ => (ErrorKind::Temporary, "the TLS data was not understood: check what is in between"),
+        _ => (
+            ErrorKind::Temporary,
+            "the TLS data is not valid: check whether a proxy or firewall changes it",
+        ),
     };
     Error::new(kind, "cannot agree on TLS with the Postgres server").caused_by(cause).hint(hint)
 }
@@ -79,15 +82,18 @@ fn certificate_hint(reason: &CertificateError) -> &'static str {
             "the server's certificate has expired: renew it"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate names another host: use the name it was made for as `host`, \
-             or `ssl_mode: verify-ca`"
+            "the server's certificate names another host: set `host` to the name in the \
+             certificate, or `ssl_mode: verify-ca`"
         }
         CertificateError::UnknownIssuer => {
-            "nobody this system trusts signed the server's certificate: set \
-             `ssl_certificate_authority` to the certificate that did, or, knowing that anybody in \
-             between can then read along, `ssl_mode: require`"
+            "this system does not trust the signer of the server's certificate: set \
+             `ssl_certificate_authority` to the certificate of the signer, or `ssl_mode: require`, \
+              which lets an attacker on the network read the data"
         }
-        _ => "`ssl_certificate_authority` sets whom to trust, `ssl_mode` how much is checked",
+        _ => {
+            "`ssl_certificate_authority` sets which signer to trust, `ssl_mode` sets what is \
+              checked"
+        }
     }
 }
 
@@ -116,8 +122,8 @@ fn certificates(setting: &str, text: &str) -> Result<Vec<CertificateDer<'static>
         if private_file::is_open_to_all(&metadata) {
             singer::warn!(
                 "W-FILE-OPEN-TO-ALL",
-                "everybody can change the file {text} (`{setting}`), and with it whom to trust: \
-                 chmod o-w"
+                "all users can change the file {text} (`{setting}`), which says which signers to \
+                 trust: chmod o-w"
             );
         }
         pem = bytes;
@@ -143,7 +149,9 @@ fn private_key(text: &str) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&pem)
         .or_kind(ErrorKind::Config, "cannot read the private key")
         .map_err(|failure| {
-            failure.with("setting", PRIVATE_KEY).hint("it must be PEM text without a passphrase")
+            failure
+                .with("setting", PRIVATE_KEY)
+                .hint("the key must be PEM text without a passphrase")
         })
 }
 

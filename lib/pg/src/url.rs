@@ -70,7 +70,7 @@ pub(crate) fn parse(url: &str) -> Result<Parts> {
             // What looks like parameters may be the end of a password.
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             if !is_name || query.contains('@') {
-                return Err(refused("what follows a `?` in it is no parameter"));
+                return Err(refused("a part after its `?` is not a parameter"));
             }
             singer::warn!("W-URL-PARAMETER", "the connection URL's parameter {name:?} is not used");
         }
@@ -106,7 +106,7 @@ impl Parts {
             "options" => self.options = Some(value),
             "connect_timeout" => {
                 let seconds: i64 =
-                    value.parse().map_err(|_| refused("its connect_timeout is no number"))?;
+                    value.parse().map_err(|_| refused("its connect_timeout is not a number"))?;
                 // For libpq there is no limit below 1.
                 self.connect_timeout = u64::try_from(seconds).ok();
             }

@@ -332,13 +332,16 @@ impl Wire {
     }
 
     fn closed(&self) -> Error {
-        Error::new(ErrorKind::Temporary, "cannot go on: the Postgres server closed the connection")
-            .with("server", &self.peer)
-            .hint("look into the server's log; run again once it is up")
+        Error::new(
+            ErrorKind::Temporary,
+            "cannot continue: the Postgres server closed the connection",
+        )
+        .with("server", &self.peer)
+        .hint("read the log of the server; run again after it has started")
     }
 
     fn broke(&self, cause: io::Error) -> Error {
-        Error::new(ErrorKind::Temporary, "cannot go on: the connection to Postgres broke")
+        Error::new(ErrorKind::Temporary, "cannot continue: the connection to Postgres broke")
             .with("server", &self.peer)
             .caused_by(cause)
     }
@@ -423,7 +426,7 @@ impl Wire {
             .with("server", &self.peer)
             .with(SILENT_SECONDS, self.timeout.as_secs())
             .hint(
-                "check the network and the server's load; `connect_timeout_seconds` and \
+                "check the network and the load of the server; `connect_timeout_seconds` and \
                  `read_timeout_seconds` set how long to wait",
             )
     }

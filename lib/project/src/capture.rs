@@ -107,10 +107,10 @@ pub fn output(program: &Program, mut command: Command, limits: &Limits<'_>) -> R
     let failed = |kind, message: &str| Error::new(kind, message).with("plugin", &program.name);
     Err(match answer {
         Some(bytes) if bytes.len() > limits.bytes => {
-            failed(ErrorKind::Protocol, "cannot take the answer of the plugin: it is too long")
+            failed(ErrorKind::Protocol, "cannot read the answer of the plugin: it is too long")
                 .with("bytes at most", limits.bytes)
         }
-        _ => failed(ErrorKind::Temporary, "cannot wait longer for the answer of the plugin")
+        _ => failed(ErrorKind::Temporary, "the plugin did not answer in time")
             .with("seconds", limits.time.as_secs()),
     }
     .with("arguments", program.arguments.last().map_or("", String::as_str)))

@@ -6,7 +6,7 @@ use crate::warnings::Warnings;
 /// What the projects share that one command or one request opens.
 #[derive(Debug, Default)]
 pub struct Context {
-    /// Who is told of warnings.
+    /// Who receives the warnings.
     pub warnings: Warnings,
     /// What programs say of themselves.
     pub programs: Programs,

@@ -36,7 +36,7 @@ pub fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "0, before the end of its input".to_owned(),
         (Some(code), _) => code.to_string(),
-        (None, Some(9)) => "signal 9 (was there memory enough?)".to_owned(),
+        (None, Some(9)) => "signal 9 (perhaps for lack of memory)".to_owned(),
         (None, signal) => format!("signal {}", signal.unwrap_or_default()),
     }
 }
@@ -51,7 +51,7 @@ mod tests {
             let status = ExitStatus::from_raw(raw);
             assert_eq!((kind(status), words(status).as_str()), (expected, said), "{raw}");
         };
-        check(9, ErrorKind::Temporary, "signal 9 (was there memory enough?)");
+        check(9, ErrorKind::Temporary, "signal 9 (perhaps for lack of memory)");
         check(15, ErrorKind::Temporary, "signal 15");
         check(143 << 8, ErrorKind::Temporary, "143");
         check(11, ErrorKind::Unavailable, "signal 11");

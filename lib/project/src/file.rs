@@ -89,10 +89,10 @@ fn read_one(path: &Path, warnings: &Warnings) -> Result<Value> {
     let text = fs::read_to_string(path).map_err(|cause| {
         let (kind, hint) = match cause.kind() {
             std::io::ErrorKind::PermissionDenied => {
-                (ErrorKind::Denied, "make it readable for who runs this")
+                (ErrorKind::Denied, "give the user of this command the right to read it")
             }
             std::io::ErrorKind::InvalidData => (ErrorKind::Config, "save it as UTF-8"),
-            _ => (ErrorKind::Config, "it must be a file of YAML"),
+            _ => (ErrorKind::Config, "it must be a YAML file"),
         };
         Error::new(kind, "cannot read the project file")
             .with("path", path.display())
@@ -175,8 +175,11 @@ fn merge(whole: &mut Value, part: Value, place: &str) -> Result<()> {
             (slot @ Value::Null, value) => *slot = value,
             (_, _) if key == "version" => {}
             _ => {
-                return Err(Error::new(ErrorKind::Config, "cannot include a setting made twice")
-                    .with("setting", place));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "an included file sets a key that is already set",
+                )
+                .with("setting", place));
             }
         }
     }

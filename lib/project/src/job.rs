@@ -42,7 +42,7 @@ impl Job {
                     if project.plugin_names().contains(word) {
                         project.warnings().warn_once(warning!(
                             "W-PROJECT-UNUSED",
-                            "{word} is a job and a plugin: the job is what runs"
+                            "{word} is the name of a job and of a plugin: the job runs"
                         ));
                     }
                     let tasks = &job["tasks"];
@@ -79,7 +79,7 @@ impl Job {
         let steps: Vec<Step> =
             steps.iter().map(|words| Step::find(project, words)).collect::<Result<_>>()?;
         if steps.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "cannot run nothing")
+            return Err(Error::new(ErrorKind::Usage, "the command names nothing to run")
                 .hint("name a job, or a tap and a target: chorus run tap-csv target-csv"));
         }
         Ok(Self { name: words.join(" "), words: words.to_vec(), steps })
@@ -119,7 +119,7 @@ impl Step {
 }
 
 fn incomplete(words: &[String]) -> Error {
-    Error::new(ErrorKind::Config, "cannot run plugins that are no pipeline")
+    Error::new(ErrorKind::Config, "cannot run these plugins as a pipeline")
         .with("plugins", words.join(" "))
         .hint("a pipeline is a tap, any mappers, and a target, in this order")
 }
@@ -161,6 +161,6 @@ fn task_words(task: &Value, job: &str) -> Result<Vec<String>> {
     words.ok_or_else(|| {
         Error::new(ErrorKind::Config, "cannot read a task of the job")
             .with("job", job)
-            .hint("a task names a tap and a target: `tap-csv target-csv`")
+            .hint("write a tap and a target: `tap-csv target-csv`")
     })
 }

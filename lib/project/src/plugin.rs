@@ -54,7 +54,7 @@ pub struct Plugin {
     pub environment: Environment,
     /// What it says of itself, if it is one of ours.
     description: Option<Arc<Description>>,
-    /// Of a plugin of others, which setting has which role.
+    /// Of a plugin of another author, which setting has which role.
     roles: BTreeMap<String, String>,
 }
 
@@ -323,9 +323,12 @@ fn chain<'a>(project: &'a Project, role: Role, entry: &'a Value) -> Result<Vec<E
     while let Some(own) = next {
         let name = own["name"].as_str().unwrap_or_default();
         if chain.len() == INHERITANCE_MAX {
-            return Err(Error::new(ErrorKind::Config, "cannot inherit in a circle")
-                .with("plugin", name)
-                .hint("look at `inherit_from` of the plugins"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "plugins inherit from each other in a circle",
+            )
+            .with("plugin", name)
+            .hint("check `inherit_from` of the plugins"));
         }
         let here = &project.environment["config"]["plugins"][role.key()];
         let of_environment = find_named(here, name).unwrap_or(&Value::Null);
@@ -472,5 +475,5 @@ fn refuse_filter(chain: &[Entry<'_>], filter: &Value) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Config, "cannot filter streams by `select_filter` yet")
         .with("plugin", chain.first().map_or("", |entry| entry.name))
-        .hint("write the streams into `select`, and those to leave out as `!STREAM.*`"))
+        .hint("write the streams into `select`, and streams to leave out as `!STREAM.*`"))
 }

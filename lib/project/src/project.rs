@@ -97,7 +97,7 @@ impl Project {
         Ok(Self { root, file, environment, process, variables, context, other_day: None })
     }
 
-    /// Returns who is told of warnings.
+    /// Returns who receives the warnings.
     pub fn warnings(&self) -> &Warnings {
         &self.context.warnings
     }
@@ -190,7 +190,9 @@ fn root(folder: &Path) -> Result<PathBuf> {
     found.map(Path::to_owned).ok_or_else(|| {
         Error::new(ErrorKind::NoInput, "cannot find a meltano.yml")
             .with("folder", absolute.display())
-            .hint("run in the folder of a meltano.yml, or name it with --project")
+            .hint(
+                "run the command in the folder of a meltano.yml, or name the folder with --project",
+            )
     })
 }
 

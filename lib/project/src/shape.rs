@@ -26,7 +26,7 @@ pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings)
                 let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                 warnings.warn_once(warning!(
                     "W-PROJECT-UNUSED",
-                    "key `{key}` of {of} is not known and has no effect{hint} ({shown}{line})"
+                    "unknown key `{key}` of {of} has no effect{hint} ({shown}{line})"
                 ));
             }
             Fault::Wrong { is, wanted } => {
@@ -60,11 +60,12 @@ pub(crate) fn check_names(whole: &Value) -> Result<()> {
         let mut names: Vec<&Value> = Vec::new();
         for name in list.as_array().into_iter().flatten().map(|entry| &entry["name"]) {
             if names.contains(&name) {
-                return Err(Error::new(ErrorKind::Config, "cannot tell two of one name apart")
+                return Err(Error::new(ErrorKind::Config, "two entries have the same name")
                     .with("at", place)
                     .with("name", name.as_str().unwrap_or_default())
                     .hint(
-                        "rename one of them; a plugin with other settings needs `inherit_from`",
+                        "rename one of them; for the same plugin with other settings use \
+                         `inherit_from`",
                     ));
             }
             names.push(name);
@@ -86,7 +87,7 @@ pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
                     let of = environment["name"].as_str().unwrap_or_default();
                     warnings.warn_once(warning!(
                         "W-PROJECT-UNUSED",
-                        "environment {of} has settings for {name}, which is no {role}{hint}"
+                        "environment {of} has settings for the unknown {role} {name}{hint}"
                     ));
                 }
             }

@@ -72,9 +72,9 @@ pub fn settle_members(members: &mut Map<String, Value>) -> Result<()> {
 /// The failure of a value that may be meant in more than one way; it may be a secret, so it is not
 /// shown.
 pub fn ambiguous() -> Error {
-    Error::new(ErrorKind::Config, "cannot tell which number or text a value is meant to be").hint(
-        "put quotes around a text; write a number without zeros in front, `_` and prefixes such \
-         as `0x`, and with no more than 17 digits",
+    Error::new(ErrorKind::Config, "cannot decide whether a value is a number or a text").hint(
+        "put quotes around a text; write a number without leading zeros, `_` and prefixes such as \
+         `0x`, and with at most 17 digits",
     )
 }
 

@@ -20,8 +20,8 @@ pub struct Variables {
     lacking: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// What settings lack. The rule: a setting that has not all that is written in it is told, be it
-/// left out or shorter.
+/// What settings lack. The rule: a setting that has not all that is written in it is reported, be
+/// it left out or shorter.
 #[derive(Clone, Debug, Default)]
 pub struct Missing {
     /// Variables of settings that are left out: they are nothing else.
@@ -211,7 +211,7 @@ pub(crate) fn names_in(text: &str) -> BTreeSet<String> {
 }
 
 /// Reads `.env`: a name in braces has the value of the process, or else that of a line above. What
-/// has no effect is told by its line; a value is never shown, as it may be a secret.
+/// has no effect is reported by its line; a value is never shown, as it may be a secret.
 fn of_file(path: &Path, process: &Variables, warnings: &Warnings) -> Result<Variables> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -220,15 +220,15 @@ fn of_file(path: &Path, process: &Variables, warnings: &Warnings) -> Result<Vari
             return Err(Error::new(ErrorKind::Config, "cannot read the variables of .env")
                 .with("path", path.display())
                 .caused_by(cause)
-                .hint("it must be a readable file of UTF-8"));
+                .hint("the file must be readable and UTF-8"));
         }
     };
     let dotenv::Statements { variables, odd } = dotenv::read(&text);
     for line in odd {
         warnings.warn_once(warning!(
             "W-PROJECT-UNUSED",
-            ".env, line {line}: it is left out, as it is not NAME=value; a value that begins with \
-             a quote ends with one"
+            ".env, line {line}: it is left out, because it is not NAME=value; a value that begins \
+             with a quote must end with one"
         ));
     }
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();

@@ -31,7 +31,7 @@ macro_rules! warning {
 /// Counts by codes.
 pub type Counts = BTreeMap<String, u64>;
 
-/// What was warned of for one purpose, such as a command or a request, and who is told.
+/// What was warned of for one purpose, such as a command or a request, and who receives it.
 pub struct Warnings {
     noted: Mutex<Noted>,
     listener: Box<dyn Fn(&Warning) + Send + Sync>,

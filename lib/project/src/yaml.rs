@@ -43,7 +43,7 @@ fn reason(cause: &serde_saphyr::Error) -> String {
         }
         Cause::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
         Cause::UnknownAnchor { .. } => {
-            "there is no anchor of this name above: quote a text that starts with `*`".to_owned()
+            "no anchor of this name exists above: quote a text that starts with `*`".to_owned()
         }
         Cause::InvalidScalar { .. } => "the value does not fit its tag (`!!...`)".to_owned(),
         Cause::Unexpected { .. } => "a key must be a text".to_owned(),

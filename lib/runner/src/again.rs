@@ -58,7 +58,7 @@ pub(crate) fn uncovered(step: &Step, outcome: &Outcome, observed: &Observed) -> 
     }
     let counts = step.tap().is_ours() && outcome.failed == Some(0);
     let may_have = !counts || observed.rows() > 0 || observed.states > 0;
-    may_have.then(|| "maybe rows, as the target does not tell".to_owned())
+    may_have.then(|| "perhaps rows (the target does not say)".to_owned())
 }
 
 /// Warns before the first row.
@@ -86,8 +86,8 @@ fn warn_of_changed(loading: &Loading<'_>, state: &Value) -> Result<()> {
     }
     project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
-        "{}: {} changed since the day was loaded, and is added whole to the rows that are there: \
-         remove those of this day, or load by `upsert` or `replace-partition`",
+        "{}: {} changed since the day was loaded, and all of its rows are added again: remove the \
+         rows of this day, or load by `upsert` or `replace-partition`",
         step.name,
         changed.join(", ")
     ));
@@ -118,8 +118,8 @@ fn warn_of_files(loading: &Loading<'_>, state: &Value) {
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
-        "{}: {}{more} changed since they were loaded, and are added whole to the rows that are \
-         there: remove those of the files, or load by `upsert`",
+        "{}: {}{more} changed since they were loaded, and all of their rows are added again: \
+         remove the rows of these files, or load by `upsert`",
         step.name,
         again.join(", ")
     ));
@@ -135,8 +135,8 @@ fn warn_of_unkept(loading: &Loading<'_>, adds: Adds) -> Result<()> {
     }
     project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
-        "{}: its last run (of {at}) {why}: rows that it had added behind the state that it \
-         kept are added again; look for them in the tables, or load by `upsert`",
+        "{}: its last run (of {at}) {why}: rows that it added after its last state are added \
+         again; look for them in the tables, or load by `upsert`",
         step.name
     ));
     Ok(())
@@ -151,7 +151,7 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
         project.warnings().warn_once(warning!(
             "W-ROWS-AGAIN",
             "{}: a part is read without the state of the job, and added to the rows that `{by}` \
-             has loaded from the same source (run of {at}); remove those rows first, or load by \
+             loaded from the same source (run of {at}): remove those rows first, or load by \
              `upsert`; `--deny-warnings W-ROWS-AGAIN` ends a run before it adds them",
             step.name
         ));
@@ -161,21 +161,21 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
     let known = entry.state_id.as_deref().filter(|other| *other != id);
     let mend = match known.filter(|other| matches!(store.state(other), Ok(Some(_)))) {
         Some(other) => format!(
-            "to go on from there instead, end this run, then: chorus state get '{other}' | chorus \
-             state set '{id}' -"
+            "to continue from that state instead, end this run, then: chorus state get '{other}' | \
+              chorus state set '{id}' -"
         ),
         None if store.state(id).is_ok_and(|state| state.is_some()) => {
             "remove those rows, or run it without --full-refresh".to_owned()
         }
         None => format!(
-            "remove those rows, or put back a copy of the state: chorus state set '{id}' \
+            "remove those rows, or restore a copy of the state: chorus state set '{id}' \
              '{{\"singer_state\": ...}}'"
         ),
     };
     project.warnings().warn_once(warning!(
         "W-ROWS-AGAIN",
-        "{}: all is read without a state, and added to the rows that `{by}` has loaded from the \
-         same source (run of {at}); {mend}; `--deny-warnings W-ROWS-AGAIN` ends a run before it \
+        "{}: everything is read without a state, and added to the rows that `{by}` loaded from the \
+          same source (run of {at}): {mend}; `--deny-warnings W-ROWS-AGAIN` ends a run before it \
          adds them",
         step.name
     ));

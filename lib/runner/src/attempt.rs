@@ -99,8 +99,8 @@ impl Attempt<'_> {
                 let failure =
                     if end.keeps_no_state { failure } else { failure.with("state", &end.state_id) };
                 let Some(rows) = uncovered else { return failure.hint(whole_log) };
-                failure.with("added, and in no state", rows).hint(format!(
-                    "it is not tried again, as what it has added would be there twice: remove \
+                failure.with("rows added after the last state", rows).hint(format!(
+                    "the step is not tried again, because its rows would be there twice: remove \
                      those rows, or load by `upsert` with keys, then run it again; {whole_log}"
                 ))
             })
@@ -153,7 +153,7 @@ impl Log {
         self.own(&format!("error: {failure}"));
     }
 
-    /// Writes the line in which a failure is told everywhere.
+    /// Writes the line in which a failure is reported everywhere.
     fn failed(&mut self, failure: &Error, step: &Step) {
         self.own(&format!("failed: {}", Failure::of(failure, Some(step)).line()));
     }
@@ -253,7 +253,7 @@ fn placed(project: &Project, step: &Step, failure: Error) -> Error {
 
 /// What a state that is not kept means for the next run.
 const UNKEPT: &str =
-    "mend that, and run it again: rows loaded behind the last state that was kept come again";
+    "repair this, and run it again: rows that were loaded after the last kept state come again";
 
 const LAST_LINES: usize = 12;
 

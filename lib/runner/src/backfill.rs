@@ -169,7 +169,7 @@ fn follow(plan: &mut [DayPlan]) {
 pub fn check_days(plan: &[DayPlan]) -> Result<()> {
     let Some(first) = plan.first() else { return Ok(()) };
     let Some(step) = first.job.steps.iter().find(|step| !step.is_of_day) else { return Ok(()) };
-    let failure = Error::new(ErrorKind::Config, "cannot fill days with a step without a day")
+    let failure = Error::new(ErrorKind::Config, "cannot backfill a step that has no day")
         .with("step", &step.name);
     let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
     let hint = format!(
@@ -286,7 +286,7 @@ pub struct How<'a> {
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Runs the wanted steps of the days, as `how` says; `seen` is told of each that is over.
+/// Runs the wanted steps of the days, as `how` says; `seen` learns of each that is over.
 /// Returns the first failure of each day that has one.
 pub fn run(
     days: &[DayPlan],
@@ -364,21 +364,21 @@ const DAYS_MAX: i32 = 36_525;
 /// Returns the days from the first to the last.
 pub fn days(from: Datestamp, to: Datestamp) -> Result<Vec<Datestamp>> {
     if from > to {
-        return Err(Error::new(ErrorKind::Usage, "cannot go from a day to an earlier one")
+        return Err(Error::new(ErrorKind::Usage, "--to is earlier than --from")
             .with("from", from)
             .with("to", to));
     }
     let count = from.date().until(to.date()).map_or(i32::MAX, |span| span.get_days());
     if count > DAYS_MAX {
-        return Err(Error::new(ErrorKind::Usage, "cannot fill so many days at once")
+        return Err(Error::new(ErrorKind::Usage, "cannot backfill so many days at once")
             .with("days", count)
             .with("at most", DAYS_MAX)
-            .hint("are the years of --from and --to right?"));
+            .hint("check the years of --from and --to"));
     }
     let now = jiff::Timestamp::now();
     if preflight::is_in_future(to, now) {
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-        return Err(Error::new(ErrorKind::Usage, "cannot fill days that have not begun")
+        return Err(Error::new(ErrorKind::Usage, "cannot backfill days that have not begun")
             .with("to", to)
             .with("today", today)
             .hint("end with a day that has begun; `chorus run --datestamp` takes a later one"));

@@ -58,7 +58,7 @@ impl Checker {
         self.line += 1;
         let Ok(Value::Object(message)) = serde_json::from_str::<Value>(text) else {
             let shown: String = text.chars().take(60).collect();
-            return self.violation(&format!("a line that is no JSON object: {shown}"));
+            return self.violation(&format!("a line that is not a JSON object: {shown}"));
         };
         let kind = message.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         match kind.to_uppercase().as_str() {
@@ -66,11 +66,11 @@ impl Checker {
             "RECORD" => self.record(text, &message),
             "STATE" => self.state(&message),
             "ACTIVATE_VERSION" => self.activate_version(&message),
-            "BATCH" => self.note("BATCH messages: few targets take them"),
+            "BATCH" => self.note("BATCH messages: few targets accept them"),
             _ => self.violation(&format!("a message of the type {kind:?}")),
         }
         if kind != kind.to_uppercase() {
-            self.warning("types in lower case: most targets want upper case");
+            self.warning("types in lower case: most targets expect upper case");
         }
     }
 
@@ -82,15 +82,15 @@ impl Checker {
         }
         self.line = 0;
         if self.states == 0 {
-            self.warning("no STATE: a next run cannot go on where this one ended");
+            self.warning("no STATE: the next run cannot continue where this run ended");
         }
         if self.said_syncing && !self.last_state["currently_syncing"].is_null() {
             self.violation("the last STATE names a stream as being read: `currently_syncing`");
         }
         if !self.said_syncing {
             self.note(
-                "no `currently_syncing` in STATE: an end that comes too early looks like a good \
-                 one",
+                "no `currently_syncing` in STATE: a tap that ends too early looks like one that \
+                 ended well",
             );
         }
         let empty: Vec<String> = self
@@ -133,7 +133,7 @@ impl Checker {
         let keys: Vec<String> =
             keys.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         for key in keys.iter().filter(|key| !properties.contains_key(*key)) {
-            self.violation(&format!("the key {key} of {name} is no property of its schema"));
+            self.violation(&format!("the key {key} of {name} is not a property of its schema"));
         }
         let stream = Stream::new(name, schema.clone(), keys.clone());
         match RecordDecoder::new(&stream, true) {
@@ -164,7 +164,7 @@ impl Checker {
             .cloned()
             .collect();
         match fits {
-            // What is heeded without a declaration fits.
+            // What is obeyed without a declaration fits.
             Ok(()) | Err(Refusal::Deletes) => {}
             Err(Refusal::Broken(fault)) => self.violation(&format!("a RECORD: {}", fault.what)),
             Err(Refusal::Unfit(_, reason)) => {
@@ -177,7 +177,7 @@ impl Checker {
         if let Some(time) = message.get("time_extracted").and_then(Value::as_str)
             && time.parse::<jiff::Timestamp>().is_err()
         {
-            self.violation("`time_extracted` is no RFC 3339 time");
+            self.violation("`time_extracted` is not an RFC 3339 time");
         }
     }
 
@@ -188,7 +188,7 @@ impl Checker {
                 self.states += 1;
                 self.last_state = value.clone();
             }
-            _ => self.violation("a STATE whose `value` is no object"),
+            _ => self.violation("a STATE whose `value` is not an object"),
         }
     }
 
@@ -198,7 +198,7 @@ impl Checker {
             self.violation(&format!("an ACTIVATE_VERSION of {name} before its SCHEMA"));
         }
         if !message.get("version").is_some_and(Value::is_i64) {
-            self.violation("an ACTIVATE_VERSION whose `version` is no integer");
+            self.violation("an ACTIVATE_VERSION whose `version` is not an integer");
         }
     }
 

@@ -61,7 +61,7 @@ pub fn of_day(project: &Project, job: &Job, day: Datestamp) -> Result<Vec<KnownD
         return Err(Error::new(ErrorKind::NoInput, "cannot find the day")
             .with("job", &job.name)
             .with("day", day)
-            .hint(format!("chorus days {} lists those that are there", job.words.join(" "))));
+            .hint(format!("chorus days {} lists the days", job.words.join(" "))));
     }
     Ok(found.into_iter().collect())
 }
@@ -90,7 +90,7 @@ pub fn remove(project: &Project, job: &Job, days: &[KnownDay], stop: &dyn Stop) 
             Error::new(ErrorKind::Temporary, "cannot remove a day that a run is writing")
                 .with("job", &job.name)
                 .with("state of the run", &state)
-                .hint("wait for its end: `chorus runs` lists what is running")
+                .hint("wait until it has ended: `chorus runs` lists the running ones")
         })?);
     }
     for day in days {
@@ -103,9 +103,12 @@ pub fn remove(project: &Project, job: &Job, days: &[KnownDay], stop: &dyn Stop) 
 fn written(project: &Project, job: &Job) -> Result<Vec<(PathBuf, String, Datestamp)>> {
     let mut all: Vec<_> = job.steps.iter().filter_map(|step| day_written(project, step)).collect();
     if all.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "cannot find days of a job that writes none")
-            .with("job", &job.name)
-            .hint("name a job with a target that writes `source=S/extracted_at=DAY/...`"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "cannot list days: the job writes no dated folders",
+        )
+        .with("job", &job.name)
+        .hint("name a job with a target that writes `source=S/extracted_at=DAY/...`"));
     }
     all.sort();
     all.dedup();

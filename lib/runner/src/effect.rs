@@ -14,9 +14,9 @@ pub fn keeps_last(step: &Step, day: Datestamp) -> bool {
     !(by_partition || writes_days(step) || is_of_day(step.target(), day))
 }
 
-/// Tells whether the rows of a day take the place of those of the day that was loaded before it,
-/// so that to load it again puts it on top. What is only added takes no other row's place; what a
-/// target of others does with a row that it has is known by its `load_method` alone.
+/// Tells whether the rows of a day take the place of those of the day that was loaded before it, so
+/// that to load it again puts it on top. What is only added takes no other row's place; what a
+/// target of another author does with a row that it has is known by its `load_method` alone.
 pub fn replaces(step: &Step, day: Datestamp) -> bool {
     let replaces = match load_method(step) {
         Some(method) => matches!(method, "upsert" | "overwrite"),
@@ -26,7 +26,7 @@ pub fn replaces(step: &Step, day: Datestamp) -> bool {
 }
 
 /// Tells whether what a run gives takes the place of all that was in its table, partition or file;
-/// where a target of others does so is known by its `load_method` alone.
+/// where a target of another author does so is known by its `load_method` alone.
 pub fn takes_the_place(step: &Step) -> bool {
     let method = load_method(step);
     writes_days(step)
@@ -64,7 +64,7 @@ pub fn words(step: &Step) -> String {
         Some(method) => format!(" (`load_method: {method}`)"),
         None => String::new(),
     };
-    format!("{} keeps what it did last{method}", step.name)
+    format!("{} keeps the rows of the last load{method}", step.name)
 }
 
 /// Returns how a target loads, where its settings say.

@@ -1,4 +1,4 @@
-//! How targets of others name where they write: they do not say what their settings are for.
+//! How targets of other authors name where they write: they do not say what their settings are for.
 
 use project::Plugin;
 use serde_json::Value;

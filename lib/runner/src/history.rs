@@ -38,7 +38,7 @@ pub struct PastRun {
 }
 
 impl History {
-    /// Reads the records of a project; those that are damaged are told and left out.
+    /// Reads the records of a project; those that are damaged are reported and left out.
     pub fn read(project: &Project) -> Result<Self> {
         let (mut runs, mut parts) = (Vec::new(), Vec::new());
         for folder in store::entries(&Store::new(&project.root).runs())? {
@@ -54,7 +54,7 @@ impl History {
                 Some(record) => runs.push(PastRun { folder, record }),
                 None => project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
-                    "the record {} is damaged: it is left out",
+                    "the record {} is damaged and is left out",
                     path.display()
                 )),
             }
@@ -81,8 +81,8 @@ impl History {
             [run] => Ok(run),
             [] => Err(Error::new(ErrorKind::NoInput, "cannot find the run")
                 .with("run", name)
-                .hint("`chorus runs` lists those that are there; `last` is the last one")),
-            _ => Err(Error::new(ErrorKind::Usage, "cannot tell which run is meant")
+                .hint("`chorus runs` lists the runs; `last` is the last run")),
+            _ => Err(Error::new(ErrorKind::Usage, "several runs match this name")
                 .with("run", name)
                 .with("runs", found.len())),
         }
@@ -367,7 +367,7 @@ pub fn prune(project: &Project) -> Result<()> {
         let before = told.len();
         let tells = |entry: &&StepRecord| entry.was_tried() && !record.is_part();
         for entry in record.steps.iter().filter(tells) {
-            // Which day lies on top is told by the last run that has changed something.
+            // Which day lies on top follows from the last run that has changed something.
             told.extend((entry.wrote == Some(true)).then(|| (true, of(record, entry))));
             told.insert((false, of(record, entry)));
         }

@@ -24,7 +24,7 @@ const SECONDS: u64 = 10;
 /// How long to wait before the second try.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What is told of a failure.
+/// What is reported of a failure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The job, in words.
@@ -101,7 +101,7 @@ fn text(job: &str, day: Option<Datestamp>, failure: &Failure, command: &str) -> 
     format!("{job}{day} has failed: {}; {command} shows more", failure.line())
 }
 
-/// Who is told.
+/// Who receives the message.
 #[derive(Debug)]
 enum Hook {
     Command(Vec<String>),
@@ -124,7 +124,7 @@ pub fn tell(project: &Project, words: &[String], summary: &Summary) {
         if let Err(failure) = told {
             project.warnings().tell(&warning!(
                 "W-HOOK-FAILED",
-                "`on_failure` of {} was not told: {}",
+                "cannot report the failure by `on_failure` of {}: {}",
                 summary.job,
                 failure.message()
             ));
@@ -146,7 +146,7 @@ fn hooks(project: &Project, words: &[String]) -> Result<Vec<Hook>> {
             Some(hook) => found.push(hook),
             None => project.warnings().warn_once(warning!(
                 "W-PROJECT-UNUSED",
-                "`on_failure` of {word} is left out: a variable that it names is not set"
+                "`on_failure` of {word} is left out: one of its variables is not set"
             )),
         }
     }
@@ -183,13 +183,15 @@ fn address_of(text: &str) -> Result<Address> {
         scrub::learn(path);
     }
     let hint = "write a command as a list, or an address that begins with https://";
-    let address =
-        Address::parse(text).map_err(|_| refuse("cannot tell this address").hint(hint))?;
+    let address = Address::parse(text)
+        .map_err(|_| refuse("cannot send a failure to this address").hint(hint))?;
     if address.is_secure() || address.origin().is_loopback() {
         return Ok(address);
     }
-    Err(refuse("cannot tell an address without TLS")
-        .hint("write https://; http:// is for this machine alone, such as http://localhost:9000"))
+    Err(refuse("cannot send a failure to an address without TLS").hint(
+        "write https://; http:// is allowed only for this machine, such as \
+               http://localhost:9000",
+    ))
 }
 
 impl Hook {

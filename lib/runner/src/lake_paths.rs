@@ -106,7 +106,7 @@ pub fn tables_changed(project: &Project, step: &Step, state: &Value) -> Result<V
     for source in sources {
         let Some(record) = lake.run_record(&source, day)? else { continue };
         for (table, now) in record.tables {
-            // What has no mark was not read, or a target of others keeps none.
+            // What has no mark was not read, or a target of another author keeps none.
             let read = lake::generation_read(&state["bookmarks"][&table]);
             if read.is_some_and(|read| read != now.manifest_sha256) {
                 changed.push(table);
@@ -188,8 +188,8 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
     let name = |role: SettingRole| target.setting_for(role).unwrap_or(role.word());
     let partition = partition(target);
     if partition.as_ref().is_some_and(|partition| partition.source.is_empty()) {
-        return Err(refuse("cannot write the days of a source without a name").hint(format!(
-            "set `{}` of {}: is its variable empty?",
+        return Err(refuse("cannot write days without the name of their source").hint(format!(
+            "set `{}` of {}; its variable may be empty",
             name(SettingRole::Source),
             target.name
         )));
@@ -197,9 +197,9 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
     let Some(day) = day else {
         return match &partition {
             Some(Partition { day: None, .. }) => {
-                Err(refuse("cannot write a day that nobody names: the target would take today")
+                Err(refuse("cannot write a day without a datestamp: the target would use today")
                     .hint(format!(
-                        "write `{}: ${{DATESTAMP}}` in its settings, and name the day: \
+                        "write `{}: ${{DATESTAMP}}` in its settings, and give the day: \
                          `--datestamp YYYY-MM-DD`",
                         name(SettingRole::Datestamp)
                     )))
@@ -217,15 +217,17 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
     };
     match given.map(str::parse::<Datestamp>) {
         Some(Ok(other)) if other != day => {
-            return Err(refuse("cannot write another day than that of the run")
+            return Err(refuse("the target would write another day than that of the run")
                 .with("day of the run", day)
                 .with("datestamp", other)
                 .hint(hint));
         }
         None if partition.is_some() => {
-            return Err(refuse("cannot write the day of the run: the target takes today")
-                .with("day of the run", day)
-                .hint(hint));
+            return Err(refuse(
+                "cannot write the day of the run: the target would write today's date",
+            )
+            .with("day of the run", day)
+            .hint(hint));
         }
         _ => {}
     }
@@ -252,7 +254,7 @@ struct Partition {
 }
 
 /// Returns the dated path that a target's settings write; placeholders are still in it. A target of
-/// others has no lake: it publishes no day.
+/// another author has no lake: it publishes no day.
 fn dated(target: &Plugin) -> Option<DatedPath> {
     let folder = folder(target).filter(|_| target.is_ours())?;
     let scheme = match scheme(target) {

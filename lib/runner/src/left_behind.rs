@@ -1,10 +1,10 @@
 //! Tables of a day that a step wrote before, and does not read any more.
 //!
 //! What a run publishes takes the place of one table. One that is gone from the source is not
-//! published, so its folder stays, and is loaded with the day. That is told where it is known: the
-//! step wrote the table in an earlier run of the day, and has now read all that it is to read, or
-//! its tap does not have it any more, whatever a bookmark says. A table that `select` or a catalog
-//! leaves out is left out by will.
+//! published, so its folder stays, and is loaded with the day. That is reported where it is known:
+//! the step wrote the table in an earlier run of the day, and has now read all that it is to read,
+//! or its tap does not have it any more, whatever a bookmark says. A table that `select` or a
+//! catalog leaves out is left out by will.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ pub(crate) fn warn(
         project.warnings().warn(warning!(
             "W-TABLE-STAYS",
             "table {table} of {source}, {day}, stays as an earlier run of {} wrote it: its source \
-             has it no more, or the settings leave it out; to take it out of the day, remove {} \
+             no longer has it, or the settings leave it out. To remove it from the day, remove {} \
              and {}, then run the step again",
             step.name,
             lake.show(&Key::day(&source, day)),

@@ -1,6 +1,6 @@
 //! Runs pipelines of a project, and keeps what they leave behind: states, records, logs and days.
 //!
-//! Nothing here prints: an [`observer::Observer`] sees what happens, and warnings are told to
+//! Nothing here prints: an [`observer::Observer`] sees what happens, and warnings go to
 //! whoever opened the project. A program that runs pipelines calls [`guard::main`] where
 //! [`guard::is_wanted`], before anything else.
 

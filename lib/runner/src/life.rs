@@ -48,7 +48,7 @@ pub(crate) enum Holder {
 pub(crate) fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) -> Holder {
     match Lock::is_held(lock) {
         Ok(true) => return Holder::Alive,
-        // What cannot be looked at is better taken for alive than removed.
+        // What cannot be looked at is better treated as alive than removed.
         Err(failure) => {
             warnings.warn(warning!("W-LOCK-UNSURE", "{failure}"));
             return Holder::Alive;
@@ -64,8 +64,8 @@ pub(crate) fn holder(lock: &Path, owner: Option<&Owner>, warnings: &Warnings) ->
         warnings.warn(warning!(
             "W-LOCK-UNSURE",
             "{} is on a file system ({kind}) that does not show the locks of other hosts, and {} \
-             wrote to it: whether its runs live cannot be seen here; give each host a project \
-             folder of its own, or mount this one with shared locks",
+             wrote to it, so chorus cannot see whether its runs are alive: give each host a \
+             project folder of its own, or mount this folder with shared locks",
             lock.parent().unwrap_or(lock).display(),
             if owner.host.is_empty() { "another host" } else { &owner.host },
         ));

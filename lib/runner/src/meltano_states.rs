@@ -15,8 +15,8 @@ use crate::store::Store;
 const DATABASE: &str = ".meltano/meltano.db";
 
 /// Warns of a step that is about to begin without a state, where Meltano has one of its name. A
-/// database that the project does not hold cannot be looked into: it is told of once, before the
-/// first run of the step.
+/// database that the project does not hold cannot be looked into: it is reported once, before
+/// the first run of the step.
 pub(crate) fn warn(
     project: &Project,
     options: &Options,
@@ -30,14 +30,15 @@ pub(crate) fn warn(
         return Ok(());
     }
     let place = match project.state_backend() {
-        Some(setting) if !has_run(project, step)? => format!("what `{setting}` names may have"),
+        Some(setting) if !has_run(project, step)? => format!("the place in `{setting}` may have"),
         None if has_id(project, id) => format!("{DATABASE} has"),
         _ => return Ok(()),
     };
     project.warnings().warn_once(warning!(
         "W-STATE-ELSEWHERE",
-        "{}: {place} a state {id} of Meltano, which is not read here, so that all rows are read \
-         from the start; to go on from it, run: meltano state get {id} | chorus state set {id} -",
+        "{}: {place} a state {id} of Meltano, which chorus does not read, so all rows are read \
+         from the start; to continue from it, run: meltano state get {id} | chorus state set {id} \
+         -",
         step.name
     ));
     Ok(())

@@ -9,7 +9,7 @@ use crate::record::StreamRecord;
 
 /// The code of the warnings of others.
 pub const OF_OTHERS: &str = "W-PLUGIN";
-/// More that is told after an error is not kept.
+/// More that is reported after an error is not kept.
 const DOUBTFUL_MAX: usize = 10_000;
 
 /// The streams of a pipeline, in the order in which they were heard of.
@@ -121,7 +121,7 @@ impl Observed {
     }
 
     /// Takes a log line into account. The counts of a tap are rows of the source; a target's are
-    /// taken for the streams that its tap does not count. A line counts only where it is a whole
+    /// treated as the streams that its tap does not count. A line counts only where it is a whole
     /// line of a log: what an error quotes is none, so what comes after an error waits for the end.
     pub fn line(&mut self, line: &str, writer: Writer) -> Weight {
         let entry = Entry::read(line);

@@ -50,8 +50,8 @@ pub fn warn_of_older(loading: Loading<'_>, streams: &BTreeSet<&str>, history: &H
     let Some(Newest { day: newest, step: other, .. }) = newer.last() else { return };
     let by = if *other == step.name { String::new() } else { format!(" (by {other})") };
     let text = format!(
-        "{}: {day} is done after {newest}{by}, and what it has takes the place of what is newer; \
-         do the later days again behind it: {}",
+        "{}: {day} is loaded after {newest}{by}, and its rows replace newer rows; load the later \
+         days again after it: {}",
         step.name,
         again(&newer, replaces(step, day))
     );
@@ -66,14 +66,14 @@ pub fn warn_of_overlap(project: &Project, step: &Step, day: Datestamp) -> Result
     let command = again(&[newest], true);
     project.warnings().warn(warning!(
         "W-DAY-OLDER",
-        "{step}: {older} was loaded at the same time as {day}, and what it has may have taken the \
-         place of what is newer; do {day} again behind it: {command}"
+        "{step}: {older} was loaded at the same time as {day}, and its rows may have replaced \
+         newer rows; load {day} again after it: {command}"
     ));
     Ok(())
 }
 
 /// Returns the commands that load days again in their order, none but those that were loaded; what
-/// a target of others does is not known, so all of them are to be done again there.
+/// a target of another author does is not known, so all of them are to be done again there.
 fn again(newer: &[Newest], is_known: bool) -> String {
     let same = |one: &Newest, other: &Newest| {
         let follows = || one.day.date().tomorrow().is_ok_and(|next| next == other.day.date());

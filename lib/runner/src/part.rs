@@ -31,7 +31,7 @@ pub fn take(project: &Project, job: &mut Job, options: &Options) -> Result<()> {
         return Ok(());
     }
     if job.steps.len() != 1 {
-        return Err(refuse("cannot run a part of several steps")
+        return Err(refuse("cannot run a part of a job with several steps")
             .with("job", &job.name)
             .hint("name one tap and one target: chorus run TAP TARGET --select ..."));
     }
@@ -41,7 +41,7 @@ pub fn take(project: &Project, job: &mut Job, options: &Options) -> Result<()> {
     tap.before_part = Some(tap.config.clone());
     let mut part = Part { select: params.select.clone(), ..Part::default() };
     if !params.select.is_empty() && !tap.can("catalog") && !tap.can("properties") {
-        return Err(lacks(tap, "--select").with("capability that it lacks", "catalog"));
+        return Err(lacks(tap, "--select").with("missing capability", "catalog"));
     }
     if !params.conditions.is_empty() {
         let mut all = match tap.value_for(SettingRole::WhereClauses) {
@@ -77,13 +77,13 @@ fn narrow(all: &mut Map<String, Value>, stream: &str, conditions: &[String]) {
 
 fn set(tap: &mut Plugin, role: SettingRole, value: Value, flag: &str) -> Result<()> {
     if tap.setting_for(role).is_none() {
-        let failure = lacks(tap, flag).with("setting that it lacks", role.word());
+        let failure = lacks(tap, flag).with("missing setting", role.word());
         return Err(if tap.is_ours() {
             failure
         } else {
             failure.hint(format!(
-                "if {} has such a setting, name it in meltano.yml: annotations: {{chorus: \
-                 {{roles: {{{}: NAME}}}}}}",
+                "if {} has such a setting, write its name into meltano.yml: annotations: {{chorus: \
+                  {{roles: {{{}: NAME}}}}}}",
                 tap.name,
                 role.word()
             ))
@@ -94,7 +94,7 @@ fn set(tap: &mut Plugin, role: SettingRole, value: Value, flag: &str) -> Result<
 }
 
 fn lacks(tap: &Plugin, flag: &str) -> Error {
-    refuse("cannot have the tap read a part").with("plugin", &tap.name).with("flag", flag)
+    refuse("cannot let the tap read a part").with("plugin", &tap.name).with("flag", flag)
 }
 
 /// Returns the day that lies so many days before that of a run, or before today.
@@ -103,9 +103,9 @@ fn first_day(day: Option<Datestamp>, days: u32) -> Result<Datestamp> {
     let day = day.map_or_else(today, Datestamp::date);
     let span = jiff::Span::new().try_days(i64::from(days));
     let first = span.and_then(|span| day.checked_sub(span));
-    first
-        .map(Datestamp::from)
-        .map_err(|cause| refuse("cannot look back so far").with("--days", days).caused_by(cause))
+    first.map(Datestamp::from).map_err(|cause| {
+        refuse("cannot start so many days back").with("--days", days).caused_by(cause)
+    })
 }
 
 /// A part has a state of its own, if it is named, and none of its job.
@@ -114,9 +114,9 @@ fn check_state(project: &Project, step: &Step, options: &Options) -> Result<()> 
     if options.state_id.as_ref() != Some(&own) {
         return Ok(());
     }
-    Err(refuse("cannot keep the state of a part as that of its job")
+    Err(refuse("cannot store the state of a part as the state of its job")
         .with("state", own)
-        .hint("give --state-id another name, or leave it out: the part keeps no state then"))
+        .hint("give --state-id another name, or leave it out: then the part keeps no state"))
 }
 
 /// What takes the place of all that is there must be all that there is.
@@ -124,7 +124,7 @@ fn check_place(step: &Step) -> Result<()> {
     if !effect::takes_the_place(step) {
         return Ok(());
     }
-    let failure = refuse("cannot replace what is there by a part of it")
+    let failure = refuse("cannot replace existing data by a part of it")
         .with("step", &step.name)
         .with("target", &step.target().name);
     Err(match effect::load_method(step) {
@@ -133,8 +133,8 @@ fn check_place(step: &Step) -> Result<()> {
                  inherits from this one and sets another `load_method`",
         ),
         None => failure
-            .with("what it does", "it replaces a day, or a file, by what it is given")
-            .hint("have the part loaded by a target that adds rows, such as target-postgres"),
+            .with("effect of the target", "it replaces a day or a file by the rows of the run")
+            .hint("load the part with a target that adds rows, such as target-postgres"),
     })
 }
 
@@ -143,7 +143,7 @@ fn check_inputs(project: &Project, job: &Job, options: &Options) -> Result<()> {
     let plugins = || job.steps.iter().flat_map(|step| &step.plugins);
     for name in options.params.inputs.keys() {
         if let Some(plugin) = plugins().find(|plugin| plugin.environment.is_secret(name)) {
-            return Err(refuse("cannot take a secret as a parameter of a run")
+            return Err(refuse("cannot use a secret as a parameter of a run")
                 .with("variable", name)
                 .with("plugin", &plugin.name)
                 .hint("set it in the environment of the command, or in .env"));
@@ -155,7 +155,7 @@ fn check_inputs(project: &Project, job: &Job, options: &Options) -> Result<()> {
             let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             project.warnings().warn_once(warning!(
                 "W-PROJECT-UNUSED",
-                "{name} is given for the run, and no setting of {} uses it{near}",
+                "{name} is given for the run, but no setting of {} uses it{near}",
                 job.name
             ));
         }

@@ -24,7 +24,7 @@ const OWN_END: Duration = Duration::from_millis(200);
 const DRAIN: Duration = Duration::from_secs(1);
 /// Longer lines of a log are cut.
 const LOG_BYTES_MAX: usize = 1 << 16;
-/// Longer states are cut, and refused: no target takes a longer line, unless it is told to.
+/// Longer states are cut, and refused: no target takes a longer line, unless a setting says so.
 pub const STATE_BYTES_MAX: usize = 64 << 20;
 
 /// Who writes more lines than are seen by then waits.

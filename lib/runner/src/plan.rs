@@ -165,7 +165,7 @@ impl Planning<'_> {
             Err(failure) => {
                 let text = format!("{}: {}", step.tap().name, one_line(&failure));
                 if failure.kind() == ErrorKind::NoInput && follows {
-                    findings.warn(text + "; a step before this one may make it");
+                    findings.warn(text + "; an earlier step may create it");
                 } else {
                     findings.fail(text, failure);
                 }

@@ -88,7 +88,7 @@ fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<PluginPlan> {
 }
 
 fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
-    let failure = Error::new(kind, format!("cannot tell what {} would do", plugin.name));
+    let failure = Error::new(kind, format!("cannot predict what {} would do", plugin.name));
     let failure = failure.with("exit", &captured.exit);
     let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
     capture::last_words(&captured.log).into_iter().fold(failure, add)

@@ -15,12 +15,12 @@ use crate::lake_paths;
 
 /// Looks at the steps of a job, for a day.
 pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()> {
-    check_day(project.day()?, day, "what the variables of the project name", "the project")?;
+    check_day(project.day()?, day, "day in the variables of the project", "the project")?;
     hook::check(project, job)?;
     for step in &job.steps {
         for plugin in &step.plugins {
             let named = day_of(|name| plugin.environment.given.get(name).map(str::to_owned))?;
-            check_day(named, day, "what the variables of a plugin name", &plugin.name)?;
+            check_day(named, day, "day in the variables of a plugin", &plugin.name)?;
         }
         step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
         lake_paths::check(project, step, day)?;
@@ -39,7 +39,7 @@ pub fn warn_of_future(project: &Project, day: Option<Datestamp>) -> Result<()> {
     if let Some(day) = day.filter(|day| is_in_future(*day, Timestamp::now())) {
         project.warnings().warn(warning!(
             "W-DAY-IN-FUTURE",
-            "{day} has not begun yet: what is written for it will be newer than all days before it"
+            "{day} has not begun yet: its data will count as newer than that of all days before it"
         ));
     }
     project.warnings().check()
@@ -49,7 +49,7 @@ pub fn warn_of_future(project: &Project, day: Option<Datestamp>) -> Result<()> {
 fn check_day(named: Option<Datestamp>, day: Option<Datestamp>, what: &str, of: &str) -> Result<()> {
     let Some(named) = named.filter(|named| Some(*named) != day) else { return Ok(()) };
     let day = day.map_or_else(|| "none".to_owned(), |day| day.to_string());
-    Err(Error::new(ErrorKind::Usage, "cannot run for another day than the variables name")
+    Err(Error::new(ErrorKind::Usage, "the variables name another day than that of the run")
         .with("day of the run", day)
         .with(what, named)
         .with("variables of", of)
@@ -72,14 +72,15 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
             .with("plugin", &plugin.name)
             .with("variables", names)
             .hint(
-                "set them, or set `ff.strict_env_var_mode` to false to leave their settings out",
+                "set them, or set `ff.strict_env_var_mode` to false to leave out the settings that \
+                  use them",
             ));
     }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     if !missing.left_out.is_empty() {
         project.warnings().warn_once(warning!(
             "W-PROJECT-UNUSED",
-            "{}: settings that want {} are left out: no such variable is set",
+            "{}: settings that use {} are left out, because these variables are not set",
             plugin.name,
             list(&missing.left_out)
         ));
@@ -89,7 +90,7 @@ fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
         for (setting, names) in of {
             project.warnings().warn_once(warning!(
                 "W-PROJECT-UNUSED",
-                "{}: `{setting}` is shorter than it is written: {why} {} is set",
+                "{}: `{setting}` is shorter than in the file: {why} {} is set",
                 plugin.name,
                 list(names)
             ));

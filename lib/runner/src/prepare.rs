@@ -28,7 +28,7 @@ pub struct Prepared {
     pub programs: Vec<Program>,
     /// Lines in which the tap has warned when it was asked for its catalog.
     pub warnings: Vec<String>,
-    /// The streams that the tap is to read, where it is told.
+    /// The streams that the tap is to read, where it is given.
     pub reads: Option<BTreeSet<String>>,
     folders: Vec<WorkFolder>,
 }
@@ -137,7 +137,7 @@ pub fn alone(
     Ok(Alone { program, _folder: folder })
 }
 
-/// What a tap is told beside its settings: its catalog, and the state that it starts from.
+/// What a tap receives beside its settings: its catalog, and the state that it starts from.
 fn tap_arguments(
     project: &Project,
     plugin: &Plugin,
@@ -260,8 +260,8 @@ fn discover(
     Ok((catalog, log.lines().filter(|line| observe::warns(line)).map(str::to_owned).collect()))
 }
 
-/// A catalog of five thousand tables has some ten megabytes; a tap of others may take a second for
-/// each of them.
+/// A catalog of five thousand tables has some ten megabytes; a tap of another author may take a
+/// second for each of them.
 fn discovery_limits(project: &Project) -> Limits<'static> {
     let seconds = project.own_number("discovery_seconds");
     let time = Duration::from_secs(seconds.unwrap_or(3600));

@@ -231,10 +231,10 @@ impl<'a> Run<'a> {
         end.keeps_no_state = self.options.keeps_no_state();
         if held.is_none() {
             end.failure = Some(
-                Error::new(ErrorKind::Temporary, "cannot run a step that another run is at")
+                Error::new(ErrorKind::Temporary, "cannot run a step that another run is executing")
                     .with("step", &step.name)
                     .with("state", &end.state_id)
-                    .hint("wait for its end: `chorus runs` lists what is running"),
+                    .hint("wait until it has ended: `chorus runs` lists the running ones"),
             );
             return Ok(end);
         }
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
         }
         let before = self.store.state(&end.state_id).ok();
         self.attempts(at, step, &mut end);
-        // A target of others may tell nothing of its rows.
+        // A target of another author may tell nothing of its rows.
         let untold = end.observed.streams.is_empty() && !step.target().is_ours();
         end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
         let replaces = end.wrote && end.failure.is_none();

@@ -49,7 +49,7 @@ impl Standing {
         Some(match self {
             Self::Running | Self::Failed | Self::FailedByData | Self::Done => return None,
             Self::Missing => "it has not run for the day",
-            Self::Died => "its run was killed, and said nothing of its end",
+            Self::Died => "its run was killed before it recorded its end",
             Self::Gone => "it succeeded, but the day it wrote has been removed",
             Self::Changed => "it succeeded, but the day it read has changed since: load it again",
             Self::Under => "it succeeded, but an older day was loaded over its rows: load it again",

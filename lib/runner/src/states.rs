@@ -28,16 +28,16 @@ fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Opti
         Error::new(kind, message).with("plugin", &step.tap().name).with("path", path.display())
     };
     let text = fs::read(&path).map_err(|cause| {
-        fail(ErrorKind::NoInput, "cannot read the state that the tap is to start from")
+        fail(ErrorKind::NoInput, "cannot read the state from which the tap is to start")
             .caused_by(cause)
-            .hint("correct `state` of the tap; /dev/null starts without one")
+            .hint("correct `state` of the tap; with /dev/null the tap starts without a state")
     })?;
     if text.is_empty() {
         return Ok(None);
     }
     match serde_json::from_slice(&text) {
         Ok(state @ Value::Object(_)) => Ok(Some(state)),
-        _ => Err(fail(ErrorKind::Config, "cannot read the file of `state`: it holds no state")),
+        _ => Err(fail(ErrorKind::Config, "cannot read the file of `state`: it contains no state")),
     }
 }
 
@@ -55,7 +55,7 @@ pub struct Start {
 /// Returns the state that a step is run with. One that speaks of a day that is gone would leave the
 /// day as it is: away. And a day is replaced as a whole: to go on from where its last read ended
 /// would leave it with what came after that alone. Only our taps are known to have bookmarks that
-/// leave out nothing but whole files and days, of which their targets are told.
+/// leave out nothing but whole files and days, of which their targets learn.
 ///
 /// The same holds for a table or a file that is replaced by what a run gives it: a bookmark is
 /// passed on only where tap and target are ours, which tell each other what it leaves out.
@@ -98,7 +98,7 @@ fn decide(
     let known = if options.resumed { store.state(id)? } else { known(project, store, id, step)? };
     if known.is_some() && day_is_damaged(project, step)? {
         let why =
-            format!("the day that {id} speaks of is not there, or not whole: everything is read");
+            format!("the day in the state {id} is missing or not complete: everything is read");
         return Ok((Start::default(), Some(why)));
     }
     let kept = match &step.tap().rules.state {
@@ -110,7 +110,7 @@ fn decide(
         && let Some(older) = order::lies_under(project, step, day)?
     {
         let why = format!(
-            "{}: {older} was loaded after {day}, which is read as a whole again",
+            "{}: {older} was loaded after {day}, so {day} is read in full again",
             step.name
         );
         return Ok((Start { kept, ..Start::default() }, Some(why)));
@@ -124,9 +124,9 @@ fn decide(
         return Ok((Start { given: known, kept, why: None }, None));
     };
     let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_wholes(step, state));
-    let what = if writes_days(step) { "a day" } else { "what replaces a table or a file" };
+    let what = if writes_days(step) { "a day" } else { "a load that replaces a table or a file" };
     let why = (whole.as_ref() != Some(state))
-        .then(|| format!("{id}: {what} is read as a whole, not from where its last read ended"));
+        .then(|| format!("{id}: {what} is read in full, not from the bookmark"));
     Ok((Start { given: whole, kept, why: None }, why))
 }
 
@@ -148,7 +148,7 @@ fn elsewhere(
     let into = history.moved(id).and_then(|entry| entry.into.as_ref());
     let is_elsewhere = into.is_some_and(|into| *into != place::of(step));
     Ok(is_elsewhere.then(|| {
-        format!("{}: {day} was loaded to another place, and is read as a whole", step.name)
+        format!("{}: {day} was loaded to another destination and is read in full", step.name)
     }))
 }
 
@@ -158,9 +158,9 @@ pub fn warn_of_another(project: &Project, history: &History, id: &str, step: &St
     let Some(other) = history.mover(id).filter(|other| *other != step.name) else { return };
     project.warnings().warn(warning!(
         "W-STATE-SHARED",
-        "{} goes on from the state {id}, which `{other}` has moved: what that one has read is not \
-         read again; give each its own: another name for the tap or the target by `inherit_from`, \
-         or --state-id",
+        "{} continues from the state {id}, which `{other}` has moved: rows that `{other}` has read \
+          are not read again. Give each a state of its own: another name for the tap or the target \
+          by `inherit_from`, or --state-id",
         step.name
     ));
 }
@@ -240,7 +240,7 @@ impl<'a> StateKeeper<'a> {
         let Some(state) = state else {
             return Some(warning!(
                 "W-STATE-DAMAGED",
-                "the target has printed a line that is no state; it is left out"
+                "the target printed a line that is not a state; it is left out"
             ));
         };
         self.pending = Some(state);
@@ -274,7 +274,7 @@ impl<'a> StateKeeper<'a> {
             return Err(Error::new(ErrorKind::Protocol, "cannot keep the state: it is too long")
                 .with("state", self.id)
                 .with("bytes at most", STATE_BYTES_MAX)
-                .hint("the next run starts from the last one that was kept"));
+                .hint("the next run starts from the last state that was kept"));
         }
         self.failed.map_or(Ok(self.written.is_some()), Err)
     }

@@ -51,7 +51,7 @@ impl Store {
         let broken = || {
             Error::new(ErrorKind::Config, "cannot read the state: the file is damaged")
                 .with("path", path.display())
-                .hint("put back a copy, or run `chorus state clear` to read everything again")
+                .hint("restore a copy, or run `chorus state clear` to read everything again")
         };
         let value: Value = serde_json::from_slice(&text).map_err(|_| broken())?;
         check_version(&value, &path)?;
@@ -127,8 +127,8 @@ pub fn check_version(value: &Value, path: &Path) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Config, "cannot read the file: a later release wrote it")
         .with("path", path.display())
-        .with("its format version", &value[FORMAT_VERSION])
-        .with("the newest known here", NEWEST)
+        .with("format version of the file", &value[FORMAT_VERSION])
+        .with("newest known format version", NEWEST)
         .hint("update this program"))
 }
 

@@ -45,8 +45,8 @@ pub(crate) fn warn(
     let day = day.map_or_else(String::new, |day| format!(" for {day}"));
     project.warnings().warn(warning!(
         "W-TABLE-TAKEN",
-        "{}: {} takes the place of what {} wrote there{day}, which is gone: give each step tables, \
-         a `source` or a schema of its own",
+        "{}: {} replaces the data that {} wrote there{day}: give each step tables, a `source` or a \
+          schema of its own",
         step.name,
         taken.join(", "),
         others.into_iter().collect::<Vec<_>>().join(", ")

@@ -19,7 +19,7 @@ pub fn words(counts: Option<&Counts>) -> Option<String> {
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 
-/// Refuses what a plugin of others has warned of, if that is denied: it knows no such flag.
+/// Refuses what a plugin of another author has warned of, if that is denied: it knows no such flag.
 pub fn check_others(counts: &Counts, denied: &[String]) -> Result<()> {
     let is_denied =
         |code: &String| code.eq_ignore_ascii_case("all") || code.eq_ignore_ascii_case(OF_OTHERS);
@@ -30,5 +30,5 @@ pub fn check_others(counts: &Counts, denied: &[String]) -> Result<()> {
     Err(Error::new(ErrorKind::Data, "a warning ends the run, as `--deny-warnings` asks")
         .with("code", OF_OTHERS)
         .with("warnings", count)
-        .hint("the step has ended, and what it wrote stays; its log shows the warnings"))
+        .hint("the step has ended, and its data stays; its log shows the warnings"))
 }

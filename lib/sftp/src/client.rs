@@ -65,7 +65,7 @@ impl Client {
         let packet = this.next_packet(Instant::now())?;
         match packet::head(&packet)? {
             (packet::VERSION, 3..) => Ok(this),
-            _ => Err(packet::broken("it does not answer as SFTP does").into()),
+            _ => Err(packet::broken("its answer is not valid SFTP").into()),
         }
     }
 
@@ -179,7 +179,9 @@ impl Client {
     fn attributes(&mut self, kind: u8, of: &[u8], path: &str) -> Attempt<Attributes> {
         match self.call(kind, of)? {
             Reply::Attributes(attributes) => Ok(attributes),
-            other => Err(unexpected(other, "cannot look at the file on the server", path)),
+            other => {
+                Err(unexpected(other, "cannot read the properties of the file on the server", path))
+            }
         }
     }
 
@@ -199,7 +201,7 @@ impl Client {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         if self.abandoned.len() > ABANDONED_MAX {
-            return Err(packet::broken("it leaves requests without an answer").into());
+            return Err(packet::broken("it does not answer some requests").into());
         }
         let mut bytes = Vec::with_capacity(64);
         packet::request(&mut bytes, kind, number, body);
@@ -226,14 +228,14 @@ impl Client {
             if self.abandoned.remove(&of) {
                 self.give_back(packet);
             } else if !self.asked.remove(&of) {
-                return Err(packet::broken("it answers what was not asked").into());
+                return Err(packet::broken("it answers a request that was not sent").into());
             } else if of == number {
                 return Ok(packet);
             } else {
                 self.arrived_bytes += packet.capacity();
                 self.arrived.insert(of, packet);
                 if self.arrived_bytes > ARRIVED_BYTES_MAX {
-                    return Err(packet::broken("it sends more than was asked for").into());
+                    return Err(packet::broken("it sends more data than was requested").into());
                 }
             }
         }
@@ -280,10 +282,13 @@ fn unexpected(reply: Reply, message: &str, path: &str) -> Failure {
         return packet::broken("an answer to another question").with("path", path).into();
     };
     let (kind, hint) = match code {
-        2 => (ErrorKind::NoInput, "relative paths start at `user_dir`, else where a login lands"),
-        3 => (ErrorKind::Denied, "ask the server's owner for the right to read it"),
+        2 => (
+            ErrorKind::NoInput,
+            "relative paths start at `user_dir`, or at the folder of the login",
+        ),
+        3 => (ErrorKind::Denied, "ask the owner of the server for the right to read it"),
         6 | 7 => (ErrorKind::Temporary, "run again later"),
-        _ => (ErrorKind::Unavailable, "the server does not say more"),
+        _ => (ErrorKind::Unavailable, "the server gives no reason"),
     };
     let failure = Error::new(kind, message).with("path", path).hint(hint);
     let failure = if text.is_empty() {

@@ -57,8 +57,11 @@ impl RemoteFile {
         });
         let (generation, handle, attributes) = opened?;
         if attributes.kind != FileKind::File {
-            return Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file")
-                .with("path", path));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot read a path that is not a regular file",
+            )
+            .with("path", path));
         }
         Ok(Self {
             server: Arc::clone(server),
@@ -117,7 +120,7 @@ impl RemoteFile {
         };
         let given = u32::try_from(packet::data(&packet)?.len()).unwrap_or(u32::MAX);
         if given == 0 || given > bytes {
-            return Err(packet::broken("other bytes than asked for")
+            return Err(packet::broken("other bytes than requested")
                 .with("path", &self.path)
                 .into());
         }
@@ -145,7 +148,7 @@ impl RemoteFile {
         let handle = client.open(&self.path)?;
         let attributes = client.fstat(&handle, &self.path)?;
         if attributes != self.attributes {
-            return Err(Failure::Refused(self.changed("it is another one than before the cut")));
+            return Err(Failure::Refused(self.changed("after the reconnect it is another file")));
         }
         self.asked.clear();
         self.asked_to = self.offset;
@@ -154,10 +157,13 @@ impl RemoteFile {
     }
 
     fn changed(&self, how: &str) -> Error {
-        Error::new(ErrorKind::Temporary, "cannot read a file that changed during the read")
+        Error::new(ErrorKind::Temporary, "cannot read a file that changed while it was read")
             .with("path", &self.path)
             .with("change", how)
-            .hint("run again when its writer is done; write to another name and rename at the end")
+            .hint(
+                "run again after its writer has finished; a writer should use another name and \
+                   rename the file at the end",
+            )
     }
 }
 

@@ -79,13 +79,16 @@ impl HostKeys {
         let path = match &self.trust {
             Trust::Fingerprint(wanted) if bare(wanted) == bare(&shown) => return Ok(()),
             Trust::Fingerprint(wanted) => {
-                return Err(refuse("cannot trust the server: its key is not the pinned one")
-                    .with("host_key_fingerprint", wanted)
-                    .hint(
-                        "if the server was given a new key, and its owner confirms this \
-                         fingerprint, set `host_key_fingerprint` to it; else someone may be in \
-                         between. A server has keys of several types: pin the one it shows here",
-                    ));
+                return Err(refuse(
+                    "cannot trust the server: its key differs from `host_key_fingerprint`",
+                )
+                .with("host_key_fingerprint", wanted)
+                .hint(
+                    "if the server has a new key, and its owner confirms this fingerprint, set \
+                          `host_key_fingerprint` to it; otherwise an attacker may pose as the \
+                         server. A server has keys of several types: set the fingerprint that is \
+                         shown here",
+                ));
             }
             Trust::KnownHosts(path) => path.display(),
         };
@@ -93,7 +96,10 @@ impl HostKeys {
         {
             return Err(refuse("cannot trust the server: its key is revoked")
                 .with("known_hosts_file", format!("{path}, line {}", known.line))
-                .hint("the server needs a new key; whoever has the old one can pretend to be it"));
+                .hint(
+                    "the server needs a new key: with the old key an attacker can pose as the \
+                       server",
+                ));
         }
         let mut valid = self.known.iter().filter(|known| !known.revoked);
         if valid.clone().any(|known| same(&known.key, key)) {
@@ -104,8 +110,8 @@ impl HostKeys {
                 .with("known_hosts_file", format!("{path}, line {}", known.line))
                 .with("known key", known.key.fingerprint(HashAlg::Sha256))
                 .hint(format!(
-                    "if its owner confirms the new fingerprint: ssh-keygen -f {path} -R '{}', then \
-                     {}; else someone may be in between",
+                    "if its owner confirms the new fingerprint, run ssh-keygen -f {path} -R '{}', \
+                     then {}; otherwise an attacker may pose as the server",
                     name_of(&self.host, self.port),
                     self.scan()
                 )));

@@ -23,10 +23,13 @@ pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Arc<Private
     let own = rustix::process::geteuid().as_raw() == metadata.uid();
     let mode = metadata.permissions().mode() & 0o777;
     if own && mode & 0o077 != 0 {
-        return Err(Error::new(ErrorKind::Denied, "cannot use a private key that others may read")
-            .with("path", path.display())
-            .with("mode", format!("{mode:04o}"))
-            .hint(format!("chmod 600 {}", path.display())));
+        return Err(Error::new(
+            ErrorKind::Denied,
+            "cannot use a private key that other users may read",
+        )
+        .with("path", path.display())
+        .with("mode", format!("{mode:04o}"))
+        .hint(format!("chmod 600 {}", path.display())));
     }
     from_text(&text, passphrase).with("path", path.display())
 }
@@ -47,13 +50,13 @@ pub fn from_text(text: &str, passphrase: Option<&Secret>) -> Result<Arc<PrivateK
         }
         Err(cause) if passphrase.is_some() && text.contains("PRIVATE KEY") => {
             Err(cause).or_kind(ErrorKind::Denied, "cannot use the private key").hint(
-                "is `private_key_passphrase` right? OpenSSH, PEM and PuTTY keys of types ed25519, \
-                 ECDSA and RSA can be read",
+                "check `private_key_passphrase`; supported are keys of type ed25519, ECDSA and RSA \
+                  in the format of OpenSSH, PEM or PuTTY",
             )
         }
         Err(cause) => Err(cause).or_kind(ErrorKind::Config, "cannot use the private key").hint(
-            "give a private key of type ed25519, ECDSA or RSA, in the form of OpenSSH, PEM or \
-             PuTTY; not the public one",
+            "give a private key of type ed25519, ECDSA or RSA, in the format of OpenSSH, PEM or \
+             PuTTY, not the public one",
         ),
     }
 }

@@ -113,7 +113,7 @@ impl Link {
     fn cut(&self) -> Failure {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if ended.flooded {
-            return packet::broken("it sends more than was asked for").into();
+            return packet::broken("it sends more data than was requested").into();
         }
         let mut failure = lost(&self.address);
         if let Some(words) = &ended.sent_off {
@@ -138,9 +138,9 @@ impl Link {
 }
 
 fn lost(address: &str) -> Error {
-    Error::new(ErrorKind::Temporary, "the connection to the SFTP server was cut")
+    Error::new(ErrorKind::Temporary, "the connection to the SFTP server broke")
         .with("server", address)
-        .hint("run again: with its state a run goes on behind the last file that was read")
+        .hint("run again: with the state a run continues after the last file that was read")
 }
 
 /// What the thread works with.
@@ -220,7 +220,7 @@ impl Task {
         let socket = TcpStream::connect((options.host.as_str(), options.port)).await;
         let socket = socket.map_err(|cause| {
             let failure = self.unreachable().caused_by(cause);
-            Failure::Lost(failure.hint("check `host` and `port`; is the server up?"))
+            Failure::Lost(failure.hint("check `host` and `port`, and that the server runs"))
         })?;
         // A request is small, and waited for.
         let _ = socket.set_nodelay(true);
@@ -235,11 +235,11 @@ impl Task {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => return Ok((handle, channel)),
                 Some(ChannelMsg::Failure) => {
-                    let message = "cannot use the server for files: it has no SFTP";
+                    let message = "cannot read files from the server: it does not offer SFTP";
                     return Err(Failure::Refused(
                         Error::new(ErrorKind::Unavailable, message)
                             .with("server", options.address())
-                            .hint("ask its owner for a login with `Subsystem sftp`"),
+                            .hint("ask the owner of the server for a login with `Subsystem sftp`"),
                     ));
                 }
                 Some(ChannelMsg::Eof | ChannelMsg::Close) | None => {
@@ -294,7 +294,7 @@ impl Task {
             Error::new(ErrorKind::Temporary, "cannot connect to the SFTP server in time")
                 .with("server", self.options.address())
                 .with("connect_timeout", format!("{seconds} s"))
-                .hint("check `host` and `port`; a firewall may swallow what is sent"),
+                .hint("check `host` and `port`, and whether a firewall blocks the port"),
         )
     }
 
@@ -315,24 +315,24 @@ impl Task {
                     .with("kind", format!("{kind:?}").to_lowercase())
                     .with("the server has", theirs.join(", "))
                     .hint(
-                        "what it has is no longer safe: the server needs an update; until then \
-                         `legacy_algorithms` may take it",
+                        "the algorithms of the server are no longer safe: update the server; until \
+                          then set `legacy_algorithms` to accept them",
                     ),
             ),
             russh::Error::WrongServerSig => Failure::Refused(
                 Error::new(ErrorKind::Denied, "cannot trust the server: its signature is wrong")
                     .with("server", address)
-                    .hint("someone may be in between"),
+                    .hint("an attacker may pose as the server"),
             ),
             russh::Error::Version => Failure::Refused(
-                Error::new(ErrorKind::Unavailable, "cannot speak SSH with what answers")
+                Error::new(ErrorKind::Unavailable, "cannot use the server: it does not speak SSH")
                     .with("server", address)
-                    .hint("is `port` the one of the SFTP server?"),
+                    .hint("check that `port` is that of the SFTP server"),
             ),
             cause => Failure::Lost(
                 self.unreachable()
                     .caused_by(cause)
-                    .hint("run again later; is `port` the one of the SFTP server?"),
+                    .hint("run again later; check that `port` is that of the SFTP server"),
             ),
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn queue(bytes_max: usize) -> (Filler, Queue) {
 }
 
 impl Filler {
-    /// Puts a piece at the end; an empty one is no sign of life, and is passed over.
+    /// Puts a piece at the end; an empty one is no sign of life, and is skipped.
     pub(crate) fn put(&self, piece: Bytes) -> Put {
         if piece.is_empty() {
             return Put::Waits;

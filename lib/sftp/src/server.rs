@@ -68,7 +68,7 @@ impl Server {
         Ok(names)
     }
 
-    /// Does work on the connection, on a new one after a cut; `work` is told which one it is.
+    /// Does work on the connection, on a new one after a cut; `work` learns which one it is.
     pub(crate) fn with<T>(
         &self,
         mut work: impl FnMut(&mut Client, u64) -> Attempt<T>,

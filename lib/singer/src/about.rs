@@ -11,7 +11,7 @@ pub struct About {
     pub version: &'static str,
     /// One sentence.
     pub description: &'static str,
-    /// Meltano's words for what it can that not every tap, or target, can.
+    /// Meltano's words for what this connector can do and not every tap, or target, can.
     pub capabilities: &'static [&'static str],
 }
 

@@ -42,7 +42,7 @@ impl ReplicationMethod {
             _ => {
                 Err(Error::new(ErrorKind::Config, "cannot use the replication method of a stream")
                     .with("replication method", word)
-                    .hint("it is FULL_TABLE, INCREMENTAL or LOG_BASED"))
+                    .hint("write FULL_TABLE or INCREMENTAL"))
             }
         }
     }
@@ -236,10 +236,12 @@ impl Stream {
             .or_else(|| is_view.then(|| meta(&stream, "view-key-properties")).flatten())
             .or_else(|| meta(&stream, "table-key-properties"));
         // A key that is left out in silence makes an upsert add rows.
-        let odd = |what: &str| broken(what).with("stream", id).hint("names are texts");
-        stream.keys = strings(keys.as_ref()).ok_or_else(|| odd("keys that are not names"))?;
+        let odd =
+            |what: &str| broken(what).with("stream", id).hint("write the names as JSON strings");
+        stream.keys = strings(keys.as_ref()).ok_or_else(|| odd("keys that are not strings"))?;
         let first = |value: Option<&Value>| {
-            let names = strings(value).ok_or_else(|| odd("a replication key that is no name"))?;
+            let names =
+                strings(value).ok_or_else(|| odd("a replication key that is not a string"))?;
             Ok(names.into_iter().find(|name| !name.is_empty()))
         };
         let named = first(entry.get("replication_key"))?;
@@ -286,7 +288,7 @@ pub fn from_slice(
 ) -> Result<Vec<Stream>> {
     let catalog: Value = serde_json::from_slice(text)
         .or_kind(ErrorKind::Config, "cannot read the catalog")
-        .map_err(|failure| failure.hint("the catalog is the JSON that --discover prints"))?;
+        .map_err(|failure| failure.hint("give --catalog the JSON that --discover prints"))?;
     let streams = catalog["streams"].as_array().ok_or_else(|| {
         Error::new(ErrorKind::Config, "the catalog has no list `streams`")
             .hint("write one with --discover")
@@ -323,7 +325,7 @@ fn read_metadata(entry: &Map<String, Value>, schema: &Map<String, Value>) -> Res
         let (Some(path), Some(values)) = (path, values) else {
             return Err(Error::new(
                 ErrorKind::Config,
-                "a metadata entry of the catalog needs `breadcrumb` and `metadata`",
+                "a metadata entry of the catalog has no `breadcrumb` or no `metadata`",
             ));
         };
         metadata.entry(path).or_default().extend(values.clone());

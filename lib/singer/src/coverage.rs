@@ -1,25 +1,25 @@
 //! Which rows of a stream a read covers: said by the tap, carried in SCHEMA and manifest, and
-//! heeded by every target.
+//! respected by every target.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-/// The member of a part that is cut off by a limit; `from` is then the bookmark it counts from.
+/// The member of a part that a limit cuts off. `from` is then the bookmark from which the limit
+/// counts.
 const LIMIT: &str = "max_record_count";
-/// The member of a part that meets conditions, which has `from` as well.
+/// The member of a part that conditions select. It has `from` as well.
 const CONDITIONS: &str = "custom_where_clauses";
 /// The bookmark of such parts.
 const FROM: &str = "from";
 
-/// Which rows of a stream a read covers. No target takes a part of the rows for all there is.
-///
-/// In SCHEMA and manifest it is the member `resumed_from`, which is absent where the rows are all.
+/// Which rows of a stream a read contains. No target treats a part of the rows as all rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Coverage {
     /// All rows that the source has.
     #[default]
     Whole,
-    /// Those since this bookmark, or within a limit: the others are left out.
+    /// The rows since this bookmark, within a limit, or under conditions. The other rows are left
+    /// out.
     Since(Value),
 }
 
@@ -40,7 +40,7 @@ impl Coverage {
         Self::Since(json!({ LIMIT: most, FROM: bookmark }))
     }
 
-    /// Returns what of it meets conditions, which the source knows.
+    /// Returns this coverage for a read under conditions.
     #[must_use]
     pub fn filtered(self, conditions: &[String]) -> Self {
         let mut part = match self {
@@ -52,17 +52,17 @@ impl Coverage {
         Self::Since(part)
     }
 
-    /// Tells whether the rows are all there are.
+    /// Returns whether the read contains all rows.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
     }
 
-    /// Tells whether rows are left out.
+    /// Returns whether the read leaves rows out.
     pub fn is_part(&self) -> bool {
         !self.is_whole()
     }
 
-    /// Returns the value of the member; none where the rows are all.
+    /// Returns the value of the member, or `None` for a whole read.
     pub fn value(&self) -> Option<&Value> {
         match self {
             Self::Whole => None,
@@ -70,7 +70,8 @@ impl Coverage {
         }
     }
 
-    /// Returns the bookmark that the rows go on from: an earlier run has loaded those before it.
+    /// Returns the bookmark from which the read continues. An earlier run has loaded the rows
+    /// before it.
     pub fn bookmark(&self) -> Option<&Value> {
         let value = self.value()?;
         let is_part = [LIMIT, CONDITIONS].iter().any(|member| value.get(member).is_some());

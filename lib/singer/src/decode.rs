@@ -46,7 +46,7 @@ pub struct Line<'a> {
 }
 
 /// Which of the two is meant? A reader that takes the first one would read another message.
-const TWICE: &str = "a part of the message is there twice";
+const TWICE: &str = "a member of the message is there twice";
 
 impl<'a> Line<'a> {
     /// Splits a line into its parts.
@@ -181,7 +181,7 @@ impl Undeclared {
     pub fn sum_up(&self, stream: &str) {
         if self.count > 0 {
             let _within = of_stream(stream).entered();
-            tracing::info!("stream {stream}: {} undeclared values were left out", self.count);
+            tracing::info!("stream {stream}: left out {} undeclared values", self.count);
         }
     }
 }
@@ -407,7 +407,7 @@ impl RecordDecoder {
             let _within = of_stream(&self.stream).entered();
             crate::warn!(
                 "W-TIME-EXTRACTED",
-                "stream {}: a `time_extracted` is not a date and time: such are left out",
+                "stream {}: a `time_extracted` is not a date and time and is left out",
                 self.stream
             );
         }
@@ -461,7 +461,7 @@ impl Said {
                 *kept = None;
                 true
             }
-            // It is told each time.
+            // It is reported each time.
             Cell::Null => false,
         };
         let time = batch.cell(row, from + Envelope::TIME_EXTRACTED);

@@ -1,4 +1,4 @@
-//! Records that are odd, and what is told of them.
+//! Records that are odd, and what is reported of them.
 
 use super::*;
 

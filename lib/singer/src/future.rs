@@ -113,10 +113,10 @@ impl Ahead {
         if rows > 0 {
             crate::warn!(
                 "W-KEY-IN-FUTURE",
-                "stream {stream}: {rows} rows, the first of them row {first} of this run, have a \
+                "stream {stream}: {rows} rows (the first is row {first} of this run) have a \
                  `{key}` later than the start of the run. The bookmark does not move to them: \
-                 every run reads them again, and `append-only` adds them again. Correct them, or \
-                 set `bookmark_cap` to false if `{key}` means the future",
+                 every run reads them again, and `append-only` adds them again. Correct the rows, \
+                 or set `bookmark_cap` to false if `{key}` lies in the future on purpose",
             );
         }
     }
@@ -127,9 +127,9 @@ pub fn report_bookmark(stream: &str, key: &str) {
     crate::warn!(
         "W-BOOKMARK-IN-FUTURE",
         "stream {stream}: its bookmark of `{key}` is later than the start of the run, and no row \
-         before it is read. Set `replication_key_value` in the state to the last time that was \
-         read for sure, or read the stream once without a bookmark; set `bookmark_cap` to false \
-         if `{key}` means the future",
+         before it is read. Set `replication_key_value` in the state to a time up to which all \
+         rows were read, or read the stream once without a bookmark. Set `bookmark_cap` to false \
+         if `{key}` lies in the future on purpose",
     );
 }
 

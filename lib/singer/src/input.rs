@@ -152,9 +152,12 @@ impl Input {
         if self.limits.idle.is_zero() || self.is_ready_within(self.limits.idle)? {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Temporary, "the tap sent nothing for too long")
-            .with("seconds", self.limits.idle.as_secs())
-            .hint("raise `idle_timeout_seconds`, or look at what the tap waits for"))
+        Err(Error::new(
+            ErrorKind::Temporary,
+            "the tap sent no message within `idle_timeout_seconds`",
+        )
+        .with("seconds", self.limits.idle.as_secs())
+        .hint("raise `idle_timeout_seconds`, or find out what the tap waits for"))
     }
 
     /// Checks the whole lines from `start`, and drops a byte order mark at the very start.
@@ -172,13 +175,13 @@ impl Input {
         Err(Error::new(ErrorKind::Protocol, "the input is not UTF-8")
             .with("line", line)
             .with("byte", column + 1)
-            .hint("Singer messages are UTF-8: look at the encoding of the tap's output"))
+            .hint("Singer messages must be UTF-8: check the encoding of the tap's output"))
     }
 
     fn too_long(&self) -> Error {
         Error::new(ErrorKind::Data, "a line is longer than the limit")
             .with("line", self.line + 1)
             .with("limit in bytes", self.limits.line_bytes)
-            .hint("raise `max_record_bytes` if the tap's records are that large")
+            .hint("raise `max_record_bytes` if the tap sends records of this size")
     }
 }

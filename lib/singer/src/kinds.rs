@@ -1,7 +1,8 @@
 //! Columns of several scalar kinds, whose values become text: `1` and `"1"` are one there.
 //!
 //! That loses nothing while each text has come in one kind alone, as it mostly has. Where a number
-//! (or a truth) and the text of one have come, nobody can tell them apart any more, and it is told.
+//! (or a truth) and the text of one have come, nobody can tell them apart any more, and it is
+//! reported.
 
 use crate::batch::{Batch, Cell};
 use crate::canonical::is_number;
@@ -69,8 +70,8 @@ pub(crate) fn tell(stream: &str, column: &str) {
     let _within = of_stream(stream).entered();
     crate::warn!(
         "W-KINDS-AS-TEXT",
-        "stream {stream}: property {column:?} has numbers or truths, and strings that read like \
-         them: all become text, in which they are the same"
+        "stream {stream}: property {column:?} has numbers or booleans, and also strings that look \
+         the same: all become text, so that they no longer differ"
     );
 }
 

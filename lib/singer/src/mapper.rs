@@ -13,9 +13,9 @@ use crate::settings::OtherSetting;
 pub trait Mapper: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
-    /// Settings of the programs that this one replaces, which it does not carry out.
+    /// Settings of programs that this mapper replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
-    /// The settings, each written once as a documented field.
+    /// The settings. Each is a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 
     /// Checks the settings.
@@ -24,15 +24,12 @@ pub trait Mapper: Sized {
     /// What is wrong with them.
     fn open(settings: Self::Settings) -> Result<Self>;
 
-    /// Returns what becomes of a stream: nothing, itself, or several. Asked again when its SCHEMA
-    /// changes.
-    ///
-    /// # Errors
-    /// Why it cannot be mapped.
+    /// Returns the streams that are made of a stream: none, itself, or several. It is called again
+    /// when the SCHEMA changes.
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>>;
 }
 
-/// A stream that comes of another one.
+/// A stream that is made of another stream.
 pub struct Route {
     /// As its SCHEMA says it; [`Stream::mapped`] makes one.
     pub stream: Stream,

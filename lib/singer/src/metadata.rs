@@ -13,7 +13,7 @@ pub fn check_chosen(known: &[&str], adds: bool, chosen: Option<&[String]>) -> Re
     if !adds {
         return Err(Error::new(
             ErrorKind::Config,
-            "cannot choose metadata columns: none are added",
+            "cannot choose metadata columns when none are added",
         )
         .with("metadata_columns", chosen.join(", "))
         .hint("set `add_record_metadata` to true, or remove `metadata_columns`"));

@@ -79,7 +79,7 @@ impl RecordCounter {
 }
 
 impl Drop for RecordCounter {
-    /// What a run that fails has counted is told, too.
+    /// What a run that fails has counted is reported, too.
     fn drop(&mut self) {
         if self.pending > 0 {
             self.report();

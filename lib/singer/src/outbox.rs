@@ -64,11 +64,8 @@ impl Outbox {
         open.iter_mut().try_for_each(|stream| Rows::new(shared, stream).flush())
     }
 
-    /// Says that everything up to here is covered: each stream gets its bookmark, by its place.
-    /// A run that wants so many rows alone keeps no bookmark.
-    ///
-    /// # Errors
-    /// Those of writing the rows and the state.
+    /// Says that everything up to here is covered: each stream receives its bookmark, by its place.
+    /// A run with a limit of rows keeps no bookmark.
     pub fn checkpoint(&mut self, bookmarks: Vec<(usize, Value)>) -> Result<()> {
         let Self { shared, open } = self;
         open.iter_mut().try_for_each(|stream| Rows::new(shared, stream).hand_on())?;

@@ -62,7 +62,10 @@ fn write_all(to: impl AsFd, mut bytes: &[u8]) -> Result<()> {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
             Err(Errno::PIPE) => {
-                return Err(Error::new(ErrorKind::ReaderGone, "the reader of the output has gone"));
+                return Err(Error::new(
+                    ErrorKind::ReaderGone,
+                    "the program that reads the output has ended",
+                ));
             }
             Err(cause) => {
                 return Err(Error::new(ErrorKind::Io, "cannot write to standard output")

@@ -26,7 +26,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
     };
     let (owner, mode) = check(&file, path)?;
     if mode & 0o077 != 0 {
-        return Err(refused("others may read it", path)
+        return Err(refused("other users may read it", path)
             .with("mode", format!("{:04o}", mode & 0o7777))
             .hint(format!("run `chmod 600 {}`", path.display())));
     }
@@ -37,7 +37,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
     if bytes.len() as u64 > bytes_max {
         return Err(refused("it is too large", path)
             .with("limit in bytes", bytes_max)
-            .hint("check the path: it names another file"));
+            .hint("check the path: this is probably another file"));
     }
     Ok(Some(bytes))
 }
@@ -93,11 +93,11 @@ fn check_owner(owner: u32, path: &Path) -> Result<()> {
 fn check(file: &File, path: &Path) -> Result<(u32, u32)> {
     let facts = file.metadata().or_kind(ErrorKind::Io, OPEN).with("path", path.display())?;
     if !facts.is_file() {
-        return Err(refused("it is not a regular file", path).hint("name a plain file"));
+        return Err(refused("it is not a regular file", path).hint("name a regular file"));
     }
     if facts.nlink() > 1 {
-        return Err(refused("it has another name as well", path)
-            .hint("name a file that has no hard link, or one that is not there"));
+        return Err(refused("it has a second name (a hard link)", path)
+            .hint("name a file without hard links, or a new file"));
     }
     Ok((facts.uid(), facts.mode()))
 }
@@ -113,7 +113,7 @@ fn failed(cause: io::Error, path: &Path) -> Error {
             refused("it is a link", path).hint("name the file that it leads to")
         }
         Some(rustix::io::Errno::NXIO) => {
-            refused("it is not a regular file", path).hint("name a plain file")
+            refused("it is not a regular file", path).hint("name a regular file")
         }
         _ => Error::new(ErrorKind::Io, OPEN).with("path", path.display()).caused_by(cause),
     }

@@ -66,7 +66,7 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
     output::print(&text)
 }
 
-/// Reads the input for its streams; rows and states are passed over. An input without a message is
+/// Reads the input for its streams; rows and states are skipped. An input without a message is
 /// refused unless `allow_empty`.
 pub(crate) fn streams(incoming: &Receiver<Event>, allow_empty: bool) -> Result<Vec<Arc<Stream>>> {
     let mut streams = Vec::new();

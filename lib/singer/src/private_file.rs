@@ -20,7 +20,7 @@ pub fn read(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
@@ -43,8 +43,8 @@ pub fn failure(message: &str, path: &Path, cause: io::Error) -> Error {
         return failure.with("path", path.display());
     }
     failure.hint(
-        "nothing is at this path, which is not shown as it may be a secret; relative paths start \
-         at the folder the command runs in",
+        "no file is at this path (not shown, because it may be a secret); relative paths start at \
+         the folder in which the command runs",
     )
 }
 

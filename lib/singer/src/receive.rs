@@ -19,7 +19,7 @@ use crate::rejects::{Refused, Rejects, key_of};
 use crate::scan::{Fault, Quoted, Token};
 use crate::word::Word;
 
-/// What the sinks are told, in the order of the input.
+/// What the sinks receive, in the order of the input.
 pub(crate) enum Event {
     /// A stream appeared, or its schema or keys changed.
     Schema(usize, Arc<Stream>),
@@ -88,14 +88,14 @@ fn is_unfinished(line: &[u8], stop: &Stop) -> bool {
 
 fn ended_early(number: u64) -> Error {
     at_line(ErrorKind::Protocol, "the input ended in the middle of a message", number)
-        .hint("the tap was cut off: look at its own messages")
+        .hint("the tap ended too early: read its own messages")
 }
 
 /// The failure of an input without a message.
 pub(crate) fn no_input() -> Error {
     Error::new(ErrorKind::Protocol, "the input is empty").hint(
-        "the tap wrote nothing: look at its own messages; where one that ends well may write \
-             nothing, set `allow_empty: true`",
+        "the tap wrote nothing: read its own messages; if it may end well without writing \
+         anything, set `allow_empty: true`",
     )
 }
 
@@ -250,12 +250,14 @@ impl Decoding {
                 self.send(Event::Activate(at, version))
             }
             b"BATCH" => Err(Stop::Failed(
-                at_line(ErrorKind::Protocol, "cannot read a BATCH message", number)
-                    .hint("BATCH is not supported yet: remove `batch_config` from the tap"),
+                at_line(ErrorKind::Protocol, "cannot read a BATCH message", number).hint(
+                    "BATCH messages are not supported yet: remove `batch_config` from the \
+                           settings of the tap",
+                ),
             )),
             b"" => Err(broken("a message without `type`", number)),
             other => Err(Stop::Failed(
-                at_line(ErrorKind::Protocol, "the type of a message is unknown", number)
+                at_line(ErrorKind::Protocol, "a message has an unknown type", number)
                     .with("type", String::from_utf8_lossy(other)),
             )),
         }
@@ -346,7 +348,7 @@ impl Decoding {
         self.send(Event::State(value, self.word.clone()))
     }
 
-    /// Declares the property in which a record says that its row was deleted: that is heeded
+    /// Declares the property in which a record says that its row was deleted: that is obeyed
     /// whether the SCHEMA declares it or not. Reads the record again.
     #[cold]
     fn deletes(&mut self, text: &[u8], number: u64) -> Result<(), Stop> {
@@ -453,6 +455,9 @@ fn not_json(text: &[u8], number: u64, fault: Fault) -> Error {
     if text.trim_ascii_start().first() == Some(&b'{') {
         failure
     } else {
-        failure.hint("every line on standard output is a message: is the tap logging to stdout?")
+        failure.hint(
+            "a tap may write only messages to standard output: check whether it writes \
+                      its log there",
+        )
     }
 }

@@ -97,7 +97,7 @@ impl Rejects {
             let path = shared.path.display();
             crate::warn!(
                 "W-RECORDS-REJECTED",
-                "{} records did not fit and are in {path}",
+                "{} records were rejected and are in {path}",
                 shared.count
             );
             for (stream, count) in &shared.by_stream {
@@ -119,11 +119,16 @@ impl Shared {
         let denied = crate::warning::denies(REJECTED);
         if denied || self.count >= self.limit {
             let hint = if denied && self.limit > 0 {
-                format!("correct the record, or take {REJECTED} out of `--deny-warnings`")
+                format!("correct the record, or remove {REJECTED} from `--deny-warnings`")
             } else if self.limit == 0 {
-                "correct the record, or set `max_rejects` to set such records aside".to_owned()
+                "correct the record, or set `max_rejects` to the number of such records to allow"
+                    .to_owned()
             } else {
-                format!("`max_rejects` of {} is used up: see {}", self.limit, self.path.display())
+                format!(
+                    "the limit `max_rejects` of {} is reached: see {}",
+                    self.limit,
+                    self.path.display()
+                )
             };
             let failure = if denied { failure.with("code", REJECTED) } else { failure };
             return Err(if failure.has_hint() { failure } else { failure.hint(hint) });
@@ -158,7 +163,7 @@ impl Shared {
                 if failure.has_hint() {
                     return failure;
                 }
-                failure.hint("`rejects_file` is a path whose folder must be there and be writable")
+                failure.hint("the folder of `rejects_file` must exist and be writable")
             })?),
         };
         file.write_all(line).or_kind(ErrorKind::Io, "cannot write the rejects file")
@@ -240,7 +245,9 @@ pub(crate) fn misfit(refusal: Refusal, columns: &[(String, Kind)]) -> Error {
         Refusal::Broken(fault) => Error::new(ErrorKind::Data, "the record is not JSON")
             .with("byte", fault.at + 1)
             .with("reason", fault.what),
-        Refusal::Deletes => Error::new(ErrorKind::Internal, "a deletion was to be heeded"),
+        Refusal::Deletes => {
+            Error::new(ErrorKind::Internal, "a deletion cannot be written as a reject")
+        }
         Refusal::Unfit(at, reason) => {
             let failure = Error::new(ErrorKind::Data, "a record does not fit its schema");
             let failure = match at {

@@ -44,7 +44,7 @@ impl<'run> Rows<'run> {
         Self { run, open }
     }
 
-    /// Takes up to where bookmarks of time move, by the clock of the source.
+    /// Sets the latest time that a bookmark may have, by the clock of the source.
     pub fn set_cap(&mut self, cap: Cap) {
         self.run.cap = cap;
     }
@@ -77,21 +77,21 @@ impl<'run> Rows<'run> {
         self.run.line(message_line(&schema))
     }
 
-    /// Says that the source is as the bookmark knows it: a stream without rows that says so is
-    /// left out of the output, and a target leaves alone what it has of it.
+    /// Says that the source has not changed since the bookmark. A stream without rows that says so
+    /// is left out of the output, and a target keeps its rows of it.
     pub fn unchanged(&mut self) {
         self.open.left_out = true;
         self.open.schema = None;
     }
 
-    /// Says that the rows do not come in the order of the replication key: no bookmark is made of
-    /// the last one, and the tap sets its own with [`Rows::checkpoint`].
+    /// Says that the rows do not come in the order of the replication key. The last row then gives
+    /// no bookmark, and the tap sets its own with [`Rows::checkpoint`].
     pub fn unsorted(&mut self) {
         self.open.replication_key = None;
     }
 
-    /// Says, before the first row, which rows come: a target does not take a part of them for all
-    /// there is. What is said last counts.
+    /// Says, before the first row, which rows come, so that a target does not treat a part of the
+    /// rows as all rows. The last call counts.
     pub fn cover(&mut self, coverage: &Coverage) {
         self.open.left_out |= coverage.is_part();
         if let Some(Value::Object(schema)) = &mut self.open.schema {
@@ -102,14 +102,14 @@ impl<'run> Rows<'run> {
         }
     }
 
-    /// Tells whether no SCHEMA of the run has said yet which files are read.
+    /// Returns whether no SCHEMA of the run has named the files that are read yet.
     pub fn wants_files(&self) -> bool {
         !self.run.files_told
     }
 
-    /// Says, before the first row, which files of a disk the run reads,
-    /// for all its streams: no target then replaces one of them. The first SCHEMA of the run says
-    /// it; in each one, the files of many streams would be more than their rows.
+    /// Says, before the first row, which files of a disk the run reads for all of its streams. A
+    /// target then replaces none of these files. Only the first SCHEMA of the run names them,
+    /// because the list may be longer than the rows of a stream.
     pub fn read_from(&mut self, files: &FileIds) {
         if self.run.files_told || files.is_empty() {
             return;
@@ -145,7 +145,7 @@ impl<'run> Rows<'run> {
         Ok(())
     }
 
-    /// Appends a cell that is written otherwise, converted to its canonical text.
+    /// Appends a cell that is not in canonical form, after converting it.
     pub fn convert(&mut self, text: &[u8], conversion: &Conversion) -> Result<()> {
         let converted = self.open.batch.push_with(|out| conversion.convert(text, out));
         self.open.column += 1;
@@ -230,8 +230,8 @@ impl<'run> Rows<'run> {
         if due { self.flush() } else { Ok(()) }
     }
 
-    /// Tells whether there are as many rows as are wanted: those that come now are dropped, so a
-    /// tap may stop.
+    /// Returns whether the run has all rows that it wants. Further rows are dropped, so a tap may
+    /// stop.
     #[inline]
     pub fn has_enough(&self) -> bool {
         self.run.limit.is_some_and(|limit| self.count() >= limit)
@@ -273,7 +273,7 @@ impl<'run> Rows<'run> {
         }
     }
 
-    /// Tells whether all properties are selected, nested ones too.
+    /// Returns whether all properties are selected, nested ones too.
     pub fn selects_all(&self) -> bool {
         self.open.deselected.is_empty() && self.open.prunings.iter().all(Option::is_none)
     }
@@ -294,7 +294,7 @@ impl<'run> Rows<'run> {
         self.run.rejects.add(record.as_deref(), failure)
     }
 
-    /// Hands on what was written, before a wait. Only whole rows.
+    /// Hands on the written rows before a wait. Only whole rows are handed on.
     pub fn flush(&mut self) -> Result<()> {
         if self.open.column != 0 || self.open.batch.is_empty() {
             return Ok(());
@@ -332,9 +332,9 @@ impl<'run> Rows<'run> {
         self.send_schema()
     }
 
-    /// Says that everything up to here is covered by this progress: it becomes the stream's
-    /// bookmark. Not needed for a replication key: that is taken from the rows, if they are sorted.
-    /// A run that wants so many rows alone keeps no bookmark.
+    /// Says that this progress covers everything up to here. It becomes the stream's bookmark. It
+    /// is not needed for a replication key, whose bookmark is taken from sorted rows. A run with a
+    /// limit of rows keeps no bookmark.
     pub fn checkpoint(&mut self, progress: Value) -> Result<()> {
         self.hand_on()?;
         if self.run.limit.is_some() {
@@ -358,7 +358,7 @@ impl<'run> Rows<'run> {
         self.run.record_bytes_max
     }
 
-    /// Returns how many rows are wanted (`--test` asks for one).
+    /// Returns the largest number of rows of the run, if it has one (`--test` reads one).
     pub fn limit(&self) -> Option<u64> {
         self.run.limit
     }

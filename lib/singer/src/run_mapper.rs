@@ -128,11 +128,14 @@ impl<M: Mapper> Mapping<M> {
             to.source_stream.get_or_insert_with(|| stream.of_tap().to_owned());
             let from = self.names.entry(to.name.clone()).or_insert_with(|| stream.name.clone());
             if *from != stream.name {
-                return Err(Error::new(ErrorKind::Config, "cannot make one stream of two")
-                    .with("stream", &to.name)
-                    .with("of", from)
-                    .with("and", &stream.name)
-                    .hint("give one of them another name in the settings of the mapper"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot send two streams under one name",
+                )
+                .with("stream", &to.name)
+                .with("of", from)
+                .with("and", &stream.name)
+                .hint("give one of them another name in the settings of the mapper"));
             }
         }
         Ok(routes)
@@ -209,7 +212,7 @@ impl<M: Mapper> Mapping<M> {
         if self.rejects.has_some_of(&stream.name) {
             crate::warn!(
                 "W-VERSION-IGNORED",
-                "ACTIVATE_VERSION of {} is ignored: records of it were set aside",
+                "ACTIVATE_VERSION of {} is ignored: some of its records were rejected",
                 stream.name
             );
             return Ok(());

@@ -129,7 +129,7 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
     if selected.is_empty() && !is_told {
         crate::warn!(
             "W-NO-STREAM",
-            "no stream of the catalog's {found} is selected: nothing to read"
+            "none of the {found} streams of the catalog is selected, so nothing is read"
         );
     }
     Ok(selected)
@@ -152,7 +152,7 @@ fn check_names(selected: &[Selected]) -> Result<()> {
     for Selected { stream, .. } in selected {
         if let Some(other) = ids.insert(stream.name.as_str(), stream.id.as_str()) {
             let hint = if other == stream.id {
-                "the catalog has the entry twice: take one of them out"
+                "the catalog has this entry twice: remove one of them"
             } else {
                 "give each entry of the catalog a `stream` of its own, such as its tap_stream_id"
             };
@@ -166,8 +166,8 @@ fn check_names(selected: &[Selected]) -> Result<()> {
     Ok(())
 }
 
-const NO_STATE: &str = "the state is the last line that a target printed; without --state a run \
-                        reads everything";
+const NO_STATE: &str =
+    "give --state the last line that the target printed; without --state a run reads everything";
 const NO_CATALOG: &str =
     "write a catalog with --discover; without --catalog a run reads every stream";
 
@@ -202,7 +202,7 @@ impl<T: Tap> Run<T> {
             Ok(()) if self.test.is_some() => self.out.close(),
             Ok(()) => self.out.end(),
             // What was handed on before the failure still reaches the target; the last state or
-            // SCHEMA names the stream, so that it is not taken for whole.
+            // SCHEMA names the stream, so that it is not treated as whole.
             Err(failure) => {
                 self.out.fail();
                 Err(failure)

@@ -117,7 +117,7 @@ impl<T: Target> Delivery<T> {
 
     fn run(mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
         let ended = self.receive(incoming, allow_empty);
-        // Streams that had ended well before the failure stay; what fails now is told after it.
+        // Streams that had ended well before the failure stay; what fails now is reported after it.
         match (ended, self.commit_waiting()) {
             (Ok(()), committed) => committed,
             (Err(failure), committed) => {
@@ -220,7 +220,7 @@ impl<T: Target> Delivery<T> {
         }
         self.commit_waiting()?;
         let stream = Arc::clone(&self.streams[at].stream);
-        tracing::info!("stream {} had ended, and goes on", stream.name);
+        tracing::info!("stream {} had ended and continues", stream.name);
         let sink = self.sink(&stream)?;
         let known = &mut self.streams[at];
         known.sink = Some(sink);
@@ -258,7 +258,8 @@ impl<T: Target> Delivery<T> {
                 let name = &stream.name;
                 crate::warn!(
                     "W-VERSION-IGNORED",
-                    "ACTIVATE_VERSION {version} of {name} is ignored: {newer} was active"
+                    "ACTIVATE_VERSION {version} of {name} is ignored: version {newer} is already \
+                     active"
                 );
             }
             _ => stream.version = Some(version),
@@ -326,12 +327,12 @@ impl<T: Target> Delivery<T> {
         if word.syncing.is_none() || word.run == *run {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Protocol, "another tap began before this stream was read")
+        Err(Error::new(ErrorKind::Protocol, "another tap started before this stream was complete")
             .with("stream", name)
             .with("published before", self.published())
             .hint(
-                "the first tap was cut off: look at its own messages, then rerun; two taps that \
-                 write at once need a target each",
+                "the first tap ended too early: read its own messages, then run again; two taps \
+                 that write at the same time need two targets",
             ))
     }
 
@@ -361,13 +362,13 @@ impl<T: Target> Delivery<T> {
                 // A row that did not come may still be there in the source, and those that came in
                 // this run are.
                 let doubt = if self.rejects.has_some_of(&stream.name) {
-                    Some("records of it were set aside")
+                    Some("some of its records were rejected")
                 } else if !verified && stream.behind == Behind::Nothing {
-                    Some("the input ended with a record of it")
+                    Some("the input ended without a state after its records")
                 } else if stream.versions.any_lacking() {
-                    Some("records of it came without a version")
+                    Some("some of its records have no version")
                 } else if stream.versions.any_before(version) {
-                    Some("records of it came with an older version")
+                    Some("some of its records have an older version")
                 } else {
                     None
                 };
@@ -444,14 +445,18 @@ impl<T: Target> Delivery<T> {
             return Err(Error::new(ErrorKind::Protocol, "the input ended early")
                 .with("stream", name)
                 .with("published before", self.published())
-                .hint("the tap did not finish this stream: look at its own messages, then rerun"));
+                .hint(
+                    "the tap did not finish this stream: read its own messages, then run again",
+                ));
         }
         let unsaid =
             self.streams.iter().find(|known| known.sink.is_some() && known.behind != Behind::End);
         if let Some(stream) = unsaid.filter(|_| self.settings.require_complete) {
             return Err(Error::new(ErrorKind::Protocol, "the tap did not say that it finished")
                 .with("stream", &stream.name)
-                .hint("`require_complete` wants `currently_syncing` in the tap's state"));
+                .hint(
+                    "with `require_complete` the tap must send `currently_syncing` in its state",
+                ));
         }
         for at in 0..self.streams.len() {
             self.complete(at, self.streams[at].behind == Behind::End)?;

@@ -227,7 +227,7 @@ pub fn check_size(schema: &Map<String, Value>, columns_max: usize) -> Result<()>
             return Err(Error::new(ErrorKind::Data, "cannot follow the references of a schema")
                 .with("column", name)
                 .with("reason", format!("they lead to more than {COPIED_MAX} parts"))
-                .hint("write `{}` in place of references of columns to large definitions"));
+                .hint("in the schema, replace references to large definitions by `{}`"));
         }
     }
     Ok(())
@@ -238,11 +238,12 @@ fn check_count(columns: usize, columns_max: usize) -> Result<()> {
     if columns <= columns_max {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Data, "cannot take a stream of this many columns")
+    Err(Error::new(ErrorKind::Data, "cannot read a stream with this many columns")
         .with("columns", columns)
         .with("max_columns", columns_max)
         .hint(
-            "are the names of properties data? put such into one object; else raise `max_columns`",
+            "if the names of properties are data, put these properties into one object; else raise \
+              `max_columns`",
         ))
 }
 

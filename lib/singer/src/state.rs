@@ -25,15 +25,17 @@ impl Bookmark {
         let value = self.value.as_object()?;
         let of_key = value.get("replication_key").and_then(Value::as_str);
         if let Some(other) = of_key.filter(|other| *other != key) {
-            return Some(format!("it is one of `{other}`, and the replication key is now `{key}`"));
+            return Some(format!(
+                "it belongs to `{other}`, but the replication key is now `{key}`"
+            ));
         }
         if let Some((was, is)) = other_type(&self.value, column) {
-            return Some(format!("`{key}` was {was} when it was taken, and is now {is}"));
+            return Some(format!("the type of `{key}` was {was} and is now {is}"));
         }
         match value.get("replication_key_value") {
             Some(Value::String(_) | Value::Number(_)) => None,
             Some(Value::Null) | None if !value.contains_key(key) => None,
-            Some(_) => Some("its `replication_key_value` is neither a text nor a number".into()),
+            Some(_) => Some("its `replication_key_value` is neither a string nor a number".into()),
             None => Some("it has no `replication_key_value`".into()),
         }
     }
@@ -64,15 +66,15 @@ impl State {
     pub fn from_slice(text: &[u8]) -> Result<Self> {
         let broken = || {
             Error::new(ErrorKind::Config, "the state is not an object")
-                .hint("it is the last line the target printed: {\"bookmarks\": {...}}")
+                .hint("give --state the last line that the target printed: {\"bookmarks\": {...}}")
         };
         let value: Value = serde_json::from_slice(text)
             .or_kind(ErrorKind::Config, "cannot read the state")
             .map_err(|failure| {
                 let what = if text.is_empty() { "the file is empty; " } else { "" };
                 failure.hint(format!(
-                    "{what}the state is the last line that a target printed; without --state \
-                         a run reads everything"
+                    "{what}give --state the last line that the target printed; without --state a \
+                     run reads everything"
                 ))
             })?;
         let Value::Object(mut value) = value else {
@@ -96,8 +98,8 @@ impl State {
             return Err(Error::new(ErrorKind::Config, "the state has no bookmarks")
                 .with("members", names)
                 .hint(
-                    "it is the last line the target printed: {\"bookmarks\": {...}}; without \
-                     --state a run reads everything",
+                    "give --state the last line that the target printed: {\"bookmarks\": {...}}; \
+                     without --state a run reads everything",
                 ));
         }
         // As a target that does not know it has kept it.

@@ -19,14 +19,13 @@ pub const LOG_BASED: &str = "log-based";
 pub trait Tap: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
-    /// Settings of the programs that this one replaces, which it does not carry out.
+    /// Settings of programs that this tap replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
-    /// Discovery itself tells why it finds no stream, where that may be a fault; to have no new
-    /// file is none.
+    /// Discovery reports itself when it finds no stream. Having no new file is not a fault.
     const TELLS_NO_STREAM: bool = false;
-    /// What the common setting `start_date` does, where that is not what its description says.
+    /// The description of the common setting `start_date`, if it means something else for this tap.
     const START_DATE: Option<&'static str> = None;
-    /// The settings, each written once as a documented field.
+    /// The settings. Each is a documented field.
     type Settings: DeserializeOwned + JsonSchema;
 
     /// Checks the settings and prepares the source; reads no stream. `common` has the settings of
@@ -36,47 +35,47 @@ pub trait Tap: Sized {
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
 
-    /// Selects streams, or has them read otherwise, as the settings say: those that discovery
-    /// found, or those of a catalog.
+    /// Selects streams, or changes how they are read, as the settings say. The streams come from
+    /// discovery or from a catalog.
     fn adjust(&mut self, _streams: &mut [Stream]) -> Result<()> {
         Ok(())
     }
 
-    /// Returns how to read streams with a replication key whose catalog entry does not say it; by
-    /// default `Incremental`. Those without a key are read whole.
+    /// Returns how to read streams that have a replication key, but no method in their catalog
+    /// entry; by default `Incremental`. Streams without a key are read in full.
     fn default_method(&self) -> Option<ReplicationMethod> {
         None
     }
 
-    /// Returns the schema and the table that a stream is read from, where there are such.
+    /// Returns the schema and the table of a stream, if it is read from a table.
     fn source_table(&self, _stream: &Stream) -> Option<(String, String)> {
         None
     }
 
-    /// Takes note of all streams that the run reads, before the first of them; what is not true of
-    /// them in this run, such as a key, it may correct.
+    /// Receives all streams of the run before the first of them is read. It may correct what is not
+    /// true in this run, such as a key.
     fn prepare(&mut self, _streams: &mut [&mut Stream]) -> Result<()> {
         Ok(())
     }
 
-    /// Writes the rows of a stream, cells in the order of `stream.columns`; or none and
-    /// [`Rows::unchanged`], where the source is as the bookmark knows it.
+    /// Writes the rows of a stream, with the cells in the order of `stream.columns`. If the source
+    /// has not changed since the bookmark, writes no row and calls [`Rows::unchanged`].
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()>;
 
-    /// Writes what has changed in these streams since their bookmarks, as it comes: several are
-    /// open at once, each by its place in `streams`. Only a tap with the capability [`LOG_BASED`]
-    /// is asked for it.
+    /// Writes the changes of these streams since their bookmarks, in the order of the log. All
+    /// streams are open at once, each by its place in `streams`. The driver calls it only for a tap
+    /// with the capability [`LOG_BASED`].
     fn sync_log(&mut self, _: &[(Stream, Bookmark)], _: &mut Outbox) -> Result<()> {
         Err(no_log())
     }
 
-    /// Tells what [`Tap::sync`] would read, without doing so: statements, files or requests.
+    /// Returns what [`Tap::sync`] would read, without reading it: statements, files or requests.
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading>;
 }
 
-/// The failure of a tap that reads no log.
+/// Returns the failure of a tap that cannot read a log.
 #[must_use]
 pub fn no_log() -> Error {
-    Error::new(ErrorKind::Config, "cannot read a stream LOG_BASED: this tap reads no log")
+    Error::new(ErrorKind::Config, "cannot read a stream by LOG_BASED: this tap does not support it")
         .hint("set `replication-method` to INCREMENTAL with a `replication-key`, or to FULL_TABLE")
 }

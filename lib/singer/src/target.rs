@@ -14,18 +14,19 @@ use crate::plan::Planned;
 use crate::rejects::Rejects;
 use crate::settings::OtherSetting;
 
-/// The member of a bookmark that tells which place has the rows before it: see [`Target::place`].
+/// The member of a bookmark that names the place with the rows before it: see [`Target::place`].
 pub const FILLED_SINCE: &str = "filled_since";
 
 /// A destination of streams.
 pub trait Target: Sized {
-    /// Whether it can tell the place of a stream from another one that takes its name.
+    /// Whether the target can distinguish the place of a stream from another place with the same
+    /// name.
     const KNOWS_PLACES: bool = false;
     /// Name, description and capabilities.
     const ABOUT: About;
-    /// Settings of the programs that this one replaces, which it does not carry out.
+    /// Settings of programs that this target replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
-    /// The settings, each written once as a documented field.
+    /// The settings. Each is a documented field.
     type Settings: DeserializeOwned + JsonSchema;
     /// Where the rows of one stream go.
     type Sink: Sink;
@@ -36,10 +37,10 @@ pub trait Target: Sized {
     /// Opens the sink of a stream at its first SCHEMA.
     fn sink(&mut self, stream: &Stream) -> Result<Self::Sink>;
 
-    /// Returns what its sinks share, which each call of one is handed.
+    /// Returns what its sinks share. Each call of a sink receives it.
     fn shared(&mut self) -> &mut <Self::Sink as Sink>::Shared;
 
-    /// Tells what a load of these streams would do, and changes nothing.
+    /// Returns what a load of these streams would do, and changes nothing.
     fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
 
     /// Makes durable what completed sinks have left for it ([`Durability::Together`]): at the
@@ -57,26 +58,27 @@ pub trait Target: Sized {
         true
     }
 
-    /// Is told, after every sink was completed, of the streams of which a tap of ours wrote
-    /// nothing, as their source is as their bookmarks know it: fails where the destination has
-    /// lost what the bookmarks say it has.
+    /// Receives, after every sink was completed, the streams whose source has not changed since
+    /// their bookmarks, so that our tap wrote nothing. Fails if the destination has lost the rows
+    /// that the bookmarks describe.
     fn unchanged(&mut self, _streams: &[Unchanged]) -> Result<()> {
         Ok(())
     }
 
-    /// Returns what tells the place that has the rows of a stream of this run from any other. The
-    /// bookmarks of our taps take it along, as [`FILLED_SINCE`]: a state is believed by the place
-    /// that it is of alone.
+    /// Returns a text that distinguishes the place with the rows of a stream from any other place.
+    /// The bookmarks of our taps contain it as [`FILLED_SINCE`]: a place accepts only states of its
+    /// own.
     fn place(&mut self, _stream: &str) -> Result<Option<String>> {
         Ok(None)
     }
 
-    /// Ends a good run, after every sink was completed.
+    /// Ends a successful run, after every sink was completed.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Does what comes behind a good run, whose last state is printed: that stays true.
+    /// Does the work that follows a successful run. The last state is already printed and stays
+    /// valid.
     fn afterwards(&mut self) -> Result<()> {
         Ok(())
     }
@@ -89,21 +91,21 @@ pub enum Durability {
     Durable,
     /// The rows become durable when the stream is completed.
     OnComplete,
-    /// The stream is completed, and its rows become durable together with those of others, by
-    /// [`Target::commit`]: it costs nearly the same for one small stream and for many.
+    /// The stream is complete, and [`Target::commit`] makes its rows durable together with those of
+    /// other streams. This costs nearly the same for one small stream and for many.
     Together,
 }
 
-/// A stream of which nothing came, as its source is as its bookmark knows it.
+/// A stream without rows in this run, because its source has not changed since its bookmark.
 #[derive(Clone, Debug)]
 pub struct Unchanged {
     /// Its name.
     pub name: String,
-    /// How many rows its source has, where the bookmark says that.
+    /// The number of rows of its source, if the bookmark says it.
     pub rows: Option<u64>,
-    /// The place that the bookmark is of, where it says that.
+    /// The place that the bookmark belongs to, if the bookmark says it.
     pub filled_since: Option<String>,
-    /// Whether it is a day's.
+    /// Whether it belongs to a day.
     pub is_of_day: bool,
 }
 
@@ -122,31 +124,31 @@ pub trait Sink {
     /// What the sinks of a run share: a connection, a buffer.
     type Shared;
 
-    /// Takes rows: the stream's columns, then the cells of an [`Envelope`](crate::Envelope). Need
-    /// not be durable yet; rows may come twice after a crash. A row that the destination cannot
-    /// take goes to `rejects`.
+    /// Receives rows: the stream's columns, then the cells of an [`Envelope`](crate::Envelope).
+    /// They need not be durable yet. Rows may come twice after a crash. A row that the destination
+    /// cannot store goes to `rejects`.
     fn write(&mut self, shared: &mut Self::Shared, batch: &Batch, rejects: &Rejects) -> Result<()>;
 
-    /// The SCHEMA changed; later batches have its columns.
+    /// The SCHEMA changed: later batches have its columns.
     fn evolve(&mut self, shared: &mut Self::Shared, stream: &Stream) -> Result<()>;
 
-    /// Makes what was written durable, where the destination can do so before the end.
+    /// Makes the written rows durable, if the destination can do so before the end.
     fn commit(&mut self, shared: &mut Self::Shared) -> Result<Durability>;
 
-    /// The stream ended well: publish, or leave that to [`Target::commit`]. No row follows.
+    /// The stream ended well: publishes it, or leaves that to [`Target::commit`]. No row follows.
     fn complete(&mut self, shared: &mut Self::Shared, end: End) -> Result<Durability>;
 
-    /// Rows of versions before this one are gone; where that is heeded it comes right before
-    /// [`Sink::complete`], when all rows of this one have come. Where it is not heeded, `older`
-    /// tells that rows of older versions were written in this run.
+    /// Rows of versions before this one are gone from the source. A sink that acts on versions is
+    /// called right before [`Sink::complete`], when all rows of this version have come. For other
+    /// sinks, `older` says that this run has written rows of older versions.
     fn activate(&mut self, version: i64, older: bool) -> Result<()>;
 
-    /// Tells whether further rows of the stream may come into a sink of their own when this one was
-    /// completed, as of a tap that reads all tables, and then what changed in all of them.
+    /// Returns whether more rows of the stream may come into a new sink after this one was
+    /// completed. A tap that reads all tables, and then their changes, sends such rows.
     fn may_go_on(&self) -> bool {
         false
     }
 
-    /// Tells whether versions change anything here: a state waits for what one does.
+    /// Returns whether this sink acts on versions. If so, a state waits for the end of the stream.
     fn heeds_versions(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! One cell against its column's JSON Schema: what can be told from the token is told from it,
+//! One cell against its column's JSON Schema: what the token shows is checked on it,
 //! the rest goes through the `jsonschema` crate, compiled once.
 
 mod bounds;
@@ -255,7 +255,11 @@ impl Checks {
             } else {
                 matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
             };
-            return if allowed { Ok(()) } else { Err("a string where a number belongs".into()) };
+            return if allowed {
+                Ok(())
+            } else {
+                Err("it is a string, but must be a number".into())
+            };
         }
         self.expect(Types::STRING)?;
         if !canonical::is_canonical(self.kind, text) {
@@ -266,13 +270,15 @@ impl Checks {
         {
             let length = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
             if length > length_max {
-                return Err(format!("{length} characters are more than maxLength {length_max}"));
+                return Err(format!(
+                    "{length} characters are more than the maxLength {length_max}"
+                ));
             }
         }
         if let Some(words) = &self.words
             && words.binary_search_by(|word| word.as_slice().cmp(text)).is_err()
         {
-            return Err("the text is none of the words of its enum".to_owned());
+            return Err("the text is not in its enum".to_owned());
         }
         Ok(())
     }
@@ -283,7 +289,7 @@ impl Checks {
             let (whole, fraction) = split_at_dot(digits);
             let zeros = !fraction.is_empty() && fraction.iter().all(|digit| *digit == b'0');
             if !zeros {
-                return Err("a fraction or an exponent where an integer belongs".to_owned());
+                return Err("it has a fraction or an exponent, but must be an integer".to_owned());
             }
             if self.validate {
                 self.bounds.check(whole)?;
@@ -326,7 +332,7 @@ impl Checks {
     fn mismatch(&self, found: Types) -> Reason {
         let types = self.types.without(Types::NULL);
         let types = if types == Types::default() { Types::NULL } else { types };
-        format!("{} where {} belongs", found.words(), types.words())
+        format!("it is {}, but must be {}", found.words(), types.words())
     }
 
     #[cold]
@@ -343,7 +349,7 @@ impl Checks {
             Token::Object(nested) | Token::Array(nested) => parse(nested.text)?,
         };
         if rest.recursive.as_ref().is_some_and(|schema| !is_bounded(schema, &value)) {
-            return Err("the value takes too much work to check by its schema".to_owned());
+            return Err("the value takes too long to check against its schema".to_owned());
         }
         rest.validator.validate(&value).map_err(|fault| {
             let place = fault.instance_path().to_string();
@@ -456,9 +462,9 @@ fn modernise(schema: &mut Value) {
 
 fn kind_words(kind: Kind) -> &'static str {
     match kind {
-        Kind::Date => "a date YYYY-MM-DD of the calendar",
+        Kind::Date => "a valid date YYYY-MM-DD",
         Kind::Time => "a time HH:MM:SS",
-        Kind::DateTime => "a date-time as RFC 3339 has it",
+        Kind::DateTime => "a date-time in the form of RFC 3339",
         Kind::Boolean => "a boolean",
         Kind::Integer => "an integer",
         Kind::Number => "a number",

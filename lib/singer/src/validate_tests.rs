@@ -39,8 +39,8 @@ fn takes_what_fits_and_tells_why_the_rest_does_not() {
     bad(unsigned, "18446744073709551616", "above the maximum");
     bad(unsigned, "-1", "below the minimum");
     bad(int, "1e2", "fraction or an exponent");
-    bad(int, "\"1\"", "string where integer belongs");
-    bad(int, "true", "boolean where integer belongs");
+    bad(int, "\"1\"", "it is string, but must be integer");
+    bad(int, "true", "it is boolean, but must be integer");
     bad(r#"{"type":"integer"}"#, "null", "null is not allowed");
     good(
         r#"{"type":"integer"}"#,
@@ -52,7 +52,7 @@ fn takes_what_fits_and_tells_why_the_rest_does_not() {
     good(cents, "0.100", "0.100");
     bad(cents, "0.001", "decimals");
     good(cents, "\"NaN\"", "NaN");
-    bad(cents, "\"x\"", "string where a number belongs");
+    bad(cents, "\"x\"", "it is a string, but must be a number");
     bad(r#"{"type":"string","maxLength":2}"#, "\"é€x\"", "maxLength");
     good(r#"{"type":"string","maxLength":2}"#, "\"é€\"", "é€");
     bad(r#"{"type":"string","enum":["a","b"]}"#, "\"c\"", "enum");

@@ -135,7 +135,9 @@ fn unknown(code: &str) -> Error {
         Some(known) => format!("did you mean `{known}`?"),
         None => "docs/reference/warnings.md lists the codes; `all` denies every warning".to_owned(),
     };
-    Error::new(ErrorKind::Usage, "cannot deny an unknown warning").with("code", code).hint(hint)
+    Error::new(ErrorKind::Usage, "unknown warning in `--deny-warnings`")
+        .with("code", code)
+        .hint(hint)
 }
 
 /// Fails once a denied warning was logged.

@@ -84,7 +84,7 @@ impl<'a> Scale<'a> {
         }
         if self.total > WEIGHT_MAX {
             return Err(format!(
-                "with its references followed it has more than {WEIGHT_MAX} parts"
+                "with its references resolved it has more than {WEIGHT_MAX} parts"
             ));
         }
         Ok(self.recursive)
@@ -92,7 +92,7 @@ impl<'a> Scale<'a> {
 
     fn weigh(&mut self, value: &Value, own: &Value, depth: usize) -> Result<(u64, usize), Fault> {
         if depth > HEIGHT_MAX {
-            return Err(format!("schemas lie in each other more than {HEIGHT_MAX} deep"));
+            return Err(format!("schemas are nested more than {HEIGHT_MAX} deep"));
         }
         let (mut weight, mut height) = (1_u64, 0);
         let mut add = |(more, deep): (u64, usize)| {
@@ -134,7 +134,7 @@ impl<'a> Scale<'a> {
             _ => {}
         }
         if depth + height > HEIGHT_MAX {
-            return Err(format!("schemas lie in each other more than {HEIGHT_MAX} deep"));
+            return Err(format!("schemas are nested more than {HEIGHT_MAX} deep"));
         }
         Ok((weight, height))
     }
@@ -163,7 +163,7 @@ impl<'a> Scale<'a> {
             return Ok(());
         }
         if depth > HEIGHT_MAX {
-            return Err(format!("schemas lie in each other more than {HEIGHT_MAX} deep"));
+            return Err(format!("schemas are nested more than {HEIGHT_MAX} deep"));
         }
         if !self.open.insert(path.to_owned()) {
             return Err("a reference leads back to itself".to_owned());

@@ -59,7 +59,7 @@ fn timed(failure: Error) -> Error {
 fn help_or_usage(failure: &clap::Error) -> Result<()> {
     if failure.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = failure.print();
-        return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing"));
+        return Err(Error::new(ErrorKind::Usage, "no command given"));
     }
     singer::output::print(&singer::args::told(failure)?)
 }

@@ -21,7 +21,7 @@ impl Signals {
             if signal_hook::flag::register_usize(signal, Arc::clone(&signals.0), value).is_err() {
                 warnings.warn(warning!(
                     "W-SIGNAL-IGNORED",
-                    "cannot note signal {signal}: it will end this program at once"
+                    "cannot handle signal {signal}: it will end this program at once"
                 ));
             }
         }

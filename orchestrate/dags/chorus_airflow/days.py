@@ -36,7 +36,7 @@ def real_day(text: str | None) -> str:
     except ValueError:
         pass
     raise AirflowFailException(
-        f"the datestamp {text!r} is no real date: write YYYY-MM-DD, or leave it blank in a run "
+        f"the datestamp {text!r} is not a valid date: write YYYY-MM-DD, or leave it blank in a run "
         "that has a logical date"
     )
 
@@ -56,7 +56,7 @@ def verify(datestamp: str, loaded: dict) -> dict[str, int]:
     """Compares what is in the folders of the day with what the load has read."""
     there, read = tables(real_day(datestamp)), rows_of(loaded)
     if there != read:
-        raise AirflowFailException(f"{datestamp} has {there}, but loaded were {read}")
+        raise AirflowFailException(f"{datestamp} has {there}, but the load read {read}")
     return there
 
 
@@ -89,7 +89,7 @@ def _awaited(output: Path, day: str) -> None:
         record = json.loads(_read(path))
         for step in record.get("awaited", {}).values():
             raise AirflowFailException(
-                f"{record['source']} {day} is not whole: {step} has not ended well"
+                f"{record['source']} {day} is not complete: {step} did not succeed"
             )
 
 
@@ -105,7 +105,7 @@ def _tables(output: Path, source: str, day: str) -> dict[str, int]:
     for table, entry in record["tables"].items():
         folder, text = manifests.get(table, (None, b""))
         if hashlib.sha256(text).hexdigest() != entry["manifest_sha256"]:
-            raise AirflowFailException(f"{source} {day}: {table} is not that of the finished run")
+            raise AirflowFailException(f"{source} {day}: {table} differs from the finished run")
         there[table] = _rows(folder, json.loads(text))
     unknown = sorted(set(manifests) - set(there))
     if unknown:

@@ -115,7 +115,7 @@ class ChorusOperator(BaseOperator):
     def _failure(self, code: int, shown: str, context) -> AirflowException:
         if code == TEMPORARY:
             return AirflowException(
-                f"chorus exited 75: what it says above may go well the next time\n"
+                f"chorus exited 75: a retry may help, see its message above\n"
                 f"the command was: {shown}"
             )
         run = context["dag_run"]
@@ -123,7 +123,7 @@ class ChorusOperator(BaseOperator):
         dates = f" --start-date {date.isoformat()} --end-date {date.isoformat()}" if date else ""
         # Airflow 3 looks for `--task-regex` as it stands in the names of tasks: no `^` and `$`.
         return AirflowFailException(
-            f"chorus exited {code}, and a retry would not help: see above for what to mend\n"
+            f"chorus exited {code}, and a retry would not help: see its message above\n"
             f"then run the step again: {shown}\n"
             f"or it and what follows: airflow tasks clear {self.dag_id} "
             f"--task-regex {self.task_id} --downstream{dates} --yes"

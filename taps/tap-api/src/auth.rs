@@ -50,7 +50,7 @@ pub fn signer(settings: &AuthSettings) -> Result<Box<dyn Signer>> {
         AuthMethod::Aws => {
             return Err(Error::new(ErrorKind::Config, "cannot sign requests for AWS")
                 .with("setting", "auth_method")
-                .hint("put a proxy that signs them in between, or use keys or tokens"));
+                .hint("use a proxy that signs the requests, or use keys or tokens"));
         }
     };
     Ok(Box::new(Fixed(signature)))

@@ -109,8 +109,8 @@ impl<'a> Columns<'a> {
         Err(Error::new(ErrorKind::Data, "a record has a property that was not inferred")
             .with("property", name)
             .hint(
-                "raise `num_inference_records`, declare a `schema`, or run with a catalog: its \
-                 columns are all that is read",
+                "raise `num_inference_records`, declare a `schema`, or run with a catalog, which \
+                 says which columns are read",
             ))
     }
 

@@ -55,22 +55,28 @@ impl Elements {
                 Error::new(ErrorKind::Config, "cannot read the JSONPath")
                     .with("setting", "columns_path")
                     .with("path", path)
-                    .hint("it is such as $.columns[*].name, or the word `first_row`")
+                    .hint("write it like $.columns[*].name, or write the word `first_row`")
                     .caused_by(cause)
             })?)),
         };
         let many = records.way().iter().filter(|step| step.is_none()).count();
         if columns.is_some() && many > 1 {
-            return Err(Error::new(ErrorKind::Config, "cannot take the columns of several tables")
+            return Err(Error::new(ErrorKind::Config, "cannot read the columns of several tables")
                 .with("columns_path", options.columns_path.as_deref().unwrap_or_default())
                 .with("records_path", records)
-                .hint("let `records_path` lead to the rows of one table, as $.tables[0].rows[*]"));
+                .hint(
+                    "let `records_path` lead to the rows of one table, such as \
+                       $.tables[0].rows[*]",
+                ));
         }
         if options.key_column.is_some() && !records.ends_with_members() {
-            return Err(Error::new(ErrorKind::Config, "cannot take the names of records")
-                .with("setting", "key_column")
-                .with("records_path", records)
-                .hint("it goes with a `records_path` that ends with .*, as $.rates.*"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot use `key_column` with this `records_path`",
+            )
+            .with("setting", "key_column")
+            .with("records_path", records)
+            .hint("use a `records_path` that ends with .*, such as $.rates.*"));
         }
         Ok(Self {
             unwinding: unwinding.with("setting", "parent_fields")?,
@@ -121,7 +127,7 @@ impl Elements {
         let names = path.query(envelope).all().into_iter().map(|name| {
             name.as_str()
                 .map(str::to_owned)
-                .ok_or_else(|| no_columns("`columns_path` does not lead to texts alone"))
+                .ok_or_else(|| no_columns("`columns_path` leads to values that are not strings"))
         });
         checked(names.collect::<Result<Vec<_>>>()?).map(Some)
     }
@@ -134,7 +140,7 @@ impl Elements {
                 let row: Vec<Value> = serde_json::from_slice(text).unwrap_or_default();
                 let name = |value: &Value| match value {
                     Value::String(name) => Ok(name.clone()),
-                    _ => Err(no_columns("the first row has values that are no texts")),
+                    _ => Err(no_columns("the first row has values that are not strings")),
                 };
                 *names = Some(checked(row.iter().map(name).collect::<Result<Vec<_>>>()?)?);
                 return Ok(None);
@@ -227,10 +233,10 @@ fn joined(record: &[u8], context: &Context) -> Result<Vec<u8>> {
         match unusable {
             crate::row::Unusable::Fault(fault) => failure
                 .with("reason", fault.what)
-                .hint("`records_path` must lead to objects; `value_column` takes other values"),
+                .hint("`records_path` must lead to objects; for other values set `value_column`"),
             crate::row::Unusable::Differs(at) => failure
                 .with("member of the record", context.members.get(at).map_or("", |(it, _)| it))
-                .with("reason", "the record has another value for a column that is added")
+                .with("reason", "the record has another value for an added column")
                 .hint("choose another name in `parent_fields`, or for `key_column`"),
         }
     })
@@ -286,7 +292,7 @@ fn object_of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8
 fn checked(names: Vec<String>) -> Result<Vec<String>> {
     let mut known = BTreeSet::new();
     if names.is_empty() {
-        return Err(no_columns("there are none"));
+        return Err(no_columns("there are no columns"));
     }
     match names.iter().find(|name| name.is_empty() || !known.insert(name.as_str())) {
         Some(name) if name.is_empty() => Err(no_columns("one has no name")),
@@ -296,9 +302,10 @@ fn checked(names: Vec<String>) -> Result<Vec<String>> {
 }
 
 fn no_columns(reason: &str) -> Error {
-    Error::new(ErrorKind::Data, "cannot take the columns of an answer")
-        .with("reason", reason)
-        .hint("check `columns_path`: it leads to the name of each column, as $.columns[*].name")
+    Error::new(ErrorKind::Data, "cannot read the columns of an answer").with("reason", reason).hint(
+        "check `columns_path`: it must lead to the name of each column, such as \
+               $.columns[*].name",
+    )
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ pub fn warn(spec: &StreamSpec, pager: &Pager, last: PageFacts<'_>) {
     signs.retain(|sign| sign.kind != Kind::Full || is_full && !is_spoken_of);
     if let Some(Sign { place, kind, .. }) = signs.into_iter().min_by_key(|sign| sign.kind) {
         let remedy = remedy(&place, kind);
-        let says = "in the answer says that there is more, and it is not read";
+        let says = "in the answer says that there are more records, and they are not read";
         tell(spec, &format!("{place} {says}: {remedy}"));
     } else if is_untold && is_full && (token.is_some() || !is_spoken_of) {
         full::keep(spec, last.records, token);
@@ -225,8 +225,8 @@ fn tell(spec: &StreamSpec, told: &str) {
 
 /// Tells whether a sign is one of pages that were not read.
 ///
-/// A style that was chosen has come to the end that it knows; what it may have missed is told by
-/// what says nothing but that there is more, by the number of pages, and by a token at another
+/// A style that was chosen has come to the end that it knows; what it may have missed is reported
+/// by what says nothing but that there is more, by the number of pages, and by a token at another
 /// place than that of the settings. Behind the last page of a numbered style there may be links to
 /// further ones as empty. Where all records have come, a token that may always be there is none.
 fn counts(sign: &Sign, paging: &Paging, pager: &Pager, last: PageFacts<'_>) -> bool {
@@ -265,8 +265,8 @@ pub fn warn_of_first(spec: &StreamSpec, first: PageFacts<'_>) {
     if !spec.warned.before.swap(true, Ordering::Relaxed) {
         singer::warn!(
             "W-MORE-PAGES",
-            "stream {}: {place} in the first answer says that there is a page before it, and that \
-             is not read: where pages are counted from 0, set `pagination_initial_offset: 0`",
+            "stream {}: {place} in the first answer says that there is a page before it, and this \
+             page is not read: if pages are counted from 0, set `pagination_initial_offset: 0`",
             spec.name
         );
     }
@@ -286,8 +286,8 @@ pub fn warn_of_lists(spec: &StreamSpec, page: PageFacts<'_>) {
     spec.warned.lists.store(true, Ordering::Relaxed);
     singer::warn!(
         "W-MORE-PAGES",
-        "stream {}: {place} in the answer says that there is more in one of its lists, and it is \
-         not read: ask for more of each at once, or read the lists by `parent`",
+        "stream {}: {place} in the answer says that one of its lists has more elements, and they \
+         are not read: request more elements at once, or read the lists by `parent`",
         spec.name
     );
 }

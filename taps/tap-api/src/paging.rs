@@ -102,8 +102,8 @@ impl Paging {
             return Err(Error::new(ErrorKind::Config, "cannot use `next_page_tokens`")
                 .with("pagination_request_style", style.word())
                 .hint(
-                    "they go with the style `token`, and `next_page_token_path` leads to the first \
-                     token",
+                    "use them with the style `token`, and with `next_page_token_path` for the \
+                     first token",
                 ));
         }
         let first = u64::from(style == Style::PageNumber);
@@ -174,7 +174,7 @@ fn style_of(word: &str) -> Result<Style> {
         let ours = WORDS.iter().map(|(_, words)| words[0]).collect::<Vec<_>>().join("`, `");
         Error::new(ErrorKind::Config, "cannot use the pagination style")
             .with("pagination_request_style", word)
-            .hint(format!("it is one of `{ours}`"))
+            .hint(format!("write one of `{ours}`"))
     })
 }
 

@@ -82,7 +82,7 @@ fn look(members: &Map<String, Value>, place: &str, skip: &str, depth: u8) -> Opt
 /// Makes a failure of it.
 pub fn failure(place: &str) -> Error {
     Error::new(ErrorKind::Temporary, MESSAGE).with("member", place).hint(
-        "run again later, or ask for less at once (`window_days`, `params`, `inputs`); if the \
-         answer is good all the same, set `error_in_answer: warn`",
+        "run again later, or request less at once (`window_days`, `params`, `inputs`); if the \
+         answer is correct, set `error_in_answer: warn`",
     )
 }

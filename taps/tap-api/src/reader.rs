@@ -407,7 +407,7 @@ fn trusted(api: &Api, address: Address) -> Result<Address> {
     if api.client.trusts(&address) {
         return Ok(address);
     }
-    Err(Error::new(ErrorKind::Data, "the next page is said to be at another origin")
+    Err(Error::new(ErrorKind::Data, "the next page is at another origin")
         .with("origin", address.origin())
-        .hint("if it can be trusted with the credentials, add it to `allowed_origins`"))
+        .hint("if this origin may receive the credentials, add it to `allowed_origins`"))
 }

@@ -31,21 +31,24 @@ pub fn first(api: &Address, spec: &StreamSpec, fills: &Fills) -> Result<PageRequ
         if value.is_array() || value.is_object() {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("reason", "it is an array or object")
-                .hint("check `inputs` and `parent_keys`; such values can be sent in a `body`"));
+                .hint(
+                    "check `inputs` and `parent_keys`; an array or object can only be sent in a \
+                       `body`",
+                ));
         }
         if value.is_null() {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("reason", "it is null")
                 .hint(
-                    "check `inputs` and `parent_keys`; where `recurse` fills the path, `inputs` or \
-                     a `parent` say what the first level is read for",
+                    "check `inputs` and `parent_keys`; if `recurse` fills the path, `inputs` or a \
+                     `parent` must give the values of the first level",
                 ));
         }
         let value = text_of(value);
         if value.is_empty() || value.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(Error::new(ErrorKind::Data, "cannot put a value into the path")
                 .with("value", value)
-                .hint("it is empty, or would lead to another path: check `parent_keys`"));
+                .hint("the value is empty or would lead to another path: check `parent_keys`"));
         }
     }
     let Some(path) = spec.path.fill(fills, encoded) else {
@@ -170,10 +173,10 @@ fn nested(value: Value) -> Value {
 fn unsendable(name: &str) -> Error {
     Error::new(ErrorKind::Data, "cannot send the token of the next page")
         .with("parameter", name)
-        .with("reason", "it is an array or object, and a query holds texts")
+        .with("reason", "it is an array or object, but a query can only hold text")
         .hint(
-            "set `use_request_body_not_params: true` if the API takes it in a body, or \
-             `pagination_token_as_json: true` if it takes JSON text in the query; or let \
+            "set `use_request_body_not_params: true` if the API expects it in a body, or \
+             `pagination_token_as_json: true` if the API expects JSON text in the query; or let \
              `next_page_token_path` lead to one value of it",
         )
 }

@@ -82,9 +82,9 @@ pub fn check_parents(bytes: usize) -> Result<()> {
     if bytes <= CONTEXT_BYTES_MAX {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Data, "there are more parents than can be kept")
+    Err(Error::new(ErrorKind::Data, "there are more parents than the tap can keep")
         .with("limit in bytes", CONTEXT_BYTES_MAX)
-        .hint("check whether the pages of the parent come to an end, or ask for less"))
+        .hint("check whether the pages of the parent come to an end, or request fewer records"))
 }
 
 /// Takes members out of a row, in the order of their names; `None` for what it does not have.

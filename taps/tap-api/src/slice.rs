@@ -1,5 +1,5 @@
 //! The parts a read is cut into: all of it, what is new, a day, or windows of days. Pure but for
-//! the clock it is told.
+//! the clock it is given.
 
 use disk::Datestamp;
 use jiff::civil::Date;
@@ -48,7 +48,9 @@ impl Calendar {
             name => TimeZone::get(name)
                 .or_kind(ErrorKind::Config, "cannot find the time zone")
                 .with("time_zone", name)
-                .hint("it is named like Europe/Berlin, and this system's tzdata must have it")?,
+                .hint(
+                    "write a name like Europe/Berlin; the tzdata of this system must contain it",
+                )?,
         };
         let datestamp = settings.datestamp.as_deref().map(str::parse).transpose()?;
         let now = Timestamp::now().to_zoned(zone.clone());
@@ -111,7 +113,7 @@ impl Calendar {
             return Ok(vec![Slice { from, ..slice(text, written.write(&now), None) }]);
         };
         let Some(begin) = parsed else {
-            return Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
+            return Err(Error::new(ErrorKind::Config, "cannot divide the read into windows")
                 .with("start", start.unwrap_or("(none)"))
                 .hint("`window_days` needs a `start_date`, or a bookmark that is a date or time"));
         };

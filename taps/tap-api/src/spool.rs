@@ -28,11 +28,11 @@ impl Budget {
         if self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.bytes_max {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Data, "there are more rows than may be kept for a while")
+        Err(Error::new(ErrorKind::Data, "there are more rows than `max_spool_bytes` allows")
             .with("limit in bytes", self.bytes_max)
             .hint(
-                "rows are kept until their types are known: set `num_inference_records` or declare \
-                 a `schema`; or check whether the pages come to an end, and raise \
+                "the tap keeps rows until it knows their types: set `num_inference_records` or \
+                 declare a `schema`; or check whether the pages come to an end, and raise \
                  `max_spool_bytes`",
             ))
     }

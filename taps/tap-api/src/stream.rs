@@ -131,7 +131,7 @@ pub struct Warned {
     pub nested: Mutex<BTreeMap<String, String>>,
     /// Elements have nothing where `records_path` goes on.
     pub lacking: AtomicBool,
-    /// A map of records is taken for one.
+    /// A map of records is treated as one.
     pub map: AtomicBool,
     /// Members of an object are records without their names.
     pub names: AtomicBool,
@@ -205,7 +205,7 @@ impl StreamSpec {
 /// Fails with `Config`; placeholders that nothing fills are reported together.
 pub fn specs(settings: &Settings) -> Result<Vec<StreamSpec>> {
     if settings.streams.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "there is no stream to read")
+        return Err(Error::new(ErrorKind::Config, "the settings name no stream")
             .hint("add an entry with `name` and `path` to `streams`"));
     }
     let mut names = BTreeSet::new();
@@ -215,10 +215,10 @@ pub fn specs(settings: &Settings) -> Result<Vec<StreamSpec>> {
                 .with("stream", &stream.name));
         }
         if let Some(name) = stream.unknown.keys().next() {
-            return Err(Error::new(ErrorKind::Config, "a stream has a setting nobody knows")
+            return Err(Error::new(ErrorKind::Config, "unknown setting of a stream")
                 .with("stream", &stream.name)
                 .with("setting", name)
-                .hint("see the README for the settings of a stream"));
+                .hint("--about lists the settings of a stream"));
         }
     }
     let spec = |stream| spec(stream, settings);
@@ -240,8 +240,8 @@ fn spec(stream: &StreamSettings, settings: &Settings) -> Result<StreamSpec> {
         let in_body = options.use_request_body_not_params.unwrap_or(false);
         let posts = in_body || options.body.is_some();
         if posts && options.method == Some(Method::Get) {
-            return Err(Error::new(ErrorKind::Config, "GET sends no body")
-                .hint("set `method: POST`, or use `params` alone"));
+            return Err(Error::new(ErrorKind::Config, "a GET request cannot have a body")
+                .hint("set `method: POST`, or use only `params`"));
         }
         let by_default = if posts { Method::Post } else { Method::Get };
         let headers = options.headers.clone().unwrap_or_default();
@@ -318,7 +318,7 @@ fn inputs(stream: &StreamSettings) -> Result<Vec<Context>> {
         if Some(input.keys().collect()) != names {
             return Err(Error::new(ErrorKind::Config, "the inputs have different members")
                 .with("setting", format!("inputs[{at}]"))
-                .hint("each input has the members of the first one"));
+                .hint("each input must have the members of the first input"));
         }
     }
     let context = |input: &Map<String, Value>| {
@@ -339,7 +339,7 @@ fn parent(stream: &StreamSettings, settings: &Settings) -> Result<Option<Parent>
     let Some(at) = found else {
         return Err(Error::new(ErrorKind::Config, "cannot find the parent of a stream")
             .with("parent", name)
-            .hint("it is the `name` of another entry of `streams`"));
+            .hint("`parent` must be the `name` of another entry of `streams`"));
     };
     let keys: &BTreeMap<String, String> = &stream.parent_keys;
     Ok(Some((at, keys.iter().map(|(to, from)| (to.clone(), from.clone())).collect())))
@@ -348,7 +348,7 @@ fn parent(stream: &StreamSettings, settings: &Settings) -> Result<Option<Parent>
 fn schema(given: &Value) -> Result<Map<String, Value>> {
     let unusable = || {
         Error::new(ErrorKind::Config, "cannot use the schema").with("setting", "schema").hint(
-            "it is a JSON Schema object with `properties`, or the path of a file that holds one",
+            "write a JSON Schema object with `properties`, or the path of a file that contains one",
         )
     };
     let value = match given {

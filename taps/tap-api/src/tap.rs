@@ -257,8 +257,8 @@ impl TapApi {
         let mut readers = Vec::new();
         for Part { start, contexts } in parts {
             tracing::info!(
-                "stream {}: {} of its parents or inputs are read from {} on, as its bookmark does \
-                 not cover them",
+                "stream {}: {} of its parents or inputs are read from {} on, because its bookmark \
+                 does not cover them",
                 spec.name,
                 contexts.len(),
                 start.key.as_deref().unwrap_or("their first record")

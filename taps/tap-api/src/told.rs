@@ -10,7 +10,7 @@ use singer::{Error, ErrorKind};
 use crate::stream::StreamSpec;
 
 /// What the failure is called.
-pub const MESSAGE: &str = "the answer tells of a failure";
+pub const MESSAGE: &str = "the answer reports an error";
 
 /// Members that hold a failure, unless they are empty, false or zero. Names are compared without
 /// case and marks.
@@ -160,7 +160,9 @@ impl Told {
         let kind = self.kind();
         let hint = match kind {
             ErrorKind::Temporary => "run again later, or set `requests_per_second`",
-            ErrorKind::Denied => "check `auth_method` and what it needs, and what the user may do",
+            ErrorKind::Denied => {
+                "check `auth_method`, the settings that it needs, and the rights of the user"
+            }
             _ => "check `path`, `params` and `body` against the answer",
         };
         let failure = Error::new(kind, MESSAGE);
@@ -168,9 +170,7 @@ impl Told {
             Some(status) => failure.with("status in the answer", status),
             None => failure,
         };
-        failure.hint(format!(
-            "{hint}; if the answer is good all the same, set `error_in_answer: warn`"
-        ))
+        failure.hint(format!("{hint}; if the answer is correct, set `error_in_answer: warn`"))
     }
 }
 

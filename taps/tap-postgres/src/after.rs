@@ -56,7 +56,7 @@ pub fn changed_text(setting: &pg::Changed, column: &Attribute) -> Error {
         .with("reason", setting.reason)
         .with("column", &column.name)
         .hint(
-            "let the function leave the setting alone, or have it set back at its end: ALTER \
-             FUNCTION ... SET ...",
+            "change the function so that it does not change the setting, or sets it back at its \
+             end: ALTER FUNCTION ... SET ...",
         )
 }

@@ -158,12 +158,12 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
             singer::warn!("W-NO-TABLE", "schema {schema} has no table");
             Ok(())
         }
-        Some(false) => Err(Error::new(ErrorKind::Denied, "cannot look into the schema")
+        Some(false) => Err(Error::new(ErrorKind::Denied, "cannot read the schema")
             .with("schema", schema)
             .hint("GRANT USAGE ON SCHEMA ... and SELECT ON ALL TABLES IN SCHEMA ... to the user")),
         None => Err(Error::new(ErrorKind::Config, "cannot find the schema")
             .with("schema", schema)
-            .hint("check `filter_schemas` and `database`; names are case-sensitive")),
+            .hint("check `filter_schemas` and `database`; upper and lower case differ")),
     }
 }
 
@@ -278,5 +278,5 @@ pub fn number<T: std::str::FromStr>(row: &Row, column: usize) -> Result<T> {
 
 fn unexpected() -> Error {
     Error::new(ErrorKind::Unavailable, "cannot understand the system catalog of the server")
-        .hint("is it a PostgreSQL server, version 12 or later?")
+        .hint("check that the server is PostgreSQL, version 12 or later")
 }

@@ -54,7 +54,7 @@ fn check_options(settings: &Settings, names: &[Names]) -> Result<()> {
         .with("stream", unknown);
     Err(failure.hint(match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "streams are named schema-table".to_owned(),
+        None => "the name of a stream is schema-table".to_owned(),
     }))
 }
 
@@ -67,7 +67,9 @@ fn select(tables: &[String], names: &[Names], streams: &mut [Stream]) -> Result<
             return Err(Error::new(ErrorKind::Config, "cannot read a table that is not selected")
                 .with("setting", SETTING)
                 .with("value", pattern)
-                .hint("of a catalog, `tables` reads only what is selected there: select it"));
+                .hint(
+                    "with a catalog, a table in `tables` must also be selected there: select it",
+                ));
         }
         for at in found {
             wanted[at] = true;
@@ -90,11 +92,14 @@ fn replicate(settings: &Settings, names: &[Names], streams: &mut [Stream]) -> Re
         for at in find(SETTING, name, names)? {
             let before = by_stream[at].replace((name.as_str(), replication));
             if let Some((other, _)) = before.filter(|_| is_pattern(name)) {
-                return Err(Error::new(ErrorKind::Config, "cannot tell how to read a table")
-                    .with("table", &names[at].full)
-                    .with("setting", format!("{SETTING}.{other}"))
-                    .with("and", format!("{SETTING}.{name}"))
-                    .hint("name the table itself in `replication`"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "two patterns of `replication` match one table",
+                )
+                .with("table", &names[at].full)
+                .with("setting", format!("{SETTING}.{other}"))
+                .with("and", format!("{SETTING}.{name}"))
+                .hint("name the table itself in `replication`"));
             }
         }
     }
@@ -118,7 +123,9 @@ fn set_method(stream: &mut Stream, replication: &Replication) -> Result<()> {
     let key = key.or_else(|| {
         stream.replication_key.clone().filter(|_| method == ReplicationMethod::Incremental)
     });
-    let refused = |why: &str| Error::new(ErrorKind::Config, "cannot read a table so").hint(why);
+    let refused = |why: &str| {
+        Error::new(ErrorKind::Config, "cannot use this replication method for the table").hint(why)
+    };
     match (method, &key) {
         (ReplicationMethod::Incremental, None) => {
             return Err(refused(
@@ -126,7 +133,7 @@ fn set_method(stream: &mut Stream, replication: &Replication) -> Result<()> {
             ));
         }
         (ReplicationMethod::FullTable, Some(_)) => {
-            return Err(refused("FULL_TABLE has no `key`: leave one of the two out"));
+            return Err(refused("FULL_TABLE has no `key`: remove one of the two"));
         }
         _ => {}
     }
@@ -180,8 +187,8 @@ fn find(setting: &str, wanted: &str, names: &[Names]) -> Result<Vec<usize>> {
         .with("value", wanted);
     Err(failure.hint(match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "write it as schema.table, `*` for any text; the user must have the right to read \
-                 it, and `filter_schemas` and a catalog must have it"
+        None => "write it as schema.table, with `*` for any text; the user must have the right to \
+                 read the table, and `filter_schemas` and the catalog must contain it"
             .to_owned(),
     }))
 }

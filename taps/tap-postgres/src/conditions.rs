@@ -25,7 +25,7 @@ pub fn check(
 ) -> Result<()> {
     let found = client.query("SELECT to_regclass($1)", &[Some(table)])?;
     if found.first().is_none_or(|row| row.get(0).is_none()) {
-        // That it is gone is told when it is read.
+        // That it is gone is reported when it is read.
         return Ok(());
     }
     // They compute by the settings of the role, as views do.
@@ -54,8 +54,8 @@ fn refused(failure: Error, stream: &Stream, condition: &str) -> Error {
             || state == "08P01" =>
         {
             failure.of_kind(ErrorKind::Config).hint(
-                "write it as one expression that is true or false of a row, such as `status = \
-                 'paid'`; names of tables and functions in it as schema.name",
+                "write one expression that is true or false for a row, such as `status = 'paid'`; \
+                 write names of tables and functions as schema.name",
             )
         }
         _ => return failure,
@@ -85,9 +85,9 @@ fn tell(stream: &Stream, since: &Bookmark, conditions: &[String]) {
     if known.filter(is_gone).count() > 0 {
         singer::warn!(
             "W-CONDITION-CHANGED",
-            "stream {}: its `custom_where_clauses` are not those of its bookmark: rows up to the \
-             bookmark that these left out are not read; to read them, run once without the \
-             bookmark",
+            "stream {}: its `custom_where_clauses` have changed since its bookmark. Rows up to the \
+              bookmark that the old clauses left out are not read; to read them, run once without \
+             the bookmark",
             stream.name
         );
     }

@@ -133,7 +133,7 @@ impl RowConverter {
     }
 }
 
-/// Refuses a column whose text would be taken for another value. Where a type changed to one whose
+/// Refuses a column whose text would be read as another value. Where a type changed to one whose
 /// values do not all fit the schema, those that do not are refused; but the text of bytes is text
 /// too, and a time without a zone looks like one in UTC.
 fn check_meaning(listed: &Column, own: &Column) -> Result<()> {
@@ -163,7 +163,10 @@ fn has_escapes(text: &[u8]) -> bool {
 }
 
 fn wrong_width() -> Error {
-    Error::new(ErrorKind::Internal, "cannot read a row: it has another width than was asked for")
+    Error::new(
+        ErrorKind::Internal,
+        "cannot read a row: it has another number of columns than requested",
+    )
 }
 
 #[cfg(test)]

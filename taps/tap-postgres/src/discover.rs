@@ -53,18 +53,18 @@ pub fn streams(
         }
         let stream = stream(&relation, &columns, types, choices, database);
         if !seen.insert(stream.id.clone()) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "cannot tell two tables apart by schema and name",
-            )
-            .with("stream", stream.id)
-            .hint("leave one of the schemas out with `filter_schemas`"));
+            return Err(Error::new(ErrorKind::Config, "two tables have the same stream name")
+                .with("stream", stream.id)
+                .hint("leave one of the schemas out with `filter_schemas`"));
         }
         streams.push(stream);
     }
     for (extension, names) in extensions {
         // They come with the extension, wherever that is created: to load them would be in its way.
-        tracing::info!("left out as part of the extension {extension}: {}", names.join(", "));
+        tracing::info!(
+            "left out, because they belong to the extension {extension}: {}",
+            names.join(", ")
+        );
     }
     if !hidden.is_empty() {
         let (first, more) = hidden.split_at(hidden.len().min(5));

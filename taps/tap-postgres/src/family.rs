@@ -121,9 +121,9 @@ impl Families {
         if stream.replication_method != ReplicationMethod::FullTable {
             singer::warn!(
                 "W-KEY-OVER-CHILDREN",
-                "stream {name}: it has the rows of child tables too, and nothing holds those to \
-                 its key: if two rows share one, a load keeps the last; select the child tables as \
-                 streams of their own"
+                "stream {name}: it contains the rows of child tables too, and its key does not \
+                 apply to them: if two rows have the same key, a load keeps the last. Select the \
+                 child tables as streams of their own"
             );
             return Ok(());
         }
@@ -132,8 +132,9 @@ impl Families {
         if shared.with("table", format!("{schema}.{table}"))? {
             singer::warn!(
                 "W-KEY-OVER-CHILDREN",
-                "stream {name}: it has no key in this run, for it has the rows of child tables \
-                 too, and some of them share one: select the child tables as streams of their own"
+                "stream {name}: it has no key in this run, because it contains the rows of child \
+                 tables too and some rows have the same key. Select the child tables as streams of \
+                  their own"
             );
             stream.keys.clear();
         }

@@ -1,7 +1,7 @@
 //! Rows that row security hides.
 //!
-//! The rule: a table whose policies may hide rows from the run is told, once for each stream: the
-//! server leaves them out without a word, and a target takes them for gone.
+//! The rule: a table whose policies may hide rows from the run is reported, once for each stream:
+//! the server leaves them out without a word, and a target takes them for gone.
 //!
 //! Policies count of the relation that a statement names, not of its partitions and children, and
 //! of the tables behind a view, as they apply to the owner of the view, or to the user where it is
@@ -108,10 +108,10 @@ impl Hidden {
             let whom = if first.is_user { "the user" } else { "the owner of a view" };
             singer::warn!(
                 "W-ROWS-HIDDEN",
-                "stream {}: row security of {} applies to {role}, {whom}: rows that its policies \
-                 hide are not read, and a load that replaces the table, or removes what is gone, \
-                 removes them. To read all rows: ALTER ROLE {role} BYPASSRLS; if those that it \
-                 shows are the ones wanted: ALTER ROLE {user} SET row_security = on",
+                "stream {}: row security of {} applies to {role}, {whom}. Rows that its policies \
+                 hide are not read, and a load that replaces the table or deletes missing rows \
+                 removes them. To read all rows, run ALTER ROLE {role} BYPASSRLS; if only the \
+                 visible rows are wanted, run ALTER ROLE {user} SET row_security = on",
                 stream.name,
                 first.table
             );
@@ -133,9 +133,9 @@ impl Hidden {
         } else if since.is_of_state() && since.value[MEMBER] == true {
             singer::warn!(
                 "W-ROWS-HIDDEN",
-                "stream {}: row security hid rows from earlier runs, and does not from this one: \
-                 those before the bookmark are not read; to read them, run once without the \
-                 bookmark",
+                "stream {}: row security hid rows from earlier runs but not from this run. Of \
+                 these rows, those before the bookmark are not read; to read them, run once \
+                 without the bookmark",
                 stream.name
             );
         }
@@ -156,6 +156,6 @@ pub fn explained(failure: Error) -> Error {
     }
     failure.hint(
         "its policies hide rows from the user, and `row_security` is off: give the user BYPASSRLS, \
-         or run ALTER ROLE ... SET row_security = on to read the rows that they show",
+          or run ALTER ROLE ... SET row_security = on to read only the visible rows",
     )
 }

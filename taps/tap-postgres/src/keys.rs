@@ -39,8 +39,8 @@ pub fn find<'a>(
     if catalog::lacks_index(client, column.relation, column.number)? {
         singer::warn!(
             "W-NO-INDEX",
-            "no index starts with the replication key {name} of {}: every run reads and sorts \
-             the whole table",
+            "no index starts with the replication key {name} of {}: every run reads and sorts the \
+             whole table",
             stream.name
         );
     }
@@ -82,7 +82,7 @@ pub fn warn_of_nulls(
     };
     singer::warn!(
         "W-NULL-KEY",
-        "stream {}: {rows} left out where the replication key {} is null: an incremental run \
+        "stream {}: {rows} left out because the replication key {} is null: an incremental run \
          reads them only without a bookmark and without `start_date`; choose a key that is never \
          null, or FULL_TABLE",
         stream.name,
@@ -115,8 +115,9 @@ pub fn last(
     if is_endless {
         singer::warn!(
             "W-ROWS-LEFT-OUT",
-            "stream {}: `max_record_count` is not kept to: the rows up to it have keys that are \
-             infinite, of the future or no numbers, from which no run could go on",
+            "stream {}: the run reads more rows than `max_record_count`: the rows up to this limit \
+              have keys that are infinite, in the future or not numbers, so no run could continue \
+             from them",
             stream.name
         );
     }
@@ -131,7 +132,7 @@ pub fn lookback(stream: &Stream, key: &Attribute, types: &Types, settings: &Sett
     }
     singer::warn!(
         "W-SETTING-UNUSED",
-        "stream {}: `lookback_window` has no effect, for the replication key {} is neither a \
+        "stream {}: `lookback_window` has no effect, because the replication key {} is neither a \
          number nor a time",
         stream.name,
         key.name
@@ -207,8 +208,9 @@ pub fn warn_of_restart(
         };
         singer::warn!(
             "W-BOOKMARK-BEYOND",
-            "stream {}: no row has its `{}` at or beyond the bookmark: the numbers have begun anew\
-             {or}. No run reads rows before the bookmark: read the stream once without it{how}",
+            "stream {}: no row has a `{}` at or after the bookmark: the numbers have started \
+             again{or}. No run reads rows before the bookmark: read the stream once without \
+             it{how}",
             stream.name,
             key.name
         );
@@ -244,8 +246,8 @@ pub fn explained(failure: Error, since: &Bookmark) -> Error {
     let Some(start) = since.start.as_ref().filter(|_| is_refused_value(&failure)) else {
         return hidden::explained(failure);
     };
-    failure
-        .with("bookmark", start)
-        .of_kind(ErrorKind::Config)
-        .hint("the bookmark or `start_date` may not fit the column: correct it, or read anew")
+    failure.with("bookmark", start).of_kind(ErrorKind::Config).hint(
+        "the bookmark or `start_date` may not fit the column: correct it, or read the stream \
+                without it",
+    )
 }

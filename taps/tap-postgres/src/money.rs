@@ -29,5 +29,7 @@ pub fn form(client: &mut Client, types: &Types, column: &Attribute) -> Result<Fo
     Err(Error::new(ErrorKind::Unavailable, message)
         .with("column", &column.name)
         .with("type", &column.formatted)
-        .hint("leave the column out, and read its amounts by a view that casts them to numeric"))
+        .hint(
+            "leave the column out, and read its amounts through a view that casts them to numeric",
+        ))
 }

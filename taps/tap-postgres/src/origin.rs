@@ -3,7 +3,7 @@
 //!
 //! The rule: a bookmark covers the rows, and the columns, of the table that it was taken from. What
 //! it covers is not read again; so another table behind the same name, one that was emptied and
-//! whose numbers have begun anew, and columns that were left out until now, are told.
+//! whose numbers have begun anew, and columns that were left out until now, are reported.
 
 use std::collections::BTreeSet;
 
@@ -104,9 +104,9 @@ pub fn check_numbers(
     if !client.query_by_role(&sql, &[Some(start)])?.is_empty() {
         singer::warn!(
             "W-SOURCE-CHANGED",
-            "stream {}: its table was emptied since the bookmark, and the numbers of `{}` have \
-             begun anew: rows up to the bookmark are not read; where they are not those that were \
-             read before, to read them, run once without the bookmark",
+            "stream {}: its table was emptied after the bookmark, and the numbers of `{}` have \
+             started again. Rows up to the bookmark are not read; unless they are the rows that \
+             were read before, run once without the bookmark",
             stream.name,
             key.name
         );
@@ -119,9 +119,9 @@ fn tell(stream: &Stream, bookmark: &Value, table: &str) {
     if bookmark[TABLE].as_str().is_some_and(|known| known != table) {
         singer::warn!(
             "W-SOURCE-CHANGED",
-            "stream {}: its table is another one than its bookmark was taken from, made anew or \
-             of another database, and its rows up to the bookmark are not read; where they are not \
-             those that were read before, {again}",
+            "stream {}: its table is not the table of its bookmark: it was created again, or is in \
+              another database. Its rows up to the bookmark are not read; if they are not the rows \
+              that were read before, {again}",
             stream.name
         );
         return;
@@ -135,8 +135,8 @@ fn tell(stream: &Stream, bookmark: &Value, table: &str) {
     if !come.is_empty() {
         singer::warn!(
             "W-COLUMN-ADDED",
-            "stream {}: columns that were left out until now are read since the bookmark alone, \
-             and rows from before keep what they have there: {}; {again}",
+            "stream {}: columns that were left out before are read only from the bookmark on, and \
+             older rows keep their values there: {}; {again}",
             stream.name,
             come.join(", ")
         );

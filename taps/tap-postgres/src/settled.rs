@@ -13,7 +13,7 @@
 //! every transaction that has written the table, and of all young ones, which may be about to.
 //!
 //! Rows of a materialized view, a foreign table or a subscription are written elsewhere, and no
-//! lock shows here by whom: that is told, unless a `lookback_window` reads them again.
+//! lock shows here by whom: that is reported, unless a `lookback_window` reads them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Settled {
 
 impl Settling {
     /// Finds the streams with a replication key, in a transaction of any kind. What is wrong with
-    /// them is told when they are read.
+    /// them is reported when they are read.
     pub fn of(
         client: &mut Client,
         streams: &[(&Stream, (String, String))],
@@ -213,7 +213,11 @@ impl Settling {
                 (false, None) if asked.contains(&at) => Until::Start,
                 (false, None) => Until::End,
             };
-            tracing::debug!("{}.{} is settled until {until:?}", keyed.table.0, keyed.table.1);
+            tracing::debug!(
+                "{}.{} has no open writers until {until:?}",
+                keyed.table.0,
+                keyed.table.1
+            );
             (keyed.table, until)
         });
         Settled(settled.collect())
@@ -229,9 +233,10 @@ pub fn is_time(types: &Types, key: &Attribute) -> bool {
 fn warn_of_unseen(stream: &Stream, key: &str, unseen: &str) {
     singer::warn!(
         "W-WRITERS-UNSEEN",
-        "stream {}: its rows come by {unseen}, and this server does not show which transactions \
-         write them: a row may come with a lower `{key}` than the bookmark, and no later run reads \
-         it. Set `lookback_window` to as long as a row may be late, or read FULL_TABLE",
+        "stream {}: its rows come from {unseen}, and this server does not show which transactions \
+         write them. A row may appear with a lower `{key}` than the bookmark, and no later run \
+         reads it. Set `lookback_window` to the longest time that a row may be late, or read \
+         FULL_TABLE",
         stream.name
     );
 }
@@ -240,9 +245,9 @@ fn report(keyed: &Keyed, who: &str, seconds: u64) {
     singer::warn!(
         "W-BOOKMARK-HELD",
         "stream {}: transactions that write its table are open, {who} still after {seconds} s \
-         (`writers_wait_seconds`): what they add may have a lower `{}` than rows that are read \
-         now. The bookmark stays before it: the next run reads these rows again, and \
-         `append-only` adds them again",
+         (`writers_wait_seconds`). Their rows may have a lower `{}` than rows that are read now. \
+         The bookmark stays before these rows: the next run reads them again, and `append-only` \
+         adds them again",
         keyed.stream,
         keyed.key.name
     );

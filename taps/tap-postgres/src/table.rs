@@ -5,7 +5,8 @@ use singer::{Error, ErrorKind, Result, Stream};
 use crate::columns::Attribute;
 
 /// What to do when the catalog and the database differ.
-pub const REDISCOVER: &str = "the catalog is older than the database: run discovery again";
+pub const REDISCOVER: &str =
+    "the database has changed since the catalog was written: run discovery again";
 
 /// Returns the schema and name of a stream's table, as its metadata says, else by its id.
 pub fn address(stream: &Stream) -> Result<(String, String)> {
@@ -26,7 +27,7 @@ pub fn address(stream: &Stream) -> Result<(String, String)> {
         (None, None) => stream.id.split_once('-'),
     };
     let (schema, table) = found.ok_or_else(|| {
-        Error::new(ErrorKind::Config, "cannot tell which table a stream of the catalog is")
+        Error::new(ErrorKind::Config, "cannot find the table of a stream of the catalog")
             .hint("run discovery again, or set `schema-name` in its metadata and `table_name`")
     })?;
     Ok((schema.to_owned(), table.to_owned()))
@@ -45,7 +46,7 @@ pub fn pick<'a>(
             .hint(REDISCOVER)
     };
     if found.is_empty() {
-        return Err(missing("cannot read the table: it is not there"));
+        return Err(missing("cannot read the table: it does not exist"));
     }
     stream
         .columns
@@ -60,7 +61,7 @@ pub fn pick<'a>(
                             "GRANT SELECT ON the table, or on this column of it, TO the user; or \
                              run discovery again, which leaves it out",
                         ),
-                    None => missing("cannot read a column: it is not there"),
+                    None => missing("cannot read a column: it does not exist"),
                 };
                 failure.with("column", &column.name)
             })

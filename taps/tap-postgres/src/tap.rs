@@ -253,10 +253,11 @@ impl TapPostgres {
         }
         if let Some(most) = select.limit {
             rows.leave_out(&if stream.replication_method == ReplicationMethod::Incremental {
-                "this run ends with the last key of `max_record_count`; rows are left for the next"
+                "this run ends with the last key of `max_record_count`; the next run reads the \
+                 remaining rows"
                     .to_owned()
             } else {
-                format!("no more than {most} records are read (`max_record_count`)")
+                format!("the run reads only {most} records (`max_record_count`)")
             });
         }
         match &select.until {
@@ -339,7 +340,7 @@ impl TapPostgres {
         if replaced {
             let message = "cannot read the table: it was replaced or rewritten since the run began";
             return Err(Error::new(ErrorKind::Temporary, message)
-                .hint("run again; the snapshot of this run shows none of the rows written anew"));
+                .hint("run again: the snapshot of this run does not show the new rows"));
         }
         if select.lent || !changed.is_empty() {
             self.client.take_back()?;
@@ -354,8 +355,8 @@ impl TapPostgres {
             }
             singer::warn!(
                 "W-SESSION-CHANGED",
-                "a function changed the setting {} of the session while {} was read: it is set \
-                 back; none of its columns depends on it",
+                "a function changed the setting {} of the session while {} was read. The tap has \
+                 set it back; no column of the table depends on it",
                 setting.name,
                 select.table
             );

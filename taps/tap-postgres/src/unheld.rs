@@ -1,7 +1,7 @@
 //! Keys of streams that no index of their table holds its rows to: those of a catalog that is older
 //! than the table, and those that somebody declared.
 //!
-//! The rule: rows that share the key of their stream are told, for a load keeps one of them.
+//! The rule: rows that share the key of their stream are reported, for a load keeps one of them.
 
 use std::collections::BTreeSet;
 
@@ -60,8 +60,9 @@ impl Unheld {
         }
         singer::warn!(
             "W-KEY-SHARED",
-            "stream {}: rows share its key {}, which no unique index of {}.{} holds them to: a \
-             load by key keeps one of them; run discovery again, or correct the key in the catalog",
+            "stream {}: several rows have the same key {}, because {}.{} has no unique index on \
+             it: a load by key keeps only one of them. Run discovery again, or correct the key in \
+             the catalog",
             stream.name,
             stream.keys.join(", "),
             table.0,

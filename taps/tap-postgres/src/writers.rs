@@ -112,7 +112,7 @@ pub struct Writers {
 pub struct Open {
     /// Those that have stayed open since the highest key was read, in words.
     pub stays: Option<String>,
-    /// When the oldest one that may add a row began, which is told.
+    /// When the oldest one that may add a row began, which is reported.
     pub since: Option<i64>,
     /// Whether it is hidden when one of those that stay began.
     pub hidden: bool,
@@ -214,7 +214,7 @@ impl Writers {
         let staying = || locks().filter(|lock| stays(&self.first, lock));
         let named = staying().max_by_key(|lock| lock.age);
         let stays = match self.standby {
-            Some(true) => Some("a transaction of the primary, where it is open".to_owned()),
+            Some(true) => Some("a transaction of the primary".to_owned()),
             _ => named.map(in_words),
         };
         // One whose start is hidden has its lock since the first look, and began a little before.

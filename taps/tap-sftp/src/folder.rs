@@ -18,7 +18,7 @@ use crate::settings::{Search, TableEntry, TapSftpSettings};
 const DEPTH_MAX: usize = 64;
 /// What the paths of so many files may take together, each on average.
 const PATH_BYTES_EACH: usize = 1024;
-/// So many names are told when some are refused.
+/// How many names are reported when some are refused.
 const NAMES_TOLD: usize = 5;
 
 /// Knows which files are those of a table.
@@ -56,7 +56,7 @@ struct Walk<'a> {
     unread: Unread,
     /// Files are wanted by their endings.
     by_endings: bool,
-    /// What is passed over was told before, or will be.
+    /// What is skipped was told before, or will be.
     quiet: bool,
 }
 
@@ -112,18 +112,18 @@ impl Finder {
             Search::Prefix(prefix, _) => ("search_prefix", shown(prefix)),
         };
         if self.may_be_none {
-            singer::warn!("W-NO-FILE", "no file is found at `{setting}` {value}");
+            singer::warn!("W-NO-FILE", "no file was found at `{setting}` {value}");
             return Ok(found);
         }
         Err(Error::new(ErrorKind::NoInput, "cannot find a file to read").with(setting, value).hint(
             "check the path, the pattern and `ignore_patterns`; relative paths start at \
-                 `user_dir`, else where a login lands; if none is no fault, set \
-                 `warning_if_no_files`",
+             `user_dir`, or at the folder of the login; if there may be no file, set \
+             `warning_if_no_files`",
         ))
     }
 
     /// Returns the files that are there now, be there none, sorted by path; a quiet look does not
-    /// tell what is passed over.
+    /// tell what is skipped.
     pub fn look(&self, server: &Arc<Server>, quiet: bool) -> Result<Vec<Found>> {
         let mut found = match &self.search {
             Search::Path(path) => self.at(server, path, quiet).with("remote_path", path)?,
@@ -159,7 +159,7 @@ impl Finder {
         expression.is_match(path) || expression.is_match(&format!("{}/{below}", self.prefix))
     }
 
-    /// Tells whether a name is passed over.
+    /// Tells whether a name is skipped.
     pub fn ignores(&self, name: &str) -> bool {
         self.ignored.is_match(name) && !self.named.is_match(name)
     }
@@ -173,7 +173,7 @@ impl Finder {
             }
             // To open a pipe would wait for its writer.
             Ok(attributes) if attributes.kind != FileKind::File => {
-                Err(Error::new(ErrorKind::Config, "cannot read what is not a regular file"))
+                Err(Error::new(ErrorKind::Config, "cannot read a path that is not a regular file"))
             }
             Ok(attributes) => Ok(vec![Found { path: path.to_owned(), attributes }]),
             Err(failure) if failure.kind() == ErrorKind::NoInput && Pattern::is_one(path) => {
@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 if level >= DEPTH_MAX {
-                    let message = "cannot look into folders this deep";
+                    let message = "cannot read folders that are nested this deep";
                     return Err(Error::new(ErrorKind::Config, message).with("path", path));
                 }
                 if level < depth {
@@ -237,7 +237,7 @@ impl<'a> Walk<'a> {
                 }
             }
             if self.names >= names_max || self.path_bytes / PATH_BYTES_EACH > names_max {
-                let message = "cannot look at this many files";
+                let message = "cannot search this many files";
                 return Err(Error::new(ErrorKind::Config, message)
                     .with("max_files", names_max)
                     .hint("name a smaller folder, or raise `max_files`"));
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
         if !self.quiet {
             self.unread.tell(
                 shown(&self.root),
-                "to read such a file, give a table its path, or a pattern for its ending",
+                "to read such a file, set its path in an entry, or a pattern for its ending",
             );
         }
         self.once()?;
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes an entry of a folder; returns its path and kind unless it is to be passed over.
+    /// Takes an entry of a folder; returns its path and kind unless it is to be skipped.
     fn meet(
         &mut self,
         folder: &str,
@@ -269,7 +269,7 @@ impl Walk<'_> {
             return Ok(None);
         };
         if self.finder.ignores(text) {
-            tracing::debug!("passing over {}", below(folder, text));
+            tracing::debug!("skipping {}", below(folder, text));
             return Ok(None);
         }
         let path = below(folder, text);
@@ -281,7 +281,7 @@ impl Walk<'_> {
             }
             FileKind::Link if wanted(&path) => self.follow(&path)?,
             FileKind::Link => self.pass_over_folder(&path)?,
-            FileKind::Other if wanted(&path) => self.not_read(&path, "it is no regular file"),
+            FileKind::Other if wanted(&path) => self.not_read(&path, "it is not a regular file"),
             // By a pattern or an expression it was left out on purpose.
             FileKind::File if self.by_endings => {
                 let below = path.strip_prefix(&self.root).unwrap_or(&path);
@@ -298,18 +298,18 @@ impl Walk<'_> {
         let attributes = match self.server.stat(path) {
             Ok(attributes) => attributes,
             Err(failure) if matches!(failure.kind(), ErrorKind::NoInput | ErrorKind::Denied) => {
-                self.dead(path, "the link leads to nothing that can be read");
+                self.dead(path, "the link leads to a file that cannot be read");
                 return Ok(());
             }
             // A circle of links, as some servers call it.
             Err(failure) if failure.kind() == ErrorKind::Unavailable => {
-                self.dead(path, "the link leads nowhere");
+                self.dead(path, "the link leads to nothing");
                 return Ok(());
             }
             Err(failure) => return Err(failure),
         };
         if attributes.kind != FileKind::File {
-            self.not_read(path, "the link leads to no regular file");
+            self.not_read(path, "the target of the link is not a regular file");
             return Ok(());
         }
         let target = self.server.real_path(path)?;
@@ -318,7 +318,7 @@ impl Walk<'_> {
             self.links.insert(path.to_owned(), target);
         } else if !self.quiet {
             let root = shown(&self.root);
-            singer::warn!("W-LINK-OUTSIDE", "passing over {path}: the link leads out of {root}");
+            singer::warn!("W-LINK-OUTSIDE", "skipping {path}: the link leads out of {root}");
         }
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Walk<'_> {
             let root = shown(&self.root);
             singer::warn!(
                 "W-LINK-OUTSIDE",
-                "passing over {path}: the link leads to a folder out of {root}"
+                "skipping {path}: the link leads to a folder outside of {root}"
             );
         }
         Ok(())
@@ -383,23 +383,20 @@ impl Walk<'_> {
         }
         self.found.retain(|found| !twice.contains_key(&found.path));
         for (link, name) in twice.iter().filter(|_| !self.quiet) {
-            singer::warn!(
-                "W-FILE-TWICE",
-                "passing over {link}: it leads to the same file as {name}"
-            );
+            singer::warn!("W-FILE-TWICE", "skipping {link}: it leads to the same file as {name}");
         }
         Ok(())
     }
 
     fn not_read(&self, path: &str, why: &str) {
         if !self.quiet {
-            singer::warn!("W-FILE-NOT-READ", "passing over {path}: {why}");
+            singer::warn!("W-FILE-NOT-READ", "skipping {path}: {why}");
         }
     }
 
     fn dead(&self, path: &str, why: &str) {
         if !self.quiet {
-            singer::warn!("W-LINK-DEAD", "passing over {path}: {why}");
+            singer::warn!("W-LINK-DEAD", "skipping {path}: {why}");
         }
     }
 
@@ -410,7 +407,7 @@ impl Walk<'_> {
             let more = if self.refused.len() > NAMES_TOLD { ", ..." } else { "" };
             singer::warn!(
                 "W-FILE-NOT-READ",
-                "passing over {} names that are not UTF-8 or hold control characters: {}{more}",
+                "skipping {} names that are not UTF-8 or contain control characters: {}{more}",
                 self.refused.len(),
                 told.join(", ")
             );

@@ -27,7 +27,7 @@ const TIMES_FROM: Duration = Duration::from_hours(262_968);
 pub struct Waiting {
     /// How long a file must have been at rest.
     pub seconds: u64,
-    /// Files that last changed before this are passed over.
+    /// Files that last changed before this are skipped.
     pub start: Option<Timestamp>,
 }
 
@@ -79,7 +79,7 @@ impl Remote {
         let kept: Vec<_> =
             found.into_iter().filter(|found| found.attributes.modified >= start).collect();
         if kept.len() < before {
-            tracing::info!("passing over {} files from before `start_date`", before - kept.len());
+            tracing::info!("skipping {} files from before `start_date`", before - kept.len());
         }
         kept
     }
@@ -94,7 +94,7 @@ impl Remote {
         for found in &left {
             singer::warn!(
                 "W-FILE-UNFINISHED",
-                "leaving {} for the next run: it is still being written",
+                "leaving {} for the next run, because it is still being written",
                 found.path
             );
         }
@@ -141,7 +141,7 @@ impl Remote {
         if !pause.is_zero() {
             let seconds = pause.as_secs_f32();
             tracing::info!(
-                "waiting {seconds:.0} s to see whether {} files are at rest",
+                "waiting {seconds:.0} s to see whether {} files still change",
                 doubtful.len()
             );
             std::thread::sleep(pause);
@@ -219,7 +219,7 @@ impl Store for Remote {
         if let Some(path) = first.filter(|_| self.found.is_empty()) {
             singer::warn!(
                 "W-FILE-NOT-READ",
-                "no file to read is in archive {path} or those beside it"
+                "no file to read is in archive {path} or in the archives beside it"
             );
         }
         Ok(self.found.keys().cloned().collect())

@@ -2,7 +2,8 @@
 //!
 //! A state says what was written. Where that is not in this output folder, as another one was
 //! written then or somebody has removed it, nothing of an unchanged source, or what came since the
-//! state, would be taken for all: it is told. To remove files is no fault, so nothing is refused.
+//! state, would be treated as all: it is reported. To remove files is no fault, so nothing is
+//! refused.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use singer::{Result, Stream};
 use crate::naming::{Naming, Stays, for_stream, plain_path};
 use crate::old_file::holds_rows;
 
-/// So many streams are told.
+/// How many streams are reported.
 const STREAMS_TOLD: usize = 20;
 
 /// Warns of streams of which nothing came, as their source is as the state says, and of which
@@ -26,15 +27,19 @@ pub fn tell_unchanged(naming: &Naming, streams: &[Unchanged]) -> Result<()> {
     for name in lacking.iter().take(STREAMS_TOLD) {
         singer::warn!(
             "W-TABLE-EMPTY",
-            "stream {}: nothing was read, as its source is as the state says, but what was written \
-             then is not in {}: run once without the state to write all of it here",
+            "stream {}: the source has not changed since the state, so nothing was read, but the \
+             rows of the earlier run are not in {}. Run once without the state to write all rows \
+             here",
             singer::error::printable(name),
             naming.show(name)
         );
     }
     if lacking.len() > STREAMS_TOLD {
         let more = lacking.len() - STREAMS_TOLD;
-        singer::warn!("W-TABLE-EMPTY", "{more} more streams are as the state says and not there");
+        singer::warn!(
+            "W-TABLE-EMPTY",
+            "{more} more streams are unchanged since the state, but their rows are missing"
+        );
     }
     Ok(())
 }
@@ -48,8 +53,8 @@ pub fn tell_part(naming: &Naming, stream: &Stream) -> Result<()> {
     if !lacking(naming, &[&stream.name], |_| false)?.is_empty() {
         singer::warn!(
             "W-TABLE-EMPTY",
-            "stream {}: the rows since the state alone are written, but those before are not in \
-             {}: run once without the state to write all of them here",
+            "stream {}: only the rows since the state are written, and the rows before it are not \
+             in {}. Run once without the state to write all rows here",
             singer::error::printable(&stream.name),
             naming.show(&stream.name)
         );

@@ -84,13 +84,14 @@ impl Naming {
             }
             let day = fill(&dated.day)?;
             let day = day.parse::<Datestamp>().hint(
-                "a partition's day is YYYY-MM-DD: check `datestamp` and `datestamp_format`",
+                "write the day of a partition as YYYY-MM-DD: check `datestamp` and \
+                 `datestamp_format`",
             )?;
             let given = settings.datestamp.as_deref().map(str::parse::<Datestamp>).transpose()?;
             if let Some(given) = given.filter(|given| *given != day) {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    "cannot write another day than `datestamp`",
+                    "the path has another day than `datestamp`",
                 )
                 .with("datestamp", given)
                 .with("day of the path", day)
@@ -100,9 +101,12 @@ impl Naming {
         }
         let folder = folder.unwrap_or(".");
         if settings.datestamp.is_some() && !format!("{folder}/{scheme}").contains("{datestamp}") {
-            return Err(Error::new(ErrorKind::Config, "cannot use `datestamp`: no name has it")
-                .with("file_naming_scheme", scheme)
-                .hint("set `source` for dated folders, or put {datestamp} into the scheme"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot use `datestamp`: the path does not contain it",
+            )
+            .with("file_naming_scheme", scheme)
+            .hint("set `source` for dated folders, or put {datestamp} into the scheme"));
         }
         let root = times.fill_folder(folder, settings)?.into();
         let parts = scheme.split('/').filter(|part| !matches!(*part, "" | "."));
@@ -163,7 +167,7 @@ pub fn for_stream(path: &str, stream: &str) -> String {
 
 fn no_source() -> Error {
     Error::new(ErrorKind::Config, "the naming scheme needs the setting `source`")
-        .hint("set `source`, the name of where the data comes from")
+        .hint("set `source` to the name of the system that the data comes from")
 }
 
 /// Refuses a scheme that leads out of the output folder, or names no file.
@@ -179,7 +183,7 @@ fn check_scheme(scheme: &str) -> Result<()> {
     if [".gz", ".zst", ".bz2", ".xz", ".br", ".zip"].iter().any(|end| lower.ends_with(end)) {
         return Err(Error::new(ErrorKind::Config, "cannot write compressed files")
             .with("file_naming_scheme", scheme)
-            .hint("files are written as text, and readers go by the name: let it end in .csv"));
+            .hint("the file is written as plain text: let its name end in .csv"));
     }
     Ok(())
 }
@@ -275,9 +279,12 @@ impl Times {
         }
         out.push_str(rest);
         if matches!(out.as_str(), "" | "." | "..") {
-            return Err(Error::new(ErrorKind::Config, "cannot use a name that is empty or dots")
-                .with("part", part)
-                .hint("check the settings that fill it in"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot use a name that is empty, `.` or `..`",
+            )
+            .with("part", part)
+            .hint("check the settings that fill it in"));
         }
         Ok(out)
     }
@@ -304,7 +311,7 @@ fn inside(text: &str) -> String {
 fn unknown(name: &str) -> Error {
     Error::new(ErrorKind::Config, "the naming scheme has an unknown placeholder")
         .with("placeholder", name)
-        .hint("there are {stream_name}, {source}, {datestamp} and {timestamp}")
+        .hint("the placeholders are {stream_name}, {source}, {datestamp} and {timestamp}")
 }
 
 #[cfg(test)]

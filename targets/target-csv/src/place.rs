@@ -63,5 +63,5 @@ impl Place {
 }
 
 pub fn after_end() -> Error {
-    Error::new(ErrorKind::Internal, "a completed stream got more rows")
+    Error::new(ErrorKind::Internal, "a complete stream received more rows")
 }

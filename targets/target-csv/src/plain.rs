@@ -45,9 +45,12 @@ impl PlainFile {
         made.map_err(|c| failure("cannot make the folder", folder, c))?;
         match fs::symlink_metadata(&path) {
             Ok(found) if !found.is_file() => {
-                return Err(Error::new(ErrorKind::Config, "cannot replace what is not a file")
-                    .with("path", path.display())
-                    .hint("a folder or a symbolic link is there: remove it or write elsewhere"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot replace a path that is not a file",
+                )
+                .with("path", path.display())
+                .hint("this path is a folder or a symbolic link: remove it or write elsewhere"));
             }
             _ => {}
         }
@@ -130,12 +133,12 @@ impl Paths {
             near.push((path.to_owned(), stream.to_owned()));
             return Ok(());
         };
-        Err(Error::new(ErrorKind::Config, "cannot write two streams to a file")
+        Err(Error::new(ErrorKind::Config, "cannot write two streams to one file")
             .with("path", path.display())
             .with("other stream", other)
             .hint(
-                "put {stream_name} into `file_naming_scheme`; where the file system takes upper \
-                 and lower case for one, give one of the streams another name",
+                "put {stream_name} into `file_naming_scheme`; if the file system does not \
+                 distinguish upper and lower case, give one of the streams another name",
             ))
     }
 }
@@ -163,7 +166,7 @@ pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
         if claim.moves && holds_rows(path)? {
             singer::warn!(
                 "W-FILE-REPLACED",
-                "a file of an earlier run, whose time is written the same, is replaced: {}",
+                "replacing a file of an earlier run that has the same time in its name: {}",
                 path.display()
             );
         }
@@ -178,17 +181,17 @@ pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
         return Err(Error::new(ErrorKind::Config, "cannot replace the file of an earlier run")
             .with("path", path.display())
             .hint(
-                "its name has the time at which a run begins: run again a second later; \
-                 `timestamp_format` must go down to the second, and in `timestamp_timezone` no \
-                 hour may come twice, as in UTC",
+                "its name has the time at which the run began: run again a second later; \
+                 `timestamp_format` must contain seconds, and `timestamp_timezone` must not repeat \
+                  an hour (UTC does not)",
             ));
     }
     Err(Error::new(ErrorKind::Config, "cannot replace a file by a part of its rows")
         .with("path", path.display())
         .hint(
-            "the tap left rows out, going on from a state or by a limit: run it without that \
-             (`chorus run --full-refresh`), or put {timestamp} into `file_naming_scheme` for a \
-             file of each run, beside this one; taps of files have `whole_tables`",
+            "the tap left rows out, because of a state or a limit: run it without (`chorus run \
+             --full-refresh`), or put {timestamp} into `file_naming_scheme` so that each run \
+             writes a file of its own; for taps of files set `whole_tables`",
         ))
 }
 

@@ -95,14 +95,14 @@ impl Sink for CsvSink {
         if older {
             singer::warn!(
                 "W-VERSION-IGNORED",
-                "ACTIVATE_VERSION {version} of {} is ignored: rows of older versions came in this \
-                 run, and the file has them",
+                "ACTIVATE_VERSION {version} of {} is ignored: the file has rows of older versions \
+                 from this run",
                 self.name
             );
         } else if !self.versions_noted {
             tracing::info!(
-                "stream {}: version {version} is active; the file holds what this run sent, so \
-                 nothing is deleted",
+                "stream {}: version {version} is active; the file has only the rows of this run, \
+                 so nothing is deleted",
                 singer::error::printable(&self.name)
             );
             self.versions_noted = true;

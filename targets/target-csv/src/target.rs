@@ -53,16 +53,16 @@ impl Target for TargetCsv {
         let run = match &naming {
             Naming::Partition { root, source, day, .. } => {
                 if settings.datestamp.is_none() {
-                    tracing::info!("the day is {day}; set `datestamp` for another one");
+                    tracing::info!("the day is {day}; set `datestamp` for another day");
                 }
                 Some(Run::begin(&Lake::create(root)?, source, *day, TOOL)?)
             }
             Naming::Plain { moves, .. } => {
                 if *moves {
-                    let advice = "each run adds a file, also a run again: to have it replaced, \
-                        write to {stream_name}.csv, or to \
-                        source=S/extracted_at=D/table={stream_name}/";
-                    singer::warn!("W-RERUN-ADDS", "the path of the file has a time: {advice}");
+                    let advice = "each run adds a file, also a rerun: to replace the file, write \
+                                  to {stream_name}.csv, or to \
+                                  source=S/extracted_at=D/table={stream_name}/";
+                    singer::warn!("W-RERUN-ADDS", "the path of the file contains a time: {advice}");
                 }
                 None
             }
@@ -160,7 +160,7 @@ fn check_day(stream: &Stream, source: &str, day: Datestamp) -> Result<()> {
             .with("source", source)
             .with("day of the rows", their_day)
             .with("datestamp", day)
-            .hint("read the day that is written: both ends have a `datestamp`"));
+            .hint("set `datestamp` of the tap and of the target to the same day"));
     }
     if !theirs.is_empty() && theirs != source {
         singer::warn!(
@@ -191,7 +191,7 @@ fn refuse_unsupported(settings: &Settings) -> Result<()> {
     }
     let encoding = settings.encoding.to_ascii_lowercase();
     if !matches!(encoding.as_str(), "utf-8" | "utf8") {
-        let hint = "files are written as utf-8, which holds every value";
+        let hint = "files are always written as utf-8: remove `encoding`";
         return refuse("cannot write this encoding", "encoding", &encoding, hint);
     }
     if settings.quotechar != "\"" {
@@ -203,7 +203,8 @@ fn refuse_unsupported(settings: &Settings) -> Result<()> {
         return refuse("cannot escape by this character", "escape_character", escape, hint);
     }
     if let Some(column) = &settings.record_sort_property_name {
-        let hint = "rows are written as they come: sort in the tap or when reading";
+        let hint = "rows are written in the order in which they come: sort in the tap, or when you \
+                     read the file";
         return refuse("cannot sort the records", "record_sort_property_name", column, hint);
     }
     Ok(())
@@ -221,7 +222,7 @@ fn dialect(settings: &Settings, naming: &Naming) -> Result<Dialect> {
         _ => {
             return Err(Error::new(ErrorKind::Config, "cannot use the delimiter"))
                 .with("delimiter", delimiter)
-                .hint("it is one ASCII character, neither a quote nor a line end");
+                .hint("give one ASCII character, neither a quote nor a line end");
         }
     };
     let partitioned = matches!(naming, Naming::Partition { .. });
@@ -230,7 +231,8 @@ fn dialect(settings: &Settings, naming: &Naming) -> Result<Dialect> {
             .with("delimiter", delimiter)
             .with("spreadsheet_safe", dialect.spreadsheet_safe)
             .hint(
-                "partitions hold exactly what came: remove these settings, or write plain files",
+                "partitions keep every value as it came: remove these settings, or write plain \
+                 files",
             ));
     }
     Ok(if partitioned { Dialect::LOSSLESS } else { dialect })

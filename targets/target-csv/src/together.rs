@@ -27,7 +27,7 @@ pub struct Together {
     bytes: u64,
 }
 
-/// What is told of a stream once it is published.
+/// What is reported of a stream once it is published.
 #[derive(Debug)]
 pub struct Told {
     /// The name of the stream.

@@ -1,7 +1,7 @@
 //! What a plain file was written for, where its name does not tell: a note beside it says so.
 //!
 //! A file is replaced by each run of its stream and day. One that another stream or day has would
-//! be lost: streams of two runs are kept apart as those of one run are, and a day is told.
+//! be lost: streams of two runs are kept apart as those of one run are, and a day is reported.
 
 use std::path::{Path, PathBuf};
 
@@ -44,16 +44,17 @@ pub fn check(path: &Path, ours: &Value) -> Result<()> {
                 .with("path", path.display())
                 .with("other stream", text(&theirs, "stream"));
         if theirs["source"].is_string() {
-            refused = refused.with("its source", text(&theirs, "source"));
+            refused = refused.with("source of the other stream", text(&theirs, "source"));
         }
         return Err(refused.hint(
-            "let `file_naming_scheme` tell them apart, as {source}/{stream_name}.csv does; if the \
-             other one is written no more, remove the file",
+            "use a `file_naming_scheme` that distinguishes them, such as \
+             {source}/{stream_name}.csv; if the other stream is no longer written, remove the file",
         ));
     }
     singer::warn!(
         "W-FILE-REPLACED",
-        "the file of {} is replaced by that of {}, as their times are written the same: {}",
+        "the file of {} is replaced by that of {}, because both have the same time in their name: \
+         {}",
         text(&theirs, "day"),
         text(ours, "day"),
         path.display()

@@ -25,11 +25,11 @@ pub fn keys(client: &mut Client, merge: &Merge) -> Result<()> {
     let found = client.query(&merge.spelled_twice(), &[])?;
     let Some(row) = found.first() else { return Ok(()) };
     let texts = (0..row.width()).filter_map(|at| row.get(at));
-    Err(Error::new(ErrorKind::Data, "cannot load two keys that are one in the table")
+    Err(Error::new(ErrorKind::Data, "two keys of the stream are equal in the table")
         .with("key", texts.collect::<Vec<_>>().join(", "))
         .hint(
-            "the key's column takes them for equal: load into a column of the type that it has in \
-             the source, or correct the records",
+            "the column of the key treats them as equal: load into a column with the type of the \
+             source, or correct the records",
         ))
 }
 
@@ -43,9 +43,9 @@ pub fn respelled(client: &mut Client, merge: &Merge) -> Result<()> {
     if rows > 0 {
         singer::warn!(
             "W-KEY-RESPELLED",
-            "table {}: rows whose key is spelled otherwise than that of the row which replaces \
-             them, and which the column takes for equal: {rows}; if they are other rows of the \
-             source, load into another table, where the column is of type text: {}",
+            "table {}: rows were replaced by rows whose key has another spelling, which the column \
+              treats as equal: {rows}. If they are different rows of the source, load into another \
+              table, with a column of type text: {}",
             merge.table,
             merge.loose.iter().map(|key| &*key.column).collect::<Vec<_>>().join(", ")
         );
@@ -70,10 +70,11 @@ pub fn newer(client: &mut Client, merge: &Merge, version: i64) -> Result<()> {
     if newer > 0 {
         singer::warn!(
             "W-VERSION-IGNORED",
-            "ACTIVATE_VERSION {version} does not reach rows of table {0} whose version is higher: \
-             {newer}; rows of them that are gone in the source stay: was a clock set back, or does \
-             the tap count its versions in another unit? Then run UPDATE {0} SET \
-             \"{TABLE_VERSION}\" = NULL WHERE \"{TABLE_VERSION}\" > {version}, and this load again",
+            "ACTIVATE_VERSION {version} does not apply to rows of table {0} with a higher version: \
+              {newer}. Those of them that are gone from the source stay. If a clock was set back, \
+             or the tap counts its versions in another unit, run UPDATE {0} SET \
+             \"{TABLE_VERSION}\" = NULL WHERE \"{TABLE_VERSION}\" > {version}, and then this load \
+             again",
             merge.table
         );
     }
@@ -250,13 +251,17 @@ impl Filled {
     fn refusal(&self, table: &str) -> Error {
         let (column, data) = (&self.column, ErrorKind::Data);
         if self.computed {
-            return Error::new(data, "cannot load values that the table itself computes otherwise")
-                .with("column", column)
-                .hint(
-                    "leave the column out of the stream, or make it an ordinary one in the table",
-                );
+            return Error::new(
+                data,
+                "cannot load values into a column that the table computes differently",
+            )
+            .with("column", column)
+            .hint(
+                "leave the column out of the stream, or make it an ordinary column of the \
+                     table",
+            );
         }
-        Error::new(data, "cannot change an identity column of rows that are there")
+        Error::new(data, "cannot change an identity column of existing rows")
             .with("column", column)
             .hint(format!(
                 "leave the column out of the stream, or run: ALTER TABLE {table} ALTER COLUMN \

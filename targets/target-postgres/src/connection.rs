@@ -230,7 +230,9 @@ impl Connection {
             if !victim || attempt == ATTEMPTS {
                 return Err(explained(failure));
             }
-            tracing::info!("the server ended the transaction in favour of another; trying again");
+            tracing::info!(
+                "the server ended the transaction in favour of another one; trying again"
+            );
             std::thread::sleep(Duration::from_millis(100 << attempt));
             attempt += 1;
         }
@@ -248,9 +250,9 @@ impl Connection {
         let lost = self.staged > usize::from(effect.spends_stage);
         self.staged = 0;
         if lost {
-            let message = "cannot go on: the connection broke, and with it went staged rows";
+            let message = "cannot continue: the connection broke, and the staged rows are lost";
             return Err(Error::new(ErrorKind::Temporary, message)
-                .hint("what was committed before is there; run again"));
+                .hint("run again: everything that was committed before is in the tables"));
         }
         self.set_up()
     }
@@ -311,22 +313,23 @@ fn place_of<'a>(place: &'a str, relation: &str) -> (Option<usize>, Option<&'a st
 /// Makes the failure for a pooler that gives every transaction another session.
 pub fn no_session() -> Error {
     Error::new(ErrorKind::Config, "cannot load through a connection pool in transaction mode").hint(
-        "rows are staged in a temporary table, which only its session sees: connect to the \
-             server itself, or by a pool in session mode",
+        "rows are staged in a temporary table, which only one session can see: connect to the \
+         server itself, or through a pool in session mode",
     )
 }
 
-/// Says what to do about a lock that was not to be had, or a staging table that is gone.
+/// Says what to do about a lock that was not available, or a staging table that is gone.
 pub fn explained(failure: Error) -> Error {
     match failure::sqlstate(&failure) {
         Some("42P01") if says_stage(&failure) => no_session(),
-        Some("55P03") => failure
-            .of_kind(ErrorKind::Temporary)
-            .hint("another session holds the table; run again, or raise `lock_timeout_seconds`"),
+        Some("55P03") => failure.of_kind(ErrorKind::Temporary).hint(
+            "another session holds a lock on the table: run again, or raise \
+                   `lock_timeout_seconds`",
+        ),
         Some("23502") => match of_table(&failure, "column") {
             Some([table, column]) => failure.hint(format!(
-                "the stream has no value for the column: have it give one or, if the column may \
-                 be null, run: ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"
+                "the stream has no value for the column: let the stream give it a value or, if the \
+                  column may be null, run: ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"
             )),
             None => failure,
         },
@@ -337,16 +340,16 @@ pub fn explained(failure: Error) -> Error {
                     let rest = format!("{}_rest", failure.context("table").unwrap_or_default());
                     let rest = quote_qualified(schema, &rest).unwrap_or_default();
                     failure.hint(format!(
-                        "the table has no partition for a row: make it or, for one of all other \
-                         rows, run: CREATE TABLE {rest} PARTITION OF {table} DEFAULT"
+                        "the table has no partition for a row: create it or, for a partition of \
+                         all other rows, run: CREATE TABLE {rest} PARTITION OF {table} DEFAULT"
                     ))
                 }
                 None => failure,
             }
         }
         Some("42501") if says(&failure, "row-level security") => failure.hint(
-            "its policies would hide rows from the load: give the user BYPASSRLS or, where it owns \
-             the table, run ALTER TABLE ... NO FORCE ROW LEVEL SECURITY",
+            "its policies would hide rows from the load: give the user BYPASSRLS or, if the user \
+             owns the table, run ALTER TABLE ... NO FORCE ROW LEVEL SECURITY",
         ),
         _ => failure,
     }

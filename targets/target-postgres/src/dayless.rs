@@ -22,10 +22,10 @@ pub fn warn(client: &mut Client, mapping: &Mapping) -> Result<()> {
     if ask::is_true(client, &format!("SELECT EXISTS (SELECT FROM {table}{dayless})"))? {
         singer::warn!(
             "W-ROWS-DAYLESS",
-            "table {} has rows of no day, which another `load_method` or program has added, and \
-             loads of days leave them there: rows that are of a day, too, are there twice; run \
-             DELETE FROM {table} WHERE {source} IS NULL and load their days again or, if no day \
-             has them, give them a source and a day by UPDATE",
+            "table {} has rows without a day, which another `load_method` or program has added. \
+             Loads of days do not remove them, so rows that also belong to a day are there twice. \
+             Run DELETE FROM {table} WHERE {source} IS NULL and load their days again or, if they \
+             belong to no day, give them a source and a day by UPDATE",
             mapping.shape.name
         );
     }

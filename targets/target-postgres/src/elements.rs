@@ -68,7 +68,7 @@ impl Elements {
             Form::Number(refuse) => {
                 let word = matches!(element, b"NaN" | b"Infinity" | b"-Infinity");
                 if string && !word && !decimal::is_number(element) {
-                    return Err(refusal("the text is no number"));
+                    return Err(refusal("the text is not a number"));
                 }
                 refuse.map_or(Ok(()), |refuse| refuse(element))?;
                 scale.map_or(Ok(()), |scale| limits::scale(element, scale))
@@ -76,9 +76,9 @@ impl Elements {
             Form::Boolean if string && matches!(element, b"true" | b"false" | b"t" | b"f") => {
                 Ok(())
             }
-            Form::Boolean => Err(refusal("the value is no boolean")),
+            Form::Boolean => Err(refusal("the value is not a boolean")),
             Form::Date | Form::Moment(_) | Form::Time(_) | Form::Hex if !string => {
-                Err(refusal("the number is no value of the column's type"))
+                Err(refusal("the number is not a value of the column's type"))
             }
             Form::Date => limits::date(element, None),
             Form::Moment(zoned) => limits::date(element, scale.map(|scale| (scale, zoned))),

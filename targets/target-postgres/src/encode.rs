@@ -339,7 +339,7 @@ impl Encoder {
             return Ok(());
         }
         Err(refusal("the value has U+0000, which Postgres cannot store")
-            .hint("set `sanitize_null_text_characters` to store U+FFFD in its place"))
+            .hint("set `sanitize_null_text_characters` to store U+FFFD instead"))
     }
 }
 
@@ -450,20 +450,25 @@ mod tests {
             let reason = encode(schema, sql, cell, false);
             assert!(reason.contains(part), "{sql} <- {cell}: {reason}");
         };
-        check(NUMBER, "numeric(10,2)", "1.005", "more digits");
-        check(NUMBER, "numeric(10,2)", "-1e-3", "more digits");
-        check(NUMBER, "numeric(3,-2)", "150", "more digits");
+        check(NUMBER, "numeric(10,2)", "1.005", "more decimal digits");
+        check(NUMBER, "numeric(10,2)", "-1e-3", "more decimal digits");
+        check(NUMBER, "numeric(3,-2)", "150", "more decimal digits");
         check(STRING, "character varying(2)", "ab  ", "longer");
         check(STRING, "name", &"é".repeat(40), "longer");
-        check(NUMBER, "real", "123456789.12", "same number");
-        check(NUMBER, "double precision", "0.12345678901234567891", "same number");
-        check(r#"{"type":"integer"}"#, "real", "16777217", "same number");
-        check(r#"{"type":"array"}"#, "double precision[]", "[0.5,0.12345678901234567891]", "same");
+        check(NUMBER, "real", "123456789.12", "change the number");
+        check(NUMBER, "double precision", "0.12345678901234567891", "change the number");
+        check(r#"{"type":"integer"}"#, "real", "16777217", "change the number");
+        check(
+            r#"{"type":"array"}"#,
+            "double precision[]",
+            "[0.5,0.12345678901234567891]",
+            "change the number",
+        );
         check(r#"{"type":"array"}"#, "bytea[]", r#"["cafe"]"#, "bytes");
         check(r#"{"type":"array"}"#, "boolean[]", "[1]", "boolean");
         check(STRING, "text", "a\0b", "U+0000");
         check("{}", "jsonb", r#"["\u0000"]"#, "U+0000");
-        check(MOMENT, "timestamp with time zone", "yesterday", "no date");
+        check(MOMENT, "timestamp with time zone", "yesterday", "not a date");
         check(MOMENT, "timestamp with time zone", "2024-01-01T00:00:00.1234567Z", "fraction");
         check(TIME, "time without time zone", "06:00:00+05:45", "offset");
         check(MOMENT, "timestamp without time zone", "12024-01-01T00:00:00+01:00", "offset");

@@ -185,8 +185,11 @@ impl Fields {
         mut tail: impl FnMut(&Self, usize, &mut Line<'_>) -> bool,
     ) -> Result<Format> {
         if batch.width() != self.feed.len() + Envelope::CELLS {
-            return Err(Error::new(ErrorKind::Internal, "cannot write rows of another width")
-                .with("stream", &stream.name));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a row has another number of columns than its table",
+            )
+            .with("stream", &stream.name));
         }
         if !self.tries_binary(behind) {
             return Ok(Format::Text);
@@ -309,7 +312,8 @@ fn warn_of_key(stream: &Stream, at: usize) {
     singer::warn!(
         "W-KEY-RESPELLED",
         "stream {}: U+0000 in the key {} becomes U+FFFD (`sanitize_null_text_characters`): keys \
-         that differ in that alone are one in the table, and the last of their rows stays",
+         that differ only in this character are equal in the table, and only the last of their \
+         rows stays",
         stream.name,
         stream.columns[at].name
     );
@@ -317,9 +321,9 @@ fn warn_of_key(stream: &Stream, at: usize) {
 
 #[cold]
 fn changed() -> Error {
-    limits::refusal("the column would not keep the value as it came").hint(
-        "write the value as the column's type prints it, load it into a column of type text, or \
-         set `max_rejects` to set such records aside",
+    limits::refusal("the column would change the value").hint(
+        "write the value in the form in which the column's type prints it, load it into a column \
+         of type text, or set `max_rejects` to allow rejected records",
     )
 }
 

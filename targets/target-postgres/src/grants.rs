@@ -27,13 +27,13 @@ pub fn statements(client: &mut Client, name: &TableName, roles: &[String]) -> Re
         let role = row.get(0).unwrap_or_default();
         let quoted = if role == PUBLIC { "PUBLIC".to_owned() } else { quote_ident(role)? };
         if row.get(1) == Some("t") {
-            let message = "cannot let a role read the table: the server has none of this name";
+            let message = "cannot let a role read the table: the role does not exist";
             return Err(Error::new(ErrorKind::Config, message)
                 .with("table", name)
                 .with("role", role)
                 .hint(format!(
-                    "run: CREATE ROLE {quoted}; or take it out of \
-                     `default_target_schema_select_permissions` (or of `schema_mapping`)"
+                    "run: CREATE ROLE {quoted}; or remove it from \
+                     `default_target_schema_select_permissions` (or from `schema_mapping`)"
                 )));
         }
         if row.get(2) != Some("t") {

@@ -32,16 +32,16 @@ impl Found {
         if self.changed > 0 {
             singer::warn!(
                 "W-VALUES-CHANGED",
-                "table {table}: rows with other values than came: {}; a trigger of the table \
-                 changed them, or left them as they were",
+                "table {table}: rows whose values differ from the loaded values: {}; a trigger of \
+                 the table changed them or kept the old values",
                 self.changed
             );
         }
         if self.kept > 0 {
             singer::warn!(
                 "W-ROWS-NOT-DELETED",
-                "table {table}: rows that were to leave it and are still there: {}; a trigger or \
-                 rule of the table kept them",
+                "table {table}: rows that were to be deleted and are still there: {}; a trigger or \
+                  rule of the table kept them",
                 self.kept
             );
         }
@@ -53,8 +53,8 @@ pub fn warn_of_missed(table: &impl std::fmt::Display, missed: u64) {
     if missed > 0 {
         singer::warn!(
             "W-ROWS-NOT-TAKEN",
-            "table {table}: rows that came and are not in it: {missed}; a trigger or rule of the \
-             table kept them out, or removed them"
+            "table {table}: rows that were loaded and are not in it: {missed}; a trigger or rule \
+             of the table kept them out or removed them"
         );
     }
 }
@@ -177,7 +177,7 @@ pub fn cascaded(
         let text = |at| row.get(at).unwrap_or_default();
         singer::warn!(
             "W-ROWS-CASCADED",
-            "table {name}: with its rows that left, foreign keys took rows of table {}: {} \
+            "table {name}: when rows were deleted, foreign keys changed rows of table {}: {} \
              removed, {} changed",
             text(0),
             text(1),

@@ -36,7 +36,7 @@ pub fn check(client: &mut Client, name: &TableName, columns: &[String]) -> Resul
         .with("columns", columns.join(", "))
         .with("views", names.join(", "))
         .hint(format!(
-            "keep what `SELECT pg_get_viewdef('{}')` prints (so of each view), run: {}; load, and \
+            "save the output of `SELECT pg_get_viewdef('{}')` (for each view), run: {}; load, and \
              create the views again, the last one first",
             names[0].replace('\'', "''"),
             drops.collect::<Vec<_>>().join("; ")

@@ -52,7 +52,7 @@ fn other_column(shape: &Shape, case: NameCase, [column, other]: [&String; 2]) ->
     let way = setting(case, *other == column.to_lowercase(), kept);
     let [old, new] = [other, column].map(|name| quote_ident(name).unwrap_or_default());
     let table = shape.name.sql().unwrap_or_default();
-    let message = "cannot load a column that the table has in another case only";
+    let message = "cannot load a column that the table has only in another case";
     Error::new(ErrorKind::Config, message)
         .with("stream", &shape.stream)
         .with("table", &shape.name)
@@ -75,11 +75,11 @@ fn other_table(mapping: &Mapping, other: &TableName) -> Error {
     } else {
         format!("set `default_target_schema` to {:?}", other.schema)
     };
-    let message = "cannot make a table that is there in another case";
+    let message = "cannot create a table that already exists in another case";
     Error::new(ErrorKind::Config, message)
         .with("stream", &mapping.stream.name)
         .with("table", name)
-        .with("table that is there", other)
+        .with("existing table", other)
         .hint(match way {
             Some(way) => format!("{way}, or {rename}"),
             None if other.schema == name.schema => format!(

@@ -45,7 +45,7 @@ impl Length {
         let characters = || text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
         match self {
             Self::Padded(most) if text.ends_with(b" ") && characters() < most => {
-                Err(refusal("the spaces at the end of the text mean nothing in its column"))
+                Err(refusal("its column ignores the spaces at the end of the text"))
             }
             Self::Characters(most) | Self::Padded(most) | Self::Bytes(most)
                 if text.len() <= most =>
@@ -90,7 +90,7 @@ pub fn scale(number: &[u8], kept: i32) -> Result<()> {
     if place - exponent <= i64::from(kept) {
         return Ok(());
     }
-    Err(refusal("the number has more digits after its point than its column keeps")
+    Err(refusal("the number has more decimal digits than its column keeps")
         .with("digits kept", kept))
 }
 
@@ -100,7 +100,7 @@ pub fn moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
     if !cell.first().is_some_and(u8::is_ascii_digit) {
         return match cell {
             b"infinity" | b"-infinity" => Ok(()),
-            _ => Err(refusal("the text is no date or time")),
+            _ => Err(refusal("the text is not a date or time")),
         };
     }
     if let Some(scale) = scale {
@@ -136,7 +136,7 @@ pub fn date(text: &[u8], time: Option<(i32, bool)>) -> Result<()> {
         (least..=most).contains(&part.len()) && part.iter().all(u8::is_ascii_digit)
     };
     if !(digits(4, 7) && digits(2, 2) && digits(2, 2) && parts.next().is_none()) {
-        return Err(refusal("the text is no date"));
+        return Err(refusal("the text is not a date"));
     }
     match (rest, time) {
         ([], _) => Ok(()),
@@ -150,7 +150,7 @@ pub fn date(text: &[u8], time: Option<(i32, bool)>) -> Result<()> {
 pub fn clock(text: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
     let known = text.iter().all(|byte| byte.is_ascii_digit() || b":.+-Zz".contains(byte));
     if !known || text.get(2) != Some(&b':') {
-        return Err(refusal("the text is no time"));
+        return Err(refusal("the text is not a time"));
     }
     moment(text, zoned, scale)
 }
@@ -247,8 +247,8 @@ fn in_float(number: &[u8], digits: usize, print: fn(&str, &mut [u8]) -> usize) -
     if decimal::same(number, &printed[..length]) {
         return Ok(());
     }
-    Err(refusal("the number would not come back from its column as the same number")
-        .hint("make the column numeric"))
+    Err(refusal("its column would change the number")
+        .hint("change the type of the column to numeric"))
 }
 
 /// Prints a float with as few digits as tell it from its neighbours; returns the length.
@@ -264,7 +264,7 @@ fn print(float: impl std::fmt::LowerExp, out: &mut [u8]) -> usize {
 /// Refuses JSON with an object that has a key twice, of which a `jsonb` would keep the last alone.
 pub fn distinct_keys(json: &[u8]) -> Result<()> {
     if json_keys::repeat(json) {
-        return Err(refusal("an object has a key twice, of which jsonb keeps one")
+        return Err(refusal("an object has a key twice, and jsonb keeps only one")
             .hint("correct the record, or load it into a column of type json"));
     }
     Ok(())
@@ -283,8 +283,8 @@ pub fn not_negative(number: &[u8]) -> Result<()> {
 pub fn no_json_string(cell: &[u8]) -> Result<()> {
     if cell.first() == Some(&b'"') {
         return Err(refusal(
-            "a string of a column of any JSON would have its quotes in a column of text: have the \
-             tap give the column as text, or change the type of the column to jsonb",
+            "strings of a column for any JSON keep their quotes in a column of text: let the tap \
+             declare the column as text, or change the type of the column to jsonb",
         ));
     }
     Ok(())

@@ -214,9 +214,9 @@ fn merge_lacking(client: &mut Client, merge: &Merge) -> Result<Counts> {
     client.execute(&format!("SET LOCAL enable_nestloop = on; ANALYZE {}", merge.stage))?;
     if merge.children && is_true(client, &merge.is_ambiguous())? {
         let message = "cannot find a row by its key: several rows of the table and its children \
-                       have it";
+                       have this key";
         return Err(Error::new(ErrorKind::Data, message).with("key", merge.keys.join(", ")).hint(
-            "make the key unique across the children, or load by `append-only` or into another \
+            "make the key unique across the children, or load by `append-only`, or into another \
              table (`table_names`)",
         ));
     }

@@ -66,10 +66,13 @@ fn of_same_kind(column: &Column, found: SqlType) -> std::result::Result<SqlType,
     let storage = found.storage();
     let has_no_parts = is_enum || base.is_some() && !storage.array;
     if has_no_parts && storage.making == Making::Parts {
-        return Err(format!("{} is another type here", found.sql()));
+        return Err(format!("{} is another type in this database", found.sql()));
     }
     if NAMING.contains(&&*storage.name) {
-        return Err(format!("a {} names an object, which need not be here", storage.name));
+        return Err(format!(
+            "a {} names an object that may not exist in this database",
+            storage.name
+        ));
     }
     Ok(found)
 }
@@ -109,7 +112,7 @@ pub fn money_digits(client: &mut Client, shape: &Shape, change: &TableChange) ->
                 .with("table", &shape.name)
                 .with("column", &wanted.name)
                 .with("type", sql.sql())
-                .hint("make the amount numeric in the type, or the column text"));
+                .hint("change the amount in the type to numeric, or the column to text"));
         }
     }
     Ok(digits)

@@ -1,7 +1,7 @@
 //! Tables that the target has lost: rows since a state go on from rows that are there.
 //!
 //! A state says what the target has. Where the table of a stream is gone, rows since the state, or
-//! none of a stream that is as the state says, would be taken for all: the run fails instead. So
+//! none of a stream that is as the state says, would be treated as all: the run fails instead. So
 //! it does where a table has the name, and is another one: it was made anew since, or the state is
 //! of another database. A table that is there and empty is warned of, and so is one that is known
 //! to have been filled and is gone, where nobody says whether these rows are all that it had.
@@ -41,19 +41,18 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
     let load = if had == Had::Day && !adds {
         format!("load all days of these tables again, the earliest first: {LOAD_DAYS}")
     } else {
-        let of = if had == Had::Day { "of the state of each of its days" } else { "of the state" };
-        let empty =
-            if is_there { "; empty the table before, if its rows have no keys" } else { "" };
+        let of = if had == Had::Day { "the state of each of its days" } else { "the state" };
+        let empty = if is_there { "; first empty the table if its rows have no keys" } else { "" };
         let names = streams.iter().map(|name| format!("--stream {name}")).collect::<Vec<_>>();
         format!(
-            "read again what was loaded: take the bookmark of the stream out {of} (`chorus state \
-             clear ID {}`; in a plain pipe by hand, in the file of `--state`), then run \
+            "read the loaded rows again: remove the bookmark of the stream from {of} (`chorus \
+             state clear ID {}`; in a plain pipe edit the file of `--state`), then run \
              again{empty}",
             names.join(" ")
         )
     };
     format!(
-        "{load}. Where the rows are not wanted, or the table was moved here with them, set \
+        "{load}. If these rows are not wanted, or the table was moved here with its rows, set \
          `missing_table: make` for one run"
     )
 }
@@ -72,7 +71,7 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
     }
     if exists {
         let said = filled_since(mapping);
-        let other = "cannot go on from a state: it is of another table of this name";
+        let other = "cannot continue from the state: it belongs to another table of this name";
         if said.is_some() && memory.since(client, name)?.as_deref() != said {
             return Err(refused(other, mapping));
         }
@@ -81,15 +80,16 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
         if ask::is_true(client, &asked)? {
             singer::warn!(
                 "W-TABLE-EMPTY",
-                "table {name} is empty, though the state says that rows were loaded into it: this \
-                 run adds the rows since the state alone; run once without the state to load all"
+                "table {name} is empty, although the state says that rows were loaded into it: \
+                 this run adds only the rows since the state; run once without the state to load \
+                 all rows"
             );
         } else if memory.is_another(client, name)? {
             return Err(refused(other, mapping));
         }
         return Ok(claim);
     }
-    Err(refused("cannot go on from a state: the table is not there", mapping))
+    Err(refused("cannot continue from the state: the table does not exist", mapping))
 }
 
 #[cold]
@@ -123,14 +123,14 @@ fn warn_of_gone(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> 
     if !whole && filled && of_day {
         singer::warn!(
             "W-TABLE-GONE",
-            "table {name} was filled before and is gone: it is made anew with the rows of this day \
-             alone; load its other days again, the earliest first: {LOAD_DAYS}"
+            "table {name} was filled before and is gone: the target creates it again, with only \
+             the rows of this day; load its other days again, the earliest first: {LOAD_DAYS}"
         );
     } else if !whole && filled {
         singer::warn!(
             "W-TABLE-GONE",
-            "table {name} was filled before and is gone: it is made anew with the rows of this run \
-             alone; if those are not all, load again what it had, without a state"
+            "table {name} was filled before and is gone: the target creates it again, with only \
+             the rows of this run; if these are not all rows, load again without a state"
         );
     }
     Ok(())
@@ -144,9 +144,9 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
     for [column, other] in &mapping.change.alike {
         singer::warn!(
             "W-COLUMN-ALIKE",
-            "table {name} gets a column {column:?}, and has {other:?}, which stream {} lacks: rows \
-             have a value in one of them alone; if they are the same, have the source name it as \
-             before, or move its values",
+            "table {name} gets a column {column:?} and has {other:?}, which stream {} lacks: each \
+             row has a value in only one of them; if they are the same column, use the old name in \
+              the source, or move its values",
             stream.of_tap()
         );
     }
@@ -157,9 +157,9 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
     if ask::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
         singer::warn!(
             "W-COLUMN-ADDED",
-            "table {name} gets columns, and this run has the rows since a bookmark alone: the \
-             rows from before have NULL there until their source changes them: {}; to fill them, \
-             read stream {} once without its bookmark",
+            "table {name} gets columns, but this run has only the rows since a bookmark: older \
+             rows have NULL there until they change in the source: {}; to fill them, read stream \
+             {} once without its bookmark",
             added.join(", "),
             stream.of_tap()
         );
@@ -203,11 +203,11 @@ pub fn check_unchanged(
     }
     warn_of_empty(client, &filled)?;
     for (lost, is_there, message) in [
-        (gone, false, "cannot find the tables of streams that are as the state says"),
+        (gone, false, "cannot find the tables of streams that have not changed since the state"),
         (
             others,
             true,
-            "cannot take streams for loaded: the state is of other tables of their names",
+            "cannot use the state of these streams: it belongs to other tables of the same names",
         ),
     ] {
         if let Some(first) = lost.first() {
@@ -235,8 +235,8 @@ fn warn_of_empty(client: &mut Client, tables: &[TableName]) -> Result<()> {
         for row in client.query(&asked.join(" UNION ALL "), &[])? {
             singer::warn!(
                 "W-TABLE-EMPTY",
-                "table {} is empty, though its source is as the state says, and has rows: run once \
-                 without the state to load them",
+                "table {} is empty, but its source has rows and has not changed since the state: \
+                 run once without the state to load them",
                 row.get(0).unwrap_or_default()
             );
         }

@@ -58,8 +58,8 @@ impl Mapping {
         if settings.primary_key_required && stream.keys.is_empty() {
             let message = "cannot load a stream without keys: `primary_key_required` is set";
             return Err(Error::new(ErrorKind::Config, message).hint(
-                "have the tap give the stream keys, or take the setting out: `load_method` says \
-                 what becomes of streams without keys",
+                "let the tap declare keys for the stream, or remove the setting: `load_method` \
+                 then decides how streams without keys are loaded",
             ));
         }
         let method = method::of(&settings, stream);
@@ -71,9 +71,9 @@ impl Mapping {
                     "cannot overwrite a table by a part of its rows",
                 )
                 .hint(
-                    "the tap left rows out, going on from a state, by `max_record_count` or by \
-                     `custom_where_clauses`: extract without that, or load with `upsert`; taps of \
-                     files have `whole_tables`",
+                    "the tap left rows out, because of a state, `max_record_count` or \
+                     `custom_where_clauses`: extract without these, or load with `upsert`; for \
+                     taps of files set `whole_tables`",
                 ));
             }
             _ => None,
@@ -122,23 +122,23 @@ impl Mapping {
         settings.activate_version && settings.adds(TABLE_VERSION) && !self.replaces()
     }
 
-    /// Says of a version that is not heeded what that means, where it means something.
+    /// Says of a version that is not obeyed what that means, where it means something.
     pub fn ignore_version(&self, version: i64, older: bool) -> Result<()> {
         if older && self.settings.activate_version && self.replaces() {
             // What replaces all rows leaves none of an older version, but for those of this run.
             singer::warn!(
                 "W-VERSION-IGNORED",
-                "ACTIVATE_VERSION {version} of {} is ignored: rows of older versions came in this \
-                 run, and table {} has them",
+                "ACTIVATE_VERSION {version} of {} is ignored: this run has loaded rows of older \
+                 versions into table {}",
                 self.stream.name,
                 self.shape.name
             );
         } else if self.settings.activate_version && !self.replaces() {
             // Rows that are gone would stay, and nobody would know.
-            let message = "cannot act on ACTIVATE_VERSION: the table has no versions of its rows";
+            let message = "cannot act on ACTIVATE_VERSION: the table has no column for versions";
             return Err(Error::new(ErrorKind::Config, message).with("version", version).hint(
-                "`add_record_metadata` is off: set it, or `load_method: overwrite`, or \
-                 `activate_version: false` to leave rows in the table that are gone",
+                "set `add_record_metadata` to true, or `load_method: overwrite`, or \
+                 `activate_version: false` to keep rows that are gone from the source",
             ));
         }
         Ok(())
@@ -219,9 +219,12 @@ impl Mapping {
     /// Refuses a schema with other keys, or of another partition, than the rows so far.
     pub fn check_evolution(&self, stream: &Stream) -> Result<()> {
         let changed = |what: &str| {
-            Error::new(ErrorKind::Data, format!("cannot change the {what} of a stream on the way"))
-                .with("stream", &stream.name)
-                .hint("load it in a run of its own")
+            Error::new(
+                ErrorKind::Data,
+                format!("cannot change the {what} of a stream during a run"),
+            )
+            .with("stream", &stream.name)
+            .hint("load the stream in a run of its own")
         };
         if stream.keys != self.stream.keys {
             return Err(changed("keys"));

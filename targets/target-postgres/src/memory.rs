@@ -237,7 +237,7 @@ impl Memory {
         if claim.adopts {
             let (table, stream) = (&claim.name, &claim.filler);
             tracing::info!(
-                "table {table}: was filled before; from now on by stream {stream} alone"
+                "table {table}: was filled before; from now on only stream {stream} may fill it"
             );
         }
         // Another run may have been the first: its moment is the one that counts.
@@ -265,8 +265,8 @@ impl Remembered {
         self.place = Place::Refused;
         singer::warn!(
             "W-TABLES-NOT-REMEMBERED",
-            "what fills the tables of schema {schema} is not remembered in {}: {reason}; two \
-             streams are kept apart within this run alone",
+            "cannot write down in {} which streams fill the tables of schema {schema}: {reason}; \
+             two streams of one table are refused only within this run",
             ours::TABLE
         );
     }
@@ -417,13 +417,13 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
         return Ok(());
     };
     if row.get(0) != Some("t") {
-        remembered.refuse(schema, "a table of that name is somebody else's");
+        remembered.refuse(schema, "another program has a table of that name");
         return Ok(());
     }
     if row.get(1) != Some("t") {
         let table = quote_qualified(schema, ours::TABLE)?;
         let grant = format!("GRANT SELECT, INSERT, UPDATE ON {table} TO the user");
-        remembered.refuse(schema, &format!("another user made it: {grant}"));
+        remembered.refuse(schema, &format!("another user created it: {grant}"));
         return Ok(());
     }
     remembered.place = Place::There;
@@ -462,9 +462,9 @@ fn taken(name: &TableName, filler: &Filler, known: &Filler) -> Error {
         .with("stream", filler)
         .with("filled by", known)
         .hint(format!(
-            "load it into another table (`table_names`) or schema (`default_target_schema`); if \
-             it is to take the place of the other stream for good, run: DELETE FROM {memory} \
-             WHERE table_name = {}",
+            "load it into another table (`table_names`) or schema (`default_target_schema`); if it \
+              is to replace the other stream permanently, run: DELETE FROM {memory} WHERE \
+             table_name = {}",
             quote_literal(&name.table)
         ))
 }

@@ -28,17 +28,19 @@ pub fn of(settings: &Settings, stream: &Stream) -> LoadMethod {
 fn warn_of_no_keys(stream: &Stream) {
     let again = match &stream.replication_key {
         Some(key) => format!(
-            "each run adds those at its bookmark (the last {}) again, and all by a load without a \
-             state",
+            "each run adds those at its bookmark (the last {}) again, and a load without a state \
+             adds all again",
             singer::error::printable(key)
         ),
-        None => "they are added again when they come again, by the same load or from a file that \
-                 has grown"
-            .to_owned(),
+        None => {
+            "they are added again when they come again, in a repeated load or from a file that \
+                  has grown"
+                .to_owned()
+        }
     };
     singer::warn!(
         "W-NO-KEYS",
-        "stream {} has no keys: its rows are appended, and {again}; declare keys, or see \
+        "stream {} has no keys: its rows are appended, and {again}; declare keys, or set \
          `load_method`",
         stream.name
     );

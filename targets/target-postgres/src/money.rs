@@ -23,7 +23,7 @@ pub fn counted<'a>(amounts: &[u8], digits: usize, out: &'a mut Vec<u8>) -> Resul
 }
 
 fn one(amount: &[u8], digits: usize, out: &mut Vec<u8>) -> Result<()> {
-    let unclear = || refusal("the text is no amount of money");
+    let unclear = || refusal("the text is not an amount of money");
     let (mut negative, mut whole, mut fraction) = (false, Vec::new(), None);
     for byte in amount {
         match (byte, &mut fraction) {
@@ -43,7 +43,7 @@ fn one(amount: &[u8], digits: usize, out: &mut Vec<u8>) -> Result<()> {
     let fraction = fraction.unwrap_or_default();
     let kept = fraction.len().min(digits);
     if fraction[kept..].iter().any(|byte| *byte != b'0') {
-        return Err(refusal("the amount has more digits after its point than money has here")
+        return Err(refusal("the amount has more decimal digits than money has on this server")
             .with("digits kept", digits));
     }
     whole.extend_from_slice(&fraction[..kept]);

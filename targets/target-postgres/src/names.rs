@@ -132,19 +132,22 @@ pub fn column_names(
             return Err(Error::new(ErrorKind::Data, "cannot use a reserved name for a column")
                 .with("stream", &stream.name)
                 .with("column", property)
-                .hint("rename the column in the tap, or leave it out by selection"));
+                .hint("rename the column in the tap, or deselect it"));
         }
         quote_ident(property).map_err(|failure| failure.with("stream", &stream.name))?;
         let name = shorten_ident(property);
         if let Some(at) = places.insert(name.clone(), at) {
-            return Err(Error::new(ErrorKind::Data, "cannot tell two columns apart")
-                .with("stream", &stream.name)
-                .with("column", &column.name)
-                .with("other column", &stream.columns[at].name)
-                .hint(
-                    "their names are one name once shortened to 63 bytes, and by `name_case: \
-                     lower` in lower case; rename one",
-                ));
+            return Err(Error::new(
+                ErrorKind::Data,
+                "two columns of the stream have one name in the table",
+            )
+            .with("stream", &stream.name)
+            .with("column", &column.name)
+            .with("other column", &stream.columns[at].name)
+            .hint(
+                "their names are the same after they are shortened to 63 bytes (and changed to \
+                      lower case by `name_case: lower`): rename one of them",
+            ));
         }
         names.push(Some(name));
     }
@@ -163,14 +166,13 @@ pub fn check_staged_width(stream: &Stream, columns: usize, further: usize) -> Re
     if columns + further <= COLUMNS_MAX {
         return Ok(());
     }
-    let failure = too_wide(stream, columns).with("columns to stage rows by", further);
-    Err(failure.hint(format!("{WIDE}; or load by `append-only`, which stages no rows")))
+    let failure = too_wide(stream, columns).with("columns of the staging table", further);
+    Err(failure.hint(format!("{WIDE}; or load by `append-only`, which does not stage rows")))
 }
 
 /// What to do about too many columns.
-const WIDE: &str = "leave columns out by selection in the tap, read the stream as several ones, or \
-                    put properties whose names are data into one object, which becomes a jsonb \
-                    column";
+const WIDE: &str = "deselect columns in the tap, split the stream into several streams, or put \
+                    properties whose names are data into one object, which becomes a jsonb column";
 
 #[cold]
 fn too_wide(stream: &Stream, columns: usize) -> Error {

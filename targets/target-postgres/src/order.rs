@@ -123,7 +123,7 @@ impl Order {
             }
             let freed = client.execute(&format!("SELECT pg_advisory_unlock{shared}({number})"));
             if let Err(failure) = freed {
-                tracing::debug!("a lock is kept to the end of the session: {failure}");
+                tracing::debug!("cannot release a lock before the end of the session: {failure}");
             }
         }
     }
@@ -189,7 +189,9 @@ fn wanted(mapping: &Mapping, held: usize) -> Vec<Lock> {
         wanted.push(lock(&format!("load {name} {source} {datestamp}"), ""));
     }
     if held + wanted.len() > LOCKS_MAX {
-        tracing::info!("table {name}: is not held, as the run holds {LOCKS_MAX} others");
+        tracing::info!(
+            "table {name}: is not locked, because the run already holds {LOCKS_MAX} locks"
+        );
         return Vec::new();
     }
     wanted
@@ -260,15 +262,15 @@ impl Merge {
 
 #[cold]
 fn overtaken(mapping: &Mapping) -> Error {
-    let message = "cannot load rows over newer ones: a load of the table that began later was done \
-                   before";
+    let message =
+        "cannot replace newer rows: a load of the table that began later has already finished";
     let failure = Error::new(ErrorKind::Temporary, message)
         .with("stream", &mapping.stream.name)
         .with("table", &mapping.shape.name);
     if mapping.stream.schema.contains_key(singer::schema::PARTITION) {
-        return failure.hint("load this day again, and then the later days, one after the other");
+        return failure.hint("load this day again, and then the later days one by one");
     }
-    failure.hint("run again, tap and target: the rows are then read anew")
+    failure.hint("run tap and target again, so that the rows are read again")
 }
 
 /// Says what holds the rows that are to be replaced.
@@ -276,8 +278,8 @@ fn is_held(refused: Error, name: &TableName) -> Error {
     if failure::sqlstate(&refused) != Some("55P03") {
         return refused;
     }
-    let message = "cannot load a table while an earlier load of its rows is under way";
+    let message = "cannot load a table while an earlier load of its rows is running";
     Error::new(ErrorKind::Temporary, message)
         .with("table", name)
-        .hint("run again once that has ended, or raise `lock_timeout_seconds`")
+        .hint("run again after that load has ended, or raise `lock_timeout_seconds`")
 }

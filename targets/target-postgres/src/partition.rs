@@ -14,15 +14,16 @@ fn said_by_both(
 ) -> Result<Option<String>> {
     let set = set.filter(|text| !text.is_empty());
     match (set, said) {
-        (Some(set), Some(said)) if *set != said => {
-            Err(Error::new(ErrorKind::Config, "cannot replace another partition than the one set")
-                .with(&format!("`{setting}` of the settings"), set)
-                .with("of the rows", said)
-                .hint(format!(
-                    "load the rows that belong to it, or remove `{setting}`: rows of a day of the \
-                     lake say themselves where they belong"
-                )))
-        }
+        (Some(set), Some(said)) if *set != said => Err(Error::new(
+            ErrorKind::Config,
+            "the rows belong to another partition than the settings name",
+        )
+        .with(&format!("`{setting}` of the settings"), set)
+        .with("partition of the rows", said)
+        .hint(format!(
+            "load rows of that partition, or remove `{setting}`: rows of a day of the lake \
+                      name their partition themselves"
+        ))),
         (set, said) => Ok(set.cloned().or(said)),
     }
 }
@@ -34,7 +35,7 @@ pub fn partition_of(settings: &Settings, stream: &Stream) -> Result<(String, Str
     let source = said_by_both("source", settings.source.as_ref(), part("source"))?;
     let datestamp = said_by_both("datestamp", settings.datestamp.as_ref(), part("extracted_at"))?;
     let (Some(source), Some(datestamp)) = (source, datestamp) else {
-        return Err(Error::new(ErrorKind::Config, "cannot tell the partition of the rows")
+        return Err(Error::new(ErrorKind::Config, "cannot find the partition of the rows")
             .with("stream", &stream.name)
             .hint("set `source` and `datestamp`, or read the rows from a day of the lake"));
     };

@@ -112,7 +112,7 @@ fn check_changes(client: &mut Client, mapping: &Mapping, schema_is_there: bool) 
         "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = {}::regclass)",
         quote_literal(&name.sql()?)
     );
-    check(client, &format!("to change the table {name}, as its owner may"), &owns)
+    check(client, &format!("ownership of the table {name}, to change it"), &owns)
 }
 
 /// Refuses a table that is there and that the user may not write to.

@@ -39,15 +39,15 @@ pub fn warn<'a>(
     if is(0) {
         singer::warn!(
             "W-NOT-DURABLE",
-            "table {name} or a partition of it is unlogged: a crash of the server empties that, \
-             though the state says that its rows are loaded; ALTER TABLE ... SET LOGGED"
+            "table {name} or one of its partitions is unlogged: a crash of the server empties it, \
+             although the state says that its rows are loaded; run ALTER TABLE ... SET LOGGED"
         );
     }
     if is(1) && client.has_other_zone()? {
         singer::warn!(
             "W-SESSION-ZONE",
-            "triggers or defaults of table {name} may compute in UTC here, and not in the time \
-             zone of the role: ALTER FUNCTION ... SET TimeZone, or AT TIME ZONE, makes them sure"
+            "triggers or defaults of table {name} may compute in UTC instead of the time zone of \
+             the role: set the zone by ALTER FUNCTION ... SET TimeZone, or use AT TIME ZONE"
         );
     }
     Ok(())

@@ -64,19 +64,19 @@ impl Relatives {
         {
             let message = "cannot replace or change a table that belongs to an extension";
             return Err(Error::new(ErrorKind::Config, message).with("extension", extension).hint(
-                "leave the stream out, or load it into another schema \
-                 (`default_target_schema`) or table (`table_names`); rows are added by \
-                 `append-only` or `upsert` without `add_record_metadata` and `hard_delete`",
+                "leave the stream out, or load it into another schema (`default_target_schema`) or \
+                  table (`table_names`); it is also possible to add rows by `append-only` or \
+                 `upsert` without `add_record_metadata` and `hard_delete`",
             ));
         }
         if let Some(child) = &self.wider_child
             && (method != LoadMethod::AppendOnly || removes)
         {
-            let message = "cannot tell the rows of a table from those of its child";
+            let message = "cannot distinguish the rows of a table from those of its child";
             return Err(Error::new(ErrorKind::Config, message).with("child", child).hint(
-                "the child has columns of its own, which rows of the stream know nothing of: load \
-                 into another schema (`default_target_schema`) or table (`table_names`), or by \
-                 `append-only` without `hard_delete`",
+                "the child has columns that the stream lacks: load into another schema \
+                 (`default_target_schema`) or table (`table_names`), or by `append-only` without \
+                 `hard_delete`",
             ));
         }
         Ok(())

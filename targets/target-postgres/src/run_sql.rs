@@ -21,7 +21,7 @@ pub fn run(config: &Config, setting: &str, sql: &Texts) -> Result<()> {
             return Err(Error::new(ErrorKind::Config, "cannot run SQL that ends its transaction")
                 .with("setting", setting)
                 .with("entry", entry_number)
-                .hint("leave COMMIT and ROLLBACK out: all entries are one transaction"));
+                .hint("remove COMMIT and ROLLBACK: all entries run in one transaction"));
         }
     }
     client.execute("COMMIT").with("setting", setting)?;

@@ -159,7 +159,7 @@ impl Session {
         self.numbers
     }
 
-    /// Takes the second connection for one stream, where it is to be had.
+    /// Takes the second connection for one stream, where it is available.
     pub fn take_direct(&mut self) -> Result<bool> {
         self.commit_together()?;
         Ok(self.connect_direct())
@@ -176,7 +176,7 @@ impl Session {
                 Ok(connection) => self.direct = Some(connection),
                 Err(refused) => {
                     tracing::info!(
-                        "all rows are staged, for there is no second connection: {refused}"
+                        "all rows are staged, because there is no second connection: {refused}"
                     );
                     self.direct_state = Availability::Refused;
                     return false;
@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// Begins the work for one more small table, in the transaction that such share on the second
-    /// connection; tells whether that is to be had.
+    /// connection; tells whether that is available.
     pub fn begin_together(&mut self) -> Result<bool> {
         // Rows behind no savepoint have the number of the transaction, by which its COMMIT is known
         // after a crash of the server.

@@ -1,7 +1,7 @@
 //! The rows of a table that is small so far: they are kept until the stream ends, so that the
 //! transaction that small tables share is never open on a stream that is still being read.
 //!
-//! While that transaction is open, nothing of the run waits for another run: what is not to be had
+//! While that transaction is open, nothing of the run waits for another run: what is not available
 //! at once has the transaction committed first. So runs whose tables come in another order do not
 //! hold each other up.
 
@@ -128,7 +128,9 @@ impl Small {
             Err(failure) if session.connection(Role::Direct).is_broken() => Err(failure),
             refused => {
                 if let Err(failure) = refused {
-                    tracing::debug!("table {name}: is loaded alone: {failure}");
+                    tracing::debug!(
+                        "table {name}: is loaded in a transaction of its own: {failure}"
+                    );
                 }
                 session.leave_together()?;
                 Ok(false)

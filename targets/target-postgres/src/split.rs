@@ -74,7 +74,8 @@ impl Splits {
         let is_there = self.types.contains_key(&other);
         let is_other = is_there && self.comments.get(&other) != Some(&remark::of(name));
         if is_other || stream.column(&other).is_some() {
-            let message = "cannot make a column for the values that another one does not take";
+            let message =
+                "cannot create a column for the values that do not fit the existing column";
             return Err(Error::new(ErrorKind::Data, message)
                 .with("stream", &stream.name)
                 .with("column", name)

@@ -153,8 +153,8 @@ impl Shape {
             }
             _ => {
                 return Err(self
-                    .refusal(ErrorKind::Unavailable, "cannot load into what is no table")
-                    .hint("a view or foreign table has the name: choose another schema"));
+                    .refusal(ErrorKind::Unavailable, "cannot load into a view or foreign table")
+                    .hint("a view or foreign table has this name: choose another schema"));
             }
         }
         let mut actions = Actions::default();
@@ -207,7 +207,7 @@ impl Shape {
         for columns in &self.indices {
             let lacks = |name: &&String| !self.columns.iter().any(|wanted| wanted.name == **name);
             if let Some(missing) = columns.iter().find(lacks) {
-                let message = "cannot make an index: the stream lacks its column";
+                let message = "cannot create an index: the stream lacks its column";
                 return Err(self
                     .refusal(ErrorKind::Config, message)
                     .with("column", missing)
@@ -291,19 +291,18 @@ impl Shape {
         let widest = type_change::widest(&found.sql_type, &wanted.sql_type);
         let hint = match (fixed, widest) {
             (Some(why), _) => format!(
-                "{why}, which `on_type_change` leaves alone: change the column by hand, load into \
-                 another table, or change the tap"
+                "{why}, and `on_type_change` does not apply to it: change the column by hand, load \
+                  into another table, or change the tap"
             ),
             (None, Some(wide)) => format!(
-                "set `on_type_change: widen`, and the column becomes {}, or `add_column`, which \
-                 puts what comes into a column of its own; else load into another table, or change \
-                 the tap",
+                "set `on_type_change` to `widen` (the column becomes {}), or to `add_column` (the \
+                 new values go into a column of their own); else load into another table, or \
+                 change the tap",
                 wide.sql()
             ),
             (None, None) => {
-                "set `on_type_change: add_column`, which puts what comes into a column \
-                             of its own, change the column by hand, load into another table, or \
-                             change the tap"
+                "set `on_type_change: add_column` (the new values go into a column of their own), \
+                 change the column by hand, load into another table, or change the tap"
                     .to_owned()
             }
         };
@@ -329,8 +328,8 @@ impl Shape {
                 .refusal(ErrorKind::Data, "cannot find rows by a key that the table computes")
                 .with("column", &column.name)
                 .hint(format!(
-                    "load into another table or, if the key is to be as it comes, run: ALTER \
-                     TABLE {table} ALTER COLUMN {name} DROP EXPRESSION"
+                    "load into another table or, to store the key of the stream, run: ALTER TABLE \
+                     {table} ALTER COLUMN {name} DROP EXPRESSION"
                 )));
         }
         let has = |name: &str| existing.columns.iter().any(|column| column.name == name);
@@ -345,7 +344,7 @@ impl Shape {
         if existing.has_primary_key && !existing.is_deferrable {
             let key = existing.unique.first().map(|key| key.join(", ")).unwrap_or_default();
             return Err(self
-                .refusal(ErrorKind::Data, "cannot load by a key other than the table's")
+                .refusal(ErrorKind::Data, "the key of the stream differs from the key of the table")
                 .with("key of the table", key)
                 .with("key of the stream", self.conflict.join(", "))
                 .hint(self.way_to_a_key(
@@ -372,22 +371,22 @@ impl Shape {
     fn way_to_a_key(&self, existing: &Existing, statement: &str) -> String {
         let has = |name: &&String| existing.columns.iter().any(|column| column.name == **name);
         if !self.partitioned && existing.columns.iter().any(|column| column.name == DATESTAMP) {
-            return "the table holds days, and a key may be in each of them: load by \
+            return "the table holds days, and each day may have the same key: load by \
                     `replace-partition`, or into another table or schema"
                 .to_owned();
         }
         if existing.partitioned_by.iter().any(|column| !self.conflict.contains(column)) {
-            return "a partitioned table is unique only by a key with all columns that it is \
-                    partitioned by: load by `append-only`, or into another table or schema"
+            return "a unique key of a partitioned table must have all columns of its partition \
+                    key: load by `append-only`, or into another table or schema"
                 .to_owned();
         }
         match self.conflict.iter().find(|name| !has(name)) {
             Some(missing) => format!(
-                "the table has no column {missing}: it was made by another `load_method`; load \
-                 into another table or schema"
+                "the table has no column {missing}, because another `load_method` created it: load \
+                  into another table or schema"
             ),
             None => format!(
-                "load into another table or schema or, if no two rows share that key, run: \
+                "load into another table or schema or, if no two rows have the same key, run: \
                  {statement}"
             ),
         }
@@ -422,8 +421,8 @@ impl Shape {
             let held = matches!(sqlstate(&failure), Some("0A000" | "2BP01" | "42883" | "42804"));
             if held && statement.contains(" ALTER COLUMN ") {
                 return failure.hint(
-                    "a check, an index, a default, a policy or a trigger needs the column as it \
-                     is: drop that, load, and make it again",
+                    "a check, an index, a default, a policy or a trigger depends on the column: \
+                     drop it, load, and create it again",
                 );
             }
             failure
@@ -439,7 +438,10 @@ impl Shape {
         let same = change.types == expected.types && change.defaults == expected.defaults;
         if !same || change.unique != expected.unique {
             return Err(self
-                .refusal(ErrorKind::Temporary, "cannot load: the table was changed meanwhile")
+                .refusal(
+                    ErrorKind::Temporary,
+                    "cannot load: another session changed the table during the load",
+                )
                 .hint("run again"));
         }
         self.make(client, &change)?;

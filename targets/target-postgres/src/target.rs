@@ -49,7 +49,7 @@ impl Target for TargetPostgres {
         settings.check_metadata()?;
         if settings.use_copy.is_some() || settings.dialect_driver.is_some() {
             tracing::info!(
-                "`use_copy` and `dialect+driver` are not used: rows always travel by COPY"
+                "`use_copy` and `dialect+driver` are not used: rows are always loaded by COPY"
             );
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -128,8 +128,8 @@ impl Target for TargetPostgres {
                 _ => failure,
             };
             failure.hint(
-                "every table is committed, and its state printed: correct the SQL, and run it by \
-                 hand, or with the next load",
+                "all tables are committed and the state is printed: correct the SQL, and run it by \
+                  hand or with the next load",
             )
         })
     }
@@ -150,7 +150,8 @@ impl TargetPostgres {
     fn table_of(&mut self, stream: &Stream) -> Result<TableName> {
         let name = self.settings.table_of(stream, self.settings.name_case);
         if name.table == pg::ours::TABLE {
-            let message = "cannot load a stream into the table that remembers what fills tables";
+            let message =
+                "cannot load a stream into the table in which target-postgres keeps its own notes";
             return Err(Error::new(ErrorKind::Config, message)
                 .with("table", &name)
                 .with("stream", &stream.name)
@@ -163,8 +164,8 @@ impl TargetPostgres {
                 .with("stream", &stream.name)
                 .with("other stream", other)
                 .hint(
-                    "name another table for one of them in `table_names`, or load them in runs of \
-                     their own with another `default_target_schema`",
+                    "name another table for one of them in `table_names`, or load them in two runs \
+                      with different `default_target_schema`",
                 ));
         }
         Ok(name)

@@ -114,8 +114,8 @@ impl Work<'_> {
         if counts.repeated > 0 && !changes {
             singer::warn!(
                 "W-KEYS-REPEATED",
-                "table {}: rows whose key a later row of the run has, which took their place: {}; \
-                 in the source of stream {} the key is not unique: {}",
+                "table {}: rows that a later row of the run with the same key replaced: {}; the \
+                 key is not unique in the source of stream {}: {}",
                 self.mapping.shape.name,
                 counts.repeated,
                 stream.name,
@@ -130,7 +130,8 @@ fn part_of_partition(missing: u64) -> Error {
     Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
         .with("rows that would be lost", missing)
         .hint(
-            "the tap left rows out, going on from a state or by `max_record_count`: run as when \
-             this day was first loaded, or without that, or load with `upsert`",
+            "the tap left rows out, because of a state or `max_record_count`: run with the same \
+             state and settings as in the first load of this day, or without them, or load with \
+             `upsert`",
         )
 }

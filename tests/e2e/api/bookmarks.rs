@@ -1,4 +1,4 @@
-//! Nothing of an API is passed over: by limits, keys that are no times, refusals, late columns.
+//! No record of an API is lost: by limits, keys that are not times, refusals, late columns.
 
 use serde_json::{Value, json};
 
@@ -124,7 +124,9 @@ fn a_refusal_behind_full_pages_is_not_the_end() {
     ] {
         let outcome = read(sizes, status, json!({})).success();
         assert_eq!(outcome.records("t").len() as u64, sizes.iter().sum::<u64>());
-        let said = format!("a page refused with status {status} is taken for the end: {{\"message");
+        let said = format!(
+            "refused a page with status {status}, and the tap treats this as the end: {{\"message"
+        );
         assert!(outcome.stderr.contains(&said), "{}", outcome.stderr);
     }
     let elsewhere = read(&[], 422, json!({})).exits(69);

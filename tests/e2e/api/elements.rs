@@ -94,7 +94,7 @@ fn values_members_and_arrays_are_rows() {
     for (answer, word) in [
         (r#"{"rows":[[1,2,3]],"columns":["a","b"]}"#, "3 values"),
         (r#"{"rows":[[1,2]],"columns":["a","a"]}"#, "two have one name"),
-        (r#"{"rows":[[1,2]]}"#, "there are none"),
+        (r#"{"rows":[[1,2]]}"#, "there are no columns"),
     ] {
         let said = read("application/json", answer.as_bytes(), &arrays).exits(65).stderr;
         assert!(said.contains(word), "{said}");
@@ -131,7 +131,7 @@ fn an_answer_is_read_as_what_it_is_called_or_set_to_be() {
     check("application/jsonlines", lines, json!({}), r#"[{"a":1},{"a":2}]"#);
     check("text/html; charset=utf-8", b"\n [{\"a\":1}]", json!({}), r#"[{"a":1}]"#);
     for (kind, answer, stream, word) in [
-        ("text/html", &b"<p>sign in</p>"[..], json!({}), "no JSON"),
+        ("text/html", &b"<p>sign in</p>"[..], json!({}), "not JSON"),
         ("text/csv", b"a,b\n1\n", json!({}), "another number of fields"),
         ("text/csv", b"a,a\n1,2\n", json!({}), "two have one name"),
         ("application/json", &latin, json!({}), "not JSON"),
@@ -186,7 +186,7 @@ fn what_would_be_taken_wrongly_is_refused() {
         json!({ "records_path": "$.items[*]", "pagination_request_style": "token",
             "next_page_token_path": path })
     };
-    check(token("$.items[1].id"), "{}", 78, "cannot look into the list of the records");
+    check(token("$.items[1].id"), "{}", 78, "cannot read a field inside the list of records");
     let first = json!({ "o": "$.o[*].id", "first": "$.o[0].id" });
     check(json!({ "records_path": "$.o[*].l[*]", "parent_fields": first }), "{}", 78, "first");
     let member = json!({ "records_path": "$.o.*", "parent_fields": { "a": "$.o.A.id" } });
@@ -197,7 +197,7 @@ fn what_would_be_taken_wrongly_is_refused() {
     check(tables, "{}", 78, "columns of several tables");
     check(json!({ "records_path": "$.i[*]", "key_column": "k" }), "{}", 78, "ends with .*");
     let tokens = json!({ "pagination_request_style": "token", "next_page_tokens": { "b": "$.b" } });
-    check(tokens, "{}", 78, "`next_page_token_path` leads to the first token");
+    check(tokens, "{}", 78, "`next_page_token_path` for the first token");
     let both = json!({ "records_path": "$.i[*]", "pagination_request_style": "token",
         "next_page_token_path": "$.a", "next_page_tokens": { "b": "$.b" } });
     check(both, r#"{"i":[{"x":1}],"b":2}"#, 65, "lacks a token");
@@ -205,10 +205,10 @@ fn what_would_be_taken_wrongly_is_refused() {
     let lacking = r#"{"r":[[1,2]],"c":[{"name":"a"},{}]}"#;
     check(names, lacking, 65, "one has no name");
     let lines = json!({ "kind": "application/x-ndjson", "records_path": "$.result" });
-    check(lines, "{\"result\":{}}\n", 78, "cannot look for records within lines");
+    check(lines, "{\"result\":{}}\n", 78, "cannot use `records_path` with an answer of lines");
     for error in ["{\"error\":\"quota\"}", "<html>", "[{\"a\":1}]"] {
-        check(json!({ "answer_format": "csv" }), error, 65, "no CSV");
-        check(json!({ "kind": "text/csv" }), error, 65, "no CSV");
+        check(json!({ "answer_format": "csv" }), error, 65, "not CSV");
+        check(json!({ "kind": "text/csv" }), error, 65, "not CSV");
     }
     let seven = json!({ "kind": "text/csv; charset=utf-7" });
     check(seven, "a\n+AOQ-\n", 65, "set `encoding`");
@@ -234,7 +234,7 @@ fn a_page_with_other_columns_than_the_first_is_refused() {
         tap_apis(&web.url, &[stream], &json!({})).go()
     };
     let said = read("2,y\n3,z\n").exits(65).stderr;
-    assert!(said.contains("names other columns"), "{said}");
+    assert!(said.contains("has other columns"), "{said}");
     assert_eq!(read("b,a\ny,2\n").success().records("s").len(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! What `records_path` does not come to in answers, and what is lost on its way.
+//! What `records_path` does not reach in answers, and what is lost on its way.
 
 use serde_json::{Value, json};
 

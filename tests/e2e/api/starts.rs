@@ -1,4 +1,5 @@
-//! Where a stream goes on: from its bookmark, or from its start when other rows are asked for.
+//! Where a stream starts: at its bookmark, or at its start when a changed setting asks for other
+//! rows.
 
 use serde_json::{Value, json};
 

@@ -156,7 +156,7 @@ fn the_announced_total_counts_for_every_style() {
             "pagination_total_limit_param": "meta.total" });
         options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let outcome = read(&web, &options).success();
-        let text = "the API says that there are 5 records, and gave 2";
+        let text = "the API says that there are 5 records, but sent 2";
         assert!(outcome.stderr.contains(text), "{style}: {}", outcome.stderr);
     };
     for style in ["none", "page_number", "header_token", "next_url", "link_header"] {
@@ -209,7 +209,7 @@ fn a_total_that_is_lower_than_what_came_does_not_end_the_read() {
     // Where nothing is asked for by number, the total is told all the same.
     let web = Web::start(|_| Reply::json(&json!({ "data": [{ "id": 1 }, { "id": 2 }], "n": 1 })));
     let outcome = read(&web, &json!({ "pagination_total_limit_param": "n" })).success();
-    assert!(outcome.stderr.contains("there are 1 records, and gave 2"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("there are 1 records, but sent 2"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -363,14 +363,14 @@ fn a_replication_key_that_does_not_reach_the_api_is_told() {
     let outcome = with(json!({})).success();
     assert!(outcome.stderr.contains("W-START-UNUSED"), "{}", outcome.stderr);
     let outcome = with(keyed(json!({ "params": { "since": "{start}" } }))).exits(78);
-    assert!(outcome.stderr.contains("another key"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("another replication key"), "{}", outcome.stderr);
     let windows = keyed(json!({ "window_days": 5, "start_date": "2026-01-01" }));
     let outcome = read(&web, &windows).exits(78);
     assert!(outcome.stderr.contains("{start} and {end}"), "{}", outcome.stderr);
     let by_end = keyed(json!({ "window_days": 5, "start_date": "2026-01-01",
         "params": { "until": "{end}" } }));
     let outcome = read(&web, &by_end).exits(78);
-    assert!(outcome.stderr.contains("{end} alone"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("only {end}"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Windows of time that join: a row comes once, whichever of their ends an API counts in.
+//! Windows of time that meet: a record comes once, whichever of their ends the API includes.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a user sees who made a mistake: an exit code, and words that lead out of it.
+//! What a user sees after a mistake: an exit code, and a hint that leads out of it.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn files_of_flags_that_are_wrong_say_what_they_are() {
     };
     let missing = scratch.path().join("missing.json");
     let empty = file(scratch.path(), "empty.json", "");
-    says(&tap("--state", &missing), 78, &["missing.json", "the last line that a target printed"]);
+    says(&tap("--state", &missing), 78, &["missing.json", "the last line that the target printed"]);
     says(&tap("--state", &empty), 78, &["the file is empty", "without --state"]);
     says(&tap("--catalog", &missing), 78, &["missing.json", "--discover"]);
     says(&tap("--catalog", &empty), 78, &["empty.json", "--discover"]);
@@ -112,7 +112,7 @@ fn a_delimiter_that_is_not_the_file_s_is_suspected() {
     let scratch = folder();
     let path = file(scratch.path(), "t.csv", "id;name\n1;a\n");
     let run = ours("tap-csv").config(&json!({ "files": [{ "entity": "t", "path": path }] }));
-    says(&run.go(), 0, &["has a ';' in its name: is `delimiter` right?"]);
+    says(&run.go(), 0, &["has a ';' in its name: check `delimiter`"]);
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn a_table_that_is_locked_is_named() {
 fn what_a_table_forbids_is_told_with_what_would_help() {
     let target = database("conditions");
     let conditions: [(&str, &[&str]); 3] = [
-        ("name text REFERENCES others", &["sqlstate: 23503", "load that table first"]),
-        ("name text UNIQUE", &["sqlstate: 23505", "what `constraint` names"]),
-        ("name text CHECK (name <> 'a')", &["sqlstate: 23514", "change one of the two"]),
+        ("name text REFERENCES others", &["sqlstate: 23503", "load the table of those rows first"]),
+        ("name text UNIQUE", &["sqlstate: 23505", "that `constraint` names"]),
+        ("name text CHECK (name <> 'a')", &["sqlstate: 23514", "change the row or the condition"]),
     ];
     target.psql("CREATE TABLE others (name text PRIMARY KEY)");
     for method in ["append-only", "upsert", "overwrite"] {

@@ -81,7 +81,7 @@ fn a_value_that_would_be_checked_without_end_is_refused() {
     let lines = schema(&with_columns(&next), &definitions);
     let input = lines.record("t", &json!({ "id": 1, "c": deep })).done().0;
     let outcome = to_lake(output.path(), "s", DAY).input(input).go().exits(65);
-    assert!(outcome.stderr.contains("too much work"), "{outcome:?}");
+    assert!(outcome.stderr.contains("takes too long"), "{outcome:?}");
 }
 
 #[test]

@@ -107,14 +107,14 @@ fn what_is_damaged_or_expands_too_much_is_refused() {
         assert_eq!(outcome.records("t").len(), 5000, "{name}");
     }
     for (name, words) in [
-        ("cut.csv.bz2", "cut short"),
-        ("cut.csv.xz", "cut short"),
-        ("cut.zip", "cut short"),
-        ("not.csv.bz2", "first bytes are not those"),
-        ("not.csv.xz", "first bytes are not those"),
+        ("cut.csv.bz2", "incomplete"),
+        ("cut.csv.xz", "incomplete"),
+        ("cut.zip", "incomplete"),
+        ("not.csv.bz2", "do not fit the ending"),
+        ("not.csv.xz", "do not fit the ending"),
         ("not.zip", "zip archive"),
-        ("behind.csv.bz2", "followed by other bytes"),
-        ("behind.csv.xz", "followed by other bytes"),
+        ("behind.csv.bz2", "other bytes follow it"),
+        ("behind.csv.xz", "other bytes follow it"),
         ("bare-bz2.csv", "end in .bz2"),
         ("bare-xz.csv", "end in .xz"),
         ("bare-zip.csv", "archive"),

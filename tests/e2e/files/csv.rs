@@ -154,7 +154,7 @@ fn files_that_are_broken() {
     fails("C06 no name", b"a,\n1,x\n", &no, 65, "without a name: column 2\n");
     fails("C07 nothing", b"", &no, 65, "allow_empty");
     fails("C09 latin-1 as UTF-8", b"a,b\n1,x\n2,\xe9\n", &no, 65, "encoding");
-    fails("C10 NUL", b"a,b\n1,x\0y\n", &no, 65, "cannot take a NUL byte as text\n");
+    fails("C10 NUL", b"a,b\n1,x\0y\n", &no, 65, "cannot read a NUL byte as text\n");
     fails("key not in the header", b"a,b\n1,x\n", &json!({ "keys": ["id"] }), 78, "key: id\n");
     fails(
         "type that does not fit",
@@ -457,7 +457,7 @@ fn a_property_that_some_records_lack_is_told() {
         let rejects = scratch.path().join("rejects.jsonl");
         let outcome = run.set("rejects_file", rejects.display()).input(lines.0).go().success();
         let told = outcome.stderr.lines().find(|line| line.contains("W-PROPERTY-ABSENT: "));
-        told.map(|line| line.contains("leaves alone: b;"))
+        told.map(|line| line.contains("has null there: b."))
     };
     let foreign = (false, false);
     assert_eq!(told(&["id"], foreign, &[&whole, &lacks]), Some(true));

@@ -1,4 +1,5 @@
-//! Headers of delimited files: no row becomes one unseen, and none becomes a row.
+//! Headers of delimited files: a row is never read as a header, nor a header as a row, without a
+//! warning.
 
 use std::path::Path;
 
@@ -45,7 +46,7 @@ fn a_file_that_has_no_column_of_the_table_is_refused() {
     // A later part without a header; its first line is no header.
     alone("`header: false`", &["id,n\n1,a\n", "2,b\n3,c\n"], &no);
     alone("line: 3", &["-\n-\nid,n\n1,a\n", "-\n-\nx,y\n"], &json!({ "skip_rows": 2 }));
-    alone("spelled otherwise in: ", &["id,n\n1,a\n", "ID,N\n3,c\n"], &no);
+    alone("with another spelling in: ", &["id,n\n1,a\n", "ID,N\n3,c\n"], &no);
     alone("this `delimiter`", &["id,n\n1,a\n", "id;n\n1;a\n"], &no);
     // What the message says helps.
     let scratch = folder();

@@ -1,4 +1,4 @@
-//! Files read by what they are: formats, encodings, hidden names, several names of one file.
+//! Files read by their content: formats, encodings, hidden names, several names of one file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -146,7 +146,7 @@ fn an_encoding_that_the_bytes_contradict_is_refused() {
     let both = file(scratch.path(), "c.csv", "id,n\n1,größer\n");
     let outcome = tap(&both, &json!({ "encoding": "latin-1" })).go().success();
     assert_eq!(outcome.records("t")[0]["n"], "grÃ¶Ã\u{9f}er");
-    assert!(outcome.stderr.contains("is `encoding` right?"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("check `encoding`"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn files_of_other_endings_are_told_once_for_a_folder() {
     let outcome = read("in");
     assert_eq!(ids(&outcome), [1]);
     assert_eq!(outcome.stderr.matches("W-FILE-NOT-READ: ").count(), 1, "{}", outcome.stderr);
-    let told = "passing over 6 files in ";
+    let told = "skipping 6 files in ";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("b.xlsx, c.parquet, d.csv.bak, "), "{}", outcome.stderr);
     // What the warning says works, and a pattern is meant as it stands.
@@ -249,7 +249,7 @@ fn json_values_of_several_kinds_keep_them() {
     database.psql("drop table s.t; create table s.t (id bigint, v text, o jsonb)");
     let (_, refused) = load(tap(&path, &json!({})));
     let refused = refused.exits(65);
-    assert!(refused.stderr.contains("would have its quotes"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("keep their quotes"), "{}", refused.stderr);
     let (_, loaded) = load(tap(&path, &json!({ "types": { "v": "string", "o": "json" } })));
     loaded.success();
     assert_eq!(database.psql(found), "1 1 true 1.0 x");
@@ -327,7 +327,7 @@ fn no_quote_is_lost_in_silence() {
     assert_eq!(Value::from(outcome.records("t")), expected);
     let told = "W-QUOTE-ODD: 2 records of ";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("the first one on line 2"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the first on line 2"), "{}", outcome.stderr);
     tap(&path, &json!({})).args(["--deny-warnings", "W-QUOTE-ODD"]).go().exits(65);
     let strict = tap(&path, &json!({ "strict": true })).go().exits(65);
     assert!(strict.stderr.contains("line: 2"), "{}", strict.stderr);
@@ -343,8 +343,8 @@ fn no_quote_is_lost_in_silence() {
 fn json_without_an_object_is_refused() {
     for (name, text, line, hint) in [
         ("a.jsonl", "\n[{\"id\":1},{\"id\":2}]\n", 2, "set `format` to json"),
-        ("a.ndjson", "7\n8\n", 1, "an object written on each line"),
-        ("a.jsonl", "{}\n\"x\"\n", 2, "an object written on each line"),
+        ("a.ndjson", "7\n8\n", 1, "one object on each line"),
+        ("a.jsonl", "{}\n\"x\"\n", 2, "one object on each line"),
         ("a.json", "[1,\n2]", 1, "an array of objects"),
         ("a.json", "[{},\n[3]]", 2, "an array of objects"),
         ("a.json", " 7", 1, "an array of objects"),
@@ -352,7 +352,7 @@ fn json_without_an_object_is_refused() {
         let scratch = folder();
         file(scratch.path(), name, text);
         let outcome = tap(&scratch.path().join(name), &json!({})).go().exits(65);
-        for word in [name, &format!("line: {line}\n"), hint, "no object"] {
+        for word in [name, &format!("line: {line}\n"), hint, "not an object"] {
             assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
         }
     }

@@ -1,4 +1,4 @@
-//! Fields and lines of a size that no memory holds are met by a limit, not by the machine (C14).
+//! A limit stops fields and lines that no memory could hold (C14).
 
 use std::io::Write;
 use std::path::Path;

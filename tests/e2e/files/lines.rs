@@ -1,4 +1,4 @@
-//! Lines that are no rows, rows of odd widths, delimiters of several characters.
+//! Lines that are not rows, rows of odd widths, delimiters of several characters.
 
 use std::path::Path;
 

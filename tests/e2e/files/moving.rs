@@ -1,4 +1,4 @@
-//! Files that change while they are read, and paths that lead to what is no file (C21, C26).
+//! Files that change while they are read, and paths that do not lead to a file (C21, C26).
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -69,7 +69,7 @@ fn a_file_that_changes_while_it_is_read_is_read_again_another_time() {
         fs::write(&path, large()).unwrap();
         let outcome = tap().go_amid(|| change(&path));
         whole.after_fault(&outcome, &[75]);
-        assert!(outcome.stderr.contains("changed during the read"), "{name}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("changed while it was read"), "{name}: {}", outcome.stderr);
         let messages = outcome.messages();
         let states: Vec<_> = messages.iter().filter(|m| m["type"] == "STATE").collect();
         for state in states {
@@ -173,11 +173,11 @@ fn paths_lead_to_files_or_are_refused() {
         assert_eq!(outcome.records("t"), [json!({ "a": 1 })], "{name}");
         assert!(outcome.stderr.contains(told), "{name}: {}", outcome.stderr);
     };
-    reads("real", "real/.#1.csv: it leads to nothing");
+    reads("real", "real/.#1.csv: the link leads to nothing");
     // It is told, for it may have been a folder with more of them.
     symlink("gone", at("real/latest")).unwrap();
-    reads("real/*.csv", "real/latest: it leads to nothing");
-    reads("real", "real/latest: it leads to nothing");
+    reads("real/*.csv", "real/latest: the link leads to nothing");
+    reads("real", "real/latest: the link leads to nothing");
     for name in ["real/**", "real/*/1.csv"] {
         let outcome = tap(&at(name)).exits(66);
         assert!(outcome.stderr.contains("latest"), "{name}: {}", outcome.stderr);

@@ -1,4 +1,4 @@
-//! Files that are known whatever their name: rotated, copied away, gone for a time.
+//! Files that are known whatever their name: rotated, copied away, gone for some time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,8 +134,8 @@ fn a_file_that_was_gone_for_a_time_is_skipped_unless_it_changed() {
     job.comes(&[3], 0);
     job.rename(".a.csv", "a.csv");
     let back = job.comes(&[], 0);
-    assert!(back.stderr.contains("a.csv: it was gone for a time, and is unchanged"));
-    assert!(!job.comes(&[], 0).stderr.contains("gone for a time"));
+    assert!(back.stderr.contains("a.csv: it was gone for some time and is unchanged"));
+    assert!(!job.comes(&[], 0).stderr.contains("gone for some time"));
     // Back by another name.
     job.rename("a.csv", ".a.csv");
     job.comes(&[], 0);

@@ -334,7 +334,7 @@ fn a_table_that_is_to_be_whole_is_not_read_without_a_file_that_is_being_written(
         let (tap, _) = extract(run);
         let tap = tap.exits(75);
         let told =
-            format!("while a file of it is being written\n  table_name: t\n  path: {path}\n");
+            format!("while one of its files is being written\n  table_name: t\n  path: {path}\n");
         assert!(tap.stderr.contains(&told), "{}", tap.stderr);
         assert_eq!(data(), "id\n1\n2\n");
     }
@@ -424,7 +424,7 @@ fn links_lead_to_files_below_the_folder_alone() {
     let outcome = tap(&server, &at("/in")).go().success();
     assert_eq!(column(&outcome, "id"), [1]);
     for name in ["out_of_it.csv", "absolute.csv", "dangling.csv", "round.csv", "up.csv"] {
-        assert!(outcome.stderr.contains(&format!("passing over /in/{name}")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&format!("skipping /in/{name}")), "{}", outcome.stderr);
     }
     // A path that is meant is followed.
     assert_eq!(column(&tap(&server, &at("/in/absolute.csv")).go().success(), "id"), [2]);
@@ -457,10 +457,10 @@ fn paths_that_lead_to_no_file_say_so() {
     let pipe = tap(&server, &at("/in/pipe.csv")).go().exits(78);
     assert!(pipe.stderr.contains("not a regular file"), "{}", pipe.stderr);
     let outcome = tap(&server, &at("/in")).go().success();
-    assert!(outcome.stderr.contains("passing over /in/pipe.csv"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("skipping /in/pipe.csv"), "{}", outcome.stderr);
     let none = |path: &str| tap(&server, &at(path)).set("warning_if_no_files", true).go().success();
-    assert!(none("/in/*.parquet").stderr.contains("no file is found"));
-    assert!(none("/in/none.csv").stderr.contains("no file is found"));
+    assert!(none("/in/*.parquet").stderr.contains("no file was found"));
+    assert!(none("/in/none.csv").stderr.contains("no file was found"));
     // A pattern that takes other engines for ever.
     let entry = json!({ "search_prefix": "/in", "search_pattern": "^(.*)*(a+)+(a|aa)+$" });
     server.put(&format!("/in/{}b.csv", "a".repeat(200)), "id\n1\n");

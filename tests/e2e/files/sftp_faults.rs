@@ -175,7 +175,7 @@ fn a_file_that_changes_while_it_is_read_is_read_another_time() {
         let path = server.put("/in/a.csv", &large);
         let outcome = ours("tap-sftp").config(&settings).go_amid(|| change(&path));
         whole.after_fault(&outcome, &[75]);
-        assert!(outcome.stderr.contains("changed during the read"), "{name}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("changed while it was read"), "{name}: {}", outcome.stderr);
         assert!(bookmark(&outcome).is_null(), "{name}");
     }
 }

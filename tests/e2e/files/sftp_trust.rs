@@ -115,7 +115,7 @@ fn keys_that_cannot_be_used_are_refused_before_any_call() {
         (
             json!({ "private_key_file": secret, "private_key_passphrase": "CANARY-5f3a" }),
             77,
-            "is `private_key_passphrase` right?",
+            "check `private_key_passphrase`",
         ),
         (json!({ "private_key_file": open }), 77, "chmod 600"),
         (json!({ "private_key_file": public }), 78, "not the public one"),
@@ -124,7 +124,7 @@ fn keys_that_cannot_be_used_are_refused_before_any_call() {
         (json!({ "private_key_file": "CANARY-5f3a" }), 78, "setting: private_key_file"),
         (json!({ "private_key_file": pasted }), 78, "setting: private_key_file"),
         (json!({ "private_key_file": body }), 78, "setting: private_key_file"),
-        (json!({ "private_key_file": "/dev/zero" }), 78, "no regular file"),
+        (json!({ "private_key_file": "/dev/zero" }), 78, "not a regular file"),
         (json!({ "host": "sftp://u:CANARY-5f3a@h" }), 78, "setting: host"),
         (json!({ "private_key": "CANARY-5f3a" }), 78, "setting: private_key"),
         (json!({}), 78, "set `password`"),
@@ -172,7 +172,7 @@ fn a_server_proves_who_it_is_before_it_is_told_anything() {
     refused(known("gone", String::new()).set("known_hosts_file", "/none"), 77, &["ssh-keyscan -p"]);
     let pinned = ours("tap-sftp").config(&server.settings(&tables()));
     let wrong = login().fingerprint("host_other");
-    refused(pinned.set("host_key_fingerprint", &wrong), 77, &[shown, &wrong, "pinned"]);
+    refused(pinned.set("host_key_fingerprint", &wrong), 77, &[shown, &wrong, "differs from"]);
     // Nobody has asked to log in, be it with nothing.
     let log = server.log();
     for word in ["Accepted", "Failed", "authenticating user", "invalid user"] {
@@ -275,5 +275,9 @@ fn what_is_no_sftp_server_is_told_apart() {
     refused(ours("tap-sftp").config(&settings), 75, &["host.invalid"]);
     let without = Sshd::start_with("Subsystem other /bin/true\nForceCommand /bin/false");
     let settings = without.settings(&tables());
-    refused(ours("tap-sftp").config(&settings).set("max_reconnects", 1), 75, &["was cut"]);
+    refused(
+        ours("tap-sftp").config(&settings).set("max_reconnects", 1),
+        75,
+        &["SFTP server broke"],
+    );
 }

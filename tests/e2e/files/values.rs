@@ -1,4 +1,4 @@
-//! Values of declared types that are written otherwise than the pipe has them.
+//! Values of declared types that are not written in the form of the pipe.
 
 use std::path::Path;
 

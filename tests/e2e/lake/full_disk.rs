@@ -81,7 +81,7 @@ fn inputs(scratch: &Path) -> [PathBuf; 2] {
 fn is_named(outcome: &Outcome) {
     let says = |text: &str| outcome.stderr.contains(text);
     assert!(says("path: ") && says("No space left on device"), "{}", outcome.stderr);
-    assert!(says("hint: make room"), "{}", outcome.stderr);
+    assert!(says("hint: free some space"), "{}", outcome.stderr);
 }
 
 #[test]

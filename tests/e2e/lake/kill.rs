@@ -1,4 +1,4 @@
-//! Processes that die, disks that fill, runs that meet: nothing half is ever visible.
+//! Processes that die, disks that fill, runs that meet: a reader never sees half a partition.
 
 use std::collections::BTreeSet;
 use std::io::Write;

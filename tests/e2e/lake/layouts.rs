@@ -325,7 +325,7 @@ fn rows_that_a_state_tells_of_and_the_output_lacks_are_told() {
         // What comes since the state is no more of the whole than nothing is.
         file(&input, "2.csv", "id,n\n2,b\n");
         let part = run(&first, &other, &[]);
-        told(&part, "the rows since the state alone");
+        told(&part, "only the rows since the state");
         let second = state(&part);
         silent(&run(&second, &other, &[]));
         silent(&run(&json!({}), &output, &[]));
@@ -365,7 +365,7 @@ fn a_property_that_some_schemas_lack_is_told() {
         }
         let outcome = to_lake(scratch.path(), "s", DAY).input(lines.0).go().success();
         let told = outcome.stderr.lines().find(|line| line.contains("W-PROPERTY-ABSENT: "));
-        told.map(|line| line.contains("leaves alone: b;"))
+        told.map(|line| line.contains("has null there: b."))
     };
     let (wide, narrow) = (&wide, &narrow);
     for rows in [1, 70_000] {

@@ -1,4 +1,4 @@
-//! Other people's readers on the dated folders, also while a day is published again.
+//! `DuckDB` and other readers on the dated folders, also while a day is published again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -81,13 +81,13 @@ fn a_day_that_is_not_as_published_is_refused_before_its_first_row() {
         }
     };
     fs::write(&items, text.replace("\"csv\"", "\"strange\"")).unwrap();
-    refused(66, "cannot trust a table that differs from the run record");
+    refused(66, "cannot use a table that differs from the run record");
     fs::write(&items, &text).unwrap();
     let name = manifest(items.parent().unwrap())["files"][0]["name"].as_str().unwrap().to_owned();
     let data = items.with_file_name(name);
     let rows = fs::read(&data).unwrap();
     fs::write(&data, "id\n8\n").unwrap();
-    refused(65, "another checksum");
+    refused(65, "checksum differs");
     fs::write(&data, rows).unwrap();
     fs::remove_dir_all(lake.join(".runs")).unwrap();
     refused(66, "cannot read a day that no run has finished");

@@ -68,7 +68,7 @@ fn unreal_dates_begin_nothing(unreal: &Ended, word: &Ended, log: &str) {
     assert_ne!(unreal.code, 0);
     assert_eq!(unreal.task("extract_csv"), ("failed".to_owned(), 1), "{log}");
     assert_eq!(unreal.task("load").0, "upstream_failed", "{log}");
-    assert!(log.contains("'2026-02-30' is no real date"), "{log}");
+    assert!(log.contains("'2026-02-30' is not a valid date"), "{log}");
     assert!(word.code.as_str().is_some_and(|code| code.contains("ParamValidationError")), "{log}");
 }
 
@@ -167,7 +167,7 @@ fn the_check_of_a_day_agrees_with_its_load() {
     let text = fs::read(&input).unwrap();
     fs::remove_file(&input).unwrap();
     project.run(&["tap-csv--two", "to-third"]).exits(66);
-    fails("third 2026-01-31 is not whole: tap-csv--two to-third has not ended well");
+    fails("third 2026-01-31 is not complete: tap-csv--two to-third did not succeed");
     fs::write(&input, text).unwrap();
     project.run(&["tap-csv--two", "to-third"]).success();
     check().success();

@@ -1,4 +1,4 @@
-//! Our taps into other people's targets and their taps into ours, over the plain Singer pipe.
+//! Our taps with targets of other authors, and their taps with ours, over the plain Singer pipe.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What passes a mapper keeps its order, its envelope and its completeness.
+//! A mapper keeps the order, the envelope and the completeness of its streams.
 
 use std::path::Path;
 
@@ -167,7 +167,11 @@ fn what_cannot_be_mapped_is_refused_before_its_rows() {
     let both = both.schema("b", &properties(), &["id"]);
     let settings = json!({ "streams": { "a": ["one"], "b": ["one"] } });
     let refused = mapper(&settings).input(both.0.clone()).go().exits(78);
-    assert!(refused.stderr.contains("cannot make one stream of two"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("cannot send two streams under one name"),
+        "{}",
+        refused.stderr
+    );
     let refused = mapper(&json!({ "without": ["id"] })).input(both.0).go().exits(78);
     assert!(refused.stderr.contains("cannot leave out a key"), "{}", refused.stderr);
     mapper(&json!({})).input("").go().exits(76);

@@ -1,4 +1,4 @@
-//! What a run would do, told beforehand, and done then.
+//! What `--plan` says of a run, and what the run then does.
 
 use std::fs;
 
@@ -265,8 +265,8 @@ fn the_runner_tells_the_files_and_the_statements_of_a_step() {
     // What the target refuses is a warning of the plan, which fails.
     target.psql("CREATE SCHEMA later; CREATE VIEW later.z AS SELECT 1 AS id");
     let text = project.chorus(&words).go().exits(69).text();
-    assert!(text.contains("warning: cannot tell what target-postgres would do"), "{text}");
-    assert!(text.contains("cannot load into what is no table"), "{text}");
+    assert!(text.contains("warning: cannot predict what target-postgres would do"), "{text}");
+    assert!(text.contains("cannot load into a view or foreign table"), "{text}");
 }
 
 #[test]

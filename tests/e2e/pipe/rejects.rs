@@ -1,4 +1,4 @@
-//! The file of the records that were set aside holds what is selected, and nothing else.
+//! The rejects file has the rejected records that are selected, and nothing else.
 
 use std::path::Path;
 

@@ -162,8 +162,8 @@ fn a_tap_that_dies_in_a_table_that_no_state_names_leaves_the_tables_before_it() 
     let end = String::from_utf8(Lines::default().done().0).unwrap();
     for (input, why) in [
         (cut.to_owned(), "the input ended early"),
-        (format!("{cut}{end}"), "another tap began"),
-        (format!("{cut}{other}"), "another tap began"),
+        (format!("{cut}{end}"), "another tap started"),
+        (format!("{cut}{other}"), "another tap started"),
     ] {
         let second = folder();
         let refused = to_lake(second.path(), "s", DAY).input(input).go().exits(76);

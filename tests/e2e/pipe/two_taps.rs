@@ -1,4 +1,4 @@
-//! Two taps that write into one pipe: a stream is complete by the word of the run that began it.
+//! Two taps that write into one pipe: only the run that began a stream can complete it.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn a_table_is_not_replaced_by_what_a_tap_that_died_has_sent() {
         let settings = json!({ "load_method": method, "require_complete": true });
         let input = [cut(&a), b.concat()].concat();
         let outcome = to_database(&database, &settings).input(input).go().exits(76);
-        assert!(outcome.stderr.contains("another tap began"), "{method}: {outcome:?}");
+        assert!(outcome.stderr.contains("another tap started"), "{method}: {outcome:?}");
         assert!(outcome.stderr.contains("stream: a\n"), "{method}: {outcome:?}");
         assert_eq!(database.psql("SELECT count(*) FROM a WHERE name = 'old'"), "9", "{method}");
         assert_eq!(database.psql("SELECT to_regclass('public.b') IS NULL"), "t", "{method}");

@@ -97,7 +97,7 @@ fn views_policies_and_conditions_find_what_they_name() {
     let condition = json!({ "tables": ["app.t"], "stream_options": { "app-t": {
         "custom_where_clauses": ["id IN (SELECT app.kept())"] } } });
     let failed = read(&condition).go().exits(69);
-    let told = "the function app.kept() finds names without a schema";
+    let told = "the function app.kept() uses names without a schema";
     assert!(failed.stderr.contains(told), "{}", failed.stderr);
     let plain = read(&json!({ "tables": ["app.t"] })).go().success();
     assert_eq!(plain.records("app-t")[0]["kind"], "app.t");

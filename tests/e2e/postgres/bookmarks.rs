@@ -227,7 +227,8 @@ fn columns_that_were_left_out_and_come_behind_a_bookmark_are_told() {
         }
         let tap = from_database(&source, &json!({})).json("--catalog", &catalog);
         let outcome = tap.json("--state", &state).go().success();
-        let named = |name: &str| outcome.stderr.contains(&format!("what they have there: {name};"));
+        let named =
+            |name: &str| outcome.stderr.contains(&format!("keep their values there: {name};"));
         assert_eq!(outcome.stderr.contains("W-COLUMN-ADDED"), told.is_some(), "{}", outcome.stderr);
         assert!(told.is_none_or(named), "{told:?}: {}", outcome.stderr);
         let states = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");

@@ -155,8 +155,8 @@ fn a_commit_that_nobody_can_tell_of_is_said_to_be_so() {
         let place = table(&target);
         assert_eq!(stage.trial(&place).after_fault(&outcome, &[75]), Saw::New);
         let says = |text: &str| outcome.stderr.contains(text);
-        assert!(says("cannot tell whether the rows were committed"), "{}", outcome.stderr);
-        assert!(says("hint: run again; with `append-only` look first"), "{}", outcome.stderr);
+        assert!(says("cannot find out whether the rows were committed"), "{}", outcome.stderr);
+        assert!(says("hint: run again; with `append-only` first check"), "{}", outcome.stderr);
     });
 }
 

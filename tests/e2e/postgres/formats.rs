@@ -1,4 +1,4 @@
-//! COPY in its binary format: tables, refusals and words are those of the text format.
+//! COPY in its binary format gives the same tables, refusals and messages as the text format.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A bookmark of time moves up to the start of the run: no row of the future ends all reading.
+//! A bookmark of time never passes the start of the run: a row of the future does not end all
+//! reading.
 
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn a_key_of_the_future_is_no_bookmark_of_a_table() {
         let mark = state["bookmarks"]["public-t"]["replication_key_value"].as_str().unwrap();
         assert!(mark.starts_with("2026-01-01"), "{name}: {state}");
         assert!(first.stderr.contains(CODE), "{name}: {}", first.stderr);
-        assert!(first.stderr.contains("1 rows, the first of them row 4"), "{}", first.stderr);
+        assert!(first.stderr.contains("1 rows (the first is row 4"), "{}", first.stderr);
         assert!(!first.stderr.contains("2204"), "a value of a record: {}", first.stderr);
         row(5, "'2026-01-02'");
         let second = by_key(&source, &settings, &state).go().success();
@@ -166,7 +167,7 @@ fn a_key_of_the_future_or_of_another_kind_is_no_bookmark_of_an_api() {
         let (mark, said) = read(&keys, &more, &json!({}), |reply| reply);
         assert_eq!(mark, expected, "{name}: {said}");
         assert_eq!(said.contains(CODE), ahead > 0, "{name}: {said}");
-        assert!(ahead == 0 || said.contains(&format!("{ahead} rows, the first")), "{name}: {said}");
+        assert!(ahead == 0 || said.contains(&format!("{ahead} rows (the first")), "{name}: {said}");
     }
     let keys = [json!("2026-01-02T00:00:00Z"), far_text.clone()];
     let off = json!({ "bookmark_cap": false });

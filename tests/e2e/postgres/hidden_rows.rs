@@ -1,4 +1,4 @@
-//! Rows that the row security of a source hides are told.
+//! The tap warns of rows that the row security of a source hides.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Every hint is followed to the letter: behind it the load passes.
+//! Every hint is followed to the letter, and then the load succeeds.
 
 use serde_json::{Value, json};
 
@@ -134,14 +134,14 @@ fn rules_of_tables() {
             "CREATE TABLE t (id bigint PRIMARY KEY, name text, one int DEFAULT 1);
              CREATE UNIQUE INDEX only_one ON t (one)",
             65,
-            [names, "what `constraint` names"],
+            [names, "that `constraint` names"],
             Step::Sql("DROP INDEX only_one"),
         ),
         case(
             "CREATE TABLE t (id bigint PRIMARY KEY,
                name text CONSTRAINT long CHECK (length(name) > 3))",
             65,
-            ["constraint: long", "the table has a condition that a row does not meet"],
+            ["constraint: long", "a row does not meet a condition of the table"],
             Step::Sql("ALTER TABLE t DROP CONSTRAINT long"),
         ),
         case(
@@ -155,7 +155,7 @@ fn rules_of_tables() {
             "CREATE TABLE other (name text PRIMARY KEY);
              CREATE TABLE t (id bigint PRIMARY KEY, name text REFERENCES other)",
             65,
-            ["sqlstate: 23503", "load that table first"],
+            ["sqlstate: 23503", "load the table of those rows first"],
             Step::Sql("INSERT INTO other VALUES ('a'), ('b')"),
         ),
     ] {
@@ -181,7 +181,7 @@ fn what_is_beside_the_rules_of_a_table() {
             "CREATE TABLE other (id bigint PRIMARY KEY, name text);
              CREATE VIEW t AS SELECT * FROM other",
             69,
-            ["cannot load into what is no table", "choose another schema"],
+            ["cannot load into a view or foreign table", "choose another schema"],
             Step::Set(json!({ "default_target_schema": "other" })),
         ),
         case(
@@ -194,13 +194,13 @@ fn what_is_beside_the_rules_of_a_table() {
         case(
             "CREATE TABLE t (id bigint PRIMARY KEY, name bigint)",
             65,
-            ["cannot change the type of the column safely", "set `on_type_change: widen`"],
+            ["cannot change the type of the column safely", "set `on_type_change` to `widen`"],
             Step::Set(json!({ "on_type_change": "widen" })),
         ),
         case(
             "CREATE TABLE t (id bigint PRIMARY KEY, name int4range)",
             65,
-            ["malformed range literal", "or make the column one of a wider type, or of type text"],
+            ["malformed range literal", "or change the column to a wider type or to text"],
             Step::Sql("ALTER TABLE t ALTER name TYPE text"),
         ),
     ] {
@@ -228,7 +228,7 @@ fn values_that_columns_refuse() {
             case(
                 "CREATE TABLE t (id bigint PRIMARY KEY, v real)",
                 65,
-                ["come back from its column", "make the column numeric"],
+                ["its column would change the number", "change the type of the column to numeric"],
                 Step::Sql("ALTER TABLE t ALTER v TYPE numeric"),
             ),
             lines(&number, &json!(123_456_789.12)),
@@ -255,7 +255,7 @@ fn values_that_columns_refuse() {
             case(
                 "CREATE TABLE t (id bigint PRIMARY KEY, v tsvector)",
                 65,
-                ["would not keep the value", "load it into a column of type text"],
+                ["would change the value", "load it into a column of type text"],
                 Step::Sql("ALTER TABLE t ALTER v TYPE text"),
             ),
             lines(&json!({ "type": "string" }), &json!("a a b")),
@@ -311,7 +311,7 @@ fn names_and_streams() {
         ..case(
             "SELECT",
             78,
-            ["cannot act on ACTIVATE_VERSION", "`add_record_metadata` is off: set it"],
+            ["cannot act on ACTIVATE_VERSION", "set `add_record_metadata` to true"],
             Step::Set(json!({ "add_record_metadata": true })),
         )
     };
@@ -380,7 +380,7 @@ fn rights_and_limits_of_a_role() {
              CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow();
              ALTER ROLE loader SET statement_timeout = '400ms'",
             75,
-            ["sqlstate: 57014", "raise that (ALTER ROLE ... SET statement_timeout)"],
+            ["sqlstate: 57014", "raise it (ALTER ROLE ... SET statement_timeout)"],
             "ALTER ROLE loader SET statement_timeout = 0",
         ),
     ] {
@@ -433,7 +433,7 @@ fn a_table_is_not_loaded_once_and_then_never() {
             &case(
                 "SELECT",
                 65,
-                ["columns to stage rows by: 7", "or load by `append-only`"],
+                ["columns of the staging table: 7", "or load by `append-only`"],
                 Step::Set(json!({ "load_method": "append-only" })),
             ),
             &lines(columns),

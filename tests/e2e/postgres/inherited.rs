@@ -1,4 +1,4 @@
-//! What the tap says of a relation, its key and its rows, is true of what it reads.
+//! What the tap says of a relation, its key and its rows is true of what it reads.
 
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ fn what_an_extension_brings_is_no_stream() {
     let schemas = messages.iter().filter(|message| message["type"] == "SCHEMA");
     let streams: Vec<&str> = schemas.map(|schema| schema["stream"].as_str().unwrap()).collect();
     assert_eq!(streams, ["public-mine"]);
-    assert!(outcome.stderr.contains("part of the extension hstore: public.known, public.units"));
+    assert!(outcome.stderr.contains("belong to the extension hstore: public.known, public.units"));
     // A catalog that names one still reads it.
     let mut catalog = discover(&source);
     let entry = &mut catalog["streams"][0];

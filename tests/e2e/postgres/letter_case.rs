@@ -1,4 +1,4 @@
-//! Names that differ in case alone from those that another program made: `name_case`.
+//! Names that differ only in case from those that another program made: `name_case`.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,11 @@ fn names_become_lower_case() {
     assert_eq!(columns(&target, "kept.\"Orders\""), "Id Total ÜBER");
     let both = lines("s-t", &["id", "Id"]);
     let refused = load(&target, "lower", &json!({}), &both).exits(65);
-    assert!(refused.stderr.contains("cannot tell two columns apart"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("two columns of the stream have one name in the table"),
+        "{}",
+        refused.stderr
+    );
     // Where the stream has both, both are meant.
     load(&target, "keep", &json!({}), &both).success();
     assert_eq!(columns(&target, "s.t"), "id Id");
@@ -111,7 +115,7 @@ fn a_table_in_another_case_is_refused_with_both_ways_out() {
            AND relname NOT LIKE '\\_sdc%'";
     target.psql(make);
     let refused = load(&target, "keep", &json!({}), &upper).exits(78);
-    assert!(refused.stderr.contains("table that is there: s.orders"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("existing table: s.orders"), "{}", refused.stderr);
     assert_eq!(target.psql(tables), "orders");
     load(&target, "lower", &json!({}), &upper).success();
     assert_eq!(target.psql("SELECT count(*) FROM s.orders"), "1");
@@ -133,7 +137,7 @@ fn a_table_in_another_case_is_refused_with_both_ways_out() {
     target.psql("CREATE SCHEMA raw; CREATE TABLE raw.items (id bigint PRIMARY KEY)");
     let items = lines("Raw-items", &["id"]);
     let refused = load(&target, "keep", &json!({}), &items).exits(78);
-    assert!(refused.stderr.contains("table that is there: raw.items"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("existing table: raw.items"), "{}", refused.stderr);
     load(&target, "lower", &json!({}), &items).success();
     assert_eq!(target.psql("SELECT to_regnamespace('\"Raw\"') IS NULL"), "t");
 }

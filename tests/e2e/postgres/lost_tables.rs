@@ -29,7 +29,7 @@ fn resumed_from(tap: Run, state: Option<&Value>) -> Run {
 fn noticed(first: &Value, run: impl Fn(Option<&Value>) -> (Run, Run)) {
     let (tap, target) = run(Some(first));
     let refused = pipe(tap, target).1.exits(78);
-    let gone = ["the table is not there", "cannot find the tables"];
+    let gone = ["the table does not exist", "cannot find the tables"];
     assert!(gone.iter().any(|words| refused.stderr.contains(words)), "{}", refused.stderr);
     assert!(refused.stderr.contains("`--state`"), "{}", refused.stderr);
     let (tap, target) = run(None);
@@ -106,7 +106,7 @@ fn a_day_of_tables_that_were_never_remembered_is_found() {
     }
     pipe_succeeds(tap().json("--state", &before), to_database(&target, &json!({})));
     let refused = pipe(tap().json("--state", &first), to_database(&target, &json!({}))).1;
-    assert!(refused.exits(78).stderr.contains("of other tables of their names"));
+    assert!(refused.exits(78).stderr.contains("other tables of the same names"));
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_state_is_of_the_tables_that_it_was_written_for() {
         // Another database with tables of these names, filled by the same streams.
         let refused = pipe(resumed(), into(&other)).1.exits(78);
         assert!(
-            refused.stderr.contains("of another table of this name")
-                || refused.stderr.contains("of other tables of their names"),
+            refused.stderr.contains("another table of this name")
+                || refused.stderr.contains("other tables of the same names"),
             "{}",
             refused.stderr
         );
@@ -198,7 +198,7 @@ fn a_table_that_somebody_made_anew_under_its_name_is_noticed() {
         // Also where nothing is new, and where only the other stream has rows.
         for _ in 0..2 {
             let refused = pipe(tap().json("--state", &from), into(&json!({}))).1.exits(78);
-            assert!(refused.stderr.contains("is of another table"), "{}", refused.stderr);
+            assert!(refused.stderr.contains("belongs to another table"), "{}", refused.stderr);
             assert!(refused.stderr.contains("`missing_table: make`"), "{}", refused.stderr);
             source.psql("INSERT INTO \"a-b\" SELECT max(id) + 1 FROM \"a-b\"");
         }
@@ -239,7 +239,7 @@ fn a_table_made_anew_behind_unchanged_files_is_noticed() {
     let first = state(&pipe_succeeds(tap(), to_database(&target, &json!({}))).1);
     target.psql("ALTER TABLE t RENAME TO k; CREATE TABLE t AS TABLE k LIMIT 1; DROP TABLE k");
     let resumed = || pipe(tap().json("--state", &first), to_database(&target, &json!({}))).1;
-    assert!(resumed().exits(78).stderr.contains("of other tables of their names"));
+    assert!(resumed().exits(78).stderr.contains("other tables of the same names"));
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_day_of_rows_since_a_state_needs_the_table_of_the_days_before() {
     let later = "2026-11-21";
     pipe_succeeds(tap().json("--state", &first), to_lake(scratch.path(), "s", later));
     let load = |day: &str| pipe(from_lake(scratch.path(), day), to_database(&target, &json!({}))).1;
-    assert!(load(later).exits(78).stderr.contains("is not there"));
+    assert!(load(later).exits(78).stderr.contains("does not exist"));
     for day in [DAY, later] {
         load(day).success();
     }

@@ -149,7 +149,7 @@ fn versions_are_acted_on_or_refused() {
             to_database(&target, &more).config(&metadata(false)).input(keyed())
         };
         let refused = run().go().exits(78);
-        assert!(refused.stderr.contains("`add_record_metadata` is off"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("set `add_record_metadata` to true"), "{}", refused.stderr);
         run().set("activate_version", false).go().success();
         run().set("load_method", "overwrite").go().success();
     }
@@ -173,7 +173,7 @@ fn properties_that_do_not_reach_the_table_are_named() {
     for name in ["_sdc_extracted_at", "_sdc_table_version"] {
         schema[name] = json!({ "type": "string" });
     }
-    for (on, words) in [(true, "get values of this run"), (false, "is off")] {
+    for (on, words) in [(true, "fills the columns of these names"), (false, "is false")] {
         let lines = Lines::default().schema("t", &schema, &["id"]).row(1, "a").done();
         let outcome = to_database(&target, &metadata(on)).input(lines.0).go().success();
         let said = "properties left out: _sdc_extracted_at, _sdc_table_version";

@@ -261,7 +261,7 @@ fn sources_of_long_names_are_found_with_the_others() {
     let beside = scratch.path().join("source=short~");
     let copy = Run::new("/bin/cp".as_ref()).args(["-r"]);
     copy.args([&scratch.path().join("source=short"), &beside]).go().success();
-    assert!(read().success().stderr.contains("passing over"));
+    assert!(read().success().stderr.contains("skipping"));
     fs::remove_dir_all(&beside).unwrap();
     // A day is not read without the source that cannot be told.
     let part = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains('~');
@@ -272,7 +272,7 @@ fn sources_of_long_names_are_found_with_the_others() {
     assert!(read().exits(66).stderr.contains("cannot find the manifest"));
     // A folder in which nothing was published is no source, once no run record speaks of it.
     fs::remove_dir_all(cut.join(format!("extracted_at={DAY}"))).unwrap();
-    assert!(read().exits(66).stderr.contains("the run record lists it"));
+    assert!(read().exits(66).stderr.contains("the run record lists this"));
     fs::remove_dir_all(scratch.path().join(".runs").join(cut.file_name().unwrap())).unwrap();
     read().success();
 }

@@ -1,4 +1,4 @@
-//! The values of the columns that a load fills itself: the same whichever way rows travel.
+//! The values of the columns that a load fills itself are the same, however rows travel.
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,7 @@ fn check(tap: &dyn Fn() -> Run) {
     }
     let outcome = tap().json("--catalog", &none).go().success();
     assert!(rows(&outcome).is_empty());
-    assert!(outcome.stderr.contains("nothing to read"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("nothing is read"), "{}", outcome.stderr);
 }
 
 #[test]

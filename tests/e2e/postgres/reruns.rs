@@ -242,7 +242,7 @@ fn a_day_goes_on_from_its_own_state(tap: impl Fn() -> Run, more: impl Fn()) {
     let first = last(&extract(DAY, &json!({})).success());
     more();
     let refused = extract(DAY, &first).exits(78);
-    assert!(refused.stderr.contains("run again as then, or without that"), "{refused:?}");
+    assert!(refused.stderr.contains("run again with the same state and settings"), "{refused:?}");
     assert_eq!(rows(DAY), "1", "the day has lost rows");
     // The next day is what is new, and again when it is read again from where it began.
     let next = "2026-11-21";

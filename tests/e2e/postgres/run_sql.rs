@@ -59,7 +59,7 @@ fn a_failure_ahead_loads_nothing() {
         (json!(["CREATE TABLE made ()", "SELECT 1/0"]), 65, "entry: 2"),
         (json!("SELEC"), 69, "entry: 1"),
         (json!("DO $$ BEGIN RAISE EXCEPTION 'not today'; END $$"), 65, "not today"),
-        (json!("COMMIT"), 78, "leave COMMIT and ROLLBACK out"),
+        (json!("COMMIT"), 78, "remove COMMIT and ROLLBACK"),
         (json!(["VACUUM"]), 69, "transaction block"),
     ] {
         let failed = load(&target, &json!({ "before_run_sql": sql }), whole()).exits(code);
@@ -96,7 +96,7 @@ fn a_failure_behind_leaves_what_was_committed_and_said() {
         target.psql(end);
         holder.wait().unwrap();
         assert!(failed.stderr.contains("setting: after_run_sql"), "{}", failed.stderr);
-        assert!(failed.stderr.contains("hint: every table is committed"), "{}", failed.stderr);
+        assert!(failed.stderr.contains("hint: all tables are committed"), "{}", failed.stderr);
         assert_eq!(target.psql("SELECT count(*) FROM t"), "2", "{sql}");
         assert!(failed.text().contains("\"currently_syncing\":null"), "{}", failed.text());
     }
@@ -206,7 +206,7 @@ fn a_stream_without_keys_is_refused_where_keys_are_required() {
     let lines = Lines::default().syncing("t").schema("t", &columns, &[]);
     let lines = lines.record("t", &json!({ "id": 1 })).done().0;
     let refused = load(&target, &json!({ "primary_key_required": true }), lines.clone()).exits(78);
-    assert!(refused.stderr.contains("hint: have the tap give the stream keys"), "{refused:?}");
+    assert!(refused.stderr.contains("hint: let the tap declare keys"), "{refused:?}");
     load(&target, &json!({ "primary_key_required": false }), lines).success();
     let keyed = json!({ "primary_key_required": true, "default_target_schema": "keyed" });
     load(&target, &keyed, whole()).success();

@@ -200,7 +200,7 @@ fn the_victim_of_a_deadlock_tries_again() {
         target.wait_for(WENT_ON);
         other.end("COMMIT");
         let outcome = load.wait();
-        let retried = outcome.stderr.contains("in favour of another; trying again");
+        let retried = outcome.stderr.contains("in favour of another one; trying again");
         assert!(retried, "{round}: {}", outcome.stderr);
         case.tried(|trial| trial.after_rerun(&outcome));
     }
@@ -213,9 +213,9 @@ fn conflicts_that_do_not_end_are_given_up_and_named() {
         let target = database("conflicts");
         let case = Case { target: &target, method, replaces: true, count: 3 };
         for (state, says) in [
-            ("40001", "hint: other sessions were in the way: run again"),
-            ("40P01", "hint: other sessions were in the way: run again"),
-            ("55P03", "hint: another session holds the table"),
+            ("40001", "hint: other sessions were in conflict with this run: run again"),
+            ("40P01", "hint: other sessions were in conflict with this run: run again"),
+            ("55P03", "hint: another session holds a lock on the table"),
         ] {
             case.prepare();
             target.psql(&format!(

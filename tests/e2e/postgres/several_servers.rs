@@ -88,7 +88,7 @@ fn the_first_server_that_will_do_is_taken() {
             assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
         }
     };
-    refused("np", "standby", 75, &["it is no standby", "Connection refused", "to any of"]);
+    refused("np", "standby", 75, &["it is not a standby", "Connection refused", "to any of"]);
     refused("nn", "any", 75, &["Connection refused"]);
     refused("s", "read-write", 69, &["it is a standby", "hint: `target_session_attrs`"]);
     refused("ss", "primary", 69, &["it is a standby"]);
@@ -186,7 +186,8 @@ fn options_set_what_is_not_ours() {
         // Views compute by them; how values are printed is ours.
         assert_eq!(outcome.records("public-v"), [json!({ "memory": "5MB", "zone": "Asia/Tokyo" })]);
         assert_eq!(outcome.records("public-t"), [json!({ "id": 1, "i": "P1D" })]);
-        let told = "the option IntervalStyle=postgres has no effect: the setting is iso_8601 here";
+        let told =
+            "the option IntervalStyle=postgres has no effect: the connector sets it to iso_8601";
         assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
         assert_eq!(outcome.stderr.matches("W-SETTING-UNUSED: ").count(), 1, "{}", outcome.stderr);
     }

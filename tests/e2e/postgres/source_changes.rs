@@ -149,7 +149,7 @@ fn files_are_read_as_discovery_saw_them_or_another_time() {
         change(&path);
         let (messages, outcome) = reading.end();
         let outcome = outcome.exits(75);
-        assert!(outcome.stderr.contains("changed during the read"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("changed while it was read"), "{}", outcome.stderr);
         assert!(!ended_well(&messages));
     }
     // A file that came since may have columns that nobody has heard of: it is of the next run.
@@ -235,7 +235,7 @@ fn a_text_that_means_another_value_than_the_catalog_says_is_refused() {
 fn rows_that_share_the_key_of_the_catalog_are_told() {
     let told = |change: &str| {
         let outcome = by_older_catalog(change).success();
-        outcome.stderr.contains("W-KEY-SHARED: stream public-t: rows share its key id")
+        outcome.stderr.contains("W-KEY-SHARED: stream public-t: several rows have the same key id")
     };
     let loose = "ALTER TABLE t DROP CONSTRAINT t_pkey";
     let viewed = "ALTER TABLE t RENAME TO u; CREATE VIEW t AS SELECT * FROM u";

@@ -123,7 +123,11 @@ fn another_stream_is_refused_whenever_it_comes() {
         let at = refused.find("DELETE FROM").unwrap();
         target.psql(refused[at..].lines().next().unwrap());
         let outcome = into(&target, &more, one("items", 3)).success();
-        assert!(outcome.stderr.contains("from now on by stream items alone"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("from now on only stream items may fill it"),
+            "{}",
+            outcome.stderr
+        );
         into(&target, &more, one("order-items", 1)).exits(78);
     }
 }
@@ -191,7 +195,7 @@ fn without_the_right_to_remember_streams_are_kept_apart_within_a_run() {
         |input: Vec<u8>| to_database(&target, &json!({})).set("user", &role).input(input).go();
     for (stream, id) in [("items", 1), ("other-items", 2)] {
         let outcome = run(one(stream, id)).success();
-        assert_eq!(outcome.stderr.matches("is not remembered").count(), 1, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("cannot write down").count(), 1, "{}", outcome.stderr);
     }
     let both = [one("items", 3), one("other-items", 4)].concat();
     assert!(run(both).exits(78).stderr.contains("other stream: items"));
@@ -205,7 +209,7 @@ fn without_the_right_to_remember_streams_are_kept_apart_within_a_run() {
         into(&target, &json!({}), one("u", 1)).success();
         target.psql(&format!("{made}{role}"));
         let outcome = run(one("items", 5)).success();
-        assert_eq!(outcome.stderr.matches("is not remembered").count(), 1, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("cannot write down").count(), 1, "{}", outcome.stderr);
     }
 }
 

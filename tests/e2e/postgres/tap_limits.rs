@@ -82,7 +82,7 @@ fn runs_of_so_many_records_reach_the_end_of_a_table() {
                 break;
             }
             assert!(run < 8, "{table}: the runs do not end");
-            more = outcome.stderr.contains("rows are left for the next");
+            more = outcome.stderr.contains("reads the remaining rows");
             state = last_state(&outcome);
         }
     }
@@ -102,7 +102,7 @@ fn a_limit_that_leaves_nothing_out_says_nothing() {
         let outcome = full(most);
         assert_eq!(outcome.records("public-t").len(), rows, "{most}");
         assert_eq!(outcome.text().contains("ACTIVATE_VERSION"), whole, "{most}");
-        let said = format!("no more than {most} records are read");
+        let said = format!("the run reads only {most} records");
         assert_eq!(outcome.stderr.contains(&said), !whole, "{}", outcome.stderr);
     }
     let catalog = by_key(&source, "t");
@@ -113,7 +113,7 @@ fn a_limit_that_leaves_nothing_out_says_nothing() {
     for (most, rows, left) in [(1, 1, true), (2, 3, false), (u64::MAX, 3, false)] {
         let outcome = keyed(most).go().success();
         assert_eq!(outcome.records("public-t").len(), rows, "{most}");
-        let says = outcome.stderr.contains("rows are left for the next");
+        let says = outcome.stderr.contains("reads the remaining rows");
         assert_eq!(says, left, "{}", outcome.stderr);
     }
     let plan = keyed(1).args(["--plan"]).go().success();

@@ -1,4 +1,4 @@
-//! Columns whose type takes no values of the class that comes: `on_type_change`.
+//! Columns whose type does not fit the class of the new values: `on_type_change`.
 
 use serde_json::{Value, json};
 
@@ -248,7 +248,7 @@ fn keys_and_what_has_no_exact_text_are_refused_with_a_reason() {
         "DROP TABLE t, _sdc_tables; CREATE TABLE t (id bigint PRIMARY KEY, v date, n bigint)",
     );
     let refused = load(&target, "upsert", "refuse", &lines).exits(65);
-    assert!(refused.stderr.contains("set `on_type_change: widen`, and the column becomes text"));
+    assert!(refused.stderr.contains("set `on_type_change` to `widen` (the column becomes text)"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! No file of a crate imports one that imports it, by whatever way: a reader begins at the ground.
+//! Files of a crate do not import each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

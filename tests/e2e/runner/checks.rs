@@ -13,7 +13,7 @@ echo hello; echo '{\"type\":\"RECORD\",\"stream\":\"z\",\"record\":{}}'";
     check("target-csv").success();
     assert!(!project.lake().exists(), "the check has touched the days");
     let text = check("tap-liar").exits(76).text();
-    assert!(text.contains("no JSON object: hello"), "{text}");
+    assert!(text.contains("not a JSON object: hello"), "{text}");
     assert!(text.contains("before its SCHEMA"), "{text}");
 }
 

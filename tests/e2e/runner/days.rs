@@ -165,7 +165,7 @@ fn a_plan_tells_streams_and_changes_nothing() {
     let writes = plan["steps"][0]["writes"].as_str().unwrap();
     assert!(writes.ends_with("/output/source=csv/extracted_at=2026-01-31/"), "{writes}");
     let dry = ["run", "tap-csv", "target-csv", "--datestamp", "2026-01-31", "--dry-run"];
-    assert!(project.chorus(&dry).go().success().text().contains("all is read"));
+    assert!(project.chorus(&dry).go().success().text().contains("everything is read"));
     assert!(!project.lake().exists());
 }
 
@@ -363,15 +363,19 @@ fn a_target_writes_the_day_of_its_run_or_nothing() {
         assert!(outcome.stderr.contains("plugin: target-"), "{}", outcome.stderr);
         project.published_nothing();
     };
-    let other = "cannot write another day than that of the run\n";
+    let other = "would write another day than that of the run\n";
     let none = ("X", "x");
     refused(&["tap-csv", "target-pinned"], none, other);
     refused(&["both"], ("TARGET_CSV_DATESTAMP", "2026-01-30"), other);
-    refused(&["tap-csv", "target-today"], none, "the target takes today\n");
-    refused(&["both"], ("SOURCE", ""), "a source without a name\n");
+    refused(&["tap-csv", "target-today"], none, "the target would write today's date\n");
+    refused(&["both"], ("SOURCE", ""), "without the name of their source\n");
     // Without a day it is the setting's own, and never today.
     let unnamed = project.chorus(&["run", "tap-csv", "target-today"]).go().exits(78);
-    assert!(unnamed.stderr.contains("cannot write a day that nobody names"), "{}", unnamed.stderr);
+    assert!(
+        unnamed.stderr.contains("cannot write a day without a datestamp"),
+        "{}",
+        unnamed.stderr
+    );
     project.chorus(&["run", "tap-csv", "target-pinned"]).go().success();
     assert!(project.lake().join("source=pinned/extracted_at=2026-01-01").exists());
 
@@ -473,7 +477,7 @@ schedules:
     let told = running.wait().success().stderr;
     assert_eq!(told.matches("W-DAYS-MISSED").count(), 1, "{told}");
     assert!(told.contains("schedule of-days: runs for "), "{told}");
-    let (_, command) = told.split_once("made up for: chorus ").unwrap();
+    let (_, command) = told.split_once("does not catch up: chorus ").unwrap();
     let words: Vec<_> = command.split(';').next().unwrap().split_whitespace().collect();
     let filled = project.chorus(&words).args(["--preview"]).go().success().text();
     assert!(filled.contains("tap-csv target-csv"), "{filled}");

@@ -1,4 +1,4 @@
-//! What the doctor finds, and what it says mends it.
+//! What `chorus doctor` finds, and that its advice repairs it.
 
 use std::fs;
 
@@ -65,14 +65,14 @@ schedules:
 ";
     let (text, count) = doctor(&Project::with(taps, loaders, more));
     says(&text, &["FAULT tap-none: none of its 1 streams is selected\n"]);
-    says(&text, &["mend: correct `select` of tap-none"]);
+    says(&text, &["fix: correct `select` of tap-none"]);
     let both = text.lines().find(|line| line.starts_with("ok    tap-both: ")).unwrap();
     assert!(both.ends_with("; 1 of 2 streams"), "{text}");
     says(&text, &["FAULT job gone: cannot find a plugin of this name (plugin: tap-nope)\n"]);
-    says(&text, &["FAULT job half: cannot run plugins that are no pipeline"]);
+    says(&text, &["FAULT job half: cannot run these plugins as a pipeline"]);
     says(&text, &["FAULT job today: cannot write the day of the run"]);
     says(&text, &["FAULT schedule of-nothing: cannot find a job or plugin", "name: nothing"]);
-    says(&text, &["FAULT schedule badly: cannot read the interval", "mend: write a cron pattern"]);
+    says(&text, &["FAULT schedule badly: cannot read the interval", "fix: write a cron pattern"]);
     says(&text, &["FAULT target-null: cannot write to /dev/null/x: ", "set `output_path`"]);
     assert_eq!(count, 7, "{text}");
     assert_eq!(text.matches("MiB free").count(), 1, "{text}");
@@ -114,14 +114,14 @@ schedules:
     // The view is there to be read, and cannot be.
     says(&text, &["FAULT tap-postgres: it cannot read its streams:", "division by zero"]);
     says(&text, &["note  tap-weak: W-TABLE-NOT-READABLE: tables left out because"]);
-    says(&text, &["FAULT target-weak: it cannot begin:", "right: CREATE on the schema public"]);
-    says(&text, &["mend: grant the user the right, or use another user\n"]);
+    says(&text, &["FAULT target-weak: it cannot start:", "right: CREATE on the schema public"]);
+    says(&text, &["fix: grant the user the right, or use another user\n"]);
     for name in ["tap-wrong", "target-wrong"] {
         says(&text, &[&format!("FAULT {name}: ")]);
     }
-    let mend = "mend: set DB_PASSWORD (and ";
+    let mend = "fix: set DB_PASSWORD (and ";
     assert_eq!(text.matches(mend).count(), 2, "{text}");
-    says(&text, &["; it may make tables\n"]);
+    says(&text, &["; it may create tables\n"]);
     assert_eq!(count, 4, "{text}");
     assert_eq!(database.psql("SELECT to_regclass('chorus_doctor') IS NULL"), "t");
     database.psql("DROP OWNED BY doctor_weak; DROP ROLE doctor_weak");
@@ -175,16 +175,16 @@ fn the_doctor_tries_no_day_that_a_variable_is_to_name() {
     let jobs = "- {name: of-day, tasks: [tap-csv target-of-day]}\n";
     let project = Project::with("", loaders, jobs);
     let text = project.chorus(&["doctor"]).env("PLACE", "there").go().text();
-    let note = "note  job of-day: its day was not tried without DATESTAMP; \
+    let note = "note  job of-day: its day was not tried because DATESTAMP is not set; \
                 DATESTAMP=... chorus doctor tries it\n";
     says(&text, &[note]);
-    assert!(!text.contains("nobody names"), "{text}");
+    assert!(!text.contains("without a datestamp"), "{text}");
     let run = project.chorus(&["doctor"]).env("PLACE", "there").env("DATESTAMP", "2026-01-31");
     assert!(!run.go().text().contains("was not tried"));
     // What names no day at all is still refused.
     let project = Project::with("", loaders, "- {name: today, tasks: [tap-csv target-today]}\n");
     let text = project.chorus(&["doctor"]).go().exits(78).text();
-    says(&text, &["FAULT job today: cannot write a day that nobody names"]);
+    says(&text, &["FAULT job today: cannot write a day without a datestamp"]);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn the_doctor_looks_at_one_job_alone() {
     assert_eq!(code, 78);
     says(
         &text,
-        &["FAULT job badly: ", "mend: correct `max_rejects` of wrong in meltano.yml, line "],
+        &["FAULT job badly: ", "fix: correct `max_rejects` of wrong in meltano.yml, line "],
     );
     let (code, text) = doctor(&["no-such-job"]);
     assert_eq!(code, 78);

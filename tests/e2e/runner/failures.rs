@@ -145,7 +145,11 @@ fn an_address_is_told_of_a_failure() {
 
     // Who is to be told is known before the run.
     let refused = project.chorus(&words).env("ALERT", "http://example.com/x").go().exits(78);
-    assert!(refused.stderr.contains("cannot tell an address without TLS"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("cannot send a failure to an address without TLS"),
+        "{}",
+        refused.stderr
+    );
     let refused = project.chorus(&words).env("ALERT", "mail -s it").go().exits(78);
     assert!(refused.stderr.contains("write a command as a list"), "{}", refused.stderr);
     let none = project.chorus(&words).go().exits(77);
@@ -185,7 +189,7 @@ fn a_day_that_is_not_there_by_its_time_is_told() {
     let said = running.wait().success().stderr;
     let summary = told(&project);
     let day = summary["day"].as_str().unwrap().to_owned();
-    let reason = format!("{day} is not there by 00:00:00: tap-csv target-csv was not run");
+    let reason = format!("{day} is not ready at 00:00:00: tap-csv target-csv was not run");
     assert_eq!(summary["reason"], reason.as_str(), "{summary}");
     assert!(said.contains(&format!("schedule daily: exit 66: {reason}; chorus status")), "{said}");
 
@@ -199,7 +203,7 @@ fn a_day_that_is_not_there_by_its_time_is_told() {
     project.wait_for(&|| runs() > before + 2);
     running.signal(Signal::TERM);
     let said = running.wait().success().stderr;
-    assert!(!said.contains("is not there by"), "{said}");
+    assert!(!said.contains("is not ready at"), "{said}");
     let wrong = "- {name: late, tasks: [tap-csv target-csv], annotations: {chorus: {expect_by: \
                  soon}}}\nschedules: [{name: daily, interval: '@daily', job: late}]\n";
     let refused = Project::with("", "", wrong).chorus(&["schedule"]).go().exits(78);

@@ -1,5 +1,5 @@
-//! Loads of days by the runner: none of a day that is not whole, and none of an older day behind a
-//! newer one without a word.
+//! Loads of days by the runner: none of a day that is not complete, and none of an older day behind
+//! a newer one without a word.
 
 use std::fs;
 
@@ -74,7 +74,8 @@ fn the_days_of_a_load_that_keeps_the_last_go_in_their_order() {
         let preview = backfill(&project, &["--preview"]).success().text();
         let begins = format!("{} tap-daily target-csv\n", DAYS[0]);
         assert!(preview.starts_with(&begins), "{preview}");
-        let why = format!("keeps what it did last (`load_method: {method}`)\n8 steps of 4 days");
+        let why =
+            format!("keeps the rows of the last load (`load_method: {method}`)\n8 steps of 4 days");
         assert!(
             preview.contains("the earliest day first: ") && preview.contains(&why),
             "{preview}"
@@ -88,7 +89,10 @@ fn the_days_of_a_load_that_keeps_the_last_go_in_their_order() {
     put_all(&project);
     let preview = backfill(&project, &["--preview"]).success().text();
     assert!(preview.starts_with(&format!("{} tap-daily", DAYS[3])), "{preview}");
-    assert!(preview.contains("the latest day first: the days are kept apart\n"), "{preview}");
+    assert!(
+        preview.contains("the latest day first, because the days do not replace each other\n"),
+        "{preview}"
+    );
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn the_days_behind_one_that_failed_wait_for_it() {
         let gone = project.root.join(format!("in/{}.csv", DAYS[1]));
         fs::remove_file(&gone).unwrap();
         let failed = backfill(&project, &["--parallel", parallel]).exits(66);
-        let waits = format!("{} waits for a day before it\n", DAYS[3]);
+        let waits = format!("{} waits for an earlier day\n", DAYS[3]);
         assert!(failed.text().contains(&waits), "{}", failed.text());
         // That is no failure of theirs.
         let runs = project.chorus(&["runs"]).go().success().text();
@@ -245,7 +249,7 @@ fn a_day_that_lacks_a_source_of_its_job_is_not_loaded() {
             project.run(&["two", "--parallel", parallel]).exits(66);
         }
         let refused = project.run(&["load"]).exits(66);
-        assert!(refused.stderr.contains("a day that is not whole"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("a day that is not complete"), "{}", refused.stderr);
         assert_eq!(database.psql("SELECT to_regclass('a') IS NULL"), "t");
         // A load that names its source has it, if it is there.
         let alone = project.run(&["tap-csv--one", "target-postgres"]);

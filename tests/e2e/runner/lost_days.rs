@@ -63,7 +63,7 @@ fn a_table_that_one_day_has_made_anew_lacks_the_others() {
     assert!(told.contains("W-TABLE-GONE: table public.t was filled before and is gone"), "{told}");
     assert_eq!(rows(&target), "0 2 new");
     let refused = load(&project, DAYS[0]).exits(78);
-    assert!(refused.stderr.contains("of other tables of their names"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("other tables of the same names"), "{}", refused.stderr);
     load_again(&project, &refused);
     assert_eq!(rows(&target), "0 1 2 3 2026-03-03");
 }

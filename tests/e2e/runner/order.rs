@@ -123,7 +123,7 @@ fn a_rerun_leaves_alone_what_the_run_left_alone() {
     fs::write(&path, text.replace(", [tap-csv--two, target-csv--two]", "")).unwrap();
     let refused = project.chorus(&["rerun", "last"]).go().exits(78);
     assert!(refused.stderr.contains("cannot find a step of the run"), "{}", refused.stderr);
-    let (_, hint) = refused.stderr.split_once("the job has changed since: chorus ").unwrap();
+    let (_, hint) = refused.stderr.split_once("the job has changed since then: chorus ").unwrap();
     assert_eq!(hint.lines().next(), Some(&*format!("run both --datestamp {DAY}")));
     project.chorus(&hint.split_whitespace().collect::<Vec<_>>()).go().success();
 }

@@ -1,4 +1,4 @@
-//! What the runner makes of mistakes in `meltano.yml`.
+//! How the runner reports mistakes in `meltano.yml`.
 
 use std::fs;
 
@@ -66,13 +66,12 @@ schedules:
     let words = ["backfill", "tap-csv", "--from", "2026-01-30", "--to", "2026-01-31"];
     let outcome = project.chorus(&words).go().success();
     let told = [
-        "key `confg` of plugins.extractors.tap-x is not known",
+        "unknown key `confg` of plugins.extractors.tap-x",
         "did you mean `config`?",
-        "key `day_ofset` of schedules.s.annotations.chorus is not known",
+        "unknown key `day_ofset` of schedules.s.annotations.chorus",
         "did you mean `day_offset`?",
-        "environment other has settings for target-cvs",
-        "which is no loader: did you mean `target-csv`?",
-        "tap-csv is a job and a plugin: the job is what runs",
+        "settings for the unknown loader target-cvs: did you mean `target-csv`?",
+        "tap-csv is the name of a job and of a plugin: the job runs",
     ];
     for words in told {
         assert_eq!(outcome.stderr.matches(words).count(), 1, "{words}: {}", outcome.stderr);
@@ -121,7 +120,7 @@ fn variables_reach_settings_that_the_project_does_not_declare() {
 
     // Others are not asked.
     let plan = chorus(&["plan", "tap-sick", "target-csv"]).env("TAP_SICK_PASSWORD", "x").go();
-    says(&plan.success(), &["TAP_SICK_PASSWORD is set", "add {name: password} to `settings`"]);
+    says(&plan.success(), &["TAP_SICK_PASSWORD is set", "add {name: password} to its `settings`"]);
     let asked = fs::read_to_string(project.root.join("asked")).unwrap();
     assert_eq!(asked, "asked\n");
 }
@@ -199,7 +198,7 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
     // In a notation of the plugin's own.
     assert_eq!(given("a,b", "false").1["list"], "a,b");
     let refused = given("[]", "s3cret").0.exits(78);
-    says(&refused, &["cannot read a value as its setting wants", "setting: flag", "boolean"]);
+    says(&refused, &["cannot read a value as the type of its setting", "setting: flag", "boolean"]);
     assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
 }
 
@@ -268,10 +267,17 @@ fn a_pattern_that_matches_nothing_is_told_and_an_exclusion_ends_the_run() {
     ] {
         let (project, outcome) = run(rules);
         let outcome = outcome.exits(78);
-        says(&outcome, &["cannot leave out what is not there", "plugin: tap-x", hint]);
+        says(
+            &outcome,
+            &["cannot leave out a stream or column that does not exist", "plugin: tap-x", hint],
+        );
         project.published_nothing();
         let plan = project.chorus(&["plan", "--datestamp", DAY, "tap-x", "target-csv"]).go();
-        assert!(plan.text().contains("cannot leave out what is not there"), "{}", plan.text());
+        assert!(
+            plan.text().contains("cannot leave out a stream or column that does not exist"),
+            "{}",
+            plan.text()
+        );
     }
     for rules in ["select: ['*.*'], select_filter: [b]", "select_filter: '!b'"] {
         let (project, outcome) = run(rules);
@@ -311,7 +317,7 @@ fn days_are_not_filled_with_a_step_that_is_the_same_each_day() {
         (&["mixed"], "2026-01-30"),
     ] {
         let outcome = fill(words, from).exits(78);
-        says(&outcome, &["a step without a day", "plugin: tap-csv", "plugin: target-plain"]);
+        says(&outcome, &["a step that has no day", "plugin: tap-csv", "plugin: target-plain"]);
         says(&outcome, &["put ${DATESTAMP} into the settings"]);
         assert!(
             !project.root.join("plain").exists() && !project.lake().join("source=csv").exists()

@@ -1,4 +1,4 @@
-//! `chorus days`: what a job has written, and its removal.
+//! `chorus days`: lists and removes what a job has written.
 
 use std::fs;
 

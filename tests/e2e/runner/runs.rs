@@ -158,7 +158,7 @@ fn a_foreign_tap_that_breaks_publishes_nothing() {
     // Somebody has killed it: the next time it may go well. One that crashes does so again.
     let ends = [
         ("echo it broke >&2; exit 1", 69, "exit: 1\n"),
-        ("kill -9 $$", 75, "exit: signal 9 (was there memory enough?)\n"),
+        ("kill -9 $$", 75, "exit: signal 9 (perhaps for lack of memory)\n"),
         ("kill -SEGV $$", 69, "exit: signal 11\n"),
         ("exit 75", 75, "exit: 75\n"),
     ];

@@ -1,4 +1,4 @@
-//! What settings are for is known by what programs say of them, not by their names.
+//! The runner knows the role of a setting from the program, not from its name.
 
 use serde_json::{Value, json};
 
@@ -28,14 +28,18 @@ fn a_target_of_any_name_writes_the_days_that_its_settings_name() {
         assert!(outcome.stderr.contains(hint), "{settings}: {}", outcome.stderr);
         project.run(&["tap-csv", "other"]).success();
     };
-    let other_day = "cannot write another day than that of the run";
+    let other_day = "would write another day than that of the run";
     let hint = "write `when: ${DATESTAMP}` in its settings";
     refused(json!({"origin": "s", "when": "2026-01-30"}), other_day, hint);
     let label = "source=s/extracted_at=2026-01-30/table={stream_name}/x.csv";
     refused(json!({"shelf": "x", "label": label}), other_day, hint);
-    refused(json!({"origin": "s"}), "the target takes today", hint);
+    refused(json!({"origin": "s"}), "the target would write today", hint);
     let nameless = json!({"origin": "", "when": "${DATESTAMP}"});
-    refused(nameless, "cannot write the days of a source without a name", "set `origin` of shelf");
+    refused(
+        nameless,
+        "cannot write days without the name of their source",
+        "set `origin` of shelf",
+    );
     for settings in [
         json!({"origin": "s", "when": "${DATESTAMP}"}),
         json!({"origin": "s", "label": "{stream_name}.csv"}),

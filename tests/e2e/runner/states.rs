@@ -196,10 +196,10 @@ fn a_state_is_changed_by_one_at_a_time() {
     let new = r#"{"bookmarks": {"x": 1}}"#;
     for words in [&["set", &id, new][..], &["merge", &id, new], &["clear", &id]] {
         let refused = project.chorus(&["state"]).args(words).go().exits(75);
-        assert!(refused.stderr.contains("a state that a run is at"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("a state that a run is using"), "{}", refused.stderr);
     }
     let other = project.chorus(&words).args(["--retries", "0"]).go().exits(75);
-    assert!(other.stderr.contains("another run is at"), "{}", other.stderr);
+    assert!(other.stderr.contains("another run is executing"), "{}", other.stderr);
     file(&project.root, "go", "");
     running.wait().success();
     project.chorus(&["state", "set", &id, new]).go().success();

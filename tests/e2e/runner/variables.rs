@@ -122,7 +122,7 @@ fn a_line_without_effect_is_named_and_not_shown() {
     let project = Project::new("", &[]);
     fs::write(project.root.join(".env"), b"SOURCE=\xff\n").unwrap();
     let outcome = project.run(&["both"]).exits(78);
-    assert!(outcome.stderr.contains("a readable file of UTF-8"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the file must be readable"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_setting_that_is_shorter_than_written_is_told_by_its_name() {
         project.chorus(&words).env("TAIL", tail).env("KIND", kind).go().success().stderr
     };
     let told = run("", "");
-    let shorter = "is shorter than it is written:";
+    let shorter = "is shorter than in the file:";
     for part in [
         &format!("tap-hole: `files.path` {shorter} no variable AREA is set"),
         &format!("target-hole: `output_path` {shorter} an empty variable KIND is set"),
@@ -243,5 +243,9 @@ fn a_day_that_has_not_begun_is_told_or_refused() {
     project.chorus(&words).args(["--deny-warnings", "W-DAY-IN-FUTURE"]).go().exits(65);
     let words = ["backfill", "tap-csv", "target-csv", "--from", DAY, "--to", "2062-01-31"];
     let refused = project.chorus(&words).go().exits(64);
-    assert!(refused.stderr.contains("cannot fill days that have not begun"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("cannot backfill days that have not begun"),
+        "{}",
+        refused.stderr
+    );
 }

@@ -38,7 +38,7 @@ impl Tap for TapExample {
         }
         Err(Error::new(ErrorKind::NoInput, "cannot find the folder")
             .with("path", settings.path.display())
-            .hint("check `path`; relative paths start at the folder the command runs in"))
+            .hint("check `path`; relative paths start at the folder in which the command runs"))
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
@@ -62,7 +62,7 @@ impl Tap for TapExample {
             if !entry.file_type().is_file() || !self.wants(entry.path()) {
                 continue;
             }
-            let facts = entry.metadata().or_kind(ErrorKind::Io, "cannot look at the file")?;
+            let facts = entry.metadata().or_kind(ErrorKind::Io, "cannot check the file")?;
             // Selection may have left out columns: write those that are there, in their order.
             for column in &stream.columns {
                 match column.name.as_str() {

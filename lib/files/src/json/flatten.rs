@@ -33,7 +33,7 @@ pub struct Flatten {
 const PATHS_MAX: usize = 20_000;
 const EMPTY: Nested<'_> = Nested { text: b"{}", compact: true };
 /// What is wrong with a record that breaks the rule.
-const TWO_PATHS: &str = "two values get the same name by flattening";
+const TWO_PATHS: &str = "flattening gives two values the same name";
 
 impl Flatten {
     /// Flattens so many levels; 0 leaves records as they are. The separator joins the names.

@@ -57,13 +57,13 @@ impl Unwinding {
                 depth == 0 && goes_on.is_some_and(|it| is_object || matches!(it, Step::Index(_)));
             let is_many_of = way.is_empty() || way.iter().any(is_many);
             if is_many_of || enters || depth == all && ends_with_many {
-                return Err(Error::new(ErrorKind::Config, "cannot take a field of a document")
+                return Err(Error::new(ErrorKind::Config, "cannot use a field of a document")
                     .with("column", column)
                     .with("path", path)
                     .with("records_path", records)
                     .hint(
-                        "its path begins as `records_path` does, ends before the records, and \
-                         leads to one value, as $.orders[*].id does for $.orders[*].lines[*]",
+                        "its path must begin like `records_path`, end before the records and lead \
+                         to one value, such as $.orders[*].id for $.orders[*].lines[*]",
                     ));
             }
             Ok(Field { column: column.clone(), depth, way })

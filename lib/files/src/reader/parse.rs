@@ -77,9 +77,9 @@ impl Fault {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::OpenQuote => "cannot find the end of a quoted field",
-            Self::AfterQuote => "cannot take text after a closing quote",
-            Self::OverLines => "cannot tell where a quoted field of several lines ends",
-            Self::InsideText => "cannot take a quote inside an unquoted field",
+            Self::AfterQuote => "cannot read text after a closing quote",
+            Self::OverLines => "cannot find the end of a quoted field of several lines",
+            Self::InsideText => "cannot read a quote inside an unquoted field",
             Self::TooLong => "cannot hold a record of this size",
         }
     }

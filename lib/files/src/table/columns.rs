@@ -87,7 +87,7 @@ pub(super) fn check_count(count: usize, max: usize) -> Result<()> {
     Err(Error::new(ErrorKind::Data, "cannot read a table with this many columns")
         .with("columns", count)
         .with("max_columns", max)
-        .hint("is the delimiter right, and is the first line a header? else raise `max_columns`"))
+        .hint("check the delimiter, and that the first line is a header; else raise `max_columns`"))
 }
 
 /// Returns the schema of a column of JSON files whose type is set: numbers and booleans of one that
@@ -111,13 +111,14 @@ pub(super) fn joined(name: &str, delimited: &Value, json: &Value) -> Result<Valu
         (one, other) if !has_values(one) => Ok(other.clone()),
         (one, other) if numbers(one) && numbers(other) => Ok(infer::property(Kind::Number)),
         (_, other) if is(other, "string") => Ok(infer::property(Kind::String)),
-        _ => {
-            Err(Error::new(ErrorKind::Data, "cannot join a column of JSON and of delimited files")
-                .with("column", name)
-                .with("type in delimited files", &delimited["type"])
-                .with("type in JSON files", &json["type"])
-                .hint("give the JSON files and the delimited files a table each"))
-        }
+        _ => Err(Error::new(
+            ErrorKind::Data,
+            "cannot combine a column of JSON files and of delimited files",
+        )
+        .with("column", name)
+        .with("type in delimited files", &delimited["type"])
+        .with("type in JSON files", &json["type"])
+        .hint("read the JSON files and the delimited files into two tables")),
     }
 }
 
@@ -195,9 +196,12 @@ pub(super) fn add_metadata(
             }
         };
         if properties.insert(column.name().to_owned(), schema).is_some() {
-            return Err(Error::new(ErrorKind::Data, "cannot add a column that the file has")
-                .with("column", column.name())
-                .hint("set `add_metadata_columns` to false"));
+            return Err(Error::new(
+                ErrorKind::Data,
+                "cannot add a column that the file already has",
+            )
+            .with("column", column.name())
+            .hint("set `add_metadata_columns` to false"));
         }
     }
     Ok(())

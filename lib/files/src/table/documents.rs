@@ -17,7 +17,7 @@ type Input = Records<Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>>;
 
 impl Table {
     /// Takes the columns of one file, and the types of its values, into account; returns what the
-    /// file was, or `None` when it is passed over, as in [`Table::is_foreign`].
+    /// file was, or `None` when it is skipped, as in [`Table::is_foreign`].
     pub(super) fn survey_documents(
         &self,
         path: &str,
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Tells whether a JSON file beside delimited ones is none of the table: programs leave their
-    /// own JSON files beside data, and these have no column of it. That is told.
+    /// own JSON files beside data, and these have no column of it. That is reported.
     fn is_foreign(&self, path: &str, first: &[u8], has: impl Fn(&str) -> bool) -> bool {
         if !self.forms.values().any(|form| matches!(form, Form::Records(_))) {
             return false;
@@ -56,7 +56,7 @@ impl Table {
         if !is_table {
             singer::warn!(
                 "W-FILE-NOT-READ",
-                "passing over {path}: it has no column of the delimited files beside it; if its \
+                "skipping {path}: it has no column of the delimited files beside it; if its \
                  objects are rows, give it a table of its own"
             );
         }
@@ -109,9 +109,9 @@ impl Table {
         if records.loses_keys() && !self.doubted_keys.replace(true) {
             singer::warn!(
                 "W-PROPERTY-LOST",
-                "{path} is an object whose members are read as rows, and its keys are numbers that \
-                 the rows do not have: if they say more than a place in a list, have each object \
-                 written with its key as a member"
+                "{path} is an object whose members are read as rows, and the numbers that are its \
+                 keys are not in the rows: if these numbers are more than places in a list, write \
+                 each object with its key as a member"
             );
         }
         self.held.set(file.held());
@@ -159,22 +159,21 @@ impl Table {
 
 /// The failure of a record that is no object, and so has no columns.
 fn no_object(path: &str, line: u64, record: &[u8], lines: bool) -> Error {
-    let failure = Error::new(ErrorKind::Data, "cannot take a record that is no object for a row")
+    let failure = Error::new(ErrorKind::Data, "cannot read a record that is not an object")
         .with("path", path)
         .with("line", line);
     let is_array = record.trim_ascii_start().starts_with(b"[");
     failure.hint(match (lines, is_array) {
         (true, true) => {
-            "if the whole file is one array of objects, set `format` to json; else have an object \
-             written on each line"
+            "if the whole file is one array of objects, set `format` to json; else write one \
+             object on each line"
         }
         (true, false) => {
-            "have an object written on each line; if the whole file is one object or an array of \
-             them, set `format` to json"
+            "write one object on each line; if the whole file is one object or an array of \
+             objects, set `format` to json"
         }
         (false, _) => {
-            "have the file written as an array of objects, as one object, or as an object on each \
-             line"
+            "write the file as an array of objects, as one object, or as one object on each line"
         }
     })
 }

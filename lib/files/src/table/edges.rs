@@ -1,10 +1,11 @@
 //! The first and the last row of a file, where one of them alone makes a column text: totals, notes
 //! and second headers stand there.
 //!
-//! The rule: a line that may be no row is not taken for one unseen. A column that others fill with
-//! numbers or times, and one row at the edge with text, is told; with `types` nothing is in doubt.
-//! Behind few rows it is told where the text is the first value of its row, as it is in totals and
-//! notes: in files of names and values, such as settings, the last value may be a text by chance.
+//! The rule: a line that may not be a row is not read as one without a warning. A column that
+//! others fill with numbers or times, and one row at the edge with text, is reported; with `types`
+//! nothing is in doubt. Behind few rows it is reported where the text is the first value of its
+//! row, as it is in totals and notes: in files of names and values, such as settings, the last
+//! value may be a text by chance.
 
 use singer::Kind;
 

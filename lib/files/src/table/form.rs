@@ -85,8 +85,8 @@ impl Table {
             if form.is_none() && !all_are_texts {
                 singer::warn!(
                     "W-FILE-NOT-READ",
-                    "passing over {path}: its first lines are no table that has one of `, ; | tab` \
-                     between its fields; if it is one, give it a table of its own"
+                    "skipping {path}: its first lines are not a table with `,`, `;`, `|` or tab \
+                     between the fields; if it is a table, give it an entry of its own"
                 );
                 return None;
             }
@@ -127,7 +127,7 @@ impl Table {
             let found = DELIMITERS.into_iter().filter(|byte| first.contains(byte));
             let found: Vec<_> = found.map(|byte| format!("{:?}", char::from(byte))).collect();
             if !found.is_empty() {
-                return Err(Error::new(ErrorKind::Data, "cannot tell what separates the fields")
+                return Err(Error::new(ErrorKind::Data, "cannot find the delimiter of the fields")
                     .with(self.settings.words.table, self.name())
                     .with("path", path)
                     .with("the first line has", found.join(", "))

@@ -34,7 +34,7 @@ pub(super) fn checked(names: Vec<String>, rename: bool) -> Result<Vec<String>> {
         failure = failure.with("more than once", repeated.join(", "));
     }
     Err(failure.hint(
-        "correct the header, or set `rename_headers` to true; if its line is a row, set `header` \
+        "correct the header, or set `rename_headers` to true; if this line is a row, set `header` \
          to false",
     ))
 }

@@ -191,9 +191,9 @@ pub(super) fn apart(line: u64, names: &[String], spellings: &Spellings, has_head
     let failure = Error::new(ErrorKind::Data, "cannot find a column of the table in a file")
         .with("line", line);
     if let Some(path) = names.iter().find_map(|name| spellings.of(name)) {
-        return failure.with("names are spelled otherwise in", path).hint(
-            "correct the header, or give the file an entry of its own, whose columns are named by \
-             `columns` with `header: false` and `skip_rows: 1`",
+        return failure.with("names with another spelling in", path).hint(
+            "correct the header, or give the file an entry of its own with `header: false`, \
+             `skip_rows: 1` and the names in `columns`",
         );
     }
     if let [name] = names
@@ -206,7 +206,7 @@ pub(super) fn apart(line: u64, names: &[String], spellings: &Spellings, has_head
     }
     failure.hint(if has_header {
         "if its first line is a row, give such files an entry of their own, with `header: false` \
-         and their names in `columns`; if it is another table, too"
+         and the names in `columns`; if it is another table, also give it an entry of its own"
     } else {
         "give files of another table an entry of their own"
     })

@@ -64,7 +64,7 @@ impl Table {
             let before = gone.swap_remove(at).path;
             singer::warn!(
                 "W-FILE-MOVED",
-                "skipping {path}: it is {before} by another name, and was read by that one"
+                "skipping {path}: it is {before} under another name and was already read"
             );
             return Ok(true);
         }
@@ -72,8 +72,8 @@ impl Table {
             let before = gone.swap_remove(at).path;
             singer::warn!(
                 "W-FILE-MOVED",
-                "reading {path}, which may be {before} by another name: if it is, its rows come \
-                 twice where they have no key"
+                "reading {path}, which may be {before} under another name: if it is, its rows come \
+                  twice unless they have a key"
             );
         }
         Ok(false)
@@ -91,7 +91,7 @@ impl Table {
                 singer::warn!(
                     "W-FILE-TWICE",
                     "reading both {last} and {path}: if one is a copy of the other, its rows come \
-                     twice; give a pattern that one of them alone matches"
+                     twice; give a pattern that matches only one of them"
                 );
             }
             last = Some(path);

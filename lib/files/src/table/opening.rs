@@ -62,7 +62,7 @@ impl Table {
         Ok((file, reader))
     }
 
-    /// Reads the header. Blank lines before one of several names are passed over; before a single
+    /// Reads the header. Blank lines before one of several names are skipped; before a single
     /// name one may be a header without a name.
     fn header(
         &self,
@@ -82,7 +82,7 @@ impl Table {
             }
         }
         let Some(line) = blank else { return Ok(None) };
-        Err(Error::new(ErrorKind::Data, "cannot take an empty line for the header")
+        Err(Error::new(ErrorKind::Data, "cannot use an empty line as the header")
             .with("line", line)
             .hint("set `skip_rows` to the number of lines before the header"))
     }
@@ -92,7 +92,7 @@ impl Table {
         self.check_header(record).with("line", line)?;
         if let Some([delimiter]) = record.raw().strip_prefix(b"sep=") {
             let delimiter = char::from(*delimiter);
-            let message = "cannot take a `sep=` line for the header";
+            let message = "cannot use a `sep=` line as the header";
             return Err(Error::new(ErrorKind::Data, message)
                 .with("line", record.line())
                 .hint(format!("set `delimiter` to `{delimiter}` and `skip_rows` to 1")));
@@ -105,10 +105,14 @@ impl Table {
         if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
             // Its own delimiter can be there in quotes alone.
             let is_own = other.to_string() == delimiter.to_string();
-            let doubt = if is_own { "are whole lines in quotes" } else { "is `delimiter` right" };
+            let doubt = if is_own {
+                "check whether whole lines are in quotes"
+            } else {
+                "check `delimiter`"
+            };
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
-                "the only column of {path} has a {other:?} in its name: {doubt}?"
+                "the only column of {path} has a {other:?} in its name: {doubt}"
             );
         }
         let is_spaced = |(text, quoted): (&[u8], bool)| !quoted && text.first() == Some(&b' ');
@@ -118,8 +122,8 @@ impl Table {
         {
             singer::warn!(
                 "W-DELIMITER-DOUBTFUL",
-                "the names of {path} begin with a space, which is part of them, as it is of \
-                 values: if it is not meant, set `skipinitialspace`"
+                "the column names of {path} begin with a space, which is part of the names and of \
+                 the values: if this is not intended, set `skipinitialspace`"
             );
         }
         let rename = self.settings.text.rename_headers;
@@ -135,14 +139,14 @@ impl Table {
         }
         let raw = record.raw();
         if is_json(raw).is_some() || raw.trim_ascii() == b"[" || starts(raw, b"{\"") {
-            return Err(Error::new(ErrorKind::Data, "cannot take JSON for the header")
-                .hint("set `format` to json or jsonl; if it is a header, to csv"));
+            return Err(Error::new(ErrorKind::Data, "cannot use JSON as the header")
+                .hint("set `format` to json or jsonl; if this line is a header, set it to csv"));
         }
         if [&b"<!doctype"[..], b"<html", b"<?xml"].iter().any(|begin| starts(raw, begin)) {
-            return Err(Error::new(ErrorKind::Data, "cannot take HTML or XML for the header")
-                .hint(
-                    "is it what a server says of a failure? if it is a header, set `format` to csv",
-                ));
+            return Err(Error::new(ErrorKind::Data, "cannot use HTML or XML as the header").hint(
+                "check whether the file is an error page of a server; if this line is a \
+                     header, set `format` to csv",
+            ));
         }
         Ok(())
     }

@@ -76,8 +76,9 @@ impl Table {
         {
             singer::warn!(
                 "W-HEADER-DOUBTFUL",
-                "the header of {path} may be a row, for its names are all numbers, or values like \
-                 those below it: if the file has no header, set `header` to false, and `columns`"
+                "the header of {path} may be a row, because all its names are numbers or look like \
+                  the values below: if the file has no header, set `header` to false, and set \
+                 `columns`"
             );
         }
         columns.spellings.see(names, path);
@@ -93,9 +94,9 @@ impl Table {
         };
         singer::warn!(
             "W-ROW-DOUBTFUL",
-            "the {} row of {path}, on line {}, is read, and is the only one that has no {} in \
-             column {}: if it is a total, a note or a second header, have the file written without \
-             it; if it is a row, set the type of the column (`types`) to string",
+            "the {} row of {path}, on line {}, is the only row that has no {} in column {}, and it \
+              is read: if it is a total, a note or a second header, write the file without it; if \
+             it is a row, set the type of the column (`types`) to string",
             if odd.is_first { "first" } else { "last" },
             odd.line,
             word(odd.kind),
@@ -121,7 +122,7 @@ impl Table {
             let failure = apart(header.line.max(1), names, &Spellings::default(), header.line > 0);
             return Err(failure.hint(
                 "if the columns were renamed, write the catalog again with --discover; if the \
-                 first line is a row, set `header` to false, and `columns`",
+                 first line is a row, set `header` to false, and set `columns`",
             ));
         }
         self.unknown.extend(unknown);
@@ -340,8 +341,8 @@ fn tell_seams(path: &str, seams: Seams, marks: Lines) {
     if seams.repeated.count > 0 {
         singer::warn!(
             "W-HEADER-REPEATED",
-            "passing over {} lines of {path} that are its header once more, the first one on line \
-             {}: was it put together from several files?",
+            "skipping {} lines of {path} that repeat its header, the first on line {}: check \
+             whether it was joined from several files",
             seams.repeated.count,
             seams.repeated.first
         );
@@ -349,17 +350,17 @@ fn tell_seams(path: &str, seams: Seams, marks: Lines) {
     if seams.moved.count > 0 {
         singer::warn!(
             "W-HEADER-REPEATED",
-            "line {} of {path} has the names of its header in another order, and the rows below it \
-             are read in that order: if the line is a row, set `header` to false, `skip_rows` to \
-             leave out the header, and `columns`",
+            "line {} of {path} has the names of its header in another order, and the rows below \
+             are read in that order: if the line is a row, set `header` to false, set `skip_rows` \
+             to leave out the header, and set `columns`",
             seams.moved.first
         );
     }
     if marks.count > 0 {
         singer::warn!(
             "W-MARK-INSIDE",
-            "passing over {} byte order marks within {path}, the first one on line {}: was it put \
-             together from several files?",
+            "skipping {} byte order marks in {path}, the first on line {}: check whether it was \
+             joined from several files",
             marks.count,
             marks.first
         );
@@ -371,8 +372,8 @@ fn tell_odd_quotes(path: &str, lines: Lines) {
     if lines.count > 0 {
         singer::warn!(
             "W-QUOTE-ODD",
-            "{} records of {path} have a quoted field with text behind its closing quote, the \
-             first one on line {}: such fields are taken as they stand, with all of their quotes",
+            "{} records of {path} have a quoted field with text after its closing quote, the first \
+              on line {}: such fields are read as they stand, with all of their quotes",
             lines.count,
             lines.first
         );

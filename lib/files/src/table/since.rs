@@ -30,7 +30,7 @@ impl Due {
     pub(super) fn steps(&self) -> Vec<String> {
         let step = |path: &String| {
             let new = self.renewed.contains(path);
-            let what = if new { " (a new file: what had its name has another one)" } else { "" };
+            let what = if new { " (a new file: the file with this name was renamed)" } else { "" };
             format!("{path}{what}")
         };
         self.unread.iter().map(step).collect()
@@ -95,11 +95,11 @@ impl Table {
             self.tell_changed(&changed);
         }
         for path in skipped.iter().take(SKIPPED_TOLD) {
-            let why = if back.contains(path) { "it was gone for a time, and is " } else { "" };
+            let why = if back.contains(path) { "it was gone for some time and is " } else { "" };
             tracing::info!("skipping {path}: {why}unchanged since it was read");
         }
         if skipped.len() > SKIPPED_TOLD {
-            tracing::info!("skipping {} more that are unchanged", skipped.len() - SKIPPED_TOLD);
+            tracing::info!("skipping {} more unchanged files", skipped.len() - SKIPPED_TOLD);
         }
         Ok(Due { progress, unread, renewed, skipped: skipped.len() })
     }
@@ -154,8 +154,8 @@ impl Table {
         singer::warn!(
             "W-NO-KEYS",
             "stream {}: {first}{more} changed since it was read, and its rows have no key: all of \
-             them come again, and where rows are added they are there twice; declare keys, or set \
-             `whole_tables` and replace the table (`load_method: overwrite`)",
+             its rows come again, and a load that only adds rows has them twice; declare keys, or \
+             set `whole_tables` and replace the table (`load_method: overwrite`)",
             self.name()
         );
     }
@@ -270,11 +270,11 @@ impl Table {
     pub(super) fn check_finished(&self) -> Result<()> {
         match self.store.unfinished() {
             Some(path) if self.settings.whole => {
-                let message = "cannot read a whole table while a file of it is being written";
+                let message = "cannot read a whole table while one of its files is being written";
                 Err(Error::new(ErrorKind::Temporary, message)
                     .with(self.settings.words.table, self.name())
                     .with("path", path)
-                    .hint("run again when its writer is done"))
+                    .hint("run again after its writer has finished"))
             }
             _ => Ok(()),
         }

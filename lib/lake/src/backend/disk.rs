@@ -45,7 +45,7 @@ impl Disk {
         }
         Err(Error::new(ErrorKind::NoInput, "cannot find the output folder")
             .with("path", root.display())
-            .hint("check `output`; relative paths start at the folder the command runs in"))
+            .hint("check `output`; relative paths start at the folder in which the command runs"))
     }
 
     /// Opens a folder to write, and makes it when it is not there.
@@ -104,7 +104,9 @@ impl Backend for Disk {
             Ok(found) if found.is_dir() => Ok(Found::Folder),
             Ok(_) => Ok(Found::Other),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(cause) => Err(steps::failure("cannot look at the path", &path, cause)),
+            Err(cause) => {
+                Err(steps::failure("cannot read the properties of the path", &path, cause))
+            }
         }
     }
 

@@ -76,10 +76,10 @@ impl Gaps {
         if !gaps.is_empty() {
             singer::warn!(
                 "W-PROPERTY-ABSENT",
-                "stream {stream}: records lack properties that others have, and are null there in \
-                 the file: a load of it by key puts null in place of the values that a load of \
-                 these records leaves alone: {}; if they are not null, let the tap write whole \
-                 records, or load them without a file between",
+                "stream {stream}: records lack properties that other records have, and the file \
+                 has null there: {}. A load of the file by key overwrites the values with null, \
+                 but a direct load of these records would keep them. Let the tap write whole \
+                 records, or load them without a file",
                 gaps.join(", ")
             );
         }

@@ -52,8 +52,8 @@ impl Programs {
     /// when it lies beside this one, is no script, and says what it is.
     ///
     /// A program beside this one that cannot be asked is refused, as it would be run without what
-    /// it needs and what it must end at; one that does not know the question is told, and is one of
-    /// others.
+    /// it needs and what it must end at; one that does not know the question is reported, and is
+    /// one of others.
     pub fn describe(
         &self,
         executable: &Path,
@@ -92,10 +92,13 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
     let program = Program::bare(executable);
     let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1), ..Limits::WORDS };
     let refuse = |kind: ErrorKind| {
-        Error::new(kind, "cannot ask a program what it is").with("program", executable.display())
+        Error::new(kind, "cannot ask a program for its description")
+            .with("program", executable.display())
     };
     let output = capture::output(&program, command, &limits).map_err(|cause| {
-        refuse(cause.kind()).caused_by(cause.message()).hint("does `--about` of it work?")
+        refuse(cause.kind())
+            .caused_by(cause.message())
+            .hint("check that the program answers `--about`")
     })?;
     if output.status.code().is_none() {
         let kind = exit::kind(output.status);
@@ -106,8 +109,8 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
     let Some(about) = about.filter(|about| about["name"].is_string()) else {
         warnings.warn(warning!(
             "W-PLUGIN-UNKNOWN",
-            "{} lies beside chorus, but `--about --format meltano` does not say what it is \
-             (exit {}): it is run as a plugin of others, without `--deny-warnings`",
+            "{} is in the folder of chorus, but does not answer `--about --format meltano` (exit \
+             {}): it is run as a plugin of another author, without `--deny-warnings`",
             executable.display(),
             exit::words(output.status)
         ));

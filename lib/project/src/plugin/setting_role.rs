@@ -42,13 +42,13 @@ impl SettingRole {
 }
 
 /// The roles of settings by which a run takes a part, and the names that they have in most taps of
-/// others.
+/// other authors.
 const OF_PARTS: [(SettingRole, &str); 2] =
     [(SettingRole::StartDate, "start_date"), (SettingRole::WhereClauses, "stream_options")];
 
-/// Returns which setting of a plugin of others has which role, by the words of the roles: as the
-/// project says in `annotations: {chorus: {roles: {start-date: since}}}`, or else by the usual
-/// names, where the project declares or sets them.
+/// Returns which setting of a plugin of another author has which role, by the words of the roles:
+/// as the project says in `annotations: {chorus: {roles: {start-date: since}}}`, or else by the
+/// usual names, where the project declares or sets them.
 pub(super) fn of_others(
     chain: &[Entry<'_>],
     definitions: &[Definition],

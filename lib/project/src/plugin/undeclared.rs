@@ -40,7 +40,7 @@ pub(super) fn complete(
         let hint = match nearest(&name, &names) {
             Some(near) => format!("did you mean {prefix}{}?", variable_name(near)),
             None if known.is_empty() => format!(
-                "add {{name: {name}}} to `settings` of {plugin} if that is one of its settings"
+                "if {name} is a setting of {plugin}, add {{name: {name}}} to its `settings`"
             ),
             None => format!("{plugin} --about lists its settings"),
         };

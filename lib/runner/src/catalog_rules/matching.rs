@@ -1,7 +1,7 @@
 //! Patterns that match nothing: a name that was written wrong must not change in silence what goes.
 //!
-//! The rule: a pattern that wants something and finds nothing is told; one that keeps something out
-//! and finds nothing ends the run, for what it names goes then.
+//! The rule: a pattern that wants something and finds nothing is reported; one that keeps something
+//! out and finds nothing ends the run, for what it names goes then.
 
 use project::names::nearest;
 use serde_json::{Map, Value};
@@ -32,8 +32,9 @@ impl Streams {
             }
         }
         if !select.is_empty() && select.iter().all(|text| text.starts_with('!')) {
-            warnings
-                .push("`select` only leaves out, so nothing is selected: add \"*.*\"".to_owned());
+            warnings.push(
+                "`select` only leaves streams out, so nothing is selected: add \"*.*\"".to_owned(),
+            );
         }
         Ok(())
     }
@@ -126,10 +127,13 @@ impl Streams {
     fn lacking(&self, rule: &str, text: &str, out: bool, warnings: &mut Vec<String>) -> Result<()> {
         let hint = self.hint(text);
         if out {
-            return Err(Error::new(ErrorKind::Config, "cannot leave out what is not there")
-                .with("rule", rule)
-                .with("pattern", text)
-                .hint(hint));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot leave out a stream or column that does not exist",
+            )
+            .with("rule", rule)
+            .with("pattern", text)
+            .hint(hint));
         }
         warnings.push(format!("`{text}` of `{rule}` matches nothing: {hint}"));
         Ok(())

@@ -21,14 +21,14 @@ pub(super) fn take(catalog: &mut Value, part: &Part) -> Result<()> {
     let names: BTreeSet<String> = read.iter().flat_map(names_of).collect();
     if let Some(stream) = part.narrowed.iter().find(|stream| !names.contains(*stream)) {
         let known: Vec<String> = names.iter().cloned().collect();
-        return Err(refuse("cannot narrow a stream that is not read")
+        return Err(refuse("cannot select rows of a stream that is not read")
             .with("stream", stream)
             .hint(hint(stream, &known)));
     }
     if let Some(stream) = read.iter().filter(|_| part.since).find(|stream| !has_time(stream)) {
-        return Err(refuse("cannot look back in a stream without a replication key of time")
+        return Err(refuse("cannot use --days for a stream without a replication key of time")
             .with("stream", id(stream.entry))
-            .hint("--select names those that have one; `chorus plan` lists the keys"));
+            .hint("name streams that have one with --select; `chorus plan` lists the keys"));
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ fn select(catalog: &mut Value, select: &[String]) -> Result<()> {
     let all = Streams::of(streams);
     for text in select {
         if let Some(hint) = all.lacks(&Pattern::read(text)?, text) {
-            return Err(refuse("cannot find what a run is to read")
+            return Err(refuse("cannot find a stream or column that the run is to read")
                 .with("--select", text)
                 .hint(hint));
         }
@@ -56,9 +56,9 @@ fn select(catalog: &mut Value, select: &[String]) -> Result<()> {
     }
     for (text, pattern) in select.iter().zip(&patterns).filter(|(_, one)| !one.excludes) {
         if !streams.iter().any(|stream| reads(stream, pattern)) {
-            return Err(refuse("cannot read what the project leaves out")
+            return Err(refuse("cannot read a stream or column that the project leaves out")
                 .with("--select", text)
-                .hint("look at `select` and `metadata` of the tap in meltano.yml"));
+                .hint("check `select` and `metadata` of the tap in meltano.yml"));
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ impl<'a> Clock<'a> {
             Ok(Err(_)) => {
                 project.warnings().warn(warning!(
                     "W-HISTORY-DAMAGED",
-                    "schedule {}: {} is damaged, so that missed runs are not known",
+                    "schedule {}: {} is damaged, so chorus does not know which runs were missed",
                     schedule.name,
                     path.display()
                 ));

@@ -90,10 +90,11 @@ impl Schedule {
             _ => return Err(refuse("a schedule needs a `job`, or an `extractor` and a `loader`")),
         };
         if let Some(name) = DAY_VARIABLES.iter().find(|name| !entry["env"][**name].is_null()) {
-            return Err(refuse("cannot take the day of a schedule from its `env`")
+            return Err(refuse("cannot set the day of a schedule by its `env`")
                 .with("variable", name)
                 .hint(
-                    "each run is for the day it is due on: `day_offset: -1` takes the one before",
+                    "each run is for the day on which it is due; `day_offset: -1` uses the day \
+                     before",
                 ));
         }
         let own = &entry["annotations"]["chorus"];

@@ -99,7 +99,7 @@ impl<'a> Expectation<'a> {
                 Standing::Missing => "was not run".to_owned(),
                 standing => format!("stands at `{standing}`"),
             };
-            let text = format!("{day} is not there by {}: {} {is}", self.by, step.name);
+            let text = format!("{day} is not ready at {}: {} {is}", self.by, step.name);
             let failure = Error::new(ErrorKind::NoInput, text);
             let told = Failure::of(&failure, None);
             let summary = Summary::of_none(&project, &self.schedule.words, Some(day), &told);

@@ -32,7 +32,7 @@ pub struct Watching<'a> {
     pub host: Host<'a>,
     /// Codes of warnings that end a run.
     pub deny: &'a [String],
-    /// Who is told of warnings.
+    /// Who receives the warnings.
     pub warnings: &'a Warnings,
     /// Tells whether no more runs are to begin.
     pub is_over: &'a (dyn Fn() -> bool + Sync),
@@ -71,7 +71,7 @@ pub fn watch(mut clock: Clock<'_>, watching: &Watching<'_>) {
     }
 }
 
-/// A failure is told, and the schedule goes on: the next day is another one.
+/// A failure is reported, and the schedule goes on: the next day is another one.
 fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
     let Watching { open, host, deny, warnings, .. } = *watching;
     let name = &schedule.name;
@@ -128,8 +128,9 @@ fn warn_of_missed(
     let environment = environment.map_or(String::new(), |name| format!(" --environment {name}"));
     project.warnings().warn(warning!(
         "W-DAYS-MISSED",
-        "schedule {}: runs for {} days were missed and are not made up for: chorus backfill {} \
-         --from {first} --to {last}{environment}; `missed: all` of the schedule runs each",
+        "schedule {}: runs for {} days were missed, and the schedule does not catch up: chorus \
+         backfill {} --from {first} --to {last}{environment}; with `missed: all` the schedule runs \
+          each day",
         schedule.name,
         days.len(),
         schedule.words.join(" ")

@@ -143,7 +143,7 @@ fn zone_of(parser: &DateTimeParser, text: &str) -> Option<TimeZone> {
 
 fn unread(name: &str, text: &str) -> Error {
     refuse("cannot read a time").with(name, text).hint(
-        "write HH:MM for a time of each day, or YYYY-MM-DD, YYYY-MM-DD HH:MM, or with a zone \
+        "write HH:MM for a time of each day, or YYYY-MM-DD, or YYYY-MM-DD HH:MM, or with a zone \
          YYYY-MM-DDTHH:MM+01:00",
     )
 }

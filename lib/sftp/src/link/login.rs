@@ -74,7 +74,7 @@ impl Login<'_> {
             Failure::Refused(
                 Error::new(ErrorKind::Config, "cannot ask the SSH agent for its keys")
                     .caused_by(cause.to_string())
-                    .hint("start one (SSH_AUTH_SOCK leads to it), or set `use_agent` to false"),
+                    .hint("start an agent and set SSH_AUTH_SOCK, or set `use_agent` to false"),
             )
         };
         let mut agent = AgentClient::connect_env().await.map_err(no_agent)?;
@@ -203,10 +203,11 @@ impl Login<'_> {
     fn denied(&self) -> Failure {
         let methods: Vec<&str> = self.offered.iter().map(<&str>::from).collect();
         let hint = if self.tried.is_empty() {
-            "set what the server takes: `password`, or `private_key_file` for publickey"
+            "set the credentials that the server accepts: `password`, or `private_key_file` for \
+             publickey"
         } else {
-            "check `username` and the credentials; nothing was tried twice"
+            "check `username` and the credentials; each of them was tried once"
         };
-        Failure::Refused(self.refusal().with("the server takes", methods.join(", ")).hint(hint))
+        Failure::Refused(self.refusal().with("the server accepts", methods.join(", ")).hint(hint))
     }
 }

@@ -19,7 +19,7 @@ impl BooleanWords {
         let both = both.or_else(|| falsities.iter().find(|word| *word == "true"));
         match both {
             Some(word) => {
-                Err(Error::new(ErrorKind::Config, "cannot take a word for both true and false")
+                Err(Error::new(ErrorKind::Config, "cannot use one word for both true and false")
                     .with("word", word))
             }
             None => Ok(Self { truths: truths.to_vec(), falsities: falsities.to_vec() }),
@@ -34,7 +34,7 @@ impl BooleanWords {
         let word: &[u8] = match () {
             () if is(&self.truths, "true") => b"true",
             () if is(&self.falsities, "false") => b"false",
-            () => return Err(Unfit("it is none of the words for true and false")),
+            () => return Err(Unfit("it is not one of the words for true and false")),
         };
         out.extend_from_slice(word);
         Ok(())

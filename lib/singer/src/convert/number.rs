@@ -10,13 +10,12 @@ pub struct NumberFormat {
     thousands: Option<String>,
 }
 
-const EMPTY: Unfit = Unfit("it is no number");
-const GROUPS: Unfit =
-    Unfit("a thousands separator does not stand before each group of three digits");
+const EMPTY: Unfit = Unfit("it is not a number");
+const GROUPS: Unfit = Unfit("a thousands separator is missing before a group of three digits");
 const ZEROS: Unfit = Unfit("it begins with zeros");
 const FRACTION: Unfit = Unfit("no digits follow its decimal mark");
 const WHOLE: Unfit = Unfit("it has a fraction");
-const REST: Unfit = Unfit("it has other characters than digits and the declared marks");
+const REST: Unfit = Unfit("it has characters that are neither digits nor the declared marks");
 
 impl NumberFormat {
     /// Takes the mark before the fraction and the one between thousands.

@@ -112,7 +112,8 @@ fn of_strptime(pattern: &str) -> Result<Vec<Part>, String> {
             other => {
                 let other = other.map(String::from).unwrap_or_default();
                 return Err(format!(
-                    "`%{other}` is none of %Y %y %m %d %b %B %a %A %H %I %p %M %S %f %z %F %T %%"
+                    "`%{other}` is unknown; known are %Y %y %m %d %b %B %a %A %H %I %p %M %S %f %z \
+                      %F %T %%"
                 ));
             }
         }
@@ -155,8 +156,8 @@ fn of_letters(pattern: &str) -> Result<Vec<Part>, String> {
             "T" => push_text(&mut parts, 'T'),
             _ if c.is_alphabetic() => {
                 return Err(format!(
-                    "`{letters}` is none of YYYY YY MM M DD D HH H mm ss SSS; other letters stand \
-                     in single quotes, and %-forms such as %d %b %Y say more"
+                    "`{letters}` is unknown; known are YYYY YY MM M DD D HH H mm ss SSS; put other \
+                      letters into single quotes, or use %-forms such as %d %b %Y"
                 ));
             }
             _ => letters.chars().for_each(|c| push_text(&mut parts, c)),

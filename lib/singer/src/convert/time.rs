@@ -36,11 +36,11 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-const FORM: Unfit = Unfit("it is not written as its format says");
+const FORM: Unfit = Unfit("it does not match its format");
 const LONGER: Unfit = Unfit("it is longer than its format");
-const NO_DAY: Unfit = Unfit("the calendar has no such day");
-const NO_TIME: Unfit = Unfit("no clock shows such a time");
-const WEEKDAY: Unfit = Unfit("its day of the week is not that of its date");
+const NO_DAY: Unfit = Unfit("this day does not exist");
+const NO_TIME: Unfit = Unfit("this time does not exist");
+const WEEKDAY: Unfit = Unfit("its day of the week does not fit its date");
 
 /// What was read of a text.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl TimeFormat {
         fields.sort_unstable();
         let has = |field: Field| fields.contains(&field);
         if let Some(pair) = fields.windows(2).find(|pair| pair[0] == pair[1]) {
-            let hint = "months are %m or MM, minutes are %M or mm";
+            let hint = "write months as %m or MM, and minutes as %M or mm";
             return Err(refuse(format!("it has the {} twice", word(pair[0]))).hint(hint));
         }
         let has_date = has(Field::Day) && has(Field::Month);
@@ -90,26 +90,28 @@ impl TimeFormat {
         let has_more = has(Field::Weekday) || has(Field::Day) || has(Field::Month) || years > 0;
         let reason = match kind {
             Kind::Date | Kind::DateTime if !has_date || years != 1 => {
-                "it has no day, month or year"
+                "it lacks the day, the month or the year"
             }
             Kind::Date if fields.iter().any(|field| *field >= Field::Hour) => {
-                "it has a time, and a date has none"
+                "it has a time, but the type is date"
             }
             Kind::DateTime | Kind::Time if hours != 1 => "it has no hour",
-            Kind::Time if has_more || has(Field::Offset) => "it has more than a time",
-            _ if is_half != has(Field::Meridiem) => "%I and %p need each other",
+            Kind::Time if has_more || has(Field::Offset) => {
+                "it has more than a time, but the type is time"
+            }
+            _ if is_half != has(Field::Meridiem) => "it has only one of %I and %p",
             _ if has(Field::Second) && !has(Field::Minute) => "it has seconds without minutes",
             _ if has(Field::Fraction) && !has(Field::Second) => "it has a fraction without seconds",
             Kind::Date | Kind::DateTime | Kind::Time => "",
-            _ => "only dates and times have one",
+            _ => "only dates and times have a format",
         };
         if !reason.is_empty() {
             return Err(refuse(reason.to_owned()));
         }
         let in_reach = |start: &u16| (1..=9900).contains(start);
         match (has(Field::YearOfCentury), century_start) {
-            (true, None) => Err(refuse("two digits do not say a year".to_owned()).hint(
-                "set `two_digit_century_start` to the first year that they may mean, as 1970",
+            (true, None) => Err(refuse("two digits do not give the century".to_owned()).hint(
+                "set `two_digit_century_start` to the first year that they may mean, such as 1970",
             )),
             (_, Some(start)) if !in_reach(&start) => {
                 Err(refuse("years from 1 to 9900 can begin a century".to_owned()))

@@ -48,12 +48,12 @@ pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize)
     }
     let unknown = |column: &Column| Some((column.name.clone(), unknown_type(&column.schema)?));
     if let Some((property, word)) = stream.columns.iter().find_map(unknown) {
-        return Err(fault("a property is of a type that JSON Schema does not know")
+        return Err(fault("a property has a type that JSON Schema does not have")
             .with("property", property)
             .with("type", word)
             .hint(
                 "the types are string, number, integer, boolean, object, array and null: correct \
-                 the tap, or its catalog",
+                 the tap or its catalog",
             ));
     }
     match stream.keys.iter().find(|key| !stream.has_column(key)) {

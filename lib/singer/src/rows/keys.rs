@@ -45,8 +45,8 @@ impl Rows<'_> {
         if let Some(why) = unused(stream, since) {
             crate::warn!(
                 "W-BOOKMARK-UNUSED",
-                "stream {}: its bookmark of the state is not used, for {why}: the stream is \
-                 read as without one, and `append-only` adds its rows again",
+                "stream {}: the tap does not use its bookmark, because {why}. It reads the stream \
+                 as without a bookmark, and `append-only` adds its rows again",
                 self.open.id
             );
         }

@@ -75,10 +75,10 @@ impl<S> Outgoing<S> {
 
 /// Makes the failure for what comes of a stream that had ended.
 pub(super) fn after_end(name: &str) -> Error {
-    Error::new(ErrorKind::Protocol, "a message came after the end of its stream")
+    Error::new(ErrorKind::Protocol, "a message arrived after the end of its stream")
         .with("stream", name)
         .hint(
-            "the tap's `currently_syncing` had moved on, and what replaces all rows cannot be \
-             taken up again: are two taps writing into one pipe?",
+            "the tap announced the end of this stream by `currently_syncing`, and a load that \
+             replaces all rows cannot continue: check whether two taps write into one pipe",
         )
 }

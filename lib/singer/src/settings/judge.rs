@@ -11,7 +11,7 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
     if let Some(members::Unknown { place, known, near }) = members::unknown(value, property) {
         let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", known.join(", ")),
+            None => format!("the members are: {}", known.join(", ")),
         };
         return Err(Error::new(ErrorKind::Config, "cannot use an unknown member of a setting")
             .with("setting", format!("{name}{place}"))
@@ -25,7 +25,7 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
         Error::new(ErrorKind::Config, "a setting is wrong")
             .with("setting", format!("{name}{place}"))
             .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
-            .hint("see --about for the settings and their types")
+            .hint("--about lists the settings and their types")
     })
 }
 

@@ -35,7 +35,7 @@ impl OtherSetting {
         Self { name, accepts: Accepts::Any, hint: "" }
     }
 
-    /// Describes a setting of which only its default, JSON, can be had.
+    /// Describes a setting of which only its default, JSON, is supported.
     pub const fn not_yet(name: &'static str, default: &'static str, hint: &'static str) -> Self {
         Self { name, accepts: Accepts::Default(default), hint }
     }
@@ -69,7 +69,7 @@ const OF_THE_SDK: &[OtherSetting] = &[
     OtherSetting::without_effect("flattening_max_depth"),
     OtherSetting::without_effect("flattening_max_key_length"),
     OtherSetting::without_effect("flattening_separator"),
-    OtherSetting::not_yet("batch_config", "{}", "remove it: rows go through the pipe"),
+    OtherSetting::not_yet("batch_config", "{}", "remove it: rows travel through the pipe"),
     OtherSetting::without_effect("start_date"),
     OtherSetting::without_effect("disable_collection"),
 ];
@@ -81,7 +81,7 @@ pub(super) fn other<'a>(others: &'a [OtherSetting], name: &str) -> Option<&'a Ot
     others.iter().chain(OF_THE_SDK).find(|known| known.name == name)
 }
 
-/// So many unknown settings of a file are told: there may be very many.
+/// How many unknown settings of a file are reported: there may be very many.
 const UNKNOWN_TOLD: usize = 20;
 
 /// Refuses settings that cannot be carried out, and unknown ones.
@@ -106,7 +106,7 @@ pub(super) fn check(
             Some(known) => {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    format!("{} cannot do what `{name}` asks for yet", about.name),
+                    format!("{} does not support `{name}` yet", about.name),
                 )
                 .with("setting", name)
                 .hint(known.hint));
@@ -153,7 +153,7 @@ fn refuse(unknown: &[(String, Option<String>)], more: usize) -> Result<()> {
     if more > 0 {
         failure = failure.with("and more", more);
     }
-    let hint = "see --about for the settings; `unknown_settings: warn` goes on without it";
+    let hint = "--about lists the settings; `unknown_settings: warn` ignores unknown settings";
     Err(failure.hint(near.concat() + hint))
 }
 

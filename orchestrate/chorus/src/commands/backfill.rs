@@ -36,7 +36,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
     let failures = backfill::run(&plan, &how, &|day, ended| {
         let word = match ended {
             Ended::Done => "ok".to_owned(),
-            Ended::Waits => "waits for a day before it".to_owned(),
+            Ended::Waits => "waits for an earlier day".to_owned(),
             Ended::Failed(failure) => format!("failed: {}", Failure::of(failure, None).line()),
         };
         let _ = print(&format!("{} {word}\n", day.day));
@@ -74,7 +74,7 @@ fn listing(plan: &[DayPlan]) -> String {
     let _ = match last {
         _ if days < 2 => Ok(()),
         Some(step) => writeln!(text, "the earliest day first: {}", effect::words(step)),
-        None => writeln!(text, "the latest day first: the days are kept apart"),
+        None => writeln!(text, "the latest day first, because the days do not replace each other"),
     };
     let _ = writeln!(text, "{steps} steps of {days} days to run, {} in all", plan.len());
     text
@@ -88,9 +88,9 @@ fn by_data(plan: &[DayPlan], args: &BackfillArgs) -> String {
     let words = args.words.join(" ");
     let command = format!("chorus backfill {words} --from {} --to {}", first.day, last.day);
     format!(
-        "a step has failed by the rows of its day\n  when their source is mended, to write the day \
-         again: {command} --only failed-and-before\n  to load the day as it is: {command} --only \
-         failed\n"
+        "a step failed because of the rows of its day\n  after their source is corrected, to write \
+          the day again: {command} --only failed-and-before\n  to load the day as it is: {command} \
+          --only failed\n"
     )
 }
 

@@ -72,7 +72,7 @@ fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>>
         let (status, cut) = read(&again.program, &mut Checker::default(), records)?;
         if !status.success() && !cut {
             let words = exit::words(status);
-            let text = format!("it ended with {words} when it was given its own state");
+            let text = format!("it ended with {words} when it started from its own state");
             findings.push(finding(Grade::Violation, &text));
         }
     }
@@ -120,8 +120,8 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     if !lake_paths::write_below(&mut plugin, scratch.path()) {
         project.warnings().warn(warning!(
             "W-CHECK-WRITES",
-            "the check writes stream {STREAM} to where {} writes, and leaves it there, with what \
-             the target remembers of it: remove it afterwards",
+            "the check writes stream {STREAM} to the destination of {} and leaves it there, with \
+             the notes of the target about it: remove it afterwards",
             plugin.name
         ));
     }
@@ -130,20 +130,21 @@ fn target(project: &Project, plugin: &Plugin) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let (status, output) = feed(&alone, &good, Stdio::inherit())?;
     if !status.success() {
-        let message = "cannot check the target: it fails on an input that keeps the rules";
+        let message = "cannot check the target: it fails on a correct input";
         return Err(failed(&plugin, status, message));
     }
     let printed: Vec<Option<Value>> =
         output.lines().map(|line| serde_json::from_str(line).ok()).collect();
     if printed.iter().any(|line| !matches!(line, Some(Value::Object(_)))) {
-        findings.push(finding(Grade::Violation, "a line on standard output is no state"));
+        findings.push(finding(Grade::Violation, "a line on standard output is not a state"));
     }
     if printed.last().cloned().flatten() != Some(state(1)["value"].clone()) {
-        findings.push(finding(Grade::Violation, "the last state is not the one it was given"));
+        findings
+            .push(finding(Grade::Violation, "the last state differs from the state in its input"));
     }
     for (what, input, grade) in bad_inputs() {
         if feed(&alone, &input, Stdio::null())?.0.success() {
-            findings.push(finding(grade, &format!("it takes {what}")));
+            findings.push(finding(grade, &format!("it accepts {what}")));
         }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
@@ -155,7 +156,7 @@ fn bad_inputs() -> [(&'static str, String, Grade); 4] {
     let reading = json!({"type": "STATE", "value": {"bookmarks": {}, "currently_syncing": STREAM}});
     [
         ("a RECORD before its SCHEMA", lines(&[record(1)]), Grade::Violation),
-        ("a line that is no JSON", lines(&[schema()]) + "{\"type\":\n", Grade::Violation),
+        ("a line that is not JSON", lines(&[schema()]) + "{\"type\":\n", Grade::Violation),
         (
             "a value that does not fit its schema",
             lines(&[schema(), record("x"), state(2)]),
@@ -222,5 +223,5 @@ fn failed(plugin: &Plugin, status: ExitStatus, message: &'static str) -> Error {
     Error::new(exit::kind(status), message)
         .with("plugin", &plugin.name)
         .with("exit", exit::words(status))
-        .hint("its own message is above: correct what it names, then check again")
+        .hint("its own message is above: correct the fault that it names, then check again")
 }

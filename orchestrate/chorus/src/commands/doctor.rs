@@ -49,7 +49,7 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
     if report.faults == 0 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Config, "there is something to mend").with("findings", report.faults))
+    Err(Error::new(ErrorKind::Config, "chorus doctor found faults").with("findings", report.faults))
 }
 
 fn look_at(project: &Project, name: &str, report: &mut Report) {
@@ -148,7 +148,10 @@ fn schedules(project: &Project, report: &mut Report) {
 fn untried(what: &str, names: &BTreeSet<&str>) -> String {
     let names: Vec<&str> = names.iter().copied().collect();
     let (wanted, set) = (names.join(", "), names.join("=... "));
-    format!("{what}: its day was not tried without {wanted}; {set}=... chorus doctor tries it")
+    format!(
+        "{what}: its day was not tried because {wanted} is not set; {set}=... chorus doctor \
+             tries it"
+    )
 }
 
 fn states(project: &Project, report: &mut Report) {
@@ -156,7 +159,7 @@ fn states(project: &Project, report: &mut Report) {
     for id in store.state_ids().unwrap_or_default() {
         if let Err(failure) = store.state(&id) {
             let path = failure.context("path").unwrap_or_default();
-            let mend = format!("put back a copy of {path}, or: chorus state clear '{id}'");
+            let mend = format!("restore a copy of {path}, or: chorus state clear '{id}'");
             report.fault(&id, failure.message(), &mend);
         }
     }

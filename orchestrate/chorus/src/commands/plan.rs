@@ -35,7 +35,7 @@ fn text(plan: &JobPlan) -> String {
     let mut text = String::new();
     for (at, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "step {}: {}", at + 1, printable(&step.step));
-        let used = if step.state.used { "used" } else { "none: all is read" };
+        let used = if step.state.used { "used" } else { "none: everything is read" };
         let _ = writeln!(text, "state: {} ({used})", printable(&step.state.id));
         for plugin in &step.plugins {
             let path = plugin.executable.to_string_lossy();

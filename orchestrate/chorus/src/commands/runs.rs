@@ -87,7 +87,7 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: Open<'_>) -> Result<()> 
     let PastRun { record, .. } = history.find(&args.run)?;
     if record.environment.as_deref() != project.environment_name() {
         let environment = record.environment.as_deref().unwrap_or_default();
-        return Err(Error::new(ErrorKind::Usage, "cannot run again in another environment")
+        return Err(Error::new(ErrorKind::Usage, "cannot rerun in another environment")
             .with("environment of the run", environment)
             .hint(format!("chorus rerun --environment {environment} ...")));
     }
@@ -140,7 +140,10 @@ fn only_those_of(record: &RunRecord, job: &mut Job) -> Result<()> {
         Some(name) => Err(Error::new(ErrorKind::Config, "cannot find a step of the run")
             .with("job", &job.name)
             .with("step", name)
-            .hint(format!("the job has changed since: chorus run {}{day}", job.words.join(" ")))),
+            .hint(format!(
+                "the job has changed since then: chorus run {}{day}",
+                job.words.join(" ")
+            ))),
     }
 }
 

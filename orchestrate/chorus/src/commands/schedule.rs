@@ -50,7 +50,8 @@ pub fn schedule(
         all.iter().map(|one| Clock::new(project, one, &note)).collect::<Result<_>>()?;
     let requests = Requests::listen()?;
     tracing::info!(
-        "g and Enter, Ctrl-C or SIGTERM end this when what runs is done; twice, at once"
+        "g and Enter, Ctrl-C or SIGTERM end this after the running steps; given twice, they end it \
+          at once"
     );
     let (progress, locks) = (Progress::new(false, true), StateLocks::default());
     let watching = Watching {
@@ -76,7 +77,7 @@ impl Requests {
     fn listen() -> Result<Self> {
         let requests = Self::default();
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(|cause| {
-            Error::new(ErrorKind::Internal, "cannot note signals").caused_by(cause)
+            Error::new(ErrorKind::Internal, "cannot handle signals").caused_by(cause)
         })?;
         let noted = requests.clone();
         std::thread::spawn(move || {
@@ -98,7 +99,7 @@ impl Requests {
     fn add(&self, signal: i32) {
         self.signal.store(signal, Ordering::Relaxed);
         if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::info!("ending when what runs is done");
+            tracing::info!("ending after the running steps");
         }
     }
 

@@ -49,9 +49,9 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
 /// Takes a state for the time of a change; a run that has it would write over what is changed.
 fn hold(project: &Project, id: &str) -> Result<Lock> {
     Lock::try_take(&state_names::lock(project, id)?)?.ok_or_else(|| {
-        Error::new(ErrorKind::Temporary, "cannot change a state that a run is at")
+        Error::new(ErrorKind::Temporary, "cannot change a state that a run is using")
             .with("id", id)
-            .hint("wait for its end: `chorus runs` lists what is running")
+            .hint("wait until it has ended: `chorus runs` lists the running ones")
     })
 }
 
@@ -77,7 +77,7 @@ fn no_state(store: &Store, id: &str) -> Error {
     let failure = Error::new(ErrorKind::NoInput, "cannot find a state of this id").with("id", id);
     match project::names::nearest(id, &known) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`chorus state list` names those that are there"),
+        None => failure.hint("`chorus state list` lists the states"),
     }
 }
 

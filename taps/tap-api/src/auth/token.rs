@@ -72,9 +72,9 @@ impl TokenSource {
                 add("password", secret(settings.password.as_ref(), "password", "oauth")?);
             }
             other => {
-                return Err(Error::new(ErrorKind::Config, "cannot use the grant of oauth")
+                return Err(Error::new(ErrorKind::Config, "cannot use this grant of oauth")
                     .with("grant_type", other)
-                    .hint("it is client_credentials, refresh_token or password"));
+                    .hint("set `grant_type` to client_credentials, refresh_token or password"));
             }
         }
         let client = settings.oauth_basic_client.then(|| Secret::new(basic(id, client_secret)));
@@ -118,8 +118,9 @@ impl TokenSource {
                 state.refresh = Some(kept);
             }
             let Some(refresh) = &state.refresh else {
-                return Err(Error::new(ErrorKind::Config, "there is no refresh token")
-                    .hint("set `refresh_token`; later ones are kept in `oauth_token_file`"));
+                return Err(Error::new(ErrorKind::Config, "the refresh token is missing").hint(
+                    "set `refresh_token`; the tap keeps later tokens in `oauth_token_file`",
+                ));
             };
             form.push(("refresh_token".to_owned(), Secret::new(refresh.reveal().trim())));
         }
@@ -134,7 +135,7 @@ impl TokenSource {
                 .with("request", request.shown())
         })?;
         let Some(token) = body["access_token"].as_str().filter(|token| !token.is_empty()) else {
-            return Err(Error::new(ErrorKind::Denied, "the token server gave no token")
+            return Err(Error::new(ErrorKind::Denied, "the token server sent no token")
                 .with("request", request.shown())
                 .hint("check `access_token_url`, `grant_type` and `scope`"));
         };
@@ -162,8 +163,8 @@ fn rotate(fresh: &str, state: &mut State, keeper: Option<&Keeper>) -> Result<()>
     }
     singer::warn!(
         "W-TOKEN-CHANGED",
-        "the token server changed the refresh token, so the one in the settings may be of no use \
-         any more: set `oauth_token_file` to keep the new ones"
+        "the token server changed the refresh token, so the token in the settings may no longer be \
+          valid: set `oauth_token_file` to keep the new tokens"
     );
     Ok(())
 }
@@ -213,7 +214,7 @@ impl Keeper {
             if failure.has_hint() {
                 return failure;
             }
-            failure.hint("`oauth_token_file` must be in a folder that can be written")
+            failure.hint("the folder of `oauth_token_file` must be writable")
         })?;
         lock.lock().or_kind(ErrorKind::Io, SAVE)?;
         // A token that cannot be kept must not be asked for: the one before it is void then.
@@ -229,7 +230,10 @@ impl Keeper {
             Some(token) => Ok(Some(Secret::new(token))),
             None => Err(Error::new(ErrorKind::Config, "cannot read the refresh token")
                 .with("path", self.path.display())
-                .hint("the file holds {\"refresh_token\": \"...\"}; remove it to start anew")),
+                .hint(
+                    "the file must hold {\"refresh_token\": \"...\"}; remove it to start with \
+                       the token of the settings",
+                )),
         }
     }
 

@@ -70,8 +70,8 @@ fn warn_of(spec: &StreamSpec) {
         (None, _) => "check `next_page_token_path`".to_owned(),
     };
     let text = format!(
-        "no answer has {place}, by which further pages would be asked for, and one is as long as a \
-         page can be ({records} records): there may be more, which is not read: {remedy}"
+        "no answer has {place}, which names the next page, but one page is full ({records} \
+         records): there may be more records, which are not read: {remedy}"
     );
     tell(spec, &text);
 }

@@ -64,9 +64,9 @@ pub fn warn(specs: &[StreamSpec], at: usize, stream: &Stream) {
     if let Some((member, place)) = told.next() {
         singer::warn!(
             "W-MORE-PAGES",
-            "stream {}: `{place}` in its records says that there is more in a list of theirs, and \
-             it is not read: read the list as a stream with this one as its `parent`, or ask for \
-             more of it at once, or deselect `{member}`",
+            "stream {}: `{place}` in its records says that a list in them has more elements, and \
+             they are not read: read the list as a stream with this stream as its `parent`, \
+             request more elements at once, or deselect `{member}`",
             spec.name
         );
     }

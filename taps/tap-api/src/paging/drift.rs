@@ -3,7 +3,7 @@
 //! The rule: rows that come again on the next page, and a number of all records that sinks, say
 //! that pages moved under the read. By its keys a stream tells which rows are the same, and leaves
 //! them out; one with a key of an earlier page has changed, and stays. Without keys equal rows may
-//! be several: they stay, and are told where no page has equal rows itself.
+//! be several: they stay, and are reported where no page has equal rows itself.
 
 use std::collections::BTreeSet;
 
@@ -68,28 +68,29 @@ impl Drift {
             singer::warn!(
                 "W-DATA-MOVED",
                 "stream {name}: the keys of {changed} records came again on a later page, and \
-                 others may be missing: the data changed while it was read; sort by a key that \
-                 does not change, or page by token"
+                 other records may be missing, because the data changed during the read: sort by a \
+                  key that does not change, or page by token"
             );
         } else if again > 0 && has_keys {
             singer::warn!(
                 "W-DATA-MOVED",
-                "stream {name}: {again} records came again on the next page and were left out: the \
-                 data changed while it was read; sort by a key that does not change, or page by \
-                 token"
+                "stream {name}: {again} records came again on the next page and were left out, \
+                 because the data changed during the read: sort by a key that does not change, or \
+                 page by token"
             );
         } else if again > 0 && self.largest > 1 && !self.alike {
             singer::warn!(
                 "W-DATA-MOVED",
-                "stream {name}: {again} records came again on the next page, and others may be \
-                 missing: the data changed while it was read; without `primary_keys` they are all \
-                 kept; declare these, sort by a key that does not change, or page by token"
+                "stream {name}: {again} records came again on the next page, and other records may \
+                  be missing, because the data changed during the read. Without `primary_keys` all \
+                  records are kept: declare them, sort by a key that does not change, or page by \
+                 token"
             );
         } else if self.sank {
             singer::warn!(
                 "W-DATA-MOVED",
-                "stream {name}: the number of all records changed while the pages were read: some \
-                 may be missing; sort by a key that does not change, or page by token"
+                "stream {name}: the total number of records changed while the pages were read, so \
+                 records may be missing: sort by a key that does not change, or page by token"
             );
         }
     }

@@ -124,15 +124,15 @@ impl Pager {
         }
     }
 
-    /// Says of a page that was refused, and is not taken for the end, what that may mean.
+    /// Says of a page that was refused, and is not treated as the end, what that may mean.
     pub fn explain(&self, paging: &Paging, failure: Error) -> Error {
         if self.pages > 0
             && !paging.is_numbered()
             && matches!(failure.context("status"), Some("400" | "404" | "410" | "422"))
         {
             return failure.with("pages before it", self.pages).hint(
-                "the API itself has named this page: what it named may have expired, so run again; \
-                 if it stays so, check `next_page_token_path` and `pagination_next_page_param`",
+                "the API itself has named this page, and the name may have expired: run again; if \
+                 this does not help, check `next_page_token_path` and `pagination_next_page_param`",
             );
         }
         let refused = matches!(failure.context("status"), Some("400" | "404" | "416" | "422"));
@@ -140,9 +140,9 @@ impl Pager {
             return failure;
         }
         failure.with("pages before it", self.pages).hint(
-            "there may be more than the API gives by pages: ask for less at once (`window_days`, \
-             `params`, `inputs`); if it is the end, set what tells so in the answers \
-             (`pagination_total_limit_param` or `next_page_token_path`)",
+            "there may be more records than the API gives by pages: request fewer at once \
+             (`window_days`, `params`, `inputs`); if this is the end, set the member of the \
+             answers that says so (`pagination_total_limit_param` or `next_page_token_path`)",
         )
     }
 
@@ -155,7 +155,7 @@ impl Pager {
 
     /// Returns how many records the API announced, and how many it gave, where these are fewer.
     pub fn missing(&self, paging: &Paging) -> Option<(u64, u64)> {
-        // Without a style one page is what was asked for; what it says is told as "more pages".
+        // Without a style one page is what was asked for; what it says is reported as "more pages".
         let is_read_on = !paging.by_default && paging.style != Style::None;
         let shown = self.said.total(self.filled).filter(|_| is_read_on);
         let total = self.total.or(shown).filter(|total| *total > self.received)?;
@@ -266,9 +266,12 @@ impl Pager {
             return Err(in_circles("the API names a page again as the next one"));
         }
         if self.pages >= pages_max {
-            return Err(Error::new(ErrorKind::Data, "there are more pages than allowed")
-                .with("max_pages", pages_max)
-                .hint("check the pagination settings, or raise `max_pages`"));
+            return Err(Error::new(
+                ErrorKind::Data,
+                "there are more pages than `max_pages` allows",
+            )
+            .with("max_pages", pages_max)
+            .hint("check the pagination settings, or raise `max_pages`"));
         }
         Ok(())
     }
@@ -281,11 +284,11 @@ impl Pager {
         } else if !columns.is_empty() && self.columns != columns {
             return Err(Error::new(
                 ErrorKind::Data,
-                "a page names other columns than the first one",
+                "a page has other columns than the first page",
             )
             .hint(
-                "where the first page alone names them, ask for all at once, or for another \
-                     form (`answer_format`)",
+                "if only the first page names the columns, request all records at once, or another \
+                  format (`answer_format`)",
             ));
         }
         Ok(())
@@ -382,9 +385,12 @@ impl Pager {
         if self.empty <= EMPTY_PAGES_MAX {
             return Ok(true);
         }
-        Err(Error::new(ErrorKind::Data, "the API says that there is more, and gives no records")
+        Err(Error::new(ErrorKind::Data, "the API says that there are more records, but sends none")
             .with("pages without records", self.empty)
-            .hint("check `next_page_token_path`: it must lead to what is false on the last page"))
+            .hint(
+                "check `next_page_token_path`: it must lead to a value that is false on the last \
+                    page",
+            ))
     }
 
     fn numbered(&self, paging: &Paging) -> Vec<(String, Value)> {
@@ -414,9 +420,9 @@ fn no_tokens(paging: &Paging, envelope: &Value) -> Result<()> {
         path.query(envelope).first().is_some_and(|token| !is_end(token))
     };
     match paging.tokens.iter().find(is_there) {
-        Some((name, path)) => {
-            Err(lacks_token(&paging.param).with("other parameter", name).with("its path", path))
-        }
+        Some((name, path)) => Err(lacks_token(&paging.param)
+            .with("other parameter", name)
+            .with("path of the other token", path)),
         None => Ok(()),
     }
 }
@@ -424,7 +430,10 @@ fn no_tokens(paging: &Paging, envelope: &Value) -> Result<()> {
 fn lacks_token(name: &str) -> Error {
     Error::new(ErrorKind::Data, "an answer lacks a token of the next page")
         .with("parameter", name)
-        .hint("check `next_page_token_path` and `next_page_tokens`: where one is, all are")
+        .hint(
+            "check `next_page_token_path` and `next_page_tokens`: an answer must have all of \
+               these tokens or none",
+        )
 }
 
 /// Adds the further tokens, which belong to the first one.
@@ -455,7 +464,7 @@ fn no_address() -> Error {
 fn in_circles(message: &str) -> Error {
     Error::new(ErrorKind::Data, message).hint(
         "check `pagination_request_style`, `pagination_next_page_param` and \
-         `next_page_token_path`: the parameter may have another name; an API that has no pages is \
-         read by the style `none`",
+         `next_page_token_path`: the parameter may have another name; for an API without pages set \
+          the style `none`",
     )
 }

@@ -26,10 +26,14 @@ pub(super) fn explain(
     if let Some(excerpt) = client.excerpt(&answer.excerpt()) {
         failure = failure.with("answer", excerpt);
     }
-    if hinted { failure } else { failure.hint("run again; if it stays so, ask who runs the API") }
+    if hinted {
+        failure
+    } else {
+        failure.hint("run again; if this does not help, ask the provider of the API")
+    }
 }
 
-/// Warns of a page that was refused, which is taken for the end.
+/// Warns of a page that was refused, which is treated as the end.
 pub(super) fn warn_of_end(
     client: &Client,
     spec: &StreamSpec,
@@ -40,7 +44,8 @@ pub(super) fn warn_of_end(
     let (request, status) = (client.shown(request), answer.status);
     singer::warn!(
         "W-END-BY-REFUSAL",
-        "stream {}: {request}: a page refused with status {status} is taken for the end: {said}",
+        "stream {}: {request}: the API refused a page with status {status}, and the tap treats \
+         this as the end: {said}",
         spec.name,
     );
 }
@@ -51,8 +56,8 @@ pub(super) fn no_moment(spec: &StreamSpec, key: &str) -> Error {
         .with("replication_key", spec.replication_key.as_deref().unwrap_or_default())
         .with("value", key)
         .hint(
-            "set `time_format` to how the API writes it; without a `replication_key` all records \
-             are taken that the API gives for the day",
+            "set `time_format` to the format of the API; without a `replication_key` all records \
+             that the API gives for the day are read",
         )
 }
 
@@ -73,7 +78,7 @@ pub(super) fn no_row(spec: &StreamSpec, context: &Context, unusable: Unusable) -
             .with("member of the record", name)
             .with("reason", "the record has another value for a column of `recurse`")
             .hint(
-                "choose another name for it in the `parent_keys` of `recurse`, or in its \
+                "choose another name for the column in the `parent_keys` of `recurse`, or in its \
                  `level_column`, and use it in `path`, `params` and `primary_keys`",
             );
     }

@@ -186,7 +186,7 @@ fn columns<'a>(
         string_into(text, &mut name);
         name.push(b':');
         if text.is_empty() || names.iter().any(|(known, _)| *known == name) {
-            return Err(Error::new(ErrorKind::Data, "cannot take the columns of a CSV answer")
+            return Err(Error::new(ErrorKind::Data, "cannot read the columns of a CSV answer")
                 .with(
                     "reason",
                     if text.is_empty() { "one has no name" } else { "two have one name" },
@@ -230,7 +230,7 @@ fn encoding_of(answer: &mut Answer, spec: &StreamSpec) -> Result<TextEncoding> {
     named.map_err(|_| {
         Error::new(ErrorKind::Data, "cannot read the encoding of the answer")
             .with("charset", charset)
-            .hint("set `encoding` to what it is")
+            .hint("set `encoding` to the encoding of the answer")
     })
 }
 
@@ -285,13 +285,13 @@ pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<Answer
     let (is_other, message, hint) = match format {
         AnswerFormat::Csv => (
             text.starts_with(['{', '<']) || text.starts_with("[{"),
-            "the answer is no CSV",
-            "check `path` and `answer_format`; an answer like this can also tell of a failure",
+            "the answer is not CSV",
+            "check `path` and `answer_format`; the answer may also be an error message",
         ),
         AnswerFormat::Json | AnswerFormat::Jsonl => (
             is_html && !text.starts_with(['{', '[']),
-            "the answer is no JSON",
-            "check `api_url` and `path`; an answer like this can also be a sign-in page",
+            "the answer is not JSON",
+            "check `api_url` and `path`; the answer may also be a sign-in page",
         ),
     };
     if is_other {
@@ -299,13 +299,16 @@ pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<Answer
     }
     let is_placed = !spec.records.is_root() || spec.elements.unwinding.is_some();
     if format != AnswerFormat::Json && is_placed {
-        return Err(Error::new(ErrorKind::Config, "cannot look for records within lines")
-            .with("content-type", kind)
-            .with("records_path", &spec.records)
-            .hint(
-                "each line of JSON lines, and each row of CSV, is a record: remove `records_path` \
-                 and `parent_fields`, or set `answer_format: json` if it is one document",
-            ));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "cannot use `records_path` with an answer of lines",
+        )
+        .with("content-type", kind)
+        .with("records_path", &spec.records)
+        .hint(
+            "each line of JSON lines, and each row of CSV, is a record: remove `records_path` \
+                 and `parent_fields`, or set `answer_format: json` if the answer is one document",
+        ));
     }
     Ok(format)
 }

@@ -76,7 +76,7 @@ impl Reader {
             if !is_all {
                 singer::warn!(
                     "W-PAGE-AGAIN",
-                    "stream {}: the last page came once more, and was left out",
+                    "stream {}: the last page came twice, and the second copy was left out",
                     spec.name
                 );
             }
@@ -100,8 +100,8 @@ impl Reader {
         if let Some((total, received)) = pager.untrue().filter(|_| believed) {
             singer::warn!(
                 "W-COUNT-DIFFERS",
-                "stream {}: the API says that there are {total} records, and gave {received}: \
-                 that total does not end the read",
+                "stream {}: the API says that there are {total} records, but sent {received}: the \
+                 tap does not use this total as the end",
                 spec.name
             );
         }
@@ -162,8 +162,8 @@ impl Reader {
             return Err(Error::new(ErrorKind::Data, "cannot find the records in the answer")
                 .with("records_path", &spec.records)
                 .hint(
-                    "set `records_path` to where they are; `allow_missing_records` takes such an \
-                     answer for one without records",
+                    "set `records_path` to the place of the records; `allow_missing_records` \
+                     accepts such an answer as one without records",
                 ));
         }
         warn_of_lacking(spec, &envelope);
@@ -318,7 +318,7 @@ pub(super) fn close(spec: &StreamSpec, pager: &Pager) -> bool {
     if let Some((total, received)) = missing {
         singer::warn!(
             "W-COUNT-DIFFERS",
-            "stream {}: the API says that there are {total} records, and gave {received}",
+            "stream {}: the API says that there are {total} records, but sent {received}",
             spec.name
         );
     } else if let Some((each, asked)) = pager.shorter(&spec.paging)
@@ -326,9 +326,9 @@ pub(super) fn close(spec: &StreamSpec, pager: &Pager) -> bool {
     {
         singer::warn!(
             "W-COUNT-DIFFERS",
-            "stream {}: each page has {each} records, and `pagination_page_size` asks for {asked}: \
-             an API that counts the pages by what it was asked leaves records out between them; \
-             set it to {each}",
+            "stream {}: each page has {each} records, but `pagination_page_size` asks for {asked}: \
+              an API that counts pages by the requested size then leaves records out; set it to \
+             {each}",
             spec.name
         );
     }
@@ -352,7 +352,7 @@ fn heed(page: &Page<'_>, told: &Told) -> Option<Error> {
         let status = told.status.map(|status| format!("status {status}, ")).unwrap_or_default();
         singer::warn!(
             "W-ERROR-IN-ANSWER",
-            "stream {}: an answer tells of a failure beside its {} records: {status}{said}",
+            "stream {}: an answer reports an error beside its {} records: {status}{said}",
             spec.name,
             page.count
         );
@@ -369,7 +369,7 @@ fn lacks(spec: &StreamSpec, place: &str) -> Option<Error> {
         singer::warn!(
             "W-ERROR-IN-ANSWER",
             "stream {}: {place} says that an answer is incomplete, and `error_in_answer: warn` \
-             takes it",
+             accepts it",
             spec.name
         );
     }
@@ -400,7 +400,7 @@ fn warn_of_records(spec: &StreamSpec, envelope: &Value) {
     if let Some((name, _)) = members.iter().find(|(_, value)| lists(value)) {
         singer::warn!(
             "W-WHOLE-ANSWER",
-            "stream {}: the whole answer is taken for one record; if its records are in `{name}`, \
+            "stream {}: the whole answer is read as one record; if its records are in `{name}`, \
              set `records_path` to $.{name}[*]",
             spec.name
         );
@@ -416,9 +416,8 @@ fn warn_of_lacking(spec: &StreamSpec, envelope: &Value) {
     }
     singer::warn!(
         "W-RECORDS-LACKING",
-        "stream {}: {lacking} of {all} elements in an answer have nothing at `{}`, so that no row \
-         is made of them: correct `records_path`, or set `allow_missing_records` if they have no \
-         record",
+        "stream {}: {lacking} of {all} elements in an answer have nothing at `{}`, so they give no \
+          row: correct `records_path`, or set `allow_missing_records` if they have no record",
         spec.name,
         spec.records
     );
@@ -431,10 +430,9 @@ fn warn_of_names(spec: &StreamSpec) {
     }
     singer::warn!(
         "W-PROPERTY-LOST",
-        "stream {}: the members of the object at `{}` are its records, and the rows do not have \
-         their names: if these are more than places, have the API give them within each record; a \
-         `records_path` without its end takes the object for one record, with their names as \
-         columns",
+        "stream {}: the members of the object at `{}` are read as records, and their names are not \
+          in the rows: if the names matter, set `key_column`; a `records_path` without its end \
+         reads the object as one record with these names as columns",
         spec.name,
         spec.records
     );

@@ -126,7 +126,7 @@ impl Tree {
         match &self.recurse.has_children {
             Some(name) if self.rows > 0 && self.telling == 0 => {
                 Err(unusable(format!("no row has {name}"))
-                    .hint("check `has_children` of `recurse`: some rows have that property"))
+                    .hint("check `has_children` of `recurse`: some rows must have that property"))
             }
             _ => Ok(()),
         }
@@ -136,11 +136,11 @@ impl Tree {
     fn descend(&mut self, reader: &mut Reader) -> Result<()> {
         self.level += 1;
         if self.level > LEVELS_MAX && self.recurse.max_depth.is_none() {
-            return Err(Error::new(ErrorKind::Data, "a tree has more levels than are read")
+            return Err(Error::new(ErrorKind::Data, "a tree has more levels than the tap reads")
                 .with("levels", LEVELS_MAX)
                 .hint(
-                    "check `parent_keys` of `recurse`: each row may lead to a new one for ever; \
-                     its `max_depth` reads only so many levels",
+                    "check `parent_keys` of `recurse`: rows may lead to new rows without end; \
+                     `max_depth` limits the number of levels",
                 ));
         }
         let (sums, contexts) = self.next.drain(..).unzip();
@@ -167,8 +167,9 @@ impl Tree {
         }
         let lead = match leads_to(&self.recurse, row, context).map_err(|it| {
             it.with("stream", &spec.name).hint(
-                "check `recurse`: its `parent_keys` come from properties that all rows have, null \
-                 where a row has no children, and its columns have names that records do not have",
+                "check `recurse`: all rows must have the properties of its `parent_keys` (null if \
+                 a row has no children), and records must not have columns with the names of its \
+                 columns",
             )
         })? {
             None => NOTHING,
@@ -236,8 +237,8 @@ impl Tree {
         if std::mem::take(&mut self.circles) > 0 {
             singer::warn!(
                 "W-TREE-CIRCLE",
-                "stream {}: some of its rows lead back to what they lie under: it was read once, \
-                 and the tree goes no deeper there",
+                "stream {}: some of its rows lead back to a row above them: this row was read \
+                 once, and the tap goes no deeper there",
                 spec.name
             );
         }
@@ -323,5 +324,5 @@ fn is_none(value: &Value) -> bool {
 }
 
 fn unusable(reason: String) -> Error {
-    Error::new(ErrorKind::Data, "cannot tell which rows lie under a row").with("reason", reason)
+    Error::new(ErrorKind::Data, "cannot find the children of a row").with("reason", reason)
 }

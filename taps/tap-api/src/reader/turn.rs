@@ -27,7 +27,7 @@ pub(super) struct Forms {
     listed: Option<Names>,
     /// The members of the last object in the place of a list.
     alone: Option<Names>,
-    /// As an object whose members are objects, taken for one record.
+    /// As an object whose members are objects, treated as one record.
     mapped: bool,
 }
 
@@ -137,12 +137,12 @@ fn mixed(spec: &StreamSpec) -> Error {
     Error::new(ErrorKind::Data, "the records are a list in one answer and an object in another")
         .with("records_path", &spec.records)
         .hint(
-            "a `records_path` that ends with `.*` in place of `[*]` takes the members of an \
-             object, and the elements of a list",
+            "let `records_path` end with `.*` instead of `[*]`: it then reads the members of an \
+             object and the elements of a list",
         )
 }
 
-/// Warns, once for a stream, of an object that is taken for one record and looks like a map of
+/// Warns, once for a stream, of an object that is treated as one record and looks like a map of
 /// records.
 fn warn_of_map(spec: &StreamSpec) {
     if spec.warned.map.swap(true, Ordering::Relaxed) {
@@ -151,8 +151,8 @@ fn warn_of_map(spec: &StreamSpec) {
     let path = spec.records.to_string();
     singer::warn!(
         "W-WHOLE-ANSWER",
-        "stream {}: an object at `{path}` is taken for one record, with a column for each of its \
-         members; if these are the records, set `records_path` to {}.*, and if it is one, to {}",
+        "stream {}: an object at `{path}` is read as one record, with a column for each of its \
+         members; if the members are the records, set `records_path` to {}.*, else to {}",
         spec.name,
         path.trim_end_matches("[*]"),
         path.trim_end_matches("[*]")

@@ -48,11 +48,11 @@ fn check_windows(spec: &StreamSpec, reads_a_day: bool) -> Result<()> {
         return Ok(());
     }
     let reason = if has_times {
-        "by {end} alone each window has the rows of all windows before it"
+        "with only {end} each window has the rows of all windows before it"
     } else {
         "the request is the same for each window"
     };
-    Err(Error::new(ErrorKind::Config, "cannot cut the read into windows")
+    Err(Error::new(ErrorKind::Config, "cannot divide the read into windows")
         .with("stream", &spec.name)
         .with("reason", reason)
         .hint("put {start} and {end} into `params`, or remove `window_days`"))
@@ -64,10 +64,13 @@ fn check_members(spec: &StreamSpec) -> Result<()> {
     let inputs = spec.inputs.first().map(|input| &input.members);
     let is_input = |name: &String| inputs.is_some_and(|all| all.iter().any(|(at, _)| at == name));
     let Some((name, _)) = keys.find(|(name, _)| is_input(name)) else { return Ok(()) };
-    Err(Error::new(ErrorKind::Config, "`inputs` and `parent_keys` give one column a value each")
-        .with("stream", &spec.name)
-        .with("column", name)
-        .hint("choose another name in `parent_keys`"))
+    Err(Error::new(
+        ErrorKind::Config,
+        "`inputs` and `parent_keys` both give a value for one column",
+    )
+    .with("stream", &spec.name)
+    .with("column", name)
+    .hint("choose another name in `parent_keys`"))
 }
 
 /// Refuses places within the list of the records: of that the last element alone is known when they
@@ -80,12 +83,15 @@ fn check_places(spec: &StreamSpec) -> Result<()> {
     for (setting, text) in paths.chain(tokens).chain(columns) {
         let path = RecordsPath::parse(&text.replace("['", ".").replace("']", ""));
         if path.is_ok_and(|path| spec.records.is_entered_by(&path)) {
-            return Err(Error::new(ErrorKind::Config, "cannot look into the list of the records")
-                .with("stream", &spec.name)
-                .with("setting", setting)
-                .with("path", text)
-                .with("records_path", &spec.records)
-                .hint("of that list the last element alone can be looked at: [-1]"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "cannot read a field inside the list of records",
+            )
+            .with("stream", &spec.name)
+            .with("setting", setting)
+            .with("path", text)
+            .with("records_path", &spec.records)
+            .hint("only the last element of that list can be used: [-1]"));
         }
     }
     Ok(())
@@ -104,15 +110,15 @@ fn check_tree(spec: &StreamSpec) -> Result<()> {
     let inputs = spec.inputs.iter().flat_map(|input| &input.members).map(|(name, _)| name);
     let parents = spec.parent.iter().flat_map(|(_, keys)| keys).map(|(name, _)| name);
     if recurse.parent_keys.is_empty() {
-        return refuse("it has no `parent_keys`, which say what a row leads to");
+        return refuse("it has no `parent_keys`, which say how a row leads to its children");
     }
     if recurse.max_depth == Some(0) {
-        return refuse("its `max_depth` is 0; the first level is 1");
+        return refuse("its `max_depth` is 0, but the first level is 1");
     }
     if spec.asks_for_times() || spec.window_days.is_some_and(|days| days > 0) {
         return refuse(
-            "the request asks for a part of the time, and a row that did not change may have \
-             others under it that did: remove {start}, {end}, {datestamp} and `window_days`",
+            "the request asks for a part of the time, but a row that did not change may have \
+             children that changed: remove {start}, {end}, {datestamp} and `window_days`",
         );
     }
     let mut names = recurse.parent_keys.keys().chain(inputs).chain(parents);
@@ -171,7 +177,7 @@ fn check_placeholders(specs: &[StreamSpec], settings: &Settings) -> Result<()> {
     Err(Error::new(ErrorKind::Config, "cannot fill all placeholders")
         .with("without a value", missing.join(", "))
         .hint(
-            "they are members of `inputs`, columns of `parent_keys`, {start} and {end} of streams \
-             with a `replication_key`, or {datestamp}",
+            "placeholders are members of `inputs`, columns of `parent_keys`, {start} and {end} of \
+             streams with a `replication_key`, or {datestamp}",
         ))
 }

@@ -1,4 +1,4 @@
-//! Bookmarks: what they are made of, and what is told of the rows beside them.
+//! Bookmarks: what they are made of, and what is reported of the rows beside them.
 
 use serde_json::{Value, json};
 use singer::catalog::ReplicationMethod;
@@ -67,22 +67,22 @@ impl Bookmarks<'_> {
         }
         if let Some(most) = spec.limit.filter(|_| reader.is_cut()) {
             rows.leave_out(&format!(
-                "no more than {most} records are read (`pagination_results_limit`), and no \
-                 bookmark moves beyond the rest"
+                "the run reads only {most} records (`pagination_results_limit`), and the bookmark \
+                 stays, so the next run reads them again"
             ));
         }
         if self.is_part {
             rows.leave_out(
-                "it is read for a part of the rows of its parent, which \
-                 `pagination_results_limit` cuts, and no bookmark moves",
+                "it is read for only a part of the rows of its parent \
+                 (`pagination_results_limit`), and its bookmark stays",
             );
         }
         if self.coverage.is_full && self.are_made() {
             singer::warn!(
                 "W-PARENTS-LATE",
-                "stream {}: it has more parents than its bookmark can remember: the rows of one \
-                 that comes later are read from the bookmark of the others on, so that its older \
-                 ones may be missing",
+                "stream {}: it has more parents than its bookmark can remember. The rows of a \
+                 parent that appears later are read from the bookmark of the others on, so its \
+                 older rows may be missing",
                 spec.name
             );
         }
@@ -99,8 +99,8 @@ impl Bookmarks<'_> {
         if spec.asks_from_a_time() && counts.before * 2 > counts.keyed {
             singer::warn!(
                 "W-START-IGNORED",
-                "stream {}: by their `{key}` {} of {} records lie well before what was asked for \
-                 by {{start}}: the API does not heed it, or goes by another field. Check name and \
+                "stream {}: {} of {} records have a `{key}` well before the requested {{start}}: \
+                 the API ignores the parameter, or compares another field. Check the name and the \
                  form of the parameter, and `time_format`",
                 spec.name,
                 counts.before,
@@ -110,9 +110,9 @@ impl Bookmarks<'_> {
         if self.are_made() && rows > 0 && counts.keyed == 0 {
             singer::warn!(
                 "W-NULL-KEY",
-                "stream {}: none of {rows} records has a `{key}` that can be read, so the bookmark \
-                 does not move, and each run reads from the same start: check `replication_key` \
-                 and `time_format`",
+                "stream {}: none of {rows} records has a `{key}` that the tap can read, so the \
+                 bookmark does not move, and each run reads from the same start: check \
+                 `replication_key` and `time_format`",
                 spec.name
             );
         }
@@ -122,9 +122,9 @@ impl Bookmarks<'_> {
             let some = if borders.unsure > 0 { "records without" } else { "too many records by" };
             singer::warn!(
                 "W-WINDOWS-OVERLAP",
-                "stream {}: {some} `{key}` to tell whether those of two windows are the same: they \
-                 may have come twice. Ask for times that do not overlap, or load by \
-                 `primary_keys`",
+                "stream {}: {some} `{key}` to decide whether the records of two windows are the \
+                 same, so records may have come twice. Request windows that do not overlap, or set \
+                  `primary_keys`",
                 spec.name
             );
         }
@@ -149,10 +149,10 @@ impl Bookmarks<'_> {
         if is_whole && reader.counts().rows == 0 && is_coarse && !may_be_none {
             singer::warn!(
                 "W-START-EXCLUDED",
-                "stream {}: from its bookmark on the API gave nothing, not even the row with that \
-                 `{key}`: if it gives only what is later than {{start}}, rows that get the same \
-                 `{key}` later are never read. Ask for what lies at {{start}} as well, or from \
-                 earlier on by a coarser `time_format`, such as `date`",
+                "stream {}: the API sent nothing from the bookmark on, not even the row with that \
+                 `{key}`. If it sends only records later than {{start}}, rows that get the same \
+                 `{key}` later are never read. Ask for records at {{start}} as well, or start \
+                 earlier by a coarser `time_format`, such as `date`",
                 spec.name
             );
         }
@@ -163,8 +163,8 @@ impl Bookmarks<'_> {
 pub(super) fn warn_of_change(spec: &StreamSpec, changed: &[String]) {
     singer::warn!(
         "W-SETTINGS-CHANGED",
-        "stream {}: `{}` changed since its bookmark was made, and decides which rows there are: \
-         reading it from its start again",
+        "stream {}: `{}` has changed since the bookmark and decides which rows there are, so the \
+         tap reads the stream from its start again",
         spec.name,
         changed.join("`, `")
     );
@@ -182,24 +182,27 @@ pub(super) fn warn_of_all(spec: &StreamSpec, stream: &Stream) -> Result<()> {
     let Some(key) = &spec.replication_key else {
         singer::warn!(
             "W-START-UNUSED",
-            "stream {}: the replication key `{}` of the catalog is not among the settings, so each \
-             run reads everything: set `replication_key` of the stream",
+            "stream {}: the catalog has the replication key `{}`, but the settings have none, so \
+             each run reads everything: set `replication_key` of the stream",
             spec.name,
             known.map(String::as_str).unwrap_or_default()
         );
         return Ok(());
     };
     if let Some(known) = known.filter(|known| *known != key) {
-        return Err(Error::new(ErrorKind::Config, "the catalog has another key than the settings")
-            .with("replication key of the catalog", known)
-            .with("replication_key", key)
-            .hint("write the catalog again with --discover, or set the same key in both"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "the catalog has another replication key than the settings",
+        )
+        .with("replication key of the catalog", known)
+        .with("replication_key", key)
+        .hint("write the catalog again with --discover, or set the same key in both"));
     }
     if !spec.asks_from_a_time() {
         singer::warn!(
             "W-START-UNUSED",
-            "stream {}: the replication key `{key}` does not reach the API, so each run reads \
-             everything: add the parameter by which the API gives what is new, such as `params: \
+            "stream {}: no parameter sends the start of `{key}` to the API, so each run reads \
+             everything: add the parameter with which the API gives new records, such as `params: \
              {{\"{key}_from\": \"{{start}}\"}}`, to the stream",
             spec.name
         );

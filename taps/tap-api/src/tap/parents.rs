@@ -63,8 +63,8 @@ impl TapApi {
         contexts.retain(|context| known.insert(context.sum()));
         if contexts.len() < all {
             tracing::info!(
-                "stream {name}: of {all} rows of its parent or inputs, {} have other values than \
-                 those before them, and are read",
+                "stream {name}: {} of the {all} rows of its parent or inputs have different values \
+                  and are read",
                 contexts.len()
             );
         }
@@ -135,13 +135,13 @@ impl TapApi {
 /// Takes members out of a row; `None` for one that is to be skipped.
 fn members(row: &[u8], keys: &[(String, String)], of: &Of<'_>) -> Result<Option<Members>> {
     let unusable = |reason: &str| {
-        Error::new(ErrorKind::Data, "cannot take the keys of a parent's row")
+        Error::new(ErrorKind::Data, "cannot read the keys of a parent's row")
             .with("parent", of.parent)
             .with("reason", reason)
             .hint(if reason.starts_with("null") {
-                "`null_parent_keys: skip` reads nothing for such rows; or check `parent_keys`"
+                "set `null_parent_keys: skip` to read nothing for such rows, or check `parent_keys`"
             } else {
-                "check `parent_keys`: each column comes from a property that all rows have"
+                "check `parent_keys`: all rows must have the properties that the columns come from"
             })
     };
     let names: Vec<&str> = keys.iter().map(|(_, from)| from.as_str()).collect();

@@ -111,7 +111,8 @@ impl Mapping {
                 let (table, name, sql) = (&self.shape.name, &wanted.name, sql.sql());
                 singer::warn!(
                     "W-TYPE-AS-TEXT",
-                    "column {name} of table {table} is {sql}, not the type of its source: {why}"
+                    "column {name} of table {table} is {sql}, which is not its type in the source: \
+                      {why}"
                 );
             }
         }
@@ -125,11 +126,11 @@ impl Mapping {
             return;
         }
         let why = if lost.iter().any(|name| self.settings.adds(name)) {
-            "columns of these names get values of this run (`add_record_metadata`)"
+            "`add_record_metadata` fills the columns of these names"
         } else if self.settings.add_record_metadata {
-            "names of metadata that `metadata_columns` leaves out"
+            "they are metadata columns that `metadata_columns` leaves out"
         } else {
-            "names of metadata, and `add_record_metadata` is off"
+            "they are metadata columns, and `add_record_metadata` is false"
         };
         singer::warn!(
             "W-PROPERTY-LOST",
@@ -159,7 +160,8 @@ impl Mapping {
             .with("type so far", current.sql())
             .with("type of the new schema", wanted.sql_type.sql())
             .hint(if is_key {
-                "the column is part of a key, which `on_type_change` leaves alone: change the tap"
+                "the column is part of a key, and `on_type_change` does not apply to keys: change \
+                 the tap"
             } else {
                 "set `on_type_change` to `widen` or `add_column`, or change the tap"
             })),

@@ -64,7 +64,7 @@ impl Tap for TapLogExample {
     }
 
     fn sync(&mut self, stream: &Stream, _: &Bookmark, _: &mut singer::Rows<'_>) -> Result<()> {
-        Err(Error::new(ErrorKind::Config, "cannot read a table whole: there is its log alone")
+        Err(Error::new(ErrorKind::Config, "cannot read a table in full: the tap has only its log")
             .with("stream", &stream.name)
             .hint("set `replication-method` to LOG_BASED"))
     }

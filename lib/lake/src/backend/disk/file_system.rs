@@ -13,7 +13,7 @@ const WAITING_KILOBYTES_MAX: u64 = 64 << 10;
 /// `ext`, XFS, Btrfs and memory: what one call makes durable there is known.
 const KNOWN: [i64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994];
 
-/// A file system, opened before the first file is written: what has failed since is told.
+/// A file system, opened before the first file is written: what has failed since is reported.
 #[derive(Debug)]
 pub(super) struct FileSystem {
     path: PathBuf,
@@ -24,7 +24,8 @@ pub(super) struct FileSystem {
 impl FileSystem {
     /// Opens the file system of a folder.
     pub(super) fn of(folder: &Path) -> Result<Self> {
-        let unread = |cause| steps::failure("cannot look at the file system", folder, cause);
+        let unread =
+            |cause| steps::failure("cannot read the properties of the file system", folder, cause);
         let file = File::open(folder).map_err(unread)?;
         let kind = rustix::fs::fstatfs(&file).map(|found| found.f_type);
         let is_known = kind.is_ok_and(|kind| KNOWN.contains(&kind)) && tells_failures();

@@ -41,7 +41,7 @@ pub(super) fn clear_path(path: &Path) {
     if let Err(failure) = steps::remove(path) {
         singer::warn!(
             "W-FOLDER-LEFT",
-            "a path stays in staging for the next run: {}",
+            "cannot remove a path from staging, the next run removes it: {}",
             failure.message()
         );
     }

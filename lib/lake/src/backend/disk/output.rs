@@ -12,7 +12,7 @@ use super::steps;
 use crate::data::{DataFile, Output};
 
 const CANNOT_FLUSH: &str = "cannot flush the data file";
-/// How much may be written before the disk is told to begin.
+/// How much may be written before the disk is asked to begin.
 const FLUSH_BYTES: u64 = 4 << 20;
 
 /// A file that is being written.

@@ -91,8 +91,8 @@ fn warn_once() {
     WARNED.call_once(|| {
         singer::warn!(
             "W-NOT-ATOMIC",
-            "the file system cannot exchange two folders: partitions are replaced in two renames, \
-             so a reader may miss one for a moment"
+            "the file system cannot exchange two folders: a partition is replaced by two renames, \
+             and for a moment a reader may not find it"
         );
     });
 }

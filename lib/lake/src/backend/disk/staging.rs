@@ -204,7 +204,7 @@ impl Drop for DiskStaging {
         if let Err(failure) = steps::remove(&folder) {
             singer::warn!(
                 "W-FOLDER-LEFT",
-                "the staging folder stays for the next run: {}",
+                "cannot remove the staging folder, the next run removes it: {}",
                 failure.message()
             );
         }
@@ -230,7 +230,7 @@ pub(super) fn sweep(lake: &Disk) -> Result<()> {
             let path = failure.context("path").unwrap_or_default();
             singer::warn!(
                 "W-FOLDER-LEFT",
-                "what a dead run left in staging stays: {} ({path})",
+                "cannot remove the remains of a dead run from staging: {} ({path})",
                 failure.message()
             );
         }
@@ -245,7 +245,7 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
     }
     match settle_intents(lake, folder)? {
         Settled::All => {
-            tracing::info!("removing what a dead run left in staging: {id}");
+            tracing::info!("removing the remains of a dead run from staging: {id}");
             steps::remove(folder)
         }
         Settled::InUse => Ok(()),
@@ -255,7 +255,7 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
             let aside = aside.join(id);
             singer::warn!(
                 "W-SET-ASIDE",
-                "what a dead run left is set aside, in {}: {why}",
+                "the remains of a dead run are moved to {}: {why}",
                 aside.display()
             );
             steps::rename(folder, &aside)
@@ -300,7 +300,7 @@ fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
         // Else it would name a folder of another run, or one outside.
         let odd = intent.staged.is_empty() || intent.staged.starts_with('.');
         if odd || intent.staged.contains('/') || intent.path(staging) != path {
-            return Ok(Settled::Never("an intent names folders that are not of its run"));
+            return Ok(Settled::Never("an intent file names folders of another run"));
         }
         let Some(_lock) =
             lake.try_lock_partition(&intent.source, intent.extracted_at, &intent.table)?
@@ -308,7 +308,7 @@ fn settle_intents(lake: &Disk, staging: &Path) -> Result<Settled> {
             return Ok(Settled::InUse);
         };
         if !settle(lake, staging, &intent)? {
-            return Ok(Settled::Never("the day of the replacement that it began is gone"));
+            return Ok(Settled::Never("the day that it was replacing is gone"));
         }
         steps::remove(&path)?;
     }
@@ -331,7 +331,7 @@ fn settle(lake: &Disk, staging: &Path, intent: &Claim) -> Result<bool> {
     if is_generation(&staged) {
         singer::warn!(
             "W-PARTITION-REPAIRED",
-            "finishing the replacement of a partition that a dead run began"
+            "a dead run had begun to replace a partition: this run finishes it"
         );
         steps::rename(&staged, &place)?;
     } else if is_generation(&old) {

@@ -57,10 +57,10 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
             "cannot use a symbolic link inside the output folder",
         )
         .with("path", path.display())
-        .hint("remove the link; the output folder itself may be one")),
+        .hint("remove the link (only the output folder itself may be a link)")),
         Ok(_) => Ok(true),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(cause) => Err(failure("cannot look at the path", path, cause)),
+        Err(cause) => Err(failure("cannot read the properties of the path", path, cause)),
     }
 }
 
@@ -243,12 +243,14 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 pub fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
     let found = match look(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found.map_err(|cause| failure("cannot look at the path", path, cause))?,
+        found => {
+            found.map_err(|cause| failure("cannot read the properties of the path", path, cause))?
+        }
     };
     let refuse = |message: &str| Error::new(ErrorKind::Data, message).with("path", path.display());
     if !found.is_file() {
-        return Err(refuse("cannot read what is not a file")
-            .hint("a link, a pipe or a device is there: remove it"));
+        return Err(refuse("cannot read a path that is not a file")
+            .hint("this path is a link, a pipe or a device: remove it"));
     }
     let unread = |cause| failure("cannot read the file", path, cause);
     let file = match open(path) {
@@ -262,7 +264,7 @@ pub fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > SMALL_BYTES_MAX {
         return Err(refuse("cannot read a file that is too large")
             .with("bytes at most", SMALL_BYTES_MAX)
-            .hint("no program of ours wrote it: remove it"));
+            .hint("remove the file: no program of Chorus writes files of this size here"));
     }
     Ok(Some(text))
 }
@@ -289,9 +291,9 @@ pub(crate) fn device(path: &Path) -> Result<u64> {
             Ok(found) => return Ok(found.dev()),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => match at.parent() {
                 Some(parent) => at = parent,
-                None => return Err(failure("cannot look at the path", path, cause)),
+                None => return Err(failure("cannot read the properties of the path", path, cause)),
             },
-            Err(cause) => return Err(failure("cannot look at the path", at, cause)),
+            Err(cause) => return Err(failure("cannot read the properties of the path", at, cause)),
         }
     }
 }

@@ -32,10 +32,13 @@ impl RowReader for CsvReader<'_> {
             && let Some(record) = reader.record()?
         {
             if record.len() != names.len() {
-                return Err(Error::new(ErrorKind::Data, "a row has another width than the schema")
-                    .with("line", record.line())
-                    .with("fields", record.len())
-                    .with("columns", names.len()));
+                return Err(Error::new(
+                    ErrorKind::Data,
+                    "a row has another number of fields than the schema",
+                )
+                .with("line", record.line())
+                .with("fields", record.len())
+                .with("columns", names.len()));
             }
             // The sums say that these are the bytes written, so the text is canonical.
             match wanted {
@@ -78,6 +81,6 @@ fn check_header(header: Option<Record<'_>>, names: &[&str]) -> Result<()> {
     if found.eq(names.iter().map(|name| name.as_bytes())) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Data, "cannot match the header with the schema of the manifest")
+    Err(Error::new(ErrorKind::Data, "the header does not match the schema of the manifest")
         .hint("extract the day again"))
 }

@@ -34,7 +34,7 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         // Without them it would fail for their want alone.
         let names: Vec<&str> = plugin.missing.names().into_iter().collect();
         let names = names.join(", ");
-        return report.note(&format!("{name}: {version}; set {names} to have it tried"));
+        return report.note(&format!("{name}: {version}; not tried, because {names} is not set"));
     }
     unknown_settings(project, plugin, report);
     match plugin.role {
@@ -84,9 +84,10 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
     if let Some(Err(cause)) = folder.as_deref().map(writable) {
         let elsewhere = match plugin.setting_for(SettingRole::OutputFolder) {
             Some(setting) => format!("set `{setting}` of {name}"),
-            None => format!("have {name} write elsewhere"),
+            None => format!("let {name} write elsewhere"),
         };
-        let mend = format!("give who runs this the right, or {elsewhere}");
+        let mend =
+            format!("give the user of this command the right to write there, or {elsewhere}");
         let folder = folder.unwrap_or_default();
         let text = format!("cannot write to {}: {cause}", folder.display());
         return report.fault(name, &text, &mend);
@@ -101,11 +102,11 @@ fn target(project: &Project, plugin: &Plugin, version: &str, report: &mut Report
         Err(failure) => return refused(plugin, &failure, report),
     };
     if let Some(kind) = ended.failed {
-        return broken(plugin, "it cannot begin", kind, &ended.log, report);
+        return broken(plugin, "it cannot start", kind, &ended.log, report);
     }
-    report.good(&format!("{name}: {version}{}", if plans { "; it may make tables" } else { "" }));
+    report.good(&format!("{name}: {version}{}", if plans { "; it may create tables" } else { "" }));
     if ended.output.contains("CREATE SCHEMA") {
-        report.note(&format!("{name}: the schema it loads into is not there yet; a load makes it"));
+        report.note(&format!("{name}: its database schema does not exist yet; a load creates it"));
     }
     if let Some(folder) = folder {
         days(&folder, report);
@@ -162,10 +163,12 @@ fn broken(plugin: &Plugin, what: &str, kind: ErrorKind, log: &str, report: &mut 
     let mend = match hint {
         _ if kind == ErrorKind::Denied && about_login => {
             let (user, password) = (plugin.variable_of("user"), plugin.variable_of("password"));
-            format!("set {password} (and {user}) in .env to what the server takes")
+            format!("set {password} (and {user}) in .env to the values that the server accepts")
         }
         Some(hint) => hint.to_owned(),
-        None if kind == ErrorKind::Temporary => "try again, or see whether the server is up".into(),
+        None if kind == ErrorKind::Temporary => {
+            "try again, or check whether the server runs".into()
+        }
         None => format!("chorus run ... --verbose shows the whole log of {}", plugin.name),
     };
     let shown = last.iter().filter(|line| !line.starts_with("hint: "));
@@ -202,7 +205,7 @@ fn unknown_settings(project: &Project, plugin: &Plugin, report: &mut Report) {
 /// Tells which days a target's output folder has.
 fn days(root: &Path, report: &mut Report) {
     if !root.is_dir() {
-        return report.note(&format!("{} is not there yet", root.display()));
+        return report.note(&format!("{} does not exist yet", root.display()));
     }
     report.room(root);
     let Ok(lake) = Lake::open(root) else { return };

@@ -46,9 +46,9 @@ impl Report {
     pub fn fault(&mut self, what: &str, text: &str, mend: &str) {
         if self.is_unused {
             let text = format!("{what}, which no job or schedule names: {text}");
-            return self.note(&format!("{text}\n      mend: {mend}"));
+            return self.note(&format!("{text}\n      fix: {mend}"));
         }
-        if self.add(format!("FAULT {what}: {text}\n      mend: {mend}")) {
+        if self.add(format!("FAULT {what}: {text}\n      fix: {mend}")) {
             self.faults += 1;
         }
     }
@@ -70,7 +70,7 @@ impl Report {
         let free = found.f_bavail.saturating_mul(found.f_frsize);
         let text = format!("{} has {} MiB free", path.display(), free >> 20);
         if free < ROOM_BYTES_MIN || found.f_favail == 0 && found.f_files > 0 {
-            self.fault("disk", &text, "make room there");
+            self.fault("disk", &text, "free some space there");
         } else {
             self.good(&text);
         }

@@ -1,4 +1,5 @@
-//! What answers say of further pages, in any words and places, and whole ones that say nothing.
+//! Answers that say in any words and places that there are more pages, and complete ones that say
+//! nothing.
 
 use serde_json::{Value, json};
 
@@ -180,7 +181,7 @@ fn totals_anywhere_are_held_against_what_came() {
                 )
                 .success();
                 assert_eq!(outcome.records("t").len(), 7, "{at} {style}");
-                let told = outcome.stderr.contains("there are 9 records, and gave 7");
+                let told = outcome.stderr.contains("there are 9 records, but sent 7");
                 assert_eq!(told, is_told, "{at} {style} {refuses}: {}", outcome.stderr);
                 assert_eq!(
                     outcome.stderr.contains("W-COUNT-DIFFERS"),
@@ -269,7 +270,7 @@ fn a_total_that_sinks_while_pages_are_read_is_told() {
     };
     for keys in [json!(["id"]), json!([])] {
         let said = sunk(|from| if from == 0 { 9 } else { 8 }, keys.clone());
-        assert!(said.contains("some may be missing"), "{said}");
+        assert!(said.contains("records may be missing"), "{said}");
         let said = sunk(|_| 9, keys);
         assert!(!said.contains("W-DATA-MOVED"), "{said}");
     }
@@ -379,7 +380,7 @@ fn pages_that_are_all_shorter_than_asked_for_are_told() {
         assert!(!outcome.stderr.contains("W-"), "{size}: {}", outcome.stderr);
     }
     let outcome = read(&web(4, json!({ "total": 23 })), &sized(10)).success();
-    assert!(outcome.stderr.contains("there are 23 records, and gave 11"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("there are 23 records, but sent 11"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("each page has"), "{}", outcome.stderr);
     // What a filter leaves of each page differs from page to page.
     let web = Web::start(|asked| {
@@ -402,7 +403,7 @@ fn a_list_among_several_that_has_more_is_told() {
             })
         });
         let outcome = read(&web, &json!({ "records_path": path })).success();
-        let told = outcome.stderr.contains("there is more in one of its lists");
+        let told = outcome.stderr.contains("one of its lists has more elements");
         assert_eq!(told, is_told, "{path}: {}", outcome.stderr);
         assert_eq!(outcome.stderr.contains("W-MORE-PAGES"), is_told, "{}", outcome.stderr);
     };

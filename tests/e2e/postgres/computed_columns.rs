@@ -1,4 +1,4 @@
-//! Keys that are one in the table, and columns that the server fills by itself.
+//! Keys that are equal in the table, and columns that the server fills by itself.
 
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ fn arrays_that_are_two_keys_in_the_source_and_one_in_the_table_are_refused() {
             table(&target, sql, &way);
             let refused = into(&target, &way, &json_rows(&strings, &[(one, 1), (other, 2)]));
             let said = refused.exits(65);
-            assert!(said.stderr.contains("cannot load two keys"), "{sql} {way}: {}", said.stderr);
+            assert!(said.stderr.contains("two keys of the stream"), "{sql} {way}: {}", said.stderr);
             assert_eq!(target.psql("SELECT count(*) FROM t"), "0", "{sql} {way}");
             let same = json_rows(&strings, &[(one, 1), (written_otherwise, 2)]);
             let outcome = into(&target, &way, &same).success();
@@ -239,7 +239,7 @@ fn blanks_that_a_column_leaves_out_are_told_unless_the_source_fills_up_with_them
                     rows(&string, &[(key, 1), (other, 2)])
                 };
                 let outcome = into(&target, upsert, &lines).success();
-                let says = outcome.stderr.contains("for equal: 1;");
+                let says = outcome.stderr.contains("as equal: 1.");
                 assert_eq!(says, told && run == 1, "{sql} {key}: {}", outcome.stderr);
             }
         }
@@ -261,13 +261,13 @@ fn two_keys_are_found_beyond_a_commit_and_not_beyond_a_run() {
     let more = json!({ "load_method": "upsert", "batch_size_rows": 1 });
     let all = lines(&[("abc", "1"), ("x", "2"), ("abc", "3"), ("ABC", "4")]);
     let refused = into(&target, &more, &all).exits(65);
-    assert!(refused.stderr.contains("cannot load two keys"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("two keys of the stream"), "{}", refused.stderr);
     let held = || target.psql("SELECT id, left(n, 1) FROM t ORDER BY id");
     assert_eq!(held(), "abc|3\nx|2");
     // Nobody can say whether it is another row of the source, or the same one.
     let told = |outcome: Outcome| {
         assert!(outcome.stderr.contains("W-KEY-RESPELLED: "), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("for equal: 1;"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("as equal: 1."), "{}", outcome.stderr);
     };
     told(into(&target, &more, &lines(&[("ABC", "4")])).success());
     assert_eq!(held(), "ABC|4\nx|2");
@@ -297,7 +297,7 @@ fn a_key_that_a_collation_takes_for_another_is_told() {
         let outcome = load(&keys);
         let told = outcome.stderr.matches("W-KEY-RESPELLED: ").count();
         assert_eq!(told, warnings, "{keys:?}: {}", outcome.stderr);
-        assert!(warnings == 0 || outcome.stderr.contains("for equal: 2"), "{}", outcome.stderr);
+        assert!(warnings == 0 || outcome.stderr.contains("as equal: 2"), "{}", outcome.stderr);
     }
 }
 

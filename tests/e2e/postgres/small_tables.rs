@@ -1,4 +1,4 @@
-//! Small tables share a transaction: what goes wrong with one of them is its own affair.
+//! Small tables share a transaction: a failure of one does not affect the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What tap-sftp passes over, or reads a second time, is told.
+//! Warnings of tap-sftp about files that it skips or reads a second time.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn files_of_other_endings_and_links_to_folders_are_told() {
     symlink(".", server.root.join("in/inside")).unwrap();
     let quiet = read(&server, "/in", None);
     assert_eq!(quiet.records("t").len(), 1);
-    assert!(!quiet.stderr.contains("passing over"), "{}", quiet.stderr);
+    assert!(!quiet.stderr.contains("skipping"), "{}", quiet.stderr);
     for name in ["b.xlsx", "sub/c.dat", "d", "e.txt"] {
         server.put(&format!("/in/{name}"), "id\n3\n");
     }
@@ -42,9 +42,9 @@ fn files_of_other_endings_and_links_to_folders_are_told() {
     let outcome = read(&server, "/in", None);
     assert_eq!(outcome.records("t").len(), 1);
     assert_eq!(outcome.stderr.matches("W-FILE-NOT-READ: ").count(), 1, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("passing over 4 files in /in"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("skipping 4 files in /in"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("sub/c.dat"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("passing over /in/more: the link"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("skipping /in/more: the link"), "{}", outcome.stderr);
     let pattern = read(&server, "/in/*/*.dat", None);
     assert_eq!(pattern.records("t"), [json!({ "id": 3 })]);
     assert!(!pattern.stderr.contains("W-FILE-NOT-READ"), "{}", pattern.stderr);
@@ -56,7 +56,7 @@ fn files_of_other_endings_and_links_to_folders_are_told() {
     Run::new(Path::new("/usr/bin/env")).args(["python3", "-c", zip]).args([path]).go().success();
     let outcome = read(&server, "/in/z.zip", None);
     assert_eq!(outcome.records("t"), [json!({ "id": 5 })]);
-    assert!(outcome.stderr.contains("passing over 1 files in /in/z.zip"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("skipping 1 files in /in/z.zip"), "{}", outcome.stderr);
 }
 
 #[test]

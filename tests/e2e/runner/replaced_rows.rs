@@ -46,7 +46,7 @@ fn value(database: &Database) -> String {
 
 /// Runs the command that a warning names.
 fn follow(project: &Project, stderr: &str) -> String {
-    let (_, command) = stderr.split_once("again behind it: chorus ").expect("a command");
+    let (_, command) = stderr.split_once("again after it: chorus ").expect("a command");
     let words: Vec<_> = command.lines().next().unwrap().split_whitespace().collect();
     project.chorus(&words).go().success().text()
 }

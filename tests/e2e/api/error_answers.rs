@@ -1,4 +1,4 @@
-//! Answers that tell of a failure although their status is that of success.
+//! Answers that report an error although their status is that of success.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn ends(answer: &Value, options: &Value, code: i32) {
     assert_eq!(asked, if code == 75 { 3 } else { 1 }, "{answer} {options}: {}", outcome.stderr);
     if code != 0 {
         assert!(outcome.stderr.contains("error_in_answer"), "{answer}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains("tells of a failure"), "{answer}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("reports an error"), "{answer}: {}", outcome.stderr);
     }
 }
 

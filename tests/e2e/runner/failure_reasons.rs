@@ -88,7 +88,7 @@ fn a_setting_that_a_plugin_refuses_is_named_with_its_place_in_the_file() {
     let file = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
     for (tap, setting, word, near) in [
         ("nested", "files/1/pth", "pth:", "did you mean `path`?"),
-        ("unknown", "`hots`", "hots:", "see --about"),
+        ("unknown", "`hots`", "hots:", "--about lists"),
     ] {
         let at = file.lines().position(|line| line.contains(word)).unwrap();
         let column = file.lines().nth(at).unwrap().find(word).unwrap() + 1;

@@ -1,4 +1,4 @@
-//! The same two days by Meltano, by Airflow and by the runner: the same files, the same tables.
+//! Meltano, Airflow and `chorus` run the same two days: the same files, the same tables.
 
 use std::fmt::Write;
 

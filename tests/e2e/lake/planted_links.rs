@@ -1,4 +1,4 @@
-//! Links and names planted in an output folder by others lead nowhere (I04, I05).
+//! Links and names that another user planted in an output folder lead nowhere (I04, I05).
 
 use std::fs;
 use std::io::Write;

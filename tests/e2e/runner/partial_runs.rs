@@ -50,7 +50,7 @@ fn a_part_moves_no_state_and_is_no_whole_run() {
     part(&["--state-id", "mine"]).success();
     assert_eq!(ids(), "mine\n");
     let own = part(&["--state-id", "dev:tap-csv-to-pg"]).exits(64);
-    assert!(own.stderr.contains("cannot keep the state of a part"), "{}", own.stderr);
+    assert!(own.stderr.contains("cannot store the state of a part"), "{}", own.stderr);
 
     // The whole run reads all that the part has read.
     run(&project, &["tap-csv", "pg"]).success();
@@ -156,21 +156,33 @@ fn a_part_that_cannot_be_read_ends_the_run_before_the_first_row() {
         assert!(!project.root.join("seen.json").exists());
     };
     let one = ["tap-csv", "pg", "--select", "a.id"];
-    check(&whole, &one, &["replace what is there by a part", "load_method: overwrite"]);
+    check(&whole, &one, &["replace existing data by a part", "load_method: overwrite"]);
     let plain = ["tap-csv", "target-csv", "--select", "a", "--datestamp", DAY];
-    check(&added, &plain, &["replace what is there by a part", "target: target-csv"]);
-    check(&added, &["both", "--select", "a", "--datestamp", DAY], &["a part of several steps"]);
-    check(&added, &["tap-csv", "pg", "--select", "b"], &["find what a run is to read"]);
+    check(&added, &plain, &["replace existing data by a part", "target: target-csv"]);
+    check(
+        &added,
+        &["both", "--select", "a", "--datestamp", DAY],
+        &["a part of a job with several steps"],
+    );
+    check(
+        &added,
+        &["tap-csv", "pg", "--select", "b"],
+        &["find a stream or column that the run is to read"],
+    );
     check(&added, &["tap-csv", "pg", "--select", "a.nam"], &["did you mean `a.name`?"]);
     check(&added, &["tap-csv", "pg", "--where", "a"], &["write the stream, a colon and SQL"]);
-    check(&added, &["tap-csv", "pg", "--where", "a: x"], &["tap-csv", "lacks: where-clauses"]);
-    check(&added, &["tap-csv", "pg", "--days", "1"], &["tap-csv", "lacks: start-date"]);
+    check(
+        &added,
+        &["tap-csv", "pg", "--where", "a: x"],
+        &["tap-csv", "missing setting: where-clauses"],
+    );
+    check(&added, &["tap-csv", "pg", "--days", "1"], &["tap-csv", "missing setting: start-date"]);
     check(&added, &["tap-csv", "pg", "--days", "0"], &["--days"]);
     check(&bare, &["tap-x", "sink", "--select", "z"], &["tap-x", "catalog"]);
     check(&bare, &["tap-x", "sink", "--days", "1"], &["roles: {start-date: NAME}"]);
     let given = "-iKEY_OF_X=s3cret";
-    check(&secret, &["tap-x", "sink", given], &["cannot take a secret", "variable: KEY_OF_X"]);
-    check(&secret, &["tap-x", "sink", "-iTAP_X_KEY=s3cret"], &["cannot take a secret"]);
+    check(&secret, &["tap-x", "sink", given], &["cannot use a secret", "variable: KEY_OF_X"]);
+    check(&secret, &["tap-x", "sink", "-iTAP_X_KEY=s3cret"], &["cannot use a secret"]);
     for project in [&added, &secret] {
         assert_eq!(project.chorus(&["state", "list"]).go().text(), "\n");
     }
@@ -197,7 +209,7 @@ fn a_run_takes_values_for_variables() {
     let printed = run(&project, &words).success();
     let expected = json!({"select": ["t"], "inputs": {"FILE": "a", "PAGE_TOKEN": null}});
     assert_eq!(record(&printed), expected);
-    assert!(printed.stderr.contains("PAGE_TOKEN is given for the run, and no setting"));
+    assert!(printed.stderr.contains("PAGE_TOKEN is given for the run, but no setting"));
     file(&project.root, "params.json", json!({"inputs": {"FILE": "none"}}).to_string());
     let path = project.root.join("params.json");
     let path = path.to_str().unwrap();
@@ -237,7 +249,7 @@ fn a_part_of_days_is_read_by_the_key_of_a_stream() {
     for (select, stream) in [("public-n", "public-n"), ("*", "public-n")] {
         let refused = part(&["--select", select]).exits(64);
         let said = format!("stream: {stream}");
-        assert!(refused.stderr.contains("cannot look back in a stream"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("cannot use --days for a stream"), "{}", refused.stderr);
         assert!(refused.stderr.contains(&said), "{}", refused.stderr);
     }
     assert_eq!(target.psql("SELECT to_regclass('n') IS NULL"), "t");

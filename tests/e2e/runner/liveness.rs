@@ -1,4 +1,4 @@
-//! Who is alive, as the runner sees it: a run holds a lock that it cannot leave behind.
+//! Which runs are alive, as the runner sees it: a run holds a lock that it cannot leave behind.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Tables that are not alone: parents of others, and tables and types of extensions.
+//! Tables with relations: parents and children, and tables and types of extensions.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn a_partition_is_replaced_in_a_parent_and_its_children_and_nothing_else() {
         let outcome = load(&target, "replace-partition", &json!({}), new());
         if refused {
             // The key of the parent alone is not that of a day.
-            assert!(outcome.exits(65).stderr.contains("other than the table's"));
+            assert!(outcome.exits(65).stderr.contains("differs from the key of the table"));
             assert_eq!(held(&target), "pt:1:a pt:2:b pt_old:3:c pt_old:4:d");
             continue;
         }

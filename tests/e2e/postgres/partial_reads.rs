@@ -171,11 +171,11 @@ fn rows_that_did_not_come_are_not_taken_for_gone() {
     // One was set aside.
     let aside = version(row(schema(), 1, 2), &json!("two"), 2);
     let outcome = load(activate(aside, 2).done());
-    assert!(outcome.stderr.contains("records of it were set aside"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("some of its records were rejected"), "{}", outcome.stderr);
     assert_eq!(ids(&target), "1,2");
     // The input ended amid the rows: the version was named before them.
     let outcome = load(row(activate(schema(), 3), 1, 3));
-    assert!(outcome.stderr.contains("ended with a record of it"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("without a state after its records"), "{}", outcome.stderr);
     assert_eq!(ids(&target), "1,2");
     // A state behind them, of any form, says that they were all.
     load(row(activate(schema(), 4), 1, 4).state(&json!({ "any": 1 })));
@@ -212,9 +212,9 @@ fn rows_of_this_run_are_never_taken_for_gone() {
         let load = |lines: Lines| to_database(&target, &more).input(lines.0).go().success();
         load(row(row(schema(), 1, 30), 2, 30).done());
         for (came, told) in [
-            (row(schema().row(3, "a"), 4, 40), "came without a version"),
-            (row(schema(), 3, 40).row(4, "a"), "came without a version"),
-            (row(row(schema(), 3, 39), 4, 40), "came with an older version"),
+            (row(schema().row(3, "a"), 4, 40), "some of its records have no version"),
+            (row(schema(), 3, 40).row(4, "a"), "some of its records have no version"),
+            (row(row(schema(), 3, 39), 4, 40), "some of its records have an older version"),
         ] {
             let outcome = load(activate(came, 40).done());
             assert!(outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
@@ -224,7 +224,7 @@ fn rows_of_this_run_are_never_taken_for_gone() {
         let outcome = load(activate(row(row(schema(), 4, 50), 5, 51), 50).done());
         let told = "W-VERSION-IGNORED";
         assert_eq!(target.psql(held), "4,5", "{hard}");
-        assert!(outcome.stderr.contains("version is higher: 1"), "{told}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("a higher version: 1"), "{told}: {}", outcome.stderr);
     }
     // What replaces all rows keeps those of the run.
     for (versions, told) in [([60, 61], 1), ([61, 61], 0)] {
@@ -251,12 +251,12 @@ fn rows_of_higher_versions_that_stay_are_told() {
         // The tap counts seconds now, of which the first row has come again.
         let again = || activate(row(schema(), 1, 1_790_000_600), 1_790_000_600).done();
         let outcome = load(again());
-        let told = "version is higher: 1;";
+        let told = "a higher version: 1.";
         assert!(outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
         assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
         // What the warning says helps.
-        let hint = outcome.stderr.split("Then run ").nth(1).unwrap();
-        target.psql(hint.split(", and this load").next().unwrap());
+        let hint = outcome.stderr.split("another unit, run ").nth(1).unwrap();
+        target.psql(hint.split(", and then this load").next().unwrap());
         let outcome = load(again());
         assert!(!outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
         let live = "SELECT string_agg(id::text, ',') FROM t WHERE _sdc_deleted_at IS NULL";

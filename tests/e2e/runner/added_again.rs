@@ -180,7 +180,7 @@ fn a_run_that_was_killed_is_told_to_the_next_that_adds_rows() {
         run.kill();
         file(&project.root, "go", "");
         let next = project.chorus(&["run", "tap-csv", "slow"]).go().success().stderr;
-        assert_eq!(next.contains("was killed: rows that it had added"), told, "{next}");
+        assert_eq!(next.contains("was killed: rows that it added"), told, "{next}");
         is_silent(&project, &["tap-csv", "slow"]);
     }
 }
@@ -197,7 +197,7 @@ fn a_state_that_could_not_be_kept_is_told_at_once_and_to_the_next_run() {
     let project = Project::with("", loaders, "");
     project.script("adds", UNKEPT);
     let failed = project.run(&["tap-csv", "adds"]).exits(74).stderr;
-    for part in ["state: dev:tap-csv-to-adds", "rows loaded behind the last state"] {
+    for part in ["state: dev:tap-csv-to-adds", "rows that were loaded after the last"] {
         assert!(failed.contains(part), "no {part} in {failed}");
     }
     let log = project.chorus(&["logs"]).go().success().text();
@@ -205,7 +205,7 @@ fn a_state_that_could_not_be_kept_is_told_at_once_and_to_the_next_run() {
     fs::remove_file(project.root.join(".chorus/state")).unwrap();
     file(&project.root, "mended", "");
     let next = project.run(&["tap-csv", "adds"]).success().stderr;
-    assert!(next.contains("could not keep its state: rows that it had added"), "{next}");
+    assert!(next.contains("could not keep its state: rows that it added"), "{next}");
     is_silent(&project, &["tap-csv", "adds", "--datestamp", DAY]);
 }
 
@@ -261,7 +261,7 @@ fn the_order_of_days_is_known_from_states_where_the_records_are_lost() {
     assert_eq!(statuses(&project, &["elt"]).len(), 2);
     let told = run(DAYS[0]);
     assert!(told.contains("W-DAY-OLDER"), "{told}");
-    let (_, commands) = told.split_once("again behind it: chorus ").unwrap();
+    let (_, commands) = told.split_once("again after it: chorus ").unwrap();
     for command in commands.lines().next().unwrap().split(" && chorus ") {
         let words: Vec<_> = command.split_whitespace().collect();
         project.chorus(&words).go().success();
