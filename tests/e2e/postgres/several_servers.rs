@@ -90,7 +90,7 @@ fn the_first_server_that_will_do_is_taken() {
     };
     refused("np", "standby", 75, &["it is not a standby", "Connection refused", "to any of"]);
     refused("nn", "any", 75, &["Connection refused"]);
-    refused("s", "read-write", 69, &["it is a standby", "hint: `target_session_attrs`"]);
+    refused("s", "read-write", 69, &["it is a standby", "hint: check `target_session_attrs`"]);
     refused("ss", "primary", 69, &["it is a standby"]);
     // Sessions of a primary that are read-only by their options.
     let settings = json!({
