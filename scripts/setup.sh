@@ -36,6 +36,7 @@ if [[ ${1:-} == test ]]; then
     needs openssh-server test -x /usr/sbin/sshd
     needs openssh-client command -v ssh-keygen
     needs rclone command -v rclone
+    needs groff-base command -v groff
     needs zip command -v zip
     needs zstd command -v zstd
     needs npm command -v npm

@@ -153,8 +153,10 @@ mod postgres {
 /// The project itself.
 mod project {
     mod circles;
+    mod command_lines;
     mod contributing;
     pub mod generated;
+    mod helps;
     mod rows;
     mod servers;
     pub mod tidy;

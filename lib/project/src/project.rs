@@ -165,15 +165,24 @@ impl Project {
         self.environment["name"].as_str()
     }
 
+    /// Returns the names of the environments.
+    pub fn environment_names(&self) -> Vec<String> {
+        let names = list(&self.file["environments"]).iter().filter_map(|one| one["name"].as_str());
+        names.map(str::to_owned).collect()
+    }
+
     /// Returns the names of all plugins of a pipeline, and of mappings.
     pub fn plugin_names(&self) -> Vec<String> {
+        Role::ALL.into_iter().flat_map(|role| self.plugin_names_of(role)).collect()
+    }
+
+    /// Returns the names of the plugins of a role, and of mappings.
+    pub fn plugin_names_of(&self, role: Role) -> Vec<String> {
         let mut names = Vec::new();
-        for role in Role::ALL {
-            for plugin in self.file["plugins"][role.key()].as_array().into_iter().flatten() {
-                names.extend(plugin["name"].as_str().map(str::to_owned));
-                let mappings = plugin["mappings"].as_array().into_iter().flatten();
-                names.extend(mappings.filter_map(|m| m["name"].as_str()).map(str::to_owned));
-            }
+        for plugin in list(&self.file["plugins"][role.key()]) {
+            names.extend(plugin["name"].as_str().map(str::to_owned));
+            let mappings = list(&plugin["mappings"]).iter();
+            names.extend(mappings.filter_map(|m| m["name"].as_str()).map(str::to_owned));
         }
         names
     }

@@ -8,6 +8,8 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::about::About;
 use crate::error::{Error, ErrorKind, Result};
+use crate::generate::{self, Kind};
+use crate::help::{self, Example};
 
 /// Which flags there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub enum Action {
     Plan(PlanFormat),
     /// Describe the connector.
     About(AboutFormat),
+    /// Write completions or the man page.
+    Generate(Kind),
 }
 
 /// How far `--test` goes.
@@ -105,23 +109,26 @@ pub struct Args {
     pub input: Option<PathBuf>,
     /// `--deny-warnings`: codes, or `all`.
     pub deny_warnings: Vec<String>,
+    /// `--to`: where `--generate` writes.
+    pub to: Option<PathBuf>,
 }
 
 /// Reads the command line; `Err(Ok(text))` is help or version to print.
 pub fn read(
-    about: &About,
-    role: Role,
+    command: Command,
     args: impl IntoIterator<Item = OsString>,
 ) -> std::result::Result<Args, Result<String>> {
-    let mut matches =
-        command(about, role).try_get_matches_from(args).map_err(|failure| told(&failure))?;
+    let mut matches = command.try_get_matches_from(args).map_err(|failure| told(&failure))?;
+    let generate = matches.try_remove_one::<Kind>("generate").ok().flatten();
     let has = |matches: &clap::ArgMatches, flag: &str| {
         matches.try_get_one::<bool>(flag).ok().flatten().copied().unwrap_or(false)
     };
     let word = |matches: &clap::ArgMatches, name: &str| {
         matches.try_get_one::<String>(name).ok().flatten().cloned()
     };
-    let action = if has(&matches, "about") {
+    let action = if let Some(kind) = generate {
+        Action::Generate(kind)
+    } else if has(&matches, "about") {
         Action::About(match word(&matches, "format").as_deref() {
             Some("json") => AboutFormat::Json,
             Some("markdown") => AboutFormat::Markdown,
@@ -141,11 +148,12 @@ pub fn read(
     };
     let mut path = |name: &str| matches.try_remove_one::<PathBuf>(name).ok().flatten();
     let (catalog, state, input) = (path("catalog"), path("state"), path("input"));
+    let to = path("to");
     let configs = matches.remove_many("config").map(Iterator::collect).unwrap_or_default();
     let sets = matches.remove_many("set").map(Iterator::collect).unwrap_or_default();
     let deny_warnings =
         matches.remove_many("deny-warnings").map(Iterator::collect).unwrap_or_default();
-    Ok(Args { action, configs, sets, catalog, state, input, deny_warnings })
+    Ok(Args { action, configs, sets, catalog, state, input, deny_warnings, to })
 }
 
 /// Turns what clap cannot take into the error of wrong flags; `Ok` is help or version to print.
@@ -164,74 +172,100 @@ pub fn told(failure: &clap::Error) -> Result<String> {
     Err(Error::new(ErrorKind::Usage, message).hint(hint))
 }
 
-fn command(about: &About, role: Role) -> Command {
-    let command = Command::new(about.name).about(about.description).version(about.version);
-    let command = of_every_role(command);
-    match role {
-        Role::Target => command
-            .arg(input())
-            .arg(plan().help("Print what a load of the input's schemas would do; change nothing")),
-        Role::Mapper => command
-            .arg(input())
-            .arg(plan().help("Print what would become of the streams of the input")),
-        Role::Tap => of_taps(command),
-    }
+/// Returns the definition of the command line of a connector; its own examples come first.
+pub(crate) fn command(about: &About, role: Role, own: &[Example]) -> Command {
+    let more = match role {
+        Role::Tap => TAP_EXAMPLES,
+        Role::Target | Role::Mapper => INPUT_EXAMPLES,
+    };
+    let command = Command::new(about.name)
+        .about(about.description)
+        .version(about.version)
+        .disable_version_flag(true)
+        .after_help(help::examples(about.name, &[own, more]))
+        .args(settings());
+    let command =
+        match role {
+            Role::Tap => command.args(of_taps()),
+            Role::Target => command
+                .args([input(), plan().help("Print what a load would do, and change nothing")]),
+            Role::Mapper => command
+                .args([input(), plan().help("Print what happens to each stream of the input")]),
+        };
+    help::shaped(command.args(of_every_role()).args(generate::flags()).arg(version()))
 }
 
-fn of_every_role(command: Command) -> Command {
+/// What every tap can.
+const TAP_EXAMPLES: &[Example] = &[
+    Example {
+        what: "Write the catalog of all streams to a file",
+        line: "{} -c tap.json --discover > catalog.json",
+    },
+    Example {
+        what: "Show what a run would read, and read no row",
+        line: "{} -c tap.json --catalog catalog.json --state state.json --plan",
+    },
+];
+
+/// What can be done with a file of messages.
+const INPUT_EXAMPLES: &[Example] = &[Example {
+    what: "Show what becomes of the messages in a file, and change nothing",
+    line: "{} -c settings.json --input messages.jsonl --plan",
+}];
+
+fn settings() -> [Arg; 2] {
+    let config = file(
+        "config",
+        "Read settings from a JSON file, or from environment variables (ENV); repeatable, the \
+         last one wins",
+    );
     let set = Arg::new("set")
         .long("set")
         .value_name("NAME=VALUE")
         .action(ArgAction::Append)
         .value_parser(setting)
-        .help("Set one setting; repeatable, wins over --config; not for secrets");
-    let deny_warnings = Arg::new("deny-warnings")
-        .long("deny-warnings")
-        .value_name("CODE|all")
-        .action(ArgAction::Append)
-        .value_delimiter(',')
-        .help("End the run, with exit code 65, at a warning of this code; repeatable");
+        .help("Set one setting, over --config; repeatable; not for secrets");
+    [config.short('c').action(ArgAction::Append), set]
+}
+
+fn of_every_role() -> [Arg; 3] {
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")
         .value_parser(["text", "json", "markdown", "meltano"])
+        .hide_possible_values(true)
         .requires("about")
-        .help("The form of --about");
-    let config = file(
-        "config",
-        "Settings, a JSON file; repeatable, later files win; ENV reads environment variables",
-    );
-    command
-        .arg(config.short('c').action(ArgAction::Append))
-        .arg(set)
-        .arg(deny_warnings)
-        .arg(flag("about", "Describe the connector and its settings"))
-        .arg(format)
+        .help("Form of --about: text, json, markdown or meltano");
+    let deny_warnings = Arg::new("deny-warnings")
+        .long("deny-warnings")
+        .value_name("CODE")
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+        .help("Exit with 65 at a warning of this code, or `all`; repeatable");
+    [flag("about", "Describe the program and its settings"), format, deny_warnings]
 }
 
-fn of_taps(command: Command) -> Command {
-    command
-        .arg(flag("discover", "Print the catalog of all streams").short('d'))
-        .arg(
-            file("catalog", "Streams and properties to read, as written by --discover")
-                .alias("properties")
-                .short_alias('p'),
-        )
-        .arg(file("state", "Where the last run ended, as printed by the target").short('s'))
-        .arg(
-            choice("test", "all|schema", ["all", "schema"])
-                .help("Read one record of each stream, or schemas alone"),
-        )
-        .arg(
-            plan()
-                .help("Print what a run would read; without --catalog, after a discovery")
-                .conflicts_with_all(["discover", "test"]),
-        )
-        .arg(flag("dev", "Accepted for singer-python's sake; does nothing").hide(true))
+fn of_taps() -> Vec<Arg> {
+    let catalog = file("catalog", "Read the streams and columns that this catalog selects");
+    let state = file("state", "Go on from this state, which the target printed at its end");
+    vec![
+        catalog.alias("properties").short_alias('p'),
+        state.short('s'),
+        flag("discover", "Print the catalog of all streams").short('d'),
+        choice("test", "all|schema", ["all", "schema"])
+            .help("Read one record of each stream, or only the schemas"),
+        plan().help("Print what a run would read").conflicts_with_all(["discover", "test"]),
+        flag("dev", "Accepted for singer-python's sake; does nothing").hide(true),
+    ]
+}
+
+fn version() -> Arg {
+    let arg = Arg::new("version").long("version").short('V').action(ArgAction::Version);
+    arg.display_order(1001).help("Print the version")
 }
 
 fn input() -> Arg {
-    file("input", "Read messages from a file, not from stdin")
+    file("input", "Read messages from a file instead of standard input")
 }
 
 fn plan() -> Arg {
@@ -255,6 +289,7 @@ fn choice(name: &'static str, shown: &'static str, values: [&'static str; 2]) ->
         .require_equals(true)
         .default_missing_value(values[0])
         .value_parser(values)
+        .hide_possible_values(true)
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

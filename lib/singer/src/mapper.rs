@@ -7,12 +7,15 @@ use crate::about::About;
 use crate::batch::{Batch, Cell};
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::help::Example;
 use crate::settings::OtherSetting;
 
 /// Stands between a tap and a target, and changes streams and rows on their way.
 pub trait Mapper: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
+    /// Lines that use it, for its help and its man page: each must work.
+    const EXAMPLES: &'static [Example] = &[];
     /// Settings of programs that this mapper replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
     /// The settings. Each is a documented field.

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use crate::about::About;
 use crate::args::{self, Action, Args, Role};
 use crate::error::Result;
+use crate::generate::{self, Kind};
+use crate::help::Example;
 use crate::secret::keep_from_dumps;
 use crate::settings::SettingsSchema;
 use crate::{log as stderr, output, scrub, warning};
@@ -28,13 +30,23 @@ pub(crate) fn read_args(
     about: &About,
     role: Role,
     schema: &SettingsSchema,
+    examples: &[Example],
 ) -> Result<Option<Args>> {
-    let args = match args::read(about, role, std::env::args_os()) {
+    let command = args::command(about, role, examples);
+    let args = match args::read(command.clone(), std::env::args_os()) {
         Ok(args) => args,
         Err(text) => return output::print(&text?).map(|()| None),
     };
     if let Action::About(format) = args.action {
         output::print(&about.render(role, schema, format))?;
+        return Ok(None);
+    }
+    if let Action::Generate(kind) = args.action {
+        let files = match kind {
+            Kind::Man => generate::pages(command, &about.sections(schema)),
+            Kind::Complete(shell) => vec![generate::completions(shell, command)],
+        };
+        generate::write(&files, args.to.as_deref())?;
         return Ok(None);
     }
     warning::deny(args.deny_warnings.iter().map(String::as_str))?;

@@ -43,7 +43,8 @@ fn run<M: Mapper>() -> Result<()> {
         SettingsSchema::part::<Common>,
     ])
     .with_others(M::OTHER_SETTINGS);
-    let Some(args) = read_args(&M::ABOUT, Role::Mapper, &schema)? else { return Ok(()) };
+    let args = read_args(&M::ABOUT, Role::Mapper, &schema, M::EXAMPLES)?;
+    let Some(args) = args else { return Ok(()) };
     let settings = Settings::read(&args, &M::ABOUT, &schema)?;
     let common: Common = settings.get()?;
     let own: InputCommon = settings.get()?;

@@ -32,7 +32,8 @@ fn run<T: Tap>() -> Result<()> {
     ])
     .with_others(T::OTHER_SETTINGS)
     .describe("start_date", T::START_DATE);
-    let Some(args) = read_args(&T::ABOUT, Role::Tap, &schema)? else { return Ok(()) };
+    let args = read_args(&T::ABOUT, Role::Tap, &schema, T::EXAMPLES)?;
+    let Some(args) = args else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: TapCommon = settings.get()?;
     stderr::set_format(common.all.log_format);

@@ -41,7 +41,8 @@ fn run<T: Target>() -> Result<()> {
         SettingsSchema::part::<Common>,
     ])
     .with_others(T::OTHER_SETTINGS);
-    let Some(args) = read_args(&T::ABOUT, Role::Target, &schema)? else { return Ok(()) };
+    let args = read_args(&T::ABOUT, Role::Target, &schema, T::EXAMPLES)?;
+    let Some(args) = args else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
     let common: Common = settings.get()?;
     let input: InputCommon = settings.get()?;

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::about::About;
 use crate::catalog::{ReplicationMethod, Stream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::help::Example;
 use crate::outbox::Outbox;
 use crate::plan::Reading;
 use crate::rows::Rows;
@@ -19,6 +20,8 @@ pub const LOG_BASED: &str = "log-based";
 pub trait Tap: Sized {
     /// Name, description and capabilities.
     const ABOUT: About;
+    /// Lines that use it, for its help and its man page: each must work.
+    const EXAMPLES: &'static [Example] = &[];
     /// Settings of programs that this tap replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
     /// Discovery reports itself when it finds no stream. Having no new file is not a fault.

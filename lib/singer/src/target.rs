@@ -10,6 +10,7 @@ use crate::about::About;
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::Result;
+use crate::help::Example;
 use crate::plan::Planned;
 use crate::rejects::Rejects;
 use crate::settings::OtherSetting;
@@ -24,6 +25,8 @@ pub trait Target: Sized {
     const KNOWS_PLACES: bool = false;
     /// Name, description and capabilities.
     const ABOUT: About;
+    /// Lines that use it, for its help and its man page: each must work.
+    const EXAMPLES: &'static [Example] = &[];
     /// Settings of programs that this target replaces, but which it does not support.
     const OTHER_SETTINGS: &'static [OtherSetting] = &[];
     /// The settings. Each is a documented field.

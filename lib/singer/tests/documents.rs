@@ -188,6 +188,7 @@ fn any_settings_are_read_or_refused_without_showing_a_value() {
         state: None,
         input: None,
         deny_warnings: Vec::new(),
+        to: None,
     };
     holds("settings", 1000, texts(document), |text| {
         std::fs::write(&path, &text).unwrap();

@@ -1,80 +1,115 @@
 //! The command line.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use runner::backfill::Only;
 use runner::options::Options;
 use runner::params::Params;
 use runner::record::RunRecord;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Result, generate, help};
+
+use crate::complete;
+use crate::examples::{self, below};
+
+/// Returns the definition of the command line.
+pub fn definition() -> clap::Command {
+    let version = Arg::new("version").long("version").short('V').action(ArgAction::Version);
+    let version = version.display_order(1001).help("Print the version");
+    let command = Cli::command().disable_version_flag(true);
+    help::shaped(command.args(generate::flags()).arg(version))
+}
 
 /// Runs the taps and targets of a meltano.yml
 #[derive(Debug, Parser)]
-#[command(name = "chorus", version, about, propagate_version = true)]
+#[command(
+    name = "chorus",
+    version,
+    about,
+    arg_required_else_help = true,
+    subcommand_value_name = "COMMAND"
+)]
+#[command(after_help = examples::below(examples::CHORUS))]
 pub struct Cli {
-    /// The folder of the project, in place of this one
-    #[arg(long, global = true, value_name = "FOLDER")]
+    /// Use the project in this folder
+    #[arg(long, global = true, value_name = "FOLDER", display_order = 900)]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub project: Option<PathBuf>,
-    /// The environment of the project; else `MELTANO_ENVIRONMENT`, or the project's default
+    /// Use this environment of the project
     #[arg(long, short = 'e', global = true, value_name = "NAME")]
+    #[arg(add = complete::environments(), display_order = 901)]
     pub environment: Option<String>,
-    /// What to do
+    /// What to do; nothing beside `--generate`
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a job, or a tap and a target: `chorus run tap-csv target-csv`
+    /// Run jobs, or a tap and a target
+    #[command(after_help = below(examples::RUN))]
     Run(RunArgs),
-    /// Say what a run would do: streams, columns, keys, replication, files, SQL
-    #[command(visible_alias = "explain")]
+    /// Show what a run would do: streams, columns, files, SQL
+    #[command(visible_alias = "explain", after_help = below(examples::PLAN))]
     Plan(PlanArgs),
-    /// Run a job for many days, in an order that is told; what is done is left alone
+    /// Run a job for many days, and skip the days that are done
+    #[command(after_help = below_backfill())]
     Backfill(BackfillArgs),
-    /// Show how the steps of jobs stand, day by day
+    /// Show the steps of jobs, day by day
+    #[command(after_help = below(examples::STATUS))]
     Status {
-        /// Jobs; all of them when none is named
+        /// Jobs to show; without one, all jobs
+        #[arg(value_name = "JOB", add = complete::pipelines())]
         words: Vec<String>,
     },
     /// List the days that a job has written, or remove some of them
+    #[command(after_help = below(examples::DAYS))]
     Days(DaysArgs),
     /// List the runs
+    #[command(after_help = below(examples::RUNS))]
     Runs(RunsArgs),
     /// Print the logs of a run
+    #[command(after_help = below(examples::LOGS))]
     Logs {
-        /// The run's id or the beginning of it, or `last`
-        #[arg(default_value = "last")]
+        /// Id of the run, or its first characters, or `last`
+        #[arg(default_value = "last", add = complete::runs())]
         run: String,
     },
-    /// Run again what a run ran, for its day
+    /// Run a past run again, for its day
+    #[command(after_help = below(examples::RERUN))]
     Rerun(RerunArgs),
-    /// Run the schedules of the project in the foreground, until asked to end
+    /// Run the schedules of the project until you stop it
+    #[command(after_help = below(examples::SCHEDULE))]
     Schedule {
-        /// Schedules; all of them when none is named
+        /// Schedules to run; without one, all schedules
+        #[arg(value_name = "SCHEDULE", add = complete::schedules())]
         names: Vec<String>,
-        /// End a run with exit code 65 at a warning of this code, or at `all`; repeatable
+        /// Fail at this warning, or at `all`; repeatable
         #[arg(long, value_name = "CODE", value_delimiter = ',')]
         deny_warnings: Vec<String>,
     },
-    /// Look for what stands in the way of a run, and say what mends it
+    /// Find what would stop a run, and print how to mend it
+    #[command(after_help = below(examples::DOCTOR))]
     Doctor {
-        /// A job, or a tap and a target, to look at alone
-        #[arg(value_name = "JOB | TAP [MAPPER...] TARGET")]
+        /// Look only at this job, or at these plugins
+        #[arg(value_name = PIPELINE, add = complete::pipelines())]
         words: Vec<String>,
     },
-    /// Run a plugin, anybody's, against the rules of the protocol
+    /// Test whether a plugin of any author keeps the Singer protocol
+    #[command(after_help = below(examples::CHECK))]
     Check {
-        /// A tap or a target; a target is fed a stream of its own
+        /// A tap, or a target, which gets a stream of test records
+        #[arg(add = complete::plugins())]
         plugin: String,
-        /// How many records of a tap to read
-        #[arg(long, default_value_t = 100_000, value_parser = records)]
+        /// Read at most this many records of a tap
+        #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = records)]
         #[arg(allow_negative_numbers = true)]
         records: u64,
     },
-    /// Look at the states of taps, or change them
+    /// Show or change the states of taps
+    #[command(after_help = below(examples::STATE))]
     State {
         /// What to do
         #[command(subcommand)]
@@ -86,44 +121,44 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct WhatArgs {
     /// Jobs, or plugins from a tap to a target
-    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    #[arg(required = true, value_name = PIPELINE, add = complete::pipelines())]
     pub words: Vec<String>,
-    /// The day to read or write: YYYY-MM-DD, `today` or `yesterday` in UTC; else `DATESTAMP` or
-    /// `EXTRACTED_AT`
-    #[arg(long, value_name = "DAY")]
+    /// The day: YYYY-MM-DD, today or yesterday (UTC)
+    #[arg(long, value_name = "DAY", add = complete::days())]
     pub datestamp: Option<String>,
-    /// The name of the state, in place of the one made of the plugins' names
-    #[arg(long, value_name = "ID")]
+    /// Use the state of this id
+    #[arg(long, value_name = "ID", add = complete::states())]
     pub state_id: Option<String>,
     /// What it takes beside the project
     #[command(flatten)]
     pub params: ParamsArgs,
 }
 
+/// What a pipeline is made of.
+const PIPELINE: &str = "JOB | TAP [MAPPER...] TARGET";
 /// The heading of what a run takes beside the project.
-const PARAMS: &str = "A part of the source, and values of variables";
+const PARAMS: &str = "Parts of the source, and variables";
 
 /// What a run takes beside the project.
 #[derive(Debug, Args)]
 pub struct ParamsArgs {
-    /// Read this stream or column alone, of those that the project selects; repeatable, `*` stands
-    /// for any text
-    #[arg(help_heading = PARAMS, long, value_name = "STREAM[.COLUMN]")]
+    /// Read only this stream, or STREAM.COLUMN; repeatable
+    #[arg(help_heading = PARAMS, long, value_name = "STREAM")]
     pub select: Vec<String>,
-    /// Read the rows of a stream alone for which an expression in SQL is true; repeatable
-    #[arg(help_heading = PARAMS, long = "where", value_name = "STREAM: EXPRESSION")]
+    /// Read only rows for which this SQL is true; repeatable
+    #[arg(help_heading = PARAMS, long = "where", value_name = "STREAM: SQL")]
     pub conditions: Vec<String>,
-    /// Read from so many days before the day of the run on, or before today
+    /// Read from this many days before the day of the run
     #[arg(help_heading = PARAMS, long, value_name = "COUNT", value_parser = days)]
     #[arg(allow_negative_numbers = true)]
     pub days: Option<u32>,
-    /// Set a variable, `${KEY}` in meltano.yml; repeatable
+    /// Set `${KEY}` of meltano.yml; repeatable
     #[arg(help_heading = PARAMS, long = "input", short = 'i', value_name = "KEY=VALUE")]
     pub inputs: Vec<String>,
-    /// Take all of these from a file of JSON, as `--print-params` prints it
+    /// Read these options from a JSON file
     #[arg(help_heading = PARAMS, long, value_name = "FILE")]
     pub params: Option<PathBuf>,
-    /// Print all of these as JSON, and do nothing
+    /// Print these options as JSON, and run nothing
     #[arg(help_heading = PARAMS, long)]
     pub print_params: bool,
 }
@@ -143,14 +178,14 @@ impl ParamsArgs {
 /// How to run it, for one day or many.
 #[derive(Debug, Args)]
 pub struct HowArgs {
-    /// Read everything, whatever the state says
+    /// Read everything, and ignore the state
     #[arg(long)]
     pub full_refresh: bool,
-    /// How often to try again what may go well the next time (exit 75)
+    /// How often to retry after exit code 75
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = count)]
     #[arg(allow_negative_numbers = true)]
     pub retries: usize,
-    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    /// Fail at this warning, or at `all`; repeatable
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub deny_warnings: Vec<String>,
     /// Show every line of the plugins' logs
@@ -175,14 +210,14 @@ pub struct RunArgs {
     /// How
     #[command(flatten)]
     pub how: HowArgs,
-    /// How many steps that do not need each other to run at once
+    /// How many steps may run at once
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count)]
     #[arg(allow_negative_numbers = true)]
     pub parallel: usize,
-    /// Say what would be done, and do nothing
+    /// Show what the run would do, and run nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Print the summary as JSON
+    /// Print the record of the run as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -191,13 +226,12 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct DaysArgs {
     /// Jobs, or plugins from a tap to a target
-    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    #[arg(required = true, value_name = PIPELINE, add = complete::pipelines())]
     pub words: Vec<String>,
-    /// Remove what was written for this day, YYYY-MM-DD; a run of the day writes it anew;
-    /// repeatable
+    /// Remove this day, YYYY-MM-DD; repeatable
     #[arg(long, value_name = "DAY")]
     pub delete: Vec<String>,
-    /// List what would be removed, and do nothing
+    /// List what `--delete` would remove, and remove nothing
     #[arg(long, requires = "delete")]
     pub preview: bool,
 }
@@ -205,13 +239,14 @@ pub struct DaysArgs {
 /// Which runs to list.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
-    /// How many, the last ones
-    #[arg(long, default_value_t = 20, value_parser = count, allow_negative_numbers = true)]
+    /// List this many of the last runs
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = count)]
+    #[arg(allow_negative_numbers = true)]
     pub count: usize,
-    /// Those of this job alone, or of the plugins that were run
-    #[arg(long, value_name = "JOB")]
+    /// List only runs of this job, or of these plugins
+    #[arg(long, value_name = "JOB", add = complete::jobs())]
     pub job: Option<String>,
-    /// Those alone that have failed or died, or wait for a day that has failed
+    /// List only runs that failed, died, or wait for a failed day
     #[arg(long)]
     pub failed: bool,
 }
@@ -222,7 +257,7 @@ pub struct PlanArgs {
     /// What to plan
     #[command(flatten)]
     pub what: WhatArgs,
-    /// Read everything, whatever the state says
+    /// Read everything, and ignore the state
     #[arg(long)]
     pub full_refresh: bool,
     /// Print the plan as JSON
@@ -234,7 +269,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
     /// Jobs, or plugins from a tap to a target
-    #[arg(required = true, value_name = "JOB | TAP [MAPPER...] TARGET")]
+    #[arg(required = true, value_name = "JOB", add = complete::pipelines())]
     pub words: Vec<String>,
     /// The first day, YYYY-MM-DD
     #[arg(long, value_name = "DAY")]
@@ -242,14 +277,14 @@ pub struct BackfillArgs {
     /// The last day, YYYY-MM-DD
     #[arg(long, value_name = "DAY")]
     pub to: String,
-    /// Which steps to run
-    #[arg(long, value_enum, default_value_t = OnlyArg::Missing)]
+    /// Which steps to run: see below
+    #[arg(long, value_enum, default_value_t = OnlyArg::Missing, hide_possible_values = true)]
     pub only: OnlyArg,
-    /// How many days to run at once
+    /// How many days may run at once
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = count)]
     #[arg(allow_negative_numbers = true)]
     pub parallel: usize,
-    /// List what would be run, and do nothing
+    /// List what would run, and run nothing
     #[arg(long)]
     pub preview: bool,
     /// How to run it
@@ -273,18 +308,19 @@ fn days(text: &str) -> std::result::Result<u32, String> {
 /// What to run again.
 #[derive(Debug, Args)]
 pub struct RerunArgs {
-    /// The run's id or the beginning of it, or `last`
+    /// Id of the run, or its first characters, or `last`
+    #[arg(add = complete::runs())]
     pub run: String,
-    /// Begin with this step of the run: its number, from 1, or its plugins
+    /// Begin with this step: its number, from 1, or its plugins
     #[arg(long, value_name = "STEP", allow_negative_numbers = true)]
     pub from: Option<String>,
-    /// Read everything, whatever the state says
+    /// Read everything, and ignore the state
     #[arg(long)]
     pub full_refresh: bool,
-    /// End with exit code 65 at a warning of this code, or at `all`; repeatable
+    /// Fail at this warning, or at `all`; repeatable
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub deny_warnings: Vec<String>,
-    /// Print the summary as JSON
+    /// Print the record of the run as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -321,32 +357,40 @@ impl RerunArgs {
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// List the ids that have a state
+    #[command(after_help = below(examples::STATE_LIST))]
     List,
     /// Print the state of an id, as Meltano writes it
+    #[command(after_help = below(examples::STATE_GET))]
     Get {
-        /// The id
+        /// Id of the state
+        #[arg(add = complete::states())]
         id: String,
     },
     /// Replace the state of an id
+    #[command(after_help = below(examples::STATE_SET))]
     Set {
-        /// The id
+        /// Id of the state
+        #[arg(add = complete::states())]
         id: String,
-        /// The state as JSON: `{"singer_state": {...}}`; `-` reads it from stdin
+        /// The state, `{"singer_state": {...}}`; `-` reads it from standard input
         state: String,
     },
-    /// Put bookmarks over those that are there
+    /// Replace some bookmarks of a state
+    #[command(after_help = below(examples::STATE_MERGE))]
     Merge {
-        /// The id
+        /// Id of the state
+        #[arg(add = complete::states())]
         id: String,
-        /// The state as JSON: `{"singer_state": {...}}`; `-` reads it from stdin
+        /// The bookmarks, `{"singer_state": {...}}`; `-` reads them from standard input
         state: String,
     },
-    /// Remove the state of an id, or the bookmarks of some of its streams: the next run reads them
-    /// from their beginning
+    /// Remove a state, or some bookmarks of it: the next run reads from the beginning
+    #[command(after_help = below(examples::STATE_CLEAR))]
     Clear {
-        /// The id
+        /// Id of the state
+        #[arg(add = complete::states())]
         id: String,
-        /// A stream whose bookmark goes, in place of all; repeatable
+        /// Remove only the bookmark of this stream; repeatable
         #[arg(long = "stream", value_name = "STREAM")]
         streams: Vec<String>,
     },
@@ -355,18 +399,18 @@ pub enum StateCommand {
 /// Which steps to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnlyArg {
-    /// What has not been done, or is not there any more, or was made from what has changed
+    /// Steps not done, no longer there, or made from changed data
     #[default]
     Missing,
-    /// What has failed
+    /// Steps that failed
     Failed,
-    /// What has failed, and the steps before it that wrote the day it reads
+    /// Steps that failed, and the steps that write the day they read
     FailedAndBefore,
-    /// What was run before, however it ended, and what reads it
+    /// Steps that ran before, and steps that read what they write
     Again,
-    /// What lies under an older day that was loaded after it
+    /// Steps whose day lies under an older day, loaded later
     Under,
-    /// Everything
+    /// All steps
     All,
 }
 
@@ -379,6 +423,45 @@ impl From<OnlyArg> for Only {
             OnlyArg::Again => Self::Again,
             OnlyArg::Under => Self::Under,
             OnlyArg::All => Self::All,
+        }
+    }
+}
+
+/// Returns the text at the end of the help of `chorus backfill`: the values of `--only`, and the
+/// examples.
+fn below_backfill() -> String {
+    let mut text = "Values of --only:".to_owned();
+    for value in OnlyArg::value_variants().iter().filter_map(ValueEnum::to_possible_value) {
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = write!(text, "\n  {:<18}{help}", value.get_name());
+    }
+    text + "\n\n" + &below(examples::BACKFILL)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    fn lines(command: &clap::Command) -> Vec<String> {
+        let below = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = below.lines().filter(|line| line.starts_with("  chorus ")).map(str::to_owned);
+        own.chain(command.get_subcommands().flat_map(lines)).collect()
+    }
+
+    #[test]
+    fn every_example_is_read_by_the_definition() {
+        definition().debug_assert();
+        let mut command = definition();
+        command.build();
+        let lines = lines(&command);
+        assert!(lines.len() > 20, "{lines:?}");
+        for line in lines {
+            let words = line.split_whitespace().take_while(|word| !["<", ">"].contains(word));
+            let matches = definition().try_get_matches_from(words);
+            let read = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+            assert!(read.is_ok(), "{line}: {read:?}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod cli;
 mod commands;
+mod complete;
+mod examples;
 mod progress;
 mod signals;
 
@@ -9,13 +11,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use cli::{Cli, Command, WhatArgs};
 use commands::run::datestamp;
 use disk::Datestamp;
 use project::{Context, Opening, Project, Warnings, spelled};
 use runner::options::Options;
 use serde_json::Value;
+use singer::generate::{self, Kind};
 use singer::{About, Error, ErrorKind, Result};
 
 const ABOUT: About = About {
@@ -31,8 +34,9 @@ fn main() -> ExitCode {
     }
     singer::log::start(&ABOUT);
     singer::secret::keep_from_dumps();
-    let done = match Cli::try_parse() {
-        Ok(cli) => execute(cli),
+    let done = match complete::answer(cli::definition) {
+        Ok(true) => Ok(()),
+        Ok(false) => read().and_then(|cli| cli.map_or(Ok(()), execute)),
         Err(failure) => help_or_usage(&failure),
     };
     match done {
@@ -53,6 +57,32 @@ fn timed(failure: Error) -> Error {
         ErrorKind::Usage => failure,
         _ => failure.with("time", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")),
     }
+}
+
+/// Reads the command line; `None` when it only asked for a text, which is printed.
+fn read() -> Result<Option<Cli>> {
+    let definition = cli::definition();
+    let mut matches = match definition.clone().try_get_matches() {
+        Ok(matches) => matches,
+        Err(failure) => return help_or_usage(&failure).map(|()| None),
+    };
+    let kind = matches.remove_one::<Kind>("generate");
+    let folder = matches.remove_one::<PathBuf>("to");
+    let cli = Cli::from_arg_matches(&matches).map_err(|failure| misread(&failure))?;
+    let Some(kind) = kind else { return Ok(Some(cli)) };
+    if cli.command.is_some() {
+        return Err(Error::new(ErrorKind::Usage, "cannot generate and run a command at once")
+            .hint("`chorus --generate man --to FOLDER` writes the pages of all commands"));
+    }
+    let files = match kind {
+        Kind::Man => generate::pages(definition, &[singer::man::exit_status()]),
+        Kind::Complete(shell) => vec![complete::script(shell)?],
+    };
+    generate::write(&files, folder.as_deref()).map(|()| None)
+}
+
+fn misread(failure: &clap::Error) -> Error {
+    Error::new(ErrorKind::Internal, "cannot read the command line").caused_by(failure.to_string())
 }
 
 /// Prints the help that was asked for, or that a command without its words needs.
@@ -121,6 +151,10 @@ impl Opener {
 
 fn execute(cli: Cli) -> Result<()> {
     let Cli { project: folder, environment, command } = cli;
+    let Some(command) = command else {
+        return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing")
+            .hint("see --help"));
+    };
     let folder = folder.unwrap_or(PathBuf::from("."));
     let context = Arc::new(Context::new(Warnings::new(|warning| {
         singer::warning::log(warning.code, module_path!(), format_args!("{}", warning.text));

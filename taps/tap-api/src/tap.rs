@@ -12,8 +12,8 @@ use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
 use singer::settings::TapCommon;
 use singer::{
-    About, Bookmark, Context as _, Error, ErrorKind, OtherSetting, Reading, Refused, Result, Rows,
-    Stream, Tap,
+    About, Bookmark, Context as _, Error, ErrorKind, Example, OtherSetting, Reading, Refused,
+    Result, Rows, Stream, Tap,
 };
 
 use self::bookmark::{Bookmarks, warn_of_all, warn_of_change};
@@ -53,6 +53,10 @@ impl Tap for TapApi {
         description: "Reads HTTP APIs that answer in JSON, as the settings describe them.",
         capabilities: &[],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Read an API into a dated folder",
+        line: "{} -c api.json | target-csv -c target.json > states",
+    }];
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 

@@ -4,7 +4,7 @@ use files::Tables;
 use lake::{Day, DayOptions, Lake};
 use singer::settings::TapCommon;
 use singer::{
-    About, Bookmark, Context as _, OtherSetting, Reading, Result, Rows, Stream, Tap, whole,
+    About, Bookmark, Context as _, Example, OtherSetting, Reading, Result, Rows, Stream, Tap, whole,
 };
 
 use crate::settings::{self, FileSettings, Origin, TapCsvSettings, WORDS};
@@ -26,6 +26,16 @@ impl Tap for TapCsv {
                       that target-csv writes) with theirs.",
         capabilities: &[whole::CAPABILITY],
     };
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            what: "Read CSV files into a dated folder",
+            line: "{} -c files.json | target-csv -c target.json > states",
+        },
+        Example {
+            what: "Show which files of a day a run would read",
+            line: "{} --set output=output --set datestamp=2026-01-30 --plan",
+        },
+    ];
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =

@@ -2,7 +2,7 @@
 
 use lake::{Day, DayOptions, Lake};
 use singer::settings::TapCommon;
-use singer::{About, Bookmark, Context as _, Reading, Result, Rows, Stream, Tap, whole};
+use singer::{About, Bookmark, Context as _, Example, Reading, Result, Rows, Stream, Tap, whole};
 
 use crate::settings::TapLakeSettings;
 
@@ -20,6 +20,11 @@ impl Tap for TapLake {
                       types and keys, sums checked.",
         capabilities: &[whole::CAPABILITY],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Load a day into Postgres",
+        line: "{} --set output=output --set datestamp=2026-01-30 |\n    \
+               target-postgres --set database=warehouse > states",
+    }];
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =
         Some("Has no effect and prints a warning. The tables of a day are always read in full.");

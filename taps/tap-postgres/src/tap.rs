@@ -9,7 +9,8 @@ use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::settings::TapCommon;
 use singer::{
-    About, Bookmark, Context, Error, ErrorKind, OtherSetting, Reading, Result, Rows, Stream, Tap,
+    About, Bookmark, Context, Error, ErrorKind, Example, OtherSetting, Reading, Result, Rows,
+    Stream, Tap,
 };
 
 use self::select::Select;
@@ -59,6 +60,11 @@ impl Tap for TapPostgres {
         description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
         capabilities: &["activate-version"],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Read all tables of a schema into a dated folder",
+        line: "{} --set database=sales --set filter_schemas=public |\n    \
+               target-csv -c target.json > states",
+    }];
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
 

@@ -4,7 +4,9 @@ use files::{Table, Tables};
 use sftp::Server;
 use singer::settings::TapCommon;
 use singer::state::start_date;
-use singer::{About, Bookmark, Context, OtherSetting, Reading, Result, Rows, Stream, Tap, whole};
+use singer::{
+    About, Bookmark, Context, Example, OtherSetting, Reading, Result, Rows, Stream, Tap, whole,
+};
 
 use crate::folder::Finder;
 use crate::settings::{self, TapSftpSettings};
@@ -21,6 +23,10 @@ impl Tap for TapSftp {
         description: "Reads delimited files of an SFTP server, streaming, without a local copy.",
         capabilities: &[whole::CAPABILITY],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Read the files of a server into a dated folder",
+        line: "{} -c sftp.json | target-csv -c target.json > states",
+    }];
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     const TELLS_NO_STREAM: bool = true;
     const START_DATE: Option<&'static str> =

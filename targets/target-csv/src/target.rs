@@ -9,7 +9,8 @@ use lake::{Key, Lake, Layout, METADATA, Run};
 use singer::schema::PARTITION;
 use singer::target::Unchanged;
 use singer::{
-    About, Context, Error, ErrorKind, FileIds, OtherSetting, Planned, Result, Stream, Target,
+    About, Context, Error, ErrorKind, Example, FileIds, OtherSetting, Planned, Result, Stream,
+    Target,
 };
 
 use crate::lost;
@@ -41,6 +42,11 @@ impl Target for TargetCsv {
         description: "Writes CSV files: dated partitions that are published whole, or plain files.",
         capabilities: &[],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Write the folder of a day",
+        line: "tap-csv -c files.json |\n    \
+               {} --set output_path=output --set datestamp=2026-01-30 > states",
+    }];
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;
     type Sink = CsvSink;

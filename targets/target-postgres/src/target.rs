@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pg::failure::sqlstate;
 use singer::target::Unchanged;
-use singer::{About, Context, Error, ErrorKind, OtherSetting, Planned, Result, Stream, Target};
+use singer::{
+    About, Context, Error, ErrorKind, Example, OtherSetting, Planned, Result, Stream, Target,
+};
 
 use crate::lost;
 use crate::names::TableName;
@@ -36,6 +38,10 @@ impl Target for TargetPostgres {
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
         capabilities: &["activate-version", "soft-delete", "hard-delete", "target-schema"],
     };
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Load what a tap reads, and keep the state",
+        line: "tap-csv -c files.json | {} --set database=warehouse > states",
+    }];
     const KNOWS_PLACES: bool = true;
     const OTHER_SETTINGS: &'static [OtherSetting] = settings::OTHERS;
     type Settings = Settings;

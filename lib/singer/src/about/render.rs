@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::about::About;
 use crate::args::{AboutFormat, Role};
+use crate::man::{self, Entry, Section};
 use crate::secret::is_secret;
 use crate::settings::{SettingsSchema, aliases, members};
 
@@ -41,6 +42,24 @@ impl About {
             text += &members_text(schema, property, 1);
         }
         text
+    }
+
+    /// Returns the sections of the man page about settings.
+    pub(crate) fn sections(&self, schema: &SettingsSchema) -> Vec<Section> {
+        let mut entries = Vec::new();
+        add_entries(&mut entries, schema, schema.properties(), 0);
+        let settings = Section { title: "SETTINGS", intro: String::new(), entries };
+        let variable = Entry {
+            depth: 0,
+            word: format!("{}<SETTING>", self.variable_prefix()),
+            note: String::new(),
+            meaning: "The value of a setting, its name in capitals. `--config=ENV` reads these \
+                      variables."
+                .to_owned(),
+        };
+        let environment =
+            Section { title: "ENVIRONMENT", intro: String::new(), entries: vec![variable] };
+        vec![settings, environment, man::exit_status()]
     }
 
     fn json(&self, capabilities: &[&str], schema: &SettingsSchema) -> String {
@@ -131,6 +150,26 @@ impl About {
             let _ = writeln!(text, "  description: {}", quote(&setting.description));
         }
         text
+    }
+}
+
+/// Adds settings, the members of each below it.
+fn add_entries<'a>(
+    entries: &mut Vec<Entry>,
+    schema: &SettingsSchema,
+    settings: impl Iterator<Item = (&'a String, &'a Value)>,
+    depth: usize,
+) {
+    for (name, property) in settings {
+        let setting = Setting::new(schema, name, property);
+        let (word, note) = match depth {
+            0 => (name.clone(), format!(" ({}){}", setting.kind, setting.note())),
+            _ => (format!(".{name}"), format!(" ({})", setting.kind)),
+        };
+        entries.push(Entry { depth, word, note, meaning: setting.description });
+        if let Some(members) = members::of(property).filter(|_| depth < 4) {
+            add_entries(entries, schema, members.iter(), depth + 1);
+        }
     }
 }
 

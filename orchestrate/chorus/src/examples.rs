@@ -1,0 +1,99 @@
+//! The examples at the end of each help: their jobs and plugins are those of the example project.
+
+use singer::Example;
+use singer::help::examples;
+
+const fn example(what: &'static str, line: &'static str) -> Example {
+    Example { what, line }
+}
+
+/// Of `chorus` itself.
+pub const CHORUS: &[Example] = &[
+    example("Run a job of the project for yesterday", "{} run elt --datestamp yesterday"),
+    example("List the last runs", "{} runs"),
+    example("Write the man pages of all commands to a folder", "{} --generate man --to man1"),
+];
+/// Of `chorus run`.
+pub const RUN: &[Example] = &[
+    example("Run a job for yesterday", "{} run elt --datestamp yesterday"),
+    example(
+        "Run a tap into a target, and read all rows again",
+        "{} run tap-postgres target-csv--postgres --full-refresh",
+    ),
+];
+/// Of `chorus plan`.
+pub const PLAN: &[Example] = &[
+    example("Show what a job would do", "{} plan elt --datestamp yesterday"),
+    example("Show it as JSON", "{} plan tap-csv target-csv--csv --datestamp today --json"),
+];
+/// Of `chorus backfill`.
+pub const BACKFILL: &[Example] = &[
+    example(
+        "List the days of January to run",
+        "{} backfill elt --from 2026-01-01 --to 2026-01-31 --preview",
+    ),
+    example(
+        "Run those that failed",
+        "{} backfill elt --from 2026-01-01 --to 2026-01-31 --only failed",
+    ),
+];
+/// Of `chorus status`.
+pub const STATUS: &[Example] = &[example("Show the days of a job", "{} status elt")];
+/// Of `chorus days`.
+pub const DAYS: &[Example] = &[
+    example("List the days that a job has written", "{} days extract_postgres"),
+    example(
+        "Show what a removal would remove",
+        "{} days extract_postgres --delete 2026-01-30 --preview",
+    ),
+];
+/// Of `chorus runs`.
+pub const RUNS: &[Example] =
+    &[example("List the last five runs that failed", "{} runs --failed --count 5")];
+/// Of `chorus logs`.
+pub const LOGS: &[Example] = &[example("Print the logs of the last run", "{} logs last")];
+/// Of `chorus rerun`.
+pub const RERUN: &[Example] = &[
+    example("Run the last run again", "{} rerun last"),
+    example("Begin with its second step", "{} rerun last --from 2"),
+];
+/// Of `chorus schedule`.
+pub const SCHEDULE: &[Example] = &[example("Run one schedule", "{} schedule daily")];
+/// Of `chorus doctor`.
+pub const DOCTOR: &[Example] = &[
+    example("Look at the whole project", "{} doctor"),
+    example("Look at what one job needs", "{} doctor elt"),
+];
+/// Of `chorus check`.
+pub const CHECK: &[Example] =
+    &[example("Test a tap with its first 1000 records", "{} check tap-csv --records 1000")];
+/// Of `chorus state`.
+pub const STATE: &[Example] = &[
+    example("List the ids", "{} state list"),
+    example("Keep a state in a file", "{} state get dev:tap-csv-to-target-csv > state.json"),
+];
+/// Of `chorus state list`.
+pub const STATE_LIST: &[Example] = &[example("List the ids", "{} state list")];
+/// Of `chorus state get`.
+pub const STATE_GET: &[Example] =
+    &[example("Print a state", "{} state get dev:tap-csv-to-target-csv")];
+/// Of `chorus state set`.
+pub const STATE_SET: &[Example] = &[example(
+    "Put back a state from a file",
+    "{} state set dev:tap-csv-to-target-csv - < state.json",
+)];
+/// Of `chorus state merge`.
+pub const STATE_MERGE: &[Example] = &[example(
+    "Set the bookmark of one stream",
+    "{} state merge dev:tap-csv-to-target-csv - < bookmark.json",
+)];
+/// Of `chorus state clear`.
+pub const STATE_CLEAR: &[Example] = &[example(
+    "Have the next run read one stream from its beginning",
+    "{} state clear dev:tap-csv-to-target-csv --stream orders",
+)];
+
+/// Returns the text at the end of a help.
+pub fn below(own: &[Example]) -> String {
+    examples("chorus", &[own])
+}
