@@ -21,6 +21,7 @@ pub fn kind(status: ExitStatus) -> ErrorKind {
         ErrorKind::Data,
         ErrorKind::NoInput,
         ErrorKind::Unavailable,
+        ErrorKind::Internal,
         ErrorKind::Io,
         ErrorKind::Temporary,
         ErrorKind::Protocol,
@@ -56,6 +57,7 @@ mod tests {
         check(143 << 8, ErrorKind::Temporary, "143");
         check(11, ErrorKind::Unavailable, "signal 11");
         check(139 << 8, ErrorKind::Unavailable, "139");
+        check(70 << 8, ErrorKind::Internal, "70");
         check(77 << 8, ErrorKind::Denied, "77");
         check(1 << 8, ErrorKind::Unavailable, "1");
     }

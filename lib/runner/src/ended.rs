@@ -70,12 +70,14 @@ impl StepEnd {
 
     /// Returns what the record says of it.
     pub fn entry(&self, step: &Step) -> StepRecord {
-        let is_well = self.failure.is_none();
+        let failure = self.failure.as_ref().map(|failure| Failure::of(failure, Some(step)));
+        let is_well = failure.is_none();
         StepRecord {
             step: self.name.clone(),
             status: if is_well { StepStatus::Succeeded } else { StepStatus::Failed },
-            exit: Some(self.failure.as_ref().map_or(0, |failure| failure.kind().exit_code())),
-            failure: self.failure.as_ref().map(|failure| Failure::of(failure, Some(step))),
+            // The same in both: a run that a signal ended has no other code.
+            exit: Some(failure.as_ref().map_or(0, |failure| failure.exit)),
+            failure,
             attempts: Some(self.attempts),
             started: Some(self.started),
             ended: Some(jiff::Timestamp::now()),

@@ -279,6 +279,11 @@ fn signals_end_whole_process_groups_and_publish_nothing() {
         running.signal(signal);
         running.wait().exits(code);
         project.published_nothing();
+        let run = fs::read_dir(project.root.join(".chorus/runs")).unwrap().next().unwrap();
+        let record = fs::read(run.unwrap().path().join("run.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let step = &record["steps"][0];
+        assert_eq!((&step["exit"], &step["failure"]["exit"]), (&code.into(), &code.into()));
         let child = fs::read_to_string(project.root.join("child")).unwrap();
         assert!(!is_alive(child.trim()), "the child of the tap is alive");
     }
