@@ -111,7 +111,7 @@ impl Input {
         }
         loop {
             if self.filled > self.limits.line_bytes {
-                return Err(self.too_long());
+                return Err(too_long(self.line + 1, self.limits.line_bytes));
             }
             if self.filled == self.buffer.len() {
                 self.buffer.resize(2 * self.filled, 0);
@@ -177,11 +177,13 @@ impl Input {
             .with("byte", column + 1)
             .hint("Singer messages must be UTF-8: check the encoding of the tap's output"))
     }
+}
 
-    fn too_long(&self) -> Error {
-        Error::new(ErrorKind::Data, "a line is longer than the limit")
-            .with("line", self.line + 1)
-            .with("limit in bytes", self.limits.line_bytes)
-            .hint("raise `max_record_bytes` if the tap sends records of this size")
-    }
+/// Makes the failure of a line that is longer than the limit.
+#[cold]
+pub(crate) fn too_long(line: u64, limit: usize) -> Error {
+    Error::new(ErrorKind::Data, "a line is longer than the limit")
+        .with("line", line)
+        .with("limit in bytes", limit)
+        .hint("raise `max_record_bytes` if the tap sends records of this size")
 }

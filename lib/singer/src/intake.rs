@@ -28,8 +28,11 @@ impl Intake {
             line_bytes: common.max_record_bytes,
             idle: Duration::from_secs(input.idle_timeout_seconds),
         };
-        let strictness =
-            Strictness { validate: input.validate_records, columns_max: common.max_columns };
+        let strictness = Strictness {
+            validate: input.validate_records,
+            columns_max: common.max_columns,
+            record_bytes_max: common.max_record_bytes,
+        };
         Self { limits, strictness, passes_on: false }
     }
 

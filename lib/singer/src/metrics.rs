@@ -11,6 +11,16 @@ use serde_json::{Value, json};
 const NAME_MAX: usize = 1000;
 /// The variable that asks for other seconds between lines.
 const INTERVAL_VARIABLE: &str = "METRICS_INTERVAL_SECONDS";
+/// The variable by which a program asks for them whatever the level of the log is.
+const WANTED_VARIABLE: &str = "METRICS_AT_EVERY_LEVEL";
+/// What the log knows them by.
+pub(crate) const TARGET: &str = module_path!();
+
+/// Tells whether metrics are written also where the level of the log hides what is less than a
+/// warning.
+pub(crate) fn are_wanted() -> bool {
+    std::env::var(WANTED_VARIABLE).is_ok_and(|value| value == "1")
+}
 
 fn interval() -> Duration {
     static INTERVAL: OnceLock<Duration> = OnceLock::new();
@@ -28,6 +38,8 @@ pub struct RecordCounter {
     pending: u64,
     pending_bytes: u64,
     total: u64,
+    /// Records that were counted, or are about to be, and were refused.
+    left_out: u64,
 }
 
 impl RecordCounter {
@@ -35,7 +47,8 @@ impl RecordCounter {
     pub fn new(stream: &str) -> Self {
         let now = Instant::now();
         let stream = stream.to_owned();
-        Self { stream, started: now, reported: now, pending: 0, pending_bytes: 0, total: 0 }
+        let (pending, pending_bytes, total, left_out) = (0, 0, 0, 0);
+        Self { stream, started: now, reported: now, pending, pending_bytes, total, left_out }
     }
 
     /// Says how many records the source expects the stream to have.
@@ -51,6 +64,11 @@ impl RecordCounter {
         if self.reported.elapsed() >= interval() {
             self.report();
         }
+    }
+
+    /// Takes records out of the count that a destination has refused.
+    pub fn leave_out(&mut self, records: u64) {
+        self.left_out += records;
     }
 
     /// Returns the records so far.
@@ -71,6 +89,9 @@ impl RecordCounter {
     }
 
     fn report(&mut self) {
+        let left_out = self.left_out.min(self.pending);
+        self.pending -= left_out;
+        self.left_out -= left_out;
         counter("record_count", self.pending, &self.stream);
         counter("record_bytes", self.pending_bytes, &self.stream);
         (self.pending, self.pending_bytes) = (0, 0);
@@ -111,5 +132,5 @@ pub(crate) fn uncovered(stream: &str, is_so: bool) {
 }
 
 fn log(stream: &str, metric: &Value) {
-    tracing::info!(stream, metric_info = %metric);
+    tracing::info!(target: TARGET, stream, metric_info = %metric);
 }

@@ -12,7 +12,7 @@ use crate::catalog::Stream;
 use crate::cut_off;
 use crate::decode::{Line, RecordDecoder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, Next};
+use crate::input::{Input, Next, too_long};
 use crate::log::of_stream;
 use crate::refusal::Refusal;
 use crate::rejects::{Refused, Rejects, key_of};
@@ -118,6 +118,8 @@ pub(crate) struct Strictness {
     pub validate: bool,
     /// The most columns that a stream may have.
     pub columns_max: usize,
+    /// How long the line of a record may be.
+    pub record_bytes_max: usize,
 }
 
 /// The streams seen so far and the rows of each that wait to be handed on.
@@ -205,6 +207,10 @@ impl Decoding {
         line: &[u8],
         number: u64,
     ) -> Result<(), Stop> {
+        // The input knows lines that are longer than its buffer; most are not.
+        if line.len() > self.strictness.record_bytes_max {
+            return Err(too_long(number, self.strictness.record_bytes_max).into());
+        }
         if let Err(refusal) = done {
             return self.refused(refusal, line, number);
         }

@@ -40,6 +40,8 @@ struct Shared {
     limit: u64,
     count: u64,
     by_stream: BTreeMap<String, u64>,
+    /// Rows that the destination refused since somebody asked, after they had been read.
+    rows: BTreeMap<String, u64>,
     forgets: bool,
 }
 
@@ -53,6 +55,7 @@ impl Rejects {
             limit: common.max_rejects,
             count: 0,
             by_stream: BTreeMap::new(),
+            rows: BTreeMap::new(),
             forgets: false,
         })))
     }
@@ -82,7 +85,17 @@ impl Rejects {
             Some(key) => failure.with("key", key),
             None => failure,
         };
-        self.add(Some(&record), failure)
+        self.add(Some(&record), failure)?;
+        let mut shared = self.shared();
+        if !shared.forgets {
+            *shared.rows.entry(stream.name.clone()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Returns how many rows of a stream [`Rejects::row`] has set aside since it was last asked.
+    pub(crate) fn take_rows(&self, stream: &str) -> u64 {
+        self.shared().rows.remove(stream).unwrap_or_default()
     }
 
     /// Tells whether a record of the stream was set aside.

@@ -16,7 +16,7 @@ use crate::rows::{self, Closed};
 use crate::selection::{Selected, select};
 use crate::settings::{Settings, SettingsSchema, TapCommon};
 use crate::state::{Bookmark, State};
-use crate::tap::{LOG_BASED, Tap, no_log};
+use crate::tap::{LOG_BASED, TEST, Tap, no_log};
 use crate::{log as stderr, output, schema, warning};
 
 /// The whole `main` of a tap.
@@ -196,7 +196,7 @@ impl<T: Tap> Run<T> {
     fn streams(mut self, streams: &[Selected]) -> Result<()> {
         if self.test.is_some() {
             // Named for the whole run and never cleared: no target takes a test for an extract.
-            self.out.name("--test")?;
+            self.out.name(TEST)?;
         }
         let read = self.read(streams);
         match read {

@@ -238,6 +238,7 @@ impl<T: Target> Delivery<T> {
         stream.dirty = true;
         stream.behind = Behind::Nothing;
         stream.versions.add(&batch);
+        stream.counter.leave_out(self.rejects.take_rows(&stream.name));
         stream.counter.add(batch.rows(), batch.text_bytes());
         let _ = self.give_back.try_send(batch);
         Ok(())
@@ -443,12 +444,7 @@ impl<T: Target> Delivery<T> {
 
     fn end(&mut self) -> Result<()> {
         if let Some(Syncing::Stream(name)) = &self.word.syncing {
-            return Err(Error::new(ErrorKind::Protocol, "the input ended early")
-                .with("stream", name)
-                .with("published before", self.published())
-                .hint(
-                    "the tap did not finish this stream: read its own messages, then run again",
-                ));
+            return Err(outgoing::ended_early(name, &self.published()));
         }
         let unsaid =
             self.streams.iter().find(|known| known.sink.is_some() && known.behind != Behind::End);

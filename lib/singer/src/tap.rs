@@ -15,6 +15,8 @@ use crate::state::Bookmark;
 
 /// The capability of a tap that reads what has changed from a log: see [`Tap::sync_log`].
 pub const LOG_BASED: &str = "log-based";
+/// What a tap that is run with `--test` names as the stream that it reads, and never as read.
+pub(crate) const TEST: &str = "--test";
 
 /// A source of streams.
 pub trait Tap: Sized {

@@ -114,3 +114,32 @@ fn of_a_record_the_properties_that_its_schema_declares() {
     let lines = rejects(scratch.path(), target);
     assert_eq!(lines[0]["record"], json!({ "id": "x", "name": "kept" }));
 }
+
+#[test]
+fn a_target_counts_what_it_keeps() {
+    let scratch = folder();
+    let records = ["1", "null", "null", "\"x\""].map(|id| {
+        let record = format!("{{\"id\":{id},\"name\":\"a\"}}");
+        format!("{{\"type\":\"RECORD\",\"stream\":\"t\",\"record\":{record}}}\n")
+    });
+    let schema = json!({ "type": "SCHEMA", "stream": "t", "key_properties": ["id"], "schema": {
+        "properties": { "id": { "type": ["integer", "null"] }, "name": { "type": "string" } } } });
+    let input = format!("{schema}\n{}", records.concat());
+    let target = to_lake(&scratch.path().join("lake"), "s", DAY);
+    let path = scratch.path().join("rejects.jsonl");
+    let target = target.set("max_rejects", 9).set("rejects_file", path.display());
+    let outcome = target.input(input).go().success();
+    let count = r#""metric":"record_count","tags":{"stream":"t"},"type":"counter","value":1}"#;
+    assert!(outcome.stderr.contains(count), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("3 records were rejected"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_record_that_is_longer_than_the_limit_is_refused() {
+    let scratch = folder();
+    let lines = Lines::opened().row(1, &"x".repeat(5000));
+    let target = || to_lake(&scratch.path().join("lake"), "s", DAY);
+    let refused = target().set("max_record_bytes", 4000).input(lines.0.clone()).go().exits(65);
+    assert!(refused.stderr.contains("a line is longer than the limit"), "{}", refused.stderr);
+    target().set("max_record_bytes", 6000).input(lines.done().0).go().success();
+}

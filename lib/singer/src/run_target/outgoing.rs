@@ -8,6 +8,7 @@ use tracing::Span;
 use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind};
 use crate::metrics::RecordCounter;
+use crate::tap::TEST;
 use crate::versions::Versions;
 
 /// What came behind the last row of a stream.
@@ -81,4 +82,18 @@ pub(super) fn after_end(name: &str) -> Error {
             "the tap announced the end of this stream by `currently_syncing`, and a load that \
              replaces all rows cannot continue: check whether two taps write into one pipe",
         )
+}
+
+/// Makes the failure of an input that ends while a stream is being read.
+pub(super) fn ended_early(name: &str, published: &str) -> Error {
+    if name == TEST {
+        return Error::new(ErrorKind::Protocol, "cannot load what `--test` reads").hint(
+            "the input comes from a tap that was run with `--test`, which reads one row of each \
+             stream: run the tap without it",
+        );
+    }
+    Error::new(ErrorKind::Protocol, "the input ended early")
+        .with("stream", name)
+        .with("published before", published)
+        .hint("the tap did not finish this stream: read its own messages, then run again")
 }
