@@ -158,6 +158,13 @@ impl Planning<'_> {
                 streams = selected(&catalog).iter().map(StreamPlan::of).collect();
                 let planned = plugin_plan::of_tap(project, step, state.as_ref(), Some(&catalog));
                 let planned = plan_or_failure(step.tap(), planned, findings);
+                if step.tap().plans() && findings.failure.is_none() {
+                    // Its settings may leave out streams that the catalog selects.
+                    let read = |stream: &StreamPlan| {
+                        planned.streams.iter().any(|one| one["stream"] == stream.stream)
+                    };
+                    streams.retain(read);
+                }
                 let target = plugin_plan::of_target(project, step, &planned.schemas);
                 loads = plan_or_failure(step.target(), target, findings).streams;
                 reads = planned.streams;

@@ -196,6 +196,10 @@ fn selected_catalog(
     given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder, given)?;
+    if plugin.is_ours() && !needs_catalog(plugin) {
+        // It is run without one, and reads what it selects itself, such as `tables` of its settings.
+        return Ok((catalog, warnings));
+    }
     let warnings_of_rules = catalog_rules::apply(&mut catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
     for text in warnings_of_rules.iter().map(|text| format!("{}: {text}", plugin.name)) {
@@ -268,15 +272,17 @@ fn discovery_limits(project: &Project) -> Limits<'static> {
     Limits { bytes: 256 << 20, time, ..Limits::WORDS }
 }
 
-/// How often our plugins say what they have counted, in seconds.
-const METRICS_INTERVAL: (&str, &str) = ("METRICS_INTERVAL_SECONDS", "1");
+/// How often our plugins say what they have counted, in seconds, and that they do so whatever the
+/// level of their log is: rows are counted by that, and whether a step may be tried again.
+const METRICS: [(&str, &str); 2] =
+    [("METRICS_INTERVAL_SECONDS", "1"), ("METRICS_AT_EVERY_LEVEL", "1")];
 
 /// Makes the program of a plugin.
 pub fn program(project: &Project, plugin: &Plugin, arguments: Vec<String>) -> Program {
     let pairs = plugin.environment.given.iter().map(|(name, value)| (name.clone(), value.clone()));
     // Progress is shown from what the plugins count.
-    let often = (METRICS_INTERVAL.0.to_owned(), METRICS_INTERVAL.1.to_owned());
-    let pairs = std::iter::once(often).chain(pairs);
+    let metrics = METRICS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pairs = metrics.into_iter().chain(pairs);
     Program {
         name: plugin.name.clone(),
         executable: plugin.executable.clone(),

@@ -23,6 +23,7 @@ use self::fields::Fields;
 use self::spans::Spans;
 use crate::about::About;
 use crate::error::{Error, ErrorKind, printable};
+use crate::metrics;
 use crate::scrub;
 use crate::settings::LogFormat;
 
@@ -36,10 +37,14 @@ const NAME_MAX: usize = 1000;
 static STDERR: OnceLock<Arc<Stderr>> = OnceLock::new();
 
 /// Starts the log: level from `<PLUGIN>_LOGLEVEL` or `LOGLEVEL`, form from `SINGER_SDK_LOG_CONFIG`.
+/// Metrics are written at every level where the environment asks for that.
 pub fn start(about: &About) {
     let own = format!("{}_LOGLEVEL", about.name.to_uppercase().replace('-', "_"));
     let level = std::env::var(own).or_else(|_| std::env::var("LOGLEVEL")).unwrap_or_default();
-    let stderr = Arc::new(Stderr::new(about.name, level_of(&level), write));
+    let stderr = Arc::new(Stderr {
+        writes_metrics: metrics::are_wanted(),
+        ..Stderr::new(about.name, level_of(&level), write)
+    });
     if wants_structure() {
         stderr.set_format(LogFormat::Json);
     }
@@ -103,6 +108,8 @@ fn level_of(name: &str) -> LevelFilter {
 struct Stderr {
     name: &'static str,
     level: LevelFilter,
+    /// Metrics are written whatever the level is: a program counts by them.
+    writes_metrics: bool,
     format: OnceLock<LogFormat>,
     spans: Spans,
     write: fn(&str),
@@ -128,7 +135,8 @@ impl Line {
 
 impl Stderr {
     fn new(name: &'static str, level: LevelFilter, write: fn(&str)) -> Self {
-        Self { name, level, format: OnceLock::new(), spans: Spans::default(), write }
+        let (format, spans) = (OnceLock::new(), Spans::default());
+        Self { name, level, writes_metrics: false, format, spans, write }
     }
 
     /// Once it is JSON it stays so.
@@ -164,10 +172,11 @@ impl Stderr {
 impl Subscriber for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= self.level
+            || self.writes_metrics && metadata.target() == metrics::TARGET
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level)
+        Some(if self.writes_metrics { self.level.max(LevelFilter::INFO) } else { self.level })
     }
 
     fn event(&self, event: &Event<'_>) {

@@ -110,6 +110,31 @@ fn variables_reach_settings_that_the_project_does_not_declare() {
     assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
     assert_eq!(outcome.stderr.matches("is set, but").count(), 1, "{}", outcome.stderr);
 
+    // Rows are counted whatever the level of the log is.
+    let quiet = chorus(&["run", "tap-postgres", "target-csv", "--full-refresh", "--json"])
+        .env("LOGLEVEL", "ERROR")
+        .go()
+        .success();
+    let record: Value = serde_json::from_str(&quiet.text()).unwrap();
+    assert_eq!(record["steps"][0]["streams"][0]["rows"], 3, "{record}");
+
+    // A plan lists what the settings leave in, also where the catalog selects more.
+    database.psql("CREATE TABLE other (id integer)");
+    let path = project.root.join("meltano.yml");
+    let whole = fs::read_to_string(&path).unwrap();
+    for select in ["", ", select: ['*.*']"] {
+        let entry = "{name: tap-postgres, executable: tap-postgres";
+        fs::write(&path, whole.replace(entry, &format!("{entry}{select}"))).unwrap();
+        let words = ["plan", "tap-postgres", "target-csv", "--json"];
+        let plan = chorus(&words).env("TAP_POSTGRES_TABLES", "public.t").go().success().text();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        let streams = plan["steps"][0]["streams"].as_array().unwrap();
+        assert_eq!(streams.len(), 1, "{plan}");
+        assert_eq!(streams[0]["stream"], "public-t", "{plan}");
+    }
+    fs::write(&path, whole).unwrap();
+    database.psql("DROP TABLE other");
+
     // What the source thinks of its rows is told, once it thinks something.
     for (analyse, rows) in [("SELECT", json!(null)), ("ANALYZE t", json!(3))] {
         database.psql(analyse);

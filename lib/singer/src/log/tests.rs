@@ -21,6 +21,28 @@ fn written(level: &str, format: LogFormat, act: impl FnOnce(&OfLibraries)) -> Ve
     WRITTEN.take().lines().map(str::to_owned).collect()
 }
 
+/// Returns the lines of the text form where metrics are wanted at every level.
+fn with_metrics(level: &str, act: impl FnOnce()) -> Vec<String> {
+    let keep: fn(&str) = |text| WRITTEN.with_borrow_mut(|written| written.push_str(text));
+    let stderr = Stderr { writes_metrics: true, ..Stderr::new("tap-x", level_of(level), keep) };
+    with_default(Arc::new(stderr), act);
+    WRITTEN.take().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_level_hides_no_metric_that_is_wanted() {
+    for level in ["WARNING", "ERROR", "OFF"] {
+        let lines = with_metrics(level, || {
+            tracing::info!("reading");
+            metrics::counter("record_count", 3, "a");
+        });
+        assert_eq!(lines.len(), 1, "{level} {lines:?}");
+        assert!(lines[0].contains("| INFO     |") && lines[0].contains("METRIC: {"), "{lines:?}");
+        let hidden = written(level, LogFormat::Text, |_| metrics::counter("record_count", 3, "a"));
+        assert!(hidden.is_empty(), "{level} {hidden:?}");
+    }
+}
+
 fn structured(act: impl FnOnce(&OfLibraries)) -> Vec<Value> {
     let lines = written("INFO", LogFormat::Json, act);
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
