@@ -41,12 +41,12 @@ pub(crate) fn session(config: &Config) -> Result<ClientConnection> {
         Some((certificate, key)) => {
             let chain = certificates("ssl_client_certificate", certificate)?;
             let key = private_key(key.reveal())?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .or_kind(ErrorKind::Config, "cannot use the TLS client certificate")
-                .map_err(|failure| {
-                    failure.hint("check that `ssl_client_private_key` belongs to the certificate")
-                })?
+            builder.with_client_auth_cert(chain, key).map_err(|cause| {
+                let hint = client_certificate_hint(&cause);
+                Error::new(ErrorKind::Config, "cannot use the TLS client certificate")
+                    .caused_by(cause)
+                    .hint(hint)
+            })?
         }
     };
     // Postgres 17 and later take TLS from the first byte if this is offered; older ones ignore it.
@@ -74,6 +74,21 @@ pub(crate) fn refused(cause: rustls::Error) -> Error {
         ),
     };
     Error::new(kind, "cannot agree on TLS with the Postgres server").caused_by(cause).hint(hint)
+}
+
+fn client_certificate_hint(cause: &rustls::Error) -> &'static str {
+    match cause {
+        rustls::Error::InvalidCertificate(_) => {
+            "`ssl_client_certificate` must be an X.509 certificate of version 3: `openssl x509 \
+             -noout -text -in FILE` shows its version; `openssl x509 -req` makes one of version 3 \
+             where it is given `-extfile`"
+        }
+        rustls::Error::InconsistentKeys(_) => {
+            "`ssl_client_private_key` is not the key of the certificate: set the one that belongs \
+             to it"
+        }
+        _ => "check `ssl_client_certificate` and `ssl_client_private_key`",
+    }
 }
 
 fn certificate_hint(reason: &CertificateError) -> &'static str {

@@ -3,6 +3,7 @@
 //! The rule: a name that stands for no table ends the run, for what its author meant is not read,
 //! or is read otherwise.
 
+use pg::Client;
 use singer::catalog::ReplicationMethod;
 use singer::near::{ALIKE, nearest};
 use singer::selection::Rules;
@@ -10,6 +11,18 @@ use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::settings::{Method, Replication, Settings};
 use crate::table::address;
+
+/// The message where a name stands for no table that the user may read.
+const NOT_FOUND: &str = "cannot find a table that a setting names";
+
+/// The table of the name `$1`, written as `schema.table` or as a stream, if the user may not read
+/// it: the schema, the name, the user, and whether the user may use the schema.
+const NOT_READABLE: &str = "\
+SELECT n.nspname, c.relname, current_user, has_schema_privilege(n.oid, 'USAGE')
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND $1 IN (n.nspname || '.' || c.relname, n.nspname || '-' || c.relname)
+   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))";
 
 /// The names by which a table goes.
 struct Names {
@@ -37,6 +50,31 @@ pub fn adjust(settings: &Settings, streams: &mut [Stream]) -> Result<()> {
 /// Tells whether a setting names a table itself, and not by a pattern alone.
 pub fn is_named(tables: &[String], schema: &str, table: &str) -> bool {
     tables.iter().any(|name| *name == format!("{schema}.{table}"))
+}
+
+/// Says of a table that was not found, and that the user may not read, how to give the right.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub fn explained(failure: Error, client: &mut Client) -> Result<Error> {
+    let Some(name) = failure.context("value").filter(|_| failure.message() == NOT_FOUND) else {
+        return Ok(failure);
+    };
+    let rows = client.query(NOT_READABLE, &[Some(name)])?;
+    let Some(row) = rows.first() else { return Ok(failure) };
+    let text = |column| row.get(column).unwrap_or_default();
+    let user = pg::quote_ident(text(2))?;
+    let of_schema = if text(3) == "t" {
+        String::new()
+    } else {
+        format!("GRANT USAGE ON SCHEMA {} TO {user}; ", pg::quote_ident(text(0))?)
+    };
+    let table = pg::quote_qualified(text(0), text(1))?;
+    Ok(Error::new(ErrorKind::Denied, "cannot read a table that a setting names")
+        .with("setting", failure.context("setting").unwrap_or_default())
+        .with("table", format!("{}.{}", text(0), text(1)))
+        .with("user", text(2))
+        .hint(format!("run as its owner: {of_schema}GRANT SELECT ON {table} TO {user}")))
 }
 
 /// Refuses options of a stream that is not there.
@@ -124,7 +162,8 @@ fn set_method(stream: &mut Stream, replication: &Replication) -> Result<()> {
         stream.replication_key.clone().filter(|_| method == ReplicationMethod::Incremental)
     });
     let refused = |why: &str| {
-        Error::new(ErrorKind::Config, "cannot use this replication method for the table").hint(why)
+        let message = "cannot use this replication method for the table";
+        Error::new(ErrorKind::Config, message).with("method", method.as_str()).hint(why)
     };
     match (method, &key) {
         (ReplicationMethod::Incremental, None) => {
@@ -182,9 +221,8 @@ fn find(setting: &str, wanted: &str, names: &[Names]) -> Result<Vec<usize>> {
     let alone = names.iter().find(|names| names.table == wanted).map(|names| names.full.as_str());
     let near =
         alone.or_else(|| nearest(wanted, names.iter().map(|names| names.full.as_str()), ALIKE));
-    let failure = Error::new(ErrorKind::Config, "cannot find a table that a setting names")
-        .with("setting", setting)
-        .with("value", wanted);
+    let failure =
+        Error::new(ErrorKind::Config, NOT_FOUND).with("setting", setting).with("value", wanted);
     Err(failure.hint(match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => "write it as schema.table, with `*` for any text; the user must have the right to \

@@ -114,7 +114,8 @@ impl Tap for TapPostgres {
     }
 
     fn adjust(&mut self, streams: &mut [Stream]) -> Result<()> {
-        chosen::adjust(&self.settings, streams)
+        let adjusted = chosen::adjust(&self.settings, streams);
+        adjusted.or_else(|failure| Err(chosen::explained(failure, &mut self.client)?))
     }
 
     fn default_method(&self) -> Option<ReplicationMethod> {

@@ -143,3 +143,28 @@ fn replication_is_set_by_name_with_and_without_a_catalog() {
     let outcome = with(&source, &full).json("--catalog", &own).go().success();
     assert!(!outcome.text().contains("replication_key"), "{}", outcome.text());
 }
+
+#[test]
+fn a_table_that_the_user_may_not_read_is_told_with_the_grant() {
+    let source = source();
+    source.psql(
+        "CREATE ROLE chosen_reader LOGIN; GRANT SELECT ON orders TO chosen_reader;
+         GRANT USAGE ON SCHEMA public TO chosen_reader; CREATE TABLE region (id integer);
+         GRANT SELECT ON region TO chosen_reader; REVOKE SELECT ON orders FROM chosen_reader",
+    );
+    let check = |table: &str, told: &[&str]| {
+        let settings = json!({ "tables": [table], "user": "chosen_reader" });
+        let outcome = with(&source, &settings).go().exits(77);
+        for part in told {
+            assert!(outcome.stderr.contains(part), "{table}, {part}: {}", outcome.stderr);
+        }
+    };
+    let grant = "GRANT SELECT ON \"public\".\"orders\" TO \"chosen_reader\"";
+    check("public.orders", &["cannot read a table that a setting names", grant]);
+    check("public-orders", &[grant]);
+    check("sales.items", &["GRANT USAGE ON SCHEMA \"sales\" TO \"chosen_reader\"; GRANT SELECT"]);
+    let settings = json!({ "tables": ["public.regio"], "user": "chosen_reader" });
+    let unknown = with(&source, &settings).go().exits(78);
+    assert!(unknown.stderr.contains("did you mean `public.region`?"), "{}", unknown.stderr);
+    source.psql("DROP OWNED BY chosen_reader; DROP ROLE chosen_reader");
+}
