@@ -168,6 +168,20 @@ impl Memory {
         }
     }
 
+    /// Returns the failure of a table that another stream fills; `None` where no other does, as far
+    /// as is known.
+    pub fn taken_by_another(
+        &mut self,
+        client: &mut Client,
+        stream: &Stream,
+        name: &TableName,
+    ) -> Option<Error> {
+        let filler = Filler::of(stream);
+        // The server may refuse to answer after a failure: that is the one to tell of, then.
+        let known = self.known(client, name).ok().flatten()?;
+        (!known.filler.is(&filler)).then(|| taken(name, &filler, &known.filler))
+    }
+
     /// Tells whether the table to remember in is still to be made.
     pub fn is_missing(&self, schema: &str) -> bool {
         self.schemas.get(schema).is_none_or(|known| known.place == Place::Missing)

@@ -32,8 +32,11 @@ pub fn statements(
     // The server itself refuses what is more than a plan.
     client.execute("SET default_transaction_read_only = on")?;
     let mut mapping = Mapping::new(Rc::clone(settings), stream, name)?;
-    let fields = mapping.adopt(client, stream)?;
     let mut memory = Memory::default();
+    let fields = mapping.adopt(client, stream).map_err(|failure| {
+        let other = memory.taken_by_another(client, stream, &mapping.shape.name);
+        other.unwrap_or(failure)
+    })?;
     // Nothing has been said yet of the run.
     mapping.stream.says_coverage = true;
     let claim = lost::check(client, &mut memory, &mapping)?;

@@ -63,7 +63,11 @@ impl PostgresSink {
         let mut mapping = Mapping::new(Rc::clone(&settings), stream, name)?;
         let order = session.begin(&mapping)?;
         let (client, memory) = session.remembering()?;
-        let fields = mapping.adopt(client, stream)?;
+        // Another stream has other columns and keys: that is said before what comes of it.
+        let fields = mapping.adopt(client, stream).map_err(|failure| {
+            let other = memory.taken_by_another(client, stream, &mapping.shape.name);
+            other.unwrap_or(failure)
+        })?;
         let claim = lost::check(client, memory, &mapping)?;
         lost::warn_of_added(client, &mapping)?;
         dayless::warn(client, &mapping)?;

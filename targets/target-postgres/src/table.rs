@@ -382,8 +382,8 @@ impl Shape {
         }
         match self.conflict.iter().find(|name| !has(name)) {
             Some(missing) => format!(
-                "the table has no column {missing}, because another `load_method` created it: load \
-                  into another table or schema"
+                "the table has no column {missing}, because another stream or another \
+                 `load_method` created it: load into another table or schema"
             ),
             None => format!(
                 "load into another table or schema or, if no two rows have the same key, run: \

@@ -301,6 +301,11 @@ fn names_and_streams() {
     let load = || to_database(&target, &json!({})).input(other.0.clone()).go();
     let refused = load().exits(78);
     assert!(refused.stderr.contains("into the table of another one"), "{}", refused.stderr);
+    // Other keys come of the other stream: that is what is told.
+    let columns = json!({ "code": { "type": "string" } });
+    let keyed = Lines::default().syncing("x-t").schema("x-t", &columns, &["code"]).done();
+    let by_code = to_database(&target, &json!({})).input(keyed.0).go().exits(78);
+    assert!(by_code.stderr.contains("into the table of another one"), "{}", by_code.stderr);
     target.psql(statement(&refused));
     load().success();
     // Versions without their columns.
