@@ -8,7 +8,7 @@ use singer::{Context, Error, ErrorKind, Result, Secret};
 
 use crate::address::{Address, Origin};
 use crate::answer::{Answer, BodyLimits};
-use crate::failure::Hints;
+use crate::failure::{Hints, UNREACHABLE};
 use crate::network::Network;
 use crate::request::{Method, Request};
 use crate::retry::{Attempts, RetryPolicy, number_in, reset_of, wait_of};
@@ -132,7 +132,7 @@ impl Client {
     fn follow(&self, request: &Request, signature: &Signature) -> Result<Answer> {
         let mut hop = request.clone();
         let first = request.address.origin();
-        for _ in 0..=REDIRECTS_MAX {
+        for followed in 0..=REDIRECTS_MAX {
             let mut headers = Vec::new();
             let mut sent = hop.clone();
             if self.trusts(&hop.address) {
@@ -143,7 +143,16 @@ impl Client {
                 let params: Vec<_> = signature.params.iter().map(reveal).collect();
                 sent.address = hop.address.with_params(&params)?;
             }
-            let answer = self.exchange(&sent, &headers)?;
+            let answer = self.exchange(&sent, &headers).map_err(|failure| {
+                if followed == 0 || failure.message() != UNREACHABLE {
+                    return failure;
+                }
+                // No setting names this server.
+                failure.with("redirected from", self.shown(request)).hint(
+                    "the API redirects to this address, and nothing answers there: check the API, \
+                     and whether this machine reaches that address",
+                )
+            })?;
             let location = match answer.status {
                 301 | 302 | 303 | 307 | 308 => answer.header("location").map(str::to_owned),
                 _ => None,

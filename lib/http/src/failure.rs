@@ -8,6 +8,9 @@ use singer::{Error, ErrorKind};
 const PROXY: &str =
     "put user and password into the address of the proxy in HTTPS_PROXY or HTTP_PROXY";
 
+/// The message where a server cannot be reached.
+pub(crate) const UNREACHABLE: &str = "cannot get an answer from the server";
+
 /// What a connector says in its own words when a request fails: its settings that may be wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints {
@@ -121,7 +124,7 @@ pub fn kind_of(status: u16) -> ErrorKind {
 }
 
 fn unreachable_server() -> Error {
-    Error::new(ErrorKind::Temporary, "cannot get an answer from the server")
+    Error::new(ErrorKind::Temporary, UNREACHABLE)
 }
 
 fn timeout(which: ureq::Timeout) -> Error {

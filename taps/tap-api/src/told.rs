@@ -430,9 +430,15 @@ fn is_set(value: &Value) -> bool {
         Value::Object(members) => {
             let code = members.iter().find(|(name, _)| is_one_of(&CODES, &plain(name)));
             let is_good = code.is_some_and(|(_, code)| !code.is_null() && !is_set(code));
-            !is_good && members.values().any(is_set)
+            !is_good && members.iter().any(|(name, value)| is_set(value) || says(name, value))
         }
     }
+}
+
+/// Tells whether a member is a message that says something: `no` is an answer, not the lack of one.
+fn says(name: &str, value: &Value) -> bool {
+    let no = value.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("no"));
+    no && is_message(&plain(name))
 }
 
 /// Tells whether a member says no.

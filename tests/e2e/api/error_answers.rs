@@ -33,6 +33,7 @@ fn failures() -> Vec<(Value, i32)> {
         (json!({ "error": { "code": "503", "message": "x" } }), 75),
         (json!({ "errors": [{ "message": "no", "extensions": { "code": "FORBIDDEN" } }] }), 77),
         (json!({ "errors": [{ "message": "bad field" }] }), 65),
+        (json!({ "error": { "message": "no" } }), 65),
         (json!({ "errors": [{ "status": "500", "title": "oops" }] }), 75),
         (json!({ "success": false, "message": "bad parameter" }), 65),
         (json!({ "success": false, "statusCode": 429 }), 75),

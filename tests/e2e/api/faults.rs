@@ -301,6 +301,13 @@ fn servers_that_are_not_there() {
     check(&silent.url.replace("http://", "https://"), 75, "connect_timeout_seconds");
     check("https://127.0.0.1:9", 75, "hint: no server listens at this address");
     check("127.0.0.1", 78, "api_url");
+    // Where a redirect leads, no setting says.
+    let moved = || {
+        let dead = Reply::status(302).header("Location", "http://127.0.0.1:9/moved");
+        Web::start(move |_| dead.clone())
+    };
+    check(&moved().url, 75, "hint: the API redirects to this address");
+    check(&moved().url, 75, "redirected from: GET http://");
     check("ftp://x", 78, "http or https");
     check("http://user:CANARY-5f3a@x", 78, "username");
 }
