@@ -223,3 +223,27 @@ fn the_doctor_looks_at_one_job_alone() {
     assert_eq!(code, 78);
     says(&text, &["FAULT job no-such-job: cannot find a job or plugin of this name"]);
 }
+
+#[test]
+fn a_day_that_an_earlier_step_makes_is_no_fault() {
+    let taps = "  - {name: tap-day, executable: tap-csv, config: {output: output, \
+                source: csv, datestamp: '${DATESTAMP}'}}\n";
+    let loaders = "  - {name: target-flat, executable: target-csv, config: {output_path: flat}}\n";
+    let jobs = "- {name: daily, tasks: [tap-csv target-csv, tap-day target-flat]}\n";
+    let project = Project::with(taps, loaders, jobs);
+    let run = |words: &[&str]| project.chorus(words).env("DATESTAMP", "2026-01-31").go();
+    let text = run(&["doctor", "daily"]).success().text();
+    says(&text, &["note  tap-day: ", "a step before it may make what it reads"]);
+    let text = run(&["doctor", "tap-day", "target-flat"]).exits(78).text();
+    says(&text, &["FAULT tap-day: cannot discover"]);
+}
+
+#[test]
+fn what_is_no_version_is_not_shown_as_one() {
+    let message =
+        "echo '{\"type\": \"SCHEMA\"}'; [ \"$3\" = --discover ] && echo '{\"streams\": []}'";
+    let project = Project::new("  - {name: tap-x, executable: ./x}\n", &[("x", message)]);
+    let text = project.chorus(&["doctor"]).env("DATESTAMP", "2026-01-31").go().text();
+    says(&text, &["tap-x"]);
+    assert!(!text.contains("SCHEMA\"}"), "{text}");
+}

@@ -27,19 +27,26 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
     report.good(&format!("project {}, environment {environment}", project.root.display()));
     if words.is_empty() {
         let used = used(project);
+        let words = project.job_names().into_iter().map(|name| vec![name]);
+        let following: BTreeSet<String> =
+            words.flat_map(|words| following(project, &words)).collect();
         for name in project.plugin_names() {
             report.is_unused = used.as_ref().is_some_and(|used| !used.contains(&name));
+            report.follows = following.contains(&name);
             look_at(project, &name, &mut report);
         }
-        report.is_unused = false;
+        (report.is_unused, report.follows) = (false, false);
         for name in project.job_names() {
             job(project, day, &[name], &mut report);
         }
         schedules(project, &mut report);
     } else {
+        let following = following(project, words);
         for name in plugins_of(project, words).unwrap_or_default() {
+            report.follows = following.contains(&name);
             look_at(project, &name, &mut report);
         }
+        report.follows = false;
         job(project, day, words, &mut report);
     }
     states(project, &mut report);
@@ -68,6 +75,12 @@ fn plugins_of(project: &Project, words: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// Returns the names of the taps of a job that run behind other steps of it.
+fn following(project: &Project, words: &[String]) -> BTreeSet<String> {
+    let steps = Job::find(project, words).map_or(Vec::new(), |job| job.steps);
+    steps.iter().skip(1).map(|step| step.tap().name.clone()).collect()
 }
 
 /// Returns the words that jobs and schedules name plugins by; `None` in a project without either,

@@ -1,13 +1,15 @@
 //! What a plugin needs for a run: its program, its settings, a connection, and rights.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lake::Lake;
-use project::capture::{last_words, run};
+use project::capture::{Limits, last_words, run, run_within};
 use project::names::nearest;
 use project::plugin::SettingRole;
 use project::{Plugin, Project, Role};
 use runner::lake_paths;
+use runner::plan::one_line;
 use runner::prepare;
 use runner::selection::selected;
 use serde_json::{Value, json};
@@ -27,9 +29,7 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         let mend = format!("install it, or set `executable` of {name} to its path");
         return report.fault(name, &text, &mend);
     }
-    let program = prepare::program(project, plugin, vec!["--version".to_owned()]);
-    let version = run(&program, "").map(|ended| ended.output).unwrap_or_default();
-    let version = version.lines().next().unwrap_or("no version").to_owned();
+    let version = version(project, plugin);
     if !plugin.missing.names().is_empty() {
         // Without them it would fail for their want alone.
         let names: Vec<&str> = plugin.missing.names().into_iter().collect();
@@ -44,11 +44,36 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
     }
 }
 
+/// Asks a plugin for its version. One of others may not know the flag, and begin to run: it has no
+/// input, and not much time, and what it prints is no version then.
+fn version(project: &Project, plugin: &Plugin) -> String {
+    let program = prepare::program(project, plugin, vec!["--version".to_owned()]);
+    let limits = Limits { bytes: 64 << 10, time: Duration::from_secs(20), ..Limits::WORDS };
+    let told = run_within(&program, "", &limits).map(|ended| ended.output).unwrap_or_default();
+    let version = told.lines().next().map(str::trim).filter(|line| is_version(line));
+    version.unwrap_or("no version").to_owned()
+}
+
+/// Tells whether a line looks like a version, alone or behind the name of its program.
+fn is_version(line: &str) -> bool {
+    const CHARS_MAX: usize = 100;
+    let is_number = |word: &str| {
+        let digits = word.trim_start_matches(['v', '(']);
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
+    };
+    let is_text = !line.starts_with(['{', '[', '"']) && line.chars().count() <= CHARS_MAX;
+    is_text && line.split([' ', ',', '=', '@']).any(is_number)
+}
+
 /// Discovers the streams of a tap, and has one of ours read the first row of each.
 fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
     let name = &plugin.name;
     let (catalog, warnings) = match prepare::catalog(project, plugin) {
         Ok(found) => found,
+        Err(failure) if failure.kind() == ErrorKind::NoInput && report.follows => {
+            let text = format!("{name}: {version}; {}", one_line(&failure));
+            return report.note(&(text + "; a step before it may make what it reads"));
+        }
         Err(failure) => return refused(plugin, &failure, report),
     };
     for warning in warnings {
@@ -222,5 +247,27 @@ fn days(root: &Path, report: &mut Report) {
         if !open.is_empty() {
             report.note(&format!("source {source}: no run has finished {}", open.join(", ")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_a_number_and_is_no_message() {
+        for (line, expected) in [
+            ("tap-csv 0.9.0", true),
+            ("tap-x v1.2.3, Meltano SDK v0.40.0 (Python 3.11.2)", true),
+            ("1.0", true),
+            ("tap-x==2.1", true),
+            (r#"{"type": "SCHEMA", "version": "1.0"}"#, false),
+            ("usage: tap-x [-h] --config CONFIG", false),
+            ("INFO reading 3 files", false),
+            ("", false),
+        ] {
+            assert_eq!(is_version(line), expected, "{line}");
+        }
+        assert!(!is_version(&format!("{} 1.0", "x".repeat(100))));
     }
 }

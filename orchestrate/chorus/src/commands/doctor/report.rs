@@ -19,6 +19,8 @@ pub struct Report {
     pub faults: usize,
     /// What is looked at is used by nothing: it stands in the way of no run.
     pub is_unused: bool,
+    /// What is looked at runs behind other steps, which may make what it reads.
+    pub follows: bool,
     /// Those whose room was looked at.
     devices: BTreeSet<u64>,
 }
