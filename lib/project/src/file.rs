@@ -26,6 +26,7 @@ pub(crate) fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
     shape::check_names(&whole)
         .map_err(|failure| failure.with("path", root.join(FILE_NAME).display()))?;
     shape::check_environments(&whole, warnings);
+    shape::check_effects(&whole, warnings);
     Ok(whole)
 }
 

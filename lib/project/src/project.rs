@@ -213,5 +213,11 @@ fn find_environment(file: &Value, name: &str) -> Result<Value> {
     let known: Vec<&str> = known.filter_map(|entry| entry["name"].as_str()).collect();
     Err(Error::new(ErrorKind::Config, "cannot find the environment")
         .with("environment", name)
-        .hint(format!("the project has: {}", known.join(", "))))
+        .hint(if known.is_empty() {
+            "the project has no `environments`: leave out --environment and MELTANO_ENVIRONMENT, \
+             or add them"
+                .to_owned()
+        } else {
+            format!("the project has: {}", known.join(", "))
+        }))
 }

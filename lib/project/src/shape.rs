@@ -95,6 +95,36 @@ pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
     }
 }
 
+/// Warns of what Meltano would do for a key, and a run here does not.
+pub(crate) fn check_effects(whole: &Value, warnings: &Warnings) {
+    let entries = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let name = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
+    let environments = entries(&whole["environments"]);
+    let blocks = environments.iter().map(|environment| &environment["config"]["plugins"]);
+    for plugins in std::iter::once(&whole["plugins"]).chain(blocks) {
+        for plugin in Role::ALL.iter().flat_map(|role| entries(&plugins[role.key()])) {
+            if plugin["use_state"] == false {
+                warnings.warn_once(warning!(
+                    "W-PROJECT-UNUSED",
+                    "`use_state: false` of {} has no effect: a run goes on from its state; \
+                     `--full-refresh` reads everything",
+                    name(&plugin)
+                ));
+            }
+        }
+    }
+    for schedule in entries(&whole["schedules"]) {
+        if schedule["transform"].as_str().is_some_and(|word| word != "skip") {
+            warnings.warn_once(warning!(
+                "W-PROJECT-UNUSED",
+                "`transform` of schedule {} has no effect: transform the tables with another \
+                 program, after the run",
+                name(&schedule)
+            ));
+        }
+    }
+}
+
 fn names(list: &Value) -> Vec<String> {
     let names = list.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
     names.map(str::to_owned).collect()
@@ -309,6 +339,29 @@ mod tests {
             "{replication_method: {selected: true, my_own: 1, schema-name: s, sql-datatype: t}}",
             &[],
         );
+    }
+
+    #[test]
+    fn keys_without_an_effect_are_told() {
+        let check = |text: &str, words: &[&str]| {
+            let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+            let listener = std::sync::Arc::clone(&heard);
+            let warnings = Warnings::new(move |warning| {
+                listener.lock().unwrap().push(warning.text.clone());
+            });
+            check_effects(&parse(text).unwrap(), &warnings);
+            let heard = heard.lock().unwrap();
+            assert_eq!(heard.len(), words.len(), "{text} {heard:?}");
+            assert!(heard.iter().zip(words).all(|(told, word)| told.contains(word)), "{heard:?}");
+        };
+        let plugin = |text: &str| format!("plugins: {{extractors: [{{name: t, {text}}}]}}");
+        check(&plugin("use_state: false"), &["`use_state: false` of t"]);
+        check(&plugin("use_state: true"), &[]);
+        check("schedules: [{name: s, transform: run}]", &["`transform` of schedule s"]);
+        check("schedules: [{name: s, transform: skip}]", &[]);
+        let inner = plugin("use_state: false");
+        let environment = format!("environments: [{{name: e, config: {{{inner}}}}}]");
+        check(&environment, &["`use_state: false` of t"]);
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Warnings {
         *self.noted().counts.entry(warning.code.to_owned()).or_default() += 1;
     }
 
+    /// Tells of a warning that is of no run: nobody counts it, and it ends nothing.
+    pub fn tell_of_none(&self, warning: &Warning) {
+        (self.listener)(warning);
+    }
+
     /// Tells of a warning, unless the same words were told before: a backfill opens the project for
     /// each day.
     pub fn warn_once(&self, warning: Warning) {

@@ -56,6 +56,7 @@ impl Attempt<'_> {
         let mut seen = Seen {
             project,
             prepared: &prepared,
+            state_id,
             events: *events,
             is_ours: step.plugins.iter().map(Plugin::is_ours).collect(),
             log,
@@ -163,6 +164,7 @@ impl Log {
 struct Seen<'a> {
     project: &'a Project,
     prepared: &'a Prepared,
+    state_id: &'a str,
     events: Events<'a>,
     is_ours: Vec<bool>,
     log: Log,
@@ -195,7 +197,11 @@ impl Seen<'_> {
     }
 
     fn line(&mut self, process: usize, line: String) {
-        let text = self.prepared.named(line);
+        let mut text = self.prepared.named(line);
+        // What one of ours says to do about its state: it does not know the name of it.
+        if self.is_ours[process] && text.contains(UNNAMED) {
+            text = text.replace(UNNAMED, &format!("chorus state clear '{}' ", self.state_id));
+        }
         let plugin = &self.prepared.programs[process].name;
         self.log.line(plugin, &text);
         let weight = self.observed.line(&text, writer(process, self.prepared));
@@ -254,6 +260,9 @@ fn placed(project: &Project, step: &Step, failure: Error) -> Error {
 /// What a state that is not kept means for the next run.
 const UNKEPT: &str =
     "repair this, and run it again: rows that were loaded after the last kept state come again";
+
+/// How a connector names a state that it does not know the name of.
+const UNNAMED: &str = "chorus state clear ID ";
 
 const LAST_LINES: usize = 12;
 

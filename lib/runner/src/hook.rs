@@ -11,7 +11,7 @@ use http_client::{
     Address, Client, Hints, Method, NetworkSettings, Request, Sender, Signature, Signer,
 };
 use project::capture::{self, Limits};
-use project::{Job, Program, Project, warning};
+use project::{Job, Program, Project, Warning, warning};
 use serde::Serialize;
 use serde_json::{Value, json};
 use singer::{Error, ErrorKind, Result, scrub};
@@ -113,8 +113,10 @@ pub fn check(project: &Project, job: &Job) -> Result<()> {
     hooks(project, &job.words).map(drop)
 }
 
-/// Tells those whom the jobs among these words name; what goes wrong with that is warned of.
-pub fn tell(project: &Project, words: &[String], summary: &Summary) {
+/// Tells those whom the jobs among these words name; returns warnings of what goes wrong with that.
+#[must_use]
+pub fn tell(project: &Project, words: &[String], summary: &Summary) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     // They were looked at before the run began.
     for hook in hooks(project, words).unwrap_or_default() {
         let told = hook.tell(project, summary).or_else(|_| {
@@ -122,7 +124,7 @@ pub fn tell(project: &Project, words: &[String], summary: &Summary) {
             hook.tell(project, summary)
         });
         if let Err(failure) = told {
-            project.warnings().tell(&warning!(
+            warnings.push(warning!(
                 "W-HOOK-FAILED",
                 "cannot report the failure by `on_failure` of {}: {}",
                 summary.job,
@@ -130,6 +132,7 @@ pub fn tell(project: &Project, words: &[String], summary: &Summary) {
             ));
         }
     }
+    warnings
 }
 
 fn hooks(project: &Project, words: &[String]) -> Result<Vec<Hook>> {
@@ -219,7 +222,15 @@ fn run(project: &Project, words: &[String], body: &Value) -> Result<()> {
         folder: project.root.clone(),
     };
     let limits = Limits { bytes: 1 << 20, time: Duration::from_secs(SECONDS), ..Limits::WORDS };
-    let ended = capture::run_within(&program, &(body.to_string() + "\n"), &limits)?;
+    let ended = capture::run_within(&program, &(body.to_string() + "\n"), &limits);
+    let ended = ended.map_err(|failure| {
+        let why = match (failure.cause(), failure.kind()) {
+            (Some(cause), _) => format!("cannot run its command {}: {cause}", words[0]),
+            (None, ErrorKind::Temporary) => format!("its command did not end within {SECONDS} s"),
+            (None, _) => "its command printed more than 1 MiB".to_owned(),
+        };
+        Error::new(failure.kind(), why)
+    })?;
     match ended.failed {
         None => Ok(()),
         Some(kind) => Err(Error::new(kind, format!("its command ended with {}", ended.exit))),

@@ -207,10 +207,7 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
             _ => Ok(()),
         };
     };
-    let hint = format!(
-        "write `{}: ${{DATESTAMP}}` in its settings, or run without a day",
-        name(SettingRole::Datestamp)
-    );
+    let hint = format!("write `{}: ${{DATESTAMP}}` in its settings", name(SettingRole::Datestamp));
     let given = match &partition {
         Some(partition) => partition.day.as_deref(),
         None => target.text_for(SettingRole::Datestamp),

@@ -53,5 +53,37 @@ fn has_run(project: &Project, step: &Step) -> Result<bool> {
 /// Tells whether Meltano's database has a state of this name: `SQLite` keeps texts as they are.
 fn has_id(project: &Project, id: &str) -> bool {
     let text = std::fs::read(project.root.join(DATABASE)).unwrap_or_default();
-    memchr::memmem::find(&text, id.as_bytes()).is_some()
+    memchr::memmem::find_iter(&text, id).any(|at| {
+        let before = at.checked_sub(1).map_or(0, |before| text[before]);
+        let behind = text.get(at + id.len()).copied().unwrap_or_default();
+        is_whole(before, behind)
+    })
+}
+
+/// Tells whether what stands around a name shows that it is no part of a longer one. `SQLite` has
+/// each name twice: in the index of the table, behind the length of a number, and in its row, where
+/// the state comes next.
+fn is_whole(before: u8, behind: u8) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+    before < b' ' && behind != b':' || !is_of_name(before) && behind == b'{'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_part_of_a_longer_one() {
+        for (before, behind, expected) in [
+            (1, 1, true),
+            (9, b'a', true),
+            (b'#', b'{', true),
+            (b':', b'{', false),
+            (b'-', b'{', false),
+            (1, b':', false),
+            (b'#', b'-', false),
+        ] {
+            assert_eq!(is_whole(before, behind), expected, "{before} {behind}");
+        }
+    }
 }

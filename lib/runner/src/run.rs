@@ -161,7 +161,10 @@ impl<'a> Run<'a> {
     fn tell_failure(&self) -> Result<()> {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some((step, failure)) = record.failure() else { return Ok(()) };
-        hook::tell(self.project, &record.words, &Summary::of_run(&record, step, failure));
+        let summary = Summary::of_run(&record, step, failure);
+        for warning in hook::tell(self.project, &record.words, &summary) {
+            self.project.warnings().tell(&warning);
+        }
         let counts = self.project.warnings().take_counts();
         if counts.is_empty() {
             return Ok(());

@@ -298,6 +298,8 @@ fn cron(interval: Option<&str>) -> Result<Option<Cron>> {
     if matches!(interval, "@once" | "@manual" | "@none") {
         return Ok(None);
     }
+    // Another word for it, as Meltano takes it.
+    let interval = if interval == "@midnight" { "@daily" } else { interval };
     let parser = CronParser::builder().year(Year::Disallowed).build();
     parser.parse(interval).map(Some).map_err(|cause| {
         refuse("cannot read the interval")
@@ -342,6 +344,8 @@ mod tests {
     fn knows_when_it_is_due_in_its_zone_and_window() {
         let daily = schedule("@daily", &json!({}));
         assert_eq!(next(&daily, "2026-01-31T12:00:00Z"), "2026-02-01T00:00:00Z");
+        let midnight = schedule("@midnight", &json!({}));
+        assert_eq!(next(&midnight, "2026-01-31T12:00:00Z"), "2026-02-01T00:00:00Z");
         let berlin = schedule("30 2 * * *", &json!({"timezone": "Europe/Berlin"}));
         assert_eq!(next(&berlin, "2026-01-31T12:00:00Z"), "2026-02-01T01:30:00Z");
         // The hour that is not there in spring, and the one that is there twice in autumn.

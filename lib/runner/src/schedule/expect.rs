@@ -74,7 +74,8 @@ impl<'a> Expectation<'a> {
         let name = &self.schedule.name;
         if let Err(failure) = self.check(at, watching) {
             let told = Failure::of(&failure, None);
-            watching.warnings.tell(&warning!(
+            // It is of no run: the record of the next one must not count it.
+            watching.warnings.tell_of_none(&warning!(
                 "W-SCHEDULE-FAILED",
                 "schedule {name}: {}; chorus status {} shows more",
                 told.line(),
@@ -103,7 +104,9 @@ impl<'a> Expectation<'a> {
             let failure = Error::new(ErrorKind::NoInput, text);
             let told = Failure::of(&failure, None);
             let summary = Summary::of_none(&project, &self.schedule.words, Some(day), &told);
-            hook::tell(&project, &self.schedule.words, &summary);
+            for warning in hook::tell(&project, &self.schedule.words, &summary) {
+                watching.warnings.tell_of_none(&warning);
+            }
             return Err(failure);
         }
         Ok(())

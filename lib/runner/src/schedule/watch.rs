@@ -86,7 +86,10 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
         let words = &schedule.words;
         let told = |failure: Error| {
             let summary = Failure::of(&failure, None);
-            hook::tell(&project, words, &Summary::of_none(&project, words, Some(day), &summary));
+            let summary = Summary::of_none(&project, words, Some(day), &summary);
+            for warning in hook::tell(&project, words, &summary) {
+                warnings.tell_of_none(&warning);
+            }
             failure
         };
         let job = Job::find(&project, words).map_err(told)?;
@@ -106,7 +109,11 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
     );
     match failed {
         None => (watching.note)(&format!("schedule {name}: done")),
-        Some(line) => warnings.warn(warning!("W-SCHEDULE-FAILED", "schedule {name}: {line}")),
+        // The record of the run is written: the next one must not count it.
+        Some(line) => {
+            let warning = warning!("W-SCHEDULE-FAILED", "schedule {name}: {line}");
+            warnings.tell_of_none(&warning);
+        }
     }
 }
 
