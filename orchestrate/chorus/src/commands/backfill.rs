@@ -13,13 +13,14 @@ use singer::output::print;
 use singer::{Error, Result};
 
 use crate::cli::BackfillArgs;
+use crate::commands::run::day;
 use crate::commands::table;
 use crate::progress::Progress;
 use crate::signals::Signals;
 
 /// Shows the days and steps, runs them, and shows how they stand at the end.
 pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Result<()> {
-    let days = backfill::days(args.from.parse()?, args.to.parse()?)?;
+    let days = backfill::days(day(&args.from)?, day(&args.to)?)?;
     let plan = backfill::plan(&args.words, &days, args.only.into(), open)?;
     backfill::check_days(&plan)?;
     print(&listing(&plan))?;

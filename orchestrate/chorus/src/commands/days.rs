@@ -1,6 +1,5 @@
 //! `chorus days`: the days that a job has written, and their removal.
 
-use disk::Datestamp;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use project::{Job, Warnings};
@@ -10,6 +9,7 @@ use singer::Result;
 use singer::output::print;
 
 use crate::cli::DaysArgs;
+use crate::commands::run::day;
 use crate::commands::table;
 use crate::signals::Signals;
 
@@ -25,7 +25,7 @@ pub fn run(args: &DaysArgs, open: OpenDay<'_>, warnings: &Warnings) -> Result<()
     // All of them are looked at before the first one goes.
     let mut wanted = Vec::new();
     for text in &args.delete {
-        let day: Datestamp = text.parse()?;
+        let day = day(text)?;
         let project = open(day)?;
         let job = Job::find(&project, &args.words)?;
         let found = days::of_day(&project, &job, day)?;

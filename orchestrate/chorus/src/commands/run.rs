@@ -33,9 +33,14 @@ pub fn datestamp(given: Option<&str>) -> Result<Option<Datestamp>> {
     match given {
         Some("today") => Ok(Some(today().into())),
         Some("yesterday") => Ok(Some(today().saturating_sub(1.day()).into())),
-        Some(text) => text.parse().map(Some),
+        Some(text) => day(text).map(Some),
         None => day_of(|name| std::env::var(name).ok()),
     }
+}
+
+/// Reads a day of the command line.
+pub fn day(text: &str) -> Result<Datestamp> {
+    text.parse().map_err(|failure: Error| failure.of_kind(ErrorKind::Usage))
 }
 
 /// Runs what the command names, as its options say; tells how it ended.

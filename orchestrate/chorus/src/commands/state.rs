@@ -36,7 +36,7 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
         StateCommand::Clear { id, streams } if !streams.is_empty() => {
             let _held = hold(project, &id)?;
             let mut state = store.state(&id)?.ok_or_else(|| no_state(&store, &id))?;
-            forget(&mut state, &streams).map_err(|failure| failure.with("id", &id))?;
+            forget(&mut state, &id, &streams).map_err(|failure| failure.with("id", &id))?;
             store.set_state(&id, &state)
         }
         StateCommand::Clear { id, .. } => {
@@ -56,7 +56,7 @@ fn hold(project: &Project, id: &str) -> Result<Lock> {
 }
 
 /// Removes the bookmarks of streams.
-fn forget(state: &mut Value, streams: &[String]) -> Result<()> {
+fn forget(state: &mut Value, id: &str, streams: &[String]) -> Result<()> {
     for stream in streams {
         let bookmarks = state["bookmarks"].as_object_mut();
         let known: Vec<String> = bookmarks.iter().flat_map(|all| all.keys()).cloned().collect();
@@ -65,7 +65,7 @@ fn forget(state: &mut Value, streams: &[String]) -> Result<()> {
                 .with("stream", stream);
             return Err(match project::names::nearest(stream, &known) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint("`chorus state get ID` shows the bookmarks"),
+                None => failure.hint(format!("`chorus state get '{id}'` shows the bookmarks")),
             });
         }
     }
