@@ -148,6 +148,7 @@ impl Manifest {
         check_format_version(text, "cannot read the manifest")?;
         serde_json::from_slice(text)
             .or_kind(ErrorKind::Data, "cannot read the manifest")
+            .map_err(|failure| failure.hint(DAMAGED))
             .and_then(|manifest: Self| manifest.checked())
     }
 
@@ -170,6 +171,9 @@ impl Manifest {
     }
 }
 
+/// What to do about a file of ours that cannot be read.
+const DAMAGED: &str = "the file is damaged, or was changed by hand: extract the day again";
+
 pub(crate) const fn format_version() -> u64 {
     FORMAT_VERSION
 }
@@ -180,7 +184,9 @@ pub(crate) fn check_format_version(text: &[u8], message: &str) -> Result<()> {
     struct Head {
         format_version: u64,
     }
-    let head: Head = serde_json::from_slice(text).or_kind(ErrorKind::Data, message)?;
+    let head: Head = serde_json::from_slice(text)
+        .or_kind(ErrorKind::Data, message)
+        .map_err(|failure| failure.hint(DAMAGED))?;
     if head.format_version > FORMAT_VERSION {
         return Err(Error::new(ErrorKind::Config, message)
             .with("format version of the file", head.format_version)

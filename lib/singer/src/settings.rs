@@ -246,6 +246,12 @@ impl SettingsSchema {
     }
 
     /// Returns the setting whose name is most like this one, if any is.
+    /// Returns the setting whose entries have a setting of this name.
+    fn list_with(&self, name: &str) -> Option<&str> {
+        let has = |property: &Value| property["items"]["properties"].get(name).is_some();
+        self.properties().find(|(_, property)| has(property)).map(|(known, _)| known.as_str())
+    }
+
     fn near(&self, name: &str) -> Option<&str> {
         nearest(name, self.properties().map(|(known, _)| known.as_str()), ALIKE)
     }

@@ -233,13 +233,16 @@ fn dialect(settings: &Settings, naming: &Naming) -> Result<Dialect> {
     };
     let partitioned = matches!(naming, Naming::Partition { .. });
     if partitioned && (dialect.spreadsheet_safe || dialect.delimiter != b',') {
-        return Err(Error::new(ErrorKind::Config, "cannot change how partitions are written")
-            .with("delimiter", delimiter)
-            .with("spreadsheet_safe", dialect.spreadsheet_safe)
-            .hint(
-                "partitions keep every value as it came: remove these settings, or write plain \
-                 files",
-            ));
+        let mut failure = Error::new(ErrorKind::Config, "cannot change how partitions are written");
+        if dialect.delimiter != b',' {
+            failure = failure.with("delimiter", delimiter);
+        }
+        if dialect.spreadsheet_safe {
+            failure = failure.with("spreadsheet_safe", true);
+        }
+        let hint =
+            "partitions keep every value as it came: remove the setting, or write plain files";
+        return Err(failure.hint(hint));
     }
     Ok(if partitioned { Dialect::LOSSLESS } else { dialect })
 }

@@ -11,8 +11,12 @@ use crate::decode::Line;
 use crate::encode::{READ_FROM, SOURCE_STREAM};
 use crate::error::{ErrorKind, Result};
 use crate::file_id::FileId;
+use crate::near::{ALIKE, nearest};
 use crate::schema::{Column, check_size, unknown_type};
 use crate::word::RUN;
+
+/// The types that JSON Schema knows.
+const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
 
 /// Reads the stream that a SCHEMA declares.
 pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize) -> Result<Stream> {
@@ -48,13 +52,15 @@ pub(super) fn read(name: &str, line: &Line<'_>, number: u64, columns_max: usize)
     }
     let unknown = |column: &Column| Some((column.name.clone(), unknown_type(&column.schema)?));
     if let Some((property, word)) = stream.columns.iter().find_map(unknown) {
+        let near = nearest(&word, TYPES, ALIKE);
+        let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
         return Err(fault("a property has a type that JSON Schema does not have")
             .with("property", property)
             .with("type", word)
-            .hint(
-                "the types are string, number, integer, boolean, object, array and null: correct \
-                 the tap or its catalog",
-            ));
+            .hint(format!(
+                "{near}the types are {}: correct the tap or its catalog",
+                TYPES.join(", ")
+            )));
     }
     match stream.keys.iter().find(|key| !stream.has_column(key)) {
         Some(key) => Err(fault("a key property is not in the schema").with("key", key)),

@@ -112,7 +112,7 @@ pub(super) fn check(
                 .hint(known.hint));
             }
             None if unknown.len() >= UNKNOWN_TOLD => more += 1,
-            None => unknown.push((format!("`{name}`"), schema.near(name).map(str::to_owned))),
+            None => unknown.push((format!("`{name}`"), meant(schema, name))),
         }
     }
     let prefix = about.variable_prefix();
@@ -122,7 +122,7 @@ pub(super) fn check(
             continue;
         }
         let rest = variable.strip_prefix(&prefix).unwrap_or(variable).to_lowercase();
-        let near = schema.near(&rest).map(|near| about.variable(near));
+        let near = schema.near(&rest).map(|near| did_you_mean(&about.variable(near)));
         unknown.push((format!("variable `{variable}`"), near));
     }
     let relaxed = settings.get("unknown_settings").and_then(Value::as_str)
@@ -131,13 +131,24 @@ pub(super) fn check(
         return refuse(&unknown, more);
     }
     for (name, near) in unknown {
-        let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        let hint = near.map(|near| format!(": {near}")).unwrap_or_default();
         crate::warn!("W-SETTING-UNKNOWN", "unknown setting {name}{hint}");
     }
     if more > 0 {
         crate::warn!("W-SETTING-UNKNOWN", "{more} more unknown settings");
     }
     Ok(())
+}
+
+/// Says what an unknown setting may be meant to be: one of an entry of a list, or another name.
+fn meant(schema: &SettingsSchema, name: &str) -> Option<String> {
+    let of_list = schema.list_with(name);
+    let of_list = of_list.map(|list| format!("`{name}` stands in an entry of `{list}`;"));
+    of_list.or_else(|| schema.near(name).map(did_you_mean))
+}
+
+fn did_you_mean(near: &str) -> String {
+    format!("did you mean `{near}`?")
 }
 
 fn refuse(unknown: &[(String, Option<String>)], more: usize) -> Result<()> {
@@ -148,7 +159,7 @@ fn refuse(unknown: &[(String, Option<String>)], more: usize) -> Result<()> {
     let mut near = Vec::new();
     for (name, meant) in unknown {
         failure = failure.with("setting", name);
-        near.extend(meant.as_ref().map(|meant| format!("did you mean `{meant}`? ")));
+        near.extend(meant.as_ref().map(|meant| format!("{meant} ")));
     }
     if more > 0 {
         failure = failure.with("and more", more);
