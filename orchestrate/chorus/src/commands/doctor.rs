@@ -4,6 +4,7 @@ mod plugin;
 mod report;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use disk::Datestamp;
 use project::{Job, Plugin, Project};
@@ -77,10 +78,19 @@ fn plugins_of(project: &Project, words: &[String]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the names of the taps of a job that run behind other steps of it.
+/// Returns the names of the taps of a job that read a folder which an earlier step of it writes.
 fn following(project: &Project, words: &[String]) -> BTreeSet<String> {
     let steps = Job::find(project, words).map_or(Vec::new(), |job| job.steps);
-    steps.iter().skip(1).map(|step| step.tap().name.clone()).collect()
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut names = BTreeSet::new();
+    for step in &steps {
+        let tap = step.tap();
+        if folders.iter().any(|folder| lake_paths::reads_folder(project, tap, folder)) {
+            names.insert(tap.name.clone());
+        }
+        folders.extend(lake_paths::output(step.target()).map(|path| project.root.join(path)));
+    }
+    names
 }
 
 /// Returns the words that jobs and schedules name plugins by; `None` in a project without either,
