@@ -197,7 +197,7 @@ fn selected_catalog(
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder, given)?;
     if plugin.is_ours() && !needs_catalog(plugin) {
-        // It is run without one, and reads what it selects itself, such as `tables` of its settings.
+        // It is run without one, and selects streams itself, such as `tables` of its settings.
         return Ok((catalog, warnings));
     }
     let warnings_of_rules = catalog_rules::apply(&mut catalog, &plugin.rules)
