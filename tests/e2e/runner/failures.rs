@@ -99,7 +99,8 @@ fn a_command_that_fails_is_tried_twice_and_changes_no_exit_code() {
         .chorus(&["run", "fails", "--datestamp", DAY, "--deny-warnings", "W-HOOK-FAILED"])
         .go()
         .exits(77);
-    let warning = "W-HOOK-FAILED: `on_failure` of fails was not told: its command ended with 3";
+    let warning = "W-HOOK-FAILED: cannot report the failure by `on_failure` of fails: its command \
+                   ended with 3";
     assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
     assert_eq!(fs::read_to_string(project.root.join("tries")).unwrap(), "x\nx\n");
     let runs = project.chorus(&["runs"]).go().success().text();

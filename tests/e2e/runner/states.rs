@@ -299,7 +299,7 @@ c.execute('INSERT INTO state VALUES (?, ?)', (sys.argv[2], '{}')); c.commit()";
     assert!(!told(&other, "systemdb").contains(elsewhere));
     let away = project("none");
     let said = told(&away, "s3://user:hunter2@bucket/states");
-    assert!(said.contains("what `MELTANO_STATE_BACKEND_URI` names"), "{said}");
+    assert!(said.contains("the place in `MELTANO_STATE_BACKEND_URI`"), "{said}");
     assert!(!said.contains("hunter2"));
     assert!(!told(&away, "s3://user:hunter2@bucket/states").contains(elsewhere));
 }
