@@ -336,7 +336,8 @@ fn a_run_of_chorus_does_not_call_it_well_when_a_table_is_gone() {
     target.psql("DROP TABLE a");
     let refused = run(&[]);
     assert_ne!(refused.code, 0, "{}", refused.stderr);
-    assert!(refused.stderr.contains("`chorus state clear ID --stream a`"), "{}", refused.stderr);
+    let hint = "`chorus state clear 'dev:tap-csv-to-target-postgres' --stream a`";
+    assert!(refused.stderr.contains(hint), "{}", refused.stderr);
     clear(&project, &refused, "a");
     run(&[]).success();
     assert_eq!(target.psql("SELECT count(*) FROM a"), "2");
