@@ -100,7 +100,7 @@ fn a_table_that_its_source_has_no_more_stays_in_the_day_and_is_told() {
     let words = ["run", "tap-all", "target-csv", "--datestamp", DAY, "--deny-warnings", "all"];
     project.chorus(&words).go().exits(65);
     // The hint helps.
-    let (_, hint) = warned[0].split_once("remove ").unwrap();
+    let (_, hint) = warned[0].split_once("from the day, remove ").unwrap();
     let (paths, _) = hint.split_once(", then").unwrap();
     let (folder, record) = paths.split_once(" and ").unwrap();
     std::fs::remove_dir_all(folder).unwrap();
