@@ -64,9 +64,9 @@ bench:
 
 # Rewrites the generated parts of README.md, plugins/ and docs/.
 generate: build
-	UPDATE=1 cargo test -p singer -q --test warnings
-	UPDATE=1 cargo test -p runner -q the_schema_of_records
-	UPDATE=1 cargo test -p tests -q what_the_binaries_say
+	UPDATE=1 cargo test --workspace -q --test warnings
+	UPDATE=1 cargo test --workspace -q --lib the_schema_of_records
+	UPDATE=1 cargo test --workspace -q --test e2e -- project::generated project::helps
 
 # Builds the book as web pages, and checks the links between them; `links` also those to other sites.
 docs:
