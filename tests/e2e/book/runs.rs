@@ -54,10 +54,13 @@ fn run_page(page: &Page, fixture: &str, server: &Server) -> Result<(), String> {
         if block.has("run") {
             let Ok(said) = said(at) else { break };
             last = Some((place, said));
-        } else if let (true, Some((_, said))) = (block.has("output"), &last)
-            && let Some(line) = missing(&here(&block.text), said)
-        {
-            return Err(format!("{place}: the output has no\n{line}\nit is\n{said}"));
+        } else if block.has("output") {
+            let Some((_, said)) = &last else {
+                return Err(format!("{place}: no block before it is run"));
+            };
+            if let Some(line) = missing(&here(&block.text), said) {
+                return Err(format!("{place}: the output has no\n{line}\nit is\n{said}"));
+            }
         }
     }
     match outcome.code {
