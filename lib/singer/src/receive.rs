@@ -128,6 +128,8 @@ pub(crate) struct Decoding {
     rejects: Rejects,
     streams: Vec<Incoming>,
     names: BTreeMap<String, usize>,
+    /// The streams whose batches have rows, or memory for some.
+    holding: Vec<usize>,
     /// The stream of the last record: the next one is likely its too.
     last: usize,
     /// Text handed to batches since the last time all were flushed.
@@ -150,6 +152,8 @@ struct Incoming {
     schema: Vec<u8>,
     decoder: RecordDecoder,
     batch: Batch,
+    /// It is among [`Decoding::holding`].
+    holds: bool,
     /// A record said that its row was deleted, and the SCHEMA did not declare that.
     deletes: bool,
 }
@@ -166,6 +170,7 @@ impl Decoding {
             rejects,
             streams: Vec::new(),
             names: BTreeMap::new(),
+            holding: Vec::new(),
             last: 0,
             pending_bytes: 0,
             messages: 0,
@@ -210,6 +215,9 @@ impl Decoding {
         // The input knows lines that are longer than its buffer; most are not.
         if line.len() > self.strictness.record_bytes_max {
             return Err(too_long(number, self.strictness.record_bytes_max).into());
+        }
+        if !std::mem::replace(&mut self.streams[self.last].holds, true) {
+            self.holding.push(self.last);
         }
         if let Err(refusal) = done {
             return self.refused(refusal, line, number);
@@ -314,7 +322,8 @@ impl Decoding {
             .heeding_deletions();
         let schema = text.to_vec();
         let batch = Batch::new(width);
-        let incoming = Incoming { stream: Arc::clone(&stream), schema, decoder, batch, deletes };
+        let incoming =
+            Incoming { stream: Arc::clone(&stream), schema, decoder, batch, holds: false, deletes };
         let at = if let Some(at) = at {
             self.streams[at] = incoming;
             at
@@ -407,7 +416,13 @@ impl Decoding {
     /// Hands on the rows of all streams. They keep no memory: most of them may have ended.
     fn flush_all(&mut self) -> Result<(), Stop> {
         self.pending_bytes = 0;
-        (0..self.streams.len()).try_for_each(|at| self.replace(at, Batch::default()))
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.sort_unstable();
+        for at in holding {
+            self.streams[at].holds = false;
+            self.replace(at, Batch::default())?;
+        }
+        Ok(())
     }
 
     fn replace(&mut self, at: usize, mut fresh: Batch) -> Result<(), Stop> {

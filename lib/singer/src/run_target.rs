@@ -2,7 +2,7 @@
 
 mod outgoing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,6 +72,8 @@ struct Delivery<T: Target> {
     settings: TargetCommon,
     rejects: Rejects,
     streams: Vec<Outgoing<T::Sink>>,
+    /// Which of them came of a stream of the tap.
+    came_of: BTreeMap<String, Vec<usize>>,
     give_back: SyncSender<Batch>,
     state: Option<Rc<LastState>>,
     /// The state is not printed yet.
@@ -103,6 +105,7 @@ impl<T: Target> Delivery<T> {
             settings,
             rejects,
             streams: Vec::new(),
+            came_of: BTreeMap::new(),
             give_back,
             state: None,
             state_pending: false,
@@ -191,6 +194,7 @@ impl<T: Target> Delivery<T> {
             let state = self.state.as_ref();
             let mark = state.map(|state| added::mark(state.bookmark(stream.of_tap())));
             self.streams.push(Outgoing::new(stream, sink, span, mark.unwrap_or_default()));
+            self.came_of.entry(stream.of_tap().to_owned()).or_default().push(at);
             return Ok(());
         };
         let span = known.span.clone();
@@ -295,8 +299,7 @@ impl<T: Target> Delivery<T> {
         if self.word.syncing == Some(Syncing::Stream(name.clone())) {
             return Ok(());
         }
-        let came = |at: &usize| self.streams[*at].of_tap == name;
-        let came: Vec<usize> = (0..self.streams.len()).filter(came).collect();
+        let came = self.came_of.get(&name).cloned().unwrap_or_default();
         if came.is_empty() && !before.mapped {
             self.silent.insert(name);
         }
@@ -307,14 +310,13 @@ impl<T: Target> Delivery<T> {
     fn check(&mut self, word: &Word) -> Result<()> {
         self.check_run(word)?;
         self.ours |= word.run.is_some();
-        match &word.syncing {
-            Some(Syncing::Stream(name))
-                if self.streams.iter().any(|known| {
-                    known.of_tap == *name && known.sink.is_none() && !known.goes_on
-                }) =>
-            {
-                Err(after_end(name))
-            }
+        let Some(Syncing::Stream(name)) = &word.syncing else { return Ok(()) };
+        let has_ended = |at: &usize| {
+            let known = &self.streams[*at];
+            known.sink.is_none() && !known.goes_on
+        };
+        match self.came_of.get(name) {
+            Some(came) if came.iter().any(has_ended) => Err(after_end(name)),
             _ => Ok(()),
         }
     }
