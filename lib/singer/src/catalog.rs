@@ -1,7 +1,9 @@
 //! Streams and the catalog file: what discovery writes and what a run reads back.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::coverage::Coverage;
@@ -175,39 +177,43 @@ impl Stream {
 
     /// Returns the catalog entry.
     pub fn to_json(&self) -> Value {
+        self.clone().into_json()
+    }
+
+    fn into_json(mut self) -> Value {
+        // Meltano marks every property without metadata as automatic: each one gets an entry.
+        let says_nothing = self.metadata.values().all(Map::is_empty);
+        let root = self.metadata.entry(Vec::new()).or_default();
+        // What a discovery prints selects what a run without a catalog reads. An entry about the
+        // stream that says nothing of its selection would leave the stream out.
+        if says_nothing {
+            root.insert("selected-by-default".to_owned(), true.into());
+        }
+        let keys: BTreeSet<&String> = self.keys.iter().collect();
+        for Column { name, .. } in self.columns {
+            let inclusion = if keys.contains(&name) { "automatic" } else { "available" };
+            let breadcrumb = vec!["properties".to_owned(), name];
+            let values = self.metadata.entry(breadcrumb).or_default();
+            values.entry("inclusion").or_insert_with(|| inclusion.into());
+        }
         let mut entry = Map::new();
-        entry.insert("tap_stream_id".into(), self.id.clone().into());
-        entry.insert("stream".into(), self.name.clone().into());
-        entry.extend(self.fields.clone());
-        entry.insert("schema".into(), Value::Object(self.schema.clone()));
-        entry.insert("key_properties".into(), self.keys.clone().into());
-        if let Some(key) = &self.replication_key {
-            entry.insert("replication_key".into(), key.clone().into());
+        entry.insert("tap_stream_id".into(), self.id.into());
+        entry.insert("stream".into(), self.name.into());
+        entry.extend(self.fields);
+        entry.insert("schema".into(), Value::Object(self.schema));
+        entry.insert("key_properties".into(), self.keys.into());
+        if let Some(key) = self.replication_key {
+            entry.insert("replication_key".into(), key.into());
         }
         if self.replication_method != ReplicationMethod::FullTable {
             entry.insert("replication_method".into(), self.replication_method.as_str().into());
         }
-        // Meltano marks every property without metadata as automatic: each one gets an entry.
-        let mut metadata = self.metadata.clone();
-        let root = metadata.entry(Vec::new()).or_default();
-        // What a discovery prints selects what a run without a catalog reads. An entry about the
-        // stream that says nothing of its selection would leave the stream out.
-        if self.metadata.values().all(Map::is_empty) {
-            root.insert("selected-by-default".to_owned(), true.into());
-        }
-        let keys: BTreeSet<&String> = self.keys.iter().collect();
-        for column in &self.columns {
-            let breadcrumb = vec!["properties".to_owned(), column.name.clone()];
-            let automatic = keys.contains(&column.name);
-            metadata
-                .entry(breadcrumb)
-                .or_default()
-                .entry("inclusion")
-                .or_insert_with(|| if automatic { "automatic".into() } else { "available".into() });
-        }
-        let metadata = metadata
-            .into_iter()
-            .map(|(breadcrumb, values)| json!({ "breadcrumb": breadcrumb, "metadata": values }));
+        let metadata = self.metadata.into_iter().map(|(breadcrumb, values)| {
+            let mut entry = Map::new();
+            entry.insert("breadcrumb".into(), breadcrumb.into());
+            entry.insert("metadata".into(), Value::Object(values));
+            Value::Object(entry)
+        });
         entry.insert("metadata".into(), metadata.collect());
         Value::Object(entry)
     }
@@ -273,7 +279,23 @@ const OWN_FIELDS: [&str; 8] = [
     "selected",
 ];
 
-/// Writes a catalog.
+/// The streams of a catalog that is being written: one at a time is JSON.
+struct Streams(Cell<Vec<Stream>>);
+
+impl Serialize for Streams {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().map(Stream::into_json))
+    }
+}
+
+/// Writes a catalog for people.
+pub fn to_text(streams: Vec<Stream>) -> Result<String> {
+    let catalog = BTreeMap::from([("streams", Streams(Cell::new(streams)))]);
+    let text = serde_json::to_string_pretty(&catalog);
+    text.or_kind(ErrorKind::Internal, "cannot write the catalog")
+}
+
+/// Returns a catalog as JSON.
 pub fn to_json(streams: &[Stream]) -> Value {
     json!({ "streams": streams.iter().map(Stream::to_json).collect::<Vec<_>>() })
 }

@@ -40,11 +40,9 @@ fn run<T: Tap>() -> Result<()> {
     warning::check()?;
     let mut tap = T::open(settings.get()?, &common)?;
     if args.action == Action::Discover {
-        let catalog = catalog::to_json(&discover(&mut tap, common.all.max_columns)?);
+        let streams = discover(&mut tap, common.all.max_columns)?;
         warning::check()?;
-        let text = serde_json::to_string_pretty(&catalog)
-            .or_kind(ErrorKind::Internal, "cannot write the catalog")?;
-        return output::print(&(text + "\n"));
+        return output::print(&(catalog::to_text(streams)? + "\n"));
     }
     let state = match &args.state {
         Some(path) => State::from_slice(&read_file(path, "cannot read the state", NO_STATE)?)
