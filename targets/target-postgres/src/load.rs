@@ -114,6 +114,15 @@ impl Load<'_> {
     }
 }
 
+/// Tells whether the table, or the partition, has rows that ours would have to be merged with.
+/// No lock is held: where it has none, another run may add some.
+pub fn has_rows(client: &mut Client, mapping: &Mapping) -> Result<bool> {
+    if mapping.method == LoadMethod::AppendOnly || mapping.change.creates() {
+        return Ok(false);
+    }
+    Ok(!is_true(client, &mapping.merge("", 0)?.is_empty())?)
+}
+
 /// Keeps other runs out, to the end of the transaction, where rows of theirs would have to be
 /// merged with ours; tells whether there are none. Finds out whether the table, or the partition,
 /// is `fresh`, unless that is known.

@@ -12,7 +12,7 @@
 //! server: that is remembered, beside the number of the table to remember in, which has another
 //! one, too, where a whole schema or database was restored.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use pg::{Client, failure, ours, quote_literal, quote_qualified};
@@ -54,6 +54,8 @@ struct Remembered {
     place: Place,
     /// Whether it is remembered when the last load of a table began.
     began: bool,
+    /// Whether the numbers of tables are remembered.
+    numbered: bool,
     /// Whether an earlier release made the table to remember in, and we may add columns to it.
     lacks: bool,
 }
@@ -80,6 +82,8 @@ pub struct Claim {
     adopts: bool,
     /// Whether the stream fills it already, and only the number of the table is new.
     keeps: bool,
+    /// Whether the number of the table is remembered, too.
+    numbered: Cell<bool>,
     /// What the transaction at hand has written, where no other run had been there before.
     written: RefCell<Option<Known>>,
 }
@@ -162,8 +166,8 @@ impl Memory {
             before => {
                 let keeps = exists && before.is_some();
                 let adopts = exists && !keeps;
-                let written = RefCell::default();
-                Ok(Some(Claim { name: name.clone(), filler, before, adopts, keeps, written }))
+                let (name, numbered, written) = (name.clone(), Cell::default(), RefCell::default());
+                Ok(Some(Claim { name, filler, before, adopts, keeps, numbered, written }))
             }
         }
     }
@@ -205,6 +209,13 @@ impl Memory {
         self.schemas.get(schema).is_some_and(|known| known.began)
     }
 
+    /// Tells whether a claim can be written, which is told whether it takes a number.
+    pub fn takes(&self, claim: &Claim) -> bool {
+        let known = self.schemas.get(&claim.name.schema);
+        claim.numbered.set(known.is_some_and(|known| known.numbered));
+        self.is_kept(&claim.name.schema)
+    }
+
     /// Makes the table to remember in, within a transaction under the lock of the schema; without
     /// the right to do so, what fills a table is known within the run alone.
     pub fn make(&mut self, client: &mut Client, schema: &str) -> Result<()> {
@@ -217,6 +228,7 @@ impl Memory {
         let known = self.schemas.entry(schema.to_owned()).or_default();
         if known.place != Place::Missing {
             known.began |= known.lacks;
+            known.numbered |= known.lacks;
             known.lacks = false;
             return Ok(());
         }
@@ -224,7 +236,9 @@ impl Memory {
         let made =
             client.execute(&format!("SAVEPOINT remember; {create}; RELEASE SAVEPOINT remember"));
         match made {
-            Ok(_) => (known.place, known.began) = (Place::There, true),
+            Ok(_) => {
+                (known.place, known.began, known.numbered) = (Place::There, true, true);
+            }
             Err(refused) if failure::sqlstate(&refused).is_some() && !client.is_broken() => {
                 client.execute("ROLLBACK TO SAVEPOINT remember; RELEASE SAVEPOINT remember")?;
                 let reason = refused.context("server_message").unwrap_or_default().to_owned();
@@ -318,28 +332,24 @@ impl Claim {
         ))
     }
 
-    /// Writes it, within the transaction of the load. Fails where another stream was first.
+    /// Writes it, within the transaction of the load; with the number of the table where those are
+    /// remembered. Fails where another stream was first.
     pub fn write(&self, client: &mut Client) -> Result<()> {
-        let filler = if self.keeps {
-            String::new()
-        } else {
-            format!("{} RETURNING {SINCE}; ", self.statement()?)
-        };
-        // Not where another user's release made it.
-        let numbered = format!(
-            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = {}::regclass AND attname = \
-             'memory_oid' AND NOT attisdropped)",
-            quote_literal(&quote_qualified(&self.name.schema, ours::TABLE)?)
-        );
-        let rows = client.query_all(&format!("{filler}{numbered}"))?;
-        let text = |row: Option<&pg::Row>| row.and_then(|row| row.get(0)).map(str::to_owned);
-        let since = if rows.len() > 1 { text(rows.first()) } else { None };
+        let numbered = self.numbered.get();
+        let mut statements = Vec::new();
+        if !self.keeps {
+            statements.push(format!("{} RETURNING {SINCE}", self.statement()?));
+        }
+        if numbered {
+            statements.push(self.number()?);
+        }
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let rows = client.query_all(&statements.join("; "))?;
+        let since = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
         if since.is_none() && !self.keeps {
             self.check_written(client)?;
-        }
-        let numbered = text(rows.last()).as_deref() == Some("t");
-        if numbered {
-            client.execute(&self.number()?)?;
         }
         let is_same = numbered.then_some(true);
         let known = since.map(|since| Known { filler: self.filler.clone(), since, is_same });
@@ -419,6 +429,8 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
          AND has_table_privilege(c.oid, 'UPDATE'), \
          EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'began' \
            AND NOT a.attisdropped), \
+         EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'memory_oid' \
+           AND NOT a.attisdropped), \
          pg_has_role(c.relowner, 'USAGE') AND (SELECT count(*) < 3 FROM pg_attribute a WHERE \
            a.attrelid = c.oid AND a.attname IN ('began', 'table_oid', 'memory_oid') \
            AND NOT a.attisdropped) \
@@ -442,7 +454,8 @@ fn read(client: &mut Client, schema: &str, remembered: &mut Remembered) -> Resul
     }
     remembered.place = Place::There;
     remembered.began = row.get(2) == Some("t");
-    remembered.lacks = row.get(3) == Some("t");
+    remembered.numbered = row.get(3) == Some("t");
+    remembered.lacks = row.get(4) == Some("t");
     let rows = client.query(&select(schema)?, &[])?;
     let named = rows.iter().filter_map(|row| Some((row.get(3)?.to_owned(), known(row))));
     remembered.fillers = named.collect();

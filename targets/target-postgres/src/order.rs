@@ -69,7 +69,7 @@ impl Order {
         if order.locks.iter().all(|lock| lock.is_held) {
             return Ok(Some(order));
         }
-        order.end(client, locks);
+        Self::end(client, [&mut order], locks);
         Ok(None)
     }
 
@@ -113,18 +113,22 @@ impl Order {
         Ok(Self { locks: wanted, begun })
     }
 
-    /// Lets others load. The rows are there by now: no load fails for this, and a connection that
-    /// is gone has let go of its locks.
-    pub fn end(&mut self, client: &mut Client, locks: &mut usize) {
-        for Lock { number, shared, is_held } in self.locks.drain(..) {
-            *locks -= 1;
-            if !is_held {
-                continue;
-            }
-            let freed = client.execute(&format!("SELECT pg_advisory_unlock{shared}({number})"));
-            if let Err(failure) = freed {
-                tracing::debug!("cannot release a lock before the end of the session: {failure}");
-            }
+    /// Lets others load, by one question for all of these loads. The rows are there by now: no
+    /// load fails for this, and a connection that is gone has let go of its locks.
+    pub fn end<'a>(
+        client: &mut Client,
+        ended: impl IntoIterator<Item = &'a mut Self>,
+        locks: &mut usize,
+    ) {
+        let all = ended.into_iter().flat_map(|order| order.locks.drain(..));
+        let freed = all.inspect(|_| *locks -= 1).filter(|lock| lock.is_held);
+        let freed = freed
+            .map(|Lock { number, shared, .. }| format!("pg_advisory_unlock{shared}({number})"));
+        let freed = freed.collect::<Vec<_>>().join(", ");
+        if !freed.is_empty()
+            && let Err(failure) = client.execute(&format!("SELECT {freed}"))
+        {
+            tracing::debug!("cannot release locks before the end of the session: {failure}");
         }
     }
 
@@ -141,7 +145,7 @@ impl Order {
         let (Some(begun), false) = (&self.begun, merge.keys.is_empty()) else {
             return Ok(Newest::default());
         };
-        let newest = Newest::read(client, &mapping.shape.name, begun, "")?.unwrap_or_default();
+        let newest = Newest::read(client, &mapping.shape.name, begun)?.unwrap_or_default();
         if newest.is_later {
             let rows = client.query(&merge.overtaken(begun.horizon, &begun.own), &[])?;
             let rows = rows.first().and_then(|row| row.get(0)).unwrap_or("0");
@@ -156,23 +160,20 @@ impl Order {
     /// it done again where such a one came while rows were merged.
     pub fn remember(&self, client: &mut Client, mapping: &Mapping, before: &Newest) -> Result<()> {
         let Some(begun) = &self.begun else { return Ok(()) };
-        let name = &mapping.shape.name;
-        // What another transaction has written that held the row before is seen behind the wait.
-        let Some(now) = Newest::read(client, name, begun, " FOR UPDATE")? else { return Ok(()) };
+        let sql = format!(
+            "{} RETURNING old.began::text, old.began > $1::timestamptz, txid_current(), \
+             greatest(txid_current() + 1, txid_snapshot_xmax(txid_current_snapshot()))",
+            statement(&mapping.shape.name)?
+        );
+        let rows = client.query(&sql, &[Some(&begun.at)])?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let now = Newest::of(row);
         if now.is_later && now.at != before.at {
             // By this number the transaction is run again.
             return Err(overtaken(mapping).with("sqlstate", "40001"));
         }
-        let numbers = "txid_current(), greatest(txid_current() + 1, \
-                       txid_snapshot_xmax(txid_current_snapshot()))";
-        let rows = if now.is_later {
-            client.query(&format!("SELECT {numbers}"), &[])?
-        } else {
-            let update = format!("{} RETURNING {numbers}", statement(name)?);
-            client.query(&update, &[Some(&begun.at)])?
-        };
-        let number = |at| rows.first().and_then(|row| row.get(at)?.parse().ok());
-        begun.current.set(number(0).zip(number(1)));
+        let number = |at| row.get(at)?.parse().ok();
+        begun.current.set(number(2).zip(number(3)));
         Ok(())
     }
 }
@@ -197,11 +198,16 @@ fn wanted(mapping: &Mapping, held: usize) -> Vec<Lock> {
     wanted
 }
 
-/// Returns the statement that remembers when a load of a table began.
+/// Returns the statement that remembers when a load of a table began, unless another one began
+/// later. What another transaction has written that held the row before is seen behind the wait.
 pub fn statement(name: &TableName) -> Result<String> {
     let memory = quote_qualified(&name.schema, ours::TABLE)?;
     let table = quote_literal(&name.table);
-    Ok(format!("UPDATE {memory} SET began = $1::timestamptz WHERE table_name = {table}"))
+    Ok(format!(
+        "WITH old AS (SELECT began FROM {memory} WHERE table_name = {table} FOR UPDATE) \
+         UPDATE {memory} m SET began = greatest(old.began, $1::timestamptz) FROM old \
+         WHERE m.table_name = {table}"
+    ))
 }
 
 /// When the last load of a table began that was committed.
@@ -213,21 +219,18 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// Asks for it, with this behind the question; `None` where nothing is remembered of the table.
-    fn read(
-        client: &mut Client,
-        name: &TableName,
-        begun: &Begun,
-        behind: &str,
-    ) -> Result<Option<Self>> {
+    /// Asks for it; `None` where nothing is remembered of the table.
+    fn read(client: &mut Client, name: &TableName, begun: &Begun) -> Result<Option<Self>> {
         let memory = quote_qualified(&name.schema, ours::TABLE)?;
         let sql = format!(
-            "SELECT began::text, began > $2::timestamptz FROM {memory} WHERE table_name = \
-             $1{behind}"
+            "SELECT began::text, began > $2::timestamptz FROM {memory} WHERE table_name = $1"
         );
         let rows = client.query(&sql, &[Some(&name.table), Some(&begun.at)])?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Self { at: row.get(0).map(str::to_owned), is_later: row.get(1) == Some("t") }))
+        Ok(rows.first().map(Self::of))
+    }
+
+    fn of(row: &pg::Row) -> Self {
+        Self { at: row.get(0).map(str::to_owned), is_later: row.get(1) == Some("t") }
     }
 }
 

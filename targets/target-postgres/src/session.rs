@@ -93,9 +93,9 @@ impl Session {
         Ok((self.shared.idle()?, &mut self.memory))
     }
 
-    /// Tells whether it is remembered, for all runs, what fills the tables of a schema.
-    pub fn remembers(&self, schema: &str) -> bool {
-        self.memory.is_kept(schema)
+    /// Tells whether a claim is to be written, for all runs to see; it is told how.
+    pub fn takes(&self, claim: &Claim) -> bool {
+        self.memory.takes(claim)
     }
 
     /// Tells whether it is remembered when the last load of a table of a schema began.
@@ -117,7 +117,7 @@ impl Session {
 
     /// Ends a load. Fails by what the server says of rows of another stream alone.
     pub fn end(&mut self, order: &mut Order) -> Result<()> {
-        order.end(self.shared.idle()?, &mut self.held);
+        Order::end(self.shared.idle()?, [order], &mut self.held);
         Ok(())
     }
 
@@ -264,13 +264,15 @@ impl Session {
             self.together.lost = true;
             return Err(failure.with("tables", self.together.names()));
         }
-        for mut one in self.together.take() {
+        let mut done = self.together.take();
+        for one in &done {
             if let Some(claim) = &one.claim {
                 self.settle(claim)?;
             }
-            self.end(&mut one.order)?;
             one.counts.tell(&one.name, one.made);
         }
+        let orders = done.iter_mut().map(|one| &mut one.order);
+        Order::end(self.shared.idle()?, orders, &mut self.held);
         Ok(())
     }
 

@@ -106,7 +106,15 @@ impl PostgresSink {
             ));
         }
         let shares = self.mapping.may_share() && self.comparison.is_none();
-        if shares && !self.merges() && Small::fits(bytes) && !session.is_direct_taken() {
+        let shares = shares && Small::fits(bytes) && !session.is_direct_taken();
+        if shares && self.fresh.is_none() && !session.has_waiting() {
+            // That it has none is to be seen under its lock.
+            let client = session.connection(Role::Shared).idle()?;
+            let has_rows = load::has_rows(client, &self.mapping);
+            let has_rows = has_rows.map_err(|failure| self.mapping.located(explained(failure)))?;
+            self.fresh = has_rows.then_some(false);
+        }
+        if shares && !self.merges() {
             let direct = small::describe(session, &self.mapping, &self.fields, false)?;
             self.route = Route::Small(Small::new(direct));
             return Ok(());
@@ -354,7 +362,7 @@ impl PostgresSink {
         };
         let counts = match role {
             Role::Direct => {
-                work.claim = work.claim.filter(|_| session.remembers(schema));
+                work.claim = work.claim.filter(|claim| session.takes(claim));
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
                 let client = session.connection(role).idle()?;
                 let counts = work.run(client).map_err(explained)?;
@@ -368,7 +376,7 @@ impl PostgresSink {
                 session.commit_together()?;
                 session
                     .prepare(&mapping.shape, (mapping.change.creates(), work.claim.is_some()))?;
-                work.claim = work.claim.filter(|_| session.remembers(schema));
+                work.claim = work.claim.filter(|claim| session.takes(claim));
                 work.order = Some(&self.order).filter(|_| session.orders(schema));
                 session
                     .connection(role)

@@ -106,7 +106,7 @@ impl Small {
         let mapping = load.mapping;
         session.prepare(&mapping.shape, (mapping.change.creates(), load.claim.is_some()))?;
         let name = &mapping.shape.name;
-        load.claim = load.claim.filter(|_| session.remembers(&name.schema));
+        load.claim = load.claim.filter(|claim| session.takes(claim));
         if !session.begin_together()? {
             return Ok(false);
         }

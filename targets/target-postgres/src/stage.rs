@@ -135,8 +135,13 @@ impl Stage {
             let columns: Vec<String> = extra.chain([round]).chain(added).collect();
             Some(format!("CREATE TABLE {} ({})", self.sql(), columns.join(", ")))
         };
-        if let Some(sql) = sql {
-            let done = connection.idle()?.execute(&sql);
+        if let Some(mut sql) = sql {
+            let client = connection.idle()?;
+            if !client.in_transaction() {
+                // Nobody needs the table after a crash of the server: its disk is not waited for.
+                sql.insert_str(0, "SET LOCAL synchronous_commit = off; ");
+            }
+            let done = client.execute(&sql);
             done.map_err(|refused| explain(refused, &self.into.table))?;
         }
         if !std::mem::replace(&mut self.is_made, true) {
