@@ -77,6 +77,7 @@ mod lake {
 /// The programs of others around ours.
 mod others {
     mod airflow;
+    mod dbt;
     mod interop;
     pub mod meltano;
     mod runners_agree;
@@ -177,6 +178,7 @@ mod runner {
     mod added_again;
     mod backfill;
     mod checks;
+    mod commands;
     mod days;
     mod doctor;
     mod environment;

@@ -32,6 +32,10 @@ pub const JSONL: Environment =
 /// The runner many pipelines are written for.
 pub const MELTANO: Environment = Environment { name: "meltano", packages: &["meltano==4.4.1"] };
 
+/// What many projects change their tables by.
+pub const DBT: Environment =
+    Environment { name: "dbt", packages: &["dbt-core==1.10.23", "dbt-postgres==1.9.1"] };
+
 /// The scheduler many pipelines run under.
 pub const AIRFLOW: Environment =
     Environment { name: "airflow", packages: &["apache-airflow==3.3.2"] };

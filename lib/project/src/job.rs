@@ -1,4 +1,6 @@
-//! Jobs: named lists of steps, each a pipeline from a tap to a target.
+//! Jobs: named lists of steps, each a pipeline from a tap to a target, or a command of a plugin.
+
+mod command_step;
 
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
@@ -8,6 +10,7 @@ use crate::plugin::Plugin;
 use crate::project::Project;
 use crate::role::Role;
 use crate::warning;
+pub use command_step::CommandStep;
 
 /// What a run runs.
 #[derive(Clone, Debug)]
@@ -17,7 +20,16 @@ pub struct Job {
     /// What it was named by: a name may have spaces.
     pub words: Vec<String>,
     /// The steps in their order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Task>,
+}
+
+/// A step of a job.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// A pipeline.
+    Pipeline(Box<Step>),
+    /// A command of a plugin.
+    Command(Box<CommandStep>),
 }
 
 /// One pipeline.
@@ -32,28 +44,21 @@ pub struct Step {
 }
 
 impl Job {
-    /// Reads what a command names: jobs, and plugins from a tap to a target.
+    /// Reads what a command names: jobs, plugins from a tap to a target, and commands of plugins.
     pub fn find(project: &Project, words: &[String]) -> Result<Self> {
-        let mut steps = Vec::new();
-        let mut pending: Vec<String> = Vec::new();
+        let mut found = Found { project, steps: Vec::new(), pending: Vec::new() };
         for word in words {
             match find_named(&project.file["jobs"], word) {
-                Some(job) if pending.is_empty() => {
+                Some(job) if found.pending.is_empty() => {
                     if project.plugin_names().contains(word) {
                         project.warnings().warn_once(warning!(
                             "W-PROJECT-UNUSED",
                             "{word} is the name of a job and of a plugin: the job runs"
                         ));
                     }
-                    let tasks = &job["tasks"];
-                    let one = std::slice::from_ref(tasks);
-                    let tasks = if tasks.is_string() {
-                        Some(one)
-                    } else {
-                        tasks.as_array().map(Vec::as_slice)
-                    };
-                    let tasks = tasks.unwrap_or_default();
-                    if tasks.is_empty() {
+                    let mut words = Vec::new();
+                    task_words(&job["tasks"], word, &mut words)?;
+                    if words.is_empty() {
                         return Err(Error::new(
                             ErrorKind::Config,
                             "cannot run a job without tasks",
@@ -61,28 +66,58 @@ impl Job {
                         .with("job", word)
                         .hint("add `tasks: [tap-csv target-csv]` to it"));
                     }
-                    for task in tasks {
-                        steps.push(task_words(task, word)?);
-                    }
+                    words.iter().try_for_each(|word| found.take(word))?;
+                    found.end()?;
                 }
-                _ => {
-                    pending.push(word.clone());
-                    if role(project, word)? == Role::Loader {
-                        steps.push(std::mem::take(&mut pending));
-                    }
-                }
+                _ => found.take(word)?,
             }
         }
-        if !pending.is_empty() {
-            return Err(incomplete(&pending));
-        }
-        let steps: Vec<Step> =
-            steps.iter().map(|words| Step::find(project, words)).collect::<Result<_>>()?;
+        found.end()?;
+        let steps = found.steps;
         if steps.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the command names nothing to run")
                 .hint("name a job, or a tap and a target: chorus run tap-csv target-csv"));
         }
         Ok(Self { name: words.join(" "), words: words.to_vec(), steps })
+    }
+
+    /// Returns its pipelines in their order.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter_map(Task::pipeline)
+    }
+}
+
+impl Task {
+    /// Returns the name: of a pipeline, its plugins.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Pipeline(step) => &step.name,
+            Self::Command(step) => &step.name,
+        }
+    }
+
+    /// Returns the pipeline, if it is one.
+    pub fn pipeline(&self) -> Option<&Step> {
+        match self {
+            Self::Pipeline(step) => Some(step),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// Returns the plugins that it runs.
+    pub fn plugins(&self) -> &[Plugin] {
+        match self {
+            Self::Pipeline(step) => &step.plugins,
+            Self::Command(step) => std::slice::from_ref(&step.plugin),
+        }
+    }
+
+    /// Tells whether another day has it do something else.
+    pub fn is_of_day(&self) -> bool {
+        match self {
+            Self::Pipeline(step) => step.is_of_day,
+            Self::Command(step) => step.is_of_day,
+        }
     }
 }
 
@@ -118,49 +153,74 @@ impl Step {
     }
 }
 
+/// The steps that are found, and the plugins of a pipeline whose target is still to come.
+struct Found<'a> {
+    project: &'a Project,
+    steps: Vec<Task>,
+    pending: Vec<String>,
+}
+
+impl Found<'_> {
+    /// Takes the next word: a plugin, or a command of one.
+    fn take(&mut self, word: &str) -> Result<()> {
+        let (role, _, command) = command_step::named(self.project, word)?;
+        if role.is_of_pipeline() && command.is_none() {
+            self.pending.push(word.to_owned());
+            if role == Role::Loader {
+                let words = std::mem::take(&mut self.pending);
+                let step = Step::find(self.project, &words)?;
+                self.steps.push(Task::Pipeline(Box::new(step)));
+            }
+            return Ok(());
+        }
+        self.end()?;
+        if role.is_of_pipeline() {
+            return Err(Error::new(ErrorKind::Config, "cannot run a command of it as a step")
+                .with("command", word)
+                .with("role", role)
+                .hint(format!("run it by itself: chorus invoke {word}")));
+        }
+        let step = CommandStep::find(self.project, word)?;
+        self.steps.push(Task::Command(Box::new(step)));
+        Ok(())
+    }
+
+    fn end(&self) -> Result<()> {
+        if self.pending.is_empty() { Ok(()) } else { Err(incomplete(&self.pending)) }
+    }
+}
+
 fn incomplete(words: &[String]) -> Error {
     Error::new(ErrorKind::Config, "cannot run these plugins as a pipeline")
         .with("plugins", words.join(" "))
         .hint("a pipeline is a tap, any mappers, and a target, in this order")
 }
 
-fn role(project: &Project, word: &str) -> Result<Role> {
-    for role in Role::ALL {
-        if find_named(&project.file["plugins"][role.key()], word).is_some() {
-            return Ok(role);
-        }
-    }
-    for mapper in project.file["plugins"]["mappers"].as_array().into_iter().flatten() {
-        if find_named(&mapper["mappings"], word).is_some() {
-            return Ok(Role::Mapper);
-        }
-    }
+/// Makes the failure of a word that names nothing in the project.
+fn unknown(project: &Project, word: &str) -> Error {
     let jobs = project.file["jobs"].as_array().into_iter().flatten();
     let jobs = jobs.filter_map(|job| job["name"].as_str()).map(str::to_owned);
     let known: Vec<String> = jobs.chain(project.plugin_names()).collect();
-    Err(Error::new(ErrorKind::Config, "cannot find a job or plugin of this name")
+    Error::new(ErrorKind::Config, "cannot find a job or plugin of this name")
         .with("name", word)
         .hint(match nearest(word, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the project has: {}", known.join(", ")),
-        }))
+        })
 }
 
-/// Reads a task: the plugins of a pipeline as a text or a list.
-fn task_words(task: &Value, job: &str) -> Result<Vec<String>> {
-    let words: Option<Vec<String>> = match task {
-        Value::String(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
-        Value::Array(parts) => {
-            let texts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
-            texts.map(|texts| {
-                texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect()
-            })
+/// Gathers the words of tasks: texts with blanks between words, and lists of them, however deep.
+/// Meltano joins them, too, before it looks for pipelines.
+fn task_words(tasks: &Value, job: &str, words: &mut Vec<String>) -> Result<()> {
+    match tasks {
+        Value::Null => Ok(()),
+        Value::String(text) => {
+            words.extend(text.split_whitespace().map(str::to_owned));
+            Ok(())
         }
-        _ => None,
-    };
-    words.ok_or_else(|| {
-        Error::new(ErrorKind::Config, "cannot read a task of the job")
+        Value::Array(parts) => parts.iter().try_for_each(|part| task_words(part, job, words)),
+        _ => Err(Error::new(ErrorKind::Config, "cannot read a task of the job")
             .with("job", job)
-            .hint("write a tap and a target: `tap-csv target-csv`")
-    })
+            .hint("write a tap and a target: `tap-csv target-csv`")),
+    }
 }

@@ -19,13 +19,14 @@ mod project;
 mod role;
 mod shape;
 mod shapes;
+mod shell_words;
 pub mod spelled;
 mod variables;
 pub mod warnings;
 mod yaml;
 
 pub use context::Context;
-pub use job::{Job, Step};
+pub use job::{CommandStep, Job, Step, Task};
 pub use plugin::Plugin;
 pub use program::Program;
 pub use project::{Opening, Project};

@@ -1,6 +1,8 @@
 //! A plugin with its settings from all the places they may stand in.
 
 pub(crate) mod about;
+mod command;
+mod dbt_files;
 mod definition;
 mod entry;
 mod environment;
@@ -22,6 +24,7 @@ use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Missing, Variables, names_in};
 use about::Description;
+pub use command::Command;
 use definition::variable_name;
 use entry::{Entry, nearest_text};
 pub use environment::is_secret_word;
@@ -44,6 +47,8 @@ pub struct Plugin {
     pub written: Map<String, Value>,
     /// Settings that are left out because a variable has no value, and these variables.
     pub missing: Missing,
+    /// What it can be run for by name.
+    pub commands: BTreeMap<String, Command>,
     /// What the plugin can, where the project says it.
     pub capabilities: Vec<String>,
     /// `select`, `metadata`, `schema`, `catalog` and `state` of a tap.
@@ -148,11 +153,19 @@ impl Plugin {
             variables.add_block(&entry.of_environment["env"], &project.process);
         }
         let executable = executable(project, role, &chain);
+        let named = |name: &str| program_named(project, role, &chain, name);
+        let commands = command::commands(&chain, named)?;
         let context = &project.context;
-        let description = context.programs.describe(&executable, &context.warnings);
-        let description = description.map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain);
-        undeclared::complete(&mut definitions, project, &chain, description.as_deref());
+        let mut description = None;
+        // Any other program does not answer, and reads variables by itself.
+        if role.is_of_pipeline() {
+            description = context
+                .programs
+                .describe(&executable, &context.warnings)
+                .map_err(|failure| failure.with("plugin", name))?;
+            undeclared::complete(&mut definitions, project, &chain, description.as_deref());
+        }
         let mut missing = Missing::default();
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
         let mut config = settings::resolve(&chain, &definitions, project, &variables, &mut missing)
@@ -175,7 +188,10 @@ impl Plugin {
             config: &config,
             written: &written,
         };
-        let environment = Environment::new(&known, &variables);
+        let mut environment = Environment::new(&known, &variables);
+        if !role.is_of_pipeline() {
+            environment.keep(dbt_files::variables(&project.root, &config, &environment));
+        }
         let of_others = match &description {
             Some(_) => BTreeMap::new(),
             None => setting_role::of_others(&chain, &definitions, &config),
@@ -185,6 +201,7 @@ impl Plugin {
             name: shown.to_owned(),
             role,
             executable,
+            commands,
             capabilities: capabilities(&chain),
             rules,
             before_part: None,
@@ -400,9 +417,13 @@ fn capabilities(chain: &[Entry<'_>]) -> Vec<String> {
 fn executable(project: &Project, role: Role, chain: &[Entry<'_>]) -> PathBuf {
     let base = chain.last().map_or("", |entry| entry.name);
     let name = nearest_text(chain, "executable").map_or(base, |(_, name)| name);
+    program_named(project, role, chain, name)
+}
+
+fn program_named(project: &Project, role: Role, chain: &[Entry<'_>], name: &str) -> PathBuf {
     let name = project.variables.expand(name, &mut BTreeSet::new());
     if name.contains('/') {
-        return project.root.join(name);
+        return project.root.join(name.trim_start_matches("./"));
     }
     let installed = chain.iter().map(|entry| {
         let folder = project.root.join(".meltano").join(role.key()).join(entry.name);

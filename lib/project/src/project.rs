@@ -176,6 +176,19 @@ impl Project {
         Role::ALL.into_iter().flat_map(|role| self.plugin_names_of(role)).collect()
     }
 
+    /// Returns the names of commands that steps may run: `dbt:run`.
+    pub fn command_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for role in Role::ALL.into_iter().filter(|role| !role.is_of_pipeline()) {
+            for plugin in list(&self.file["plugins"][role.key()]) {
+                let name = plugin["name"].as_str().unwrap_or_default();
+                let commands = plugin["commands"].as_object().into_iter().flatten();
+                names.extend(commands.map(|(command, _)| format!("{name}:{command}")));
+            }
+        }
+        names
+    }
+
     /// Returns the names of the plugins of a role, and of mappings.
     pub fn plugin_names_of(&self, role: Role) -> Vec<String> {
         let mut names = Vec::new();

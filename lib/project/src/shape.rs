@@ -218,7 +218,7 @@ fn look(value: &Value, kind: Kind, place: &Place, found: &mut Vec<Finding>) {
         },
         Kind::Texts | Kind::Tasks if value.is_string() => {}
         Kind::Texts => look(value, Kind::List(&Kind::Text), place, found),
-        Kind::Tasks => look(value, Kind::List(&Kind::Texts), place, found),
+        Kind::Tasks => look(value, Kind::List(&Kind::Tasks), place, found),
         Kind::List(inner) => {
             let Some(items) = value.as_array() else { return fits(false, "a list", found) };
             for (at, item) in items.iter().enumerate() {

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Rules,
     /// A text, or a list of texts.
     Texts,
-    /// A text, or a list of texts and of lists of texts.
+    /// A text, or a list of texts and of such lists.
     Tasks,
     /// A list.
     List(&'static Kind),
@@ -94,8 +94,8 @@ static ENVIRONMENT_CONFIG: Shape =
     Shape::of(&[(At(&PLUGINS), "plugins"), (At(&ANNOTATIONS), "annotations")]);
 
 static PLUGINS: Shape = Shape::of(&[
-    (List(&At(&PLUGIN)), "extractors loaders mappers"),
-    (List(&Any), "transformers transforms orchestrators utilities files"),
+    (List(&At(&PLUGIN)), "extractors loaders mappers transformers utilities"),
+    (List(&Any), "transforms orchestrators files"),
     (At(&ANNOTATIONS), "annotations"),
 ]);
 

@@ -49,7 +49,7 @@ impl Attempt<'_> {
         let (start, prepared) = self.prepared(state_id).map_err(|failure| {
             // Whatever ends a step is in its log, also what ends it before its pipeline begins.
             log.failure(&failure);
-            log.failed(&failure, step);
+            log.failed(&failure, &step.plugins);
             if failure.has_hint() { failure } else { failure.hint(&whole_log) }
         })?;
         end.reads.clone_from(&prepared.reads);
@@ -88,14 +88,14 @@ impl Attempt<'_> {
         }
         end.uncovered = again::uncovered(step, &outcome, observed);
         let uncovered = end.uncovered.as_deref();
-        judge(&outcome, step, &last)
+        judge(&outcome, &step.name, &step.plugins, &last)
             .and_then(|()| {
                 let counts = &observed.warnings;
                 let checked = warnings::check_others(counts, &self.options.deny);
                 checked.map_err(|failure| failure.with("step", &step.name))
             })
             .map_err(|failure| {
-                log.failed(&failure, step);
+                log.failed(&failure, &step.plugins);
                 let failure = placed(project, step, failure);
                 let failure =
                     if end.keeps_no_state { failure } else { failure.with("state", &end.state_id) };
@@ -120,7 +120,7 @@ impl Attempt<'_> {
             Given { state: start.given.as_ref(), deny: &options.deny, is_over: &is_over, ..NONE };
         let prepared = prepare(project, step, given).map_err(|failure| {
             // What it was asked while it was to end says nothing.
-            self.stop.requested().map_or(failure, |signal| stopped(step, signal))
+            self.stop.requested().map_or(failure, |signal| stopped(&step.name, signal))
         })?;
         let day = options.datestamp;
         let is_part = options.params.is_part();
@@ -131,16 +131,16 @@ impl Attempt<'_> {
 }
 
 /// The log of a step.
-struct Log(File);
+pub(crate) struct Log(File);
 
 impl Log {
-    fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let opened = File::options().append(true).create(true).open(path);
         opened.map(Self).map_err(|cause| disk::failure("cannot write the log", path, cause))
     }
 
     /// A log that cannot be written must not end the run.
-    fn line(&mut self, name: &str, text: &str) {
+    pub(crate) fn line(&mut self, name: &str, text: &str) {
         let _ = writeln!(self.0, "{name}: {text}");
     }
 
@@ -150,13 +150,13 @@ impl Log {
         self.line("chorus", &format!("{now} {text}"));
     }
 
-    fn failure(&mut self, failure: &Error) {
+    pub(crate) fn failure(&mut self, failure: &Error) {
         self.own(&format!("error: {failure}"));
     }
 
     /// Writes the line in which a failure is reported everywhere.
-    fn failed(&mut self, failure: &Error, step: &Step) {
-        self.own(&format!("failed: {}", Failure::of(failure, Some(step)).line()));
+    pub(crate) fn failed(&mut self, failure: &Error, plugins: &[Plugin]) {
+        self.own(&format!("failed: {}", Failure::of(failure, plugins).line()));
     }
 }
 
@@ -225,21 +225,26 @@ fn writer(process: usize, prepared: &Prepared) -> Writer {
 }
 
 /// Makes the failure of a run that was asked to end.
-fn stopped(step: &Step, signal: i32) -> Error {
+fn stopped(step: &str, signal: i32) -> Error {
     Error::new(ErrorKind::Temporary, "the run was asked to end")
-        .with("step", &step.name)
+        .with("step", step)
         .with("signal", signal)
 }
 
 /// Turns the end of the processes into the end of the step.
-fn judge(outcome: &Outcome, step: &Step, last: &[Vec<String>]) -> Result<()> {
+pub(crate) fn judge(
+    outcome: &Outcome,
+    step: &str,
+    plugins: &[Plugin],
+    last: &[Vec<String>],
+) -> Result<()> {
     if let Some(signal) = outcome.stopped {
         return Err(stopped(step, signal));
     }
     let Some(at) = outcome.failed else { return Ok(()) };
-    let (name, status) = (&step.plugins[at].name, outcome.statuses[at]);
+    let (name, status) = (&plugins[at].name, outcome.statuses[at]);
     let mut failure = Error::new(exit::kind(status), PLUGIN_FAILED)
-        .with("step", &step.name)
+        .with("step", step)
         .with("plugin", name)
         .with("exit", exit::words(status));
     for line in &last[at] {
@@ -266,7 +271,7 @@ const UNNAMED: &str = "chorus state clear ID ";
 
 const LAST_LINES: usize = 12;
 
-fn remember(lines: &mut Vec<String>, line: String) {
+pub(crate) fn remember(lines: &mut Vec<String>, line: String) {
     if lines.len() == LAST_LINES {
         lines.remove(0);
     }

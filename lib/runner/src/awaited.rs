@@ -12,8 +12,8 @@ use crate::state_names::state_id;
 
 /// Says which days the next steps are about to write, up to the first step that writes none: what
 /// that one reads is there by then.
-pub(crate) fn begin(project: &Project, options: &Options, steps: &[Step]) {
-    for step in steps.iter().map_while(|step| writes(project, step).then_some(step)) {
+pub(crate) fn begin(project: &Project, options: &Options, steps: &[&Step]) {
+    for step in steps.iter().map_while(|step| writes(project, step).then_some(*step)) {
         let noted = note(project, options, step, |lake, source, day, state| {
             lake.await_step(source, day, state, &step.name)
         });

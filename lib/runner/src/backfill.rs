@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use disk::Datestamp;
 use lake::{Lake, Series};
-use project::{Job, Plugin, Project, Step};
+use project::{Job, Plugin, Project, Step, Task};
 use singer::{Error, ErrorKind, Result};
 
 use crate::effect;
@@ -57,14 +57,14 @@ pub struct DayPlan {
 impl DayPlan {
     /// Returns the first of the steps to run that keeps what it did last.
     pub fn keeps_last(&self) -> Option<&Step> {
-        let mut steps = self.wanted.iter().map(|at| &self.job.steps[*at]);
+        let mut steps = self.wanted.iter().filter_map(|at| self.job.steps[*at].pipeline());
         steps.find(|step| effect::keeps_last(step, self.day))
     }
 
     /// Tells whether a step to run has failed by the rows of a day that a step before it wrote, and
     /// that is not written again.
     pub fn failed_by_its_day(&self) -> bool {
-        let writes = |at: &usize| writes_days(&self.job.steps[*at]);
+        let writes = |at: &usize| self.job.steps[*at].pipeline().is_some_and(writes_days);
         self.wanted.iter().any(|at| {
             self.before[*at] == Standing::FailedByData
                 && !writes(at)
@@ -95,10 +95,11 @@ pub fn plan(
         let job = Job::find(&project, words)?;
         let mut before = Vec::new();
         for step in &job.steps {
-            before.push(history.standing(&project, step, *day)?);
+            before.push(history.standing_of(&project, step, *day)?);
         }
+        let writes_day = |step: &Step| day_written(&project, step).is_some();
         let writes: Vec<bool> =
-            job.steps.iter().map(|step| day_written(&project, step).is_some()).collect();
+            job.steps.iter().map(|step| step.pipeline().is_some_and(writes_day)).collect();
         let wanted = wanted(&before, &writes, only);
         plan.push(DayPlan { day: *day, project, job, before, wanted });
     }
@@ -120,13 +121,13 @@ pub fn known_days(
     open: OpenDay<'_>,
 ) -> Result<Vec<DayPlan>> {
     let mut days: BTreeSet<Datestamp> =
-        job.steps.iter().flat_map(|step| history.days(&step.name)).collect();
+        job.steps.iter().flat_map(|step| history.days(step.name())).collect();
     days.extend(unrecorded(history, words, open)?);
     let mut found = Vec::new();
     for day in days.into_iter().rev() {
         let project = open(day)?;
         let job = Job::find(&project, words)?;
-        let before = job.steps.iter().map(|step| history.standing(&project, step, day));
+        let before = job.steps.iter().map(|step| history.standing_of(&project, step, day));
         let before = before.collect::<Result<_>>()?;
         found.push(DayPlan { day, project, job, before, wanted: Vec::new() });
     }
@@ -139,7 +140,7 @@ fn unrecorded(history: &History, words: &[String], open: OpenDay<'_>) -> Result<
     let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
     let project = open(day)?;
     let job = Job::find(&project, words)?;
-    let days = job.steps.iter().flat_map(|step| history.days_by_state_alone(&project, step, day));
+    let days = job.pipelines().flat_map(|step| history.days_by_state_alone(&project, step, day));
     Ok(days.collect())
 }
 
@@ -149,14 +150,16 @@ fn follow(plan: &mut [DayPlan]) {
     let mut loaded: BTreeSet<usize> = BTreeSet::new();
     for day in plan.iter_mut().rev() {
         for at in 0..day.job.steps.len() {
-            let step = &day.job.steps[at];
+            let Some(step) = day.job.steps[at].pipeline() else { continue };
             if !effect::replaces(step, day.day) {
                 continue;
             }
             if day.wanted.contains(&at) {
                 loaded.insert(at);
             } else if loaded.contains(&at) && day.before[at] == Standing::Done {
-                let follows = |after: &usize| *after == at || !writes_days(&day.job.steps[*after]);
+                let writes =
+                    |after: &usize| day.job.steps[*after].pipeline().is_some_and(writes_days);
+                let follows = |after: &usize| *after == at || !writes(after);
                 day.wanted.extend((at..day.job.steps.len()).filter(follows));
             }
         }
@@ -166,19 +169,25 @@ fn follow(plan: &mut [DayPlan]) {
 }
 
 /// Refuses a job with a step that is the same for every day: it would do the same again for each.
+/// A command follows what the steps before it have loaded.
 pub fn check_days(plan: &[DayPlan]) -> Result<()> {
     let Some(first) = plan.first() else { return Ok(()) };
-    let Some(step) = first.job.steps.iter().find(|step| !step.is_of_day) else { return Ok(()) };
+    let steps = &first.job.steps;
+    let follows = |at: usize| steps[..at].iter().any(Task::is_of_day);
+    let is_same = |(at, step): &(usize, &Task)| {
+        !step.is_of_day() && (step.pipeline().is_some() || !follows(*at))
+    };
+    let Some((_, step)) = steps.iter().enumerate().find(is_same) else { return Ok(()) };
     let failure = Error::new(ErrorKind::Config, "cannot backfill a step that has no day")
-        .with("step", &step.name);
+        .with("step", step.name());
     let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
     let hint = format!(
         "put ${{DATESTAMP}} into the settings, or the `env`, of one of them, such as {}; or run it \
          once: chorus run {}",
-        step.tap().name,
-        step.name
+        step.plugins()[0].name,
+        step.name()
     );
-    Err(step.plugins.iter().fold(failure, named).hint(hint))
+    Err(step.plugins().iter().fold(failure, named).hint(hint))
 }
 
 /// Warns of the first day that is older than one that was done before and does not follow, where
@@ -187,7 +196,8 @@ pub fn warn_of_older(plan: &[DayPlan], options: &Options) -> Result<()> {
     let Some(first) = plan.iter().find(|day| day.keeps_last().is_some()) else { return Ok(()) };
     let history = History::read(&first.project)?;
     for at in &first.wanted {
-        let (project, step, day) = (&first.project, &first.job.steps[*at], first.day);
+        let Some(step) = first.job.steps[*at].pipeline() else { continue };
+        let (project, day) = (&first.project, first.day);
         let options = Options { datestamp: Some(day), ..options.clone() };
         if states::goes_on(project, &options, step) {
             continue;
@@ -202,7 +212,10 @@ pub fn warn_of_older(plan: &[DayPlan], options: &Options) -> Result<()> {
 fn followed_to(plan: &[DayPlan], first: &DayPlan) -> Option<Datestamp> {
     let mut later: Vec<_> = plan.iter().filter(|day| day.day > first.day).collect();
     later.sort_by_key(|day| day.day);
-    let keeps_last = |at: &&usize| effect::keeps_last(&first.job.steps[**at], first.day);
+    let keeps_last = |at: &&usize| {
+        let step = first.job.steps[**at].pipeline();
+        step.is_some_and(|step| effect::keeps_last(step, first.day))
+    };
     let ordered: Vec<usize> = first.wanted.iter().filter(keeps_last).copied().collect();
     let follows = |day: &&&DayPlan| {
         let stays = |at: &usize| day.before[*at] != Standing::Missing && !day.wanted.contains(at);
@@ -337,7 +350,7 @@ pub fn run(
 /// can be begun, each run waits for its readers itself.
 fn series(days: &[DayPlan]) -> Vec<Series> {
     let of_day = |day: &DayPlan| {
-        let steps = day.wanted.iter().map(|at| &day.job.steps[*at]);
+        let steps = day.wanted.iter().filter_map(|at| day.job.steps[*at].pipeline());
         let written = steps.filter_map(|step| day_written(&day.project, step));
         written.map(|(root, ..)| root).collect::<Vec<_>>()
     };

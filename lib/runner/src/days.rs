@@ -75,7 +75,7 @@ pub fn remove(project: &Project, job: &Job, days: &[KnownDay], stop: &dyn Stop) 
     let mut states = BTreeSet::new();
     for day in days {
         let options = Options { datestamp: Some(day.day), ..Options::default() };
-        let steps = job.steps.iter().filter(|step| {
+        let steps = job.pipelines().filter(|step| {
             day_written(project, step).is_some_and(|(_, source, _)| source == day.source)
         });
         states.extend(steps.map(|step| state_id(project, &options, step)));
@@ -101,7 +101,7 @@ pub fn remove(project: &Project, job: &Job, days: &[KnownDay], stop: &dyn Stop) 
 
 /// Returns the folders, sources and days that the steps of a job write.
 fn written(project: &Project, job: &Job) -> Result<Vec<(PathBuf, String, Datestamp)>> {
-    let mut all: Vec<_> = job.steps.iter().filter_map(|step| day_written(project, step)).collect();
+    let mut all: Vec<_> = job.pipelines().filter_map(|step| day_written(project, step)).collect();
     if all.is_empty() {
         return Err(Error::new(
             ErrorKind::Config,

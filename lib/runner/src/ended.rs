@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use project::Step;
+use project::{Step, Task};
 use singer::Error;
 
 use crate::failure::Failure;
 use crate::observe::Observed;
 use crate::place;
-use crate::record::{StepRecord, StepStatus};
+use crate::record::{ResultRecord, StepRecord, StepStatus};
 
 /// How a step has ended.
 #[derive(Debug)]
@@ -38,39 +38,50 @@ pub struct StepEnd {
     pub state_lost: bool,
     /// Which rows its target has added, or may have, that no state covers.
     pub uncovered: Option<String>,
-    /// Where its target writes.
-    pub place: String,
+    /// Where its target writes, if it has one.
+    pub place: Option<String>,
     /// Whether it may have changed what is there.
     pub wrote: bool,
     /// What it has replaced as a whole, if it did.
     pub replaced: Option<String>,
+    /// The results of a command, as dbt writes them.
+    pub results: Vec<ResultRecord>,
 }
 
 impl StepEnd {
-    /// Returns that of a step that begins now, of which nothing is known yet.
+    /// Returns that of a pipeline that begins now, of which nothing is known yet.
     pub fn begin(step: &Step, state_id: String) -> Self {
+        Self { state_id, place: Some(place::of(step)), ..Self::of_command(&step.name) }
+    }
+
+    /// Returns that of a command that begins now. It has no state, and no target.
+    pub fn of_command(name: &str) -> Self {
         Self {
-            name: step.name.clone(),
+            name: name.to_owned(),
             failure: None,
             observed: Observed::default(),
             reads: None,
             attempts: 0,
             started: jiff::Timestamp::now(),
             seconds: 0.0,
-            state_id,
+            state_id: String::new(),
             keeps_no_state: false,
             state_moved: false,
             state_lost: false,
             uncovered: None,
-            place: place::of(step),
+            place: None,
             wrote: false,
             replaced: None,
+            results: Vec::new(),
         }
     }
 
     /// Returns what the record says of it.
-    pub fn entry(&self, step: &Step) -> StepRecord {
-        let failure = self.failure.as_ref().map(|failure| Failure::of(failure, Some(step)));
+    pub fn entry(&self, task: &Task) -> StepRecord {
+        let of = |failure| Failure::of(failure, task.plugins());
+        let failure = self.failure.as_ref().map(of);
+        let pipeline = task.pipeline();
+
         let is_well = failure.is_none();
         StepRecord {
             step: self.name.clone(),
@@ -82,15 +93,19 @@ impl StepEnd {
             started: Some(self.started),
             ended: Some(jiff::Timestamp::now()),
             seconds: Some(self.seconds),
-            state_id: Some(self.state_id.clone()).filter(|_| !self.keeps_no_state),
-            state_lost: Some(self.state_lost),
+            state_id: pipeline.map(|_| self.state_id.clone()).filter(|_| !self.keeps_no_state),
+            state_lost: pipeline.map(|_| self.state_lost),
             uncovered: self.failure.as_ref().and(self.uncovered.clone()),
-            into: Some(self.place.clone()),
-            from: Some(place::from(step)),
+            into: self.place.clone(),
+            from: pipeline.map(place::from),
             wrote: Some(self.wrote),
-            states: Some(self.observed.states),
+            states: pipeline.map(|_| self.observed.states),
             replaced: self.replaced.clone(),
-            streams: self.observed.records(|stream| place::table(step, stream)),
+            streams: self.observed.records(|stream| match pipeline {
+                Some(step) => place::table(step, stream),
+                None => stream,
+            }),
+            results: self.results.clone(),
             warnings: Some(self.observed.warnings.clone()),
         }
     }

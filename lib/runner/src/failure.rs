@@ -1,6 +1,6 @@
 //! A failure as it is reported everywhere: exit code, plugin, reason, in one line.
 
-use project::Step;
+use project::Plugin;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use singer::Error;
@@ -26,12 +26,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Makes one of the error that has ended a step, or what comes before its steps.
-    pub fn of(failure: &Error, step: Option<&Step>) -> Self {
+    /// Makes one of the error that has ended a step with these plugins, or what comes before it.
+    pub fn of(failure: &Error, plugins: &[Plugin]) -> Self {
         let plugin = failure.context("plugin");
         let said = plugin.and_then(|name| said(failure, name));
-        let mut plugins = step.iter().flat_map(|step| &step.plugins);
-        let is_ours = plugins.any(|one| Some(one.name.as_str()) == plugin && one.is_ours());
+        let is_ours = plugins.iter().any(|one| Some(one.name.as_str()) == plugin && one.is_ours());
         let message = failure.message();
         let with = |said: Option<&str>| match said {
             Some(said) if message == PLUGIN_FAILED => one_line(said),
@@ -78,7 +77,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_in_one_line() {
         let check = |failure: Error, line: &str, safe: &str| {
-            let told = Failure::of(&failure, None);
+            let told = Failure::of(&failure, &[]);
             assert_eq!((told.line().as_str(), told.safe_reason.as_str()), (line, safe));
         };
         let failed = |message: &str| {

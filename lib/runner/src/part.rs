@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use project::names::nearest;
 use project::plugin::{Part, SettingRole};
-use project::{Job, Plugin, Project, Step, warning};
+use project::{Job, Plugin, Project, Step, Task, warning};
 use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result};
 
@@ -30,14 +30,14 @@ pub fn take(project: &Project, job: &mut Job, options: &Options) -> Result<()> {
     if !params.is_part() {
         return Ok(());
     }
-    if job.steps.len() != 1 {
+    let [Task::Pipeline(step)] = &mut job.steps[..] else {
         return Err(refuse("cannot run a part of a job with several steps")
             .with("job", &job.name)
             .hint("name one tap and one target: chorus run TAP TARGET --select ..."));
-    }
-    check_state(project, &job.steps[0], options)?;
-    check_place(&job.steps[0])?;
-    let Some(tap) = job.steps[0].plugins.first_mut() else { return Ok(()) };
+    };
+    check_state(project, step, options)?;
+    check_place(step)?;
+    let Some(tap) = step.plugins.first_mut() else { return Ok(()) };
     tap.before_part = Some(tap.config.clone());
     let mut part = Part { select: params.select.clone(), ..Part::default() };
     if !params.select.is_empty() && !tap.can("catalog") && !tap.can("properties") {
@@ -140,7 +140,7 @@ fn check_place(step: &Step) -> Result<()> {
 
 /// A value on a command line is seen by others, and kept in the record of its run.
 fn check_inputs(project: &Project, job: &Job, options: &Options) -> Result<()> {
-    let plugins = || job.steps.iter().flat_map(|step| &step.plugins);
+    let plugins = || job.steps.iter().flat_map(Task::plugins);
     for name in options.params.inputs.keys() {
         if let Some(plugin) = plugins().find(|plugin| plugin.environment.is_secret(name)) {
             return Err(refuse("cannot use a secret as a parameter of a run")

@@ -178,9 +178,12 @@ impl Watch<'_> {
         for _ in programs {
             pipes.push(pipe().map_err(no_pipe)?);
         }
-        if let Some((_, writer)) = last.checked_sub(1).map(|at| &pipes[at]) {
-            self.guard = Some(Guard::start(writer.try_clone().map_err(no_pipe)?)?);
-        }
+        let held = match last.checked_sub(1) {
+            Some(at) => pipes[at].1.try_clone().map_err(no_pipe)?,
+            // A program by itself reads nothing: the guard ends its group alone.
+            None => pipe().map_err(no_pipe)?.1,
+        };
+        self.guard = Some(Guard::start(held)?);
         let mut input = Stdio::null();
         for (at, (program, (reader, writer))) in programs.iter().zip(pipes).enumerate() {
             let kept = if at == last { None } else { Some(writer.try_clone().map_err(no_pipe)?) };

@@ -1,9 +1,9 @@
 //! What a run would do, without doing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use disk::Datestamp;
-use project::{Job, Plugin, Project, Step};
+use project::{CommandStep, Job, Plugin, Project, Step, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -38,8 +38,11 @@ pub struct JobPlan {
 pub struct StepPlan {
     /// The names of its plugins.
     pub step: String,
-    /// Its state.
-    pub state: StatePlan,
+    /// The command line, where it runs a command, with variables by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Its state; a command has none.
+    pub state: Option<StatePlan>,
     /// The plugins, in the order of the pipe.
     pub plugins: Vec<PluginUse>,
     /// The streams that its tap would read.
@@ -68,7 +71,7 @@ pub struct StatePlan {
 pub struct PluginUse {
     /// The name in the project.
     pub plugin: String,
-    /// `extractor`, `mapper` or `loader`.
+    /// `extractor`, `mapper`, `loader`, `transformer` or `utility`.
     pub role: String,
     /// The program.
     pub executable: PathBuf,
@@ -109,8 +112,11 @@ pub fn of_job(
     let mut steps = Vec::new();
     for (at, step) in job.steps.iter().enumerate() {
         let mut findings = Findings::default();
-        steps.push(planning.step(step, at > 0, &mut findings)?);
-        failure = failure.or(findings.failure.map(|failure| failure.with("step", &step.name)));
+        steps.push(match step {
+            Task::Pipeline(step) => planning.step(step, at > 0, &mut findings)?,
+            Task::Command(step) => planning.command(step, &mut findings),
+        });
+        failure = failure.or(findings.failure.map(|failure| failure.with("step", step.name())));
     }
     let environment = project.environment_name().map(str::to_owned);
     let (job, datestamp) = (job.name.clone(), options.datestamp);
@@ -134,18 +140,7 @@ impl Planning<'_> {
         }
         meltano_states::warn(project, options, &id, step, &start)?;
         let state = start.given;
-        for plugin in &step.plugins {
-            if !plugin.executable.is_file() {
-                let path = plugin.executable.display();
-                let missing = std::io::ErrorKind::NotFound.into();
-                let failure = prepare::program(project, plugin, vec![]).not_started(missing);
-                findings.fail(format!("{}: there is no program {path}", plugin.name), failure);
-            }
-            if !plugin.missing.names().is_empty() {
-                let names: Vec<&str> = plugin.missing.names().into_iter().collect();
-                findings.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
-            }
-        }
+        step.plugins.iter().for_each(|plugin| self.look_at(plugin, &plugin.executable, findings));
         if let Err(failure) = lake_paths::check(project, step, options.datestamp) {
             findings.fail(one_line(&failure), failure);
         }
@@ -182,7 +177,8 @@ impl Planning<'_> {
         let used = bookmarks.is_some_and(|all| all.as_object().is_none_or(|all| !all.is_empty()));
         Ok(StepPlan {
             step: step.name.clone(),
-            state: StatePlan { id, used },
+            command: None,
+            state: Some(StatePlan { id, used }),
             plugins: step.plugins.iter().map(PluginUse::of).collect(),
             streams,
             writes: writes(project, step),
@@ -190,6 +186,44 @@ impl Planning<'_> {
             loads,
             warnings: std::mem::take(&mut findings.warnings),
         })
+    }
+}
+
+impl Planning<'_> {
+    /// Plans a command: it is not known what it would do.
+    fn command(&self, step: &CommandStep, findings: &mut Findings) -> StepPlan {
+        self.look_at(&step.plugin, step.executable(), findings);
+        if let Err(failure) = step.arguments() {
+            findings.fail(one_line(&failure), failure);
+        }
+        StepPlan {
+            step: step.name.clone(),
+            command: Some(step.written()),
+            state: None,
+            plugins: vec![PluginUse {
+                executable: step.executable().clone(),
+                ..PluginUse::of(&step.plugin)
+            }],
+            streams: Vec::new(),
+            writes: None,
+            reads: Vec::new(),
+            loads: Vec::new(),
+            warnings: std::mem::take(&mut findings.warnings),
+        }
+    }
+
+    /// Looks for the program of a plugin, and for variables that it lacks.
+    fn look_at(&self, plugin: &Plugin, executable: &Path, findings: &mut Findings) {
+        if !executable.is_file() {
+            let path = executable.display();
+            let missing = std::io::ErrorKind::NotFound.into();
+            let failure = prepare::program(self.project, plugin, vec![]).not_started(missing);
+            findings.fail(format!("{}: there is no program {path}", plugin.name), failure);
+        }
+        if !plugin.missing.names().is_empty() {
+            let names: Vec<&str> = plugin.missing.names().into_iter().collect();
+            findings.warn(format!("{}: no value for {}", plugin.name, names.join(", ")));
+        }
     }
 }
 

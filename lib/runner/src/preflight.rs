@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan};
 use project::day::DAY_VARIABLES;
 use project::day::day_of;
 use project::warning;
-use project::{Job, Plugin, Project};
+use project::{Job, Plugin, Project, Task};
 use singer::{Error, ErrorKind, Result};
 
 use crate::hook;
@@ -18,12 +18,15 @@ pub fn check(project: &Project, job: &Job, day: Option<Datestamp>) -> Result<()>
     check_day(project.day()?, day, "day in the variables of the project", "the project")?;
     hook::check(project, job)?;
     for step in &job.steps {
-        for plugin in &step.plugins {
+        for plugin in step.plugins() {
             let named = day_of(|name| plugin.environment.given.get(name).map(str::to_owned))?;
             check_day(named, day, "day in the variables of a plugin", &plugin.name)?;
         }
-        step.plugins.iter().try_for_each(|plugin| check_variables(project, plugin))?;
-        lake_paths::check(project, step, day)?;
+        step.plugins().iter().try_for_each(|plugin| check_variables(project, plugin))?;
+        match step {
+            Task::Pipeline(step) => lake_paths::check(project, step, day)?,
+            Task::Command(step) => drop(step.arguments()?),
+        }
     }
     Ok(())
 }
@@ -58,7 +61,7 @@ fn check_day(named: Option<Datestamp>, day: Option<Datestamp>, what: &str, of: &
 
 /// A setting that lacks its variable is left out or shorter, unless the project is strict; a day
 /// that lacks it must not be.
-fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
+pub fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
     let missing = &plugin.missing;
     let lacking = missing.names();
     if lacking.iter().any(|name| DAY_VARIABLES.contains(name)) {

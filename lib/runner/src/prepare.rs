@@ -137,6 +137,14 @@ pub fn alone(
     Ok(Alone { program, _folder: folder })
 }
 
+/// Makes a plugin ready that is given its settings and nothing else.
+pub fn configured(project: &Project, plugin: &Plugin) -> Result<Alone> {
+    let folder = WorkFolder::new(project)?;
+    write_settings(&folder, plugin)?;
+    let arguments = vec!["--config".to_owned(), text(&folder.path().join(SETTINGS))];
+    Ok(Alone { program: program(project, plugin, arguments), _folder: folder })
+}
+
 /// What a tap receives beside its settings: its catalog, and the state that it starts from.
 fn tap_arguments(
     project: &Project,

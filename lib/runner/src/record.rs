@@ -169,6 +169,9 @@ pub struct StepRecord {
     pub replaced: Option<String>,
     /// The streams that the step read.
     pub streams: Vec<StreamRecord>,
+    /// The results of a dbt command, from its file `run_results.json`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<ResultRecord>,
     /// The number of warnings of its plugins, by code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Counts>,
@@ -218,6 +221,26 @@ pub struct StreamRecord {
     /// The table that the stream fills, if it has another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+}
+
+/// The record of a model, a test or another node that a dbt command has run.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ResultRecord {
+    /// The name of the node.
+    pub node: String,
+    /// The kind of the node, such as `model`, `test`, `seed` or `snapshot`.
+    pub kind: String,
+    /// The status, as dbt names it, such as `success`, `pass`, `fail`, `error` or `skipped`.
+    pub status: String,
+    /// The number of rows that the database reported, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The number of rows that a test found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u64>,
+    /// The duration in seconds.
+    pub seconds: f64,
 }
 
 impl StepRecord {

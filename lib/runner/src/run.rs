@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use disk::Datestamp;
 use project::warning;
-use project::{Job, Project, Step};
+use project::{CommandStep, Job, Project, Step, Task};
 use singer::{Error, ErrorKind, Result};
 
 use crate::attempt::Attempt;
 use crate::awaited;
+use crate::command::{self, CommandAttempt};
 use crate::ended::StepEnd;
 use crate::history::{self, History, LOCK};
 use crate::hook::{self, Summary};
@@ -107,17 +108,18 @@ impl<'a> Run<'a> {
 
     /// Runs the steps in their order until one fails, or may not begin; neighbours that do not need
     /// each other run at once.
-    pub fn steps(&self, steps: &[Step], may_begin: &dyn Fn(&Step) -> bool) -> Result<Vec<StepEnd>> {
-        let waiting = steps.iter().map(|step| StepRecord::waiting(&step.name)).collect();
+    pub fn steps(&self, steps: &[Task], may_begin: &dyn Fn(&Step) -> bool) -> Result<Vec<StepEnd>> {
+        let waiting = steps.iter().map(|step| StepRecord::waiting(step.name())).collect();
         self.note(|record| record.steps = waiting)?;
         let mut ends = Vec::new();
         while ends.len() < steps.len() {
             let from = ends.len();
-            if !may_begin(&steps[from]) {
+            if steps[from].pipeline().is_some_and(|step| !may_begin(step)) {
                 break;
             }
-            awaited::begin(self.project, self.options, &steps[from..]);
-            let count = independent(self.project, &steps[from..]).min(self.options.parallel.max(1));
+            let pipelines: Vec<&Step> = steps[from..].iter().map_while(Task::pipeline).collect();
+            awaited::begin(self.project, self.options, &pipelines);
+            let count = independent(self.project, &pipelines).min(self.options.parallel.max(1));
             let group: Vec<Result<StepEnd>> = std::thread::scope(|scope| {
                 let started: Vec<_> = (from..from + count)
                     .map(|at| scope.spawn(move || self.noted_step(at, &steps[at])))
@@ -172,23 +174,31 @@ impl<'a> Run<'a> {
         self.note(|record| warnings::add(record.warnings.get_or_insert_default(), &counts))
     }
 
-    fn noted_step(&self, at: usize, step: &Step) -> Result<StepEnd> {
+    fn noted_step(&self, at: usize, task: &Task) -> Result<StepEnd> {
         self.note(|record| {
             record.steps[at].status = StepStatus::Running;
             record.steps[at].started = Some(jiff::Timestamp::now());
         })?;
+        let step = match task {
+            Task::Pipeline(step) => step,
+            Task::Command(step) => {
+                let end = self.command(at, step);
+                self.note(|record| record.steps[at] = end.entry(task))?;
+                return Ok(end);
+            }
+        };
         let mut end = self.step(at, step)?;
         if end.failure.is_none() {
             awaited::end(self.project, self.options, step);
             end.failure = left_behind::warn(self.project, self.options.datestamp, step, &end).err();
         }
         self.warn_of_others(step, &mut end)?;
-        self.note(|record| record.steps[at] = end.entry(step))?;
+        self.note(|record| record.steps[at] = end.entry(task))?;
         let day = self.options.datestamp.filter(|_| end.wrote && end.failure.is_none());
         if let Some(day) = day {
             order::warn_of_overlap(self.project, step, day)?;
             end.failure = self.project.warnings().check().err();
-            self.note(|record| record.steps[at] = end.entry(step))?;
+            self.note(|record| record.steps[at] = end.entry(task))?;
         }
         Ok(end)
     }
@@ -247,7 +257,8 @@ impl<'a> Run<'a> {
             states::warn_of_another(self.project, &history, &end.state_id, step);
         }
         let before = self.store.state(&end.state_id).ok();
-        self.attempts(at, step, &mut end);
+        let is_mapped = step.plugins.len() > 2;
+        self.attempts(&mut end, is_mapped, &|end| self.attempt(at, step, end));
         // A target of another author may tell nothing of its rows.
         let untold = end.observed.streams.is_empty() && !step.target().is_ours();
         end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
@@ -259,8 +270,24 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
+    /// Runs a command of a plugin.
+    fn command(&self, at: usize, step: &CommandStep) -> StepEnd {
+        let Self { project, host, .. } = self;
+        let events = Events { observer: host.observer, run: &self.id, at, step: &step.name };
+        let log = self.folder.join(format!("{}.log", at + 1));
+        let attempt = CommandAttempt { project, stop: host.stop, step, events, log };
+        command::end_of(project, step, host, &events, &|end| {
+            self.attempts(end, false, &|end| attempt.make(end));
+        })
+    }
+
     /// Runs a step until it ends well, or by a failure that is not to be tried again.
-    fn attempts(&self, at: usize, step: &Step, end: &mut StepEnd) {
+    fn attempts(
+        &self,
+        end: &mut StepEnd,
+        is_mapped: bool,
+        attempt: &dyn Fn(&mut StepEnd) -> Result<()>,
+    ) {
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_max_delay(Duration::from_mins(1))
@@ -269,8 +296,8 @@ impl<'a> Run<'a> {
             .build();
         loop {
             end.attempts += 1;
-            end.observed = Observed::start(step.plugins.len() > 2);
-            end.failure = self.attempt(at, step, end).err();
+            end.observed = Observed::start(is_mapped);
+            end.failure = attempt(end).err();
             end.wrote |= end.observed.rows() > 0;
             // Rows that no state covers would be there twice.
             let may_repeat = end.uncovered.is_none() && self.host.stop.requested().is_none();
@@ -283,7 +310,7 @@ impl<'a> Run<'a> {
                     self.project.warnings().warn(warning!(
                         "W-TRY-AGAIN",
                         "trying {} again in {} s",
-                        step.name,
+                        end.name,
                         wait.as_secs().max(1)
                     ));
                     self.pause(wait);
@@ -318,7 +345,7 @@ impl<'a> Run<'a> {
 
 /// Returns how many of the first steps do not need each other: they write days of their own, and
 /// none reads where another one writes.
-fn independent(project: &Project, steps: &[Step]) -> usize {
+fn independent(project: &Project, steps: &[&Step]) -> usize {
     let reads = |step: &Step, folder: &Path| reads_folder(project, step.tap(), folder);
     let mut written: Vec<(PathBuf, _, _)> = Vec::new();
     for step in steps {

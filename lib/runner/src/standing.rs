@@ -3,7 +3,7 @@
 use std::fmt;
 
 use disk::Datestamp;
-use project::{Project, Step};
+use project::{Project, Step, Task};
 use singer::{ErrorKind, Result};
 
 use crate::awaited;
@@ -87,24 +87,31 @@ impl History {
         from.is_some_and(|from| *from != place::from(step))
     }
 
-    /// Tells how a step of a day stands. The plugins of the step must be those of that day.
-    ///
-    /// The rule: a day is done for a step when what it last wrote to where it writes now was made
-    /// from what is there now.
-    pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
+    /// Tells how a step of a day stands, a pipeline or a command.
+    pub fn standing_of(&self, project: &Project, task: &Task, day: Datestamp) -> Result<Standing> {
+        match task {
+            Task::Pipeline(step) => self.standing(project, step, day),
+            Task::Command(step) => Ok(self.last(project, &step.name, day, &|_| true).0),
+        }
+    }
+
+    /// Returns how the last run of a step for a day has ended, and its state, of the runs whose
+    /// entries are wanted.
+    fn last(
+        &self,
+        project: &Project,
+        name: &str,
+        day: Datestamp,
+        is_wanted: &dyn Fn(&StepRecord) -> bool,
+    ) -> (Standing, Option<&str>) {
         let (mut last, mut state_id) = (Standing::Missing, None);
-        let place = place::of(step);
-        // A day that is there was written where it is looked for.
-        let is_there = |entry: &StepRecord| {
-            writes_days(step) || entry.into.as_ref().is_none_or(|into| *into == place)
-        };
         let environment = project.environment_name();
         let here = |PastRun { record, .. }: &&PastRun| {
             record.datestamp == Some(day) && record.environment.as_deref() == environment
         };
         for PastRun { folder, record } in self.runs.iter().filter(here) {
-            let of_step = |entry: &StepRecord| entry.step == step.name && entry.was_tried();
-            for entry in record.steps.iter().filter(|entry| of_step(entry) && is_there(entry)) {
+            let of_step = |entry: &StepRecord| entry.step == name && entry.was_tried();
+            for entry in record.steps.iter().filter(|entry| of_step(entry) && is_wanted(entry)) {
                 state_id = entry.state_id.as_deref();
                 last = match entry.status {
                     StepStatus::Succeeded => Standing::Done,
@@ -115,6 +122,20 @@ impl History {
                 };
             }
         }
+        (last, state_id)
+    }
+
+    /// Tells how a pipeline of a day stands. The plugins of the step must be those of that day.
+    ///
+    /// The rule: a day is done for a step when what it last wrote to where it writes now was made
+    /// from what is there now.
+    pub fn standing(&self, project: &Project, step: &Step, day: Datestamp) -> Result<Standing> {
+        let place = place::of(step);
+        // A day that is there was written where it is looked for.
+        let is_there = |entry: &StepRecord| {
+            writes_days(step) || entry.into.as_ref().is_none_or(|into| *into == place)
+        };
+        let (last, state_id) = self.last(project, &step.name, day, &is_there);
         let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
         let state = state_id.filter(|_| last == Standing::Done);
         let state = state.and_then(|id| Store::new(&project.root).state(id).ok().flatten());

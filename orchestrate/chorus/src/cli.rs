@@ -1,5 +1,7 @@
 //! The command line.
 
+mod invoke;
+
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use singer::{Error, ErrorKind, Result, generate, help};
 
 use crate::complete;
 use crate::examples::{self, below};
+pub use invoke::{Dump, InvokeArgs};
 
 /// Returns the definition of the command line.
 pub fn definition() -> clap::Command {
@@ -108,6 +111,9 @@ pub enum Command {
         #[arg(allow_negative_numbers = true)]
         records: u64,
     },
+    /// Run a plugin by itself, or a command of it, such as dbt:run
+    #[command(after_help = below(examples::INVOKE))]
+    Invoke(InvokeArgs),
     /// Show or change the states of taps
     #[command(after_help = below(examples::STATE))]
     State {

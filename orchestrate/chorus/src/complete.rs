@@ -71,14 +71,16 @@ pub fn pipelines() -> ArgValueCandidates {
     offer(|project| {
         let (typed, _) = split_words();
         let has_typed = |names: &[String]| names.iter().any(|name| typed.contains(name));
-        let [taps, mappers, targets] = Role::ALL.map(|role| project.plugin_names_of(role));
+        let of = |role| project.plugin_names_of(role);
+        let [taps, mappers, targets] = [Role::Extractor, Role::Mapper, Role::Loader].map(of);
         let jobs = project.job_names();
         if has_typed(&taps) || has_typed(&mappers) {
             return [named(mappers, "mapper"), named(targets, "target")].concat();
         }
         let jobs_typed = has_typed(&jobs);
         let jobs = named(jobs, "job");
-        if jobs_typed { jobs } else { [jobs, named(taps, "tap")].concat() }
+        let commands = named(project.command_names(), "command");
+        if jobs_typed { jobs } else { [jobs, named(taps, "tap"), commands].concat() }
     })
 }
 
@@ -92,6 +94,14 @@ pub fn plugins() -> ArgValueCandidates {
     offer(|project| {
         let of = |role| project.plugin_names_of(role);
         [named(of(Role::Extractor), "tap"), named(of(Role::Loader), "target")].concat()
+    })
+}
+
+/// Offers plugins and their commands.
+pub fn invoked() -> ArgValueCandidates {
+    offer(|project| {
+        let plugins = named(project.plugin_names(), "plugin");
+        [named(project.command_names(), "command"), plugins].concat()
     })
 }
 

@@ -52,6 +52,11 @@ pub const RUNS: &[Example] =
     &[example("List the last five runs that failed", "{} runs --failed --count 5")];
 /// Of `chorus logs`.
 pub const LOGS: &[Example] = &[example("Print the logs of the last run", "{} logs last")];
+/// Of `chorus invoke`.
+pub const INVOKE: &[Example] = &[
+    example("Print the catalog of a tap", "{} invoke tap-postgres --discover"),
+    example("Print the settings that a target gets", "{} invoke --dump config target-postgres"),
+];
 /// Of `chorus rerun`.
 pub const RERUN: &[Example] = &[
     example("Run the last run again", "{} rerun last"),

@@ -35,12 +35,12 @@ fn main() -> ExitCode {
     singer::log::start(&ABOUT);
     singer::secret::keep_from_dumps();
     let done = match complete::answer(cli::definition) {
-        Ok(true) => Ok(()),
-        Ok(false) => read().and_then(|cli| cli.map_or(Ok(()), execute)),
-        Err(failure) => help_or_usage(&failure),
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => read().and_then(|cli| cli.map_or(Ok(ExitCode::SUCCESS), execute)),
+        Err(failure) => help_or_usage(&failure).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             let failure = timed(failure);
             singer::log::failure(ABOUT.name, &failure);
@@ -149,7 +149,7 @@ impl Opener {
     }
 }
 
-fn execute(cli: Cli) -> Result<()> {
+fn execute(cli: Cli) -> Result<ExitCode> {
     let Cli { project: folder, environment, command } = cli;
     let Some(command) = command else {
         return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing")
@@ -161,7 +161,12 @@ fn execute(cli: Cli) -> Result<()> {
     })));
     let opener = Opener { folder, environment, context };
     let of_day = |day: Datestamp| opener.of_day(day);
-    match command {
+    let done = match command {
+        // Its exit code is that of the plugin.
+        Command::Invoke(args) => {
+            let (project, _) = opener.of_run(None, &Value::Null)?;
+            return commands::invoke::invoke(&project, &args);
+        }
         Command::Run(args) => {
             opener.deny(&args.how.deny_warnings)?;
             let options = Options { parallel: args.parallel, ..args.how.options() };
@@ -201,5 +206,6 @@ fn execute(cli: Cli) -> Result<()> {
             commands::doctor::doctor(&project, day, &words)
         }
         Command::State { command } => commands::state::state(&opener.open()?, command),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -80,7 +80,10 @@ fn every_example_has_flags_and_settings_that_there_are() {
         program(scratch.path(), name, &line);
     }
     let real = binaries_dir().join("chorus");
-    program(scratch.path(), "chorus", &format!("exec '{}' \"$@\" --help", real.display()));
+    // What stands behind the plugin of `invoke` is the plugin's.
+    let invoke = format!("[ \"$1\" = invoke ] && exec '{}' invoke --help", real.display());
+    let line = format!("{invoke}\nexec '{}' \"$@\" --help", real.display());
+    program(scratch.path(), "chorus", &line);
     for name in ["state.json", "bookmark.json"] {
         file(scratch.path(), name, "{}");
     }

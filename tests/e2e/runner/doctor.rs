@@ -68,7 +68,7 @@ schedules:
     says(&text, &["fix: correct `select` of tap-none"]);
     let both = text.lines().find(|line| line.starts_with("ok    tap-both: ")).unwrap();
     assert!(both.ends_with("; 1 of 2 streams"), "{text}");
-    says(&text, &["FAULT job gone: cannot find a plugin of this name (plugin: tap-nope)\n"]);
+    says(&text, &["FAULT job gone: cannot find a job or plugin of this name (name: tap-nope)\n"]);
     says(&text, &["FAULT job half: cannot run these plugins as a pipeline"]);
     says(&text, &["FAULT job today: cannot write the day of the run"]);
     says(&text, &["FAULT schedule of-nothing: cannot find a job or plugin", "name: nothing"]);

@@ -145,6 +145,11 @@ impl Environment {
         self.named.iter().chain(&self.own)
     }
 
+    /// Keeps these variables, whatever other plugins say of them.
+    pub(super) fn keep(&mut self, names: BTreeSet<String>) {
+        self.own.extend(names);
+    }
+
     /// Takes away what is of other plugins: of those that run beside it their secrets, of all
     /// others in the project whatever is named after them.
     pub fn without(&mut self, beside: &[&Self], project: &Project) {
@@ -170,7 +175,7 @@ impl Environment {
     fn add_settings(&mut self, known: &Known<'_>) {
         let Known { role, chain, config, .. } = known;
         let name = chain.first().map_or("", |entry| entry.name);
-        let kind = role.key().trim_end_matches('s').to_uppercase();
+        let kind = role.word().to_uppercase();
         let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
         self.add(format!("MELTANO_{kind}_NAME"), name);
         self.add(format!("MELTANO_{kind}_NAMESPACE"), namespace);
@@ -183,6 +188,9 @@ impl Environment {
             let setting = variable_name(&definition.name);
             self.add(format!("{}_{setting}", variable_name(name)), &text);
             self.add(format!("MELTANO_{}_{setting}", role.verb()), &text);
+            if let Some(variable) = &definition.variable {
+                self.add(variable.clone(), &text);
+            }
         }
     }
 

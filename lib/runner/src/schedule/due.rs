@@ -241,7 +241,7 @@ impl Schedule {
     /// that does not tell its folder the usual one, unless that is what is to be watched.
     pub fn leave_out_outputs(&mut self, job: &Job) {
         let Some(watched) = &mut self.watch else { return };
-        for step in &job.steps {
+        for step in job.pipelines() {
             let usual = || {
                 let is_watched = |text: &String| Path::new(text).starts_with(lake_paths::FOLDER);
                 (!watched.patterns.iter().any(is_watched)).then(|| lake_paths::FOLDER.into())

@@ -73,7 +73,7 @@ impl<'a> Expectation<'a> {
     fn look(&self, at: &Zoned, watching: &Watching<'_>) {
         let name = &self.schedule.name;
         if let Err(failure) = self.check(at, watching) {
-            let told = Failure::of(&failure, None);
+            let told = Failure::of(&failure, &[]);
             // It is of no run: the record of the next one must not count it.
             watching.warnings.tell_of_none(&warning!(
                 "W-SCHEDULE-FAILED",
@@ -92,7 +92,7 @@ impl<'a> Expectation<'a> {
         let job = Job::find(&project, &self.schedule.words)?;
         let history = History::read(&project)?;
         for step in &job.steps {
-            let standing = history.standing(&project, step, day)?;
+            let standing = history.standing_of(&project, step, day)?;
             if standing == Standing::Done {
                 continue;
             }
@@ -100,9 +100,9 @@ impl<'a> Expectation<'a> {
                 Standing::Missing => "was not run".to_owned(),
                 standing => format!("stands at `{standing}`"),
             };
-            let text = format!("{day} is not ready at {}: {} {is}", self.by, step.name);
+            let text = format!("{day} is not ready at {}: {} {is}", self.by, step.name());
             let failure = Error::new(ErrorKind::NoInput, text);
-            let told = Failure::of(&failure, None);
+            let told = Failure::of(&failure, &[]);
             let summary = Summary::of_none(&project, &self.schedule.words, Some(day), &told);
             for warning in hook::tell(&project, &self.schedule.words, &summary) {
                 watching.warnings.tell_of_none(&warning);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use disk::Datestamp;
 use jiff::Zoned;
-use project::{Job, Project, Warnings, warning};
+use project::{Job, Project, Task, Warnings, warning};
 use serde_json::Value;
 use singer::{Error, Result};
 
@@ -85,7 +85,7 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
         let project = open(day, &schedule.env)?;
         let words = &schedule.words;
         let told = |failure: Error| {
-            let summary = Failure::of(&failure, None);
+            let summary = Failure::of(&failure, &[]);
             let summary = Summary::of_none(&project, words, Some(day), &summary);
             for warning in hook::tell(&project, words, &summary) {
                 warnings.tell_of_none(&warning);
@@ -102,7 +102,7 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
     // What has failed before its run began is in no log.
     let failed = ended.map_or_else(
         |failure| {
-            let line = Failure::of(&failure, None).line();
+            let line = Failure::of(&failure, &[]).line();
             Some(format!("{line}; chorus doctor {} shows more", schedule.words.join(" ")))
         },
         |record| record.failure_line(),
@@ -128,7 +128,7 @@ fn warn_of_missed(
     let opened = schedule.day(due).and_then(|day| (watching.open)(day, &schedule.env));
     let job = opened.and_then(|project| Ok((Job::find(&project, &schedule.words)?, project)));
     let Ok((job, project)) = job else { return };
-    if !job.steps.iter().any(|step| step.is_of_day) {
+    if !job.steps.iter().any(Task::is_of_day) {
         return;
     }
     let environment = project.environment_name();

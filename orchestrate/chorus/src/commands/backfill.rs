@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use project::Warnings;
+use project::{Task, Warnings};
 use runner::backfill::{self, DayPlan, Ended, How, OpenDay};
 use runner::effect;
 use runner::failure::Failure;
@@ -38,7 +38,7 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
         let word = match ended {
             Ended::Done => "ok".to_owned(),
             Ended::Waits => "waits for an earlier day".to_owned(),
-            Ended::Failed(failure) => format!("failed: {}", Failure::of(failure, None).line()),
+            Ended::Failed(failure) => format!("failed: {}", Failure::of(failure, &[]).line()),
         };
         let _ = print(&format!("{} {word}\n", day.day));
     });
@@ -68,7 +68,7 @@ fn listing(plan: &[DayPlan]) -> String {
                 Standing::Missing => String::new(),
                 standing => format!(" (was: {standing})"),
             };
-            let _ = writeln!(text, "{} {}{standing}", day.day, day.job.steps[*at].name);
+            let _ = writeln!(text, "{} {}{standing}", day.day, day.job.steps[*at].name());
         }
     }
     let last = plan.iter().find_map(DayPlan::keeps_last);
@@ -98,7 +98,7 @@ fn by_data(plan: &[DayPlan], args: &BackfillArgs) -> String {
 /// Draws days by steps, the first day first, and explains the words that need it.
 pub fn grid(plan: &[DayPlan]) -> String {
     let Some(first) = plan.first() else { return String::new() };
-    let names = first.job.steps.iter().map(|step| step.name.as_str());
+    let names = first.job.steps.iter().map(Task::name);
     let header: Vec<&str> = std::iter::once("day").chain(names).collect();
     let row = |day: &DayPlan| {
         let cells = day.before.iter().map(Standing::to_string);

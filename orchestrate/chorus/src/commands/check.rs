@@ -23,10 +23,11 @@ pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
     let findings = match plugin.role {
         Role::Extractor => tap(project, &plugin, records)?,
         Role::Loader => target(project, &plugin)?,
-        Role::Mapper => {
-            return Err(Error::new(ErrorKind::Usage, "cannot check a mapper by itself")
+        _ => {
+            let message = format!("cannot check a {} by itself", plugin.role);
+            return Err(Error::new(ErrorKind::Usage, message)
                 .with("plugin", name)
-                .hint("run it between a tap and a target"));
+                .hint("`chorus check` is for taps and targets; run it with `chorus run`"));
         }
     };
     let rows = findings.iter().map(|finding| {

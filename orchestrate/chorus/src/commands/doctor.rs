@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use disk::Datestamp;
-use project::{Job, Plugin, Project};
+use project::{Job, Plugin, Project, Task};
 use runner::history::{self, PastRun};
 use runner::hook;
 use runner::lake_paths;
@@ -70,9 +70,9 @@ fn look_at(project: &Project, name: &str, report: &mut Report) {
 /// Returns the names of the plugins of a job, or of a pipeline, each once.
 fn plugins_of(project: &Project, words: &[String]) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
-    for plugin in Job::find(project, words)?.steps.into_iter().flat_map(|step| step.plugins) {
+    for plugin in Job::find(project, words)?.steps.iter().flat_map(Task::plugins) {
         if !names.contains(&plugin.name) {
-            names.push(plugin.name);
+            names.push(plugin.name.clone());
         }
     }
     Ok(names)
@@ -81,9 +81,10 @@ fn plugins_of(project: &Project, words: &[String]) -> Result<Vec<String>> {
 /// Returns the names of the taps of a job that read a folder which an earlier step of it writes.
 fn following(project: &Project, words: &[String]) -> BTreeSet<String> {
     let steps = Job::find(project, words).map_or(Vec::new(), |job| job.steps);
+    let steps = steps.iter().filter_map(Task::pipeline);
     let mut folders: Vec<PathBuf> = Vec::new();
     let mut names = BTreeSet::new();
-    for step in &steps {
+    for step in steps {
         let tap = step.tap();
         if folders.iter().any(|folder| lake_paths::reads_folder(project, tap, folder)) {
             names.insert(tap.name.clone());
@@ -98,7 +99,10 @@ fn following(project: &Project, words: &[String]) -> BTreeSet<String> {
 fn used(project: &Project) -> Option<BTreeSet<String>> {
     fn add(task: &Value, used: &mut BTreeSet<String>) {
         match task {
-            Value::String(text) => used.extend(text.split_whitespace().map(str::to_owned)),
+            Value::String(text) => {
+                let names = |word: &str| [word.to_owned(), before_colon(word).to_owned()];
+                used.extend(text.split_whitespace().flat_map(names));
+            }
             Value::Array(parts) => parts.iter().for_each(|part| add(part, used)),
             _ => {}
         }
@@ -119,6 +123,11 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
     Some(used)
 }
 
+/// Returns the plugin of a command, such as `dbt:run`.
+fn before_colon(word: &str) -> &str {
+    word.split_once(':').map_or(word, |(name, _)| name)
+}
+
 /// Looks at a job.
 fn job(project: &Project, day: Option<Datestamp>, words: &[String], report: &mut Report) {
     let what = format!("job {}", words.join(" "));
@@ -130,7 +139,7 @@ fn job(project: &Project, day: Option<Datestamp>, words: &[String], report: &mut
             return report.failure(&what, &failure, &mend(&failure).unwrap_or_else(of_jobs));
         }
     };
-    for step in &steps {
+    for step in steps.iter().filter_map(Task::pipeline) {
         let names = step.target().missing.names();
         if day.is_none() && !names.is_empty() && lake_paths::takes_today(step) {
             // Its day is a variable that a run cannot go without.

@@ -35,8 +35,13 @@ fn text(plan: &JobPlan) -> String {
     let mut text = String::new();
     for (at, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "step {}: {}", at + 1, printable(&step.step));
-        let used = if step.state.used { "used" } else { "none: everything is read" };
-        let _ = writeln!(text, "state: {} ({used})", printable(&step.state.id));
+        if let Some(state) = &step.state {
+            let used = if state.used { "used" } else { "none: everything is read" };
+            let _ = writeln!(text, "state: {} ({used})", printable(&state.id));
+        }
+        if let Some(command) = &step.command {
+            let _ = writeln!(text, "command: {}", printable(command));
+        }
         for plugin in &step.plugins {
             let path = plugin.executable.to_string_lossy();
             let (path, names) =
@@ -46,7 +51,9 @@ fn text(plan: &JobPlan) -> String {
         if let Some(writes) = &step.writes {
             let _ = writeln!(text, "writes: {}", printable(writes));
         }
-        text += &streams(&step.streams);
+        if step.command.is_none() {
+            text += &streams(&step.streams);
+        }
         for (verb, streams) in [("read", &step.reads), ("load", &step.loads)] {
             for stream in streams {
                 let _ = writeln!(text, "{verb} {}:", word(&stream["stream"]));

@@ -79,7 +79,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
         // A step that goes on from a state may have nothing to load: its end tells.
-        for step in job.steps.iter().filter(|step| !states::goes_on(project, options, step)) {
+        for step in job.pipelines().filter(|step| !states::goes_on(project, options, step)) {
             let loading = Loading { project, step, day, followed_to: None };
             order::warn_of_older(loading, &BTreeSet::new(), &history);
         }
@@ -107,6 +107,21 @@ fn summary(ends: &[StepEnd]) -> String {
             (None, true) => "kept",
             (None, false) => "-",
         };
+        rows.extend(end.results.iter().map(|result| {
+            let count = |count: Option<u64>| count.map_or("-".to_owned(), |n| n.to_string());
+            vec![
+                end.name.clone(),
+                format!("{} {}", result.kind, result.node),
+                count(result.rows),
+                count(result.failures),
+                "-".to_owned(),
+                format!("{:.1}", result.seconds),
+                result.status.clone(),
+            ]
+        }));
+        if !end.results.is_empty() {
+            continue;
+        }
         let none = StreamCount::named("-");
         let streams = &end.observed.streams;
         for stream in if streams.is_empty() { std::slice::from_ref(&none) } else { streams } {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use disk::Datestamp;
-use project::{Job, Project, Step};
+use project::{Job, Project, Task};
 use runner::backfill::{DayPlan, OpenDay, known_days};
 use runner::history::{self, History, PastRun};
 use runner::part;
@@ -103,9 +103,9 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: Open<'_>) -> Result<()> 
     only_those_of(record, &mut job)?;
     if let Some(from) = &args.from {
         let number = from.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let by_name = job.steps.iter().position(|step| step.name == *from);
+        let by_name = job.steps.iter().position(|step| step.name() == from);
         let at = by_name.or(number).filter(|at| *at < job.steps.len()).ok_or_else(|| {
-            let names: Vec<&str> = job.steps.iter().map(|step| step.name.as_str()).collect();
+            let names: Vec<&str> = job.steps.iter().map(Task::name).collect();
             Error::new(ErrorKind::Usage, "cannot find the step").with("step", from).hint(format!(
                 "give a number from 1 to {}, or one of: {}",
                 names.len(),
@@ -127,7 +127,7 @@ fn only_those_of(record: &RunRecord, job: &mut Job) -> Result<()> {
         return Ok(());
     }
     job.steps.retain(|step| {
-        let is_next = names.front() == Some(&step.name.as_str());
+        let is_next = names.front() == Some(&step.name());
         if is_next {
             names.pop_front();
         }
@@ -168,7 +168,7 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
 
 /// Tells how the last runs of a job without days have ended.
 fn without_days(history: &History, project: &Project, job: &Job) -> String {
-    let row = |step: &Step| {
+    let row = |step: &Task| {
         let runs = history.runs.iter().rev().filter(|PastRun { record, .. }| {
             record.datestamp.is_none()
                 && record.environment.as_deref() == project.environment_name()
@@ -177,14 +177,14 @@ fn without_days(history: &History, project: &Project, job: &Job) -> String {
             .flat_map(|PastRun { folder, record }| {
                 record.steps.iter().map(move |entry| (folder, record, entry))
             })
-            .find(|(.., entry)| entry.step == step.name && entry.was_tried())?;
+            .find(|(.., entry)| entry.step == step.name() && entry.was_tried())?;
         let status = match entry.status {
             StepStatus::Succeeded => "ok",
             StepStatus::Running if !history::is_alive(project, folder, record) => "died",
             status => status.word(),
         };
         let warned = warnings::words(entry.warnings.as_ref()).unwrap_or_else(|| "-".to_owned());
-        Some(vec![step.name.clone(), record.started.to_string(), status.to_owned(), warned])
+        Some(vec![step.name().to_owned(), record.started.to_string(), status.to_owned(), warned])
     };
     let rows: Vec<_> = job.steps.iter().filter_map(row).collect();
     if rows.is_empty() {
@@ -196,9 +196,9 @@ fn without_days(history: &History, project: &Project, job: &Job) -> String {
 /// Tells what the last runs of a day's steps have warned of.
 fn warned(history: &History, day: &DayPlan) -> String {
     let steps = day.job.steps.iter().filter_map(|step| {
-        let entry = history.entry(&day.project, &step.name, day.day)?;
+        let entry = history.entry(&day.project, step.name(), day.day)?;
         let words = warnings::words(entry.warnings.as_ref())?;
-        Some(format!("{} {}: {words}\n", day.day, step.name))
+        Some(format!("{} {}: {words}\n", day.day, step.name()))
     });
     steps.collect()
 }

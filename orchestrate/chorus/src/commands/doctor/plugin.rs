@@ -29,6 +29,10 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         let mend = format!("install it, or set `executable` of {name} to its path");
         return report.fault(name, &text, &mend);
     }
+    if !plugin.role.is_of_pipeline() {
+        // It may do anything when it is run.
+        return command(plugin, report);
+    }
     let version = version(project, plugin);
     if !plugin.missing.names().is_empty() {
         // Without them it would fail for their want alone.
@@ -40,8 +44,29 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
     match plugin.role {
         Role::Extractor => tap(project, plugin, &version, report),
         Role::Loader => target(project, plugin, &version, report),
-        Role::Mapper => report.good(&format!("{name}: {version}")),
+        _ => report.good(&format!("{name}: {version}")),
     }
+}
+
+/// Looks at a program with commands, and runs nothing of it.
+fn command(plugin: &Plugin, report: &mut Report) {
+    let name = &plugin.name;
+    let programs = plugin.commands.values().filter_map(|command| command.executable.as_ref());
+    if let Some(path) = programs.into_iter().find(|path| !path.is_file()) {
+        let text = format!("there is no program {}", path.display());
+        return report.fault(name, &text, &format!("install it, or correct `commands` of {name}"));
+    }
+    let lacking = plugin.missing.names().into_iter().collect::<Vec<_>>().join(", ");
+    if !lacking.is_empty() {
+        report.note(&format!("{name}: {lacking} is not set"));
+    }
+    let commands: Vec<&str> = plugin.commands.keys().map(String::as_str).collect();
+    let commands = if commands.is_empty() { "none".to_owned() } else { commands.join(", ") };
+    report.good(&format!(
+        "{name}: {} of role {}, commands: {commands}",
+        plugin.executable.display(),
+        plugin.role
+    ));
 }
 
 /// Asks a plugin for its version. One of others may not know the flag, and begin to run: it has no
