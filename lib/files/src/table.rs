@@ -404,7 +404,7 @@ impl Table {
             singer::warn!(
                 "W-COLUMN-UNKNOWN",
                 "stream {}: left out {} columns of its files that are not in the catalog ({}{}): \
-                 write the catalog again with --discover",
+                 to read them, write the catalog again with --discover, or run without one",
                 self.name(),
                 unknown.len(),
                 told.join(", "),

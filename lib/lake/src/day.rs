@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
 
 use crate::format::Projection;
+use crate::lake::of_missing_day;
 use crate::{Key, Lake, Partition};
 
 /// The member that names the columns which were left out of the rows.
@@ -112,7 +113,7 @@ impl Day {
         found.ok_or_else(|| {
             Error::new(ErrorKind::NoInput, "cannot find the table of the stream")
                 .with("stream", &stream.id)
-                .with("extracted_at", self.options.datestamp)
+                .with("day", self.options.datestamp)
                 .hint("write the catalog again with --discover, or extract the table first")
         })
     }
@@ -154,18 +155,22 @@ impl Day {
     /// Returns the sources that have the day. One that a run record says to have it counts: where
     /// nothing of it is there, the day is not whole.
     fn sources(&self, recorded_too: bool) -> Result<Vec<String>> {
-        let mut sources = self.lake.sources()?;
+        let sources = self.lake.sources()?;
+        let day = self.options.datestamp;
         let mut with_day = Vec::new();
-        for source in sources.drain(..) {
-            if self.lake.days(&source)?.contains(&self.options.datestamp) {
-                with_day.push(source);
+        for source in &sources {
+            if self.lake.days(source)?.contains(&day) {
+                with_day.push(source.clone());
             }
         }
         if with_day.is_empty() {
+            let shown = if sources.is_empty() { "none".to_owned() } else { sources.join(", ") };
             return Err(Error::new(ErrorKind::NoInput, "cannot find a source that has the day")
                 .with("output", self.lake.show(&Key::root()))
-                .with("extracted_at", self.options.datestamp)
-                .hint("extract the day first, or check `output` and `datestamp`"));
+                .with("day", day)
+                .with("sources", shown)
+                .with("days of the sources", self.lake.days_near(&sources, day)?)
+                .hint(of_missing_day(day)));
         }
         if recorded_too {
             for record in self.lake.run_records(self.options.datestamp)? {

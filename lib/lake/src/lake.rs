@@ -1,5 +1,6 @@
 //! A lake: its sources, days and tables, wherever it lies.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +84,23 @@ impl Lake {
         Ok(parts.filter_map(|part| part.parse().ok()).collect())
     }
 
+    /// Names the days of sources that are nearest to a day, for a message.
+    pub(crate) fn days_near<S: AsRef<str>>(&self, sources: &[S], day: Datestamp) -> Result<String> {
+        let mut days = BTreeSet::new();
+        for source in sources {
+            days.extend(self.days(source.as_ref())?);
+        }
+        let split = DAYS_SHOWN_MAX / 2;
+        let mut near: Vec<Datestamp> = days.range(..day).rev().take(split).copied().collect();
+        near.reverse();
+        near.extend(days.range(day..).take(DAYS_SHOWN_MAX - near.len()));
+        let mut text: Vec<String> = near.iter().map(ToString::to_string).collect();
+        if near.len() < days.len() {
+            text.push(format!("... ({} in all)", days.len()));
+        }
+        Ok(if text.is_empty() { "none".to_owned() } else { text.join(", ") })
+    }
+
     /// Lists the tables of a day by their stream names, sorted by folder name; `NoInput` when the
     /// day is not there, or a folder has no manifest.
     pub fn tables(&self, source: &str, day: Datestamp) -> Result<Vec<String>> {
@@ -107,9 +125,10 @@ impl Lake {
         if tables.is_empty() {
             return Err(Error::new(ErrorKind::NoInput, "cannot find the day")
                 .with("source", source)
-                .with("extracted_at", day)
+                .with("day", day)
                 .with("path", self.show(&at))
-                .hint("extract this day first, or check `source` and `datestamp`"));
+                .with("days of the source", self.days_near(&[source], day)?)
+                .hint(of_missing_day(day)));
         }
         Ok(tables)
     }
@@ -120,7 +139,7 @@ impl Lake {
         if !self.has(&at)? {
             return Err(Error::new(ErrorKind::NoInput, "cannot find the table")
                 .with("source", source)
-                .with("extracted_at", day)
+                .with("day", day)
                 .with("table", table)
                 .with("path", self.show(&at))
                 .hint("extract this table for this day first"));
@@ -194,4 +213,15 @@ impl Lake {
         let manifest_sha256 = disk::sum(&text);
         Ok(Partition { lake: self.clone(), at: at.clone(), manifest, manifest_sha256 })
     }
+}
+
+/// So many days are named in the message about one that is missing.
+const DAYS_SHOWN_MAX: usize = 6;
+
+/// Says what to do about a day that is missing.
+pub(crate) fn of_missing_day(day: Datestamp) -> String {
+    format!(
+        "extract the day first: chorus run TAP TARGET --datestamp {day}; or set `datestamp` to a \
+         day that is there"
+    )
 }

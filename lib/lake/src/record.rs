@@ -137,7 +137,7 @@ impl Lake {
                     ErrorKind::NoInput,
                     "cannot read a day that is not complete",
                 )
-                .with("extracted_at", day)
+                .with("day", day)
                 .with("source", &record.source)
                 .with("step that did not succeed", step)
                 .with("run record", self.show(&Key::record(&record.source, day)))
@@ -156,7 +156,7 @@ impl Lake {
         let Some(table) = record.tables.keys().chain(open).next() else { return Ok(()) };
         Err(Error::new(ErrorKind::NoInput, "cannot find a source of the day")
             .with("source", &record.source)
-            .with("extracted_at", record.extracted_at)
+            .with("day", record.extracted_at)
             .with("table", table)
             .with("run record", self.show(&Key::record(&record.source, record.extracted_at)))
             .hint(
@@ -239,7 +239,7 @@ impl Lake {
         let refuse = |message: &str| {
             Error::new(ErrorKind::NoInput, message)
                 .with("source", source)
-                .with("extracted_at", day)
+                .with("day", day)
                 .with("run record", self.show(&Key::record(source, day)))
         };
         let Some(record) = self.run_record(source, day)? else {

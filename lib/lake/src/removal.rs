@@ -41,6 +41,6 @@ impl Lake {
 fn busy(source: &str, day: Datestamp) -> Error {
     Error::new(ErrorKind::Temporary, "cannot remove a day that a run is writing")
         .with("source", source)
-        .with("extracted_at", day)
+        .with("day", day)
         .hint("wait for the end of the run, then remove it")
 }

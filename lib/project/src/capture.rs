@@ -1,11 +1,13 @@
 //! Runs a plugin by itself to its end: its whole input, and all that it writes.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use singer::log::reason;
 use singer::{Error, ErrorKind, Result};
 
 use crate::exit;
@@ -24,11 +26,19 @@ pub struct Captured {
 }
 
 /// Returns the last lines of a log, from the message of the failure on where it has one.
-pub fn last_words(log: &str) -> Vec<&str> {
+pub fn last_words(log: &str) -> Vec<Cow<'_, str>> {
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut lines: Vec<&str> = lines.collect();
+    let mut lines: Vec<Cow<'_, str>> = lines.map(unnamed).collect();
     let from = lines.iter().position(|line| line.starts_with("error: "));
     lines.split_off(from.unwrap_or(lines.len().saturating_sub(12)))
+}
+
+/// Returns a line of a plugin's log without the name of its program: the plugin is named beside it.
+pub fn unnamed(line: &str) -> Cow<'_, str> {
+    match reason(line) {
+        Some(message) => format!("error: {message}").into(),
+        None => line.into(),
+    }
 }
 
 /// What an answer may be at most.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use project::capture::unnamed;
 use project::exit;
 use project::{Plugin, Project, Step};
 use singer::{Error, ErrorKind, Result};
@@ -197,7 +198,7 @@ impl Seen<'_> {
     }
 
     fn line(&mut self, process: usize, line: String) {
-        let mut text = self.prepared.named(line);
+        let mut text = unnamed(&self.prepared.named(line)).into_owned();
         // What one of ours says to do about its state: it does not know the name of it.
         if self.is_ours[process] && text.contains(UNNAMED) {
             text = text.replace(UNNAMED, &format!("chorus state clear '{}' ", self.state_id));

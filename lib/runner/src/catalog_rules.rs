@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use singer::{Error, ErrorKind, Result};
 
 use matching::Streams;
-use pattern::{Pattern, id, matcher, names, split};
+use pattern::{Pattern, id, is_selected, matcher, names, split};
 
 /// Changes the catalog as the rules say. Without `select` everything is selected. Returns what to
-/// tell of patterns that match nothing; one that would leave something out is refused.
+/// tell of patterns that match nothing. One that would leave something out is refused, and so is
+/// `select` as a whole where it selects no stream at all.
 pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let everything = ["*.*".to_owned()];
     let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
@@ -32,6 +33,7 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     }
     let all = Streams::of(streams);
     all.check_select(&rules.select, &mut warnings)?;
+    all.check_some(&patterns, select)?;
     all.check_metadata(&rules.metadata, &mut warnings)?;
     for stream in streams {
         let id = id(stream);
@@ -46,11 +48,7 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
 pub(crate) fn selects(select: &[String], stream: &str) -> Result<bool> {
     let patterns: Vec<Pattern> =
         select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
-    let here = || patterns.iter().filter(|pattern| pattern.stream.is_match(stream));
-    let all =
-        |pattern: &Pattern| pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*");
-    let is_out = here().any(|pattern| pattern.excludes && all(pattern));
-    Ok(select.is_empty() || here().any(|pattern| !pattern.excludes) && !is_out)
+    Ok(select.is_empty() || is_selected(stream, &patterns))
 }
 
 /// Adds the entries that the tap left out: for the stream, and for every property.
@@ -84,10 +82,7 @@ fn gather(schema: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
 
 fn select_stream(stream: &mut Value, id: &str, select: &[Pattern]) {
     let here: Vec<&Pattern> = select.iter().filter(|pattern| pattern.stream.is_match(id)).collect();
-    let out = here.iter().any(|pattern| {
-        pattern.excludes && pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*")
-    });
-    let selected = here.iter().any(|pattern| !pattern.excludes) && !out;
+    let selected = is_selected(id, select);
     stream["selected"] = selected.into();
     for entry in stream["metadata"].as_array_mut().into_iter().flatten() {
         let names = names(&entry["breadcrumb"]);
@@ -247,7 +242,6 @@ mod tests {
         assert_eq!(selected(&["public-users.*", "!public-users.home"]), without);
         let inner = ["users", "users.home", "users.home.city"];
         assert_eq!(selected(&["public-users.home.city"]), inner);
-        assert_eq!(selected(&["nothing.*"]), Vec::<String>::new());
     }
 
     #[test]
@@ -282,8 +276,13 @@ mod tests {
         check(json!(["*.*", "public-user.*"]), none(), none(), "did you mean `public-users.*`?");
         check(json!(["*.*", "public-users.hone.city"]), none(), none(), "public-users.home.city");
         check(json!(["*.*", "x-*"]), none(), none(), "the tap has: public-users, public-orders");
-        check(json!(["!public-users.email"]), none(), none(), "add \"*.*\"");
         refused(json!(["*.*", "!public-users.emial"]), none(), "`!public-users.email`?");
+        refused(json!(["!public-users.email"]), none(), "add \"*.*\"");
+        refused(json!(["public-user.*"]), none(), "did you mean `public-users.*`?");
+        refused(json!(["x.*", "public-order"]), none(), "did you mean `public-orders`?");
+        refused(json!(["x.*", "y.*"]), none(), "the tap has: public-users, public-orders");
+        refused(json!(["x.*", "y.*"]), none(), "select: x.*, y.*");
+        refused(json!(["*.*", "!*.*"]), none(), "leaves out");
         refused(json!(["!public-user"]), none(), "did you mean `!public-users`?");
         refused(json!(["!*.secret*"]), none(), "the tap has: ");
         refused(json!(["*.*", "!public-users.home.town"]), none(), "rule: select");

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use singer::Error;
 use singer::error::printable;
+use singer::log::reason;
 use singer::scrub;
 
 /// How much of a reason is reported.
@@ -60,7 +61,7 @@ pub(crate) const PLUGIN_FAILED: &str = "a plugin failed";
 fn said<'a>(failure: &'a Error, plugin: &str) -> Option<&'a str> {
     let lines = failure.context_pairs().filter(|(key, _)| *key == plugin).map(|(_, line)| line);
     let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    let error = lines.iter().find_map(|line| line.strip_prefix("error: "));
+    let error = lines.iter().find_map(|line| reason(line));
     error.or_else(|| lines.last().copied())
 }
 
@@ -86,7 +87,7 @@ mod tests {
         check(
             failed(PLUGIN_FAILED)
                 .with("tap-x", "INFO reading")
-                .with("tap-x", "error: cannot log in")
+                .with("tap-x", "error: tap-x: cannot log in")
                 .with("tap-x", "  host: h"),
             "exit 77, tap-x: cannot log in",
             PLUGIN_FAILED,

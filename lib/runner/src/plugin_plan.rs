@@ -1,5 +1,6 @@
 //! What the plugins of a step say they would do: statements, files, requests.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use project::capture::{self, Captured};
@@ -90,7 +91,7 @@ fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<PluginPlan> {
 fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
     let failure = Error::new(kind, format!("cannot predict what {} would do", plugin.name));
     let failure = failure.with("exit", &captured.exit);
-    let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
+    let add = |failure: Error, line: Cow<'_, str>| failure.with(&plugin.name, line);
     capture::last_words(&captured.log).into_iter().fold(failure, add)
 }
 

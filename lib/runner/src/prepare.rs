@@ -1,5 +1,6 @@
 //! Makes a step ready to run: files with the settings, the catalog and the state, and flags.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -103,9 +104,10 @@ fn program_of(
 pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>)> {
     let folder = WorkFolder::new(project)?;
     write_settings(&folder, plugin)?;
-    let (catalog, lines) = selected_catalog(project, plugin, &folder, NONE)?;
+    let (mut catalog, lines) = given_catalog(project, plugin, &folder, NONE)?;
+    let unmatched = follow_rules(project, plugin, &mut catalog)?;
     let messages = lines.iter().filter_map(|line| observe::warning(line));
-    Ok((catalog, messages.map(str::to_owned).collect()))
+    Ok((catalog, messages.map(str::to_owned).chain(unmatched).collect()))
 }
 
 /// Returns the flag for codes of warnings that are denied, for one of ours that knows it.
@@ -204,16 +206,24 @@ fn selected_catalog(
     given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder, given)?;
+    follow_rules(project, plugin, &mut catalog)?;
+    Ok((catalog, warnings))
+}
+
+/// Applies the project's rules to a catalog; warns of patterns that match nothing and returns what
+/// it has said of them.
+fn follow_rules(project: &Project, plugin: &Plugin, catalog: &mut Value) -> Result<Vec<String>> {
     if plugin.is_ours() && !needs_catalog(plugin) {
         // It is run without one, and selects streams itself, such as `tables` of its settings.
-        return Ok((catalog, warnings));
+        return Ok(Vec::new());
     }
-    let warnings_of_rules = catalog_rules::apply(&mut catalog, &plugin.rules)
+    let unmatched = catalog_rules::apply(catalog, &plugin.rules)
         .map_err(|failure| failure.with("plugin", &plugin.name))?;
-    for text in warnings_of_rules.iter().map(|text| format!("{}: {text}", plugin.name)) {
-        project.warnings().warn_once(warning!("W-SELECT-NOTHING", "{text}"));
+    for text in &unmatched {
+        let name = &plugin.name;
+        project.warnings().warn_once(warning!("W-SELECT-NOTHING", "{name}: {text}"));
     }
-    Ok((catalog, warnings))
+    Ok(unmatched)
 }
 
 /// Returns the catalog that the project names, or else what the tap discovers.
@@ -261,7 +271,7 @@ fn discover(
             .with("plugin", &plugin.name)
             .with("exit", exit::words(output.status));
         let log = named(folder, &plugin.name, log.into_owned());
-        let add = |failure: Error, line: &str| failure.with(&plugin.name, line);
+        let add = |failure: Error, line: Cow<'_, str>| failure.with(&plugin.name, line);
         return Err(plugin.placed(project, last_words(&log).into_iter().fold(failure, add)));
     }
     let catalog = serde_json::from_slice(&output.stdout).map_err(|cause| {

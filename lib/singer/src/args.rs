@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::about::About;
 use crate::error::{Error, ErrorKind, Result};
@@ -168,6 +168,8 @@ pub fn told(failure: &clap::Error) -> Result<String> {
     let names = rest.lines().take_while(|line| line.starts_with("  ")).map(str::trim);
     let message = [message].into_iter().chain(names).collect::<Vec<_>>().join(" ");
     let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    // A flag that is not known is not meant as a word: followed, this tip leads to the next error.
+    let tip = tip.filter(|tip| !(tip.starts_with("to pass '-") && tip.contains("as a value")));
     let hint = tip.map_or("see --help".to_owned(), |tip| format!("{tip}; see --help"));
     Err(Error::new(ErrorKind::Usage, message).hint(hint))
 }
@@ -224,6 +226,7 @@ fn settings() -> [Arg; 2] {
         .value_name("NAME=VALUE")
         .action(ArgAction::Append)
         .value_parser(setting)
+        .value_hint(ValueHint::Other)
         .help("Set one setting, over --config; repeatable; not for secrets");
     [config.short('c').action(ArgAction::Append), set]
 }

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command};
 use clap_complete::{Generator, Shell};
 
+use crate::about::About;
 use crate::error::{Error, ErrorKind, Result};
 use crate::man::{self, File};
 use crate::output;
@@ -63,11 +64,23 @@ pub fn flags() -> [Arg; 2] {
 
 /// Returns the completions of a shell that need no run of the program.
 #[must_use]
-pub fn completions(shell: Shell, mut command: Command) -> File {
-    let name = command.get_name().to_owned();
+pub fn completions(shell: Shell, about: &About, command: &Command) -> File {
+    let name = about.name;
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command, &name, &mut text);
-    File { name: shell.file_name(&name), text: String::from_utf8_lossy(&text).into_owned() }
+    let mut command = shown(about, command);
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    File { name: shell.file_name(name), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
+/// Returns a connector's command without the flags that help does not show: they are accepted, and
+/// nobody is to type them.
+fn shown(about: &About, command: &Command) -> Command {
+    let flags = command.get_arguments().filter(|flag| !flag.is_hide_set());
+    Command::new(about.name)
+        .version(about.version)
+        .disable_version_flag(command.is_disable_version_flag_set())
+        .disable_help_flag(command.is_disable_help_flag_set())
+        .args(flags)
 }
 
 /// Returns the man page of a command, and those of its subcommands behind it; the sections stand in

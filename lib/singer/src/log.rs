@@ -10,7 +10,7 @@ mod spans;
 mod tests;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
 
 use log::{Log, Record};
@@ -37,12 +37,14 @@ const NAME_MAX: usize = 1000;
 static STDERR: OnceLock<Arc<Stderr>> = OnceLock::new();
 
 /// Starts the log: level from `<PLUGIN>_LOGLEVEL` or `LOGLEVEL`, form from `SINGER_SDK_LOG_CONFIG`.
-/// Metrics are written at every level where the environment asks for that.
+/// Metrics are written at every level where the environment asks for that, and in the text form not
+/// at all to a terminal unless the environment names them.
 pub fn start(about: &About) {
     let own = format!("{}_LOGLEVEL", about.name.to_uppercase().replace('-', "_"));
     let level = std::env::var(own).or_else(|_| std::env::var("LOGLEVEL")).unwrap_or_default();
     let stderr = Arc::new(Stderr {
         writes_metrics: metrics::are_wanted(),
+        hides_metrics: std::io::stderr().is_terminal() && !metrics::are_named(),
         ..Stderr::new(about.name, level_of(&level), write)
     });
     if wants_structure() {
@@ -67,16 +69,27 @@ pub fn set_format(format: LogFormat) {
     }
 }
 
-/// Writes why the process ends.
+/// Writes why the process ends. The text names the program: those of a pipe share a terminal.
 pub fn failure(name: &'static str, failure: &Error) {
     if failure.kind() == ErrorKind::ReaderGone {
         return;
     }
-    let text = format!("error: {failure}\n");
     match STDERR.get().filter(|stderr| stderr.format() == LogFormat::Json) {
-        Some(_) => write(&structured(name, &Line::new(Level::ERROR, name, text))),
-        None => write(&text),
+        Some(_) => {
+            let text = format!("error: {failure}\n");
+            write(&structured(name, &Line::new(Level::ERROR, name, text)));
+        }
+        None => write(&format!("error: {name}: {failure}\n")),
     }
+}
+
+/// Returns the message of a line in which a program says why it ends, without the name of one of
+/// ours; `None` for any other line.
+pub fn reason(line: &str) -> Option<&str> {
+    let message = line.strip_prefix("error: ")?;
+    let is_name = |word: &str| word.contains('-') && !word.contains(' ') || word == "chorus";
+    let named = message.split_once(": ").filter(|(word, _)| is_name(word));
+    Some(named.map_or(message, |(_, message)| message))
 }
 
 /// Returns the span of what is done for a stream: events within it are of the stream.
@@ -110,6 +123,8 @@ struct Stderr {
     level: LevelFilter,
     /// Metrics are written whatever the level is: a program counts by them.
     writes_metrics: bool,
+    /// A person reads the log, and metrics are for programs.
+    hides_metrics: bool,
     format: OnceLock<LogFormat>,
     spans: Spans,
     write: fn(&str),
@@ -136,7 +151,8 @@ impl Line {
 impl Stderr {
     fn new(name: &'static str, level: LevelFilter, write: fn(&str)) -> Self {
         let (format, spans) = (OnceLock::new(), Spans::default());
-        Self { name, level, writes_metrics: false, format, spans, write }
+        let (writes_metrics, hides_metrics) = (false, false);
+        Self { name, level, writes_metrics, hides_metrics, format, spans, write }
     }
 
     /// Once it is JSON it stays so.
@@ -181,6 +197,9 @@ impl Subscriber for Stderr {
 
     fn event(&self, event: &Event<'_>) {
         let fields = Fields::of(event);
+        if self.hides_metrics && fields.metric.is_some() && self.format() == LogFormat::Text {
+            return;
+        }
         let message = match &fields.code {
             Some(code) => format!("{code}: {}", fields.message),
             None => fields.message,

@@ -22,6 +22,11 @@ pub(crate) fn are_wanted() -> bool {
     std::env::var(WANTED_VARIABLE).is_ok_and(|value| value == "1")
 }
 
+/// Tells whether the environment says anything of metrics: whoever sets that wants to see them.
+pub(crate) fn are_named() -> bool {
+    [WANTED_VARIABLE, INTERVAL_VARIABLE].iter().any(|name| std::env::var_os(name).is_some())
+}
+
 fn interval() -> Duration {
     static INTERVAL: OnceLock<Duration> = OnceLock::new();
     *INTERVAL.get_or_init(|| {

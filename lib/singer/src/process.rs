@@ -44,7 +44,7 @@ pub(crate) fn read_args(
     if let Action::Generate(kind) = args.action {
         let files = match kind {
             Kind::Man => generate::pages(command, &about.sections(schema)),
-            Kind::Complete(shell) => vec![generate::completions(shell, command)],
+            Kind::Complete(shell) => vec![generate::completions(shell, about, &command)],
         };
         generate::write(&files, args.to.as_deref())?;
         return Ok(None);

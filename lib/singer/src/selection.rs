@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{Metadata, ReplicationMethod, Stream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::near::{ALIKE, nearest};
 use crate::scan::Scanner;
 use crate::schema;
 
@@ -46,13 +47,8 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
     if stream.replication_method == ReplicationMethod::Incremental {
         let key = stream.replication_key.as_deref();
         if key.is_none_or(|key| !stream.has_column(key)) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "an INCREMENTAL stream needs a replication key that is one of its columns",
-            )
-            .with("stream", &stream.id)
-            .with("replication key", key.unwrap_or("(none)"))
-            .hint("set `replication-key` in the stream's metadata"));
+            let set = "set `replication-key` in the stream's metadata to one of its columns";
+            return Err(without_key(&stream, key, set));
         }
     }
     if stream.columns.is_empty() && !pruning.0.is_empty() {
@@ -71,6 +67,18 @@ pub fn select(mut stream: Stream) -> Result<Option<Selected>> {
     let out = pruning.0.iter().filter(|(_, inner)| inner.is_none());
     let deselected = out.map(|(name, _)| name.clone()).collect();
     Ok(Some(Selected { stream, prunings, deselected }))
+}
+
+/// Makes the error of an INCREMENTAL stream whose replication key is not one of its columns; `set`
+/// says where to name it, for a key that resembles no column.
+pub fn without_key(stream: &Stream, key: Option<&str>, set: &str) -> Error {
+    let names: Vec<&str> = stream.columns.iter().map(|column| column.name.as_str()).collect();
+    let meant = key.and_then(|key| nearest(key, names.iter().copied(), ALIKE));
+    Error::new(ErrorKind::Config, "cannot find the replication key")
+        .with("stream", &stream.id)
+        .with("replication key", key.unwrap_or("(none)"))
+        .with("columns", names.join(", "))
+        .hint(meant.map_or_else(|| set.to_owned(), |meant| format!("did you mean `{meant}`?")))
 }
 
 /// What a run reads of a stream, judged by the metadata of its catalog entry.
@@ -229,6 +237,26 @@ mod tests {
         check(&format!("{on},{automatic}"), Some(&["id", "a", "b"]));
         let default = of("a", r#""selected-by-default":false"#);
         check(&format!("{on},{default}"), Some(&["id", "b"]));
+    }
+
+    #[test]
+    fn a_wrong_replication_key_is_told_with_the_columns() {
+        let told = |key: Value| {
+            let root = serde_json::json!({"selected": true, "replication-method": "INCREMENTAL",
+                "replication-key": key});
+            let entry = serde_json::json!({"streams": [{"stream": "s",
+                "schema": {"properties": {"id": {}, "updated_at": {}}},
+                "metadata": [{"breadcrumb": [], "metadata": root}]}]});
+            let text = entry.to_string();
+            let mut streams =
+                catalog::from_slice(text.as_bytes(), None, schema::COLUMNS_MAX).unwrap();
+            select(streams.remove(0)).unwrap_err().to_string()
+        };
+        let near = told("updatd_at".into());
+        assert!(near.contains("\n  columns: id, updated_at\n"), "{near}");
+        assert!(near.ends_with("hint: did you mean `updated_at`?"), "{near}");
+        let none = told(Value::Null);
+        assert!(none.contains("replication key: (none)") && none.contains("set `rep"), "{none}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Command {
     #[command(after_help = below(examples::RUN))]
     Run(RunArgs),
     /// Show what a run would do: streams, columns, files, SQL
-    #[command(visible_alias = "explain", after_help = below(examples::PLAN))]
+    #[command(alias = "explain", after_help = below(examples::PLAN))]
     Plan(PlanArgs),
     /// Run a job for many days, and skip the days that are done
     #[command(after_help = below_backfill())]
@@ -150,9 +150,11 @@ const PARAMS: &str = "Parts of the source, and variables";
 pub struct ParamsArgs {
     /// Read only this stream, or STREAM.COLUMN; repeatable
     #[arg(help_heading = PARAMS, long, value_name = "STREAM")]
+    #[arg(value_hint = ValueHint::Other)]
     pub select: Vec<String>,
     /// Read only rows for which this SQL is true; repeatable
     #[arg(help_heading = PARAMS, long = "where", value_name = "STREAM: SQL")]
+    #[arg(value_hint = ValueHint::Other)]
     pub conditions: Vec<String>,
     /// Read from this many days before the day of the run
     #[arg(help_heading = PARAMS, long, value_name = "COUNT", value_parser = days)]
@@ -160,6 +162,7 @@ pub struct ParamsArgs {
     pub days: Option<u32>,
     /// Set `${KEY}` of meltano.yml; repeatable
     #[arg(help_heading = PARAMS, long = "input", short = 'i', value_name = "KEY=VALUE")]
+    #[arg(value_hint = ValueHint::Other)]
     pub inputs: Vec<String>,
     /// Read these options from a JSON file
     #[arg(help_heading = PARAMS, long, value_name = "FILE")]

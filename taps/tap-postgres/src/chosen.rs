@@ -6,7 +6,7 @@
 use pg::Client;
 use singer::catalog::ReplicationMethod;
 use singer::near::{ALIKE, nearest};
-use singer::selection::Rules;
+use singer::selection::{Rules, without_key};
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::settings::{Method, Replication, Settings};
@@ -177,15 +177,8 @@ fn set_method(stream: &mut Stream, replication: &Replication) -> Result<()> {
         _ => {}
     }
     if let Some(key) = &key {
-        let columns = stream.columns.iter().map(|column| column.name.as_str());
         if !stream.has_column(key) {
-            let near = nearest(key, columns, ALIKE);
-            return Err(Error::new(ErrorKind::Config, "cannot find the replication key")
-                .with("replication key", key)
-                .hint(match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "set `key` to one of the columns of the table".to_owned(),
-                }));
+            return Err(without_key(stream, Some(key), "set `key` to one of the columns"));
         }
         stream.set_meta(None, "replication-key", key.clone());
     }

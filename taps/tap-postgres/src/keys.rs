@@ -5,6 +5,7 @@ use pg::Client;
 use pg::types::{self, Types};
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, moment};
+use singer::selection::without_key;
 use singer::state::{is_endless, may_be_endless};
 use singer::{Bookmark, Error, ErrorKind, Result, Stream};
 
@@ -26,9 +27,8 @@ pub fn find<'a>(
     }
     let name = stream.replication_key.as_deref().unwrap_or_default();
     let Some(column) = columns.iter().find(|column| column.name == name) else {
-        return Err(Error::new(ErrorKind::Config, "cannot find the replication key")
-            .with("replication key", name)
-            .hint("set `replication-key` in the stream's metadata to one of its columns"));
+        let set = "set `replication-key` in the stream's metadata to one of its columns";
+        return Err(without_key(stream, stream.replication_key.as_deref(), set));
     };
     if !types::is_orderable(types, column.type_oid) {
         return Err(Error::new(ErrorKind::Config, "cannot use a column as replication key")

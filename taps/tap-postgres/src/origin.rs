@@ -106,16 +106,22 @@ pub fn check_numbers(
             "W-SOURCE-CHANGED",
             "stream {}: its table was emptied after the bookmark, and the numbers of `{}` have \
              started again. Rows up to the bookmark are not read; unless they are the rows that \
-             were read before, run once without the bookmark",
+             were read before, read the stream once in full: chorus run TAP TARGET --full-refresh \
+             --select '{}.*'",
             stream.name,
-            key.name
+            key.name,
+            stream.id
         );
     }
     Ok(())
 }
 
 fn tell(stream: &Stream, bookmark: &Value, table: &str) {
-    let again = "to read them, run once without the bookmark";
+    let again = format!(
+        "to read them, read the stream once in full: chorus run TAP TARGET --full-refresh --select \
+         '{}.*'",
+        stream.id
+    );
     if bookmark[TABLE].as_str().is_some_and(|known| known != table) {
         singer::warn!(
             "W-SOURCE-CHANGED",

@@ -155,11 +155,14 @@ pub fn warn_of_added(client: &mut Client, mapping: &Mapping) -> Result<()> {
         return Ok(());
     }
     if ask::is_true(client, &format!("SELECT EXISTS (SELECT FROM {})", name.sql()?))? {
+        // All its rows are added to those that are there.
+        let adds = mapping.method == LoadMethod::AppendOnly;
+        let first = if adds { "empty the table and " } else { "" };
         singer::warn!(
             "W-COLUMN-ADDED",
             "table {name} gets columns, but this run has only the rows since a bookmark: older \
-             rows have NULL there until they change in the source: {}; to fill them, read stream \
-             {} once without its bookmark",
+             rows have NULL there until they change in the source: {}; to fill them, {first}read \
+             the stream once in full: chorus run TAP TARGET --full-refresh --select '{}.*'",
             added.join(", "),
             stream.of_tap()
         );

@@ -202,6 +202,8 @@ plugins:
     ours("chorus").args(["--project", &project, "state", "set", state, text]).go().success();
     let cases: &[(&[&str], &[&str])] = &[
         (&["tap-csv", "--disc"], &["--discover"]),
+        (&["tap-csv", "--de"], &["--deny-warnings"]),
+        (&["chorus", "pl"], &["plan"]),
         (&["target-csv", "--inp"], &["--input"]),
         (&["chorus", "back"], &["backfill"]),
         (&["chorus", "run", "--datest"], &["--datestamp"]),

@@ -64,8 +64,8 @@ schedules:
   - {name: target-null, executable: target-csv, config: {output_path: /dev/null/x}}
 ";
     let (text, count) = doctor(&Project::with(taps, loaders, more));
-    says(&text, &["FAULT tap-none: none of its 1 streams is selected\n"]);
-    says(&text, &["fix: correct `select` of tap-none"]);
+    says(&text, &["FAULT tap-none: cannot read anything: `select` matches no stream"]);
+    says(&text, &["fix: the tap has: a\n"]);
     let both = text.lines().find(|line| line.starts_with("ok    tap-both: ")).unwrap();
     assert!(both.ends_with("; 1 of 2 streams"), "{text}");
     says(&text, &["FAULT job gone: cannot find a job or plugin of this name (name: tap-nope)\n"]);

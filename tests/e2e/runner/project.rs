@@ -309,6 +309,18 @@ fn a_pattern_that_matches_nothing_is_told_and_an_exclusion_ends_the_run() {
         says(&outcome.exits(78), &["cannot filter streams by `select_filter` yet", "`select`"]);
         project.published_nothing();
     }
+    // A run that reads nothing would look like one of a source without new rows.
+    for (rules, hint) in [("select: [bb.*]", "did you mean `b.*`?"), ("select: ['!b']", "\"*.*\"")]
+    {
+        let (project, outcome) = run(rules);
+        says(&outcome.exits(78), &["`select` matches no stream", hint, "plugin: tap-x"]);
+        project.published_nothing();
+        let doctor = project.chorus(&["doctor", "tap-x", "target-csv"]).go().exits(78);
+        assert!(doctor.text().contains(hint), "{}", doctor.text());
+    }
+    let (project, _) = run("select: [b.*, orders.*]");
+    let doctor = project.chorus(&["doctor", "tap-x", "target-csv"]).go().success().text();
+    assert!(doctor.contains("note  tap-x: `orders.*` of `select` matches nothing"), "{doctor}");
     run("select_filter: []").1.success();
     for (rules, told) in [
         ("select: [b.*, orders.*]", "`orders.*` of `select` matches nothing: the tap has: b"),

@@ -211,8 +211,11 @@ fn what_cannot_be_printed_is_no_success() {
         assert!(outcome.stderr.contains("cannot write to standard output"), "{}", outcome.stderr);
     }
     let wrong = project.chorus(&["run", "--retrys", "3", "both"]).go().exits(64);
-    let told = "error: unexpected argument '--retrys' found\n  hint: a similar argument exists";
+    let told = "error: chorus: unexpected argument '--retrys' found\n  hint: a similar argument";
     assert!(wrong.stderr.contains(told), "{}", wrong.stderr);
+    // What clap suggests for a flag of another command would lead to the next error.
+    let other = project.chorus(&["status", "--datestamp", "2026-01-31"]).go().exits(64);
+    assert!(other.stderr.contains("hint: see --help"), "{}", other.stderr);
     let nothing = project.chorus(&["run"]).go().exits(64);
     assert!(nothing.stderr.contains("not provided: <JOB"), "{}", nothing.stderr);
 }

@@ -7,7 +7,7 @@ use project::names::nearest;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
-use super::pattern::{Pattern, id, matcher, names, split};
+use super::pattern::{Pattern, id, is_selected, matcher, names, split};
 
 /// The streams of a catalog, each with the ways to its properties.
 pub(super) struct Streams(Vec<(String, Vec<String>)>);
@@ -31,12 +31,34 @@ impl Streams {
                 self.lacking("select", text, pattern.excludes, warnings)?;
             }
         }
-        if !select.is_empty() && select.iter().all(|text| text.starts_with('!')) {
-            warnings.push(
-                "`select` only leaves streams out, so nothing is selected: add \"*.*\"".to_owned(),
-            );
-        }
         Ok(())
+    }
+
+    /// Refuses a `select` that selects no stream of those that the tap has: a run that reads
+    /// nothing would look like one of a source without rows.
+    pub(super) fn check_some(&self, patterns: &[Pattern], select: &[String]) -> Result<()> {
+        let is_selected = |(id, _): &(String, Vec<String>)| is_selected(id, patterns);
+        if self.0.is_empty() || self.0.iter().any(is_selected) {
+            return Ok(());
+        }
+        let wanting = || select.iter().filter(|text| !text.starts_with('!'));
+        let lacking = |text: &&String| Pattern::read(text).is_ok_and(|pattern| !self.has(&pattern));
+        let hint = if wanting().next().is_none() {
+            "it only leaves streams out: add \"*.*\"".to_owned()
+        } else {
+            let unmatched: Vec<&String> = wanting().filter(lacking).collect();
+            let near = unmatched.iter().find(|text| self.near(text).is_some());
+            near.or(unmatched.first()).map_or_else(
+                || {
+                    "it leaves out all that it selects: remove a pattern that begins with `!`"
+                        .into()
+                },
+                |text| self.hint(text),
+            )
+        };
+        Err(Error::new(ErrorKind::Config, "cannot read anything: `select` matches no stream")
+            .with("select", select.join(", "))
+            .hint(hint))
     }
 
     /// Tells of patterns of `metadata`.

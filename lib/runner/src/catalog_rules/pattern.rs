@@ -28,6 +28,15 @@ impl Pattern {
     }
 }
 
+/// Tells whether patterns select a stream; a pattern that leaves out all of it wins.
+pub(super) fn is_selected(id: &str, patterns: &[Pattern]) -> bool {
+    let here = || patterns.iter().filter(|pattern| pattern.stream.is_match(id));
+    let all =
+        |pattern: &Pattern| pattern.property.as_ref().is_none_or(|all| all.glob().glob() == "*");
+    let is_out = here().any(|pattern| pattern.excludes && all(pattern));
+    here().any(|pattern| !pattern.excludes) && !is_out
+}
+
 /// Splits at the first dot that no backslash precedes.
 pub(super) fn split(text: &str) -> (&str, Option<&str>) {
     let dot = text.match_indices('.').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'));

@@ -43,6 +43,33 @@ fn a_level_hides_no_metric_that_is_wanted() {
     }
 }
 
+#[test]
+fn a_terminal_shows_no_metric_that_nobody_asked_for() {
+    for (format, lines) in [(LogFormat::Text, 1), (LogFormat::Json, 2)] {
+        let keep: fn(&str) = |text| WRITTEN.with_borrow_mut(|written| written.push_str(text));
+        let stderr = Stderr::new("tap-x", level_of("INFO"), keep);
+        let stderr = Stderr { hides_metrics: true, ..stderr };
+        stderr.set_format(format);
+        with_default(Arc::new(stderr), || {
+            tracing::info!("reading");
+            metrics::counter("record_count", 3, "a");
+        });
+        assert_eq!(WRITTEN.take().lines().count(), lines, "{format:?}");
+    }
+}
+
+#[test]
+fn the_reason_of_an_end_is_found_behind_the_name_of_the_program() {
+    for (line, message) in [
+        ("error: tap-x: cannot read: it is odd", Some("cannot read: it is odd")),
+        ("error: chorus: cannot read", Some("cannot read")),
+        ("error: cannot read: it is odd", Some("cannot read: it is odd")),
+        ("cannot read", None),
+    ] {
+        assert_eq!(reason(line), message);
+    }
+}
+
 fn structured(act: impl FnOnce(&OfLibraries)) -> Vec<Value> {
     let lines = written("INFO", LogFormat::Json, act);
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()

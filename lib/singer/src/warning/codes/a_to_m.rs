@@ -30,7 +30,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     (
         "W-COLUMN-ADDED",
         "A run that reads only the rows since a bookmark adds columns. Older rows have no value \
-         there, or an old one. Read the stream once without its bookmark.",
+         there, or an old one. Read the stream once in full, with `--full-refresh --select`.",
     ),
     (
         "W-COLUMN-ALIKE",
