@@ -82,6 +82,7 @@ mod others {
     pub mod meltano;
     mod runners_agree;
     mod sales;
+    mod states_there_and_back;
 }
 
 /// The Singer pipe.

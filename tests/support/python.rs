@@ -30,7 +30,8 @@ pub const JSONL: Environment =
     Environment { name: "jsonl", packages: &["target-jsonl==0.1.4", "setuptools<81"] };
 
 /// The runner many pipelines are written for.
-pub const MELTANO: Environment = Environment { name: "meltano", packages: &["meltano==4.4.1"] };
+pub const MELTANO: Environment =
+    Environment { name: "meltano", packages: &["meltano==4.4.1", "psycopg2-binary==2.9.13"] };
 
 /// What many projects change their tables by.
 pub const DBT: Environment =

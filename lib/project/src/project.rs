@@ -145,21 +145,6 @@ impl Project {
         self.environment["state_id_suffix"].as_str()
     }
 
-    /// Returns the setting or variable by which Meltano keeps states elsewhere than in a file of
-    /// the project.
-    pub fn state_backend(&self) -> Option<&'static str> {
-        let elsewhere = |text: &str| !text.is_empty() && text != "systemdb";
-        let set = |value: &Value| value.as_str().is_some_and(elsewhere);
-        let given = |name| self.variables.get(name).is_some_and(elsewhere);
-        let named = [
-            ("state_backend.uri", set(&self.file["state_backend"]["uri"])),
-            ("MELTANO_STATE_BACKEND_URI", given("MELTANO_STATE_BACKEND_URI")),
-            ("database_uri", set(&self.file["database_uri"])),
-            ("MELTANO_DATABASE_URI", given("MELTANO_DATABASE_URI")),
-        ];
-        named.into_iter().find(|(_, is_set)| *is_set).map(|(name, _)| name)
-    }
-
     /// Returns the name of the active environment.
     pub fn environment_name(&self) -> Option<&str> {
         self.environment["name"].as_str()

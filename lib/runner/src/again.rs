@@ -25,8 +25,8 @@ use crate::place;
 use crate::plugin_plan;
 use crate::prepare::Prepared;
 use crate::record::{RunRecord, StepRecord};
+use crate::state_stores::States;
 use crate::states::Start;
-use crate::store::Store;
 
 /// More files are counted, not named.
 const FILES_SHOWN: usize = 5;
@@ -157,7 +157,7 @@ fn warn_of_loaded(loading: &Loading<'_>, reads: Option<&BTreeSet<String>>) -> Re
         ));
         return Ok(());
     }
-    let store = Store::new(&project.root);
+    let store = States::open(project)?;
     let known = entry.state_id.as_deref().filter(|other| *other != id);
     let mend = match known.filter(|other| matches!(store.state(other), Ok(Some(_)))) {
         Some(other) => format!(

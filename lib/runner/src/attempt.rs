@@ -12,14 +12,13 @@ use singer::{Error, ErrorKind, Result};
 use crate::again;
 use crate::ended::StepEnd;
 use crate::failure::{Failure, PLUGIN_FAILED};
-use crate::meltano_states;
 use crate::observe::{self, Observed, Weight, Writer};
 use crate::observer::{Events, What};
 use crate::options::Options;
 use crate::pipeline::{self, Event, Outcome, Stop};
 use crate::prepare::{Given, NONE, Prepared, prepare};
+use crate::state_stores::States;
 use crate::states::{self, Start, StateKeeper};
-use crate::store::Store;
 use crate::warnings;
 
 /// A try that is to be made.
@@ -27,7 +26,7 @@ pub(crate) struct Attempt<'a> {
     /// The project.
     pub project: &'a Project,
     /// Its states.
-    pub store: &'a Store,
+    pub store: &'a States,
     /// How the run is made.
     pub options: &'a Options,
     /// Who may ask for its end.
@@ -115,7 +114,6 @@ impl Attempt<'_> {
         if let Some(why) = &start.why {
             self.events.emit(What::Note(why));
         }
-        meltano_states::warn(project, options, id, step, &start)?;
         let is_over = || self.stop.requested().is_some();
         let given =
             Given { state: start.given.as_ref(), deny: &options.deny, is_over: &is_over, ..NONE };

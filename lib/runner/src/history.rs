@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::place;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
 use crate::state_names::state_id;
+use crate::state_stores::States;
 use crate::store::{self, Store};
 
 /// The records of runs, oldest first.
@@ -135,7 +136,7 @@ impl History {
     ) -> impl Iterator<Item = Datestamp> {
         let id = state_id(project, &Options { datestamp: Some(day), ..Options::default() }, step);
         let without_day = id.strip_suffix(&day.to_string()).map(str::to_owned);
-        let ids = Store::new(&project.root).state_ids().unwrap_or_default();
+        let ids = States::open(project).and_then(|states| states.state_ids()).unwrap_or_default();
         let recorded: BTreeSet<&str> = self
             .all()
             .into_iter()

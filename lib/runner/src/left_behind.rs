@@ -19,7 +19,7 @@ use crate::ended::StepEnd;
 use crate::history::{History, PastRun};
 use crate::lake_paths::day_written;
 use crate::prepare;
-use crate::store::Store;
+use crate::state_stores::States;
 
 /// Names of metrics are cut behind so many characters.
 const SHOWN_CHARS: usize = 1000;
@@ -46,7 +46,7 @@ pub(crate) fn warn(
         let cut = |name: &str| name.chars().count() >= SHOWN_CHARS && table.starts_with(name);
         read.iter().any(|name| *name == table || cut(name))
     };
-    let state = Store::new(&project.root).state(&end.state_id)?.unwrap_or_default();
+    let state = States::open(project)?.state(&end.state_id)?.unwrap_or_default();
     let is_unchanged =
         |table: &str| step.tap().has_whole_bookmarks() && state["bookmarks"][table].is_object();
     let reads = if record.tables.keys().all(|table| is_read(table)) {

@@ -15,6 +15,8 @@ pub struct Options {
     pub resumed: bool,
     /// The name of the state, in place of the one made of the plugins.
     pub state_id: Option<String>,
+    /// What the names of states end with, in place of the suffix of the environment.
+    pub state_id_suffix: Option<String>,
     /// How often a step is tried again when a rerun helps.
     pub retries: usize,
     /// How many steps that do not need each other run at once.

@@ -10,14 +10,13 @@ use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 use crate::lake_paths::{self, day_written};
-use crate::meltano_states;
 use crate::options::Options;
 use crate::plugin_plan::{self, PluginPlan};
 use crate::prepare;
 use crate::selection::{Selected, selected};
 use crate::state_names::state_id;
+use crate::state_stores::States;
 use crate::states;
-use crate::store::Store;
 
 /// What a run of a job would do.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -134,11 +133,10 @@ impl Planning<'_> {
     fn step(&self, step: &Step, follows: bool, findings: &mut Findings) -> Result<StepPlan> {
         let Self { project, options, note } = *self;
         let id = state_id(project, options, step);
-        let start = states::start(project, &Store::new(&project.root), options, &id, step)?;
+        let start = states::start(project, &States::open(project)?, options, &id, step)?;
         if let Some(why) = &start.why {
             note(why);
         }
-        meltano_states::warn(project, options, &id, step, &start)?;
         let state = start.given;
         step.plugins.iter().for_each(|plugin| self.look_at(plugin, &plugin.executable, findings));
         if let Err(failure) = lake_paths::check(project, step, options.datestamp) {

@@ -41,6 +41,9 @@ pub struct RunRecord {
     pub owner: Option<Owner>,
     /// The state id, if the command line gave one.
     pub state_id: Option<String>,
+    /// The suffix of state ids, if the command line gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_id_suffix: Option<String>,
     /// What the run received in addition to the project. A run that reads a part does not count as
     /// a run of the whole job.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,6 +30,7 @@ use crate::preflight;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
 use crate::state_names;
 use crate::state_names::state_id;
+use crate::state_stores::{Mark, States};
 use crate::states;
 use crate::store::{self, Store};
 use crate::taken;
@@ -38,7 +39,7 @@ use crate::warnings;
 /// A run: its record, and the folder with its logs.
 pub struct Run<'a> {
     project: &'a Project,
-    store: Store,
+    states: States,
     options: &'a Options,
     folder: PathBuf,
     // As long as it is held, others see that the run lives.
@@ -61,6 +62,8 @@ impl<'a> Run<'a> {
         preflight::check(project, job, options.datestamp)?;
         state_names::check_name(project, options)?;
         project.warnings().check()?;
+        let states = States::open(project)?;
+        states.take_over(project)?;
         let store = Store::new(&project.root);
         store::make_private_folder(&store.runs())?;
         // Another container may have this number, too, and begin a run in the same moment: a
@@ -87,6 +90,7 @@ impl<'a> Run<'a> {
             process: std::process::id(),
             owner: Some(life::here()),
             state_id: options.state_id.clone(),
+            state_id_suffix: options.state_id_suffix.clone(),
             params: Some(options.params.shown()).filter(|params| !params.is_empty()),
             steps: Vec::new(),
             warnings: None,
@@ -94,7 +98,7 @@ impl<'a> Run<'a> {
         };
         let run = Self {
             project,
-            store,
+            states,
             options,
             folder,
             _life: life,
@@ -251,22 +255,32 @@ impl<'a> Run<'a> {
             );
             return Ok(end);
         }
+        let mark = match self.mark(&end) {
+            Ok(mark) => mark,
+            Err(failure) => {
+                end.failure = Some(failure.with("step", &step.name));
+                return Ok(end);
+            }
+        };
         end.started = jiff::Timestamp::now();
         if !self.options.full_refresh && !end.keeps_no_state {
             let history = History::read(self.project)?;
             states::warn_of_another(self.project, &history, &end.state_id, step);
         }
-        let before = self.store.state(&end.state_id).ok();
+        let before = self.states.state(&end.state_id).ok();
         let is_mapped = step.plugins.len() > 2;
         self.attempts(&mut end, is_mapped, &|end| self.attempt(at, step, end));
         // A target of another author may tell nothing of its rows.
         let untold = end.observed.streams.is_empty() && !step.target().is_ours();
-        end.wrote |= untold || self.store.state(&end.state_id).ok() != before;
+        end.wrote |= untold || self.states.state(&end.state_id).ok() != before;
         let replaces = end.wrote && end.failure.is_none();
         end.replaced = replaces.then(|| place::replaced(step)).flatten();
         // Days that are kept apart lie on top of none.
         end.wrote &= !writes_days(step);
         end.seconds = started.elapsed().as_secs_f64();
+        if let Some(mark) = mark.filter(|_| end.failure.is_none()) {
+            mark.succeed();
+        }
         Ok(end)
     }
 
@@ -279,6 +293,15 @@ impl<'a> Run<'a> {
         command::end_of(project, step, host, &events, &|end| {
             self.attempts(end, false, &|end| attempt.make(end));
         })
+    }
+
+    /// Marks the job of a step as running where Meltano looks for that; a run that keeps no state
+    /// is in nobody's way.
+    fn mark(&self, end: &StepEnd) -> Result<Option<Mark>> {
+        if end.keeps_no_state {
+            return Ok(None);
+        }
+        self.states.begin(self.project, &end.state_id)
     }
 
     /// Runs a step until it ends well, or by a failure that is not to be tried again.
@@ -332,7 +355,7 @@ impl<'a> Run<'a> {
         let options = Options { resumed, ..self.options.clone() };
         let attempt = Attempt {
             project: self.project,
-            store: &self.store,
+            store: &self.states,
             options: &options,
             stop: self.host.stop,
             step,

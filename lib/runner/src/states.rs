@@ -17,11 +17,11 @@ use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::place;
 use crate::state_names::state_id;
-use crate::store::Store;
+use crate::state_stores::States;
 
 /// Returns the state that a step starts from: that of the file that its tap names, or else the one
 /// that is kept.
-fn known(project: &Project, store: &Store, id: &str, step: &Step) -> Result<Option<Value>> {
+fn known(project: &Project, store: &States, id: &str, step: &Step) -> Result<Option<Value>> {
     let Some(path) = &step.tap().rules.state else { return store.state(id) };
     let path = project.root.join(path);
     let fail = |kind, message: &str| {
@@ -61,7 +61,7 @@ pub struct Start {
 /// passed on only where tap and target are ours, which tell each other what it leaves out.
 pub fn start(
     project: &Project,
-    store: &Store,
+    store: &States,
     options: &Options,
     id: &str,
     step: &Step,
@@ -73,14 +73,15 @@ pub fn start(
 /// Tells whether a step goes on from a state, so that it may have nothing to load.
 pub fn goes_on(project: &Project, options: &Options, step: &Step) -> bool {
     let id = state_id(project, options, step);
-    let decided = decide(project, &Store::new(&project.root), options, &id, step);
+    let decided =
+        States::open(project).and_then(|states| decide(project, &states, options, &id, step));
     decided.is_ok_and(|(start, _)| start.given.is_some())
 }
 
 /// Decides what a step starts from, and says why where that is not the state that is known.
 fn decide(
     project: &Project,
-    store: &Store,
+    store: &States,
     options: &Options,
     id: &str,
     step: &Step,
@@ -190,7 +191,7 @@ fn of_wholes(step: &Step, state: &Value) -> Value {
 /// bookmark: that of a stream which is not selected stays at once, that of one which the tap has
 /// not named when the run has ended well.
 pub struct StateKeeper<'a> {
-    store: &'a Store,
+    store: &'a States,
     id: &'a str,
     /// The bookmarks from before that are to stay.
     kept: Map<String, Value>,
@@ -211,7 +212,7 @@ impl<'a> StateKeeper<'a> {
     /// Starts with nothing to write; `before` are the bookmarks that are there, `reads` the streams
     /// that are to be read, where they are known.
     pub fn new(
-        store: &'a Store,
+        store: &'a States,
         id: &'a str,
         before: Map<String, Value>,
         reads: Option<&BTreeSet<String>>,
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn what_is_not_read_keeps_its_bookmark() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+        let store = States::at(folder.path());
         let before = || bookmarks(json!({"bookmarks": {"a": 1, "b": 1, "c": 1}}));
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let check = |reads: Option<&[&str]>, read: Option<&[&str]>, state: Value, kept: Value| {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use disk::replace::folder_of;
 use disk::{NewFile, failure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
 /// The member of a file that numbers its form; a file without it has the first.
@@ -16,7 +16,7 @@ const FORMAT_VERSION: &str = "format_version";
 /// The newest form that this release writes and reads.
 const NEWEST: u64 = 1;
 
-/// The folder of a project's states and run records.
+/// The folder of a project's run records, and of its states where Meltano keeps none.
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -36,61 +36,6 @@ impl Store {
     /// Returns the folder of what is known of schedules.
     pub fn schedules(&self) -> PathBuf {
         self.folder.join("schedules")
-    }
-
-    /// Reads the state of an id: the value of a STATE message. `None` when there is none.
-    ///
-    /// A file that cannot be read is refused: to take it for empty would read everything again.
-    pub fn state(&self, id: &str) -> Result<Option<Value>> {
-        let path = self.state_path(id);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(failure("cannot read the state", &path, cause)),
-        };
-        let broken = || {
-            Error::new(ErrorKind::Config, "cannot read the state: the file is damaged")
-                .with("path", path.display())
-                .hint("restore a copy, or run `chorus state clear` to read everything again")
-        };
-        let value: Value = serde_json::from_slice(&text).map_err(|_| broken())?;
-        check_version(&value, &path)?;
-        match &value["singer_state"] {
-            state @ Value::Object(_) => Ok(Some(state.clone())),
-            _ => Err(broken()),
-        }
-    }
-
-    /// Replaces the state of an id.
-    pub fn set_state(&self, id: &str, state: &Value) -> Result<()> {
-        write(&self.state_path(id), &json!({ "singer_state": state }))
-    }
-
-    /// Removes the state of an id; tells whether there was one.
-    pub fn clear_state(&self, id: &str) -> Result<bool> {
-        let path = self.state_path(id);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(cause) => Err(failure("cannot remove the state", &path, cause)),
-        }
-    }
-
-    /// Returns the ids that have a state, in order.
-    pub fn state_ids(&self) -> Result<Vec<String>> {
-        let folder = self.folder.join("state");
-        let mut ids: Vec<String> = entries(&folder)?
-            .iter()
-            .filter_map(|path| {
-                disk::name::decode(path.file_name()?.to_str()?.strip_suffix(".json")?)
-            })
-            .collect();
-        ids.sort();
-        Ok(ids)
-    }
-
-    fn state_path(&self, id: &str) -> PathBuf {
-        self.folder.join("state").join(disk::name::encode(id) + ".json")
     }
 }
 
@@ -166,40 +111,5 @@ pub fn make_new_folder(path: &Path) -> Result<bool> {
         Ok(()) => Ok(true),
         Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(cause) => Err(failure("cannot make the folder", path, cause)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_states_and_refuses_damaged_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
-        assert!(store.state("dev:a-to-b").unwrap().is_none());
-        assert!(store.state_ids().unwrap().is_empty());
-        let state = json!({"bookmarks": {"s": {"v": 1}}});
-        store.set_state("dev:a-to-b:2026/01", &state).unwrap();
-        store.set_state("dev:a-to-b", &state).unwrap();
-        assert_eq!(store.state("dev:a-to-b").unwrap().unwrap(), state);
-        assert_eq!(store.state_ids().unwrap(), ["dev:a-to-b", "dev:a-to-b:2026/01"]);
-        for damaged in ["", "{", "{}", "{\"singer_state\": 1}", "null"] {
-            fs::write(store.state_path("dev:a-to-b"), damaged).unwrap();
-            assert_eq!(
-                store.state("dev:a-to-b").unwrap_err().kind(),
-                ErrorKind::Config,
-                "{damaged}"
-            );
-        }
-        for (version, fine) in
-            [("0", true), ("1", true), ("2", false), ("-1", false), ("\"1\"", false)]
-        {
-            let text = format!("{{\"singer_state\": {state}, \"format_version\": {version}}}");
-            fs::write(store.state_path("dev:a-to-b"), text).unwrap();
-            assert_eq!(store.state("dev:a-to-b").is_ok(), fine, "{version}");
-        }
-        assert!(store.clear_state("dev:a-to-b").unwrap());
-        assert!(!store.clear_state("dev:a-to-b").unwrap());
     }
 }

@@ -12,6 +12,7 @@ use runner::params::Params;
 use runner::record::RunRecord;
 use singer::{Error, ErrorKind, Result, generate, help};
 
+use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
 pub use invoke::{Dump, InvokeArgs};
@@ -135,6 +136,9 @@ pub struct WhatArgs {
     /// Use the state of this id
     #[arg(long, value_name = "ID", add = complete::states())]
     pub state_id: Option<String>,
+    /// End the names of states with this
+    #[arg(long, value_name = "ID", conflicts_with = "state_id")]
+    pub state_id_suffix: Option<String>,
     /// What it takes beside the project
     #[command(flatten)]
     pub params: ParamsArgs,
@@ -354,55 +358,13 @@ impl RerunArgs {
             datestamp: record.datestamp,
             full_refresh: self.full_refresh,
             state_id: record.state_id.clone(),
+            state_id_suffix: record.state_id_suffix.clone(),
             retries: 3,
             deny: self.deny_warnings.clone(),
             params,
             ..Options::default()
         })
     }
-}
-
-/// What to do with a state.
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List the ids that have a state
-    #[command(after_help = below(examples::STATE_LIST))]
-    List,
-    /// Print the state of an id, as Meltano writes it
-    #[command(after_help = below(examples::STATE_GET))]
-    Get {
-        /// Id of the state
-        #[arg(add = complete::states())]
-        id: String,
-    },
-    /// Replace the state of an id
-    #[command(after_help = below(examples::STATE_SET))]
-    Set {
-        /// Id of the state
-        #[arg(add = complete::states())]
-        id: String,
-        /// The state, `{"singer_state": {...}}`; `-` reads it from standard input
-        state: String,
-    },
-    /// Replace some bookmarks of a state
-    #[command(after_help = below(examples::STATE_MERGE))]
-    Merge {
-        /// Id of the state
-        #[arg(add = complete::states())]
-        id: String,
-        /// The bookmarks, `{"singer_state": {...}}`; `-` reads them from standard input
-        state: String,
-    },
-    /// Remove a state, or some bookmarks of it: the next run reads from the beginning
-    #[command(after_help = below(examples::STATE_CLEAR))]
-    Clear {
-        /// Id of the state
-        #[arg(add = complete::states())]
-        id: String,
-        /// Remove only the bookmark of this stream; repeatable
-        #[arg(long = "stream", value_name = "STREAM")]
-        streams: Vec<String>,
-    },
 }
 
 /// Which steps to run.

@@ -11,7 +11,7 @@ use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use clap_complete::{CompleteEnv, Generator, Shell};
 use project::{Context, Opening, Project, Role, Warnings};
 use runner::history::History;
-use runner::store::Store;
+use runner::state_stores::States;
 use singer::man::File;
 use singer::{ErrorKind, Result, ResultExt};
 
@@ -120,7 +120,16 @@ pub fn environments() -> ArgValueCandidates {
 
 /// Offers the ids of states.
 pub fn states() -> ArgValueCandidates {
-    offer(|project| named(Store::new(&project.root).state_ids().unwrap_or_default(), "state"))
+    offer(|project| named(state_ids(project), "state"))
+}
+
+/// Returns the ids of states; a server is not asked for them at each TAB.
+fn state_ids(project: &Project) -> Vec<String> {
+    let database = project.system_setting("database_uri");
+    if database.is_some_and(|setting| !setting.value.starts_with("sqlite:")) {
+        return Vec::new();
+    }
+    States::open(project).and_then(|states| states.state_ids()).unwrap_or_default()
 }
 
 /// Offers the last runs, the latest first.

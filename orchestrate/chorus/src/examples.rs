@@ -92,6 +92,16 @@ pub const STATE_MERGE: &[Example] = &[example(
     "Set the bookmark of one stream",
     "{} state merge dev:tap-csv-to-target-csv - < bookmark.json",
 )];
+/// Of `chorus state copy`.
+pub const STATE_COPY: &[Example] = &[example(
+    "Let another environment go on from the same place",
+    "{} state copy dev:tap-csv-to-target-csv prod:tap-csv-to-target-csv",
+)];
+/// Of `chorus state move`.
+pub const STATE_MOVE: &[Example] = &[example(
+    "Keep the state of a tap that has a new name",
+    "{} state move dev:tap-csv-to-target-csv dev:tap-files-to-target-csv",
+)];
 /// Of `chorus state clear`.
 pub const STATE_CLEAR: &[Example] = &[example(
     "Have the next run read one stream from its beginning",

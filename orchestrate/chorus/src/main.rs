@@ -1,6 +1,7 @@
 //! Runs the taps and targets of a `meltano.yml`.
 
 mod cli;
+mod cli_state;
 mod commands;
 mod complete;
 mod examples;
@@ -140,8 +141,8 @@ impl Opener {
     fn of_what(&self, what: &WhatArgs, options: Options) -> Result<(Project, Options)> {
         let params = what.params.read()?;
         let (project, datestamp) = self.of_run(what.datestamp.as_deref(), &params.variables())?;
-        let state_id = what.state_id.clone();
-        Ok((project, Options { datestamp, state_id, params, ..options }))
+        let (state_id, state_id_suffix) = (what.state_id.clone(), what.state_id_suffix.clone());
+        Ok((project, Options { datestamp, state_id, state_id_suffix, params, ..options }))
     }
 
     fn deny(&self, codes: &[String]) -> Result<()> {

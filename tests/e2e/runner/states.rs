@@ -1,14 +1,13 @@
 //! States that the runner keeps, whatever their length, and those it starts its taps from.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::files::limits::{measured, peak};
 use support::lake;
 use support::project::{DAY, Project};
-use support::run::{Run, file};
+use support::run::file;
 
 /// A foreign tap that goes on from a state with `at_4` in it, and says nothing of it.
 const GOES_ON: &str = r#"
@@ -267,39 +266,4 @@ fn a_state_has_its_whole_name_or_none() {
     run().args(["--state-id", "y"]).go().success();
     let ids = project.chorus(&["state", "list"]).go().success().text();
     assert_eq!(ids, "dev:tap-csv-to-target-flat:of-x\ny\n");
-}
-
-#[test]
-fn a_state_that_meltano_keeps_is_told_before_all_is_read_again() {
-    let told = |project: &Project, backend: &str| {
-        let run = project.chorus(&["run", "--datestamp", DAY, "tap-csv", "target-csv"]);
-        run.env("MELTANO_STATE_BACKEND_URI", backend).go().success().complaint()
-    };
-    let elsewhere = "W-STATE-ELSEWHERE";
-    let project = |id: &str| {
-        let project = Project::with("", "", "");
-        let database = project.root.join(".meltano/meltano.db");
-        std::fs::create_dir_all(database.parent().unwrap()).unwrap();
-        let make = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1])
-c.execute('CREATE TABLE state (state_id VARCHAR PRIMARY KEY, completed_state VARCHAR)')
-c.execute('INSERT INTO state VALUES (?, ?)', (sys.argv[2], '{}')); c.commit()";
-        let python = Run::new(Path::new("/usr/bin/python3")).args(["-c", make]);
-        python.args([&database]).args([id]).go().success();
-        project
-    };
-    let own = project(&format!("dev:tap-csv-to-target-csv:{DAY}"));
-    let said = told(&own, "");
-    assert!(
-        said.contains(elsewhere) && said.contains("meltano state get dev:tap-csv-to"),
-        "{said}"
-    );
-    // From now on the state is kept here.
-    assert!(!told(&own, "").contains(elsewhere));
-    let other = project("dev:tap-other-to-target-csv");
-    assert!(!told(&other, "systemdb").contains(elsewhere));
-    let away = project("none");
-    let said = told(&away, "s3://user:hunter2@bucket/states");
-    assert!(said.contains("the place in `MELTANO_STATE_BACKEND_URI`"), "{said}");
-    assert!(!said.contains("hunter2"));
-    assert!(!told(&away, "s3://user:hunter2@bucket/states").contains(elsewhere));
 }

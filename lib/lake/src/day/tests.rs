@@ -78,6 +78,15 @@ fn refuses_days_that_are_not_there_or_not_clear() {
     let discover = |day: &str, settings: Value| open(&output, day, &settings).unwrap().discover();
     assert_eq!(kind(discover("2024-03-01", json!({}))), ErrorKind::NoInput);
     assert_eq!(kind(discover("2024-03-01", json!({"source": "pg"}))), ErrorKind::NoInput);
+    for (settings, sources) in
+        [(json!({}), "sources: csv, pg\n"), (json!({"source": "pg"}), "source: pg\n")]
+    {
+        let told = discover("2024-03-01", settings).unwrap_err().to_string();
+        for part in ["day: 2024-03-01\n", sources, &format!(": {DAY}\n"), "--datestamp 2024-03-01"]
+        {
+            assert!(told.contains(part), "{part:?}: {told}");
+        }
+    }
     assert_eq!(kind(discover(DAY, json!({}))), ErrorKind::Config);
     fs::remove_dir_all(format!("{output}/.runs")).unwrap();
     assert_eq!(kind(discover(DAY, json!({"source": "pg"}))), ErrorKind::NoInput);

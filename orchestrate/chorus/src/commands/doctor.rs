@@ -13,7 +13,7 @@ use runner::hook;
 use runner::lake_paths;
 use runner::record::RunStatus;
 use runner::schedule::Schedule;
-use runner::store::Store;
+use runner::state_stores::States;
 use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -187,14 +187,7 @@ fn untried(what: &str, names: &BTreeSet<&str>) -> String {
 }
 
 fn states(project: &Project, report: &mut Report) {
-    let store = Store::new(&project.root);
-    for id in store.state_ids().unwrap_or_default() {
-        if let Err(failure) = store.state(&id) {
-            let path = failure.context("path").unwrap_or_default();
-            let mend = format!("restore a copy of {path}, or: chorus state clear '{id}'");
-            report.fault(&id, failure.message(), &mend);
-        }
-    }
+    kept_states(project, report);
     let Ok(history) = history::History::read(project) else { return };
     let died = |PastRun { folder, record }: &&PastRun| {
         record.status == RunStatus::Running && !history::is_alive(project, folder, record)
@@ -202,6 +195,29 @@ fn states(project: &Project, report: &mut Report) {
     let died = history.all().into_iter().filter(died).count();
     if died > 0 {
         report.note(&format!("{died} runs were killed: `chorus runs` lists them"));
+    }
+}
+
+/// Says where the states are, and which of them cannot be read.
+fn kept_states(project: &Project, report: &mut Report) {
+    let opened = States::open(project).and_then(|states| Ok((states.state_ids()?, states)));
+    let (ids, states) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => return report.failure("states", &failure, "correct where they are kept"),
+    };
+    if states.are_of_meltano() {
+        report.good(&format!("{} states are in {}", ids.len(), states.name()));
+    }
+    for id in ids {
+        if let Err(failure) = states.state(&id) {
+            let path = failure.context("path").unwrap_or_default();
+            let mend = format!("restore a copy of {path}, or: chorus state clear '{id}'");
+            if failure.has_hint() && path.is_empty() {
+                report.failure(&id, &failure, &mend);
+            } else {
+                report.fault(&id, failure.message(), &mend);
+            }
+        }
     }
 }
 

@@ -3,56 +3,93 @@
 use std::io::Read;
 
 use disk::Lock;
+use globset::Glob;
 use project::Project;
 use runner::state_names;
-use runner::store::Store;
+use runner::state_stores::States;
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli::StateCommand;
+use crate::cli_state::{Between, GivenState, StateCommand};
 
 /// Does what the command says.
 pub fn state(project: &Project, command: StateCommand) -> Result<()> {
-    let store = Store::new(&project.root);
+    let store = States::open(project)?;
     match command {
-        StateCommand::List => print(&store.state_ids()?.join("\n")).and_then(|()| print("\n")),
-        StateCommand::Get { id } => match store.state(&id)? {
-            Some(state) => print(&(json!({ "singer_state": state }).to_string() + "\n")),
-            None => Err(no_state(&store, &id)),
-        },
-        StateCommand::Set { id, state } => {
-            let state = read(&state)?;
-            let _held = hold(project, &id)?;
+        StateCommand::List { pattern } => list(&store, pattern.as_deref()),
+        StateCommand::Get { id } => {
+            print(&(json!({ "singer_state": known(&store, &id)? }).to_string() + "\n"))
+        }
+        StateCommand::Set { id, given } => {
+            let state = read(&given)?;
+            let _held = hold(project, &store, &id)?;
             store.set_state(&id, &state)
         }
-        StateCommand::Merge { id, state } => {
-            let state = read(&state)?;
-            let _held = hold(project, &id)?;
+        StateCommand::Merge { id, given, from_state_id } => {
+            let state = match from_state_id {
+                Some(from) => known(&store, &from)?,
+                None => read(&given)?,
+            };
+            let _held = hold(project, &store, &id)?;
             let mut known = store.state(&id)?.unwrap_or_else(|| Value::Object(Map::new()));
             merge(&mut known, state);
             store.set_state(&id, &known)
         }
+        StateCommand::Copy(Between { from, to }) => {
+            let _held = hold(project, &store, &to)?;
+            store.set_state(&to, &known(&store, &from)?)
+        }
+        StateCommand::Move(Between { from, to }) => {
+            if from == to {
+                return Err(Error::new(ErrorKind::Usage, "cannot move a state to its own id"));
+            }
+            let _held = (hold(project, &store, &from)?, hold(project, &store, &to)?);
+            store.set_state(&to, &known(&store, &from)?)?;
+            store.clear_state(&from).map(drop)
+        }
         StateCommand::Clear { id, streams } if !streams.is_empty() => {
-            let _held = hold(project, &id)?;
-            let mut state = store.state(&id)?.ok_or_else(|| no_state(&store, &id))?;
+            let _held = hold(project, &store, &id)?;
+            let mut state = known(&store, &id)?;
             forget(&mut state, &id, &streams).map_err(|failure| failure.with("id", &id))?;
             store.set_state(&id, &state)
         }
         StateCommand::Clear { id, .. } => {
-            let _held = hold(project, &id)?;
+            let _held = hold(project, &store, &id)?;
             if store.clear_state(&id)? { Ok(()) } else { Err(no_state(&store, &id)) }
         }
     }
 }
 
+/// Prints the ids, or those that match a pattern.
+fn list(store: &States, pattern: Option<&str>) -> Result<()> {
+    let pattern = pattern.map(|text| {
+        Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|cause| {
+            Error::new(ErrorKind::Usage, "cannot read the pattern")
+                .with("--pattern", text)
+                .caused_by(cause)
+        })
+    });
+    let pattern = pattern.transpose()?;
+    let ids = store.state_ids()?.into_iter();
+    let ids = ids.filter(|id| pattern.as_ref().is_none_or(|pattern| pattern.is_match(id)));
+    print(&(ids.collect::<Vec<_>>().join("\n") + "\n"))
+}
+
+/// Returns the state of an id, which has to have one.
+fn known(store: &States, id: &str) -> Result<Value> {
+    store.state(id)?.ok_or_else(|| no_state(store, id))
+}
+
 /// Takes a state for the time of a change; a run that has it would write over what is changed.
-fn hold(project: &Project, id: &str) -> Result<Lock> {
-    Lock::try_take(&state_names::lock(project, id)?)?.ok_or_else(|| {
+fn hold(project: &Project, store: &States, id: &str) -> Result<Lock> {
+    let held = Lock::try_take(&state_names::lock(project, id)?)?.ok_or_else(|| {
         Error::new(ErrorKind::Temporary, "cannot change a state that a run is using")
             .with("id", id)
             .hint("wait until it has ended: `chorus runs` lists the running ones")
-    })
+    })?;
+    store.check_idle(project, id)?;
+    Ok(held)
 }
 
 /// Removes the bookmarks of streams.
@@ -72,7 +109,7 @@ fn forget(state: &mut Value, id: &str, streams: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn no_state(store: &Store, id: &str) -> Error {
+fn no_state(store: &States, id: &str) -> Error {
     let known = store.state_ids().unwrap_or_default();
     let failure = Error::new(ErrorKind::NoInput, "cannot find a state of this id").with("id", id);
     match project::names::nearest(id, &known) {
@@ -82,9 +119,12 @@ fn no_state(store: &Store, id: &str) -> Error {
 }
 
 /// Reads a state in Meltano's format, or the bare value of a STATE message.
-fn read(text: &str) -> Result<Value> {
-    let mut given = text.to_owned();
-    if text == "-" {
+fn read(from: &GivenState) -> Result<Value> {
+    let mut given = from.state.clone().unwrap_or_default();
+    if let Some(path) = &from.input_file {
+        given = std::fs::read_to_string(path)
+            .map_err(|cause| disk::failure("cannot read the state", path, cause))?;
+    } else if given == "-" {
         given.clear();
         std::io::stdin().read_to_string(&mut given).map_err(|cause| {
             Error::new(ErrorKind::Io, "cannot read standard input").caused_by(cause)

@@ -228,6 +228,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "Byte order marks inside a file are skipped. Have the file written without them.",
     ),
     (
+        "W-MARK-STALE",
+        "Meltano's database has a job as running whose run was killed. The job is marked as failed \
+         there, and the run goes on.",
+    ),
+    (
         "W-MORE-PAGES",
         "The answer says that there are more pages, but no setting says how to request them. Set \
          `pagination_request_style`.",

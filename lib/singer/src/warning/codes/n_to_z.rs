@@ -225,9 +225,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("W-STATE-DAMAGED", "A target printed a line that is not a state. The line is left out."),
     (
         "W-STATE-ELSEWHERE",
-        "Meltano has a state of the step, or may have one, and `chorus` does not read it, so all \
-         rows are read from the start. `meltano state get ID` prints it, and `chorus state set ID \
-         -` imports it.",
+        "`database_uri` names a file that does not exist, so states are kept in `.chorus/state` \
+         until Meltano makes it. Correct the path if it is wrong.",
     ),
     (
         "W-STATE-SHARED",
