@@ -79,6 +79,7 @@ mod others {
     mod airflow;
     mod dbt;
     mod interop;
+    mod layers;
     pub mod meltano;
     mod runners_agree;
     mod sales;

@@ -10,8 +10,10 @@ use singer::{Error, ErrorKind, Result};
 use crate::context::Context;
 use crate::day::{DAY_VARIABLES, day_of};
 use crate::file;
+use crate::locks::Locks;
 use crate::names::find_named;
 use crate::role::Role;
+use crate::stored::Stored;
 use crate::variables::Variables;
 use crate::warnings::Warnings;
 
@@ -33,6 +35,11 @@ pub struct Project {
     /// The same project for another day, where it was opened for one: what is the same in both has
     /// nothing to do with the day.
     pub(crate) other_day: Option<Box<Self>>,
+    /// The definitions of its plugins.
+    pub(crate) locks: Locks,
+    /// The settings of the system database, where somebody has read it: to be set before plugins
+    /// are looked for.
+    pub(crate) stored: Stored,
 }
 
 /// How a project is opened.
@@ -88,13 +95,25 @@ impl Project {
             Some(name) => find_environment(&file, name)?,
             None => Value::Null,
         };
+        if let Some(id) = file["project_id"].as_str() {
+            process.set("MELTANO_PROJECT_ID", id);
+        }
         process.set("MELTANO_PROJECT_ROOT", root.to_string_lossy());
         process.set("MELTANO_ENVIRONMENT", wanted.as_deref().unwrap_or_default());
         let mut variables = process.clone();
         variables.add_block(&file["env"], &process);
         variables.add_block(&environment["env"], &process);
         let context = Arc::clone(context);
-        Ok(Self { root, file, environment, process, variables, context, other_day: None })
+        let (locks, stored, other_day) = (Locks::of_project(&root), Stored::default(), None);
+        Ok(Self { root, file, environment, process, variables, context, other_day, locks, stored })
+    }
+
+    /// Takes the settings of the system database, before plugins are looked for.
+    pub fn set_stored(&mut self, stored: Stored) {
+        if let Some(other) = &mut self.other_day {
+            other.set_stored(stored.clone());
+        }
+        self.stored = stored;
     }
 
     /// Returns who receives the warnings.

@@ -95,7 +95,7 @@ pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
     }
 }
 
-/// Warns of what Meltano would do for a key, and a run here does not.
+/// Warns of what a key promises, and a run does not do.
 pub(crate) fn check_effects(whole: &Value, warnings: &Warnings) {
     let entries = |list: &Value| list.as_array().cloned().unwrap_or_default();
     let name = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
@@ -106,21 +106,11 @@ pub(crate) fn check_effects(whole: &Value, warnings: &Warnings) {
             if plugin["use_state"] == false {
                 warnings.warn_once(warning!(
                     "W-PROJECT-UNUSED",
-                    "`use_state: false` of {} has no effect: a run goes on from its state; \
-                     `--full-refresh` reads everything",
+                    "`use_state: false` of {} has no effect, as for Meltano 4: a run goes on from \
+                     its state; `state: /dev/null` has it start without one",
                     name(&plugin)
                 ));
             }
-        }
-    }
-    for schedule in entries(&whole["schedules"]) {
-        if schedule["transform"].as_str().is_some_and(|word| word != "skip") {
-            warnings.warn_once(warning!(
-                "W-PROJECT-UNUSED",
-                "`transform` of schedule {} has no effect: transform the tables with another \
-                 program, after the run",
-                name(&schedule)
-            ));
         }
     }
 }
@@ -357,8 +347,6 @@ mod tests {
         let plugin = |text: &str| format!("plugins: {{extractors: [{{name: t, {text}}}]}}");
         check(&plugin("use_state: false"), &["`use_state: false` of t"]);
         check(&plugin("use_state: true"), &[]);
-        check("schedules: [{name: s, transform: run}]", &["`transform` of schedule s"]);
-        check("schedules: [{name: s, transform: skip}]", &[]);
         let inner = plugin("use_state: false");
         let environment = format!("environments: [{{name: e, config: {{{inner}}}}}]");
         check(&environment, &["`use_state: false` of t"]);

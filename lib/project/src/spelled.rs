@@ -1,8 +1,8 @@
 //! Numbers and truth values of settings as the file spells them, until their kind is known.
 //!
 //! The rule: a setting of text gets the text that stands in the file. Any other setting gets the
-//! number that every reader of YAML sees there; where readers differ (`010`, `1_000`, `0x10`), or
-//! digits would be lost, the value is refused.
+//! number that Meltano reads there (`010` is 10, `1_000` is 1000, `0x10` is 16); where digits would
+//! be lost, the value is refused.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub fn settle(value: &mut Value) -> Result<()> {
         Value::Object(members) => settle_members(members),
         other => {
             if let Some(spelled) = unread(other) {
-                *other = plain(spelled).ok_or_else(ambiguous)?;
+                *other = plain(spelled).ok_or_else(inexact)?;
             }
             Ok(())
         }
@@ -63,19 +63,17 @@ pub fn settle_members(members: &mut Map<String, Value>) -> Result<()> {
                 Some(inner) => format!("{name}.{inner}"),
                 None => name.clone(),
             };
-            ambiguous().with("setting", name)
+            inexact().with("setting", name)
         })?;
     }
     Ok(())
 }
 
-/// The failure of a value that may be meant in more than one way; it may be a secret, so it is not
+/// The failure of a number whose digits would not all arrive. It may be a secret, so it is not
 /// shown.
-pub fn ambiguous() -> Error {
-    Error::new(ErrorKind::Config, "cannot decide whether a value is a number or a text").hint(
-        "put quotes around a text; write a number without leading zeros, `_` and prefixes such as \
-         `0x`, and with at most 17 digits",
-    )
+pub fn inexact() -> Error {
+    Error::new(ErrorKind::Config, "cannot keep all digits of a number")
+        .hint("put quotes around a text; write a number with a fraction with at most 17 digits")
 }
 
 /// Reads a plain number or truth value that means one thing alone.
@@ -85,17 +83,36 @@ pub fn plain(spelled: &str) -> Option<Value> {
         "false" | "False" | "FALSE" => return Some(Value::Bool(false)),
         _ => {}
     }
-    let written = Decimal::read(spelled)?;
-    if written.is_whole {
-        let digits = spelled.trim_start_matches('+');
-        let unsigned = digits.parse::<u64>().map(Value::from).ok();
-        return digits.parse::<i64>().map(Value::from).ok().or(unsigned);
+    let joined = spelled.replace('_', "");
+    if let Some(whole) = whole(&joined) {
+        return Some(whole);
     }
-    let number: f64 = spelled.parse().ok()?;
+    let written = Decimal::read(&joined)?;
+    let number: f64 = joined.parse().ok()?;
     let kept = Decimal::read(&format!("{number:e}"))?;
     let is_same = (written.negative, written.digits, written.exponent)
         == (kept.negative, kept.digits, kept.exponent);
     is_same.then(|| Number::from_f64(number).map(Value::Number)).flatten()
+}
+
+/// Reads a whole number of any length, by the base that its prefix says.
+fn whole(joined: &str) -> Option<Value> {
+    let unsigned = joined.strip_prefix(['-', '+']).unwrap_or(joined);
+    let sign = if joined.starts_with('-') { "-" } else { "" };
+    let prefixes = [("0x", 16), ("0o", 8), ("0b", 2)];
+    let based =
+        prefixes.iter().find_map(|(prefix, base)| Some((unsigned.strip_prefix(prefix)?, *base)));
+    let digits = match based {
+        Some((digits, base)) => u64::from_str_radix(digits, base).ok()?.to_string(),
+        None => unsigned.to_owned(),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let kept = digits.trim_start_matches('0');
+    let kept = if kept.is_empty() { "0" } else { kept };
+    let sign = if kept == "0" { "" } else { sign };
+    format!("{sign}{kept}").parse::<Number>().ok().map(Value::Number)
 }
 
 /// A number as it is written: its digits without zeros at the ends, and where their point is.
@@ -103,7 +120,6 @@ struct Decimal {
     negative: bool,
     digits: String,
     exponent: i64,
-    is_whole: bool,
 }
 
 impl Decimal {
@@ -118,11 +134,10 @@ impl Decimal {
             Some((whole, part)) => (whole, Some(part)),
             None => (mantissa, None),
         };
-        let is_whole = part.is_none() && exponent.is_none();
         let part = part.unwrap_or_default();
         let digits = format!("{whole}{part}");
         let in_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !in_digits || whole.len() > 1 && whole.starts_with('0') {
+        if !in_digits {
             return None;
         }
         let after = i64::try_from(part.len()).ok()?;
@@ -131,7 +146,7 @@ impl Decimal {
         let kept = significant.trim_end_matches('0');
         exponent += i64::try_from(significant.len() - kept.len()).ok()?;
         let exponent = if kept.is_empty() { 0 } else { exponent };
-        Some(Self { negative, digits: kept.to_owned(), exponent, is_whole })
+        Some(Self { negative, digits: kept.to_owned(), exponent })
     }
 }
 
@@ -246,12 +261,20 @@ mod tests {
     }
 
     #[test]
-    fn only_what_means_one_number_is_read_as_one() {
+    fn numbers_are_what_meltano_reads() {
         for (spelled, expected) in [
             ("0", json!(0)),
             ("-17", json!(-17)),
             ("+5", json!(5)),
             ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
+            ("007", json!(7)),
+            ("05432", json!(5432)),
+            ("-08", json!(-8)),
+            ("1_000", json!(1000)),
+            ("0x1F", json!(31)),
+            ("0o17", json!(15)),
+            ("0b11", json!(3)),
+            ("00.5", json!(0.5)),
             ("1.50", json!(1.5)),
             (".5", json!(0.5)),
             ("0.1", json!(0.1)),
@@ -264,25 +287,12 @@ mod tests {
         ] {
             assert_eq!(plain(spelled), Some(expected), "{spelled}");
         }
-        for spelled in [
-            "007",
-            "010",
-            "05432",
-            "-08",
-            "00.5",
-            "1_000",
-            "0x10",
-            "0o17",
-            "0b1",
-            "18446744073709551616",
-            "0.12345678901234567890",
-            "1e999",
-            "9007199254740993.0",
-            "1__0.5",
-        ] {
+        let long = "123456789012345678901234567890";
+        assert_eq!(plain(long).map(|number| number.to_string()).as_deref(), Some(long));
+        for spelled in ["0.12345678901234567890", "1e999", "9007199254740993.0"] {
             assert_eq!(plain(spelled), None, "{spelled}");
         }
-        let mut config = kept("env: {a: {b: [1, 0x1]}}")["env"].clone();
+        let mut config = kept("env: {a: {b: [1, 0.12345678901234567890]}}")["env"].clone();
         let failure = settle(&mut config).unwrap_err();
         assert_eq!(failure.context("setting"), Some("a.b"));
     }

@@ -87,18 +87,28 @@ impl Variables {
     }
 
     /// Adds an `env` block of the project, its values expanded, numbers as they are spelled. The
-    /// process' own values win.
+    /// process' own values win. A variable in a value is what it was before the block; one that is
+    /// new in the block is what it is there.
     pub fn add_block(&mut self, block: &Value, process: &Self) {
+        let mut before = self.clone();
         for (name, value) in block.as_object().into_iter().flatten() {
             if process.get(name).is_some() {
                 continue;
             }
             let Some(text) = spelled::text(value) else { continue };
             let mut lacking = BTreeSet::new();
-            self.set(name, self.expand(&text, &mut lacking));
-            if !lacking.is_empty() {
-                self.lacking.insert(name.clone(), lacking);
+            let value = before.expand(&text, &mut lacking);
+            if before.get(name).is_none() {
+                before.set_lacking(name, &value, lacking.clone());
             }
+            self.set_lacking(name, &value, lacking);
+        }
+    }
+
+    fn set_lacking(&mut self, name: &str, value: &str, lacking: BTreeSet<String>) {
+        self.set(name, value);
+        if !lacking.is_empty() {
+            self.lacking.insert(name.to_owned(), lacking);
         }
     }
 

@@ -16,6 +16,29 @@ use pattern::{Pattern, id, is_selected, matcher, names, split};
 /// tell of patterns that match nothing. One that would leave something out is refused, and so is
 /// `select` as a whole where it selects no stream at all.
 pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
+    let mut warnings = if rules.catalog.is_some() {
+        beside_catalog(rules)
+    } else {
+        select_streams(catalog, rules)?
+    };
+    filter_streams(catalog, &rules.select_filter, &mut warnings)?;
+    part::take(catalog, &rules.part)?;
+    Ok(warnings)
+}
+
+/// Tells of rules that have no effect: as for Meltano, a catalog that the project names is used as
+/// it is.
+fn beside_catalog(rules: &Rules) -> Vec<String> {
+    let all = [
+        ("select", rules.select.is_empty()),
+        ("metadata", rules.metadata.is_empty()),
+        ("schema", rules.schema.is_empty()),
+    ];
+    let given = all.into_iter().filter(|(_, is_empty)| !is_empty);
+    given.map(|(name, _)| format!("`{name}` has no effect beside `catalog`")).collect()
+}
+
+fn select_streams(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let everything = ["*.*".to_owned()];
     let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
     let patterns: Vec<Pattern> =
@@ -40,8 +63,37 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
         select_stream(stream, &id, &patterns);
         add_metadata(stream, &id, &rules.metadata)?;
     }
-    part::take(catalog, &rules.part)?;
     Ok(warnings)
+}
+
+/// Leaves out the streams that no pattern of `select_filter` names, and those that one leaves out.
+fn filter_streams(
+    catalog: &mut Value,
+    filter: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    if filter.is_empty() {
+        return Ok(());
+    }
+    let patterns: Vec<Pattern> =
+        filter.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
+    let streams = catalog["streams"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+    Streams::of(streams).check_filter(filter, warnings)?;
+    for stream in streams {
+        let id = id(stream);
+        let is_named = |excludes: bool| {
+            let mut named = patterns.iter().filter(|pattern| pattern.excludes == excludes);
+            named.any(|pattern| pattern.stream.is_match(&id))
+        };
+        let names_all = patterns.iter().all(|pattern| pattern.excludes);
+        if is_named(true) || !names_all && !is_named(false) {
+            stream["selected"] = false.into();
+            for entry in stream["metadata"].as_array_mut().into_iter().flatten() {
+                entry["metadata"]["selected"] = false.into();
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Tells whether patterns leave a stream in, as far as its name tells; without patterns all are.
@@ -66,7 +118,7 @@ fn complete_metadata(stream: &mut Value) {
         }
         let depth = breadcrumb.as_array().map_or(0, Vec::len);
         let inclusion = if depth <= 2 { "automatic" } else { "available" };
-        let metadata = if depth == 0 { json!({}) } else { json!({ "inclusion": inclusion }) };
+        let metadata = json!({ "inclusion": inclusion });
         entries.push(json!({ "breadcrumb": breadcrumb, "metadata": metadata }));
     }
 }
@@ -242,6 +294,42 @@ mod tests {
         assert_eq!(selected(&["public-users.*", "!public-users.home"]), without);
         let inner = ["users", "users.home", "users.home.city"];
         assert_eq!(selected(&["public-users.home.city"]), inner);
+    }
+
+    #[test]
+    fn a_catalog_of_the_project_is_used_as_it_is() {
+        let rules = Rules {
+            catalog: Some("catalog.json".to_owned()),
+            select: vec!["*.*".to_owned()],
+            select_filter: vec!["!public-users".to_owned()],
+            ..Rules::default()
+        };
+        let mut given = catalog();
+        assert_eq!(apply(&mut given, &rules).unwrap().len(), 1);
+        let [users, orders] = [0, 1].map(|at| &given["streams"][at]);
+        assert_eq!((&users["selected"], &orders["selected"]), (&json!(false), &Value::Null));
+    }
+
+    #[test]
+    fn a_filter_leaves_streams_out() {
+        let filtered = |filter: &[&str]| {
+            let mut catalog = catalog();
+            let select_filter = filter.iter().map(|text| (*text).to_owned()).collect();
+            apply(&mut catalog, &Rules { select_filter, ..Rules::default() }).map(|warnings| {
+                let streams = catalog["streams"].as_array().unwrap();
+                let kept = streams.iter().filter(|stream| stream["selected"] == true);
+                (kept.map(id).collect::<Vec<_>>().join(" "), warnings.len())
+            })
+        };
+        let check = |filter: &[&str], expected: &str, warnings: usize| {
+            assert_eq!(filtered(filter).unwrap(), (expected.to_owned(), warnings), "{filter:?}");
+        };
+        check(&["public-users"], "public-users", 0);
+        check(&["public-users.id", "*-orders"], "public-users public-orders", 0);
+        check(&["!public-users"], "public-orders", 0);
+        check(&["*", "!*-orders"], "public-users", 0);
+        check(&["nothing"], "", 1);
+        assert_eq!(filtered(&["!nothing"]).unwrap_err().kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -71,12 +71,14 @@ mod tests {
 
     use super::*;
 
+    fn entry<'a>(name: &'a str, own: &'a Value) -> Entry<'a> {
+        Entry { name, own, of_environment: &Value::Null, namespace: None, is_lock: false }
+    }
+
     #[test]
     fn commands_have_all_forms_and_are_inherited() {
-        let nothing = Value::Null;
         let child = json!({"commands": {"run": {"args": "run -s a", "executable": "other"}}});
         let parent = json!({"commands": {"run": "run", "test": "test --x", "none": {}}});
-        let entry = |name, own| Entry { name, own, of_environment: &nothing };
         let chain = [entry("child", &child), entry("parent", &parent)];
         let all = commands(&chain, |name| PathBuf::from("bin").join(name)).unwrap();
         let told: Vec<_> = all
@@ -89,8 +91,7 @@ mod tests {
         );
         for wrong in [json!(5), json!(["run"]), json!({"args": ["run"]})] {
             let own = json!({"commands": {"run": wrong}});
-            let entry = Entry { name: "a", own: &own, of_environment: &nothing };
-            assert!(commands(&[entry], |name| name.into()).is_err(), "{own}");
+            assert!(commands(&[entry("a", &own)], |name| name.into()).is_err(), "{own}");
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::entry::Entry;
 
 /// A setting as `settings` of the project describes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Definition {
     /// The name, dots between levels.
     pub name: String,
@@ -15,9 +15,15 @@ pub struct Definition {
     pub default: Value,
     /// Its other names.
     pub aliases: Vec<String>,
-    /// A variable with a name of its own that sets it.
+    /// A variable with a name of its own that has it; Meltano gives it to the plugin, and does not
+    /// read it.
     pub variable: Option<String>,
-    sensitive: bool,
+    /// What is made of its value when it is read: `value_processor`.
+    pub processor: Option<String>,
+    /// What is made of its value for the plugin: `value_post_processor`.
+    pub post_processor: Option<String>,
+    /// Whether its value is a secret.
+    pub sensitive: bool,
 }
 
 impl Definition {
@@ -29,6 +35,11 @@ impl Definition {
     /// Tells whether its value is a secret.
     pub fn is_secret(&self) -> bool {
         self.sensitive
+    }
+
+    /// Tells whether this is one of its names.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
     /// Tells whether it has this name, or is what a setting of this name lies in.
@@ -62,17 +73,24 @@ impl Definition {
 /// Reads an entry of `settings`.
 pub(super) fn definition(setting: &Value) -> Option<Definition> {
     let aliases = setting["aliases"].as_array().into_iter().flatten();
+    let text = |key: &str| setting[key].as_str().map(str::to_owned);
     Some(Definition {
         name: setting["name"].as_str()?.to_owned(),
-        kind: setting["kind"].as_str().map(str::to_owned),
+        kind: text("kind"),
         default: setting["value"].clone(),
         aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
-        variable: setting["env"].as_str().map(str::to_owned),
-        sensitive: setting["sensitive"] == true || setting["kind"] == "password",
+        variable: text("env"),
+        processor: text("value_processor"),
+        post_processor: text("value_post_processor"),
+        sensitive: setting["sensitive"] == true
+            || setting["kind"] == "password"
+            || setting["kind"] == "oauth",
     })
 }
 
 /// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
 pub(super) fn variable_name(name: &str) -> String {
-    name.to_uppercase().replace(['-', '.', ' '], "_")
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A plugin's entry, and what the active environment says of it.
+/// A plugin's entry, and what the active environment says of it; or its definition in a lock file.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     /// Its name.
@@ -11,13 +11,33 @@ pub struct Entry<'a> {
     pub own: &'a Value,
     /// What its active environment says of it.
     pub of_environment: &'a Value,
+    /// The second prefix of its variables.
+    pub namespace: Option<&'a str>,
+    /// Tells whether a lock file says it.
+    pub is_lock: bool,
 }
 
 impl<'a> Entry<'a> {
-    /// Returns what the names of its variables begin with.
+    /// Returns what the names of its variables begin with: none are named after a definition.
     pub fn prefixes(&self) -> Vec<&'a str> {
-        let namespace = self.own["namespace"].as_str().filter(|namespace| *namespace != self.name);
+        if self.is_lock {
+            return Vec::new();
+        }
+        let namespace = self.namespace.filter(|namespace| *namespace != self.name);
         std::iter::once(self.name).chain(namespace).collect()
+    }
+
+    /// Returns the value of a key of a project's entry; a definition has no values of its own.
+    pub fn blocks(&self, key: &str) -> [&'a Value; 2] {
+        if self.is_lock {
+            return [&Value::Null; 2];
+        }
+        [&self.own[key], &self.of_environment[key]]
+    }
+
+    /// Returns the entry that it inherits from by name.
+    pub fn parent(&self) -> Option<&'a str> {
+        self.own["inherit_from"].as_str().filter(|parent| *parent != self.name)
     }
 }
 

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 
 use super::about::Description;
 use super::definition::{Definition, variable_name};
-use super::entry::{Entry, nearest_text, pass_env};
+use super::entry::{Entry, pass_env};
+use super::exports::Export;
+use super::secret_words::is_secret_word;
 use crate::project::Project;
-use crate::role::Role;
 use crate::variables::{Variables, names_in};
 
 /// What programs need: where they and their files are, language and time, the network, logs, the
@@ -49,10 +50,6 @@ const NEEDED: [&str; 28] = [
     "EXTRACTED_AT",
 ];
 
-/// Words in the names of settings that hold secrets, where nobody says which ones do.
-const SECRET_WORDS: [&str; 8] =
-    ["password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "private_key"];
-
 /// Which variables a plugin has to do with.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -71,14 +68,14 @@ pub struct Environment {
 /// What is known of a plugin.
 pub(super) struct Known<'a> {
     pub project: &'a Project,
-    pub role: Role,
     pub chain: &'a [Entry<'a>],
     /// The settings that the project declares.
     pub definitions: &'a [Definition],
     /// What the plugin says of itself, if it is one of ours.
     pub description: Option<&'a Description>,
-    pub config: &'a Map<String, Value>,
     pub written: &'a Map<String, Value>,
+    /// The variables of its names and settings.
+    pub exports: &'a [Export],
 }
 
 impl Known<'_> {
@@ -121,7 +118,7 @@ impl Environment {
         // Whoever names one by its whole name means it.
         own.extend(passed.into_iter().flatten().filter(|pattern| !pattern.contains('*')));
         let mut environment = Self { given, prefixes, own, secret, named };
-        environment.add_settings(known);
+        environment.add(known.exports);
         environment
     }
 
@@ -172,31 +169,14 @@ impl Environment {
     }
 
     /// Adds the plugin's names and settings as Meltano names them.
-    fn add_settings(&mut self, known: &Known<'_>) {
-        let Known { role, chain, config, .. } = known;
-        let name = chain.first().map_or("", |entry| entry.name);
-        let kind = role.word().to_uppercase();
-        let namespace = nearest_text(chain, "namespace").map_or(name, |(_, text)| text);
-        self.add(format!("MELTANO_{kind}_NAME"), name);
-        self.add(format!("MELTANO_{kind}_NAMESPACE"), namespace);
-        for definition in known.definitions {
-            let mut parts = definition.name.split('.');
-            let first = parts.next().and_then(|part| config.get(part));
-            let value = parts.fold(first, |at, part| at.and_then(|at| at.get(part)));
-            let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let setting = variable_name(&definition.name);
-            self.add(format!("{}_{setting}", variable_name(name)), &text);
-            self.add(format!("MELTANO_{}_{setting}", role.verb()), &text);
-            if let Some(variable) = &definition.variable {
-                self.add(variable.clone(), &text);
+    fn add(&mut self, exports: &[Export]) {
+        for Export { name, text, is_secret } in exports {
+            self.own.insert(name.clone());
+            self.given.set(name, text);
+            if *is_secret {
+                self.secret.insert(name.clone());
             }
         }
-    }
-
-    fn add(&mut self, name: String, value: &str) {
-        self.own.insert(name.clone());
-        self.given.set(name, value);
     }
 }
 
@@ -229,12 +209,6 @@ fn is_needed(chain: &[Entry<'_>], name: &str) -> bool {
 
 fn prefixes(chain: &[Entry<'_>]) -> BTreeSet<String> {
     chain.iter().flat_map(Entry::prefixes).map(|name| variable_name(name) + "_").collect()
-}
-
-/// Tells whether the name of a setting says that it holds a secret.
-pub fn is_secret_word(name: &str) -> bool {
-    let name = name.to_lowercase().replace('-', "_");
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Gathers the variables that settings name, and those that their secrets name.
@@ -277,7 +251,7 @@ struct Blocks(BTreeMap<String, BTreeSet<String>>);
 impl Blocks {
     fn new(project: &Project, chain: &[Entry<'_>]) -> Self {
         let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let own = chain.iter().flat_map(|entry| [&entry.own["env"], &entry.of_environment["env"]]);
+        let own = chain.iter().flat_map(|entry| entry.blocks("env"));
         for block in [&project.file["env"], &project.environment["env"]].into_iter().chain(own) {
             for (name, value) in block.as_object().into_iter().flatten() {
                 let names = value.as_str().map(names_in).unwrap_or_default();
@@ -289,7 +263,7 @@ impl Blocks {
 
     /// Returns the names in the blocks of a plugin.
     fn keys(&self, chain: &[Entry<'_>]) -> BTreeSet<String> {
-        let own = chain.iter().flat_map(|entry| [&entry.own["env"], &entry.of_environment["env"]]);
+        let own = chain.iter().flat_map(|entry| entry.blocks("env"));
         let names = own.filter_map(Value::as_object).flat_map(Map::keys);
         names.filter(|name| self.0.contains_key(*name)).cloned().collect()
     }
@@ -340,19 +314,5 @@ mod tests {
         check("A*A", "A", false);
         check("A", "AB", false);
         check("*", "ANY", true);
-    }
-
-    #[test]
-    fn secrets_are_known_by_their_words() {
-        for (name, expected) in [
-            ("password", true),
-            ("auth.clientSecret", true),
-            ("access-token", true),
-            ("API_KEY", true),
-            ("host", false),
-            ("keys", false),
-        ] {
-            assert_eq!(is_secret_word(name), expected, "{name}");
-        }
     }
 }

@@ -61,6 +61,17 @@ impl Streams {
             .hint(hint))
     }
 
+    /// Tells of patterns of `select_filter`, which name streams alone.
+    pub(super) fn check_filter(&self, filter: &[String], warnings: &mut Vec<String>) -> Result<()> {
+        for text in filter {
+            let pattern = Pattern { property: None, ..Pattern::read(text)? };
+            if !self.has(&pattern) {
+                self.lacking("select_filter", text, pattern.excludes, warnings)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Tells of patterns of `metadata`.
     pub(super) fn check_metadata(
         &self,

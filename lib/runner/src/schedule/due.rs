@@ -89,6 +89,15 @@ impl Schedule {
             (None, Some(extractor), Some(loader)) => vec![extractor, loader],
             _ => return Err(refuse("a schedule needs a `job`, or an `extractor` and a `loader`")),
         };
+        let transform = entry["transform"].as_str().filter(|word| *word != "skip");
+        if let Some(word) = transform.filter(|_| entry["job"].is_null()) {
+            return Err(refuse("cannot run a schedule with `transform`")
+                .with("transform", word)
+                .hint(
+                    "make a job of the steps, such as `tasks: [tap-a target-a, dbt-postgres:run]`, \
+                     and write its name into the schedule: `job: NAME`",
+                ));
+        }
         if let Some(name) = DAY_VARIABLES.iter().find(|name| !entry["env"][**name].is_null()) {
             return Err(refuse("cannot set the day of a schedule by its `env`")
                 .with("variable", name)
@@ -421,6 +430,8 @@ mod tests {
     fn refuses_what_it_cannot_read() {
         for entry in [
             json!({"name": "s", "interval": "@daily"}),
+            json!({"name": "s", "interval": "@daily", "extractor": "t", "loader": "l",
+                   "transform": "only"}),
             json!({"name": "s", "job": "j", "interval": "every day"}),
             json!({"name": "s", "job": "j", "annotations": {"chorus": {"timezone": "Mars"}}}),
             json!({"name": "s", "job": "j", "annotations": {"chorus": {"start_time": "25:00"}}}),

@@ -41,6 +41,9 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
             job(project, day, &[name], &mut report);
         }
         schedules(project, &mut report);
+        for difference in project::plugin::differences(project) {
+            report.note(&difference);
+        }
     } else {
         let following = following(project, words);
         for name in plugins_of(project, words).unwrap_or_default() {
@@ -61,10 +64,21 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
 }
 
 fn look_at(project: &Project, name: &str, report: &mut Report) {
-    match Plugin::find(project, name) {
+    match in_pipeline(project, name).map_or_else(|| Plugin::find(project, name), Ok) {
         Ok(plugin) => plugin::look_at(project, &plugin, report),
         Err(failure) => report.failure(name, &failure, "correct meltano.yml"),
     }
+}
+
+/// Returns a plugin that has settings by what the plugins before it are, as the first job has it.
+fn in_pipeline(project: &Project, name: &str) -> Option<Plugin> {
+    let alone = Plugin::find(project, name).ok()?;
+    if alone.missing.names().is_empty() {
+        return Some(alone);
+    }
+    let jobs = project.job_names().into_iter();
+    let steps = jobs.filter_map(|job| Job::find(project, &[job]).ok()).flat_map(|job| job.steps);
+    steps.flat_map(|step| step.plugins().to_vec()).find(|plugin| plugin.name == name)
 }
 
 /// Returns the names of the plugins of a job, or of a pipeline, each once.

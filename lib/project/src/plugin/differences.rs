@@ -1,0 +1,105 @@
+//! What a project has that is not the same here and for Meltano, by its own words.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::chain::chain;
+use super::entry::{Entry, nearest_text};
+use super::executable::executable;
+use super::flat;
+use crate::project::Project;
+use crate::role::Role;
+use crate::spelled;
+use crate::variables::names_in;
+
+/// Returns what will differ from a run by Meltano, a sentence each.
+pub fn differences(project: &Project) -> Vec<String> {
+    let mut found = Vec::new();
+    of_block(project, "the project", &project.file["env"], &mut found);
+    let environment = project.environment_name().unwrap_or_default();
+    of_block(project, environment, &project.environment["env"], &mut found);
+    for role in Role::ALL {
+        for entry in project.file["plugins"][role.key()].as_array().into_iter().flatten() {
+            // What cannot be read is told where the plugin is looked at.
+            let Ok(chain) = chain(project, role, entry) else { continue };
+            if let Some(first) = chain.first() {
+                for block in first.blocks("env") {
+                    of_block(project, first.name, block, &mut found);
+                }
+            }
+            let program = executable(project, role, &chain);
+            let context = &project.context;
+            let described = context.programs.describe(&program, &context.warnings);
+            let is_ours = matches!(described, Ok(Some(_)));
+            if is_ours {
+                of_nulls(&chain, &mut found);
+            }
+            found.extend(of_definition(role, &chain, is_ours.then_some(&program)));
+        }
+    }
+    found
+}
+
+/// The variables of an `env` block: who wins over them, and what is replaced in them.
+fn of_block(project: &Project, of: &str, block: &Value, found: &mut Vec<String>) {
+    let is_environment = *block == project.environment["env"];
+    for (name, value) in block.as_object().into_iter().flatten() {
+        let Some(text) = spelled::text(value) else { continue };
+        if project.process.get(name).is_some_and(|other| other != text) {
+            found.push(format!(
+                "{name}: the shell or .env wins over `env` of {of}; for Meltano, `env` wins"
+            ));
+        }
+        // Of an environment, Meltano replaces what is set elsewhere.
+        let is_left = |inner: &String| !is_environment || !block[inner].is_null();
+        let inner: Vec<String> = names_in(&text).into_iter().filter(is_left).collect();
+        if !inner.is_empty() {
+            let inner = inner.join(", ");
+            found.push(format!(
+                "{name}: {inner} is replaced in `env` of {of}; Meltano passes it on as text"
+            ));
+        }
+    }
+}
+
+/// The settings of a program of ours that a null takes away.
+fn of_nulls(chain: &[Entry<'_>], found: &mut Vec<String>) {
+    let Some(first) = chain.first() else { return };
+    for (name, value) in first.blocks("config").into_iter().flat_map(flat::flatten) {
+        if value.is_null() {
+            found.push(format!(
+                "{}: `{name}: null` takes the value away; for Meltano, an inherited value stays",
+                first.name
+            ));
+        }
+    }
+}
+
+/// The definition of a plugin: whether it is there, and whether the program is another one.
+fn of_definition(role: Role, chain: &[Entry<'_>], ours: Option<&PathBuf>) -> Option<String> {
+    let (first, last) = (chain.first()?, chain.last()?);
+    let variant = nearest_text(chain, "variant").map(|(_, text)| text);
+    if let Some(program) = ours {
+        let theirs = variant.filter(|variant| last.is_lock && *variant != "chorus")?;
+        return Some(format!(
+            "{}: {} runs in place of the variant {theirs}; defaults of its lock file count where \
+             {} has the setting",
+            first.name,
+            program.display(),
+            last.name
+        ));
+    }
+    let is_defined = last.is_lock || last.own["namespace"].is_string();
+    let is_of_hub = variant.is_some() || nearest_text(chain, "pip_url").is_some();
+    (is_of_hub && !is_defined).then(|| {
+        let end = variant.map_or(String::new(), |variant| format!("--{variant}"));
+        format!(
+            "{}: there is no lock file plugins/{}/{}{end}.lock, so its defaults and kinds are \
+             unknown; Meltano takes them from its hub: meltano lock --all",
+            first.name,
+            role.key(),
+            last.name
+        )
+    })
+}

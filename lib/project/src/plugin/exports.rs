@@ -1,0 +1,134 @@
+//! The variables that a plugin has its settings in, as Meltano names them: for its own process, for
+//! its rules, and for the plugins behind it in the pipeline.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::definition::{Definition, variable_name};
+use super::entry::{Entry, nearest_text};
+use super::layers::{Setting, text_of};
+use super::secret_words::is_secret_word;
+use super::{dump, flat};
+use crate::role::Role;
+use crate::variables::{Missing, Variables};
+
+/// A variable of a plugin.
+#[derive(Clone, Debug)]
+pub(super) struct Export {
+    pub name: String,
+    pub text: String,
+    /// Whether it is kept from other plugins.
+    pub is_secret: bool,
+}
+
+/// Returns what Meltano says of a plugin: `MELTANO_EXTRACTOR_NAME` and the like.
+pub(super) fn of_entry(role: Role, chain: &[Entry<'_>]) -> Vec<Export> {
+    let Some(entry) = chain.first() else { return Vec::new() };
+    let kind = role.word().to_uppercase();
+    let variant = nearest_text(chain, "variant").map_or("default", |(_, text)| text);
+    let namespace = entry.namespace.map_or_else(|| entry.name.replace('-', "_"), str::to_owned);
+    let all = [("NAME", entry.name), ("NAMESPACE", &namespace), ("VARIANT", variant)];
+    let export = |(word, text): (&str, &str)| Export {
+        name: format!("MELTANO_{kind}_{word}"),
+        text: text.to_owned(),
+        is_secret: false,
+    };
+    all.map(export).into()
+}
+
+/// Returns the variables of the settings.
+pub(super) fn of_settings(
+    role: Role,
+    chain: &[Entry<'_>],
+    definitions: &[Definition],
+    settings: &[Setting],
+) -> Vec<Export> {
+    let mut found = Vec::new();
+    for setting in settings {
+        let definition = definitions.iter().find(|known| known.name == setting.name);
+        let text = text_of(setting, definition.and_then(|known| known.kind.as_deref()));
+        let is_secret = is_secret(setting, definitions);
+        let own = definition.and_then(|known| known.variable.clone());
+        let named = names(role, chain, &setting.name);
+        for name in own.into_iter().chain(named) {
+            found.push(Export { name, text: text.clone(), is_secret });
+        }
+    }
+    found
+}
+
+/// Returns the variables of what else the project says of a plugin, such as `select`.
+pub(super) fn of_extras(
+    role: Role,
+    chain: &[Entry<'_>],
+    extras: &[(&str, Value)],
+    variables: &Variables,
+) -> Vec<Export> {
+    let mut all: Vec<(String, Value)> = Vec::new();
+    let of_tap = if role == Role::Extractor { extras } else { &[] };
+    for (name, value) in of_tap {
+        all.push((format!("_{name}"), value.clone()));
+        let members = flat::flatten(value).into_iter();
+        all.extend(members.map(|(path, value)| (format!("_{name}.{path}"), value.clone())));
+    }
+    let texts: &[(&str, &str)] = match role {
+        Role::Extractor => &[("load_schema", "$MELTANO_EXTRACTOR_NAMESPACE")],
+        Role::Loader => &[("dialect", "$MELTANO_LOADER_NAMESPACE")],
+        _ => &[],
+    };
+    for (name, usual) in texts {
+        let variable = chain.iter().flat_map(Entry::prefixes).find_map(|prefix| {
+            variables.get(&format!("{}__{}", variable_name(prefix), variable_name(name)))
+        });
+        let written = nearest_text(chain, name).map_or(*usual, |(_, text)| text);
+        let text = variable.map_or_else(
+            || variables.expand_value(&json!(written), &mut Missing::default()),
+            Value::from,
+        );
+        all.push((format!("_{name}"), text));
+    }
+    let mut found = Vec::new();
+    for (name, value) in all.into_iter().filter(|(_, value)| !value.is_null()) {
+        let text = value.as_str().map_or_else(|| dump::json(&value), str::to_owned);
+        for name in names(role, chain, &name) {
+            found.push(Export { name, text: text.clone(), is_secret: false });
+        }
+    }
+    found
+}
+
+/// Returns the variables of a setting: named after the plugin, after those it inherits from, and
+/// after what it does in a pipeline.
+fn names(role: Role, chain: &[Entry<'_>], setting: &str) -> BTreeSet<String> {
+    let prefixes = chain
+        .iter()
+        .flat_map(|entry| std::iter::once(entry.name).chain(entry.namespace).collect::<Vec<_>>());
+    let verb = format!("MELTANO_{}", role.verb());
+    let prefixes = prefixes.map(variable_name).chain([verb]);
+    prefixes.map(|prefix| format!("{prefix}_{}", variable_name(setting))).collect()
+}
+
+fn is_secret(setting: &Setting, definitions: &[Definition]) -> bool {
+    let prefix = format!("{}.", setting.name);
+    let is_here =
+        |known: &&Definition| known.is_named(&setting.name) || known.name.starts_with(&prefix);
+    definitions.iter().filter(is_here).any(|known| known.is_secret() || is_secret_word(&known.name))
+        || is_secret_word(&setting.name)
+        || holds_secret(&setting.value)
+}
+
+/// Tells whether a value has a member with the name of a secret, or an address with a password.
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split_once("://").is_some_and(|(_, rest)| {
+            let person = rest.split(['/', '?', ' ']).next().unwrap_or_default();
+            person.rsplit_once('@').is_some_and(|(person, _)| person.contains(':'))
+        }),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| is_secret_word(name) || holds_secret(value))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,119 @@
+//! What a project wants of the catalog and the state of a tap.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use singer::{Error, ErrorKind, Result};
+
+use super::definition::variable_name;
+use super::entry::Entry;
+use super::{literal, settings};
+use crate::project::Project;
+use crate::variables::{Missing, Variables};
+
+/// What a project wants of a tap's catalog and state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Patterns of streams and properties, `!` before those left out.
+    pub select: Vec<String>,
+    /// Patterns of streams, `!` before those left out: of what is selected, those alone are read.
+    pub select_filter: Vec<String>,
+    /// Metadata by patterns of streams and properties.
+    pub metadata: Map<String, Value>,
+    /// Keywords of JSON Schema by patterns of streams and properties.
+    pub schema: Map<String, Value>,
+    /// The path of a catalog to use in place of discovery.
+    pub catalog: Option<String>,
+    /// The path of a state to start from in place of the one that is kept.
+    pub state: Option<String>,
+    /// The part of all this that a run takes.
+    pub part: Part,
+}
+
+/// A part of what a tap reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Patterns of streams and properties: of what the project selects, those alone are read.
+    pub select: Vec<String>,
+    /// Streams whose rows a condition narrows: each has to be read.
+    pub narrowed: BTreeSet<String>,
+    /// Rows are read from a time on: each stream has to have a key of time.
+    pub since: bool,
+}
+
+impl Rules {
+    /// Tells whether the project leaves the catalog to the tap.
+    pub fn leave_catalog(&self) -> bool {
+        *self == Self { state: self.state.clone(), ..Self::default() }
+    }
+}
+pub(super) fn rules(
+    chain: &[Entry<'_>],
+    project: &Project,
+    variables: &Variables,
+    missing: &mut Missing,
+) -> Result<(Rules, Vec<(&'static str, Value)>)> {
+    let mut found = Map::new();
+    for name in ["select", "select_filter", "metadata", "schema", "catalog", "state"] {
+        let mut value = Value::Null;
+        for entry in chain.iter().rev() {
+            let here = [&entry.own[name], &entry.of_environment[name]];
+            for at in here {
+                let at = variables.expand_member(name, at, missing);
+                if !at.is_null() {
+                    settings::merge(&mut value, at);
+                }
+            }
+            for prefix in entry.prefixes() {
+                let variable = format!("{}__{}", variable_name(prefix), variable_name(name));
+                let Some(text) = project.process.get(&variable) else { continue };
+                value = match name {
+                    "catalog" | "state" => Value::from(text),
+                    _ => read_json(text).ok_or_else(|| {
+                        Error::new(ErrorKind::Config, "cannot read a variable as JSON")
+                            .with("variable", &variable)
+                    })?,
+                };
+            }
+        }
+        found.insert(name.to_owned(), value);
+    }
+    let member = |name: &str| found.get(name).and_then(Value::as_object).cloned();
+    let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
+    let patterns = |name: &str| {
+        let found = match found.get(name) {
+            Some(pattern @ Value::String(_)) => vec![pattern.clone()],
+            list => list.and_then(Value::as_array).cloned().unwrap_or_default(),
+        };
+        found.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let extras = extras(&found);
+    let rules = Rules {
+        part: Part::default(),
+        select: patterns("select"),
+        select_filter: patterns("select_filter"),
+        metadata: member("metadata").unwrap_or_default(),
+        schema: member("schema").unwrap_or_default(),
+        catalog: text("catalog"),
+        state: text("state"),
+    };
+    Ok((rules, extras))
+}
+
+/// Returns the rules as Meltano has them in variables, those that nobody sets, too.
+fn extras(found: &Map<String, Value>) -> Vec<(&'static str, Value)> {
+    let usual = [
+        ("select", json!(["*.*"])),
+        ("select_filter", json!([])),
+        ("metadata", json!({})),
+        ("schema", json!({})),
+        ("catalog", Value::Null),
+        ("state", Value::Null),
+    ];
+    let value = |name: &str| found.get(name).filter(|value| !value.is_null()).cloned();
+    usual.map(|(name, usual)| (name, value(name).unwrap_or(usual))).into()
+}
+
+fn read_json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| literal::read(text))
+}
