@@ -188,6 +188,7 @@ mod runner {
     mod failure_reasons;
     mod failures;
     mod faults;
+    mod installs;
     mod liveness;
     pub mod loads;
     mod lost_days;

@@ -123,7 +123,7 @@ pub fn made_once(name: &str, wanted: &str, make: impl FnOnce(&Path)) -> PathBuf 
 }
 
 /// Returns the folder of the programs that install packages.
-fn installer() -> PathBuf {
+pub fn installer() -> PathBuf {
     let folder = crate::target_dir().join("python/uv");
     if !folder.join("bin/uv").exists() {
         python(&["-m", "venv"], &[&folder]);

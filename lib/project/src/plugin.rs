@@ -13,6 +13,7 @@ mod environment;
 mod executable;
 mod exports;
 mod flat;
+mod installation;
 mod kinds;
 mod layers;
 mod literal;
@@ -23,7 +24,7 @@ mod setting_role;
 mod settings;
 mod undeclared;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ use exports::Export;
 use layers::Layers;
 use places::{at_line, of_line, setting_said, spot_of};
 use rules::rules;
+pub use installation::{FINGERPRINT, Installation};
 pub use rules::{Part, Rules};
 pub use secret_words::is_secret_word;
 pub use setting_role::SettingRole;
@@ -68,6 +70,8 @@ pub struct Plugin {
     pub written: Map<String, Value>,
     /// Settings that are left out because a variable has no value, and these variables.
     pub missing: Missing,
+    /// What of it is installed, and where.
+    pub installation: Option<Installation>,
     /// What it can be run for by name.
     pub commands: BTreeMap<String, Command>,
     /// What the plugin can, where the project says it.
@@ -195,6 +199,7 @@ impl Plugin {
             name: shown.to_owned(),
             role,
             executable,
+            installation: Installation::find(project, role, &chain, &variables)?,
             commands,
             capabilities: capabilities(&chain),
             rules,

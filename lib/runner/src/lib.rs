@@ -23,6 +23,7 @@ pub mod guard;
 pub mod history;
 pub mod hook;
 pub mod host;
+pub mod install;
 pub mod lake_paths;
 mod left_behind;
 mod life;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod install;
 mod invoke;
 
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use singer::{Error, ErrorKind, Result, generate, help};
 use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
+pub use install::InstallArgs;
 pub use invoke::{Dump, InvokeArgs};
 
 /// Returns the definition of the command line.
@@ -112,6 +114,9 @@ pub enum Command {
         #[arg(allow_negative_numbers = true)]
         records: u64,
     },
+    /// Install the plugins that have a `pip_url`, where Meltano has them
+    #[command(after_help = below(examples::INSTALL))]
+    Install(InstallArgs),
     /// Run a plugin by itself, or a command of it, such as dbt:run
     #[command(after_help = below(examples::INVOKE))]
     Invoke(InvokeArgs),

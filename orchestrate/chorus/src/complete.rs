@@ -97,6 +97,11 @@ pub fn plugins() -> ArgValueCandidates {
     })
 }
 
+/// Offers plugins.
+pub fn all_plugins() -> ArgValueCandidates {
+    offer(|project| named(project.plugin_names(), "plugin"))
+}
+
 /// Offers plugins and their commands.
 pub fn invoked() -> ArgValueCandidates {
     offer(|project| {

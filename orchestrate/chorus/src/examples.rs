@@ -52,6 +52,11 @@ pub const RUNS: &[Example] =
     &[example("List the last five runs that failed", "{} runs --failed --count 5")];
 /// Of `chorus logs`.
 pub const LOGS: &[Example] = &[example("Print the logs of the last run", "{} logs last")];
+/// Of `chorus install`.
+pub const INSTALL: &[Example] = &[
+    example("Install all plugins of the project", "{} install"),
+    example("Install two of them anew", "{} install tap-github target-snowflake --clean"),
+];
 /// Of `chorus invoke`.
 pub const INVOKE: &[Example] = &[
     example("Print the catalog of a tap", "{} invoke tap-postgres --discover"),

@@ -197,6 +197,7 @@ fn execute(cli: Cli) -> Result<ExitCode> {
             let (project, _) = opener.of_run(None, &Value::Null)?;
             commands::check::check(&project, &plugin, records)
         }
+        Command::Install(args) => commands::install::install(&opener.open()?, &args),
         Command::Schedule { names, deny_warnings } => {
             opener.deny(&deny_warnings)?;
             let of_schedule = |day: Datestamp, env: &Value| opener.open_with(Some(day), env);

@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check;
 pub mod days;
 pub mod doctor;
+pub mod install;
 pub mod invoke;
 pub mod plan;
 pub mod run;

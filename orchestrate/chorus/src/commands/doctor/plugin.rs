@@ -26,7 +26,10 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
     let name = &plugin.name;
     if !plugin.executable.is_file() {
         let text = format!("there is no program {}", plugin.executable.display());
-        let mend = format!("install it, or set `executable` of {name} to its path");
+        let mend = match &plugin.installation {
+            Some(_) => format!("chorus install {name}"),
+            None => format!("install it, or set `executable` of {name} to its path"),
+        };
         return report.fault(name, &text, &mend);
     }
     if !plugin.role.is_of_pipeline() {

@@ -1,0 +1,122 @@
+//! What of a plugin is installed, and where: `pip_url`, in an environment for Python as Meltano
+//! makes it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use singer::{Error, ErrorKind, Result, scrub};
+
+use super::entry::{Entry, nearest_text};
+use crate::project::Project;
+use crate::role::Role;
+use crate::shell_words;
+use crate::variables::{Variables, names_in};
+
+/// The file in an environment that tells of what it was made.
+pub const FINGERPRINT: &str = ".meltano_plugin_fingerprint";
+
+/// What is to be installed of a plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installation {
+    /// The role of the plugin.
+    pub role: Role,
+    /// The name of its folder: plugins that inherit one another share it.
+    pub folder: String,
+    /// The environment: `.meltano/<role>/<folder>/venv`.
+    pub venv: PathBuf,
+    /// The arguments of `pip install`.
+    pub arguments: Vec<String>,
+    /// The interpreter, where the project names one.
+    pub python: Option<String>,
+    /// The program that it is to bring.
+    pub executable: String,
+}
+
+impl Installation {
+    /// Finds what is to be installed of a plugin, if its entry has a `pip_url`.
+    pub(super) fn find(
+        project: &Project,
+        role: Role,
+        chain: &[Entry<'_>],
+        variables: &Variables,
+    ) -> Result<Option<Self>> {
+        let Some((_, written)) = nearest_text(chain, "pip_url") else { return Ok(None) };
+        // Who inherits a plugin and installs the same has no environment of its own.
+        let own = |at: usize| nearest_text(&chain[at..], "pip_url").map(|(_, text)| text);
+        let last = (0..chain.len()).take_while(|at| own(*at) == Some(written)).last();
+        let folder = chain.get(last.unwrap_or_default()).map_or("", |entry| entry.name);
+        for name in names_in(written) {
+            // It may be a token for a repository.
+            if scrub::is_secret_name(&name) {
+                variables.get(&name).into_iter().for_each(scrub::learn);
+            }
+        }
+        let text = variables.expand(written, &mut BTreeSet::new());
+        let arguments = shell_words::split(&text).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "cannot read `pip_url` of the plugin")
+                .with("plugin", folder)
+                .hint("close each quote in it")
+        })?;
+        if arguments.is_empty() {
+            return Ok(None);
+        }
+        let python = nearest_text(chain, "python").map(|(_, text)| text);
+        let python = python.or_else(|| project.file["python"].as_str());
+        let base = chain.last().map_or("", |entry| entry.name);
+        let executable = nearest_text(chain, "executable").map_or(base, |(_, name)| name);
+        Ok(Some(Self {
+            role,
+            folder: folder.to_owned(),
+            venv: project.root.join(".meltano").join(role.key()).join(folder).join("venv"),
+            arguments,
+            python: python.filter(|name| !name.is_empty()).map(str::to_owned),
+            executable: executable.to_owned(),
+        }))
+    }
+
+    /// Returns the sum by which Meltano knows of what an environment was made: of the arguments in
+    /// their order, each once, and of an interpreter that the project names.
+    pub fn fingerprint(&self) -> String {
+        let sorted: BTreeSet<&str> = self.arguments.iter().map(String::as_str).collect();
+        let mut parts: Vec<String> = sorted.into_iter().map(str::to_owned).collect();
+        parts.extend(self.python.as_ref().map(|python| format!("python:{python}")));
+        disk::sum(parts.join(" "))
+    }
+
+    /// Tells whether the environment is there and was made of the same.
+    pub fn is_up_to_date(&self) -> bool {
+        let made = std::fs::read_to_string(self.venv.join(FINGERPRINT));
+        self.venv.join("bin/python").exists() && made.is_ok_and(|sum| sum == self.fingerprint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_that_of_meltano() {
+        // Each was computed by `meltano.core.venv_service.fingerprint` of Meltano 4.4.1.
+        let sums = [
+            "288cf1161f52f618985f3331d7ed57142f78274406cb783a9ed4e56ac90fabf7",
+            "c8687a08aa5d6ed2044328fa6a697ab8e96dc34291e8c2034ae8c38e6fcc6d65",
+            "e18ed803cab7fe8950b565a061e9d4407e3e115fe5ad43310d6c3eaa6038cd88",
+        ];
+        let made = [
+            (vec!["tap-x"], None),
+            (vec!["b", "a", "b"], None),
+            (vec!["./my-tap", "-e"], Some("python3.11")),
+        ];
+        for ((arguments, python), expected) in made.into_iter().zip(sums) {
+            let installation = Installation {
+                role: Role::Extractor,
+                folder: String::new(),
+                venv: PathBuf::new(),
+                arguments: arguments.into_iter().map(str::to_owned).collect(),
+                python: python.map(str::to_owned),
+                executable: String::new(),
+            };
+            assert_eq!(installation.fingerprint(), expected);
+        }
+    }
+}

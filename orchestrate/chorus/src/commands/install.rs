@@ -1,0 +1,79 @@
+//! `chorus install`: the programs of plugins, into the folders where Meltano has them.
+
+use project::plugin::Installation;
+use project::{Plugin, Project};
+use runner::install::{self, How, Installed};
+use runner::pipeline::Stop;
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use crate::cli::InstallArgs;
+use crate::commands::table;
+use crate::signals::Signals;
+
+/// Installs plugins, and prints what has become of each.
+pub fn install(project: &Project, args: &InstallArgs) -> Result<()> {
+    let wanted = wanted(project, &args.plugins)?;
+    if wanted.is_empty() {
+        return print("no plugin of the project has a `pip_url`: there is nothing to install\n");
+    }
+    let signals = Signals::note(project.warnings());
+    let is_over = || signals.requested().is_some();
+    let how =
+        How { clean: args.clean, force: args.force, parallel: args.parallel, is_over: &is_over };
+    let mut done = install::all(project, &wanted, &how, &|one| tell(project, one));
+    done.sort_by(|one, other| one.folder.cmp(&other.folder));
+    let rows = done.iter().map(|one| {
+        let became = match (&one.failure, one.is_new) {
+            (Some(_), _) => "failed",
+            (None, true) => "installed",
+            (None, false) => "up to date",
+        };
+        vec![one.folder.clone(), became.to_owned(), format!("{:.1}", one.seconds)]
+    });
+    print(&table::render(&["plugin", "", "seconds"], rows.collect(), &[2]))?;
+    if let Some(signal) = signals.requested() {
+        return Err(Error::new(ErrorKind::Temporary, "the installation was asked to end")
+            .with("signal", signal));
+    }
+    match done.into_iter().find_map(|one| one.failure) {
+        None => Ok(()),
+        Some(failure) if failure.has_hint() => Err(failure),
+        Some(failure) => Err(failure.hint(
+            "check `pip_url` of the plugin, the network and, for `git+`, whether git is installed",
+        )),
+    }
+}
+
+/// Tells of one that is over, while others are still being installed.
+fn tell(project: &Project, one: &Installed) {
+    if let Some(failure) = &one.failure {
+        tracing::error!("{}: {}", one.folder, failure.message());
+    } else if one.is_new {
+        tracing::info!("installed {} in {:.1} s", one.folder, one.seconds);
+    }
+    if let Some(note) = &one.note {
+        project.warnings().warn(project::warning!("W-PROJECT-UNUSED", "{}: {note}", one.folder));
+    }
+}
+
+/// Returns what is to be installed, each environment once.
+fn wanted(project: &Project, names: &[String]) -> Result<Vec<Installation>> {
+    let all = if names.is_empty() { project.plugin_names() } else { names.to_vec() };
+    let mut wanted: Vec<Installation> = Vec::new();
+    for name in all {
+        let plugin = Plugin::find(project, &name)?;
+        match plugin.installation {
+            Some(one) if wanted.iter().all(|other| other.venv != one.venv) => wanted.push(one),
+            None if !names.is_empty() => {
+                let message = "cannot install a plugin without `pip_url`";
+                return Err(Error::new(ErrorKind::Config, message)
+                    .with("plugin", &name)
+                    .with("program", plugin.executable.display())
+                    .hint("add `pip_url` to it, or put its program on the PATH"));
+            }
+            _ => {}
+        }
+    }
+    Ok(wanted)
+}
