@@ -83,6 +83,21 @@ pub fn replace_file(path: &Path, text: &[u8], mode: u32) -> Result<()> {
     new.place()
 }
 
+/// Replaces the text of a file that a person has made, as one step and for good: its mode stays, and
+/// a link to it stays a link.
+pub fn replace_text(path: &Path, text: &[u8]) -> Result<()> {
+    let found = fs::canonicalize(path);
+    let path = found.map_err(|cause| failure("cannot find the file", path, cause))?;
+    let facts = fs::metadata(&path);
+    let facts = facts.map_err(|cause| failure("cannot check the file", &path, cause))?;
+    let mut new = NewFile::among_others(&path, 0o600)?;
+    new.write(text)?;
+    // The mode of a new file depends on the umask.
+    let kept = new.file.set_permissions(facts.permissions());
+    kept.map_err(|cause| failure("cannot set the mode of the file", &path, cause))?;
+    new.place()
+}
+
 /// Puts a file that is durable into the place of another, as one step and for good.
 pub fn place_file(from: &Path, to: &Path) -> Result<()> {
     place(from, to)?;
@@ -206,6 +221,20 @@ mod tests {
         assert!(fs::symlink_metadata(at("a.json")).unwrap().is_file());
         assert_eq!(fs::read(at("a.json")).unwrap(), b"ours");
         assert_eq!(names(folder.path()), ["a.json", "elsewhere"]);
+    }
+
+    #[test]
+    fn the_text_of_a_file_is_replaced_and_its_mode_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.yml"), "old").unwrap();
+        fs::set_permissions(at("a.yml"), fs::Permissions::from_mode(0o666)).unwrap();
+        symlink(at("a.yml"), at("link.yml")).unwrap();
+        replace_text(&at("link.yml"), b"new").unwrap();
+        assert_eq!((fs::read(at("a.yml")).unwrap(), mode(&at("a.yml"))), (b"new".to_vec(), 0o666));
+        assert!(fs::symlink_metadata(at("link.yml")).unwrap().is_symlink());
+        assert_eq!(names(folder.path()), ["a.yml", "link.yml"]);
+        assert!(replace_text(&at("none"), b"").is_err());
     }
 
     #[test]
