@@ -8,6 +8,7 @@ pub mod capture;
 mod context;
 pub mod day;
 mod dotenv;
+pub mod edit;
 pub mod exit;
 mod file;
 mod job;

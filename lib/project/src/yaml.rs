@@ -24,6 +24,11 @@ pub(crate) fn parse(text: &str) -> Result<Value> {
     }
 }
 
+/// Tells whether a text can be read.
+pub(crate) fn accepts(text: &str) -> bool {
+    serde_saphyr::from_str_with_options::<Option<Value>>(text, options()).is_ok()
+}
+
 /// The failure of a file that is no YAML of ours.
 pub(crate) fn unreadable(cause: &serde_saphyr::Error) -> Error {
     let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
