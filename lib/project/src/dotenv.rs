@@ -3,6 +3,8 @@
 //! The rule: an unquoted value is what stands there up to a comment, quotes have escapes and may
 //! hold lines, and only `${NAME}` and `${NAME:-default}` are replaced, in quotes, too.
 
+use std::ops::Range;
+
 /// What a text of variables holds.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
@@ -21,11 +23,55 @@ pub(crate) struct Variable {
     pub value: Option<String>,
     /// The line of the name.
     pub line: usize,
+    /// The bytes of the statement, from its first character to the end of its comment.
+    span: Range<usize>,
+    /// The bytes of the value as it is written.
+    written: Range<usize>,
+}
+
+/// Sets a variable in a text, and keeps all other lines; `None` where no text can say the value.
+pub(crate) fn set(text: &str, name: &str, value: &str) -> Option<String> {
+    let quoted = format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
+    let mut out = text.to_owned();
+    let offset = text.len() - text.trim_start_matches('\u{feff}').len();
+    let all = read(text).variables;
+    let mut found = all.iter().filter(|variable| variable.name == name).rev().peekable();
+    if found.peek().is_none() {
+        let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        if !out.is_empty() && !out.ends_with('\n') {
+            out += end;
+        }
+        out.extend([name, "=", quoted.as_str(), end]);
+    }
+    for variable in found {
+        let sign = if variable.value.is_none() { "=" } else { "" };
+        let written = variable.written.start + offset..variable.written.end + offset;
+        out.replace_range(written, &format!("{sign}{quoted}"));
+    }
+    let set = read(&out);
+    let last = set.variables.iter().rev().find(|variable| variable.name == name)?;
+    let says = last.value.as_deref() == Some(value) && !value.contains("${");
+    (says && set.odd == read(text).odd).then_some(out)
+}
+
+/// Removes a variable from a text, and keeps all other lines; `None` where it is not there.
+pub(crate) fn unset(text: &str, name: &str) -> Option<String> {
+    let offset = text.len() - text.trim_start_matches('\u{feff}').len();
+    let all = read(text).variables;
+    let mut out = text.to_owned();
+    for variable in all.iter().filter(|variable| variable.name == name).rev() {
+        let (start, end) = (variable.span.start + offset, variable.span.end + offset);
+        let start = out[..start].rfind('\n').map_or(offset, |line| line + 1);
+        let end = out[end..].find('\n').map_or(out.len(), |line| end + line + 1);
+        out.replace_range(start..end, "");
+    }
+    (out.len() < text.len()).then_some(out)
 }
 
 /// Reads all statements of a text.
 pub(crate) fn read(text: &str) -> Statements {
-    let mut reader = Reader { text: text.trim_start_matches('\u{feff}'), at: 0 };
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = Reader { text, at: 0, written: 0..0 };
     let mut read = Statements::default();
     loop {
         reader.skip(is_space);
@@ -42,7 +88,8 @@ pub(crate) fn read(text: &str) -> Statements {
                 if no_value || name.contains(['\0', '=']) {
                     read.odd.push(line);
                 } else {
-                    read.variables.push(Variable { name, value, line });
+                    let (span, written) = (start..reader.at, reader.written.clone());
+                    read.variables.push(Variable { name, value, line, span, written });
                 }
             }
             None => {
@@ -84,6 +131,8 @@ pub(crate) fn expand<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>)
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// The bytes of the last value.
+    written: Range<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -125,11 +174,20 @@ impl<'a> Reader<'a> {
         if name == Some("") {
             return None;
         }
+        self.written = self.at..self.at;
         self.skip(is_blank);
         let value = if self.take("=") {
+            self.written = self.at..self.at;
             // Behind a space, `#` begins a comment; right behind `=` it is part of the value.
             let is_comment = !self.skip(is_blank).is_empty() && self.rest().starts_with('#');
-            Some(if is_comment { String::new() } else { self.value()? })
+            let start = self.at;
+            let value = if is_comment { String::new() } else { self.value()? };
+            if !is_comment {
+                let end = start + before_comment(&self.text[start..self.at]).len();
+                let is_quoted = self.text[start..].starts_with(['\'', '"']);
+                self.written = start..if is_quoted { self.at } else { end };
+            }
+            Some(value)
         } else {
             None
         };
@@ -250,6 +308,27 @@ mod tests {
         });
         check("\u{feff}V=é", Some("é"));
         check("V=a\r\n", Some("a"));
+    }
+
+    #[test]
+    fn a_variable_is_set_or_removed_and_other_lines_stay() {
+        let check = |text: &str, value: &str, expected: &str| {
+            assert_eq!(set(text, "V", value).as_deref(), Some(expected), "{text:?}");
+        };
+        check("", "x", "V='x'\n");
+        check("A=1", "x", "A=1\nV='x'\n");
+        check("A=1\r\n", "x", "A=1\r\nV='x'\r\n");
+        check("# c\nexport V=old # why\nB=2\n", "n#w", "# c\nexport V='n#w' # why\nB=2\n");
+        check("V=\"a\nb\" # c\nB=2", "it's \\", "V='it\\'s \\\\' # c\nB=2");
+        check("V\nB=2\n", "x", "V='x'\nB=2\n");
+        check("V= # c\n", "x", "V='x' # c\n");
+        check("\u{feff}V=1\nA=1\nV=2\n", "$3", "\u{feff}V='$3'\nA=1\nV='$3'\n");
+        assert_eq!(set("A=1\n", "V", "${A}"), None);
+        assert_eq!(set("A=1\n", "V", "a\0"), None);
+        let removed = |text: &str| unset(text, "V");
+        assert_eq!(removed("A=1\nV='x\ny' # c\nB=2\n").as_deref(), Some("A=1\nB=2\n"));
+        assert_eq!(removed("\u{feff}V=1\nV=2").as_deref(), Some("\u{feff}"));
+        assert_eq!(removed("A=1\n"), None);
     }
 
     #[test]

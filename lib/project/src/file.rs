@@ -109,7 +109,7 @@ fn read_one(path: &Path, warnings: &Warnings) -> Result<Value> {
 }
 
 /// Finds the files of `include_paths`, sorted.
-fn included(root: &Path, whole: &Value, warnings: &Warnings) -> Result<Vec<PathBuf>> {
+pub(crate) fn included(root: &Path, whole: &Value, warnings: &Warnings) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in whole["include_paths"].as_array().into_iter().flatten() {
         let Some(pattern) = pattern.as_str() else { continue };

@@ -16,6 +16,7 @@ mod flat;
 mod installation;
 mod kinds;
 mod layers;
+pub mod listing;
 mod literal;
 mod places;
 mod rules;

@@ -47,7 +47,7 @@ pub struct Project {
 pub struct Opening<'a> {
     /// Its folder, or one below it.
     pub folder: &'a Path,
-    /// The environment; else `MELTANO_ENVIRONMENT`, or the project's default.
+    /// The environment, empty for none; else `MELTANO_ENVIRONMENT`, or the project's default.
     pub environment: Option<&'a str>,
     /// Variables over those of the process.
     pub variables: &'a [(String, String)],
@@ -90,7 +90,8 @@ impl Project {
             .environment
             .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))
             .or_else(|| file["default_environment"].as_str())
-            .map(str::to_owned);
+            .map(str::to_owned)
+            .filter(|name| !name.is_empty());
         let environment = match &wanted {
             Some(name) => find_environment(&file, name)?,
             None => Value::Null,
@@ -191,6 +192,17 @@ impl Project {
             }
         }
         names
+    }
+
+    /// Returns the key of `plugins` that the entry of a plugin of any kind is below.
+    pub fn plugin_group(&self, name: &str) -> Option<&str> {
+        let groups = self.file["plugins"].as_object()?;
+        groups.iter().find(|(_, all)| find_named(all, name).is_some()).map(|(key, _)| key.as_str())
+    }
+
+    /// Returns the environment that is active where no command names one.
+    pub fn default_environment(&self) -> Option<&str> {
+        self.file["default_environment"].as_str()
     }
 
     /// Returns the names of the plugins of a role, and of mappings.

@@ -9,6 +9,8 @@ use super::entry::Entry;
 pub struct Definition {
     /// The name, dots between levels.
     pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
     /// Its kind, where that is said.
     pub kind: Option<String>,
     /// What it is where nothing sets it.
@@ -52,13 +54,20 @@ impl Definition {
     }
 
     /// Returns the variables that set it.
-    pub fn variables(&self, chain: &[Entry<'_>]) -> Vec<String> {
+    pub fn read_variables(&self, chain: &[Entry<'_>]) -> Vec<String> {
         let names = std::iter::once(&self.name).chain(&self.aliases);
         let written = names.flat_map(|name| {
             let prefixes = chain.iter().flat_map(Entry::prefixes);
             prefixes.map(move |prefix| format!("{}_{}", variable_name(prefix), variable_name(name)))
         });
-        written.chain(self.variable.clone()).collect()
+        written.collect()
+    }
+
+    /// Returns the variables that have it: those that set it, and the one of its own name.
+    pub fn variables(&self, chain: &[Entry<'_>]) -> Vec<String> {
+        let mut all = self.read_variables(chain);
+        all.extend(self.variable.clone());
+        all
     }
 
     /// Tells whether a variable sets it, when names of settings stand behind this prefix.
@@ -76,6 +85,7 @@ pub(super) fn definition(setting: &Value) -> Option<Definition> {
     let text = |key: &str| setting[key].as_str().map(str::to_owned);
     Some(Definition {
         name: setting["name"].as_str()?.to_owned(),
+        description: text("description"),
         kind: text("kind"),
         default: setting["value"].clone(),
         aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),

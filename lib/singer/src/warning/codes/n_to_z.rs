@@ -77,6 +77,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
          folder.",
     ),
     (
+        "W-PROJECT-ALIAS",
+        "A command edited a value of the project file that has an anchor. Every value that names \
+         the anchor by an alias changed with it.",
+    ),
+    (
         "W-PROJECT-UNUSED",
         "A part of `meltano.yml`, or of a file beside it, is not used as written. Correct the \
          line that the warning names.",
@@ -162,6 +167,10 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     ("W-RUN-UNRECORDED", "The record of a run could not be written."),
     ("W-SCHEDULE-FAILED", "A scheduled run failed. `chorus runs` shows why."),
+    (
+        "W-SCHEDULE-START",
+        "`chorus schedule NAME` is an old form. Write `chorus schedule start NAME`.",
+    ),
     (
         "W-SELECT-NOTHING",
         "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, \
