@@ -78,6 +78,7 @@ mod lake {
 mod others {
     mod airflow;
     mod dbt;
+    mod edits;
     mod interop;
     mod layers;
     pub mod meltano;

@@ -40,8 +40,14 @@ static STDERR: OnceLock<Arc<Stderr>> = OnceLock::new();
 /// Metrics are written at every level where the environment asks for that, and in the text form not
 /// at all to a terminal unless the environment names them.
 pub fn start(about: &About) {
+    start_at(about, None);
+}
+
+/// Starts the log as [`start`] does; a level that the command line names wins.
+pub fn start_at(about: &About, level: Option<String>) {
     let own = format!("{}_LOGLEVEL", about.name.to_uppercase().replace('-', "_"));
-    let level = std::env::var(own).or_else(|_| std::env::var("LOGLEVEL")).unwrap_or_default();
+    let of_variables = || std::env::var(own).or_else(|_| std::env::var("LOGLEVEL")).ok();
+    let level = level.or_else(of_variables).unwrap_or_default();
     let stderr = Arc::new(Stderr {
         writes_metrics: metrics::are_wanted(),
         hides_metrics: std::io::stderr().is_terminal() && !metrics::are_named(),
@@ -112,7 +118,7 @@ fn level_of(name: &str) -> LevelFilter {
         "TRACE" => LevelFilter::TRACE,
         "WARNING" | "WARN" => LevelFilter::WARN,
         "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::ERROR,
-        "OFF" => LevelFilter::OFF,
+        "OFF" | "DISABLED" => LevelFilter::OFF,
         _ => LevelFilter::INFO,
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod edits;
+pub(crate) mod given;
 mod install;
 mod invoke;
 
@@ -16,6 +18,7 @@ use singer::{Error, ErrorKind, Result, generate, help};
 use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
+use edits::{EditCommand, ScheduleArgs};
 pub use install::InstallArgs;
 pub use invoke::{Dump, InvokeArgs};
 
@@ -39,13 +42,22 @@ pub fn definition() -> clap::Command {
 #[command(after_help = examples::below(examples::CHORUS))]
 pub struct Cli {
     /// Use the project in this folder
-    #[arg(long, global = true, value_name = "FOLDER", display_order = 900)]
+    #[arg(long, visible_alias = "cwd", global = true, value_name = "FOLDER", display_order = 900)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub project: Option<PathBuf>,
     /// Use this environment of the project
     #[arg(long, short = 'e', global = true, value_name = "NAME")]
     #[arg(add = complete::environments(), display_order = 901)]
     pub environment: Option<String>,
+    /// Use no environment
+    #[arg(long, global = true, conflicts_with = "environment", hide = true)]
+    pub no_environment: bool,
+    /// Write log lines of this level, and graver ones
+    #[arg(long, global = true, value_name = "LEVEL", hide = true, value_parser = given::LEVELS)]
+    pub log_level: Option<String>,
+    /// Write the log in this form: `plain` or `json`
+    #[arg(long, global = true, value_name = "FORM", hide = true, value_parser = given::FORMATS)]
+    pub log_format: Option<String>,
     /// What to do; nothing beside `--generate`
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -86,16 +98,9 @@ pub enum Command {
     /// Run a past run again, for its day
     #[command(after_help = below(examples::RERUN))]
     Rerun(RerunArgs),
-    /// Run the schedules of the project until you stop it
+    /// Run the schedules of the project until you stop it, or edit them
     #[command(after_help = below(examples::SCHEDULE))]
-    Schedule {
-        /// Schedules to run; without one, all schedules
-        #[arg(value_name = "SCHEDULE", add = complete::schedules())]
-        names: Vec<String>,
-        /// Fail at this warning, or at `all`; repeatable
-        #[arg(long, value_name = "CODE", value_delimiter = ',')]
-        deny_warnings: Vec<String>,
-    },
+    Schedule(ScheduleArgs),
     /// Find what would stop a run, and print how to mend it
     #[command(after_help = below(examples::DOCTOR))]
     Doctor {
@@ -120,6 +125,9 @@ pub enum Command {
     /// Run a plugin by itself, or a command of it, such as dbt:run
     #[command(after_help = below(examples::INVOKE))]
     Invoke(InvokeArgs),
+    /// Commands that list or edit the project
+    #[command(flatten)]
+    Edit(EditCommand),
     /// Show or change the states of taps
     #[command(after_help = below(examples::STATE))]
     State {

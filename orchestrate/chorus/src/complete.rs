@@ -186,7 +186,7 @@ fn project() -> Option<Project> {
             })
         })
     };
-    let folder = value_of(&["--project"]).map_or(PathBuf::from("."), PathBuf::from);
+    let folder = value_of(&["--project", "--cwd"]).map_or(PathBuf::from("."), PathBuf::from);
     let environment = value_of(&["--environment", "-e"]);
     let context = Arc::new(Context::new(Warnings::new(|_| {})));
     let opening =

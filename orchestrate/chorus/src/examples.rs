@@ -8,11 +8,8 @@ const fn example(what: &'static str, line: &'static str) -> Example {
 }
 
 /// Of `chorus` itself.
-pub const CHORUS: &[Example] = &[
-    example("Run a job of the project for yesterday", "{} run elt --datestamp yesterday"),
-    example("List the last runs", "{} runs"),
-    example("Write the man pages of all commands to a folder", "{} --generate man --to man1"),
-];
+pub const CHORUS: &[Example] =
+    &[example("Run a job of the project for yesterday", "{} run elt --datestamp yesterday")];
 /// Of `chorus run`.
 pub const RUN: &[Example] = &[
     example("Run a job for yesterday", "{} run elt --datestamp yesterday"),
@@ -68,7 +65,77 @@ pub const RERUN: &[Example] = &[
     example("Begin with its second step", "{} rerun last --from 2"),
 ];
 /// Of `chorus schedule`.
-pub const SCHEDULE: &[Example] = &[example("Run one schedule", "{} schedule daily")];
+pub const SCHEDULE: &[Example] =
+    &[example("Run all schedules", "{} schedule"), example("List them", "{} schedule list")];
+/// Of `chorus schedule start`.
+pub const SCHEDULE_START: &[Example] = &[example("Run one schedule", "{} schedule start daily")];
+/// Of `chorus schedule list`.
+pub const SCHEDULE_LIST: &[Example] =
+    &[example("List them for a program", "{} schedule list --format json")];
+/// Of `chorus schedule add`.
+pub const SCHEDULE_ADD: &[Example] =
+    &[example("Run a job each day", "{} schedule add daily --job elt --interval @daily")];
+/// Of `chorus schedule set`.
+pub const SCHEDULE_SET: &[Example] =
+    &[example("Run it each hour", "{} schedule set daily --interval @hourly")];
+/// Of `chorus schedule remove`.
+pub const SCHEDULE_REMOVE: &[Example] = &[example("Remove it", "{} schedule remove daily")];
+/// Of `chorus schedule run`.
+pub const SCHEDULE_RUN: &[Example] = &[example("Run its job once, now", "{} schedule run daily")];
+/// Of `chorus config`.
+pub const CONFIG: &[Example] = &[
+    example("List the settings of a plugin", "{} config list tap-csv"),
+    example("Set one of them", "{} config set tap-csv encoding utf-8"),
+];
+/// Of `chorus config print`.
+pub const CONFIG_PRINT: &[Example] = &[
+    example("Print the settings", "{} config print tap-csv"),
+    example("Print them as variables", "{} config print tap-csv --format env"),
+];
+/// Of `chorus config list`.
+pub const CONFIG_LIST: &[Example] = &[example("List all settings", "{} config list tap-csv --all")];
+/// Of `chorus config set`.
+pub const CONFIG_SET: &[Example] = &[
+    example("Set a setting", "{} config set tap-csv encoding utf-8"),
+    example("Set it in one environment", "{} --environment prod config set tap-csv encoding utf-8"),
+];
+/// Of `chorus config unset`.
+pub const CONFIG_UNSET: &[Example] =
+    &[example("Use the default again", "{} config unset tap-csv encoding")];
+/// Of `chorus config reset`.
+pub const CONFIG_RESET: &[Example] =
+    &[example("Use all defaults again", "{} config reset tap-csv --yes")];
+/// Of `chorus config test`.
+pub const CONFIG_TEST: &[Example] = &[example("Read one record", "{} config test tap-csv")];
+/// Of `chorus select`.
+pub const SELECT: &[Example] = &[
+    example("List what is read", "{} select tap-csv --list --all"),
+    example("Leave out a column", "{} select tap-csv orders note --exclude"),
+];
+/// Of `chorus job`.
+pub const JOB: &[Example] = &[example("List the jobs", "{} job list")];
+/// Of `chorus job list`.
+pub const JOB_LIST: &[Example] = &[example("List them for a program", "{} job list --format json")];
+/// Of `chorus job add`.
+pub const JOB_ADD: &[Example] =
+    &[example("Add a job", "{} job add nightly --tasks '[[\"tap-csv\",\"target-csv\"]]'")];
+/// Of `chorus job set`.
+pub const JOB_SET: &[Example] =
+    &[example("Replace its tasks", "{} job set nightly --tasks '[[\"tap-csv\",\"target-csv\"]]'")];
+/// Of `chorus job remove`.
+pub const JOB_REMOVE: &[Example] = &[example("Remove a job", "{} job remove nightly")];
+/// Of `chorus environment`.
+pub const ENVIRONMENT: &[Example] = &[example("List them", "{} environment list")];
+/// Of `chorus environment list`.
+pub const ENVIRONMENT_LIST: &[Example] = ENVIRONMENT;
+/// Of `chorus environment add`.
+pub const ENVIRONMENT_ADD: &[Example] = &[example("Add one", "{} environment add test")];
+/// Of `chorus environment remove`.
+pub const ENVIRONMENT_REMOVE: &[Example] = &[example("Remove it", "{} environment remove test")];
+/// Of `chorus remove`.
+pub const REMOVE: &[Example] = &[example("Remove a tap", "{} remove tap-csv")];
+/// Of `chorus init`.
+pub const INIT: &[Example] = &[example("Make a project", "{} init sales")];
 /// Of `chorus doctor`.
 pub const DOCTOR: &[Example] = &[
     example("Look at the whole project", "{} doctor"),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::FromArgMatches;
+use cli::edits::{EditCommand, ScheduleArgs, ScheduleCommand};
 use cli::{Cli, Command, WhatArgs};
 use commands::run::datestamp;
 use disk::Datestamp;
@@ -20,6 +21,7 @@ use project::{Context, Opening, Project, Warnings, spelled};
 use runner::options::Options;
 use serde_json::Value;
 use singer::generate::{self, Kind};
+use singer::settings::LogFormat;
 use singer::{About, Error, ErrorKind, Result};
 
 const ABOUT: About = About {
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
     if runner::guard::is_wanted() {
         return runner::guard::main();
     }
-    singer::log::start(&ABOUT);
+    singer::log::start_at(&ABOUT, cli::given::log_level(std::env::args()));
     singer::secret::keep_from_dumps();
     let done = match complete::answer(cli::definition) {
         Ok(true) => Ok(ExitCode::SUCCESS),
@@ -63,7 +65,8 @@ fn timed(failure: Error) -> Error {
 /// Reads the command line; `None` when it only asked for a text, which is printed.
 fn read() -> Result<Option<Cli>> {
     let definition = cli::definition();
-    let mut matches = match definition.clone().try_get_matches() {
+    let words = cli::given::settled(std::env::args_os().collect());
+    let mut matches = match definition.clone().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(failure) => return help_or_usage(&failure).map(|()| None),
     };
@@ -103,6 +106,14 @@ struct Opener {
 }
 
 impl Opener {
+    fn new(folder: Option<PathBuf>, environment: Option<String>) -> Self {
+        let folder = folder.unwrap_or(PathBuf::from("."));
+        let context = Arc::new(Context::new(Warnings::new(|warning| {
+            singer::warning::log(warning.code, module_path!(), format_args!("{}", warning.text));
+        })));
+        Self { folder, environment, context }
+    }
+
     /// Opens it for a day, with variables of the run.
     fn open_with(&self, day: Option<Datestamp>, more: &Value) -> Result<Project> {
         let more = more.as_object().into_iter().flatten();
@@ -150,17 +161,21 @@ impl Opener {
     }
 }
 
+/// Runs a command.
 fn execute(cli: Cli) -> Result<ExitCode> {
-    let Cli { project: folder, environment, command } = cli;
+    let Cli { project: folder, environment, no_environment, log_format, command, .. } = cli;
+    if log_format.as_deref() == Some("json") {
+        singer::log::set_format(LogFormat::Json);
+    }
     let Some(command) = command else {
         return Err(Error::new(ErrorKind::Usage, "cannot do nothing: a command is missing")
             .hint("see --help"));
     };
-    let folder = folder.unwrap_or(PathBuf::from("."));
-    let context = Arc::new(Context::new(Warnings::new(|warning| {
-        singer::warning::log(warning.code, module_path!(), format_args!("{}", warning.text));
-    })));
-    let opener = Opener { folder, environment, context };
+    // The one that the words or the shell name, and not the default of the project.
+    let named = std::env::var("MELTANO_ENVIRONMENT").ok().filter(|name| !name.is_empty());
+    let named = environment.clone().or(named).filter(|_| !no_environment);
+    let environment = if no_environment { Some(String::new()) } else { environment };
+    let opener = Opener::new(folder, environment);
     let of_day = |day: Datestamp| opener.of_day(day);
     let done = match command {
         // Its exit code is that of the plugin.
@@ -198,11 +213,8 @@ fn execute(cli: Cli) -> Result<ExitCode> {
             commands::check::check(&project, &plugin, records)
         }
         Command::Install(args) => commands::install::install(&opener.open()?, &args),
-        Command::Schedule { names, deny_warnings } => {
-            opener.deny(&deny_warnings)?;
-            let of_schedule = |day: Datestamp, env: &Value| opener.open_with(Some(day), env);
-            commands::schedule::schedule(&opener.open()?, &names, &of_schedule, &deny_warnings)
-        }
+        Command::Schedule(args) => scheduled(&opener, args),
+        Command::Edit(command) => edited(&opener, command, named.as_deref()),
         Command::Doctor { words } => {
             let (project, day) = opener.of_run(None, &Value::Null)?;
             commands::doctor::doctor(&project, day, &words)
@@ -210,4 +222,57 @@ fn execute(cli: Cli) -> Result<ExitCode> {
         Command::State { command } => commands::state::state(&opener.open()?, command),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs schedules, or edits them.
+fn scheduled(opener: &Opener, args: ScheduleArgs) -> Result<()> {
+    use commands::schedules;
+    let start = |names: &[String], deny: &[String], old_form: bool| {
+        opener.deny(deny)?;
+        let of_schedule = |day: Datestamp, env: &Value| opener.open_with(Some(day), env);
+        let project = opener.open()?;
+        if old_form {
+            schedules::warn_of_old_form(&project, names);
+        }
+        commands::schedule::schedule(&project, names, &of_schedule, deny)
+    };
+    match args.command {
+        None => start(&[], &args.deny_warnings, false),
+        Some(ScheduleCommand::Start { names, mut deny_warnings, old_form }) => {
+            deny_warnings.extend(args.deny_warnings);
+            start(&names, &deny_warnings, old_form)
+        }
+        Some(ScheduleCommand::List { format }) => schedules::list(&opener.open()?, format),
+        Some(ScheduleCommand::Add { name, what }) => schedules::add(&opener.open()?, &name, &what),
+        Some(ScheduleCommand::Set { name, what }) => schedules::set(&opener.open()?, &name, &what),
+        Some(ScheduleCommand::Remove { name }) => schedules::remove(&opener.open()?, &name),
+        Some(ScheduleCommand::Run { name }) => {
+            let env = schedules::variables(&opener.open()?, &name)?;
+            let (project, datestamp) = opener.of_run(None, &env)?;
+            let options = Options { datestamp, retries: 3, parallel: 2, ..Options::default() };
+            schedules::run(&project, &name, &options)
+        }
+    }
+}
+
+/// Lists or edits the project; `named` is the environment that the words or the shell name.
+fn edited(opener: &Opener, command: EditCommand, named: Option<&str>) -> Result<()> {
+    match command {
+        EditCommand::Config(args) => commands::config::config(&opener.open()?, args, named),
+        EditCommand::Select(args) => {
+            let (project, _) = opener.of_run(None, &Value::Null)?;
+            commands::select::select(&project, &args, named)
+        }
+        EditCommand::Job { command } => commands::job::job(&opener.open()?, command),
+        EditCommand::Environment { command } => {
+            commands::environment::environment(&opener.open()?, command)
+        }
+        EditCommand::Remove { names } => commands::plugins::remove(&opener.open()?, &names),
+        EditCommand::Init { folder, force, .. } => {
+            commands::init::init(&opener.folder.join(folder), force)
+        }
+        EditCommand::Lock(_) => commands::plugins::refuse("lock"),
+        EditCommand::Compile(_) => commands::plugins::refuse("compile"),
+        EditCommand::Test(_) => commands::plugins::refuse("test"),
+    }
 }

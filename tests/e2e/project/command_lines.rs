@@ -135,7 +135,7 @@ fn unknown_settings(line: &str) -> Vec<String> {
 /// Returns the jobs and plugins in a line of `chorus` that the example project lacks.
 fn unknown_names(line: &str, project: &str) -> Vec<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let runs = ["run", "plan", "backfill", "status", "days", "doctor", "check", "schedule"];
+    let runs = ["run", "plan", "backfill", "status", "days", "doctor", "check"];
     if words[0] != "chorus" || !words.get(1).is_some_and(|word| runs.contains(word)) {
         return Vec::new();
     }
@@ -211,7 +211,7 @@ plugins:
         (&["chorus", "run", "t"], &["tap-a", "tap-z"]),
         (&["chorus", "run", "tap-a", ""], &["map-m", "target-b"]),
         (&["chorus", "run", "daily", "d"], &["daily", "dawn"]),
-        (&["chorus", "schedule", ""], &["night"]),
+        (&["chorus", "schedule", "start", ""], &["night"]),
         (&["chorus", "--environment", "p"], &["prod"]),
         (&["chorus", "check", "t"], &["tap-a", "tap-z", "target-b"]),
         (&["chorus", "logs", ""], &["last"]),

@@ -47,6 +47,22 @@ pub fn check(project: &Project, name: &str, records: u64) -> Result<()> {
         .with("rules broken", violations))
 }
 
+/// Runs a tap until its first record: its settings work where that comes, or it ends well.
+pub fn first_record(project: &Project, name: &str) -> Result<()> {
+    let plugin = Plugin::find(project, name)?;
+    if plugin.role != Role::Extractor {
+        return Err(Error::new(ErrorKind::Usage, "cannot test the settings of this plugin")
+            .with("plugin", name)
+            .hint(format!("only taps have such a test; `chorus check {name}` tests a target")));
+    }
+    let alone = prepare::alone(project, &plugin, None, None)?;
+    let (status, cut) = read(&alone.program, &mut Checker::default(), 1)?;
+    if cut || status.success() {
+        return print("Plugin configuration is valid\n");
+    }
+    Err(failed(&plugin, status, "the tap fails with these settings"))
+}
+
 fn tap(project: &Project, plugin: &Plugin, records: u64) -> Result<Vec<Finding>> {
     let alone = prepare::alone(project, plugin, None, None)?;
     let mut checker = Checker::default();

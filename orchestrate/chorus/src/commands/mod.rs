@@ -2,14 +2,38 @@
 
 pub mod backfill;
 pub mod check;
+pub mod config;
 pub mod days;
 pub mod doctor;
+pub mod environment;
+pub mod init;
 pub mod install;
 pub mod invoke;
+pub mod job;
 pub mod plan;
+pub mod plugins;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod schedules;
+pub mod select;
+mod spelling;
 pub mod state;
 mod table;
 mod what;
+
+use project::Project;
+use project::edit::Part;
+
+/// Returns the path of the file to what it says of a plugin: in an environment, or of itself.
+fn entry_path(project: &Project, plugin: &str, environment: Option<&str>) -> Vec<Part> {
+    let group = project.plugin_group(plugin).unwrap_or("extractors");
+    let named = |name: &str| Part::Named { name: name.to_owned() };
+    let own = ["plugins".into(), group.into(), named(plugin)];
+    match environment {
+        Some(name) => {
+            [vec!["environments".into(), named(name), "config".into()], own.to_vec()].concat()
+        }
+        None => own.to_vec(),
+    }
+}

@@ -1,0 +1,60 @@
+//! `chorus remove`, and the commands of Meltano that Chorus does without.
+
+use project::{Project, Source};
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use crate::commands::entry_path;
+
+/// Removes plugins from the project; what is installed or written of them stays.
+pub fn remove(project: &Project, names: &[String]) -> Result<()> {
+    let mut source = Source::open(&project.root)?;
+    for name in names {
+        if project.plugin_group(name).is_none() {
+            let failure = Error::new(ErrorKind::Usage, "cannot find a plugin of this name")
+                .with("plugin", name);
+            let known = project.plugin_names();
+            return Err(match project::names::nearest(name, &known) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("the project has: {}", known.join(", "))),
+            });
+        }
+        source.remove(entry_path(project, name, None))?;
+        for environment in project.environment_names() {
+            source.remove(entry_path(project, name, Some(&environment)))?;
+        }
+    }
+    source.write(project.warnings())?;
+    for job in project.jobs() {
+        let tasks = job["tasks"].to_string();
+        if let Some(name) = names.iter().find(|name| tasks.contains(name.as_str())) {
+            let job = job["name"].as_str().unwrap_or_default();
+            project.warnings().warn(project::warning!(
+                "W-PROJECT-UNUSED",
+                "the job {job} still names {name}: `chorus job set {job} --tasks ...` changes it"
+            ));
+        }
+    }
+    for name in names {
+        print(&format!("Removed '{name}' from the project\n"))?;
+    }
+    Ok(())
+}
+
+/// Refuses a command of Meltano that Chorus does without, and says what does its work.
+pub fn refuse(command: &'static str) -> Result<()> {
+    let hint = match command {
+        "lock" => {
+            "Chorus reads the lock files that are there, and its own plugins need none; \
+             `meltano lock` writes them"
+        }
+        "compile" => "`chorus plan JOB --json` prints what a run would do, variables replaced",
+        _ => {
+            "`chorus config test TAP` runs a tap until its first record; `chorus check PLUGIN` \
+              tests the Singer protocol"
+        }
+    };
+    Err(Error::new(ErrorKind::Usage, "Chorus has no such command")
+        .with("command", command)
+        .hint(hint))
+}

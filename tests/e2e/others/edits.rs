@@ -1,0 +1,229 @@
+//! Commands that edit or list a project: Meltano reads what they write as they do.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+use support::python::MELTANO;
+use support::run::{Outcome, Run, file, ours};
+use support::{binaries_dir, folder};
+
+const TAP: &str = r#"#!/usr/bin/env python3
+import json, sys
+if "--discover" in sys.argv:
+    properties = {"id": {"type": "integer"}, "name": {"type": "string"}, "x": {"type": "string"}}
+    marks = {"id": "automatic", "name": "available", "x": "unsupported"}
+    metadata = [{"breadcrumb": [], "metadata": {"inclusion": "available"}}] + [
+        {"breadcrumb": ["properties", name], "metadata": {"inclusion": mark}}
+        for name, mark in marks.items()]
+    schema = {"type": "object", "properties": properties}
+    print(json.dumps({"streams": [
+        {"tap_stream_id": name, "stream": name, "schema": schema, "metadata": metadata}
+        for name in ["users", "orders"]]}))
+else:
+    print(json.dumps({"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": []}))
+    print(json.dumps({"type": "RECORD", "stream": "a", "record": {}}))
+"#;
+const PROJECT: &str = "# the project of everybody
+default_environment: dev
+project_id: 00000000-0000-0000-0000-000000000001
+send_anonymous_usage_stats: false   # no
+include_paths: [more.yml]
+environments:
+- name: dev   # for trying
+
+- name: prod
+plugins:
+  extractors:
+  - name: tap-x
+    namespace: tap_x
+    executable: ./tap.py   # beside this file
+    capabilities: [catalog, discover, state]
+    settings:
+    - {name: host, value: localhost, description: The server}
+    - {name: password, sensitive: true}
+    - {name: port, kind: integer}
+    - {name: list, kind: array}
+    - {name: is_on, kind: boolean}
+    - {name: a.b}
+    # what is set
+    config:
+      port: 5432   # the usual one
+  loaders:
+  - {name: target-x, namespace: target_x, executable: ./target.sh}
+";
+const MORE: &str = "jobs:
+- name: first   # of all
+  tasks: [tap-x target-x]
+schedules:
+- {name: daily, interval: '@daily', job: first, env: {A: '1'}}
+";
+
+/// A project that both programs read.
+struct Both {
+    scratch: tempfile::TempDir,
+}
+
+impl Both {
+    fn new() -> Self {
+        let scratch = folder();
+        file(scratch.path(), "meltano.yml", PROJECT);
+        file(scratch.path(), "more.yml", MORE);
+        for (name, text) in [("tap.py", TAP), ("target.sh", "#!/bin/sh\nexec cat >/dev/null\n")] {
+            let path = file(scratch.path(), name, text);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self { scratch }
+    }
+
+    fn chorus(&self, line: &str) -> Outcome {
+        self.chorus_with(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    fn chorus_with(&self, words: &[&str]) -> Outcome {
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binaries_dir().display());
+        ours("chorus")
+            .env("PATH", path)
+            .args(["--cwd"])
+            .args([self.scratch.path()])
+            .args(words)
+            .go()
+    }
+
+    fn meltano(&self, line: &str) -> Outcome {
+        let run: Run = MELTANO.program("meltano");
+        run.env("MELTANO_CLI_DISABLE_VERSION_CHECK", "true")
+            .env("NO_COLOR", "1")
+            .args(["--log-level", "error", "--cwd"])
+            .args([self.scratch.path()])
+            .args(line.split(' '))
+            .go()
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.scratch.path().join(name)).unwrap()
+    }
+
+    /// Asserts that both print the same.
+    #[track_caller]
+    fn agree(&self, line: &str) -> String {
+        let (ours, theirs) =
+            (self.chorus(line).success().text(), self.meltano(line).success().text());
+        match serde_json::from_str::<Value>(&theirs) {
+            Ok(theirs) => assert_eq!(serde_json::from_str::<Value>(&ours).unwrap(), theirs),
+            Err(_) => assert_eq!(ours, theirs),
+        }
+        ours
+    }
+
+    /// Asserts that all lines of a text are in a file, in their order.
+    #[track_caller]
+    fn keeps(&self, name: &str, before: &str, without: &[&str]) {
+        let text = self.text(name);
+        let mut lines = text.lines();
+        for line in before.lines().filter(|line| !without.contains(&line.trim())) {
+            assert!(lines.any(|other| other == line), "{line:?} is lost:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn settings_are_set_by_type_and_meltano_reads_them() {
+    let both = Both::new();
+    both.chorus("config set tap-x port 99").success();
+    assert!(both.text("meltano.yml").contains("      port: 99   # the usual one\n"));
+    both.chorus("config tap-x set is_on yes").success();
+    both.chorus_with(&["config", "set", "tap-x", "list", "[\"a\", \"1\"]"]).success();
+    both.chorus("config set tap-x a b no").success();
+    both.chorus("config set tap-x host a:b").success();
+    let secret = both.chorus_with(&["config", "set", "tap-x", "password", "it's \\cret"]);
+    assert!(!secret.success().text().contains("cret"));
+    both.keeps("meltano.yml", PROJECT, &["port: 5432   # the usual one"]);
+    assert_eq!(both.text(".env"), "TAP_X_PASSWORD='it\\'s \\\\cret'\n");
+    let printed = both.agree("config print tap-x");
+    assert!(printed.contains("\"password\": \"*****\""), "{printed}");
+    both.agree("config --unsafe print tap-x");
+
+    both.chorus("--environment prod config set tap-x host far").success();
+    assert!(both.chorus("-e prod config print tap-x").success().text().contains("\"far\""));
+    let far = both.meltano("--environment prod config print tap-x").success().text();
+    assert!(far.contains("\"far\""), "{far}");
+    assert!(both.agree("config print tap-x").contains("a:b"));
+
+    let listed = both.chorus("config list tap-x --all").success().text();
+    let line = "port [env: TAP_X_PORT] current value: 99 (from `meltano.yml`)\n";
+    assert!(listed.contains(line) && listed.contains("\tThe server\n"), "{listed}");
+    assert!(listed.contains("(redacted) (from the TAP_X_PASSWORD variable in `.env`)"), "{listed}");
+    both.chorus("config unset tap-x a b").success();
+    both.chorus("config unset tap-x a b").exits(66);
+    both.chorus("config set tap-x port x").exits(64);
+    both.chorus("config reset tap-x").exits(64);
+    both.chorus("config reset tap-x --yes").success();
+    assert_eq!(both.text(".env"), "");
+    assert_eq!(both.agree("config print tap-x"), "{\n  \"host\": \"localhost\"\n}\n");
+    let test = both.chorus("config test tap-x").success().text();
+    assert_eq!(test, "Plugin configuration is valid\n");
+}
+
+#[test]
+fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
+    let both = Both::new();
+    both.agree("job list");
+    both.agree("schedule list --format json");
+    both.chorus_with(&["job", "add", "second", "--tasks", "[tap-x target-x, [tap-x, target-x]]"])
+        .success();
+    both.chorus_with(&["job", "set", "first", "--tasks", "tap-x target-x"]).success();
+    both.chorus_with(&["job", "add", "first", "--tasks", "tap-x target-x"]).exits(64);
+    both.chorus_with(&["job", "add", "third", "--tasks", "tap-y target-x"]).exits(78);
+    both.chorus_with(&["schedule", "add", "hourly", "--interval", "0 * * * *", "--job", "second"])
+        .success();
+    both.chorus("schedule set daily --interval @hourly").success();
+    both.chorus("environment add test").success();
+    for line in ["job list --format json", "schedule list", "schedule list --format json"] {
+        both.agree(line);
+    }
+    assert_eq!(both.agree("environment list"), "dev\nprod\ntest\n");
+    both.keeps("meltano.yml", PROJECT, &[]);
+    assert!(both.text("more.yml").starts_with("jobs:\n- name: first   # of all\n"));
+    let run = both.chorus("schedule run daily");
+    assert!(run.success().text().contains("tap-x target-x"));
+    both.chorus("schedule remove hourly").success();
+    both.chorus("schedule remove hourly").exits(64);
+    both.chorus("job remove second").success();
+    both.chorus("environment remove test").success();
+    assert_eq!(both.agree("environment list"), "dev\nprod\n");
+    both.agree("job list");
+    both.chorus("remove target-x").success();
+    both.agree("job list");
+    assert!(!both.text("meltano.yml").contains("target-x"));
+}
+
+#[test]
+fn patterns_of_streams_are_edited_and_listed_as_by_meltano() {
+    let both = Both::new();
+    both.agree("select tap-x --list --all");
+    both.chorus("select tap-x users name").success();
+    both.chorus("select tap-x users x --exclude").success();
+    both.agree("select tap-x --list --all");
+    both.agree("select tap-x --json --all");
+    both.chorus("select tap-x users x --exclude --rm").success();
+    both.chorus("select tap-x users x --exclude --remove").exits(66);
+    assert!(both.text("meltano.yml").contains("    select:\n    - users.name\n"));
+    both.keeps("meltano.yml", PROJECT, &[]);
+    both.chorus("select tap-x --clear").success();
+    assert_eq!(both.text("meltano.yml"), PROJECT);
+}
+
+#[test]
+fn a_new_project_is_one_for_meltano() {
+    let scratch = folder();
+    let root = scratch.path().join("new");
+    ours("chorus").args(["init"]).args([&root]).go().success();
+    ours("chorus").args(["init"]).args([&root]).go().exits(64);
+    let both = Both { scratch: folder() };
+    fs::copy(root.join("meltano.yml"), both.scratch.path().join("meltano.yml")).unwrap();
+    assert_eq!(both.agree("environment list"), "dev\nstaging\nprod\n");
+    both.chorus("lock").exits(64);
+    both.chorus("compile --lint").exits(64);
+    both.chorus("test --all").exits(64);
+}
