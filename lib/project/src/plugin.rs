@@ -25,7 +25,7 @@ mod setting_role;
 mod settings;
 mod undeclared;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,10 +47,10 @@ use entry::Entry;
 use environment::{Environment, Known};
 use executable::{executable, program_named};
 use exports::Export;
+pub use installation::{FINGERPRINT, Installation};
 use layers::Layers;
 use places::{at_line, of_line, setting_said, spot_of};
 use rules::rules;
-pub use installation::{FINGERPRINT, Installation};
 pub use rules::{Part, Rules};
 pub use secret_words::is_secret_word;
 pub use setting_role::SettingRole;
