@@ -1,5 +1,5 @@
 //! Meltano and `chorus` take turns on one project: each goes on from the state of the other, where
-//! Meltano keeps it, and neither runs a job that the other is running.
+//! Meltano keeps it, and neither runs a job that the other is running: R17 to R19 of the catalogue.
 
 use std::path::Path;
 
@@ -206,7 +206,7 @@ fn states_in_a_database_of_postgres_are_shared() {
     both.chorus_runs().go().success();
     both.take_turns(1);
     let marks = database.psql("SELECT DISTINCT state FROM runs ORDER BY 1");
-    assert_eq!(marks, "STATE_EDIT\nSUCCESS");
+    assert_eq!(marks, "SUCCESS");
 }
 
 #[test]
@@ -250,6 +250,19 @@ fn neither_runs_a_job_that_the_other_is_running_or_was_killed_in() {
 fn a_store_that_cannot_be_used_ends_a_run_before_it_begins() {
     let both = Both::new(&[]);
     both.meltano_runs().go().success();
+    let lock = "import sqlite3, sys, time
+c = sqlite3.connect('.meltano/meltano.db', isolation_level=None)
+c.execute('BEGIN IMMEDIATE'); open('locked', 'w').close(); time.sleep(60)";
+    let script = format!("cd '{}'; exec python3 -c \"$1\"", both.project.root.display());
+    let shell = Run::new(Path::new("/bin/sh")).args(["-c", &script, "sh", lock]);
+    let mut other = shell.start(false);
+    both.project.wait_for(&|| both.project.root.join("locked").exists());
+    let refused = both.chorus_runs().go().exits(75);
+    assert!(refused.stderr.contains("another program has locked it"), "{}", refused.stderr);
+    assert!(refused.stderr.contains(".meltano/meltano.db"), "{}", refused.stderr);
+    other.kill();
+    other.wait();
+    assert_eq!(both.rows(), "1 ");
     both.sql("UPDATE alembic_version SET version_num = 'later'");
     let refused = both.chorus_runs().go().exits(78);
     assert!(refused.stderr.contains("version: later"), "{}", refused.stderr);
