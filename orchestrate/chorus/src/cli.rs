@@ -119,7 +119,7 @@ pub enum Command {
         #[arg(allow_negative_numbers = true)]
         records: u64,
     },
-    /// Install the plugins that have a `pip_url`, where Meltano has them
+    /// Install the plugins that have a `pip_url`, as Meltano does
     #[command(after_help = below(examples::INSTALL))]
     Install(InstallArgs),
     /// Run a plugin by itself, or a command of it, such as dbt:run
