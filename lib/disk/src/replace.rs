@@ -83,8 +83,8 @@ pub fn replace_file(path: &Path, text: &[u8], mode: u32) -> Result<()> {
     new.place()
 }
 
-/// Replaces the text of a file that a person has made, as one step and for good: its mode stays, and
-/// a link to it stays a link.
+/// Replaces the text of a file that a person has made, as one step and for good: its mode stays,
+/// and a link to it stays a link.
 pub fn replace_text(path: &Path, text: &[u8]) -> Result<()> {
     let found = fs::canonicalize(path);
     let path = found.map_err(|cause| failure("cannot find the file", path, cause))?;

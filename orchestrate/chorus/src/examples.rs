@@ -97,7 +97,7 @@ pub const CONFIG_LIST: &[Example] = &[example("List all settings", "{} config li
 /// Of `chorus config set`.
 pub const CONFIG_SET: &[Example] = &[
     example("Set a setting", "{} config set tap-csv encoding utf-8"),
-    example("Set it in one environment", "{} --environment prod config set tap-csv encoding utf-8"),
+    example("Set it in one environment", "{} config set tap-csv encoding utf-8 --environment prod"),
 ];
 /// Of `chorus config unset`.
 pub const CONFIG_UNSET: &[Example] =
