@@ -240,3 +240,18 @@ fn invoke_runs_one_plugin_with_the_streams_of_the_command() {
     running.wait().exits(0);
     assert!(project.root.join("asked").exists());
 }
+
+#[test]
+fn commands_may_stand_in_the_lock_file_only() {
+    let project = project();
+    let text = fs::read_to_string(project.root.join("meltano.yml")).unwrap();
+    let locked = "\n  utilities:\n  - {name: locked, variant: acme}";
+    file(&project.root, "meltano.yml", text.replace("\n  utilities:", locked));
+    let lock = r#"{"plugin_type": "utilities", "name": "locked", "variant": "acme",
+        "namespace": "locked", "executable": "./two", "commands": {"go": {"args": "a 'b c'"}}}"#;
+    fs::create_dir_all(project.root.join("plugins/utilities")).unwrap();
+    file(&project.root, "plugins/utilities/locked--acme.lock", lock);
+    record(&project, &["locked:go"]);
+    let log = logs(&project);
+    assert!(log.contains("<a><b c>"), "{log}");
+}
