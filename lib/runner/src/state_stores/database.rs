@@ -70,14 +70,17 @@ impl Shared {
         work: impl FnOnce(&mut dyn Database) -> Result<T>,
     ) -> Result<T> {
         let mut database = self.lock();
-        database.begin()?;
-        match work(database.as_mut()) {
-            Ok(done) => database.query("COMMIT", &[]).map(|_| done),
-            Err(failure) => {
-                let _ = database.query("ROLLBACK", &[]);
-                Err(failure)
-            }
+        let mut done = database.begin().and_then(|()| work(database.as_mut()));
+        if done.is_ok()
+            && let Err(failure) = database.query("COMMIT", &[])
+        {
+            done = Err(failure);
         }
+        if done.is_err() {
+            // Whichever step failed: what comes next must not be part of this transaction.
+            let _ = database.query("ROLLBACK", &[]);
+        }
+        done
     }
 }
 
@@ -115,5 +118,48 @@ impl StateStore for Shared {
 
     fn name(&self) -> String {
         self.lock().name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails at a statement, and keeps what it was asked.
+    #[derive(Debug, Default)]
+    struct Failing {
+        at: &'static str,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Database for Failing {
+        fn query(&mut self, sql: &str, _: &[&str]) -> Result<Vec<Row>> {
+            self.asked.lock().unwrap().push(sql.to_owned());
+            let fails = sql == self.at;
+            if fails { Err(Error::new(ErrorKind::Temporary, "no")) } else { Ok(Vec::new()) }
+        }
+
+        fn begin(&mut self) -> Result<()> {
+            self.query("BEGIN", &[])?;
+            self.query("LOCK", &[]).map(drop)
+        }
+
+        fn name(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_transaction_ends_whichever_of_its_steps_fails() {
+        for (at, end) in
+            [("LOCK", "ROLLBACK"), ("WORK", "ROLLBACK"), ("COMMIT", "ROLLBACK"), ("", "COMMIT")]
+        {
+            let asked = Arc::default();
+            let failing = Failing { at, asked: Arc::clone(&asked) };
+            let shared = Shared(Arc::new(Mutex::new(Box::new(failing))));
+            let done = shared.at_once(|database| database.query("WORK", &[]));
+            assert_eq!(done.is_ok(), at.is_empty(), "{at}");
+            assert_eq!(asked.lock().unwrap().last().unwrap(), end, "{at}");
+        }
     }
 }
