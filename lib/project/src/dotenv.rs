@@ -29,9 +29,14 @@ pub(crate) struct Variable {
     written: Range<usize>,
 }
 
+/// Writes a value as a text of variables has it.
+pub fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// Sets a variable in a text, and keeps all other lines; `None` where no text can say the value.
 pub(crate) fn set(text: &str, name: &str, value: &str) -> Option<String> {
-    let quoted = format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
+    let quoted = quoted(value);
     let mut out = text.to_owned();
     let offset = text.len() - text.trim_start_matches('\u{feff}').len();
     let all = read(text).variables;

@@ -56,18 +56,7 @@ impl Job {
                             "{word} is the name of a job and of a plugin: the job runs"
                         ));
                     }
-                    let mut words = Vec::new();
-                    task_words(&job["tasks"], word, &mut words)?;
-                    if words.is_empty() {
-                        return Err(Error::new(
-                            ErrorKind::Config,
-                            "cannot run a job without tasks",
-                        )
-                        .with("job", word)
-                        .hint("add `tasks: [tap-csv target-csv]` to it"));
-                    }
-                    words.iter().try_for_each(|word| found.take(word))?;
-                    found.end()?;
+                    found.take_job(word, &job["tasks"])?;
                 }
                 _ => found.take(word)?,
             }
@@ -79,6 +68,11 @@ impl Job {
                 .hint("name a job, or a tap and a target: chorus run tap-csv target-csv"));
         }
         Ok(Self { name: words.join(" "), words: words.to_vec(), steps })
+    }
+
+    /// Refuses tasks that a job of this name could not run.
+    pub fn check(project: &Project, name: &str, tasks: &Value) -> Result<()> {
+        Found { project, steps: Vec::new(), pending: Vec::new() }.take_job(name, tasks)
     }
 
     /// Returns its pipelines in their order.
@@ -161,6 +155,19 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// Takes the tasks of a job.
+    fn take_job(&mut self, job: &str, tasks: &Value) -> Result<()> {
+        let mut words = Vec::new();
+        task_words(tasks, &mut words).map_err(|failure| failure.with("job", job))?;
+        if words.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "cannot run a job without tasks")
+                .with("job", job)
+                .hint("add `tasks: [tap-csv target-csv]` to it"));
+        }
+        words.iter().try_for_each(|word| self.take(word))?;
+        self.end()
+    }
+
     /// Takes the next word: a plugin, or a command of one.
     fn take(&mut self, word: &str) -> Result<()> {
         let (role, _, command) = command_step::named(self.project, word)?;
@@ -209,18 +216,45 @@ fn unknown(project: &Project, word: &str) -> Error {
         })
 }
 
+/// Returns what tasks name, as far as they can be read: plugins, and behind a colon commands, these
+/// with the colon and without.
+pub fn names_in_tasks(tasks: &Value) -> Vec<String> {
+    let mut words = Vec::new();
+    // What cannot be read is refused when the job is run.
+    let _ = task_words(tasks, &mut words);
+    let plugins = words.iter().filter_map(|word| Some(word.split_once(':')?.0.to_owned()));
+    let plugins: Vec<String> = plugins.collect();
+    words.extend(plugins);
+    words
+}
+
 /// Gathers the words of tasks: texts with blanks between words, and lists of them, however deep.
 /// Meltano joins them, too, before it looks for pipelines.
-fn task_words(tasks: &Value, job: &str, words: &mut Vec<String>) -> Result<()> {
+fn task_words(tasks: &Value, words: &mut Vec<String>) -> Result<()> {
     match tasks {
         Value::Null => Ok(()),
         Value::String(text) => {
             words.extend(text.split_whitespace().map(str::to_owned));
             Ok(())
         }
-        Value::Array(parts) => parts.iter().try_for_each(|part| task_words(part, job, words)),
+        Value::Array(parts) => parts.iter().try_for_each(|part| task_words(part, words)),
         _ => Err(Error::new(ErrorKind::Config, "cannot read a task of the job")
-            .with("job", job)
             .hint("write a tap and a target: `tap-csv target-csv`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tasks_name_plugins_and_commands_as_whole_words() {
+        let mut names = names_in_tasks(&json!(["tap-ab target", ["dbt:run", ["x"]]]));
+        names.sort();
+        assert_eq!(names, ["dbt", "dbt:run", "tap-ab", "target", "x"]);
+        assert_eq!(names_in_tasks(&json!("a b")), ["a", "b"]);
+        assert!(names_in_tasks(&json!([5])).is_empty());
     }
 }

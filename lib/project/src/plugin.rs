@@ -52,7 +52,7 @@ use layers::Layers;
 use places::{at_line, of_line, setting_said, spot_of};
 use rules::rules;
 pub use rules::{Part, Rules};
-pub use secret_words::is_secret_word;
+pub use secret_words::{holds_secret, is_secret_word};
 pub use setting_role::SettingRole;
 use settings::definitions;
 
@@ -158,9 +158,9 @@ impl Plugin {
         }
         let mut missing = Missing::default();
         let of_plugin = |failure: Error| of_line(failure, project, role, &chain);
-        let layers = Layers::new(project, role.key(), &chain, &definitions, &variables)
-            .with_parents(self::variables(project, &chain[1..], before, &[]))
-            .where_null_removes(description.is_some());
+        let parents = self::variables(project, &chain[1..], before, &[]);
+        let of = [&variables, &parents];
+        let layers = Layers::new(project, &chain, &definitions, of, description.is_some());
         let settings = layers.all(&mut missing).map_err(of_plugin)?;
         let mut config = layers::config(&settings, &definitions, project).map_err(of_plugin)?;
         exports.extend(exports::of_settings(role, &chain, &definitions, &settings));

@@ -13,7 +13,6 @@ use crate::file;
 use crate::locks::Locks;
 use crate::names::find_named;
 use crate::role::Role;
-use crate::stored::Stored;
 use crate::variables::Variables;
 use crate::warnings::Warnings;
 
@@ -37,9 +36,6 @@ pub struct Project {
     pub(crate) other_day: Option<Box<Self>>,
     /// The definitions of its plugins.
     pub(crate) locks: Locks,
-    /// The settings of the system database, where somebody has read it: to be set before plugins
-    /// are looked for.
-    pub(crate) stored: Stored,
 }
 
 /// How a project is opened.
@@ -105,16 +101,8 @@ impl Project {
         variables.add_block(&file["env"], &process);
         variables.add_block(&environment["env"], &process);
         let context = Arc::clone(context);
-        let (locks, stored, other_day) = (Locks::of_project(&root), Stored::default(), None);
-        Ok(Self { root, file, environment, process, variables, context, other_day, locks, stored })
-    }
-
-    /// Takes the settings of the system database, before plugins are looked for.
-    pub fn set_stored(&mut self, stored: Stored) {
-        if let Some(other) = &mut self.other_day {
-            other.set_stored(stored.clone());
-        }
-        self.stored = stored;
+        let (locks, other_day) = (Locks::of_project(&root), None);
+        Ok(Self { root, file, environment, process, variables, context, other_day, locks })
     }
 
     /// Returns who receives the warnings.

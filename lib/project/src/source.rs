@@ -9,6 +9,7 @@ use disk::replace::{hidden, replace_text};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
+pub use crate::dotenv::quoted;
 use crate::edit::{Operation, Part, edit};
 use crate::file::{self, FILE_NAME};
 use crate::warning;

@@ -154,6 +154,15 @@ fn settings_are_set_by_type_and_meltano_reads_them() {
     let line = "port [env: TAP_X_PORT] current value: 99 (from `meltano.yml`)\n";
     assert!(listed.contains(line) && listed.contains("\tThe server\n"), "{listed}");
     assert!(listed.contains("(redacted) (from the TAP_X_PASSWORD variable in `.env`)"), "{listed}");
+    // A secret may stand in a value whose name says nothing.
+    let url = "postgres://u:hunter2@h/d";
+    let set = both.chorus(&format!("config set tap-x host {url}")).success().text();
+    assert!(!set.contains("hunter2") && both.text(".env").contains(url), "{set}");
+    for line in ["config print tap-x", "config print tap-x --format env", "config list tap-x"] {
+        let printed = both.chorus(line).success().text();
+        assert!(!printed.contains("hunter2"), "{line}: {printed}");
+    }
+    both.chorus("config unset tap-x host --store dotenv").success();
     both.chorus("config unset tap-x a b").success();
     both.chorus("config unset tap-x a b").exits(66);
     both.chorus("config set tap-x port x").exits(64);
@@ -193,7 +202,11 @@ fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
     both.chorus("environment remove test").success();
     assert_eq!(both.agree("environment list"), "dev\nprod\n");
     both.agree("job list");
-    both.chorus("remove target-x").success();
+    both.chorus_with(&["job", "add", "other", "--tasks", "[[tap-x, [target-x]]]"]).success();
+    both.chorus("job remove other").success();
+    both.chorus("remove tap").exits(64);
+    let told = both.chorus("remove target-x").success().stderr;
+    assert!(told.contains("the job first still names target-x"), "{told}");
     both.agree("job list");
     assert!(!both.text("meltano.yml").contains("target-x"));
 }

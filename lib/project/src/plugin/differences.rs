@@ -16,16 +16,16 @@ use crate::variables::names_in;
 /// Returns what will differ from a run by Meltano, a sentence each.
 pub fn differences(project: &Project) -> Vec<String> {
     let mut found = Vec::new();
-    of_block(project, "the project", &project.file["env"], &mut found);
+    of_block(project, ("the project", &project.file["env"]), false, &mut found);
     let environment = project.environment_name().unwrap_or_default();
-    of_block(project, environment, &project.environment["env"], &mut found);
+    of_block(project, (environment, &project.environment["env"]), true, &mut found);
     for role in Role::ALL {
         for entry in project.file["plugins"][role.key()].as_array().into_iter().flatten() {
             // What cannot be read is told where the plugin is looked at.
             let Ok(chain) = chain(project, role, entry) else { continue };
             if let Some(first) = chain.first() {
                 for block in first.blocks("env") {
-                    of_block(project, first.name, block, &mut found);
+                    of_block(project, (first.name, block), false, &mut found);
                 }
             }
             let program = executable(project, role, &chain);
@@ -42,8 +42,12 @@ pub fn differences(project: &Project) -> Vec<String> {
 }
 
 /// The variables of an `env` block: who wins over them, and what is replaced in them.
-fn of_block(project: &Project, of: &str, block: &Value, found: &mut Vec<String>) {
-    let is_environment = *block == project.environment["env"];
+fn of_block(
+    project: &Project,
+    (of, block): (&str, &Value),
+    is_environment: bool,
+    found: &mut Vec<String>,
+) {
     for (name, value) in block.as_object().into_iter().flatten() {
         let Some(text) = spelled::text(value) else { continue };
         if project.process.get(name).is_some_and(|other| other != text) {

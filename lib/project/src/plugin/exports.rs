@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::definition::{Definition, variable_name};
 use super::entry::{Entry, nearest_text};
 use super::layers::{Setting, text_of};
-use super::secret_words::is_secret_word;
+use super::secret_words::is_secret;
 use super::{dump, flat};
 use crate::role::Role;
 use crate::variables::{Missing, Variables};
@@ -48,7 +48,7 @@ pub(super) fn of_settings(
     for setting in settings {
         let definition = definitions.iter().find(|known| known.name == setting.name);
         let text = text_of(setting, definition.and_then(|known| known.kind.as_deref()));
-        let is_secret = is_secret(setting, definitions);
+        let is_secret = is_secret(&setting.name, &setting.value, definitions);
         let own = definition.and_then(|known| known.variable.clone());
         let named = names(role, chain, &setting.name);
         for name in own.into_iter().chain(named) {
@@ -107,28 +107,4 @@ fn names(role: Role, chain: &[Entry<'_>], setting: &str) -> BTreeSet<String> {
     let verb = format!("MELTANO_{}", role.verb());
     let prefixes = prefixes.map(variable_name).chain([verb]);
     prefixes.map(|prefix| format!("{prefix}_{}", variable_name(setting))).collect()
-}
-
-fn is_secret(setting: &Setting, definitions: &[Definition]) -> bool {
-    let prefix = format!("{}.", setting.name);
-    let is_here =
-        |known: &&Definition| known.is_named(&setting.name) || known.name.starts_with(&prefix);
-    definitions.iter().filter(is_here).any(|known| known.is_secret() || is_secret_word(&known.name))
-        || is_secret_word(&setting.name)
-        || holds_secret(&setting.value)
-}
-
-/// Tells whether a value has a member with the name of a secret, or an address with a password.
-fn holds_secret(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.split_once("://").is_some_and(|(_, rest)| {
-            let person = rest.split(['/', '?', ' ']).next().unwrap_or_default();
-            person.rsplit_once('@').is_some_and(|(person, _)| person.contains(':'))
-        }),
-        Value::Array(items) => items.iter().any(holds_secret),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| is_secret_word(name) || holds_secret(value))
-        }
-        _ => false,
-    }
 }

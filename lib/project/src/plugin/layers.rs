@@ -1,9 +1,9 @@
 //! The value of each setting, from the layers that may have it.
 //!
-//! The order is Meltano's, from below: the default; what is inherited; the settings of the system
-//! database; `config` of the plugin; its `config` in the active environment; variables. A null is
-//! no value: the layer below has it; only of a program of ours it takes the value away. The members
-//! of a mapping are settings of their own.
+//! The order is Meltano's, from below: the default; what is inherited; `config` of the plugin; its
+//! `config` in the active environment; variables. Meltano's system database is not read yet. A null
+//! is no value: the layer below has it; only of a program of ours it takes the value away. The
+//! members of a mapping are settings of their own.
 
 use std::collections::BTreeMap;
 
@@ -19,15 +19,14 @@ use crate::variables::{Missing, Variables};
 
 /// Where the settings of a plugin may stand.
 pub(super) struct Layers<'a> {
-    pub project: &'a Project,
-    /// The folder of its kind, such as `extractors`.
-    pub kind: &'static str,
-    pub chain: &'a [Entry<'a>],
-    pub definitions: &'a [Definition],
-    pub variables: &'a Variables,
+    project: &'a Project,
+    chain: &'a [Entry<'a>],
+    definitions: &'a [Definition],
+    variables: &'a Variables,
     /// Those that the plugins are set by that it inherits from.
-    of_parents: Variables,
+    of_parents: &'a Variables,
     null_removes: bool,
+    /// `config` of each entry, and of the environment, by the names of all levels.
     blocks: Vec<[BTreeMap<String, &'a Value>; 2]>,
 }
 
@@ -59,36 +58,17 @@ struct Found {
 }
 
 impl<'a> Layers<'a> {
+    /// `variables` are those of the plugin, and those of the plugins that it inherits from: without
+    /// its own block. A null may take away what the layers below have, as for programs of ours.
     pub(super) fn new(
         project: &'a Project,
-        kind: &'static str,
         chain: &'a [Entry<'a>],
         definitions: &'a [Definition],
-        variables: &'a Variables,
+        [variables, of_parents]: [&'a Variables; 2],
+        null_removes: bool,
     ) -> Self {
-        let block = |entry: &Entry<'a>| entry.blocks("config").map(of_names);
-        let blocks = chain.iter().map(block).collect();
-        let of_parents = variables.clone();
-        Self {
-            project,
-            kind,
-            chain,
-            definitions,
-            variables,
-            of_parents,
-            null_removes: false,
-            blocks,
-        }
-    }
-
-    /// Takes the variables of the plugins that it inherits from: without its own block.
-    pub(super) fn with_parents(self, of_parents: Variables) -> Self {
-        Self { of_parents, ..self }
-    }
-
-    /// Says whether a null takes away what the layers below have, as for programs of ours.
-    pub(super) fn where_null_removes(self, null_removes: bool) -> Self {
-        Self { null_removes, ..self }
+        let blocks = chain.iter().map(|entry| entry.blocks("config").map(of_names)).collect();
+        Self { project, chain, definitions, variables, of_parents, null_removes, blocks }
     }
 
     /// Returns all settings that have a value.
@@ -162,7 +142,7 @@ impl<'a> Layers<'a> {
 
     /// Finds the value of a setting for an entry of the chain.
     fn found(&self, at: usize, definition: &Definition) -> Option<Found> {
-        let entry = self.chain.get(at).filter(|entry| !entry.is_lock)?;
+        self.chain.get(at).filter(|entry| !entry.is_lock)?;
         if let Some((variable, text)) = self.in_variables(at, definition) {
             let (value, variable) = (Value::from(text), Some(variable));
             return Some(Found { value, layer: Layer::Own, expands: false, variable });
@@ -180,17 +160,13 @@ impl<'a> Layers<'a> {
                 return Some(Found { value, layer: Layer::Own, expands: true, variable: None });
             }
         }
-        if let Some(text) = self.project.stored.get(self.kind, entry.name, &definition.name) {
-            let value = text.clone();
-            return Some(Found { value, layer: Layer::Own, expands: false, variable: None });
-        }
         let inherited = self.found(at + 1, definition)?;
         Some(Found { layer: Layer::Inherited, ..inherited })
     }
 
     fn in_variables(&self, at: usize, definition: &Definition) -> Option<(String, &str)> {
         let prefixes = self.chain[at].prefixes();
-        let variables = if at == 0 { self.variables } else { &self.of_parents };
+        let variables = if at == 0 { self.variables } else { self.of_parents };
         let mut names = std::iter::once(&definition.name).chain(&definition.aliases);
         names.find_map(|name| {
             prefixes.iter().find_map(|prefix| {

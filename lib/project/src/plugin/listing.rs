@@ -7,7 +7,7 @@ use super::chain::chain;
 use super::definition::{Definition, variable_name};
 use super::entry::Entry;
 use super::kinds::read_as;
-use super::secret_words::is_secret_word;
+use super::secret_words::is_secret;
 use super::settings::definitions;
 use super::{Plugin, undeclared};
 use crate::names::{find_named, nearest};
@@ -37,6 +37,8 @@ pub struct Setting {
     pub origin: Origin,
     /// The variable that sets it.
     pub variable: String,
+    /// The variable that other plugins of the pipeline see it by.
+    pub general: String,
     /// Whether the value is a secret.
     pub is_secret: bool,
     /// Whether the plugin or the project declares it.
@@ -97,7 +99,7 @@ impl Listing {
                 None => declared.push(setting.clone()),
             }
         }
-        let of = |definition: &Definition| setting(project, &chain, &plugin, definition);
+        let of = |one: &Definition| setting(project, &chain, &plugin, (one, &declared));
         let mut settings: Vec<Setting> = declared.iter().map(of).collect();
         for name in plugin.config.keys().filter(|name| !covers(&declared, name)) {
             let json = serde_json::json!({ "name": name });
@@ -128,7 +130,7 @@ fn setting(
     project: &Project,
     chain: &[Entry<'_>],
     plugin: &Plugin,
-    definition: &Definition,
+    (definition, declared): (&Definition, &[Definition]),
 ) -> Setting {
     let name = &definition.name;
     let config = Value::Object(plugin.config.clone());
@@ -161,7 +163,8 @@ fn setting(
         value: value.filter(|value| !value.is_null()).cloned(),
         origin,
         variable: own,
-        is_secret: definition.is_secret() || is_secret_word(name),
+        general: format!("MELTANO_{}_{}", plugin.role.verb(), variable_name(name)),
+        is_secret: is_secret(name, value.unwrap_or(&Value::Null), declared),
         is_declared: true,
     }
 }

@@ -47,6 +47,9 @@ impl Rules {
         *self == Self { state: self.state.clone(), ..Self::default() }
     }
 }
+
+/// Gathers the rules: nearer entries before others, variables before both. Returns them also in the
+/// form in which Meltano has them in variables.
 pub(super) fn rules(
     chain: &[Entry<'_>],
     project: &Project,

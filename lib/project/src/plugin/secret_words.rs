@@ -1,4 +1,8 @@
-//! Names of settings that hold secrets.
+//! Which settings hold secrets: by their names, their definitions and their values.
+
+use serde_json::Value;
+
+use super::definition::Definition;
 
 /// Words in the names of settings that hold secrets, where nobody says which ones do.
 const SECRET_WORDS: [&str; 8] =
@@ -8,6 +12,31 @@ const SECRET_WORDS: [&str; 8] =
 pub fn is_secret_word(name: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
     SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Tells whether a setting holds a secret: by its definition or that of a member, by its name, or
+/// by its value.
+pub(super) fn is_secret(name: &str, value: &Value, definitions: &[Definition]) -> bool {
+    let prefix = format!("{name}.");
+    let is_here = |known: &&Definition| known.is_named(name) || known.name.starts_with(&prefix);
+    definitions.iter().filter(is_here).any(|known| known.is_secret() || is_secret_word(&known.name))
+        || is_secret_word(name)
+        || holds_secret(value)
+}
+
+/// Tells whether a value has a member with the name of a secret, or an address with a password.
+pub fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split_once("://").is_some_and(|(_, rest)| {
+            let person = rest.split(['/', '?', ' ']).next().unwrap_or_default();
+            person.rsplit_once('@').is_some_and(|(person, _)| person.contains(':'))
+        }),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| is_secret_word(name) || holds_secret(value))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

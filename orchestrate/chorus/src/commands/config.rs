@@ -5,14 +5,16 @@ use std::io::Read;
 
 use project::edit::Part;
 use project::plugin::listing::{Listing, Origin, Setting, typed};
-use project::{Project, Role, Source, warning};
+use project::plugin::{holds_secret, is_secret_word};
+use project::source::quoted;
+use project::{Project, Source, warning};
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
 use crate::cli::edits::{ConfigArgs, ConfigCommand, ConfigFormat, ListFormat, Store};
 use crate::commands::spelling::python;
-use crate::commands::{check, entry_path};
+use crate::commands::{check, entry_path, pretty};
 
 const HIDDEN: &str = "*****";
 
@@ -87,7 +89,7 @@ fn as_json(listing: &Listing, with_secrets: bool) -> String {
     for setting in listing.settings.iter().filter(|one| one.is_secret && !with_secrets) {
         hide(&mut config, &setting.name);
     }
-    serde_json::to_string_pretty(&config).unwrap_or_default() + "\n"
+    pretty(&config)
 }
 
 fn hide(config: &mut Value, name: &str) {
@@ -108,17 +110,11 @@ fn as_variables(listing: &Listing, with_secrets: bool) -> String {
         let Some(value) = &setting.value else { continue };
         let value =
             if setting.is_secret && !with_secrets { HIDDEN.to_owned() } else { plain(value) };
-        let quoted = format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
-        let general = variable_of_verb(listing.plugin.role, &setting.name);
-        for name in [&setting.variable, &general] {
-            let _ = writeln!(text, "{name}={quoted}");
+        for name in [&setting.variable, &setting.general] {
+            let _ = writeln!(text, "{name}={}", quoted(&value));
         }
     }
     text
-}
-
-fn variable_of_verb(role: Role, name: &str) -> String {
-    format!("MELTANO_{}_{}", role.verb(), name.to_uppercase().replace(['-', '.', ' '], "_"))
 }
 
 fn plain(value: &Value) -> String {
@@ -169,7 +165,7 @@ fn list_json(listing: &Listing, with_secrets: bool) -> String {
     };
     let settings: Vec<Value> = listing.settings.iter().map(one).collect();
     let all = json!({ "plugin": listing.plugin.name, "settings": settings });
-    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
+    pretty(&all)
 }
 
 /// A plugin whose settings are changed.
@@ -183,8 +179,8 @@ impl Edited<'_> {
     fn set(&self, name: &str, text: &str, store: Store) -> Result<()> {
         let setting = self.known(name)?;
         let value = typed(setting, text)?;
-        let is_secret = setting
-            .map_or_else(|| project::plugin::is_secret_word(name), |setting| setting.is_secret);
+        let is_secret = holds_secret(&value)
+            || setting.map_or_else(|| is_secret_word(name), |setting| setting.is_secret);
         let into_dotenv = match store {
             Store::Auto => is_secret,
             Store::Dotenv => true,

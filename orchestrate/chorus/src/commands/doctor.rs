@@ -7,14 +7,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use disk::Datestamp;
-use project::{Job, Plugin, Project, Task};
+use project::{Job, Plugin, Project, Task, names_in_tasks};
 use runner::history::{self, PastRun};
 use runner::hook;
 use runner::lake_paths;
 use runner::record::RunStatus;
 use runner::schedule::Schedule;
 use runner::state_stores::States;
-use serde_json::Value;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -111,35 +110,20 @@ fn following(project: &Project, words: &[String]) -> BTreeSet<String> {
 /// Returns the words that jobs and schedules name plugins by; `None` in a project without either,
 /// whose plugins are run by their names.
 fn used(project: &Project) -> Option<BTreeSet<String>> {
-    fn add(task: &Value, used: &mut BTreeSet<String>) {
-        match task {
-            Value::String(text) => {
-                let names = |word: &str| [word.to_owned(), before_colon(word).to_owned()];
-                used.extend(text.split_whitespace().flat_map(names));
-            }
-            Value::Array(parts) => parts.iter().for_each(|part| add(part, used)),
-            _ => {}
-        }
-    }
     let (jobs, schedules) = (project.jobs(), project.schedules());
     if jobs.is_empty() && schedules.is_empty() {
         return None;
     }
     let mut used = BTreeSet::new();
     for job in jobs {
-        add(&job["tasks"], &mut used);
+        used.extend(names_in_tasks(&job["tasks"]));
     }
     for schedule in schedules {
         for key in ["job", "extractor", "loader"] {
-            add(&schedule[key], &mut used);
+            used.extend(names_in_tasks(&schedule[key]));
         }
     }
     Some(used)
-}
-
-/// Returns the plugin of a command, such as `dbt:run`.
-fn before_colon(word: &str) -> &str {
-    word.split_once(':').map_or(word, |(name, _)| name)
 }
 
 /// Looks at a job.

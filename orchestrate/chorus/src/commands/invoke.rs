@@ -15,6 +15,7 @@ use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::{Dump, InvokeArgs};
+use crate::commands::pretty;
 use crate::signals::Signals;
 
 /// With one of these, a tap reads nothing: it needs no catalog, and may have none yet.
@@ -127,5 +128,5 @@ fn dump(project: &Project, plugin: &Plugin, file: Dump) -> Result<()> {
         Dump::Config => Value::Object(plugin.config.clone()),
         Dump::Catalog => prepare::catalog(project, plugin)?.0,
     };
-    print(&(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"))
+    print(&pretty(&value))
 }

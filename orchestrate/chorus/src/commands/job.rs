@@ -8,6 +8,7 @@ use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::edits::{JobCommand, ListFormat};
+use crate::commands::pretty;
 use crate::commands::spelling::python;
 
 /// Does what the command says.
@@ -62,11 +63,6 @@ fn list(project: &Project, name: Option<&str>, format: ListFormat) -> Result<()>
     })
 }
 
-/// Writes JSON as Meltano does.
-pub(super) fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
 fn find<'a>(project: &'a Project, name: &str) -> Option<&'a Value> {
     project.jobs().iter().find(|job| job["name"] == name)
 }
@@ -88,20 +84,7 @@ fn put(project: &Project, name: &str, tasks: &Value, is_new: bool) -> Result<()>
 /// Reads tasks, and refuses those that cannot run.
 fn checked(project: &Project, name: &str, text: &str) -> Result<Value> {
     let tasks = tasks(text).map_err(|failure| failure.of_kind(ErrorKind::Usage))?;
-    let words = |task: &Value| -> Option<Vec<String>> {
-        let texts = match task {
-            Value::String(text) => vec![text.as_str()],
-            task => task.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?,
-        };
-        Some(texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect())
-    };
-    for task in tasks.as_array().into_iter().flatten() {
-        let words = words(task).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "cannot read a task")
-                .hint("write a task, or a list of them: '[\"tap-a target-b\"]'")
-        })?;
-        Job::find(project, &words).map_err(|failure| failure.with("job", name))?;
-    }
+    Job::check(project, name, &tasks)?;
     Ok(tasks)
 }
 

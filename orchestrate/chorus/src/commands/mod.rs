@@ -24,6 +24,7 @@ mod what;
 
 use project::Project;
 use project::edit::Part;
+use serde_json::Value;
 
 /// Returns the path of the file to what it says of a plugin: in an environment, or of itself.
 fn entry_path(project: &Project, plugin: &str, environment: Option<&str>) -> Vec<Part> {
@@ -36,4 +37,9 @@ fn entry_path(project: &Project, plugin: &str, environment: Option<&str>) -> Vec
         }
         None => own.to_vec(),
     }
+}
+
+/// Writes JSON for people, as Meltano does.
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -1,6 +1,6 @@
 //! `chorus remove`, and the commands of Meltano that Chorus does without.
 
-use project::{Project, Source};
+use project::{Project, Source, names_in_tasks};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
@@ -26,8 +26,8 @@ pub fn remove(project: &Project, names: &[String]) -> Result<()> {
     }
     source.write(project.warnings())?;
     for job in project.jobs() {
-        let tasks = job["tasks"].to_string();
-        if let Some(name) = names.iter().find(|name| tasks.contains(name.as_str())) {
+        let used = names_in_tasks(&job["tasks"]);
+        if let Some(name) = names.iter().find(|name| used.contains(name)) {
             let job = job["name"].as_str().unwrap_or_default();
             project.warnings().warn(project::warning!(
                 "W-PROJECT-UNUSED",

@@ -10,7 +10,7 @@ use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::edits::{ListFormat, ScheduleWhat};
-use crate::commands::job::pretty;
+use crate::commands::pretty;
 use crate::commands::run::{Shown, run_job};
 use crate::commands::spelling::python;
 

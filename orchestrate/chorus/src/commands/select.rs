@@ -11,7 +11,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::cli::edits::SelectArgs;
 use crate::commands::entry_path;
-use crate::commands::job::pretty;
+use crate::commands::pretty;
 
 /// Does what the command says; `environment` is the one that the command line names.
 pub fn select(project: &Project, args: &SelectArgs, environment: Option<&str>) -> Result<()> {
