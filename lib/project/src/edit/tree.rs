@@ -77,7 +77,7 @@ impl Tree {
             depth: 0,
         };
         let mut documents = Vec::new();
-        while let Some((event, span)) = reader.next()? {
+        while let Some((event, _)) = reader.next()? {
             match event {
                 Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
                 Event::DocumentStart(..) => {
@@ -86,7 +86,6 @@ impl Tree {
                 }
                 _ => return Err(reader.cut()),
             }
-            let _ = span;
         }
         let stops = reader.stops.into_iter().collect();
         Ok(Self { documents, comments: reader.comments, stops })

@@ -140,9 +140,6 @@ fn no_other_line_changes_and_hardly_an_edit_is_refused_by_the_check() {
                     text = edited.text;
                 }
                 Err(refused) if refused.code == "NOT_VERIFIED" => {
-                    if std::env::var_os("SHOW").is_some() {
-                        eprintln!("{refused} {:?}\n{operation:?}\n{text}\n----", refused.line);
-                    }
                     unsure.set(unsure.get() + 1);
                 }
                 Err(_) => {}
