@@ -53,8 +53,16 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(crate) fn new(batch: &'a Batch, at: usize) -> Self {
+    /// Points at a row of a batch.
+    #[must_use]
+    pub fn new(batch: &'a Batch, at: usize) -> Self {
         Self { batch, at }
+    }
+
+    /// Returns the line of the input that the row came from; 0 where that is not known.
+    #[must_use]
+    pub fn line(self) -> u64 {
+        self.batch.line(self.at)
     }
 
     /// Returns the cell of a column, by its position in the stream.
