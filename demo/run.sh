@@ -98,7 +98,7 @@ extract() {
     | target-csv --set output_path=$lake --set source=postgres --set datestamp=$1 >>$work/state"
 }
 load() {
-    run "tap-csv --set output=$lake --set datestamp=$1 \\
+    run "tap-lake --set output=$lake --set datestamp=$1 \\
     | target-postgres --config $work/target.json --set default_target_schema=$2 \\
         --set load_method=$3 >>$work/state"
 }
