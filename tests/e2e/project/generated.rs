@@ -95,13 +95,30 @@ fn entries(connector: &str) -> String {
             members(&mut text, part, &schema["additionalProperties"]);
         }
         let shared = parts.keys().filter(|part| own.clone().all(|(o, _)| o != *part));
-        let shared: Vec<_> = shared.map(|name| format!("`{name}`")).collect();
+        let shared: Vec<&str> = shared.map(String::as_str).collect();
         if !shared.is_empty() {
-            let names = shared.join(", ");
-            write!(text, "\n\nAn entry can also set these, for itself: {names}.").unwrap();
+            let names = name_list(&shared);
+            write!(text, "\n\nAn entry can also set these, for itself:\n\n{names}").unwrap();
         }
     }
     text
+}
+
+/// Returns a list of names: those that begin with the same word on one line, others behind them.
+fn name_list(names: &[&str]) -> String {
+    let word = |name: &str| name.split('_').next().unwrap_or_default().to_owned();
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        groups.entry(word(name)).or_default().push(name);
+    }
+    let (large, small): (Vec<_>, Vec<_>) = groups.into_values().partition(|all| all.len() > 2);
+    let others: Vec<&str> = small.into_iter().flatten().collect();
+    let lines = large.iter().map(Vec::as_slice).chain(others.chunks(6));
+    let line = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("- {}", names.join(", "))
+    };
+    lines.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes a row of such a table.
@@ -129,18 +146,37 @@ fn members(text: &mut String, name: &str, values: &Value) {
 #[test]
 fn the_connector_tables_are_what_the_binaries_say() {
     let mut short = "| connector | what it does |\n|---|---|".to_owned();
-    let mut long = "| connector | what it does | capabilities |\n|---|---|---|".to_owned();
+    let mut long = "| connector | what it does | can also |\n|---|---|---|".to_owned();
+    let capabilities = |connector: &str| -> Vec<String> {
+        let about: Value = serde_json::from_str(&about(connector, "json")).unwrap();
+        serde_json::from_value(about["capabilities"].clone()).unwrap()
+    };
+    let every = |members: &[&str], capability: &String| {
+        members.iter().all(|member| capabilities(member).contains(capability))
+    };
+    let taps = SHARED[1].1;
+    let mut of_all = capabilities(CONNECTORS[0]);
+    let mut of_taps = of_all.clone();
+    of_all.retain(|capability| every(&CONNECTORS, capability));
+    of_taps.retain(|capability| every(taps, capability) && !of_all.contains(capability));
     for connector in CONNECTORS {
         let about: Value = serde_json::from_str(&about(connector, "json")).unwrap();
         let what = about["description"].as_str().unwrap();
-        let capabilities = about["capabilities"].as_array().unwrap();
-        let capabilities: Vec<_> = capabilities.iter().map(|c| c.as_str().unwrap()).collect();
+        let mut capabilities = capabilities(connector);
+        let is_common = |one: &String| of_all.contains(one) || of_taps.contains(one);
+        capabilities.retain(|capability| !is_common(capability));
         let capabilities = capabilities.join(", ");
         let link = format!("[`{connector}`](docs/connectors/{connector}.md)");
         write!(short, "\n| {link} | {what} |").unwrap();
         write!(long, "\n| [`{connector}`]({connector}.md) | {what} | {capabilities} |").unwrap();
     }
     generated("README.md", "connectors", &COMMENT, &short);
+    let common = format!(
+        "The capabilities of all connectors are {}. Taps also have {}.",
+        of_all.join(", "),
+        of_taps.join(", ")
+    );
+    let long = format!("{long}\n\n{common}");
     generated("docs/connectors/overview.md", "connectors", &COMMENT, &long);
 }
 
