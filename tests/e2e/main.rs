@@ -192,6 +192,7 @@ mod runner {
     mod installs;
     mod liveness;
     pub mod loads;
+    mod locks;
     mod lost_days;
     mod order;
     mod partial_runs;
