@@ -64,7 +64,7 @@ bench:
 
 # Rewrites the generated parts of README.md, plugins/ and docs/.
 generate: build
-	UPDATE=1 cargo test --workspace -q --test warnings
+	UPDATE=1 cargo test --workspace -q --test pages
 	UPDATE=1 cargo test --workspace -q --lib the_schema_of_records
 	UPDATE=1 cargo test --workspace -q --test e2e -- project::generated project::helps
 

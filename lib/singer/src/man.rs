@@ -6,8 +6,6 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-use crate::error::ErrorKind;
-
 /// A file that packages install: its usual name, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -41,33 +39,54 @@ pub struct Entry {
     pub meaning: String,
 }
 
-/// What the exit codes mean.
-const EXIT_CODES: [(ErrorKind, &str); 11] = [
-    (ErrorKind::Usage, "A flag on the command line is wrong."),
-    (ErrorKind::Data, "A record or a file does not fit its schema, or a denied warning came."),
-    (ErrorKind::NoInput, "A file, a table, a day or a partition is missing."),
-    (ErrorKind::Unavailable, "The other side refused for good."),
-    (ErrorKind::Internal, "The program has a bug."),
-    (ErrorKind::Io, "The local disk or a pipe failed."),
-    (ErrorKind::Temporary, "The failure may pass: run the same command again."),
-    (ErrorKind::Protocol, "The other side broke the Singer protocol, or its output ended early."),
-    (ErrorKind::Denied, "Credentials, rights, TLS or a host key failed."),
-    (ErrorKind::Config, "A setting is missing or wrong."),
-    (ErrorKind::ReaderGone, "The reader of the output ended first."),
+/// What the exit codes mean, for the man pages and the book.
+pub const EXIT_CODES: [(u8, &str); 14] = [
+    (0, "The run is done. What a target wrote is durable."),
+    (64, "The command line is wrong: a flag, an argument, or `--set` of an unknown setting."),
+    (
+        65,
+        "A record, a file or a table does not fit: its data, its schema or its type. Also: a data \
+         file of a day that is damaged or missing, or a warning that `--deny-warnings` names.",
+    ),
+    (
+        66,
+        "Something to read is not there: a file, a table, a day, a run or a state. Also: a day \
+         that no run has finished.",
+    ),
+    (
+        69,
+        "The other side refused for good. Examples: a table or column of the catalog is gone from \
+         the database, or the server is of a kind that is not supported.",
+    ),
+    (70, "A bug of Chorus. Please report it."),
+    (74, "The local disk or a pipe failed."),
+    (
+        75,
+        "A temporary failure: the network, a timeout, a server that restarts, or another run that \
+         holds the partition or the state. Run the same command again.",
+    ),
+    (76, "The other side broke the Singer protocol, or its output ended early."),
+    (77, "Credentials, rights, TLS or host keys."),
+    (
+        78,
+        "A setting is missing or wrong. Also: the file of `--config`, `--catalog` or `--state` is \
+         missing or wrong, or a table belongs to another stream.",
+    ),
+    (130, "Interrupted (Ctrl-C, SIGINT)."),
+    (141, "The reader of the output has gone. No message is printed."),
+    (143, "Terminated (SIGTERM)."),
 ];
 
 /// Returns the section about exit codes.
 #[must_use]
 pub fn exit_status() -> Section {
-    let entry = |word: String, meaning: &str| Entry {
+    let entry = |(code, meaning): &(u8, &str)| Entry {
         depth: 0,
-        word,
+        word: code.to_string(),
         note: String::new(),
-        meaning: meaning.to_owned(),
+        meaning: (*meaning).to_owned(),
     };
-    let codes = EXIT_CODES.iter().map(|(kind, text)| entry(kind.exit_code().to_string(), text));
-    let done = entry("0".to_owned(), "Everything is done.");
-    let entries = [done].into_iter().chain(codes).collect();
+    let entries = EXIT_CODES.iter().map(entry).collect();
     Section { title: "EXIT STATUS", intro: String::new(), entries }
 }
 
@@ -162,6 +181,28 @@ fn marked(text: &str) -> Vec<Inline> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn each_kind_of_error_has_a_code_that_is_explained() {
+        let kinds = [
+            ErrorKind::Usage,
+            ErrorKind::Data,
+            ErrorKind::NoInput,
+            ErrorKind::Unavailable,
+            ErrorKind::Internal,
+            ErrorKind::Io,
+            ErrorKind::Temporary,
+            ErrorKind::Protocol,
+            ErrorKind::Denied,
+            ErrorKind::Config,
+            ErrorKind::ReaderGone,
+        ];
+        for kind in kinds {
+            let code = kind.exit_code();
+            assert!(EXIT_CODES.iter().any(|(known, _)| *known == code), "{code}");
+        }
+    }
 
     #[test]
     fn a_page_has_our_sections_and_the_examples_as_they_are() {
