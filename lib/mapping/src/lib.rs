@@ -2,6 +2,10 @@
 
 #![warn(unreachable_pub)]
 
+pub mod contract;
+mod normal;
 mod pipeline;
+pub mod protect;
+pub mod row_hash;
 
 pub use pipeline::{Pipeline, Stage};

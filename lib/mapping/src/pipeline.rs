@@ -21,6 +21,19 @@ pub trait Stage {
     /// known. The cells that came before a failure are taken back by the caller.
     fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>>;
 
+    /// Is called when the tap has read one of its streams, before the target learns it.
+    ///
+    /// # Errors
+    /// What its rows together breach: the target then publishes nothing of it.
+    fn complete(&mut self, _stream_of_tap: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells whether no row may be shown as it came, such as in rejects.
+    fn hides_rows(&self) -> bool {
+        false
+    }
+
     /// Is called when the input is over, before the run ends well.
     ///
     /// # Errors
@@ -57,6 +70,16 @@ impl Pipeline {
             };
         }
         Ok(made)
+    }
+
+    /// Tells all stages that the tap has read one of its streams.
+    pub fn complete(&mut self, stream_of_tap: &str) -> Result<()> {
+        self.stages.iter_mut().try_for_each(|stage| stage.complete(stream_of_tap))
+    }
+
+    /// Tells whether no row may be shown as it came.
+    pub fn hides_rows(&self) -> bool {
+        self.stages.iter().any(|stage| stage.hides_rows())
     }
 
     /// Tells all stages that the input is over.

@@ -260,6 +260,12 @@ impl Batch {
         self.cells.len() - mark.cells
     }
 
+    /// Returns a cell that came after the mark, by how many came before it.
+    #[inline]
+    pub fn cell_since(&self, mark: Mark, at: usize) -> Cell<'_> {
+        self.read(self.cells[mark.cells + at])
+    }
+
     /// Takes back all that came after the mark.
     pub fn rollback(&mut self, mark: Mark) {
         self.text.truncate(mark.text);

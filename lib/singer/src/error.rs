@@ -65,6 +65,8 @@ struct Inner {
     context: Vec<(String, String)>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    record: Option<Vec<u8>>,
+    ends_run: bool,
 }
 
 impl Error {
@@ -76,6 +78,8 @@ impl Error {
             context: Vec::new(),
             hint: None,
             source: None,
+            record: None,
+            ends_run: false,
         }))
     }
 
@@ -104,6 +108,30 @@ impl Error {
     ) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Sets what rejects may hold of the row that it is about, as JSON. No message shows it.
+    #[must_use]
+    pub fn showing(mut self, record: Vec<u8>) -> Self {
+        self.0.record = Some(record);
+        self
+    }
+
+    /// Lets it end the run, also where rows may be set aside.
+    #[must_use]
+    pub fn ending_run(mut self) -> Self {
+        self.0.ends_run = true;
+        self
+    }
+
+    /// Returns what rejects may hold of the row.
+    pub(crate) fn record(&self) -> Option<&[u8]> {
+        self.0.record.as_deref()
+    }
+
+    /// Tells whether it ends the run, also where rows may be set aside.
+    pub(crate) fn ends_run(&self) -> bool {
+        self.0.ends_run
     }
 
     /// Returns the class of the failure.

@@ -30,6 +30,29 @@ pub trait Mapper: Sized {
     /// Returns the streams that are made of a stream: none, itself, or several. It is called again
     /// when the SCHEMA changes.
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>>;
+
+    /// Is called when the tap has read one of its streams, before the target learns it. It may be
+    /// called again where further rows of the stream come.
+    ///
+    /// # Errors
+    /// What the rows together breach: the target then publishes nothing of the stream.
+    fn complete(&mut self, _stream_of_tap: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Is called when the input is over, before the run ends well.
+    ///
+    /// # Errors
+    /// What the run breaches.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells whether no row may be shown as it came. Rejects then hold of a row what its failure
+    /// shows ([`Error::showing`](crate::Error::showing)), or its place and the reason only.
+    fn hides_rows(&self) -> bool {
+        false
+    }
 }
 
 /// A stream that is made of another stream.
@@ -38,6 +61,21 @@ pub struct Route {
     pub stream: Stream,
     /// Makes its rows.
     pub rows: RowMap,
+}
+
+impl Route {
+    /// Returns the stream as it is.
+    #[must_use]
+    pub fn copy(stream: &Stream) -> Self {
+        let width = stream.columns.len();
+        Self {
+            stream: stream.mapped(&stream.name, stream.schema.clone(), stream.keys.clone()),
+            rows: Box::new(move |row, out| {
+                (0..width).for_each(|at| out.push_cell(row.cell(at)));
+                Ok(())
+            }),
+        }
+    }
 }
 
 /// Appends the cells of the row that comes of a row: canonical text, one cell a column of the

@@ -395,7 +395,8 @@ impl Decoding {
         let record = line.record.unwrap_or(text);
         let mut failure = at_line(ErrorKind::Data, "a record does not fit its schema", number)
             .with("stream", &incoming.stream.name);
-        if let Some(key) = key_of(record, &incoming.stream.keys) {
+        let hides = self.rejects.hides_rows();
+        if let Some(key) = key_of(record, &incoming.stream.keys).filter(|_| !hides) {
             failure = failure.with("key", key);
         }
         if let Some(at) = at {
@@ -403,7 +404,7 @@ impl Decoding {
         }
         let columns = &incoming.stream.columns;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let record = Refused::Object(record).selected(&names, &[]);
+        let record = Refused::Object(record).selected(&names, &[]).filter(|_| !hides);
         Ok(self.rejects.add(record.as_deref(), failure.with("reason", reason))?)
     }
 

@@ -43,6 +43,8 @@ struct Shared {
     /// Rows that the destination refused since somebody asked, after they had been read.
     rows: BTreeMap<String, u64>,
     forgets: bool,
+    /// No row may be shown as it came.
+    hides_rows: bool,
 }
 
 impl Rejects {
@@ -57,12 +59,23 @@ impl Rejects {
             by_stream: BTreeMap::new(),
             rows: BTreeMap::new(),
             forgets: false,
+            hides_rows: false,
         })))
     }
 
     /// Takes any record and leaves no trace of it: for rows that were set aside once before.
     pub fn forgetting() -> Self {
         Self(Arc::new(Mutex::new(Shared { forgets: true, ..Shared::default() })))
+    }
+
+    /// Shows no row as it came from now on, and no key of one.
+    pub(crate) fn hide_rows(&self) {
+        self.shared().hides_rows = true;
+    }
+
+    /// Tells whether no row may be shown as it came.
+    pub(crate) fn hides_rows(&self) -> bool {
+        self.shared().hides_rows
     }
 
     /// Sets a record aside, or fails with `failure` when the limit is reached. The failure's
@@ -74,18 +87,24 @@ impl Rejects {
     /// Sets a row aside that its destination cannot take, or fails with `failure`, to which it
     /// adds the line, the stream and the key.
     pub fn row(&self, stream: &Stream, batch: &Batch, row: usize, failure: Error) -> Result<()> {
-        let mut record = Vec::new();
-        RecordEncoder::new(stream, &[], Envelopes::OfRows).record(batch, row, &mut record);
+        let mut record = failure.record().map(<[u8]>::to_vec);
+        if record.is_none() && !self.hides_rows() {
+            let encoder = RecordEncoder::new(stream, &[], Envelopes::OfRows);
+            encoder.record(batch, row, record.get_or_insert_default());
+        }
         let failure = match batch.line(row) {
             0 => failure,
             line => failure.with("line", line),
         };
         let failure = failure.with("stream", &stream.name);
-        let failure = match key_of(&record, &stream.keys) {
+        let failure = match record.as_ref().and_then(|record| key_of(record, &stream.keys)) {
             Some(key) => failure.with("key", key),
             None => failure,
         };
-        self.add(Some(&record), failure)?;
+        if failure.ends_run() {
+            return Err(failure);
+        }
+        self.add(record.as_deref(), failure)?;
         let mut shared = self.shared();
         if !shared.forgets {
             *shared.rows.entry(stream.name.clone()).or_default() += 1;

@@ -27,8 +27,11 @@ use crate::process::{exit, read_args, start};
 use crate::receive::{Event, no_input};
 use crate::rejects::Rejects;
 use crate::settings::{Common, InputCommon, Settings, SettingsSchema};
-use crate::word::{RUN, Word, with_run};
+use crate::word::{RUN, Syncing, Word, with_run};
 use crate::{log as stderr, warning};
+
+/// The last thing that a mapper writes when it fails: it is no message, and has no line end.
+const UNFINISHED: &[u8] = b"{\"type\":";
 
 /// The whole `main` of a mapper.
 pub fn run_mapper<M: Mapper>() -> ExitCode {
@@ -52,6 +55,9 @@ fn run<M: Mapper>() -> Result<()> {
     warning::check()?;
     let mapper = M::open(settings.get()?)?;
     let rejects = Rejects::new(&common);
+    if mapper.hides_rows() {
+        rejects.hide_rows();
+    }
     let intake = Intake::new(&common, &own).passing_on();
     let (incoming, give_back) = intake.begin(args.input.as_deref(), &rejects)?;
     let mut mapping = Mapping {
@@ -62,13 +68,18 @@ fn run<M: Mapper>() -> Result<()> {
         names: BTreeMap::new(),
         give_back,
         untold: None,
+        syncing: None,
     };
     if let Action::Plan(format) = args.action {
         let streams = plan::streams(&incoming, own.allow_empty)?;
         return plan::print(&mapping.plan(&streams)?, format);
     }
     let ended = mapping.run(&incoming, own.allow_empty);
-    // What came before a failure still goes on: the last state says that it is not all.
+    // What came before a failure still goes on. The last state says that it is not all; where the
+    // tap says nothing of that, a line without an end does: no target takes it for a good end.
+    if ended.is_err() && mapping.syncing.is_none() && !mapping.streams.is_empty() {
+        let _ = mapping.pipe.send(Job::Line(UNFINISHED.to_vec()));
+    }
     let closed = mapping.pipe.close();
     rejects.report();
     ended.and(closed)
@@ -84,6 +95,8 @@ struct Mapping<M> {
     give_back: SyncSender<Batch>,
     /// What a SCHEMA said of the run, which none has said behind the mapper yet.
     untold: Option<Value>,
+    /// The stream of the tap that is being read, where the tap says it.
+    syncing: Option<String>,
 }
 
 struct Incoming {
@@ -108,10 +121,14 @@ impl<M: Mapper> Mapping<M> {
                 Event::Schema(at, stream) => self.schema(at, stream)?,
                 Event::Rows(at, batch) => self.rows(at, batch)?,
                 Event::State(value, word) => self.state(&value, &word)?,
-                Event::Turn(word) => self.untold = word.mapped_member(),
+                Event::Turn(word) => {
+                    self.turn(&word)?;
+                    self.untold = word.mapped_member();
+                }
                 Event::Activate(at, version) => self.activate(at, version)?,
                 Event::End(0) if !allow_empty => return Err(no_input()),
                 Event::End(_) => {
+                    self.mapper.finish()?;
                     let routes = self.streams.iter_mut().flat_map(|stream| &mut stream.routes);
                     routes.for_each(|route| route.counter.finish(true));
                     return warning::check();
@@ -200,7 +217,25 @@ impl<M: Mapper> Mapping<M> {
         Ok(())
     }
 
+    /// Says that a stream has been read, where the tap turns to another one or to none.
+    fn turn(&mut self, word: &Word) -> Result<()> {
+        let Some(syncing) = &word.syncing else { return Ok(()) };
+        let now = match syncing {
+            Syncing::Stream(name) => Some(name.clone()),
+            Syncing::Nothing => None,
+        };
+        if self.syncing == now {
+            return Ok(());
+        }
+        if let Some(read) = &self.syncing {
+            self.mapper.complete(read)?;
+        }
+        self.syncing = now;
+        Ok(())
+    }
+
     fn state(&mut self, value: &str, word: &Word) -> Result<()> {
+        self.turn(word)?;
         self.untold = None;
         let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, word));
         self.pipe.send(Job::Line(line.into_bytes()))

@@ -72,10 +72,11 @@ fn no_row_passes_through_a_value() {
     let mut count = 0;
     for path in files() {
         let place = path.strip_prefix(root()).unwrap();
-        let is_product = ["lib", "taps", "targets"].iter().any(|folder| place.starts_with(folder))
-            && place.iter().any(|part| part == "src")
-            && !place.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"))
-            && !["lib/project", "lib/runner"].iter().any(|folder| place.starts_with(folder));
+        let is_product =
+            ["lib", "mappers", "taps", "targets"].iter().any(|folder| place.starts_with(folder))
+                && place.iter().any(|part| part == "src")
+                && !place.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"))
+                && !["lib/project", "lib/runner"].iter().any(|folder| place.starts_with(folder));
         if !is_product || path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }

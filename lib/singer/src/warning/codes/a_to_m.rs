@@ -69,6 +69,26 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "The connection was lost, and the program connects again. No row is lost or doubled.",
     ),
     (
+        "W-CONTRACT-BREACH",
+        "All rows of a stream together breach a rule of its contract whose severity is warning or \
+         info. Correct the source, or the rule.",
+    ),
+    (
+        "W-CONTRACT-DIFFERS",
+        "A stream and its contract have different columns, a stream has no contract, or a stream of \
+         a contract did not come. Correct the contract or the selection, or set `strict`.",
+    ),
+    (
+        "W-CONTRACT-NULL",
+        "Values breach their contract and became null, because `on_violation` is null. Correct the \
+         source, or the contract.",
+    ),
+    (
+        "W-CONTRACT-UNUSED",
+        "A contract has parts that have no effect here: unknown members, and rules of other \
+         engines. Correct their names, or check them with the engine that they are for.",
+    ),
+    (
         "W-COUNT-DIFFERS",
         "The API announced another number of records than it sent. Check the paging settings.",
     ),

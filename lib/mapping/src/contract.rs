@@ -1,0 +1,21 @@
+//! Contracts: what the columns of a stream are, what becomes of them, and what ends a run.
+
+mod checks;
+mod compile;
+mod convert;
+mod model;
+mod odcs;
+mod options;
+mod property;
+mod row;
+mod rules;
+mod settings;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod words;
+mod yaml;
+
+pub use model::{Contract, Logical, Property, Table};
+pub use settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns, OnViolation};
+pub use stage::Guard;

@@ -1,0 +1,197 @@
+//! `logicalTypeOptions`: what values must be; and custom properties: how they are written.
+
+use regex::Regex;
+use singer::{Context as _, Result};
+
+use super::words::{custom, note_unknown, unknown_word};
+use super::yaml::{Node, Spot};
+
+/// What the values of a property must be, and how they are written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub format: Option<String>,
+    pub pattern: Option<Regex>,
+    pub low: Option<Limit>,
+    pub high: Option<Limit>,
+    /// The least number of characters, elements or members.
+    pub count_min: Option<u64>,
+    /// The greatest number of them.
+    pub count_max: Option<u64>,
+    pub multiple_of: Option<(String, Spot)>,
+    pub unique_items: bool,
+    /// Members that an object must have.
+    pub members: Vec<String>,
+    /// How values are written.
+    pub written: Written,
+}
+
+/// An end of a range.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub text: String,
+    pub excluded: bool,
+    pub spot: Spot,
+}
+
+/// How values are written in the stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    pub decimal: Option<String>,
+    pub thousands: Option<String>,
+    pub truths: Vec<String>,
+    pub falsities: Vec<String>,
+    pub century_start: Option<u16>,
+    /// White space at both ends does not count.
+    pub trim: bool,
+    pub case: Option<Case>,
+}
+
+/// The case that texts are brought to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Lower,
+    Upper,
+}
+
+/// The options of the standard.
+const KNOWN: [&str; 18] = [
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "required",
+    "timezone",
+    "defaultTimezone",
+    "precision",
+];
+
+impl Options {
+    /// Reads the options of a property.
+    pub(super) fn read(
+        node: &Node,
+        is_typed: bool,
+        of: &str,
+        unused: &mut Vec<(String, u64)>,
+    ) -> Result<Self> {
+        let mut options = Self { written: written(node)?, ..Self::default() };
+        let Some(node) = node.get("logicalTypeOptions") else { return Ok(options) };
+        let members = node.mapping("logicalTypeOptions")?;
+        note_unknown(members, &KNOWN, of, unused);
+        for member in members {
+            let value = &member.value;
+            match member.key.as_str() {
+                "format" => options.format = Some(value.text("format")?),
+                "pattern" => options.pattern = Some(pattern(value)?),
+                "minLength" | "minItems" | "minProperties" => {
+                    options.count_min = Some(value.count(&member.key)?);
+                }
+                "maxLength" | "maxItems" | "maxProperties" => {
+                    options.count_max = Some(value.count(&member.key)?);
+                }
+                "multipleOf" => {
+                    options.multiple_of = Some((value.text("multipleOf")?, value.spot));
+                }
+                "uniqueItems" => options.unique_items = value.boolean("uniqueItems")?,
+                "required" => options.members = value.texts("required")?,
+                "timezone" | "defaultTimezone" | "precision" => {
+                    unused.push((format!("`{}` of {of}", member.key), member.spot.line));
+                }
+                _ => {}
+            }
+        }
+        options.low = limit(node, "minimum", "exclusiveMinimum")?;
+        options.high = limit(node, "maximum", "exclusiveMaximum")?;
+        if !is_typed && !members.is_empty() {
+            return Err(node
+                .spot
+                .fault("cannot use `logicalTypeOptions` without `logicalType`")
+                .hint("add the `logicalType` of the property"));
+        }
+        Ok(options)
+    }
+}
+
+/// Reads an end of a range: `exclusiveMinimum` is a value or, as in older contracts, a boolean.
+fn limit(node: &Node, included: &str, excluded: &str) -> Result<Option<Limit>> {
+    let value = |node: &Node, excluded: bool| -> Result<Limit> {
+        Ok(Limit { text: node.text(included)?, excluded, spot: node.spot })
+    };
+    match (node.get(included), node.get(excluded)) {
+        (Some(limit), Some(excluded)) if excluded.boolean("").is_ok() => {
+            value(limit, excluded.boolean("")?).map(Some)
+        }
+        (Some(limit), None) => value(limit, false).map(Some),
+        (None, Some(limit)) if limit.boolean("").is_err() => value(limit, true).map(Some),
+        (Some(_), Some(node)) => Err(node
+            .spot
+            .fault("a range of a contract has two ends on one side")
+            .hint(format!("write `{included}` or `{excluded}`"))),
+        (None, _) => Ok(None),
+    }
+}
+
+/// Compiles a regular expression: of those that end in time linear to the text.
+pub(super) fn pattern(node: &Node) -> Result<Regex> {
+    Regex::new(&node.text("pattern")?).map_err(|cause| {
+        let reason = match &cause {
+            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+            other => {
+                let text = other.to_string();
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+        };
+        node.spot.fault("cannot use the pattern of a contract").with("reason", reason).hint(
+            "look-around and back references are not supported: write the pattern without them",
+        )
+    })
+}
+
+fn written(node: &Node) -> Result<Written> {
+    let mut written = Written::default();
+    for (property, value) in custom(node)? {
+        match property.as_str() {
+            "decimal" => written.decimal = Some(value.text("decimal")?),
+            // A space is no text to YAML without quotes.
+            "thousands" => written.thousands = Some(value.text("thousands")?),
+            "trueValues" => written.truths = value.texts("trueValues")?,
+            "falseValues" => written.falsities = value.texts("falseValues")?,
+            "centuryStart" => {
+                let year = u16::try_from(value.count("centuryStart")?).unwrap_or(u16::MAX);
+                written.century_start = Some(year);
+            }
+            "trim" => written.trim = value.boolean("trim")?,
+            "standardize" => {
+                let word = value.text("standardize")?;
+                written.case = Some(match word.as_str() {
+                    "lower" => Case::Lower,
+                    "upper" => Case::Upper,
+                    _ => {
+                        let words = ["lower", "upper"];
+                        return Err(unknown_word(value.spot, "standardize", &word, &words));
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(written)
+}
+
+impl Written {
+    /// Returns the marks of numbers.
+    pub(super) fn numbers(&self, spot: Spot) -> Result<singer::convert::NumberFormat> {
+        let decimal = self.decimal.as_deref().unwrap_or(".");
+        let format = singer::convert::NumberFormat::new(decimal, self.thousands.as_deref());
+        format.with("line", spot.line)
+    }
+}

@@ -1,0 +1,463 @@
+//! The stage that holds streams to their contracts, protects their values and adds row hashes.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::{Map, Value, json};
+use singer::mapper::{Route, RowMap};
+use singer::{Column, Context as _, Error, ErrorKind, Kind, Result, ResultExt as _, Stream};
+
+use super::compile::{Compiled, Terms, compile, spelled};
+use super::model::{Contract, Property, Table};
+use super::row::{Out, Rows, Values, Watch, Work};
+use super::rules::Counter;
+use super::settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns};
+use crate::pipeline::Stage;
+use crate::protect::{Keys, Protection};
+use crate::row_hash::{ROW_HASH, RowHash, RowHashSettings};
+
+/// Holds streams to their contracts.
+pub struct Guard {
+    tables: BTreeMap<String, (PathBuf, Table)>,
+    terms: Terms,
+    strict: bool,
+    columns_change: ColumnsChange,
+    row_hash: Option<RowHashSettings>,
+    /// The streams of the run, by name.
+    streams: BTreeMap<String, Held>,
+    protects: bool,
+}
+
+/// A stream that is held to its contract.
+struct Held {
+    of_tap: String,
+    /// The columns that it had first.
+    first: Vec<(String, Kind)>,
+    watch: Rc<RefCell<Watch>>,
+}
+
+impl Guard {
+    /// Reads the contracts and derives the keys. `None`: the settings ask for nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the settings or with a contract, with file and line.
+    pub fn new(settings: ContractSettings) -> Result<Option<Self>> {
+        if settings.contracts.is_empty() && settings.row_hash.is_none() {
+            if settings.require_classification {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "cannot check classes without contracts",
+                )
+                .with("setting", "require_classification")
+                .hint("name the files with the contracts in `contracts`"));
+            }
+            return Ok(None);
+        }
+        let mut tables: BTreeMap<String, (PathBuf, Table)> = BTreeMap::new();
+        let (mut unkeyed, mut protects) = (None, false);
+        for path in files(&settings.contracts)? {
+            let contract = Contract::from_path(&path)?;
+            report(&contract);
+            for table in contract.tables {
+                protects |= table.properties.iter().any(is_protected);
+                unkeyed = unkeyed.or_else(|| {
+                    let place = table.properties.iter().find_map(needs_key)?;
+                    Some((path.clone(), table.name.clone(), place))
+                });
+                if let Some((other, known)) = tables.get(&table.name) {
+                    return Err(Error::new(ErrorKind::Config, "two contracts describe one stream")
+                        .with("stream", &known.name)
+                        .with("contract", other.display())
+                        .with("contract", path.display())
+                        .hint("remove it from one of them"));
+                }
+                tables.insert(table.name.clone(), (path.clone(), table));
+            }
+        }
+        let keys = settings.protect_key.as_ref().map(Keys::new).transpose()?.map(Rc::new);
+        if let (None, Some((path, stream, (property, line)))) = (&keys, unkeyed) {
+            return Err(Error::new(ErrorKind::Config, "cannot protect a column without a key")
+                .with("contract", path.display())
+                .with("line", line)
+                .with("stream", stream)
+                .with("column", property)
+                .hint(
+                    "set `protect_key`: make a key with `openssl rand -base64 32`, and keep it \
+                     where passwords are kept",
+                ));
+        }
+        let extra = if settings.strict { ExtraColumns::Fail } else { settings.extra_columns };
+        let missing = if settings.strict { MissingColumns::Fail } else { settings.missing_columns };
+        Ok(Some(Self {
+            tables,
+            terms: Terms {
+                extra,
+                missing,
+                on_violation: settings.on_violation,
+                require_classification: settings.require_classification,
+                keys,
+            },
+            strict: settings.strict,
+            columns_change: settings.columns_change,
+            row_hash: settings.row_hash,
+            streams: BTreeMap::new(),
+            protects,
+        }))
+    }
+
+    /// Tells whether a contract protects a column, so that no row may be shown as it came.
+    pub fn protects(&self) -> bool {
+        self.protects
+    }
+
+    /// Says what happens to a stream without a contract; `true`: it passes.
+    fn unlisted(&self, stream: &Stream) -> Result<bool> {
+        if self.tables.is_empty() {
+            return Ok(true);
+        }
+        let refuse = |what: &str| {
+            Error::new(ErrorKind::Config, what)
+                .with("stream", &stream.name)
+                .hint("add the stream to a contract, or deselect it in the tap")
+        };
+        if self.terms.require_classification && self.terms.extra != ExtraColumns::Drop {
+            return Err(refuse("columns of a stream have no classification: it has no contract"));
+        }
+        match self.terms.extra {
+            ExtraColumns::Fail => Err(refuse("a stream has no contract").of_kind(ErrorKind::Data)),
+            ExtraColumns::Drop => {
+                singer::warn!(
+                    "W-CONTRACT-DIFFERS",
+                    "stream {} is left out: no contract lists it",
+                    stream.name
+                );
+                Ok(false)
+            }
+            ExtraColumns::Keep => {
+                singer::warn!(
+                    "W-CONTRACT-DIFFERS",
+                    "stream {} passes as it is: no contract lists it",
+                    stream.name
+                );
+                Ok(true)
+            }
+        }
+    }
+
+    /// Returns the columns that came during the run and are left out.
+    fn discarded(&mut self, stream: &Stream) -> Result<Vec<String>> {
+        let columns: Vec<(String, Kind)> =
+            stream.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
+        let held = self.streams.entry(stream.name.clone()).or_insert_with(|| Held {
+            of_tap: stream.of_tap().to_owned(),
+            first: columns.clone(),
+            watch: Rc::default(),
+        });
+        let is_new = |(name, kind): &&(String, Kind)| match self.columns_change {
+            ColumnsChange::Evolve => false,
+            ColumnsChange::Freeze => !held.first.contains(&(name.clone(), *kind)),
+            ColumnsChange::Discard => !held.first.iter().any(|(known, _)| known == name),
+        };
+        let new: Vec<String> =
+            columns.iter().filter(is_new).map(|(name, _)| name.clone()).collect();
+        if self.columns_change == ColumnsChange::Freeze && !new.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Data,
+                "the columns of a stream changed during the run",
+            )
+            .with("columns", new.join(", "))
+            .hint("run again; or set `columns_change` to evolve or discard"));
+        }
+        Ok(new)
+    }
+
+    fn held(&mut self, stream: &Stream, table: &Table) -> Result<Route> {
+        let discarded = self.discarded(stream)?;
+        let empty = Map::new();
+        let schemas = stream.schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let compiled = compile(&stream.columns, schemas, table, &self.terms, &discarded)?;
+        tell_differences(&stream.name, &compiled);
+        check_bookmark(stream, table)?;
+        let keys = self.keys(stream, table, &compiled)?;
+        let columns = compiled.columns;
+        let watch = Rc::clone(&self.streams[&stream.name].watch);
+        let before = std::mem::take(&mut watch.borrow_mut().counters);
+        watch.borrow_mut().counters = counters(table, &columns, before)?;
+        let mut schema = stream.schema.clone();
+        schema.insert("properties".to_owned(), Value::Object(compiled.properties));
+        if let Some(Value::Array(required)) = schema.get_mut("required") {
+            let has = |name: &Value| {
+                columns.iter().any(|out| name == &out.name && !matches!(out.work, Work::Null))
+            };
+            required.retain(has);
+        }
+        let rows = Rows {
+            columns,
+            on_violation: self.terms.on_violation,
+            row_hash: None,
+            watch,
+            keys: keys.clone(),
+            values: Values::default(),
+        };
+        self.route(stream, schema, keys, rows)
+    }
+
+    /// Adds the row hash, and makes the route.
+    fn route(
+        &self,
+        stream: &Stream,
+        mut schema: Map<String, Value>,
+        mut keys: Vec<String>,
+        mut rows: Rows,
+    ) -> Result<Route> {
+        if let Some(settings) = &self.row_hash {
+            let columns = singer::schema::columns(&schema);
+            rows.row_hash = Some(RowHash::new(settings, &columns)?);
+            if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+                properties.insert(ROW_HASH.to_owned(), json!({ "type": "string" }));
+            }
+            keys = vec![ROW_HASH.to_owned()];
+        }
+        let map: RowMap = Box::new(move |row, out| rows.row(row, out));
+        Ok(Route { stream: stream.mapped(&stream.name, schema, keys), rows: map })
+    }
+
+    /// Returns the key, and refuses one whose values do not stay apart.
+    fn keys(&self, stream: &Stream, table: &Table, compiled: &Compiled) -> Result<Vec<String>> {
+        if self.row_hash.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut named: Vec<&Property> =
+            table.properties.iter().filter(|property| property.key.is_some()).collect();
+        named.sort_by_key(|property| property.key);
+        let mut keys: Vec<String> =
+            named.into_iter().map(|property| property.name.clone()).collect();
+        if keys.is_empty() {
+            keys = stream.keys.iter().map(|key| spelled(key, table.names)).collect();
+        }
+        for key in &keys {
+            let property = table.properties.iter().find(|property| property.name == *key);
+            let protection = property.and_then(|property| property.protection);
+            if let Some(protection) = protection.filter(|protection| !protection.keeps_apart()) {
+                return Err(Error::new(ErrorKind::Config, "cannot protect a key in this way")
+                    .with("column", key)
+                    .with("protect", protection.word())
+                    .hint(
+                        "rows with different keys would get one key: use hash or token, or \
+                         `row_hash` as the key",
+                    ));
+            }
+            if !compiled.properties.contains_key(key) {
+                return Err(Error::new(ErrorKind::Config, "cannot leave out a column of the key")
+                    .with("column", key)
+                    .hint("add it to the contract, or set `row_hash`"));
+            }
+        }
+        Ok(keys)
+    }
+
+    fn judge(&self, only: Option<&str>) -> Result<()> {
+        for (name, held) in &self.streams {
+            if only.is_some_and(|stream| stream != held.of_tap) {
+                continue;
+            }
+            let watch = held.watch.borrow();
+            for counter in &watch.counters {
+                let Some(failure) = counter.judge(watch.rows) else { continue };
+                let failure = failure.with("stream", name);
+                if counter.is_advice() {
+                    let rule = failure.context("rule").unwrap_or_default().to_owned();
+                    let found = failure.context("found").unwrap_or_default().to_owned();
+                    singer::warn!(
+                        "W-CONTRACT-BREACH",
+                        "stream {name}: {rule} is {found}, which breaches its contract"
+                    );
+                    continue;
+                }
+                return Err(failure);
+            }
+            for (column, count) in &watch.nulled {
+                singer::warn!(
+                    "W-CONTRACT-NULL",
+                    "stream {name}: {count} values of {column} breach the contract and became null"
+                );
+            }
+        }
+        for held in self.streams.values() {
+            if only.is_none_or(|stream| stream == held.of_tap) {
+                held.watch.borrow_mut().nulled.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stage for Guard {
+    fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
+        if let Some((path, table)) = self.tables.get(&stream.name).cloned() {
+            let route = self.held(stream, &table).with("contract", path.display())?;
+            return Ok(Some(vec![route]));
+        }
+        if !self.unlisted(stream)? {
+            return Ok(Some(Vec::new()));
+        }
+        if self.row_hash.is_none() {
+            return Ok(None);
+        }
+        self.discarded(stream)?;
+        let copy = |(at, column): (usize, &Column)| Out {
+            name: column.name.clone(),
+            from: Some(at),
+            kind_before: column.kind,
+            work: Work::Copy,
+        };
+        let rows = Rows {
+            columns: stream.columns.iter().enumerate().map(copy).collect(),
+            on_violation: self.terms.on_violation,
+            row_hash: None,
+            watch: Rc::clone(&self.streams[&stream.name].watch),
+            keys: Vec::new(),
+            values: Values::default(),
+        };
+        self.route(stream, stream.schema.clone(), Vec::new(), rows).map(|route| Some(vec![route]))
+    }
+
+    fn complete(&mut self, stream: &str) -> Result<()> {
+        self.judge(Some(stream))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let absent: BTreeSet<&String> =
+            self.tables.keys().filter(|name| !self.streams.contains_key(*name)).collect();
+        for name in absent {
+            if self.strict {
+                return Err(Error::new(ErrorKind::Data, "a stream of a contract did not come")
+                    .with("stream", name)
+                    .with("contract", self.tables[name].0.display())
+                    .hint("select it in the tap, or correct its name in the contract"));
+            }
+            singer::warn!(
+                "W-CONTRACT-DIFFERS",
+                "stream {name} of {} did not come",
+                self.tables[name].0.display()
+            );
+        }
+        self.judge(None)
+    }
+
+    fn hides_rows(&self) -> bool {
+        self.protects
+    }
+}
+
+/// Refuses to protect the column that orders an incremental read: the state shows its values.
+fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
+    let named = stream.fields.get("bookmark_properties").and_then(Value::as_array);
+    let named = named.into_iter().flatten().filter_map(Value::as_str);
+    for key in named.chain(stream.replication_key.as_deref()) {
+        let name = spelled(key, table.names);
+        let property = table.properties.iter().find(|property| property.name == name);
+        if property.is_some_and(is_protected) {
+            return Err(Error::new(ErrorKind::Config, "cannot protect a replication key")
+                .with("column", &name)
+                .with("reason", "the state of every run holds its last value as it is")
+                .hint("choose another replication key, or read the stream in full"));
+        }
+    }
+    Ok(())
+}
+
+/// Prepares the rules of a stream; what was counted before stays.
+fn counters(table: &Table, columns: &[Out], mut before: Vec<Counter>) -> Result<Vec<Counter>> {
+    let find = |name: &str| columns.iter().position(|out| out.name == name);
+    let mut counters = Vec::new();
+    for rule in &table.rules {
+        counters.push(Counter::new(rule, None, find)?);
+    }
+    for property in &table.properties {
+        let Some(at) = find(&property.name) else { continue };
+        for rule in &property.rules {
+            counters.push(Counter::new(rule, Some(at), find)?);
+        }
+    }
+    for (counter, before) in counters.iter_mut().zip(&mut before) {
+        counter.go_on_from(before);
+    }
+    Ok(counters)
+}
+
+fn tell_differences(stream: &str, compiled: &Compiled) {
+    if !compiled.unlisted.is_empty() {
+        singer::warn!(
+            "W-CONTRACT-DIFFERS",
+            "stream {stream} has columns that its contract does not list, and they pass: {}",
+            compiled.unlisted.join(", ")
+        );
+    }
+    if !compiled.left_out.is_empty() {
+        tracing::info!(
+            "stream {stream}: left out by its contract: {}",
+            compiled.left_out.join(", ")
+        );
+    }
+}
+
+fn is_protected(property: &Property) -> bool {
+    let own = property.protection.is_some_and(|protection| protection != Protection::Keep);
+    own || property.properties.iter().chain(property.items.as_deref()).any(is_protected)
+}
+
+/// Returns the first part of a property that needs a key, and its line.
+fn needs_key(property: &Property) -> Option<(String, u64)> {
+    if property.protection.is_some_and(Protection::needs_key) {
+        return Some((property.name.clone(), property.spot.line));
+    }
+    property.properties.iter().chain(property.items.as_deref()).find_map(needs_key)
+}
+
+/// Names the parts of a contract that nobody judges here.
+fn report(contract: &Contract) {
+    if contract.unused.is_empty() {
+        return;
+    }
+    let parts = contract.unused.iter().map(|(what, line)| format!("{what} (line {line})"));
+    let parts: Vec<String> = parts.take(10).collect();
+    singer::warn!(
+        "W-CONTRACT-UNUSED",
+        "parts of {} have no effect: {}",
+        contract.path.display(),
+        parts.join(", ")
+    );
+}
+
+/// Returns the files with contracts: those that are named, and those in folders that are named.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path)
+            .or_kind(ErrorKind::NoInput, "cannot list the folder with contracts")
+            .with("path", path.display())?;
+        let is_contract = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.ends_with(".odcs.yaml") || name.ends_with(".odcs.yml")
+        };
+        let mut found: Vec<PathBuf> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| is_contract(path))
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            return Err(Error::new(ErrorKind::NoInput, "cannot find a contract in the folder")
+                .with("path", path.display())
+                .hint("contracts are files whose names end with `.odcs.yaml`"));
+        }
+        files.append(&mut found);
+    }
+    Ok(files)
+}

@@ -1,0 +1,240 @@
+//! `_row_hash`: a key for rows that have none, made of their values.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use singer::{Cell, Column, Error, ErrorKind, Kind, Result};
+
+use crate::normal::{is_always_normal, normal_into};
+
+/// The column.
+pub const ROW_HASH: &str = "_row_hash";
+/// Says how rows are hashed: another way would give other keys.
+const VERSION: &[u8] = b"row hash 1";
+/// So many rows are remembered, to count those that are equal.
+const ROWS_MAX: usize = 50_000_000;
+
+/// Adds a key that is made of the values of a row.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowHashSettings {
+    /// The columns whose values count: a list of names, or `all`.
+    #[serde(default)]
+    pub columns: Columns,
+    /// What becomes of equal rows: `keep` numbers them, so that each has a key of its own; `drop`
+    /// leaves out all but the first.
+    #[serde(default)]
+    pub count_duplicates: Duplicates,
+}
+
+/// Columns of a stream.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Columns {
+    /// These columns.
+    These(Vec<String>),
+    /// `all`
+    All(All),
+    /// All, as nothing is said.
+    #[default]
+    #[serde(skip)]
+    Unsaid,
+}
+
+/// The word `all`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum All {
+    /// Every column.
+    All,
+}
+
+/// What becomes of equal rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// Each has a key of its own.
+    #[default]
+    Keep,
+    /// The first one stays.
+    Drop,
+}
+
+/// Makes the keys of a stream. It counts equal rows over the whole run.
+pub(crate) struct RowHash {
+    /// Places and kinds of the columns, in the order of their names.
+    columns: Vec<(usize, Kind)>,
+    duplicates: Duplicates,
+    normal: Vec<u8>,
+}
+
+/// How often rows came, by their hash.
+#[expect(clippy::disallowed_types, reason = "as large as the stream; nobody reads its order")]
+pub(crate) type Counts = std::collections::HashMap<u128, u32>;
+
+impl RowHash {
+    /// Prepares for the columns of a stream as they go out.
+    pub(crate) fn new(settings: &RowHashSettings, columns: &[Column]) -> Result<Self> {
+        if columns.iter().any(|column| column.name == ROW_HASH) {
+            return Err(Error::new(ErrorKind::Config, "cannot add a row hash")
+                .with("reason", format!("the stream has a column `{ROW_HASH}`"))
+                .hint(
+                    "remove `row_hash` from the settings, or rename the column by a stream map",
+                ));
+        }
+        let mut named: Vec<(&str, usize, Kind)> = Vec::new();
+        for (at, column) in columns.iter().enumerate() {
+            named.push((&column.name, at, column.kind));
+        }
+        if let Columns::These(names) = &settings.columns {
+            let has = |name: &&String| !named.iter().any(|(known, ..)| known == name);
+            if let Some(name) = names.iter().find(has) {
+                return Err(Error::new(ErrorKind::Config, "cannot find a column of `row_hash`")
+                    .with("column", name)
+                    .hint("name columns as they are behind stream maps and contracts"));
+            }
+            named.retain(|(name, ..)| names.iter().any(|known| known == name));
+        }
+        if named.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "cannot hash rows without columns"));
+        }
+        named.sort_unstable_by_key(|(name, ..)| *name);
+        let columns = named.into_iter().map(|(_, at, kind)| (at, kind)).collect();
+        Ok(Self { columns, duplicates: settings.count_duplicates, normal: Vec::new() })
+    }
+
+    /// Appends the key of a row; `false` where the row is one that is left out.
+    pub(crate) fn hash<'a>(
+        &mut self,
+        cell: impl Fn(usize) -> Cell<'a>,
+        counts: &mut Counts,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.normal.clear();
+        self.normal.extend_from_slice(VERSION);
+        for (at, kind) in &self.columns {
+            match cell(*at) {
+                Cell::Null | Cell::Absent => self.normal.push(0),
+                Cell::Text(text) => {
+                    self.normal.push(1);
+                    let length_at = self.normal.len();
+                    self.normal.extend_from_slice(&[0; 8]);
+                    if is_always_normal(*kind) {
+                        self.normal.extend_from_slice(text);
+                    } else {
+                        normal_into(*kind, text, &mut self.normal);
+                    }
+                    let length = (self.normal.len() - length_at - 8) as u64;
+                    self.normal[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
+                }
+            }
+        }
+        let mut sum: [u8; 32] = Sha256::digest(&self.normal).into();
+        let short = u128::from_le_bytes(*sum.first_chunk().unwrap_or(&[0; 16]));
+        if counts.len() >= ROWS_MAX && !counts.contains_key(&short) {
+            return Err(Error::new(ErrorKind::Config, "cannot remember more rows of a stream")
+                .with("rows", ROWS_MAX)
+                .with("setting", "row_hash")
+                .hint("read the stream in parts, such as one day at a time"));
+        }
+        let count = counts.entry(short).or_default();
+        *count += 1;
+        if *count > 1 {
+            if self.duplicates == Duplicates::Drop {
+                return Ok(false);
+            }
+            self.normal.clear();
+            self.normal.extend_from_slice(&sum);
+            self.normal.extend_from_slice(&count.to_le_bytes());
+            sum = Sha256::digest(&self.normal).into();
+        }
+        out.extend_from_slice(singer::quote::hex(&sum).as_bytes());
+        // One giant row must not keep its memory for the rest of the run.
+        self.normal.shrink_to(1 << 20);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn hash(kinds: &[&str], rows: &[Vec<Cell<'_>>], duplicates: Duplicates) -> Vec<Option<String>> {
+        let name = |at: usize| format!("c{at}");
+        let columns: Vec<Column> = kinds
+            .iter()
+            .enumerate()
+            .map(|(at, kind)| Column::new(name(at), json!({ "type": kind })))
+            .collect();
+        let settings = RowHashSettings { columns: Columns::Unsaid, count_duplicates: duplicates };
+        let mut hasher = RowHash::new(&settings, &columns).unwrap();
+        let mut counts = Counts::new();
+        let mut one = |row: &Vec<Cell<'_>>| {
+            let mut out = Vec::new();
+            let stays = hasher.hash(|at| row[at], &mut counts, &mut out).unwrap();
+            stays.then(|| String::from_utf8(out).unwrap())
+        };
+        rows.iter().map(&mut one).collect()
+    }
+
+    #[test]
+    fn rows_that_differ_have_keys_that_differ() {
+        let text = |text: &'static str| Cell::Text(text.as_bytes());
+        let rows = [
+            vec![text("ab"), text("c")],
+            vec![text("a"), text("bc")],
+            vec![text(""), text("abc")],
+            vec![Cell::Null, text("abc")],
+            vec![text("abc"), Cell::Null],
+            vec![text("abc"), text("")],
+            vec![Cell::Null, Cell::Null],
+        ];
+        let mut keys = hash(&["string", "string"], &rows, Duplicates::Drop);
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), rows.len());
+        assert!(keys.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn equal_rows_are_numbered_or_left_out() {
+        let rows = [vec![Cell::Text(b"1")], vec![Cell::Text(b"2")], vec![Cell::Text(b"1")]];
+        let kept = hash(&["integer"], &rows, Duplicates::Keep);
+        assert_ne!(kept[0], kept[2]);
+        let left = hash(&["integer"], &rows, Duplicates::Drop);
+        assert_eq!((&left[0], &left[1], &left[2]), (&kept[0], &kept[1], &None));
+        // Who reads them in another order makes the same keys.
+        let turned = [rows[1].clone(), rows[2].clone(), rows[0].clone()];
+        let mut again = hash(&["integer"], &turned, Duplicates::Keep);
+        let mut kept = kept;
+        again.sort();
+        kept.sort();
+        assert_eq!(again, kept);
+        // And so does who has the value in another type.
+        let other = hash(&["number"], &[vec![Cell::Text(b"1.0")]], Duplicates::Keep);
+        assert_eq!(other[0], hash(&["string"], &rows[..1], Duplicates::Keep)[0]);
+    }
+
+    fn cells(row: &[Option<String>]) -> Vec<Cell<'_>> {
+        let mut cells = Vec::new();
+        for cell in row {
+            cells.push(cell.as_ref().map_or(Cell::Null, |text| Cell::Text(text.as_bytes())));
+        }
+        cells
+    }
+
+    #[test]
+    fn no_two_rows_have_one_key() {
+        let cell = prop_oneof![Just(None), "[ab]{0,3}".prop_map(Some)];
+        let row = prop::collection::vec(cell, 3);
+        testing::property::holds("row hashes", 2000, (row.clone(), row), |(one, other)| {
+            let rows = [cells(&one), cells(&other)];
+            let keys = hash(&["string"; 3], &rows, Duplicates::Drop);
+            prop_assert_eq!(keys[1].is_none(), one == other);
+            Ok(())
+        });
+    }
+}
