@@ -49,7 +49,7 @@ fn contract(folder: &Path) -> PathBuf {
 fn mapper(folder: &Path, settings: &Value) -> Run {
     ours("map-streams")
         .set("contracts", json!([contract(folder)]))
-        .set("protect_key", "e2e-key-0123456789-abcdefghijklmnopqrstuv")
+        .config(&json!({ "protect_key": "e2e-key-0123456789-abcdefghijklmnopqrstuv" }))
         .set("rejects_file", folder.join("rejects.jsonl").display())
         .config(settings)
 }

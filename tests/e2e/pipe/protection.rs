@@ -65,7 +65,7 @@ fn properties() -> Value {
     let text = json!({ "type": ["string", "null"] });
     json!({ "id": { "type": "integer" }, "name": text, "mail": text, "phone": text, "born": text,
         "iban": text, "ip": text, "note": { "type": ["string", "null"], "maxLength": 40 },
-        "amount": text, "home": { "type": ["object", "null"] } })
+        "amount": text, "home": {} })
 }
 
 fn person(id: u64, more: &Value) -> Value {
@@ -144,8 +144,10 @@ fn values_are_nowhere_after_success_and_rejects() {
     );
     hidden_in(&[&mapped, &stored], folder.path());
     let rejects = fs::read_to_string(folder.path().join("rejects.jsonl")).unwrap();
-    let rejects: Vec<Value> =
+    let mut rejects: Vec<Value> =
         rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Two threads find them.
+    rejects.sort_by_key(|reject| reject["line"].as_u64());
     assert_eq!(rejects.len(), 9, "{rejects:?}");
     // What can be shown of a row is there, protected; the rest of it is null.
     let first = &rejects[0];
@@ -218,7 +220,11 @@ fn values_are_nowhere_while_it_runs_and_after_a_kill() {
 #[test]
 fn a_plan_shows_types_and_no_values() {
     let folder = folder();
-    let plan = mapper(folder.path(), &json!({})).args(["--plan"]).input(mixed().0).go().success();
+    let plan = mapper(folder.path(), &json!({ "max_rejects": 9 }))
+        .args(["--plan"])
+        .input(mixed().0)
+        .go()
+        .success();
     hidden_in(&[&plan], folder.path());
 }
 

@@ -91,7 +91,8 @@ fn values_are_converted_or_refused() {
          \x20 - {name: day, logicalType: date, logicalTypeOptions: {format: dd.MM.yyyy}}\n\
          \x20 - {name: yes, logicalType: boolean, customProperties: [{property: trueValues, value: \
          [ja]}, {property: falseValues, value: [nein]}]}\n\
-         \x20 - {name: count, logicalType: integer, logicalTypeOptions: {minimum: 1, maximum: 99}}\n\
+         \x20 - {name: count, logicalType: integer, logicalTypeOptions: {minimum: 1, \
+         maximum: 99}}\n\
          \x20 - {name: code, logicalType: string, required: true, logicalTypeOptions: {pattern: \
          '^[A-Z]+$', maxLength: 3}, customProperties: [{property: trim, value: true}]}\n",
     );
@@ -281,7 +282,8 @@ fn rules_are_judged_at_the_end() {
         ("metric: nullValues, mustBeLessThan: 30, unit: percent", Ok(())),
         ("metric: nullValues, mustBeLessThan: 25, unit: percent", Err("25 percent line 3")),
         (
-            "metric: missingValues, arguments: {missingValues: [null, N/A]}, mustBeLessOrEqualTo: 1",
+            "metric: missingValues, arguments: {missingValues: [null, N/A]}, \
+             mustBeLessOrEqualTo: 1",
             Err("2 line 3; line 4"),
         ),
         ("metric: invalidValues, arguments: {validValues: [x]}, mustBe: 0", Err("1 line 4")),

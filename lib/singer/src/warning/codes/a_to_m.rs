@@ -75,8 +75,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-CONTRACT-DIFFERS",
-        "A stream and its contract have different columns, a stream has no contract, or a stream of \
-         a contract did not come. Correct the contract or the selection, or set `strict`.",
+        "A stream and its contract have different columns, a stream has no contract, or a stream \
+         of a contract did not come. Correct the contract or the selection, or set `strict`.",
     ),
     (
         "W-CONTRACT-NULL",
