@@ -3,6 +3,8 @@
 mod checks;
 mod compile;
 mod convert;
+#[cfg(test)]
+mod damage_tests;
 mod model;
 mod odcs;
 mod options;

@@ -180,8 +180,11 @@ impl Rows {
         let failure = Error::new(ErrorKind::Data, "a value breaches the contract of its stream")
             .with("column", name)
             .with("reason", unfit.0);
-        // The values of the columns behind it are not known yet.
-        self.values.places.truncate(at);
+        // The values of the columns behind it may not be known yet.
+        self.values.places[at] = Place::Null;
+        for behind in self.values.places.len()..self.columns.len() {
+            let _ = self.judge(behind, row);
+        }
         let failure = failure.showing(self.record(row));
         Err(match self.on_violation {
             OnViolation::Fail => failure

@@ -359,6 +359,14 @@ fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
     for key in named.chain(stream.replication_key.as_deref()) {
         let name = spelled(key, table.names);
         let property = table.properties.iter().find(|property| property.name == name);
+        if !stream.has_column(key) && table.properties.iter().any(is_protected) {
+            singer::warn!(
+                "W-CONTRACT-DIFFERS",
+                "stream {}: its replication key {key} is not a column behind the stream maps; the \
+                 state holds the last value as it is, and no contract protects it",
+                stream.name
+            );
+        }
         if property.is_some_and(is_protected) {
             return Err(Error::new(ErrorKind::Config, "cannot protect a replication key")
                 .with("column", &name)

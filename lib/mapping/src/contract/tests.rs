@@ -209,7 +209,7 @@ fn what_cannot_be_is_refused_before_the_first_row() {
         (protect("generalise"), &none, None, "cannot make the values of a property coarse"),
         (protect("hash"), &json!({ "protect_key": "" }), None, "without a key"),
         (protect("hash"), &json!({ "protect_key": "short" }), None, "cannot use a short key"),
-        ("  - {name: a, logicalType: text}\n".into(), &none, None, "line: 9"),
+        ("  - {name: a, logicalType: text}\n".into(), &none, None, "line: 10"),
         ("  - {name: n, logicalType: string}\n".into(), &none, None, "cannot convert a column"),
         (
             "  - {name: a, logicalType: string, logicalTypeOptions: {pattern: '(?=a)'}}\n".into(),

@@ -171,3 +171,66 @@ impl Protector {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use singer::Secret;
+
+    use super::*;
+
+    #[test]
+    fn what_is_protected_does_not_show_its_value() {
+        let keys = Keys::new(&Secret::new("n0t-a-real-key-0123456789-abcdefghij")).unwrap();
+        let keys = Rc::new(keys);
+        let all = [
+            Protection::Hash,
+            Protection::Token,
+            Protection::Mask,
+            Protection::Partial,
+            Protection::Null,
+            Protection::Generalise(Generalise::First(2)),
+        ];
+        let values = ("[ -~\u{a1}-\u{17f}]{9,40}", prop::sample::select(all.to_vec()));
+        testing::property::holds("protected texts", 2000, values, |(text, protection)| {
+            let mut protector = Protector::new(protection, Some(Rc::clone(&keys)));
+            let mut out = Vec::new();
+            protector.apply(Kind::String, text.as_bytes(), &mut out).unwrap();
+            let shown = String::from_utf8(out).unwrap();
+            // Nine characters in a row are never seen, but in the domain of an address.
+            let hidden: Vec<char> = match super::super::mail_parts(&text) {
+                Some((name, _)) => name.chars().collect(),
+                None => text.chars().collect(),
+            };
+            for part in hidden.windows(9) {
+                let part: String = part.iter().collect();
+                prop_assert!(!shown.contains(&part), "{:?} {} {}", protection, text, shown);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn one_value_gives_one_text_in_every_type() {
+        let keys = Keys::new(&Secret::new("n0t-a-real-key-0123456789-abcdefghij")).unwrap();
+        let keys = Rc::new(keys);
+        for protection in [Protection::Hash, Protection::Token] {
+            let mut texts: Vec<Vec<u8>> = Vec::new();
+            for (kind, text) in [
+                (Kind::Integer, "17"),
+                (Kind::Number, "17.0"),
+                (Kind::Number, "1.7e1"),
+                (Kind::String, "17"),
+                (Kind::Json, "17.00"),
+                (Kind::Json, "\"17\""),
+            ] {
+                let mut out = Vec::new();
+                let mut protector = Protector::new(protection, Some(Rc::clone(&keys)));
+                protector.apply(kind, text.as_bytes(), &mut out).unwrap();
+                texts.push(out);
+            }
+            texts.dedup();
+            assert_eq!(texts.len(), 1, "{protection:?}");
+        }
+    }
+}
