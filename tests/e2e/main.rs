@@ -82,9 +82,11 @@ mod others {
     mod interop;
     mod layers;
     pub mod meltano;
+    mod run_flags;
     mod runners_agree;
     mod sales;
     mod states_there_and_back;
+    mod taps_and_mappings;
 }
 
 /// The Singer pipe.

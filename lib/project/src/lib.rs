@@ -5,7 +5,7 @@
 #![warn(unreachable_pub)]
 
 pub mod capture;
-mod context;
+pub mod context;
 pub mod day;
 mod dotenv;
 pub mod edit;

@@ -18,6 +18,7 @@ mod kinds;
 mod layers;
 pub mod listing;
 mod literal;
+mod origin;
 mod places;
 mod rules;
 mod secret_words;
@@ -41,7 +42,7 @@ use crate::variables::{Missing, Variables, names_in};
 use about::Description;
 use chain::chain;
 pub use command::Command;
-use definition::variable_name;
+pub use definition::variable_name;
 pub use differences::differences;
 use entry::Entry;
 use environment::{Environment, Known};
@@ -85,6 +86,8 @@ pub struct Plugin {
     pub environment: Environment,
     /// The variables of its names and settings.
     exports: Vec<Export>,
+    /// Those of its settings.
+    of_settings: Vec<Export>,
     /// What it says of itself, if it is one of ours.
     description: Option<Arc<Description>>,
     /// Of a plugin of another author, which setting has which role.
@@ -163,10 +166,12 @@ impl Plugin {
         let layers = Layers::new(project, &chain, &definitions, of, description.is_some());
         let settings = layers.all(&mut missing).map_err(of_plugin)?;
         let mut config = layers::config(&settings, &definitions, project).map_err(of_plugin)?;
-        exports.extend(exports::of_settings(role, &chain, &definitions, &settings));
+        let of_settings = exports::of_settings(role, &chain, &definitions, &settings);
+        exports.extend(of_settings.iter().cloned());
         let written = written(&chain);
         if let Some(mapping) = mapping {
             let own = variables.expand_value(&mapping["config"], &mut missing);
+            exports.extend(exports::of_mapping(&chain, &definitions, (entry, mapping), &own));
             settings::overlay(&mut config, own);
         }
         // It tells the kinds of its settings, and which of them are secrets.
@@ -191,10 +196,7 @@ impl Plugin {
         if !role.is_of_pipeline() {
             environment.keep(dbt_files::variables(&project.root, &config, &environment));
         }
-        let of_others = match &description {
-            Some(_) => BTreeMap::new(),
-            None => setting_role::of_others(&chain, &definitions, &config),
-        };
+        let of_others = || setting_role::of_others(&chain, &definitions, &config);
         let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
         let plugin = Self {
             name: shown.to_owned(),
@@ -207,8 +209,9 @@ impl Plugin {
             before_part: None,
             environment,
             exports,
+            of_settings,
+            roles: if description.is_some() { BTreeMap::new() } else { of_others() },
             description,
-            roles: of_others,
             config,
             written,
             missing,
@@ -222,6 +225,13 @@ impl Plugin {
         self.config != other.config
             || self.rules != other.rules
             || self.environment.own() != other.environment.own()
+    }
+
+    /// Returns the variables of its settings, as the plugins behind it may see them: the name, the
+    /// value, and whether it is a secret.
+    pub fn setting_variables(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let all = self.of_settings.iter();
+        all.map(|export| (export.name.as_str(), export.text.as_str(), export.is_secret))
     }
 
     /// Tells whether it is one of ours.
@@ -333,6 +343,9 @@ fn variables(
 ) -> Variables {
     let process = &project.process;
     let mut variables = process.clone();
+    for (name, value) in project.system_variables() {
+        variables.set(&name, value);
+    }
     for block in chain.iter().skip(1).rev().flat_map(|entry| entry.blocks("env")) {
         variables.add_block(block, process);
     }

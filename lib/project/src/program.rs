@@ -44,6 +44,12 @@ impl Program {
     /// Makes the failure of a program that cannot be run.
     pub fn not_started(&self, cause: std::io::Error) -> Error {
         let missing = cause.kind() == std::io::ErrorKind::NotFound;
+        if missing && !self.folder.is_dir() {
+            return Error::new(ErrorKind::Config, "cannot start the plugin: its folder is missing")
+                .with("plugin", &self.name)
+                .with("folder", self.folder.display())
+                .hint("make the folder, or correct `project_dir` of the plugin");
+        }
         let failure = Error::new(ErrorKind::Config, "cannot start the plugin")
             .with("plugin", &self.name)
             .with("executable", self.executable.display())

@@ -96,6 +96,13 @@ impl Project {
             process.set("MELTANO_PROJECT_ID", id);
         }
         process.set("MELTANO_PROJECT_ROOT", root.to_string_lossy());
+        let folder = process
+            .get("MELTANO_SYS_DIR_ROOT")
+            .map_or_else(|| root.join(".meltano").to_string_lossy().into_owned(), str::to_owned);
+        process.set("MELTANO_SYS_DIR_ROOT", folder);
+        if process.get("MELTANO_USER_AGENT").is_none() {
+            process.set("MELTANO_USER_AGENT", concat!("chorus/", env!("CARGO_PKG_VERSION")));
+        }
         process.set("MELTANO_ENVIRONMENT", wanted.as_deref().unwrap_or_default());
         let mut variables = process.clone();
         variables.add_block(&file["env"], &process);
@@ -145,7 +152,10 @@ impl Project {
 
     /// Tells whether a variable without a value ends a run.
     pub fn is_strict(&self) -> bool {
-        self.file["ff"]["strict_env_var_mode"] == true
+        match self.process.get("MELTANO_FF_STRICT_ENV_VAR_MODE") {
+            Some(text) => ["1", "true", "yes", "on"].contains(&text.to_ascii_lowercase().as_str()),
+            None => self.file["ff"]["strict_env_var_mode"] == true,
+        }
     }
 
     /// Returns what the names of states end with, variables by their names.

@@ -1,6 +1,9 @@
-//! Settings of Meltano itself, of which a few matter here: where it keeps its database and states.
+//! Settings of Meltano itself. A few matter here: where it keeps its database and states. Plugins
+//! have all of them as variables.
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use crate::project::Project;
 use crate::spelled;
@@ -14,18 +17,72 @@ pub struct SystemSetting {
     pub source: String,
 }
 
+/// The settings, and their defaults where they have one.
+const SETTINGS: [(&str, Option<&str>); 26] = [
+    ("default_environment", None),
+    ("send_anonymous_usage_stats", Some("true")),
+    ("disable_tracking", None),
+    ("project_id", None),
+    ("database_uri", Some("sqlite:///${MELTANO_SYS_DIR_ROOT}/meltano.db")),
+    ("database_max_retries", Some("3")),
+    ("database_retry_timeout", Some("5")),
+    ("project_readonly", Some("false")),
+    ("hub_api_root", None),
+    ("hub_url", Some("https://hub.meltano.com")),
+    ("hub_url_auth", None),
+    ("elt.buffer_size", Some("104857600")),
+    ("python", None),
+    ("auto_install", Some("true")),
+    ("state_backend.uri", Some("systemdb")),
+    ("state_backend.lock_timeout_seconds", Some("10")),
+    ("state_backend.lock_retry_seconds", Some("1")),
+    ("cli.log_level", Some("info")),
+    ("cli.log_config", Some("logging.yaml")),
+    ("cli.log_format", Some("colored")),
+    ("cli.disable_version_check", Some("false")),
+    ("snowplow.collector_endpoints", Some("[\"https://sp.meltano.com\"]")),
+    ("venv.backend", Some("uv")),
+    ("experimental", Some("false")),
+    ("ff.strict_env_var_mode", Some("false")),
+    ("ff.plugin_locks_required", Some("false")),
+];
+
 impl Project {
+    /// Returns the settings as the variables that plugins find them in, but for those that the
+    /// process has.
+    pub(crate) fn system_variables(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (name, default) in SETTINGS {
+            let variable = variable_of(name);
+            if self.process.get(&variable).is_some() {
+                continue;
+            }
+            let text = spelled::text(self.written_setting(name));
+            if let Some(text) = text.or_else(|| default.map(str::to_owned)) {
+                found.push((variable, self.variables.expand(&text, &mut BTreeSet::new())));
+            }
+        }
+        found
+    }
+
+    fn written_setting(&self, name: &str) -> &Value {
+        let nested = name.split('.').fold(&self.file, |value, part| &value[part]);
+        if nested.is_null() { &self.file[name] } else { nested }
+    }
+
     /// Returns a setting of Meltano itself, such as `state_backend.uri`: that of the variable
     /// `MELTANO_STATE_BACKEND_URI`, or else that of `meltano.yml`. `None` where it is not set.
     pub fn system_setting(&self, name: &str) -> Option<SystemSetting> {
-        let variable = format!("MELTANO_{}", name.to_uppercase().replace('.', "_"));
+        let variable = variable_of(name);
         if let Some(value) = self.variables.get(&variable).filter(|value| !value.is_empty()) {
             return Some(SystemSetting { value: value.to_owned(), source: variable });
         }
-        let nested = name.split('.').fold(&self.file, |value, part| &value[part]);
-        let value = if nested.is_null() { &self.file[name] } else { nested };
-        let text = spelled::text(value)?;
+        let text = spelled::text(self.written_setting(name))?;
         let value = self.variables.expand(&text, &mut BTreeSet::new());
         Some(SystemSetting { value, source: name.to_owned() }).filter(|one| !one.value.is_empty())
     }
+}
+
+fn variable_of(name: &str) -> String {
+    format!("MELTANO_{}", name.to_uppercase().replace('.', "_"))
 }

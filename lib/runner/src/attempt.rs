@@ -62,6 +62,7 @@ impl Attempt<'_> {
             log,
             observed: &mut end.observed,
             state: StateKeeper::new(store, state_id, start.kept, prepared.reads.as_ref())
+                .over(start.under)
                 .that_keeps(!end.keeps_no_state),
             last: vec![Vec::new(); prepared.programs.len()],
         };

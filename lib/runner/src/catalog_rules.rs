@@ -87,6 +87,7 @@ fn filter_streams(
         };
         let names_all = patterns.iter().all(|pattern| pattern.excludes);
         if is_named(true) || !names_all && !is_named(false) {
+            complete_metadata(stream);
             stream["selected"] = false.into();
             for entry in stream["metadata"].as_array_mut().into_iter().flatten() {
                 entry["metadata"]["selected"] = false.into();
@@ -197,8 +198,8 @@ fn set_metadata(stream: &mut Value, property: Option<&GlobMatcher>, key: &str, v
             entry["metadata"][key] = value.clone();
         }
     }
-    // Taps of the Singer SDK read these two from the stream alone.
-    if property.is_none() && matches!(key, "replication-method" | "replication-key" | "selected") {
+    // Taps read some of them from the stream alone, such as `key_properties`.
+    if property.is_none() {
         stream[key.replace('-', "_")] = value.clone();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use disk::Datestamp;
 use jiff::civil::DateTime;
@@ -27,6 +28,9 @@ pub struct History {
     pub runs: Vec<PastRun>,
     /// Those that have read a part: no day is done by them.
     pub parts: Vec<PastRun>,
+    /// The states of the project, opened when they are first looked at: a server is connected to
+    /// once.
+    states: OnceLock<Option<States>>,
 }
 
 /// A run of which there is a record, be it over or not.
@@ -60,7 +64,12 @@ impl History {
                 )),
             }
         }
-        Ok(Self { runs, parts })
+        Ok(Self { runs, parts, states: OnceLock::new() })
+    }
+
+    /// Returns the states of the project; `None` where they cannot be opened.
+    pub(crate) fn states(&self, project: &Project) -> Option<&States> {
+        self.states.get_or_init(|| States::open(project).ok()).as_ref()
     }
 
     /// Returns all runs, those of parts among them, oldest first.
@@ -70,13 +79,14 @@ impl History {
         all
     }
 
-    /// Finds a run by its id, the beginning of it, or as `last`.
+    /// Finds a run by its id, the beginning of it, its UUID, or as `last`.
     pub fn find(&self, name: &str) -> Result<&PastRun> {
         let mut found = self.all();
         if name == "last" {
             found.drain(..found.len().saturating_sub(1));
         } else {
-            found.retain(|run| run.record.run.starts_with(name));
+            let named = |run: &PastRun| run.record.run_id.as_deref() == Some(name);
+            found.retain(|run| run.record.run.starts_with(name) || named(run));
         }
         match found.as_slice() {
             [run] => Ok(run),
@@ -136,7 +146,8 @@ impl History {
     ) -> impl Iterator<Item = Datestamp> {
         let id = state_id(project, &Options { datestamp: Some(day), ..Options::default() }, step);
         let without_day = id.strip_suffix(&day.to_string()).map(str::to_owned);
-        let ids = States::open(project).and_then(|states| states.state_ids()).unwrap_or_default();
+        let ids =
+            self.states(project).and_then(|states| states.state_ids().ok()).unwrap_or_default();
         let recorded: BTreeSet<&str> = self
             .all()
             .into_iter()

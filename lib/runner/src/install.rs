@@ -77,9 +77,20 @@ pub fn all(
     done.into_inner().unwrap_or_default()
 }
 
+/// Refuses an address that lacks a variable: another package may have that name.
+fn check(wanted: &Installation) -> Result<()> {
+    let names: Vec<&str> = wanted.missing.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "cannot install: `pip_url` uses variables that are not set")
+        .with("variables", names.join(", "))
+        .hint("set them in the shell, in `.env` or in `env` of the plugin"))
+}
+
 fn install(project: &Project, wanted: &Installation, how: &How<'_>) -> Installed {
     let begun = Instant::now();
-    let made = Making { project, wanted, how }.install();
+    let made = check(wanted).and_then(|()| Making { project, wanted, how }.install());
     let (is_new, failure) = match made {
         Ok(is_new) => (is_new, None),
         Err(failure) => (false, Some(failure.with("plugin", &wanted.folder))),
@@ -96,7 +107,7 @@ fn lacking(wanted: &Installation) -> Option<String> {
         return None;
     }
     Some(format!(
-        "it has no program `{}`: `executable` of the plugin names another one, of {}",
+        "the package has no program `{}`: set `executable` of the plugin to one of those in {}",
         wanted.executable,
         programs.display()
     ))

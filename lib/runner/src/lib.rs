@@ -49,6 +49,7 @@ pub mod state_names;
 pub mod state_stores;
 pub mod states;
 pub mod store;
+pub mod stored;
 mod taken;
 pub mod warnings;
 mod work;

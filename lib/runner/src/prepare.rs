@@ -165,9 +165,16 @@ fn tap_arguments(
         let catalog = if let Some(catalog) = given.catalog {
             catalog.clone()
         } else {
-            let (catalog, warnings) = selected_catalog(project, plugin, folder, given)?;
-            facts.warnings = warnings;
-            catalog
+            match selected_catalog(project, plugin, folder, given) {
+                Ok((catalog, warnings)) => {
+                    facts.warnings = warnings;
+                    catalog
+                }
+                Err(failure) if is_bare(project, plugin, &failure) => {
+                    return Ok((arguments, facts));
+                }
+                Err(failure) => return Err(failure),
+            }
         };
         facts.reads = Some(names_selected(&catalog));
         let path = folder.path().join(CATALOG);
@@ -191,11 +198,28 @@ pub fn names_selected(catalog: &Value) -> BTreeSet<String> {
     selected(catalog).iter().flat_map(names).flatten().collect()
 }
 
-/// A tap made after the Singer SDK (it has `--about`) reads everything when it is given no
-/// catalog; others read nothing.
+/// Ours read everything when they are given no catalog; others may read nothing.
 fn needs_catalog(plugin: &Plugin) -> bool {
     let reads_one = plugin.can("catalog") || plugin.can("properties");
-    reads_one && (!plugin.rules.leave_catalog() || !plugin.declares("about"))
+    let leaves_it = plugin.is_ours() && plugin.rules.leave_catalog() && plugin.declares("about");
+    reads_one && !leaves_it
+}
+
+/// Tells whether a tap is run as Meltano runs it: with its settings alone, because its entry does
+/// not say what it can, and it does not answer when it is asked for its streams.
+fn is_bare(project: &Project, plugin: &Plugin, failure: &Error) -> bool {
+    let is_unknown = plugin.capabilities.is_empty() && !plugin.is_ours();
+    let may_be = is_unknown && plugin.rules.leave_catalog() && failure.context("exit").is_some();
+    if !may_be || failure.kind() == ErrorKind::Temporary {
+        return false;
+    }
+    project.warnings().warn_once(warning!(
+        "W-NO-CAPABILITIES",
+        "{} does not answer `--discover`, and its entry has no `capabilities`: it is run with its \
+         settings alone, without a catalog and a state. If it can more, add `capabilities`",
+        plugin.name
+    ));
+    true
 }
 
 /// Returns the catalog of a tap with the project's rules applied.

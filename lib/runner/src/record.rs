@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::options::StateStrategy;
 use crate::params::Params;
 
 /// The record of a run. The file also has `format_version`: the version of its format.
@@ -44,6 +45,18 @@ pub struct RunRecord {
     /// The suffix of state ids, if the command line gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_id_suffix: Option<String>,
+    /// The schedule of a tap and a target that began the run: its states have that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Whether the run started without a state, and kept none, because the command line says so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub no_state_update: bool,
+    /// How the state of the run went with the one that was there, if the command line says so.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub state_strategy: StateStrategy,
+    /// The UUID that the command line gave the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// What the run received in addition to the project. A run that reads a part does not count as
     /// a run of the whole job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +94,16 @@ impl RunRecord {
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_auto(strategy: &StateStrategy) -> bool {
+    *strategy == StateStrategy::Auto
 }
 
 /// The status of a run.

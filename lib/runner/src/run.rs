@@ -91,6 +91,10 @@ impl<'a> Run<'a> {
             owner: Some(life::here()),
             state_id: options.state_id.clone(),
             state_id_suffix: options.state_id_suffix.clone(),
+            schedule: options.schedule.clone(),
+            no_state_update: options.no_state_update,
+            state_strategy: options.state_strategy,
+            run_id: options.run_id.clone(),
             params: Some(options.params.shown()).filter(|params| !params.is_empty()),
             steps: Vec::new(),
             warnings: None,
@@ -262,6 +266,10 @@ impl<'a> Run<'a> {
                 return Ok(end);
             }
         };
+        if let Err(failure) = self.adopt(step, &end) {
+            end.failure = Some(failure.with("step", &step.name));
+            return Ok(end);
+        }
         end.started = jiff::Timestamp::now();
         if !self.options.full_refresh && !end.keeps_no_state {
             let history = History::read(self.project)?;
@@ -284,6 +292,22 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
+    /// Gives the first run of a schedule of a tap and a target the state that its runs had before:
+    /// earlier releases did not name it after the schedule.
+    fn adopt(&self, step: &Step, end: &StepEnd) -> Result<()> {
+        let Self { project, options, states, .. } = self;
+        if options.schedule.is_none()
+            || end.keeps_no_state
+            || states.state(&end.state_id)?.is_some()
+        {
+            return Ok(());
+        }
+        let other = state_id(project, &Options { schedule: None, ..(*options).clone() }, step);
+        let Some(state) = states.state(&other)? else { return Ok(()) };
+        tracing::info!("copied the state {other} to {}, the name of the schedule", end.state_id);
+        states.set_state(&end.state_id, &state)
+    }
+
     /// Runs a command of a plugin.
     fn command(&self, at: usize, step: &CommandStep) -> StepEnd {
         let Self { project, host, .. } = self;
@@ -301,7 +325,7 @@ impl<'a> Run<'a> {
         if end.keeps_no_state {
             return Ok(None);
         }
-        self.states.begin(self.project, &end.state_id)
+        self.states.begin(self.project, &end.state_id, self.options)
     }
 
     /// Runs a step until it ends well, or by a failure that is not to be tried again.

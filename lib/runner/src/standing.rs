@@ -13,7 +13,6 @@ use crate::lake_paths::{day_is_there, tables_changed, writes_days};
 use crate::options::Options;
 use crate::place;
 use crate::record::{StepRecord, StepStatus};
-use crate::state_stores::States;
 
 /// How a step of a day stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +137,7 @@ impl History {
         let (last, state_id) = self.last(project, &step.name, day, &is_there);
         let is_under = || replaces(step, day) && self.older_on_top(project, step, day).is_some();
         let state = state_id.filter(|_| last == Standing::Done);
-        let state = state.and_then(|id| States::open(project).ok()?.state(id).ok().flatten());
+        let state = state.and_then(|id| self.states(project)?.state(id).ok().flatten());
         let has_changed = state.is_some_and(|state| {
             tables_changed(project, step, &state).is_ok_and(|t| !t.is_empty())
         });

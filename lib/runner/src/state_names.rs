@@ -16,11 +16,14 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     if let Some(id) = &options.state_id {
         return id.clone();
     }
+    let day = || options.datestamp.filter(|_| step.is_of_day).map(|day| day.to_string());
+    if let Some(schedule) = &options.schedule {
+        return day().map_or_else(|| schedule.clone(), |day| format!("{schedule}:{day}"));
+    }
     let environment = project.environment_name().map(|name| format!("{name}:")).unwrap_or_default();
     let id = format!("{environment}{}-to-{}", step.tap().name, step.target().name);
     let suffix = options.state_id_suffix.as_deref().or_else(|| project.state_id_suffix());
     let suffix = suffix.map(|text| project.variables.expand(text, &mut BTreeSet::new()));
-    let day = || options.datestamp.filter(|_| step.is_of_day).map(|day| day.to_string());
     match suffix.filter(|text| !text.is_empty()).or_else(day) {
         Some(suffix) => format!("{id}:{suffix}"),
         None => id,

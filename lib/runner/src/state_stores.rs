@@ -21,10 +21,12 @@ use singer::{Error, ErrorKind, Result};
 
 use self::database::Shared;
 use self::files::Files;
+pub(crate) use self::form::merged;
 pub(crate) use self::mark::Mark;
 use self::meltano_files::MeltanoFiles;
 use self::postgres::Postgres;
 use self::sqlite::Sqlite;
+use crate::options::Options;
 use crate::state_names;
 
 /// Where Meltano keeps its database unless a setting says otherwise.
@@ -108,6 +110,15 @@ impl States {
         }
     }
 
+    /// Returns the state that two parts make: what runs that ended well have left, and what others
+    /// have left since. `None` where there is none.
+    ///
+    /// # Errors
+    /// `Config` when a part is no object.
+    pub fn of_parts(completed: &Value, partial: &Value) -> Result<Option<Value>> {
+        form::read(Some(&completed.to_string()), Some(&partial.to_string()))
+    }
+
     /// Replaces the state of an id.
     pub fn set_state(&self, id: &str, state: &Value) -> Result<()> {
         self.kept.set_state(id, state)?;
@@ -174,9 +185,14 @@ impl States {
     /// holds the lock of the state.
     ///
     /// # Errors
-    /// `Temporary` while Meltano, or `chorus` on another machine, runs it.
-    pub(crate) fn begin(&self, project: &Project, id: &str) -> Result<Option<Mark>> {
-        self.runs.as_ref().map(|runs| Mark::begin(project, runs, id)).transpose()
+    /// `Temporary` while Meltano, or `chorus` on another machine, runs it, unless that is ignored.
+    pub(crate) fn begin(
+        &self,
+        project: &Project,
+        id: &str,
+        options: &Options,
+    ) -> Result<Option<Mark>> {
+        self.runs.as_ref().map(|runs| Mark::begin(project, runs, id, options)).transpose()
     }
 
     /// Refuses a change of a state whose job runs. The caller holds the lock of the state.
@@ -185,7 +201,7 @@ impl States {
     /// `Temporary` while Meltano, or `chorus` on another machine, runs it.
     pub fn check_idle(&self, project: &Project, id: &str) -> Result<()> {
         let Some(runs) = &self.runs else { return Ok(()) };
-        runs.at_once(|database| mark::end_stale(project, database, id))
+        runs.at_once(|database| mark::end_stale(project, database, id, false))
     }
 
     /// What waits to be copied has been replaced or removed.
@@ -262,6 +278,33 @@ fn database(project: &Project) -> Result<Option<Shared>> {
             .with("kind", scheme)
             .hint("`chorus` can use databases of SQLite and Postgres, and `file://` backends")),
     }
+}
+
+/// Returns the settings of plugins in Meltano's database: the namespace of the plugin, the name,
+/// and the value as Python pickles it.
+pub(crate) fn stored_settings(project: &Project) -> Result<Vec<(String, String, Vec<u8>)>> {
+    let Some(database) = database(project)? else { return Ok(Vec::new()) };
+    let mut database = database.lock();
+    let sql = format!(
+        "SELECT namespace, name, {} FROM plugin_settings WHERE enabled",
+        database.hexadecimal("value")
+    );
+    let rows = database.query(&sql, &[])?.into_iter();
+    Ok(rows
+        .filter_map(|row| match <[Option<String>; 3]>::try_from(row) {
+            Ok([Some(namespace), Some(name), Some(digits)]) => {
+                Some((namespace, name, bytes_of(&digits)))
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+/// Reads pairs of hexadecimal digits.
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks_exact(2);
+    let text = pairs.filter_map(|pair| std::str::from_utf8(pair).ok());
+    text.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
 
 fn sqlite(path: &Path) -> Result<Shared> {

@@ -12,12 +12,12 @@ use singer::{Error, ErrorKind, Result};
 use crate::effect;
 use crate::history::History;
 use crate::lake_paths::{day_is_damaged, writes_days};
-use crate::options::Options;
+use crate::options::{Options, StateStrategy};
 use crate::order;
 use crate::pipeline::STATE_BYTES_MAX;
 use crate::place;
 use crate::state_names::state_id;
-use crate::state_stores::States;
+use crate::state_stores::{States, merged};
 
 /// Returns the state that a step starts from: that of the file that its tap names, or else the one
 /// that is kept.
@@ -48,6 +48,8 @@ pub struct Start {
     pub given: Option<Value>,
     /// The bookmarks that are kept: those of streams that the run does not read stay.
     pub kept: Map<String, Value>,
+    /// The state that what the target prints is put over.
+    pub under: Option<Value>,
     /// Why that is not the state that is known.
     pub why: Option<String>,
 }
@@ -67,7 +69,14 @@ pub fn start(
     step: &Step,
 ) -> Result<Start> {
     let (start, why) = decide(project, store, options, id, step)?;
-    Ok(Start { why, ..start })
+    let start = Start { why, ..start };
+    Ok(match options.state_strategy {
+        StateStrategy::Auto => start,
+        StateStrategy::Overwrite => Start { kept: Map::new(), ..start },
+        // A state of a day that is gone would leave the day as it is.
+        StateStrategy::Merge if options.keeps_no_state() || day_is_damaged(project, step)? => start,
+        StateStrategy::Merge => Start { under: store.state(id)?, ..start },
+    })
 }
 
 /// Tells whether a step goes on from a state, so that it may have nothing to load.
@@ -122,13 +131,13 @@ fn decide(
     let is_replaced =
         || effect::takes_the_place(step) && !(step.tap().is_ours() && step.target().is_ours());
     let Some(state) = known.as_ref().filter(|_| writes_days(step) || is_replaced()) else {
-        return Ok((Start { given: known, kept, why: None }, None));
+        return Ok((Start { given: known, kept, ..Start::default() }, None));
     };
     let whole = (writes_days(step) && step.tap().is_ours()).then(|| of_wholes(step, state));
     let what = if writes_days(step) { "a day" } else { "a load that replaces a table or a file" };
     let why = (whole.as_ref() != Some(state))
         .then(|| format!("{id}: {what} is read in full, not from the bookmark"));
-    Ok((Start { given: whole, kept, why: None }, why))
+    Ok((Start { given: whole, kept, ..Start::default() }, why))
 }
 
 /// Says why a day is read as a whole whose state is of a load to another place. What adds rows goes
@@ -195,6 +204,8 @@ pub struct StateKeeper<'a> {
     id: &'a str,
     /// The bookmarks from before that are to stay.
     kept: Map<String, Value>,
+    /// What each state is put over, where states are merged.
+    under: Option<Value>,
     /// Those of streams that may still be read.
     open: Map<String, Value>,
     last: Option<Value>,
@@ -221,8 +232,14 @@ impl<'a> StateKeeper<'a> {
         let (open, kept) = before.into_iter().partition(|(name, _)| is_read(name));
         let open = if reads.is_some() { Map::new() } else { open };
         let (pending, written, failed) = (None, None, None);
-        let (last, too_long, keeps_none) = (None, false, false);
-        Self { store, id, kept, open, last, pending, written, failed, too_long, keeps_none }
+        let (last, too_long, keeps_none, under) = (None, false, false, None);
+        Self { store, id, kept, under, open, last, pending, written, failed, too_long, keeps_none }
+    }
+
+    /// Puts each state over this one, member by member.
+    #[must_use]
+    pub fn over(self, under: Option<Value>) -> Self {
+        Self { under, ..self }
     }
 
     /// Says whether states are written down at all.
@@ -255,6 +272,9 @@ impl<'a> StateKeeper<'a> {
         let Some(mut state) = self.pending.take().filter(|_| !self.keeps_none) else { return };
         self.last = Some(state.clone());
         keep(&mut state, &self.kept);
+        if let Some(Value::Object(under)) = &self.under {
+            state = merged(under.clone(), state);
+        }
         self.failed = self.store.set_state(self.id, &state).err();
         self.written = Some(Instant::now());
     }

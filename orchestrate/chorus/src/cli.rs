@@ -1,9 +1,11 @@
 //! The command line.
 
 pub mod edits;
+mod el;
 pub(crate) mod given;
 mod install;
 mod invoke;
+mod meltano;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -19,14 +21,17 @@ use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
 use edits::{EditCommand, ScheduleArgs};
+pub use el::{DumpOfPipeline, ElArgs};
 pub use install::InstallArgs;
 pub use invoke::{Dump, InvokeArgs};
+pub use meltano::{InstallFlags, MeltanoFlags};
 
 /// Returns the definition of the command line.
 pub fn definition() -> clap::Command {
     let version = Arg::new("version").long("version").short('V').action(ArgAction::Version);
     let version = version.display_order(1001).help("Print the version");
-    let command = Cli::command().disable_version_flag(true);
+    // `--help` of each command says the same as a command `help`.
+    let command = Cli::command().disable_version_flag(true).disable_help_subcommand(true);
     help::shaped(command.args(generate::flags()).arg(version))
 }
 
@@ -69,6 +74,12 @@ pub enum Command {
     /// Run jobs, or a tap and a target
     #[command(after_help = below(examples::RUN))]
     Run(RunArgs),
+    /// Run a tap and a target, as `meltano el` does
+    #[command(hide = true, after_help = below(examples::EL))]
+    El(ElArgs),
+    /// Run a tap and a target, as `meltano elt` does
+    #[command(hide = true, after_help = below(examples::ELT))]
+    Elt(ElArgs),
     /// Show what a run would do: streams, columns, files, SQL
     #[command(alias = "explain", after_help = below(examples::PLAN))]
     Plan(PlanArgs),
@@ -163,7 +174,7 @@ const PIPELINE: &str = "JOB | TAP [MAPPER...] TARGET";
 const PARAMS: &str = "Parts of the source, and variables";
 
 /// What a run takes beside the project.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ParamsArgs {
     /// Read only this stream, or STREAM.COLUMN; repeatable
     #[arg(help_heading = PARAMS, long, value_name = "STREAM")]
@@ -236,6 +247,15 @@ pub struct RunArgs {
     /// How
     #[command(flatten)]
     pub how: HowArgs,
+    /// Start without a state, and keep none
+    #[arg(long)]
+    pub no_state_update: bool,
+    /// Flags of Meltano
+    #[command(flatten)]
+    pub meltano: MeltanoFlags,
+    /// End the run after this time
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = meltano::seconds)]
+    pub timeout: Option<u64>,
     /// How many steps may run at once
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count)]
     #[arg(allow_negative_numbers = true)]
@@ -372,6 +392,9 @@ impl RerunArgs {
             full_refresh: self.full_refresh,
             state_id: record.state_id.clone(),
             state_id_suffix: record.state_id_suffix.clone(),
+            schedule: record.schedule.clone(),
+            no_state_update: record.no_state_update,
+            state_strategy: record.state_strategy,
             retries: 3,
             deny: self.deny_warnings.clone(),
             params,

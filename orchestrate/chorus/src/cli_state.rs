@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Args, Subcommand};
+use clap::{Arg, ArgAction, Args, Subcommand, ValueEnum};
 
 use crate::complete;
 use crate::examples::{self, below};
@@ -23,6 +23,26 @@ pub enum StateCommand {
         /// Id of the state
         #[arg(add = complete::states())]
         id: String,
+        /// On one line, or on many
+        #[arg(long, value_enum, value_name = "FORM", default_value_t = StateFormat::Json)]
+        format: StateFormat,
+    },
+    /// Change the state of an id in an editor: that of `$VISUAL` or `$EDITOR`
+    #[command(after_help = below(examples::STATE_EDIT), arg = force())]
+    Edit {
+        /// Id of the state
+        #[arg(add = complete::states())]
+        id: String,
+    },
+    /// Print all states, for `state import`
+    #[command(after_help = below(examples::STATE_EXPORT))]
+    Export,
+    /// Replace the states that a file of `state export` has
+    #[command(after_help = below(examples::STATE_IMPORT))]
+    Import {
+        /// The file; without it, standard input is read
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Replace the state of an id
     #[command(after_help = below(examples::STATE_SET), arg = force())]
@@ -53,15 +73,30 @@ pub enum StateCommand {
     #[command(after_help = below(examples::STATE_MOVE), arg = force())]
     Move(Between),
     /// Remove a state, or some bookmarks of it: the next run reads from the beginning
-    #[command(after_help = below(examples::STATE_CLEAR), arg = force())]
+    #[command(after_help = below(examples::STATE_CLEAR))]
     Clear {
         /// Id of the state
-        #[arg(add = complete::states())]
-        id: String,
+        #[arg(add = complete::states(), required_unless_present = "all")]
+        id: Option<String>,
+        /// Remove the states of all ids
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// Do not ask before all states are removed
+        #[arg(long)]
+        force: bool,
         /// Remove only the bookmark of this stream; repeatable
-        #[arg(long = "stream", value_name = "STREAM")]
+        #[arg(long = "stream", value_name = "STREAM", conflicts_with = "all")]
         streams: Vec<String>,
     },
+}
+
+/// How a state is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateFormat {
+    /// On one line
+    Json,
+    /// On many lines
+    Pretty,
 }
 
 /// A state on the command line.

@@ -18,6 +18,16 @@ pub const RUN: &[Example] = &[
         "{} run tap-postgres target-csv--postgres --full-refresh",
     ),
 ];
+/// Of `chorus el`.
+pub const EL: &[Example] = &[example(
+    "Run a tap into a target, with a state of this id",
+    "{} el tap-postgres target-csv--postgres --state-id nightly",
+)];
+/// Of `chorus elt`.
+pub const ELT: &[Example] = &[example(
+    "Run a tap into a target, with a state of this id",
+    "{} elt tap-postgres target-csv--postgres --state-id nightly",
+)];
 /// Of `chorus plan`.
 pub const PLAN: &[Example] = &[
     example("Show what a job would do", "{} plan elt --datestamp yesterday"),
@@ -159,6 +169,22 @@ pub const STATE_SET: &[Example] = &[example(
     "Put back a state from a file",
     "{} state set dev:tap-csv-to-target-csv - < state.json",
 )];
+/// Of `chorus add`.
+pub const ADD: &[Example] = &[
+    example("Add a tap and a target", "{} add tap-csv target-postgres"),
+    example(
+        "Add a second tap with settings of its own",
+        "{} add tap-csv--two --inherit-from tap-csv",
+    ),
+];
+/// Of `chorus state edit`.
+pub const STATE_EDIT: &[Example] =
+    &[example("Change a bookmark by hand", "{} state edit dev:tap-csv-to-target-csv")];
+/// Of `chorus state export`.
+pub const STATE_EXPORT: &[Example] =
+    &[example("Keep all states in a file", "{} state export > states.json")];
+/// Of `chorus state import`.
+pub const STATE_IMPORT: &[Example] = &[example("Put them back", "{} state import states.json")];
 /// Of `chorus state merge`.
 pub const STATE_MERGE: &[Example] = &[example(
     "Set the bookmark of one stream",

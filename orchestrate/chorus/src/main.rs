@@ -122,10 +122,12 @@ impl Opener {
         let (folder, environment) = (self.folder.as_path(), self.environment.as_deref());
         let opening =
             Opening { folder, environment, variables: &variables, context: &self.context };
-        match day {
+        let project = match day {
             Some(day) => Project::open_for(&opening, day),
             None => Project::open(&opening),
-        }
+        }?;
+        runner::stored::fill(&project)?;
+        Ok(project)
     }
 
     fn open(&self) -> Result<Project> {
@@ -184,10 +186,19 @@ fn execute(cli: Cli) -> Result<ExitCode> {
             return commands::invoke::invoke(&project, &args);
         }
         Command::Run(args) => {
+            let args = args.of_run()?;
             opener.deny(&args.how.deny_warnings)?;
-            let options = Options { parallel: args.parallel, ..args.how.options() };
-            let (project, options) = opener.of_what(&args.what, options)?;
+            let (project, options) = opener.of_what(&args.what, args.options())?;
             commands::run::run(&project, &args, &options)
+        }
+        Command::El(args) | Command::Elt(args) => {
+            let (args, dump) = args.into_run()?;
+            opener.deny(&args.how.deny_warnings)?;
+            let (project, options) = opener.of_what(&args.what, args.options())?;
+            match dump {
+                Some(file) => commands::el::dump(&project, &args, &options, file),
+                None => commands::run::run(&project, &args, &options),
+            }
         }
         Command::Plan(args) => {
             let full_refresh = args.full_refresh;
@@ -267,6 +278,7 @@ fn edited(opener: &Opener, command: EditCommand, named: Option<&str>) -> Result<
         EditCommand::Environment { command } => {
             commands::environment::environment(&opener.open()?, command)
         }
+        EditCommand::Add(args) => commands::add::add(&opener.open()?, &args),
         EditCommand::Remove { names } => commands::plugins::remove(&opener.open()?, &names),
         EditCommand::Init { folder, force, .. } => {
             commands::init::init(&opener.folder.join(folder), force)

@@ -10,17 +10,19 @@ use support::project::Project;
 use support::python::MELTANO;
 use support::run::{Outcome, Run, file};
 
-const ID: &str = "dev:tap-x-to-target-x";
+pub(super) const ID: &str = "dev:tap-x-to-target-x";
 
 /// A tap with one row, whose bookmark counts its runs. It waits while a file `hold` is there, once
 /// it has written the file `running`.
-const TAP: &str = r#"import json, os, sys, time
+const TAP: &str = r#"import json, os, shutil, sys, time
 args = sys.argv[1:]
 if "--discover" in args:
-    print(json.dumps({"streams": [{"tap_stream_id": "s", "stream": "s",
-        "schema": {"properties": {"v": {"type": "integer"}}}, "metadata": []}]}))
+    names = ["s", "t"] if os.path.exists("two") else ["s"]
+    print(json.dumps({"streams": [{"tap_stream_id": name, "stream": name,
+        "schema": {"properties": {"v": {"type": "integer"}}}, "metadata": []} for name in names]}))
     sys.exit()
 count = 0
+shutil.copy(args[args.index("--catalog") + 1], "catalog-seen.json")
 if "--state" in args:
     count = json.load(open(args[args.index("--state") + 1]))["bookmarks"]["s"]["v"]
 count += 1
@@ -47,13 +49,13 @@ for line in sys.stdin:
 "#;
 
 /// A project, and where it keeps its states.
-struct Both {
-    project: Project,
+pub(super) struct Both {
+    pub(super) project: Project,
     env: Vec<(&'static str, String)>,
 }
 
 impl Both {
-    fn new(env: &[(&'static str, &str)]) -> Self {
+    pub(super) fn new(env: &[(&'static str, &str)]) -> Self {
         let tap = "  - name: tap-x
     namespace: tap_x
     executable: ./tap-x
@@ -76,28 +78,28 @@ impl Both {
         self.env.iter().fold(run, |run, (name, value)| run.env(name, value))
     }
 
-    fn meltano(&self, words: &[&str]) -> Run {
+    pub(super) fn meltano(&self, words: &[&str]) -> Run {
         let path = format!("{}:/usr/bin:/bin", binaries_dir().display());
         let run = MELTANO.program("meltano").args(["--cwd"]).args([&self.project.root]);
         self.with_env(run.args(words).env("PATH", path).env("NO_COLOR", "1"))
             .env("MELTANO_CLI_DISABLE_VERSION_CHECK", "true")
     }
 
-    fn chorus(&self, words: &[&str]) -> Run {
+    pub(super) fn chorus(&self, words: &[&str]) -> Run {
         self.with_env(self.project.chorus(words))
     }
 
-    fn meltano_runs(&self) -> Run {
+    pub(super) fn meltano_runs(&self) -> Run {
         self.meltano(&["run", "tap-x", "target-x"])
     }
 
-    fn chorus_runs(&self) -> Run {
+    pub(super) fn chorus_runs(&self) -> Run {
         self.chorus(&["run", "tap-x", "target-x", "--retries", "0"])
     }
 
     /// Returns the state as both show it.
     #[track_caller]
-    fn state(&self) -> Value {
+    pub(super) fn state(&self) -> Value {
         let read = |outcome: Outcome| -> Value {
             serde_json::from_str(outcome.success().text().trim()).unwrap()
         };
@@ -109,7 +111,7 @@ impl Both {
         one["singer_state"]["bookmarks"]["s"]["v"].clone()
     }
 
-    fn rows(&self) -> String {
+    pub(super) fn rows(&self) -> String {
         std::fs::read_to_string(self.project.root.join("rows")).unwrap_or_default()
     }
 
@@ -122,16 +124,16 @@ c.executescript(sys.argv[2])";
         python.args([&database]).args([sql]).go().success();
     }
 
-    fn hold(&self) {
+    pub(super) fn hold(&self) {
         let _ = std::fs::remove_file(self.project.root.join("running"));
         file(&self.project.root, "hold", "");
     }
 
-    fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         std::fs::remove_file(self.project.root.join("hold")).unwrap();
     }
 
-    fn wait_until_it_runs(&self) {
+    pub(super) fn wait_until_it_runs(&self) {
         let running = self.project.root.join("running");
         self.project.wait_for(&|| running.exists());
     }
@@ -291,4 +293,60 @@ c.execute('BEGIN IMMEDIATE'); open('locked', 'w').close(); time.sleep(60)";
     both.chorus(&["state", "set", ID, &set]).go().success();
     both.chorus_runs().go().success();
     assert_eq!(both.state(), 9);
+}
+
+#[test]
+fn states_are_exported_edited_and_removed_at_once() {
+    let both = Both::new(&[]);
+    both.meltano_runs().go().success();
+    let partial = r#"{"singer_state": {"bookmarks": {"t": {"v": 7}}}}"#;
+    both.meltano(&["state", "merge", ID, partial]).go().success();
+    both.meltano(&["state", "set", "--force", "old", r#"{"singer_state": {"a": 1}}"#])
+        .go()
+        .success();
+    let all = || {
+        let read = |outcome: Outcome| outcome.success().text();
+        let get = |id: &str| {
+            let one = read(both.meltano(&["state", "get", id]).go());
+            assert_eq!(one, read(both.chorus(&["state", "get", id]).go()));
+            let pretty = ["state", "get", id, "--format", "pretty"];
+            assert_eq!(read(both.meltano(&pretty).go()), read(both.chorus(&pretty).go()));
+            one
+        };
+        [get(ID), get("old")]
+    };
+    let before = all();
+    // What one exports, the other one imports.
+    let (of_meltano, of_chorus) =
+        (both.meltano(&["state", "export"]).go(), both.chorus(&["state", "export"]).go());
+    for (exported, by_chorus) in [(of_meltano, true), (of_chorus, false)] {
+        let path = file(&both.project.root, "states.json", exported.success().text());
+        let cleared = both.chorus(&["state", "clear", "--all", "--force"]).go().success();
+        assert_eq!(cleared.text(), "2 states were removed\n");
+        assert_eq!(both.chorus(&["state", "list"]).go().success().text().trim(), "");
+        let words = ["state", "import", path.to_str().unwrap()];
+        if by_chorus { both.chorus(&words) } else { both.meltano(&words) }.go().success();
+        assert_eq!(all(), before);
+    }
+    both.chorus(&["state", "import"]).input("[]").go().exits(64);
+    both.chorus(&["state", "import"]).input(r#"{"a": {"completed": 1}}"#).go().exits(64);
+    let asked = both.chorus(&["state", "clear", "--all"]).go().exits(64);
+    assert!(asked.stderr.contains("without a confirmation"), "{}", asked.stderr);
+    both.chorus(&["state", "clear"]).go().exits(64);
+
+    let edit = |editor: &str| both.chorus(&["state", "edit", ID]).env("EDITOR", editor).go();
+    edit("sed -i 's/\"v\": 1/\"v\": 30/'").success();
+    assert_eq!(both.state(), 30);
+    assert_eq!(edit("true").success().text(), "nothing was changed\n");
+    edit("echo { >").exits(64);
+    edit("false").exits(64);
+    assert_eq!(both.state(), 30);
+    both.hold();
+    let running = both.chorus_runs().start(false);
+    both.wait_until_it_runs();
+    edit("true").exits(75);
+    both.chorus(&["state", "clear", "--all", "--force"]).go().exits(75);
+    both.let_go();
+    running.wait().success();
+    assert_eq!(both.state(), 31);
 }

@@ -1,6 +1,7 @@
 //! `chorus install`: environments for Python where Meltano has them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -58,6 +59,8 @@ plugins:
     inherit_from: tap-tiny
   - name: tap-csv
     namespace: tap_csv
+  loaders:
+  - {name: sink, namespace: sink, executable: ./sink}
   utilities:
   - name: tool
     namespace: tool
@@ -77,6 +80,8 @@ impl Tiny {
         let root = scratch.path().join("project");
         file(&root, "meltano.yml", PROJECT);
         file(&root, ".env", "WHERE=tiny\n");
+        let sink = file(&root, "sink", "#!/bin/sh\ncat > /dev/null\n");
+        fs::set_permissions(sink, fs::Permissions::from_mode(0o755)).unwrap();
         for name in ["tiny", "tap tiny"] {
             file(&root, &format!("{name}/backend.py"), BACKEND);
             file(&root, &format!("{name}/tap_tiny.py"), TAP);
@@ -185,4 +190,29 @@ fn meltano_finds_what_chorus_has_installed_and_the_other_way_round() {
     tiny.meltano(&["install", "tap-tiny"]).success();
     let version = tiny.chorus(&["invoke", "tap-tiny", "--version"], &installer).go().success();
     assert_eq!(version.text(), "tap-tiny 1.0\n");
+}
+
+#[test]
+fn a_run_installs_the_programs_that_it_does_not_find() {
+    let tiny = Tiny::new();
+    let installer = installer().display().to_string();
+    let run = |flags: &[&str]| {
+        let words = [&["run", "tap-tiny--two", "sink", "--retries", "0"], flags].concat();
+        tiny.chorus(&words, &installer)
+    };
+    let none = run(&["--no-install"]).go().exits(78);
+    assert!(none.stderr.contains("cannot start the plugin"), "{}", none.stderr);
+    run(&[]).env("MELTANO_AUTO_INSTALL", "false").go().exits(78);
+    run(&["--dry-run"]).go().exits(78);
+    assert!(!tiny.venv().exists());
+    let ran = run(&[]).go().success();
+    assert!(ran.stderr.contains("installed tap-tiny in"), "{}", ran.stderr);
+    let again = run(&["--install"]).go().success();
+    assert!(!again.stderr.contains("installed tap-tiny"), "{}", again.stderr);
+    fs::remove_dir_all(tiny.root.join(".meltano")).unwrap();
+    let only = run(&["--only-install"]).go().success();
+    assert!(only.text().is_empty() && tiny.venv().join("bin/tap-tiny").is_file());
+    // Meltano runs the same project, and installs nothing anew.
+    let ran = tiny.meltano(&["run", "tap-tiny--two", "sink"]).success();
+    assert!(!ran.stderr.contains("Installing"), "{}", ran.stderr);
 }

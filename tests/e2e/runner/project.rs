@@ -220,8 +220,9 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
         "params": {"filter": {"status": "closed"}, "page": {"size": 5}}, "flat": {"name": 1},
     });
     assert_eq!(config, expected, "{}", outcome.stderr);
-    // In a notation of the plugin's own.
-    assert_eq!(given("a,b", "false").1["list"], "a,b");
+    // As for Meltano, a text that is no list.
+    let refused = given("a,b", "false").0.exits(78);
+    says(&refused, &["cannot read a value as the type of its setting", "setting: list", "array"]);
     let refused = given("[]", "s3cret").0.exits(78);
     says(&refused, &["cannot read a value as the type of its setting", "setting: flag", "boolean"]);
     assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);

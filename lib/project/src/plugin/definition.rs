@@ -99,7 +99,7 @@ pub(super) fn definition(setting: &Value) -> Option<Definition> {
 }
 
 /// Returns the name of something in the names of variables: `tap-csv` in `TAP_CSV_FILES`.
-pub(super) fn variable_name(name: &str) -> String {
+pub fn variable_name(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()

@@ -35,6 +35,20 @@ pub fn differences(project: &Project) -> Vec<String> {
             if is_ours {
                 of_nulls(&chain, &mut found);
             }
+            if role == Role::Extractor && !is_ours && super::capabilities(&chain).is_empty() {
+                found.push(format!(
+                    "{}: it has no `capabilities`: it is given a catalog and a state where it \
+                     answers `--discover`; Meltano gives it neither",
+                    chain.first().map_or("", |entry| entry.name)
+                ));
+            }
+            if chain.last().is_some_and(|last| last.name == "superset") {
+                found.push(format!(
+                    "{}: Meltano sets up its database and writes superset_config.py before each \
+                     command; Chorus runs the command alone",
+                    chain.first().map_or("", |entry| entry.name)
+                ));
+            }
             found.extend(of_definition(role, &chain, is_ours.then_some(&program)));
         }
     }

@@ -58,6 +58,29 @@ pub(super) fn of_settings(
     found
 }
 
+/// Returns the variables of a mapping: of its settings, and of what it is.
+pub(super) fn of_mapping(
+    chain: &[Entry<'_>],
+    definitions: &[Definition],
+    (mapper, mapping): (&Value, &Value),
+    config: &Value,
+) -> Vec<Export> {
+    let settings: Vec<Setting> = flat::flatten(config)
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| Setting::of_mapping(name, value.clone()))
+        .collect();
+    let mut found = of_settings(Role::Mapper, chain, definitions, &settings);
+    let name = mapping["name"].as_str().unwrap_or_default().to_owned();
+    let all = dump::json(&mapper["mappings"]);
+    let what = [("_mapping", "true".to_owned()), ("_mapping_name", name), ("_mappings", all)];
+    for (extra, text) in what {
+        let names = names(Role::Mapper, chain, extra).into_iter();
+        found.extend(names.map(|name| Export { name, text: text.clone(), is_secret: false }));
+    }
+    found
+}
+
 /// Returns the variables of what else the project says of a plugin, such as `select`.
 pub(super) fn of_extras(
     role: Role,
@@ -74,14 +97,17 @@ pub(super) fn of_extras(
     }
     let texts: &[(&str, &str)] = match role {
         Role::Extractor => &[("load_schema", "$MELTANO_EXTRACTOR_NAMESPACE")],
-        Role::Loader => &[("dialect", "$MELTANO_LOADER_NAMESPACE")],
+        Role::Loader => &[("dialect", "$MELTANO_LOADER_NAMESPACE"), ("target_schema", "")],
         _ => &[],
     };
     for (name, usual) in texts {
+        if usual.is_empty() && nearest_extra(chain, name).is_none() {
+            continue;
+        }
         let variable = chain.iter().flat_map(Entry::prefixes).find_map(|prefix| {
             variables.get(&format!("{}__{}", variable_name(prefix), variable_name(name)))
         });
-        let written = nearest_text(chain, name).map_or(*usual, |(_, text)| text);
+        let written = nearest_extra(chain, name).unwrap_or(usual);
         let text = variable.map_or_else(
             || variables.expand_value(&json!(written), &mut Missing::default()),
             Value::from,
@@ -96,6 +122,15 @@ pub(super) fn of_extras(
         }
     }
     found
+}
+
+/// Returns the nearest text of an extra: beside `config`, or in it by its name behind `_`.
+fn nearest_extra<'a>(chain: &[Entry<'a>], name: &str) -> Option<&'a str> {
+    let inner = format!("_{name}");
+    chain.iter().find_map(|entry| {
+        let mut blocks = [entry.of_environment, entry.own].into_iter();
+        blocks.find_map(|block| block[name].as_str().or_else(|| block["config"][&inner].as_str()))
+    })
 }
 
 /// Returns the variables of a setting: named after the plugin, after those it inherits from, and

@@ -2,11 +2,15 @@
 //! makes it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use singer::{Error, ErrorKind, Result, scrub};
 
 use super::entry::{Entry, nearest_text};
+use crate::capture::{self, Limits};
+use crate::program::Program;
 use crate::project::Project;
 use crate::role::Role;
 use crate::shell_words;
@@ -30,6 +34,30 @@ pub struct Installation {
     pub python: Option<String>,
     /// The program that it is to bring.
     pub executable: String,
+    /// Variables of `pip_url` that are not set.
+    pub missing: BTreeSet<String>,
+}
+
+/// The variable that has the version of Python: the lists of versions of Airflow need it.
+const PYTHON_VERSION: &str = "MELTANO__PYTHON_VERSION";
+
+/// Returns the version of an interpreter, such as `3.11`: that in its name, or what it says.
+fn python_version(python: &str, project: &Project) -> Option<String> {
+    let of = |text: &str| {
+        let start = text.find(|c: char| c.is_ascii_digit())?;
+        let mut parts = text[start..].split(|c: char| !c.is_ascii_digit());
+        let (major, minor) = (parts.next()?, parts.next().filter(|minor| !minor.is_empty())?);
+        Some(format!("{major}.{minor}"))
+    };
+    let name = python.rsplit('/').next().unwrap_or(python);
+    if let Some(version) = of(name) {
+        return Some(version);
+    }
+    let mut command = Command::new(python);
+    command.arg("--version").env("PATH", project.process.get("PATH").unwrap_or_default());
+    let limits = Limits { time: Duration::from_secs(20), ..Limits::WORDS };
+    let output = capture::output(&Program::bare(Path::new(python)), command, &limits).ok()?;
+    of(&String::from_utf8_lossy(&output.stdout))
 }
 
 impl Installation {
@@ -51,7 +79,23 @@ impl Installation {
                 variables.get(&name).into_iter().for_each(scrub::learn);
             }
         }
-        let text = variables.expand(written, &mut BTreeSet::new());
+        let python = nearest_text(chain, "python").map(|(_, text)| text);
+        let python = python.or_else(|| project.file["python"].as_str());
+        let python = python.filter(|name| !name.is_empty());
+        let version = names_in(written)
+            .contains(PYTHON_VERSION)
+            .then(|| python_version(python.unwrap_or("python3"), project))
+            .flatten();
+        let with_version = version.map(|version| {
+            let mut all = variables.clone();
+            if all.get(PYTHON_VERSION).is_none() {
+                all.set(PYTHON_VERSION, version);
+            }
+            all
+        });
+        let variables = with_version.as_ref().unwrap_or(variables);
+        let mut missing = BTreeSet::new();
+        let text = variables.expand(written, &mut missing);
         let arguments = shell_words::split(&text).ok_or_else(|| {
             Error::new(ErrorKind::Config, "cannot read `pip_url` of the plugin")
                 .with("plugin", folder)
@@ -60,8 +104,6 @@ impl Installation {
         if arguments.is_empty() {
             return Ok(None);
         }
-        let python = nearest_text(chain, "python").map(|(_, text)| text);
-        let python = python.or_else(|| project.file["python"].as_str());
         let base = chain.last().map_or("", |entry| entry.name);
         let executable = nearest_text(chain, "executable").map_or(base, |(_, name)| name);
         Ok(Some(Self {
@@ -69,8 +111,9 @@ impl Installation {
             folder: folder.to_owned(),
             venv: project.root.join(".meltano").join(role.key()).join(folder).join("venv"),
             arguments,
-            python: python.filter(|name| !name.is_empty()).map(str::to_owned),
+            python: python.map(str::to_owned),
             executable: executable.to_owned(),
+            missing,
         }))
     }
 
@@ -115,6 +158,7 @@ mod tests {
                 arguments: arguments.into_iter().map(str::to_owned).collect(),
                 python: python.map(str::to_owned),
                 executable: String::new(),
+                missing: BTreeSet::new(),
             };
             assert_eq!(installation.fingerprint(), expected);
         }

@@ -33,6 +33,18 @@ pub(super) fn cast(value: &mut Value, kind: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a text that is no list or mapping where one is wanted, as Meltano does.
+pub(super) fn check_text(value: &Value, kind: &str) -> Result<()> {
+    let is_other = value.is_string() && spelled::unread(value).is_none();
+    if !is_other || !matches!(kind, "array" | "object") {
+        return Ok(());
+    }
+    let example = if kind == "array" { "[\"a\", \"b\"]" } else { "{\"a\": 1}" };
+    Err(Error::new(ErrorKind::Config, "cannot read a value as the type of its setting")
+        .with("kind", kind)
+        .hint(format!("write it as JSON, such as {example}")))
+}
+
 fn is_text(kind: &str) -> bool {
     !matches!(kind, "" | "integer" | "decimal" | "boolean" | "array" | "object")
 }

@@ -1,7 +1,7 @@
 //! The value of each setting, from the layers that may have it.
 //!
-//! The order is Meltano's, from below: the default; what is inherited; `config` of the plugin; its
-//! `config` in the active environment; variables. Meltano's system database is not read yet. A null
+//! The order is Meltano's, from below: the default; what is inherited; Meltano's system database;
+//! `config` of the plugin; its `config` in the active environment; variables. A null
 //! is no value: the layer below has it; only of a program of ours it takes the value away. The
 //! members of a mapping are settings of their own.
 
@@ -12,6 +12,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::definition::{Definition, variable_name};
 use super::entry::Entry;
+use super::origin::Origin;
 use super::{dump, flat, kinds};
 use crate::project::Project;
 use crate::spelled;
@@ -46,6 +47,13 @@ enum Layer {
     Default,
     Inherited,
     Own,
+}
+
+impl Setting {
+    /// Makes a setting of a mapping.
+    pub(super) fn of_mapping(name: String, value: Value) -> Self {
+        Self { name, value, is_flat: false }
+    }
 }
 
 struct Found {
@@ -103,6 +111,10 @@ impl<'a> Layers<'a> {
             Some(variable) => of_variable(&variable, definition.kind()),
             None => failure,
         })?;
+        if !self.null_removes {
+            // One of ours reads its own notations.
+            kinds::check_text(&value, definition.kind())?;
+        }
         if value.is_null() {
             return Ok(None);
         }
@@ -160,8 +172,61 @@ impl<'a> Layers<'a> {
                 return Some(Found { value, layer: Layer::Own, expands: true, variable: None });
             }
         }
+        if let Some(value) = self.in_database(at, definition) {
+            let (value, variable) = (value.clone(), None);
+            return Some(Found { value, layer: Layer::Own, expands: false, variable });
+        }
         let inherited = self.found(at + 1, definition)?;
         Some(Found { layer: Layer::Inherited, ..inherited })
+    }
+
+    /// Says where the value of a setting is from.
+    pub(super) fn origin(&self, definition: &Definition) -> Origin {
+        for (at, entry) in self.chain.iter().enumerate().take_while(|(_, entry)| !entry.is_lock) {
+            if let Some(origin) = self.origin_at(at, definition) {
+                let is_own = at == 0;
+                return if is_own { origin } else { Origin::Inherited(entry.name.to_owned()) };
+            }
+        }
+        let declares = |entry: &&Entry<'_>| {
+            let mut all = entry.own["settings"].as_array().into_iter().flatten();
+            all.any(|setting| setting["name"] == definition.name.as_str())
+        };
+        let is_of_lock = self.chain.iter().find(declares).is_some_and(|entry| entry.is_lock);
+        let is_lock = is_of_lock && !definition.default.is_null();
+        if is_lock { Origin::Lock } else { Origin::Default }
+    }
+
+    fn origin_at(&self, at: usize, definition: &Definition) -> Option<Origin> {
+        if let Some((variable, _)) = self.in_variables(at, definition) {
+            return Some(match self.project.process.get(&variable) {
+                None => Origin::EnvBlock(variable),
+                Some(_) if std::env::var_os(&variable).is_some() => Origin::Shell(variable),
+                Some(_) => Origin::Dotenv(variable),
+            });
+        }
+        let [own, of_environment] = &self.blocks[at];
+        let has = |block: &BTreeMap<String, &Value>| {
+            let mut names = std::iter::once(&definition.name).chain(&definition.aliases);
+            let value = names.find_map(|name| block.get(name));
+            let is_value = value.is_some_and(|value| self.null_removes || !value.is_null());
+            is_value || self.null_removes && is_in_null(block, &definition.name)
+        };
+        if has(of_environment) {
+            return Some(Origin::Environment);
+        }
+        if has(own) {
+            return Some(Origin::Own);
+        }
+        self.in_database(at, definition).map(|_| Origin::Database)
+    }
+
+    /// Finds the value that Meltano's system database has for a plugin.
+    fn in_database(&self, at: usize, definition: &Definition) -> Option<&Value> {
+        let plugin = self.chain[at].name;
+        let group = self.project.plugin_group(plugin)?;
+        let mut names = std::iter::once(&definition.name).chain(&definition.aliases);
+        names.find_map(|name| self.project.context.stored(group, plugin, name))
     }
 
     fn in_variables(&self, at: usize, definition: &Definition) -> Option<(String, &str)> {

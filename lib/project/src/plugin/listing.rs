@@ -5,11 +5,12 @@ use singer::{Error, ErrorKind, Result};
 
 use super::chain::chain;
 use super::definition::{Definition, variable_name};
-use super::entry::Entry;
 use super::kinds::read_as;
+use super::layers::Layers;
+pub use super::origin::Origin;
 use super::secret_words::is_secret;
 use super::settings::definitions;
-use super::{Plugin, undeclared};
+use super::{Plugin, exports, undeclared};
 use crate::names::{find_named, nearest};
 use crate::project::Project;
 
@@ -45,37 +46,6 @@ pub struct Setting {
     pub is_declared: bool,
 }
 
-/// Where a value is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A variable of the shell.
-    Shell(String),
-    /// A variable of `.env`.
-    Dotenv(String),
-    /// The active environment.
-    Environment,
-    /// The plugin's own entry.
-    Own,
-    /// The entry of a plugin that it inherits from.
-    Inherited(String),
-    /// Its default, or nothing.
-    Default,
-}
-
-impl Origin {
-    /// Names it for people, as Meltano does.
-    pub fn label(&self) -> String {
-        match self {
-            Self::Shell(name) => format!("from the {name} variable in the environment"),
-            Self::Dotenv(name) => format!("from the {name} variable in `.env`"),
-            Self::Environment => "from the active environment in `meltano.yml`".to_owned(),
-            Self::Own => "from `meltano.yml`".to_owned(),
-            Self::Inherited(name) => format!("inherited from '{name}'"),
-            Self::Default => "default".to_owned(),
-        }
-    }
-}
-
 impl Listing {
     /// Lists the settings of a plugin.
     pub fn of(project: &Project, name: &str) -> Result<Self> {
@@ -99,7 +69,12 @@ impl Listing {
                 None => declared.push(setting.clone()),
             }
         }
-        let of = |one: &Definition| setting(project, &chain, &plugin, (one, &declared));
+        let exports = exports::of_entry(plugin.role, &chain);
+        let variables = super::variables(project, &chain, &[], &exports);
+        let parents = super::variables(project, &chain[1..], &[], &[]);
+        let of = [&variables, &parents];
+        let layers = Layers::new(project, &chain, &declared, of, plugin.is_ours());
+        let of = |one: &Definition| setting(&layers, &plugin, (one, &declared));
         let mut settings: Vec<Setting> = declared.iter().map(of).collect();
         for name in plugin.config.keys().filter(|name| !covers(&declared, name)) {
             let json = serde_json::json!({ "name": name });
@@ -127,8 +102,7 @@ fn covers(declared: &[Definition], name: &str) -> bool {
 }
 
 fn setting(
-    project: &Project,
-    chain: &[Entry<'_>],
+    layers: &Layers<'_>,
     plugin: &Plugin,
     (definition, declared): (&Definition, &[Definition]),
 ) -> Setting {
@@ -139,23 +113,7 @@ fn setting(
         .iter()
         .fold(inside(&config, name), |value, alias| value.or_else(|| inside(&config, alias)));
     let own = format!("{}_{}", variable_name(&plugin.name), variable_name(name));
-    let variables = definition.read_variables(chain);
-    let given = variables.iter().find(|variable| project.process.get(variable).is_some());
-    let has = |entry: &Entry<'_>| entry.blocks("config").map(|at| inside(at, name).is_some());
-    let origin = match given {
-        Some(variable) if std::env::var_os(variable).is_some() => Origin::Shell(variable.clone()),
-        Some(variable) => Origin::Dotenv(variable.clone()),
-        None => chain
-            .iter()
-            .enumerate()
-            .find_map(|(at, entry)| match has(entry) {
-                [false, false] => None,
-                _ if at > 0 => Some(Origin::Inherited(entry.name.to_owned())),
-                [_, true] => Some(Origin::Environment),
-                _ => Some(Origin::Own),
-            })
-            .unwrap_or(Origin::Default),
-    };
+    let origin = layers.origin(definition);
     Setting {
         name: name.clone(),
         kind: definition.kind.clone(),

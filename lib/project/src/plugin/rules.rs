@@ -60,9 +60,9 @@ pub(super) fn rules(
     for name in ["select", "select_filter", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
-            let here = [&entry.own[name], &entry.of_environment[name]];
-            for at in here {
-                let at = variables.expand_member(name, at, missing);
+            for block in [entry.own, entry.of_environment] {
+                let at = extra(block, name, entry.is_lock);
+                let at = variables.expand_member(name, &at, missing);
                 if !at.is_null() {
                     settings::merge(&mut value, at);
                 }
@@ -101,6 +101,27 @@ pub(super) fn rules(
         state: text("state"),
     };
     Ok((rules, extras))
+}
+
+/// Returns what an entry says of a rule: by its name, over what `config` has behind a `_`.
+fn extra(entry: &Value, name: &str, is_lock: bool) -> Value {
+    let mut found = Value::Null;
+    for (key, value) in entry["config"].as_object().into_iter().flatten().filter(|_| !is_lock) {
+        let Some(rest) = key.strip_prefix('_').and_then(|key| key.strip_prefix(name)) else {
+            continue;
+        };
+        if rest.is_empty() {
+            settings::merge(&mut found, value.clone());
+        } else if let Some(rest) = rest.strip_prefix('.') {
+            let mut nested = Map::new();
+            settings::overlay(&mut nested, json!({ rest: value }));
+            settings::merge(&mut found, Value::Object(nested));
+        }
+    }
+    if !entry[name].is_null() {
+        settings::merge(&mut found, entry[name].clone());
+    }
+    found
 }
 
 /// Returns the rules as Meltano has them in variables, those that nobody sets, too.

@@ -31,8 +31,16 @@ pub(super) fn definitions(
             found.push(setting);
         }
     }
-    let blocks = chain.iter().rev().flat_map(|entry| entry.blocks("config"));
-    for (name, value) in blocks.flat_map(flat::flatten) {
+    for (name, value, by_parent) in values(chain) {
+        // As for Meltano: what only an environment gives to a plugin that is inherited from makes
+        // no setting of the one that inherits.
+        if name.starts_with('_') {
+            // A rule, such as `_select`: Meltano passes none of them on.
+            continue;
+        }
+        if by_parent && !description.is_some_and(|ours| knows(ours, &name)) {
+            continue;
+        }
         if !found.iter().any(|known| known.name == name) {
             let mut described = description.into_iter().flat_map(|ours| &ours.settings);
             let kind =
@@ -42,6 +50,20 @@ pub(super) fn definitions(
         }
     }
     found
+}
+
+/// Returns all values of entries by the names of all levels, and whether an environment gives it to
+/// an entry that is inherited from.
+fn values<'a>(chain: &[Entry<'a>]) -> Vec<(String, &'a Value, bool)> {
+    let mut all = Vec::new();
+    for (at, entry) in chain.iter().enumerate().rev() {
+        let [own, of_environment] = entry.blocks("config");
+        for (block, by_parent) in [(own, false), (of_environment, at > 0)] {
+            let named = flat::flatten(block).into_iter();
+            all.extend(named.map(|(name, value)| (name, value, by_parent)));
+        }
+    }
+    all
 }
 
 /// Words in the names of settings that say where data is.

@@ -42,6 +42,8 @@ pub struct Schedule {
     pub name: String,
     /// The job, or the plugins.
     pub words: Vec<String>,
+    /// Tells whether it names a tap and a target, and no job.
+    pub is_of_pair: bool,
     /// `env`: variables of its runs.
     pub env: Value,
     /// What to do about missed moments.
@@ -71,6 +73,11 @@ const LATE: Duration = Duration::from_mins(1);
 type Sums = BTreeMap<PathBuf, [u8; 32]>;
 
 impl Schedule {
+    /// Returns what the states of its runs are called, where they have its name.
+    pub fn state_name(&self) -> Option<String> {
+        self.is_of_pair.then(|| self.name.clone())
+    }
+
     /// Reads all schedules of a project.
     pub fn read_all(project: &Project) -> Result<Vec<Self>> {
         project.schedules().iter().map(|entry| Self::read(&project.root, entry)).collect()
@@ -137,6 +144,7 @@ impl Schedule {
         Ok(Self {
             name: name.to_owned(),
             words,
+            is_of_pair: entry["job"].is_null(),
             env: entry["env"].clone(),
             missed,
             watch_interval: Duration::from_secs(own["watch_seconds"].as_u64().unwrap_or(60).max(1)),

@@ -93,8 +93,14 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
             failure
         };
         let job = Job::find(&project, words).map_err(told)?;
-        let options =
-            Options { datestamp: Some(day), retries: 3, deny: deny.to_vec(), ..Options::default() };
+        let (datestamp, deny) = (Some(day), deny.to_vec());
+        let options = Options {
+            datestamp,
+            retries: 3,
+            deny,
+            schedule: schedule.state_name(),
+            ..Options::default()
+        };
         let run = Run::begin(&project, &job, &options, host).map_err(told)?;
         let ends = run.steps(&job.steps, &|_| true)?;
         run.end(&ends, job.steps.len())

@@ -28,6 +28,10 @@ pub(super) trait Database: fmt::Debug + Send {
     fn begin(&mut self) -> Result<()>;
     /// Says which database it is.
     fn name(&self) -> String;
+    /// Writes the bytes of a column in hexadecimal digits, in SQL.
+    fn hexadecimal(&self, column: &str) -> String {
+        format!("hex({column})")
+    }
 }
 
 /// A database that the parts of a run share.

@@ -27,6 +27,14 @@ pub(super) fn completed(state: &Value) -> Value {
     json!({ SINGER_STATE: state })
 }
 
+/// Puts a state over another one, as Meltano does.
+pub(crate) fn merged(mut under: Map<String, Value>, state: Value) -> Value {
+    if let Value::Object(members) = state {
+        merge(&mut under, members);
+    }
+    Value::Object(under)
+}
+
 fn object(text: Option<&str>) -> Result<Map<String, Value>> {
     let Some(text) = text else { return Ok(Map::new()) };
     match serde_json::from_str(text) {

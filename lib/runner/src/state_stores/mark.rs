@@ -13,6 +13,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::database::{Database, Row, Shared};
 use crate::life;
+use crate::options::Options;
 
 /// A mark is stale when its job has not been heard of for so long: the limits of Meltano.
 const HEARTBEAT_AGE_MAX: SignedDuration = SignedDuration::from_mins(5);
@@ -35,12 +36,18 @@ impl Mark {
     /// Marks a job as running, unless it is marked: `Temporary` then. A stale mark is told of and
     /// taken away. The caller holds the lock of the state, so a mark that another run of `chorus`
     /// made here is of one that was killed.
-    pub(super) fn begin(project: &Project, runs: &Shared, id: &str) -> Result<Self> {
+    pub(super) fn begin(
+        project: &Project,
+        runs: &Shared,
+        id: &str,
+        options: &Options,
+    ) -> Result<Self> {
         let own = own_trigger(project);
         let now = Timestamp::now();
         let key = runs.at_once(|database| {
-            end_stale(project, database, id)?;
-            let run = run_id();
+            end_stale(project, database, id, options.force)?;
+            let given = options.run_id.as_ref().map(|id| id.replace('-', ""));
+            let run = given.unwrap_or_else(run_id);
             let sql = "INSERT INTO runs (job_name, run_id, state, started_at, last_heartbeat_at, \
                        payload, payload_flags, \"trigger\") \
                        VALUES ($1, $2, 'RUNNING', $3, $4, '{}', 0, $5) RETURNING id";
@@ -75,8 +82,13 @@ impl Drop for Mark {
 }
 
 /// Refuses a job that runs; a mark of a run that was killed is told of and taken away. The caller
-/// holds the lock of the state.
-pub(super) fn end_stale(project: &Project, database: &mut dyn Database, id: &str) -> Result<()> {
+/// holds the lock of the state. By force, a job that runs is told of, and left alone.
+pub(super) fn end_stale(
+    project: &Project,
+    database: &mut dyn Database,
+    id: &str,
+    by_force: bool,
+) -> Result<()> {
     let (own, now) = (own_trigger(project), Timestamp::now());
     let sql = "SELECT id, started_at, last_heartbeat_at, \"trigger\" FROM runs \
                WHERE job_name = $1 AND state = 'RUNNING'";
@@ -84,7 +96,15 @@ pub(super) fn end_stale(project: &Project, database: &mut dyn Database, id: &str
         let other = Other::read(&row);
         let is_ours = other.trigger.as_deref() == Some(own.as_str());
         if !is_ours && other.valid_until.is_none_or(|until| now <= until) {
-            return Err(other.refusal(id, database));
+            if !by_force {
+                return Err(other.refusal(id, database));
+            }
+            project.warnings().warn(warning!(
+                "W-MARK-IGNORED",
+                "Meltano's database has {id} as running since {}: --force ignores that",
+                other.started
+            ));
+            continue;
         }
         project.warnings().warn(warning!(
             "W-MARK-STALE",
@@ -133,7 +153,8 @@ impl Other {
             None => failure,
         };
         failure.hint(format!(
-            "wait until it has ended; if it was killed, its mark counts until {until}"
+            "wait until it has ended; if it was killed, its mark counts until {until}; `chorus run \
+             --force` ignores it"
         ))
     }
 

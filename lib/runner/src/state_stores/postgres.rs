@@ -70,6 +70,10 @@ impl Database for Postgres {
         Ok(rows.iter().map(cells).collect())
     }
 
+    fn hexadecimal(&self, column: &str) -> String {
+        format!("encode({column}, 'hex')")
+    }
+
     fn begin(&mut self) -> Result<()> {
         self.query("BEGIN", &[])?;
         // Nobody begins a job between a look and a mark.

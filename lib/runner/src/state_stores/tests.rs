@@ -164,10 +164,10 @@ fn backends_and_databases_of_other_kinds_are_refused() {
 fn a_running_job_is_marked_and_heeded() {
     let place = Place::with_database();
     let states = place.open().unwrap();
-    let mark = states.begin(&place.project, ID).unwrap().unwrap();
+    let mark = states.begin(&place.project, ID, &Options::default()).unwrap().unwrap();
     assert_eq!(place.marks(), [("RUNNING".to_owned(), "{}".to_owned())]);
     mark.succeed();
-    drop(states.begin(&place.project, ID).unwrap());
+    drop(states.begin(&place.project, ID, &Options::default()).unwrap());
     let words = |marks: Vec<(String, String)>| -> Vec<String> {
         marks.into_iter().map(|(state, _)| state).collect()
     };
@@ -179,7 +179,9 @@ fn a_running_job_is_marked_and_heeded() {
         );
         place.database().execute_batch(&sql).unwrap();
     };
-    let begin = || states.begin(&place.project, ID).map(|mark| mark.unwrap().succeed());
+    let begin = || {
+        states.begin(&place.project, ID, &Options::default()).map(|mark| mark.unwrap().succeed())
+    };
     let (now, old) = ("datetime('now')", "datetime('now', '-6 minutes')");
     for (started, heard_of, runs) in [
         (now, now, true),

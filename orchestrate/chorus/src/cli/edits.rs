@@ -30,6 +30,9 @@ pub enum EditCommand {
         #[command(subcommand)]
         command: EnvironmentCommand,
     },
+    /// Add connectors of Chorus to the project
+    #[command(after_help = below(examples::ADD))]
+    Add(AddArgs),
     /// Remove plugins from the project
     #[command(after_help = below(examples::REMOVE))]
     Remove {
@@ -60,6 +63,35 @@ pub enum EditCommand {
     #[command(hide = true)]
     Test(RestArgs),
 }
+
+/// What to add to the project.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The connectors, such as tap-postgres
+    #[arg(required = true, value_name = "PLUGIN")]
+    pub names: Vec<String>,
+    /// Add the plugin as one that inherits this one
+    #[arg(long, value_name = "PARENT", add = complete::plugins())]
+    pub inherit_from: Option<String>,
+    /// Add the plugin under this name, as one that inherits it
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "inherit_from")]
+    pub r#as: Option<String>,
+    /// Write the lock file of a plugin anew that is there
+    #[arg(long)]
+    pub update: bool,
+    /// What it is: extractor, loader or mapper
+    #[arg(long, value_name = "TYPE", hide = true, value_parser = TYPES)]
+    pub plugin_type: Option<String>,
+    /// Whose it is: only `chorus`
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub variant: Option<String>,
+    /// Nothing: ours need no installation
+    #[arg(long, hide = true)]
+    pub no_install: bool,
+}
+
+/// What a plugin can be.
+const TYPES: [&str; 5] = ["extractor", "loader", "mapper", "utility", "transformer"];
 
 /// Words of a command that is refused.
 #[derive(Debug, Args)]
@@ -100,6 +132,9 @@ pub enum Store {
     /// The project file: into the environment that the command names, or else the plugin.
     #[value(alias = "meltano_yml")]
     MeltanoYml,
+    /// Meltano's database: refused.
+    #[value(hide = true)]
+    Db,
 }
 
 /// What to do with settings.

@@ -21,7 +21,7 @@ pub(crate) fn log_level(mut words: impl Iterator<Item = String>) -> Option<Strin
 }
 
 /// Puts the words of a command line as the definition has them: `config PLUGIN set` as `config set
-/// PLUGIN`, and `schedule NAME` as `schedule start NAME`.
+/// PLUGIN`, `schedule NAME` as `schedule start NAME`, and `el -e STREAM` as `el --exclude STREAM`.
 pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = command(&words) else { return words };
     let text = |words: &[OsString], at: usize| -> Option<String> {
@@ -34,6 +34,11 @@ pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
                 Some(_) => words.swap(at + 1, at + 2),
                 None => words.insert(at + 1, "print".into()),
             }
+        }
+        // Before the command, `-e` names the environment.
+        (Some("el" | "elt"), _) => {
+            let short = words.iter_mut().skip(at).filter(|word| *word == "-e");
+            short.for_each(|word| *word = "--exclude".into());
         }
         (Some("schedule"), Some(name)) if !SCHEDULE.contains(&name.as_str()) => {
             words.splice(at + 1..=at, ["start".into(), "--old-form".into()]);
@@ -76,5 +81,7 @@ mod tests {
         check("c schedule", "c schedule");
         check("c schedule run daily", "c schedule run daily");
         check("c run config tap-a", "c run config tap-a");
+        check("c -e dev el a b -e s", "c -e dev el a b --exclude s");
+        check("c run a b -e dev", "c run a b -e dev");
     }
 }

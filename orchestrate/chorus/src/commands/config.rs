@@ -33,7 +33,7 @@ pub fn config(project: &Project, args: ConfigArgs, environment: Option<&str>) ->
             let mut listing = Listing::of(project, &plugin)?;
             let is_shown = |setting: &Setting| match &filter {
                 Some(part) => setting.name.to_lowercase().contains(&part.to_lowercase()),
-                None => all || setting.value.is_some() && setting.origin != Origin::Default,
+                None => all || setting.value.is_some() && !setting.origin.is_default(),
             };
             let count = listing.settings.len();
             listing.settings.retain(is_shown);
@@ -86,6 +86,12 @@ fn read_value(path: &std::path::Path) -> Result<String> {
 /// Returns the settings as the plugin gets them, secrets hidden.
 fn as_json(listing: &Listing, with_secrets: bool) -> String {
     let mut config = Value::Object(listing.plugin.config.clone());
+    if !listing.plugin.role.is_of_pipeline() {
+        // It reads variables: as in Meltano, all of its settings are shown, by their whole names.
+        let all = listing.settings.iter();
+        let all = all.map(|one| (one.name.clone(), one.value.clone().unwrap_or_default()));
+        config = Value::Object(all.collect());
+    }
     for setting in listing.settings.iter().filter(|one| one.is_secret && !with_secrets) {
         hide(&mut config, &setting.name);
     }
@@ -106,13 +112,9 @@ fn hide(config: &mut Value, name: &str) {
 
 fn as_variables(listing: &Listing, with_secrets: bool) -> String {
     let mut text = String::new();
-    for setting in &listing.settings {
-        let Some(value) = &setting.value else { continue };
-        let value =
-            if setting.is_secret && !with_secrets { HIDDEN.to_owned() } else { plain(value) };
-        for name in [&setting.variable, &setting.general] {
-            let _ = writeln!(text, "{name}={}", quoted(&value));
-        }
+    for (name, value, is_secret) in listing.plugin.setting_variables() {
+        let value = if is_secret && !with_secrets { HIDDEN } else { value };
+        let _ = writeln!(text, "{name}={}", quoted(value));
     }
     text
 }
@@ -185,6 +187,7 @@ impl Edited<'_> {
             Store::Auto => is_secret,
             Store::Dotenv => true,
             Store::MeltanoYml => false,
+            Store::Db => return Err(in_database()),
         };
         let mut source = Source::open(&self.project.root)?;
         let shown = if is_secret { "(redacted)".to_owned() } else { python(&value) };
@@ -272,6 +275,9 @@ impl Edited<'_> {
         let setting = self.listing.setting(name);
         let mut source = Source::open(&self.project.root)?;
         let mut places = Vec::new();
+        if store == Store::Db {
+            return Err(in_database());
+        }
         if store != Store::Dotenv {
             let mut path = self.way(&source, name);
             if source.remove(path.clone())? {
@@ -307,6 +313,9 @@ impl Edited<'_> {
     }
 
     fn reset(&self, store: Store) -> Result<()> {
+        if store == Store::Db {
+            return Err(in_database());
+        }
         let mut source = Source::open(&self.project.root)?;
         if store != Store::Dotenv {
             source.remove([self.base(), vec!["config".into()]].concat())?;
@@ -320,7 +329,7 @@ impl Edited<'_> {
         let places = match store {
             Store::Auto => "`meltano.yml` and `.env`",
             Store::Dotenv => "`.env`",
-            Store::MeltanoYml => "`meltano.yml`",
+            Store::MeltanoYml | Store::Db => "`meltano.yml`",
         };
         print(&format!("{} settings in {places} were reset\n", self.title()))
     }
@@ -330,4 +339,10 @@ impl Edited<'_> {
         let (first, rest) = role.split_at(1);
         format!("{}{rest} '{}'", first.to_uppercase(), self.listing.plugin.name)
     }
+}
+
+/// Refuses to change Meltano's database.
+fn in_database() -> Error {
+    Error::new(ErrorKind::Usage, "cannot change settings in Meltano's database: they are only read")
+        .hint("leave out --store, or let `meltano config set --store db` do it")
 }

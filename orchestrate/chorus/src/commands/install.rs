@@ -1,13 +1,13 @@
 //! `chorus install`: the programs of plugins, into the folders where Meltano has them.
 
 use project::plugin::Installation;
-use project::{Plugin, Project};
+use project::{Job, Plugin, Project, SystemSetting, Task};
 use runner::install::{self, How, Installed};
 use runner::pipeline::Stop;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli::InstallArgs;
+use crate::cli::{InstallArgs, InstallFlags};
 use crate::commands::table;
 use crate::signals::Signals;
 
@@ -32,6 +32,42 @@ pub fn install(project: &Project, args: &InstallArgs) -> Result<()> {
         vec![one.folder.clone(), became.to_owned(), format!("{:.1}", one.seconds)]
     });
     print(&table::render(&["plugin", "", "seconds"], rows.collect(), &[2]))?;
+    ended(done, &signals)
+}
+
+/// Installs the plugins of a job that a run needs; tells whether there were any. Without a flag,
+/// those whose program is found nowhere: a program of ours often has the place of one that the
+/// project would install.
+pub fn for_run(project: &Project, job: &Job, flags: InstallFlags) -> Result<bool> {
+    let is_off = |setting: SystemSetting| ["0", "false"].contains(&setting.value.as_str());
+    let is_off = || project.system_setting("auto_install").is_some_and(is_off);
+    if flags.none || (!flags.all && !flags.only && is_off()) {
+        return Ok(false);
+    }
+    let mut wanted: Vec<Installation> = Vec::new();
+    for plugin in job.steps.iter().flat_map(Task::plugins) {
+        let Some(one) = &plugin.installation else { continue };
+        let lacks = if flags.all || flags.only {
+            !one.is_up_to_date()
+        } else {
+            !plugin.executable.is_file()
+        };
+        if lacks && wanted.iter().all(|other| other.venv != one.venv) {
+            wanted.push(one.clone());
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let signals = Signals::note(project.warnings());
+    let is_over = || signals.requested().is_some();
+    let how = How { clean: false, force: false, parallel: 4, is_over: &is_over };
+    let done = install::all(project, &wanted, &how, &|one| tell(project, one));
+    ended(done, &signals).map(|()| true)
+}
+
+/// Tells how installations have ended.
+fn ended(done: Vec<Installed>, signals: &Signals) -> Result<()> {
     if let Some(signal) = signals.requested() {
         return Err(Error::new(ErrorKind::Temporary, "the installation was asked to end")
             .with("signal", signal));

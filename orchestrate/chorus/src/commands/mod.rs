@@ -1,11 +1,14 @@
 //! One module for each command.
 
+pub mod add;
 pub mod backfill;
 pub mod check;
 pub mod config;
 pub mod days;
 pub mod doctor;
+pub mod el;
 pub mod environment;
+mod held_state;
 pub mod init;
 pub mod install;
 pub mod invoke;
@@ -19,6 +22,7 @@ pub mod schedules;
 pub mod select;
 mod spelling;
 pub mod state;
+mod state_edit;
 mod table;
 mod what;
 

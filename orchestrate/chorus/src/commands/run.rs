@@ -22,9 +22,9 @@ use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::RunArgs;
-use crate::commands::{plan, table, what};
+use crate::commands::{install, plan, table, what};
 use crate::progress::Progress;
-use crate::signals::Signals;
+use crate::signals::{Deadline, Signals};
 
 /// Returns the day that a command or the environment of its process names; without a word that is
 /// never today.
@@ -45,9 +45,17 @@ pub fn day(text: &str) -> Result<Datestamp> {
 
 /// Runs what the command names, as its options say; tells how it ended.
 pub fn run(project: &Project, args: &RunArgs, options: &Options) -> Result<()> {
-    let job = what::job(project, &args.what, options)?;
+    let mut job = what::job(project, &args.what, options)?;
     if args.what.params.print_params {
         return what::print_params(&options.params);
+    }
+    let flags = args.meltano.install;
+    if (flags.only || !args.dry_run) && install::for_run(project, &job, flags)? {
+        // Its programs are found now.
+        job = what::job(project, &args.what, options)?;
+    }
+    if flags.only {
+        return Ok(());
     }
     preflight::check(project, &job, options.datestamp)?;
     preflight::warn_of_future(project, options.datestamp)?;
@@ -58,7 +66,8 @@ pub fn run(project: &Project, args: &RunArgs, options: &Options) -> Result<()> {
     if args.dry_run {
         return plan::job(project, &job, options, args.json);
     }
-    run_job(project, &job, options, Shown { verbose: args.how.verbose, as_json: args.json })
+    let (verbose, as_json, timeout) = (args.how.verbose, args.json, args.timeout);
+    run_job(project, &job, options, Shown { verbose, as_json, timeout })
 }
 
 /// How a run is shown.
@@ -68,13 +77,16 @@ pub struct Shown {
     pub verbose: bool,
     /// With its record at the end, in place of a table.
     pub as_json: bool,
+    /// Ended after so many seconds.
+    pub timeout: Option<u64>,
 }
 
 /// Runs a job and prints how it ended.
 pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) -> Result<()> {
     let progress = Progress::new(shown.verbose, false);
-    let (signals, locks) = (Signals::note(project.warnings()), StateLocks::default());
-    let host = Host { stop: &signals, observer: &progress, locks: &locks };
+    let signals = Signals::note(project.warnings());
+    let (stop, locks) = (Deadline::new(signals, shown.timeout), StateLocks::default());
+    let host = Host { stop: &stop, observer: &progress, locks: &locks };
     // Before the run begins: what is denied leaves nothing behind.
     if let Some(day) = options.datestamp {
         let history = History::read(project)?;
@@ -95,7 +107,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
         summary(&ends) + &warnings
     };
     print(&text)?;
-    first_failure(ends).map_or(Ok(()), Err)
+    first_failure(ends).map_or(Ok(()), |failure| Err(stop.said_of(failure)))
 }
 
 /// The table at the end of a run.

@@ -114,7 +114,7 @@ pub fn rerun(project: &Project, args: &RerunArgs, open: Open<'_>) -> Result<()> 
         })?;
         job.steps.drain(..at);
     }
-    let shown = Shown { verbose: false, as_json: args.json };
+    let shown = Shown { verbose: false, as_json: args.json, timeout: None };
     part::take(project, &mut job, &options)?;
     run_job(project, &job, &options, shown)
 }

@@ -139,7 +139,8 @@ pub fn run(project: &Project, name: &str, options: &Options) -> Result<()> {
     let schedule = Schedule::read(&project.root, entry)?;
     let job = Job::find(project, &schedule.words)?;
     preflight::check(project, &job, options.datestamp)?;
-    run_job(project, &job, options, Shown { verbose: false, as_json: false })
+    let options = Options { schedule: schedule.state_name(), ..options.clone() };
+    run_job(project, &job, &options, Shown { verbose: false, as_json: false, timeout: None })
 }
 
 /// Returns the variables that a schedule sets for its runs.

@@ -2,25 +2,32 @@
 
 use std::io::Read;
 
-use disk::Lock;
 use globset::Glob;
 use project::Project;
-use runner::state_names;
 use runner::state_stores::States;
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
-use crate::cli_state::{Between, GivenState, StateCommand};
+use super::held_state::{hold, of_text};
+use super::{pretty, state_edit};
+use crate::cli_state::{Between, GivenState, StateCommand, StateFormat};
 
 /// Does what the command says.
 pub fn state(project: &Project, command: StateCommand) -> Result<()> {
     let store = States::open(project)?;
     match command {
         StateCommand::List { pattern } => list(&store, pattern.as_deref()),
-        StateCommand::Get { id } => {
-            print(&(json!({ "singer_state": known(&store, &id)? }).to_string() + "\n"))
+        StateCommand::Get { id, format } => {
+            let state = json!({ "singer_state": known(&store, &id)? });
+            print(&match format {
+                StateFormat::Json => state.to_string() + "\n",
+                StateFormat::Pretty => pretty(&state),
+            })
         }
+        StateCommand::Edit { id } => state_edit::edit(project, &store, &id),
+        StateCommand::Export => state_edit::export(&store),
+        StateCommand::Import { file } => state_edit::import(project, &store, file.as_deref()),
         StateCommand::Set { id, given } => {
             let state = read(&given)?;
             let _held = hold(project, &store, &id)?;
@@ -48,13 +55,16 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             store.set_state(&to, &known(&store, &from)?)?;
             store.clear_state(&from).map(drop)
         }
-        StateCommand::Clear { id, streams } if !streams.is_empty() => {
+        StateCommand::Clear { id: None, force, .. } => {
+            state_edit::clear_all(project, &store, force)
+        }
+        StateCommand::Clear { id: Some(id), streams, .. } if !streams.is_empty() => {
             let _held = hold(project, &store, &id)?;
             let mut state = known(&store, &id)?;
             forget(&mut state, &id, &streams).map_err(|failure| failure.with("id", &id))?;
             store.set_state(&id, &state)
         }
-        StateCommand::Clear { id, .. } => {
+        StateCommand::Clear { id: Some(id), .. } => {
             let _held = hold(project, &store, &id)?;
             if store.clear_state(&id)? { Ok(()) } else { Err(no_state(&store, &id)) }
         }
@@ -79,17 +89,6 @@ fn list(store: &States, pattern: Option<&str>) -> Result<()> {
 /// Returns the state of an id, which has to have one.
 fn known(store: &States, id: &str) -> Result<Value> {
     store.state(id)?.ok_or_else(|| no_state(store, id))
-}
-
-/// Takes a state for the time of a change; a run that has it would write over what is changed.
-fn hold(project: &Project, store: &States, id: &str) -> Result<Lock> {
-    let held = Lock::try_take(&state_names::lock(project, id)?)?.ok_or_else(|| {
-        Error::new(ErrorKind::Temporary, "cannot change a state that a run is using")
-            .with("id", id)
-            .hint("wait until it has ended: `chorus runs` lists the running ones")
-    })?;
-    store.check_idle(project, id)?;
-    Ok(held)
 }
 
 /// Removes the bookmarks of streams.
@@ -130,16 +129,7 @@ fn read(from: &GivenState) -> Result<Value> {
             Error::new(ErrorKind::Io, "cannot read standard input").caused_by(cause)
         })?;
     }
-    let refuse = || {
-        Error::new(ErrorKind::Usage, "cannot read the state")
-            .hint("write {\"singer_state\": {\"bookmarks\": {...}}}")
-    };
-    let mut value: Value = serde_json::from_str(&given).map_err(|_| refuse())?;
-    if let Some(inner) = value.get_mut("singer_state") {
-        value = inner.take();
-    }
-    let known = value.as_object().is_some_and(|state| state.contains_key("bookmarks"));
-    if known || value == json!({}) { Ok(value) } else { Err(refuse()) }
+    of_text(&given)
 }
 
 /// Puts a state over another, bookmark by bookmark.

@@ -244,6 +244,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
          locks.",
     ),
     (
+        "W-MARK-IGNORED",
+        "Meltano's database has a job as running, and `--force` runs it nevertheless. Two runs of \
+         a job at once may load rows twice, and leave the state of the one that ends last.",
+    ),
+    (
         "W-MARK-INSIDE",
         "Byte order marks inside a file are skipped. Have the file written without them.",
     ),

@@ -1,6 +1,11 @@
 //! The codes from N to Z.
 
 pub(super) const CODES: &[(&str, &str)] = &[
+    (
+        "W-NO-CAPABILITIES",
+        "A tap does not answer `--discover`, and its entry has no `capabilities`. It is run with \
+         its settings alone, as Meltano does. Add `capabilities` if it takes a catalog or a state.",
+    ),
     ("W-NO-FILE", "No file matches. Check the path and the pattern."),
     (
         "W-NO-INDEX",

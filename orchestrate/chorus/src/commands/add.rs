@@ -1,0 +1,201 @@
+//! `chorus add`: puts a connector of ours, or a plugin that inherits one, into the project.
+//!
+//! The entry in `meltano.yml` is short. What the plugin is stands in a lock file, where Meltano has
+//! it: so both read the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use disk::NewFile;
+use project::capture::{self, Limits};
+use project::edit::Part;
+use project::{Program, Project, Source};
+use serde_json::{Value, json};
+use singer::output::print;
+use singer::{Error, ErrorKind, Result};
+
+use super::pretty;
+use crate::cli::edits::AddArgs;
+
+/// Whose our connectors are, in `variant` and in the names of lock files.
+const VARIANT: &str = "chorus";
+/// Words that Meltano takes before the names: they say what the plugins are.
+const KINDS: [(&str, &str); 8] = [
+    ("extractor", "extractors"),
+    ("loader", "loaders"),
+    ("mapper", "mappers"),
+    ("utility", "utilities"),
+    ("transformer", "transformers"),
+    ("extractors", "extractors"),
+    ("loaders", "loaders"),
+    ("mappers", "mappers"),
+];
+
+/// A plugin that is to be added.
+struct New {
+    name: String,
+    group: &'static str,
+    parent: Option<String>,
+    /// What a program of ours says of itself, where its lock file is to be written.
+    definition: Option<Value>,
+}
+
+/// Adds plugins to the project.
+pub fn add(project: &Project, args: &AddArgs) -> Result<()> {
+    let mut names: Vec<&str> = args.names.iter().map(String::as_str).collect();
+    let kind = args.plugin_type.as_deref().or_else(|| {
+        let first = names.first().filter(|name| KINDS.iter().any(|(word, _)| word == *name))?;
+        Some(*first).filter(|_| names.len() > 1)
+    });
+    if args.plugin_type.is_none() && kind.is_some() {
+        names.remove(0);
+    }
+    let parent = args.inherit_from.as_deref();
+    if names.len() > 1 && (parent.is_some() || args.r#as.is_some()) {
+        return Err(Error::new(ErrorKind::Usage, "cannot add several plugins under one name")
+            .hint("add them one by one"));
+    }
+    if let Some(variant) = args.variant.as_deref().filter(|variant| *variant != VARIANT) {
+        return Err(foreign(names[0], kind).with("variant", variant));
+    }
+    let mut source = Source::open(&project.root)?;
+    for name in names {
+        let (name, parent) = args.r#as.as_deref().map_or((name, parent), |new| (new, Some(name)));
+        let new = New::find(project, name, parent, kind)?;
+        new.put(project, &mut source, args.update)?;
+    }
+    source.write(project.warnings()).map(drop)
+}
+
+impl New {
+    /// Finds out what a plugin is: one of ours, or one that inherits a plugin of the project.
+    fn find(
+        project: &Project,
+        name: &str,
+        parent: Option<&str>,
+        kind: Option<&str>,
+    ) -> Result<Self> {
+        let base = parent.unwrap_or(name);
+        let known = parent.and_then(|parent| project.plugin_group(parent));
+        let (group, definition) = if let Some(group) = known {
+            (group_of(group), None)
+        } else {
+            let definition = about(base)?.ok_or_else(|| foreign(base, kind))?;
+            (group_of_name(base), Some(definition))
+        };
+        let given = kind.and_then(|kind| KINDS.iter().find(|(word, _)| *word == kind));
+        if let Some((word, _)) = given.filter(|(_, wanted)| *wanted != group) {
+            return Err(Error::new(ErrorKind::Usage, "the plugin is of another type")
+                .with("plugin", base)
+                .with("type", word)
+                .hint(format!("it is one of the {group}")));
+        }
+        let (name, parent) = (name.to_owned(), parent.map(str::to_owned));
+        Ok(Self { name, group, parent, definition })
+    }
+
+    fn put(&self, project: &Project, source: &mut Source, update: bool) -> Result<()> {
+        let Self { name, group, parent, definition } = self;
+        let is_there = project.plugin_group(name).is_some();
+        if is_there && !update {
+            return Err(Error::new(ErrorKind::Usage, "a plugin of this name is there already")
+                .with("plugin", name)
+                .hint(format!(
+                    "chorus add {name} --update writes its lock file anew; chorus add NEW \
+                     --inherit-from {name} adds another one like it"
+                )));
+        }
+        if let Some(definition) = definition {
+            let base = parent.as_ref().unwrap_or(name);
+            let path = lock_path(&project.root, group, base);
+            write_lock(&path, group, definition)?;
+            let shown = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();
+            print(&format!("Wrote {shown}\n"))?;
+        }
+        if is_there {
+            return Ok(());
+        }
+        let mut entry = json!({ "name": name });
+        if let Some(parent) = parent {
+            entry["inherit_from"] = json!(parent);
+        }
+        if definition.is_some() {
+            entry["variant"] = json!(VARIANT);
+        }
+        let path = vec!["plugins".into(), (*group).into(), Part::Named { name: name.clone() }];
+        source.put(path, entry)?;
+        print(&format!(
+            "Added '{name}' to the {group} of the project: `chorus config list {name}` lists its \
+             settings, `chorus config set {name} SETTING VALUE` sets one\n"
+        ))
+    }
+}
+
+fn group_of(group: &str) -> &'static str {
+    KINDS.iter().find(|(_, known)| *known == group).map_or("extractors", |(_, known)| known)
+}
+
+fn group_of_name(name: &str) -> &'static str {
+    let starts = [("tap-", "extractors"), ("target-", "loaders")];
+    starts.iter().find(|(start, _)| name.starts_with(start)).map_or("mappers", |(_, group)| group)
+}
+
+/// Asks a program beside this one what it is; `None` where there is none, or it is none of ours.
+fn about(name: &str) -> Result<Option<Value>> {
+    if name.contains('/') {
+        return Ok(None);
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join(name)));
+    let Some(path) = beside.filter(|path| path.is_file()) else { return Ok(None) };
+    let mut command = Command::new(&path);
+    command.args(["--about", "--format", "meltano"]);
+    let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1), ..Limits::WORDS };
+    let output = capture::output(&Program::bare(&path), command, &limits)?;
+    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
+    let about = text.and_then(|text| project::source::parse(&text).ok());
+    Ok(about.filter(|about| about["name"] == name))
+}
+
+fn lock_path(root: &Path, group: &str, name: &str) -> PathBuf {
+    root.join("plugins").join(group).join(format!("{name}--{VARIANT}.lock"))
+}
+
+/// Writes what a program says of itself, in the form of Meltano's lock files.
+fn write_lock(path: &Path, group: &str, definition: &Value) -> Result<()> {
+    let mut lock = json!({
+        "plugin_type": group,
+        "name": definition["name"],
+        "namespace": definition["namespace"],
+        "variant": VARIANT,
+        "label": definition["name"],
+    });
+    if let (Some(lock), Some(more)) = (lock.as_object_mut(), definition.as_object()) {
+        for (key, value) in more {
+            lock.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|cause| disk::failure("cannot make the folder", folder, cause))?;
+    }
+    let mut file = NewFile::among_others(path, 0o666)?;
+    file.write(pretty(&lock).as_bytes())?;
+    file.place()
+}
+
+/// Refuses a plugin of another author, and says what to write.
+fn foreign(name: &str, kind: Option<&str>) -> Error {
+    let group = kind.and_then(|kind| KINDS.iter().find(|(word, _)| *word == kind));
+    let group = group.map_or_else(|| group_of_name(name), |(_, group)| group);
+    Error::new(ErrorKind::Config, "cannot add a plugin of another author: Chorus has no hub")
+        .with("plugin", name)
+        .hint(format!(
+            "write it below `plugins: {group}:` of meltano.yml, then run `chorus install {name}`: \
+             {{name: {name}, namespace: {}, pip_url: THE PACKAGE, capabilities: [catalog, \
+             discover, state]}}; or let `meltano add {name}` do it",
+            name.replace('-', "_")
+        ))
+}
