@@ -185,6 +185,27 @@ fn a_signal_ends_a_command_with_its_run() {
 }
 
 #[test]
+fn a_command_ends_with_a_runner_that_is_killed() {
+    let project = project();
+    let mut running = project.chorus(&["run", "tell:wait"]).start(false);
+    project.wait_for(&|| project.root.join("waits").exists());
+    let program = project.root.join("tell").display().to_string();
+    let is_running = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = processes.filter_map(|one| fs::read(one.path().join("cmdline")).ok());
+        lines.any(|line| String::from_utf8_lossy(&line).contains(&program))
+    };
+    assert!(is_running());
+    running.kill();
+    running.wait();
+    project.wait_for(&|| !is_running());
+    let runs = project.chorus(&["runs"]).go().success().text();
+    assert!(runs.contains("died"), "{runs}");
+    // Nothing of it is in the way of the next run.
+    project.chorus(&["run", "tell:go"]).go().success();
+}
+
+#[test]
 fn days_have_their_commands_done_behind_what_they_load() {
     let project = project();
     let days = ["backfill", "days", "--from", "2026-01-30", "--to", DAY];
