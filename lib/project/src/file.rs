@@ -25,7 +25,6 @@ pub(crate) fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
     }
     shape::check_names(&whole)
         .map_err(|failure| failure.with("path", root.join(FILE_NAME).display()))?;
-    shape::check_environments(&whole, warnings);
     shape::check_effects(&whole, warnings);
     Ok(whole)
 }
@@ -101,6 +100,13 @@ fn read_one(path: &Path, warnings: &Warnings) -> Result<Value> {
             .hint(hint)
     })?;
     let shown = path.file_name().unwrap_or_default().to_string_lossy();
+    if text.lines().any(|line| line.starts_with("%YAML 1.1")) {
+        warnings.warn_once(warning!(
+            "W-PROJECT-UNUSED",
+            "`%YAML 1.1` of {shown} has no effect: it is read as YAML 1.2, where `yes` is a text \
+             and `010` is ten"
+        ));
+    }
     let value = parse(&text).and_then(|mut value| {
         shape::check(&value, &shown, &text, warnings)?;
         spelled::keep(&mut value, &text).map(|()| value)

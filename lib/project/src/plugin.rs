@@ -19,6 +19,7 @@ mod layers;
 pub mod listing;
 mod literal;
 mod origin;
+pub(crate) mod other;
 mod places;
 mod rules;
 mod secret_words;
@@ -50,6 +51,7 @@ use executable::{executable, program_named};
 use exports::Export;
 pub use installation::{FINGERPRINT, Installation};
 use layers::Layers;
+use other::Other;
 use places::{at_line, of_line, setting_said, spot_of};
 use rules::rules;
 pub use rules::{Part, Rules};
@@ -130,6 +132,9 @@ impl Plugin {
             if let Some(mapping) = find_named(&mapper["mappings"], name) {
                 return Self::resolve(project, Role::Mapper, (mapper, Some(mapping)), before);
             }
+        }
+        if let Some(other) = Other::find(project, name) {
+            return Err(other.refusal(name));
         }
         let known: Vec<String> = project.plugin_names();
         Err(Error::new(ErrorKind::Config, "cannot find a plugin of this name")

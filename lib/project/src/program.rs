@@ -54,7 +54,13 @@ impl Program {
             .with("plugin", &self.name)
             .with("executable", self.executable.display())
             .caused_by(cause);
-        if missing {
+        if missing && self.executable.is_file() && !self.folder.is_dir() {
+            // The system says the same where the folder is missing.
+            failure.with("folder", self.folder.display()).hint(
+                "the program is there, the folder that it runs in is missing: create it, or \
+                 correct the setting that names it, such as `project_dir` of dbt",
+            )
+        } else if missing {
             failure.hint("install it, put it on PATH, or set `executable` to its path")
         } else {
             failure

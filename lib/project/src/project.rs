@@ -13,7 +13,9 @@ use crate::file;
 use crate::locks::Locks;
 use crate::names::find_named;
 use crate::role::Role;
+use crate::shape;
 use crate::variables::Variables;
+use crate::warning;
 use crate::warnings::Warnings;
 
 /// A project with one of its environments.
@@ -92,6 +94,13 @@ impl Project {
             Some(name) => find_environment(&file, name)?,
             None => Value::Null,
         };
+        if let Some(name) = environment["name"].as_str() {
+            for text in shape::unknown_in_environments(&file, Some(name)) {
+                context.warnings.warn_once(warning!("W-PROJECT-UNUSED", "{text}"));
+            }
+        }
+        // What stands here belongs to no one else: an `env` block may set it, as for Meltano.
+        let given = process.clone();
         if let Some(id) = file["project_id"].as_str() {
             process.set("MELTANO_PROJECT_ID", id);
         }
@@ -105,8 +114,8 @@ impl Project {
         }
         process.set("MELTANO_ENVIRONMENT", wanted.as_deref().unwrap_or_default());
         let mut variables = process.clone();
-        variables.add_block(&file["env"], &process);
-        variables.add_block(&environment["env"], &process);
+        variables.add_block(&file["env"], &given);
+        variables.add_block(&environment["env"], &given);
         let context = Arc::clone(context);
         let (locks, other_day) = (Locks::of_project(&root), None);
         Ok(Self { root, file, environment, process, variables, context, other_day, locks })

@@ -74,9 +74,15 @@ pub(crate) fn check_names(whole: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Warns of settings for plugins that are not there.
-pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
+/// Returns a sentence on each environment, or on one of them, with settings for a plugin that is
+/// not there.
+pub(crate) fn unknown_in_environments(whole: &Value, only: Option<&str>) -> Vec<String> {
+    let mut found = Vec::new();
     for environment in whole["environments"].as_array().into_iter().flatten() {
+        let of = environment["name"].as_str().unwrap_or_default();
+        if only.is_some_and(|only| only != of) {
+            continue;
+        }
         for role in Role::ALL {
             let known = names(&whole["plugins"][role.key()]);
             for name in names(&environment["config"]["plugins"][role.key()]) {
@@ -84,15 +90,14 @@ pub(crate) fn check_environments(whole: &Value, warnings: &Warnings) {
                     let hint = nearest(&name, &known);
                     let hint =
                         hint.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                    let of = environment["name"].as_str().unwrap_or_default();
-                    warnings.warn_once(warning!(
-                        "W-PROJECT-UNUSED",
+                    found.push(format!(
                         "environment {of} has settings for the unknown {role} {name}{hint}"
                     ));
                 }
             }
         }
     }
+    found
 }
 
 /// Warns of what a key promises, and a run does not do.

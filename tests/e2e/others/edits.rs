@@ -24,6 +24,10 @@ else:
     print(json.dumps({"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": []}))
     print(json.dumps({"type": "RECORD", "stream": "a", "record": {}}))
 "#;
+const TARGET: &str = "#!/bin/sh
+cat >/dev/null
+echo '{\"bookmarks\": {\"users\": {\"v\": 1}}}'
+";
 const PROJECT: &str = "# the project of everybody
 default_environment: dev
 project_id: 00000000-0000-0000-0000-000000000001
@@ -56,7 +60,7 @@ const MORE: &str = "jobs:
 - name: first   # of all
   tasks: [tap-x target-x]
 schedules:
-- {name: daily, interval: '@daily', job: first, env: {A: '1'}}
+- {name: daily, interval: '@daily', job: first, env: {A: '1', B: 7, C: 0x10, D: true, E: 1.50}}
 ";
 
 /// A project that both programs read.
@@ -69,7 +73,7 @@ impl Both {
         let scratch = folder();
         file(scratch.path(), "meltano.yml", PROJECT);
         file(scratch.path(), "more.yml", MORE);
-        for (name, text) in [("tap.py", TAP), ("target.sh", "#!/bin/sh\nexec cat >/dev/null\n")] {
+        for (name, text) in [("tap.py", TAP), ("target.sh", TARGET)] {
             let path = file(scratch.path(), name, text);
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -187,6 +191,8 @@ fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
     both.chorus_with(&["schedule", "add", "hourly", "--interval", "0 * * * *", "--job", "second"])
         .success();
     both.chorus("schedule set daily --interval @hourly").success();
+    both.chorus("schedule add pair --interval @weekly --extractor tap-x --loader target-x")
+        .success();
     both.chorus("environment add test").success();
     for line in ["job list --format json", "schedule list", "schedule list --format json"] {
         both.agree(line);
@@ -194,6 +200,7 @@ fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
     assert_eq!(both.agree("environment list"), "dev\nprod\ntest\n");
     both.keeps("meltano.yml", PROJECT, &[]);
     assert!(both.text("more.yml").starts_with("jobs:\n- name: first   # of all\n"));
+    both.chorus("schedule remove pair").success();
     let run = both.chorus("schedule run daily");
     assert!(run.success().text().contains("tap-x target-x"));
     both.chorus("schedule remove hourly").success();
@@ -209,6 +216,52 @@ fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
     assert!(told.contains("the job first still names target-x"), "{told}");
     both.agree("job list");
     assert!(!both.text("meltano.yml").contains("target-x"));
+}
+
+#[test]
+fn a_schedule_of_a_tap_and_a_target_has_the_state_that_it_has_for_meltano() {
+    let both = Both::new();
+    both.chorus("schedule add pair --interval @weekly --extractor tap-x --loader target-x")
+        .success();
+    both.chorus("run tap-x target-x").success();
+    both.chorus("schedule run pair").success();
+    let ids = both.chorus("state list").success().text();
+    assert_eq!(ids, "dev:tap-x-to-target-x\npair\n");
+    let other = Both::new();
+    fs::copy(both.scratch.path().join("meltano.yml"), other.scratch.path().join("meltano.yml"))
+        .unwrap();
+    other.meltano("schedule run pair").success();
+    assert_eq!(other.agree("state list"), "pair\n");
+    other.chorus("schedule run pair").success();
+    assert_eq!(other.agree("state list"), "pair\n");
+}
+
+#[test]
+fn what_does_not_run_is_told_by_its_kind() {
+    let both = Both::new();
+    let text = PROJECT.to_owned()
+        + "  orchestrators:\n  - {name: airflow, pip_url: apache-airflow}\n  transformers:
+  - {name: dbt-x, namespace: dbt_x, executable: ./target.sh, config: {project_dir: none}}\n";
+    let unknown = "- name: prod\n  config: {plugins: {loaders: [{name: target-y}]}}";
+    let text = text.replace("- name: prod", unknown);
+    file(both.scratch.path(), "meltano.yml", format!("%YAML 1.1\n---\n{text}"));
+    for line in ["config print airflow", "run airflow"] {
+        let told = both.chorus(line).exits(78).stderr;
+        assert!(told.contains("orchestrator") && told.contains("chorus schedule"), "{told}");
+    }
+    let told = both.chorus("invoke dbt-x run").exits(78).stderr;
+    assert!(told.contains("the folder that it runs in is missing"), "{told}");
+    let told = both.chorus("job list").success().stderr;
+    assert!(told.contains("`%YAML 1.1` of meltano.yml") && !told.contains("target-y"), "{told}");
+    let told = both.chorus("--environment prod job list").success().stderr;
+    assert!(
+        told.contains("environment prod has settings for the unknown loader target-y"),
+        "{told}"
+    );
+    let doctor = both.chorus("doctor").text();
+    for words in ["airflow: it is an orchestrator, which is not run", "loader target-y"] {
+        assert!(doctor.contains(words), "{words}: {doctor}");
+    }
 }
 
 #[test]

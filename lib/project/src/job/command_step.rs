@@ -8,6 +8,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::unknown;
 use crate::names::{find_named, nearest};
+use crate::plugin::other::Other;
 use crate::plugin::{Command, Plugin};
 use crate::program::Program;
 use crate::project::Project;
@@ -155,22 +156,11 @@ pub(super) fn named<'a>(
         return Ok(named);
     }
     let name = word.split_once(':').map_or(word, |(name, _)| name);
-    for (key, kind, hint) in NOT_RUN {
-        if find_named(&project.file["plugins"][key], name).is_some() {
-            return Err(Error::new(ErrorKind::Config, format!("cannot run {kind}"))
-                .with("plugin", name)
-                .hint(hint));
-        }
+    if let Some(other) = Other::find(project, name) {
+        return Err(other.refusal(name));
     }
     Err(unknown(project, word))
 }
-
-/// Plugins that have nothing to run here: key, what they are, and what to do.
-const NOT_RUN: [(&str, &str, &str); 3] = [
-    ("orchestrators", "an orchestrator", "`chorus schedule` runs the schedules of the project"),
-    ("transforms", "a transform", "it is a dbt package: run the dbt project that has it"),
-    ("files", "a bundle of files", "leave it out: its files are in the project"),
-];
 
 fn role(project: &Project, name: &str) -> Option<Role> {
     let plugins = &project.file["plugins"];

@@ -8,6 +8,7 @@ use super::chain::chain;
 use super::entry::{Entry, nearest_text};
 use super::executable::executable;
 use super::flat;
+use super::other::Other;
 use crate::project::Project;
 use crate::role::Role;
 use crate::spelled;
@@ -52,6 +53,8 @@ pub fn differences(project: &Project) -> Vec<String> {
             found.extend(of_definition(role, &chain, is_ours.then_some(&program)));
         }
     }
+    found.extend(Other::of_project(project));
+    found.extend(crate::shape::unknown_in_environments(&project.file, None));
     found
 }
 

@@ -171,6 +171,12 @@ fn schedules(project: &Project, report: &mut Report) {
         if let Err(failure) = done {
             report.failure(&what, &failure, "correct `schedules` in meltano.yml");
         }
+        if entry["job"].is_null() && entry["transform"].is_null() {
+            report.note(&format!(
+                "{what}: Meltano cannot read a schedule with `extractor` and `loader` that has no \
+                 `transform`; `chorus` can\n      fix: add `transform: skip`"
+            ));
+        }
     }
 }
 

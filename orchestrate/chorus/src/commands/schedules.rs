@@ -1,6 +1,7 @@
 //! `chorus schedule list|add|set|remove|run`: the schedules of the project as they are written.
 
 use project::edit::Part;
+use project::spelled::settle;
 use project::{Job, Project, Source, warning};
 use runner::options::Options;
 use runner::preflight;
@@ -38,7 +39,8 @@ pub fn list(project: &Project, format: ListFormat) -> Result<()> {
             let interval = entry["interval"].as_str().unwrap_or_default();
             let cron = CRON.iter().find(|(word, _)| *word == interval);
             let cron = cron.map_or(Some(interval), |(_, cron)| *cron);
-            let env = if entry["env"].is_object() { entry["env"].clone() } else { json!({}) };
+            let mut env = if entry["env"].is_object() { entry["env"].clone() } else { json!({}) };
+            settle(&mut env)?;
             let shared = json!({
                 "name": entry["name"], "interval": entry["interval"], "cron_interval": cron,
                 "env": env,
@@ -90,6 +92,10 @@ pub fn add(project: &Project, name: &str, what: &ScheduleWhat) -> Result<()> {
     }
     let mut entry = Map::from_iter([("name".to_owned(), Value::from(name))]);
     entry.extend(members(what)?);
+    if what.job.is_none() {
+        // Meltano cannot read the project where this is missing.
+        entry.entry("transform").or_insert_with(|| "skip".into());
+    }
     let entry = Value::Object(entry);
     check(project, &entry)?;
     let mut source = Source::open(&project.root)?;
