@@ -28,6 +28,7 @@ fn the_page_of_exit_codes_lists_every_code() {
 }
 
 /// Compares the generated part of a page with what it has to be.
+#[expect(clippy::unwrap_used, reason = "it is part of a test")]
 fn generated(page: &str, table: &str) {
     let name = format!("docs/reference/{page}.md");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&name);
