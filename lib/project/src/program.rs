@@ -44,6 +44,7 @@ impl Program {
     /// Makes the failure of a program that cannot be run.
     pub fn not_started(&self, cause: std::io::Error) -> Error {
         let missing = cause.kind() == std::io::ErrorKind::NotFound;
+        // The system says the same where the folder is missing.
         if missing && !self.folder.is_dir() {
             return Error::new(ErrorKind::Config, "cannot start the plugin: its folder is missing")
                 .with("plugin", &self.name)
@@ -54,13 +55,7 @@ impl Program {
             .with("plugin", &self.name)
             .with("executable", self.executable.display())
             .caused_by(cause);
-        if missing && self.executable.is_file() && !self.folder.is_dir() {
-            // The system says the same where the folder is missing.
-            failure.with("folder", self.folder.display()).hint(
-                "the program is there, the folder that it runs in is missing: create it, or \
-                 correct the setting that names it, such as `project_dir` of dbt",
-            )
-        } else if missing {
+        if missing {
             failure.hint("install it, put it on PATH, or set `executable` to its path")
         } else {
             failure

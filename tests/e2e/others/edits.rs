@@ -250,7 +250,7 @@ fn what_does_not_run_is_told_by_its_kind() {
         assert!(told.contains("orchestrator") && told.contains("chorus schedule"), "{told}");
     }
     let told = both.chorus("invoke dbt-x run").exits(78).stderr;
-    assert!(told.contains("the folder that it runs in is missing"), "{told}");
+    assert!(told.contains("its folder is missing"), "{told}");
     let told = both.chorus("job list").success().stderr;
     assert!(told.contains("`%YAML 1.1` of meltano.yml") && !told.contains("target-y"), "{told}");
     let told = both.chorus("--environment prod job list").success().stderr;
