@@ -55,11 +55,6 @@ impl Pipeline {
         self.stages.push(Box::new(stage));
     }
 
-    /// Tells whether there is no stage.
-    pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
-    }
-
     /// Returns what all stages together make of a stream; `None`: it stays as it is.
     pub fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
         let mut made: Option<Vec<Route>> = None;

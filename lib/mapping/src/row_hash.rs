@@ -103,13 +103,12 @@ impl RowHash {
         Ok(Self { columns, duplicates: settings.count_duplicates, normal: Vec::new() })
     }
 
-    /// Appends the key of a row; `false` where the row is one that is left out.
+    /// Returns the key of a row; `None` where the row is one that is left out.
     pub(crate) fn hash<'a>(
         &mut self,
         cell: impl Fn(usize) -> Cell<'a>,
         counts: &mut Counts,
-        out: &mut Vec<u8>,
-    ) -> Result<bool> {
+    ) -> Result<Option<[u8; 32]>> {
         self.normal.clear();
         self.normal.extend_from_slice(VERSION);
         for (at, kind) in &self.columns {
@@ -141,17 +140,16 @@ impl RowHash {
         *count += 1;
         if *count > 1 {
             if self.duplicates == Duplicates::Drop {
-                return Ok(false);
+                return Ok(None);
             }
             self.normal.clear();
             self.normal.extend_from_slice(&sum);
             self.normal.extend_from_slice(&count.to_le_bytes());
             sum = Sha256::digest(&self.normal).into();
         }
-        out.extend_from_slice(singer::quote::hex(&sum).as_bytes());
         // One giant row must not keep its memory for the rest of the run.
         self.normal.shrink_to(1 << 20);
-        Ok(true)
+        Ok(Some(sum))
     }
 }
 
@@ -173,9 +171,8 @@ mod tests {
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
         let mut one = |row: &Vec<Cell<'_>>| {
-            let mut out = Vec::new();
-            let stays = hasher.hash(|at| row[at], &mut counts, &mut out).unwrap();
-            stays.then(|| String::from_utf8(out).unwrap())
+            let sum = hasher.hash(|at| row[at], &mut counts).unwrap();
+            sum.map(|sum| singer::quote::hex(&sum))
         };
         rows.iter().map(&mut one).collect()
     }

@@ -16,20 +16,10 @@ pub fn kind(status: ExitStatus) -> ErrorKind {
     if signal.is_some_and(|signal| SENT.contains(&signal)) {
         return ErrorKind::Temporary;
     }
-    let kinds = [
-        ErrorKind::Usage,
-        ErrorKind::Data,
-        ErrorKind::NoInput,
-        ErrorKind::Unavailable,
-        ErrorKind::Internal,
-        ErrorKind::Io,
-        ErrorKind::Temporary,
-        ErrorKind::Protocol,
-        ErrorKind::Denied,
-        ErrorKind::Config,
-    ];
+    // A plugin whose reader has gone was not at fault, and says nothing of the reader.
+    let kinds = ErrorKind::ALL.into_iter().filter(|kind| *kind != ErrorKind::ReaderGone);
     let of_code = |kind: &ErrorKind| Some(i32::from(kind.exit_code())) == status.code();
-    kinds.into_iter().find(of_code).unwrap_or(ErrorKind::Unavailable)
+    { kinds }.find(of_code).unwrap_or(ErrorKind::Unavailable)
 }
 
 /// Tells how a process has ended: its exit code, or the signal.

@@ -41,6 +41,7 @@ use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Missing, Variables, names_in};
 use about::Description;
+pub use about::about;
 use chain::chain;
 pub use command::Command;
 pub use definition::variable_name;

@@ -161,10 +161,8 @@ impl Project {
 
     /// Tells whether a variable without a value ends a run.
     pub fn is_strict(&self) -> bool {
-        match self.process.get("MELTANO_FF_STRICT_ENV_VAR_MODE") {
-            Some(text) => ["1", "true", "yes", "on"].contains(&text.to_ascii_lowercase().as_str()),
-            None => self.file["ff"]["strict_env_var_mode"] == true,
-        }
+        let setting = self.system_setting("ff.strict_env_var_mode");
+        setting.and_then(|setting| setting.truth()) == Some(true)
     }
 
     /// Returns what the names of states end with, variables by their names.

@@ -16,14 +16,6 @@ use crate::warning;
 use crate::warnings::Warnings;
 use crate::{dotenv, yaml};
 
-/// Reads YAML as the files of a project are read.
-///
-/// # Errors
-/// `Config`, with the line, for what is no mapping.
-pub fn parse(text: &str) -> Result<Value> {
-    yaml::parse(text)
-}
-
 /// The files of a project, to be edited: nobody else of us edits them meanwhile.
 #[derive(Debug)]
 pub struct Source {

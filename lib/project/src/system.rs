@@ -83,6 +83,17 @@ impl Project {
     }
 }
 
+impl SystemSetting {
+    /// Reads it as true or false, in Meltano's words; `None` for others.
+    pub fn truth(&self) -> Option<bool> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Some(true),
+            "0" | "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+}
+
 fn variable_of(name: &str) -> String {
     format!("MELTANO_{}", name.to_uppercase().replace('.', "_"))
 }

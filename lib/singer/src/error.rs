@@ -38,6 +38,21 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Usage,
+        Self::Data,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Internal,
+        Self::Io,
+        Self::Temporary,
+        Self::Protocol,
+        Self::Denied,
+        Self::Config,
+        Self::ReaderGone,
+    ];
+
     /// Returns the process exit code, from sysexits.h where one fits.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -185,20 +185,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_error_has_a_code_that_is_explained() {
-        let kinds = [
-            ErrorKind::Usage,
-            ErrorKind::Data,
-            ErrorKind::NoInput,
-            ErrorKind::Unavailable,
-            ErrorKind::Internal,
-            ErrorKind::Io,
-            ErrorKind::Temporary,
-            ErrorKind::Protocol,
-            ErrorKind::Denied,
-            ErrorKind::Config,
-            ErrorKind::ReaderGone,
-        ];
-        for kind in kinds {
+        for kind in ErrorKind::ALL {
             let code = kind.exit_code();
             assert!(EXIT_CODES.iter().any(|(known, _)| *known == code), "{code}");
         }

@@ -74,8 +74,15 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 
 /// Returns lower-case hexadecimal text.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(HEX[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    let mut digits = Vec::with_capacity(2 * bytes.len());
+    hex_into(bytes, &mut digits);
+    digits.into_iter().map(char::from).collect()
+}
+
+/// Appends lower-case hexadecimal text.
+pub fn hex_into(bytes: &[u8], out: &mut Vec<u8>) {
+    let digit = |nibble: u8| HEX[usize::from(nibble & 15)];
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ plugins:
     - {name: o, kind: object}
     - {name: b, value: false}
     config: {l: [a, b], o: {s: {u: 1}}}
+  - name: tap-inside
+    namespace: tap_inside
+    executable: ./tap
+    capabilities: [discover, catalog, state]
+    config: {metadata: {s: {replication-key: b, is-view: true, row-count: 3}}}
   - {name: tap-keys--two, inherit_from: tap-keys, config: {n: 6}}
   - name: tap-extras
     namespace: tap_extras
@@ -270,18 +275,22 @@ fn a_schedule_of_a_pair_keeps_its_state_under_its_name() {
 
 #[test]
 fn a_catalog_has_the_rules_of_a_stream_where_taps_look_for_them() {
-    let [meltano, chorus] = [false, true].map(|by_chorus| -> serde_json::Value {
-        let place = Place::new();
-        place.run(by_chorus, &["run", "tap-keys", "target-x"]).go().success();
-        serde_json::from_str(&place.take("catalog.json")).unwrap()
-    });
-    let stream = |catalog: &serde_json::Value| {
-        let mut stream = catalog["streams"][0].clone();
-        stream["metadata"] = serde_json::Value::Null;
-        stream
-    };
-    assert_eq!(stream(&meltano), stream(&chorus));
-    assert_eq!(chorus["streams"][0]["key_properties"], serde_json::json!(["b"]));
+    for (tap, key, expected) in [
+        ("tap-keys", "key_properties", serde_json::json!(["b"])),
+        ("tap-inside", "replication_key", serde_json::json!("b")),
+    ] {
+        let [meltano, chorus] = [false, true].map(|by_chorus| {
+            let place = Place::new();
+            place.run(by_chorus, &["run", tap, "target-x"]).go().success();
+            let catalog = place.take("catalog.json");
+            let mut catalog: serde_json::Value = serde_json::from_str(&catalog).unwrap();
+            let mut stream = catalog["streams"][0].take();
+            stream["metadata"] = serde_json::Value::Null;
+            stream
+        });
+        assert_eq!(meltano, chorus, "{tap}");
+        assert_eq!(chorus[key], expected, "{tap}");
+    }
 }
 
 #[test]

@@ -375,8 +375,12 @@ fn a_strict_project_wants_all_its_variables() {
     let project = Project::with(more, "", "");
     let loose = project.run(&["tap-x", "target-csv"]).success();
     assert!(loose.stderr.contains("NOT_SET"), "{}", loose.stderr);
-    let project = Project::with(more, "", "ff: {strict_env_var_mode: true}\n");
-    let strict = project.run(&["tap-x", "target-csv"]).exits(78);
-    assert!(strict.stderr.contains("variables: NOT_SET"), "{}", strict.stderr);
-    project.published_nothing();
+    for said in
+        ["ff: {strict_env_var_mode: true}\n", "env: {MELTANO_FF_STRICT_ENV_VAR_MODE: 'true'}\n"]
+    {
+        let project = Project::with(more, "", said);
+        let strict = project.run(&["tap-x", "target-csv"]).exits(78);
+        assert!(strict.stderr.contains("variables: NOT_SET"), "{}", strict.stderr);
+        project.published_nothing();
+    }
 }

@@ -15,7 +15,6 @@ pub(crate) struct Converter {
     trim: bool,
     case: Option<Case>,
     step: Step,
-    scratch: Vec<u8>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -162,19 +161,18 @@ impl Converter {
     }
 
     /// Appends the value that a value becomes.
-    pub(crate) fn convert(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+    pub(crate) fn convert(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
         let text = if self.trim { text.trim_ascii() } else { text };
+        let cased;
         let text = match self.case {
             None => text,
             Some(case) => {
                 let unicode = std::str::from_utf8(text).map_err(|_| Unfit("it is not UTF-8"))?;
-                self.scratch.clear();
-                let brought = match case {
+                cased = match case {
                     Case::Lower => unicode.to_lowercase(),
                     Case::Upper => unicode.to_uppercase(),
                 };
-                self.scratch.extend_from_slice(brought.as_bytes());
-                &self.scratch
+                cased.as_bytes()
             }
         };
         match &self.step {
@@ -245,7 +243,7 @@ mod tests {
             (Step::MomentToDate, "infinity", None),
         ] {
             let name = format!("{step:?} {text}");
-            let mut converter = Converter { step, ..Converter::default() };
+            let converter = Converter { step, ..Converter::default() };
             let mut out = Vec::new();
             let found = converter.convert(text.as_bytes(), &mut out).ok();
             let found = found.map(|()| String::from_utf8(out).unwrap());
@@ -255,8 +253,7 @@ mod tests {
 
     #[test]
     fn texts_are_trimmed_and_brought_to_a_case() {
-        let mut converter =
-            Converter { trim: true, case: Some(Case::Lower), ..Converter::default() };
+        let converter = Converter { trim: true, case: Some(Case::Lower), ..Converter::default() };
         let mut out = Vec::new();
         converter.convert("  ÉMILE@Example.com ".as_bytes(), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "émile@example.com");

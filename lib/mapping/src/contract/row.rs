@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use singer::convert::Unfit;
-use singer::quote::string_into;
+use singer::quote::{hex_into, string_into};
 use singer::{Batch, Cell, Error, ErrorKind, Kind, Result, Row};
 
 use super::checks::Check;
@@ -37,6 +37,13 @@ pub(crate) struct Out {
     /// The kind that it had.
     pub kind_before: Kind,
     pub work: Work,
+}
+
+impl Out {
+    /// Tells whether no value may come twice.
+    pub(crate) fn is_unique(&self) -> bool {
+        matches!(&self.work, Work::Judge(judge) if judge.unique)
+    }
 }
 
 /// What happens to the values of a column.
@@ -126,15 +133,15 @@ impl Rows {
         self.count(row)?;
         let Some(row_hash) = &mut self.row_hash else { return Ok(()) };
         let mut watch = self.watch.borrow_mut();
-        let mut key = Vec::with_capacity(64);
-        let cell = |at: usize| out.cell_since(start, at);
-        let stays = row_hash.hash(cell, &mut watch.counts, &mut key)?;
-        if stays {
-            out.push(&key);
-        } else {
+        let sum = row_hash.hash(|at| out.cell_since(start, at), &mut watch.counts)?;
+        let Some(sum) = sum else {
             out.rollback(start);
-        }
-        Ok(())
+            return Ok(());
+        };
+        out.push_with(|out| {
+            hex_into(&sum, out);
+            Ok(())
+        })
     }
 
     /// Converts a value and judges it.
@@ -248,9 +255,10 @@ impl Rows {
             };
             if judge.unique {
                 let mut watch = self.watch.borrow_mut();
-                let known = watch.known.entry(name.clone()).or_default();
-                if !known.is_new(std::iter::once(Some(text)), name)? {
-                    drop(watch);
+                let known = watch.known.get_mut(name);
+                let is_new = known.map(|known| known.is_new(std::iter::once(Some(text)), name));
+                drop(watch);
+                if !is_new.unwrap_or(Ok(true))? {
                     self.violation(at, Unfit("the value came before, and is unique"), row)?;
                     out.push_null();
                     continue;

@@ -27,6 +27,7 @@ pub struct Guard {
     row_hash: Option<RowHashSettings>,
     /// The streams of the run, by name.
     streams: BTreeMap<String, Held>,
+    /// A contract protects a column, so that no row may be shown as it came.
     protects: bool,
 }
 
@@ -107,11 +108,6 @@ impl Guard {
         }))
     }
 
-    /// Tells whether a contract protects a column, so that no row may be shown as it came.
-    pub fn protects(&self) -> bool {
-        self.protects
-    }
-
     /// Says what happens to a stream without a contract; `true`: it passes.
     fn unlisted(&self, stream: &Stream) -> Result<bool> {
         if self.tables.is_empty() {
@@ -185,6 +181,9 @@ impl Guard {
         let watch = Rc::clone(&self.streams[&stream.name].watch);
         let before = std::mem::take(&mut watch.borrow_mut().counters);
         watch.borrow_mut().counters = counters(table, &columns, before)?;
+        for out in columns.iter().filter(|out| out.is_unique()) {
+            watch.borrow_mut().known.entry(out.name.clone()).or_default();
+        }
         let mut schema = stream.schema.clone();
         schema.insert("properties".to_owned(), Value::Object(compiled.properties));
         if let Some(Value::Array(required)) = schema.get_mut("required") {

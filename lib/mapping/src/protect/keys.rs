@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use singer::quote::hex;
+use singer::quote::{hex, hex_into};
 use singer::{Error, ErrorKind, Result, Secret, scrub};
 
 /// So many bytes the text of a `protect_key` must have.
@@ -83,14 +83,10 @@ impl Keys {
 
     /// Appends the keyed hash of a text: `h_KEYID_` and 64 hexadecimal digits.
     pub(crate) fn hash_into(&self, text: &[u8], out: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut mac = self.mac.clone();
         mac.update(text);
         out.extend_from_slice(self.hash_prefix.as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            out.push(DIGITS[usize::from(byte >> 4)]);
-            out.push(DIGITS[usize::from(byte & 15)]);
-        }
+        hex_into(&mac.finalize().into_bytes(), out);
     }
 
     /// Appends the token of a text: `t_KEYID_` and base64 for addresses. One text has one token.
@@ -100,26 +96,6 @@ impl Keys {
         out.extend_from_slice(self.token_prefix.as_bytes());
         out.extend_from_slice(URL_SAFE_NO_PAD.encode(sealed).as_bytes());
         Ok(())
-    }
-
-    /// Returns the text that a token was made of.
-    ///
-    /// # Errors
-    /// `Data` where it is not a token, was made with another key, or was changed; never the token.
-    pub fn reveal(&self, token: &[u8]) -> Result<Vec<u8>> {
-        let failure = |what: &str| Error::new(ErrorKind::Data, what);
-        if !token.starts_with(TOKEN.as_bytes()) {
-            return Err(failure("cannot read the token: the text is not a token"));
-        }
-        let sealed = token.strip_prefix(self.token_prefix.as_bytes()).ok_or_else(|| {
-            failure("cannot read the token: another key made it")
-                .hint("set `protect_key` to the key of which the token names the id")
-        })?;
-        let opened = URL_SAFE_NO_PAD.decode(sealed).ok().and_then(|sealed| {
-            let mut cipher = Aes256Siv::new((&self.cipher_key).into());
-            cipher.decrypt([[]; 0], &sealed).ok()
-        });
-        opened.ok_or_else(|| failure("cannot read the token: it is cut off or changed"))
     }
 }
 
@@ -131,6 +107,13 @@ mod tests {
 
     fn keys(text: &str) -> Keys {
         Keys::new(&Secret::new(text)).unwrap()
+    }
+
+    /// Returns the text that a token was made of, for who has the key.
+    fn reveal(keys: &Keys, token: &[u8]) -> Option<Vec<u8>> {
+        let sealed = token.strip_prefix(keys.token_prefix.as_bytes())?;
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        Aes256Siv::new((&keys.cipher_key).into()).decrypt([[]; 0], &sealed).ok()
     }
 
     const KEY: &str = "n0t-a-real-key-0123456789-abcdefghij";
@@ -170,18 +153,15 @@ mod tests {
         testing::property::holds("tokens", 100, texts, |text| {
             let mut token = Vec::new();
             keys.token_into(&text, &mut token).unwrap();
-            prop_assert_eq!(&keys.reveal(&token).unwrap(), &text);
-            prop_assert!(other.reveal(&token).is_err());
+            prop_assert!(reveal(&keys, &token).is_some_and(|read| read == text));
+            prop_assert!(reveal(&other, &token).is_none());
             let mut again = Vec::new();
             keys.token_into(&text, &mut again).unwrap();
             prop_assert_eq!(&again, &token);
             let last = token.len() - 2;
             token[last] = if token[last] == b'A' { b'B' } else { b'A' };
-            prop_assert!(keys.reveal(&token).is_err());
+            prop_assert!(reveal(&keys, &token).is_none());
             Ok(())
         });
-        for text in ["", "t_", "t_00000000_", "ann@example.com", "h_00000000_00"] {
-            assert!(keys.reveal(text.as_bytes()).is_err());
-        }
     }
 }

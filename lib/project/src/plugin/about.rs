@@ -75,6 +75,20 @@ impl Programs {
     }
 }
 
+/// Returns what a program of this name beside this one says of itself, in Meltano's form; `None`
+/// where there is none, or it is none of ours.
+///
+/// # Errors
+/// The program cannot be asked.
+pub fn about(name: &str, warnings: &Warnings) -> Result<Option<Value>> {
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join(name)));
+    match beside.filter(|path| lies_beside(path)) {
+        Some(path) => Ok(answer(&path, warnings)?.filter(|about| about["name"] == name)),
+        None => Ok(None),
+    }
+}
+
 fn lies_beside(executable: &Path) -> bool {
     let folder = |path: PathBuf| Some(path.canonicalize().ok()?.parent()?.to_owned());
     let own = std::env::current_exe().ok().and_then(folder);
@@ -86,7 +100,8 @@ fn lies_beside(executable: &Path) -> bool {
     own.is_some() && folder(executable.to_owned()) == own && is_binary()
 }
 
-fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
+/// Asks a program what it is; `None` where it does not know the question.
+fn answer(executable: &Path, warnings: &Warnings) -> Result<Option<Value>> {
     let mut command = Command::new(executable);
     command.args(["--about", "--format", "meltano"]).stdin(Stdio::null());
     let program = Program::bare(executable);
@@ -106,7 +121,8 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
     }
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
     let about = text.and_then(|text| yaml::parse(&text).ok());
-    let Some(about) = about.filter(|about| about["name"].is_string()) else {
+    let about = about.filter(|about| about["name"].is_string());
+    if about.is_none() {
         warnings.warn(warning!(
             "W-PLUGIN-UNKNOWN",
             "{} is in the folder of chorus, but does not answer `--about --format meltano` (exit \
@@ -114,8 +130,12 @@ fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
             executable.display(),
             exit::words(output.status)
         ));
-        return Ok(None);
-    };
+    }
+    Ok(about)
+}
+
+fn ask(executable: &Path, warnings: &Warnings) -> Result<Option<Description>> {
+    let Some(about) = answer(executable, warnings)? else { return Ok(None) };
     let settings = about["settings"].as_array().cloned().unwrap_or_default();
     let without_default = |mut setting: Value| {
         setting["value"] = Value::Null;

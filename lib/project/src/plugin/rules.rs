@@ -9,6 +9,7 @@ use super::definition::variable_name;
 use super::entry::Entry;
 use super::{literal, settings};
 use crate::project::Project;
+use crate::spelled;
 use crate::variables::{Missing, Variables};
 
 /// What a project wants of a tap's catalog and state.
@@ -61,7 +62,7 @@ pub(super) fn rules(
         let mut value = Value::Null;
         for entry in chain.iter().rev() {
             for block in [entry.own, entry.of_environment] {
-                let at = extra(block, name, entry.is_lock);
+                let at = extra(block, name, entry.is_lock)?;
                 let at = variables.expand_member(name, &at, missing);
                 if !at.is_null() {
                     settings::merge(&mut value, at);
@@ -103,13 +104,13 @@ pub(super) fn rules(
     Ok((rules, extras))
 }
 
-/// Returns what an entry says of a rule: by its name, over what `config` has behind a `_`.
-fn extra(entry: &Value, name: &str, is_lock: bool) -> Value {
+/// Returns what an entry says of a rule: by its name, over what `config` has behind a `_`. For
+/// Meltano, `metadata` in `config` is a rule without it, too.
+fn extra(entry: &Value, name: &str, is_lock: bool) -> Result<Value> {
     let mut found = Value::Null;
     for (key, value) in entry["config"].as_object().into_iter().flatten().filter(|_| !is_lock) {
-        let Some(rest) = key.strip_prefix('_').and_then(|key| key.strip_prefix(name)) else {
-            continue;
-        };
+        let key = key.strip_prefix('_').or((name == "metadata").then_some(key.as_str()));
+        let Some(rest) = key.and_then(|key| key.strip_prefix(name)) else { continue };
         if rest.is_empty() {
             settings::merge(&mut found, value.clone());
         } else if let Some(rest) = rest.strip_prefix('.') {
@@ -118,10 +119,12 @@ fn extra(entry: &Value, name: &str, is_lock: bool) -> Value {
             settings::merge(&mut found, Value::Object(nested));
         }
     }
+    // No kind is known for what stands among the settings.
+    spelled::settle(&mut found)?;
     if !entry[name].is_null() {
         settings::merge(&mut found, entry[name].clone());
     }
-    found
+    Ok(found)
 }
 
 /// Returns the rules as Meltano has them in variables, those that nobody sets, too.

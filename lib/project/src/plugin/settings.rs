@@ -32,12 +32,12 @@ pub(super) fn definitions(
         }
     }
     for (name, value, by_parent) in values(chain) {
-        // As for Meltano: what only an environment gives to a plugin that is inherited from makes
-        // no setting of the one that inherits.
         if name.starts_with('_') {
             // A rule, such as `_select`: Meltano passes none of them on.
             continue;
         }
+        // As for Meltano: what only an environment gives to a plugin that is inherited from makes
+        // no setting of the one that inherits.
         if by_parent && !description.is_some_and(|ours| knows(ours, &name)) {
             continue;
         }

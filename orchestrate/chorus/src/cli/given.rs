@@ -37,7 +37,7 @@ pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
         }
         // Before the command, `-e` names the environment.
         (Some("el" | "elt"), _) => {
-            let short = words.iter_mut().skip(at).filter(|word| *word == "-e");
+            let short = words[at..].iter_mut().filter(|word| *word == "-e");
             short.for_each(|word| *word = "--exclude".into());
         }
         (Some("schedule"), Some(name)) if !SCHEDULE.contains(&name.as_str()) => {

@@ -5,13 +5,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use disk::NewFile;
-use project::capture::{self, Limits};
 use project::edit::Part;
-use project::{Program, Project, Source};
+use project::plugin::about;
+use project::{Project, Role, Source};
 use serde_json::{Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -21,22 +19,11 @@ use crate::cli::edits::AddArgs;
 
 /// Whose our connectors are, in `variant` and in the names of lock files.
 const VARIANT: &str = "chorus";
-/// Words that Meltano takes before the names: they say what the plugins are.
-const KINDS: [(&str, &str); 8] = [
-    ("extractor", "extractors"),
-    ("loader", "loaders"),
-    ("mapper", "mappers"),
-    ("utility", "utilities"),
-    ("transformer", "transformers"),
-    ("extractors", "extractors"),
-    ("loaders", "loaders"),
-    ("mappers", "mappers"),
-];
 
 /// A plugin that is to be added.
 struct New {
     name: String,
-    group: &'static str,
+    role: Role,
     parent: Option<String>,
     /// What a program of ours says of itself, where its lock file is to be written.
     definition: Option<Value>,
@@ -45,11 +32,10 @@ struct New {
 /// Adds plugins to the project.
 pub fn add(project: &Project, args: &AddArgs) -> Result<()> {
     let mut names: Vec<&str> = args.names.iter().map(String::as_str).collect();
-    let kind = args.plugin_type.as_deref().or_else(|| {
-        let first = names.first().filter(|name| KINDS.iter().any(|(word, _)| word == *name))?;
-        Some(*first).filter(|_| names.len() > 1)
-    });
-    if args.plugin_type.is_none() && kind.is_some() {
+    let mut kind = args.plugin_type.as_deref().and_then(role_of);
+    // Meltano takes it before the names, too.
+    if let Some(role) = role_of(names[0]).filter(|_| kind.is_none() && names.len() > 1) {
+        kind = Some(role);
         names.remove(0);
     }
     let parent = args.inherit_from.as_deref();
@@ -75,29 +61,29 @@ impl New {
         project: &Project,
         name: &str,
         parent: Option<&str>,
-        kind: Option<&str>,
+        kind: Option<Role>,
     ) -> Result<Self> {
         let base = parent.unwrap_or(name);
-        let known = parent.and_then(|parent| project.plugin_group(parent));
-        let (group, definition) = if let Some(group) = known {
-            (group_of(group), None)
+        let known = parent.and_then(|parent| role_of(project.plugin_group(parent)?));
+        let (role, definition) = if let Some(role) = known {
+            (role, None)
         } else {
-            let definition = about(base)?.ok_or_else(|| foreign(base, kind))?;
-            (group_of_name(base), Some(definition))
+            let definition = about(base, project.warnings())?;
+            (role_of_name(base), Some(definition.ok_or_else(|| foreign(base, kind))?))
         };
-        let given = kind.and_then(|kind| KINDS.iter().find(|(word, _)| *word == kind));
-        if let Some((word, _)) = given.filter(|(_, wanted)| *wanted != group) {
+        if let Some(kind) = kind.filter(|kind| *kind != role) {
             return Err(Error::new(ErrorKind::Usage, "the plugin is of another type")
                 .with("plugin", base)
-                .with("type", word)
-                .hint(format!("it is one of the {group}")));
+                .with("type", kind)
+                .hint(format!("it is one of the {}", role.key())));
         }
         let (name, parent) = (name.to_owned(), parent.map(str::to_owned));
-        Ok(Self { name, group, parent, definition })
+        Ok(Self { name, role, parent, definition })
     }
 
     fn put(&self, project: &Project, source: &mut Source, update: bool) -> Result<()> {
-        let Self { name, group, parent, definition } = self;
+        let Self { name, role, parent, definition } = self;
+        let group = role.key();
         let is_there = project.plugin_group(name).is_some();
         if is_there && !update {
             return Err(Error::new(ErrorKind::Usage, "a plugin of this name is there already")
@@ -124,7 +110,7 @@ impl New {
         if definition.is_some() {
             entry["variant"] = json!(VARIANT);
         }
-        let path = vec!["plugins".into(), (*group).into(), Part::Named { name: name.clone() }];
+        let path = vec!["plugins".into(), group.into(), Part::Named { name: name.clone() }];
         source.put(path, entry)?;
         print(&format!(
             "Added '{name}' to the {group} of the project: `chorus config list {name}` lists its \
@@ -133,30 +119,15 @@ impl New {
     }
 }
 
-fn group_of(group: &str) -> &'static str {
-    KINDS.iter().find(|(_, known)| *known == group).map_or("extractors", |(_, known)| known)
+/// Reads the type of a plugin: the word for one of them, or the key of all.
+fn role_of(word: &str) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| [role.word(), role.key()].contains(&word))
 }
 
-fn group_of_name(name: &str) -> &'static str {
-    let starts = [("tap-", "extractors"), ("target-", "loaders")];
-    starts.iter().find(|(start, _)| name.starts_with(start)).map_or("mappers", |(_, group)| group)
-}
-
-/// Asks a program beside this one what it is; `None` where there is none, or it is none of ours.
-fn about(name: &str) -> Result<Option<Value>> {
-    if name.contains('/') {
-        return Ok(None);
-    }
-    let own = std::env::current_exe().ok();
-    let beside = own.and_then(|own| Some(own.parent()?.join(name)));
-    let Some(path) = beside.filter(|path| path.is_file()) else { return Ok(None) };
-    let mut command = Command::new(&path);
-    command.args(["--about", "--format", "meltano"]);
-    let limits = Limits { bytes: 4 << 20, time: Duration::from_mins(1), ..Limits::WORDS };
-    let output = capture::output(&Program::bare(&path), command, &limits)?;
-    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
-    let about = text.and_then(|text| project::source::parse(&text).ok());
-    Ok(about.filter(|about| about["name"] == name))
+fn role_of_name(name: &str) -> Role {
+    let starts = [("tap-", Role::Extractor), ("target-", Role::Loader)];
+    let found = starts.into_iter().find(|(start, _)| name.starts_with(start));
+    found.map_or(Role::Mapper, |(_, role)| role)
 }
 
 fn lock_path(root: &Path, group: &str, name: &str) -> PathBuf {
@@ -187,9 +158,8 @@ fn write_lock(path: &Path, group: &str, definition: &Value) -> Result<()> {
 }
 
 /// Refuses a plugin of another author, and says what to write.
-fn foreign(name: &str, kind: Option<&str>) -> Error {
-    let group = kind.and_then(|kind| KINDS.iter().find(|(word, _)| *word == kind));
-    let group = group.map_or_else(|| group_of_name(name), |(_, group)| group);
+fn foreign(name: &str, kind: Option<Role>) -> Error {
+    let group = kind.unwrap_or_else(|| role_of_name(name)).key();
     Error::new(ErrorKind::Config, "cannot add a plugin of another author: Chorus has no hub")
         .with("plugin", name)
         .hint(format!(

@@ -1,7 +1,7 @@
 //! `chorus install`: the programs of plugins, into the folders where Meltano has them.
 
 use project::plugin::Installation;
-use project::{Job, Plugin, Project, SystemSetting, Task};
+use project::{Job, Plugin, Project, Task};
 use runner::install::{self, How, Installed};
 use runner::pipeline::Stop;
 use singer::output::print;
@@ -39,9 +39,8 @@ pub fn install(project: &Project, args: &InstallArgs) -> Result<()> {
 /// those whose program is found nowhere: a program of ours often has the place of one that the
 /// project would install.
 pub fn for_run(project: &Project, job: &Job, flags: InstallFlags) -> Result<bool> {
-    let is_off = |setting: SystemSetting| ["0", "false"].contains(&setting.value.as_str());
-    let is_off = || project.system_setting("auto_install").is_some_and(is_off);
-    if flags.none || (!flags.all && !flags.only && is_off()) {
+    let is_on = || project.system_setting("auto_install").and_then(|setting| setting.truth());
+    if flags.none || (!flags.all && !flags.only && is_on() == Some(false)) {
         return Ok(false);
     }
     let mut wanted: Vec<Installation> = Vec::new();
