@@ -41,6 +41,16 @@ mod conformance {
     mod warnings;
 }
 
+/// `map-streams`.
+mod mapping {
+    mod both_ways;
+    mod faults;
+    mod maps;
+    mod projects;
+    mod python;
+    mod transformations;
+}
+
 /// `tap-csv` and `tap-sftp`.
 mod files {
     mod changes;

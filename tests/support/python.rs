@@ -25,6 +25,16 @@ pub const TARGET_POSTGRES: Environment =
 pub const TARGET_CSV: Environment =
     Environment { name: "target-csv", packages: &["meltanolabs-target-csv==0.5.0"] };
 
+/// Their mapper.
+pub const MAPPER: Environment =
+    Environment { name: "mapper", packages: &["meltano-map-transform==0.12.3"] };
+
+/// The mapper of fields that many pipelines have.
+pub const TRANSFORM_FIELD: Environment = Environment {
+    name: "transform-field",
+    packages: &["pipelinewise-transform-field==2.3.0", "setuptools<81"],
+};
+
 /// The oldest target still in wide use, on singer-python.
 pub const JSONL: Environment =
     Environment { name: "jsonl", packages: &["target-jsonl==0.1.4", "setuptools<81"] };

@@ -3,9 +3,12 @@
 #![warn(unreachable_pub)]
 
 pub mod contract;
+mod language;
+mod maps;
 mod normal;
 mod pipeline;
 pub mod protect;
 pub mod row_hash;
 
+pub use maps::{Condition, MapSettings, Maps, Transformation, Transformations};
 pub use pipeline::{Pipeline, Stage};

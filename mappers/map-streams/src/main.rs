@@ -1,7 +1,9 @@
-//! The mapper: holds streams to contracts, protects personal data, adds row hashes.
+//! The mapper: maps streams, holds them to contracts, protects personal data, adds row hashes.
 
-use mapping::Pipeline;
+#![warn(unreachable_pub)]
+
 use mapping::contract::{ContractSettings, Guard};
+use mapping::{MapSettings, Maps, Pipeline, Transformation, Transformations};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::{About, Example, Mapper, Result, Route, Stream};
@@ -9,6 +11,11 @@ use singer::{About, Example, Mapper, Result, Route, Stream};
 /// What a user can set.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Settings {
+    #[serde(flatten)]
+    maps: MapSettings,
+    /// Fields that are masked, hashed or removed, after the maps.
+    #[serde(default)]
+    transformations: Vec<Transformation>,
     #[serde(flatten)]
     contract: ContractSettings,
 }
@@ -21,14 +28,20 @@ impl Mapper for MapStreams {
     const ABOUT: About = About {
         name: "map-streams",
         version: env!("CARGO_PKG_VERSION"),
-        description: "Holds streams to contracts, protects personal data, adds row hashes.",
-        capabilities: &[],
+        description: "Maps streams and properties, holds streams to contracts, protects personal \
+                      data.",
+        capabilities: &["stream-maps", "schema-flattening"],
     };
-    const EXAMPLES: &'static [Example] = &[];
+    const EXAMPLES: &'static [Example] = &[Example {
+        what: "Map what a tap prints on its way to a target",
+        line: "tap-csv --config t.json | {} --config m.json | target-csv --config u.json",
+    }];
     type Settings = Settings;
 
     fn open(settings: Settings) -> Result<Self> {
         let mut pipeline = Pipeline::default();
+        pipeline.push(Maps::new(&settings.maps)?);
+        pipeline.push(Transformations::new(&settings.transformations)?);
         if let Some(guard) = Guard::new(settings.contract)? {
             pipeline.push(guard);
         }

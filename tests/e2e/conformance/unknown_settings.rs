@@ -10,6 +10,7 @@ fn enough(connector: &str) -> Value {
     match connector {
         "tap-api" => json!({ "api_url": "http://127.0.0.1:9", "max_attempts": 1, "streams": [] }),
         "tap-csv" => json!({ "files": [] }),
+        "map-streams" => json!({}),
         "tap-lake" => json!({ "output": "/nowhere", "datestamp": "2026-11-20" }),
         "tap-sftp" => json!({ "host": "127.0.0.1", "port": 9, "username": "u", "tables": [] }),
         _ => json!({ "host": "/nowhere", "user": "u", "database": "d" }),

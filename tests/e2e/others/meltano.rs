@@ -184,7 +184,11 @@ fn meltano_adds_every_plugin_from_what_it_says_about_itself() {
     for connector in CONNECTORS {
         let definition = ours(connector).args(["--about", "--format", "meltano"]).go().success();
         file(project.path(), &format!("{connector}.yml"), definition.text());
-        let kind = if connector.starts_with("tap-") { "extractor" } else { "loader" };
+        let kind = match connector.split('-').next() {
+            Some("tap") => "extractor",
+            Some("map") => "mapper",
+            _ => "loader",
+        };
         let add = format!("meltano add --plugin-type {kind} {connector}");
         writeln!(lines, "{add} --from-ref {connector}.yml").unwrap();
     }

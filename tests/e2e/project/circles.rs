@@ -119,7 +119,7 @@ fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 fn crates() -> Vec<PathBuf> {
-    let groups = ["lib", "taps", "targets", "orchestrate"];
+    let groups = ["lib", "taps", "mappers", "targets", "orchestrate"];
     let folders = groups.iter().flat_map(|group| fs::read_dir(root().join(group)).unwrap());
     let mut crates: Vec<_> = folders
         .map(|entry| entry.unwrap().path())

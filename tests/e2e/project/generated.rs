@@ -11,9 +11,10 @@ use crate::project::tidy::CONNECTORS;
 use support::{root, run::ours};
 
 /// Settings that several connectors have stand on one page of the book, by who has them.
-const SHARED: [(&str, &[&str]); 4] = [
+const SHARED: [(&str, &[&str]); 5] = [
     ("settings-all", &CONNECTORS),
     ("settings-taps", &["tap-api", "tap-csv", "tap-lake", "tap-postgres", "tap-sftp"]),
+    ("settings-input", &["map-streams", "target-csv", "target-postgres"]),
     ("settings-targets", &["target-csv", "target-postgres"]),
     ("settings-postgres", &["tap-postgres", "target-postgres"]),
 ];

@@ -8,8 +8,16 @@ use std::process::Command;
 use support::root;
 
 /// The connectors, in the order of the documents.
-pub const CONNECTORS: [&str; 7] =
-    ["tap-api", "tap-csv", "tap-lake", "tap-postgres", "tap-sftp", "target-csv", "target-postgres"];
+pub const CONNECTORS: [&str; 8] = [
+    "tap-api",
+    "tap-csv",
+    "tap-lake",
+    "tap-postgres",
+    "tap-sftp",
+    "map-streams",
+    "target-csv",
+    "target-postgres",
+];
 
 /// Returns the files git knows, or would on `git add`.
 pub fn files() -> Vec<PathBuf> {
@@ -257,7 +265,8 @@ fn the_architecture_page_is_short() {
 
 #[test]
 fn every_folder_of_a_connector_is_in_the_list() {
-    let folders = ["taps", "targets"].map(|kind| fs::read_dir(root().join(kind)).unwrap());
+    let folders =
+        ["taps", "mappers", "targets"].map(|kind| fs::read_dir(root().join(kind)).unwrap());
     let names = folders.into_iter().flatten().map(|entry| entry.unwrap().file_name());
     let names: BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
     assert_eq!(names, CONNECTORS.map(str::to_owned).into());

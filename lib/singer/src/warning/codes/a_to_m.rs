@@ -244,6 +244,10 @@ pub(super) const CODES: &[(&str, &str)] = &[
          locks.",
     ),
     (
+        "W-MAP-UNUSED",
+        "A stream map names a stream that did not come. Correct the name, or remove the map.",
+    ),
+    (
         "W-MARK-IGNORED",
         "Meltano's database has a job as running, and `--force` runs it nevertheless. Two runs of \
          a job at once may load rows twice, and leave the state of the one that ends last.",

@@ -1,0 +1,84 @@
+//! Expressions without rows: what Python says of them, and what is refused.
+
+use super::{of_names, str};
+
+#[test]
+fn values_are_those_of_python() {
+    for (expression, expected) in [
+        ("1 / 2", "0.5"),
+        ("6 / 3", "2.0"),
+        ("-7 // 2", "-4"),
+        ("-7 % 3", "2"),
+        ("7 % -3", "-2"),
+        ("-7.5 // 2", "-4.0"),
+        ("2 * 9223372036854775807", "18446744073709551614"),
+        ("1e16", "1e+16"),
+        ("123456789012345.0", "123456789012345.0"),
+        ("0.1 + 0.2", "0.30000000000000004"),
+        ("0.00001", "1e-05"),
+        ("9007199254740992 / 10", "900719925474099.2"),
+        ("str(1.0) + str(True) + str(None)", "1.0TrueNone"),
+        ("'abc'[1:100]", "bc"),
+        ("'abc'[::-1]", "cba"),
+        ("'naïve'[-3:].upper()", "ÏVE"),
+        ("not ''", "True"),
+        ("'' or None or 'x'", "x"),
+        ("1 < 2 < 3 < 3", "False"),
+        ("'a' if 0 else 'b'", "b"),
+        ("[x * 2 for x in [1, 2, 3] if x != 2]", "[2, 6]"),
+        ("[[x for x in 'ab'], 1]", "[['a', 'b'], 1]"),
+        ("{'a': [1, None]}['a'][-1]", "None"),
+        ("'a b  c '.split()", "['a', 'b', 'c']"),
+        ("'a b  c '.split(None, 1)", "['a', 'b  c ']"),
+        ("'a,b,c'.rsplit(',', 1)", "['a,b', 'c']"),
+        ("'-5'.zfill(4) + 'x'.center(4, '*')", "-005*x**"),
+        ("'o\\'neil'.title()", "O'Neil"),
+        ("md5('')", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("json.dumps({'a': 'é', 'b': [1.5, True]})", r#"{"a": "\u00e9", "b": [1.5, true]}"#),
+        (
+            "datetime.datetime.fromisoformat('2024-02-29T12:00:00Z').isoformat()",
+            "2024-02-29T12:00:00+00:00",
+        ),
+        ("datetime.date(2024, 2, 29) + datetime.timedelta(days=366)", "2025-03-01"),
+        (
+            "datetime.datetime.strptime('01.02.2024 3:04', '%d.%m.%Y %H:%M').strftime('%j %A')",
+            "032 Thursday",
+        ),
+        ("(datetime.date(2024, 1, 1) - datetime.date(2023, 1, 1)).days", "365"),
+        ("datetime.timedelta(hours=-5)", "-1 day, 19:00:00"),
+        ("__stream_name__ + '_v2'", "s_v2"),
+    ] {
+        let value = of_names(expression, "s").unwrap();
+        assert_eq!(str(&value).unwrap(), expected, "{expression}");
+    }
+}
+
+#[test]
+fn what_is_not_in_the_language_is_named() {
+    for (expression, expected) in [
+        ("", "the expression ends where a value is expected"),
+        ("1 +", "the expression ends where a value is expected"),
+        ("1 + * 2", "`*` stands where a value is expected"),
+        ("(1", "the expression ends where `)` is expected"),
+        ("[1, 2", "the expression ends where `]` is expected"),
+        ("'abc", "this text has no end"),
+        ("1 2", "unexpected `2`"),
+        ("x and", "the expression ends where a value is expected"),
+        ("lambda x: x", "`lambda` is not supported in maps"),
+        ("012", "this number cannot be read"),
+        ("12abc", "this number cannot be read"),
+        ("nothing", "unknown name `nothing`"),
+        ("'a'.explode()", "unknown method `explode`"),
+        ("eval('1')", "unknown function `eval`"),
+        ("''.__class__", "str has no `__class__`"),
+        ("1 / 0", "division by zero"),
+        ("None < 1", "`<` cannot compare None with int"),
+        ("int('x')", "`int` cannot read this text"),
+        ("'a' + 1", "`+` cannot combine str and int"),
+        ("'x' * 1000000", "`*` makes more than 100000 characters or values"),
+        ("len(5)", "`len` cannot measure int"),
+    ] {
+        let fault = of_names(expression, "s").unwrap_err();
+        assert_eq!(fault.reason(), expected, "{expression}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Transformations of fields, as `transform-field` makes them.
+
+use serde_json::{Value, json};
+
+use support::messages::Lines;
+use support::python::TRANSFORM_FIELD;
+use support::run::{Outcome, ours};
+
+fn lines() -> Lines {
+    let text = json!({ "type": ["string", "null"] });
+    let properties = json!({
+        "id": { "type": "integer" }, "name": text, "mail": text, "number": { "type": ["integer", "null"] },
+        "at": { "type": ["string", "null"], "format": "date-time" },
+        "data": { "type": ["object", "null"] },
+    });
+    Lines::default()
+        .schema("t", &properties, &["id"])
+        .record(
+            "t",
+            &json!({ "id": 1, "name": "Ada Lovelace", "mail": "ada@x.co", "number": 7,
+            "at": "2024-05-06T07:08:09", "data": { "a": { "b": "secret" }, "c": [1, "x"] } }),
+        )
+        .record(
+            "t",
+            &json!({ "id": 2, "name": "Émile", "mail": "e@y.de", "number": 0,
+            "at": "1999-12-31T00:00:00", "data": { "c": [] } }),
+        )
+        .record(
+            "t",
+            &json!({ "id": 3, "name": null, "mail": null, "number": null, "at": null,
+            "data": null }),
+        )
+}
+
+fn said(outcome: &Outcome) -> Vec<Value> {
+    let records = outcome.messages().into_iter().filter(|message| message["type"] == "RECORD");
+    records.map(|mut message| message["record"].take()).collect()
+}
+
+#[test]
+fn fields_become_what_transform_field_makes_of_them() {
+    for (field, kind, more) in [
+        ("name", "HASH", json!({})),
+        ("name", "HASH-SKIP-FIRST-2", json!({ "when": [{ "column": "id", "equals": 1 }] })),
+        ("name", "MASK-HIDDEN", json!({})),
+        ("name", "MASK-STRING-SKIP-ENDS-2", json!({})),
+        (
+            "mail",
+            "MASK-STRING-SKIP-ENDS-3",
+            json!({ "when": [{ "column": "mail", "regex_match": "x\\.co$" }] }),
+        ),
+        ("mail", "SET-NULL", json!({ "when": [{ "column": "name", "equals": "Émile" }] })),
+        ("number", "MASK-NUMBER", json!({})),
+        ("at", "MASK-DATE", json!({})),
+        ("data", "HASH", json!({ "field_paths": ["a/b"] })),
+        (
+            "name",
+            "HASH",
+            json!({ "when": [
+            { "column": "data", "field_path": "a/b", "equals": "secret" } ] }),
+        ),
+    ] {
+        let mut one = json!({ "tap_stream_name": "t", "field_id": field, "type": kind });
+        one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let settings = json!({ "transformations": [one] });
+        let theirs = TRANSFORM_FIELD.program("transform-field").config(&settings);
+        let theirs = theirs.input(lines().0).go().success();
+        let ours = ours("map-streams").config(&settings).input(lines().0).go().success();
+        assert_eq!(said(&ours), said(&theirs), "{settings}");
+    }
+}
+
+#[test]
+fn what_cannot_be_transformed_is_refused() {
+    let refuses = |one: Value, code: i32, words: &str| {
+        let settings = json!({ "transformations": [one] });
+        let outcome = ours("map-streams").config(&settings).input(lines().0).go().exits(code);
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
+        assert!(said(&outcome).is_empty(), "{settings}");
+    };
+    let of = |field: &str, kind: &str| json!({ "tap_stream_name": "t", "field_id": field, "type": kind });
+    refuses(of("name", "HASCH"), 78, "unknown type of a transformation");
+    refuses(of("nmae", "HASH"), 78, "a property that is not there");
+    refuses(of("number", "HASH"), 78, "cannot transform a property of this type");
+    refuses(of("id", "SET-NULL"), 78, "a key property cannot be None");
+    let mut odd = of("name", "HASH");
+    odd["when"] = json!([{ "column": "mail", "regex_match": "(" }]);
+    refuses(odd, 78, "cannot read a regular expression");
+    let mut odd = of("name", "HASH");
+    odd["when"] = json!([{ "column": "mail" }]);
+    refuses(odd, 78, "either `equals` or `regex_match`");
+}
