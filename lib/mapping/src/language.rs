@@ -2,6 +2,7 @@
 //!
 //! An expression is parsed and compiled once a stream, and computed for each row over the cells.
 
+mod arithmetic;
 mod ast;
 mod attributes;
 mod call;
@@ -12,6 +13,7 @@ mod eval;
 mod fault;
 mod functions;
 mod given;
+mod input;
 mod json;
 mod literal;
 mod moment;

@@ -21,8 +21,8 @@ use entries::{Entries, Entry, StreamMap};
 use flatten::Flattening;
 use plan::{Plan, Source};
 
-pub use settings::MapSettings;
-pub use transform::{Condition, Transformation, Transformations};
+pub use settings::{Condition, MapSettings, Transformation};
+pub use transform::Transformations;
 
 /// The stage that maps streams.
 pub struct Maps {

@@ -33,8 +33,8 @@ impl Mapper for MapStreams {
         capabilities: &["stream-maps", "schema-flattening"],
     };
     const EXAMPLES: &'static [Example] = &[Example {
-        what: "Map what a tap prints on its way to a target",
-        line: "tap-csv --config t.json | {} --config m.json | target-csv --config u.json",
+        what: "Map what a tap prints",
+        line: "tap-csv --config t.json | {} --config m.json > mapped.jsonl",
     }];
     type Settings = Settings;
 

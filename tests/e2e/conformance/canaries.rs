@@ -79,9 +79,23 @@ fn check_files(folder: &Path, given: &[&str]) -> usize {
     looked_at
 }
 
+/// A contract that needs a key.
+const CONTRACT: &str = "apiVersion: v3.1.0
+kind: DataContract
+id: t
+version: 1.0.0
+status: active
+schema:
+- name: t
+  properties:
+  - name: name
+    customProperties: [{property: protect, value: hash}]
+";
+
 /// What each connector is given that it works with, but for the secrets.
-fn working(name: &str, web: &Web, sshd: &Sshd) -> Value {
+fn working(name: &str, web: &Web, sshd: &Sshd, contract: &Path) -> Value {
     match name {
+        "map-streams" => json!({ "contracts": [contract] }),
         "tap-api" => json!({
             "api_url": web.url, "streams": [{ "name": "t", "path": "items" }],
             "username": "tom", "client_id": "chorus",
@@ -111,16 +125,18 @@ fn no_secret_of_any_setting_is_shown_or_left() {
     });
     let sshd = Sshd::start();
     sshd.put("/in/a.csv", "a\n1\n");
+    let contracts = folder();
+    let contract = file(contracts.path(), "t.odcs.yaml", CONTRACT);
     let (mut runs, mut settings, mut looked_at) = (0, 0, 0);
     for name in CONNECTORS {
         let about = ours(name).args(["--about", "--format", "json"]).go().success();
         let about: Value = serde_json::from_str(&about.text()).unwrap();
         let mut pointers = Vec::new();
         secrets(&about["settings"], "", &mut pointers);
-        let local = matches!(name, "tap-csv" | "tap-lake" | "map-streams" | "target-csv");
+        let local = matches!(name, "tap-csv" | "tap-lake" | "target-csv");
         assert_eq!(pointers.is_empty(), local, "{name}: {pointers:?}");
         settings += pointers.len();
-        let base = working(name, &web, &sshd);
+        let base = working(name, &web, &sshd, &contract);
         let mut codes = std::collections::BTreeSet::new();
         for pointer in &pointers {
             for text in texts() {

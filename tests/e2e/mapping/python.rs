@@ -12,7 +12,10 @@ use support::run::{Outcome, ours};
 /// What the SDK makes of expressions and rows of its choice.
 fn judged(seed: u64, count: u64) -> Value {
     let arguments = [seed.to_string(), count.to_string()];
-    let run = MAPPER.script(include_str!("expressions.py")).args(arguments).env("TZ", "UTC");
+    let run = MAPPER
+        .script(include_str!("../../support/expressions.py"))
+        .args(arguments)
+        .env("TZ", "UTC");
     serde_json::from_str(&run.go().success().text()).unwrap()
 }
 

@@ -9,7 +9,8 @@ use support::run::{Outcome, ours};
 fn lines() -> Lines {
     let text = json!({ "type": ["string", "null"] });
     let properties = json!({
-        "id": { "type": "integer" }, "name": text, "mail": text, "number": { "type": ["integer", "null"] },
+        "id": { "type": "integer" }, "name": text, "mail": text,
+        "number": { "type": ["integer", "null"] },
         "at": { "type": ["string", "null"], "format": "date-time" },
         "data": { "type": ["object", "null"] },
     });
@@ -78,7 +79,9 @@ fn what_cannot_be_transformed_is_refused() {
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
         assert!(said(&outcome).is_empty(), "{settings}");
     };
-    let of = |field: &str, kind: &str| json!({ "tap_stream_name": "t", "field_id": field, "type": kind });
+    let of = |field: &str, kind: &str| -> Value {
+        json!({ "tap_stream_name": "t", "field_id": field, "type": kind })
+    };
     refuses(of("name", "HASCH"), 78, "unknown type of a transformation");
     refuses(of("nmae", "HASH"), 78, "a property that is not there");
     refuses(of("number", "HASH"), 78, "cannot transform a property of this type");

@@ -136,7 +136,9 @@ fn no_crate_has_a_circle_of_imports() {
     for folder in crates() {
         let mut found = BTreeMap::new();
         modules(&folder.join("src"), "", &mut found);
-        assert!(!found.is_empty(), "{}", folder.display());
+        // A program may have its `main.rs` alone.
+        let files = fs::read_dir(folder.join("src")).unwrap().count();
+        assert!(!found.is_empty() || files == 1, "{}", folder.display());
         let circle = circle(&imports(&found));
         if !circle.is_empty() {
             faults.push(format!("{}: {}", folder.display(), circle.join(", ")));

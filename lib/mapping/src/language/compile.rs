@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use singer::near::{ALIKE, nearest};
 
+use super::arithmetic::integer;
 use super::ast::{Argument, Compare, Comprehension, Form, Node};
 use super::call::{Function, Method};
 use super::code::{Arguments, Code, Loop, Place, Step};
 use super::eval::Scene;
 use super::fault::Fault;
 use super::functions::owned;
-use super::number::integer;
 use super::value::Value;
 
 /// What an expression can name.

@@ -15,6 +15,8 @@ const APART_MAX: i64 = 10_000;
 pub(crate) struct Decimal {
     coefficient: BigInt,
     exponent: i64,
+    /// It is a zero with the sign `-`, which is seen in texts alone.
+    is_minus_zero: bool,
 }
 
 impl Decimal {
@@ -26,19 +28,31 @@ impl Decimal {
         };
         let places = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let coefficient = digits.replace('.', "").parse().ok()?;
-        Some(Self { coefficient, exponent: exponent.checked_sub(i64::try_from(places).ok()?)? })
+        let exponent = exponent.checked_sub(i64::try_from(places).ok()?)?;
+        Some(Self::signed(coefficient, exponent, digits.starts_with('-')))
     }
 
     pub(crate) fn of(coefficient: BigInt) -> Self {
-        Self { coefficient, exponent: 0 }
+        Self::signed(coefficient, 0, false)
+    }
+
+    /// Makes a number; `minus` is its sign if it is a zero.
+    fn signed(coefficient: BigInt, exponent: i64, minus: bool) -> Self {
+        let is_minus_zero = minus && coefficient.sign() == Sign::NoSign;
+        Self { coefficient, exponent, is_minus_zero }
+    }
+
+    fn is_minus(&self) -> bool {
+        self.is_minus_zero || self.coefficient.sign() == Sign::Minus
     }
 
     pub(crate) fn is_zero(&self) -> bool {
         self.coefficient.sign() == Sign::NoSign
     }
 
+    /// Changes the sign; a zero has none then.
     pub(crate) fn negated(self) -> Self {
-        Self { coefficient: -self.coefficient, ..self }.rounded()
+        Self::signed(-self.coefficient, self.exponent, false).rounded()
     }
 
     fn digits(&self) -> usize {
@@ -57,19 +71,27 @@ impl Decimal {
 
     pub(crate) fn plus(&self, other: &Self) -> Option<Self> {
         let (one, two, exponent) = self.aligned(other)?;
-        Some(Self { coefficient: one + two, exponent }.rounded())
+        let minus = self.is_minus() && other.is_minus();
+        Some(Self::signed(one + two, exponent, minus).rounded())
+    }
+
+    pub(crate) fn less(&self, other: &Self) -> Option<Self> {
+        let minus = !other.is_minus();
+        self.plus(&Self::signed(-other.coefficient.clone(), other.exponent, minus))
     }
 
     pub(crate) fn times(&self, other: &Self) -> Option<Self> {
         let exponent = self.exponent.checked_add(other.exponent)?;
-        Some(Self { coefficient: &self.coefficient * &other.coefficient, exponent }.rounded())
+        let coefficient = &self.coefficient * &other.coefficient;
+        Some(Self::signed(coefficient, exponent, self.is_minus() != other.is_minus()).rounded())
     }
 
     /// Divides by a number that is not 0.
     pub(crate) fn over(&self, other: &Self) -> Option<Self> {
         let ideal = self.exponent.checked_sub(other.exponent)?;
         if self.is_zero() {
-            return Some(Self { coefficient: BigInt::default(), exponent: ideal });
+            let minus = self.is_minus() != other.is_minus();
+            return Some(Self::signed(BigInt::default(), ideal, minus));
         }
         let length = |number: &Self| i64::try_from(number.digits()).unwrap_or(APART_MAX);
         let shift = length(other) - length(self) + 29;
@@ -90,17 +112,17 @@ impl Decimal {
             // A 5 or 0 at the end must not look like a half.
             quotient += if quotient.sign() == Sign::Minus { -1 } else { 1 };
         }
-        Some(Self { coefficient: quotient, exponent }.rounded())
+        Some(Self::signed(quotient, exponent, false).rounded())
     }
 
     /// Divides by a number that is not 0 into whole parts, towards 0; returns these and the rest.
     pub(crate) fn parts(&self, other: &Self) -> Option<(Self, Self)> {
         let (one, two, exponent) = self.aligned(other)?;
-        let whole = Self::of(&one / &two);
+        let whole = Self::signed(&one / &two, 0, self.is_minus() != other.is_minus());
         if whole.digits() > PRECISION {
             return None;
         }
-        Some((whole, Self { coefficient: one % two, exponent }.rounded()))
+        Some((whole, Self::signed(one % two, exponent, self.is_minus()).rounded()))
     }
 
     pub(crate) fn order(&self, other: &Self) -> Ordering {
@@ -147,7 +169,7 @@ impl Decimal {
         if twice == Ordering::Greater || twice == Ordering::Equal && odd {
             kept += if self.coefficient.sign() == Sign::Minus { -1 } else { 1 };
         }
-        Self { coefficient: kept, exponent: self.exponent + by }.rounded()
+        Self::signed(kept, self.exponent + by, self.is_minus_zero).rounded()
     }
 
     /// Returns the text that Python writes.
@@ -157,7 +179,7 @@ impl Decimal {
         let left = self.exponent.saturating_add(length);
         let point = if self.exponent <= 0 && left > -6 { left } else { 1 };
         let mut out = String::new();
-        if self.coefficient.sign() == Sign::Minus {
+        if self.is_minus() {
             out.push('-');
         }
         let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use singer::{Cell, Kind, Row};
 
+use super::arithmetic::{compute, negated};
 use super::ast::{Binary, Compare};
 use super::code::{Arguments, Code, Loop, Place, Step};
 use super::fault::Fault;
 use super::given::Given;
 use super::json::{self, Fractions};
-use super::number::{Number, compute, negated};
+use super::number::Number;
 use super::value::{Dict, Value, Valued, set};
 use super::{attributes, functions, slice};
 

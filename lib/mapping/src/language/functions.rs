@@ -5,6 +5,7 @@ use std::rc::Rc;
 use num_bigint::BigInt;
 use sha2::{Digest as _, Sha256};
 
+use super::arithmetic::integer;
 use super::call::Function;
 use super::decimal::Decimal;
 use super::fault::Fault;
@@ -12,7 +13,7 @@ use super::given::Given;
 use super::json::{self, Fractions};
 use super::moment::{self, DAY, Date, DateTime};
 use super::moment_text;
-use super::number::{Number, integer, truncated};
+use super::number::{Number, truncated};
 use super::show;
 use super::text::{is_space, md5_hex};
 use super::value::{Dict, Value, Valued, set};
@@ -244,8 +245,12 @@ fn length<'a>(value: &Value<'_>) -> Valued<'a> {
 fn digest<'a>(value: &Value<'_>, name: &str, hash: impl Fn(&[u8]) -> String) -> Valued<'a> {
     match value {
         Value::Text(text) => Ok(Value::text(hash(text.as_bytes()))),
-        other => Err(Fault::of(format!("`{name}` takes a str, not {}", other.kind()))
-            .hint(format!("write `{name}(str(...))`, or say what becomes of None: `{name}(a) if a is not None else None`"))),
+        other => {
+            Err(Fault::of(format!("`{name}` takes a str, not {}", other.kind())).hint(format!(
+                "write `{name}(str(...))`, or say what becomes of None: \
+                 `{name}(a) if a is not None else None`"
+            )))
+        }
     }
 }
 

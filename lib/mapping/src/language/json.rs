@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use singer::quote::string_into;
 use singer::scan::{Quoted, Scanner, Token};
 
+use super::arithmetic::integer;
 use super::fault::Fault;
-use super::number::{float_text, integer};
+use super::number::float_text;
 use super::show;
 use super::value::{Dict, Value, Valued, set};
 

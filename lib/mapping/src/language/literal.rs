@@ -8,7 +8,7 @@ use winnow::stream::Location as _;
 use winnow::token::{any, literal, one_of, take_while};
 
 use super::ast::Form;
-use super::parse::{Input, Parsed, space, stop};
+use super::input::{Input, Parsed, space, stop};
 
 /// `12`, `1.5`, `.5`, `1e9`
 pub(super) fn number(i: &mut Input<'_>) -> Parsed<Form> {

@@ -6,10 +6,11 @@ use winnow::combinator::{alt, opt, peek};
 use winnow::error::{ContextError, ErrMode};
 use winnow::stream::Location as _;
 use winnow::token::{any, literal, one_of, take_while};
-use winnow::{LocatingSlice, ModalResult, Parser, Stateful};
+use winnow::{LocatingSlice, Parser, Stateful};
 
 use super::ast::{Argument, Binary, Compare, Comprehension, Form, Node, Slice};
 use super::fault::Fault;
+use super::input::{Input, Parsed, Progress, space, stop};
 use super::literal::{number, text};
 
 /// How deep an expression may nest.
@@ -21,18 +22,6 @@ const KEYWORDS: [&str; 20] = [
     "and", "as", "async", "await", "class", "def", "else", "for", "from", "if", "import", "in",
     "is", "lambda", "not", "or", "yield", "True", "False", "None",
 ];
-
-pub(super) type Input<'i> = Stateful<LocatingSlice<&'i str>, Progress>;
-pub(super) type Parsed<T> = ModalResult<T>;
-
-/// What the parser knows besides the text that is left.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
-    nesting: usize,
-    operators: usize,
-    /// Why and where it stopped for good.
-    fault: Option<(usize, String)>,
-}
 
 /// Reads a whole expression.
 pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
@@ -79,16 +68,6 @@ fn missing(rest: &str, what: &str) -> String {
         Some(_) if KEYWORDS.contains(&word) => format!("`{word}` stands where {what} is expected"),
         Some(c) => format!("`{c}` stands where {what} is expected"),
     }
-}
-
-pub(super) fn space(i: &mut Input<'_>) {
-    let _: Parsed<&str> = take_while(0.., [' ', '\t', '\r', '\n']).parse_next(i);
-}
-
-/// Stops for good.
-pub(super) fn stop<T>(i: &mut Input<'_>, at: usize, reason: impl Into<String>) -> Parsed<T> {
-    i.state.fault.get_or_insert_with(|| (at, reason.into()));
-    Err(ErrMode::Cut(ContextError::new()))
 }
 
 /// Reads what has to come now.

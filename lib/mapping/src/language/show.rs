@@ -7,7 +7,7 @@ use super::decimal::Decimal;
 use super::fault::Fault;
 use super::moment::delta_text;
 use super::moment_text::zone;
-use super::number::float_text;
+use super::number::{float_text, truncated};
 use super::value::Value;
 
 /// Returns `str(value)`.
@@ -31,6 +31,32 @@ pub(crate) fn str<'a>(value: &Value<'a>) -> Result<Cow<'a, str>, Fault> {
             out.into()
         }
     })
+}
+
+impl<'a> Value<'a> {
+    /// Returns the digits of a number without a fraction.
+    pub(crate) fn whole_text(&self) -> Result<Cow<'a, str>, Fault> {
+        Ok(match self {
+            Self::Float(number) => truncated(*number).to_string().into(),
+            Self::Digits(text) => {
+                let whole = Decimal::read(text).and_then(|number| number.truncated());
+                whole.ok_or_else(|| Fault::of("the number is too large"))?.to_string().into()
+            }
+            other => str(other)?,
+        })
+    }
+
+    /// Returns a number as JSON has it, with the three words that floats have besides.
+    pub(crate) fn number_text(&self) -> Result<Cow<'a, str>, Fault> {
+        Ok(match self {
+            Self::Float(number) if number.is_nan() => "NaN".into(),
+            Self::Float(number) if number.is_infinite() => {
+                if *number > 0.0 { "Infinity" } else { "-Infinity" }.into()
+            }
+            Self::Digits(text) => text.clone(),
+            other => str(other)?,
+        })
+    }
 }
 
 /// Returns a number as Python writes it; most are written so.

@@ -10,7 +10,6 @@ use super::decimal::Decimal;
 use super::fault::Fault;
 use super::moment::{Date, DateTime};
 use super::number::{self, Number};
-use super::show;
 
 pub(crate) type Valued<'a> = Result<Value<'a>, Fault>;
 
@@ -136,30 +135,6 @@ impl<'a> Value<'a> {
             Self::Digits(text) => Decimal::read(text).is_some_and(|number| number.is_whole()),
             _ => false,
         }
-    }
-
-    /// Returns the digits of a number without a fraction.
-    pub(crate) fn whole_text(&self) -> Result<Cow<'a, str>, Fault> {
-        Ok(match self {
-            Self::Float(number) => number::truncated(*number).to_string().into(),
-            Self::Digits(text) => {
-                let whole = Decimal::read(text).and_then(|number| number.truncated());
-                whole.ok_or_else(|| Fault::of("the number is too large"))?.to_string().into()
-            }
-            other => show::str(other)?,
-        })
-    }
-
-    /// Returns a number as JSON has it, with the three words that floats have besides.
-    pub(crate) fn number_text(&self) -> Result<Cow<'a, str>, Fault> {
-        Ok(match self {
-            Self::Float(number) if number.is_nan() => "NaN".into(),
-            Self::Float(number) if number.is_infinite() => {
-                if *number > 0.0 { "Infinity" } else { "-Infinity" }.into()
-            }
-            Self::Digits(text) => text.clone(),
-            other => show::str(other)?,
-        })
     }
 
     /// Returns an integer that counts or points.

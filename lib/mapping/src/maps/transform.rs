@@ -3,48 +3,15 @@
 use std::rc::Rc;
 
 use regex::Regex;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use singer::mapper::{Route, Row, RowMap};
 use singer::{Batch, Cell, Column, Error, ErrorKind, Kind, Result, Stream};
 
+use super::settings::{Condition, Transformation};
 use super::transformed;
 use crate::language::{Fault, Value, masked_date, of_cell, of_settings};
 use crate::maps::fit;
 use crate::pipeline::Stage;
-
-/// A field that is masked, hashed or removed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-pub struct Transformation {
-    /// Name of the stream.
-    pub tap_stream_name: String,
-    /// Name of the property.
-    pub field_id: String,
-    /// Members of an object to transform, such as `address/street`, in place of all of it.
-    #[serde(default)]
-    pub field_paths: Vec<String>,
-    /// `SET-NULL`, `HASH`, `HASH-SKIP-FIRST-n`, `MASK-HIDDEN`, `MASK-DATE`, `MASK-NUMBER` or
-    /// `MASK-STRING-SKIP-ENDS-n`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Conditions that a row has to meet, all of them.
-    #[serde(default)]
-    pub when: Vec<Condition>,
-}
-
-/// A condition on another property.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-pub struct Condition {
-    /// Name of the property.
-    pub column: String,
-    /// A member of it, such as `address/country`.
-    pub field_path: Option<String>,
-    /// The value that it has to have.
-    pub equals: Option<serde_json::Value>,
-    /// A regular expression that has to match a part of it.
-    pub regex_match: Option<String>,
-}
 
 /// What becomes of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
