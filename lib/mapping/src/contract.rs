@@ -5,9 +5,14 @@ mod compile;
 mod convert;
 #[cfg(test)]
 mod damage_tests;
+mod differences;
+#[cfg(test)]
+mod exact_tests;
+mod files;
 mod model;
 mod odcs;
 mod options;
+mod parts;
 mod property;
 mod row;
 mod rules;

@@ -5,6 +5,7 @@ mod keys;
 mod nested;
 mod partial;
 mod protector;
+mod samples;
 
 pub use generalise::Generalise;
 pub use keys::Keys;
@@ -12,3 +13,4 @@ pub(crate) use nested::{Extra, Node};
 pub(crate) use partial::mail_parts;
 pub use protector::Protection;
 pub(crate) use protector::{Protector, is_nullable};
+pub(crate) use samples::remove_samples;

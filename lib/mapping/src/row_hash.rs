@@ -11,6 +11,8 @@ use crate::normal::{is_always_normal, normal_into};
 pub const ROW_HASH: &str = "_row_hash";
 /// Says how rows are hashed: another way would give other keys.
 const VERSION: &[u8] = b"row hash 1";
+/// Columns whose names begin so say when and how a row was read, which differs in each run.
+const OF_THE_READ: &str = "_sdc_";
 /// So many rows are remembered, to count those that are equal.
 const ROWS_MAX: usize = 50_000_000;
 
@@ -18,7 +20,8 @@ const ROWS_MAX: usize = 50_000_000;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowHashSettings {
-    /// The columns whose values count: a list of names, or `all`.
+    /// The columns whose values count: a list of names, or `all`. `all` leaves out columns whose
+    /// names begin with `_sdc_`, which say when a row was read.
     #[serde(default)]
     pub columns: Columns,
     /// What becomes of equal rows: `keep` numbers them, so that each has a key of its own; `drop`
@@ -62,8 +65,8 @@ pub enum Duplicates {
 
 /// Makes the keys of a stream. It counts equal rows over the whole run.
 pub(crate) struct RowHash {
-    /// Places and kinds of the columns, in the order of their names.
-    columns: Vec<(usize, Kind)>,
+    /// Places, kinds and names (with their lengths) of the columns, in the order of their names.
+    columns: Vec<(usize, Kind, Vec<u8>)>,
     duplicates: Duplicates,
     normal: Vec<u8>,
 }
@@ -95,11 +98,19 @@ impl RowHash {
             }
             named.retain(|(name, ..)| names.iter().any(|known| known == name));
         }
+        if !matches!(settings.columns, Columns::These(_)) {
+            named.retain(|(name, ..)| !name.starts_with(OF_THE_READ));
+        }
         if named.is_empty() {
             return Err(Error::new(ErrorKind::Config, "cannot hash rows without columns"));
         }
         named.sort_unstable_by_key(|(name, ..)| *name);
-        let columns = named.into_iter().map(|(_, at, kind)| (at, kind)).collect();
+        let columns = named.into_iter().map(|(name, at, kind)| {
+            let mut label = (name.len() as u64).to_le_bytes().to_vec();
+            label.extend_from_slice(name.as_bytes());
+            (at, kind, label)
+        });
+        let columns = columns.collect();
         Ok(Self { columns, duplicates: settings.count_duplicates, normal: Vec::new() })
     }
 
@@ -111,11 +122,12 @@ impl RowHash {
     ) -> Result<Option<[u8; 32]>> {
         self.normal.clear();
         self.normal.extend_from_slice(VERSION);
-        for (at, kind) in &self.columns {
+        for (at, kind, label) in &self.columns {
             match cell(*at) {
-                Cell::Null | Cell::Absent => self.normal.push(0),
+                // So that a new column without values changes no hash.
+                Cell::Null | Cell::Absent => {}
                 Cell::Text(text) => {
-                    self.normal.push(1);
+                    self.normal.extend_from_slice(label);
                     let length_at = self.normal.len();
                     self.normal.extend_from_slice(&[0; 8]);
                     if is_always_normal(*kind) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::coverage::Coverage;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file_id::FileIds;
-use crate::schema::{self, Column};
+use crate::schema::{self, Column, Kind, Types};
 
 /// Catalog metadata by breadcrumb; `[]` is the stream itself.
 pub type Metadata = BTreeMap<Vec<String>, Map<String, Value>>;
@@ -114,6 +114,30 @@ impl Stream {
             source_stream: self.source_stream.clone().or_else(|| Some(self.name.clone())),
             ..self.clone()
         }
+    }
+
+    /// Returns the stream with schemas of texts for columns whose values are kept as texts, though
+    /// no text can come: those of more than one type, such as integers and booleans.
+    #[must_use]
+    pub(crate) fn saying_texts(self) -> Self {
+        let is_mixed =
+            |column: &&Column| column.kind == Kind::String && !column.types.has(Types::STRING);
+        let mixed: Vec<&Column> = self.columns.iter().filter(is_mixed).collect();
+        if mixed.is_empty() {
+            return self;
+        }
+        let mut schema = self.schema.clone();
+        for column in mixed {
+            let words: &[&str] = if column.nullable() { &["string", "null"] } else { &["string"] };
+            let mut property = json!({ "type": words });
+            for name in ["title", "description"] {
+                if let Some(text) = column.schema.get(name) {
+                    property[name] = text.clone();
+                }
+            }
+            schema["properties"][&column.name] = property;
+        }
+        self.mapped(&self.name, schema, self.keys.clone())
     }
 
     /// Returns the stream of the tap: this one, or that of which a mapper made it.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::future::Cap;
+use crate::output::Output;
 use crate::pipe::Pipe;
 use crate::rejects::Rejects;
 use crate::rows::{Closed, OpenStream, Rows, Shared};
@@ -25,7 +26,7 @@ pub struct Outbox {
 impl Outbox {
     pub(crate) fn new(state: State, common: &TapCommon, limit: Option<u64>) -> Self {
         let shared = Shared {
-            pipe: Pipe::start(),
+            pipe: Pipe::start(Output::new()),
             rejects: Rejects::new(&common.all),
             states: States::new(state),
             cap: Cap::new(common.bookmark_cap),

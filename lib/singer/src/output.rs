@@ -14,6 +14,8 @@ pub const PIPE_BYTES: usize = 1 << 20;
 /// Buffered standard output.
 pub struct Output {
     buffer: Vec<u8>,
+    /// So many bytes stay back until the output ends well.
+    held: usize,
 }
 
 impl Output {
@@ -21,7 +23,14 @@ impl Output {
     pub fn new() -> Self {
         // Not a pipe, or not allowed: as good as before.
         let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdout(), PIPE_BYTES);
-        Self { buffer: Vec::with_capacity(2 * BLOCK_BYTES) }
+        Self { buffer: Vec::with_capacity(2 * BLOCK_BYTES), held: 0 }
+    }
+
+    /// Holds back the end of the last line until [`Output::finish`]: whoever reads the output of a
+    /// process that was killed finds a line that is no message.
+    #[must_use]
+    pub fn holding_the_end(self) -> Self {
+        Self { held: b"}\n".len(), ..self }
     }
 
     /// Returns the buffer to append to.
@@ -36,12 +45,19 @@ impl Output {
         if self.buffer.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is buffered.
+    /// Writes what is buffered, but for what is held back.
     pub fn flush(&mut self) -> Result<()> {
-        write_all(rustix::stdio::stdout(), &self.buffer)?;
-        self.buffer.clear();
+        let end = self.buffer.len().saturating_sub(self.held);
+        write_all(rustix::stdio::stdout(), &self.buffer[..end])?;
+        self.buffer.drain(..end);
         self.buffer.shrink_to(4 * BLOCK_BYTES);
         Ok(())
+    }
+
+    /// Writes all that is left.
+    pub fn finish(&mut self) -> Result<()> {
+        self.held = 0;
+        self.flush()
     }
 }
 

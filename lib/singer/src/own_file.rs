@@ -5,7 +5,7 @@
 //! else may read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -54,6 +54,22 @@ pub fn write(path: &Path) -> Result<File> {
 /// Fails with `Config` for what is no regular file of this user.
 pub fn append(path: &Path) -> Result<File> {
     open(options().append(true).create(true), path)
+}
+
+/// Opens a file to write lines behind its end, as [`append`] does. Where its last line has no end,
+/// as after a kill, it gets one.
+pub fn append_lines(path: &Path) -> Result<File> {
+    let mut file = open(options().append(true).read(true).create(true), path)?;
+    let mend = |file: &mut File| -> io::Result<()> {
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+    };
+    mend(&mut file).or_kind(ErrorKind::Io, "cannot write the file").with("path", path.display())?;
+    Ok(file)
 }
 
 fn options() -> OpenOptions {

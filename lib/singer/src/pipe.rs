@@ -26,18 +26,18 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(crate) fn start() -> Self {
+    /// Starts the thread, which writes to standard output.
+    pub(crate) fn start(mut output: Output) -> Self {
         let (jobs, todo) = sync_channel(2);
         let (give_back, spare) = sync_channel(4);
         let writer = std::thread::spawn(move || {
-            let mut output = Output::new();
             loop {
                 let job = match todo.try_recv() {
                     Ok(job) => job,
-                    Err(TryRecvError::Disconnected) => return output.flush(),
+                    Err(TryRecvError::Disconnected) => return output.finish(),
                     Err(TryRecvError::Empty) => {
                         output.flush()?;
-                        let Ok(job) = todo.recv() else { return Ok(()) };
+                        let Ok(job) = todo.recv() else { return output.finish() };
                         job
                     }
                 };

@@ -310,7 +310,10 @@ impl Decoding {
         }
         if let Some(at) = at {
             let known = &self.streams[at].stream;
-            if known.schema == stream.schema && known.keys == stream.keys {
+            let is_same = known.schema == stream.schema
+                && known.keys == stream.keys
+                && known.fields == stream.fields;
+            if is_same {
                 text.clone_into(&mut self.streams[at].schema);
                 return Ok(());
             }

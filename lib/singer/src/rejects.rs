@@ -190,7 +190,7 @@ impl Shared {
     fn write(&mut self, line: &[u8]) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(own_file::append(&self.path).map_err(|failure| {
+            none => none.insert(own_file::append_lines(&self.path).map_err(|failure| {
                 let failure = failure.with("setting", "rejects_file");
                 if failure.has_hint() {
                     return failure;

@@ -21,6 +21,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::intake::Intake;
 use crate::mapper::{Mapper, Route, Row, RowMap};
 use crate::metrics::RecordCounter;
+use crate::output::Output;
 use crate::pipe::{Job, Pipe};
 use crate::plan::{self, Planned};
 use crate::process::{exit, read_args, start};
@@ -63,7 +64,7 @@ fn run<M: Mapper>() -> Result<()> {
     let mut mapping = Mapping {
         mapper,
         rejects: rejects.clone(),
-        pipe: Pipe::start(),
+        pipe: Pipe::start(Output::new().holding_the_end()),
         streams: Vec::new(),
         names: BTreeMap::new(),
         give_back,
@@ -164,6 +165,7 @@ impl<M: Mapper> Mapping<M> {
         let _within = span.clone().entered();
         let mut routes = Vec::new();
         for Route { stream, rows } in self.routes(&stream)? {
+            let stream = stream.saying_texts();
             let encoder = Arc::new(RecordEncoder::new(&stream, &[], Envelopes::OfRows));
             let counter = RecordCounter::new(&stream.name);
             routes.push(Outgoing { stream, encoder, map: rows, counter });

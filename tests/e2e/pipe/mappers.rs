@@ -1,7 +1,11 @@
 //! A mapper keeps the order, the envelope and the completeness of its streams.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use support::cluster::database;
@@ -67,6 +71,47 @@ fn each_record_keeps_its_time_and_its_version() {
     assert!(told.text().contains(r#""x":1.0"#), "{}", told.text());
 }
 
+/// A tap of another author names no stream, so the end of the output looks like a good end.
+#[test]
+fn a_mapper_that_is_stopped_ends_within_a_message() {
+    let rows = (0..20_000).fold(
+        Lines::default().schema("t", &properties(), &["id"]),
+        |lines, id| lines.record("t", &json!({ "id": id, "name": "x" })),
+    );
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL] {
+        let mut run = mapper(&json!({})).start_with(Stdio::piped(), true);
+        let mut stdin = run.child().stdin.take().unwrap();
+        stdin.write_all(&rows.0).unwrap();
+        stdin.flush().unwrap();
+        // Time to write what has come, and then it waits for more.
+        std::thread::sleep(Duration::from_millis(500));
+        run.signal(signal);
+        let stopped = run.wait();
+        drop(stdin);
+        assert!(stopped.text().len() > 100_000, "{signal:?}: {}", stopped.text().len());
+        let lake = lake();
+        let target = to_lake(lake.path(), "s", DAY).input(stopped.stdout).go().exits(76);
+        assert!(!is_published(lake.path(), "t"), "{signal:?}: {}", target.stderr);
+    }
+}
+
+/// Values of more than one type are kept as texts, and the SCHEMA says so.
+#[test]
+fn what_comes_out_is_of_its_schema() {
+    let mixed = json!({ "id": { "type": "integer" }, "v": { "type": ["integer", "boolean", "null"],
+        "title": "Mixed", "minimum": 1 } });
+    let lines = Lines::default().schema("t", &mixed, &["id"]);
+    let lines = lines.record("t", &json!({ "id": 1, "v": true }));
+    let lines = lines.record("t", &json!({ "id": 2, "v": 1 }));
+    let told = mapper(&json!({})).input(lines.0).go().success();
+    let schema = &told.messages()[0]["schema"]["properties"];
+    assert_eq!(schema["v"], json!({ "type": ["string", "null"], "title": "Mixed" }));
+    assert_eq!(schema["id"], mixed["id"]);
+    let values: Vec<Value> =
+        told.records("t").into_iter().map(|mut record| record["v"].take()).collect();
+    assert_eq!(values, ["true", "1"]);
+}
+
 #[test]
 fn what_a_schema_says_besides_is_passed_on() {
     let schema = json!({
@@ -79,7 +124,19 @@ fn what_a_schema_says_besides_is_passed_on() {
     let mut expected = schema;
     expected["stream"] = "u".into();
     expected["source_stream"] = "t".into();
-    assert_eq!(told.messages(), [expected]);
+    assert_eq!(told.messages(), [expected.clone()]);
+    // And so is a SCHEMA that differs in this only.
+    let mut again = expected.clone();
+    again["bookmark_properties"] = json!(["name"]);
+    again.as_object_mut().unwrap().remove("source_stream");
+    again["stream"] = "t".into();
+    let mut first = again.clone();
+    first["bookmark_properties"] = json!(["id"]);
+    let lines = Lines::default().message(&first).message(&again);
+    let told = mapper(&json!({ "streams": { "t": ["u"] } })).input(lines.0).go().success();
+    let names: Vec<Value> =
+        told.messages().into_iter().map(|mut message| message["bookmark_properties"].take()).collect();
+    assert_eq!(names, [json!(["id"]), json!(["name"])]);
 }
 
 /// Streams of a tap of ours, one of which becomes two and one nothing.

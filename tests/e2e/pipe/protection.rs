@@ -217,6 +217,34 @@ fn values_are_nowhere_while_it_runs_and_after_a_kill() {
     assert_ne!(stored.code, 0);
 }
 
+/// What is left out does not stand in the rejects, either; nor do records of streams that are.
+#[test]
+fn rejects_hold_nothing_that_is_left_out() {
+    let folder = folder();
+    let properties = json!({ "id": { "type": "integer" }, "extra": { "type": "string" } });
+    let wide = json!({ "id": ["broken"], "extra": "SECRET-EXTRA-VALUE" });
+    let lines = Lines::default().schema("people", &properties, &["id"]).record("people", &wide);
+    let lines = lines.schema("others", &properties, &["id"]).record("others", &wide).done();
+    let path = file(
+        folder.path(),
+        "plain.odcs.yaml",
+        "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nstatus: active\nschema:\n\
+         - name: people\n  properties:\n  - {name: id}\n",
+    );
+    let rejects = folder.path().join("rejects.jsonl");
+    let told = ours("map-streams")
+        .set("contracts", json!([path]))
+        .set("extra_columns", "drop")
+        .set("max_rejects", 9)
+        .set("rejects_file", rejects.display())
+        .input(lines.0)
+        .go()
+        .success();
+    let text = std::fs::read_to_string(rejects).unwrap();
+    assert!(text.contains("people") && !text.contains("SECRET"), "{text}");
+    assert!(!told.stderr.contains("SECRET") && !told.text().contains("SECRET"));
+}
+
 #[test]
 fn a_plan_shows_types_and_no_values() {
     let folder = folder();

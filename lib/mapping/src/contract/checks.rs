@@ -9,7 +9,7 @@ use singer::scan::{Scanner, Token};
 use singer::{Kind, Result};
 
 use super::model::Logical;
-use super::options::{Limit, Options};
+use super::options::{Limit, Options, no_value_between};
 use super::yaml::Spot;
 use crate::normal::{Decimal, normal_into};
 use crate::protect::mail_parts;
@@ -47,9 +47,10 @@ pub(crate) enum Check {
 pub(crate) enum Bound {
     /// Of numbers; with its value where it is a small integer.
     Number(Decimal, Option<i64>),
-    /// Of dates and times, whose order is that of their texts.
-    Text(Vec<u8>),
-    /// Of moments.
+    Day(Day),
+    /// Of times, whose order is that of their texts.
+    Time(Vec<u8>),
+    /// Of moments; one without an offset is in UTC.
     Moment(jiff::Timestamp),
 }
 
@@ -93,10 +94,20 @@ pub(crate) fn compile(
             checks.push(Check::Bound { bound, is_low, excluded: limit.excluded });
         }
     }
+    if let [Check::Bound { bound: low, .. }, Check::Bound { bound: high, .. }] =
+        &checks[checks.len().saturating_sub(2)..]
+        && low.is_above(high)
+        && let Some(limit) = &options.low
+    {
+        return Err(no_value_between(limit.spot));
+    }
     if let Some((text, spot)) = &options.multiple_of {
         let number = Decimal::read(text.as_bytes()).filter(|n| !n.digits.is_empty());
         let number = number.filter(|number| !number.negative);
-        let number = number.ok_or_else(|| spot.fault("`multipleOf` is not a number above 0"))?;
+        let number = number.filter(|number| number.digits.len() <= 19);
+        let number = number.ok_or_else(|| {
+            spot.fault("`multipleOf` is not a number above 0 with at most 19 digits")
+        })?;
         checks.push(Check::MultipleOf(number));
     }
     if options.unique_items {
@@ -125,15 +136,14 @@ fn bound(kind: Kind, limit: &Limit) -> Result<Bound> {
             let small = number.scaled(0).and_then(|value| i64::try_from(value).ok());
             Ok(Bound::Number(number, small))
         }
-        Kind::DateTime => match text.parse::<jiff::Timestamp>() {
-            Ok(moment) => Ok(Bound::Moment(moment)),
-            Err(_) => match text.parse::<jiff::civil::DateTime>() {
-                Ok(at) => Ok(Bound::Text(at.to_string().into_bytes())),
-                Err(_) => Err(refused(spot)),
-            },
-        },
-        Kind::Date | Kind::Time if singer::canonical::is_canonical(kind, text.as_bytes()) => {
-            Ok(Bound::Text(text.clone().into_bytes()))
+        Kind::DateTime => {
+            let day = text.parse::<jiff::civil::Date>().map(|day| day.at(0, 0, 0, 0));
+            let moment = moment(text.as_bytes()).or_else(|| utc(day.ok()?));
+            moment.map(Bound::Moment).ok_or_else(|| refused(spot))
+        }
+        Kind::Date => Day::read(text.as_bytes()).map(Bound::Day).ok_or_else(|| refused(spot)),
+        Kind::Time if singer::canonical::is_canonical(kind, text.as_bytes()) => {
+            Ok(Bound::Time(normal_time(text.as_bytes())))
         }
         _ => Err(refused(spot)),
     }
@@ -141,28 +151,33 @@ fn bound(kind: Kind, limit: &Limit) -> Result<Bound> {
 
 /// The checks of a `format`; forms that are not known here judge nothing.
 fn of_format(kind: Kind, format: &str) -> Vec<Check> {
-    let range = |low: i128, high: i128| {
-        let bound = |value: i128, is_low| {
-            let number = Decimal::read(value.to_string().as_bytes());
+    let range = |low: String, high: String| {
+        let bound = |text: String, is_low| {
+            let number = Decimal::read(text.as_bytes());
             number.map(|number| Check::Bound {
-                bound: Bound::Number(number, i64::try_from(value).ok()),
+                bound: Bound::Number(number, text.parse().ok()),
                 is_low,
                 excluded: false,
             })
         };
         bound(low, true).into_iter().chain(bound(high, false)).collect()
     };
-    let bits = |bits: u32| range(-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
-    let natural = |bits: u32| range(0, (1 << bits) - 1);
+    let bits = |bits: u32| {
+        let high = i128::MAX >> (128 - bits);
+        range((-high - 1).to_string(), high.to_string())
+    };
+    let natural = |bits: u32| range("0".to_owned(), (u128::MAX >> (128 - bits)).to_string());
     match (kind, format) {
         (Kind::Integer, "i8") => bits(8),
         (Kind::Integer, "i16") => bits(16),
         (Kind::Integer, "i32") => bits(32),
         (Kind::Integer, "i64") => bits(64),
+        (Kind::Integer, "i128") => bits(128),
         (Kind::Integer, "u8") => natural(8),
         (Kind::Integer, "u16") => natural(16),
         (Kind::Integer, "u32") => natural(32),
         (Kind::Integer, "u64") => natural(64),
+        (Kind::Integer, "u128") => natural(128),
         (Kind::String, "email") => vec![Check::Format(Format::Email)],
         (Kind::String, "uuid") => vec![Check::Format(Format::Uuid)],
         (Kind::String, "ipv4") => vec![Check::Format(Format::Ipv4)],
@@ -197,7 +212,12 @@ impl Check {
                     Some(Ordering::Greater) => *is_low,
                     None => false,
                 };
-                let refused = if *is_low { "it is below the minimum" } else { BEYOND };
+                let refused = match (is_low, excluded) {
+                    (true, false) => "it is below the minimum",
+                    (true, true) => "it is not above exclusiveMinimum",
+                    (false, false) => "it is above the maximum",
+                    (false, true) => "it is not below exclusiveMaximum",
+                };
                 fits.then_some(()).ok_or(Unfit(refused))
             }
             Self::MultipleOf(unit) => {
@@ -234,13 +254,22 @@ impl Check {
     }
 }
 
-const BEYOND: &str = "it is above the maximum";
-
 fn between(found: u64, min: u64, max: u64, refused: &'static str) -> Result<(), Unfit> {
     if (min..=max).contains(&found) { Ok(()) } else { Err(Unfit(refused)) }
 }
 
 impl Bound {
+    /// Tells whether it is above another one of its kind.
+    fn is_above(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one, _), Self::Number(other, _)) => one > other,
+            (Self::Day(one), Self::Day(other)) => one > other,
+            (Self::Time(one), Self::Time(other)) => one > other,
+            (Self::Moment(one), Self::Moment(other)) => one > other,
+            _ => false,
+        }
+    }
+
     /// Compares a value with it; `None` where they cannot be compared.
     fn compare(&self, kind: Kind, text: &[u8]) -> Option<Ordering> {
         match self {
@@ -251,28 +280,68 @@ impl Bound {
                 }
                 Some(Decimal::read(text)?.cmp(number))
             }
-            Self::Moment(bound) => {
-                let moment: jiff::Timestamp = std::str::from_utf8(text).ok()?.parse().ok()?;
-                Some(moment.cmp(bound))
-            }
-            Self::Text(bound) if kind == Kind::DateTime => {
-                let moment: jiff::civil::DateTime = std::str::from_utf8(text).ok()?.parse().ok()?;
-                Some(moment.to_string().as_bytes().cmp(bound))
-            }
-            Self::Text(bound) => {
-                let is_plain = kind == Kind::Time || text.len() == 10;
-                is_plain.then(|| text.cmp(bound))
-            }
+            Self::Moment(bound) => Some(moment(text)?.cmp(bound)),
+            Self::Day(bound) => Some(Day::read(text)?.cmp(bound)),
+            Self::Time(bound) => Some(normal_time(text).cmp(bound)),
         }
     }
 }
 
-fn is_multiple(number: &Decimal, unit: &Decimal) -> bool {
-    let power = (-number.scale).max(-unit.scale).max(0);
-    match (number.scaled(power), unit.scaled(power)) {
-        (Some(number), Some(unit)) if unit != 0 => number % unit == 0,
-        _ => false,
+/// A day of any year: the year, and month and day as they are written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Day(i64, String);
+
+impl Day {
+    /// Reads a canonical date, such as `2026-01-31`, `10000-01-01` or `0044-03-15 BC`.
+    fn read(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        if !singer::canonical::is_canonical(Kind::Date, text.as_bytes()) {
+            return None;
+        }
+        let (date, is_before) = match text.strip_suffix(" BC") {
+            Some(date) => (date, true),
+            None => (text, false),
+        };
+        let (year, rest) = date.split_once('-')?;
+        let year: i64 = year.parse().ok()?;
+        Some(Self(if is_before { 1 - year } else { year }, rest.to_owned()))
     }
+}
+
+/// Returns the time with the same text for the same time.
+fn normal_time(text: &[u8]) -> Vec<u8> {
+    let mut normal = Vec::new();
+    normal_into(Kind::Time, text, &mut normal);
+    normal
+}
+
+fn moment(text: &[u8]) -> Option<jiff::Timestamp> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok().or_else(|| utc(text.parse::<jiff::civil::DateTime>().ok()?))
+}
+
+fn utc(at: jiff::civil::DateTime) -> Option<jiff::Timestamp> {
+    at.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+fn is_multiple(number: &Decimal, unit: &Decimal) -> bool {
+    // The digits have no zeros at their end: a number of lower scale has a rest.
+    let Ok(zeros) = u64::try_from(number.scale - unit.scale) else {
+        return number.digits.is_empty();
+    };
+    let text = std::str::from_utf8(&unit.digits).unwrap_or_default();
+    let Ok(unit) = text.parse::<u64>().map(u128::from) else { return false };
+    let mut rest =
+        number.digits.iter().fold(0, |rest, digit| (rest * 10 + u128::from(digit - b'0')) % unit);
+    let (mut power, mut zeros) = (10 % unit, zeros);
+    while zeros > 0 {
+        if zeros % 2 == 1 {
+            rest = rest * power % unit;
+        }
+        power = power * power % unit;
+        zeros /= 2;
+    }
+    rest == 0
 }
 
 impl Format {

@@ -1,5 +1,6 @@
 //! What a contract makes of the columns of a stream: decided once, at its SCHEMA.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +10,7 @@ use singer::{Column, Context as _, Error, ErrorKind, Kind, Result};
 use super::checks;
 use super::convert::{self, schema_of_missing};
 use super::model::{Names, Property, Table};
+use super::parts::{self, Part};
 use super::row::{Judge, Out, Protect, Work};
 use super::settings::{ExtraColumns, MissingColumns, OnViolation};
 use crate::protect::{Extra, Generalise, Keys, Node, Protection, Protector, is_nullable};
@@ -57,6 +59,7 @@ pub(crate) fn compile(
     discarded: &[String],
 ) -> Result<Compiled> {
     let mut compiled = Compiled::default();
+    let properties = by_name(table);
     let (mut unlisted, mut unclassified) = (Vec::new(), Vec::new());
     for (at, column) in columns.iter().enumerate() {
         if discarded.contains(&column.name) {
@@ -64,8 +67,7 @@ pub(crate) fn compile(
             continue;
         }
         let name = spelled(&column.name, table.names);
-        let property = table.properties.iter().find(|property| property.name == name);
-        let Some(property) = property else {
+        let Some(property) = properties.get(name.as_str()).copied() else {
             let passes = terms.extra == ExtraColumns::Keep || column.name == DELETED_AT;
             if passes {
                 if column.name != DELETED_AT {
@@ -82,11 +84,18 @@ pub(crate) fn compile(
             continue;
         };
         unclassified.extend(without_class(property, None));
-        if property.protection == Some(Protection::Drop) {
-            compiled.left_out.push(column.name.clone());
-            continue;
+        if terms.extra == ExtraColumns::Keep {
+            let parts = parts::unlisted(property, &column.schema);
+            compiled.unlisted.extend(parts.iter().cloned());
+            unclassified.extend(parts);
         }
         let (work, schema) = work(column, property, terms)?;
+        if property.protection == Some(Protection::Drop) {
+            compiled.left_out.push(column.name.clone());
+            // What rules count is judged before it is left out.
+            compiled.columns.push(Out { name, from: Some(at), kind_before: column.kind, work });
+            continue;
+        }
         let schema = if schema == column.schema {
             schemas.get(&column.name).cloned().unwrap_or_default()
         } else {
@@ -109,6 +118,11 @@ pub(crate) fn compile(
     Ok(compiled)
 }
 
+/// Returns the properties of a contract by their names.
+pub(super) fn by_name(table: &Table) -> BTreeMap<&str, &Property> {
+    table.properties.iter().map(|property| (property.name.as_str(), property)).collect()
+}
+
 fn names(columns: &[String], what: &str) -> Error {
     Error::new(ErrorKind::Config, what).with("columns", columns.join(", "))
 }
@@ -120,7 +134,9 @@ fn missing(
     terms: &Terms,
     compiled: &mut Compiled,
 ) -> Result<()> {
-    let has = |name: &str| columns.iter().any(|column| spelled(&column.name, table.names) == name);
+    let come: BTreeSet<String> =
+        columns.iter().map(|column| spelled(&column.name, table.names)).collect();
+    let has = |name: &str| come.contains(name);
     let lacking = |property: &&Property| {
         property.protection != Some(Protection::Drop) && !has(&property.name)
     };
@@ -200,16 +216,21 @@ fn work(column: &Column, property: &Property, terms: &Terms) -> Result<(Work, Va
     let checks = unproven(checks, column, kind);
     let as_converted = Column::new(&column.name, converted.schema.clone());
     let nullable = is_nullable(&as_converted);
+    let parts = match kind {
+        Kind::Json => Part::of_column(property).with("column", &property.name)?,
+        _ => None,
+    };
     let protect = protect(kind, property, terms)?;
     let mut schema = converted.schema;
-    let judges = !converted.converter.copies() || !checks.is_empty() || property.unique;
+    let judges =
+        !converted.converter.copies() || !checks.is_empty() || property.unique || parts.is_some();
     let becomes_null = judges && terms.on_violation == OnViolation::Null && !property.required;
     if becomes_null && !nullable {
         schema = with_null(&schema);
     }
     let nullable = nullable || becomes_null;
     match &protect {
-        Protect::Not => {}
+        Protect::Not | Protect::LeftOut => {}
         Protect::Value(_) => {
             let protection = property.protection.unwrap_or(Protection::Keep);
             schema = protection.schema_after(&schema, nullable && !property.required);
@@ -227,6 +248,7 @@ fn work(column: &Column, property: &Property, terms: &Terms) -> Result<(Work, Va
             converter: converted.converter,
             kind,
             checks,
+            parts,
             required: property.required,
             unique: property.unique,
             nullable: nullable || nulls,
@@ -267,6 +289,7 @@ fn protect(kind: Kind, property: &Property, terms: &Terms) -> Result<Protect> {
             }
             Ok(Protect::Parts(node))
         }
+        Some(Protection::Drop) => Ok(Protect::LeftOut),
         Some(protection) => {
             if let Protection::Generalise(how) = protection
                 && !fits(how, kind)
@@ -307,6 +330,8 @@ fn node(property: &Property, terms: &Terms) -> Node {
         return Node::Keep;
     }
     let extra = match terms.extra {
+        // A member that no SCHEMA declares has no class.
+        ExtraColumns::Keep if terms.require_classification => Extra::Fail,
         ExtraColumns::Keep => Extra::Keep,
         ExtraColumns::Drop => Extra::Drop,
         ExtraColumns::Fail => Extra::Fail,

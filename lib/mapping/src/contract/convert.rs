@@ -104,10 +104,7 @@ fn step(column: &Column, property: &Property, logical: Logical, to: Kind) -> Res
     let has_marks = written.decimal.is_some() || written.thousands.is_some();
     let words = || BooleanWords::new(&written.truths, &written.falsities).with("line", spot.line);
     let numbers = || -> Result<NumberFormat> { written.numbers(spot) };
-    let time = |pattern: &str| {
-        let format = TimeFormat::new(to, pattern, written.century_start);
-        format.map(|f| Step::Declared(Conversion::Time(f))).with("line", spot.line)
-    };
+    let time = |pattern: &str| time(to, pattern, property);
     let format = options.format.as_deref();
     Ok(match (column.kind, to) {
         (Kind::String, Kind::Integer) => Step::Declared(Conversion::Integer(numbers()?)),
@@ -142,6 +139,35 @@ fn step(column: &Column, property: &Property, logical: Logical, to: Kind) -> Res
     })
 }
 
+/// Reads the format of dates and times, of which the standard says that it is as in Java.
+fn time(to: Kind, pattern: &str, property: &Property) -> Result<Step> {
+    let spot = property.spot;
+    if !pattern.contains('%') && pattern.contains(['Y', 'D']) {
+        return Err(spot
+            .fault("cannot use the format of a date or time")
+            .with("format", pattern)
+            .with(
+                "reason",
+                "in this standard, YYYY is the year of a week, and DD a day of the year",
+            )
+            .hint("write yyyy for the year and dd for the day"));
+    }
+    let format = TimeFormat::new(to, pattern, property.options.written.century_start);
+    let step = format.map(|format| Step::Declared(Conversion::Time(format)));
+    let lacks_century =
+        pattern.contains("yy") && !pattern.contains("yyyy") || pattern.contains("%y");
+    step.map_err(|failure| {
+        let failure = failure.with("line", spot.line);
+        if lacks_century && property.options.written.century_start.is_none() {
+            return failure.hint(
+                "add the custom property `centuryStart` with the first year that two digits may \
+                 mean, such as 1970",
+            );
+        }
+        failure
+    })
+}
+
 fn refused(column: &Column, property: &Property, logical: Logical) -> Error {
     Error::new(ErrorKind::Config, "cannot convert a column to the type of its contract")
         .with("column", &property.name)
@@ -162,7 +188,7 @@ impl Converter {
 
     /// Appends the value that a value becomes.
     pub(crate) fn convert(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let text = if self.trim { text.trim_ascii() } else { text };
+        let text = if self.trim { trimmed(text) } else { text };
         let cased;
         let text = match self.case {
             None => text,
@@ -185,8 +211,14 @@ impl Converter {
                 out.extend_from_slice(text);
             }
             Step::Whole => {
-                let number = Decimal::read(text).filter(|n| !n.has_fraction() && n.scale < 1000);
-                let mut number = number.ok_or(Unfit("it has a fraction"))?;
+                let number = Decimal::read(text).ok_or(Unfit("it is not a number"))?;
+                if number.has_fraction() {
+                    return Err(Unfit("it has a fraction"));
+                }
+                if number.scale >= 1000 {
+                    return Err(Unfit("it is too large to be written as an integer"));
+                }
+                let mut number = number;
                 let zeros = usize::try_from(number.scale).unwrap_or_default();
                 number.digits.extend(std::iter::repeat_n(b'0', zeros));
                 number.scale = 0;
@@ -217,6 +249,11 @@ impl Converter {
         }
         Ok(())
     }
+}
+
+/// Removes white space of all alphabets at both ends.
+fn trimmed(text: &[u8]) -> &[u8] {
+    std::str::from_utf8(text).map_or_else(|_| text.trim_ascii(), |text| text.trim().as_bytes())
 }
 
 const NO_DAY: Unfit = Unfit("it is not the start of a day");

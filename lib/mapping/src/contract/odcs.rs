@@ -62,12 +62,17 @@ impl Contract {
     /// # Errors
     /// What is wrong with it, with its path, line and column.
     pub fn from_path(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let bytes = std::fs::read(path)
             .or_kind(ErrorKind::NoInput, "cannot read the contract")
             .map_err(|failure| {
                 failure
                     .with("contract", path.display())
                     .hint("check `contracts`; relative paths start at the folder of the command")
+            })?;
+        let text = String::from_utf8(bytes)
+            .or_kind(ErrorKind::Config, "cannot read the contract: it is not UTF-8")
+            .map_err(|failure| {
+                failure.with("contract", path.display()).hint("save the file as UTF-8")
             })?;
         Self::from_text(&text, path)
     }
@@ -98,6 +103,7 @@ impl Contract {
                        Standard)",
                 ));
         }
+        custom(node, &[])?;
         let mut unused = Vec::new();
         note_unknown(members, &KNOWN, "", &mut unused);
         let text = |key: &str| node.get(key).map(|node| node.text(key)).transpose();
@@ -133,7 +139,7 @@ fn table(node: &Node, unused: &mut Vec<(String, u64)>) -> Result<Table> {
     }
     property::twice(&properties).map_err(|failure| failure.with("stream", &name))?;
     let mut names = None;
-    for (property, value) in custom(node)? {
+    for (property, value) in custom(node, &["standardize"])? {
         if property == "standardize" {
             let word = value.text("standardize")?;
             names = Some(match word.as_str() {

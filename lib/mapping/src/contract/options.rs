@@ -3,7 +3,8 @@
 use regex::Regex;
 use singer::{Context as _, Result};
 
-use super::words::{custom, note_unknown, unknown_word};
+use super::model::Logical;
+use super::words::{OF_PROPERTY, custom, note_unknown, unknown_word};
 use super::yaml::{Node, Spot};
 
 /// What the values of a property must be, and how they are written.
@@ -79,11 +80,11 @@ impl Options {
     /// Reads the options of a property.
     pub(super) fn read(
         node: &Node,
-        is_typed: bool,
+        logical: Option<Logical>,
         of: &str,
         unused: &mut Vec<(String, u64)>,
     ) -> Result<Self> {
-        let mut options = Self { written: written(node)?, ..Self::default() };
+        let mut options = Self { written: written(node, logical, of, unused)?, ..Self::default() };
         let Some(node) = node.get("logicalTypeOptions") else { return Ok(options) };
         let members = node.mapping("logicalTypeOptions")?;
         note_unknown(members, &KNOWN, of, unused);
@@ -103,23 +104,62 @@ impl Options {
                 }
                 "uniqueItems" => options.unique_items = value.boolean("uniqueItems")?,
                 "required" => options.members = value.texts("required")?,
-                "timezone" | "defaultTimezone" | "precision" => {
-                    unused.push((format!("`{}` of {of}", member.key), member.spot.line));
-                }
                 _ => {}
+            }
+            if logical.is_some_and(|logical| !has_effect(logical, &member.key, &options)) {
+                unused.push((format!("`{}` of {of}", member.key), member.spot.line));
             }
         }
         options.low = limit(node, "minimum", "exclusiveMinimum")?;
         options.high = limit(node, "maximum", "exclusiveMaximum")?;
-        if !is_typed && !members.is_empty() {
+        if logical.is_none() && !members.is_empty() {
             return Err(node
                 .spot
                 .fault("cannot use `logicalTypeOptions` without `logicalType`")
                 .hint("add the `logicalType` of the property"));
         }
+        if let (Some(min), Some(max)) = (options.count_min, options.count_max)
+            && min > max
+        {
+            return Err(no_value_between(node.spot));
+        }
         Ok(options)
     }
 }
+
+/// Makes the failure of a range that holds no value.
+pub(super) fn no_value_between(spot: Spot) -> singer::Error {
+    spot.fault("no value fits a range of the contract")
+        .hint("the lower end is above the upper one: exchange them")
+}
+
+/// Tells whether an option is judged for values of a type; one that the standard does not have is
+/// noted elsewhere.
+fn has_effect(logical: Logical, option: &str, options: &Options) -> bool {
+    let is_number = matches!(logical, Logical::Integer | Logical::Number);
+    let is_time = matches!(logical, Logical::Date | Logical::Timestamp | Logical::Time);
+    match option {
+        "format" => {
+            let format = options.format.as_deref().unwrap_or_default();
+            is_time
+                || logical == Logical::String && STRING_FORMATS.contains(&format)
+                || logical == Logical::Integer && INTEGER_FORMATS.contains(&format)
+        }
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => is_number || is_time,
+        "multipleOf" => is_number,
+        "minLength" | "maxLength" => logical == Logical::String,
+        "minItems" | "maxItems" | "uniqueItems" => logical == Logical::Array,
+        "minProperties" | "maxProperties" | "required" => logical == Logical::Object,
+        "timezone" | "defaultTimezone" | "precision" => false,
+        _ => true,
+    }
+}
+
+/// The values of `format` that texts are judged by.
+const STRING_FORMATS: [&str; 6] = ["email", "uuid", "ipv4", "ipv6", "hostname", "uri"];
+/// The values of `format` that integers are judged by.
+const INTEGER_FORMATS: [&str; 10] =
+    ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128"];
 
 /// Reads an end of a range: `exclusiveMinimum` is a value or, as in older contracts, a boolean.
 fn limit(node: &Node, included: &str, excluded: &str) -> Result<Option<Limit>> {
@@ -142,23 +182,34 @@ fn limit(node: &Node, included: &str, excluded: &str) -> Result<Option<Limit>> {
 
 /// Compiles a regular expression: of those that end in time linear to the text.
 pub(super) fn pattern(node: &Node) -> Result<Regex> {
-    Regex::new(&node.text("pattern")?).map_err(|cause| {
-        let reason = match &cause {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+    Regex::new(&node.any_text("pattern")?).map_err(|cause| {
+        let (reason, hint) = match &cause {
+            regex::Error::CompiledTooBig(_) => {
+                ("it is too large".to_owned(), "write smaller counts in `{}`")
+            }
             other => {
                 let text = other.to_string();
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+                let last = text.lines().last().unwrap_or_default();
+                (
+                    last.trim_start_matches("error: ").to_owned(),
+                    "look-around and back references are not supported: write the pattern without \
+                     them",
+                )
             }
         };
-        node.spot.fault("cannot use the pattern of a contract").with("reason", reason).hint(
-            "look-around and back references are not supported: write the pattern without them",
-        )
+        let fault = node.spot.fault("cannot use the pattern of a contract");
+        fault.with("reason", reason).hint(hint)
     })
 }
 
-fn written(node: &Node) -> Result<Written> {
+fn written(
+    node: &Node,
+    logical: Option<Logical>,
+    of: &str,
+    unused: &mut Vec<(String, u64)>,
+) -> Result<Written> {
     let mut written = Written::default();
-    for (property, value) in custom(node)? {
+    for (property, value) in custom(node, &OF_PROPERTY)? {
         match property.as_str() {
             "decimal" => written.decimal = Some(value.text("decimal")?),
             // A space is no text to YAML without quotes.
@@ -183,11 +234,34 @@ fn written(node: &Node) -> Result<Written> {
             }
             _ => {}
         }
+        let has_effect = match property.as_str() {
+            "decimal" | "thousands" => {
+                matches!(logical, Some(Logical::Integer | Logical::Number))
+            }
+            "trueValues" | "falseValues" => logical == Some(Logical::Boolean),
+            "centuryStart" => {
+                matches!(logical, Some(Logical::Date | Logical::Timestamp | Logical::Time))
+            }
+            _ => true,
+        };
+        if !has_effect {
+            unused.push((format!("`{property}` of {of}"), value.spot.line));
+        }
     }
     Ok(written)
 }
 
 impl Written {
+    /// Tells whether something is said.
+    pub(super) fn is_declared(&self) -> bool {
+        self.decimal.is_some()
+            || self.thousands.is_some()
+            || !self.truths.is_empty()
+            || !self.falsities.is_empty()
+            || self.trim
+            || self.case.is_some()
+    }
+
     /// Returns the marks of numbers.
     pub(super) fn numbers(&self, spot: Spot) -> Result<singer::convert::NumberFormat> {
         let decimal = self.decimal.as_deref().unwrap_or(".");

@@ -1,11 +1,13 @@
 //! Reads what a contract says of one property.
 
+use std::collections::BTreeSet;
+
 use singer::{ErrorKind, Result};
 
 use super::model::{Logical, Property};
 use super::options::Options;
 use super::rules;
-use super::words::{custom, name_of, note_unknown, unknown_word};
+use super::words::{OF_PROPERTY, PROTECT, custom, name_of, note_unknown, unknown_word};
 use super::yaml::Node;
 use crate::protect::{Generalise, Protection};
 
@@ -42,10 +44,6 @@ const KNOWN: [&str; 30] = [
     "dataGranularityDescription",
     "transform",
 ];
-
-/// The words of `protect`.
-const PROTECT: [&str; 8] =
-    ["drop", "null", "hash", "token", "mask", "partial", "generalise", "keep"];
 
 /// Reads a property of a stream or of an object.
 pub(super) fn read(node: &Node, table: &str, unused: &mut Vec<(String, u64)>) -> Result<Property> {
@@ -84,10 +82,22 @@ fn read_named(
     }
     twice(&properties)?;
     let items = match node.get("items") {
-        Some(node) => Some(Box::new(read_named(node, &format!("{name}[]"), table, unused)?)),
+        Some(node) => {
+            let items = read_named(node, &format!("{name}[]"), table, unused)?;
+            if items.protection == Some(Protection::Drop) {
+                return Err(node
+                    .spot
+                    .fault("cannot leave out the elements of an array")
+                    .hint("use `protect: drop` for the whole array, or another way for elements"));
+            }
+            Some(Box::new(items))
+        }
         None => None,
     };
-    let options = Options::read(node, logical.is_some(), &format!("{table}.{name}"), unused)?;
+    for part in properties.iter().chain(items.as_deref()) {
+        note_parts(part, &format!("{table}.{name}"), unused);
+    }
+    let options = Options::read(node, logical, &format!("{table}.{name}"), unused)?;
     let classification =
         node.get("classification").map(|node| node.text("classification")).transpose()?;
     Ok(Property {
@@ -106,13 +116,28 @@ fn read_named(
     })
 }
 
+/// Notes what has no effect on values inside others.
+fn note_parts(part: &Property, of: &str, unused: &mut Vec<(String, u64)>) {
+    let is_time = matches!(part.logical, Some(Logical::Date | Logical::Timestamp | Logical::Time));
+    let notes = [
+        (part.unique, "unique"),
+        (part.key.is_some(), "primaryKey"),
+        (!part.rules.is_empty(), "quality"),
+        (part.options.written.is_declared() || is_time && part.options.format.is_some(), "format"),
+    ];
+    for (_, what) in notes.iter().filter(|(has, _)| *has) {
+        unused.push((format!("`{what}` of {of}.{}, a part of a value", part.name), part.spot.line));
+    }
+}
+
 /// Reads the custom properties `protect` and `generalise`.
 fn protection(node: &Node, logical: Option<Logical>) -> Result<Option<Protection>> {
     let (mut protect, mut how) = (None, None);
-    for (property, value) in custom(node)? {
+    for (property, value) in custom(node, &OF_PROPERTY)? {
         match property.as_str() {
             // YAML reads `null` without quotes as nothing.
-            "protect" => protect = Some((value.text("protect").unwrap_or("null".into()), value)),
+            "protect" if value.is_null() => protect = Some(("null".to_owned(), value)),
+            "protect" => protect = Some((value.text("protect")?, value)),
             "generalise" => how = Some((value.text("generalise")?, value)),
             _ => {}
         }
@@ -179,8 +204,9 @@ fn default_of(node: &Node, logical: Option<Logical>) -> Result<Generalise> {
 
 /// Refuses two properties of one name.
 pub(super) fn twice(properties: &[Property]) -> Result<()> {
-    for (at, property) in properties.iter().enumerate() {
-        if properties[..at].iter().any(|known| known.name == property.name) {
+    let mut names = BTreeSet::new();
+    for property in properties {
+        if !names.insert(&property.name) {
             let fault = property.spot.fault("a contract describes a property twice");
             return Err(fault.with("property", &property.name).hint("remove one of them"));
         }

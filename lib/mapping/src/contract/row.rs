@@ -10,6 +10,7 @@ use singer::{Batch, Cell, Error, ErrorKind, Kind, Result, Row};
 
 use super::checks::Check;
 use super::convert::Converter;
+use super::parts::Part;
 use super::rules::{Counter, Known};
 use super::settings::OnViolation;
 use crate::protect::{Node, Protector};
@@ -44,6 +45,19 @@ impl Out {
     pub(crate) fn is_unique(&self) -> bool {
         matches!(&self.work, Work::Judge(judge) if judge.unique)
     }
+
+    /// Returns the kind of its values before they are protected.
+    pub(crate) fn kind(&self) -> Kind {
+        match &self.work {
+            Work::Judge(judge) => judge.kind,
+            Work::Copy | Work::Null => self.kind_before,
+        }
+    }
+
+    /// Tells whether it is judged, and then left out.
+    pub(crate) fn is_left_out(&self) -> bool {
+        matches!(&self.work, Work::Judge(judge) if matches!(judge.protect, Protect::LeftOut))
+    }
 }
 
 /// What happens to the values of a column.
@@ -62,6 +76,8 @@ pub(crate) struct Judge {
     /// The kind of what the converter writes.
     pub kind: Kind,
     pub checks: Vec<Check>,
+    /// What parts of the values must be.
+    pub parts: Option<Part>,
     pub required: bool,
     pub unique: bool,
     /// Null may stand in the place of a value.
@@ -77,6 +93,8 @@ pub(crate) enum Protect {
     Value(Protector),
     /// Some parts of them.
     Parts(Node),
+    /// They are left out, once they are judged.
+    LeftOut,
 }
 
 /// Makes the rows of a stream.
@@ -87,6 +105,8 @@ pub(crate) struct Rows {
     pub watch: Rc<RefCell<Watch>>,
     /// Names of the key, for rows that are named in a message.
     pub keys: Vec<String>,
+    /// The column that says that a row was deleted.
+    pub deleted: Option<usize>,
     pub values: Values,
 }
 
@@ -95,6 +115,11 @@ pub(crate) struct Rows {
 pub(crate) struct Values {
     places: Vec<Place>,
     text: Vec<u8>,
+    /// The part that breached the contract, of the value that did.
+    part: Option<String>,
+    /// Values of columns in which none may come twice: the column and the sum. They are remembered
+    /// when the row passes.
+    unique: Vec<(usize, u128)>,
 }
 
 #[derive(Clone, Copy)]
@@ -121,6 +146,7 @@ impl Rows {
     /// Appends what becomes of a row.
     pub(crate) fn row(&mut self, row: Row<'_>, out: &mut Batch) -> Result<()> {
         self.values.places.clear();
+        self.values.unique.clear();
         self.values.text.clear();
         self.values.text.shrink_to(1 << 20);
         for at in 0..self.columns.len() {
@@ -130,32 +156,46 @@ impl Rows {
         }
         let start = out.mark();
         self.write(row, out)?;
-        self.count(row)?;
-        let Some(row_hash) = &mut self.row_hash else { return Ok(()) };
-        let mut watch = self.watch.borrow_mut();
-        let sum = row_hash.hash(|at| out.cell_since(start, at), &mut watch.counts)?;
-        let Some(sum) = sum else {
-            out.rollback(start);
-            return Ok(());
-        };
-        out.push_with(|out| {
-            hex_into(&sum, out);
-            Ok(())
-        })
+        let is_deletion = self.deleted.is_some_and(|at| is_text(row.cell(at)));
+        if is_deletion && self.row_hash.is_some() {
+            return Err(Error::new(ErrorKind::Config, "cannot make the row hash of a deletion")
+                .with("reason", "it has no values, and so not the hash of the row that it deletes")
+                .with("line", row.line())
+                .hint("remove `row_hash`: the stream needs its own key"));
+        }
+        if let Some(row_hash) = &mut self.row_hash {
+            let mut watch = self.watch.borrow_mut();
+            let sum = row_hash.hash(|at| out.cell_since(start, at), &mut watch.counts)?;
+            let Some(sum) = sum else {
+                // A row that came before is left out, and no rule counts it.
+                out.rollback(start);
+                return Ok(());
+            };
+            out.push_with(|out| {
+                hex_into(&sum, out);
+                Ok(())
+            })?;
+        }
+        // Rules count rows, and a deletion is none.
+        if is_deletion { Ok(()) } else { self.count(row) }
     }
 
     /// Converts a value and judges it.
     fn judge(&mut self, at: usize, row: Row<'_>) -> Result<(), Unfit> {
-        let Out { from, work, .. } = &mut self.columns[at];
+        let Out { from, work, name, .. } = &mut self.columns[at];
         let values = &mut self.values;
         let Work::Judge(judge) = work else {
             values.places.push(Place::Row);
             return Ok(());
         };
-        let Some(Cell::Text(text)) = from.map(|from| row.cell(from)) else {
+        let cell = from.map(|from| row.cell(from));
+        let Some(Cell::Text(text)) = cell else {
             values.places.push(Place::Row);
             let refused = Unfit("it is required, and there is no value");
-            return if judge.required { Err(refused) } else { Ok(()) };
+            // A deletion has the key, and needs no other value.
+            let may_lack =
+                self.deleted.is_some_and(|at| is_text(row.cell(at))) && !self.keys.contains(name);
+            return if judge.required && !may_lack { Err(refused) } else { Ok(()) };
         };
         let start = values.text.len();
         if judge.converter.copies() {
@@ -167,7 +207,23 @@ impl Rows {
             values.places[at] = Place::Text(start, values.text.len());
         }
         let Cell::Text(value) = values.cell(at, *from, row) else { return Ok(()) };
-        judge.checks.iter().try_for_each(|check| check.judge(judge.kind, value))
+        judge.checks.iter().try_for_each(|check| check.judge(judge.kind, value))?;
+        if let Some(parts) = &judge.parts
+            && let Err(misfit) = parts.judge(value)
+        {
+            values.part = Some(misfit.path());
+            return Err(misfit.reason);
+        }
+        if judge.unique
+            && let Some(known) = self.watch.borrow().known.get(name)
+        {
+            let sum = known.sum([(judge.kind, value)]);
+            if known.has(sum) {
+                return Err(Unfit("the value came before, and is unique"));
+            }
+            self.values.unique.push((at, sum));
+        }
+        Ok(())
     }
 
     /// Says what becomes of a value that breaches the contract, or of its row.
@@ -179,14 +235,19 @@ impl Rows {
             _ => false,
         };
         if self.on_violation == OnViolation::Null && may_be_null {
+            self.values.part = None;
             self.values.places[at] = Place::Null;
             let mut watch = self.watch.borrow_mut();
             *watch.nulled.entry(name.clone()).or_default() += 1;
             return Ok(());
         }
         let failure = Error::new(ErrorKind::Data, "a value breaches the contract of its stream")
-            .with("column", name)
-            .with("reason", unfit.0);
+            .with("column", name);
+        let failure = match self.values.part.take().filter(|part| !part.is_empty()) {
+            Some(part) => failure.with("part", part),
+            None => failure,
+        };
+        let failure = failure.with("reason", unfit.0);
         // The values of the columns behind it may not be known yet.
         self.values.places[at] = Place::Null;
         for behind in self.values.places.len()..self.columns.len() {
@@ -205,8 +266,14 @@ impl Rows {
     fn count(&mut self, row: Row<'_>) -> Result<()> {
         let Self { columns, values, watch, keys, .. } = self;
         let mut watch = watch.borrow_mut();
-        let Watch { rows, counters, .. } = &mut *watch;
+        let Watch { rows, counters, known, .. } = &mut *watch;
         *rows += 1;
+        for (at, sum) in &values.unique {
+            let name = &columns[*at].name;
+            if let Some(known) = known.get_mut(name) {
+                known.is_new(*sum, name)?;
+            }
+        }
         for counter in counters {
             let cell = |at: usize| values.cell(at, columns[at].from, row);
             let place = || {
@@ -236,7 +303,7 @@ impl Rows {
     /// Writes the cells, protected.
     fn write(&mut self, row: Row<'_>, out: &mut Batch) -> Result<()> {
         for at in 0..self.columns.len() {
-            let Out { from, work, name, .. } = &mut self.columns[at];
+            let Out { from, work, .. } = &mut self.columns[at];
             let judge = match work {
                 Work::Copy => {
                     out.push_cell(from.map_or(Cell::Null, |from| row.cell(from)));
@@ -246,6 +313,7 @@ impl Rows {
                     out.push_null();
                     continue;
                 }
+                Work::Judge(judge) if matches!(judge.protect, Protect::LeftOut) => continue,
                 Work::Judge(judge) => judge,
             };
             let cell = self.values.cell(at, *from, row);
@@ -253,19 +321,8 @@ impl Rows {
                 out.push_cell(cell);
                 continue;
             };
-            if judge.unique {
-                let mut watch = self.watch.borrow_mut();
-                let known = watch.known.get_mut(name);
-                let is_new = known.map(|known| known.is_new(std::iter::once(Some(text)), name));
-                drop(watch);
-                if !is_new.unwrap_or(Ok(true))? {
-                    self.violation(at, Unfit("the value came before, and is unique"), row)?;
-                    out.push_null();
-                    continue;
-                }
-            }
             let pushed = match &mut judge.protect {
-                Protect::Not => {
+                Protect::Not | Protect::LeftOut => {
                     out.push(text);
                     Ok(())
                 }
@@ -294,7 +351,7 @@ impl Rows {
         for (at, column) in self.columns.iter_mut().enumerate() {
             let Some(from) = column.from else { continue };
             let raw = row.cell(from);
-            if raw == Cell::Absent {
+            if raw == Cell::Absent || column.is_left_out() {
                 continue;
             }
             if record.len() > 1 {
@@ -334,10 +391,14 @@ impl Rows {
     }
 }
 
+fn is_text(cell: Cell<'_>) -> bool {
+    matches!(cell, Cell::Text(_))
+}
+
 fn protected_into(protect: &mut Protect, kind: Kind, text: &[u8], out: &mut Vec<u8>) {
     let mut shown = Vec::new();
     let (done, is_text) = match protect {
-        Protect::Not => return,
+        Protect::Not | Protect::LeftOut => return,
         Protect::Value(protector) if protector.is_null() => (Err(Unfit("")), false),
         Protect::Value(protector) => {
             (protector.apply(kind, text, &mut shown), protector.writes_text(kind))

@@ -1,13 +1,15 @@
 //! `quality`: rules for all rows of a stream together, counted row by row and judged at its end.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use regex::Regex;
-use singer::{Cell, Error, ErrorKind, Result};
+use singer::{Cell, Error, ErrorKind, Kind, Result};
 
-use super::options::pattern;
+use super::options::{no_value_between, pattern};
 use super::words::{note_unknown, unknown_word};
 use super::yaml::{Inner, Node};
+use crate::normal::{is_always_normal, normal_into};
 
 /// So many values are remembered to find those that come twice: a column of them takes about 40
 /// bytes a value.
@@ -98,12 +100,12 @@ pub(super) fn read(node: &Node, of: &str, unused: &mut Vec<(String, u64)>) -> Re
             }
         }
         note_unknown(item.mapping("quality")?, &KNOWN, of, unused);
-        rules.push(rule(item, of)?);
+        rules.push(rule(item, of, unused)?);
     }
     Ok(rules)
 }
 
-fn rule(node: &Node, of: &str) -> Result<Rule> {
+fn rule(node: &Node, of: &str, unused: &mut Vec<(String, u64)>) -> Result<Rule> {
     let metric = node.get("metric").or_else(|| node.get("rule"));
     let metric = metric.ok_or_else(|| {
         node.spot.fault("a rule of a contract has no `metric`").hint(
@@ -111,27 +113,15 @@ fn rule(node: &Node, of: &str) -> Result<Rule> {
         )
     })?;
     let word = metric.text("metric")?;
-    let arguments = node.get("arguments");
-    let argument = |key: &str| arguments.and_then(|arguments| arguments.get(key));
-    let kind = match word.as_str() {
-        "nullValues" => Metric::Nulls,
-        "missingValues" => Metric::Missing(values(argument("missingValues"))?),
-        "invalidValues" => {
-            let valid = values(argument("validValues"))?.into_iter().flatten().collect();
-            Metric::Invalid { valid, pattern: argument("pattern").map(pattern).transpose()? }
-        }
-        "duplicateValues" | "duplicateCount" => {
-            let names = argument("properties").map(|node| node.texts("properties")).transpose()?;
-            Metric::Duplicates(names.unwrap_or_default())
-        }
-        "rowCount" => Metric::Rows,
-        _ => {
-            let words =
-                ["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"];
-            return Err(unknown_word(metric.spot, "metric", &word, &words));
+    let unit = node.get("unit").map(|unit| unit.text("unit")).transpose()?;
+    let is_percent = match unit.as_deref() {
+        None | Some("rows") => false,
+        Some("percent") => true,
+        Some(unit_word) => {
+            let spot = node.get("unit").map_or(node.spot, |unit| unit.spot);
+            return Err(unknown_word(spot, "unit", unit_word, &["rows", "percent"]));
         }
     };
-    let unit = node.get("unit").map(|unit| unit.text("unit")).transpose()?;
     let severity = node.get("severity").map(|node| node.text("severity")).transpose()?;
     let bounds = bounds(node)?;
     if bounds.is_empty() {
@@ -141,13 +131,63 @@ fn rule(node: &Node, of: &str) -> Result<Rule> {
             .hint("add `mustBe: 0`, or another of the bounds `mustBe...`"));
     }
     Ok(Rule {
-        metric: kind,
+        metric: kind_of(metric, &word, node.get("arguments"), of, unused)?,
         bounds,
-        is_percent: unit.as_deref() == Some("percent"),
+        is_percent,
         is_advice: matches!(severity.as_deref(), Some("warning" | "info")),
         name: format!("{word} of {of}"),
         line: node.spot.line,
     })
+}
+
+/// Reads what a rule counts, from its metric and its arguments.
+fn kind_of(
+    metric: &Node,
+    word: &str,
+    arguments: Option<&Node>,
+    of: &str,
+    unused: &mut Vec<(String, u64)>,
+) -> Result<Metric> {
+    let argument = |key: &str| arguments.and_then(|arguments| arguments.get(key));
+    let needs = |names: &str| {
+        metric
+            .spot
+            .fault("a rule of a contract does not say what it counts")
+            .with("metric", word)
+            .hint(format!("add {names} below `arguments`"))
+    };
+    let (metric, known): (_, &[&str]) = match word {
+        "nullValues" => (Metric::Nulls, &[]),
+        "missingValues" => {
+            let words = values(argument("missingValues"))?;
+            if words.is_empty() {
+                return Err(needs("`missingValues`"));
+            }
+            (Metric::Missing(words), &["missingValues"])
+        }
+        "invalidValues" => {
+            let valid: Vec<_> = values(argument("validValues"))?.into_iter().flatten().collect();
+            let pattern = argument("pattern").map(pattern).transpose()?;
+            if valid.is_empty() && pattern.is_none() {
+                return Err(needs("`validValues` or `pattern`"));
+            }
+            (Metric::Invalid { valid, pattern }, &["validValues", "pattern"])
+        }
+        "duplicateValues" | "duplicateCount" => {
+            let names = argument("properties").map(|node| node.texts("properties")).transpose()?;
+            (Metric::Duplicates(names.unwrap_or_default()), &["properties"])
+        }
+        "rowCount" => (Metric::Rows, &[]),
+        _ => {
+            let words =
+                ["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"];
+            return Err(unknown_word(metric.spot, "metric", word, &words));
+        }
+    };
+    if let Some(arguments) = arguments {
+        note_unknown(arguments.mapping("arguments")?, known, &format!("{word} of {of}"), unused);
+    }
+    Ok(metric)
 }
 
 fn values(node: Option<&Node>) -> Result<Vec<Option<Vec<u8>>>> {
@@ -166,7 +206,10 @@ fn bounds(node: &Node) -> Result<Vec<Bound>> {
         text.parse::<f64>().map_err(|_| node.spot.fault("a bound of a rule is not a number"))
     };
     let pair = |node: &Node| match node.list("bound")? {
-        [low, high] => Ok((number(low)?, number(high)?)),
+        [low, high] => {
+            let (first, last) = (number(low)?, number(high)?);
+            if first > last { Err(no_value_between(low.spot)) } else { Ok((first, last)) }
+        }
         _ => Err(node.spot.fault("a range of a rule needs two numbers")),
     };
     let mut bounds = Vec::new();
@@ -219,19 +262,41 @@ impl Bound {
 /// Counts what a rule asks for.
 pub(crate) struct Counter {
     rule: Rule,
-    /// The column, or the columns of a rule of the stream.
-    columns: Vec<usize>,
+    /// The column, or the columns of a rule of the stream, and their kinds.
+    columns: Vec<(usize, Kind)>,
     count: u64,
     rows: Vec<String>,
     known: Known,
+}
+
+impl Metric {
+    /// Makes the values that a contract lists comparable with those of a column.
+    fn make_normal(&mut self, kind: Kind) {
+        let make = |value: &mut Vec<u8>| *value = normal(kind, value).into_owned();
+        match self {
+            Self::Missing(words) => words.iter_mut().flatten().for_each(make),
+            Self::Invalid { valid, .. } => valid.iter_mut().for_each(make),
+            Self::Nulls | Self::Duplicates(_) | Self::Rows => {}
+        }
+    }
+}
+
+/// Returns the one text of a value, so that `1` and `1.0` are equal numbers.
+fn normal(kind: Kind, text: &[u8]) -> Cow<'_, [u8]> {
+    if is_always_normal(kind) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::new();
+    normal_into(kind, text, &mut out);
+    Cow::Owned(out)
 }
 
 impl Counter {
     /// Prepares for a column of the stream, or for a rule of the stream itself.
     pub(crate) fn new(
         rule: &Rule,
-        column: Option<usize>,
-        find: impl Fn(&str) -> Option<usize>,
+        column: Option<(usize, Kind)>,
+        find: impl Fn(&str) -> Option<(usize, Kind)>,
     ) -> Result<Self> {
         let columns = match (&rule.metric, column) {
             (_, Some(column)) => vec![column],
@@ -256,13 +321,11 @@ impl Counter {
                 .with("line", rule.line)
                 .hint("write it below a property, or name `arguments.properties`"));
         }
-        Ok(Self {
-            rule: rule.clone(),
-            columns,
-            count: 0,
-            rows: Vec::new(),
-            known: Known::default(),
-        })
+        let mut rule = rule.clone();
+        if let Some((_, kind)) = columns.first() {
+            rule.metric.make_normal(*kind);
+        }
+        Ok(Self { rule, columns, count: 0, rows: Vec::new(), known: Known::default() })
     }
 
     /// Takes what was counted before the columns of the stream changed.
@@ -278,32 +341,34 @@ impl Counter {
         cell: impl Fn(usize) -> Cell<'a>,
         place: impl FnOnce() -> String,
     ) -> Result<()> {
-        let first = self.columns.first().map(|column| cell(*column));
-        let text = match first {
-            Some(Cell::Text(text)) => Some(text),
+        let Self { rule, columns, known, .. } = self;
+        let mut texts = columns.iter().map(|(column, kind)| match cell(*column) {
+            Cell::Text(text) => Some((*kind, text)),
             _ => None,
-        };
-        let counts = match &self.rule.metric {
+        });
+        let counts = match &rule.metric {
             Metric::Rows => {
                 self.count += 1;
                 return Ok(());
             }
-            Metric::Nulls => text.is_none(),
-            Metric::Missing(words) => words.iter().any(|word| word.as_deref() == text),
-            Metric::Invalid { valid, pattern } => text.is_some_and(|text| {
-                let is_listed = valid.is_empty() || valid.iter().any(|word| word == text);
+            Metric::Nulls => texts.next().flatten().is_none(),
+            Metric::Missing(words) => {
+                let text = texts.next().flatten().map(|(kind, text)| normal(kind, text));
+                words.iter().any(|word| word.as_deref() == text.as_deref())
+            }
+            Metric::Invalid { valid, pattern } => texts.next().flatten().is_some_and(|found| {
+                let text = normal(found.0, found.1);
+                let is_listed = valid.is_empty() || valid.iter().any(|word| **word == *text);
                 let fits = pattern.as_ref().is_none_or(|pattern| {
-                    std::str::from_utf8(text).is_ok_and(|text| pattern.is_match(text))
+                    std::str::from_utf8(found.1).is_ok_and(|text| pattern.is_match(text))
                 });
                 !is_listed || !fits
             }),
-            Metric::Duplicates(_) => {
-                let cells = self.columns.iter().map(|column| match cell(*column) {
-                    Cell::Text(text) => Some(text),
-                    _ => None,
-                });
-                text.is_some() && !self.known.is_new(cells, &self.rule.name)?
-            }
+            // As in a database, a null is like no other one.
+            Metric::Duplicates(_) => match texts.collect::<Option<Vec<_>>>() {
+                Some(cells) => !known.is_new(known.sum(cells), &rule.name)?,
+                None => false,
+            },
         };
         if counts {
             self.count += 1;
@@ -359,21 +424,26 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Tells whether these cells have not come before.
-    pub(crate) fn is_new<'a>(
-        &mut self,
-        cells: impl Iterator<Item = Option<&'a [u8]>>,
-        what: &str,
-    ) -> Result<bool> {
+    /// Returns the sum of values, by which they are remembered.
+    pub(crate) fn sum<'a>(&self, values: impl IntoIterator<Item = (Kind, &'a [u8])>) -> u128 {
         let (mut one, mut other) = (self.one.build_hasher(), self.other.build_hasher());
-        for cell in cells {
+        for (kind, text) in values {
+            let text = normal(kind, text);
             for hasher in [&mut one, &mut other] {
-                hasher.write_u8(u8::from(cell.is_some()));
-                hasher.write_usize(cell.map_or(0, <[u8]>::len));
-                hasher.write(cell.unwrap_or_default());
+                hasher.write_usize(text.len());
+                hasher.write(&text);
             }
         }
-        let sum = u128::from(one.finish()) << 64 | u128::from(other.finish());
+        u128::from(one.finish()) << 64 | u128::from(other.finish())
+    }
+
+    /// Tells whether values with this sum came before.
+    pub(crate) fn has(&self, sum: u128) -> bool {
+        self.seen.contains(&sum)
+    }
+
+    /// Remembers values, and tells whether they have not come before.
+    pub(crate) fn is_new(&mut self, sum: u128, what: &str) -> Result<bool> {
         if self.seen.len() >= REMEMBERED_MAX && !self.seen.contains(&sum) {
             return Err(Error::new(ErrorKind::Config, "cannot remember more values of a stream")
                 .with("values", REMEMBERED_MAX)

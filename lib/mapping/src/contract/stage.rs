@@ -2,20 +2,24 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 use singer::mapper::{Route, RowMap};
-use singer::{Column, Context as _, Error, ErrorKind, Kind, Result, ResultExt as _, Stream};
+use singer::schema::DELETED_AT;
+use singer::{Column, Context as _, Error, ErrorKind, Kind, Result, Stream};
 
 use super::compile::{Compiled, Terms, compile, spelled};
+use super::differences;
+use super::files::{files, report};
 use super::model::{Contract, Property, Table};
+use super::parts;
 use super::row::{Out, Rows, Values, Watch, Work};
 use super::rules::Counter;
 use super::settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns};
 use crate::pipeline::Stage;
-use crate::protect::{Keys, Protection};
+use crate::protect::{Keys, Protection, remove_samples};
 use crate::row_hash::{ROW_HASH, RowHash, RowHashSettings};
 
 /// Holds streams to their contracts.
@@ -27,15 +31,17 @@ pub struct Guard {
     row_hash: Option<RowHashSettings>,
     /// The streams of the run, by name.
     streams: BTreeMap<String, Held>,
-    /// A contract protects a column, so that no row may be shown as it came.
-    protects: bool,
+    /// A contract protects columns or leaves some out, so that no row may be shown as it came.
+    hides_rows: bool,
 }
 
 /// A stream that is held to its contract.
 struct Held {
     of_tap: String,
-    /// The columns that it had first.
-    first: Vec<(String, Kind)>,
+    /// The columns and members that it had first.
+    first: BTreeMap<String, Kind>,
+    /// The columns without a contract and those that are left out, as they were reported.
+    told: Option<(Vec<String>, Vec<String>)>,
     watch: Rc<RefCell<Watch>>,
 }
 
@@ -46,12 +52,17 @@ impl Guard {
     /// What is wrong with the settings or with a contract, with file and line.
     pub fn new(settings: ContractSettings) -> Result<Option<Self>> {
         if settings.contracts.is_empty() && settings.row_hash.is_none() {
-            if settings.require_classification {
+            let asks = [
+                (settings.require_classification, "require_classification"),
+                (settings.strict, "strict"),
+                (settings.extra_columns != ExtraColumns::Keep, "extra_columns"),
+            ];
+            if let Some((_, setting)) = asks.iter().find(|(asks, _)| *asks) {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    "cannot check classes without contracts",
+                    "cannot hold streams to contracts without contracts",
                 )
-                .with("setting", "require_classification")
+                .with("setting", setting)
                 .hint("name the files with the contracts in `contracts`"));
             }
             return Ok(None);
@@ -104,77 +115,74 @@ impl Guard {
             columns_change: settings.columns_change,
             row_hash: settings.row_hash,
             streams: BTreeMap::new(),
-            protects,
+            hides_rows: protects
+                || extra == ExtraColumns::Drop
+                || settings.columns_change == ColumnsChange::Discard,
         }))
-    }
-
-    /// Says what happens to a stream without a contract; `true`: it passes.
-    fn unlisted(&self, stream: &Stream) -> Result<bool> {
-        if self.tables.is_empty() {
-            return Ok(true);
-        }
-        let refuse = |what: &str| {
-            Error::new(ErrorKind::Config, what)
-                .with("stream", &stream.name)
-                .hint("add the stream to a contract, or deselect it in the tap")
-        };
-        if self.terms.require_classification && self.terms.extra != ExtraColumns::Drop {
-            return Err(refuse("columns of a stream have no classification: it has no contract"));
-        }
-        match self.terms.extra {
-            ExtraColumns::Fail => Err(refuse("a stream has no contract").of_kind(ErrorKind::Data)),
-            ExtraColumns::Drop => {
-                singer::warn!(
-                    "W-CONTRACT-DIFFERS",
-                    "stream {} is left out: no contract lists it",
-                    stream.name
-                );
-                Ok(false)
-            }
-            ExtraColumns::Keep => {
-                singer::warn!(
-                    "W-CONTRACT-DIFFERS",
-                    "stream {} passes as it is: no contract lists it",
-                    stream.name
-                );
-                Ok(true)
-            }
-        }
     }
 
     /// Returns the columns that came during the run and are left out.
     fn discarded(&mut self, stream: &Stream) -> Result<Vec<String>> {
-        let columns: Vec<(String, Kind)> =
-            stream.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
+        let paths = parts::paths(&stream.columns);
         let held = self.streams.entry(stream.name.clone()).or_insert_with(|| Held {
             of_tap: stream.of_tap().to_owned(),
-            first: columns.clone(),
+            first: paths.clone(),
+            told: None,
             watch: Rc::default(),
         });
-        let is_new = |(name, kind): &&(String, Kind)| match self.columns_change {
-            ColumnsChange::Evolve => false,
-            ColumnsChange::Freeze => !held.first.contains(&(name.clone(), *kind)),
-            ColumnsChange::Discard => !held.first.iter().any(|(known, _)| known == name),
-        };
-        let new: Vec<String> =
-            columns.iter().filter(is_new).map(|(name, _)| name.clone()).collect();
-        if self.columns_change == ColumnsChange::Freeze && !new.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Data,
-                "the columns of a stream changed during the run",
-            )
-            .with("columns", new.join(", "))
-            .hint("run again; or set `columns_change` to evolve or discard"));
+        match self.columns_change {
+            ColumnsChange::Evolve => Ok(Vec::new()),
+            ColumnsChange::Freeze => {
+                let new: Vec<&str> = paths
+                    .iter()
+                    .filter(|(path, kind)| held.first.get(*path) != Some(kind))
+                    .map(|(path, _)| path.as_str())
+                    .collect();
+                if new.is_empty() {
+                    return Ok(Vec::new());
+                }
+                Err(Error::new(ErrorKind::Data, "the columns of a stream changed during the run")
+                    .with("columns", new.join(", "))
+                    .hint("run again; or set `columns_change` to evolve or discard"))
+            }
+            ColumnsChange::Discard => {
+                let names = stream.columns.iter().map(|column| &column.name);
+                Ok(names.filter(|name| !held.first.contains_key(*name)).cloned().collect())
+            }
         }
-        Ok(new)
+    }
+
+    /// Returns what the contract says of this stream: values of its key are required, and the row
+    /// hash is a column of ours.
+    fn terms_of(&self, stream: &Stream, table: &Table) -> Table {
+        let mut table = table.clone();
+        if self.row_hash.is_some() {
+            table.properties.retain(|property| property.name != ROW_HASH);
+            return table;
+        }
+        let names_key = table.properties.iter().any(|property| property.key.is_some());
+        for property in &mut table.properties {
+            let is_of_tap =
+                stream.keys.iter().any(|key| spelled(key, table.names) == property.name);
+            property.required |= property.key.is_some() || !names_key && is_of_tap;
+        }
+        table
     }
 
     fn held(&mut self, stream: &Stream, table: &Table) -> Result<Route> {
         let discarded = self.discarded(stream)?;
+        let table = &self.terms_of(stream, table);
+        differences::check_protected(&stream.columns, table, &self.terms)?;
         let empty = Map::new();
         let schemas = stream.schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let compiled = compile(&stream.columns, schemas, table, &self.terms, &discarded)?;
-        tell_differences(&stream.name, &compiled);
+        let found = Some((compiled.unlisted.clone(), compiled.left_out.clone()));
+        if let Some(held) = self.streams.get_mut(&stream.name)
+            && held.told != found
+        {
+            differences::tell(&stream.name, &compiled);
+            held.told = found;
+        }
         check_bookmark(stream, table)?;
         let keys = self.keys(stream, table, &compiled)?;
         let columns = compiled.columns;
@@ -186,11 +194,14 @@ impl Guard {
         }
         let mut schema = stream.schema.clone();
         schema.insert("properties".to_owned(), Value::Object(compiled.properties));
+        if table.properties.iter().any(is_protected) {
+            remove_samples(&mut schema);
+        }
         if let Some(Value::Array(required)) = schema.get_mut("required") {
-            let has = |name: &Value| {
-                columns.iter().any(|out| name == &out.name && !matches!(out.work, Work::Null))
-            };
-            required.retain(has);
+            let goes_out = |out: &&Out| !matches!(out.work, Work::Null) && !out.is_left_out();
+            let names: BTreeSet<&str> =
+                columns.iter().filter(goes_out).map(|out| out.name.as_str()).collect();
+            required.retain(|name| name.as_str().is_some_and(|name| names.contains(name)));
         }
         let rows = Rows {
             columns,
@@ -198,6 +209,7 @@ impl Guard {
             row_hash: None,
             watch,
             keys: keys.clone(),
+            deleted: deleted_at(stream),
             values: Values::default(),
         };
         self.route(stream, schema, keys, rows)
@@ -238,8 +250,8 @@ impl Guard {
         }
         for key in &keys {
             let property = table.properties.iter().find(|property| property.name == *key);
-            let protection = property.and_then(|property| property.protection);
-            if let Some(protection) = protection.filter(|protection| !protection.keeps_apart()) {
+            let protection = property.and_then(blurs);
+            if let Some(protection) = protection {
                 return Err(Error::new(ErrorKind::Config, "cannot protect a key in this way")
                     .with("column", key)
                     .with("protect", protection.word())
@@ -299,7 +311,7 @@ impl Stage for Guard {
             let route = self.held(stream, &table).with("contract", path.display())?;
             return Ok(Some(vec![route]));
         }
-        if !self.unlisted(stream)? {
+        if !differences::passes(stream, &self.tables, &self.terms)? {
             return Ok(Some(Vec::new()));
         }
         if self.row_hash.is_none() {
@@ -318,6 +330,7 @@ impl Stage for Guard {
             row_hash: None,
             watch: Rc::clone(&self.streams[&stream.name].watch),
             keys: Vec::new(),
+            deleted: deleted_at(stream),
             values: Values::default(),
         };
         self.route(stream, stream.schema.clone(), Vec::new(), rows).map(|route| Some(vec![route]))
@@ -347,14 +360,23 @@ impl Stage for Guard {
     }
 
     fn hides_rows(&self) -> bool {
-        self.protects
+        self.hides_rows
     }
+}
+
+/// Returns the place of the column that says that a row was deleted.
+fn deleted_at(stream: &Stream) -> Option<usize> {
+    stream.columns.iter().position(|column| column.name == DELETED_AT)
 }
 
 /// Refuses to protect the column that orders an incremental read: the state shows its values.
 fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
-    let named = stream.fields.get("bookmark_properties").and_then(Value::as_array);
-    let named = named.into_iter().flatten().filter_map(Value::as_str);
+    let named = match stream.fields.get("bookmark_properties") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(name)) => vec![name.as_str()],
+        _ => Vec::new(),
+    };
+    let named = named.into_iter();
     for key in named.chain(stream.replication_key.as_deref()) {
         let name = spelled(key, table.names);
         let property = table.properties.iter().find(|property| property.name == name);
@@ -378,7 +400,12 @@ fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
 
 /// Prepares the rules of a stream; what was counted before stays.
 fn counters(table: &Table, columns: &[Out], mut before: Vec<Counter>) -> Result<Vec<Counter>> {
-    let find = |name: &str| columns.iter().position(|out| out.name == name);
+    let places: BTreeMap<&str, usize> =
+        columns.iter().enumerate().map(|(at, out)| (out.name.as_str(), at)).collect();
+    let find = |name: &str| {
+        let at = *places.get(name)?;
+        Some((at, columns[at].kind()))
+    };
     let mut counters = Vec::new();
     for rule in &table.rules {
         counters.push(Counter::new(rule, None, find)?);
@@ -395,25 +422,15 @@ fn counters(table: &Table, columns: &[Out], mut before: Vec<Counter>) -> Result<
     Ok(counters)
 }
 
-fn tell_differences(stream: &str, compiled: &Compiled) {
-    if !compiled.unlisted.is_empty() {
-        singer::warn!(
-            "W-CONTRACT-DIFFERS",
-            "stream {stream} has columns that its contract does not list, and they pass: {}",
-            compiled.unlisted.join(", ")
-        );
-    }
-    if !compiled.left_out.is_empty() {
-        tracing::info!(
-            "stream {stream}: left out by its contract: {}",
-            compiled.left_out.join(", ")
-        );
-    }
-}
-
-fn is_protected(property: &Property) -> bool {
+pub(super) fn is_protected(property: &Property) -> bool {
     let own = property.protection.is_some_and(|protection| protection != Protection::Keep);
     own || property.properties.iter().chain(property.items.as_deref()).any(is_protected)
+}
+
+/// Returns how a property or a part of it is protected, where values that differ become equal.
+fn blurs(property: &Property) -> Option<Protection> {
+    let own = property.protection.filter(|protection| !protection.keeps_apart());
+    own.or_else(|| property.properties.iter().chain(property.items.as_deref()).find_map(blurs))
 }
 
 /// Returns the first part of a property that needs a key, and its line.
@@ -422,49 +439,4 @@ fn needs_key(property: &Property) -> Option<(String, u64)> {
         return Some((property.name.clone(), property.spot.line));
     }
     property.properties.iter().chain(property.items.as_deref()).find_map(needs_key)
-}
-
-/// Names the parts of a contract that nobody judges here.
-fn report(contract: &Contract) {
-    if contract.unused.is_empty() {
-        return;
-    }
-    let parts = contract.unused.iter().map(|(what, line)| format!("{what} (line {line})"));
-    let parts: Vec<String> = parts.take(10).collect();
-    singer::warn!(
-        "W-CONTRACT-UNUSED",
-        "parts of {} have no effect: {}",
-        contract.path.display(),
-        parts.join(", ")
-    );
-}
-
-/// Returns the files with contracts: those that are named, and those in folders that are named.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path)
-            .or_kind(ErrorKind::NoInput, "cannot list the folder with contracts")
-            .with("path", path.display())?;
-        let is_contract = |path: &Path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.ends_with(".odcs.yaml") || name.ends_with(".odcs.yml")
-        };
-        let mut found: Vec<PathBuf> = entries
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| is_contract(path))
-            .collect();
-        found.sort();
-        if found.is_empty() {
-            return Err(Error::new(ErrorKind::NoInput, "cannot find a contract in the folder")
-                .with("path", path.display())
-                .hint("contracts are files whose names end with `.odcs.yaml`"));
-        }
-        files.append(&mut found);
-    }
-    Ok(files)
 }

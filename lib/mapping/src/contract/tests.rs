@@ -6,17 +6,17 @@ use singer::{Batch, Cell, Envelope, Error, ErrorKind, Result, Row, Stream};
 use super::*;
 use crate::pipeline::Stage as _;
 
-const KEY: &str = "n0t-a-real-key-0123456789-abcdefghij";
+pub(super) const KEY: &str = "n0t-a-real-key-0123456789-abcdefghij";
 
 /// A contract for the stream `s` with these properties, and what else the schema has.
-fn contract(properties: &str) -> String {
+pub(super) fn contract(properties: &str) -> String {
     format!(
         "apiVersion: v3.1.0\nkind: DataContract\nid: c\nname: c\nversion: 1.0.0\nstatus: active\n\
          schema:\n- name: s\n  properties:\n{properties}"
     )
 }
 
-fn guard(text: &str, settings: &Value) -> Result<Guard> {
+pub(super) fn guard(text: &str, settings: &Value) -> Result<Guard> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.odcs.yaml");
     std::fs::write(&path, text).unwrap();
@@ -25,21 +25,21 @@ fn guard(text: &str, settings: &Value) -> Result<Guard> {
     Ok(Guard::new(serde_json::from_value(all).unwrap())?.unwrap())
 }
 
-fn stream(properties: &Value) -> Stream {
+pub(super) fn stream(properties: &Value) -> Stream {
     let schema = json!({ "type": "object", "properties": properties });
     Stream::new("s", schema.as_object().unwrap().clone(), Vec::new())
 }
 
 /// What came out: the schema, and of each row its cells or why not.
-struct Told {
-    properties: Value,
-    keys: Vec<String>,
-    rows: Vec<Result<String, Error>>,
-    end: Result<()>,
+pub(super) struct Told {
+    pub(super) properties: Value,
+    pub(super) keys: Vec<String>,
+    pub(super) rows: Vec<Result<String, Error>>,
+    pub(super) end: Result<()>,
 }
 
 /// Sends rows through; a cell is a text, or null.
-fn through(mut guard: Guard, stream: &Stream, rows: &[Value]) -> Result<Told> {
+pub(super) fn through(mut guard: Guard, stream: &Stream, rows: &[Value]) -> Result<Told> {
     let mut route = guard.routes(stream)?.unwrap().pop().unwrap();
     let width = stream.columns.len();
     let mut batch = Batch::new(width);
@@ -73,7 +73,7 @@ fn through(mut guard: Guard, stream: &Stream, rows: &[Value]) -> Result<Told> {
     Ok(Told { properties, keys: route.stream.keys, rows, end })
 }
 
-fn reason(told: &Result<String, Error>) -> String {
+pub(super) fn reason(told: &Result<String, Error>) -> String {
     match told {
         Ok(row) => row.clone(),
         Err(failure) => {

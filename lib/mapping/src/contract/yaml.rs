@@ -92,17 +92,32 @@ impl Node {
         }
     }
 
-    /// Returns a text that is not empty; numbers and booleans are texts as they are written.
+    /// Returns a text that is not empty; numbers and booleans are texts, too.
     pub(crate) fn text(&self, what: &str) -> Result<String> {
-        let text = match &self.inner {
-            Inner::Scalar(Value::String(text)) => text.clone(),
-            Inner::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-            _ => String::new(),
-        };
-        if text.is_empty() {
-            return Err(self.spot.fault("cannot read the contract").with(what, "not a text"));
+        let text = self.any_text(what)?;
+        if text.trim().is_empty() && what != "thousands" {
+            return Err(self.spot.fault("cannot read the contract").with(what, "an empty text"));
         }
         Ok(text)
+    }
+
+    /// Returns a text, which may be empty; numbers and booleans are texts, too.
+    pub(crate) fn any_text(&self, what: &str) -> Result<String> {
+        let is_what = match &self.inner {
+            Inner::Scalar(Value::String(text)) => return Ok(text.clone()),
+            Inner::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => {
+                return Ok(value.to_string());
+            }
+            Inner::Scalar(_) => "no value",
+            Inner::List(_) => "a list, not a text",
+            Inner::Mapping(_) => "a mapping, not a text",
+        };
+        Err(self.spot.fault("cannot read the contract").with(what, is_what))
+    }
+
+    /// Tells whether it is null.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.inner, Inner::Scalar(Value::Null))
     }
 
     /// Returns a boolean.
@@ -131,8 +146,8 @@ impl Node {
     /// Returns the texts of a list, or of one text.
     pub(crate) fn texts(&self, what: &str) -> Result<Vec<String>> {
         match &self.inner {
-            Inner::List(items) => items.iter().map(|item| item.text(what)).collect(),
-            _ => Ok(vec![self.text(what)?]),
+            Inner::List(items) => items.iter().map(|item| item.any_text(what)).collect(),
+            _ => Ok(vec![self.any_text(what)?]),
         }
     }
 

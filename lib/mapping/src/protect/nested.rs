@@ -136,6 +136,8 @@ impl Node {
         let mut after = schema.clone();
         match self {
             Self::Members { members, extra } => {
+                // What was said of further members may describe one that is protected.
+                after.remove("additionalProperties");
                 let Some(Value::Object(properties)) = schema.get("properties") else {
                     return Some(Value::Object(after));
                 };
@@ -156,8 +158,6 @@ impl Node {
                 if let Some(Value::Array(required)) = after.get_mut("required") {
                     required.retain(|name| name.as_str().is_some_and(|n| kept.contains_key(n)));
                 }
-                // What was said of further members may describe one that is protected.
-                after.remove("additionalProperties");
                 after.insert("properties".to_owned(), Value::Object(kept));
             }
             Self::Elements(node) => {
