@@ -1,5 +1,6 @@
 //! A mapper keeps the order, the envelope and the completeness of its streams.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -71,25 +72,37 @@ fn each_record_keeps_its_time_and_its_version() {
     assert!(told.text().contains(r#""x":1.0"#), "{}", told.text());
 }
 
+/// Returns how many bytes a process has written.
+fn written(io: &str) -> u64 {
+    let text = fs::read_to_string(io).unwrap();
+    let count = text.lines().find_map(|line| line.strip_prefix("wchar: "));
+    count.unwrap().parse().unwrap()
+}
+
 /// A tap of another author names no stream, so the end of the output looks like a good end.
 #[test]
 fn a_mapper_that_is_stopped_ends_within_a_message() {
-    let rows = (0..20_000).fold(
-        Lines::default().schema("t", &properties(), &["id"]),
-        |lines, id| lines.record("t", &json!({ "id": id, "name": "x" })),
-    );
+    let rows = (0..20_000)
+        .fold(Lines::default().schema("t", &properties(), &["id"]), |lines, id| {
+            lines.record("t", &json!({ "id": id, "name": "x" }))
+        });
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL] {
         let mut run = mapper(&json!({})).start_with(Stdio::piped(), true);
         let mut stdin = run.child().stdin.take().unwrap();
         stdin.write_all(&rows.0).unwrap();
         stdin.flush().unwrap();
-        // Time to write what has come, and then it waits for more.
-        std::thread::sleep(Duration::from_millis(500));
+        let io = format!("/proc/{}/io", run.child().id());
+        let mut left = 10_000;
+        while written(&io) < 1_000_000 {
+            left -= 1;
+            assert!(left > 0, "the mapper writes nothing");
+            std::thread::sleep(Duration::from_millis(2));
+        }
         run.signal(signal);
         let stopped = run.wait();
         drop(stdin);
         assert!(stopped.text().len() > 100_000, "{signal:?}: {}", stopped.text().len());
-        let lake = lake();
+        let lake = folder();
         let target = to_lake(lake.path(), "s", DAY).input(stopped.stdout).go().exits(76);
         assert!(!is_published(lake.path(), "t"), "{signal:?}: {}", target.stderr);
     }
@@ -134,8 +147,11 @@ fn what_a_schema_says_besides_is_passed_on() {
     first["bookmark_properties"] = json!(["id"]);
     let lines = Lines::default().message(&first).message(&again);
     let told = mapper(&json!({ "streams": { "t": ["u"] } })).input(lines.0).go().success();
-    let names: Vec<Value> =
-        told.messages().into_iter().map(|mut message| message["bookmark_properties"].take()).collect();
+    let names: Vec<Value> = told
+        .messages()
+        .into_iter()
+        .map(|mut message| message["bookmark_properties"].take())
+        .collect();
     assert_eq!(names, [json!(["id"]), json!(["name"])]);
 }
 

@@ -240,7 +240,7 @@ fn rejects_hold_nothing_that_is_left_out() {
         .input(lines.0)
         .go()
         .success();
-    let text = std::fs::read_to_string(rejects).unwrap();
+    let text = fs::read_to_string(rejects).unwrap();
     assert!(text.contains("people") && !text.contains("SECRET"), "{text}");
     assert!(!told.stderr.contains("SECRET") && !told.text().contains("SECRET"));
 }

@@ -181,8 +181,8 @@ impl Part {
                 }
                 &unescaped
             }
-            (Logical::Integer | Logical::Number, Token::Integer(digits)) => digits,
-            (Logical::Number, Token::Decimal(digits)) => digits,
+            (Logical::Integer | Logical::Number, Token::Integer(digits))
+            | (Logical::Number, Token::Decimal(digits)) => digits,
             (Logical::Integer, Token::Decimal(digits)) => {
                 let number = Decimal::read(digits).filter(|number| !number.has_fraction());
                 number.ok_or(Unfit("it has a fraction"))?.write(&mut unescaped);
