@@ -9,6 +9,7 @@ mod differences;
 #[cfg(test)]
 mod exact_tests;
 mod files;
+mod logical;
 mod model;
 mod odcs;
 mod options;
@@ -23,6 +24,7 @@ mod tests;
 mod words;
 mod yaml;
 
-pub use model::{Contract, Logical, Property, Table};
+pub use logical::Logical;
+pub use model::{Contract, Property, Table};
 pub use settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns, OnViolation};
 pub use stage::Guard;

@@ -8,8 +8,9 @@ use singer::convert::Unfit;
 use singer::scan::{Scanner, Token};
 use singer::{Kind, Result};
 
-use super::model::Logical;
-use super::options::{Limit, Options, no_value_between};
+use super::logical::Logical;
+use super::options::{Limit, Options};
+use super::words::no_value_between;
 use super::yaml::Spot;
 use crate::normal::{Decimal, normal_into};
 use crate::protect::mail_parts;

@@ -5,7 +5,8 @@ use singer::canonical::is_canonical;
 use singer::convert::{BooleanWords, Conversion, NumberFormat, TimeFormat, Unfit};
 use singer::{Column, Context as _, Error, ErrorKind, Kind, Result};
 
-use super::model::{Logical, Property};
+use super::logical::Logical;
+use super::model::Property;
 use super::options::Case;
 use crate::normal::Decimal;
 

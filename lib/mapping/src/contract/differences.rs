@@ -8,7 +8,6 @@ use singer::{Column, Error, ErrorKind, Result, Stream};
 use super::compile::{Compiled, Terms, by_name, spelled};
 use super::model::{Property, Table};
 use super::settings::ExtraColumns;
-use super::stage::is_protected;
 
 /// Says what happens to a stream that no contract lists; `true`: it passes.
 pub(super) fn passes(
@@ -39,7 +38,7 @@ pub(super) fn passes(
         return Err(refuse("a stream has no contract").of_kind(ErrorKind::Data));
     }
     let meant = tables.values().find(|(_, table)| {
-        alike(&table.name, &stream.name) && table.properties.iter().any(is_protected)
+        alike(&table.name, &stream.name) && table.properties.iter().any(Property::is_protected)
     });
     if let Some((path, table)) = meant {
         return Err(Error::new(
@@ -80,7 +79,7 @@ pub(super) fn check_protected(columns: &[Column], table: &Table, terms: &Terms) 
     let listed = by_name(table);
     let names: BTreeSet<String> =
         columns.iter().map(|column| spelled(&column.name, table.names)).collect();
-    let lacking = |property: &&Property| is_protected(property) && !names.contains(&property.name);
+    let lacking = |property: &&Property| property.is_protected() && !names.contains(&property.name);
     for property in table.properties.iter().filter(lacking) {
         let is_near =
             |name: &&String| !listed.contains_key(name.as_str()) && alike(&property.name, name);

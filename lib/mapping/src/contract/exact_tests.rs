@@ -222,8 +222,8 @@ fn options_without_effect_are_noted_and_impossible_ones_refused() {
             "`trueValues` of s.a",
         ),
         (
-            "quality: [{metric: invalidValues, arguments: {pattern: x, validvalues: [b]}, mustBe: 0}]",
-            "unknown part `validvalues` of invalidValues of s.a",
+            "quality: [{metric: invalidValues, arguments: {pattern: x, validvalue: b}, mustBe: 0}]",
+            "unknown part `validvalue` of invalidValues of s.a",
         ),
     ] {
         assert_eq!(unused(property).unwrap(), [expected], "{property}");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::logical::Logical;
 use super::options::Options;
 use super::rules::Rule;
 use super::yaml::Spot;
@@ -75,45 +76,10 @@ pub struct Property {
     pub(crate) spot: Spot,
 }
 
-/// `logicalType`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Logical {
-    /// `string`
-    String,
-    /// `date`
-    Date,
-    /// `timestamp`
-    Timestamp,
-    /// `time`
-    Time,
-    /// `number`
-    Number,
-    /// `integer`
-    Integer,
-    /// `boolean`
-    Boolean,
-    /// `object`
-    Object,
-    /// `array`
-    Array,
-}
-
-impl Logical {
-    /// Each type and its word.
-    pub(crate) const WORDS: [(&'static str, Self); 9] = [
-        ("string", Self::String),
-        ("date", Self::Date),
-        ("timestamp", Self::Timestamp),
-        ("time", Self::Time),
-        ("number", Self::Number),
-        ("integer", Self::Integer),
-        ("boolean", Self::Boolean),
-        ("object", Self::Object),
-        ("array", Self::Array),
-    ];
-
-    /// Returns the word of the standard.
-    pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, logical)| *logical == self).map_or("", |(word, _)| word)
+impl Property {
+    /// Tells whether values of it, or of a part of it, are protected.
+    pub(crate) fn is_protected(&self) -> bool {
+        let own = self.protection.is_some_and(|protection| protection != Protection::Keep);
+        own || self.properties.iter().chain(self.items.as_deref()).any(Self::is_protected)
     }
 }

@@ -3,8 +3,8 @@
 use regex::Regex;
 use singer::{Context as _, Result};
 
-use super::model::Logical;
-use super::words::{OF_PROPERTY, custom, note_unknown, unknown_word};
+use super::logical::Logical;
+use super::words::{OF_PROPERTY, custom, no_value_between, note_unknown, unknown_word};
 use super::yaml::{Node, Spot};
 
 /// What the values of a property must be, and how they are written.
@@ -125,12 +125,6 @@ impl Options {
         }
         Ok(options)
     }
-}
-
-/// Makes the failure of a range that holds no value.
-pub(super) fn no_value_between(spot: Spot) -> singer::Error {
-    spot.fault("no value fits a range of the contract")
-        .hint("the lower end is above the upper one: exchange them")
 }
 
 /// Tells whether an option is judged for values of a type; one that the standard does not have is

@@ -1,4 +1,4 @@
-//! The parts of objects and arrays: those that a contract does not list, and what the others must be.
+//! The parts of objects and arrays: those without a contract, and what the others must be.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use singer::{Column, Context as _, Kind, Result};
 
 use super::checks::{self, Check};
 use super::convert::kind_of;
-use super::model::{Logical, Property};
+use super::logical::Logical;
+use super::model::Property;
 use crate::normal::Decimal;
 
 /// Returns the paths of members that a schema declares, and that a property with members does not

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use singer::{ErrorKind, Result};
 
-use super::model::{Logical, Property};
+use super::logical::Logical;
+use super::model::Property;
 use super::options::Options;
 use super::rules;
 use super::words::{OF_PROPERTY, PROTECT, custom, name_of, note_unknown, unknown_word};

@@ -6,8 +6,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use regex::Regex;
 use singer::{Cell, Error, ErrorKind, Kind, Result};
 
-use super::options::{no_value_between, pattern};
-use super::words::{note_unknown, unknown_word};
+use super::options::pattern;
+use super::words::{no_value_between, note_unknown, unknown_word};
 use super::yaml::{Inner, Node};
 use crate::normal::{is_always_normal, normal_into};
 

@@ -73,7 +73,7 @@ impl Guard {
             let contract = Contract::from_path(&path)?;
             report(&contract);
             for table in contract.tables {
-                protects |= table.properties.iter().any(is_protected);
+                protects |= table.properties.iter().any(Property::is_protected);
                 unkeyed = unkeyed.or_else(|| {
                     let place = table.properties.iter().find_map(needs_key)?;
                     Some((path.clone(), table.name.clone(), place))
@@ -194,7 +194,7 @@ impl Guard {
         }
         let mut schema = stream.schema.clone();
         schema.insert("properties".to_owned(), Value::Object(compiled.properties));
-        if table.properties.iter().any(is_protected) {
+        if table.properties.iter().any(Property::is_protected) {
             remove_samples(&mut schema);
         }
         if let Some(Value::Array(required)) = schema.get_mut("required") {
@@ -380,7 +380,7 @@ fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
     for key in named.chain(stream.replication_key.as_deref()) {
         let name = spelled(key, table.names);
         let property = table.properties.iter().find(|property| property.name == name);
-        if !stream.has_column(key) && table.properties.iter().any(is_protected) {
+        if !stream.has_column(key) && table.properties.iter().any(Property::is_protected) {
             singer::warn!(
                 "W-CONTRACT-DIFFERS",
                 "stream {}: its replication key {key} is not a column behind the stream maps; the \
@@ -388,7 +388,7 @@ fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
                 stream.name
             );
         }
-        if property.is_some_and(is_protected) {
+        if property.is_some_and(Property::is_protected) {
             return Err(Error::new(ErrorKind::Config, "cannot protect a replication key")
                 .with("column", &name)
                 .with("reason", "the state of every run holds its last value as it is")
@@ -420,11 +420,6 @@ fn counters(table: &Table, columns: &[Out], mut before: Vec<Counter>) -> Result<
         counter.go_on_from(before);
     }
     Ok(counters)
-}
-
-pub(super) fn is_protected(property: &Property) -> bool {
-    let own = property.protection.is_some_and(|protection| protection != Protection::Keep);
-    own || property.properties.iter().chain(property.items.as_deref()).any(is_protected)
 }
 
 /// Returns how a property or a part of it is protected, where values that differ become equal.

@@ -110,3 +110,9 @@ pub(super) fn unknown_word(spot: Spot, what: &str, word: &str, words: &[&str]) -
         .with(what, word)
         .hint(format!("{near}the words are {}", words.join(", ")))
 }
+
+/// Makes the failure of a range that holds no value.
+pub(super) fn no_value_between(spot: Spot) -> Error {
+    spot.fault("no value fits a range of the contract")
+        .hint("the lower end is above the upper one: exchange them")
+}
