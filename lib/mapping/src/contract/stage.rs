@@ -97,7 +97,8 @@ impl Guard {
                 .with("column", property)
                 .hint(
                     "set `protect_key`: make a key with `openssl rand -base64 32`, and keep it \
-                     where passwords are kept",
+                     where passwords are kept; `--config ENV` reads it from a variable, such as \
+                     MAP_STREAMS_PROTECT_KEY",
                 ));
         }
         let extra = if settings.strict { ExtraColumns::Fail } else { settings.extra_columns };
