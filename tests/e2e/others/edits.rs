@@ -179,6 +179,57 @@ fn settings_are_set_by_type_and_meltano_reads_them() {
 }
 
 #[test]
+fn settings_are_set_beside_merged_ones_below_odd_keys_and_in_json() {
+    let both = Both::new();
+    let merged = "project_id: 00000000-0000-0000-0000-000000000001
+default_environment: dev
+environments: [{name: dev}]
+x-c: &c
+  namespace: tap_x
+  executable: ./tap.py
+  config: {host: h, user: u}
+plugins:
+  extractors:
+  - name: tap-x
+    <<: *c
+  - name: tap-y
+    namespace: tap_y
+    config:
+      n: 1
+      007: seven
+      on: x
+";
+    file(both.scratch.path(), "meltano.yml", merged);
+    let told = both.chorus("config set tap-x port 5").success().stderr;
+    assert!(told.contains("`config` came by the merge key of"), "{told}");
+    let printed = both.agree("config print tap-x");
+    assert!(printed.contains("\"host\": \"h\"") && printed.contains("\"port\""), "{printed}");
+    both.chorus("config set tap-y n 7").success();
+    both.chorus("config unset tap-y on").success();
+    both.chorus("config set tap-y 007 eight").success();
+    assert!(both.text("meltano.yml").ends_with("\n      007: eight\n"));
+    // Meltano ends at a key that is a number.
+    both.chorus("config unset tap-y 007").success();
+    both.agree("config print tap-y");
+    both.keeps("meltano.yml", merged, &["n: 1", "007: seven", "on: x"]);
+
+    let json = serde_json::json!({
+        "project_id": "00000000-0000-0000-0000-000000000001",
+        "default_environment": "dev",
+        "environments": [{"name": "dev"}],
+        "plugins": {"extractors": [{"name": "tap-x", "namespace": "tap_x"}]},
+    });
+    file(both.scratch.path(), "meltano.yml", serde_json::to_string_pretty(&json).unwrap());
+    both.chorus("config set tap-x a b 5").success();
+    both.chorus("environment add prod").success();
+    both.chorus_with(&["job", "add", "j", "--tasks", "tap-x target-x"]).exits(78);
+    let text = both.text("meltano.yml");
+    assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    both.agree("config print tap-x");
+    assert_eq!(both.agree("environment list"), "dev\nprod\n");
+}
+
+#[test]
 fn jobs_schedules_and_environments_are_edited_and_meltano_lists_them() {
     let both = Both::new();
     both.agree("job list");

@@ -17,7 +17,7 @@ impl Planner<'_> {
         at: Option<usize>,
     ) -> Result<Plan, Refused> {
         if let (Form::Map(entries), Some(key)) = (&node.form, new.key) {
-            let twice = entries.iter().find(|(other, _)| other.key() == Some(key));
+            let twice = entries.iter().find(|(other, _)| other.name() == Some(key));
             if let Some((other, _)) = twice {
                 let why = format!("the key `{key}` is there already");
                 return Err(self.refuse("DUPLICATE_KEY", other.start, &why));
@@ -74,7 +74,7 @@ impl Planner<'_> {
             return Ok(Plan { splices: vec![(text.len()..text.len(), new)], change });
         }
         let splices = if self.in_flow(self.way) {
-            let new = new.flow();
+            let new = new.flow(&self.layout);
             let new = if matches!(value, serde_json::Value::Object(_)) {
                 format!("{{{new}}}")
             } else {
@@ -95,7 +95,7 @@ impl Planner<'_> {
         new: &New<'_>,
         at: Option<usize>,
     ) -> (Vec<Splice>, usize) {
-        let (places, new, end) = (&self.places, new.flow(), self.layout.line_end);
+        let (places, new, end) = (&self.places, new.flow(&self.layout), self.layout.line_end);
         if let Some(slot) = at.map(|at| &slots[at]) {
             let start = slot.start;
             let pad = " ".repeat(places.column(start));
@@ -116,10 +116,12 @@ impl Planner<'_> {
             let pad = " ".repeat(places.column(last.start));
             let stop = places.line_stop(last.end);
             let more = if has_comma { "," } else { "" };
-            let mut splices = vec![(stop..stop, format!("{end}{pad}{new}{more}"))];
+            // The comma first: both may belong at the same place.
+            let mut splices = Vec::new();
             if !has_comma {
                 splices.push((last.end..last.end, ",".to_owned()));
             }
+            splices.push((stop..stop, format!("{end}{pad}{new}{more}")));
             return (splices, last.end);
         }
         let splice = if has_comma {

@@ -5,6 +5,7 @@
 //! old tree on which the operation was done: where they differ the edit is refused.
 
 mod entries;
+mod merged;
 mod model;
 mod operation;
 mod refused;
@@ -80,7 +81,7 @@ fn one(
     };
     let root = tree.documents[index].clone();
     let document = Document { text, root: &root };
-    let operation = document.settled(operation)?;
+    let operation = document.settled(operation, warnings)?;
     let (Operation::Set { path, .. }
     | Operation::Insert { path, .. }
     | Operation::Remove { path }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::merged::{copied, merged, set_inside};
 use super::operation::{Operation, Part, shown};
 use super::refused::Refused;
 use super::tree::{Form, Node};
@@ -29,6 +30,12 @@ impl Document<'_> {
             Some(part) => {
                 let before = &path[..path.len() - left.len()];
                 let node = node_at(self.root, &way);
+                if let Part::Key(key) = part
+                    && merged(self.root, node, key).is_some()
+                {
+                    let why = format!("`{part}` of {} comes by its merge key `<<`", shown(before));
+                    return Err(self.refuse("THROUGH_MERGE", node.span.start, why));
+                }
                 let why = format!("cannot find `{part}` in {}", shown(before));
                 Err(self.refuse("NOT_FOUND", node.span.start, why))
             }
@@ -62,7 +69,7 @@ impl Document<'_> {
                 let mut found = entries
                     .iter()
                     .enumerate()
-                    .filter(|(_, (key, _))| key.key() == Some(name.as_str()));
+                    .filter(|(_, (key, _))| key.name() == Some(name.as_str()));
                 let first = found.next().map(|(index, _)| index);
                 match found.next() {
                     Some((_, (key, _))) => {
@@ -96,7 +103,11 @@ impl Document<'_> {
     }
 
     /// Replaces `put` by the operation that does the same.
-    pub(super) fn settled(&self, operation: &Operation) -> Result<Operation, Refused> {
+    pub(super) fn settled(
+        &self,
+        operation: &Operation,
+        warnings: &mut Vec<String>,
+    ) -> Result<Operation, Refused> {
         let Operation::Put { path, value } = operation else { return Ok(operation.clone()) };
         let (way, left) = self.way_into(path)?;
         let Some((part, rest)) = left.split_first() else {
@@ -104,6 +115,21 @@ impl Document<'_> {
         };
         let node = node_at(self.root, &way);
         let above = path[..path.len() - left.len()].to_vec();
+        if let Part::Key(key) = part
+            && !rest.is_empty()
+            && let Some(other) = merged(self.root, node, key)
+        {
+            let value = self.beside(node, other, rest, value).map_err(|refused| {
+                let why = format!("`{part}` of {} comes by its merge key `<<`", shown(&above));
+                Refused { message: format!("{why}, {}", refused.message), ..refused }
+            })?;
+            warnings.push(format!(
+                "`{part}` came by the merge key of {}; it is written out there now, so that what \
+                 changes where it came from does not change it",
+                shown(&above)
+            ));
+            return Ok(Operation::Insert { path: above, key: Some(key.clone()), value, at: None });
+        }
         let nested = |rest: &[Part]| {
             nested(rest, value.clone()).ok_or_else(|| {
                 let why = format!("cannot create {}: it has a position", shown(path));
@@ -125,6 +151,24 @@ impl Document<'_> {
                 let why = format!("cannot find {}", shown(path));
                 Err(self.refuse("NOT_FOUND", node.span.start, why))
             }
+        }
+    }
+
+    /// Returns what a merge key has, with a value set in it: an entry of its own hides the whole.
+    fn beside(
+        &self,
+        node: &Node,
+        merged: &Node,
+        rest: &[Part],
+        value: &Value,
+    ) -> Result<Value, Refused> {
+        let refuse = |why: &str| self.refuse("THROUGH_MERGE", node.span.start, why.to_owned());
+        let mut whole = copied(self.root, merged)
+            .ok_or_else(|| refuse("and has a value whose spelling a copy could lose"))?;
+        if set_inside(&mut whole, rest, value.clone()) {
+            Ok(whole)
+        } else {
+            Err(refuse("and has no place for the value"))
         }
     }
 
@@ -153,7 +197,7 @@ impl Document<'_> {
 /// Returns the text of a node's key `name`.
 fn name_of(node: &Node) -> Option<&str> {
     let Form::Map(entries) = &node.form else { return None };
-    let (_, value) = entries.iter().find(|(key, _)| key.key() == Some("name"))?;
+    let (_, value) = entries.iter().find(|(key, _)| key.name() == Some("name"))?;
     match &value.form {
         Form::Scalar { text, .. } => Some(text),
         Form::Wanted(value) => value.as_str(),

@@ -36,6 +36,10 @@ impl Refused {
         };
         let hint = match self.code {
             "NOT_VALID" => "correct the line that is named, then run the command again",
+            "THROUGH_ALIAS" | "THROUGH_MERGE" => {
+                "change it by hand where its anchor (`&NAME`) stands, or write it out in place of \
+                 the alias (`*NAME`); the command changed nothing"
+            }
             _ => "edit the file by hand: the command changed nothing",
         };
         failure.with("reason", self.message).with("code", self.code).hint(hint)

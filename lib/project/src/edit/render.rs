@@ -18,6 +18,8 @@ pub(super) struct Layout {
     pub(super) indents_lists: bool,
     /// Whether a text of many lines may be written as a block (`|`).
     pub(super) has_blocks: bool,
+    /// Whether the file is JSON, and stays so.
+    pub(super) is_json: bool,
 }
 
 impl Layout {
@@ -52,7 +54,8 @@ impl Layout {
         let most = (1..9).rev().max_by_key(|step| (steps[*step], *step == 2));
         let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         let step = most.filter(|step| steps[*step] > 0).unwrap_or(2);
-        Self { line_end, step, indents_lists: deeper >= level, has_blocks: true }
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        Self { line_end, step, indents_lists: deeper >= level, has_blocks: true, is_json }
     }
 
     /// Returns the column of a value below its key.
@@ -165,6 +168,25 @@ pub(super) fn flow(value: &Value, in_flow: bool) -> String {
                 members.iter().map(|(key, value)| member(key, value)).collect();
             format!("{{{}}}", members.join(", "))
         }
+        scalar => scalar.to_string(),
+    }
+}
+
+/// Writes a value on one line of a file of JSON.
+pub(super) fn json(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(json).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(key, value)| format!("{}: {}", double(key), json(value)))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+        Value::String(text) => double(text),
         scalar => scalar.to_string(),
     }
 }

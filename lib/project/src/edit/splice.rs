@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::model::{line_of, node_at};
 use super::operation::Operation;
 use super::refused::Refused;
-use super::render::{Layout, block, flow, indented, is_filled, member, replaced};
-use super::scalar::written;
+use super::render::{Layout, block, flow, indented, is_filled, json, member, replaced};
+use super::scalar::{double, written};
 use super::slots::{Places, Slot, last_leaf};
 use super::style::Style;
 use super::tree::{Form, Node};
@@ -91,7 +91,9 @@ impl<'a> Planner<'a> {
         let mut comments = Comments::Inside;
         let mut end = node.span.end;
         let splices = if in_flow {
-            vec![self.inline(node, replaced(value, node, true))]
+            let is_json = self.layout.is_json;
+            let new = if is_json { json(value) } else { replaced(value, node, true) };
+            vec![self.inline(node, new)]
         } else if node.style == Style::Block {
             let slot = self.way.last().and_then(|last| self.slots_of(self.way).get(*last).cloned());
             end = slot.map_or(self.places.line_stop(end), |slot| slot.bottom);
@@ -299,8 +301,13 @@ pub(super) struct New<'a> {
 
 impl New<'_> {
     /// Writes it on one line, for brackets.
-    pub(super) fn flow(&self) -> String {
-        self.key.map_or_else(|| flow(self.value, true), |key| member(key, self.value))
+    pub(super) fn flow(&self, layout: &Layout) -> String {
+        match self.key {
+            Some(key) if layout.is_json => format!("{}: {}", double(key), json(self.value)),
+            Some(key) => member(key, self.value),
+            None if layout.is_json => json(self.value),
+            None => flow(self.value, true),
+        }
     }
 
     /// Writes it as lines.

@@ -373,6 +373,19 @@ impl Node {
         }
     }
 
+    /// Returns the text of a key as it stands: `5`, `no`. A new key of this text needs quotes.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.form {
+            Form::Scalar { text, .. } => Some(text.as_str()).filter(|_| !self.is_merge()),
+            _ => self.key(),
+        }
+    }
+
+    /// Tells whether it is the key `<<`, whose value has more entries of its mapping.
+    pub(super) fn is_merge(&self) -> bool {
+        matches!(&self.form, Form::Scalar { text, plain: true } if text == "<<")
+    }
+
     /// Visits all nodes of it, keys before values.
     pub(super) fn visit<'a>(&'a self, seen: &mut dyn FnMut(&'a Self)) {
         seen(self);
