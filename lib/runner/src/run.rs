@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
                 return Ok(end);
             }
         };
-        if let Err(failure) = self.adopt(step, &end) {
+        if let Err(failure) = self.warn_of_old_name(step, &end) {
             end.failure = Some(failure.with("step", &step.name));
             return Ok(end);
         }
@@ -292,20 +292,23 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
-    /// Gives the first run of a schedule of a tap and a target the state that its runs had before:
-    /// earlier releases did not name it after the schedule.
-    fn adopt(&self, step: &Step, end: &StepEnd) -> Result<()> {
+    /// Tells of the first run of a schedule of a tap and a target where earlier releases may have
+    /// kept its state by another name. It may also be that of other runs of the two.
+    fn warn_of_old_name(&self, step: &Step, end: &StepEnd) -> Result<()> {
         let Self { project, options, states, .. } = self;
-        if options.schedule.is_none()
-            || end.keeps_no_state
-            || states.state(&end.state_id)?.is_some()
-        {
+        let id = &end.state_id;
+        if options.schedule.is_none() || end.keeps_no_state || states.state(id)?.is_some() {
             return Ok(());
         }
         let other = state_id(project, &Options { schedule: None, ..(*options).clone() }, step);
-        let Some(state) = states.state(&other)? else { return Ok(()) };
-        tracing::info!("copied the state {other} to {}, the name of the schedule", end.state_id);
-        states.set_state(&end.state_id, &state)
+        if states.state(&other)?.is_some() {
+            project.warnings().warn(warning!(
+                "W-STATE-NEW-NAME",
+                "the schedule starts without a state: its state is {id}, and there is also \
+                 {other}; to go on from that one: chorus state copy '{other}' '{id}'"
+            ));
+        }
+        Ok(())
     }
 
     /// Runs a command of a plugin.

@@ -215,6 +215,8 @@ pub struct StateKeeper<'a> {
     too_long: bool,
     /// States are taken, and not written.
     keeps_none: bool,
+    /// The target has printed `{}`.
+    was_empty: bool,
 }
 
 impl<'a> StateKeeper<'a> {
@@ -232,8 +234,22 @@ impl<'a> StateKeeper<'a> {
         let (open, kept) = before.into_iter().partition(|(name, _)| is_read(name));
         let open = if reads.is_some() { Map::new() } else { open };
         let (pending, written, failed) = (None, None, None);
-        let (last, too_long, keeps_none, under) = (None, false, false, None);
-        Self { store, id, kept, under, open, last, pending, written, failed, too_long, keeps_none }
+        let (last, under) = (None, None);
+        let (too_long, keeps_none, was_empty) = (false, false, false);
+        Self {
+            store,
+            id,
+            kept,
+            under,
+            open,
+            last,
+            pending,
+            written,
+            failed,
+            too_long,
+            keeps_none,
+            was_empty,
+        }
     }
 
     /// Puts each state over this one, member by member.
@@ -261,6 +277,17 @@ impl<'a> StateKeeper<'a> {
                 "the target printed a line that is not a state; it is left out"
             ));
         };
+        // A target prints it when it was given none, as by a tap that has failed.
+        if state.as_object().is_some_and(Map::is_empty) {
+            if !self.was_empty {
+                tracing::info!(
+                    "{}: the target printed an empty state; it changes nothing",
+                    self.id
+                );
+            }
+            self.was_empty = true;
+            return None;
+        }
         self.pending = Some(state);
         if self.written.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
             self.write();
@@ -297,7 +324,7 @@ impl<'a> StateKeeper<'a> {
                 .with("bytes at most", STATE_BYTES_MAX)
                 .hint("the next run starts from the last state that was kept"));
         }
-        self.failed.map_or(Ok(self.written.is_some()), Err)
+        self.failed.map_or(Ok(self.written.is_some() || self.was_empty), Err)
     }
 }
 
@@ -339,5 +366,10 @@ mod tests {
         let none = json!({"currently_syncing": null});
         let all = json!({"currently_syncing": null, "bookmarks": {"b": 1, "c": 1}});
         check(Some(&["a"]), Some(&["a"]), none, all);
+        let mut keeper = StateKeeper::new(&store, "id", before(), None);
+        let kept = store.state("id").unwrap();
+        assert!(keeper.take(b"{}\n").is_none());
+        assert!(keeper.finish(None).unwrap());
+        assert_eq!(store.state("id").unwrap(), kept);
     }
 }

@@ -132,15 +132,13 @@ fn read(from: &GivenState) -> Result<Value> {
     of_text(&given)
 }
 
-/// Puts a state over another, bookmark by bookmark.
+/// Puts a state over another, member by member, as Meltano does.
 fn merge(known: &mut Value, new: Value) {
     let (Some(members), Value::Object(new)) = (known.as_object_mut(), new) else { return };
     for (name, value) in new {
-        match (members.get_mut(&name), value) {
-            (Some(Value::Object(bookmarks)), Value::Object(more)) if name == "bookmarks" => {
-                bookmarks.extend(more);
-            }
-            (_, value) => drop(members.insert(name, value)),
+        match members.get_mut(&name) {
+            Some(inner @ Value::Object(_)) if value.is_object() => merge(inner, value),
+            _ => drop(members.insert(name, value)),
         }
     }
 }

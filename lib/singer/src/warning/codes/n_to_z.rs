@@ -243,6 +243,12 @@ pub(super) const CODES: &[(&str, &str)] = &[
          until Meltano makes it. Correct the path if it is wrong.",
     ),
     (
+        "W-STATE-NEW-NAME",
+        "A schedule of a tap and a target starts without a state, and the pair has one by the name \
+         that earlier releases gave it. If it is that of the schedule, copy it: the warning has \
+         the command.",
+    ),
+    (
         "W-STATE-SHARED",
         "Another step has moved the state of a step, so this step does not read the rows that the \
          other step has read. Give each step a state of its own.",
