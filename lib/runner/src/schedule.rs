@@ -3,6 +3,7 @@
 mod clock;
 mod due;
 mod expect;
+mod flags;
 mod watch;
 mod window;
 

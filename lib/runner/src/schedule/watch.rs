@@ -101,6 +101,7 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
             schedule: schedule.state_name(),
             ..Options::default()
         };
+        let options = schedule.flagged(options).map_err(told)?;
         let run = Run::begin(&project, &job, &options, host).map_err(told)?;
         let ends = run.steps(&job.steps, &|_| true)?;
         run.end(&ends, job.steps.len())

@@ -146,6 +146,7 @@ pub fn run(project: &Project, name: &str, options: &Options) -> Result<()> {
     let job = Job::find(project, &schedule.words)?;
     preflight::check(project, &job, options.datestamp)?;
     let options = Options { schedule: schedule.state_name(), ..options.clone() };
+    let options = schedule.flagged(options)?;
     run_job(project, &job, &options, Shown { verbose: false, as_json: false, timeout: None })
 }
 
