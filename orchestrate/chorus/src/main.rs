@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     if runner::guard::is_wanted() {
         return runner::guard::main();
     }
-    singer::log::start_at(&ABOUT, cli::given::log_level(std::env::args()));
+    singer::log::start_at(&ABOUT, cli::given::log_level(std::env::args_os().collect()));
     singer::secret::keep_from_dumps();
     let done = match complete::answer(cli::definition) {
         Ok(true) => Ok(ExitCode::SUCCESS),

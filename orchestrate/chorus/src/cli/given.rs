@@ -8,20 +8,26 @@ const SCHEDULE: [&str; 7] = ["start", "list", "add", "set", "remove", "run", "he
 const WITH_VALUE: [&str; 6] =
     ["--project", "--cwd", "--environment", "-e", "--log-level", "--log-format"];
 
+/// Flags of `invoke` that take a value.
+const OF_INVOKE: [&str; 2] = ["--dump", "--print-var"];
+
 /// The levels of the log, as Meltano has them.
 pub(crate) const LEVELS: [&str; 6] = ["debug", "info", "warning", "error", "critical", "disabled"];
 /// The forms of the log: all of Meltano's that are not `json` are `plain`.
 pub(crate) const FORMATS: [&str; 5] = ["plain", "json", "colored", "uncolored", "key-value"];
 
 /// Returns the level of the log that a command line names: the log begins before it is read.
-pub(crate) fn log_level(mut words: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn log_level(words: Vec<OsString>) -> Option<String> {
     const FLAG: &str = "--log-level";
+    let words = settled(words).into_iter().filter_map(|word| word.into_string().ok());
+    let mut words = words.take_while(|word| word != "--");
     let word = words.find(|word| word == FLAG || word.starts_with("--log-level="))?;
     if word == FLAG { words.next() } else { word.strip_prefix("--log-level=").map(str::to_owned) }
 }
 
 /// Puts the words of a command line as the definition has them: `config PLUGIN set` as `config set
 /// PLUGIN`, `schedule NAME` as `schedule start NAME`, and `el -e STREAM` as `el --exclude STREAM`.
+/// What stands behind the plugin of `invoke` is the plugin's.
 pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = command(&words) else { return words };
     let text = |words: &[OsString], at: usize| -> Option<String> {
@@ -40,6 +46,13 @@ pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
             let short = words[at..].iter_mut().filter(|word| *word == "-e");
             short.for_each(|word| *word = "--exclude".into());
         }
+        (Some("invoke"), _) => {
+            if let Some(plugin) = word(&words, at + 1, &OF_INVOKE)
+                && words.get(plugin + 1).is_some_and(|next| next != "--")
+            {
+                words.insert(plugin + 1, "--".into());
+            }
+        }
         (Some("schedule"), Some(name)) if !SCHEDULE.contains(&name.as_str()) => {
             words.splice(at + 1..=at, ["start".into(), "--old-form".into()]);
         }
@@ -50,12 +63,17 @@ pub(crate) fn settled(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// Finds the command: the first word that is no flag, and no value of one.
 fn command(words: &[OsString]) -> Option<usize> {
-    let mut at = 1;
+    word(words, 1, &[])
+}
+
+/// Finds the first word from a place on that is no flag, and no value of one.
+fn word(words: &[OsString], mut at: usize, with_value: &[&str]) -> Option<usize> {
     while let Some(word) = words.get(at)?.to_str() {
         if !word.starts_with('-') {
             return Some(at);
         }
-        at += if WITH_VALUE.contains(&word) { 2 } else { 1 };
+        let has_value = WITH_VALUE.contains(&word) || with_value.contains(&word);
+        at += if has_value { 2 } else { 1 };
     }
     None
 }
@@ -83,5 +101,12 @@ mod tests {
         check("c run config tap-a", "c run config tap-a");
         check("c -e dev el a b -e s", "c -e dev el a b --exclude s");
         check("c run a b -e dev", "c run a b -e dev");
+        check("c -e dev invoke --dump config tap-a", "c -e dev invoke --dump config tap-a");
+        check("c invoke dbt:run --help", "c invoke dbt:run -- --help");
+        check("c invoke --print-var A dbt run -e x", "c invoke --print-var A dbt -- run -e x");
+        check("c invoke dbt -- --help", "c invoke dbt -- --help");
+        let level = |line: &str| log_level(line.split(' ').map(OsString::from).collect());
+        assert_eq!(level("c --log-level debug invoke dbt").as_deref(), Some("debug"));
+        assert_eq!(level("c invoke dbt --log-level debug"), None);
     }
 }
