@@ -97,6 +97,7 @@ mod others {
     mod sales;
     mod states_there_and_back;
     mod taps_and_mappings;
+    mod what_plugins_get;
 }
 
 /// The Singer pipe.

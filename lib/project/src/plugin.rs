@@ -40,6 +40,7 @@ use crate::names::{find_named, nearest};
 use crate::project::Project;
 use crate::role::Role;
 use crate::variables::{Missing, Variables, names_in};
+use crate::warning;
 use about::Description;
 pub use about::about;
 use chain::chain;
@@ -131,7 +132,8 @@ impl Plugin {
         }
         for mapper in project.file["plugins"]["mappers"].as_array().into_iter().flatten() {
             if let Some(mapping) = find_named(&mapper["mappings"], name) {
-                return Self::resolve(project, Role::Mapper, (mapper, Some(mapping)), before);
+                let mapper = without_config(project, mapper, name);
+                return Self::resolve(project, Role::Mapper, (&mapper, Some(mapping)), before);
             }
         }
         if let Some(other) = Other::find(project, name) {
@@ -348,28 +350,47 @@ fn variables(
     own: &[Export],
 ) -> Variables {
     let process = &project.process;
-    let mut variables = process.clone();
+    let mut below = process.clone();
     for (name, value) in project.system_variables() {
-        variables.set(&name, value);
+        below.set(&name, value);
     }
-    for block in chain.iter().skip(1).rev().flat_map(|entry| entry.blocks("env")) {
-        variables.add_block(block, process);
-    }
-    variables.add_block(&project.file["env"], process);
-    set_all(&mut variables, before);
-    set_all(&mut variables, own);
-    let [of_plugin, in_environment] =
-        chain.first().map_or([&Value::Null; 2], |entry| entry.blocks("env"));
-    for block in [of_plugin, &project.environment["env"], in_environment] {
-        variables.add_block(block, process);
-    }
-    variables
+    Variables::settled(|above| {
+        let mut variables = below.clone();
+        for block in chain.iter().skip(1).rev().flat_map(|entry| entry.blocks("env")) {
+            variables.add_block(block, process, above);
+        }
+        variables.add_block(&project.file["env"], process, above);
+        set_all(&mut variables, before);
+        set_all(&mut variables, own);
+        let [of_plugin, in_environment] =
+            chain.first().map_or([&Value::Null; 2], |entry| entry.blocks("env"));
+        for block in [of_plugin, &project.environment["env"], in_environment] {
+            variables.add_block(block, process, above);
+        }
+        variables
+    })
 }
 
 fn set_all(variables: &mut Variables, exports: &[Export]) {
     for Export { name, text, .. } in exports {
         variables.set(name, text);
     }
+}
+
+/// Returns the entry of a mapper for one of its mappings, whose settings take the place of the
+/// mapper's, as for Meltano.
+fn without_config(project: &Project, mapper: &Value, mapping: &str) -> Value {
+    let mut mapper = mapper.clone();
+    let config = mapper.as_object_mut().and_then(|members| members.remove("config"));
+    if config.is_some_and(|config| config.as_object().is_some_and(|all| !all.is_empty())) {
+        project.warnings().warn_once(warning!(
+            "W-PROJECT-UNUSED",
+            "{}: its `config` has no effect in its mapping {mapping}, as in Meltano: write it into \
+             the mapping",
+            mapper["name"].as_str().unwrap_or_default()
+        ));
+    }
+    mapper
 }
 
 /// Returns what a program of ours says of itself. Any program with commands does not answer, and

@@ -113,9 +113,12 @@ impl Project {
             process.set("MELTANO_USER_AGENT", concat!("chorus/", env!("CARGO_PKG_VERSION")));
         }
         process.set("MELTANO_ENVIRONMENT", wanted.as_deref().unwrap_or_default());
-        let mut variables = process.clone();
-        variables.add_block(&file["env"], &given);
-        variables.add_block(&environment["env"], &given);
+        let variables = Variables::settled(|above| {
+            let mut variables = process.clone();
+            variables.add_block(&file["env"], &given, above);
+            variables.add_block(&environment["env"], &given, above);
+            variables
+        });
         let context = Arc::clone(context);
         let (locks, other_day) = (Locks::of_project(&root), None);
         Ok(Self { root, file, environment, process, variables, context, other_day, locks })

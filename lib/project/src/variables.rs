@@ -86,11 +86,32 @@ impl Variables {
         self.values.iter()
     }
 
+    /// Builds variables of blocks: what nothing below a block has is what it is in the end.
+    pub fn settled(build: impl Fn(&Self) -> Self) -> Self {
+        let mut above = Self::default();
+        loop {
+            let all = build(&above);
+            let mut whole = all.clone();
+            whole.values.retain(|name, _| !all.lacking.contains_key(name));
+            whole.lacking.clear();
+            if all.lacking.is_empty() || whole.values.len() <= above.values.len() {
+                return all;
+            }
+            above = whole;
+        }
+    }
+
     /// Adds an `env` block of the project, its values expanded, numbers as they are spelled. The
     /// process' own values win. A variable in a value is what it was before the block; one that is
-    /// new in the block is what it is there.
-    pub fn add_block(&mut self, block: &Value, process: &Self) {
+    /// new in the block is what it is there; one that is not there either is what it is `above`.
+    pub fn add_block(&mut self, block: &Value, process: &Self, above: &Self) {
         let mut before = self.clone();
+        let mut known: BTreeSet<String> = before.values.keys().cloned().collect();
+        for (name, value) in &above.values {
+            if !known.contains(name) {
+                before.values.insert(name.clone(), value.clone());
+            }
+        }
         for (name, value) in block.as_object().into_iter().flatten() {
             if process.get(name).is_some() {
                 continue;
@@ -98,7 +119,7 @@ impl Variables {
             let Some(text) = spelled::text(value) else { continue };
             let mut lacking = BTreeSet::new();
             let value = before.expand(&text, &mut lacking);
-            if before.get(name).is_none() {
+            if known.insert(name.clone()) {
                 before.set_lacking(name, &value, lacking.clone());
             }
             self.set_lacking(name, &value, lacking);
@@ -314,7 +335,7 @@ mod tests {
         variables.set("SET", "x");
         variables.set("EXTRACTED_AT", "");
         let block = json!({"ROOT": "in/${AREA}", "BARE": "${AREA}", "OVER": "${ROOT}/over"});
-        variables.add_block(&block, &process);
+        variables.add_block(&block, &process, &Variables::default());
         let check = |text: &str, expected: Value, [shortened, emptied]: [&[&str]; 2]| {
             let mut missing = Missing::default();
             let value = variables.expand_value(&json!({"a": {"b": [text]}}), &mut missing);

@@ -211,35 +211,52 @@ fn add_schema(stream: &mut Value, id: &str, rules: &Map<String, Value>) -> Resul
         if !matcher(of_stream)?.is_match(id) {
             continue;
         }
-        for (key, value) in values {
-            match path {
-                Some(path) => set_schema(stream, path, key, value)?,
-                None => {
-                    for (keyword, value) in value.as_object().into_iter().flatten() {
-                        set_schema(stream, key, keyword, value)?;
-                    }
-                }
+        let Some(path) = path else {
+            for (key, value) in values {
+                set_schema(stream, key, value)?;
             }
-        }
+            continue;
+        };
+        set_schema(stream, path, &Value::Object(values.clone()))?;
     }
     Ok(())
 }
 
-/// Sets a keyword of the properties that a pattern names; a name that no property has is a new
-/// property.
-fn set_schema(stream: &mut Value, pattern: &str, keyword: &str, value: &Value) -> Result<()> {
+/// Replaces the schema of the properties that a pattern names; a name that no property has is a new
+/// property. One with dots names a property inside others, or none.
+fn set_schema(stream: &mut Value, pattern: &str, schema: &Value) -> Result<()> {
     let matching = matcher(pattern)?;
     let Some(properties) = stream["schema"]["properties"].as_object_mut() else { return Ok(()) };
-    let is_name = !pattern.contains(['*', '?', '[']);
-    if is_name && !properties.contains_key(pattern) {
-        properties.insert(pattern.to_owned(), json!({}));
+    let is_way = pattern.contains('.');
+    if !is_way && !pattern.contains(['*', '?', '[']) && !properties.contains_key(pattern) {
+        properties.insert(pattern.to_owned(), Value::Null);
     }
-    for (name, property) in properties.iter_mut() {
-        if matching.is_match(name) {
-            property[keyword] = value.clone();
+    replace(properties, "", is_way, &mut |way, property| {
+        let is_it = matching.is_match(way);
+        if is_it {
+            *property = schema.clone();
+        }
+        is_it
+    });
+    Ok(())
+}
+
+/// Visits properties, and those inside the ones that are not replaced.
+fn replace(
+    properties: &mut Map<String, Value>,
+    above: &str,
+    is_deep: bool,
+    replaced: &mut dyn FnMut(&str, &mut Value) -> bool,
+) {
+    for (name, property) in properties {
+        let way = format!("{above}{name}");
+        if !replaced(&way, property)
+            && is_deep
+            && let Some(inner) = property.get_mut("properties").and_then(Value::as_object_mut)
+        {
+            replace(inner, &format!("{way}."), is_deep, replaced);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -17,16 +17,21 @@ use crate::variables::names_in;
 /// Returns what will differ from a run by Meltano, a sentence each.
 pub fn differences(project: &Project) -> Vec<String> {
     let mut found = Vec::new();
-    of_block(project, ("the project", &project.file["env"]), false, &mut found);
+    let of_project = Block { of: "the project", own: &project.file["env"], fed_by: None };
+    of_block(project, &of_project, &mut found);
     let environment = project.environment_name().unwrap_or_default();
-    of_block(project, (environment, &project.environment["env"]), true, &mut found);
+    let of_environment = &project.environment["env"];
+    let block = Block { of: environment, own: of_environment, fed_by: Some(Feed::Others) };
+    of_block(project, &block, &mut found);
     for role in Role::ALL {
         for entry in project.file["plugins"][role.key()].as_array().into_iter().flatten() {
             // What cannot be read is told where the plugin is looked at.
             let Ok(chain) = chain(project, role, entry) else { continue };
             if let Some(first) = chain.first() {
-                for block in first.blocks("env") {
-                    of_block(project, (first.name, block), false, &mut found);
+                let [own, there] = first.blocks("env");
+                for (own, fed_by) in [(own, of_environment), (there, own)] {
+                    let fed_by = Some(Feed::Block(fed_by));
+                    of_block(project, &Block { of: first.name, own, fed_by }, &mut found);
                 }
             }
             let program = executable(project, role, &chain);
@@ -58,28 +63,43 @@ pub fn differences(project: &Project) -> Vec<String> {
     found
 }
 
+/// An `env` block.
+struct Block<'a> {
+    /// Whose it is.
+    of: &'a str,
+    own: &'a Value,
+    /// From where Meltano replaces variables in it; nowhere for the project.
+    fed_by: Option<Feed<'a>>,
+}
+
+enum Feed<'a> {
+    /// Everything but the block.
+    Others,
+    /// This block alone.
+    Block(&'a Value),
+}
+
 /// The variables of an `env` block: who wins over them, and what is replaced in them.
-fn of_block(
-    project: &Project,
-    (of, block): (&str, &Value),
-    is_environment: bool,
-    found: &mut Vec<String>,
-) {
-    for (name, value) in block.as_object().into_iter().flatten() {
+fn of_block(project: &Project, block: &Block<'_>, found: &mut Vec<String>) {
+    let of = block.of;
+    for (name, value) in block.own.as_object().into_iter().flatten() {
         let Some(text) = spelled::text(value) else { continue };
         if project.process.get(name).is_some_and(|other| other != text) {
             found.push(format!(
                 "{name}: the shell or .env wins over `env` of {of}; for Meltano, `env` wins"
             ));
         }
-        // Of an environment, Meltano replaces what is set elsewhere.
-        let is_left = |inner: &String| !is_environment || !block[inner].is_null();
+        let is_left = |inner: &String| match block.fed_by {
+            None => true,
+            Some(Feed::Others) => !block.own[inner].is_null(),
+            Some(Feed::Block(feed)) => feed[inner].is_null(),
+        };
         let inner: Vec<String> = names_in(&text).into_iter().filter(is_left).collect();
         if !inner.is_empty() {
             let inner = inner.join(", ");
-            found.push(format!(
-                "{name}: {inner} is replaced in `env` of {of}; Meltano passes it on as text"
-            ));
+            let theirs =
+                if block.fed_by.is_none() { "passes it on as text" } else { "leaves it empty" };
+            found.push(format!("{name}: {inner} is replaced in `env` of {of}; Meltano {theirs}"));
         }
     }
 }

@@ -50,6 +50,13 @@ const NEEDED: [&str; 28] = [
     "EXTRACTED_AT",
 ];
 
+/// What variables begin with that many programs read: a plugin of such a name, as `aws`, takes none
+/// of them away from the others. Its secrets are known by its settings.
+const SHARED: [&str; 16] = [
+    "AWS_", "AZURE_", "CURL_", "DOCKER_", "GCP_", "GIT_", "GOOGLE_", "HTTP_", "HTTPS_", "JAVA_",
+    "LANG_", "MELTANO_", "PG_", "PYTHON_", "SSH_", "SSL_",
+];
+
 /// Which variables a plugin has to do with.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -118,7 +125,9 @@ impl Environment {
         // Whoever names one by its whole name means it.
         own.extend(passed.into_iter().flatten().filter(|pattern| !pattern.contains('*')));
         let mut environment = Self { given, prefixes, own, secret, named };
-        environment.add(known.exports);
+        let of_entry = chain.first().map_or([&Value::Null; 2], |entry| entry.blocks("env"));
+        let set = [of_entry[0], &project.environment["env"], of_entry[1]];
+        environment.add(known.exports, &set);
         environment
     }
 
@@ -156,23 +165,29 @@ impl Environment {
             .plugin_names()
             .iter()
             .map(|name| variable_name(name) + "_")
+            .filter(|prefix| !SHARED.contains(&prefix.as_str()))
             .filter(|prefix| !known.iter().any(|own| own.starts_with(prefix.as_str())))
             .collect();
         let names: Vec<String> = self.given.iter().map(|(name, _)| name.clone()).collect();
         for name in names {
             let is_secret = beside.iter().any(|other| other.secret.contains(&name));
             let is_of_others = || others.iter().any(|prefix| name.starts_with(prefix));
-            if !self.own.contains(&name) && (is_secret || is_of_others()) {
+            let is_needed = NEEDED.contains(&name.as_str());
+            if !self.own.contains(&name) && (is_secret || !is_needed && is_of_others()) {
                 self.given.remove(&name);
             }
         }
     }
 
-    /// Adds the plugin's names and settings as Meltano names them.
-    fn add(&mut self, exports: &[Export]) {
+    /// Adds the plugin's names and settings as Meltano names them. What `env` of the plugin and the
+    /// environment sets stays as it is there.
+    fn add(&mut self, exports: &[Export], set: &[&Value]) {
         for Export { name, text, is_secret } in exports {
             self.own.insert(name.clone());
-            self.given.set(name, text);
+            let is_set = set.iter().any(|block| !block[name].is_null());
+            if !is_set || self.given.get(name).is_none() {
+                self.given.set(name, text);
+            }
             if *is_secret {
                 self.secret.insert(name.clone());
             }

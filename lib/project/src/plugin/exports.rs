@@ -11,6 +11,7 @@ use super::layers::{Setting, text_of};
 use super::secret_words::is_secret;
 use super::{dump, flat};
 use crate::role::Role;
+use crate::spelled;
 use crate::variables::{Missing, Variables};
 
 /// A variable of a plugin.
@@ -72,7 +73,9 @@ pub(super) fn of_mapping(
         .collect();
     let mut found = of_settings(Role::Mapper, chain, definitions, &settings);
     let name = mapping["name"].as_str().unwrap_or_default().to_owned();
-    let all = dump::json(&mapper["mappings"]);
+    let mut all = mapper["mappings"].clone();
+    let is_read = spelled::settle(&mut all).is_ok();
+    let all = if is_read { dump::json(&all) } else { String::new() };
     let what = [("_mapping", "true".to_owned()), ("_mapping_name", name), ("_mappings", all)];
     for (extra, text) in what {
         let names = names(Role::Mapper, chain, extra).into_iter();

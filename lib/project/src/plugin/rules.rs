@@ -60,8 +60,12 @@ pub(super) fn rules(
     let mut found = Map::new();
     for name in ["select", "select_filter", "metadata", "schema", "catalog", "state"] {
         let mut value = Value::Null;
-        for entry in chain.iter().rev() {
-            for block in [entry.own, entry.of_environment] {
+        for (at, entry) in chain.iter().enumerate().rev() {
+            // What an environment says of a plugin above, Meltano has only of lists and texts.
+            let is_mapping = matches!(name, "metadata" | "schema");
+            let of_environment =
+                if at > 0 && is_mapping { &Value::Null } else { entry.of_environment };
+            for block in [entry.own, of_environment] {
                 let at = extra(block, name, entry.is_lock)?;
                 let at = variables.expand_member(name, &at, missing);
                 if !at.is_null() {

@@ -118,7 +118,7 @@ impl Streams {
             for property in properties {
                 let text = format!("{stream}.{property}");
                 let pattern = Pattern::read(&text)?;
-                let is_new = !property.contains(['*', '?', '[']) && self.near(&text).is_none();
+                let is_new = !property.contains(['*', '?', '[', '.']) && self.near(&text).is_none();
                 if !is_new && !self.has(&pattern) {
                     self.lacking("schema", &text, false, warnings)?;
                 }
