@@ -27,6 +27,8 @@ pub struct Project {
     pub(crate) file: Value,
     /// The active environment; null without one.
     pub(crate) environment: Value,
+    /// Whether nobody named it: it is the default of the project.
+    pub environment_is_default: bool,
     /// The variables of this process over those of `.env`.
     pub(crate) process: Variables,
     /// These over the `env` blocks of the project and its environment.
@@ -84,9 +86,11 @@ impl Project {
     fn of_file(root: PathBuf, file: Value, opening: &Opening<'_>) -> Result<Self> {
         let Opening { variables, context, .. } = *opening;
         let mut process = Variables::of_process(&root, variables, &context.warnings)?;
-        let wanted = opening
+        let named = opening
             .environment
-            .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()))
+            .or_else(|| process.get("MELTANO_ENVIRONMENT").filter(|name| !name.is_empty()));
+        let is_default = named.is_none();
+        let wanted = named
             .or_else(|| file["default_environment"].as_str())
             .map(str::to_owned)
             .filter(|name| !name.is_empty());
@@ -101,14 +105,15 @@ impl Project {
         }
         // What stands here belongs to no one else: an `env` block may set it, as for Meltano.
         let given = process.clone();
-        if let Some(id) = file["project_id"].as_str() {
-            process.set("MELTANO_PROJECT_ID", id);
-        }
         process.set("MELTANO_PROJECT_ROOT", root.to_string_lossy());
         let folder = process
             .get("MELTANO_SYS_DIR_ROOT")
             .map_or_else(|| root.join(".meltano").to_string_lossy().into_owned(), str::to_owned);
         process.set("MELTANO_SYS_DIR_ROOT", folder);
+        let made_up = || made_up_id(&root.join(".meltano/analytics.json"));
+        if let Some(id) = file["project_id"].as_str().map(str::to_owned).or_else(made_up) {
+            process.set("MELTANO_PROJECT_ID", id);
+        }
         if process.get("MELTANO_USER_AGENT").is_none() {
             process.set("MELTANO_USER_AGENT", concat!("chorus/", env!("CARGO_PKG_VERSION")));
         }
@@ -121,7 +126,18 @@ impl Project {
         });
         let context = Arc::clone(context);
         let (locks, other_day) = (Locks::of_project(&root), None);
-        Ok(Self { root, file, environment, process, variables, context, other_day, locks })
+        let environment_is_default = is_default && !environment.is_null();
+        Ok(Self {
+            root,
+            file,
+            environment,
+            environment_is_default,
+            process,
+            variables,
+            context,
+            other_day,
+            locks,
+        })
     }
 
     /// Returns who receives the warnings.
@@ -240,6 +256,13 @@ fn root(folder: &Path) -> Result<PathBuf> {
                 "run the command in the folder of a meltano.yml, or name the folder with --project",
             )
     })
+}
+
+/// Returns the id that Meltano has made up for a project without one.
+fn made_up_id(path: &Path) -> Option<String> {
+    let text = std::fs::read(path).ok()?;
+    let kept: Value = serde_json::from_slice(&text).ok()?;
+    kept["project_id"].as_str().map(str::to_owned)
 }
 
 fn find_environment(file: &Value, name: &str) -> Result<Value> {

@@ -168,7 +168,7 @@ impl Variables {
         match value {
             Value::String(text) => self.expand_text(text, missing),
             Value::Array(items) => {
-                items.iter().map(|item| self.expand_value(item, missing)).collect()
+                items.iter().map(|item| self.expand_item(item, missing)).collect()
             }
             Value::Object(members) => {
                 let expand = |(name, value): (&String, &Value)| {
@@ -178,6 +178,19 @@ impl Variables {
             }
             other => other.clone(),
         }
+    }
+
+    /// Expands an item of a list; one that is nothing but a variable without a value is empty, as
+    /// for Meltano.
+    fn expand_item(&self, item: &Value, missing: &mut Missing) -> Value {
+        if let Value::String(text) = item {
+            let mut lacking = BTreeSet::new();
+            if self.expand(text, &mut lacking).is_empty() && !lacking.is_empty() {
+                missing.shortened.entry(missing.at.join(".")).or_default().append(&mut lacking);
+                return Value::from("");
+            }
+        }
+        self.expand_value(item, missing)
     }
 
     /// Expands the value of a setting.
@@ -317,14 +330,14 @@ mod tests {
         check("${NO}-$NO_2", "-", &["NO", "NO_2"]);
         check("${bad name} ${", "${bad name} ${", &[]);
         let mut missing = Missing::default();
-        let value = json!({"a": ["${DAY}", 1, null], "b": "${NO}", "c": "", "d": "x${NO}",
+        let value = json!({"a": ["${DAY}", 1, null, "${NO}"], "b": "${NO}", "c": "", "d": "x${NO}",
                            "e": {"f": "${NOT}"}});
         let expanded = variables.expand_value(&value, &mut missing);
-        let expected = json!({"a": ["2026-01-31", 1, null], "b": null, "c": "", "d": "x",
+        let expected = json!({"a": ["2026-01-31", 1, null, ""], "b": null, "c": "", "d": "x",
                               "e": {"f": null}});
         assert_eq!(expanded, expected);
         assert_eq!(missing.left_out.iter().collect::<Vec<_>>(), ["NO", "NOT"]);
-        assert_eq!(json!(missing.shortened), json!({"d": ["NO"]}));
+        assert_eq!(json!(missing.shortened), json!({"a": ["NO"], "d": ["NO"]}));
     }
 
     #[test]
@@ -338,8 +351,8 @@ mod tests {
         variables.add_block(&block, &process, &Variables::default());
         let check = |text: &str, expected: Value, [shortened, emptied]: [&[&str]; 2]| {
             let mut missing = Missing::default();
-            let value = variables.expand_value(&json!({"a": {"b": [text]}}), &mut missing);
-            assert_eq!(value["a"]["b"][0], expected, "{text}");
+            let value = variables.expand_value(&json!({"a": {"b": text}}), &mut missing);
+            assert_eq!(value["a"]["b"], expected, "{text}");
             let names = |of: &BTreeMap<String, BTreeSet<String>>| json!(of["a.b"]);
             for (found, expected) in [(&missing.shortened, shortened), (&missing.emptied, emptied)]
             {

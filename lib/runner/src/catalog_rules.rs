@@ -1,5 +1,6 @@
 //! Applies a project's `select`, `metadata` and `schema` to the catalog of a tap, as Meltano does.
 
+mod form;
 mod matching;
 mod part;
 mod pattern;
@@ -16,6 +17,7 @@ use pattern::{Pattern, id, is_selected, matcher, names, split};
 /// tell of patterns that match nothing. One that would leave something out is refused, and so is
 /// `select` as a whole where it selects no stream at all.
 pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
+    form::check(catalog)?;
     let mut warnings = if rules.catalog.is_some() {
         beside_catalog(rules)
     } else {
@@ -428,10 +430,7 @@ mod tests {
         assert_eq!(orders["replication_method"], "INCREMENTAL");
         assert_eq!(orders["replication_key"], "at");
         assert_eq!(orders["metadata"][0]["metadata"]["replication-key"], "at");
-        assert_eq!(
-            orders["schema"]["properties"]["at"],
-            json!({"type": "string", "format": "date"})
-        );
+        assert_eq!(orders["schema"]["properties"]["at"], json!({"format": "date"}));
         assert_eq!(orders["schema"]["properties"]["new"]["type"], "string");
         let entries = users["metadata"].as_array().unwrap();
         let email = entries.iter().find(|e| e["breadcrumb"][1] == "email").unwrap();

@@ -269,7 +269,20 @@ fn scheduled(opener: &Opener, args: ScheduleArgs) -> Result<()> {
 /// Lists or edits the project; `named` is the environment that the words or the shell name.
 fn edited(opener: &Opener, command: EditCommand, named: Option<&str>) -> Result<()> {
     match command {
-        EditCommand::Config(args) => commands::config::config(&opener.open()?, args, named),
+        EditCommand::Config(args) => {
+            let mut project = opener.open()?;
+            if let (true, Some(name)) = (project.environment_is_default, project.environment_name())
+            {
+                tracing::info!(
+                    "the default environment {name} does not count for `config`, as in Meltano: \
+                     --environment {name} names it"
+                );
+                let environment = Some(String::new());
+                let (folder, context) = (opener.folder.clone(), Arc::clone(&opener.context));
+                project = Opener { folder, environment, context }.open()?;
+            }
+            commands::config::config(&project, args, named)
+        }
         EditCommand::Select(args) => {
             let (project, _) = opener.of_run(None, &Value::Null)?;
             commands::select::select(&project, &args, named)

@@ -280,3 +280,85 @@ plugins:
     assert_eq!(theirs, ours);
     assert_eq!(theirs[0], serde_json::from_str::<Value>(given).unwrap());
 }
+
+#[test]
+fn settings_have_the_values_of_meltano() {
+    let yaml = "environments:
+- name: dev
+  config: {plugins: {extractors: [{name: tap-m, config: {st1: false}}]}}
+plugins:
+  extractors:
+  - name: tap-m
+    namespace: tap_m
+    executable: ./tap
+    capabilities: [discover, catalog, state]
+    settings:
+    - {name: st1, kind: string}
+    - {name: st2, kind: string, value: false}
+    - {name: op1, kind: options, options: [{label: a, value: true}, {label: b, value: b}]}
+    config: {st1: true, op1: true, l: [$UNDEF, b]}
+  - name: tap-o
+    namespace: tap_o
+    settings: [{name: opt, kind: options, options: [{label: a, value: a}], value: b}]
+  loaders: [{name: target-m, namespace: target_m, executable: ./target}]
+";
+    let [theirs, ours] = both(yaml, "run tap-m target-m");
+    assert_eq!(theirs["tap"]["config"], ours["tap"]["config"]);
+    let of = |name: &str| name.starts_with("TAP_M_") && !name.starts_with("TAP_M__");
+    assert_eq!(variables(&theirs["tap"], of), variables(&ours["tap"], of));
+    let place = Place::new(yaml);
+    let print = |by_chorus: bool, line: &str| -> Value {
+        serde_json::from_str(&place.run(by_chorus, line).success().text()).unwrap()
+    };
+    // The default environment does not count for `config`.
+    for line in ["config print tap-m", "--environment dev config print tap-m"] {
+        assert_eq!(print(false, line), print(true, line), "{line}");
+    }
+    let line = "config print tap-o";
+    for (yaml, words) in
+        [(yaml.to_owned(), "it is one of: a"), (yaml.replace("kind: string", "kind: text"), "kind")]
+    {
+        let place = Place::new(&yaml);
+        let line = if words == "kind" { "config print tap-m" } else { line };
+        assert_ne!(place.run(false, line).code, 0);
+        let told = place.run(true, line).exits(78).stderr;
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn a_project_without_an_id_has_the_one_that_meltano_made_up() {
+    let place = Place::new(
+        "environments: [{name: dev}]
+plugins:
+  utilities: [{name: tool, namespace: tool_space, executable: ./tool}]
+",
+    );
+    let path = place.root.join("meltano.yml");
+    let text = fs::read_to_string(&path).unwrap();
+    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with("project_id")).collect();
+    fs::write(path, text.join("\n")).unwrap();
+    let [theirs, ours] = [false, true].map(|by_chorus| {
+        place.run(by_chorus, "invoke tool").success();
+        variables(&place.calls()["tool"], |name| name == "MELTANO_PROJECT_ID")
+    });
+    assert_eq!(theirs, ours);
+    assert_eq!(theirs.len(), 1);
+}
+
+#[test]
+fn a_catalog_of_another_form_is_refused() {
+    let yaml = "environments: [{name: dev}]
+plugins:
+  extractors: [{name: tap-m, @TAP, catalog: odd.json}]
+  loaders: [{name: target-m, namespace: target_m, executable: ./target}]
+";
+    let place = Place::new(yaml);
+    for odd in ["[]", r#"{"streams": [5]}"#, r#"{"streams": [{"metadata": [5]}]}"#] {
+        file(&place.root, "odd.json", odd);
+        for line in ["run tap-m target-m", "plan tap-m target-m", "select tap-m --list"] {
+            let told = place.run(true, line).exits(76).stderr;
+            assert!(told.contains("cannot use the catalog of the tap"), "{told}");
+        }
+    }
+}

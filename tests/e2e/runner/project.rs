@@ -211,7 +211,7 @@ fn settings_reach_a_plugin_as_the_project_means_them() {
     let (outcome, config) = given("[\"a\"]", "false");
     let expected = json!({
         "flag": false, "port": 5432, "share": 0.5, "list": ["a"], "deep": {"map": {"a.b": 1}},
-        "text": "5432", "two": [null], "headers": {"X": {"Y": "z"}, "V.W": "v"},
+        "text": "5432", "two": [""], "headers": {"X": {"Y": "z"}, "V.W": "v"},
         "params": {"filter": {"status": "closed"}, "page": {"size": 5}}, "flat": {"name": 1},
     });
     assert_eq!(config, expected, "{}", outcome.stderr);

@@ -1,8 +1,27 @@
 //! A setting of a plugin, as it is declared.
 
 use serde_json::Value;
+use singer::{Error, ErrorKind, Result};
 
 use super::entry::Entry;
+use crate::spelled;
+
+/// The kinds that Meltano knows.
+const KINDS: [&str; 13] = [
+    "string",
+    "integer",
+    "boolean",
+    "decimal",
+    "date_iso8601",
+    "email",
+    "password",
+    "oauth",
+    "options",
+    "file",
+    "array",
+    "object",
+    "hidden",
+];
 
 /// A setting as `settings` of the project describes it.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +34,8 @@ pub struct Definition {
     pub kind: Option<String>,
     /// What it is where nothing sets it.
     pub default: Value,
+    /// The values that it may have, of kind `options`.
+    pub options: Vec<String>,
     /// Its other names.
     pub aliases: Vec<String>,
     /// A variable with a name of its own that has it; Meltano gives it to the plugin, and does not
@@ -32,6 +53,22 @@ impl Definition {
     /// Returns its kind: text where nobody says it.
     pub fn kind(&self) -> &str {
         self.kind.as_deref().unwrap_or("string")
+    }
+
+    /// Refuses an unknown kind, and a value that is none of its options, as Meltano does.
+    pub(super) fn check(&self, value: &Value) -> Result<()> {
+        let kind = self.kind();
+        if !KINDS.contains(&kind) {
+            return Err(Error::new(ErrorKind::Config, "cannot use the kind of a setting")
+                .with("kind", kind)
+                .hint(format!("a kind is one of: {}", KINDS.join(", "))));
+        }
+        let text = spelled::text(value).filter(|_| kind == "options" && !self.options.is_empty());
+        if text.is_none_or(|text| self.options.contains(&text)) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Config, "cannot use a value that is none of its options")
+            .hint(format!("it is one of: {}", self.options.join(", "))))
     }
 
     /// Tells whether its value is a secret.
@@ -82,12 +119,14 @@ impl Definition {
 /// Reads an entry of `settings`.
 pub(super) fn definition(setting: &Value) -> Option<Definition> {
     let aliases = setting["aliases"].as_array().into_iter().flatten();
+    let options = setting["options"].as_array().into_iter().flatten();
     let text = |key: &str| setting[key].as_str().map(str::to_owned);
     Some(Definition {
         name: setting["name"].as_str()?.to_owned(),
         description: text("description"),
         kind: text("kind"),
         default: setting["value"].clone(),
+        options: options.filter_map(|option| spelled::text(&option["value"])).collect(),
         aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
         variable: text("env"),
         processor: text("value_processor"),

@@ -107,13 +107,17 @@ impl<'a> Layers<'a> {
             (value, is_flat) = (Value::Object(members), true);
         }
         let variable = found.and_then(|found| found.variable);
-        kinds::cast(&mut value, definition.kind.as_deref()).map_err(|failure| match variable {
-            Some(variable) => of_variable(&variable, definition.kind()),
-            None => failure,
-        })?;
+        // A truth value of the file stays one, whatever the kind: only ours know their kinds.
+        let spelled = spelled::unread(&value).and_then(spelled::plain);
+        if self.null_removes || !spelled.is_some_and(|plain| plain.is_boolean()) {
+            kinds::cast(&mut value, definition.kind.as_deref()).map_err(|failure| {
+                variable.map_or(failure, |variable| of_variable(&variable, definition.kind()))
+            })?;
+        }
         if !self.null_removes {
             // One of ours reads its own notations.
             kinds::check_text(&value, definition.kind())?;
+            definition.check(&value)?;
         }
         if value.is_null() {
             return Ok(None);
