@@ -361,12 +361,18 @@ impl Table {
         let Some(key) = missing else { return Ok(()) };
         let words = self.settings.words;
         let names: Vec<_> = properties.keys().map(String::as_str).collect();
+        let hint = match names[..] {
+            [header] if header.contains([';', ',', '\t', '|']) => {
+                "the header has one column, and its name has marks between words: set `delimiter`"
+            }
+            _ => "write the key exactly as the name of the column in the header",
+        };
         let message = format!("cannot find a column that `{}` names", words.keys);
         Err(Error::new(ErrorKind::Config, message)
             .with(words.table, self.name())
             .with("key", key)
             .with("columns", names.join(", "))
-            .hint("write the key exactly as the name of the column in the header"))
+            .hint(hint))
     }
 
     /// Warns of columns that may be meant otherwise: names that differ little, values of several

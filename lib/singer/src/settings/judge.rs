@@ -22,10 +22,16 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
     validator.validate(value).map_err(|fault| {
         let place = fault.instance_path().to_string();
         let wanted = Some(wanted(property)).filter(|_| place.is_empty());
+        let lacks_brackets = place.is_empty() && value.is_string() && accepts(property, "array");
+        let hint = if lacks_brackets {
+            "write a list, also of one: `[\"...\"]`"
+        } else {
+            "--about lists the settings and their types"
+        };
         Error::new(ErrorKind::Config, "a setting is wrong")
             .with("setting", format!("{name}{place}"))
             .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
-            .hint("--about lists the settings and their types")
+            .hint(hint)
     })
 }
 

@@ -245,7 +245,12 @@ fn sweep_run(lake: &Disk, folder: &Path, id: &str) -> Result<()> {
     }
     match settle_intents(lake, folder)? {
         Settled::All => {
-            tracing::info!("removing the remains of a dead run from staging: {id}");
+            if id.strip_suffix(".old").is_some() {
+                // A generation that was replaced waited here for its readers.
+                tracing::debug!("removing a replaced generation from staging: {id}");
+            } else {
+                tracing::info!("removing the remains of a dead run from staging: {id}");
+            }
             steps::remove(folder)
         }
         Settled::InUse => Ok(()),
