@@ -197,6 +197,7 @@ mod runner {
     mod backfill;
     mod checks;
     mod commands;
+    mod contract_commands;
     mod days;
     mod doctor;
     mod environment;
@@ -204,6 +205,7 @@ mod runner {
     mod failure_reasons;
     mod failures;
     mod faults;
+    mod forget;
     mod installs;
     mod liveness;
     pub mod loads;

@@ -6,6 +6,7 @@ pub mod contract;
 mod language;
 mod maps;
 mod normal;
+pub mod pii;
 mod pipeline;
 pub mod protect;
 pub mod row_hash;

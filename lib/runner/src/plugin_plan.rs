@@ -88,7 +88,8 @@ fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<PluginPlan> {
     })
 }
 
-fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
+/// Makes the failure of a plugin that did not answer.
+pub(crate) fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
     let failure = Error::new(kind, format!("cannot predict what {} would do", plugin.name));
     let failure = failure.with("exit", &captured.exit);
     let add = |failure: Error, line: Cow<'_, str>| failure.with(&plugin.name, line);
@@ -96,7 +97,7 @@ fn silent(plugin: &Plugin, kind: ErrorKind, captured: &Captured) -> Error {
 }
 
 /// Returns the SCHEMA messages of the selected streams, as most taps write them.
-fn schemas(catalog: &Value) -> String {
+pub(crate) fn schemas(catalog: &Value) -> String {
     let mut lines = String::new();
     for stream in selected(catalog) {
         let mut schema = stream.entry["schema"].clone();

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod contract;
 pub mod edits;
 mod el;
 pub(crate) mod given;
@@ -20,6 +21,7 @@ use singer::{Error, ErrorKind, Result, generate, help};
 use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
+use contract::DataCommand;
 use edits::{EditCommand, ScheduleArgs};
 pub use el::{DumpOfPipeline, ElArgs};
 pub use install::InstallArgs;
@@ -130,6 +132,9 @@ pub enum Command {
         #[arg(allow_negative_numbers = true)]
         records: u64,
     },
+    /// Commands for contracts and personal data
+    #[command(flatten)]
+    Data(DataCommand),
     /// Install the plugins that have a `pip_url`, as Meltano does
     #[command(after_help = below(examples::INSTALL))]
     Install(InstallArgs),

@@ -59,6 +59,34 @@ pub const RUNS: &[Example] =
     &[example("List the last five runs that failed", "{} runs --failed --count 5")];
 /// Of `chorus logs`.
 pub const LOGS: &[Example] = &[example("Print the logs of the last run", "{} logs last")];
+/// Of `chorus contract`.
+pub const CONTRACT: &[Example] =
+    &[example("Write a contract for what a job reads", "{} contract init extract_csv")];
+/// Of `chorus contract init`.
+pub const CONTRACT_INIT: &[Example] = &[
+    example("Write a contract for each tap of a job", "{} contract init extract_csv"),
+    example("Write one for a tap", "{} contract init tap-csv"),
+];
+/// Of `chorus contract check`.
+pub const CONTRACT_CHECK: &[Example] = &[
+    example("Check a day", "{} contract check extract_csv --datestamp yesterday"),
+    example("Check what a tap reads", "{} contract check tap-csv --contract orders.odcs.yaml"),
+];
+/// Of `chorus contract diff`.
+pub const CONTRACT_DIFF: &[Example] = &[example(
+    "Compare two versions",
+    "{} contract diff contracts/orders.odcs.yaml orders-2.odcs.yaml",
+)];
+/// Of `chorus pii`.
+pub const PII: &[Example] = &[
+    example("Look at what a job reads", "{} pii extract_csv"),
+    example("Look at a day that it has written", "{} pii extract_csv --datestamp yesterday"),
+];
+/// Of `chorus forget`.
+pub const FORGET: &[Example] = &[
+    example("Count the rows", "{} forget --stream customers --key mail=ann@example.com"),
+    example("Remove them", "{} forget --stream customers --key mail --apply < mail.txt"),
+];
 /// Of `chorus install`.
 pub const INSTALL: &[Example] = &[
     example("Install all plugins of the project", "{} install"),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::FromArgMatches;
+use cli::contract::{ContractCommand, DataCommand};
 use cli::edits::{EditCommand, ScheduleArgs, ScheduleCommand};
 use cli::{Cli, Command, WhatArgs};
 use commands::run::datestamp;
@@ -223,6 +224,7 @@ fn execute(cli: Cli) -> Result<ExitCode> {
             let (project, _) = opener.of_run(None, &Value::Null)?;
             commands::check::check(&project, &plugin, records)
         }
+        Command::Data(command) => data(&opener, &command),
         Command::Install(args) => commands::install::install(&opener.open()?, &args),
         Command::Schedule(args) => scheduled(&opener, args),
         Command::Edit(command) => edited(&opener, command, named.as_deref()),
@@ -233,6 +235,39 @@ fn execute(cli: Cli) -> Result<ExitCode> {
         Command::State { command } => commands::state::state(&opener.open()?, command),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs a command for contracts or personal data.
+fn data(opener: &Opener, command: &DataCommand) -> Result<()> {
+    match command {
+        DataCommand::Contract { command } => contract(opener, command),
+        DataCommand::Pii(args) => {
+            let day = datestamp(args.datestamp.as_deref())?;
+            commands::pii::pii(&opener.open_with(day, &Value::Null)?, args, day)
+        }
+        DataCommand::Forget(args) => {
+            let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
+            commands::forget::forget(&opener.of_day(today)?, args)
+        }
+    }
+}
+
+/// Writes, checks or compares contracts.
+fn contract(opener: &Opener, command: &ContractCommand) -> Result<()> {
+    match command {
+        ContractCommand::Init { words } => {
+            let (project, _) = opener.of_run(None, &Value::Null)?;
+            commands::contract::init(&project, words)
+        }
+        ContractCommand::Check(args) => {
+            let day = datestamp(args.datestamp.as_deref())?;
+            let project = opener.open_with(day, &Value::Null)?;
+            commands::contract::check(&project, args, day)
+        }
+        ContractCommand::Diff { old, new, format } => {
+            commands::contract::diff(old, new, *format, &opener.context.warnings)
+        }
+    }
 }
 
 /// Runs schedules, or edits them.

@@ -14,6 +14,7 @@ mod existing;
 mod facts;
 mod fields;
 mod filler;
+mod forget;
 mod grants;
 mod guarded;
 mod guards;

@@ -103,6 +103,10 @@ pub struct Settings {
     /// gives the name of its table.
     #[serde(default)]
     pub table_names: BTreeMap<String, String>,
+    /// Rows to remove, as `{"customers": {"mail": ["ann@example.com"]}}`. With it, `--plan` prints
+    /// only the statements that remove them, and a load is refused. `chorus forget` sets it.
+    #[serde(default)]
+    pub forget_rows: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// Case of the names of tables and columns: `keep` leaves it unchanged, `lower` changes it to
     /// lower case. Names from other settings are used as written. If a name already exists in
     /// another case only, the load is refused.

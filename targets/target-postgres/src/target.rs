@@ -11,6 +11,7 @@ use singer::{
     About, Context, Error, ErrorKind, Example, OtherSetting, Planned, Result, Stream, Target,
 };
 
+use crate::forget;
 use crate::lost;
 use crate::names::TableName;
 use crate::plan;
@@ -80,6 +81,11 @@ impl Target for TargetPostgres {
         let mut planned = Vec::new();
         for stream in streams {
             let name = target.table_of(stream)?;
+            if !target.settings.forget_rows.is_empty() {
+                let steps = forget::statements(&target.settings, stream, &name)?;
+                planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
+                continue;
+            }
             let client = target.session.connection(Role::Shared).idle()?;
             let steps = plan::statements(client, &target.settings, stream, name)
                 .with("stream", &stream.name)?;
@@ -144,6 +150,7 @@ impl Target for TargetPostgres {
 impl TargetPostgres {
     /// Runs the SQL that is to be run ahead of all, once.
     fn begin(&mut self) -> Result<()> {
+        forget::check(&self.settings)?;
         match &self.settings.before_run_sql {
             Some(sql) if !std::mem::replace(&mut self.began, true) => {
                 run_sql::run(self.session.config(), "before_run_sql", sql)

@@ -9,8 +9,8 @@ use super::tidy::{CONNECTORS, none};
 use support::run::{Run, file, ours};
 use support::{binaries_dir, folder, root};
 
-/// A help has at most so many lines, of so many columns.
-const LINES_MAX: usize = 40;
+/// A help has at most so many lines, of so many columns: that of `chorus` lists all commands.
+const LINES_MAX: usize = 48;
 const COLUMNS_MAX: usize = 80;
 
 /// Returns the help of a program or of one of its commands.

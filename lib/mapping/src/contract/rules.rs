@@ -230,6 +230,38 @@ fn bounds(node: &Node) -> Result<Vec<Bound>> {
     Ok(bounds)
 }
 
+impl Rule {
+    /// Returns what it asks for, so that two rules can be compared.
+    pub(super) fn means(&self) -> String {
+        format!("{:?}", (&self.name, &self.metric, &self.bounds, self.is_percent, self.is_advice))
+    }
+
+    /// Returns what it asks for, for people.
+    pub(super) fn words(&self) -> String {
+        let unit = if self.is_percent { " percent" } else { "" };
+        let bounds: Vec<String> = self.bounds.iter().map(|bound| bound.words()).collect();
+        format!("{}: {}{unit}", self.name, bounds.join(" and "))
+    }
+
+    /// Returns the columns that a rule of a stream names.
+    pub(super) fn columns(&self) -> &[String] {
+        match &self.metric {
+            Metric::Duplicates(names) => names,
+            _ => &[],
+        }
+    }
+
+    /// Returns its line.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Tells whether a breach is only reported.
+    pub(super) fn is_advice(&self) -> bool {
+        self.is_advice
+    }
+}
+
 impl Bound {
     #[expect(clippy::float_cmp, reason = "counts are exact, and so is a bound that is one")]
     fn holds(self, found: f64) -> bool {

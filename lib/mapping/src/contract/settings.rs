@@ -37,6 +37,9 @@ pub struct ContractSettings {
     pub columns_change: ColumnsChange,
     /// Ends the run before the first row of a stream when a column of it has no `classification`.
     pub require_classification: bool,
+    /// Says that the streams went through the contract before, such as those of a day that was
+    /// written behind it: protected columns are not protected again, and their values not judged.
+    pub already_protected: bool,
     /// Adds the column `_row_hash`, made of the values of a row, and makes it the key.
     pub row_hash: Option<RowHashSettings>,
 }

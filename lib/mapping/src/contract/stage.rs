@@ -72,7 +72,10 @@ impl Guard {
         for path in files(&settings.contracts)? {
             let contract = Contract::from_path(&path)?;
             report(&contract);
-            for table in contract.tables {
+            for mut table in contract.tables {
+                if settings.already_protected {
+                    table.leave_protected();
+                }
                 protects |= table.properties.iter().any(Property::is_protected);
                 unkeyed = unkeyed.or_else(|| {
                     let place = table.properties.iter().find_map(needs_key)?;
@@ -271,6 +274,7 @@ impl Guard {
     }
 
     fn judge(&self, only: Option<&str>) -> Result<()> {
+        let mut breach: Option<Error> = None;
         for (name, held) in &self.streams {
             if only.is_some_and(|stream| stream != held.of_tap) {
                 continue;
@@ -288,7 +292,10 @@ impl Guard {
                     );
                     continue;
                 }
-                return Err(failure);
+                breach = Some(match breach {
+                    None => failure,
+                    Some(first) => first.with("another breach", another(name, &failure)),
+                });
             }
             for (column, count) in &watch.nulled {
                 singer::warn!(
@@ -302,7 +309,7 @@ impl Guard {
                 held.watch.borrow_mut().nulled.clear();
             }
         }
-        Ok(())
+        breach.map_or(Ok(()), Err)
     }
 }
 
@@ -368,6 +375,13 @@ impl Stage for Guard {
 /// Returns the place of the column that says that a row was deleted.
 fn deleted_at(stream: &Stream) -> Option<usize> {
     stream.columns.iter().position(|column| column.name == DELETED_AT)
+}
+
+/// Says in one line which rule is breached beside another one.
+fn another(stream: &str, failure: &Error) -> String {
+    let said = |name: &str| failure.context(name).unwrap_or_default();
+    let (rule, found, bound) = (said("rule"), said("found"), said("must be"));
+    format!("{stream}: {rule} is {found}, and must be {bound}")
 }
 
 /// Refuses to protect the column that orders an incremental read: the state shows its values.

@@ -359,3 +359,37 @@ fn parts_without_effect_are_noted_and_others_are_not() {
         assert_eq!(failure.kind(), ErrorKind::Config, "{text}");
     }
 }
+
+#[test]
+fn what_was_protected_before_is_not_protected_or_judged_again() {
+    let text = contract(
+        "  - {name: id, logicalType: integer, primaryKey: true, customProperties: [{property: \
+         protect, value: hash}]}\n\
+         \x20 - {name: born, logicalType: date, required: true, customProperties: [{property: \
+         protect, value: generalise}]}\n\
+         \x20 - {name: gone, required: true, customProperties: [{property: protect, value: \
+         drop}]}\n\
+         \x20 - {name: n, logicalType: integer, logicalTypeOptions: {maximum: 5}}\n",
+    );
+    let properties = json!({ "id": { "type": "string" }, "born": { "type": "integer" },
+        "n": { "type": "integer" }, "_sdc_extracted_at": { "type": "string" } });
+    let settings =
+        json!({ "on_violation": "reject", "already_protected": true, "protect_key": null });
+    let rows = [json!(["h_1", "1984", "5", "t"]), json!(["h_2", "1984", "6", "t"])];
+    let told = through(guard(&text, &settings).unwrap(), &stream(&properties), &rows).unwrap();
+    let found: Vec<String> = told.rows.iter().map(reason).collect();
+    assert_eq!(found[0], "h_1|1984|5|t");
+    assert!(found[1].starts_with("n: "), "{found:?}");
+}
+
+#[test]
+fn all_rules_that_are_breached_are_named() {
+    let rule = "  quality:\n  - {metric: rowCount, mustBe: 2}\n  - {metric: rowCount, mustBe: 3}\n";
+    let text = contract(&format!("  - {{name: id}}\n{rule}"));
+    let properties = json!({ "id": { "type": "string" } });
+    let guard = guard(&text, &json!({})).unwrap();
+    let told = through(guard, &stream(&properties), &[json!(["a"])]).unwrap();
+    let breach = told.end.unwrap_err();
+    assert_eq!(breach.context("must be"), Some("2"));
+    assert_eq!(breach.context("another breach"), Some("s: rowCount of s is 1, and must be 3"));
+}
