@@ -114,7 +114,7 @@ pub fn forget(project: &Project, what: &Forgetting) -> Result<Forgotten> {
     }
     files(project, what, &steps, &values, &mut done)?;
     targets::statements(project, what, (&steps, &values), schema.as_ref(), &mut done);
-    if done.days.is_empty() && done.statements.is_empty() {
+    if schema.is_none() && done.statements.is_empty() {
         return Err(Error::new(ErrorKind::NoInput, "cannot find the stream")
             .with("stream", &what.stream)
             .with("looked at", format!("{} pipelines", steps.len()))

@@ -58,7 +58,10 @@ fn the_rows_of_a_person_go_from_all_places_and_no_others() {
     let shown = forget(&[]).success();
     let text = shown.text();
     assert!(text.contains("nothing was changed"), "{text}");
-    assert!(text.contains(&format!("DELETE FROM public.t WHERE v = '{PERSON}'")), "{text}");
+    assert!(
+        text.contains(&format!("DELETE FROM \"public\".\"t\" WHERE \"v\" = '{PERSON}'")),
+        "{text}"
+    );
     assert!(text.contains("9.log: 1 lines would be masked"), "{text}");
     assert!(!shown.stderr.contains(PERSON), "{}", shown.stderr);
     assert_eq!(lake::sums(&project.lake()), sums);
