@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
@@ -70,12 +70,8 @@ impl Guard {
         let mut tables: BTreeMap<String, (PathBuf, Table)> = BTreeMap::new();
         let (mut unkeyed, mut protects) = (None, false);
         for path in files(&settings.contracts)? {
-            let contract = Contract::from_path(&path)?;
-            report(&contract);
-            for mut table in contract.tables {
-                if settings.already_protected {
-                    table.leave_protected();
-                }
+            let contract = read(&path, settings.already_protected)?;
+            for table in contract.tables {
                 protects |= table.properties.iter().any(Property::is_protected);
                 unkeyed = unkeyed.or_else(|| {
                     let place = table.properties.iter().find_map(needs_key)?;
@@ -375,6 +371,16 @@ impl Stage for Guard {
 /// Returns the place of the column that says that a row was deleted.
 fn deleted_at(stream: &Stream) -> Option<usize> {
     stream.columns.iter().position(|column| column.name == DELETED_AT)
+}
+
+/// Reads a contract, and reports what has no effect in it.
+fn read(path: &Path, already_protected: bool) -> Result<Contract> {
+    let mut contract = Contract::from_path(path)?;
+    report(&contract);
+    if already_protected {
+        contract.tables.iter_mut().for_each(Table::leave_protected);
+    }
+    Ok(contract)
 }
 
 /// Says in one line which rule is breached beside another one.
