@@ -34,7 +34,7 @@ mod conformance {
     mod private_files;
     mod schema_bombs;
     mod security;
-    mod subjects;
+    pub mod subjects;
     mod taps;
     mod targets;
     mod unknown_settings;
@@ -45,6 +45,7 @@ mod conformance {
 mod mapping {
     mod both_ways;
     mod faults;
+    mod inline;
     mod maps;
     mod projects;
     mod python;

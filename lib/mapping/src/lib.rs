@@ -3,6 +3,7 @@
 #![warn(unreachable_pub)]
 
 pub mod contract;
+mod inline;
 mod language;
 mod maps;
 mod normal;
@@ -11,5 +12,6 @@ mod pipeline;
 pub mod protect;
 pub mod row_hash;
 
+pub use inline::{Inline, Settings, run_tap, run_target};
 pub use maps::{Condition, MapSettings, Maps, Transformation, Transformations};
 pub use pipeline::{Pipeline, Stage};

@@ -29,6 +29,9 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Is called in place of that when the source of a stream has not changed: no row of it comes.
+    fn unchanged(&mut self, _stream_of_tap: &str) {}
+
     /// Tells whether no row may be shown as it came, such as in rejects.
     fn hides_rows(&self) -> bool {
         false
@@ -55,6 +58,11 @@ impl Pipeline {
         self.stages.push(Box::new(stage));
     }
 
+    /// Tells whether there is no stage.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
     /// Returns what all stages together make of a stream; `None`: it stays as it is.
     pub fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
         let mut made: Option<Vec<Route>> = None;
@@ -70,6 +78,11 @@ impl Pipeline {
     /// Tells all stages that the tap has read one of its streams.
     pub fn complete(&mut self, stream_of_tap: &str) -> Result<()> {
         self.stages.iter_mut().try_for_each(|stage| stage.complete(stream_of_tap))
+    }
+
+    /// Tells all stages that the source of a stream of the tap has not changed.
+    pub fn unchanged(&mut self, stream_of_tap: &str) {
+        self.stages.iter_mut().for_each(|stage| stage.unchanged(stream_of_tap));
     }
 
     /// Tells whether no row may be shown as it came.

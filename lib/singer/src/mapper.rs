@@ -40,6 +40,9 @@ pub trait Mapper: Sized {
         Ok(())
     }
 
+    /// Is called in place of that when the source of a stream has not changed: no row of it comes.
+    fn unchanged(&mut self, _stream_of_tap: &str) {}
+
     /// Is called when the input is over, before the run ends well.
     ///
     /// # Errors
@@ -75,6 +78,13 @@ impl Route {
                 Ok(())
             }),
         }
+    }
+}
+
+impl Route {
+    /// Says of columns of more than one type that they are texts, as their values are.
+    pub(crate) fn saying_texts(self) -> Self {
+        Self { stream: self.stream.saying_texts(), ..self }
     }
 }
 

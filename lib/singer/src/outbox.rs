@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::future::Cap;
+use crate::mapper::Route;
 use crate::output::Output;
 use crate::pipe::Pipe;
 use crate::rejects::Rejects;
@@ -38,9 +39,20 @@ impl Outbox {
         Self { shared, open: Vec::new() }
     }
 
-    /// Opens a stream; returns its place for [`Outbox::rows`].
-    pub(crate) fn open(&mut self, selected: &Selected, version: Option<i64>) -> usize {
-        self.open.push(OpenStream::new(selected, version));
+    /// Shows no row as it came from now on, and no key of one.
+    pub(crate) fn hide_rows(&mut self) {
+        self.shared.rejects = self.shared.rejects.hiding();
+    }
+
+    /// Opens a stream, of which those of `routes` are made where there are some; returns its place
+    /// for [`Outbox::rows`].
+    pub(crate) fn open(
+        &mut self,
+        selected: &Selected,
+        version: Option<i64>,
+        routes: Option<Vec<Route>>,
+    ) -> usize {
+        self.open.push(OpenStream::new(selected, version, routes));
         self.open.len() - 1
     }
 
@@ -83,6 +95,12 @@ impl Outbox {
         shared.line(line)
     }
 
+    /// Hands on what waits of the stream at a place; tells whether its source has changed.
+    pub(crate) fn hand_on(&mut self, place: usize) -> Result<bool> {
+        self.rows(place)?.hand_on()?;
+        Ok(!self.open[place].unchanged)
+    }
+
     /// Closes the stream that was opened last; returns how it ended.
     pub(crate) fn close_stream(&mut self) -> Result<Closed> {
         let Some(mut stream) = self.open.pop() else { return Ok(Closed::default()) };
@@ -92,6 +110,10 @@ impl Outbox {
 
     pub(crate) fn state(&mut self) -> &mut State {
         self.shared.states.state()
+    }
+
+    pub(crate) fn states(&mut self) -> &mut States {
+        &mut self.shared.states
     }
 
     pub(crate) fn line(&mut self, line: Vec<u8>) -> Result<()> {

@@ -30,7 +30,11 @@ const REJECTED: &str = "W-RECORDS-REJECTED";
 
 /// The reject file of a run, shared by the threads that find such records. The default takes none.
 #[derive(Clone, Default)]
-pub struct Rejects(Arc<Mutex<Shared>>);
+pub struct Rejects {
+    shared: Arc<Mutex<Shared>>,
+    /// No row may be shown as it came.
+    hides_rows: bool,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -43,14 +47,12 @@ struct Shared {
     /// Rows that the destination refused since somebody asked, after they had been read.
     rows: BTreeMap<String, u64>,
     forgets: bool,
-    /// No row may be shown as it came.
-    hides_rows: bool,
 }
 
 impl Rejects {
     /// Takes the settings; makes no file yet.
     pub fn new(common: &Common) -> Self {
-        Self(Arc::new(Mutex::new(Shared {
+        Self::of(Shared {
             path: PathBuf::from(&common.rejects_file),
             file: None,
             include_record: common.rejects_include_record,
@@ -59,23 +61,26 @@ impl Rejects {
             by_stream: BTreeMap::new(),
             rows: BTreeMap::new(),
             forgets: false,
-            hides_rows: false,
-        })))
+        })
+    }
+
+    fn of(shared: Shared) -> Self {
+        Self { shared: Arc::new(Mutex::new(shared)), hides_rows: false }
     }
 
     /// Takes any record and leaves no trace of it: for rows that were set aside once before.
     pub fn forgetting() -> Self {
-        Self(Arc::new(Mutex::new(Shared { forgets: true, ..Shared::default() })))
+        Self::of(Shared { forgets: true, ..Shared::default() })
     }
 
-    /// Shows no row as it came from now on, and no key of one.
-    pub(crate) fn hide_rows(&self) {
-        self.shared().hides_rows = true;
+    /// Returns the same file for those who may show no row as it came, and no key of one.
+    pub(crate) fn hiding(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), hides_rows: true }
     }
 
     /// Tells whether no row may be shown as it came.
     pub(crate) fn hides_rows(&self) -> bool {
-        self.shared().hides_rows
+        self.hides_rows
     }
 
     /// Sets a record aside, or fails with `failure` when the limit is reached. The failure's
@@ -139,7 +144,7 @@ impl Rejects {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod failure;
 mod keys;
+pub(crate) mod made;
 mod open;
 mod shared;
 
@@ -71,17 +72,20 @@ impl<'run> Rows<'run> {
     }
 
     fn send_schema(&mut self) -> Result<()> {
-        let Some(schema) = self.open.schema.take() else { return Ok(()) };
-        self.run.files_told |= self.open.reads_files;
-        let schema = self.run.states.naming(schema);
-        self.run.line(message_line(&schema))
+        for schema in std::mem::take(&mut self.open.schemas) {
+            self.run.files_told |= self.open.reads_files;
+            let schema = self.run.states.naming(schema);
+            self.run.line(message_line(&schema))?;
+        }
+        Ok(())
     }
 
     /// Says that the source has not changed since the bookmark. A stream without rows that says so
     /// is left out of the output, and a target keeps its rows of it.
     pub fn unchanged(&mut self) {
         self.open.left_out = true;
-        self.open.schema = None;
+        self.open.unchanged = true;
+        self.open.schemas.clear();
     }
 
     /// Says that the rows do not come in the order of the replication key. The last row then gives
@@ -94,7 +98,7 @@ impl<'run> Rows<'run> {
     /// rows as all rows. The last call counts.
     pub fn cover(&mut self, coverage: &Coverage) {
         self.open.left_out |= coverage.is_part();
-        if let Some(Value::Object(schema)) = &mut self.open.schema {
+        for schema in self.open.schemas.iter_mut().filter_map(Value::as_object_mut) {
             match coverage.value() {
                 Some(part) => schema.insert(Coverage::MEMBER.to_owned(), part.clone()),
                 None => schema.remove(Coverage::MEMBER),
@@ -114,7 +118,7 @@ impl<'run> Rows<'run> {
         if self.run.files_told || files.is_empty() {
             return;
         }
-        if let Some(schema) = &mut self.open.schema {
+        if let Some(schema) = self.open.schemas.first_mut() {
             schema[READ_FROM] = file_names(files);
             self.open.reads_files = true;
         }
@@ -290,7 +294,8 @@ impl<'run> Rows<'run> {
         let failure = if place.is_empty() { failure } else { failure.with("place", place) };
         self.open.left_out = true;
         let names: Vec<&str> = self.open.columns.iter().map(|(name, _)| name.as_str()).collect();
-        let record = record.selected(&names, &self.open.prunings);
+        let shows = !self.run.rejects.hides_rows();
+        let record = record.selected(&names, &self.open.prunings).filter(|_| shows);
         self.run.rejects.add(record.as_deref(), failure)
     }
 
@@ -309,12 +314,19 @@ impl<'run> Rows<'run> {
         self.open.counter.add(rows, self.open.batch.text_bytes());
         self.run.states.add_rows(self.open.batch.text_bytes());
         self.open.begun = Instant::now();
-        let mut fresh = self.run.pipe.spare.try_recv().unwrap_or_default();
-        fresh.reset(self.open.columns.len());
-        let full = std::mem::replace(&mut self.open.batch, fresh);
-        self.run.pending_bytes = self.run.pending_bytes.saturating_sub(full.text_bytes());
-        self.open.row_start = self.open.batch.mark();
-        self.run.pipe.send(Job::Rows(Arc::clone(&self.open.encoder), full))?;
+        let bytes = self.open.batch.text_bytes();
+        self.run.pending_bytes = self.run.pending_bytes.saturating_sub(bytes);
+        if self.open.made.is_some() {
+            made::send(self.run, self.open)?;
+            self.open.batch.reset(self.open.columns.len());
+            self.open.row_start = self.open.batch.mark();
+        } else {
+            let mut fresh = self.run.pipe.spare.try_recv().unwrap_or_default();
+            fresh.reset(self.open.columns.len());
+            let full = std::mem::replace(&mut self.open.batch, fresh);
+            self.open.row_start = self.open.batch.mark();
+            self.run.pipe.send(Job::Rows(Arc::clone(&self.open.encoder), full))?;
+        }
         self.open.unstated += rows as u64;
         self.bookmark_key();
         let due = self.open.unstated >= STATE_ROWS || self.run.states.age() >= STATE_AGE;

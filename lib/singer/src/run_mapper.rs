@@ -56,9 +56,7 @@ fn run<M: Mapper>() -> Result<()> {
     warning::check()?;
     let mapper = M::open(settings.get()?)?;
     let rejects = Rejects::new(&common);
-    if mapper.hides_rows() {
-        rejects.hide_rows();
-    }
+    let rejects = if mapper.hides_rows() { rejects.hiding() } else { rejects };
     let intake = Intake::new(&common, &own).passing_on();
     let (incoming, give_back) = intake.begin(args.input.as_deref(), &rejects)?;
     let mut mapping = Mapping {
@@ -221,6 +219,7 @@ impl<M: Mapper> Mapping<M> {
 
     /// Says that a stream has been read, where the tap turns to another one or to none.
     fn turn(&mut self, word: &Word) -> Result<()> {
+        word.unchanged.iter().for_each(|name| self.mapper.unchanged(name));
         let Some(syncing) = &word.syncing else { return Ok(()) };
         let now = match syncing {
             Syncing::Stream(name) => Some(name.clone()),
@@ -230,7 +229,11 @@ impl<M: Mapper> Mapping<M> {
             return Ok(());
         }
         if let Some(read) = &self.syncing {
-            self.mapper.complete(read)?;
+            if self.streams.iter().any(|known| known.stream.of_tap() == read) {
+                self.mapper.complete(read)?;
+            } else {
+                self.mapper.unchanged(read);
+            }
         }
         self.syncing = now;
         Ok(())

@@ -1,14 +1,19 @@
 //! Runs a tap: flags, settings, catalog and state around [`Tap`].
 
+mod chosen;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
+pub(crate) use self::chosen::one_name;
+use self::chosen::{Chosen, choose};
 use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::coverage::Coverage;
 use crate::encode::{activate_version_line, schema_line, schema_message};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::inline::{Inline, Nothing, Stages};
 use crate::outbox::Outbox;
 use crate::plan::{self, Planned, Reading};
 use crate::process::{exit, read_args, start};
@@ -21,17 +26,23 @@ use crate::{log as stderr, output, schema, warning};
 
 /// The whole `main` of a tap.
 pub fn run_tap<T: Tap>() -> ExitCode {
-    start(&T::ABOUT);
-    exit(&T::ABOUT, run::<T>())
+    run_tap_with::<T, Nothing>()
 }
 
-fn run<T: Tap>() -> Result<()> {
-    let schema = SettingsSchema::new(&[
+/// The whole `main` of a tap whose streams something may happen to before they are written.
+pub fn run_tap_with<T: Tap, I: Inline>() -> ExitCode {
+    start(&T::ABOUT);
+    exit(&T::ABOUT, run::<T, I>())
+}
+
+fn run<T: Tap, I: Inline>() -> Result<()> {
+    let own = SettingsSchema::new(&[
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<TapCommon>,
     ])
     .with_others(T::OTHER_SETTINGS)
     .describe("start_date", T::START_DATE);
+    let schema = own.clone().beside(&SettingsSchema::part::<I::Settings>(), I::CAPABILITIES);
     let args = read_args(&T::ABOUT, Role::Tap, &schema, T::EXAMPLES)?;
     let Some(args) = args else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
@@ -44,6 +55,7 @@ fn run<T: Tap>() -> Result<()> {
         warning::check()?;
         return output::print(&(catalog::to_text(streams)? + "\n"));
     }
+    let mut stages = I::open(settings.without(&own).get()?)?;
     let state = match &args.state {
         Some(path) => State::from_slice(&read_file(path, "cannot read the state", NO_STATE)?)
             .map_err(|failure| failure.with("path", path.display()))?,
@@ -53,33 +65,40 @@ fn run<T: Tap>() -> Result<()> {
     let mut streams = order(streams, state.currently_syncing());
     let mut known: Vec<&mut Stream> = streams.iter_mut().map(|one| &mut one.stream).collect();
     tap.prepare(&mut known)?;
+    let streams = choose(streams, stages.as_deref_mut())?;
     warning::check()?;
     if let Action::Plan(format) = args.action {
         return plan(tap, &streams, &state, &common, format);
     }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
-    let out = Outbox::new(state, &common, limit);
-    let run = Run { tap, out, common, test };
-    run.streams(&streams)
+    let mut out = Outbox::new(state, &common, limit);
+    if stages.as_ref().is_some_and(|stages| stages.hides_rows()) {
+        out.hide_rows();
+    }
+    let run = Run { tap, stages, out, common, test };
+    run.streams(streams)
 }
 
 fn plan<T: Tap>(
     mut tap: T,
-    streams: &[Selected],
+    streams: &[Chosen],
     state: &State,
     common: &TapCommon,
     format: PlanFormat,
 ) -> Result<()> {
     let mut planned = Vec::new();
-    for Selected { stream, .. } in streams {
+    for chosen in streams {
+        let stream = &chosen.selected.stream;
         let since = state.bookmark(stream, common.start_date.as_deref());
         let Reading { steps, coverage } =
             tap.plan(stream, &since).map_err(|failure| with_stream(failure, stream))?;
-        let mut stream = stream.clone();
-        stream.coverage = coverage.unwrap_or_else(|| covered(&stream, &since));
-        let schema = Some(schema_message(&stream));
-        planned.push(Planned { stream: stream.name, steps, schema });
+        let coverage = coverage.unwrap_or_else(|| covered(stream, &since));
+        for mut stream in chosen.written().cloned() {
+            stream.coverage = coverage.clone();
+            let (steps, schema) = (steps.clone(), Some(schema_message(&stream)));
+            planned.push(Planned { stream: stream.name, steps, schema });
+        }
     }
     plan::print(&planned, format)
 }
@@ -185,13 +204,14 @@ fn read_file(path: &Path, what: &str, hint: &str) -> Result<Vec<u8>> {
 
 struct Run<T> {
     tap: T,
+    stages: Option<Box<dyn Stages>>,
     out: Outbox,
     common: TapCommon,
     test: Option<TestDepth>,
 }
 
 impl<T: Tap> Run<T> {
-    fn streams(mut self, streams: &[Selected]) -> Result<()> {
+    fn streams(mut self, streams: Vec<Chosen>) -> Result<()> {
         if self.test.is_some() {
             // Named for the whole run and never cleared: no target takes a test for an extract.
             self.out.name(TEST)?;
@@ -209,14 +229,40 @@ impl<T: Tap> Run<T> {
         }
     }
 
-    fn read(&mut self, streams: &[Selected]) -> Result<()> {
-        let by_log = |one: &&Selected| one.stream.replication_method == ReplicationMethod::LogBased;
-        let (logged, tables): (Vec<_>, Vec<_>) = streams.iter().partition(by_log);
-        tables.into_iter().try_for_each(|selected| self.stream(selected))?;
-        if logged.is_empty() { Ok(()) } else { self.log(&logged) }
+    fn read(&mut self, streams: Vec<Chosen>) -> Result<()> {
+        for chosen in streams.iter().filter(|chosen| chosen.has_other_names()) {
+            self.out.states().rename(&chosen.selected.stream.name);
+        }
+        let by_log =
+            |one: &Chosen| one.selected.stream.replication_method == ReplicationMethod::LogBased;
+        let (logged, tables): (Vec<_>, Vec<_>) = streams.into_iter().partition(by_log);
+        tables.into_iter().try_for_each(|chosen| self.stream(chosen))?;
+        if !logged.is_empty() {
+            self.log(logged)?;
+        }
+        match &mut self.stages {
+            Some(stages) if self.test.is_none() => stages.finish(),
+            _ => Ok(()),
+        }
     }
 
-    fn stream(&mut self, selected: &Selected) -> Result<()> {
+    /// Hands on what waits of a stream, and has it judged as a whole.
+    fn complete(&mut self, place: usize, stream: &Stream) -> Result<()> {
+        let Some(stages) = &mut self.stages else { return Ok(()) };
+        let changed = self.out.hand_on(place)?;
+        if self.test.is_some() {
+            return Ok(());
+        }
+        if changed {
+            return stages.complete(&stream.name).map_err(|failure| with_stream(failure, stream));
+        }
+        stages.unchanged(&stream.name);
+        Ok(())
+    }
+
+    fn stream(&mut self, chosen: Chosen) -> Result<()> {
+        let written: Vec<Stream> = chosen.written().cloned().collect();
+        let Chosen { selected, routes } = chosen;
         let stream = &selected.stream;
         let _within = stderr::of_stream(&stream.name).entered();
         let version = self.version(stream);
@@ -224,44 +270,50 @@ impl<T: Tap> Run<T> {
             self.out.name(&stream.name)?;
         }
         if self.test == Some(TestDepth::Schema) {
-            return self.out.line(schema_line(stream));
+            return written.iter().try_for_each(|stream| self.out.line(schema_line(stream)));
         }
         let since = self.since(stream);
-        let place = self.out.open(selected, version);
+        let place = self.out.open(&selected, version, routes);
         let mut rows = self.out.rows(place)?;
         rows.cover(&covered(stream, &since));
         rows.check_bookmark(stream, &since);
         tracing::info!("reading stream {}", stream.name);
         let read = self.tap.sync(stream, &since, &mut rows);
         read.map_err(|failure| with_stream(failure, stream))?;
+        self.complete(place, stream)?;
         let Closed { count, left_out } = self.out.close_stream()?;
         // What was left out is not gone.
         if let Some(version) = version.filter(|_| !left_out) {
-            self.out.line(activate_version_line(&stream.name, version))?;
+            for stream in &written {
+                self.out.line(activate_version_line(&stream.name, version))?;
+            }
         }
         tracing::info!("read stream {}: {count} records", stream.name);
         Ok(())
     }
 
     /// Reads what has changed in these streams since their bookmarks, all at once.
-    fn log(&mut self, selected: &[&Selected]) -> Result<()> {
+    fn log(&mut self, chosen: Vec<Chosen>) -> Result<()> {
         if self.test.is_none() {
             self.out.name_log()?;
         }
         if self.test == Some(TestDepth::Schema) {
-            return (selected.iter().map(|one| schema_line(&one.stream)))
+            return (chosen.iter().flat_map(Chosen::written).map(schema_line))
                 .try_for_each(|line| self.out.line(line));
         }
         let mut streams = Vec::new();
-        for one in selected {
-            let _within = stderr::of_stream(&one.stream.name).entered();
-            let since = self.since(&one.stream);
-            let place = self.out.open(one, None);
+        for Chosen { selected, routes } in chosen {
+            let _within = stderr::of_stream(&selected.stream.name).entered();
+            let since = self.since(&selected.stream);
+            let place = self.out.open(&selected, None, routes);
             self.out.rows(place)?.cover(&Coverage::since(&since.value));
-            streams.push((one.stream.clone(), since));
+            streams.push((selected.stream, since));
         }
         tracing::info!("reading the log of {} streams", streams.len());
         self.tap.sync_log(&streams, &mut self.out)?;
+        for (place, (stream, _)) in streams.iter().enumerate() {
+            self.complete(place, stream)?;
+        }
         for (stream, _) in streams.iter().rev() {
             let _within = stderr::of_stream(&stream.name).entered();
             let count = self.out.close_stream()?.count;

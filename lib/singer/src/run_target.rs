@@ -1,20 +1,24 @@
 //! Runs a target: rows into sinks, and state out once what it covers is durable.
 
 mod outgoing;
+mod printed;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use self::outgoing::{Behind, Outgoing, after_end};
+use self::source::Source;
 use crate::added;
 use crate::args::{Action, Role};
 use crate::batch::Batch;
 use crate::catalog::Stream;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::inline::{Inline, Nothing};
 use crate::intake::Intake;
 use crate::last_state::LastState;
 use crate::metrics::RecordCounter;
@@ -25,22 +29,28 @@ use crate::settings::{Common, InputCommon, Settings, SettingsSchema, TargetCommo
 use crate::target::{Durability, End, FILLED_SINCE, Sink, Target, Unchanged};
 use crate::whole::{self, Whole};
 use crate::word::{Syncing, Word};
-use crate::{log as stderr, output, plan, warning};
+use crate::{log as stderr, plan, warning};
 
 /// The whole `main` of a target.
 pub fn run_target<T: Target>() -> ExitCode {
-    start(&T::ABOUT);
-    exit(&T::ABOUT, run::<T>())
+    run_target_with::<T, Nothing>()
 }
 
-fn run<T: Target>() -> Result<()> {
-    let schema = SettingsSchema::new(&[
+/// The whole `main` of a target whose streams something may happen to when they were read.
+pub fn run_target_with<T: Target, I: Inline>() -> ExitCode {
+    start(&T::ABOUT);
+    exit(&T::ABOUT, run::<T, I>())
+}
+
+fn run<T: Target, I: Inline>() -> Result<()> {
+    let mine = SettingsSchema::new(&[
         SettingsSchema::part::<T::Settings>,
         SettingsSchema::part::<InputCommon>,
         SettingsSchema::part::<TargetCommon>,
         SettingsSchema::part::<Common>,
     ])
     .with_others(T::OTHER_SETTINGS);
+    let schema = mine.clone().beside(&SettingsSchema::part::<I::Settings>(), I::CAPABILITIES);
     let args = read_args(&T::ABOUT, Role::Target, &schema, T::EXAMPLES)?;
     let Some(args) = args else { return Ok(()) };
     let settings = Settings::read(&args, &T::ABOUT, &schema)?;
@@ -49,17 +59,25 @@ fn run<T: Target>() -> Result<()> {
     let own: TargetCommon = settings.get()?;
     stderr::set_format(common.log_format);
     let intake = Intake::new(&common, &input);
+    let stages = I::open(settings.without(&mine).get()?)?;
     let rejects = Rejects::new(&common);
+    // What comes in may be what nobody is to see; what the sinks get may be seen.
+    let hides = stages.as_ref().is_some_and(|stages| stages.hides_rows());
+    let of_input = if hides { rejects.hiding() } else { rejects.clone() };
     if let Action::Plan(format) = args.action {
-        let (incoming, _) = intake.begin(args.input.as_deref(), &rejects)?;
-        let streams = plan::streams(&incoming, input.allow_empty)?;
+        let (incoming, _) = intake.begin(args.input.as_deref(), &of_input)?;
+        let streams = source::planned(stages, plan::streams(&incoming, input.allow_empty)?)?;
         return plan::print(&T::plan(settings.get()?, &streams)?, format);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;
-    let (incoming, give_back) = intake.begin(args.input.as_deref(), &rejects)?;
+    let (incoming, give_back) = intake.begin(args.input.as_deref(), &of_input)?;
+    let (mut source, give_back) = match stages {
+        None => (Source::new(incoming), give_back),
+        Some(stages) => Source::through(incoming, stages, of_input, give_back),
+    };
     let delivery = Delivery::new(target, own, rejects.clone(), give_back);
-    let ended = delivery.run(&incoming, input.allow_empty);
+    let ended = delivery.run(&mut source, input.allow_empty);
     rejects.report();
     ended
 }
@@ -119,7 +137,7 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn run(mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
+    fn run(mut self, incoming: &mut Source, allow_empty: bool) -> Result<()> {
         let ended = self.receive(incoming, allow_empty);
         // Streams that had ended well before the failure stay; what fails now is reported after it.
         match (ended, self.commit_waiting()) {
@@ -133,7 +151,7 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn receive(&mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
+    fn receive(&mut self, incoming: &mut Source, allow_empty: bool) -> Result<()> {
         while let Some(event) = self.next(incoming)? {
             warning::check()?;
             match event {
@@ -156,19 +174,19 @@ impl<T: Target> Delivery<T> {
 
     /// Returns what comes next; `None` where nothing ever comes again. Rows that wait do not wait
     /// for it.
-    fn next(&mut self, incoming: &Receiver<Event>) -> Result<Option<Event>> {
+    fn next(&mut self, incoming: &mut Source) -> Result<Option<Event>> {
         if self.waiting.is_some() && !self.target.has_waiting() {
             self.commit_waiting()?;
         }
         if let Some(since) = self.waiting {
-            match incoming.recv_timeout(TOGETHER.saturating_sub(since.elapsed())) {
+            match incoming.next_within(TOGETHER.saturating_sub(since.elapsed())) {
                 Ok(event) if since.elapsed() < TOGETHER => return Ok(Some(event)),
                 Ok(event) => return self.commit_waiting().map(|()| Some(event)),
                 Err(RecvTimeoutError::Timeout) => self.commit_waiting()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
-        Ok(incoming.recv().ok())
+        Ok(incoming.next())
     }
 
     /// Makes the rows of completed streams durable that wait for that, and prints the state that
@@ -399,49 +417,6 @@ impl<T: Target> Delivery<T> {
             }
         }
         Ok(())
-    }
-
-    /// Prints the last state if all rows before it are durable; it waits for those that wait.
-    fn print_state(&mut self) -> Result<()> {
-        let on_the_way = |stream: &Outgoing<_>| stream.dirty && !stream.waits;
-        if !self.state_pending || self.streams.iter().any(on_the_way) {
-            return Ok(());
-        }
-        self.state_pending = false;
-        let Some(state) = self.state.clone() else { return Ok(()) };
-        if self.waiting.is_some() {
-            self.held = Some(state);
-            return Ok(());
-        }
-        self.print(&state)
-    }
-
-    fn print(&mut self, state: &LastState) -> Result<()> {
-        let marked = self.marked(state, false)?;
-        output::print(&format!("{}\n", marked.as_deref().unwrap_or(state.text())))?;
-        self.cover(state);
-        Ok(())
-    }
-
-    /// Takes note of the rows that a state which was printed covers.
-    fn cover(&mut self, state: &LastState) {
-        for stream in self.streams.iter_mut().filter(|one| added::is_uncovered(&one.name)) {
-            let mark = added::mark(state.bookmark(&stream.of_tap));
-            if !mark.is_null() && mark != stream.mark {
-                added::cover(&stream.name);
-                stream.mark = mark;
-            }
-        }
-    }
-
-    /// Returns a state with the places of the rows in its bookmarks, where it has others: of all
-    /// streams, or of those alone that were found to be as the state knows them.
-    fn marked(&mut self, state: &LastState, only_found: bool) -> Result<Option<String>> {
-        if !T::KNOWS_PLACES || !self.ours {
-            return Ok(None);
-        }
-        let written = self.streams.iter().map(|stream| &stream.name).filter(|_| !only_found);
-        state.with_places(written.chain(&self.found), &mut |name| self.target.place(name))
     }
 
     fn end(&mut self) -> Result<()> {

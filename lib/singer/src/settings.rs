@@ -4,21 +4,22 @@
 mod judge;
 pub(crate) mod members;
 mod names;
+mod schema;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 pub use names::{Accepts, OtherSetting};
+pub use schema::{SettingsSchema, aliases};
 
 use crate::about::About;
 use crate::args::Args;
 use crate::error::{Error, ErrorKind, Result};
-use crate::near::{ALIKE, nearest};
 use crate::scrub;
 use crate::secret::is_secret;
 
@@ -167,101 +168,6 @@ fn filled<'de, D: Deserializer<'de>>(
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// The schema of settings: the connector's own, then the common ones.
-#[derive(Clone, Debug)]
-pub struct SettingsSchema {
-    schema: Map<String, Value>,
-    others: &'static [OtherSetting],
-}
-
-impl SettingsSchema {
-    /// Joins the schemas of settings structs.
-    pub fn new(parts: &[fn() -> Value]) -> Self {
-        let mut joined = Map::new();
-        joined.insert("type".to_owned(), "object".into());
-        let mut properties = Map::new();
-        let mut required = Vec::new();
-        for part in parts {
-            let schema = part();
-            properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
-            required.extend(schema["required"].as_array().cloned().unwrap_or_default());
-        }
-        joined.insert("properties".to_owned(), Value::Object(properties));
-        joined.insert("required".to_owned(), Value::Array(required));
-        Self { schema: joined, others: &[] }
-    }
-
-    /// Adds settings of other programs.
-    #[must_use]
-    pub fn with_others(self, others: &'static [OtherSetting]) -> Self {
-        Self { others, ..self }
-    }
-
-    /// Gives a setting another description, where there is one.
-    #[must_use]
-    pub fn describe(mut self, name: &str, description: Option<&str>) -> Self {
-        let property = self.schema.get_mut("properties").and_then(|all| all.get_mut(name));
-        if let Some((property, description)) = property.zip(description) {
-            property["description"] = description.into();
-            // What does something else is not for the same.
-            if let Some(members) = property.as_object_mut() {
-                members.remove("x-role");
-            }
-        }
-        self
-    }
-
-    /// Returns the JSON Schema of one settings struct, without references.
-    pub fn part<S: JsonSchema>() -> Value {
-        let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-        SchemaGenerator::new(settings).into_root_schema_for::<S>().to_value()
-    }
-
-    /// Returns the JSON Schema as an object.
-    pub fn as_object(&self) -> &Map<String, Value> {
-        &self.schema
-    }
-
-    /// Returns name and schema of each setting, in order.
-    pub fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-    }
-
-    /// Tells whether a setting must be given.
-    pub fn is_required(&self, name: &str) -> bool {
-        let required = self.schema.get("required").and_then(Value::as_array);
-        required.is_some_and(|names| names.iter().any(|required| required == name))
-    }
-
-    fn property(&self, name: &str) -> Option<&Value> {
-        self.properties().find(|(known, _)| *known == name).map(|(_, property)| property)
-    }
-
-    /// Returns the setting that goes by this name or alias.
-    fn canonical_name(&self, name: &str) -> Option<&str> {
-        let named = |(known, property): &(&String, &Value)| {
-            *known == name || aliases(property).any(|alias| alias == name)
-        };
-        self.properties().find(named).map(|(known, _)| known.as_str())
-    }
-
-    /// Returns the setting whose name is most like this one, if any is.
-    /// Returns the setting whose entries have a setting of this name.
-    fn list_with(&self, name: &str) -> Option<&str> {
-        let has = |property: &Value| property["items"]["properties"].get(name).is_some();
-        self.properties().find(|(_, property)| has(property)).map(|(known, _)| known.as_str())
-    }
-
-    fn near(&self, name: &str) -> Option<&str> {
-        nearest(name, self.properties().map(|(known, _)| known.as_str()), ALIKE)
-    }
-}
-
-/// Returns the other names of a setting.
-pub fn aliases(property: &Value) -> impl Iterator<Item = &str> {
-    property["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str)
-}
-
 /// The settings as given, by their canonical names.
 #[derive(Clone)]
 pub struct Settings(Map<String, Value>);
@@ -309,6 +215,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Returns the settings that are not among these.
+    #[must_use]
+    pub fn without(&self, schema: &SettingsSchema) -> Self {
+        let others = self.0.iter().filter(|(name, _)| schema.property(name).is_none());
+        Self(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// Turns the settings into the struct that documents them.
     pub fn get<S: DeserializeOwned>(&self) -> Result<S> {
         serde_json::from_value(Value::Object(self.0.clone())).map_err(|failure| {
@@ -353,7 +266,6 @@ impl Settings {
     }
 }
 
-/// Adds settings under their canonical names; later ones win.
 /// Says where settings are written: in the file of the project that a program runs for, if one has
 /// started it.
 fn place() -> &'static str {
@@ -363,6 +275,7 @@ fn place() -> &'static str {
     }
 }
 
+/// Adds settings under their canonical names; later ones win.
 fn merge(settings: &mut Map<String, Value>, given: Map<String, Value>, schema: &SettingsSchema) {
     // A null sets nothing, also under another name of a setting that is set.
     for (name, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {

@@ -4,6 +4,7 @@
 //! no more than a share of the bytes of the rows: one that has none left waits for a minute, for a
 //! failure or for the end. The SCHEMA of a stream then says that the stream is being read.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -40,6 +41,8 @@ pub(crate) struct States {
     behind: Option<Value>,
     /// Streams that were read since the last state, and of which nothing was written.
     unchanged: Vec<String>,
+    /// Streams that are written under other names.
+    renamed: BTreeSet<String>,
 }
 
 impl States {
@@ -55,7 +58,14 @@ impl States {
             named: true,
             behind: None,
             unchanged: Vec::new(),
+            renamed: BTreeSet::new(),
         }
+    }
+
+    /// Says that a stream is written under other names than that of the tap: what a state names
+    /// as unchanged would be no stream of the target.
+    pub(crate) fn rename(&mut self, stream: &str) {
+        self.renamed.insert(stream.to_owned());
     }
 
     pub(crate) fn state(&mut self) -> &mut State {
@@ -98,8 +108,9 @@ impl States {
         if let Some(progress) = self.behind.take() {
             self.state.set_bookmark(stream_id, progress);
         }
-        if !self.named {
-            self.unchanged.extend(self.state.currently_syncing().map(str::to_owned));
+        let name = self.state.currently_syncing();
+        if let Some(name) = name.filter(|name| !self.named && !self.renamed.contains(*name)) {
+            self.unchanged.push(name.to_owned());
         }
     }
 
@@ -107,7 +118,7 @@ impl States {
     pub(crate) fn naming(&mut self, mut schema: Value) -> Value {
         if !self.named {
             self.named = true;
-            schema[RUN] = run_member(&self.run, false, &[]);
+            schema[RUN] = self.member(false, &[]);
         }
         schema
     }
@@ -137,10 +148,20 @@ impl States {
         lines
     }
 
+    fn member(&self, ended: bool, unchanged: &[String]) -> Value {
+        let mut member = run_member(&self.run, ended, unchanged);
+        let name = self.state.currently_syncing();
+        if name.is_some_and(|name| self.renamed.contains(name)) {
+            member["mapped"] = true.into();
+        }
+        member
+    }
+
     fn line(&mut self, ended: bool) -> Vec<u8> {
         let mut value = self.state.to_json();
         if self.state.currently_syncing().is_some() {
-            value[RUN] = run_member(&self.run, ended, &std::mem::take(&mut self.unchanged));
+            let unchanged = std::mem::take(&mut self.unchanged);
+            value[RUN] = self.member(ended, &unchanged);
         }
         let line = state_line(&value);
         self.written = Instant::now();

@@ -2,23 +2,8 @@
 
 #![warn(unreachable_pub)]
 
-use mapping::contract::{ContractSettings, Guard};
-use mapping::{MapSettings, Maps, Pipeline, Transformation, Transformations};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use mapping::{Pipeline, Settings};
 use singer::{About, Example, Mapper, Result, Route, Stream};
-
-/// What a user can set.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Settings {
-    #[serde(flatten)]
-    maps: MapSettings,
-    /// Fields that are masked, hashed or removed, after the maps.
-    #[serde(default)]
-    transformations: Vec<Transformation>,
-    #[serde(flatten)]
-    contract: ContractSettings,
-}
 
 struct MapStreams {
     pipeline: Pipeline,
@@ -39,13 +24,7 @@ impl Mapper for MapStreams {
     type Settings = Settings;
 
     fn open(settings: Settings) -> Result<Self> {
-        let mut pipeline = Pipeline::default();
-        pipeline.push(Maps::new(&settings.maps)?);
-        pipeline.push(Transformations::new(&settings.transformations)?);
-        if let Some(guard) = Guard::new(settings.contract)? {
-            pipeline.push(guard);
-        }
-        Ok(Self { pipeline })
+        Ok(Self { pipeline: settings.pipeline()? })
     }
 
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>> {
@@ -55,6 +34,10 @@ impl Mapper for MapStreams {
 
     fn complete(&mut self, stream_of_tap: &str) -> Result<()> {
         self.pipeline.complete(stream_of_tap)
+    }
+
+    fn unchanged(&mut self, stream_of_tap: &str) {
+        self.pipeline.unchanged(stream_of_tap);
     }
 
     fn finish(&mut self) -> Result<()> {

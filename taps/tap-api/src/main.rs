@@ -27,5 +27,5 @@ mod told;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    singer::run_tap::<tap::TapApi>()
+    mapping::run_tap::<tap::TapApi>()
 }

@@ -6,5 +6,5 @@ mod tap;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    singer::run_tap::<tap::TapCsv>()
+    mapping::run_tap::<tap::TapCsv>()
 }

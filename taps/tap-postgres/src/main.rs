@@ -22,5 +22,5 @@ mod unheld;
 mod writers;
 
 fn main() -> std::process::ExitCode {
-    singer::run_tap::<tap::TapPostgres>()
+    mapping::run_tap::<tap::TapPostgres>()
 }

@@ -9,5 +9,5 @@ mod tap;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    singer::run_tap::<tap::TapSftp>()
+    mapping::run_tap::<tap::TapSftp>()
 }

@@ -15,5 +15,5 @@ mod written_for;
 use target::TargetCsv;
 
 fn main() -> std::process::ExitCode {
-    singer::run_target::<TargetCsv>()
+    mapping::run_target::<TargetCsv>()
 }

@@ -63,5 +63,5 @@ mod types;
 mod work;
 
 fn main() -> std::process::ExitCode {
-    singer::run_target::<target::TargetPostgres>()
+    ::mapping::run_target::<target::TargetPostgres>()
 }

@@ -63,12 +63,11 @@ fn an_unknown_setting_ends_the_run_of_every_connector() {
 fn settings_of_other_programs_are_taken_where_they_change_nothing() {
     let cases = [
         ("tap-api", "aws_credentials", json!({}), json!({ "aws_access_key_id": "k" })),
-        ("tap-csv", "stream_maps", json!({}), json!({ "orders": { "id": "int(id)" } })),
+        ("tap-csv", "batch_config", json!({}), json!({ "encoding": { "format": "jsonl" } })),
         ("tap-csv", "filesystem", json!("local"), json!("ftp")),
         ("tap-sftp", "decryption_configs", json!(null), json!({ "gnupghome": "x" })),
         ("tap-postgres", "use_secondary", json!("false"), json!(true)),
         ("tap-postgres", "batch_config", json!({}), json!({ "encoding": { "format": "jsonl" } })),
-        ("target-csv", "flattening_enabled", json!(false), json!(true)),
         ("target-csv", "load_method", json!("append-only"), json!("upsert")),
         ("target-postgres", "data_flattening_max_level", json!(0), json!(3)),
         ("target-postgres", "before_run_sql_file", json!(null), json!("before.sql")),
@@ -147,7 +146,7 @@ fn settings_of_every_variant_of_the_target_are_known() {
         "sanitize_null_text_characters": true, "load_method": "upsert", "batch_size_rows": 5,
         "validate_records": false, "activate_version": true, "ssl_enable": false,
         "process_activate_version_messages": true, "stream_maps": { "a": {} },
-        "flattening_enabled": true, "flattening_max_depth": 2, "batch_config": { "a": 1 },
+        "flattening_enabled": false, "flattening_max_depth": 2, "batch_config": { "a": 1 },
         "ssl": true, "flush_all_streams": true, "parallelism": 4, "max_parallelism": 8,
         "default_target_schema_select_permission": "r", "schema_mapping": mapping,
         "default_target_schema_select_permissions": grants, "add_metadata_columns": true,

@@ -11,8 +11,20 @@ use crate::project::tidy::CONNECTORS;
 use support::{root, run::ours};
 
 /// Settings that several connectors have stand on one page of the book, by who has them.
-const SHARED: [(&str, &[&str]); 5] = [
+const SHARED: [(&str, &[&str]); 6] = [
     ("settings-all", &CONNECTORS),
+    (
+        "settings-flattening",
+        &[
+            "tap-csv",
+            "tap-lake",
+            "tap-postgres",
+            "tap-sftp",
+            "map-streams",
+            "target-csv",
+            "target-postgres",
+        ],
+    ),
     ("settings-taps", &["tap-api", "tap-csv", "tap-lake", "tap-postgres", "tap-sftp"]),
     ("settings-input", &["map-streams", "target-csv", "target-postgres"]),
     ("settings-targets", &["target-csv", "target-postgres"]),
@@ -27,7 +39,7 @@ fn the_pages_of_connectors_are_what_the_binaries_say() {
     }
     for (group, members) in SHARED {
         let shared = |name: &str| group_of(members[0], name) == Some(group);
-        let table = settings_table(members[0], shared);
+        let table = settings_table(members[0], shared) + &entries(members[0], shared);
         generated("docs/reference/settings.md", group, &COMMENT, &table);
     }
 }
@@ -38,7 +50,10 @@ pub const COMMENT: [&str; 2] = ["<!-- ", " -->"];
 /// Returns what the page of a connector says of its settings.
 pub fn settings_page(connector: &str) -> String {
     let own = |name: &str| group_of(connector, name).is_none();
-    let mut page = settings_table(connector, own) + &entries(connector);
+    let table = settings_table(connector, own);
+    // A connector may have no setting of its own.
+    let table = if table.lines().count() > 2 { table } else { String::new() };
+    let mut page = table + &entries(connector, own);
     let mut properties: Vec<String> = properties(connector).keys().cloned().collect();
     properties.retain(|name| group_of(connector, name).is_some());
     if !properties.is_empty() {
@@ -47,7 +62,7 @@ pub fn settings_page(connector: &str) -> String {
         write!(page, "\n\nOther connectors have these, too; see {link}: {}.", names.join(", "))
             .unwrap();
     }
-    page
+    page.trim_start().to_owned()
 }
 
 /// Returns the settings of a connector by name.
@@ -76,10 +91,11 @@ fn settings_table(connector: &str, taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// Tables of what the entries of list settings can say.
-fn entries(connector: &str) -> String {
+fn entries(connector: &str, taken: impl Fn(&str) -> bool) -> String {
     let about: Value = serde_json::from_str(&about(connector, "json")).unwrap();
     let mut text = String::new();
-    for (name, setting) in about["settings"]["properties"].as_object().unwrap() {
+    let settings = about["settings"]["properties"].as_object().unwrap();
+    for (name, setting) in settings.iter().filter(|(name, _)| taken(name)) {
         let Some(parts) = setting["items"]["properties"].as_object() else { continue };
         write!(text, "\n\nEach entry of `{name}`:\n\n| Name | Default | Meaning |\n|---|---|---|")
             .unwrap();
@@ -155,7 +171,7 @@ fn the_connector_tables_are_what_the_binaries_say() {
     let every = |members: &[&str], capability: &String| {
         members.iter().all(|member| capabilities(member).contains(capability))
     };
-    let taps = SHARED[1].1;
+    let taps = SHARED[2].1;
     let mut of_all = capabilities(CONNECTORS[0]);
     let mut of_taps = of_all.clone();
     of_all.retain(|capability| every(&CONNECTORS, capability));

@@ -31,6 +31,8 @@ pub struct Guard {
     row_hash: Option<RowHashSettings>,
     /// The streams of the run, by name.
     streams: BTreeMap<String, Held>,
+    /// Streams of the tap whose sources have not changed: no row of them came.
+    unchanged: BTreeSet<String>,
     /// A contract protects columns or leaves some out, so that no row may be shown as it came.
     hides_rows: bool,
 }
@@ -115,6 +117,7 @@ impl Guard {
             columns_change: settings.columns_change,
             row_hash: settings.row_hash,
             streams: BTreeMap::new(),
+            unchanged: BTreeSet::new(),
             hides_rows: protects
                 || extra == ExtraColumns::Drop
                 || settings.columns_change == ColumnsChange::Discard,
@@ -272,7 +275,8 @@ impl Guard {
     fn judge(&self, only: Option<&str>) -> Result<()> {
         let mut breach: Option<Error> = None;
         for (name, held) in &self.streams {
-            if only.is_some_and(|stream| stream != held.of_tap) {
+            let is_another = only.is_some_and(|stream| stream != held.of_tap);
+            if is_another || self.unchanged.contains(&held.of_tap) {
                 continue;
             }
             let watch = held.watch.borrow();
@@ -345,8 +349,9 @@ impl Stage for Guard {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let absent: BTreeSet<&String> =
-            self.tables.keys().filter(|name| !self.streams.contains_key(*name)).collect();
+        let came =
+            |name: &&String| self.streams.contains_key(*name) || self.unchanged.contains(*name);
+        let absent: BTreeSet<&String> = self.tables.keys().filter(|name| !came(name)).collect();
         for name in absent {
             if self.strict {
                 return Err(Error::new(ErrorKind::Data, "a stream of a contract did not come")
@@ -361,6 +366,10 @@ impl Stage for Guard {
             );
         }
         self.judge(None)
+    }
+
+    fn unchanged(&mut self, stream: &str) {
+        self.unchanged.insert(stream.to_owned());
     }
 
     fn hides_rows(&self) -> bool {

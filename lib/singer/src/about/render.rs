@@ -18,7 +18,12 @@ impl About {
         schema: &SettingsSchema,
         format: AboutFormat,
     ) -> String {
-        let capabilities = [role.capabilities(), self.capabilities].concat();
+        let mut capabilities = role.capabilities().to_vec();
+        for capability in [self.capabilities, schema.capabilities()].concat() {
+            if !capabilities.contains(&capability) {
+                capabilities.push(capability);
+            }
+        }
         match format {
             AboutFormat::Text => self.text(&capabilities, schema),
             AboutFormat::Json => self.json(&capabilities, schema),

@@ -6,17 +6,20 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::keys::Settled;
+use super::made::Made;
 use crate::batch::{Batch, Mark};
 use crate::catalog::ReplicationMethod;
 use crate::decode::RecordDecoder;
 use crate::encode::{Envelopes, RecordEncoder, schema_message};
 use crate::future::{Ahead, is_dated};
+use crate::mapper::Route;
 use crate::metrics::RecordCounter;
 use crate::schema::{Column, Kind};
 use crate::selection::{Pruning, Selected};
 use crate::state::{KEY_TYPE, may_be_endless};
 
 /// One stream of a run, from its first row to its last.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts of a stream")]
 pub(crate) struct OpenStream {
     pub id: String,
     pub batch: Batch,
@@ -25,9 +28,14 @@ pub(crate) struct OpenStream {
     /// How many cells the row begun has.
     pub column: usize,
     pub columns: Vec<(String, Kind)>,
-    /// The SCHEMA, until the first rows or the end of the stream send it.
-    pub schema: Option<Value>,
+    /// The SCHEMA, or those of the streams that are made of it, until the first rows or the end of
+    /// the stream send them.
+    pub schemas: Vec<Value>,
     pub encoder: Arc<RecordEncoder>,
+    /// What becomes of the rows, where they do not stay as they are.
+    pub made: Option<Made>,
+    /// The source has not changed since the bookmark.
+    pub unchanged: bool,
     /// Made by the first row that comes as JSON.
     pub decoder: Option<RecordDecoder>,
     pub deselected: Vec<String>,
@@ -58,7 +66,12 @@ pub(crate) struct OpenStream {
 }
 
 impl OpenStream {
-    pub(crate) fn new(selected: &Selected, version: Option<i64>) -> Self {
+    /// Opens a stream, of which the streams of `routes` are made where there are some.
+    pub(crate) fn new(
+        selected: &Selected,
+        version: Option<i64>,
+        routes: Option<Vec<Route>>,
+    ) -> Self {
         let Selected { stream, prunings, deselected } = selected;
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let batch = Batch::new(stream.columns.len());
@@ -74,14 +87,21 @@ impl OpenStream {
         let key_column = replication_key.as_ref().map(|(_, at)| &stream.columns[*at]);
         let key_type = key_column.and_then(Column::sql_datatype);
         let key_type = key_type.map(|name| (KEY_TYPE.to_owned(), name.into()));
+        let envelopes = Envelopes::Same(&now, version);
+        let schemas = match &routes {
+            None => vec![schema_message(stream)],
+            Some(routes) => routes.iter().map(|route| schema_message(&route.stream)).collect(),
+        };
         Self {
             id: stream.id.clone(),
             row_start: batch.mark(),
             batch,
             column: 0,
             columns: stream.columns.iter().map(|one| (one.name.clone(), one.kind)).collect(),
-            schema: Some(schema_message(stream)),
-            encoder: Arc::new(RecordEncoder::new(stream, prunings, Envelopes::Same(&now, version))),
+            schemas,
+            encoder: Arc::new(RecordEncoder::new(stream, prunings, envelopes)),
+            made: routes.map(|routes| Made::new(stream, routes, envelopes)),
+            unchanged: false,
             decoder: None,
             deselected: deselected.clone(),
             prunings: prunings.clone(),
