@@ -360,7 +360,7 @@ fn files(
     let short = values.iter().filter(|value| !texts::is_findable(value)).count();
     if short > 0 {
         done.unreached.insert(
-            "logs and states: the value is too short to be looked for in them; they hold no rows"
+            "logs, states and raw lines of rejects: the value is too short to be looked for in them"
                 .to_owned(),
         );
     }
@@ -375,8 +375,13 @@ fn files(
             continue;
         }
         for path in store::entries(&run.folder)? {
-            let is_text = path.extension().is_some_and(|end| end == "log" || end == "json");
-            let lines = if is_text { texts::masked(&path, &found, what.apply)? } else { 0 };
+            let ends_with = |ending: &str| path.extension().is_some_and(|end| end == ending);
+            if ends_with("json") && texts::masked(&path, &found, false)? > 0 {
+                // Its words, such as the day and the names of streams, are needed to read it.
+                done.unreached.insert(format!("the record of the run {}", run.record.run));
+            }
+            let is_log = ends_with("log");
+            let lines = if is_log { texts::masked(&path, &found, what.apply)? } else { 0 };
             if lines > 0 {
                 done.files.push(FileLines { path, lines, whole: false });
             }

@@ -16,6 +16,11 @@ use crate::prepare;
 /// What `target-postgres` reads the rows from that are to be removed.
 const SETTING: &str = "forget_rows";
 
+/// Returns what tells two uses of a target apart: its settings may depend on the tap.
+fn place_of(target: &Plugin) -> (String, String) {
+    (target.name.clone(), Value::from(target.config.clone()).to_string())
+}
+
 /// Asks the targets for their statements, and has them run if that is asked for.
 pub(super) fn statements(
     project: &Project,
@@ -27,7 +32,7 @@ pub(super) fn statements(
     let mut asked = BTreeSet::new();
     for step in steps {
         let target = step.target();
-        if day_written(project, step).is_some() || !asked.insert(target.name.clone()) {
+        if day_written(project, step).is_some() || !asked.insert(place_of(target)) {
             continue;
         }
         if !has_tables(target) {

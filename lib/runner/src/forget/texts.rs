@@ -1,7 +1,7 @@
 //! Values in texts: in lines of rejects, in logs, in records and states.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use singer::Result;
@@ -76,7 +76,9 @@ pub(super) fn is_of(line: &str, stream: &str, column: &str, values: &BTreeSet<St
             record.get(column).is_some_and(|value| is_one(&shown(value)))
         }
         // A line of a file: its fields cannot be told apart here.
-        Some(Value::String(text)) => values.iter().any(|value| holds(text, value)),
+        Some(Value::String(text)) => {
+            values.iter().any(|value| is_findable(value) && holds(text, value))
+        }
         _ => reject.get("key").is_some_and(|key| {
             let key = shown(key);
             values.iter().any(|value| key == *value || is_findable(value) && holds(&key, value))
@@ -91,7 +93,7 @@ pub(super) fn without_lines(
     is_meant: &dyn Fn(&str) -> bool,
     apply: bool,
 ) -> Result<u64> {
-    let Some(text) = read(path)? else { return Ok(0) };
+    let Some((path, text)) = read(path)? else { return Ok(0) };
     let (mut found, mut kept) = (0, Vec::new());
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         if is_meant(String::from_utf8_lossy(line).trim_end()) {
@@ -101,14 +103,14 @@ pub(super) fn without_lines(
         }
     }
     if apply && found > 0 {
-        disk::replace_file(path, &kept, 0o600)?;
+        disk::replace_file(&path, &kept, 0o600)?;
     }
     Ok(found)
 }
 
 /// Counts the lines of a file that hold a value, and masks it in them if that is asked for.
 pub(super) fn masked(path: &Path, values: &[&String], apply: bool) -> Result<u64> {
-    let Some(text) = read(path)? else { return Ok(0) };
+    let Some((path, text)) = read(path)? else { return Ok(0) };
     let text = String::from_utf8_lossy(&text);
     // Within JSON, quotes and backslashes of a value have one more.
     let escaped = values.iter().map(|value| {
@@ -132,14 +134,15 @@ pub(super) fn masked(path: &Path, values: &[&String], apply: bool) -> Result<u64
         kept.push_str(&line);
     }
     if apply && found > 0 {
-        disk::replace_file(path, kept.as_bytes(), 0o600)?;
+        disk::replace_file(&path, kept.as_bytes(), 0o600)?;
     }
     Ok(found)
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(text) => Ok(Some(text)),
+/// Reads a file, and says where it lies: a link is followed, so that the file itself is replaced.
+fn read(path: &Path) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    match path.canonicalize().and_then(|path| Ok((path.clone(), std::fs::read(&path)?))) {
+        Ok(read) => Ok(Some(read)),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(disk::failure("cannot read the file", path, cause)),
     }
@@ -168,7 +171,7 @@ mod tests {
         assert!(is(r#"{"stream":"s","record":{"id":"17"}}"#));
         assert!(!is(r#"{"stream":"t","record":{"id":17}}"#));
         assert!(!is(r#"{"stream":"s","record":{"id":1,"n":17}}"#));
-        assert!(is(r#"{"stream":"s","record":"17,six"}"#));
+        assert!(!is(r#"{"stream":"s","record":"3,7.17,six"}"#));
         assert!(is(r#"{"stream":"s","key":"17"}"#));
         assert!(!is(r#"{"stream":"s","line":17}"#));
     }
