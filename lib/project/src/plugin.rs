@@ -258,6 +258,11 @@ impl Plugin {
         self.says_it_can("deny-warnings")
     }
 
+    /// Tells whether it is a target of ours that says, and runs, how rows of a person are removed.
+    pub fn forgets_rows(&self) -> bool {
+        self.says_it_can("forget-rows")
+    }
+
     fn says_it_can(&self, capability: &str) -> bool {
         self.description.as_ref().is_some_and(|description| description.can(capability))
     }

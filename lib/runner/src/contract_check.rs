@@ -17,9 +17,9 @@ use crate::attempt::remember;
 use crate::contracts::Source;
 use crate::lake_paths::day_written;
 use crate::observe;
+use crate::own_programs;
 use crate::pipeline::{self, Event, Stop};
 use crate::prepare;
-use crate::store;
 use crate::work::WorkFolder;
 
 /// So many rows may breach the contract before the check ends.
@@ -179,7 +179,7 @@ pub(crate) fn of_day(
             ));
     };
     let config = json!({ "output": root, "source": name, "datestamp": day });
-    own_program("tap-lake", &config, folder)
+    own_programs::ready(own_programs::DAYS, &config, folder)
 }
 
 /// Makes the program that judges the rows.
@@ -212,7 +212,7 @@ fn judge(
         ("rejects_include_record".to_owned(), false.into()),
         ("allow_empty".to_owned(), true.into()),
     ]);
-    own_program("map-streams", &Value::Object(config), folder)
+    own_programs::ready(own_programs::JUDGE, &Value::Object(config), folder)
 }
 
 fn any_key() -> Result<String> {
@@ -221,24 +221,6 @@ fn any_key() -> Result<String> {
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
         .map_err(|cause| disk::failure("cannot read", Path::new("/dev/urandom"), cause))?;
     Ok(disk::sum(bytes))
-}
-
-/// Makes a program of ours ready, with these settings.
-pub(crate) fn own_program(name: &str, config: &Value, folder: &Path) -> Result<Program> {
-    let own = std::env::current_exe().ok();
-    let beside = own.and_then(|own| Some(own.parent()?.join(name))).filter(|path| path.is_file());
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let mut on_path = std::env::split_paths(&on_path).map(|folder| folder.join(name));
-    let executable = beside.or_else(|| on_path.find(|path| path.is_file()));
-    let path = folder.join(format!("{name}.json"));
-    store::write_private(&path, config.to_string().as_bytes())?;
-    Ok(Program {
-        name: name.to_owned(),
-        executable: executable.unwrap_or_else(|| PathBuf::from(name)),
-        arguments: vec!["--config".to_owned(), path.to_string_lossy().into_owned()],
-        variables: Vec::new(),
-        folder: PathBuf::from("."),
-    })
 }
 
 /// Reads what was set aside, and counts what is of one kind.

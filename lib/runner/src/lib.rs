@@ -34,6 +34,7 @@ pub mod observe;
 pub mod observer;
 pub mod options;
 pub mod order;
+mod own_programs;
 pub mod params;
 pub mod part;
 pub mod pii;

@@ -37,7 +37,13 @@ impl Target for TargetPostgres {
         name: "target-postgres",
         version: env!("CARGO_PKG_VERSION"),
         description: "Loads streams into Postgres tables: COPY into staging, one merge a table.",
-        capabilities: &["activate-version", "soft-delete", "hard-delete", "target-schema"],
+        capabilities: &[
+            "activate-version",
+            "soft-delete",
+            "hard-delete",
+            "target-schema",
+            "forget-rows",
+        ],
     };
     const EXAMPLES: &'static [Example] = &[Example {
         what: "Load what a tap reads, and keep the state",

@@ -84,7 +84,7 @@ fn every_example_has_flags_and_settings_that_there_are() {
     let invoke = format!("[ \"$1\" = invoke ] && exec '{}' invoke --help", real.display());
     let line = format!("{invoke}\nexec '{}' \"$@\" --help", real.display());
     program(scratch.path(), "chorus", &line);
-    for name in ["state.json", "bookmark.json"] {
+    for name in ["state.json", "bookmark.json", "mail.txt"] {
         file(scratch.path(), name, "{}");
     }
     let path = format!("{}:/usr/bin:/bin", scratch.path().display());

@@ -13,7 +13,7 @@ use crate::lake_paths::{day_written, writes_files};
 use crate::plugin_plan::schemas;
 use crate::prepare;
 
-/// What `target-postgres` reads the rows from that are to be removed.
+/// The setting by which a target is told the rows that are to be removed.
 const SETTING: &str = "forget_rows";
 
 /// Returns what tells two uses of a target apart: its settings may depend on the tap.
@@ -35,7 +35,7 @@ pub(super) fn statements(
         if day_written(project, step).is_some() || !asked.insert(place_of(target)) {
             continue;
         }
-        if !has_tables(target) {
+        if !target.forgets_rows() {
             let what = if writes_files(target) { "files" } else { "destination" };
             done.unreached.insert(format!("the {what} of {}", target.name));
             continue;
@@ -64,12 +64,6 @@ pub(super) fn statements(
             Err(failure) => done.failures.push(failure),
         }
     }
-}
-
-/// Tells whether a target is the one of ours that loads tables.
-fn has_tables(target: &Plugin) -> bool {
-    let name = target.executable.file_name().and_then(|name| name.to_str());
-    target.is_ours() && name == Some("target-postgres")
 }
 
 /// Returns the SCHEMA of a stream as the tap of a step discovers it.

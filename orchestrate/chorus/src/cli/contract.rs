@@ -91,7 +91,7 @@ pub struct PiiArgs {
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
     /// Jobs, or plugins from a tap to a target; without one, all jobs
-    #[arg(value_name = super::PIPELINE, add = complete::pipelines())]
+    #[arg(value_name = "JOB", add = complete::pipelines())]
     pub words: Vec<String>,
     /// The stream
     #[arg(long, value_name = "STREAM")]
