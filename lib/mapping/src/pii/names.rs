@@ -166,7 +166,10 @@ fn words(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         if let (true, Some(word)) = (is_part, words.last_mut()) {
-            word.extend(c.to_lowercase().map(plain));
+            match c {
+                'ß' => word.push_str("ss"),
+                _ => word.extend(c.to_lowercase().map(plain)),
+            }
         }
     }
     words.retain(|word| !word.is_empty());
@@ -188,7 +191,7 @@ fn plain(c: char) -> char {
         'ñ' | 'ń' | 'ň' => 'n',
         'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' => 'o',
         'ř' => 'r',
-        'ś' | 'š' | 'ß' => 's',
+        'ś' | 'š' => 's',
         'ù' | 'ú' | 'û' | 'ü' | 'ů' => 'u',
         'ý' | 'ÿ' => 'y',
         'ź' | 'ż' | 'ž' => 'z',
