@@ -120,6 +120,15 @@ mod pipe {
     mod two_taps;
 }
 
+/// One file for a small team: `chorus run config.yaml`.
+mod plain {
+    mod bad_input;
+    mod combined;
+    mod files;
+    mod sources;
+    mod times;
+}
+
 /// `tap-postgres` and `target-postgres`.
 mod postgres {
     mod bare_names;

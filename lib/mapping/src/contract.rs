@@ -25,6 +25,7 @@ mod stage;
 mod stand;
 #[cfg(test)]
 mod tests;
+mod unlike;
 mod words;
 mod yaml;
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use singer::{Result, Route, Stages, Stream, Tap, Target};
 
+use crate::combine::{Combine, CombineSettings};
 use crate::contract::{ContractSettings, Guard};
 use crate::maps::{MapSettings, Maps, Transformation, Transformations};
 use crate::pipeline::Pipeline;
@@ -28,12 +29,24 @@ impl Settings {
     /// # Errors
     /// What is wrong with the settings.
     pub fn pipeline(self) -> Result<Pipeline> {
+        self.uniting(None)
+    }
+
+    /// Makes the stages that the settings ask for, with one that unites the streams before they
+    /// meet their contracts.
+    ///
+    /// # Errors
+    /// What is wrong with the settings.
+    pub fn uniting(self, combine: Option<CombineSettings>) -> Result<Pipeline> {
         let mut pipeline = Pipeline::default();
         if !self.maps.is_empty() {
             pipeline.push(Maps::new(&self.maps)?);
         }
         if !self.transformations.is_empty() {
             pipeline.push(Transformations::new(&self.transformations)?);
+        }
+        if let Some(combine) = combine {
+            pipeline.push(Combine::new(combine));
         }
         if let Some(guard) = Guard::new(self.contract)? {
             pipeline.push(guard);

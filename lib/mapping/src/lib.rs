@@ -2,6 +2,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod combine;
 pub mod contract;
 mod inline;
 mod language;

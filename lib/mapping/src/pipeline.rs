@@ -21,6 +21,26 @@ pub trait Stage {
     /// known. The cells that came before a failure are taken back by the caller.
     fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>>;
 
+    /// Is called with streams whose SCHEMA came before a row of theirs, before it is asked for
+    /// their routes.
+    ///
+    /// # Errors
+    /// As [`Stage::routes`].
+    fn announce(&mut self, _streams: &[Stream]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells whether it makes one stream of several.
+    fn unites(&self) -> bool {
+        false
+    }
+
+    /// Returns the streams of the tap whose routes are others now, since those of another stream
+    /// were asked for.
+    fn renewed(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Is called when the tap has read one of its streams, before the target learns it.
     ///
     /// # Errors
@@ -73,6 +93,35 @@ impl Pipeline {
             };
         }
         Ok(made)
+    }
+
+    /// Tells stages that unite streams which ones there are: each as the stages before make it.
+    ///
+    /// # Errors
+    /// As [`Stage::routes`].
+    pub fn announce(&mut self, streams: &[Stream]) -> Result<()> {
+        let Some(last) = self.stages.iter().rposition(|stage| stage.unites()) else {
+            return Ok(());
+        };
+        let mut streams = streams.to_vec();
+        for stage in &mut self.stages[..=last] {
+            stage.announce(&streams)?;
+            let mut made = Vec::new();
+            for stream in streams {
+                match stage.routes(&stream)? {
+                    None => made.push(stream),
+                    Some(routes) => made.extend(routes.into_iter().map(|route| route.stream)),
+                }
+            }
+            streams = made;
+        }
+        self.renewed();
+        Ok(())
+    }
+
+    /// Returns the streams of the tap whose routes are others now.
+    pub fn renewed(&mut self) -> Vec<String> {
+        self.stages.iter_mut().flat_map(|stage| stage.renewed()).collect()
     }
 
     /// Tells all stages that the tap has read one of its streams.

@@ -28,6 +28,12 @@ pub struct RowHashSettings {
     /// leaves out all but the first.
     #[serde(default)]
     pub count_duplicates: Duplicates,
+    /// Columns whose values do not count, such as one that names the source.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// Column within whose values equal rows are counted: rows that are equal but for this column
+    /// are one row, unless they stand several times under one value of it.
+    pub count_by: Option<String>,
 }
 
 /// Columns of a stream.
@@ -67,6 +73,8 @@ pub enum Duplicates {
 pub(crate) struct RowHash {
     /// Places, kinds and names (with their lengths) of the columns, in the order of their names.
     columns: Vec<(usize, Kind, Vec<u8>)>,
+    /// The place of the column within whose values equal rows are counted.
+    count_by: Option<usize>,
     duplicates: Duplicates,
     normal: Vec<u8>,
 }
@@ -101,6 +109,9 @@ impl RowHash {
         if !matches!(settings.columns, Columns::These(_)) {
             named.retain(|(name, ..)| !name.starts_with(OF_THE_READ));
         }
+        named.retain(|(name, ..)| !settings.except.iter().any(|known| known == name));
+        let place = |name: &String| columns.iter().position(|column| column.name == *name);
+        let count_by = settings.count_by.as_ref().and_then(place);
         if named.is_empty() {
             return Err(Error::new(ErrorKind::Config, "cannot hash rows without columns"));
         }
@@ -111,7 +122,7 @@ impl RowHash {
             (at, kind, label)
         });
         let columns = columns.collect();
-        Ok(Self { columns, duplicates: settings.count_duplicates, normal: Vec::new() })
+        Ok(Self { columns, count_by, duplicates: settings.count_duplicates, normal: Vec::new() })
     }
 
     /// Returns the key of a row; `None` where the row is one that is left out.
@@ -141,7 +152,14 @@ impl RowHash {
             }
         }
         let mut sum: [u8; 32] = Sha256::digest(&self.normal).into();
-        let short = u128::from_le_bytes(*sum.first_chunk().unwrap_or(&[0; 16]));
+        let first = |sum: &[u8; 32]| u128::from_le_bytes(*sum.first_chunk().unwrap_or(&[0; 16]));
+        let mut short = first(&sum);
+        if let Some(Cell::Text(group)) = self.count_by.map(&cell) {
+            self.normal.clear();
+            self.normal.extend_from_slice(&sum);
+            self.normal.extend_from_slice(group);
+            short = first(&Sha256::digest(&self.normal).into());
+        }
         if counts.len() >= ROWS_MAX && !counts.contains_key(&short) {
             return Err(Error::new(ErrorKind::Config, "cannot remember more rows of a stream")
                 .with("rows", ROWS_MAX)
@@ -179,7 +197,13 @@ mod tests {
             .enumerate()
             .map(|(at, kind)| Column::new(name(at), json!({ "type": kind })))
             .collect();
-        let settings = RowHashSettings { columns: Columns::Unsaid, count_duplicates: duplicates };
+        let (columns_that_count, except, count_by) = (Columns::Unsaid, Vec::new(), None);
+        let settings = RowHashSettings {
+            columns: columns_that_count,
+            count_duplicates: duplicates,
+            except,
+            count_by,
+        };
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
         let mut one = |row: &Vec<Cell<'_>>| {
@@ -225,6 +249,30 @@ mod tests {
         // And so does who has the value in another type.
         let other = hash(&["number"], &[vec![Cell::Text(b"1.0")]], Duplicates::Keep);
         assert_eq!(other[0], hash(&["string"], &rows[..1], Duplicates::Keep)[0]);
+    }
+
+    #[test]
+    fn rows_keep_their_keys_in_a_wider_stream_and_are_counted_by_a_column() {
+        let text = |text: &'static str| Cell::Text(text.as_bytes());
+        let narrow = hash(&["string"], &[vec![text("a")]], Duplicates::Keep);
+        let wide = hash(&["string", "string"], &[vec![text("a"), Cell::Null]], Duplicates::Keep);
+        assert_eq!(narrow, wide);
+        let columns = ["c0", "source"].map(|name| Column::new(name, json!({ "type": "string" })));
+        let settings = RowHashSettings {
+            columns: Columns::Unsaid,
+            count_duplicates: Duplicates::Keep,
+            except: vec!["source".to_owned()],
+            count_by: Some("source".to_owned()),
+        };
+        let mut hasher = RowHash::new(&settings, &columns).unwrap();
+        let mut counts = Counts::new();
+        let mut key = |source: &'static str| {
+            let row = [text("a"), text(source)];
+            hasher.hash(|at| row[at], &mut counts).unwrap().unwrap()
+        };
+        let keys = [key("x"), key("y"), key("y")];
+        assert!(keys[0] == keys[1] && keys[1] != keys[2]);
+        assert_eq!(singer::quote::hex(&keys[0]), narrow[0].clone().unwrap());
     }
 
     fn cells(row: &[Option<String>]) -> Vec<Cell<'_>> {

@@ -15,6 +15,7 @@ mod job;
 mod lines;
 pub mod locks;
 pub mod names;
+pub mod plain;
 pub mod plugin;
 mod program;
 mod project;

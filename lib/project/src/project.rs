@@ -83,6 +83,26 @@ impl Project {
         Ok(project)
     }
 
+    /// Opens a project whose file was made, and stands in no folder.
+    ///
+    /// # Errors
+    /// As [`Project::open_for`].
+    pub fn of_made(file: &Value, opening: &Opening<'_>, day: Datestamp) -> Result<Self> {
+        let root = std::path::absolute(opening.folder).map_err(|cause| {
+            Error::new(ErrorKind::Io, "cannot find the folder").caused_by(cause)
+        })?;
+        let of = |day: Datestamp| {
+            let opening = Opening { variables: &opening.named(day), ..*opening };
+            Self::of_file(root.clone(), file.clone(), &opening)
+        };
+        let mut project = of(day)?;
+        let other = day.date().yesterday().or_else(|_| day.date().tomorrow());
+        if let Ok(other) = other.map(Datestamp::from) {
+            project.other_day = Some(Box::new(of(other)?));
+        }
+        Ok(project)
+    }
+
     fn of_file(root: PathBuf, file: Value, opening: &Opening<'_>) -> Result<Self> {
         let Opening { variables, context, .. } = *opening;
         let mut process = Variables::of_process(&root, variables, &context.warnings)?;

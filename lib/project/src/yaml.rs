@@ -1,18 +1,8 @@
 //! YAML as it is read here: as Meltano reads it, within limits.
 
+pub(crate) use places::{options, unreadable};
 use serde_json::{Map, Value};
-use serde_saphyr::MessageFormatter;
 use singer::{Error, ErrorKind, Result};
-
-/// How YAML is read.
-pub(crate) fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        // As YAML 1.2 has it, and so Meltano: `yes` is a text.
-        strict_booleans: true,
-        // The excerpt could show a secret.
-        with_snippet: false,
-    }
-}
 
 /// Reads YAML; anchors, depth and size are bounded.
 pub(crate) fn parse(text: &str) -> Result<Value> {
@@ -27,37 +17,6 @@ pub(crate) fn parse(text: &str) -> Result<Value> {
 /// Tells whether a text can be read.
 pub(crate) fn accepts(text: &str) -> bool {
     serde_saphyr::from_str_with_options::<Option<Value>>(text, options()).is_ok()
-}
-
-/// The failure of a file that is no YAML of ours.
-pub(crate) fn unreadable(cause: &serde_saphyr::Error) -> Error {
-    let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
-    let failure = match cause.location() {
-        Some(place) => failure.with("line", place.line()).with("column", place.column()),
-        None => failure,
-    };
-    failure.with("reason", reason(cause))
-}
-
-/// Tells what is wrong, in words of who wrote the file.
-fn reason(cause: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error as Cause;
-    match cause {
-        Cause::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the key `{key}` is there twice")
-        }
-        Cause::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
-        Cause::UnknownAnchor { .. } => {
-            "no anchor of this name exists above: quote a text that starts with `*`".to_owned()
-        }
-        Cause::InvalidScalar { .. } => "the value does not fit its tag (`!!...`)".to_owned(),
-        Cause::Unexpected { .. } => "a key must be a text".to_owned(),
-        Cause::Budget { .. } => "the file is too large, too deep, or repeats too much".to_owned(),
-        _ => {
-            let text = serde_saphyr::UserMessageFormatter.format_message(cause);
-            text.lines().next().unwrap_or_default().trim().to_owned()
-        }
-    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub mod part;
 pub mod pii;
 pub mod pipeline;
 mod place;
+pub mod plain;
 pub mod plan;
 mod plugin_plan;
 pub mod preflight;

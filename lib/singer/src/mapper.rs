@@ -1,5 +1,7 @@
 //! What a mapper is: settings, and what becomes of each stream.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +11,10 @@ use crate::catalog::Stream;
 use crate::error::Result;
 use crate::help::Example;
 use crate::settings::OtherSetting;
+
+/// The `source_stream` of a stream that is made of several streams of the tap: it is complete when
+/// the tap has read all of its streams.
+pub const COMBINED: &str = "--combined";
 
 /// Stands between a tap and a target, and changes streams and rows on their way.
 pub trait Mapper: Sized {
@@ -30,6 +36,21 @@ pub trait Mapper: Sized {
     /// Returns the streams that are made of a stream: none, itself, or several. It is called again
     /// when the SCHEMA changes.
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>>;
+
+    /// Is called with streams whose SCHEMA came before a row of theirs, before [`Mapper::routes`].
+    /// So a tap that writes all its schemas first lets a mapper know them all at once.
+    ///
+    /// # Errors
+    /// As [`Mapper::routes`].
+    fn announce(&mut self, _streams: &[Arc<Stream>]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the streams of the tap whose routes are others now, since those of another stream
+    /// were asked for: they are asked for again.
+    fn renewed(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Is called when the tap has read one of its streams, before the target learns it. It may be
     /// called again where further rows of the stream come.

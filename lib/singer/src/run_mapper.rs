@@ -19,7 +19,7 @@ use crate::encode::{
 };
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::intake::Intake;
-use crate::mapper::{Mapper, Route, Row, RowMap};
+use crate::mapper::{COMBINED, Mapper, Route, Row, RowMap};
 use crate::metrics::RecordCounter;
 use crate::output::Output;
 use crate::pipe::{Job, Pipe};
@@ -64,6 +64,7 @@ fn run<M: Mapper>() -> Result<()> {
         rejects: rejects.clone(),
         pipe: Pipe::start(Output::new().holding_the_end()),
         streams: Vec::new(),
+        announced: Vec::new(),
         names: BTreeMap::new(),
         give_back,
         untold: None,
@@ -89,6 +90,8 @@ struct Mapping<M> {
     rejects: Rejects,
     pipe: Pipe,
     streams: Vec<Incoming>,
+    /// Streams whose SCHEMA came, and nothing since.
+    announced: Vec<(usize, Arc<Stream>)>,
     /// The stream of the tap by the name of each stream that comes of one.
     names: BTreeMap<String, String>,
     give_back: SyncSender<Batch>,
@@ -116,8 +119,11 @@ impl<M: Mapper> Mapping<M> {
     fn run(&mut self, incoming: &Receiver<Event>, allow_empty: bool) -> Result<()> {
         for event in incoming {
             warning::check()?;
+            if !matches!(event, Event::Schema(..) | Event::Failed(_)) {
+                self.settle()?;
+            }
             match event {
-                Event::Schema(at, stream) => self.schema(at, stream)?,
+                Event::Schema(at, stream) => self.announced.push((at, stream)),
                 Event::Rows(at, batch) => self.rows(at, batch)?,
                 Event::State(value, word) => self.state(&value, &word)?,
                 Event::Turn(word) => {
@@ -138,13 +144,36 @@ impl<M: Mapper> Mapping<M> {
         Err(Error::new(ErrorKind::Internal, "the reading thread has ended"))
     }
 
+    /// Takes up the streams whose SCHEMA came: those that come together are known together.
+    fn settle(&mut self) -> Result<()> {
+        if self.announced.is_empty() {
+            return Ok(());
+        }
+        let announced = std::mem::take(&mut self.announced);
+        let streams: Vec<_> = announced.iter().map(|(_, stream)| Arc::clone(stream)).collect();
+        self.mapper.announce(&streams)?;
+        for (at, stream) in announced {
+            self.schema(at, stream)?;
+            for name in self.mapper.renewed() {
+                let is = |known: &Incoming| known.stream.of_tap() == name;
+                let Some(other) = self.streams.iter().position(is) else { continue };
+                if other != at {
+                    let stream = Arc::clone(&self.streams[other].stream);
+                    self.schema(other, stream)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Asks what becomes of a stream. Two streams must not become one.
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>> {
         let mut routes = self.mapper.routes(stream).with("stream", &stream.name)?;
         for Route { stream: to, .. } in &mut routes {
             to.source_stream.get_or_insert_with(|| stream.of_tap().to_owned());
             let from = self.names.entry(to.name.clone()).or_insert_with(|| stream.name.clone());
-            if *from != stream.name {
+            let is_combined = to.source_stream.as_deref() == Some(COMBINED);
+            if *from != stream.name && !is_combined {
                 return Err(Error::new(
                     ErrorKind::Config,
                     "cannot send two streams under one name",
@@ -266,6 +295,7 @@ impl<M: Mapper> Mapping<M> {
 
     fn plan(&mut self, streams: &[Arc<Stream>]) -> Result<Vec<Planned>> {
         let mut planned = Vec::new();
+        self.mapper.announce(streams)?;
         for stream in streams {
             for Route { stream: to, .. } in self.routes(stream)? {
                 let (columns, of) = (to.columns.len(), stream.columns.len());

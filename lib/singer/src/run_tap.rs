@@ -233,6 +233,11 @@ impl<T: Tap> Run<T> {
         for chosen in streams.iter().filter(|chosen| chosen.has_other_names()) {
             self.out.states().rename(&chosen.selected.stream.name);
         }
+        if self.tap.schemas_first() && self.test.is_none() {
+            for stream in streams.iter().flat_map(Chosen::written) {
+                self.out.line(schema_line(stream))?;
+            }
+        }
         let by_log =
             |one: &Chosen| one.selected.stream.replication_method == ReplicationMethod::LogBased;
         let (logged, tables): (Vec<_>, Vec<_>) = streams.into_iter().partition(by_log);

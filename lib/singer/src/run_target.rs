@@ -21,6 +21,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::inline::{Inline, Nothing};
 use crate::intake::Intake;
 use crate::last_state::LastState;
+use crate::mapper::COMBINED;
 use crate::metrics::RecordCounter;
 use crate::process::{exit, read_args, start};
 use crate::receive::{Event, no_input};
@@ -215,8 +216,7 @@ impl<T: Target> Delivery<T> {
             self.came_of.entry(stream.of_tap().to_owned()).or_default().push(at);
             return Ok(());
         };
-        let span = known.span.clone();
-        let _within = span.enter();
+        let _within = known.span.clone().entered();
         known.stream = Arc::clone(stream);
         known.behind = known.behind.min(Behind::Something);
         tracing::info!("the schema of stream {} changed", known.name);
@@ -314,11 +314,12 @@ impl<T: Target> Delivery<T> {
         self.silent.extend(std::mem::take(&mut word.unchanged));
         let before = std::mem::replace(&mut self.word, word);
         let Some(Syncing::Stream(name)) = before.syncing else { return Ok(()) };
-        if self.word.syncing == Some(Syncing::Stream(name.clone())) {
+        // What is made of all streams of the tap ends with the last of them.
+        if name == COMBINED || self.word.syncing == Some(Syncing::Stream(name.clone())) {
             return Ok(());
         }
         let came = self.came_of.get(&name).cloned().unwrap_or_default();
-        if came.is_empty() && !before.mapped {
+        if came.is_empty() && !before.mapped && !self.came_of.contains_key(COMBINED) {
             self.silent.insert(name);
         }
         came.into_iter().try_for_each(|at| self.complete(at, true))

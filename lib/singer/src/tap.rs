@@ -40,6 +40,11 @@ pub trait Tap: Sized {
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
 
+    /// Tells whether the schemas of all streams are written before the first row.
+    fn schemas_first(&self) -> bool {
+        false
+    }
+
     /// Selects streams, or changes how they are read, as the settings say. The streams come from
     /// discovery or from a catalog.
     fn adjust(&mut self, _streams: &mut [Stream]) -> Result<()> {

@@ -2,8 +2,24 @@
 
 #![warn(unreachable_pub)]
 
-use mapping::{Pipeline, Settings};
+use std::sync::Arc;
+
+use mapping::Pipeline;
+use mapping::combine::CombineSettings;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use singer::{About, Example, Mapper, Result, Route, Stream};
+
+/// What a user can set.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Settings {
+    /// Makes one stream of all streams: united by the names of their columns, with a column that
+    /// names the stream of a row. Columns that a stream lacks are NULL, and types become as wide as
+    /// they must.
+    combine: Option<CombineSettings>,
+    #[serde(flatten)]
+    others: mapping::Settings,
+}
 
 struct MapStreams {
     pipeline: Pipeline,
@@ -24,12 +40,21 @@ impl Mapper for MapStreams {
     type Settings = Settings;
 
     fn open(settings: Settings) -> Result<Self> {
-        Ok(Self { pipeline: settings.pipeline()? })
+        Ok(Self { pipeline: settings.others.uniting(settings.combine)? })
     }
 
     fn routes(&mut self, stream: &Stream) -> Result<Vec<Route>> {
         let made = self.pipeline.routes(stream)?;
         Ok(made.unwrap_or_else(|| vec![Route::copy(stream)]))
+    }
+
+    fn announce(&mut self, streams: &[Arc<Stream>]) -> Result<()> {
+        let streams: Vec<Stream> = streams.iter().map(|stream| Stream::clone(stream)).collect();
+        self.pipeline.announce(&streams)
+    }
+
+    fn renewed(&mut self) -> Vec<String> {
+        self.pipeline.renewed()
     }
 
     fn complete(&mut self, stream_of_tap: &str) -> Result<()> {

@@ -141,6 +141,23 @@ pub enum Command {
     /// Run a plugin by itself, or a command of it, such as dbt:run
     #[command(after_help = below(examples::INVOKE))]
     Invoke(InvokeArgs),
+    /// Check a config.yaml, and print it in its canonical form
+    #[command(after_help = below(examples::VALIDATE))]
+    Validate {
+        /// A file with sources and a target
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Make a project of a config.yaml
+    #[command(after_help = below(examples::CONVERT))]
+    Convert {
+        /// A file with sources and a target
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Write the project into this folder, not that of the file
+        #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        into: Option<PathBuf>,
+    },
     /// Commands that list or edit the project
     #[command(flatten)]
     Edit(EditCommand),
@@ -224,7 +241,7 @@ pub struct HowArgs {
     #[arg(long)]
     pub full_refresh: bool,
     /// How often to retry after exit code 75
-    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = count)]
+    #[arg(long, value_name = "COUNT", default_value_t = HowArgs::RETRIES, value_parser = count)]
     #[arg(allow_negative_numbers = true)]
     pub retries: usize,
     /// Fail at this warning, or at `all`; repeatable
@@ -236,6 +253,9 @@ pub struct HowArgs {
 }
 
 impl HowArgs {
+    /// How often a step is retried, unless a flag says it.
+    pub const RETRIES: usize = 3;
+
     /// Returns how to run it.
     pub fn options(&self) -> Options {
         let (full_refresh, retries) = (self.full_refresh, self.retries);

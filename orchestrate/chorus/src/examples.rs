@@ -18,6 +18,13 @@ pub const RUN: &[Example] = &[
         "{} run tap-postgres target-csv--postgres --full-refresh",
     ),
 ];
+/// Of `chorus validate`.
+pub const VALIDATE: &[Example] = &[example("Check a file", "{} validate demo/config.yaml")];
+/// Of `chorus convert`.
+pub const CONVERT: &[Example] = &[example(
+    "Make a project of a file in another folder",
+    "{} convert demo/config.yaml --into sales",
+)];
 /// Of `chorus el`.
 pub const EL: &[Example] = &[example(
     "Run a tap into a target, with a state of this id",

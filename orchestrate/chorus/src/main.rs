@@ -186,12 +186,7 @@ fn execute(cli: Cli) -> Result<ExitCode> {
             let (project, _) = opener.of_run(None, &Value::Null)?;
             return commands::invoke::invoke(&project, &args);
         }
-        Command::Run(args) => {
-            let args = args.of_run()?;
-            opener.deny(&args.how.deny_warnings)?;
-            let (project, options) = opener.of_what(&args.what, args.options())?;
-            commands::run::run(&project, &args, &options)
-        }
+        Command::Run(args) => ran(&opener, args),
         Command::El(args) | Command::Elt(args) => {
             let (args, dump) = args.into_run()?;
             opener.deny(&args.how.deny_warnings)?;
@@ -226,6 +221,10 @@ fn execute(cli: Cli) -> Result<ExitCode> {
         }
         Command::Data(command) => data(&opener, &command),
         Command::Install(args) => commands::install::install(&opener.open()?, &args),
+        Command::Validate { file } => commands::plain::validate(&file, &opener.context.warnings),
+        Command::Convert { file, into } => {
+            commands::plain::convert(&file, into.as_deref(), &opener.context.warnings)
+        }
         Command::Schedule(args) => scheduled(&opener, args),
         Command::Edit(command) => edited(&opener, command, named.as_deref()),
         Command::Doctor { words } => {
@@ -268,6 +267,20 @@ fn contract(opener: &Opener, command: &ContractCommand) -> Result<()> {
             commands::contract::diff(old, new, *format, &opener.context.warnings)
         }
     }
+}
+
+/// Runs a job, or a file of the plain shape.
+fn ran(opener: &Opener, args: cli::RunArgs) -> Result<()> {
+    let args = args.of_run()?;
+    opener.deny(&args.how.deny_warnings)?;
+    if let [word] = args.what.words.as_slice()
+        && commands::plain::is_file(word)
+    {
+        let file = std::path::Path::new(word);
+        return commands::plain_run::run(file, &args, &opener.context);
+    }
+    let (project, options) = opener.of_what(&args.what, args.options())?;
+    commands::run::run(&project, &args, &options)
 }
 
 /// Runs schedules, or edits them.

@@ -1,6 +1,6 @@
 //! The settings of tap-csv.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use files::settings::Words;
 use files::{Disk, Format, Metadata, ShortText, Table, TableSettings, TextSettings};
@@ -57,6 +57,10 @@ pub struct FileSettings {
     /// compressed (.gz, .zst, .bz2, .xz) or in a .zip. For .txt the first lines decide. Other files
     /// are read as csv.
     pub format: Option<Format>,
+    /// Makes each file a stream of its own, whose name is `entity`, a `/` and the path of the file
+    /// below the folder. Only files that are new or changed are then read again.
+    #[serde(default)]
+    pub each_file: bool,
     /// Columns that identify a row.
     #[serde(default)]
     pub keys: Vec<String>,
@@ -85,6 +89,30 @@ pub enum Origin {
 }
 
 impl FileSettings {
+    /// Returns an entry for each file, if that is wanted.
+    pub fn each(self, common: &Common) -> Result<Vec<Self>> {
+        if !self.each_file {
+            return Ok(vec![self]);
+        }
+        let folder = folder_of(&self.path);
+        let own = std::fs::canonicalize(&common.rejects_file).ok();
+        let mut entries = Vec::new();
+        for path in files::paths::find(&self.path).with("entity", &self.entity)? {
+            if own.is_some() && std::fs::canonicalize(&path).ok() == own {
+                continue;
+            }
+            let below = path.strip_prefix(&folder).unwrap_or(&path);
+            let (Some(path), Some(below)) = (path.to_str(), below.to_str()) else {
+                return Err(Error::new(ErrorKind::Data, "cannot name a stream after a file")
+                    .with("path", path.display())
+                    .hint("rename the file: its name is not UTF-8"));
+            };
+            let entity = format!("{}/{below}", self.entity);
+            entries.push(Self { entity, path: path.to_owned(), ..self.clone() });
+        }
+        Ok(entries)
+    }
+
     /// Returns the table of the files.
     pub fn table(self, given: &TapCsvSettings, common: &Common) -> Result<Table> {
         const COLUMNS: [Metadata; 3] = [Metadata::File, Metadata::Modified, Metadata::Line];
@@ -108,6 +136,19 @@ impl FileSettings {
         let disk = disk.with_members(any_ending, given.decompression_ratio_max);
         Table::new(settings, Box::new(disk))
     }
+}
+
+/// Returns the folder whose files a path or pattern names.
+fn folder_of(path: &str) -> PathBuf {
+    let path = Path::new(path);
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    let is_plain = |part: &std::path::Component<'_>| {
+        !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+    };
+    let plain: PathBuf = path.components().take_while(is_plain).collect();
+    if plain == path { plain.parent().map_or(PathBuf::new(), Path::to_owned) } else { plain }
 }
 
 impl TapCsvSettings {

@@ -52,6 +52,9 @@ impl Tap for TapCsv {
         }
         match settings.origin()? {
             Origin::Files(files) => {
+                let each = files.into_iter().map(|file| file.each(&common.all));
+                let files: Vec<_> =
+                    each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
                 Tables::check_names(files.iter().map(|file| &file.entity), WORDS)?;
                 let table = |file: FileSettings| file.table(&settings, &common.all);
                 let tables = files.into_iter().map(table).collect::<Result<_>>()?;

@@ -19,6 +19,10 @@ pub struct TapLakeSettings {
     /// its tables, so that the tap knows that none is missing.
     #[serde(default = "yes")]
     pub require_run_record: bool,
+    /// Writes the schemas of all tables before the first row, and reads every table whatever the
+    /// state says. Set it if a mapper makes one stream of all tables (`combine`).
+    #[serde(default)]
+    pub united: bool,
 }
 
 fn yes() -> bool {

@@ -10,6 +10,8 @@ use crate::settings::TapLakeSettings;
 #[derive(Debug)]
 pub struct TapLake {
     day: Day,
+    /// All tables become one stream.
+    united: bool,
 }
 
 impl Tap for TapLake {
@@ -43,7 +45,7 @@ impl Tap for TapLake {
             require_run_record: settings.require_run_record,
             row_bytes_max: common.all.max_record_bytes,
         };
-        Ok(Self { day: Day::new(Lake::open(settings.output)?, options) })
+        Ok(Self { day: Day::new(Lake::open(settings.output)?, options), united: settings.united })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
@@ -51,7 +53,13 @@ impl Tap for TapLake {
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
-        self.day.sync(stream, since, rows)
+        // A table that is left out would be missing in the united stream.
+        let none = Bookmark::default();
+        self.day.sync(stream, if self.united { &none } else { since }, rows)
+    }
+
+    fn schemas_first(&self) -> bool {
+        self.united
     }
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {

@@ -30,7 +30,8 @@ pub struct ContractSettings {
     /// the column without values.
     pub missing_columns: MissingColumns,
     /// What happens to a value that breaches the contract: `fail` ends the run, `reject` sets the
-    /// row aside, `null` replaces the value with null where null is allowed.
+    /// row aside, `null` replaces the value with null where null is allowed. `keep` changes and
+    /// judges nothing: a warning says how the columns differ from the contract.
     pub on_violation: OnViolation,
     /// What happens when a stream gets a new column during a run: `evolve` accepts it, `freeze`
     /// ends the run, `discard` leaves the column out.
@@ -89,6 +90,8 @@ pub enum OnViolation {
     Reject,
     /// The value becomes null.
     Null,
+    /// Nothing is judged.
+    Keep,
 }
 
 /// What happens when a stream gets a new column.

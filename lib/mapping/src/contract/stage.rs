@@ -17,7 +17,8 @@ use super::model::{Contract, Property, Table};
 use super::parts;
 use super::row::{Out, Rows, Values, Watch, Work};
 use super::rules::Counter;
-use super::settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns};
+use super::settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns, OnViolation};
+use super::unlike;
 use crate::pipeline::Stage;
 use crate::protect::{Keys, Protection, remove_samples};
 use crate::row_hash::{ROW_HASH, RowHash, RowHashSettings};
@@ -315,11 +316,16 @@ impl Guard {
 
 impl Stage for Guard {
     fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
-        if let Some((path, table)) = self.tables.get(&stream.name).cloned() {
+        let known = self.tables.get(&stream.name).cloned();
+        if let Some((_, table)) =
+            known.as_ref().filter(|_| self.terms.on_violation == OnViolation::Keep)
+        {
+            unlike::warn(stream, table);
+            self.discarded(stream)?;
+        } else if let Some((path, table)) = known {
             let route = self.held(stream, &table).with("contract", path.display())?;
             return Ok(Some(vec![route]));
-        }
-        if !differences::passes(stream, &self.tables, &self.terms)? {
+        } else if !differences::passes(stream, &self.tables, &self.terms)? {
             return Ok(Some(Vec::new()));
         }
         if self.row_hash.is_none() {

@@ -37,6 +37,13 @@ pub struct Edited {
     pub warnings: Vec<String>,
 }
 
+/// Writes a mapping as the text of a new file.
+pub(crate) fn whole(value: &serde_json::Value) -> String {
+    let layout =
+        Layout { line_end: "\n", step: 2, indents_lists: false, has_blocks: true, is_json: false };
+    layout.lines(value, 0).into_iter().map(|line| line + "\n").collect()
+}
+
 const BOM: char = '\u{feff}';
 
 /// Does operations one after the other: all of them, or none.

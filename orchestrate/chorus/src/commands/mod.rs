@@ -16,6 +16,8 @@ pub mod install;
 pub mod invoke;
 pub mod job;
 pub mod pii;
+pub mod plain;
+pub mod plain_run;
 pub mod plan;
 pub mod plugins;
 pub mod run;

@@ -111,7 +111,7 @@ pub fn run_job(project: &Project, job: &Job, options: &Options, shown: Shown) ->
 }
 
 /// The table at the end of a run.
-fn summary(ends: &[StepEnd]) -> String {
+pub fn summary(ends: &[StepEnd]) -> String {
     let mut rows = Vec::new();
     for end in ends {
         let ended = match (&end.failure, end.state_moved) {

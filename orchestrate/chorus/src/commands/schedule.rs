@@ -17,7 +17,7 @@ use crate::progress::Progress;
 
 /// The first request lets what runs come to its end; the second one ends it.
 #[derive(Clone, Debug, Default)]
-struct Requests {
+pub struct Requests {
     count: Arc<AtomicUsize>,
     signal: Arc<AtomicI32>,
 }
@@ -74,7 +74,8 @@ pub fn schedule(
 }
 
 impl Requests {
-    fn listen() -> Result<Self> {
+    /// Starts to listen.
+    pub fn listen() -> Result<Self> {
         let requests = Self::default();
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(|cause| {
             Error::new(ErrorKind::Internal, "cannot handle signals").caused_by(cause)
@@ -103,7 +104,8 @@ impl Requests {
         }
     }
 
-    fn count(&self) -> usize {
+    /// Returns how many requests came.
+    pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 }

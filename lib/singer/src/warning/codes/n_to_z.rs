@@ -177,6 +177,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "`chorus schedule NAME` is an old form. Write `chorus schedule start NAME`.",
     ),
     (
+        "W-SECRET-LITERAL",
+        "A password or token stands in a file as it is. Write `${NAME}` there, and put the value \
+         into `.env` or a variable.",
+    ),
+    (
         "W-SELECT-NOTHING",
         "A pattern of `select`, `metadata` or `schema` matches no stream or property. Correct it, \
          or remove it.",

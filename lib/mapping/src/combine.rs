@@ -1,0 +1,357 @@
+//! `combine`: many streams become one, united by the names of their columns.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use singer::mapper::{COMBINED, Route, RowMap};
+use singer::{Cell, Column, Error, ErrorKind, Kind, Result, Stream};
+
+use crate::pipeline::Stage;
+
+/// Unites all streams as one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CombineSettings {
+    /// The name of the stream that all streams become.
+    pub name: String,
+    /// The column that names the stream which a row came from.
+    #[serde(default = "source")]
+    pub source_column: String,
+    /// How names of columns are compared and written: `keep` as they are, `lower` in lower case and
+    /// without blanks around them.
+    #[serde(default)]
+    pub names: CombineNames,
+}
+
+/// How names of columns are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum CombineNames {
+    #[default]
+    Keep,
+    Lower,
+}
+
+fn source() -> String {
+    "source".to_owned()
+}
+
+/// Unites streams.
+pub struct Combine {
+    settings: CombineSettings,
+    /// The streams that are known, in their order.
+    members: Vec<Member>,
+    /// The columns of all of them, but the one with the source.
+    union: Vec<Column>,
+    /// What was reported of columns that widened.
+    told: BTreeSet<String>,
+    /// Streams of the tap whose rows have other columns now.
+    renewed: Vec<String>,
+}
+
+struct Member {
+    name: String,
+    of_tap: String,
+    /// Its columns, by the names that they get.
+    columns: Vec<Column>,
+}
+
+impl Combine {
+    /// Takes the settings.
+    pub fn new(settings: CombineSettings) -> Self {
+        let (members, union) = (Vec::new(), Vec::new());
+        Self { settings, members, union, told: BTreeSet::new(), renewed: Vec::new() }
+    }
+
+    /// Takes note of the columns of a stream.
+    fn register(&mut self, stream: &Stream) -> Result<()> {
+        let mut columns: Vec<Column> = Vec::new();
+        for column in &stream.columns {
+            let name = match self.settings.names {
+                CombineNames::Keep => column.name.clone(),
+                CombineNames::Lower => column.name.trim().to_lowercase(),
+            };
+            if name == self.settings.source_column {
+                return Err(Error::new(ErrorKind::Config, "cannot add the column with the source")
+                    .with("column", &column.name)
+                    .with("reason", "the stream has a column of this name")
+                    .hint("give the added column another name with `source_column`"));
+            }
+            if columns.iter().any(|known| known.name == name) {
+                return Err(Error::new(ErrorKind::Config, "two columns of a stream get one name")
+                    .with("column", name)
+                    .hint("rename one of them in the source"));
+            }
+            columns.push(Column { name, ..column.clone() });
+        }
+        let (name, of_tap) = (stream.name.clone(), stream.of_tap().to_owned());
+        let member = Member { name, of_tap, columns };
+        match self.members.iter_mut().find(|known| known.name == member.name) {
+            Some(known) => *known = member,
+            None => self.members.push(member),
+        }
+        let union = self.unite()?;
+        let is_same = union.len() == self.union.len()
+            && union
+                .iter()
+                .zip(&self.union)
+                .all(|(new, old)| new.name == old.name && new.schema == old.schema);
+        if !is_same {
+            self.union = union;
+            let others = self.members.iter().filter(|member| member.name != stream.name);
+            self.renewed.extend(others.map(|member| member.of_tap.clone()));
+        }
+        Ok(())
+    }
+
+    /// Returns the columns of all streams.
+    fn unite(&mut self) -> Result<Vec<Column>> {
+        let mut union: Vec<(Column, usize)> = Vec::new();
+        let mut clashes = Vec::new();
+        for member in &self.members {
+            for column in &member.columns {
+                let known = union.iter_mut().find(|(known, _)| known.name == column.name);
+                let Some((known, count)) = known else {
+                    union.push((column.clone(), 1));
+                    continue;
+                };
+                *count += 1;
+                let Some(schema) = widened(known, column) else {
+                    let (one, other) = (known.types.words(), column.types.words());
+                    clashes.push(format!("{} ({one}; in {}: {other})", column.name, member.name));
+                    continue;
+                };
+                let wide = Column::new(column.name.clone(), schema);
+                let is_wider = !known.is_guess() && !column.is_guess() && known.kind != wide.kind
+                    || !column.is_guess() && column.kind != wide.kind;
+                if is_wider && self.told.insert(column.name.clone()) {
+                    tracing::info!(
+                        "column {} becomes {}: it is {} in stream {}, and {} before",
+                        column.name,
+                        word(wide.kind),
+                        word(column.kind),
+                        member.name,
+                        word(known.kind)
+                    );
+                }
+                *known = wide;
+            }
+        }
+        if !clashes.is_empty() {
+            return Err(Error::new(ErrorKind::Data, "cannot unite streams: columns clash")
+                .with("columns", clashes.join(", "))
+                .hint("rename the columns in one of the sources, or do not combine the streams"));
+        }
+        // A stream that lacks a column has NULL there.
+        let nullable = |(mut column, _): (Column, usize)| {
+            add_null(&mut column.schema);
+            Column::new(column.name, column.schema)
+        };
+        Ok(union.into_iter().map(nullable).collect())
+    }
+
+    fn route(&self, stream: &Stream) -> Route {
+        let member = self.members.iter().find(|member| member.name == stream.name);
+        let own: &[Column] = member.map_or(&[], |member| &member.columns);
+        let place = |column: &Column| own.iter().position(|known| known.name == column.name);
+        let places: Vec<Option<usize>> = self.union.iter().map(place).collect();
+        let mut properties: Map<String, Value> =
+            self.union.iter().map(|column| (column.name.clone(), column.schema.clone())).collect();
+        properties.insert(self.settings.source_column.clone(), json!({ "type": "string" }));
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), "object".into());
+        schema.insert("properties".to_owned(), properties.into());
+        let mut united = stream.mapped(&self.settings.name, schema, Vec::new());
+        united.source_stream = Some(COMBINED.to_owned());
+        united.replication_key = None;
+        united.fields = Map::new();
+        let name = stream.name.clone().into_bytes();
+        let rows: RowMap = Box::new(move |row, out| {
+            for place in &places {
+                match place.map(|at| row.cell(at)) {
+                    Some(Cell::Text(text)) => out.push(text),
+                    _ => out.push_null(),
+                }
+            }
+            out.push(&name);
+            Ok(())
+        });
+        Route { stream: united, rows }
+    }
+}
+
+impl Stage for Combine {
+    fn announce(&mut self, streams: &[Stream]) -> Result<()> {
+        for stream in streams {
+            self.register(stream)?;
+        }
+        Ok(())
+    }
+
+    fn unites(&self) -> bool {
+        true
+    }
+
+    fn renewed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.renewed)
+    }
+
+    fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
+        self.register(stream)?;
+        Ok(Some(vec![self.route(stream)]))
+    }
+}
+
+/// Returns the schema of a column that holds the values of both without changing one; `None` where
+/// there is none.
+fn widened(one: &Column, other: &Column) -> Option<Value> {
+    if one.schema == other.schema || other.is_guess() {
+        return Some(one.schema.clone());
+    }
+    if one.is_guess() {
+        return Some(other.schema.clone());
+    }
+    if one.is_base16() != other.is_base16() || one.absent_is_null != other.absent_is_null {
+        return None;
+    }
+    let kind = match (one.kind, other.kind) {
+        (one, other) if one == other => one,
+        (Kind::Json, _) | (_, Kind::Json) => return None,
+        (Kind::Integer, Kind::Number) | (Kind::Number, Kind::Integer) => Kind::Number,
+        // The text of a value is the value.
+        _ => Kind::String,
+    };
+    if let (true, Some(sql)) = (one.kind == other.kind, one.sql_datatype()) {
+        let is_same = other.sql_datatype() == Some(sql);
+        return is_same.then(|| one.schema.clone());
+    }
+    Some(match kind {
+        Kind::Boolean => json!({ "type": ["boolean", "null"] }),
+        Kind::Integer => json!({ "type": ["integer", "null"] }),
+        Kind::Number => json!({ "type": ["number", "null"] }),
+        Kind::String => json!({ "type": ["string", "null"] }),
+        Kind::Date => json!({ "type": ["string", "null"], "format": "date" }),
+        Kind::Time => json!({ "type": ["string", "null"], "format": "time" }),
+        Kind::DateTime => json!({ "type": ["string", "null"], "format": "date-time" }),
+        Kind::Json => {
+            json!({ "type": ["object", "array", "string", "number", "boolean", "null"] })
+        }
+    })
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Boolean => "boolean",
+        Kind::Integer => "integer",
+        Kind::Number => "number",
+        Kind::String => "text",
+        Kind::Date => "date",
+        Kind::Time => "time",
+        Kind::DateTime => "date-time",
+        Kind::Json => "JSON",
+    }
+}
+
+/// Makes null a type of a property.
+fn add_null(schema: &mut Value) {
+    match schema.get_mut("type") {
+        Some(Value::String(word)) if word != "null" => {
+            let word = std::mem::take(word);
+            schema["type"] = json!([word, "null"]);
+        }
+        Some(Value::Array(words)) if words.iter().all(|word| word != "null") => {
+            words.push("null".into());
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use singer::{Batch, Row};
+
+    use super::*;
+
+    fn stream(name: &str, properties: &Value) -> Stream {
+        let mut schema = Map::new();
+        schema.insert("properties".to_owned(), properties.clone());
+        Stream::new(name, schema, Vec::new())
+    }
+
+    fn combine() -> Combine {
+        let (name, source_column) = ("all".to_owned(), "source".to_owned());
+        Combine::new(CombineSettings { name, source_column, names: CombineNames::Lower })
+    }
+
+    #[test]
+    fn streams_are_united_by_the_names_of_their_columns() {
+        let one = stream("a", &json!({ "ID ": { "type": "integer" }, "x": { "type": "boolean" } }));
+        let other = stream(
+            "b",
+            &json!({
+                "y": { "type": ["string", "null"], "format": "date" },
+                "id": { "type": ["number", "null"] },
+                "x": { "type": "string", "x-no-values": true },
+            }),
+        );
+        let mut combine = combine();
+        combine.announce(&[one.clone(), other.clone()]).unwrap();
+        combine.renewed();
+        let mut rows = Batch::new(3);
+        rows.push(b"2026-01-31");
+        rows.push(b"1.5");
+        rows.push_null();
+        let mut of_both = Vec::new();
+        for stream in [&one, &other] {
+            let mut routes = combine.routes(stream).unwrap().unwrap();
+            assert_eq!(routes.len(), 1);
+            let Route { stream: united, rows: map } = &mut routes[0];
+            assert_eq!((united.name.as_str(), united.of_tap()), ("all", COMBINED));
+            let mut out = Batch::new(united.columns.len());
+            map(Row::new(&rows, 0), &mut out).unwrap();
+            let text = |cell| match cell {
+                Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                _ => "-".to_owned(),
+            };
+            of_both.push((united.schema.clone(), out.row(0).map(text).collect::<Vec<_>>()));
+        }
+        assert!(combine.renewed().is_empty());
+        assert_eq!(of_both[0].0, of_both[1].0);
+        let expected = json!({
+            "id": { "type": ["number", "null"] },
+            "x": { "type": ["boolean", "null"] },
+            "y": { "type": ["string", "null"], "format": "date" },
+            "source": { "type": "string" },
+        });
+        assert_eq!(of_both[0].0["properties"], expected);
+        assert_eq!(of_both[0].1, ["2026-01-31", "1.5", "-", "a"]);
+        assert_eq!(of_both[1].1, ["1.5", "-", "2026-01-31", "b"]);
+    }
+
+    #[test]
+    fn a_stream_that_comes_late_renews_the_others() {
+        let mut combine = combine();
+        let one = stream("a", &json!({ "id": { "type": "integer" } }));
+        combine.routes(&one).unwrap();
+        assert!(combine.renewed().is_empty());
+        combine.routes(&stream("b", &json!({ "id": { "type": "string" } }))).unwrap();
+        assert_eq!(combine.renewed(), ["a"]);
+        assert_eq!(combine.union[0].kind, Kind::String);
+    }
+
+    #[test]
+    fn what_cannot_be_united_is_named() {
+        let fails = |streams: &[Stream], says: &str| {
+            let failure = combine().announce(streams).unwrap_err();
+            assert!(failure.to_string().contains(says), "{failure}");
+        };
+        let object = stream("a", &json!({ "x": { "type": "object" }, "y": { "type": "array" } }));
+        let scalar = stream("b", &json!({ "x": { "type": "integer" }, "y": { "type": "string" } }));
+        fails(&[object, scalar], "columns clash");
+        fails(&[stream("a", &json!({ "ID": {}, "id": {} }))], "get one name");
+        fails(&[stream("a", &json!({ "Source": {} }))], "the column with the source");
+    }
+}

@@ -1,0 +1,135 @@
+//! What a mapping of the plain shape gives: the values of its keys, each with its place.
+
+use places::{Inner, Member, Node, Spot};
+use serde_json::Value;
+use singer::near::{ALIKE, nearest};
+use singer::{Error, Result};
+
+use super::keys::{Form, Key};
+use super::span::duration;
+use crate::plugin::holds_secret;
+
+/// The values of a mapping by the names of their keys, in the order of those.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given(Vec<One>);
+
+#[derive(Clone, Debug)]
+pub(super) struct One {
+    pub name: &'static str,
+    pub value: Value,
+    pub spot: Spot,
+    /// It is a secret as it stands.
+    pub is_secret: bool,
+}
+
+impl Given {
+    /// Reads the keys of members; `what` names their mapping, which stands at `spot`.
+    pub(super) fn read(members: &[&Member], keys: &[Key], what: &str, spot: Spot) -> Result<Self> {
+        let mut found: Vec<Option<One>> = keys.iter().map(|_| None).collect();
+        for member in members {
+            let is = |key: &Key| key.name == member.key || key.alias == Some(&member.key);
+            let Some(at) = keys.iter().position(is) else {
+                return Err(unknown(member, keys, what));
+            };
+            if found[at].is_some() {
+                let fault = member.spot.fault("a key is given twice, under two names");
+                let names = format!("{}, {}", keys[at].name, keys[at].alias.unwrap_or_default());
+                return Err(fault.with("keys", names).hint("remove one of them"));
+            }
+            if keys[at].form == Form::Part {
+                continue;
+            }
+            let value = value(&member.value, &member.key, keys[at].form)?;
+            let is_secret = keys[at].form == Form::Secret || holds_secret(&value);
+            found[at] =
+                Some(One { name: keys[at].name, value, spot: member.value.spot, is_secret });
+        }
+        let lacks = |(key, found): &(&Key, &Option<One>)| key.needed && found.is_none();
+        if let Some((key, _)) = keys.iter().zip(&found).find(lacks) {
+            let fault = spot.fault(&format!("{what} has no `{}`", key.name));
+            return Err(fault.hint(format!("add the key `{}`", key.name)));
+        }
+        Ok(Self(found.into_iter().flatten().collect()))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&One> {
+        self.0.iter().find(|one| one.name == name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.value.as_str()
+    }
+
+    pub(super) fn truth(&self, name: &str) -> Option<bool> {
+        self.get(name)?.value.as_bool()
+    }
+
+    pub(super) fn all(&self) -> &[One] {
+        &self.0
+    }
+}
+
+impl One {
+    /// Tells whether the value is a secret that stands in the file.
+    pub(super) fn is_literal_secret(&self) -> bool {
+        self.is_secret && self.value.as_str().is_some_and(|text| !has_variable(text))
+    }
+}
+
+/// Tells whether a text has `${NAME}`.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.split("${").skip(1).any(|rest| rest.contains('}'))
+}
+
+fn unknown(member: &Member, keys: &[Key], what: &str) -> Error {
+    let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    let near = nearest(&member.key, names.iter().copied(), ALIKE);
+    let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    let fault = member.spot.fault(&format!("unknown key of {what}")).with("key", &member.key);
+    fault.hint(format!("{near}the keys are {}", names.join(", ")))
+}
+
+/// Makes the failure of a value. It is not shown: it may be a secret.
+pub(super) fn misfit(spot: Spot, key: &str, why: &str) -> Error {
+    spot.fault("cannot use the value of a key").with("key", key).with("reason", why)
+}
+
+fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
+    let misfit = |why: &str| misfit(node.spot, key, why);
+    let Inner::Scalar(scalar) = &node.inner else {
+        let hint = "write the value behind the key, on the same line; lines below it that are \
+                    indented belong to it";
+        return Err(misfit("it is a list or a mapping").hint(hint));
+    };
+    match (form, scalar) {
+        // The word `null` is no text to YAML.
+        (Form::Words(words), Value::Null) if words.contains(&"null") => Ok("null".into()),
+        (_, Value::Null) => Err(misfit("it is empty").hint("write a value, or remove the key")),
+        (_, Value::String(text)) if text.is_empty() => {
+            Err(misfit("it is empty").hint("write a value, or remove the key"))
+        }
+        (Form::Text | Form::Secret, Value::String(_)) | (Form::Boolean, Value::Bool(_)) => {
+            Ok(scalar.clone())
+        }
+        (Form::Text | Form::Secret, _) => {
+            Err(misfit("it is not a text").hint("put it in quotes, so that it stays as written"))
+        }
+        (Form::Count, Value::Number(number)) if number.as_u64().is_some() => Ok(scalar.clone()),
+        (Form::Count, Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
+        (Form::Count, _) => Err(misfit("it is not a whole number")),
+        (Form::Boolean, _) => Err(misfit("it is not a boolean").hint("write true or false")),
+        (Form::Words(words), Value::String(word)) if words.contains(&word.as_str()) => {
+            Ok(scalar.clone())
+        }
+        (Form::Words(words), _) => {
+            let near = scalar.as_str().and_then(|word| nearest(word, words.iter().copied(), ALIKE));
+            let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+            Err(misfit("the word is not known").hint(format!("{near}write {}", words.join(" or "))))
+        }
+        (Form::Seconds, scalar) => match duration(scalar) {
+            Some(_) => Ok(scalar.clone()),
+            None => Err(misfit("it is not a time span").hint("write 60s, 5m or 1h")),
+        },
+        (Form::Part, _) => Ok(Value::Null),
+    }
+}

@@ -1,0 +1,103 @@
+//! The keys of the plain shape.
+
+/// A key of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    /// Another spelling of it.
+    pub alias: Option<&'static str>,
+    pub form: Form,
+    pub needed: bool,
+}
+
+/// What the value of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Secret,
+    /// A whole number, or a variable.
+    Count,
+    Boolean,
+    Words(&'static [&'static str]),
+    /// A number of seconds, or a text such as `5m`.
+    Seconds,
+    /// Read by itself.
+    Part,
+}
+
+const fn key(name: &'static str, form: Form) -> Key {
+    Key { name, alias: None, form, needed: false }
+}
+
+const fn needed(name: &'static str) -> Key {
+    Key { name, alias: None, form: Form::Text, needed: true }
+}
+
+const fn alias(name: &'static str, alias: &'static str, needed: bool) -> Key {
+    Key { name, alias: Some(alias), form: Form::Text, needed }
+}
+
+const FORMATS: Form = Form::Words(&["csv", "tsv", "psv", "json", "jsonl"]);
+
+pub(super) const TOP: &[Key] = &[
+    key("sources", Form::Part),
+    key("output_csv_path", Form::Text),
+    key("target", Form::Part),
+    key("schema", Form::Part),
+    key("strict_mode", Form::Boolean),
+    key("on_violation", Form::Words(&["fail", "reject", "null"])),
+    key("combine", Form::Boolean),
+    key("count_duplicates", Form::Words(&["keep", "drop"])),
+    key("source_column", Form::Text),
+    key("start_time", Form::Text),
+    key("end_time", Form::Text),
+    key("timezone", Form::Text),
+    key("monitor", Form::Part),
+];
+
+pub(super) const LOCAL: &[Key] = &[
+    needed("path"),
+    key("format", FORMATS),
+    key("delimiter", Form::Text),
+    key("encoding", Form::Text),
+];
+
+pub(super) const API: &[Key] = &[
+    needed("url"),
+    key("auth_token", Form::Secret),
+    key("scheme", Form::Text),
+    key("folder_param", Form::Text),
+    key("records_path", Form::Text),
+];
+
+pub(super) const SFTP: &[Key] = &[
+    needed("host"),
+    key("port", Form::Count),
+    alias("username", "user", true),
+    key("password", Form::Secret),
+    key("private_key_file", Form::Text),
+    key("private_key_passphrase", Form::Secret),
+    key("known_hosts_file", Form::Text),
+    key("host_key_fingerprint", Form::Text),
+    alias("remote_path", "path", true),
+    key("stability_seconds", Form::Count),
+    key("format", FORMATS),
+    key("delimiter", Form::Text),
+    key("encoding", Form::Text),
+];
+
+pub(super) const TARGET: &[Key] = &[
+    key("type", Form::Words(&["postgres"])),
+    key("host", Form::Text),
+    key("port", Form::Count),
+    alias("database", "dbname", true),
+    alias("user", "username", false),
+    key("password", Form::Secret),
+    key("sslmode", Form::Text),
+    needed("table"),
+];
+
+pub(super) const MONITOR: &[Key] =
+    &[key("interval", Form::Seconds), key("reextract", Form::Words(&["changed", "all"]))];
+
+pub(super) const SCHEMA: &[Key] = &[key("columns", Form::Part)];

@@ -1,0 +1,293 @@
+//! `chorus run config.yaml`: reads the sources of a file of the plain shape, and loads their rows.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use disk::Datestamp;
+use disk::replace::replace_file;
+use disk::sum::Sum;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use project::plain::{Made, Plain, PlainSource, Purpose};
+use project::plugin::is_secret_word;
+use project::{Context, Job, Opening, Project, Step, Task, warning};
+use runner::ended::first_failure;
+use runner::host::Host;
+use runner::options::Options;
+use runner::run::Run;
+use runner::state_lock::StateLocks;
+use runner::{plain as days, preflight};
+use singer::output::print;
+use singer::{Error, ErrorKind, Result, ResultExt as _};
+
+use crate::cli::{HowArgs, RunArgs};
+use crate::commands::plain::{folder_of, read};
+use crate::commands::run::{datestamp, summary};
+use crate::commands::schedule::Requests;
+use crate::progress::Progress;
+
+/// How often the end and the clock are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a step is tried again: three tries in all.
+const RETRIES: usize = 2;
+
+/// Runs a file until its sources are loaded; with `monitor`, until it is asked to end.
+pub fn run(file: &Path, args: &RunArgs, context: &Arc<Context>) -> Result<()> {
+    refuse_flags(args)?;
+    let plain = read(file, &context.warnings)?;
+    let folder = std::path::absolute(folder_of(file))
+        .or_kind(ErrorKind::Io, "cannot find the folder of the file")?;
+    let clock = Clock::read()?;
+    if let Some((_, text)) = plain.times.end.as_ref().filter(|(end, _)| *end <= clock.now()) {
+        return Err(Error::new(ErrorKind::Config, "cannot start: the end is in the past")
+            .with("path", file.display())
+            .with("end_time", text)
+            .hint("correct or remove `end_time`"));
+    }
+    let contract = format!(".chorus/plain/{}.odcs.yaml", plain.name);
+    // Hidden, so that no source reads it.
+    let lake = format!(".chorus/lake/{}", plain.name);
+    let made = plain.made(Purpose { contract: &contract, lake: &lake, base: None });
+    for (_, secret) in &made.secrets {
+        singer::scrub::learn(secret);
+    }
+    let requests = Requests::listen()?;
+    let whole = Whole { plain, made, folder, contract, lake, args, context, requests, clock };
+    whole.wait_for_start();
+    if whole.is_over() {
+        return Ok(());
+    }
+    let Some(monitor) = &whole.plain.monitor else { return whole.once(false) };
+    tracing::info!("g and Enter, Ctrl-C or SIGTERM end this after the running steps");
+    let mut known = whole.local_files();
+    whole.once(false)?;
+    let mut looked = Instant::now();
+    while !whole.is_over() {
+        std::thread::sleep(TICK.min(monitor.interval));
+        if looked.elapsed() < monitor.interval {
+            continue;
+        }
+        looked = Instant::now();
+        let now = whole.local_files();
+        if now == known {
+            continue;
+        }
+        tracing::info!("files have changed");
+        known = now;
+        context.warnings.forgive();
+        if let Err(failure) = whole.once(monitor.reextract_all) {
+            let warning = warning!("W-SCHEDULE-FAILED", "{}: {failure}", whole.plain.name);
+            context.warnings.tell(&warning);
+            // The files are looked at again as if they were new.
+            known = String::new();
+        }
+    }
+    Ok(())
+}
+
+/// Refuses flags that are for projects.
+fn refuse_flags(args: &RunArgs) -> Result<()> {
+    let what = &args.what;
+    let given = [
+        ("--dry-run", args.dry_run),
+        ("--no-state-update", args.no_state_update),
+        ("--state-id", what.state_id.is_some()),
+        ("--select", !what.params.select.is_empty()),
+        ("--where", !what.params.conditions.is_empty()),
+        ("--days", what.params.days.is_some()),
+        ("--input", !what.params.inputs.is_empty()),
+        ("--params", what.params.params.is_some()),
+        ("--timeout", args.timeout.is_some()),
+    ];
+    let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Usage, "cannot use a flag with a file in place of a project")
+        .with("flag", flag)
+        .hint("make a project of the file with `chorus convert`, and run its job"))
+}
+
+/// What all runs of a file share.
+struct Whole<'a> {
+    plain: Plain,
+    made: Made,
+    folder: PathBuf,
+    /// The path of the contract, from the folder.
+    contract: String,
+    /// The folder of the days, from the folder.
+    lake: String,
+    args: &'a RunArgs,
+    context: &'a Arc<Context>,
+    requests: Requests,
+    clock: Clock,
+}
+
+impl Whole<'_> {
+    fn is_over(&self) -> bool {
+        let end = self.plain.times.end.as_ref();
+        self.requests.count() > 0 || end.is_some_and(|(end, _)| *end <= self.clock.now())
+    }
+
+    fn wait_for_start(&self) {
+        let Some((start, text)) = &self.plain.times.start else { return };
+        if *start > self.clock.now() {
+            tracing::info!("waiting until {text}");
+        }
+        while *start > self.clock.now() && !self.is_over() {
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn project(&self, day: Datestamp) -> Result<Project> {
+        let (folder, context) = (self.folder.as_path(), self.context);
+        let variables = &self.made.secrets;
+        let opening = Opening { folder, environment: Some(""), variables, context };
+        let project = Project::of_made(&self.made.file, &opening, day)?;
+        runner::stored::fill(&project)?;
+        Ok(project)
+    }
+
+    /// Returns a sum of the local files: of their paths and what they hold.
+    fn local_files(&self) -> String {
+        let day = Datestamp::from(self.clock.now().to_zoned(TimeZone::UTC).date());
+        let mut sum = Sum::default();
+        let paths = self.project(day).map(|project| self.local_paths(&project));
+        for path in paths.unwrap_or_default() {
+            // What cannot be read now is looked at the next time.
+            let Ok(own) = fs::File::open(&path).and_then(Sum::of_reader) else { continue };
+            sum.add(path.as_os_str().as_encoded_bytes());
+            sum.add([0]);
+            sum.add(own.bytes());
+        }
+        sum.hex()
+    }
+
+    fn local_paths(&self, project: &Project) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for path in self.plain.sources.iter().filter_map(PlainSource::local_path) {
+            let path = project.variables.expand(path, &mut BTreeSet::new());
+            let found = files::paths::find(&self.folder.join(path).to_string_lossy());
+            paths.extend(found.unwrap_or_default());
+        }
+        paths
+    }
+
+    /// Removes what the day has of files that are gone and of other settings; tells whether it has.
+    fn forget_gone(&self, project: &Project, day: Datestamp) -> Result<bool> {
+        let mut now = disk::sum::sum(self.plain.canonical());
+        for path in self.local_paths(project) {
+            now = now + "\n" + &path.to_string_lossy().replace('\n', " ");
+        }
+        let list = self.folder.join(format!(".chorus/plain/{}.files", self.plain.name));
+        days::forget_gone(&project.root.join(&self.lake), day, &list, &now)
+    }
+
+    /// Reads all sources, and loads them if they have something new.
+    fn once(&self, reads_all: bool) -> Result<()> {
+        let day = match datestamp(self.args.what.datestamp.as_deref())? {
+            Some(day) => day,
+            None => self.clock.now().to_zoned(TimeZone::UTC).date().into(),
+        };
+        let project = self.project(day)?;
+        self.write_contract()?;
+        let how = &self.args.how;
+        let is_other = self.forget_gone(&project, day)?;
+        let options = Options {
+            datestamp: Some(day),
+            retries: if how.retries == HowArgs::RETRIES { RETRIES } else { how.retries },
+            parallel: self.args.parallel,
+            full_refresh: how.full_refresh || reads_all || is_other,
+            deny: how.deny_warnings.clone(),
+            ..Options::default()
+        };
+        let job = Job::find(&project, std::slice::from_ref(&self.plain.name))?;
+        preflight::check(&project, &job, options.datestamp)?;
+        let progress = Progress::new(how.verbose, false);
+        let locks = StateLocks::default();
+        let host = Host { stop: &self.requests, observer: &progress, locks: &locks };
+        let run = Run::begin(&project, &job, &options, host)?;
+        let seen = self.folder.join(format!(".chorus/plain/{}.sum", self.plain.name));
+        let before = fs::read_to_string(&seen).ok().filter(|_| !how.full_refresh);
+        let now = OnceCell::new();
+        let is_new = |step: &Step| {
+            let is_load =
+                job.steps[self.made.extracts..].iter().any(|load| load.name() == step.name);
+            if !is_load {
+                return true;
+            }
+            let sum = now.get_or_init(|| self.sum(&project, &job, day));
+            sum.is_none() || *sum != before
+        };
+        let ends = run.steps(&job.steps, &is_new)?;
+        let failed = ends.iter().any(|end| end.failure.is_some());
+        let is_nothing = !failed && ends.len() == self.made.extracts;
+        let steps = if is_nothing { ends.len() } else { job.steps.len() };
+        let record = run.end(&ends, steps)?;
+        if self.args.json {
+            print(&(record.to_json().to_string() + "\n"))?;
+        } else if is_nothing {
+            print("nothing to do: no source has new rows\n")?;
+        } else {
+            print(&summary(&ends))?;
+        }
+        if let Some(failure) = first_failure(ends) {
+            return Err(failure);
+        }
+        if let Some(Some(sum)) = now.into_inner().filter(|_| !is_nothing) {
+            replace_file(&seen, sum.as_bytes(), 0o600)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the sum of what is loaded: the rows of all sources, and where they go to.
+    fn sum(&self, project: &Project, job: &Job, day: Datestamp) -> Option<String> {
+        let mut sum = Sum::default();
+        sum.add(env!("CARGO_PKG_VERSION"));
+        sum.add(self.plain.canonical());
+        for plugin in job.steps[self.made.extracts..].iter().flat_map(Task::plugins) {
+            for (name, value) in plugin.config.iter().filter(|(name, _)| !is_secret_word(name)) {
+                if *value != day.to_string() {
+                    sum.add(format!("{name}={value}\n"));
+                }
+            }
+        }
+        let rows = days::sum(&project.root.join(&self.lake), day).ok()?;
+        sum.add(rows);
+        Some(sum.hex())
+    }
+
+    fn write_contract(&self) -> Result<()> {
+        let path = self.folder.join(&self.contract);
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder)
+            .or_kind(ErrorKind::Io, "cannot make a folder")
+            .map_err(|failure| failure.with("path", folder.display()))?;
+        let Some(contract) = &self.made.contract else { return Ok(()) };
+        replace_file(&path, Made::yaml(contract).as_bytes(), 0o644)
+    }
+}
+
+/// The time, or one that a test sets.
+struct Clock {
+    shift: SignedDuration,
+}
+
+impl Clock {
+    /// Reads `CHORUS_CLOCK`: the time that it is now for this process.
+    fn read() -> Result<Self> {
+        let Ok(text) = std::env::var("CHORUS_CLOCK") else {
+            return Ok(Self { shift: SignedDuration::ZERO });
+        };
+        let set: Timestamp = text.parse().map_err(|_| {
+            Error::new(ErrorKind::Usage, "cannot read the variable CHORUS_CLOCK")
+                .hint("write a time such as 2026-01-31T06:00:00Z, or unset it")
+        })?;
+        Ok(Self { shift: set.duration_since(Timestamp::now()) })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now().saturating_add(self.shift).unwrap_or_default()
+    }
+}

@@ -1,0 +1,54 @@
+//! What is wrong with a config.yaml is said with its place, and no secret is shown.
+
+use std::fs;
+
+use support::cluster::database;
+use support::folder;
+use support::run::{file, ours};
+
+use super::files::{config, run};
+
+#[test]
+fn faults_have_a_line_and_a_column() {
+    let folder = folder();
+    let root = folder.path();
+    let whole = "sources:\n- type: local\n  path: data\ntarget:\n  type: postgres\n  \
+                 database: w\n  table: t\n  password: hidden-word\n";
+    let change = |from: &str, to: &str| whole.replacen(from, to, 1);
+    for (text, says) in [
+        (change("  path", "   path"), "cannot read the YAML"),
+        (change("  database: w", "  database: w\n  database: v"), "there twice"),
+        (change("local", "locla"), "did you mean `local`"),
+        (whole.to_owned() + "schema: {columns: {id: int65}}\n", "unknown type of a column"),
+        (whole.to_owned() + "start_time: 2026-01-02\nend_time: 2026-01-01\n", "before the start"),
+    ] {
+        file(root, "config.yaml", &text);
+        for command in ["validate", "convert", "run"] {
+            let done =
+                ours("chorus").args([command]).args([root.join("config.yaml")]).go().exits(78);
+            assert!(done.stderr.contains(says), "{command}: {}", done.stderr);
+            assert!(done.stderr.contains("line: "), "{command}: {}", done.stderr);
+            assert!(done.stderr.contains("column: "), "{command}: {}", done.stderr);
+            assert!(!done.stderr.contains("hidden-word"), "{}", done.stderr);
+        }
+    }
+    file(root, "config.yaml", whole.replace("target:", "targets:"));
+    let done = ours("chorus").args(["validate"]).args([root.join("config.yaml")]).go().exits(78);
+    assert!(done.stderr.contains("did you mean `target`"), "{}", done.stderr);
+    ours("chorus").args(["run"]).args([root.join("none.yaml")]).go().exits(66);
+}
+
+#[test]
+fn columns_that_clash_are_named() {
+    let (folder, database) = (folder(), database("clash"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "id,x\n1,1\n");
+    file(root, "data/b.json", r#"[{"id": 2, "x": {"deep": true}}]"#);
+    config(root, "- {type: local, path: data}\n", &database, "");
+    let done = run(root).go().exits(65);
+    assert!(done.stderr.contains("columns clash"), "{}", done.stderr);
+    assert!(done.stderr.contains("local/b.json"), "{}", done.stderr);
+    let there = database.psql("SELECT count(*) FROM pg_tables WHERE tablename = 'sales'");
+    assert_eq!(there, "0");
+}

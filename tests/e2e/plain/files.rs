@@ -1,0 +1,208 @@
+//! Local files of a config.yaml: loaded once, whoever runs it again; checked, converted.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use support::cluster::{Database, database};
+use support::folder;
+use support::python::MELTANO;
+use support::run::{Outcome, Run, file, ours};
+
+/// Returns the lines of `target` for a database.
+pub fn target(database: &Database) -> String {
+    let of = |name: &str| database.settings()[name].to_string();
+    format!(
+        "target:\n  type: postgres\n  host: {}\n  port: {}\n  user: postgres\n  database: {}\n  \
+         table: sales\n",
+        of("host"),
+        of("port"),
+        of("database")
+    )
+}
+
+/// A folder with a config.yaml.
+pub fn config(folder: &Path, sources: &str, database: &Database, more: &str) {
+    file(folder, "config.yaml", format!("sources:\n{sources}{}{more}", target(database)));
+}
+
+/// A run of the config.yaml of a folder.
+pub fn run(folder: &Path) -> Run {
+    ours("chorus").args(["run"]).args([folder.join("config.yaml")])
+}
+
+const LOCAL: &str = "- type: local\n  path: data\n";
+
+fn files(folder: &Path) {
+    fs::create_dir_all(folder.join("data/more")).unwrap();
+    file(folder, "data/a.csv", "ID,Amount \n1,1.5\n2,2\n2,2\n");
+    file(folder, "data/more/b.json", r#"[{"id": 3, "name": "x"}, {"id": 4, "name": null}]"#);
+    file(folder, "data/c.txt", "id|name|amount\n5|y|7\n1||1.5\n");
+    file(folder, "data/d.jsonl", "{\"id\": 6}\n");
+    file(folder, "data/empty.csv", "");
+    file(folder, "data/header.csv", "id,amount\n");
+}
+
+const ROWS: &str = "SELECT id, amount, name, source FROM sales ORDER BY 1, 2";
+
+#[test]
+fn all_files_become_one_table_and_a_second_run_adds_nothing() {
+    let (folder, database) = (folder(), database("plain"));
+    let root = folder.path();
+    files(root);
+    config(root, LOCAL, &database, "output_csv_path: out/combined.csv\n");
+    let ran = run(root).go().success();
+    // The row `1, 1.5` stands in two files, and is one row; `2, 2` stands twice in one file.
+    let rows = database.psql(ROWS);
+    let lines: Vec<&str> = rows.lines().collect();
+    let expected = [
+        "1|1.5||local/c.txt",
+        "2|2||local/a.csv",
+        "2|2||local/a.csv",
+        "3||x|local/more/b.json",
+        "4|||local/more/b.json",
+        "5|7|y|local/c.txt",
+        "6|||local/d.jsonl",
+    ];
+    assert_eq!(lines, expected, "{}", ran.stderr);
+    assert_eq!(database.psql("SELECT count(DISTINCT _row_hash) FROM sales"), "7");
+    let combined = fs::read_to_string(root.join("out/combined.csv")).unwrap();
+    assert_eq!(combined.lines().count(), 1 + 8, "{combined}");
+    assert!(combined.starts_with("id,amount,name,source\n"), "{combined}");
+    let modified = || fs::metadata(root.join("out/combined.csv")).unwrap().modified().unwrap();
+    let before = (database.psql("SELECT sum(xmin::text::bigint) FROM sales"), modified());
+    let again = run(root).go().success();
+    assert_eq!(again.text(), "nothing to do: no source has new rows\n", "{}", again.stderr);
+    assert_eq!((database.psql("SELECT sum(xmin::text::bigint) FROM sales"), modified()), before);
+    // Another folder, as on another machine, adds nothing either.
+    let other = support::folder();
+    files(other.path());
+    config(other.path(), LOCAL, &database, "");
+    run(other.path()).go().success();
+    assert_eq!(database.psql(ROWS).lines().count(), 7);
+    // A file that has grown, with a column more.
+    file(root, "data/a.csv", "id,amount,note\n1,1.5,\n2,2,\n2,2,\n9,9,new\n");
+    run(root).go().success();
+    assert_eq!(database.psql(ROWS).lines().count(), 8);
+    assert_eq!(database.psql("SELECT note FROM sales WHERE id = 9"), "new");
+    // The rows of a file that is gone leave the CSV file, and stay in the table.
+    fs::remove_file(root.join("data/c.txt")).unwrap();
+    run(root).go().success();
+    let combined = fs::read_to_string(root.join("out/combined.csv")).unwrap();
+    assert!(!combined.contains("c.txt") && combined.contains("a.csv"), "{combined}");
+    assert_eq!(database.psql(ROWS).lines().count(), 8);
+}
+
+#[test]
+fn strict_mode_fails_sets_aside_or_nulls_what_does_not_fit() {
+    let data = "id,amount\n1,1.5\n2,many\n";
+    let schema = "schema:\n  columns: {id: int64, amount: float64}\n";
+    for (more, code, rows) in [
+        ("strict_mode: true\n", 65, ""),
+        ("strict_mode: true\non_violation: reject\n", 0, "1|1.5"),
+        ("strict_mode: true\non_violation: null\n", 0, "1|1.5\n2|"),
+        ("strict_mode: false\n", 0, "1|1.5\n2|many"),
+    ] {
+        let (folder, database) = (folder(), database("strict"));
+        let root = folder.path();
+        fs::create_dir(root.join("data")).unwrap();
+        file(root, "data/a.csv", data);
+        config(root, LOCAL, &database, &format!("{schema}{more}"));
+        let ran = run(root).go().exits(code);
+        if code == 0 {
+            let found = database.psql("SELECT id, amount FROM sales ORDER BY 1");
+            assert_eq!(found, rows, "{more}: {}", ran.stderr);
+        }
+        let is_told = ran.stderr.contains("W-CONTRACT-DIFFERS");
+        assert_eq!(is_told, more.contains("false"), "{more}: {}", ran.stderr);
+        assert_eq!(root.join("rejects-sales.jsonl").exists(), more.contains("reject"), "{more}");
+    }
+}
+
+#[test]
+fn strict_mode_wants_exactly_the_columns() {
+    let (folder, database) = (folder(), database("exact"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "id,extra\n1,2\n");
+    let schema = "schema:\n  columns: {id: int64}\nstrict_mode: true\n";
+    config(root, LOCAL, &database, schema);
+    let ran = run(root).go().exits(65);
+    assert!(ran.stderr.contains("extra"), "{}", ran.stderr);
+    // Columns that only one of the sources has are those of the stream.
+    file(root, "data/a.csv", "id,extra\n1,2\n");
+    file(root, "data/b.csv", "id,other\n1,2\n");
+    let schema = "schema:\n  columns: {id: int64, extra: Int64, other: Int64}\nstrict_mode: true\n";
+    config(root, LOCAL, &database, schema);
+    run(root).go().success();
+    assert_eq!(database.psql("SELECT count(*) FROM sales"), "2");
+}
+
+#[test]
+fn types_widen_and_sources_can_stay_apart() {
+    let (folder, database) = (folder(), database("apart"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "id,x\n1,1\n");
+    file(root, "data/b.csv", "id,x\n2,words\n");
+    config(root, LOCAL, &database, "");
+    let ran = run(root).args(["--verbose"]).go().success();
+    assert_eq!(database.psql("SELECT x FROM sales ORDER BY id"), "1\nwords");
+    assert!(ran.stderr.contains("column x becomes text"), "{}", ran.stderr);
+    let two = "- {type: local, path: data/a.csv}\n- {type: local, path: data/b.csv}\n";
+    config(root, two, &database, "combine: false\n");
+    run(root).go().success();
+    assert_eq!(database.psql("SELECT x FROM sales_local"), "1");
+    assert_eq!(database.psql("SELECT x FROM sales_local_2"), "words");
+}
+
+fn validate(folder: &Path) -> Outcome {
+    ours("chorus").args(["validate"]).args([folder.join("config.yaml")]).go()
+}
+
+#[test]
+fn a_file_becomes_a_project_that_chorus_and_meltano_read() {
+    let (folder, database) = (folder(), database("converted"));
+    let root = folder.path();
+    files(root);
+    let schema = "schema: {columns: {id: int64}}\n";
+    let text =
+        format!("sources:\n{LOCAL}{}  password: literal-secret\n{schema}", target(&database));
+    file(root, "config.yaml", text);
+    let checked = validate(root).success();
+    assert!(checked.text().contains("password: \"***\""), "{}", checked.text());
+    assert_eq!(checked.stderr.matches("W-SECRET-LITERAL").count(), 1, "{}", checked.stderr);
+    let into = root.join("project");
+    let convert = || {
+        ours("chorus")
+            .args(["convert"])
+            .args([root.join("config.yaml")])
+            .args(["--into"])
+            .args([&into])
+    };
+    let made = convert().go().success();
+    assert!(!(made.text() + &made.stderr).contains("literal-secret"), "{}", made.text());
+    let meltano = fs::read_to_string(into.join("meltano.yml")).unwrap();
+    assert!(!meltano.contains("literal-secret"), "{meltano}");
+    let secrets = fs::read_to_string(into.join(".env")).unwrap();
+    assert!(secrets.contains("SALES_TARGET_PASSWORD='literal-secret'"), "{secrets}");
+    assert!(into.join("contracts/sales.odcs.yaml").is_file());
+    convert().go().exits(64);
+    let project = |words: &[&str]| ours("chorus").args(["--project"]).args([&into]).args(words);
+    project(&["run", "sales", "--datestamp", "2026-01-31"]).go().success();
+    assert_eq!(database.psql("SELECT count(*) FROM sales"), "7");
+    // The file itself then adds nothing.
+    run(root).go().success();
+    assert_eq!(database.psql("SELECT count(*) FROM sales"), "7");
+    let printed = MELTANO
+        .program("meltano")
+        .args(["--cwd"])
+        .args([&into])
+        .args(["config", "print", "target-postgres--sales"])
+        .go()
+        .success();
+    let settings: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!(settings["load_method"], "upsert");
+    assert_eq!(settings["default_target_schema"], "public");
+}
