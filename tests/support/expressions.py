@@ -27,7 +27,8 @@ SCHEMA = {"type": "object", "properties": {
 }}
 CONFIG = {"salt": "sält", "n": 3, "f": 0.25, "list": ["a", "b"], "map": {"k": "v"}, "no": None}
 NAMES = ["Ada Lovelace", "", "a", "  x y  ", "naïve Straße", "日本語テキスト", "O'Neil \"q\"",
-         "1,234.50", "42", "-7", "2.5", "foo@bar.com", "tab\tnew\nline", "ÀÉ", "True"]
+         "1,234.50", "42", "-7", "2.5", "foo@bar.com", "tab\tnew\nline", "ÀÉ", "True",
+         "Ǆ ﬁx ΑΣ İo ß", "٣²四", "a\u2028b\x0bc\xa0\u200b"]
 PRICES = ["0.10", "1.50", "-2.75", "3", "1E+2", "0.0000001", "123456789.123456789",
           "99999999999999999999.99", "0.0", "1e-9"]
 TIMES = ["2024-02-29T12:34:56+00:00", "1999-12-31T23:59:59.123456Z", "2020-01-01T00:00:00",
@@ -83,7 +84,9 @@ def T(d):
         lambda d: f"({T(d)}).strip()", lambda d: f"({T(d)})[{I(0)}:{I(0)}]",
         lambda d: f"({T(d)})[{C(['-1', '0', '5', ':3', ':-2', ':100', '::-1', '::2', '::-3'])}]",
         lambda d: f"({T(d)}).replace({C('ab ')!r}, 'Z')", lambda d: f"str({A(d)})",
-        lambda d: f"({T(d)}).title()", lambda d: f"({T(d)}).zfill({C('390')})",
+        lambda d: f"({T(d)}).{C(['title', 'capitalize', 'swapcase', 'casefold'])}()",
+        lambda d: 'f"""a{' + I(0) + '} {{b}} {name}"""',
+        lambda d: f"str(({T(d)}).splitlines())", lambda d: f"({T(d)}).zfill({C('390')})",
         lambda d: f"'-'.join({L(d)})",
         lambda d: f"({T(d)}).split({C(['', repr('@'), repr(' '), 'None, 1'])})[{C(['0', '-1'])}]",
         lambda d: f"md5({T(d)})", lambda d: f"sha256({T(d)})",
@@ -126,6 +129,7 @@ def B(d):
         lambda d: f"({A(d)} {C(['==', '!=', '<', '<=', '>', '>='])} {A(d)})",
         lambda d: f"(not {B(d)})", lambda d: f"({B(d)} and {B(d)})",
         lambda d: f"({B(d)} or {B(d)})",
+        lambda d: f"({T(d)}).is{C(['digit', 'numeric', 'alpha', 'alnum', 'title', 'upper'])}()",
         lambda d: f"bool({A(d)})", lambda d: f"({A(d)}) in ({L(d)})",
         lambda d: f"({T(d)}).startswith({C([repr('a'), str(('a', 'A'))])})",
         lambda d: f"(({A(d)}) is not None)",

@@ -15,12 +15,14 @@ mod functions;
 mod given;
 mod input;
 mod json;
+mod letters;
 mod literal;
 mod moment;
 mod moment_text;
 mod number;
 mod parse;
 mod show;
+mod size;
 mod slice;
 mod text;
 mod value;
@@ -100,7 +102,9 @@ pub(crate) fn of_names(text: &str, stream: &str) -> Result<Value<'static>, Fault
         original: stream,
     };
     let code = compile::compile(&parse::parse(text)?, &scope)?;
-    Ok(functions::owned(&Scene::new(None).value(&code)?))
+    let value = Scene::new(None).value(&code)?;
+    size::whole(&value)?;
+    Ok(functions::owned(&value))
 }
 
 /// Returns a date or moment with its month and day set to the first of January.

@@ -13,7 +13,7 @@ mod types;
 use std::collections::BTreeSet;
 
 use singer::mapper::{Route, Row, RowMap};
-use singer::{Batch, Context as _, Error, ErrorKind, Result, Stream};
+use singer::{Batch, Cell, Context as _, Error, ErrorKind, Result, Stream};
 
 use crate::language::Value;
 use crate::pipeline::Stage;
@@ -103,9 +103,26 @@ impl Stage for Maps {
     }
 }
 
+/// Tells once of a member that flattening leaves out.
+fn tell_undeclared(row: Row<'_>, plan: &mut Plan) {
+    let found = plan.flattened.iter().find_map(|(at, declared)| match row.cell(*at) {
+        Cell::Text(text) => declared.other(text),
+        Cell::Absent | Cell::Null => None,
+    });
+    if let Some(member) = found {
+        singer::warn!(
+            "W-PROPERTY-UNDECLARED",
+            "stream {}: members of objects that its schema does not declare are left out: {member}",
+            plan.stream.name
+        );
+        plan.flattened.clear();
+    }
+}
+
 /// Makes the rows of a stream by its plan.
-fn rows(plan: Plan) -> RowMap {
+fn rows(mut plan: Plan) -> RowMap {
     Box::new(move |row: Row<'_>, out: &mut Batch| {
+        tell_undeclared(row, &mut plan);
         if let Some(filter) = &plan.filter {
             let value = filter
                 .value(row)

@@ -43,7 +43,7 @@ fn bad_maps_are_refused_before_the_first_row() {
         (json!({ "x": "config['salt']" }), &["there is no such key"]),
         (json!({ "x": "self" }), &["`self` is the value of the property"]),
         (json!({ "x": "fake.name()" }), &["Faker"]),
-        (json!({ "x": "f'{name}'" }), &["f-strings are not supported"]),
+        (json!({ "x": "f'{name:>9}'" }), &["`}` is expected in an f-string"]),
         (json!({ "x": "id ** 2" }), &["`**` is not supported"]),
         (json!({ "x": "name = 'a'" }), &["write `==` to compare"]),
         (json!({ "x": "name is email" }), &["write `==` to compare values"]),
@@ -91,7 +91,13 @@ fn a_row_without_a_value_ends_the_run_with_its_place() {
         ),
         (json!({ "id": "int(email)" }), &["property: id"]),
         (json!({ "__filter__": "name > 'a'" }), &["property: __filter__"]),
-        (json!({ "x": "email * 1000000" }), &["`*` makes more than"]),
+        (json!({ "x": "email * 100000000" }), &["an expression makes 256 MB at most"]),
+        (json!({ "x": "('[' * (id * 20000))" }), &[]),
+        (json!({ "x": "json.loads('[' * (id * 20000))" }), &["the text nests more than 512 times"]),
+        (
+            json!({ "x": "(email * 9999).replace('a', email * 9999)" }),
+            &["an expression makes 256 MB at most"],
+        ),
         (json!({ "x": "datetime.datetime.fromisoformat(email)" }), &["not a date and time"]),
     ] {
         let settings = json!({ "stream_maps": { "t": map } });
@@ -102,5 +108,37 @@ fn a_row_without_a_value_ends_the_run_with_its_place() {
         refuses(&settings, 65, &[words, &["stream: t", "line: 2"]].concat(), 0);
         let outcome = ours("map-streams").config(&settings).input(lines().0).go();
         assert!(!outcome.stderr.contains("a@b.co"), "a value is shown: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn flattening_loses_nothing_in_silence() {
+    let settings = json!({ "flattening_enabled": true, "flattening_max_depth": 2 });
+    let object = json!({ "type": ["object", "string", "null"], "properties": {
+        "k": { "type": "integer" },
+        "o": { "type": "object", "properties": { "in": { "type": "integer" } } },
+    } });
+    let properties = json!({ "id": { "type": "integer" }, "a": object });
+    let run = |value: Value| {
+        let lines = Lines::default()
+            .schema("t", &properties, &["id"])
+            .record("t", &json!({ "id": 1, "a": { "k": 1, "o": { "in": 2 } } }))
+            .record("t", &json!({ "id": 2, "a": value }));
+        ours("map-streams").config(&settings).input(lines.0).go()
+    };
+    let outcome = run(json!("text")).exits(65);
+    assert!(outcome.stderr.contains("the value is no object"), "{}", outcome.stderr);
+    for (value, member) in [
+        (json!({ "k": 1, "other": 3 }), "other"),
+        (json!({ "o": { "in": 2, "other": 3 } }), "o.other"),
+    ] {
+        let outcome = run(value).success();
+        assert!(outcome.stderr.contains("W-PROPERTY-UNDECLARED"), "{}", outcome.stderr);
+        let told = format!("are left out: {member}\n");
+        assert!(outcome.stderr.contains(&told), "{told:?}: {}", outcome.stderr);
+    }
+    for value in [json!(null), json!({}), json!({ "o": { "in": 1 } })] {
+        let outcome = run(value).success();
+        assert!(!outcome.stderr.contains("W-PROPERTY-UNDECLARED"), "{}", outcome.stderr);
     }
 }

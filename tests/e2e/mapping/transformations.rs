@@ -42,6 +42,7 @@ fn said(outcome: &Outcome) -> Vec<Value> {
 fn fields_become_what_transform_field_makes_of_them() {
     for (field, kind, more) in [
         ("name", "HASH", json!({})),
+        ("name", "HASH-SKIP-FIRST-1", json!({})),
         ("name", "HASH-SKIP-FIRST-2", json!({ "when": [{ "column": "id", "equals": 1 }] })),
         ("name", "MASK-HIDDEN", json!({})),
         ("name", "MASK-STRING-SKIP-ENDS-2", json!({})),
@@ -91,5 +92,8 @@ fn what_cannot_be_transformed_is_refused() {
     refuses(odd, 78, "cannot read a regular expression");
     let mut odd = of("name", "HASH");
     odd["when"] = json!([{ "column": "mail" }]);
-    refuses(odd, 78, "either `equals` or `regex_match`");
+    refuses(odd, 78, "a condition needs `equals` or `regex_match`");
+    let mut odd = of("name", "HASH");
+    odd["when"] = json!([{ "column": "mail", "equals": "a", "regex_match": "a" }]);
+    refuses(odd, 78, "a condition has both");
 }

@@ -11,6 +11,7 @@ use super::code::{Arguments, Code, Loop, Place, Step};
 use super::eval::Scene;
 use super::fault::Fault;
 use super::functions::owned;
+use super::size;
 use super::value::Value;
 
 /// What an expression can name.
@@ -404,5 +405,9 @@ fn folded(code: &Code) -> Option<Result<Value<'static>, Fault>> {
         Step::Method(of, _, given) => fixed(of) && all_fixed(given),
         _ => false,
     };
-    folds.then(|| Scene::new(None).value(code).map(|value| owned(&value)))
+    folds.then(|| {
+        let value = Scene::new(None).value(code)?;
+        size::whole(&value)?;
+        Ok(owned(&value))
+    })
 }

@@ -13,22 +13,22 @@ use super::fault::Fault;
 use super::given::Given;
 use super::json::{self, Fractions};
 use super::number::Number;
+use super::size::TURNS_MAX;
 use super::value::{Dict, Value, Valued, set};
-use super::{attributes, functions, slice};
-
-/// The longest list or text that `*` makes, and the most turns that loops take for one value.
-const REPEATED_MAX: usize = 100_000;
+use super::{attributes, functions, size, slice};
 
 /// What an expression is computed for.
 pub(crate) struct Scene<'a> {
     row: Option<Row<'a>>,
     locals: Vec<Value<'a>>,
     turns: usize,
+    /// The bytes that were made so far.
+    made: usize,
 }
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(row: Option<Row<'a>>) -> Self {
-        Self { row, locals: Vec::new(), turns: 0 }
+        Self { row, locals: Vec::new(), turns: 0, made: 0 }
     }
 
     /// Returns the value at a place; nothing where the row does not have it.
@@ -47,7 +47,26 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn value(&mut self, code: &'a Code) -> Valued<'a> {
-        self.step(code).map_err(|fault| fault.within(&code.at))
+        let value = self.step(code).and_then(|value| self.count(&code.step, value));
+        value.map_err(|fault| fault.within(&code.at))
+    }
+
+    /// Counts what a step has made.
+    fn count(&mut self, step: &Step, value: Value<'a>) -> Valued<'a> {
+        let makes = matches!(
+            step,
+            Step::List(_)
+                | Step::Binary(..)
+                | Step::Slice(..)
+                | Step::Function(..)
+                | Step::Method(..)
+                | Step::Comprehension(_)
+        );
+        if makes {
+            self.made += size::of(&value);
+            size::text(self.made)?;
+        }
+        Ok(value)
     }
 
     fn step(&mut self, code: &'a Code) -> Valued<'a> {
@@ -169,8 +188,8 @@ impl<'a> Scene<'a> {
         let outer = self.locals.len();
         for item in over {
             self.turns += 1;
-            if self.turns > REPEATED_MAX {
-                return Err(Fault::of(format!("loops take more than {REPEATED_MAX} turns")));
+            if self.turns > TURNS_MAX {
+                return Err(Fault::of(format!("loops turn {TURNS_MAX} times at most for one row")));
             }
             self.locals.truncate(outer);
             self.locals.resize(all.first, Value::None);
@@ -260,6 +279,7 @@ fn binary<'a>(operator: Binary, one: &Value<'a>, two: &Value<'a>) -> Valued<'a> 
     }
     match (operator, one, two) {
         (Binary::Add, Value::Text(left), Value::Text(right)) => {
+            size::text(left.len() + right.len())?;
             let mut joined = String::with_capacity(left.len() + right.len());
             joined.push_str(left);
             joined.push_str(right);
@@ -304,13 +324,10 @@ fn repeated<'a>(value: &Value<'a>, count: &Value<'a>) -> Valued<'a> {
         _ => return Err(fault()),
     };
     let count = usize::try_from(count).unwrap_or_default();
-    let length = match value {
-        Value::Text(text) => text.len(),
-        Value::List(values) => values.len(),
-        _ => 0,
-    };
-    if length.saturating_mul(count) > REPEATED_MAX {
-        return Err(Fault::of(format!("`*` makes more than {REPEATED_MAX} characters or values")));
+    match value {
+        Value::Text(text) => size::text(text.len().saturating_mul(count))?,
+        Value::List(values) => size::text(size::of_all(values).saturating_mul(count))?,
+        _ => {}
     }
     Ok(match value {
         Value::Text(text) => Value::text(text.repeat(count)),

@@ -11,11 +11,12 @@ use super::decimal::Decimal;
 use super::fault::Fault;
 use super::given::Given;
 use super::json::{self, Fractions};
+use super::letters::{digit, is_space};
 use super::moment::{self, DAY, Date, DateTime};
 use super::moment_text;
 use super::number::{Number, truncated};
 use super::show;
-use super::text::{is_space, md5_hex};
+use super::text::md5_hex;
 use super::value::{Dict, Value, Valued, set};
 
 /// Calls a function.
@@ -218,9 +219,17 @@ fn float<'a>(value: &Value<'_>) -> Valued<'a> {
     }
 }
 
-/// Takes away white space around a number, and underscores between its digits.
+/// Takes away white space around a number, and underscores between its digits. Digits of other
+/// scripts become ours.
 fn plain_number(text: &str) -> Option<std::borrow::Cow<'_, str>> {
     let text = text.trim_matches(is_space);
+    if !text.is_ascii() {
+        let ours = |c| digit(c).map_or(c, |digit| char::from(b'0' + digit));
+        let text: String = text.chars().map(ours).collect();
+        return text
+            .is_ascii()
+            .then(|| plain_number(&text).map(|text| text.into_owned().into()))?;
+    }
     if !text.contains('_') {
         return Some(text.into());
     }

@@ -1,15 +1,20 @@
 //! JSON into values, and values into JSON.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use singer::quote::string_into;
-use singer::scan::{Quoted, Scanner, Token};
+use singer::scan::{DEPTH_MAX, Quoted, Scanner, Token};
 
 use super::arithmetic::integer;
 use super::fault::Fault;
 use super::number::float_text;
-use super::show;
 use super::value::{Dict, Value, Valued, set};
+use super::{show, size};
+
+/// So many keys are compared with each other; more are looked up.
+const FEW: usize = 16;
 
 /// What a number with a fraction becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,31 +30,33 @@ pub(crate) fn read(text: &[u8], fractions: Fractions) -> Valued<'_> {
     let fault = |_| Fault::of("the text is not JSON");
     let mut scanner = Scanner::new(text);
     scanner.space();
-    let value = value(&mut scanner, fractions)?;
+    let value = value(&mut scanner, fractions, 0)?;
     scanner.space();
     scanner.end().map_err(fault)?;
     Ok(value)
 }
 
-fn value<'a>(scanner: &mut Scanner<'a>, fractions: Fractions) -> Valued<'a> {
+fn value<'a>(scanner: &mut Scanner<'a>, fractions: Fractions, depth: usize) -> Valued<'a> {
     let fault = |_| Fault::of("the text is not JSON");
+    if depth > DEPTH_MAX {
+        return Err(Fault::of(format!("the text nests more than {DEPTH_MAX} times")));
+    }
     match scanner.peek() {
         Some(b'{') => {
             let mut pairs = Dict::new();
             let mut more = scanner.open(b'{', b'}').map_err(fault)?;
             while more {
                 let key = text(scanner.key().map_err(fault)?);
-                let value = value(scanner, fractions)?;
-                set(&mut pairs, key, value);
+                pairs.push((key, value(scanner, fractions, depth + 1)?));
                 more = scanner.more(b'}').map_err(fault)?;
             }
-            Ok(Value::dict(pairs))
+            Ok(Value::dict(without_repeated(pairs)))
         }
         Some(b'[') => {
             let mut values = Vec::new();
             let mut more = scanner.open(b'[', b']').map_err(fault)?;
             while more {
-                values.push(value(scanner, fractions)?);
+                values.push(value(scanner, fractions, depth + 1)?);
                 more = scanner.more(b']').map_err(fault)?;
             }
             Ok(Value::list(values))
@@ -68,6 +75,28 @@ fn value<'a>(scanner: &mut Scanner<'a>, fractions: Fractions) -> Valued<'a> {
             Token::Null | Token::Object(_) | Token::Array(_) => Value::None,
         }),
     }
+}
+
+/// Leaves each key once, at its first place and with its last value.
+fn without_repeated(pairs: Dict<'_>) -> Dict<'_> {
+    if pairs.len() <= FEW {
+        let mut kept = Dict::with_capacity(pairs.len());
+        pairs.into_iter().for_each(|(key, value)| set(&mut kept, key, value));
+        return kept;
+    }
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(pairs.len());
+    let mut kept = Dict::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        let Value::Text(name) = &key else { continue };
+        match places.entry(name.clone()) {
+            Entry::Occupied(at) => kept[*at.get()].1 = value,
+            Entry::Vacant(free) => {
+                free.insert(kept.len());
+                kept.push((key, value));
+            }
+        }
+    }
+    kept
 }
 
 /// Returns the integer of digits.
@@ -89,13 +118,13 @@ fn text(quoted: Quoted<'_>) -> Value<'_> {
 
 /// Appends a value as a record has it: compact, with its digits.
 pub(crate) fn compact(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    write(value, &Style { between: ",", colon: ":", ascii: false }, out)
+    write(value, &Style { between: ",", colon: ":", ascii: false, start: out.len() }, out)
 }
 
 /// Returns what `json.dumps` writes.
 pub(crate) fn dumps(value: &Value<'_>) -> Result<String, Fault> {
     let mut out = Vec::new();
-    write(value, &Style { between: ", ", colon: ": ", ascii: true }, &mut out)?;
+    write(value, &Style { between: ", ", colon: ": ", ascii: true, start: 0 }, &mut out)?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
@@ -104,6 +133,8 @@ struct Style {
     colon: &'static str,
     /// Other characters are escaped.
     ascii: bool,
+    /// Where the value starts.
+    start: usize,
 }
 
 fn write(value: &Value<'_>, style: &Style, out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -128,6 +159,7 @@ fn write(value: &Value<'_>, style: &Style, out: &mut Vec<u8>) -> Result<(), Faul
                     out.extend_from_slice(style.between.as_bytes());
                 }
                 write(value, style, out)?;
+                size::text(out.len() - style.start)?;
             }
             out.push(b']');
         }
@@ -152,6 +184,7 @@ fn write(value: &Value<'_>, style: &Style, out: &mut Vec<u8>) -> Result<(), Faul
                 }
                 out.extend_from_slice(style.colon.as_bytes());
                 write(value, style, out)?;
+                size::text(out.len() - style.start)?;
             }
             out.push(b'}');
         }

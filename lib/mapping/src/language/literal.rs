@@ -1,5 +1,7 @@
 //! Texts and numbers of an expression.
 
+use std::ops::Range;
+
 use num_bigint::BigInt;
 use winnow::Parser;
 use winnow::combinator::{alt, opt};
@@ -7,8 +9,9 @@ use winnow::error::{ContextError, ErrMode};
 use winnow::stream::Location as _;
 use winnow::token::{any, literal, one_of, take_while};
 
-use super::ast::Form;
+use super::ast::{Argument, Binary, Form, Node};
 use super::input::{Input, Parsed, space, stop};
+use super::parse::expression;
 
 /// `12`, `1.5`, `.5`, `1e9`
 pub(super) fn number(i: &mut Input<'_>) -> Parsed<Form> {
@@ -40,48 +43,93 @@ pub(super) fn number(i: &mut Input<'_>) -> Parsed<Form> {
     text.parse::<BigInt>().map(Form::Int).map_err(|_| ErrMode::Backtrack(ContextError::new()))
 }
 
-/// `'a'`, `"a"`, with the prefix `r` or `u`; several in a row are one.
+/// A part of a text: characters, or a value in the braces of an f-string.
+enum Piece {
+    Characters(String),
+    Value(Node),
+}
+
+/// `'a'`, `"a"`, with the prefix `r`, `u` or `f`; several in a row are one.
 pub(super) fn text(i: &mut Input<'_>) -> Parsed<Form> {
-    let mut whole = one(i)?;
+    let start = i.current_token_start();
+    let mut pieces = one(i)?;
     loop {
         let mut ahead = i.clone();
         space(&mut ahead);
         match one(&mut ahead) {
             Ok(more) => {
-                whole.push_str(&more);
+                pieces.extend(more);
                 *i = ahead;
             }
-            Err(ErrMode::Backtrack(_)) => return Ok(Form::Text(whole)),
+            Err(ErrMode::Backtrack(_)) => break,
             Err(failure) => {
                 *i = ahead;
                 return Err(failure);
             }
         }
     }
+    Ok(joined(pieces, start..i.previous_token_end()))
 }
 
-fn one(i: &mut Input<'_>) -> Parsed<String> {
+/// Adds the pieces of a text: `f'a{b}'` is `'a' + str(b)`.
+fn joined(pieces: Vec<Piece>, at: Range<usize>) -> Form {
+    let mut whole = Form::Text(String::new());
+    for piece in pieces {
+        let right = match piece {
+            Piece::Characters(text) => match &mut whole {
+                Form::Text(before) => {
+                    before.push_str(&text);
+                    continue;
+                }
+                _ => Form::Text(text),
+            },
+            Piece::Value(value) => {
+                let function = Node { at: value.at.clone(), form: Form::Name("str".to_owned()) };
+                let name = None;
+                Form::Call(Box::new(function), vec![Argument { name, value }])
+            }
+        };
+        let [left, right] = [whole, right].map(|form| Box::new(Node { at: at.clone(), form }));
+        whole = Form::Binary(Binary::Add, left, right);
+    }
+    whole
+}
+
+fn one(i: &mut Input<'_>) -> Parsed<Vec<Piece>> {
     let start = i.current_token_start();
-    let prefix: Option<char> =
-        opt(one_of(['r', 'R', 'u', 'U', 'f', 'F', 'b', 'B'])).parse_next(i)?;
+    let known = |prefix: &str| {
+        matches!(prefix.to_ascii_lowercase().as_str(), "" | "r" | "u" | "f" | "b" | "rf" | "fr")
+    };
+    let letters = ['r', 'R', 'u', 'U', 'f', 'F', 'b', 'B'];
+    let prefix: &str = take_while(0..=2, letters).verify(known).parse_next(i)?;
     let quote: &str =
         alt((literal("'''"), literal("\"\"\""), literal("'"), literal("\""))).parse_next(i)?;
-    match prefix {
-        Some('f' | 'F') => return stop(i, start, "f-strings are not supported: join with `+`"),
-        Some('b' | 'B') => return stop(i, start, "texts of bytes are not supported"),
-        _ => {}
+    if prefix.contains(['b', 'B']) {
+        return stop(i, start, "texts of bytes are not supported");
     }
-    let raw = matches!(prefix, Some('r' | 'R'));
+    let raw = prefix.contains(['r', 'R']);
+    let has_values = prefix.contains(['f', 'F']);
+    let mut pieces = Vec::new();
     let mut out = String::new();
     loop {
         let end: Parsed<&str> = literal(quote).parse_next(i);
         if end.is_ok() {
-            return Ok(out);
+            pieces.push(Piece::Characters(out));
+            return Ok(pieces);
         }
         let found: Parsed<char> = any.parse_next(i);
         match found {
             Err(_) => return stop(i, start, "this text has no end"),
             Ok('\n') if quote.len() == 1 => return stop(i, start, "this text has no end"),
+            Ok(brace @ ('{' | '}')) if has_values => {
+                let twice: Parsed<char> = one_of(brace).parse_next(i);
+                if twice.is_ok() {
+                    out.push(brace);
+                } else {
+                    pieces.push(Piece::Characters(std::mem::take(&mut out)));
+                    pieces.push(Piece::Value(braced(i, brace)?));
+                }
+            }
             Ok('\\') if raw => {
                 out.push('\\');
                 let following: Parsed<char> = any.parse_next(i);
@@ -91,6 +139,28 @@ fn one(i: &mut Input<'_>) -> Parsed<String> {
             Ok(c) => out.push(c),
         }
     }
+}
+
+/// Reads the value in the braces of an f-string, behind the first of them.
+fn braced(i: &mut Input<'_>, brace: char) -> Parsed<Node> {
+    let at = i.current_token_start() - 1;
+    if brace == '}' {
+        return stop(i, at, "a single `}` stands in an f-string: write `}}`");
+    }
+    let value = match expression(i) {
+        Err(ErrMode::Backtrack(_)) => {
+            return stop(i, at, "a value is expected in the braces of an f-string");
+        }
+        other => other?,
+    };
+    space(i);
+    let end: Parsed<char> = one_of('}').parse_next(i);
+    if end.is_err() {
+        let reason = "`}` is expected in an f-string; `:` and `!` are not supported";
+        let at = i.current_token_start();
+        return stop(i, at, reason);
+    }
+    Ok(value)
 }
 
 fn escape(i: &mut Input<'_>, out: &mut String) -> Parsed<()> {

@@ -44,14 +44,20 @@ fn next(text: &str, at: usize) -> usize {
     text[at..].chars().next().map_or(at, |c| at + c.len_utf8())
 }
 
-fn unexpected(rest: &str) -> String {
-    let knows = ["**", "&", "|", "^", "<<", ">>", ":=", "@", "~"];
-    let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    if let Some(sign) = knows.iter().find(|sign| rest.starts_with(**sign)) {
-        return format!("`{sign}` is not supported in maps");
+/// Names what Python has and maps do not.
+fn unsupported(rest: &str) -> Option<String> {
+    if rest.strip_prefix("for").is_some_and(|rest| !rest.starts_with(letter)) {
+        return Some("only one `for` is supported, inside of brackets".to_owned());
     }
-    if word == "for" {
-        return "only one `for` is supported, inside of brackets".to_owned();
+    let signs = ["**", "&", "|", "^", "<<", ">>", ":=", "@", "~"];
+    let sign = signs.iter().find(|sign| rest.starts_with(**sign))?;
+    Some(format!("`{sign}` is not supported in maps"))
+}
+
+fn unexpected(rest: &str) -> String {
+    let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    if let Some(reason) = unsupported(rest) {
+        return reason;
     }
     if rest.starts_with('=') {
         return "one `=` assigns; write `==` to compare".to_owned();
@@ -61,6 +67,9 @@ fn unexpected(rest: &str) -> String {
 }
 
 fn missing(rest: &str, what: &str) -> String {
+    if let Some(reason) = unsupported(rest) {
+        return reason;
+    }
     let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     match rest.chars().next() {
         None => format!("the expression ends where {what} is expected"),

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use super::decimal::Decimal;
 use super::fault::Fault;
+use super::letters::is_printable;
 use super::moment::delta_text;
 use super::moment_text::zone;
 use super::number::{float_text, truncated};
+use super::size;
 use super::value::Value;
 
 /// Returns `str(value)`.
@@ -87,6 +89,7 @@ fn repr(value: &Value<'_>, out: &mut String) -> Result<(), Fault> {
                 repr(key, out)?;
                 out.push_str(": ");
                 repr(value, out)?;
+                size::text(out.len())?;
             }
             out.push('}');
         }
@@ -112,6 +115,7 @@ fn row(values: &[Value<'_>], brackets: (char, char), out: &mut String) -> Result
             out.push_str(", ");
         }
         repr(value, out)?;
+        size::text(out.len())?;
     }
     out.push(brackets.1);
     Ok(())
@@ -130,9 +134,12 @@ fn quoted(text: &str, out: &mut String) {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => {
-                let code = u32::from(c);
-                let _ = write!(out, "\\x{code:02x}");
+            c if !is_printable(c) => {
+                let _ = match u32::from(c) {
+                    code @ ..=0xff => write!(out, "\\x{code:02x}"),
+                    code @ ..=0xffff => write!(out, "\\u{code:04x}"),
+                    code => write!(out, "\\U{code:08x}"),
+                };
             }
             c => out.push(c),
         }

@@ -47,6 +47,18 @@ fn values_are_those_of_python() {
         ("(datetime.date(2024, 1, 1) - datetime.date(2023, 1, 1)).days", "365"),
         ("datetime.timedelta(hours=-5)", "-1 day, 19:00:00"),
         ("__stream_name__ + '_v2'", "s_v2"),
+        ("f'{__stream_name__}_v{1 + 1}' ' {x}' f' {{{None}}}'", "s_v2 {x} {None}"),
+        ("rf'{1}\\d'", "1\\d"),
+        ("'Ömer İo ß ǆ'.swapcase()", "öMER i̇O SS Ǆ"),
+        ("'ﬁx ΑΣ Σ אb aʰb ǆ'.title()", "Fix Ας Σ אB Aʰb ǅ"),
+        ("'ßa'.capitalize()", "Ssa"),
+        ("'ſtraẞe ΑΣ ı'.casefold()", "strasse ασ ı"),
+        (r"'a\x0bb\u2028c\r\nd\x1ce\n'.splitlines()", "['a', 'b', 'c', 'd', 'e']"),
+        ("'²'.isdigit() and '１٣'.isdecimal() and '四'.isnumeric()", "True"),
+        ("'ⅷ'.isalpha()", "False"),
+        ("int('０１२') + int('٣')", "15"),
+        (r"['\u00a0\u200b\U000e0001']", r"['\xa0\u200b\U000e0001']"),
+        ("json.loads('{\"a\": 1, \"b\": 2, \"a\": 3}')", "{'a': 3, 'b': 2}"),
     ] {
         let value = of_names(expression, "s").unwrap();
         assert_eq!(str(&value).unwrap(), expected, "{expression}");
@@ -75,10 +87,36 @@ fn what_is_not_in_the_language_is_named() {
         ("None < 1", "`<` cannot compare None with int"),
         ("int('x')", "`int` cannot read this text"),
         ("'a' + 1", "`+` cannot combine str and int"),
-        ("'x' * 1000000", "`*` makes more than 100000 characters or values"),
+        ("[1 for a in 'a' * 2000 for b in 'b']", "only one `for` is supported, inside of brackets"),
+        ("json.loads('[' * 20000)", "the text nests more than 512 times"),
+        ("json.loads('[' * 20000 + ']' * 20000)", "the text nests more than 512 times"),
+        ("(2**10)", "`**` is not supported in maps"),
+        ("f'{'", "a value is expected in the braces of an f-string"),
+        ("f'{1:.2f}'", "`}` is expected in an f-string; `:` and `!` are not supported"),
+        ("f'}'", "a single `}` stands in an f-string: write `}}`"),
         ("len(5)", "`len` cannot measure int"),
     ] {
         let fault = of_names(expression, "s").unwrap_err();
         assert_eq!(fault.reason(), expected, "{expression}");
     }
+}
+
+#[test]
+fn what_an_expression_makes_is_limited() {
+    for expression in [
+        "'x' * 1000000000",
+        "[0] * 1000000000",
+        "'x'.zfill(1000000000)",
+        "'a'.join(['b' * 10000] * 100000)",
+        "('a' * 20000).replace('a', 'b' * 20000)",
+        "str([['a' * 10000] * 10000] * 10)",
+        "json.dumps([['a' * 10000] * 10000] * 10)",
+        "['b' * 100000 for c in 'a' * 100000]",
+    ] {
+        let fault = of_names(expression, "s").unwrap_err();
+        let expected = "an expression makes 256 MB at most for one row";
+        assert_eq!(fault.reason(), expected, "{expression}");
+    }
+    let fault = of_names("[[1 for a in 'a' * 2000] for b in 'b' * 2000]", "s").unwrap_err();
+    assert_eq!(fault.reason(), "loops turn 1000000 times at most for one row");
 }

@@ -8,12 +8,9 @@ use md5::{Digest as _, Md5};
 use super::call::Method;
 use super::fault::Fault;
 use super::given::Given;
+use super::letters::{self, is_space};
+use super::size;
 use super::value::{Value, Valued};
-
-/// What Python takes for white space.
-pub(crate) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
 
 pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     singer::quote::hex(&Md5::digest(bytes))
@@ -23,11 +20,11 @@ pub(crate) fn md5_hex(bytes: &[u8]) -> String {
 pub(crate) fn call<'a>(text: &Cow<'a, str>, method: Method, mut given: Given<'a>) -> Valued<'a> {
     let found = match method {
         Method::Lower => Value::text(text.to_lowercase()),
-        Method::Casefold => Value::text(text.to_lowercase().replace('ß', "ss")),
+        Method::Casefold => Value::text(letters::folded(text)),
         Method::Upper => Value::text(text.to_uppercase()),
-        Method::Title => Value::text(title(text)),
-        Method::Capitalize => Value::text(capitalized(text)),
-        Method::SwapCase => Value::text(text.chars().map(swapped).collect::<String>()),
+        Method::Title => Value::text(letters::title(text)),
+        Method::Capitalize => Value::text(letters::capitalized(text)),
+        Method::SwapCase => Value::text(letters::swapped(text)),
         Method::Strip | Method::LStrip | Method::RStrip => {
             let chars = given.maybe_text("chars")?;
             stripped(text, method, chars.as_deref())
@@ -38,14 +35,16 @@ pub(crate) fn call<'a>(text: &Cow<'a, str>, method: Method, mut given: Given<'a>
             split(text, separator.as_deref(), most, method == Method::RSplit)?
         }
         Method::SplitLines => {
-            Value::list(text.lines().map(|line| Value::text(line.to_owned())).collect())
+            let lines = letters::lines(text);
+            size::list(lines.len())?;
+            Value::list(lines.into_iter().map(|line| Value::text(line.to_owned())).collect())
         }
         Method::Partition | Method::RPartition => {
             partition(text, &given.text("sep")?, method == Method::RPartition)?
         }
         Method::Replace => {
             let (old, new) = (given.text("old")?, given.text("new")?);
-            replaced(text, &old, &new, given.maybe_index("count")?)
+            replaced(text, &old, &new, given.maybe_index("count")?)?
         }
         Method::ZFill => Value::text(zero_filled(text, given.index("width")?)?),
         Method::LJust | Method::RJust | Method::Center => {
@@ -65,7 +64,9 @@ pub(crate) fn call<'a>(text: &Cow<'a, str>, method: Method, mut given: Given<'a>
         | Method::IsAlnum
         | Method::IsSpace
         | Method::IsLower
-        | Method::IsUpper => Value::Bool(is(text, method)),
+        | Method::IsDecimal
+        | Method::IsTitle
+        | Method::IsUpper => Value::Bool(letters::is(text, method)),
         _ => search(text, method, &mut given)?,
     };
     given.end()?;
@@ -91,12 +92,7 @@ fn search<'a>(text: &Cow<'a, str>, method: Method, given: &mut Given<'a>) -> Val
         }
         Method::Count => {
             let part = given.text("sub")?;
-            let count = if part.is_empty() {
-                text.chars().count() + 1
-            } else {
-                text.matches(&*part).count()
-            };
-            Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
+            Value::Int(i64::try_from(counted(text, &part)).unwrap_or(i64::MAX))
         }
         Method::Find => place(text, text.find(&*given.text("sub")?)),
         Method::RFind => place(text, text.rfind(&*given.text("sub")?)),
@@ -106,31 +102,6 @@ fn search<'a>(text: &Cow<'a, str>, method: Method, given: &mut Given<'a>) -> Val
         },
         other => return Err(Fault::of(format!("str has no method `{}`", other.name()))),
     })
-}
-
-fn title(text: &str) -> String {
-    let mut out = String::new();
-    let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
-        inside = c.is_alphabetic();
-    }
-    out
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
-    first + &chars.as_str().to_lowercase()
-}
-
-fn swapped(c: char) -> char {
-    let other = if c.is_uppercase() { c.to_lowercase().next() } else { c.to_uppercase().next() };
-    other.unwrap_or(c)
 }
 
 fn stripped<'a>(text: &Cow<'a, str>, method: Method, chars: Option<&str>) -> Value<'a> {
@@ -186,6 +157,7 @@ fn split<'a>(
         }
         None => words(text, most, from_end, &mut ranges),
     }
+    size::list(ranges.len())?;
     Ok(Value::list(ranges.into_iter().map(|(start, end)| part(text, start, end)).collect()))
 }
 
@@ -233,12 +205,19 @@ fn partition<'a>(text: &Cow<'a, str>, separator: &str, from_end: bool) -> Valued
     Ok(Value::Tuple(Rc::new(parts)))
 }
 
-fn replaced<'a>(text: &Cow<'a, str>, old: &str, new: &str, most: Option<i64>) -> Value<'a> {
-    match most.and_then(|most| usize::try_from(most).ok()) {
-        Some(most) => Value::text(text.replacen(old, new, most)),
-        None if !old.is_empty() && !text.contains(old) => Value::Text(text.clone()),
-        None => Value::text(text.replace(old, new)),
+fn replaced<'a>(text: &Cow<'a, str>, old: &str, new: &str, most: Option<i64>) -> Valued<'a> {
+    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    let count = counted(text, old).min(most);
+    if count == 0 {
+        return Ok(Value::Text(text.clone()));
     }
+    size::text(text.len().saturating_add(new.len().saturating_mul(count)))?;
+    Ok(Value::text(text.replacen(old, new, count)))
+}
+
+/// Counts as Python does: an empty text stands between all characters and at both ends.
+fn counted(text: &str, part: &str) -> usize {
+    if part.is_empty() { text.chars().count() + 1 } else { text.matches(part).count() }
 }
 
 fn matches(parts: &Value<'_>, test: &dyn Fn(&str) -> bool) -> Result<bool, Fault> {
@@ -262,15 +241,11 @@ fn place<'a>(text: &str, at: Option<usize>) -> Value<'a> {
     Value::Int(count.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1))
 }
 
-/// The longest text that is filled up.
-const FILLED_MAX: i64 = 1_000_000;
-
+/// Returns how many characters a text lacks.
 fn missing(text: &str, width: i64) -> Result<usize, Fault> {
-    if width > FILLED_MAX {
-        return Err(Fault::of(format!("a text is filled up to {FILLED_MAX} characters at most")));
-    }
-    let count = text.chars().count();
-    Ok(usize::try_from(width).unwrap_or_default().saturating_sub(count))
+    let width = usize::try_from(width).unwrap_or_default();
+    size::text(width.saturating_mul(size_of::<char>()))?;
+    Ok(width.saturating_sub(text.chars().count()))
 }
 
 fn zero_filled(text: &str, width: i64) -> Result<String, Fault> {
@@ -304,6 +279,7 @@ fn joined<'a>(separator: &str, parts: Value<'a>) -> Valued<'a> {
         if at > 0 {
             out.push_str(separator);
         }
+        size::text(out.len() + part.len())?;
         out.push_str(&part);
     }
     Ok(Value::text(out))
@@ -365,19 +341,4 @@ pub(crate) fn of_bytes<'a>(bytes: &[u8], method: Method, mut given: Given<'a>) -
     };
     given.end()?;
     Ok(found)
-}
-
-fn is(text: &str, method: Method) -> bool {
-    let all = |test: fn(char) -> bool| !text.is_empty() && text.chars().all(test);
-    match method {
-        Method::IsDigit => all(|c| c.is_ascii_digit()),
-        Method::IsNumeric => all(char::is_numeric),
-        Method::IsAlpha => all(char::is_alphabetic),
-        Method::IsAlnum => all(char::is_alphanumeric),
-        Method::IsSpace => all(is_space),
-        Method::IsLower => {
-            text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase)
-        }
-        _ => text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase),
-    }
 }

@@ -10,6 +10,7 @@ use super::decimal::Decimal;
 use super::fault::Fault;
 use super::moment::{Date, DateTime};
 use super::number::{self, Number};
+use super::size;
 
 pub(crate) type Valued<'a> = Result<Value<'a>, Fault>;
 
@@ -223,7 +224,10 @@ impl<'a> Value<'a> {
         match self {
             Self::List(values) | Self::Tuple(values) => Ok(Rc::unwrap_or_clone(values)),
             Self::Dict(pairs) => Ok(pairs.iter().map(|(key, _)| key.clone()).collect()),
-            Self::Text(text) => Ok(text.chars().map(|c| Value::text(c.to_string())).collect()),
+            Self::Text(text) => {
+                size::list(text.len())?;
+                Ok(text.chars().map(|c| Value::text(c.to_string())).collect())
+            }
             other => Err(Fault::of(format!("`for` cannot go through {}", other.kind()))),
         }
     }

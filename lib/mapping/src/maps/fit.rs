@@ -117,6 +117,8 @@ pub(crate) fn copy(
     for name in &place.path {
         if let Some(inner) = member(text, name) {
             text = inner;
+        } else if !text.starts_with(b"{") && text != b"null" {
+            return Err(Fault::of("the value is no object, and cannot be flattened"));
         } else {
             out.push_absent();
             return Ok(());

@@ -1,6 +1,9 @@
 //! Makes columns of the members of objects, with the names that the SDK gives them.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
+use singer::scan::Scanner;
 use singer::{Error, ErrorKind, Result};
 
 use super::settings::MapSettings;
@@ -21,6 +24,41 @@ pub(crate) struct Flat {
     pub(crate) schema: Value,
     /// The names that lead to it.
     pub(crate) path: Vec<String>,
+}
+
+/// The members that the schema of an object declares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Declared {
+    members: HashMap<String, Option<Declared>>,
+}
+
+impl Declared {
+    /// Returns the path of a member that is not declared.
+    pub(crate) fn other(&self, object: &[u8]) -> Option<String> {
+        let mut scanner = Scanner::new(object);
+        if !object.starts_with(b"{") || !scanner.open(b'{', b'}').ok()? {
+            return None;
+        }
+        loop {
+            let mut name = Vec::new();
+            scanner.key().ok()?.unescape_into(&mut name);
+            let name = String::from_utf8_lossy(&name);
+            let start = scanner.at();
+            scanner.value().ok()?;
+            match self.members.get(&*name) {
+                None => return Some(name.into_owned()),
+                Some(None) => {}
+                Some(Some(inner)) => {
+                    if let Some(path) = inner.other(&object[start..scanner.at()]) {
+                        return Some(format!("{name}.{path}"));
+                    }
+                }
+            }
+            if !scanner.more(b'}').ok()? {
+                return None;
+            }
+        }
+    }
 }
 
 impl Flattening {
@@ -60,13 +98,28 @@ impl Flattening {
         Ok(flat)
     }
 
+    /// Returns the members of a property that is flattened.
+    pub(crate) fn declared(&self, schema: &Value) -> Option<Declared> {
+        self.declared_at(schema, 1)
+    }
+
+    fn declared_at(&self, schema: &Value, depth: usize) -> Option<Declared> {
+        let inner = self.inner(schema, depth)?;
+        let member =
+            |(name, schema): (&String, &Value)| (name.clone(), self.declared_at(schema, depth + 1));
+        Some(Declared { members: inner.iter().map(member).collect() })
+    }
+
+    /// Returns the members that become properties of their own.
+    fn inner<'v>(&self, schema: &'v Value, depth: usize) -> Option<&'v Map<String, Value>> {
+        let inner = schema["properties"].as_object()?;
+        (allows(schema, "object") && depth <= self.depth).then_some(inner)
+    }
+
     fn level(&self, properties: &Map<String, Value>, path: &mut Vec<String>, out: &mut Vec<Flat>) {
         for (name, schema) in properties {
             path.push(name.clone());
-            let inner = schema["properties"]
-                .as_object()
-                .filter(|_| allows(schema, "object") && path.len() <= self.depth);
-            match inner {
+            match self.inner(schema, path.len()) {
                 Some(inner) => self.level(inner, path, out),
                 None => out.push(Flat {
                     name: self.name(path),

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value as Json};
 use singer::near::{ALIKE, nearest};
-use singer::{Error, ErrorKind, Result, Stream};
+use singer::{Column, Error, ErrorKind, Result, Stream};
 
 use super::entries::{Step, StreamMap};
-use super::flatten::{Flat, Flattening};
+use super::flatten::{Declared, Flat, Flattening};
 use super::types;
 use crate::language::{Expression, Place, Scope, Value, of_names};
 
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) filter: Option<Expression>,
     /// Where the value of each column comes from.
     pub(crate) sources: Vec<Source>,
+    /// The columns that are flattened, and what their schemas declare.
+    pub(crate) flattened: Vec<(usize, Declared)>,
 }
 
 /// Where the value of a column comes from.
@@ -295,7 +297,14 @@ impl Planner<'_> {
         schema.insert("properties".to_owned(), Json::Object(properties));
         let mut made = stream.mapped(self.context.name, schema, self.keys);
         made.replication_key = replication_key;
-        Ok(Plan { stream: made, filter, sources })
+        let flattened = self.context.flattening.map(|flattening| {
+            let column = |(at, column): (usize, &Column)| {
+                let schema = stream.schema.get("properties")?.get(&column.name)?;
+                Some((at, flattening.declared(schema)?))
+            };
+            stream.columns.iter().enumerate().filter_map(column).collect()
+        });
+        Ok(Plan { stream: made, filter, sources, flattened: flattened.unwrap_or_default() })
     }
 }
 

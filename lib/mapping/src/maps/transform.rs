@@ -67,17 +67,19 @@ impl Change {
             Value::Text(text) => Ok(text),
             other => Err(Fault::of(format!("a text is expected, not {}", other.kind()))),
         };
-        let hash = |text: &str| singer::quote::hex(&Sha256::digest(text.as_bytes()));
+        let hash = |bytes: &[u8]| singer::quote::hex(&Sha256::digest(bytes));
         Ok(match self {
             Self::Null => Value::None,
             Self::Hidden => Value::text("hidden"),
             Self::Number => Value::Int(0),
             _ if matches!(value, Value::None) => Value::None,
-            Self::Hash(None) => Value::text(hash(text()?)),
+            Self::Hash(None) => Value::text(hash(text()?.as_bytes())),
             Self::Hash(Some(count)) => {
                 let text = text()?;
-                let (kept, rest) = text.split_at(place(text, count));
-                Value::text(format!("{kept}{}", hash(rest)))
+                // As in `transform-field`: it keeps characters, and hashes what is behind so
+                // many bytes.
+                let rest = text.as_bytes().get(count..).unwrap_or_default();
+                Value::text(format!("{}{}", &text[..place(text, count)], hash(rest)))
             }
             Self::Date => Value::text(masked_date(text()?)?),
             Self::Ends(count) => {
@@ -130,7 +132,9 @@ fn pattern(condition: &Condition) -> Result<Option<Regex>> {
                 .with("regex_match", pattern)
                 .caused_by(failure)),
         },
-        _ => Err(wrong("a condition needs either `equals` or `regex_match`")),
+        (None, None) => Err(wrong("a condition needs `equals` or `regex_match`, and not null")
+            .hint("no row meets `equals: null`: remove the transformation")),
+        _ => Err(wrong("a condition has both `equals` and `regex_match`")),
     }
 }
 
